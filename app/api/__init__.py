@@ -1,0 +1,1 @@
+"""REST under /api/v1. A door: parse, call one verb, answer."""

@@ -1,0 +1,171 @@
+"""Tables: patient, study, study_modality, series, instance, instance_header, conflict, counter.
+
+Patient columns are copied onto study so that a list of a million studies is one walk of one index (DESIGN 3.5)."""
+
+from datetime import datetime
+
+from sqlalchemy import BigInteger, ForeignKey, Index, LargeBinary, String, UniqueConstraint
+from sqlalchemy.orm import Mapped, mapped_column
+
+from app.db.base import Base, BigKey
+
+RECEIVING, SETTLED = "receiving", "settled"
+
+
+class Patient(Base):
+    __tablename__ = "patient"
+
+    id: Mapped[int] = mapped_column(BigKey, primary_key=True, autoincrement=True)
+    identity: Mapped[str] = mapped_column(
+        String(200), unique=True
+    )  # facility, id and issuer; or the study's UID where there is no id
+    patient_id: Mapped[str] = mapped_column(String(64), default="")
+    issuer_of_patient_id: Mapped[str] = mapped_column(String(64), default="")
+    patient_name: Mapped[str] = mapped_column(String(400), default="")
+    birth_date: Mapped[str] = mapped_column(String(8), default="")
+    sex: Mapped[str] = mapped_column(String(16), default="")
+    fold: Mapped[str] = mapped_column(String(400), default="")  # all groups of the name, folded for search
+    pid_fold: Mapped[str] = mapped_column(String(64), default="")
+    facility_id: Mapped[str | None] = mapped_column(ForeignKey("facility.id"))
+    created_at: Mapped[datetime]
+
+
+class Study(Base):
+    __tablename__ = "study"
+
+    id: Mapped[int] = mapped_column(BigKey, primary_key=True, autoincrement=True)
+    patient_pk: Mapped[int] = mapped_column(ForeignKey("patient.id"), index=True)
+    study_instance_uid: Mapped[str] = mapped_column(String(64), unique=True)
+    facility_id: Mapped[str | None] = mapped_column(ForeignKey("facility.id"))
+    study_date: Mapped[str] = mapped_column(String(8), default="")
+    study_time: Mapped[str] = mapped_column(String(16), default="")
+    dt: Mapped[int] = mapped_column(
+        BigInteger, default=0
+    )  # YYYYMMDDhhmmss of date and time, 0 where there is none: the sort key
+    accession_number: Mapped[str] = mapped_column(String(64), default="", index=True)
+    study_id: Mapped[str] = mapped_column(String(64), default="")
+    description: Mapped[str] = mapped_column(String(256), default="")
+    referring_physician: Mapped[str] = mapped_column(String(400), default="")
+    modalities: Mapped[str] = mapped_column(String(256), default="")  # sorted, separated by a backslash as in DICOM
+    modmask: Mapped[int] = mapped_column(BigInteger, default=0)
+    patient_name: Mapped[str] = mapped_column(String(400), default="")
+    patient_id: Mapped[str] = mapped_column(String(64), default="")
+    birth_date: Mapped[str] = mapped_column(String(8), default="")
+    sex: Mapped[str] = mapped_column(String(16), default="")
+    fold: Mapped[str] = mapped_column(String(400), default="")
+    pid_fold: Mapped[str] = mapped_column(String(64), default="")
+    series_count: Mapped[int] = mapped_column(default=0)
+    instance_count: Mapped[int] = mapped_column(default=0)
+    bytes: Mapped[int] = mapped_column(BigInteger, default=0)
+    state: Mapped[str] = mapped_column(String(10), default=RECEIVING)
+    source: Mapped[str] = mapped_column(String(64), default="")  # calling AE title, or who uploaded it
+    received_at: Mapped[datetime]
+    last_received_at: Mapped[datetime] = mapped_column(index=True)
+    locked: Mapped[bool] = mapped_column(default=False)
+
+
+class StudyModality(Base):
+    __tablename__ = "study_modality"
+
+    study_pk: Mapped[int] = mapped_column(ForeignKey("study.id", ondelete="CASCADE"), primary_key=True)
+    modality: Mapped[str] = mapped_column(String(16), primary_key=True)
+    dt: Mapped[int] = mapped_column(BigInteger, default=0)
+
+
+class Series(Base):
+    __tablename__ = "series"
+
+    id: Mapped[int] = mapped_column(BigKey, primary_key=True, autoincrement=True)
+    study_pk: Mapped[int] = mapped_column(ForeignKey("study.id", ondelete="CASCADE"), index=True)
+    series_instance_uid: Mapped[str] = mapped_column(String(64), unique=True)
+    modality: Mapped[str] = mapped_column(String(16), default="")
+    series_number: Mapped[int | None]
+    description: Mapped[str] = mapped_column(String(256), default="")
+    body_part: Mapped[str] = mapped_column(String(64), default="")
+    laterality: Mapped[str] = mapped_column(String(16), default="")
+    protocol_name: Mapped[str] = mapped_column(String(256), default="")
+    manufacturer: Mapped[str] = mapped_column(String(128), default="")
+    model_name: Mapped[str] = mapped_column(String(128), default="")
+    station_name: Mapped[str] = mapped_column(String(64), default="")
+    institution: Mapped[str] = mapped_column(String(128), default="")
+    series_date: Mapped[str] = mapped_column(String(8), default="")
+    series_time: Mapped[str] = mapped_column(String(16), default="")
+    pps_start_date: Mapped[str] = mapped_column(String(8), default="")
+    pps_start_time: Mapped[str] = mapped_column(String(16), default="")
+    scheduled_step_id: Mapped[str] = mapped_column(String(64), default="")
+    requested_procedure_id: Mapped[str] = mapped_column(String(64), default="")
+    instance_count: Mapped[int] = mapped_column(default=0)
+    bytes: Mapped[int] = mapped_column(BigInteger, default=0)
+    received_at: Mapped[datetime]
+
+
+class Instance(Base):
+    __tablename__ = "instance"
+    __table_args__ = (Index("ix_instance_series_order", "series_pk", "instance_number", "id"),)
+
+    id: Mapped[int] = mapped_column(BigKey, primary_key=True, autoincrement=True)
+    series_pk: Mapped[int] = mapped_column(ForeignKey("series.id", ondelete="CASCADE"))
+    study_pk: Mapped[int] = mapped_column(ForeignKey("study.id", ondelete="CASCADE"), index=True)
+    sop_instance_uid: Mapped[str] = mapped_column(String(64), unique=True)
+    sop_class_uid: Mapped[str] = mapped_column(String(64))
+    transfer_syntax_uid: Mapped[str] = mapped_column(String(64))
+    instance_number: Mapped[int | None]
+    rows: Mapped[int] = mapped_column(default=0)
+    columns: Mapped[int] = mapped_column(default=0)
+    bits_allocated: Mapped[int] = mapped_column(default=0)
+    number_of_frames: Mapped[int] = mapped_column(default=0)  # 0: no image
+    photometric: Mapped[str] = mapped_column(String(24), default="")
+    content_date: Mapped[str] = mapped_column(String(8), default="")
+    content_time: Mapped[str] = mapped_column(String(16), default="")
+    path: Mapped[str] = mapped_column(String(1024))  # below the store's root, with /
+    bytes: Mapped[int] = mapped_column(BigInteger)
+    sha256: Mapped[str] = mapped_column(String(64))
+    data_set_offset: Mapped[int]  # first byte after the file meta information
+    pixel_offset: Mapped[int | None] = mapped_column(BigInteger)  # first byte of the pixel data's value
+    pixel_bytes: Mapped[int | None] = mapped_column(BigInteger)  # None or -1: undefined length (encapsulated)
+    warnings: Mapped[list[str]] = mapped_column(default=list)
+    received_at: Mapped[datetime]
+
+
+class InstanceHeader(Base):
+    """Beside the instance, so that its row stays narrow."""
+
+    __tablename__ = "instance_header"
+    __table_args__ = (UniqueConstraint("instance_pk"),)
+
+    instance_pk: Mapped[int] = mapped_column(ForeignKey("instance.id", ondelete="CASCADE"), primary_key=True)
+    raw: Mapped[bytes] = mapped_column(
+        LargeBinary
+    )  # file meta and data set up to the pixels (and what follows them), zlib level 1
+    json: Mapped[bytes | None] = mapped_column(LargeBinary)  # DICOM JSON, zlib; made on first reading
+    frames: Mapped[bytes | None] = mapped_column(LargeBinary)  # encapsulated: where each frame's fragments lie
+
+
+class Conflict(Base):
+    """Different content under a UID that is already here: kept aside until somebody decides (ARC-3)."""
+
+    __tablename__ = "conflict"
+
+    id: Mapped[str] = mapped_column(String(26), primary_key=True)
+    study_instance_uid: Mapped[str] = mapped_column(String(64), index=True)
+    sop_instance_uid: Mapped[str] = mapped_column(String(64), index=True)
+    facility_id: Mapped[str | None] = mapped_column(String(26))
+    reason: Mapped[str] = mapped_column(String(64))
+    differences: Mapped[list[str]] = mapped_column(default=list)  # keywords that differ, never values
+    path: Mapped[str] = mapped_column(String(1024))
+    sha256: Mapped[str] = mapped_column(String(64))
+    bytes: Mapped[int] = mapped_column(BigInteger)
+    source: Mapped[str] = mapped_column(String(64), default="")
+    state: Mapped[str] = mapped_column(String(16), default="open")  # open, kept-first, overwritten, saved-as-new
+    decided_by: Mapped[str | None] = mapped_column(String(128))
+    decided_at: Mapped[datetime | None]
+    received_at: Mapped[datetime]
+
+
+class Counter(Base):
+    """Totals that must not be counted: studies per facility."""
+
+    __tablename__ = "counter"
+
+    name: Mapped[str] = mapped_column(String(64), primary_key=True)
+    value: Mapped[int] = mapped_column(BigInteger, default=0)

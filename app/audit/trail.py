@@ -1,0 +1,110 @@
+"""The verbs of the trail."""
+
+import hashlib
+import json
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import func, select, text
+from sqlalchemy.orm import Session
+
+from app.audit.models import AuditEvent
+from app.kit.clock import now
+from app.kit.logging import correlation_id
+
+_START = "0" * 64
+_LOCK = 0x41554449  # PostgreSQL: one link is forged at a time; SQLite has one writer anyway
+
+
+def _digest(event: AuditEvent) -> str:
+    fields = (
+        event.at.isoformat(timespec="microseconds"),
+        event.actor_name,
+        event.actor_kind,
+        event.verb,
+        event.outcome,
+        event.thing,
+        event.thing_id,
+        event.facility_id,
+        event.address,
+        event.correlation_id,
+        json.dumps(event.detail, sort_keys=True),
+        event.previous,
+    )
+    return hashlib.sha256(json.dumps(fields).encode()).hexdigest()
+
+
+def record(
+    session: Session,
+    *,
+    actor_name: str,
+    verb: str,
+    outcome: str = "success",
+    thing: str = "",
+    thing_id: str = "",
+    facility_id: str | None = None,
+    address: str = "",
+    actor_kind: str = "user",
+    detail: dict[str, Any] | None = None,
+) -> None:
+    """Adds a link in the caller's transaction: the act and its trace stand or fall together."""
+    if session.get_bind().dialect.name == "postgresql":
+        session.execute(text(f"SELECT pg_advisory_xact_lock({_LOCK})"))
+    last = session.scalar(select(AuditEvent.digest).order_by(AuditEvent.id.desc()).limit(1))
+    event = AuditEvent(
+        at=now(),
+        actor_name=actor_name,
+        actor_kind=actor_kind,
+        verb=verb,
+        outcome=outcome,
+        thing=thing,
+        thing_id=thing_id,
+        facility_id=facility_id,
+        address=address,
+        correlation_id=correlation_id.get(),
+        detail=detail or {},
+        previous=last or _START,
+    )
+    event.digest = _digest(event)
+    session.add(event)
+    session.flush()
+
+
+def verify(session: Session) -> int | None:
+    """Walks the chain; the id of the first row that was changed or follows a gap, or None when all is whole."""
+    previous = _START
+    for event in session.scalars(select(AuditEvent).order_by(AuditEvent.id).execution_options(yield_per=1000)):
+        if event.previous != previous or _digest(event) != event.digest:
+            return event.id
+        previous = event.digest
+    return None
+
+
+def list_events(
+    session: Session,
+    *,
+    verb: str | None = None,
+    actor_name: str | None = None,
+    thing_id: str | None = None,
+    since: datetime | None = None,
+    until: datetime | None = None,
+    before: int | None = None,
+    limit: int = 50,
+) -> tuple[list[AuditEvent], int]:
+    """Newest first, and how many match. before: the last id of the page before."""
+    query = select(AuditEvent)
+    for column, value in (
+        (AuditEvent.verb, verb),
+        (AuditEvent.actor_name, actor_name),
+        (AuditEvent.thing_id, thing_id),
+    ):
+        if value is not None:
+            query = query.where(column == value)
+    if since is not None:
+        query = query.where(AuditEvent.at >= since)
+    if until is not None:
+        query = query.where(AuditEvent.at < until)
+    total = session.scalar(select(func.count()).select_from(query.subquery())) or 0
+    if before is not None:
+        query = query.where(AuditEvent.id < before)
+    return list(session.scalars(query.order_by(AuditEvent.id.desc()).limit(limit))), total

@@ -1,0 +1,131 @@
+"""Boot configuration: what is needed before the database opens. Read once, frozen.
+
+Defaults < DIR/config.toml < environment FILMROOM_* < command line. Unknown keys and wrong values end the start
+with the file, the key and what is allowed. Everything else is a setting, kept in the database.
+"""
+
+import dataclasses
+import os
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+
+class ConfigError(Exception):
+    """The configuration cannot be used; the message says where and what to write instead."""
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """One installation's boot configuration. Every field is an option, a key of config.toml and FILMROOM_<NAME>."""
+
+    data: Path = field(default=Path("data"), metadata={"help": "folder of everything this installation keeps"})
+    host: str = field(default="127.0.0.1", metadata={"help": "address the pages listen on"})
+    port: int = field(default=8000, metadata={"help": "port the pages listen on"})
+    dicom_host: str = field(default="0.0.0.0", metadata={"help": "address DICOM listens on"})  # noqa: S104 NET-3
+    dicom_port: int = field(default=11112, metadata={"help": "port DICOM listens on"})
+    aet: str = field(default="FILMROOM", metadata={"help": "our AE title, at most 16 characters"})
+    receivers: int = field(default=1, metadata={"help": "DICOM receiver processes on the one port"})
+    workers: int = field(default=1, metadata={"help": "worker processes"})
+    database_url: str = field(default="", metadata={"help": "PostgreSQL URL; empty means the embedded encrypted file"})
+    key: str = field(default="", metadata={"help": "master key, 64 hex digits; prefer key_file", "secret": True})
+    key_file: str = field(default="", metadata={"help": "file with the master key; default DIR/keys/master.key"})
+    log_level: str = field(default="INFO", metadata={"help": "DEBUG, INFO, WARNING or ERROR"})
+    log_json: bool = field(default=False, metadata={"help": "console log as JSON lines"})
+    trusted_proxies: str = field(default="", metadata={"help": "addresses whose X-Forwarded-For is believed"})
+    secure_cookies: bool = field(default=False, metadata={"help": "mark cookies Secure (behind HTTPS)"})
+
+    @property
+    def store(self) -> Path:
+        return self.data / "store"
+
+    @property
+    def cache(self) -> Path:
+        return self.data / "cache"
+
+    @property
+    def logs(self) -> Path:
+        return self.data / "logs"
+
+    @property
+    def run(self) -> Path:
+        """Process ids, sockets and role states; emptied at each start."""
+        return self.data / "run"
+
+    @property
+    def keys(self) -> Path:
+        return self.data / "keys"
+
+    @property
+    def sqlite_path(self) -> Path:
+        return self.data / "db" / "filmroom.db"
+
+
+def _coerce(name: str, kind: Any, value: Any, where: str) -> Any:
+    if kind is bool:
+        words = {
+            "1": True,
+            "true": True,
+            "yes": True,
+            "on": True,
+            "0": False,
+            "false": False,
+            "no": False,
+            "off": False,
+        }
+        if isinstance(value, bool):
+            return value
+        if str(value).lower() in words:
+            return words[str(value).lower()]
+        raise ConfigError(f"{where}: {name} is {value!r}; write true or false")
+    if kind is int:
+        try:
+            return int(value)
+        except (TypeError, ValueError):
+            raise ConfigError(f"{where}: {name} is {value!r}; write a whole number") from None
+    return Path(value) if kind is Path else str(value)
+
+
+def _check(config: Config) -> Config:
+    for name in ("port", "dicom_port"):
+        if not 0 < getattr(config, name) < 65536:
+            raise ConfigError(f"{name} is {getattr(config, name)}; write a port from 1 to 65535")
+    if not 0 < len(config.aet.strip()) <= 16 or "\\" in config.aet or not config.aet.isascii():
+        raise ConfigError(f"aet is {config.aet!r}; write 1 to 16 ASCII characters without a backslash (PS3.5 6.2)")
+    if config.log_level.upper() not in ("DEBUG", "INFO", "WARNING", "ERROR"):
+        raise ConfigError(f"log_level is {config.log_level!r}; write DEBUG, INFO, WARNING or ERROR")
+    for name in ("receivers", "workers"):
+        if not 1 <= getattr(config, name) <= 64:
+            raise ConfigError(f"{name} is {getattr(config, name)}; write a number from 1 to 64")
+    return config
+
+
+def load(options: Mapping[str, Any] | None = None, environ: Mapping[str, str] | None = None) -> Config:
+    """The configuration from all layers. options: what the command line set (None values are ignored)."""
+    env = os.environ if environ is None else environ
+    kinds = {f.name: type(f.default) if f.name != "data" else Path for f in dataclasses.fields(Config)}
+    given = {k: v for k, v in (options or {}).items() if v is not None}
+    data = Path(given.get("data") or env.get("FILMROOM_DATA") or "data").expanduser().resolve()
+    values: dict[str, Any] = {}
+    file = data / "config.toml"
+    if file.is_file():
+        try:
+            loaded = tomllib.loads(file.read_text("utf-8"))
+        except tomllib.TOMLDecodeError as fault:
+            raise ConfigError(f"{file}: {fault}") from None
+        for name, value in loaded.items():
+            if name not in kinds:
+                raise ConfigError(f"{file}: unknown key {name!r}; known are {', '.join(sorted(kinds))}")
+            values[name] = _coerce(name, kinds[name], value, str(file))
+    for name, kind in kinds.items():
+        variable = f"FILMROOM_{name.upper()}"
+        if variable in env:
+            values[name] = _coerce(name, kind, env[variable], variable)
+        elif f"{variable}_FILE" in env and name not in ("key",):
+            values[name] = _coerce(name, kind, Path(env[f"{variable}_FILE"]).read_text("utf-8").strip(), variable)
+    for name, value in given.items():
+        values[name] = _coerce(name, kinds[name], value, f"--{name.replace('_', '-')}")
+    values["data"] = data
+    return _check(Config(**values))

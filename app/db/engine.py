@@ -1,0 +1,149 @@
+"""Engine and transactions for both databases.
+
+On SQLite every writer takes the lock at once (BEGIN IMMEDIATE) and waits with an own jittered retry: SQLite's
+busy_timeout starves processes (DESIGN 3.5)."""
+
+import random
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.orm import Session
+from sqlalchemy.pool import QueuePool
+
+from app.config import Config
+from app.kit.errors import Unavailable
+
+_LOCK_DEADLINE = 30.0  # seconds a writer waits before it says that the database is busy
+
+
+class Database:
+    """One database and its pool. Made once a process, after the fork."""
+
+    def __init__(self, engine: Engine, dispose_hook: Callable[[], None] | None = None) -> None:
+        self.engine = engine
+        self._writer = engine.execution_options(filmroom_write=True)
+        self._hook = dispose_hook
+
+    @property
+    def dialect(self) -> str:
+        return self.engine.dialect.name
+
+    @contextmanager
+    def read(self) -> Iterator[Session]:
+        """A session for looking only; whatever it changed is rolled back."""
+        with _plainly(), Session(self.engine, expire_on_commit=False, autoflush=False) as session:
+            try:
+                yield session
+            finally:
+                session.expunge_all()  # what was read stays readable afterwards
+                session.rollback()
+
+    @contextmanager
+    def write(self) -> Iterator[Session]:
+        """One transaction: committed at the end, rolled back when anything is raised."""
+        with _plainly(), Session(self._writer, expire_on_commit=False) as session, session.begin():
+            session.connection()  # take the write lock now, not at the first change
+            yield session
+
+    def dispose(self) -> None:
+        self.engine.dispose()
+        if self._hook:
+            self._hook()
+
+
+@contextmanager
+def _plainly() -> Iterator[None]:
+    """A database that cannot be reached becomes the one fault every door knows."""
+    try:
+        yield
+    except DBAPIError as fault:
+        if fault.connection_invalidated or _is_outage(fault):
+            raise Unavailable("The database cannot be reached just now.", hint="Work resumes by itself.") from fault
+        raise
+
+
+def _is_outage(fault: DBAPIError) -> bool:
+    words = str(fault.orig).lower()
+    signs = (
+        "database is locked",
+        "disk is full",
+        "disk i/o",
+        "unable to open",
+        "connection refused",
+        "connection failed",
+        "server closed",
+        "terminating connection",
+        "could not connect",
+        "is starting up",
+        "is shutting down",
+    )
+    return any(sign in words for sign in signs)
+
+
+def _begin_immediate(connection: Any) -> None:
+    """BEGIN IMMEDIATE with a fair wait: 0.2 to 2 ms between tries."""
+    deadline = time.monotonic() + _LOCK_DEADLINE
+    connection.execute("PRAGMA busy_timeout = 0")
+    while True:
+        try:
+            connection.execute("BEGIN IMMEDIATE")
+            return
+        except Exception as fault:
+            if "locked" not in str(fault) or time.monotonic() > deadline:
+                raise
+            time.sleep(random.uniform(0.0002, 0.002))  # noqa: S311 jitter, not a secret
+
+
+def _sqlite_engine(path: Path, key: bytes) -> Engine:
+    from sqlcipher3 import dbapi2  # here: PostgreSQL installations never load it
+
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+
+    def connect() -> Any:
+        connection = dbapi2.connect(str(path), isolation_level=None, check_same_thread=False, timeout=0)
+        connection.execute(f"PRAGMA key = \"x'{key.hex()}'\"")
+        for pragma in (
+            "synchronous = FULL",
+            "foreign_keys = ON",
+            "temp_store = MEMORY",
+            "cache_size = -65536",
+            "wal_autocheckpoint = 2000",
+        ):
+            connection.execute(f"PRAGMA {pragma}")
+        return connection
+
+    engine = create_engine(
+        "sqlite://", module=dbapi2, creator=connect, poolclass=QueuePool, pool_size=8, max_overflow=56, pool_timeout=30
+    )
+
+    @event.listens_for(engine, "begin")
+    def begin(connection: Connection) -> None:
+        driver = connection.connection.driver_connection
+        assert driver is not None
+        if connection.get_execution_options().get("filmroom_write"):
+            _begin_immediate(driver)
+        else:
+            driver.execute("PRAGMA busy_timeout = 5000")  # a reader meets a lock only while a WAL is recovered
+            driver.execute("BEGIN")
+
+    return engine
+
+
+def _postgresql_engine(url: str) -> Engine:
+    if url.startswith("postgresql://"):
+        url = "postgresql+psycopg://" + url.removeprefix("postgresql://")
+    return create_engine(url, pool_size=8, max_overflow=24, pool_timeout=30, pool_pre_ping=True)
+
+
+def open_database(config: Config) -> Database:
+    """The installation's database, opened but not migrated (`app.db.migrate.upgrade` does that at the start)."""
+    if config.database_url:
+        return Database(_postgresql_engine(config.database_url))
+    from app.db.keys import derive
+
+    return Database(_sqlite_engine(config.sqlite_path, derive(config, "database")))

@@ -1,0 +1,67 @@
+"""Schema upgrades at the start: the version is compared by plain SQL first, so that alembic (slow to import) is
+loaded only when there is something to do. A copy of the SQLite file is kept before every upgrade."""
+
+import logging
+import shutil
+from typing import Any
+
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
+
+from app.config import Config
+from app.db.engine import Database
+from app.kit import paths
+from app.kit.clock import now
+
+HEAD = "0001"  # the newest revision; tests/db/test_migrate.py keeps it true
+_LOCK = 0x46494C4D  # PostgreSQL advisory lock: one process migrates
+log = logging.getLogger(__name__)
+
+
+def current(database: Database) -> str | None:
+    """The revision the database is at; None for a new one."""
+    try:
+        with database.engine.connect() as connection:
+            row = connection.execute(text("SELECT version_num FROM alembic_version")).first()
+            return str(row[0]) if row else None
+    except DBAPIError as fault:
+        if "alembic_version" in str(fault):
+            return None
+        raise
+
+
+def _copy_before(config: Config, revision: str) -> None:
+    copy = config.data / "backup" / f"before-upgrade-from-{revision}-{now():%Y%m%dT%H%M%SZ}.db"
+    copy.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    shutil.copy2(config.sqlite_path, copy)
+    copy.chmod(0o600)
+
+
+def upgrade(config: Config, database: Database) -> None:
+    """Brings the schema to HEAD. Safe to call from every role; only the supervisor does."""
+    before = current(database)
+    if before == HEAD:
+        return
+    if database.dialect == "sqlite":
+        with database.engine.connect() as connection:
+            driver: Any = connection.connection.driver_connection
+            driver.execute("PRAGMA journal_mode = WAL")  # kept in the file; set once, by the one who migrates
+            if before:
+                driver.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        if before:
+            _copy_before(config, before)
+    from alembic import command
+    from alembic.config import Config as AlembicConfig
+
+    settings = AlembicConfig()
+    settings.set_main_option("script_location", str(paths.migrations()))
+    with database.engine.connect() as connection:
+        if database.dialect == "postgresql":
+            connection.execute(text(f"SELECT pg_advisory_lock({_LOCK})"))
+        settings.attributes["connection"] = connection
+        command.upgrade(settings, "head")
+        connection.commit()
+        if database.dialect == "postgresql":
+            connection.execute(text(f"SELECT pg_advisory_unlock({_LOCK})"))
+            connection.commit()
+    log.info("database schema upgraded from %s to %s", before or "nothing", HEAD)

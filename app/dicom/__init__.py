@@ -1,0 +1,1 @@
+"""The vocabulary: headers, UIDs, names, DICOM JSON, matching. No network, no database."""

@@ -1,0 +1,21 @@
+"""One table: event."""
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import String
+from sqlalchemy.orm import Mapped, mapped_column
+
+from app.db.base import Base, BigKey
+
+
+class Event(Base):
+    __tablename__ = "event"
+    __table_args__ = {"sqlite_autoincrement": True}  # a number is never used twice, even after pruning
+
+    id: Mapped[int] = mapped_column(BigKey, primary_key=True, autoincrement=True)
+    at: Mapped[datetime] = mapped_column(index=True)
+    topic: Mapped[str] = mapped_column(String(64))
+    facility_id: Mapped[str | None] = mapped_column(String(26))
+    user_name: Mapped[str | None] = mapped_column(String(128))  # set: only for this user (and who may see all jobs)
+    payload: Mapped[dict[str, Any]] = mapped_column(default=dict)

@@ -1,0 +1,123 @@
+"""Append, wake, follow. On SQLite a loopback datagram wakes the followers, on PostgreSQL LISTEN/NOTIFY; a poll each
+second is the safety net, so a lost wake-up costs a second and never an event.
+
+On PostgreSQL numbers can commit out of order, so writers take turns with an advisory lock held to the commit."""
+
+import contextlib
+import select as os_select
+import socket
+import time
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import delete, event, func, select, text
+from sqlalchemy.orm import Session
+
+from app.db import Database
+from app.events.models import Event
+from app.kit.clock import now
+
+_LOCK = 0x4556454E
+_folder: Path | None = None  # where followers of this installation leave their ports; set once by `use_folder`
+_ports: tuple[float, list[int]] = (0.0, [])
+
+
+def use_folder(folder: Path) -> None:
+    """Tells this process where the followers' ports stand (Config.run / 'events')."""
+    global _folder
+    folder.mkdir(parents=True, exist_ok=True)
+    _folder = folder
+
+
+def append(
+    session: Session,
+    topic: str,
+    payload: dict[str, Any],
+    *,
+    facility_id: str | None = None,
+    user_name: str | None = None,
+) -> None:
+    """Adds an event in the caller's transaction and wakes the followers once it is committed."""
+    postgresql = session.get_bind().dialect.name == "postgresql"
+    if postgresql:
+        session.execute(text(f"SELECT pg_advisory_xact_lock({_LOCK})"))
+    session.add(Event(at=now(), topic=topic, facility_id=facility_id, user_name=user_name, payload=payload))
+    if postgresql:
+        session.execute(text("NOTIFY filmroom_events"))
+    elif not session.info.get("filmroom_wake"):
+        session.info["filmroom_wake"] = True
+        event.listen(session, "after_commit", _wake_once, once=True)
+
+
+def _wake_once(session: Session) -> None:
+    session.info.pop("filmroom_wake", None)
+    wake()
+
+
+def wake() -> None:
+    """One empty datagram to each follower on this machine."""
+    global _ports
+    if _folder is None:
+        return
+    moment = time.monotonic()
+    if moment - _ports[0] > 1:
+        _ports = (moment, [int(p.name) for p in _folder.iterdir() if p.name.isdigit()])
+    if _ports[1]:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+            sender.setblocking(False)
+            for port in _ports[1]:
+                with contextlib.suppress(OSError):
+                    sender.sendto(b"", ("127.0.0.1", port))
+
+
+def after(session: Session, last_id: int, limit: int = 500) -> list[Event]:
+    return list(session.scalars(select(Event).where(Event.id > last_id).order_by(Event.id).limit(limit)))
+
+
+def newest(session: Session) -> int:
+    return session.scalar(select(func.max(Event.id))) or 0
+
+
+def prune(session: Session, older_than: datetime) -> None:
+    session.execute(delete(Event).where(Event.at < older_than))
+
+
+class Follower:
+    """Waits for new events in a thread of its own: `wait(seconds)` returns when something may have been appended."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._socket: socket.socket | None = None
+        self._listen: Any = None
+        if database.dialect == "postgresql":
+            import psycopg
+
+            url = database.engine.url.set(drivername="postgresql").render_as_string(hide_password=False)
+            self._listen = psycopg.connect(url, autocommit=True)
+            self._listen.execute("LISTEN filmroom_events")
+        elif _folder is not None:
+            self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+            self._socket.bind(("127.0.0.1", 0))
+            self._socket.setblocking(False)
+            self._mark = _folder / str(self._socket.getsockname()[1])
+            self._mark.touch()
+
+    def wait(self, seconds: float = 1.0) -> None:
+        if self._listen is not None:
+            for _ in self._listen.notifies(timeout=seconds, stop_after=1):
+                pass
+        elif self._socket is not None:
+            if os_select.select([self._socket], [], [], seconds)[0]:
+                with contextlib.suppress(BlockingIOError):
+                    while True:
+                        self._socket.recv(64)
+        else:
+            time.sleep(seconds)
+
+    def close(self) -> None:
+        if self._listen is not None:
+            self._listen.close()
+        if self._socket is not None:
+            self._mark.unlink(missing_ok=True)
+            self._socket.close()

@@ -1,0 +1,1 @@
+"""Decode, LUT chain, render: arrays in, arrays out. No database, no network."""

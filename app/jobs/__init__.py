@@ -1,0 +1,37 @@
+"""The durable queue: jobs are rows. Any room enqueues; the worker role claims, runs, retries.
+
+    jobs.enqueue(session, "print.render", {"print_id": id}, actor_name=..., facility_id=...)  -> job id
+
+Kinds are declared with their handlers in app/worker.py: the one visible table kind -> function."""
+
+from app.jobs.models import Job
+from app.jobs.queue import (
+    Claimed,
+    cancel,
+    claim,
+    done,
+    enqueue,
+    fail,
+    get,
+    heartbeat,
+    list_jobs,
+    progress,
+    release_abandoned,
+    retry,
+)
+
+__all__ = [
+    "Claimed",
+    "Job",
+    "cancel",
+    "claim",
+    "done",
+    "enqueue",
+    "fail",
+    "get",
+    "heartbeat",
+    "list_jobs",
+    "progress",
+    "release_abandoned",
+    "retry",
+]

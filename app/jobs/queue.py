@@ -1,0 +1,215 @@
+"""The verbs of the queue. Claims are compare-and-set on SQLite (one writer at a time by its lock) and
+FOR UPDATE SKIP LOCKED on PostgreSQL; no row is ever taken twice (tests/jobs/test_queue.py)."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import func, or_, select, update
+from sqlalchemy.orm import Session
+
+from app.jobs.models import CANCELLED, DONE, FAILED, QUEUED, RUNNING, Job
+from app.kit.clock import now
+from app.kit.errors import Conflict, NotFound
+from app.kit.ids import new_id
+from app.kit.logging import correlation_id
+
+PAUSES = (5, 30, 300)  # seconds before try 2, 3, 4 and later
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """A job that this worker now owns."""
+
+    id: str
+    kind: str
+    payload: dict[str, Any]
+    attempt: int
+    last_attempt: bool
+    correlation_id: str
+    created_by: str
+
+
+def enqueue(
+    session: Session,
+    kind: str,
+    payload: dict[str, Any],
+    *,
+    actor_name: str = "system",
+    facility_id: str | None = None,
+    priority: int = 5,
+    max_attempts: int = 3,
+    run_after: datetime | None = None,
+    total: int = 0,
+) -> str:
+    """Adds a job in the caller's transaction: it exists exactly if what it is about exists."""
+    job = Job(
+        id=new_id(),
+        kind=kind,
+        payload=payload,
+        created_by=actor_name,
+        facility_id=facility_id,
+        priority=priority,
+        max_attempts=max_attempts,
+        created_at=now(),
+        run_after=run_after or now(),
+        progress_total=total,
+        correlation_id=correlation_id.get(),
+    )
+    session.add(job)
+    return job.id
+
+
+def claim(session: Session, kinds: Sequence[str], worker: str) -> Claimed | None:
+    """Takes the next due job of these kinds, or None. Priority first, then age."""
+    pick = (
+        select(Job.id)
+        .where(Job.state == QUEUED, Job.kind.in_(kinds), Job.run_after <= now())
+        .order_by(Job.priority, Job.run_after, Job.id)
+        .limit(1)
+    )
+    if session.get_bind().dialect.name == "postgresql":
+        pick = pick.with_for_update(skip_locked=True)
+    chosen = session.scalar(pick)
+    if chosen is None:
+        return None
+    moment = now()
+    row = session.execute(
+        update(Job)
+        .where(Job.id == chosen, Job.state == QUEUED)
+        .values(
+            state=RUNNING,
+            claimed_by=worker,
+            started_at=moment,
+            heartbeat_at=moment,
+            attempts=Job.attempts + 1,
+            error=None,
+        )
+        .returning(Job.id, Job.kind, Job.payload, Job.attempts, Job.max_attempts, Job.correlation_id, Job.created_by)
+    ).first()
+    if row is None:
+        return None
+    return Claimed(
+        row.id,
+        row.kind,
+        row.payload,
+        row.attempts,
+        row.attempts >= row.max_attempts,
+        row.correlation_id,
+        row.created_by,
+    )
+
+
+def _own(job_id: str, worker: str | None) -> Any:
+    owned = [Job.id == job_id, Job.state == RUNNING]
+    if worker is not None:
+        owned.append(Job.claimed_by == worker)
+    return owned
+
+
+def heartbeat(session: Session, job_id: str, worker: str) -> bool:
+    """Says that the job is alive; False when it was cancelled or taken away: then the worker stops it."""
+    return (
+        session.execute(update(Job).where(*_own(job_id, worker)).values(heartbeat_at=now()).returning(Job.id)).first()
+        is not None
+    )
+
+
+def progress(session: Session, job_id: str, done_count: int, total: int) -> bool:
+    """Tells how far a running job is; False when it was cancelled."""
+    values = {"progress_done": done_count, "progress_total": total, "heartbeat_at": now()}
+    return (
+        session.execute(update(Job).where(*_own(job_id, None)).values(**values).returning(Job.id)).first() is not None
+    )
+
+
+def done(session: Session, job_id: str, result: dict[str, Any] | None = None) -> bool:
+    values = {"state": DONE, "finished_at": now(), "result": result or {}, "error": None}
+    return (
+        session.execute(update(Job).where(*_own(job_id, None)).values(**values).returning(Job.id)).first() is not None
+    )
+
+
+def fail(session: Session, claimed: Claimed, reason: str, *, final: bool = False) -> bool:
+    """One try failed. True when the job has left the queue (OPS-8), False when it is tried again after a pause."""
+    over = final or claimed.last_attempt
+    pause = PAUSES[min(claimed.attempt, len(PAUSES)) - 1]
+    values: dict[str, Any] = {"state": FAILED if over else QUEUED, "error": reason, "claimed_by": None}
+    values |= {"finished_at": now()} if over else {"run_after": now() + timedelta(seconds=pause)}
+    session.execute(update(Job).where(*_own(claimed.id, None)).values(**values))
+    return over
+
+
+def cancel(session: Session, job_id: str) -> None:
+    """Cancels what has not ended; a running job notices at its next heartbeat."""
+    changed = session.execute(
+        update(Job)
+        .where(Job.id == job_id, Job.state.in_((QUEUED, RUNNING)))
+        .values(state=CANCELLED, finished_at=now())
+        .returning(Job.id)
+    ).first()
+    if changed is None:
+        get(session, job_id)
+        raise Conflict("This job has already ended.", hint="Nothing to cancel.")
+
+
+def retry(session: Session, job_id: str) -> None:
+    """Puts an ended job back into the queue with a full set of tries."""
+    values = {
+        "state": QUEUED,
+        "attempts": 0,
+        "run_after": now(),
+        "error": None,
+        "finished_at": None,
+        "claimed_by": None,
+    }
+    changed = session.execute(
+        update(Job).where(Job.id == job_id, Job.state.in_((FAILED, CANCELLED))).values(**values).returning(Job.id)
+    ).first()
+    if changed is None:
+        get(session, job_id)
+        raise Conflict("Only a failed or cancelled job can be tried again.", hint="Wait until it ends.")
+
+
+def release_abandoned(session: Session, silent_for: float = 30.0) -> int:
+    """Gives back the jobs of workers that died: to the queue, or failed when their tries are used up."""
+    limit = now() - timedelta(seconds=silent_for)
+    dead = (Job.state == RUNNING, or_(Job.heartbeat_at < limit, Job.heartbeat_at.is_(None)))
+    lost = session.execute(
+        update(Job)
+        .where(*dead, Job.attempts >= Job.max_attempts)
+        .values(state=FAILED, finished_at=now(), error="The worker stopped while it ran this job.")
+        .returning(Job.id)
+    ).all()
+    back = session.execute(
+        update(Job).where(*dead).values(state=QUEUED, claimed_by=None, run_after=now()).returning(Job.id)
+    ).all()
+    return len(lost) + len(back)
+
+
+def get(session: Session, job_id: str) -> Job:
+    job = session.get(Job, job_id)
+    if job is None:
+        raise NotFound("There is no such job.")
+    return job
+
+
+def list_jobs(
+    session: Session,
+    *,
+    created_by: str | None = None,
+    kind: str | None = None,
+    state: str | None = None,
+    limit: int = 50,
+    before: str | None = None,
+) -> tuple[list[Job], int]:
+    """Newest first, and how many there are. before: the last id of the page before."""
+    query = select(Job)
+    for column, value in ((Job.created_by, created_by), (Job.kind, kind), (Job.state, state)):
+        if value is not None:
+            query = query.where(column == value)
+    total = session.scalar(select(func.count()).select_from(query.subquery())) or 0
+    if before:
+        query = query.where(Job.id < before)
+    return list(session.scalars(query.order_by(Job.id.desc()).limit(limit))), total

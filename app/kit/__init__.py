@@ -1,0 +1,1 @@
+"""Domain-free helpers: clock, errors, ids, paths, logging. Knows nothing of ours."""

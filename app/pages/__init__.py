@@ -1,0 +1,1 @@
+"""Server-rendered HTMX pages. A door: parse, call one verb, answer."""

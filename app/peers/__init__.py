@@ -1,0 +1,1 @@
+"""The nodes we talk to and what we send them: SCU verbs and durable transfers."""

@@ -1,0 +1,62 @@
+"""Tables: node, transfer, transfer_instance."""
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ForeignKey, Index, String
+from sqlalchemy.orm import Mapped, mapped_column
+
+from app.db.base import Base, BigKey
+
+
+class Node(Base):
+    __tablename__ = "node"
+
+    id: Mapped[str] = mapped_column(String(26), primary_key=True)
+    name: Mapped[str] = mapped_column(String(64), unique=True)
+    ae_title: Mapped[str] = mapped_column(String(16), index=True)
+    host: Mapped[str] = mapped_column(String(256))
+    port: Mapped[int]
+    facility_id: Mapped[str | None] = mapped_column(ForeignKey("facility.id"))
+    enabled: Mapped[bool] = mapped_column(default=True)
+    options: Mapped[dict[str, Any]] = mapped_column(default=dict)  # capabilities, syntaxes, PDU, timeouts
+    last_ok_at: Mapped[datetime | None]
+    last_fault_at: Mapped[datetime | None]
+    last_fault: Mapped[str | None]
+    last_seen_at: Mapped[datetime | None]  # as a caller
+    changed_by: Mapped[str] = mapped_column(String(128), default="")
+    changed_at: Mapped[datetime]
+
+
+class Transfer(Base):
+    """One destination and one study; the work is job.id = job_id."""
+
+    __tablename__ = "transfer"
+
+    id: Mapped[str] = mapped_column(String(26), primary_key=True)
+    job_id: Mapped[str] = mapped_column(String(26), index=True)
+    node_id: Mapped[str] = mapped_column(ForeignKey("node.id"), index=True)
+    study_instance_uid: Mapped[str] = mapped_column(String(64), index=True)
+    facility_id: Mapped[str | None] = mapped_column(String(26))
+    state: Mapped[str] = mapped_column(String(10), default="queued")
+    attempts: Mapped[int] = mapped_column(default=0)
+    total: Mapped[int] = mapped_column(default=0)
+    sent: Mapped[int] = mapped_column(default=0)
+    warned: Mapped[int] = mapped_column(default=0)
+    failed: Mapped[int] = mapped_column(default=0)
+    error: Mapped[str | None]
+    created_by: Mapped[str] = mapped_column(String(128))
+    created_at: Mapped[datetime]
+    finished_at: Mapped[datetime | None]
+
+
+class TransferInstance(Base):
+    __tablename__ = "transfer_instance"
+    __table_args__ = (Index("ix_transfer_instance_todo", "transfer_id", "state"),)
+
+    id: Mapped[int] = mapped_column(BigKey, primary_key=True, autoincrement=True)
+    transfer_id: Mapped[str] = mapped_column(ForeignKey("transfer.id", ondelete="CASCADE"))
+    sop_instance_uid: Mapped[str] = mapped_column(String(64))
+    state: Mapped[str] = mapped_column(String(8), default="waiting")  # waiting, sent, warned, failed
+    status: Mapped[int | None]  # the peer's DIMSE status
+    message: Mapped[str | None] = mapped_column(String(256))  # the peer's own words

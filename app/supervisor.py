@@ -1,0 +1,1 @@
+"""Starts the roles, restarts one that dies, stops all."""

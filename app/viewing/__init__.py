@@ -1,0 +1,1 @@
+"""What the viewer needs to know of a study: the manifest, previews, streams."""

@@ -1,0 +1,1 @@
+"""Composition root of the worker role: the one table job kind -> function."""

@@ -1,0 +1,85 @@
+"""The fixtures every room shares: both databases, real servers, real files.
+
+`database` runs a test twice, on SQLCipher and on PostgreSQL (a private cluster started once a session)."""
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from app import config as boot
+from app.config import Config
+from app.db import Database, migrate, open_database
+from app.db.models import load_all
+from tests.support import postgres
+
+load_all()
+CI = os.environ.get("CI") == "true"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if "browser" in item.keywords:
+            item.add_marker("slow")
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """The 448 real DICOM files; says plainly when they are missing."""
+    folder = Path(
+        os.environ.get("FILMROOM_TEST_DATA", Path(__file__).resolve().parents[1] / ".." / "shared" / "data")
+    ).resolve()
+    if not (folder / "MANIFEST.csv").is_file():
+        message = f"No test data at {folder}: set FILMROOM_TEST_DATA to the folder with MANIFEST.csv."
+        if CI:
+            pytest.fail(message)
+        pytest.skip(message)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def postgres_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A private PostgreSQL for this test process, ended with it."""
+    with postgres.server() as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def _sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A migrated empty installation, copied for each test: migrating costs more than copying."""
+    folder = tmp_path_factory.mktemp("template")
+    config = boot.load({"data": folder}, environ={})
+    database = open_database(config)
+    migrate.upgrade(config, database)
+    database.dispose()
+    return folder
+
+
+@pytest.fixture
+def sqlite_config(tmp_path: Path, _sqlite_template: Path) -> Config:
+    """An installation of its own on the embedded database, already migrated."""
+    shutil.copytree(_sqlite_template, tmp_path / "data")
+    return boot.load({"data": tmp_path / "data"}, environ={})
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.slow)])
+def config(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Config]:
+    """An installation of its own, once on each database."""
+    if request.param == "sqlite":
+        yield request.getfixturevalue("sqlite_config")
+        return
+    with postgres.database(request.getfixturevalue("postgres_url")) as url:
+        settings = boot.load({"data": tmp_path / "data", "database_url": url}, environ={})
+        database = open_database(settings)
+        migrate.upgrade(settings, database)
+        database.dispose()
+        yield settings
+
+
+@pytest.fixture
+def database(config: Config) -> Iterator[Database]:
+    opened = open_database(config)
+    yield opened
+    opened.dispose()

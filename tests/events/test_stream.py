@@ -1,0 +1,37 @@
+"""Events wake their followers and are read in order."""
+
+import threading
+import time
+from pathlib import Path
+
+from app import events
+from app.db import Database
+
+
+def test_a_follower_wakes_at_the_commit(database: Database, tmp_path: Path) -> None:
+    events.use_folder(tmp_path / "events")
+    follower = events.Follower(database)
+    woken: list[float] = []
+    time.sleep(1.1)  # the list of ports is kept for a second
+    started = time.monotonic()
+    thread = threading.Thread(target=lambda: (follower.wait(5), woken.append(time.monotonic() - started)))
+    thread.start()
+    time.sleep(0.1)
+    with database.write() as session:
+        events.append(session, "study.arriving", {"n": 1})
+    thread.join()
+    follower.close()
+    assert woken[0] < 4, "it did not wait for the poll"
+    with database.read() as session:
+        assert [e.topic for e in events.after(session, 0)] == ["study.arriving"]
+
+
+def test_what_is_rolled_back_is_never_seen(database: Database) -> None:
+    try:
+        with database.write() as session:
+            events.append(session, "study.arriving", {"n": 1})
+            raise RuntimeError
+    except RuntimeError:
+        pass
+    with database.read() as session:
+        assert events.newest(session) == 0

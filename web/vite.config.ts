@@ -1,0 +1,21 @@
+import { resolve } from 'node:path';
+import { defineConfig } from 'vite';
+
+// Two entries: the shell (every page) and the viewer (loaded in idle time, kept warm). app/http/assets.py reads the manifest.
+export default defineConfig({
+  base: '/static/',
+  worker: { format: 'es' },
+  build: {
+    target: 'es2022',
+    assetsInlineLimit: 0,
+    manifest: 'manifest.json',
+    chunkSizeWarningLimit: 8000,
+    rollupOptions: {
+      input: {
+        shell: resolve(import.meta.dirname, 'src/shell/main.ts'),
+        viewer: resolve(import.meta.dirname, 'src/viewer/main.ts'),
+      },
+      preserveEntrySignatures: 'strict',
+    },
+  },
+});

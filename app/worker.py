@@ -1,1 +1,172 @@
-"""Composition root of the worker role: the one table job kind -> function."""
+"""Composition root of the worker role: the one table job kind -> function, and the verbs that run by the clock."""
+
+import logging
+import os
+import signal
+import socket
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+from app import events, jobs
+from app.config import Config
+from app.db import Database, open_database
+from app.jobs.context import Cancelled, JobContext, PermanentFault
+from app.kit.clock import now
+from app.kit.errors import AppError
+from app.kit.logging import correlation_id
+
+log = logging.getLogger(__name__)
+Handler = Callable[[JobContext, dict[str, Any]], dict[str, Any]]
+
+# lane -> (threads, job kind -> function). Outside work waits on peers, so it has more threads than work on the processor.
+LANES: dict[str, tuple[int, dict[str, Handler]]] = {}
+
+HEARTBEAT = 5.0  # seconds; a job silent for six of them is given to another worker
+IDLE = 0.25  # seconds between looks into an empty queue
+
+
+class Worker:
+    """The threads of one worker process."""
+
+    def __init__(self, config: Config) -> None:
+        self.config = config
+        self.database: Database = open_database(config)
+        self.archive: Any = None
+        self.name = f"{socket.gethostname()[:40]}:{os.getpid()}"
+        self.stopping = threading.Event()
+        self._running: dict[str, JobContext] = {}
+        self._lock = threading.Lock()
+
+    def start(self) -> None:
+        events.use_folder(self.config.run / "events")
+        for lane, (threads, handlers) in LANES.items():
+            for number in range(threads):
+                threading.Thread(target=self._work, args=(handlers,), name=f"{lane}-{number}", daemon=True).start()
+        threading.Thread(target=self._beat, name="heartbeat", daemon=True).start()
+        threading.Thread(target=self._keep_time, name="clock", daemon=True).start()
+
+    def stop(self, seconds: float = 4.0) -> None:
+        """Lets running jobs notice; what does not end in time comes back through its missing heartbeat."""
+        self.stopping.set()
+        with self._lock:
+            for context in self._running.values():
+                context.stopped.set()
+        deadline = time.monotonic() + seconds
+        while self._running and time.monotonic() < deadline:
+            time.sleep(0.02)
+
+    def _work(self, handlers: dict[str, Handler]) -> None:
+        kinds = list(handlers)
+        while not self.stopping.is_set():
+            try:
+                claimed = self._claim(kinds)
+                if claimed is None:
+                    self.stopping.wait(IDLE)
+                else:
+                    self._run(claimed, handlers[claimed.kind])
+            except Exception:
+                log.exception("the queue cannot be read; trying again in 2 s")
+                self.stopping.wait(2)
+
+    def _claim(self, kinds: list[str]) -> jobs.Claimed | None:
+        with self.database.read() as session:
+            if not jobs.ready(session, kinds):
+                return None
+        with self.database.write() as session:
+            return jobs.claim(session, kinds, self.name)
+
+    def _run(self, claimed: jobs.Claimed, handler: Handler) -> None:
+        correlation_id.set(claimed.correlation_id or claimed.id[-12:])
+        context = JobContext(self.config, self.database, self.archive, claimed)
+        with self._lock:
+            self._running[claimed.id] = context
+        started = time.monotonic()
+        try:
+            result = handler(context, claimed.payload)
+            with self.database.write() as session:
+                jobs.done(session, claimed.id, result)
+            log.info("job %s %s done in %.2f s", claimed.kind, claimed.id, time.monotonic() - started)
+        except Cancelled:
+            self._give_back(claimed)
+        except (AppError, PermanentFault) as fault:
+            self._failed(claimed, str(fault), final=isinstance(fault, PermanentFault) or fault.status < 500)
+        except Exception as fault:
+            log.exception("job %s %s failed", claimed.kind, claimed.id)
+            self._failed(claimed, f"Internal fault ({type(fault).__name__}); quote {correlation_id.get()}.")
+        finally:
+            with self._lock:
+                self._running.pop(claimed.id, None)
+
+    def _failed(self, claimed: jobs.Claimed, reason: str, final: bool = False) -> None:
+        with self.database.write() as session:
+            over = jobs.fail(session, claimed, reason, final=final)
+            if over:
+                events.append(
+                    session, "job.failed", {"id": claimed.id, "kind": claimed.kind}, user_name=claimed.created_by
+                )
+        log.warning("job %s %s try %d failed: %s", claimed.kind, claimed.id, claimed.attempt, reason)
+
+    def _give_back(self, claimed: jobs.Claimed) -> None:
+        """Cancelled by a person: it stays cancelled. Stopped because the role ends: back into the queue at once."""
+        if self.stopping.is_set():
+            with self.database.write() as session:
+                jobs.release(session, claimed.id, self.name)
+
+    def _beat(self) -> None:
+        while not self.stopping.wait(HEARTBEAT):
+            with self._lock:
+                running = list(self._running.values())
+            for context in running:
+                try:
+                    with self.database.write() as session:
+                        alive = jobs.heartbeat(session, context.job.id, self.name)
+                    if not alive:
+                        context.stopped.set()
+                except AppError:
+                    log.warning("heartbeat of job %s not written; the database is away", context.job.id)
+
+    def _keep_time(self) -> None:
+        """Runs what the clock runs. Each verb is safe to run in several workers at once."""
+        due = dict.fromkeys(CLOCK, 0.0)
+        while not self.stopping.wait(0.5):
+            for verb, period in CLOCK.items():
+                if time.monotonic() < due[verb]:
+                    continue
+                due[verb] = time.monotonic() + period
+                try:
+                    verb(self)
+                except Exception:
+                    log.exception("%s failed; next try in %g s", verb.__name__, period)
+
+
+def release_abandoned(worker: Worker) -> None:
+    with worker.database.write() as session:
+        count = jobs.release_abandoned(session)
+    if count:
+        log.warning("%d jobs of stopped workers given back", count)
+
+
+def prune_events(worker: Worker) -> None:
+    from datetime import timedelta
+
+    with worker.database.write() as session:
+        events.prune(session, now() - timedelta(days=7))
+
+
+CLOCK: dict[Callable[[Worker], None], float] = {release_abandoned: 10.0, prune_events: 3600.0}
+
+
+def run(config: Config) -> None:
+    """Runs until SIGTERM or SIGINT."""
+    worker = Worker(config)
+    ended = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: ended.set())
+    worker.start()
+    log.info("worker ready")
+    ended.wait()
+    worker.stop()
+    worker.database.dispose()
+    log.info("worker stopped")

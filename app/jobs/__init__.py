@@ -16,6 +16,8 @@ from app.jobs.queue import (
     heartbeat,
     list_jobs,
     progress,
+    ready,
+    release,
     release_abandoned,
     retry,
 )
@@ -32,6 +34,8 @@ __all__ = [
     "heartbeat",
     "list_jobs",
     "progress",
+    "ready",
+    "release",
     "release_abandoned",
     "retry",
 ]

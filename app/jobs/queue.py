@@ -61,6 +61,12 @@ def enqueue(
     return job.id
 
 
+def ready(session: Session, kinds: Sequence[str]) -> bool:
+    """Whether a claim would find something: a look that takes no write lock, for idle workers."""
+    due = select(Job.id).where(Job.state == QUEUED, Job.kind.in_(kinds), Job.run_after <= now()).limit(1)
+    return session.scalar(due) is not None
+
+
 def claim(session: Session, kinds: Sequence[str], worker: str) -> Claimed | None:
     """Takes the next due job of these kinds, or None. Priority first, then age."""
     pick = (
@@ -139,6 +145,15 @@ def fail(session: Session, claimed: Claimed, reason: str, *, final: bool = False
     values |= {"finished_at": now()} if over else {"run_after": now() + timedelta(seconds=pause)}
     session.execute(update(Job).where(*_own(claimed.id, None)).values(**values))
     return over
+
+
+def release(session: Session, job_id: str, worker: str) -> None:
+    """Gives a running job back untouched: its worker ends. The try does not count."""
+    session.execute(
+        update(Job)
+        .where(*_own(job_id, worker))
+        .values(state=QUEUED, claimed_by=None, run_after=now(), attempts=Job.attempts - 1)
+    )
 
 
 def cancel(session: Session, job_id: str) -> None:

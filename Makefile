@@ -1,10 +1,40 @@
-.PHONY: lint fmt
+# The five verbs of DESIGN part 2, and the few that developers use.
 PY := .venv/bin/python
-lint:
-	.venv/bin/ruff format --check .
-	.venv/bin/ruff check .
-	.venv/bin/mypy
-	.venv/bin/lint-imports
-fmt:
+export PYTHONPATH := $(CURDIR)
+
+.PHONY: help setup setup-test run test test-fast bench bench-large lint fmt lock messages wheel clean
+help:            ## this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 16
+
+setup:           ## install everything the product needs
+	@deploy/setup.sh run
+setup-test:
+	@deploy/setup.sh test
+
+run: setup       ## start Filmroom on http://127.0.0.1:8000 and DICOM 11112
+	@.venv/bin/filmroom serve
+
+test: setup-test ## every check and every test
+	@deploy/test.sh all
+test-fast: setup-test ## the quick part, under a minute
+	@deploy/test.sh fast
+lint: setup-test ## formatting, types, floors, templates
+	@deploy/test.sh lint
+
+bench: setup-test ## all figures as ratios, written to bench.json
+	@$(PY) -m tests.bench
+bench-large: setup-test ## the same with a million studies
+	@$(PY) -m tests.bench --large
+
+fmt:             ## format the code
 	.venv/bin/ruff format .
 	.venv/bin/ruff check --fix .
+messages:        ## collect the visible strings into the Spanish catalogue
+	@deploy/messages.sh
+lock:            ## pin requirements*.in with hashes, without any index address
+	.venv/bin/pip-compile -q --allow-unsafe --generate-hashes --no-emit-index-url --no-emit-find-links --no-emit-trusted-host --strip-extras -o constraints-dev.txt requirements-dev.in
+	.venv/bin/pip-compile -q --allow-unsafe --generate-hashes --no-emit-index-url --no-emit-find-links --no-emit-trusted-host --strip-extras -c constraints-dev.txt -o constraints.txt requirements.in
+wheel: setup-test ## a wheel that carries the built bundle
+	@.venv/bin/python -m build -q --wheel --no-isolation
+clean:
+	rm -rf build dist web/dist .venv web/node_modules

@@ -1,1 +1,74 @@
-"""The one command: `filmroom`."""
+"""The one command: `filmroom`. Thin: it parses, builds the configuration and calls what the other rooms offer."""
+
+import argparse
+import dataclasses
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+from app import __version__
+from app.config import Config, ConfigError, load
+
+_SERVE = {
+    "serve": "start everything on this machine",
+    "web": "only pages, REST, DICOMweb and WebSocket",
+    "dicom": "only the DICOM receivers",
+    "worker": "only the jobs",
+}
+
+
+def _add_options(parser: argparse.ArgumentParser) -> None:
+    for item in dataclasses.fields(Config):
+        if item.metadata.get("secret"):
+            continue  # never on a command line: other users of the machine could read it there
+        flag = f"--{item.name.replace('_', '-')}"
+        text = f"{item.metadata['help']} (default: {item.default or 'none'})"
+        if isinstance(item.default, bool):
+            parser.add_argument(flag, dest=item.name, action=argparse.BooleanOptionalAction, default=None, help=item.metadata["help"])
+        else:
+            parser.add_argument(flag, dest=item.name, default=None, help=text)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="filmroom", description="DICOM print, archive and routing station.")
+    parser.add_argument("--version", action="version", version=f"filmroom {__version__}")
+    verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
+    for name, text in _SERVE.items():
+        _add_options(verbs.add_parser(name, help=text, description=text))
+    config = verbs.add_parser("config", help="show the boot configuration", description="Every value; secrets are masked.")
+    _add_options(config)
+    return parser
+
+
+def _show(config: Config) -> None:
+    for item in dataclasses.fields(Config):
+        value: Any = getattr(config, item.name)
+        print(f"{item.name} = {'******' if value and item.metadata.get('secret') else value}")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    options = vars(_parser().parse_args(arguments))
+    verb = options.pop("verb")
+    try:
+        config = load(options)
+        if verb == "config":
+            _show(config)
+        elif verb == "serve":
+            from app.supervisor import Supervisor
+
+            Supervisor(config).run()
+        else:
+            from app.supervisor import prepare, run_role
+
+            prepare(config)
+            run_role(verb, config)
+    except ConfigError as fault:
+        print(f"filmroom: {fault}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        return 130
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

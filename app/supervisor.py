@@ -1,1 +1,178 @@
-"""Starts the roles, restarts one that dies, stops all."""
+"""`filmroom serve`: prepares the data folder, starts the roles, restarts one that dies, stops all cleanly.
+
+It stays small on purpose: it imports no web framework and no DICOM library, holds no database open and no thread, so
+that forking it is safe and quick (DESIGN 3.5 Start). Roles are forked where that exists, spawned elsewhere."""
+
+import contextlib
+import ctypes
+import logging
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from importlib import import_module
+from types import FrameType
+
+from app.config import Config
+from app.kit import logging as kit_logging
+
+log = logging.getLogger("app.supervisor")
+
+STOP_SECONDS = 4.5  # a role that has not ended by then is killed: the whole stop stays within 5 s
+RESTART_PAUSES = (0.1, 0.5, 1.0, 2.0, 5.0)  # seconds before restart 1, 2, ...; back to the first after a calm minute
+
+# role -> module with run(config); only the role's own process imports it
+ROLES = {"dicom": "app.listener", "web": "app.server", "worker": "app.worker"}
+
+
+@dataclass
+class _Child:
+    role: str
+    number: int
+    pid: int = 0
+    started: float = 0.0
+    deaths: int = 0
+    due: float = 0.0
+    process: subprocess.Popen[bytes] | None = field(default=None, repr=False)
+
+
+def _die_with_parent() -> None:
+    """Linux: a role never outlives its supervisor, so a killed one leaves no ports taken."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(1, signal.SIGTERM)
+
+
+def run_role(role: str, config: Config) -> None:
+    """One role in this process, until it is told to stop."""
+    kit_logging.setup(role, config.logs, config.log_level, config.log_json)
+    runner: Callable[[Config], None] = import_module(ROLES[role]).run
+    runner(config)
+
+
+def prepare(config: Config) -> None:
+    """Folders, schema, roles and the first administrator: what must be there before any role starts."""
+    for folder in (config.data, config.store, config.cache, config.run, config.logs, config.keys):
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    from app.db import migrate, open_database
+
+    database = open_database(config)
+    try:
+        migrate.upgrade(config, database)
+        _seed(config, database)
+    finally:
+        database.dispose()
+
+
+def _seed(config: Config, database: object) -> None:
+    """Built-in roles and the first administrator."""
+
+
+def _in_child(work: Callable[[], None]) -> int:
+    """Forks, runs, exits: 0 when `work` returned, 1 when it raised."""
+    pid = os.fork()
+    if pid:
+        return pid
+    code = 1
+    try:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, signal.SIG_DFL)
+        _die_with_parent()
+        work()
+        code = 0
+    except SystemExit as ended:
+        code = ended.code if isinstance(ended.code, int) else 1
+    except KeyboardInterrupt:
+        code = 0
+    except BaseException:  # noqa: BLE001 the outer edge of a process
+        traceback.print_exc()
+    finally:
+        with contextlib.suppress(Exception):
+            sys.stdout.flush()
+            sys.stderr.flush()
+        os._exit(code)
+
+
+class Supervisor:
+    """Owns the role processes of one installation."""
+
+    def __init__(self, config: Config, roles: list[str] | None = None) -> None:
+        self.config = config
+        names = roles or list(ROLES)
+        counts = {"web": 1, "dicom": 1, "worker": config.workers}
+        self.children = [_Child(role, n) for role in names for n in range(counts[role])]
+        self.stopping = False
+
+    def _start(self, child: _Child) -> None:
+        child.started = time.monotonic()
+        if hasattr(os, "fork"):
+            child.pid = _in_child(lambda: run_role(child.role, self.config))
+        else:
+            child.process = subprocess.Popen([sys.executable, "-m", "app.cli", child.role, "--data", str(self.config.data)])
+            child.pid = child.process.pid
+
+    def _prepare(self) -> None:
+        shutil.rmtree(self.config.run, ignore_errors=True)
+        if not hasattr(os, "fork"):
+            prepare(self.config)
+            return
+        pid = _in_child(lambda: prepare(self.config))
+        if os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) != 0:
+            raise SystemExit("filmroom: the data folder could not be prepared; the reason stands above")
+
+    def run(self) -> None:
+        """Until SIGTERM or SIGINT, or until a role cannot be started at all."""
+        self._prepare()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._told_to_stop)
+        for child in self.children:
+            self._start(child)
+        while not self.stopping:
+            self._reap()
+            time.sleep(0.05)
+        self._stop()
+
+    def _told_to_stop(self, number: int, frame: FrameType | None) -> None:
+        self.stopping = True
+
+    def _reap(self) -> None:
+        moment = time.monotonic()
+        for child in self.children:
+            if child.pid and self._ended(child):
+                child.pid = 0
+                if moment - child.started > 60:
+                    child.deaths = 0
+                pause = RESTART_PAUSES[min(child.deaths, len(RESTART_PAUSES) - 1)]
+                child.deaths += 1
+                child.due = moment + pause
+                print(f"filmroom: role {child.role} ended; starting it again in {pause:g} s", file=sys.stderr, flush=True)  # noqa: T201 before logging
+            elif not child.pid and moment >= child.due:
+                self._start(child)
+
+    @staticmethod
+    def _ended(child: _Child) -> bool:
+        if child.process is not None:
+            return child.process.poll() is not None
+        try:
+            return os.waitpid(child.pid, os.WNOHANG)[0] != 0
+        except ChildProcessError:
+            return True
+
+    def _stop(self) -> None:
+        for child in self.children:
+            if child.pid:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(child.pid, signal.SIGTERM)
+        deadline = time.monotonic() + STOP_SECONDS
+        left = [child for child in self.children if child.pid]
+        while left and time.monotonic() < deadline:
+            left = [child for child in left if not self._ended(child)]
+            time.sleep(0.02)
+        for child in left:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(child.pid, signal.SIGKILL)
+            self._ended(child)

@@ -1,0 +1,27 @@
+#!/usr/bin/env bash
+# test.sh all|fast|lint: ends with the first step that fails.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+export PYTHONPATH=$PWD
+step() { printf '\n== %s\n' "$*"; }
+
+lint() {
+  step "format, lint"; .venv/bin/ruff format --check -q . && .venv/bin/ruff check -q .
+  step "types"; .venv/bin/mypy
+  step "floors"; .venv/bin/lint-imports | tail -20
+  step "templates"; .venv/bin/djlint --quiet --lint templates
+  step "web types"; (cd web && npx tsc --noEmit)
+  step "lock files name no registry"
+  ! grep -nE '"resolved": "http|--(extra-)?index-url' web/package-lock.json constraints*.txt
+}
+
+case "${1:-all}" in
+  lint) lint ;;
+  fast) .venv/bin/python -m pytest -n 2 -m "not slow and not browser and not peer" ;;
+  all)
+    lint
+    step "web tests"; (cd web && npx vitest run --reporter=dot)
+    step "tests"; .venv/bin/python -m pytest -n 2 --dist loadfile --durations=15
+    ;;
+  *) echo "test.sh all|fast|lint"; exit 2 ;;
+esac

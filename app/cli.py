@@ -24,7 +24,9 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
         flag = f"--{item.name.replace('_', '-')}"
         text = f"{item.metadata['help']} (default: {item.default or 'none'})"
         if isinstance(item.default, bool):
-            parser.add_argument(flag, dest=item.name, action=argparse.BooleanOptionalAction, default=None, help=item.metadata["help"])
+            parser.add_argument(
+                flag, dest=item.name, action=argparse.BooleanOptionalAction, default=None, help=item.metadata["help"]
+            )
         else:
             parser.add_argument(flag, dest=item.name, default=None, help=text)
 
@@ -35,7 +37,9 @@ def _parser() -> argparse.ArgumentParser:
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
     for name, text in _SERVE.items():
         _add_options(verbs.add_parser(name, help=text, description=text))
-    config = verbs.add_parser("config", help="show the boot configuration", description="Every value; secrets are masked.")
+    config = verbs.add_parser(
+        "config", help="show the boot configuration", description="Every value; secrets are masked."
+    )
     _add_options(config)
     return parser
 

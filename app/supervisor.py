@@ -112,7 +112,9 @@ class Supervisor:
         if hasattr(os, "fork"):
             child.pid = _in_child(lambda: run_role(child.role, self.config))
         else:
-            child.process = subprocess.Popen([sys.executable, "-m", "app.cli", child.role, "--data", str(self.config.data)])
+            child.process = subprocess.Popen(
+                [sys.executable, "-m", "app.cli", child.role, "--data", str(self.config.data)]
+            )
             child.pid = child.process.pid
 
     def _prepare(self) -> None:
@@ -149,7 +151,9 @@ class Supervisor:
                 pause = RESTART_PAUSES[min(child.deaths, len(RESTART_PAUSES) - 1)]
                 child.deaths += 1
                 child.due = moment + pause
-                print(f"filmroom: role {child.role} ended; starting it again in {pause:g} s", file=sys.stderr, flush=True)  # noqa: T201 before logging
+                print(
+                    f"filmroom: role {child.role} ended; starting it again in {pause:g} s", file=sys.stderr, flush=True
+                )
             elif not child.pid and moment >= child.due:
                 self._start(child)
 

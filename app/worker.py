@@ -13,6 +13,7 @@ from app import events, jobs
 from app.config import Config
 from app.db import Database, open_database
 from app.jobs.context import Cancelled, JobContext, PermanentFault
+from app.kit import rolestate
 from app.kit.clock import now
 from app.kit.errors import AppError
 from app.kit.logging import correlation_id
@@ -160,13 +161,18 @@ CLOCK: dict[Callable[[Worker], None], float] = {release_abandoned: 10.0, prune_e
 
 def run(config: Config) -> None:
     """Runs until SIGTERM or SIGINT."""
+    state = rolestate.RoleState(config.run, "worker")
+    state.start()
     worker = Worker(config)
     ended = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: ended.set())
     worker.start()
+    state.set("ready")
     log.info("worker ready")
     ended.wait()
+    state.set("stopping")
     worker.stop()
     worker.database.dispose()
+    state.close()
     log.info("worker stopped")

@@ -228,3 +228,8 @@ def list_jobs(
     if before:
         query = query.where(Job.id < before)
     return list(session.scalars(query.order_by(Job.id.desc()).limit(limit))), total
+
+
+def count_by_state(session: Session) -> dict[str, int]:
+    """How many jobs are in each state, dead letters ("failed") included."""
+    return {state: count for state, count in session.execute(select(Job.state, func.count()).group_by(Job.state))}

@@ -1,0 +1,86 @@
+"""How a role says that it lives: a small JSON file in Config.run, rewritten every two seconds.
+
+/healthz and the supervisor read these files; one that is older than a few beats, or whose process is gone, is a
+role that is down."""
+
+import contextlib
+import json
+import os
+import threading
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from app.kit.clock import now
+
+BEAT = 2.0  # seconds between two beats
+
+
+class RoleState:
+    """The state of one process of one role: `starting`, `ready`, `stopping`, or whatever the role says.
+
+    The file is `role-<role>-<pid>.json`: {"role", "pid", "state", "since", "at", "detail"}; `since` is when the state
+    began, `at` the last beat (both ISO 8601, UTC)."""
+
+    def __init__(self, folder: Path, role: str) -> None:
+        self._path = folder / f"role-{role}-{os.getpid()}.json"
+        self._known: dict[str, Any] = {"role": role, "pid": os.getpid()}
+        self._lock = threading.Lock()
+        self._ended = threading.Event()
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self.set("starting")
+
+    def start(self) -> None:
+        """Beats from a thread of its own until `close`."""
+        threading.Thread(target=self._beat, name="role-state", daemon=True).start()
+
+    def set(self, state: str, **detail: Any) -> None:
+        """A new state, or the same one with another detail (counts, words; never patient data)."""
+        with self._lock:
+            if self._known.get("state") != state:
+                self._known |= {"state": state, "since": now().isoformat()}
+            self._known["detail"] = detail
+        self._write()
+
+    def close(self) -> None:
+        self._ended.set()
+        with self._lock:
+            self._path.unlink(missing_ok=True)
+
+    def _beat(self) -> None:
+        while not self._ended.wait(BEAT):
+            self._write()
+
+    def _write(self) -> None:
+        with self._lock, contextlib.suppress(OSError):  # a full disk must not end the role; an old beat says enough
+            if self._ended.is_set():
+                return
+            fresh = self._path.with_suffix(f".{threading.get_ident()}.tmp")
+            fresh.write_text(json.dumps(self._known | {"at": now().isoformat()}), "utf-8")
+            fresh.replace(self._path)
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What one living process of a role last said."""
+
+    role: str
+    pid: int
+    state: str
+    detail: dict[str, Any]
+
+
+def read_all(folder: Path) -> list[Seen]:
+    """Every role process on this machine whose last beat is fresh and whose process still lives."""
+    found = []
+    for path in folder.glob("role-*.json"):
+        try:
+            known = json.loads(path.read_text("utf-8"))
+            age = (now() - datetime.fromisoformat(known["at"])).total_seconds()
+            os.kill(known["pid"], 0)
+        except (OSError, ValueError, KeyError):
+            continue  # being replaced, or its process has gone
+        if age < 3 * BEAT:
+            found.append(Seen(known["role"], known["pid"], known["state"], known.get("detail", {})))
+    return found

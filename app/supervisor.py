@@ -112,7 +112,7 @@ class Supervisor:
         if hasattr(os, "fork"):
             child.pid = _in_child(lambda: run_role(child.role, self.config))
         else:
-            child.process = subprocess.Popen(
+            child.process = subprocess.Popen(  # noqa: S603 our own program
                 [sys.executable, "-m", "app.cli", child.role, "--data", str(self.config.data)]
             )
             child.pid = child.process.pid
@@ -151,9 +151,8 @@ class Supervisor:
                 pause = RESTART_PAUSES[min(child.deaths, len(RESTART_PAUSES) - 1)]
                 child.deaths += 1
                 child.due = moment + pause
-                print(
-                    f"filmroom: role {child.role} ended; starting it again in {pause:g} s", file=sys.stderr, flush=True
-                )
+                sys.stderr.write(f"filmroom: role {child.role} ended; starting it again in {pause:g} s
+")
             elif not child.pid and moment >= child.due:
                 self._start(child)
 

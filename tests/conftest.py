@@ -13,6 +13,7 @@ from app import config as boot
 from app.config import Config
 from app.db import Database, migrate, open_database
 from app.db.models import load_all
+from tests.support import live as live_server
 from tests.support import postgres
 
 load_all()
@@ -83,3 +84,10 @@ def database(config: Config) -> Iterator[Database]:
     opened = open_database(config)
     yield opened
     opened.dispose()
+
+
+@pytest.fixture(scope="module")
+def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[live_server.Live]:
+    """A running Filmroom for the tests of one module; user `admin`, password `tests.support.live.PASSWORD`."""
+    with live_server.running(tmp_path_factory.mktemp("live") / "data") as running:
+        yield running

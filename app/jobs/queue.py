@@ -232,4 +232,5 @@ def list_jobs(
 
 def count_by_state(session: Session) -> dict[str, int]:
     """How many jobs are in each state, dead letters ("failed") included."""
-    return {state: count for state, count in session.execute(select(Job.state, func.count()).group_by(Job.state))}
+    rows = session.execute(select(Job.state, func.count()).group_by(Job.state)).all()
+    return {row[0]: row[1] for row in rows}

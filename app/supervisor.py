@@ -151,8 +151,7 @@ class Supervisor:
                 pause = RESTART_PAUSES[min(child.deaths, len(RESTART_PAUSES) - 1)]
                 child.deaths += 1
                 child.due = moment + pause
-                sys.stderr.write(f"filmroom: role {child.role} ended; starting it again in {pause:g} s
-")
+                sys.stderr.write(f"filmroom: role {child.role} ended; starting it again in {pause:g} s\n")
             elif not child.pid and moment >= child.due:
                 self._start(child)
 

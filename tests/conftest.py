@@ -15,6 +15,7 @@ from app.db import Database, migrate, open_database
 from app.db.models import load_all
 from tests.support import live as live_server
 from tests.support import postgres
+from tests.support.client import Web, open_web
 
 load_all()
 CI = os.environ.get("CI") == "true"
@@ -91,3 +92,10 @@ def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[live_server.Live]
     """A running Filmroom for the tests of one module; user `admin`, password `tests.support.live.PASSWORD`."""
     with live_server.running(tmp_path_factory.mktemp("live") / "data") as running:
         yield running
+
+
+@pytest.fixture
+def web(config: Config, database: Database) -> Iterator[Web]:
+    """The whole web application with its cast (tests/support/client.py), once on each database."""
+    with open_web(config, database) as opened:
+        yield opened

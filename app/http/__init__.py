@@ -1,1 +1,26 @@
-"""What every page and route shares: session and actor dependencies, CSRF, errors, templates."""
+"""What the doors share: services, sessions and actors, errors, templates, languages, headers.
+
+    services = Services.open(config)            # once a process, after the fork
+    app = FastAPI(...); http.install(app, services); app.include_router(...)
+
+A route names what it needs: `actor: Annotated[Actor, Depends(allow(Verb.STUDY_VIEW))]`, or `@public` on the endpoint.
+A raw async endpoint calls `await actor_for(request, Verb.X)` and says so with `@asks(Verb.X)`."""
+
+from app.http.deps import ReadSession, WriteSession, actor_for, allow, asks, identify, public
+from app.http.install import install
+from app.http.services import Services, services
+from app.http.templates import render
+
+__all__ = [
+    "ReadSession",
+    "Services",
+    "WriteSession",
+    "actor_for",
+    "allow",
+    "asks",
+    "identify",
+    "install",
+    "public",
+    "render",
+    "services",
+]

@@ -42,7 +42,9 @@ class User(Base):
     facility_id: Mapped[str | None] = mapped_column(ForeignKey("facility.id"))
     disabled: Mapped[bool] = mapped_column(default=False)
     totp_secret: Mapped[str | None] = mapped_column(String(256))  # sealed with the data key
+    totp_pending: Mapped[str | None] = mapped_column(String(256))  # shown as a QR code, not yet confirmed by a code
     totp_last_step: Mapped[int] = mapped_column(default=0)  # a code is good once
+    recovery_codes: Mapped[list[str]] = mapped_column(default=list)  # SHA-256 of those not used yet
     failed_logins: Mapped[int] = mapped_column(default=0)
     locked_until: Mapped[datetime | None]
     language: Mapped[str] = mapped_column(String(8), default="")

@@ -1,4 +1,4 @@
-"""The verbs, and the default permission matrix of SEC-9: one row per verb."""
+"""The verbs, and the default permission matrix of SEC-9: one row per verb (tests/security/test_matrix.py)."""
 
 from enum import StrEnum
 
@@ -24,7 +24,8 @@ class Verb(StrEnum):
     JOB_ALL = "job.all"
     CONFLICT_DECIDE = "conflict.decide"
     PROFILE_EDIT = "profile.edit"
-    LAYOUT_EDIT = "layout.edit"
+    LAYOUT_EDIT = "layout.edit"  # own print layouts
+    MASK_EDIT = "mask.edit"  # masks and arranging rules
     CROSSREF_READ = "crossref.read"
     SETTINGS_READ = "settings.read"
     SETTINGS_EDIT = "settings.edit"
@@ -48,6 +49,7 @@ _TECHNICIAN = _EVERYONE | {
     Verb.QUERY_RETRIEVE,
     Verb.NODE_READ,
     Verb.NODE_ECHO,
+    Verb.LAYOUT_EDIT,
 }
 
 # role name -> (verbs, sees every facility)

@@ -1,0 +1,67 @@
+"""The built bundle: pages name an entry, the manifest of Vite knows the files."""
+
+import json
+import logging
+from functools import lru_cache
+from typing import Any
+
+from markupsafe import Markup, escape
+
+from app.kit import paths
+
+log = logging.getLogger(__name__)
+STATIC = "/static/"
+
+
+@lru_cache(maxsize=1)
+def _read(_modified: float) -> dict[str, Any]:
+    return json.loads((paths.web_dist() / "manifest.json").read_text("utf-8"))  # type: ignore[no-any-return]
+
+
+def manifest() -> dict[str, Any]:
+    """Vite's manifest, read again when a new bundle was built; empty when there is none."""
+    try:
+        return _read((paths.web_dist() / "manifest.json").stat().st_mtime)
+    except FileNotFoundError:
+        return {}
+
+
+def _files(name: str) -> tuple[str, list[str], list[str]]:
+    """(script, styles, scripts it imports) of an entry."""
+    entries = manifest()
+    entry = entries.get(f"src/{name}/main.ts")
+    if entry is None:
+        log.warning("the bundle has no entry %s: build it with `make setup`", name)
+        return "", [], []
+    styles, imported, todo = list(entry.get("css", [])), [], list(entry.get("imports", []))
+    while todo:
+        chunk = entries[todo.pop()]
+        if chunk["file"] not in imported:
+            imported.append(chunk["file"])
+            styles += chunk.get("css", [])
+            todo += chunk.get("imports", [])
+    return entry["file"], list(dict.fromkeys(styles)), imported
+
+
+def asset(name: str) -> str:
+    """The address of an entry's script."""
+    return STATIC + _files(name)[0]
+
+
+def asset_tags(name: str) -> Markup:
+    """The tags that load an entry: its styles, the scripts it needs ahead of time, itself."""
+    script, styles, imported = _files(name)
+    if not script:
+        return Markup("")
+    tags = [Markup('<link rel="stylesheet" href="{}">').format(STATIC + style) for style in styles]
+    tags += [Markup('<link rel="modulepreload" href="{}">').format(STATIC + file) for file in imported]
+    tags.append(Markup('<script type="module" src="{}"></script>').format(STATIC + script))
+    return Markup("\n").join(tags)
+
+
+def icon(name: str, label: str = "", size: int = 16) -> Markup:
+    """One of the Tabler icons of the sprite. label: for an icon that stands alone (UI.md: never without a name)."""
+    said = Markup('role="img" aria-label="{}"').format(label) if label else Markup('aria-hidden="true"')
+    return Markup('<svg class="icon" width="{0}" height="{0}" {1}><use href="{2}icons.svg#{3}"></use></svg>').format(
+        size, said, STATIC, escape(name)
+    )

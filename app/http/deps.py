@@ -1,0 +1,169 @@
+"""Dependencies of the routes: transactions, and who may call."""
+
+import base64
+import binascii
+from collections.abc import Awaitable, Callable, Iterator
+from typing import Annotated, Any, TypeVar
+
+from fastapi import Depends
+from sqlalchemy.orm import Session
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import HTTPConnection, Request
+from starlette.websockets import WebSocket
+
+from app.http import csrf, i18n
+from app.http.services import services
+from app.kit.errors import AppError, Unauthorized
+from app.security import Actor, Verb, require
+from app.security.errors import PasswordChangeRequired, SessionLocked
+from app.security.identity import Identity
+
+COOKIE = "filmroom_session"
+_UNKNOWN: Any = object()
+# Streams and live updates are no input by themselves (SEC-3); the shell reports real input with POST .../activity.
+_NO_INPUT = ("/dicom-web", "/wado", "/api/v1/events", "/static", "/healthz", "/metrics")
+
+
+def client_address(connection: HTTPConnection) -> str:
+    return connection.client.host if connection.client else ""
+
+
+async def _from_header(connection: HTTPConnection, header: str) -> Identity | None:
+    gate = services(connection).gate
+    scheme, _, value = header.partition(" ")
+    value = value.strip()
+    if scheme.lower() == "bearer" and value:
+        known, identity = gate.peek("token", value)
+        identity = identity if known else await run_in_threadpool(gate.token, value)
+        if identity is None:
+            raise Unauthorized("This token is not valid (any more).", hint="Make a new one under your name.")
+        return identity
+    if scheme.lower() == "basic":
+        try:
+            name, colon, password = base64.b64decode(value, validate=True).decode("utf-8").partition(":")
+        except (binascii.Error, UnicodeDecodeError):
+            name = colon = password = ""
+        if not colon:
+            raise Unauthorized("The Authorization header cannot be read.", hint="Basic base64(name:password), UTF-8.")
+        identity = gate.peek_basic(name, password)
+        return identity or await run_in_threadpool(gate.basic, name, password, client_address(connection))
+    raise Unauthorized("This kind of Authorization is not known here.", hint="Use Basic or Bearer.")
+
+
+async def _find(connection: HTTPConnection) -> Identity | AppError | None:
+    header = connection.headers.get("authorization")
+    if header is not None:
+        try:
+            return await _from_header(connection, header)
+        except AppError as fault:
+            return fault
+    cookie = connection.cookies.get(COOKIE)
+    if not cookie:
+        return None
+    gate = services(connection).gate
+    known, identity = gate.peek("session", cookie)
+    return identity if known else await run_in_threadpool(gate.session, cookie)
+
+
+async def _look(connection: HTTPConnection) -> Identity | AppError | None:
+    """Found once a request; a fault is kept, so that a public page still opens with a bad header."""
+    found = getattr(connection.state, "identity", _UNKNOWN)
+    if found is _UNKNOWN:
+        found = await _find(connection)
+        if isinstance(found, Identity):
+            found = found.seen_from(client_address(connection))
+        connection.state.identity = found
+        i18n.use(i18n.language_of(connection))
+    return found  # type: ignore[no-any-return]
+
+
+async def identify(connection: HTTPConnection) -> Identity | None:
+    """Who this is, or None; locked sessions included. Never raises for a bad cookie or header."""
+    found = await _look(connection)
+    return found if isinstance(found, Identity) else None
+
+
+def known_identity(connection: HTTPConnection) -> Identity | None:
+    """What `identify` found earlier in this request; for templates and error pages."""
+    found = getattr(connection.state, "identity", None)
+    return found if isinstance(found, Identity) else None
+
+
+def _counts_as_input(connection: HTTPConnection) -> bool:
+    if connection.headers.get("x-background"):
+        return False
+    return connection.scope["type"] == "http" and not connection.url.path.startswith(_NO_INPUT)
+
+
+async def identity_for(connection: HTTPConnection, verb: Verb, *, locked_too: bool = False) -> Identity:
+    """The identity behind a request that may do this. Raises 401, 403 and 423 faults; checks CSRF and Origin."""
+    found = await _look(connection)
+    if isinstance(found, AppError):
+        raise found
+    if found is None:
+        raise Unauthorized("You are not signed in.", hint="Sign in, or send Basic or Bearer credentials.")
+    if found.how == "session":
+        await csrf.check(connection, found)
+    if found.locked and not locked_too:
+        raise SessionLocked("This session is locked.", hint="Unlock it with your password.")
+    if found.must_change_password and verb is not Verb.SELF:
+        raise PasswordChangeRequired("Your password must be changed first.", hint="Open /password, then go on.")
+    require(found.actor, verb)
+    if not locked_too and _counts_as_input(connection):
+        services(connection).gate.saw_input(found)
+    return found
+
+
+async def actor_for(connection: Request | WebSocket | HTTPConnection, verb: Verb) -> Actor:
+    """For raw async endpoints (mark them with `@asks(verb)`): the actor, or the fault raised."""
+    return (await identity_for(connection, verb)).actor
+
+
+class allow:  # lower case: it reads as a verb where it is used, Depends(allow(Verb.STUDY_VIEW))
+    """Dependency: the actor, when it may do `verb`. A test finds it on every route."""
+
+    def __init__(self, verb: Verb, *, locked_too: bool = False) -> None:
+        self.verb = verb
+        self.locked_too = locked_too
+
+    async def __call__(self, connection: HTTPConnection) -> Actor:
+        return (await identity_for(connection, self.verb, locked_too=self.locked_too)).actor
+
+
+E = TypeVar("E", bound=Callable[..., Any])
+
+
+def public(endpoint: E) -> E:
+    """Marks an endpoint as open to everyone: login, health, static files."""
+    endpoint.__filmroom_public__ = True  # type: ignore[attr-defined]
+    return endpoint
+
+
+def asks(verb: Verb) -> Callable[[E], E]:
+    """Marks a raw endpoint that calls `actor_for(..., verb)` itself."""
+
+    def mark(endpoint: E) -> E:
+        endpoint.__filmroom_asks__ = verb  # type: ignore[attr-defined]
+        return endpoint
+
+    return mark
+
+
+Identified = Annotated[Identity | None, Depends(identify)]
+
+
+def _read(connection: HTTPConnection, _first: Identified) -> Iterator[Session]:
+    with services(connection).database.read() as session:
+        yield session
+
+
+def _write(connection: HTTPConnection, _first: Identified) -> Iterator[Session]:
+    # Who calls is found before the lock is taken: proving a password hashes, and writes in a transaction of its own.
+    with services(connection).database.write() as session:
+        yield session
+
+
+# scope="function": the transaction is committed before the answer leaves, so "saved" is never said too early.
+ReadSession = Annotated[Session, Depends(_read, scope="function")]
+WriteSession = Annotated[Session, Depends(_write, scope="function")]
+Guard = Callable[[HTTPConnection], Awaitable[Actor]]

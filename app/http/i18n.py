@@ -1,0 +1,184 @@
+"""Languages: gettext catalogues, and dates, names, numbers, ages and sizes as people of a language write them.
+
+A catalogue is app/locale/<language>/LC_MESSAGES/filmroom.mo, compiled by `make setup`; where only the .po is there
+(a checkout that was just edited) it is compiled in memory."""
+
+import contextvars
+import gettext as _gettext
+import io
+from datetime import date, datetime
+from functools import lru_cache
+from typing import Any
+
+from babel import Locale, dates, numbers
+from babel.messages.mofile import write_mo
+from babel.messages.pofile import read_po
+from starlette.requests import HTTPConnection
+
+from app.kit import paths
+from app.kit.clock import now
+
+LANGUAGES = {"en": "English", "es": "Español"}
+COOKIE = "filmroom_language"
+_current: contextvars.ContextVar[str] = contextvars.ContextVar("language", default="en")
+
+
+def use(language: str) -> None:
+    """Sets the language of this request."""
+    _current.set(language if language in LANGUAGES else "en")
+
+
+def current() -> str:
+    return _current.get()
+
+
+def _accepted(header: str) -> str | None:
+    """The best of our languages by Accept-Language (RFC 9110 12.5.4)."""
+    ranked = []
+    for position, part in enumerate(header[:512].split(",")):
+        name, _, quality = part.strip().partition(";q=")
+        try:
+            ranked.append((-float(quality or 1), position, name.split("-")[0].lower()))
+        except ValueError:
+            continue
+    return next((name for _, _, name in sorted(ranked) if name in LANGUAGES), None)
+
+
+def language_of(connection: HTTPConnection) -> str:
+    """The user's choice, else the cookie's, else the browser's, else English."""
+    identity = getattr(connection.state, "identity", None)
+    chosen = getattr(identity, "language", "") or connection.cookies.get(COOKIE, "")
+    if chosen in LANGUAGES:
+        return str(chosen)
+    return _accepted(connection.headers.get("accept-language", "")) or "en"
+
+
+@lru_cache
+def catalog(language: str) -> _gettext.NullTranslations:
+    """The translations of a language; English is what the code says."""
+    folder = paths.locale() / language / "LC_MESSAGES"
+    compiled, source = folder / "filmroom.mo", folder / "filmroom.po"
+    if source.is_file() and (not compiled.is_file() or compiled.stat().st_mtime < source.stat().st_mtime):
+        buffer = io.BytesIO()
+        with source.open("rb") as file:
+            write_mo(buffer, read_po(file, locale=language))
+        buffer.seek(0)
+        return _gettext.GNUTranslations(buffer)
+    if compiled.is_file():
+        with compiled.open("rb") as file:
+            return _gettext.GNUTranslations(file)
+    return _gettext.NullTranslations()
+
+
+def gettext(text: str) -> str:
+    return catalog(current()).gettext(text) if text else ""
+
+
+def ngettext(one: str, many: str, count: int) -> str:
+    return catalog(current()).ngettext(one, many, count)
+
+
+def strings(language: str) -> dict[str, str]:
+    """The whole catalogue for TypeScript's t(): English text -> translation."""
+    table: dict[Any, str] = getattr(catalog(language), "_catalog", {})
+    return {key: value for key, value in table.items() if isinstance(key, str) and key and value}
+
+
+def _locale() -> Locale:
+    return Locale.parse(current())
+
+
+def format_date(value: date | datetime | str | None) -> str:
+    """A DICOM DA string (PS3.5 6.2), a date or a moment, as a day: 20 Nov 2026. What is no date stays as it is."""
+    if not value:
+        return ""
+    if isinstance(value, str):
+        try:
+            day = datetime.strptime(value.replace(".", ""), "%Y%m%d").date()  # noqa: DTZ007 a DA has no zone
+        except ValueError:
+            return value
+        return dates.format_date(day, "medium", locale=_locale())
+    return dates.format_date(value, "medium", locale=_locale())
+
+
+def format_time(value: datetime | str | None, seconds: bool = False) -> str:
+    """A DICOM TM string or a moment as a time of day: 18:42."""
+    if not value:
+        return ""
+    if isinstance(value, str):
+        digits = value.replace(":", "").partition(".")[0]
+        if not digits.isdigit() or len(digits) < 4:
+            return value
+        return f"{digits[:2]}:{digits[2:4]}" + (f":{digits[4:6]}" if seconds and len(digits) >= 6 else "")
+    return value.astimezone().strftime("%H:%M:%S" if seconds else "%H:%M")
+
+
+def format_moment(value: datetime | None) -> str:
+    """A moment as day and time in the server's zone: 20 Nov 2026 18:42."""
+    return f"{format_date(value.astimezone())} {format_time(value)}" if value else ""
+
+
+def format_person(name: str | None) -> str:
+    """A PN as Family, Given with the ideographic group beside it (PS3.5 6.2.1): Yamada, Tarou (山田太郎)."""
+    groups = (name or "").split("=")
+    shown = [_group(group) for group in groups[:2]]
+    if len(shown) > 1 and shown[1]:
+        return f"{shown[0]} ({shown[1]})" if shown[0] else shown[1]
+    return shown[0] if shown[0] or len(groups) < 3 else _group(groups[2])
+
+
+def _group(group: str) -> str:
+    parts = [part.strip() for part in group.split("^")] + [""] * 5
+    family, given, middle, prefix, suffix = parts[:5]
+    rest = " ".join(part for part in (prefix, given, middle) if part)
+    shown = ", ".join(part for part in (family, rest) if part)
+    return f"{shown}, {suffix}" if suffix and shown else shown or suffix
+
+
+def format_age(birth: str | None, on: str | None = None) -> str:
+    """Whole years at a day (DA strings; today when none is given); months and days for small children."""
+    try:
+        born = datetime.strptime((birth or "").strip(), "%Y%m%d").date()  # noqa: DTZ007
+        day = datetime.strptime(on, "%Y%m%d").date() if on else now().date()  # noqa: DTZ007
+    except ValueError:
+        return ""
+    if day < born:
+        return ""
+    months = (day.year - born.year) * 12 + day.month - born.month - (day.day < born.day)
+    years = months // 12
+    if years >= 2:
+        return ngettext("%(num)d year", "%(num)d years", years) % {"num": years}
+    if months >= 1:
+        return ngettext("%(num)d month", "%(num)d months", months) % {"num": months}
+    days = (day - born).days
+    return ngettext("%(num)d day", "%(num)d days", days) % {"num": days}
+
+
+def format_number(value: float | None, digits: int = 0) -> str:
+    if value is None:
+        return ""
+    return numbers.format_decimal(round(value, digits), locale=_locale())
+
+
+def format_size(count: int | None) -> str:
+    """Bytes as kB, MB or GB with three figures."""
+    if count is None:
+        return ""
+    size, unit = float(count), "B"
+    for bigger in ("kB", "MB", "GB", "TB"):
+        if size < 1000:
+            break
+        size, unit = size / 1000, bigger
+    digits = 0 if unit == "B" or size >= 100 else 1
+    return f"{format_number(size, digits)} {unit}"
+
+
+FILTERS = {
+    "date": format_date,
+    "time": format_time,
+    "moment": format_moment,
+    "person": format_person,
+    "age": format_age,
+    "number": format_number,
+    "size": format_size,
+}

@@ -1,0 +1,18 @@
+"""Puts this room around an application."""
+
+from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+
+from app.http.edge import Edge
+from app.http.problems import handle
+from app.http.services import Services
+from app.kit.errors import AppError
+
+
+def install(app: FastAPI, services: Services) -> None:
+    """State, fault handlers and the edge. Add other middleware before this call: the edge stays outermost."""
+    app.state.services = services
+    for kind in (AppError, HTTPException, RequestValidationError):
+        app.add_exception_handler(kind, handle)
+    app.add_middleware(Edge)

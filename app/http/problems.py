@@ -1,0 +1,179 @@
+"""Faults as answers: RFC 9457 problem details for programs, a page or a toast for people."""
+
+import logging
+from typing import Any
+from urllib.parse import quote
+
+from fastapi.exceptions import RequestValidationError
+from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
+from starlette.requests import HTTPConnection, Request
+from starlette.responses import JSONResponse, RedirectResponse, Response
+
+from app import audit
+from app.http import i18n
+from app.http.deps import known_identity
+from app.http.services import services
+from app.http.templates import is_htmx, render
+from app.kit.clock import now
+from app.kit.errors import AppError, BadRequest, Forbidden, Invalid, NotFound, Unavailable
+from app.kit.logging import correlation_id
+from app.security.errors import PasswordChangeRequired, SessionLocked
+
+log = logging.getLogger(__name__)
+_PROGRAMS = ("/api/", "/dicom-web", "/wado", "/healthz", "/metrics")
+_TITLES = {
+    "not-found": "Not found",
+    "invalid": "The request breaks a rule",
+    "bad-request": "The request cannot be understood",
+    "unauthorized": "Sign in first",
+    "forbidden": "Not allowed",
+    "conflict": "Not possible as things are",
+    "too-large": "Too large",
+    "not-acceptable": "Not available in this form",
+    "unsupported-media-type": "This kind of content is not taken",
+    "too-many-requests": "Too many requests",
+    "unavailable": "Not available just now",
+    "second-factor": "The second factor is missing",
+    "session-locked": "The session is locked",
+    "password-change-required": "The password must be changed",
+    "csrf": "The page is too old",
+    "method-not-allowed": "Not done this way",
+    "unexpected": "A fault nobody expected",
+}
+
+
+class MethodNotAllowed(AppError):
+    code, status = "method-not-allowed", 405
+
+
+class Unexpected(AppError):
+    """A bug. Says nothing of its inside; the log has the trace under the correlation id."""
+
+    code, status = "unexpected", 500
+
+
+def for_programs(connection: HTTPConnection) -> bool:
+    return connection.url.path.startswith(_PROGRAMS)
+
+
+def fault_of(raised: Exception) -> AppError:
+    """The fault that says what was raised."""
+    if isinstance(raised, AppError):
+        return raised
+    if isinstance(raised, RequestValidationError):
+        return _invalid(raised)
+    if isinstance(raised, HTTPException):
+        if raised.status_code == 404:
+            return NotFound("There is nothing at this address.", hint="Check the address.")
+        if raised.status_code == 405:
+            return MethodNotAllowed("This address does not take this method.")
+        fault = BadRequest(str(raised.detail))
+        fault.status = raised.status_code
+        return fault
+    return Unexpected(
+        "Filmroom met a fault it did not expect; nothing was changed.",
+        hint="Try again. If it happens again, tell an administrator the code below.",
+    )
+
+
+def _invalid(raised: RequestValidationError) -> Invalid:
+    """Names the fields and rules; never repeats the values, which may be a patient's."""
+    said = []
+    for error in raised.errors()[:20]:
+        place = ".".join(str(part) for part in error["loc"] if part not in ("body", "query", "path"))
+        said.append({"field": place, "message": error["msg"]})
+    first = said[0] if said else {"field": "", "message": ""}
+    detail = f"{first['field']}: {first['message']}" if first["field"] else first["message"]
+    return Invalid(detail, hint="See the fields listed.", field=first["field"], errors=said)
+
+
+def as_problem(fault: AppError) -> dict[str, Any]:
+    """The members of RFC 9457, then ours: code, hint, correlation_id and what the fault adds."""
+    body = {
+        "type": f"/problems/{fault.code}",
+        "title": i18n.gettext(_TITLES.get(fault.code, fault.code.replace("-", " ").capitalize())),
+        "status": fault.status,
+        "detail": i18n.gettext(fault.detail),
+        "code": fault.code,
+        "hint": i18n.gettext(fault.hint),
+        "correlation_id": correlation_id.get(),
+    }
+    return {**fault.extra, **body}
+
+
+def _headers(connection: HTTPConnection, fault: AppError) -> dict[str, str]:
+    headers = {}
+    if fault.status == 401:
+        # A browser would open its own dialog over the page for Basic; only programs are asked for it.
+        browser = "sec-fetch-mode" in connection.headers or "hx-request" in connection.headers
+        headers["WWW-Authenticate"] = "Bearer" if browser else 'Basic realm="Filmroom", charset="UTF-8"'
+    if "retry_after" in fault.extra:
+        headers["Retry-After"] = str(fault.extra["retry_after"])
+    if isinstance(fault, Unavailable):
+        headers["Retry-After"] = "5"
+    return headers
+
+
+def answer(connection: HTTPConnection, raised: Exception) -> Response:
+    """The answer that says what went wrong, in the form its reader wants."""
+    fault = fault_of(raised)
+    i18n.use(i18n.language_of(connection))
+    if for_programs(connection):
+        media = "application/problem+json"
+        return JSONResponse(as_problem(fault), fault.status, _headers(connection, fault), media_type=media)
+    return _page(connection, fault)
+
+
+def _page(connection: HTTPConnection, fault: AppError) -> Response:
+    part = connection.headers.get("hx-request") == "true"
+    headers = {k: v for k, v in _headers(connection, fault).items() if k == "Retry-After"}
+    where = connection.url.path + (f"?{connection.url.query}" if connection.url.query else "")
+    if fault.code == "unauthorized":
+        target = "/login" if part or where == "/" else f"/login?next={quote(where)}"
+        return _go(target, part)
+    if isinstance(fault, PasswordChangeRequired):
+        return _go("/password", part)
+    context: dict[str, Any] = {"fault": fault, "problem": as_problem(fault), "at": now(), "next": where}
+    if isinstance(fault, SessionLocked):
+        if is_htmx(connection):
+            # The dialog is laid over the page; what was being done stays under it (SEC-3).
+            headers |= {"HX-Retarget": "body", "HX-Reswap": "beforeend", "HX-Trigger": "session-locked"}
+            return render(connection, "security/_lock.html", context, fault.status, headers)
+        return render(connection, "security/lock.html", context, fault.status)
+    if is_htmx(connection):
+        headers |= {"HX-Retarget": "#toasts", "HX-Reswap": "beforeend"}
+        return render(connection, "shell/_fault.html", context, fault.status, headers)
+    return render(connection, "shell/error.html", context, fault.status, headers)
+
+
+def _go(target: str, part: bool) -> Response:
+    if part:
+        return Response(status_code=401, headers={"HX-Redirect": target})
+    return RedirectResponse(target, 303)
+
+
+async def handle(request: Request, raised: Exception) -> Response:
+    """The exception handler of every expected fault; a denial is written to the audit trail."""
+    if isinstance(raised, Forbidden) and not isinstance(raised, PasswordChangeRequired):
+        await run_in_threadpool(_record_denial, request, raised)
+    return answer(request, raised)
+
+
+def _record_denial(request: Request, fault: Forbidden) -> None:
+    identity = known_identity(request)
+    route = request.scope.get("route")
+    name = identity.actor.name if identity else "anonymous"
+    try:
+        with services(request).database.write() as session:
+            audit.record(
+                session,
+                actor_name=name,
+                verb=str(fault.extra.get("verb", fault.code)),
+                outcome="denied",
+                thing="route",
+                thing_id=f"{request.method} {getattr(route, 'path_format', '')}"[:128],
+                address=request.client.host if request.client else "",
+            )
+    except AppError:
+        log.error("a denial could not be written to the audit trail")  # the answer stays a denial

@@ -1,0 +1,40 @@
+"""What every request may need, made once a process."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from starlette.requests import HTTPConnection
+
+from app.config import Config
+from app.db import Database, open_database
+from app.security.gate import Gate
+from app.security.secrets import Secrets
+
+
+@dataclass(slots=True)
+class Services:
+    """config, database and keys of this process. archive: `app.archive.Archive`; `extra` holds what one door shares."""
+
+    config: Config
+    database: Database
+    secrets: Secrets
+    gate: Gate
+    archive: Any = None
+    extra: dict[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def open(cls, config: Config, *, database: Database | None = None, archive: Any = None) -> "Services":
+        """Opens what is not given. Call after a fork, never before."""
+        opened = database or open_database(config)
+        secrets = Secrets(config)
+        return cls(config, opened, secrets, Gate(opened, secrets), archive)
+
+    def close(self) -> None:
+        """Writes what is still to be noted. Whoever opened the database disposes of it."""
+        self.gate.close()
+
+
+def services(connection: HTTPConnection) -> Services:
+    found = connection.app.state.services
+    assert isinstance(found, Services)
+    return found

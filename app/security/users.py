@@ -1,0 +1,233 @@
+"""Accounts: made, changed, disabled and deleted by administrators; their own password by everyone."""
+
+from collections.abc import Sequence
+
+from sqlalchemy.orm import Session
+
+from app import audit, settings
+from app.kit.clock import now
+from app.kit.errors import Conflict, Invalid, NotFound
+from app.kit.ids import new_id
+from app.security import passwords, queries, sessions
+from app.security.actor import SYSTEM, Actor, require
+from app.security.changes import announce
+from app.security.models import Facility, PasswordHistory, Role, User
+from app.security.roles import ADMINISTRATOR
+from app.security.settings import SecuritySettings
+from app.security.verbs import Verb
+
+LANGUAGES = ("", "en", "es")
+THEMES = ("", "light", "dark", "contrast")
+_NAME_SIGNS = set("._-@+")
+
+
+def _check_name(session: Session, name: str) -> str:
+    name = name.strip()
+    if not 0 < len(name) <= 64 or not all(c.isalnum() or c in _NAME_SIGNS for c in name):
+        raise Invalid(
+            "A user name has 1 to 64 letters, digits or any of . _ - @ +", hint="No spaces, no colon.", field="name"
+        )
+    if queries.user_named(session, name) is not None:
+        raise Conflict("There is already a user of this name.", hint="Choose another.", field="name")
+    return name
+
+
+def _check_place(session: Session, role: str, facility_id: str | None) -> None:
+    if session.get(Role, role) is None:
+        raise Invalid("There is no such role.", field="role")
+    if facility_id is not None and session.get(Facility, facility_id) is None:
+        raise Invalid("There is no such facility.", field="facility_id")
+
+
+def _set_password(session: Session, user: User, password: str, *, temporary: bool) -> None:
+    """Checks the policy and the history, then keeps the hash (and the former one in the history)."""
+    policy = settings.load(session, SecuritySettings)
+    passwords.check(password, user.name, policy.password_length)
+    earlier = queries.earlier_passwords(session, user.id, policy.password_history) if user.password_hash else []
+    if any(passwords.verify_password(old, password) for old in earlier):
+        raise Invalid(
+            f"This password was used before; the last {policy.password_history} cannot be used again.", field="password"
+        )
+    user.password_hash = passwords.hash_password(password)
+    user.password_changed_at = now()
+    user.must_change_password = temporary
+    user.failed_logins, user.locked_until = 0, None
+    session.add(
+        PasswordHistory(
+            id=new_id(), user_id=user.id, password_hash=user.password_hash, created_at=user.password_changed_at
+        )
+    )
+
+
+def create(
+    session: Session,
+    actor: Actor,
+    *,
+    name: str,
+    password: str,
+    role: str,
+    facility_id: str | None = None,
+    display_name: str = "",
+    email: str = "",
+    temporary: bool = True,
+) -> User:
+    """A new account. temporary: the password must be changed at the first login."""
+    require(actor, Verb.USER_ADMIN)
+    name = _check_name(session, name)
+    _check_place(session, role, facility_id)
+    moment = now()
+    user = User(
+        id=new_id(),
+        name=name,
+        display_name=display_name.strip()[:128],
+        email=email.strip()[:256],
+        password_hash="",
+        password_changed_at=moment,
+        role=role,
+        facility_id=facility_id,
+        recovery_codes=[],
+        preferences={},
+        created_at=moment,
+    )
+    session.add(user)
+    session.flush()
+    _set_password(session, user, password, temporary=temporary)
+    audit.record(
+        session,
+        actor_name=actor.name,
+        verb="user.create",
+        thing="user",
+        thing_id=user.id,
+        address=actor.address,
+        detail={"name": name, "role": role, "facility_id": facility_id},
+    )
+    return user
+
+
+def get(session: Session, actor: Actor, user_id: str) -> User:
+    """A user by id or name; everyone may look at oneself."""
+    user = session.get(User, user_id) or queries.user_named(session, user_id)
+    if user is None or user.id != actor.user_id:
+        require(actor, Verb.USER_ADMIN)
+    if user is None:
+        raise NotFound("There is no such user.")
+    return user
+
+
+def list_users(session: Session, actor: Actor) -> Sequence[User]:
+    require(actor, Verb.USER_ADMIN)
+    return queries.users(session)
+
+
+_EDITABLE = ("display_name", "email", "role", "facility_id", "disabled")
+
+
+def change(session: Session, actor: Actor, user_id: str, values: dict[str, object]) -> User:
+    """Changes some of: display_name, email, role, facility_id, disabled. Disabling ends the user's sessions at once."""
+    require(actor, Verb.USER_ADMIN)
+    user = get(session, actor, user_id)
+    new = {key: values[key] for key in _EDITABLE if key in values}
+    _check_place(session, str(new.get("role", user.role)), new.get("facility_id", user.facility_id))  # type: ignore[arg-type]
+    leaves = bool(new.get("disabled", user.disabled)) or new.get("role", user.role) != ADMINISTRATOR
+    if (
+        user.role == ADMINISTRATOR
+        and not user.disabled
+        and leaves
+        and not queries.enabled_administrators(session, user.id)
+    ):
+        raise Conflict("This is the last administrator.", hint="Make another one first.")
+    before = {key: getattr(user, key) for key in new}
+    for key, value in new.items():
+        setattr(user, key, value)
+    if user.disabled:
+        sessions.close_all_of(session, user.id)
+    announce(session)
+    changed = {key: [before[key], new[key]] for key in new if before[key] != new[key]}
+    audit.record(
+        session,
+        actor_name=actor.name,
+        verb="user.edit",
+        thing="user",
+        thing_id=user.id,
+        address=actor.address,
+        detail=changed,
+    )
+    return user
+
+
+def delete(session: Session, actor: Actor, user_id: str) -> None:
+    """The account goes; its name stays in the audit trail."""
+    require(actor, Verb.USER_ADMIN)
+    user = get(session, actor, user_id)
+    if user.id == actor.user_id:
+        raise Conflict("You cannot delete yourself.", hint="Another administrator can.")
+    if user.role == ADMINISTRATOR and not user.disabled and not queries.enabled_administrators(session, user.id):
+        raise Conflict("This is the last administrator.", hint="Make another one first.")
+    audit.record(
+        session,
+        actor_name=actor.name,
+        verb="user.delete",
+        thing="user",
+        thing_id=user.id,
+        address=actor.address,
+        detail={"name": user.name},
+    )
+    sessions.close_all_of(session, user.id)
+    session.delete(user)
+
+
+def reset_password(session: Session, actor: Actor, user_id: str, password: str) -> User:
+    """An administrator gives a temporary password; the user's sessions end and a second factor stays."""
+    require(actor, Verb.USER_ADMIN)
+    user = get(session, actor, user_id)
+    _set_password(session, user, password, temporary=True)
+    sessions.close_all_of(session, user.id)
+    audit.record(
+        session, actor_name=actor.name, verb="user.password", thing="user", thing_id=user.id, address=actor.address
+    )
+    return user
+
+
+def change_own_password(session: Session, actor: Actor, old: str, new: str, session_id: str = "") -> User:
+    """One's own password; all other sessions of the user end."""
+    user = session.get(User, actor.user_id) if actor.user_id else None
+    if user is None:
+        raise NotFound("There is no such user.")
+    if not passwords.verify_password(user.password_hash, old):
+        raise Invalid("The present password is wrong.", hint="Capitals count.", field="old")
+    _set_password(session, user, new, temporary=False)
+    sessions.close_all_of(session, user.id, besides=session_id)
+    audit.record(
+        session, actor_name=actor.name, verb="user.password", thing="user", thing_id=user.id, address=actor.address
+    )
+    return user
+
+
+def set_preferences(session: Session, actor: Actor, values: dict[str, object]) -> User:
+    """language and theme (empty: the browser's), display_name, and any further preferences by name."""
+    user = session.get(User, actor.user_id) if actor.user_id else None
+    if user is None:
+        raise NotFound("There is no such user.")
+    values = dict(values)
+    for key, allowed in (("language", LANGUAGES), ("theme", THEMES)):
+        if key in values:
+            if values[key] not in allowed:
+                raise Invalid(f"It can be {', '.join(a or 'empty' for a in allowed)}.", field=key)
+            setattr(user, key, values.pop(key))
+    if "display_name" in values:
+        user.display_name = str(values.pop("display_name")).strip()[:128]
+    kept = {**user.preferences, **{str(k)[:64]: v for k, v in values.items()}}
+    if len(str(kept)) > 16_384:
+        raise Invalid("These preferences are too large.", field="preferences")
+    user.preferences = kept
+    announce(session)
+    return user
+
+
+def make_first_administrator(session: Session, name: str, password: str, display_name: str = "") -> User:
+    """The account an installation begins with; only while there is none."""
+    if queries.has_users(session):
+        raise Conflict("This installation already has an administrator.", hint="Sign in.")
+    return create(
+        session, SYSTEM, name=name, password=password, role=ADMINISTRATOR, display_name=display_name, temporary=False
+    )

@@ -1,0 +1,21 @@
+"""What can be wrong with a request for paper."""
+
+from app.kit.errors import Invalid
+
+
+class ActualSizeImpossible(Invalid):
+    """An image does not say how large its pixels are in the patient, so no millimetre can be promised (PRN-3)."""
+
+    code = "actual-size-impossible"
+
+
+class NothingToPrint(Invalid):
+    code = "nothing-to-print"
+
+
+class OutputNotAvailable(Invalid):
+    code = "output-not-available"
+
+
+class TypesettingFailed(Exception):
+    """The typesetter did not answer in time or died; the job fails with this sentence and may be tried again."""

@@ -1,0 +1,136 @@
+"""What somebody orders to be printed, as the contract has it (DESIGN part 2, POST /api/v1/prints)."""
+
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from app.printing import papers
+from app.printing.errors import OutputNotAvailable
+from app.printing.sheet import SheetOptions, View
+from app.printing.texts import CORNERS
+
+AVAILABLE = ("pdf",)
+MAX_ITEMS = 10_000
+Fraction = Annotated[float, Field(ge=0, le=1)]
+_PAPERS = {name.lower(): name for name in papers.PAPERS}
+
+
+class OrderItem(BaseModel):
+    """One frame as it is seen. frame counts from 1; window is [center, width]; rotation is clockwise, after the flip."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    sop_instance_uid: str = Field(min_length=1, max_length=64, pattern=r"^[0-9.]+$")
+    frame: int = Field(default=1, ge=1)
+    window: tuple[float, float] | None = None
+    invert: bool = False
+    rotation: Literal[0, 90, 180, 270] = 0
+    flip: bool = False
+    crop: tuple[Fraction, Fraction, Fraction, Fraction] = (0.0, 0.0, 1.0, 1.0)
+
+    @field_validator("window")
+    @classmethod
+    def _window(cls, window: tuple[float, float] | None) -> tuple[float, float] | None:
+        if window is not None and not 0 < window[1] < 1e9:
+            raise ValueError("the window's width must be above 0")
+        return window
+
+    @field_validator("crop")
+    @classmethod
+    def _crop(cls, crop: tuple[float, float, float, float]) -> tuple[float, float, float, float]:
+        x, y, width, height = crop
+        if width <= 0 or height <= 0 or x + width > 1 + 1e-9 or y + height > 1 + 1e-9:
+            raise ValueError("the crop must lie inside the image: x, y, width, height from 0 to 1")
+        return crop
+
+    def view(self) -> View:
+        return View(self.window, self.invert, self.rotation, self.flip, self.crop)
+
+
+class PrintOrder(BaseModel):
+    """Exactly one of items, study_instance_uid, series_instance_uid; None among the items leaves a cell empty."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    items: list[OrderItem | None] | None = Field(default=None, min_length=1, max_length=MAX_ITEMS)
+    study_instance_uid: str | None = Field(default=None, max_length=64)
+    series_instance_uid: str | None = Field(default=None, max_length=64)
+
+    layout: str = "1x1"
+    paper: str = "A4"
+    orientation: Literal["portrait", "landscape"] = "portrait"
+    margin_mm: float = Field(default=10.0, ge=5, le=20)
+    gap_mm: float = Field(default=3.0, ge=0, le=20)
+    scaling: Literal["fit", "fill", "actual"] = "fit"
+    texts: str = "standard"
+    letters: bool = True
+    ruler: bool = True
+    header: bool = True
+    dpi: int = Field(default=300, ge=72, le=1200)
+    priority: int = Field(default=5, ge=0, le=9)
+
+    output: Literal["pdf", "printer", "film", "email", "images"] = "pdf"
+    password: str = Field(default="", max_length=127)
+    attach: Literal["none", "json", "dicom"] = "none"
+    printer: str | None = None
+    image_format: Literal["jpeg", "png", "tiff"] | None = None
+    email: dict[str, Any] | None = None
+    film: dict[str, Any] | None = None
+
+    @field_validator("layout")
+    @classmethod
+    def _layout(cls, layout: str) -> str:
+        if layout not in papers.LAYOUTS:
+            raise ValueError(f"known layouts are {', '.join(papers.LAYOUTS)}")
+        return layout
+
+    @field_validator("paper")
+    @classmethod
+    def _paper(cls, paper: str) -> str:
+        if paper.lower() not in _PAPERS:
+            raise ValueError(f"known papers are {', '.join(papers.PAPERS)}")
+        return _PAPERS[paper.lower()]
+
+    @field_validator("texts")
+    @classmethod
+    def _texts(cls, texts: str) -> str:
+        if texts not in CORNERS:
+            raise ValueError(f"known corner texts are {', '.join(CORNERS)}")
+        return texts
+
+    @field_validator("password", mode="before")
+    @classmethod
+    def _password(cls, password: Any) -> Any:
+        return "" if password is None else password
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Self:
+        sources = (self.items, self.study_instance_uid, self.series_instance_uid)
+        if sum(source is not None for source in sources) != 1:
+            raise ValueError("give exactly one of items, study_instance_uid and series_instance_uid")
+        return self
+
+    def check_output(self) -> None:
+        """Raises OutputNotAvailable for an output that this version does not have yet."""
+        if self.output not in AVAILABLE:
+            raise OutputNotAvailable(
+                f"Output {self.output} is not available yet.",
+                hint=f"Available: {', '.join(AVAILABLE)}.",
+                field="output",
+                available=list(AVAILABLE),
+            )
+
+    def sheet_options(self, **values: str) -> SheetOptions:
+        return SheetOptions(
+            layout=self.layout,
+            paper=self.paper,
+            orientation=self.orientation,
+            margin_mm=self.margin_mm,
+            gap_mm=self.gap_mm,
+            scaling=self.scaling,
+            texts=self.texts,
+            letters=self.letters,
+            ruler=self.ruler,
+            header=self.header,
+            values=values,
+        )

@@ -1,0 +1,317 @@
+"""PDF/A-3b from a Sheet: texts come typeset with embedded fonts, pictures and lines are drawn here, exactly.
+
+ISO 19005-3. A picture is a stream of the pixels as they are (zlib level 1, no interpolation, no lossy step); its
+place is a matrix made from the Sheet's millimetres."""
+
+import hashlib
+import io
+import re
+import secrets
+import tempfile
+import zlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from decimal import Decimal
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pikepdf
+from PIL import ImageCms
+
+from app.printing.press import Press
+from app.printing.sheet import Page, Placed, Sheet, Stroke
+
+POINT = 72 / 25.4  # points in a millimetre
+BATCH = 25  # pages typeset and held in memory together
+Pixels = npt.NDArray[np.uint8]
+_TONES = {"ink": "0.067 G", "soft": "0.333 G", "light": "1 G", "letter": "1 G"}
+_LIGHT_TEXT = re.compile(rb"1 1 1 rg\nBT\n.*?\nET", re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True)
+class Attachment:
+    name: str
+    content: bytes
+    mime: str
+    description: str
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """What the file says of itself. No patient data: metadata travels further than pages."""
+
+    title: str
+    created: datetime
+    language: str = "en"
+
+
+def write(
+    sheet: Sheet,
+    press: Press,
+    pixels: Callable[[Placed], Pixels],
+    target: Path,
+    about: Document,
+    *,
+    attachments: Sequence[Attachment] = (),
+    password: str = "",
+    progress: Callable[[int, int], None] = lambda _done, _total: None,
+) -> None:
+    """Writes the sheet as PDF/A-3b (encrypted with AES-256 R6 when there is a password: PDF/A once decrypted).
+
+    pixels: the picture's source rectangle, uint8 (rows, columns) or (rows, columns, 3). progress(done, total) is
+    called after each page and may raise to stop. Raises TypesettingFailed."""
+    batches = [sheet.pages[n : n + _batch(sheet)] for n in range(0, len(sheet.pages), _batch(sheet))]
+    typeset = [press.typeset(sheet, batch) for batch in batches]
+    done = 0
+    with tempfile.TemporaryDirectory(prefix="filmroom-print-") as folder:
+        whole = pikepdf.new()
+        for number, (batch, future) in enumerate(zip(batches, typeset, strict=True)):
+            rasters = []
+            for page in batch:
+                rasters.append([(cell, _stream_data(pixels(cell.placed))) for cell in page.cells if cell.placed])
+                done += 1
+                progress(done, len(sheet.pages))
+            part = pikepdf.open(io.BytesIO(future.result()))
+            for drawn_on, drawn, page in zip(part.pages, rasters, batch, strict=True):
+                _draw(part, drawn_on, page, sheet, [(cell.placed, data) for cell, data in drawn if cell.placed])
+            _recompress(part)
+            # Parts lie on disk, so that five hundred pages need no more memory than one batch.
+            spill = Path(folder) / f"{number}.pdf"
+            part.save(spill, compress_streams=False, object_stream_mode=pikepdf.ObjectStreamMode.disable)
+            whole.pages.extend(pikepdf.open(spill).pages)
+        _make_archival(whole, about, attachments)
+        whole.save(
+            target,
+            compress_streams=False,
+            object_stream_mode=pikepdf.ObjectStreamMode.disable,
+            **_protection(password),
+        )
+
+
+def _batch(sheet: Sheet) -> int:
+    """Two batches for anything longer than a few pages, so that two typesetters work side by side."""
+    return min(BATCH, max(4, -(-len(sheet.pages) // 2)))
+
+
+def _protection(password: str) -> dict[str, Any]:
+    if not password:
+        return {"deterministic_id": True, "force_version": "1.7"}
+    # R6 is an extension of 1.7: with a forced version qpdf would leave the encryption out without a word.
+    # The owner password is thrown away: nobody but the reader's password opens the file.
+    encryption = pikepdf.Encryption(user=password, owner=secrets.token_urlsafe(24), R=6, aes=True, metadata=True)
+    return {"encryption": encryption}
+
+
+# Content ---------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class _Raster:
+    data: bytes
+    rows: int
+    columns: int
+    colour: bool
+
+
+def _stream_data(pixels: Pixels) -> _Raster:
+    if pixels.dtype != np.uint8 or pixels.ndim not in (2, 3):
+        raise TypeError(f"pixels are {pixels.dtype} with {pixels.ndim} axes; uint8 with 2 or 3 are printed")
+    data = deflate(np.ascontiguousarray(pixels).tobytes())
+    return _Raster(data, pixels.shape[0], pixels.shape[1], pixels.ndim == 3)
+
+
+def deflate(data: bytes, level: int = 1) -> bytes:
+    """zlib, never ending in a carriage return: readers would take it for the line end before `endstream`.
+
+    The last byte is the checksum's and the same at every level, so a byte goes behind it, which decoders leave unread."""
+    packed = zlib.compress(data, level)
+    return packed + b"\n" if packed.endswith(b"\r") else packed
+
+
+def _draw(
+    pdf: pikepdf.Pdf, page: pikepdf.Page, what: Page, sheet: Sheet, rasters: list[tuple[Placed, _Raster]]
+) -> None:
+    """Black cells and pictures under the typeset text, rulers over the pictures."""
+    under, over = bytearray(b"q\n"), bytearray(b"\nq\n")
+    # The typesetter's pages share one resource dictionary; pictures need one for each page.
+    page.Resources = pikepdf.Dictionary({**dict(page.Resources), "/XObject": pikepdf.Dictionary()})
+    by_place = {id(placed): raster for placed, raster in rasters}
+    for cell in what.cells:
+        if cell.placed is None:
+            continue
+        under += b"0 g %s re f\n" % _rectangle(cell.box, sheet.height)
+        name = _add_image(pdf, page, cell.index, by_place[id(cell.placed)])
+        box = cell.placed.box
+        matrix = (box.width * POINT, 0, 0, box.height * POINT, box.x * POINT, (sheet.height - box.bottom) * POINT)
+        under += b"q %s cm %s Do Q\n" % (_numbers(*matrix), name)
+        over += _strokes(cell.strokes, sheet.height)
+    under += b"Q\n"
+    over += _strokes(what.strokes, sheet.height) + b"Q\n"
+    typeset = page.Contents.read_bytes()
+    halo = _LIGHT_TEXT.sub(_with_halo, typeset)
+    page.Contents = pdf.make_stream(bytes(under) + b"q\n" + halo + b"\nQ" + bytes(over))
+    page.MediaBox = pikepdf.Array([0, 0, _decimal(sheet.width * POINT), _decimal(sheet.height * POINT)])
+
+
+def _with_halo(match: re.Match[bytes]) -> bytes:
+    """White text stands on bright and dark pixels alike: a dark edge is drawn under it (PS3.3 has no rule; UI.md has)."""
+    text = match[0].removeprefix(b"1 1 1 rg\n")
+    return b"q 0 0 0 RG 1.6 w 1 j 1 Tr\n" + text + b"\nQ\n1 1 1 rg\n" + text
+
+
+def _add_image(pdf: pikepdf.Pdf, page: pikepdf.Page, index: int, raster: _Raster) -> bytes:
+    image = pikepdf.Stream(
+        pdf,
+        raster.data,
+        Type=pikepdf.Name.XObject,
+        Subtype=pikepdf.Name.Image,
+        Width=raster.columns,
+        Height=raster.rows,
+        ColorSpace=pikepdf.Name.DeviceRGB if raster.colour else pikepdf.Name.DeviceGray,
+        BitsPerComponent=8,
+        Filter=pikepdf.Name.FlateDecode,
+    )
+    name = f"/Im{index}"
+    page.Resources.XObject[name] = pdf.make_indirect(image)
+    return name.encode()
+
+
+def _strokes(strokes: Sequence[Stroke], height: float) -> bytes:
+    parts = bytearray()
+    for edge in (True, False):  # first all dark edges, then the lines: the edges never cross a line
+        for s in strokes:
+            light = s.tone in ("light", "letter")
+            if edge and not light:
+                continue
+            colour, wide = ("0 G", s.width + 0.4) if edge else (_TONES[s.tone], s.width)
+            line = _numbers(s.x1 * POINT, (height - s.y1) * POINT), _numbers(s.x2 * POINT, (height - s.y2) * POINT)
+            parts += b"%s %s w %s m %s l S\n" % (colour.encode(), _numbers(wide * POINT), *line)
+    return bytes(parts)
+
+
+def _rectangle(box: Any, height: float) -> bytes:
+    return _numbers(box.x * POINT, (height - box.bottom) * POINT, box.width * POINT, box.height * POINT)
+
+
+def _numbers(*values: float) -> bytes:
+    return " ".join(f"{value:.5f}".rstrip("0").rstrip(".") for value in values).encode()
+
+
+def _decimal(value: float) -> Decimal:
+    return round(Decimal(value), 4)
+
+
+def _recompress(pdf: pikepdf.Pdf) -> None:
+    """Every stream is packed by us, so that none ends in a carriage return and qpdf has nothing left to do."""
+    for thing in pdf.objects:
+        if isinstance(thing, pikepdf.Stream) and "/Filter" not in thing:
+            thing.write(deflate(thing.read_raw_bytes(), 6), filter=pikepdf.Name.FlateDecode)
+
+
+# What makes it PDF/A ---------------------------------------------------------------------------------------------
+
+
+@cache
+def _srgb() -> bytes:
+    """An sRGB profile, the same bytes on every run (the creation date is set to a fixed day)."""
+    profile = bytearray(ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes())
+    profile[24:36] = bytes.fromhex("07d0 0001 0001 0000 0000 0000")  # ICC.1 7.2.8: 2000-01-01
+    profile[84:100] = bytes(16)  # profile id: not computed
+    return bytes(profile)
+
+
+def _make_archival(pdf: pikepdf.Pdf, about: Document, attachments: Sequence[Attachment]) -> None:
+    profile = pdf.make_stream(deflate(_srgb(), 9))
+    profile.N = 3
+    profile.Filter = pikepdf.Name.FlateDecode
+    pdf.Root.OutputIntents = pikepdf.Array(
+        [
+            pikepdf.Dictionary(
+                Type=pikepdf.Name.OutputIntent,
+                S=pikepdf.Name.GTS_PDFA1,
+                OutputConditionIdentifier=pikepdf.String("sRGB"),
+                Info=pikepdf.String("sRGB IEC61966-2.1"),
+                DestOutputProfile=profile,
+            )
+        ]
+    )
+    pdf.Root.Lang = pikepdf.String(about.language)
+    # A printer that scales would make every ruler lie.
+    pdf.Root.ViewerPreferences = pikepdf.Dictionary(PrintScaling=pikepdf.Name("/None"), DisplayDocTitle=True)
+    _attach(pdf, attachments, about.created)
+    _metadata(pdf, about)
+
+
+def _metadata(pdf: pikepdf.Pdf, about: Document) -> None:
+    moment = about.created.astimezone(UTC)
+    xmp = _XMP.format(title=_xml(about.title), iso=f"{moment:%Y-%m-%dT%H:%M:%S}Z", language=_xml(about.language))
+    stream = pdf.make_stream(xmp.encode())  # plain: other programs look for it in the raw file
+    stream.Type, stream.Subtype = pikepdf.Name.Metadata, pikepdf.Name.XML
+    pdf.Root.Metadata = stream
+    date = pikepdf.String(f"D:{moment:%Y%m%d%H%M%S}Z")
+    pdf.trailer.Info = pdf.make_indirect(
+        pikepdf.Dictionary(
+            Title=pikepdf.String(about.title),
+            Creator=pikepdf.String("Filmroom"),
+            Producer=pikepdf.String("Filmroom"),
+            CreationDate=date,
+            ModDate=date,
+        )
+    )
+
+
+def _attach(pdf: pikepdf.Pdf, attachments: Sequence[Attachment], moment: datetime) -> None:
+    """Associated files (ISO 19005-3 6.8, annex E): in the name tree and in the catalog's AF array."""
+    if not attachments:
+        return
+    names, associated = pikepdf.Array(), pikepdf.Array()
+    date = pikepdf.String(f"D:{moment.astimezone(UTC):%Y%m%d%H%M%S}Z")
+    for one in sorted(attachments, key=lambda a: a.name):
+        file = pdf.make_stream(deflate(one.content, 1))
+        file.Filter = pikepdf.Name.FlateDecode
+        file.Type, file.Subtype = pikepdf.Name.EmbeddedFile, pikepdf.Name(f"/{one.mime}")
+        file.Params = pikepdf.Dictionary(
+            Size=len(one.content),
+            ModDate=date,
+            CheckSum=pikepdf.String(hashlib.md5(one.content, usedforsecurity=False).digest()),
+        )
+        specification = pdf.make_indirect(
+            pikepdf.Dictionary(
+                Type=pikepdf.Name.Filespec,
+                F=pikepdf.String(one.name),
+                UF=pikepdf.String(one.name),
+                Desc=pikepdf.String(one.description),
+                AFRelationship=pikepdf.Name.Source if one.mime == "application/dicom" else pikepdf.Name.Data,
+                EF=pikepdf.Dictionary(F=file, UF=file),
+            )
+        )
+        names.extend([pikepdf.String(one.name), specification])
+        associated.append(specification)
+    pdf.Root.Names = pikepdf.Dictionary(EmbeddedFiles=pikepdf.Dictionary(Names=names))
+    pdf.Root.AF = associated
+
+
+def _xml(text: str) -> str:
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
+_XMP = """<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>
+<x:xmpmeta xmlns:x="adobe:ns:meta/">
+<rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">
+<rdf:Description rdf:about="" xmlns:pdfaid="http://www.aiim.org/pdfa/ns/id/" xmlns:dc="http://purl.org/dc/elements/1.1/" xmlns:xmp="http://ns.adobe.com/xap/1.0/" xmlns:pdf="http://ns.adobe.com/pdf/1.3/">
+<pdfaid:part>3</pdfaid:part>
+<pdfaid:conformance>B</pdfaid:conformance>
+<dc:title><rdf:Alt><rdf:li xml:lang="x-default">{title}</rdf:li></rdf:Alt></dc:title>
+<dc:language><rdf:Bag><rdf:li>{language}</rdf:li></rdf:Bag></dc:language>
+<xmp:CreatorTool>Filmroom</xmp:CreatorTool>
+<xmp:CreateDate>{iso}</xmp:CreateDate>
+<xmp:ModifyDate>{iso}</xmp:ModifyDate>
+<pdf:Producer>Filmroom</pdf:Producer>
+</rdf:Description>
+</rdf:RDF>
+</x:xmpmeta>
+<?xpacket end="w"?>"""

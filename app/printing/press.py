@@ -1,0 +1,151 @@
+"""The parent's side of the typesetter: a few warm processes, each with a time limit, started when first needed."""
+
+import contextlib
+import json
+import os
+import select
+import struct
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+from app.printing.errors import TypesettingFailed
+from app.printing.sheet import Page, Sheet, Text
+
+TIMEOUT = 60.0  # seconds for a batch of pages; fifty dense pages take about five on two slow cores
+IDLE = 120.0  # seconds after which a warm process is let go
+
+
+class _Typesetter:
+    """One child process; used by one thread at a time."""
+
+    def __init__(self) -> None:
+        root = Path(__file__).resolve().parents[2]
+        environment = {k: v for k, v in os.environ.items() if not k.startswith("FILMROOM_")}  # it needs no secrets
+        environment["PYTHONPATH"] = os.pathsep.join(filter(None, (str(root), environment.get("PYTHONPATH", ""))))
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "app.printing.typesetter"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            env=environment,
+            bufsize=0,
+        )
+        self.used = time.monotonic()
+
+    def typeset(self, order: bytes, timeout: float) -> bytes:
+        deadline = time.monotonic() + timeout
+        try:
+            assert self._process.stdin
+            self._process.stdin.write(struct.pack(">Q", len(order)) + order)
+            status, length = struct.unpack(">BQ", self._read(9, deadline))
+            answer = self._read(length, deadline)
+        except (OSError, TypesettingFailed) as fault:
+            self.close()
+            raise TypesettingFailed(str(fault) or "The typesetter stopped.") from None
+        self.used = time.monotonic()
+        if status:
+            raise TypesettingFailed(f"The page's text could not be set ({answer.decode('ascii', 'replace')}).")
+        return answer
+
+    def _read(self, count: int, deadline: float) -> bytes:
+        assert self._process.stdout
+        parts: list[bytes] = []
+        while count:
+            left = deadline - time.monotonic()
+            if left <= 0 or not select.select([self._process.stdout], [], [], left)[0]:
+                raise TypesettingFailed("The page's text was not set in time.")
+            part = os.read(self._process.stdout.fileno(), min(count, 1 << 20))
+            if not part:
+                raise TypesettingFailed("The typesetter stopped.")
+            parts.append(part)
+            count -= len(part)
+        return b"".join(parts)
+
+    @property
+    def alive(self) -> bool:
+        return self._process.poll() is None
+
+    def close(self) -> None:
+        self._process.kill()
+        self._process.wait()
+        for pipe in (self._process.stdin, self._process.stdout):
+            if pipe:
+                with contextlib.suppress(OSError):
+                    pipe.close()
+
+
+class Press:
+    """Up to `width` typesetters side by side."""
+
+    def __init__(self, width: int = 2, timeout: float = TIMEOUT) -> None:
+        self._free: list[_Typesetter] = []
+        self._lock = threading.Lock()
+        self._timeout = timeout
+        self._threads = ThreadPoolExecutor(width, "press")
+        self.width = width
+
+    @contextlib.contextmanager
+    def _borrow(self) -> Iterator[_Typesetter]:
+        with self._lock:
+            stale = [t for t in self._free if not t.alive or time.monotonic() - t.used > IDLE]
+            self._free = [t for t in self._free if t not in stale]
+            one = self._free.pop() if self._free else None
+        for old in stale:
+            old.close()
+        one = one or _Typesetter()
+        try:
+            yield one
+        finally:
+            if one.alive:
+                with self._lock:
+                    self._free.append(one)
+
+    def _run(self, order: bytes) -> bytes:
+        with self._borrow() as typesetter:
+            return typesetter.typeset(order, self._timeout)
+
+    def typeset(self, sheet: Sheet, pages: tuple[Page, ...]) -> "Future[bytes]":
+        """The texts of these pages as an uncompressed PDF of as many pages; TypesettingFailed comes out of result()."""
+        order = {"width": sheet.width, "height": sheet.height, "pages": [_texts(page) for page in pages]}
+        return self._threads.submit(self._run, json.dumps(order).encode())
+
+    def close(self) -> None:
+        self._threads.shutdown(cancel_futures=True)
+        with self._lock:
+            free, self._free = self._free, []
+        for typesetter in free:
+            typesetter.close()
+
+
+def _texts(page: Page) -> list[dict[str, Any]]:
+    texts: list[Text] = [*page.texts, *(text for cell in page.cells for text in cell.texts)]
+    return [
+        {
+            "box": (t.box.x, t.box.y, t.box.width, t.box.height),
+            "size": t.size,
+            "align": t.align,
+            "tone": t.tone,
+            "bold": t.bold,
+            "content": t.content,
+        }
+        for t in texts
+    ]
+
+
+_shared: Press | None = None
+_shared_lock = threading.Lock()
+
+
+def shared() -> Press:
+    """The process's press; its typesetters stay warm between jobs."""
+    global _shared
+    with _shared_lock:
+        if _shared is None:
+            _shared = Press()
+        return _shared

@@ -1,0 +1,445 @@
+"""The Sheet: what stands where on paper, in millimetres from the top left corner. Pure: facts in, geometry out.
+
+Preview and PDF are drawn from the same Sheet, so what the preview shows is what is printed (PRN-4)."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+from app.printing import papers
+from app.printing.errors import ActualSizeImpossible
+from app.printing.texts import CORNERS, Corners, expand
+
+Align = Literal["left", "center", "right"]
+Tone = Literal["ink", "soft", "light", "letter"]  # dark on paper, grey on paper, over an image, orientation letter
+RULERS_MM = (200, 100, 50, 20, 10, 5, 2, 1)
+MAX_RULER_SHARE = 0.6  # of the picture's height
+_HEADER, _FOOTER, _RULE_GAP, _CHECK = 9.0, 3.2, 1.6, 6.5  # heights of bands in mm
+
+
+@dataclass(frozen=True, slots=True)
+class Box:
+    """A rectangle in mm: left and top edge, width and height."""
+
+    x: float
+    y: float
+    width: float
+    height: float
+
+    @property
+    def right(self) -> float:
+        return self.x + self.width
+
+    @property
+    def bottom(self) -> float:
+        return self.y + self.height
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """One line in a box as high as the line; what does not fit is cut at the box."""
+
+    box: Box
+    content: str
+    size: float
+    align: Align = "left"
+    tone: Tone = "ink"
+    bold: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Stroke:
+    x1: float
+    y1: float
+    x2: float
+    y2: float
+    width: float
+    tone: Tone = "soft"
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """How an image is seen. rotation: degrees clockwise after the flip; flip: mirrored left to right;
+    crop: part of the image as seen, (x, y, width, height) from 0 to 1; window: (center, width) or None."""
+
+    window: tuple[float, float] | None = None
+    invert: bool = False
+    rotation: int = 0
+    flip: bool = False
+    crop: tuple[float, float, float, float] = (0.0, 0.0, 1.0, 1.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """What has to be known of one frame to place it, without its pixels.
+
+    rows, columns: of the stored frame. spacing: (between rows, between columns) in mm in the patient, or None where
+    nobody knows. aspect: height by width of a pixel, used where there is no spacing.
+    letters: (left, right, top, bottom) of the image as seen. values: variables of the corner texts."""
+
+    sop_instance_uid: str
+    frame: int
+    rows: int
+    columns: int
+    spacing: tuple[float, float] | None
+    aspect: float = 1.0
+    view: View = field(default_factory=View)
+    letters: tuple[str, str, str, str] = ("", "", "", "")
+    patient: str = ""
+    values: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def turned(self) -> bool:
+        return self.view.rotation in (90, 270)
+
+    @property
+    def seen_size(self) -> tuple[int, int]:
+        """(rows, columns) as seen."""
+        return (self.columns, self.rows) if self.turned else (self.rows, self.columns)
+
+    @property
+    def pixel(self) -> tuple[float, float]:
+        """(height, width) of a pixel as seen: mm in the patient, or relative where there is no spacing."""
+        height, width = self.spacing or (self.aspect, 1.0)
+        return (width, height) if self.turned else (height, width)
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Whole pixels of the image as seen: first column and row, how many columns and rows."""
+
+    x: int
+    y: int
+    width: int
+    height: int
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """A picture on paper. scale: mm on paper by mm in the patient, None where there is no spacing."""
+
+    picture: Picture
+    box: Box
+    source: Source
+    scale: float | None
+    cut: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    index: int
+    box: Box
+    placed: Placed | None
+    texts: tuple[Text, ...] = ()
+    strokes: tuple[Stroke, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    number: int
+    cells: tuple[Cell, ...]
+    texts: tuple[Text, ...]
+    strokes: tuple[Stroke, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Sheet:
+    """width, height: of the paper as it lies. area: what the margins leave. notices: sentences for the user."""
+
+    width: float
+    height: float
+    area: Box
+    pages: tuple[Page, ...]
+    notices: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class PageLines:
+    """Templates of what stands around the cells; translated by who orders, edited by who administers (PRN-6)."""
+
+    institution: str = "[InstitutionName]"
+    patient: str = "[PatientName]"
+    study: str = "[PatientID], [PatientSex], [PatientAge], [StudyDescription], [StudyDate]"
+    several_patients: str = "Several patients: see each image"
+    printed: str = "Printed [Date] by [By]"
+    warning: str = "Not for primary diagnosis on paper"
+    page: str = "Page [Page] of [Pages]"
+    check: str = "100 mm: check with a ruler"
+
+
+@dataclass(frozen=True, slots=True)
+class SheetOptions:
+    """texts: a name in CORNERS or own Corners. header: patient line above and page line below the cells."""
+
+    layout: str = "1x1"
+    paper: str = "A4"
+    orientation: Literal["portrait", "landscape"] = "portrait"
+    margin_mm: float = 10.0
+    gap_mm: float = 3.0
+    scaling: Literal["fit", "fill", "actual"] = "fit"
+    texts: str | Corners = "standard"
+    letters: bool = True
+    ruler: bool = True
+    header: bool = True
+    values: Mapping[str, str] = field(default_factory=dict)  # [Date], [By]
+    lines: PageLines = field(default_factory=PageLines)
+
+    @property
+    def landscape(self) -> bool:
+        return self.orientation == "landscape"
+
+    @property
+    def size(self) -> tuple[float, float]:
+        width, height = papers.PAPERS[self.paper]
+        return (height, width) if self.landscape else (width, height)
+
+    @property
+    def cells_per_page(self) -> int:
+        return len(papers.cells_of(self.layout, self.landscape))
+
+
+def page_count(items: int, options: SheetOptions) -> int:
+    return max(1, -(-items // options.cells_per_page))
+
+
+def compose(pictures: Sequence[Picture | None], options: SheetOptions) -> Sheet:
+    """Spreads the pictures over as many pages as they need; None leaves a cell empty.
+
+    Raises ActualSizeImpossible when actual size is asked and a picture has no spacing."""
+    _check_actual(pictures, options)
+    width, height = options.size
+    margin = options.margin_mm
+    area = Box(margin, margin, width - 2 * margin, height - 2 * margin)
+    boxes = cell_boxes(options)
+    pages = page_count(len(pictures), options)
+    made = []
+    notices: list[str] = []
+    for number in range(1, pages + 1):
+        chosen = pictures[(number - 1) * len(boxes) : number * len(boxes)]
+        one_patient = len({p.patient for p in chosen if p}) <= 1
+        cells = []
+        for index, box in enumerate(boxes):
+            picture = chosen[index] if index < len(chosen) else None
+            cells.append(_cell(index, box, picture, options, one_patient))
+            placed = cells[-1].placed
+            if placed and placed.cut and options.scaling == "actual":
+                notices.append(_cut_sentence(placed, box))
+        texts, strokes = _frame_of(number, pages, chosen, area, options, one_patient)
+        made.append(Page(number, tuple(cells), texts, strokes))
+    return Sheet(width, height, area, tuple(made), tuple(dict.fromkeys(notices)))
+
+
+def _check_actual(pictures: Sequence[Picture | None], options: SheetOptions) -> None:
+    if options.scaling != "actual":
+        return
+    for index, picture in enumerate(pictures):
+        if picture and picture.spacing is None:
+            raise ActualSizeImpossible(
+                f"Image {index + 1} cannot be printed in actual size: it does not say how large its pixels are.",
+                hint="Choose fit or fill, or leave this image out.",
+                field="scaling",
+                sop_instance_uid=picture.sop_instance_uid,
+            )
+
+
+def cell_boxes(options: SheetOptions) -> tuple[Box, ...]:
+    """The cells of a page, inside the margins and between header and footer, with the gaps taken off."""
+    width, height = options.size
+    margin, gap = options.margin_mm, options.gap_mm
+    top = margin + (_HEADER + _RULE_GAP if options.header else 0.0)
+    bottom = height - margin - (_FOOTER + _RULE_GAP if options.header else 0.0)
+    bottom -= _CHECK if options.scaling == "actual" else 0.0
+    # Each cell's share is of the area plus one gap, then loses a gap: outer edges meet the area, gaps are all equal.
+    across, down = width - 2 * margin + gap, bottom - top + gap
+    return tuple(
+        Box(margin + x * across, top + y * down, w * across - gap, h * down - gap)
+        for x, y, w, h in papers.cells_of(options.layout, options.landscape)
+    )
+
+
+def place(picture: Picture, box: Box, scaling: str) -> Placed:
+    """Where the picture lies in the cell: whole pixels, centred, never outside the cell."""
+    rows, columns = picture.seen_size
+    pixel_height, pixel_width = picture.pixel
+    x, y, w, h = picture.view.crop
+    left, top = round(x * columns), round(y * rows)
+    wanted = Source(left, top, max(1, round((x + w) * columns) - left), max(1, round((y + h) * rows) - top))
+    full_width, full_height = wanted.width * pixel_width, wanted.height * pixel_height
+    if scaling == "actual":
+        scale = 1.0
+    elif scaling == "fill":
+        scale = max(box.width / full_width, box.height / full_height)
+    else:
+        scale = min(box.width / full_width, box.height / full_height)
+    # What does not fit is cut in whole pixels, so that a pixel keeps its size on paper.
+    keep_columns = min(wanted.width, max(1, int(box.width / (pixel_width * scale) + 1e-6)))
+    keep_rows = min(wanted.height, max(1, int(box.height / (pixel_height * scale) + 1e-6)))
+    source = Source(
+        wanted.x + (wanted.width - keep_columns) // 2,
+        wanted.y + (wanted.height - keep_rows) // 2,
+        keep_columns,
+        keep_rows,
+    )
+    width = min(box.width, keep_columns * pixel_width * scale)
+    height = min(box.height, keep_rows * pixel_height * scale)
+    where = Box(box.x + (box.width - width) / 2, box.y + (box.height - height) / 2, width, height)
+    cut = (keep_columns, keep_rows) != (wanted.width, wanted.height)
+    return Placed(picture, where, source, scale if picture.spacing else None, cut)
+
+
+def _cut_sentence(placed: Placed, box: Box) -> str:
+    rows, columns = placed.picture.seen_size
+    height, width = placed.picture.pixel
+    return (
+        f"Actual size needs {columns * width:.0f} x {rows * height:.0f} mm, the cell has {box.width:.0f} x {box.height:.0f} mm: "
+        "the middle is printed."
+    )
+
+
+def _cell(index: int, box: Box, picture: Picture | None, options: SheetOptions, one_patient: bool) -> Cell:
+    if picture is None:
+        return Cell(index, box, None)
+    placed = place(picture, box, options.scaling)
+    size = min(3.0, max(1.5, min(box.width, box.height) / 36))
+    # Where a page mixes patients, or has no header, each image says itself whose it is.
+    corners = options.texts if isinstance(options.texts, Corners) else CORNERS[options.texts]
+    if options.texts == "standard" and not (one_patient and options.header):
+        corners = CORNERS["full"]
+    values = {**options.values, **picture.values, "Scale": scale_text(placed)}
+    texts = _corner_texts(corners, values, box, size)
+    if options.letters:
+        texts += _letters(picture, box, size)
+    strokes: list[Stroke] = []
+    if options.ruler and placed.scale:
+        bar, label = _ruler(placed, box, size)
+        strokes += bar
+        texts += label
+    return Cell(index, box, placed, tuple(texts), tuple(strokes))
+
+
+def scale_text(placed: Placed) -> str:
+    if placed.scale is None:
+        return ""
+    if abs(placed.scale - 1) < 1e-9:
+        return "1:1, cut" if placed.cut else "1:1"
+    return f"{placed.scale * 100:.0f} %"
+
+
+def _corner_texts(corners: Corners, values: Mapping[str, str], box: Box, size: float) -> list[Text]:
+    pad, line = size * 0.7, size * 1.3
+    half = (box.width - 3 * pad) / 2
+    texts = []
+    for template, side, top in (
+        (corners.top_left, "left", True),
+        (corners.top_right, "right", True),
+        (corners.bottom_left, "left", False),
+        (corners.bottom_right, "right", False),
+    ):
+        lines = expand(template, values)
+        opposite = {"left": corners.top_right, "right": corners.top_left}[side] if top else "both"
+        # A corner may use the whole width only where nothing stands opposite; the letter's middle stays free.
+        width = half - size if opposite else min(box.width - 2 * pad, half - size)
+        x = box.x + pad if side == "left" else box.right - pad - width
+        first = box.y + pad if top else box.bottom - pad - line * len(lines)
+        for n, content in enumerate(lines):
+            y = first + n * line
+            if y >= box.y and y + line <= box.bottom + 1e-9 and width > 0:
+                align: Align = "left" if side == "left" else "right"
+                texts.append(Text(Box(x, y, width, line), content, size, align, "light"))
+    return texts
+
+
+def _letters(picture: Picture, box: Box, size: float) -> list[Text]:
+    """Orientation letters at the middle of the cell's edges (PS3.3 C.7.6.1.1.1)."""
+    left, right, top, bottom = picture.letters
+    pad, line, wide = size * 0.7, size * 1.3, size * 4
+    middle_x, middle_y = box.x + box.width / 2 - wide / 2, box.y + box.height / 2 - line / 2
+    spots: tuple[tuple[str, Box, Align], ...] = (
+        (left, Box(box.x + pad, middle_y, wide, line), "left"),
+        (right, Box(box.right - pad - wide, middle_y, wide, line), "right"),
+        (top, Box(middle_x, box.y + pad, wide, line), "center"),
+        (bottom, Box(middle_x, box.bottom - pad - line, wide, line), "center"),
+    )
+    return [Text(b, letter, size, align, "letter", bold=True) for letter, b, align in spots if letter]
+
+
+def _ruler(placed: Placed, box: Box, size: float) -> tuple[list[Stroke], list[Text]]:
+    """A bar of round millimetres in the patient at the cell's right edge, below the letter; ticks each tenth."""
+    assert placed.scale
+    room = (box.height / 2 - size * 5) if placed.picture.letters[1] else box.height * MAX_RULER_SHARE
+    room = min(room, box.height * MAX_RULER_SHARE)
+    length = next((mm for mm in RULERS_MM if mm * placed.scale <= room), None)
+    if length is None:
+        return [], []
+    long = length * placed.scale
+    x = box.right - size * 0.7
+    bottom = box.bottom - size * 4.2
+    strokes = [Stroke(x, bottom - long, x, bottom, 0.25, "light")]
+    for tick in range(11):
+        reach = size * (0.8 if tick in (0, 5, 10) else 0.4)
+        y = bottom - long * tick / 10
+        strokes.append(Stroke(x - reach, y, x, y, 0.15 if tick % 10 else 0.25, "light"))
+    label = f"{length // 10} cm" if length >= 10 else f"{length} mm"
+    return strokes, [Text(Box(x - size * 6, bottom + size * 0.2, size * 6, size * 1.3), label, size, "right", "light")]
+
+
+def _frame_of(
+    number: int,
+    pages: int,
+    chosen: Sequence[Picture | None],
+    area: Box,
+    options: SheetOptions,
+    one_patient: bool,
+) -> tuple[tuple[Text, ...], tuple[Stroke, ...]]:
+    """Header, footer and check ruler of a page."""
+    texts: list[Text] = []
+    strokes: list[Stroke] = []
+    first = next((p for p in chosen if p), None)
+    values = {**options.values, **(first.values if first else {}), "Page": str(number), "Pages": str(pages)}
+    if options.header:
+        half = area.width / 2 - 1
+        right = Box(area.right - half, area.y, half, 4.6)
+        if not one_patient:
+            texts.append(Text(right, options.lines.several_patients, 3.4, "right", "ink", bold=True))
+        else:
+            for template, y, size, bold in (
+                (options.lines.patient, 0.0, 3.4, True),
+                (options.lines.study, 4.6, 2.4, False),
+            ):
+                for line in expand(template, values):
+                    texts.append(
+                        Text(Box(right.x, area.y + y, half, size * 1.35), line, size, "right", "ink", bold=bold)
+                    )
+        for line in expand(options.lines.institution, values):
+            texts.append(Text(Box(area.x, area.y, half, 4.6), line, 3.4, "left", "ink", bold=True))
+        rule = area.y + _HEADER
+        strokes.append(Stroke(area.x, rule, area.right, rule, 0.15))
+        low = area.bottom - _FOOTER
+        strokes.append(Stroke(area.x, low, area.right, low, 0.15))
+        third = area.width / 3
+        sides: tuple[tuple[str, Align], ...] = (
+            (options.lines.printed, "left"),
+            (options.lines.warning, "center"),
+            (options.lines.page, "right"),
+        )
+        for n, (template, side) in enumerate(sides):
+            line = " ".join(expand(template, values))
+            texts.append(Text(Box(area.x + n * third, low + 0.4, third, 2.8), line, 2.0, side, "soft"))
+    if options.scaling == "actual":
+        more_strokes, more_texts = _check_ruler(area, options)
+        strokes += more_strokes
+        texts += more_texts
+    return tuple(texts), tuple(strokes)
+
+
+def _check_ruler(area: Box, options: SheetOptions) -> tuple[list[Stroke], list[Text]]:
+    """A hundred true millimetres on the paper itself, to hold a ruler against."""
+    y = area.bottom - (_FOOTER + _RULE_GAP if options.header else 0.0) - 1.0
+    strokes = [Stroke(area.x, y, area.x + 100, y, 0.2, "ink")]
+    for mm in range(0, 101, 5):
+        strokes.append(Stroke(area.x + mm, y - (2.5 if mm % 10 == 0 else 1.5), area.x + mm, y, 0.2, "ink"))
+    label = options.lines.check
+    room = area.width - 100 - 2
+    if room < 25:
+        return strokes, []
+    return strokes, [Text(Box(area.x + 102, y - 2.8, room, 2.8), label, 2.0, "left", "soft")]

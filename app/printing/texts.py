@@ -1,0 +1,74 @@
+"""Corner texts and page lines from templates with variables: "[PatientName]" and the like.
+
+A line whose variables are all empty vanishes together with its separators, so that nobody reads ", , 12"."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+_VARIABLE = re.compile(r"\[([A-Za-z]+)\]")
+_SEPARATORS = ",·;|/ "
+
+# What may stand in a template; the settings page will list them from here.
+VARIABLES: dict[str, str] = {
+    "PatientName": "the patient's name, Family, Given and other scripts",
+    "PatientID": "the patient's id",
+    "PatientBirthDate": "the patient's birth date",
+    "PatientSex": "F, M or O",
+    "PatientAge": "the age at the time of the study",
+    "StudyDescription": "what was examined",
+    "StudyDate": "the day of the study",
+    "AccessionNumber": "the order's number",
+    "InstitutionName": "the institution that made the image",
+    "Modality": "CT, MR and so on",
+    "SeriesDescription": "what the series is called",
+    "SeriesNumber": "the series' number",
+    "Image": "the image's number, and the frame's in one with several",
+    "Window": "window width and centre as printed",
+    "Scale": "size on paper by size in the patient",
+    "Date": "day and time of printing",
+    "By": "who printed",
+    "Page": "the page's number",
+    "Pages": "how many pages there are",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Corners:
+    """Lines for the four corners of a cell; lines are separated by a newline."""
+
+    top_left: str = ""
+    top_right: str = ""
+    bottom_left: str = ""
+    bottom_right: str = ""
+
+
+CORNERS: dict[str, Corners] = {
+    "none": Corners(),
+    "standard": Corners(
+        top_left="[SeriesDescription]",
+        bottom_left="[Window]",
+        bottom_right="[Image] · [Scale]",
+    ),
+    "full": Corners(
+        top_left="[PatientName]\n[PatientID]\n[PatientBirthDate] · [PatientSex]",
+        top_right="[InstitutionName]\n[StudyDescription]\n[StudyDate]",
+        bottom_left="[SeriesDescription]\n[Window]",
+        bottom_right="[Image]\n[Scale]",
+    ),
+}
+
+
+def expand(template: str, values: Mapping[str, str]) -> list[str]:
+    """The template's lines with their variables filled in; lines that say nothing are left out."""
+    lines = []
+    for line in template.split("\n"):
+        parts = re.split(r"( [·|/;] |, )", line)
+        kept: list[str] = []
+        for n in range(0, len(parts), 2):
+            text = _VARIABLE.sub(lambda match: values.get(match[1], ""), parts[n]).strip()
+            if text:
+                kept += ([parts[n - 1]] if kept else []) + [text]
+        if whole := "".join(kept).strip(_SEPARATORS):
+            lines.append(whole)
+    return lines

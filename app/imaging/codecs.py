@@ -1,0 +1,100 @@
+"""Decoders of compressed frames: imagecodecs first, others beside it where it fails (DESIGN 3.1).
+
+Each takes bytes that `codestream.read` has checked and gives (rows, columns[, samples])."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from app.imaging.codestream import Codestream
+from app.imaging.errors import CannotDecode
+from app.imaging.native import Samples
+from app.imaging.spec import PixelSpec
+
+Decoder = Callable[[bytes, Codestream, PixelSpec], Samples]
+
+
+def _jpeg(frame: bytes, head: Codestream, spec: PixelSpec) -> Samples:
+    """DCT JPEG of 8 or 12 bits. Colour comes out as RGB: libjpeg converts faster than numpy."""
+    import imagecodecs
+
+    if head.components == 1:
+        return _array(imagecodecs.jpeg8_decode(frame))
+    rgb = head.rgb if head.rgb is not None else spec.photometric == "RGB"
+    return _array(imagecodecs.jpeg8_decode(frame, colorspace="RGB" if rgb else "YCBCR", outcolorspace="RGB"))
+
+
+def _jpeg_lossless(frame: bytes, head: Codestream, spec: PixelSpec) -> Samples:
+    import imagecodecs
+
+    return _array(imagecodecs.jpegsof3_decode(frame))
+
+
+def _jpeg_lossless_other(frame: bytes, head: Codestream, spec: PixelSpec) -> Samples:
+    import imagecodecs
+
+    return _array(imagecodecs.ljpeg_decode(frame))
+
+
+def _jpeg_ls(frame: bytes, head: Codestream, spec: PixelSpec) -> Samples:
+    import imagecodecs
+
+    return _array(imagecodecs.jpegls_decode(frame))
+
+
+def _j2k(frame: bytes, head: Codestream, spec: PixelSpec) -> Samples:
+    import imagecodecs
+
+    return _array(imagecodecs.jpeg2k_decode(frame[head.start :]))
+
+
+def _htj2k(frame: bytes, head: Codestream, spec: PixelSpec) -> Samples:
+    import imagecodecs
+
+    return _array(imagecodecs.htj2k_decode(frame[head.start :]))
+
+
+def _openjpeg(frame: bytes, head: Codestream, spec: PixelSpec) -> Samples:
+    from openjpeg.utils import decode
+
+    return _array(decode(frame[head.start :], j2k_format=0))
+
+
+def _dcmtk(frame: bytes, head: Codestream, spec: PixelSpec) -> Samples:
+    from app.imaging.dcmtk import decode
+
+    return decode(frame, head, spec)
+
+
+def _array(decoded: Any) -> Samples:
+    return np.ascontiguousarray(decoded)
+
+
+def decoders(head: Codestream) -> tuple[Decoder, ...]:
+    """The decoders to try, best first."""
+    if head.family == "jpeg":
+        return (_jpeg, _dcmtk)
+    if head.family == "jpeg-lossless":
+        return (_jpeg_lossless, _jpeg_lossless_other, _dcmtk)
+    if head.family == "jpeg-ls":
+        return (_jpeg_ls, _dcmtk)
+    # OpenJPH in imagecodecs is the fast one, but its irreversible path wraps around at white (255 becomes 0).
+    return (_htj2k, _j2k, _openjpeg) if head.high_throughput and head.reversible else (_j2k, _openjpeg)
+
+
+def decode(frame: bytes, head: Codestream, spec: PixelSpec) -> Samples:
+    """Decodes with the first decoder that gives a picture of the right shape. Raises CannotDecode with each one's words."""
+    said: list[str] = []
+    for decoder in decoders(head):
+        name = decoder.__name__.strip("_")
+        try:
+            array = decoder(frame, head, spec)
+        except (ValueError, RuntimeError, TypeError, MemoryError, OSError, CannotDecode) as error:
+            said.append(f"{name}: {error or type(error).__name__}"[:200])
+            continue
+        wanted = (head.rows, head.columns) if head.components == 1 else (head.rows, head.columns, head.components)
+        if array.shape == wanted:
+            return array
+        said.append(f"{name}: gave {array.shape} instead of {wanted}")
+    raise CannotDecode("The compressed frame cannot be decoded.", hint="; ".join(said))

@@ -1,0 +1,130 @@
+"""Reads what a compressed frame says of itself, before a decoder is let near it: a size that lies is a bomb.
+
+JPEG: ITU-T T.81 B.2; JPEG-LS: T.87 C.1; JPEG 2000 and HTJ2K: T.800 A.5.1."""
+
+import struct
+from dataclasses import dataclass
+from typing import Literal
+
+from app.imaging.errors import CannotDecode
+
+Family = Literal["jpeg", "jpeg-lossless", "jpeg-ls", "j2k"]
+_SOF_DCT = {0xC0, 0xC1, 0xC2, 0xC5, 0xC6, 0xC9, 0xCA, 0xCD, 0xCE}
+_SOF_LOSSLESS = {0xC3, 0xC7, 0xCB, 0xCF}
+_JP2_SIGNATURE = b"\x00\x00\x00\x0cjP  \r\n\x87\n"
+
+
+@dataclass(frozen=True, slots=True)
+class Codestream:
+    """Size, depth and colour of a compressed frame by its own header.
+
+    rgb: JPEG whose markers say that the samples are RGB; None: they say nothing. mct: J2K with a component transform; reversible: J2K by
+    the 5-3 filter; high_throughput: J2K Part 15."""
+
+    family: Family
+    rows: int
+    columns: int
+    components: int
+    precision: int
+    signed: bool = False
+    rgb: bool | None = None
+    mct: bool = False
+    reversible: bool = True
+    high_throughput: bool = False
+    start: int = 0
+
+
+def read(frame: bytes) -> Codestream:
+    """What kind of codestream this is, whatever the transfer syntax claims. Raises CannotDecode when it is none."""
+    if frame.startswith(b"\xff\x4f\xff\x51"):
+        return _j2k(frame, 0)
+    if frame.startswith(_JP2_SIGNATURE):
+        start = frame.find(b"\xff\x4f\xff\x51")
+        if start >= 0:
+            return _j2k(frame, start)
+    if frame.startswith(b"\xff\xd8"):
+        return _jpeg(frame)
+    raise CannotDecode("The compressed frame does not begin as any JPEG does; it is damaged or not what it claims.")
+
+
+def _j2k(frame: bytes, start: int) -> Codestream:
+    try:
+        width, height, x0, y0 = struct.unpack_from(">4I", frame, start + 8)
+        (components,) = struct.unpack_from(">H", frame, start + 40)
+        depth = frame[start + 42]
+        mct, reversible, high_throughput = _j2k_coding(frame, start)
+    except (struct.error, IndexError):
+        raise CannotDecode("The JPEG 2000 frame ends inside its header.") from None
+    rows, columns = max(0, height - y0), max(0, width - x0)
+    return Codestream(
+        "j2k",
+        rows,
+        columns,
+        components,
+        (depth & 0x7F) + 1,
+        bool(depth & 0x80),
+        mct=mct,
+        reversible=reversible,
+        high_throughput=high_throughput,
+        start=start,
+    )
+
+
+def _j2k_coding(frame: bytes, start: int) -> tuple[bool, bool, bool]:
+    """Component transform and wavelet of the COD marker segment (T.800 A.6.1), and whether CAP names Part 15."""
+    mct, reversible, high_throughput = False, True, False
+    at = start + 2
+    while at + 4 <= len(frame):
+        marker, length = struct.unpack_from(">HH", frame, at)
+        if marker == 0xFF52:
+            mct, reversible = frame[at + 8] == 1, frame[at + 13] == 1
+        elif marker == 0xFF50:
+            high_throughput = bool(frame[at + 5] & 0x02)  # Pcap 15: bit 17 of 32, the most significant being the first
+        elif marker == 0xFF90 or marker < 0xFF00:  # first tile part: the main header is over
+            break
+        at += 2 + length
+    return mct, reversible, high_throughput
+
+
+def _jpeg(frame: bytes) -> Codestream:
+    at, adobe, jfif = 2, None, False
+    try:
+        while True:
+            if frame[at] != 0xFF:
+                raise CannotDecode("The JPEG frame is damaged: a marker is missing.")
+            marker = frame[at + 1]
+            if marker == 0xFF:  # fill byte
+                at += 1
+                continue
+            if marker in (0xD8, 0x01) or 0xD0 <= marker <= 0xD7:
+                at += 2
+                continue
+            (length,) = struct.unpack_from(">H", frame, at + 2)
+            if marker == 0xEE and frame[at + 4 : at + 9] == b"Adobe" and length >= 14:
+                adobe = frame[at + 15]
+            elif marker == 0xE0 and frame[at + 4 : at + 8] == b"JFIF":
+                jfif = True
+            elif marker in _SOF_DCT or marker in _SOF_LOSSLESS or marker == 0xF7:
+                return _sof(frame, at, marker, adobe, jfif)
+            elif marker in (0xDA, 0xD9) or length < 2:
+                raise CannotDecode("The JPEG frame has no frame header.")
+            at += 2 + length
+    except (IndexError, struct.error):
+        raise CannotDecode("The JPEG frame ends inside its header.") from None
+
+
+def _sof(frame: bytes, at: int, marker: int, adobe: int | None, jfif: bool) -> Codestream:
+    precision, rows, columns, components = struct.unpack_from(">BHHB", frame, at + 4)
+    family: Family = "jpeg-ls" if marker == 0xF7 else "jpeg-lossless" if marker in _SOF_LOSSLESS else "jpeg"
+    ids = [frame[at + 10 + 3 * n] for n in range(components)]
+    sampling = {frame[at + 11 + 3 * n] for n in range(components)}
+    rgb: bool | None = None
+    if adobe is not None:
+        rgb = adobe == 0
+    elif len(sampling) > 1:
+        rgb = False  # nobody subsamples green and blue
+    elif ids == [0x52, 0x47, 0x42]:
+        rgb = True
+    elif jfif:
+        rgb = False  # JFIF knows YCbCr only
+    return Codestream(family, rows, columns, components, precision, rgb=rgb)

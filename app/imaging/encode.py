@@ -1,0 +1,42 @@
+"""Pictures as files a browser, a printer or a mail program reads."""
+
+import io
+from typing import Any, Literal
+
+import numpy as np
+from PIL import Image
+
+from app.imaging.lut import Greys
+from app.kit.errors import Invalid
+
+Format = Literal["jpeg", "png", "tiff", "gif"]
+MEDIA_TYPES: dict[str, str] = {"jpeg": "image/jpeg", "png": "image/png", "tiff": "image/tiff", "gif": "image/gif"}
+
+
+def encode(image: Greys, fmt: Format = "jpeg", quality: int = 90, dpi: float | None = None) -> bytes:
+    """A picture (rows, columns[, 3]) as a file. quality: 1 to 100, JPEG only."""
+    if fmt not in MEDIA_TYPES:
+        raise Invalid(f"Pictures are written as {', '.join(MEDIA_TYPES)}, not as {fmt}.", field="format")
+    quality = min(max(quality, 1), 100)
+    options: dict[str, Any] = {"dpi": (dpi, dpi)} if dpi and fmt != "gif" else {}
+    if fmt == "jpeg" and not options:
+        import imagecodecs
+
+        return bytes(imagecodecs.jpeg8_encode(np.ascontiguousarray(image), level=quality))
+    if fmt == "jpeg":
+        options |= {"quality": quality}
+    elif fmt == "png":
+        options |= {"compress_level": 3}
+    elif fmt == "tiff":
+        options |= {"compression": "tiff_deflate"}
+    out = io.BytesIO()
+    Image.fromarray(np.ascontiguousarray(image)).save(out, fmt, **options)
+    return out.getvalue()
+
+
+def encode_animation(images: list[Greys], milliseconds: float) -> bytes:
+    """A cine loop as GIF; `milliseconds` per frame, not less than the 20 that browsers honour."""
+    frames = [Image.fromarray(np.ascontiguousarray(image)) for image in images]
+    out = io.BytesIO()
+    frames[0].save(out, "gif", save_all=True, append_images=frames[1:], duration=max(20, round(milliseconds)), loop=0)
+    return out.getvalue()

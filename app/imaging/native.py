@@ -1,0 +1,110 @@
+"""Uncompressed frames: bytes to samples and back (PS3.5 8.1, 8.2, Annex D)."""
+
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from app.imaging import syntaxes
+from app.imaging.errors import CannotDecode
+from app.imaging.spec import PixelSpec
+
+Samples = npt.NDArray[Any]
+_WORD = {8: "u1", 16: "u2", 32: "u4", 64: "u8"}
+
+
+def align_bits(data: bytes, bit: int, count: int) -> bytes:
+    """Frame bits that begin inside a byte, moved so that they begin at bit 0 (PS3.5 8.1.1; least significant first)."""
+    bits = np.unpackbits(np.frombuffer(data, np.uint8), bitorder="little")[bit : bit + count]
+    return np.packbits(bits, bitorder="little").tobytes()
+
+
+def pad_to(data: bytes, length: int, warnings: list[str]) -> bytes:
+    """A frame that is too short is filled with zeros (black for most): better most of a picture than none."""
+    if len(data) >= length:
+        return data
+    if not data:
+        raise CannotDecode("The pixel data is empty.")
+    warnings.append(f"The frame has {len(data)} bytes where {length} belong; the rest is shown as zero.")
+    return data + bytes(length - len(data))
+
+
+def unpack(frame: bytes, spec: PixelSpec, warnings: list[str], bit_offset: int = 0) -> Samples:
+    """Words as stored, (rows, columns) or (rows, columns, samples), unsigned, not yet cut to Bits Stored.
+
+    4:2:2 chroma is spread over its two columns."""
+    if spec.bits_allocated == 1:
+        return _unpack_bits(frame, spec, warnings, bit_offset)
+    frame = pad_to(frame, spec.frame_bytes, warnings)
+    if spec.bits_allocated == 24:
+        raise CannotDecode("Pixels of 24 bits allocated cannot be shown.")
+    order = ">" if spec.transfer_syntax_uid in syntaxes.BIG_ENDIAN else "<"
+    words: Samples
+    if spec.kind != "int":
+        words = np.frombuffer(frame, f"{order}f{spec.bits_allocated // 8}", spec.rows * spec.columns)
+        return words.astype(words.dtype.newbyteorder("="), copy=False).reshape(spec.rows, spec.columns)
+    if spec.swapped:
+        frame = pad_to(frame, spec.frame_bytes + spec.frame_bytes % 2, [])
+        frame = np.frombuffer(frame, np.uint16, len(frame) // 2).byteswap().tobytes()
+    count = spec.frame_bits // spec.bits_allocated
+    words = np.frombuffer(frame, f"{order}{_WORD[spec.bits_allocated]}", count)
+    words = words.astype(words.dtype.newbyteorder("="), copy=False)
+    return _shape(words, spec)
+
+
+def _shape(words: Samples, spec: PixelSpec) -> Samples:
+    if spec.samples == 1:
+        return words.reshape(spec.rows, spec.columns)
+    if spec.sampled_422:
+        return _spread_422(words, spec)
+    if spec.planar == 1:
+        return np.ascontiguousarray(words.reshape(spec.samples, spec.rows, spec.columns).transpose(1, 2, 0))
+    return words.reshape(spec.rows, spec.columns, spec.samples)
+
+
+def _spread_422(words: Samples, spec: PixelSpec) -> Samples:
+    """Y1 Y2 Cb Cr per two pixels; Cb and Cr are sited on the first (PS3.3 C.7.6.3.1.2)."""
+    if spec.columns % 2:
+        raise CannotDecode("YBR_FULL_422 needs an even number of columns.")
+    quads = words.reshape(spec.rows, spec.columns // 2, 4)
+    out = np.empty((spec.rows, spec.columns, 3), words.dtype)
+    out[:, 0::2, 0], out[:, 1::2, 0] = quads[:, :, 0], quads[:, :, 1]
+    for channel, source in ((1, 2), (2, 3)):
+        out[:, 0::2, channel] = out[:, 1::2, channel] = quads[:, :, source]
+    return out
+
+
+def _unpack_bits(frame: bytes, spec: PixelSpec, warnings: list[str], bit_offset: int) -> Samples:
+    count = spec.frame_bits
+    frame = pad_to(frame, (bit_offset + count + 7) // 8, warnings)
+    bits = np.unpackbits(np.frombuffer(frame, np.uint8), count=bit_offset + count, bitorder="little")[bit_offset:]
+    return _shape(bits, spec)
+
+
+def to_values(words: Samples, spec: PixelSpec) -> Samples:
+    """Cuts words to Bits Stored below High Bit and extends the sign (PS3.5 8.1.1): what is around may be overlays."""
+    if spec.kind != "int" or spec.bits_allocated == 1:
+        return words
+    width = words.dtype.itemsize * 8
+    up, down = width - 1 - spec.high_bit, width - spec.bits_stored
+    if spec.signed:
+        signed = words.view(f"i{words.dtype.itemsize}")
+        return signed if down == 0 else np.right_shift(np.left_shift(signed, up), down)
+    if down == 0:
+        return words
+    shifted = (
+        np.right_shift(words, spec.high_bit + 1 - spec.bits_stored) if spec.high_bit + 1 > spec.bits_stored else words
+    )
+    mask = words.dtype.type((1 << spec.bits_stored) - 1)
+    if shifted is words and not np.any(words > mask):
+        return words
+    values: Samples = np.bitwise_and(shifted, mask)
+    return values
+
+
+def pack(words: Samples, bits_allocated: int, big_endian: bool = False) -> bytes:
+    """One native frame, colour by pixel, without the even-length padding of the whole value."""
+    if bits_allocated == 1:
+        return np.packbits(words.reshape(-1).astype(bool), bitorder="little").tobytes()
+    order: Literal[">", "<"] = ">" if big_endian else "<"
+    return np.ascontiguousarray(words).astype(words.dtype.newbyteorder(order), copy=False).tobytes()

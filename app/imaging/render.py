@@ -1,0 +1,177 @@
+"""Stored values to 8-bit pictures: one table per image, applied once (DESIGN 3.2; PS3.4 N.2)."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+from pydicom.dataset import Dataset
+
+from app.imaging import colour, lut, overlays, syntaxes, transform
+from app.imaging.decode import decode
+from app.imaging.display import Display, Window
+from app.imaging.errors import CannotDecode, ImagingError
+from app.imaging.lut import Greys
+from app.imaging.native import Samples
+from app.imaging.params import RenderParams
+from app.imaging.spec import PixelSpec
+from app.imaging.window import default_window
+from app.kit.errors import Invalid
+
+_BAND = 1 << 20  # samples computed at a time where there is no table
+
+
+def render_frame(
+    frame: bytes, ds: Dataset, params: RenderParams | None = None, number: int = 1, spec: PixelSpec | None = None
+) -> Greys:
+    """Decodes and shows frame `number` (from 1): uint8, (rows, columns) or (rows, columns, 3).
+
+    frame: as stored, native 1-bit frames aligned to a byte. Raises ImagingError with the reason when there is no picture."""
+    spec = spec or PixelSpec.from_dataset(ds)
+    decoded = decode(frame, spec)
+    values = decoded.values
+    if spec.colour:
+        values = colour.to_rgb(values, decoded.photometric, spec.bits_stored)
+    return render(values, ds, params, number=number, spec=spec, words=decoded.words)
+
+
+def render(
+    values: Samples,
+    ds: Dataset,
+    params: RenderParams | None = None,
+    *,
+    number: int = 1,
+    spec: PixelSpec | None = None,
+    words: Samples | None = None,
+) -> Greys:
+    """Shows the values of `decode_frame`. words: raw words of the frame, only for overlays inside the pixels."""
+    params = params or RenderParams()
+    spec = spec or PixelSpec.from_dataset(ds)
+    display = Display.from_dataset(ds, spec, number, big_endian(spec))
+    image = shade(values, ds, spec, display, params)
+    if params.overlays:
+        found = overlays.planes(ds, number, words)
+        if found:
+            image = overlays.burn(image, found)
+    return transform.apply(image, params, display.aspect)
+
+
+def shade(values: Samples, ds: Dataset, spec: PixelSpec, display: Display, params: RenderParams) -> Greys:
+    """Colours and grey levels of every pixel, before anything is drawn on them or moved."""
+    if values.ndim == 3:
+        return _shade_rgb(values, ds, spec, params)
+    if spec.photometric == "PALETTE COLOR":
+        return _shade_palette(values, ds, spec, params)
+    image = _shade_grey(values, spec, display, params)
+    if params.palette and spec.photometric == "MONOCHROME2" and _supplemental(ds):
+        image = _colour_above(image, values, ds, spec)
+    if params.colormap and image.ndim == 2:
+        image = colormap(params.colormap)[image]
+    return image
+
+
+def big_endian(spec: PixelSpec) -> bool:
+    """LUT data of VR OW stands in the data set's byte order."""
+    return spec.transfer_syntax_uid == syntaxes.EXPLICIT_BE
+
+
+def _shade_grey(values: Samples, spec: PixelSpec, display: Display, params: RenderParams) -> Greys:
+    window = chosen_window(values, spec, display, params)
+
+    def chain(part: Samples) -> Greys:
+        units = lut.modality(part, display)
+        if window is None:
+            fractions = lut.voi_lut(units, display.voi_luts[min(params.voi_lut_index, len(display.voi_luts) - 1)])
+        else:
+            fractions = lut.window(units, window.center, window.width, window.function)
+        return lut.present(fractions, display.inverted != params.invert)
+
+    if lut.has_table(values):
+        return lut.apply_table(values, chain(lut.all_values(values.dtype)))
+    return _in_bands(values, chain)
+
+
+def _in_bands(values: Samples, chain: Callable[[Samples], Greys]) -> Greys:
+    """Wide integers and floats, a band of rows at a time: double precision copies of all would be eight times the image."""
+    out = np.empty(values.shape, np.uint8)
+    step = max(1, _BAND // values.shape[1])
+    for start in range(0, values.shape[0], step):
+        band = values[start : start + step]
+        if band.dtype.kind == "f":
+            band = np.nan_to_num(band, nan=0.0)
+        out[start : start + step] = chain(band)
+    return out
+
+
+def chosen_window(values: Samples, spec: PixelSpec, display: Display, params: RenderParams) -> Window | None:
+    """The window to use: the caller's, else the header's, else computed. None: use the header's VOI LUT."""
+    if params.window is not None:
+        known = display.windows[0].function if display.windows else "LINEAR"
+        function = params.voi_function or ("LINEAR_EXACT" if params.window[1] < 1 and known == "LINEAR" else known)
+        return Window(*params.window, "as seen", function)
+    if display.windows:
+        # LINEAR counts in whole units (C.11.2.1.2.1 needs a width of 1): float maps of 0 to 1 mean LINEAR_EXACT.
+        window = display.windows[min(max(params.window_index, 0), len(display.windows) - 1)]
+        meant = "LINEAR_EXACT" if spec.kind != "int" and window.function == "LINEAR" else window.function
+        return replace(window, function=params.voi_function or meant)
+    return default_window(values, spec, display)
+
+
+def _shade_rgb(values: Samples, ds: Dataset, spec: PixelSpec, params: RenderParams) -> Greys:
+    if not lut.has_table(values):
+        top = float((1 << spec.bits_stored) - 1)
+        image: Greys = np.rint(values / top * 255).astype(np.uint8)
+    elif spec.bits_stored == 8 and params.window is None:
+        image = values.astype(np.uint8, copy=False)
+    else:
+        # Colour has no VOI LUT of its own; a window a person has set is taken as one for every sample.
+        low, high = lut.stored_range(spec)
+        center, width = params.window or ((low + high + 1) / 2, high - low + 1)
+        fractions = lut.window(lut.all_values(values.dtype).astype(np.float32), center, width)
+        image = lut.apply_table(values, lut.present(fractions, False))
+    if params.icc:
+        image = colour.to_srgb(image, colour.icc_profile(ds))
+    return np.asarray(255 - image, np.uint8) if params.invert else image
+
+
+def _shade_palette(values: Samples, ds: Dataset, spec: PixelSpec, params: RenderParams) -> Greys:
+    """Stored values below the palette take its first colour, those above its last (C.7.9.1)."""
+    first, entries = colour.palette(ds, big_endian(spec))
+    if not lut.has_table(values):
+        raise CannotDecode("A palette picture has 8 or 16 bits.")
+    image = lut.apply_table(values, _indexed(entries, first, values.dtype))
+    if params.icc:
+        image = colour.to_srgb(image, colour.icc_profile(ds))
+    return np.asarray(255 - image, np.uint8) if params.invert else image
+
+
+def _indexed(entries: Samples, first: int, dtype: "np.dtype[np.generic]") -> Greys:
+    index = np.clip(lut.all_values(dtype).astype(np.int64) - first, 0, len(entries) - 1)
+    return np.asarray(entries[index], np.uint8)
+
+
+def _supplemental(ds: Dataset) -> bool:
+    """A grey picture some of whose values are colours (C.7.6.19, C.8.16.2)."""
+    presentation = str(ds.get("PixelPresentation") or "").strip().upper()
+    return presentation in ("COLOR", "MIXED", "COLOR_RANGE") and "RedPaletteColorLookupTableDescriptor" in ds
+
+
+def _colour_above(image: Greys, values: Samples, ds: Dataset, spec: PixelSpec) -> Greys:
+    try:
+        first, entries = colour.palette(ds, big_endian(spec))
+    except ImagingError:
+        return image
+    coloured = (values >= first) & (values < first + len(entries))
+    out = np.repeat(image[:, :, np.newaxis], 3, axis=2)
+    out[coloured] = entries[(values[coloured].astype(np.int64) - first)]
+    return out
+
+
+def colormap(name: str) -> Greys:
+    """A well-known palette of PS3.6 Annex B as (256, 3), such as HOT_IRON or PET. Raises Invalid for unknown names."""
+    from pydicom.pixels.processing import apply_color_lut
+
+    try:
+        table = apply_color_lut(np.arange(256, dtype=np.uint8), palette=name.upper())
+    except ValueError:
+        raise Invalid(f"There is no colour map {name}.", field="colormap") from None
+    return np.asarray(table >> 8 if table.dtype == np.uint16 else table, np.uint8)

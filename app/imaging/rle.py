@@ -1,0 +1,96 @@
+"""RLE Lossless (PS3.5 Annex G): the fast codec of pylibjpeg-rle behind our own checks."""
+
+import struct
+from itertools import pairwise
+
+import numpy as np
+
+from app.imaging.errors import CannotDecode, CannotTranscode
+from app.imaging.native import Samples
+from app.imaging.spec import PixelSpec
+
+
+def decode(frame: bytes, spec: PixelSpec, warnings: list[str]) -> Samples:
+    """Words as stored, (rows, columns[, samples]). Segments that end early are filled with zeros and said so."""
+    width = max(1, spec.bits_allocated // 8)
+    segments = _segments(frame, width * spec.samples)
+    pixels = spec.rows * spec.columns
+    if spec.bits_allocated == 1:
+        return _decode_bits(segments[0], spec, warnings)
+    out = np.zeros((len(segments), pixels), np.uint8)
+    for index, segment in enumerate(segments):
+        plain = unpack(segment, pixels)
+        if len(plain) < pixels:
+            warnings.append(f"RLE segment {index + 1} ends early; the rest is shown as zero.")
+        out[index, : len(plain)] = np.frombuffer(plain, np.uint8, min(len(plain), pixels))
+    # Most significant byte first per sample (G.2); numpy wants them side by side.
+    words = np.ascontiguousarray(out.reshape(spec.samples, width, pixels).transpose(2, 0, 1)).view(f">u{width}")
+    words = words.astype(f"=u{width}", copy=False)
+    return words.reshape((spec.rows, spec.columns) if spec.samples == 1 else (spec.rows, spec.columns, spec.samples))
+
+
+def _decode_bits(segment: bytes, spec: PixelSpec, warnings: list[str]) -> Samples:
+    """1-bit frames: the packed bytes are the segment; some writers put one byte per pixel."""
+    pixels = spec.rows * spec.columns
+    plain = unpack(segment, pixels)
+    if len(plain) >= pixels:
+        return np.frombuffer(plain, np.uint8, pixels).reshape(spec.rows, spec.columns) & 1
+    need = (pixels + 7) // 8
+    if len(plain) < need:
+        warnings.append("The RLE segment ends early; the rest is shown as zero.")
+        plain += bytes(need - len(plain))
+    bits = np.unpackbits(np.frombuffer(plain, np.uint8), count=pixels, bitorder="little")
+    return bits.reshape(spec.rows, spec.columns)
+
+
+def _segments(frame: bytes, expected: int) -> list[bytes]:
+    if len(frame) < 64:
+        raise CannotDecode("The RLE frame is shorter than its header.")
+    count, *offsets = struct.unpack_from("<16L", frame)
+    if count != expected or not 1 <= count <= 15:
+        raise CannotDecode(f"The RLE frame has {count} segments where {expected} belong.")
+    edges = [*offsets[:count], len(frame)]
+    if edges[0] < 64 or any(a > b for a, b in pairwise(edges)):
+        raise CannotDecode("The RLE frame's segment offsets are out of order.")
+    return [frame[a:b] for a, b in pairwise(edges)]
+
+
+def unpack(segment: bytes, limit: int) -> bytes:
+    """PackBits (G.3.2). Stops at `limit` bytes: a segment cannot swell past its frame."""
+    from rle.rle import decode_segment
+
+    try:
+        # Packed at its worst, a segment is a little longer than what it holds; more cannot be needed.
+        return bytes(decode_segment(segment[: 2 * limit + 2]))[:limit]
+    except (ValueError, RuntimeError):
+        return _unpack_tolerant(segment, limit)
+
+
+def _unpack_tolerant(segment: bytes, limit: int) -> bytes:
+    """As much as can be read of a damaged segment."""
+    out, at = bytearray(), 0
+    while at < len(segment) and len(out) < limit:
+        head = segment[at]
+        if head < 128:
+            out += segment[at + 1 : at + 2 + head]
+            at += head + 2
+        elif head > 128:
+            out += segment[at + 1 : at + 2] * (257 - head)
+            at += 2
+        else:
+            at += 1
+    return bytes(out[:limit])
+
+
+def encode(words: Samples) -> bytes:
+    """One frame of 8, 16 or 32-bit words, (rows, columns[, 3])."""
+    from rle.rle import encode_frame
+
+    array = np.ascontiguousarray(words)
+    rows, columns = array.shape[:2]
+    samples = 1 if array.ndim == 2 else array.shape[2]
+    width = array.dtype.itemsize
+    if width * samples > 15:
+        raise CannotTranscode("RLE has no room for so many bytes per pixel.")
+    little = array.astype(array.dtype.newbyteorder("<"), copy=False)
+    return bytes(encode_frame(little.tobytes(), rows, columns, samples, width * 8, "<"))

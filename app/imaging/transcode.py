@@ -1,0 +1,118 @@
+"""The same pixels in another transfer syntax, never changed on the way (PS3.5 Annex A; PS3.18 8.7.3.4)."""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from app.imaging import native, rle, syntaxes
+from app.imaging.decode import Decoded, decode
+from app.imaging.errors import CannotTranscode
+from app.imaging.native import Samples
+from app.imaging.spec import PixelSpec
+
+_RCT = syntaxes.J2K_ALL | syntaxes.HTJ2K_ALL
+
+
+def can_transcode(spec: PixelSpec, target_uid: str) -> bool:
+    """Whether frames of this kind can be given in the target syntax; says nothing about damaged ones."""
+    if target_uid == spec.transfer_syntax_uid:
+        return True
+    if target_uid not in syntaxes.TARGETS or spec.transfer_syntax_uid in syntaxes.VIDEO:
+        return False
+    if syntaxes.is_native(target_uid):
+        return True
+    if spec.kind != "int" or spec.bits_allocated == 1:
+        return False
+    return spec.bits_allocated in (8, 16, 32) if target_uid == syntaxes.RLE else spec.bits_allocated in (8, 16)
+
+
+def transcode_frame(frame: bytes, spec: PixelSpec, target_uid: str, bit_offset: int = 0) -> bytes:
+    """One frame in the target transfer syntax; lossless from here on, whatever it was before.
+
+    Colour comes by pixel; which photometric interpretation it then has says `photometric_after`.
+    Raises CannotTranscode where the target cannot carry the pixels, CannotDecode where they are damaged."""
+    if target_uid == spec.transfer_syntax_uid and bit_offset == 0:
+        return frame
+    if not can_transcode(spec, target_uid):
+        raise CannotTranscode(f"These pixels cannot be given in the transfer syntax {target_uid}.")
+    decoded = decode(frame, spec, bit_offset)
+    words, values = _kept(decoded, spec)
+    if syntaxes.is_native(target_uid):
+        return _native(words, spec, target_uid)
+    if target_uid == syntaxes.RLE:
+        return rle.encode(words)
+    encoder = _ENCODERS[target_uid]
+    return encoder(words, values, spec, photometric_after(spec, target_uid) == "YBR_RCT")
+
+
+def photometric_after(spec: PixelSpec, target_uid: str) -> str:
+    """Photometric Interpretation of transcoded frames (PS3.5 8.2): codecs undo their colour transforms, 4:2:2 is spread."""
+    if target_uid == spec.transfer_syntax_uid or not spec.colour:
+        return spec.photometric
+    photometric = {"YBR_FULL_422": "YBR_FULL", "YBR_PARTIAL_422": "YBR_PARTIAL"}.get(spec.photometric, spec.photometric)
+    lossy_jpeg = spec.transfer_syntax_uid in syntaxes.JPEG - {syntaxes.JPEG_LOSSLESS, syntaxes.JPEG_LOSSLESS_SV1}
+    if lossy_jpeg or spec.photometric in ("YBR_ICT", "YBR_RCT"):
+        photometric = "RGB"
+    return "YBR_RCT" if photometric == "RGB" and target_uid in _RCT else photometric
+
+
+def _kept(decoded: Decoded, spec: PixelSpec) -> tuple[Samples, Samples]:
+    """Words to store and values they stand for.
+
+    Bits around Bits Stored (old overlays) are kept; where there are none, the sign is extended into them."""
+    if spec.kind != "int" or spec.bits_allocated == 1:
+        return decoded.words, decoded.values
+    unsigned = decoded.values.view(f"u{decoded.values.dtype.itemsize}")
+    if not spec.native and spec.transfer_syntax_uid != syntaxes.RLE:
+        return unsigned, decoded.values
+    if np.array_equal(decoded.words, unsigned):
+        return decoded.words, decoded.values
+    return decoded.words, decoded.words
+
+
+def _native(words: Samples, spec: PixelSpec, target_uid: str) -> bytes:
+    data = native.pack(words, spec.bits_allocated, target_uid == syntaxes.EXPLICIT_BE)
+    if target_uid == syntaxes.EXPLICIT_BE and spec.bits_allocated == 8 and len(data) % 2:
+        data += b"\0"
+    return data
+
+
+def _jpeg_ls(words: Samples, values: Samples, spec: PixelSpec, rct: bool) -> bytes:
+    import imagecodecs
+
+    # Noise may grow; the encoder is given the room for it. Signed values travel as bare words (PS3.5 8.2.3).
+    return bytes(imagecodecs.jpegls_encode(np.ascontiguousarray(words), 0, out=words.nbytes * 2 + 4096))
+
+
+def _j2k(words: Samples, values: Samples, spec: PixelSpec, rct: bool) -> bytes:
+    import imagecodecs
+
+    precision = spec.bits_stored if values is not words or _fits(words, spec) else spec.bits_allocated
+    array = np.ascontiguousarray(values if precision == spec.bits_stored else words)
+    return bytes(
+        imagecodecs.jpeg2k_encode(array, level=0, codecformat="j2k", reversible=True, bitspersample=precision, mct=rct)
+    )
+
+
+def _htj2k(words: Samples, values: Samples, spec: PixelSpec, rct: bool) -> bytes:
+    """OpenJPH writes RPCL order with one tile, as .202 asks for (PS3.5 A.4.13) and .201 allows."""
+    import imagecodecs
+
+    array = np.ascontiguousarray(values)
+    if spec.colour and not rct:  # planes one by one: the only way to keep the encoder from its colour transform
+        return bytes(
+            imagecodecs.htj2k_encode(np.ascontiguousarray(array.transpose(2, 0, 1)), planar=True, reversible=True)
+        )
+    return bytes(imagecodecs.htj2k_encode(array, reversible=True))
+
+
+def _fits(words: Samples, spec: PixelSpec) -> bool:
+    return not spec.signed and spec.bits_stored < spec.bits_allocated and int(words.max()) >> spec.bits_stored == 0
+
+
+_ENCODERS: dict[str, Callable[[Samples, Samples, PixelSpec, bool], bytes]] = {
+    syntaxes.JPEG_LS: _jpeg_ls,
+    syntaxes.J2K_LOSSLESS: _j2k,
+    syntaxes.HTJ2K_LOSSLESS: _htj2k,
+    syntaxes.HTJ2K_LOSSLESS_RPCL: _htj2k,
+}

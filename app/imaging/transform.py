@@ -1,0 +1,88 @@
+"""Crop, turn, flip and scale 8-bit pictures."""
+
+import math
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from app.imaging.lut import Greys
+from app.imaging.params import MAX_SIDE, Crop, RenderParams
+from app.kit.errors import Invalid
+
+
+def apply(image: Greys, params: RenderParams, aspect: float = 1.0) -> Greys:
+    """Crop, rotate, flip, scale. aspect: height of a pixel by its width (PS3.3 C.7.6.3.1.7)."""
+    area = params.crop or _zoomed(image, params)
+    if area is not None:
+        image = crop(image, area)
+    stretch = aspect if params.square_pixels else 1.0
+    if params.rotate % 90 and stretch != 1.0:  # a free angle is meant in millimetres, not in pixels
+        image, stretch = resize(image, _square(image, stretch), params.resample), 1.0
+    turns = params.rotate % 360
+    if turns % 90 == 0:
+        image = np.rot90(image, -int(turns // 90))
+        stretch = 1 / stretch if turns % 180 else stretch
+    else:
+        image = np.asarray(Image.fromarray(image).rotate(-turns, Image.Resampling.BICUBIC, expand=True))
+    image = image[:, ::-1] if params.flip_horizontal else image
+    image = image[::-1] if params.flip_vertical else image
+    target = _target(image, params, stretch)
+    if target != image.shape[:2]:
+        image = resize(image, target, params.resample)
+    return np.ascontiguousarray(image)
+
+
+def _zoomed(image: Greys, params: RenderParams) -> Crop | None:
+    if params.zoom == 1.0 and params.pan == (0.0, 0.0):
+        return None
+    rows, columns = image.shape[0] / params.zoom, image.shape[1] / params.zoom
+    middle = image.shape[0] / 2 + params.pan[0], image.shape[1] / 2 + params.pan[1]
+    return Crop(middle[0] - rows / 2, middle[1] - columns / 2, rows, columns)
+
+
+def crop(image: Greys, area: Crop) -> Greys:
+    """The rectangle, whole pixels; what lies outside the picture is black. Always at least one pixel."""
+    top, left = round(area.row), round(area.column)
+    rows, columns = max(1, round(area.rows)), max(1, round(area.columns))
+    if rows > MAX_SIDE or columns > MAX_SIDE:
+        raise Invalid(f"A picture may have 1 to {MAX_SIDE} pixels a side.", field="crop")
+    out = np.zeros((rows, columns, *image.shape[2:]), np.uint8)
+    a, b = max(top, 0), min(top + rows, image.shape[0])
+    c, d = max(left, 0), min(left + columns, image.shape[1])
+    if a < b and c < d:
+        out[a - top : b - top, c - left : d - left] = image[a:b, c:d]
+    return out
+
+
+def _square(image: Greys, stretch: float) -> tuple[int, int]:
+    """The size at which pixels are square: the shorter side of a pixel grows, so nothing is lost."""
+    rows, columns = image.shape[:2]
+    return (max(1, round(rows * stretch)), columns) if stretch >= 1 else (rows, max(1, round(columns / stretch)))
+
+
+def _target(image: Greys, params: RenderParams, stretch: float) -> tuple[int, int]:
+    rows, columns = _square(image, stretch)
+    if params.size is None:
+        limit = min(1.0, MAX_SIDE / max(rows, columns))
+        return max(1, math.floor(rows * limit)), max(1, math.floor(columns * limit))
+    if params.exact:
+        return params.size
+    factor = min(params.size[0] / rows, params.size[1] / columns)
+    if not params.upscale:
+        factor = min(factor, 1.0)
+    return max(1, round(rows * factor)), max(1, round(columns * factor))
+
+
+def resize(image: Greys, size: tuple[int, int], resample: str = "auto") -> Greys:
+    """To (rows, columns): averaging areas on the way down (no line of a test pattern is lost), bicubic on the way up."""
+    rows, columns = image.shape[:2]
+    method: Any = {
+        "nearest": Image.Resampling.NEAREST,
+        "area": Image.Resampling.BOX,
+        "bicubic": Image.Resampling.BICUBIC,
+    }
+    if resample == "auto":
+        resample = "area" if size[0] * size[1] < rows * columns else "bicubic"
+    picture = Image.fromarray(np.ascontiguousarray(image))
+    return np.asarray(picture.resize((size[1], size[0]), method[resample]))

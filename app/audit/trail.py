@@ -86,6 +86,7 @@ def list_events(
     verb: str | None = None,
     actor_name: str | None = None,
     thing_id: str | None = None,
+    outcome: str | None = None,
     since: datetime | None = None,
     until: datetime | None = None,
     before: int | None = None,
@@ -97,6 +98,7 @@ def list_events(
         (AuditEvent.verb, verb),
         (AuditEvent.actor_name, actor_name),
         (AuditEvent.thing_id, thing_id),
+        (AuditEvent.outcome, outcome),
     ):
         if value is not None:
             query = query.where(column == value)

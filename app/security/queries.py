@@ -5,6 +5,7 @@ from datetime import datetime
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
+from app.db.base import Base
 from app.security.models import ApiToken, Facility, PasswordHistory, Role, User, WebSession
 
 
@@ -96,3 +97,14 @@ def tokens(session: Session, user_id: str) -> list[ApiToken]:
 
 def stale_sessions(session: Session, opened_before: datetime) -> list[WebSession]:
     return list(session.scalars(select(WebSession).where(WebSession.created_at < opened_before)))
+
+
+def is_referred_to(session: Session, table: str, key: str) -> bool:
+    """True when a row of any room points at this one by foreign key."""
+    for other in Base.metadata.tables.values():
+        for column in other.columns:
+            if any(foreign.column.table.name == table for foreign in column.foreign_keys) and session.scalar(
+                select(column).where(column == key).limit(1)
+            ):
+                return True
+    return False

@@ -1,0 +1,68 @@
+"""Facilities."""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Request
+from pydantic import BaseModel, Field
+
+from app.http import ReadSession, WriteSession, allow, services
+from app.security import Actor, Verb, facilities
+from app.security.models import Facility
+
+router = APIRouter(tags=["facilities"])
+Everyone = Annotated[Actor, Depends(allow(Verb.STUDY_SEARCH))]
+Admin = Annotated[Actor, Depends(allow(Verb.FACILITY_ADMIN))]
+
+
+class FacilityValues(BaseModel):
+    name: str = Field(max_length=128)
+    ae_title: str | None = Field(None, max_length=16, description="Made from the name when left out")
+    port: int | None = Field(None, description="The next free one from 11113 when left out")
+
+
+def as_json(facility: Facility) -> dict[str, Any]:
+    return {
+        "id": facility.id,
+        "name": facility.name,
+        "ae_title": facility.ae_title,
+        "port": facility.port,
+        "created_at": facility.created_at,
+    }
+
+
+@router.get("/facilities")
+def list_facilities(actor: Everyone, session: ReadSession) -> dict[str, Any]:
+    """All for those who see all, one's own for the others."""
+    items = [as_json(facility) for facility in facilities.list_facilities(session, actor)]
+    return {"items": items, "total": len(items), "next": None}
+
+
+@router.post("/facilities", status_code=201)
+def create_facility(request: Request, body: FacilityValues, actor: Admin, session: WriteSession) -> dict[str, Any]:
+    config = services(request).config
+    return as_json(
+        facilities.create(
+            session,
+            actor,
+            body.name,
+            ae_title=body.ae_title,
+            port=body.port,
+            reserved_title=config.aet,
+            reserved_port=config.dicom_port,
+        )
+    )
+
+
+@router.get("/facilities/{facility_id}")
+def show_facility(facility_id: str, actor: Everyone, session: ReadSession) -> dict[str, Any]:
+    return as_json(facilities.get(session, actor, facility_id))
+
+
+@router.put("/facilities/{facility_id}")
+def change_facility(facility_id: str, body: FacilityValues, actor: Admin, session: WriteSession) -> dict[str, Any]:
+    return as_json(facilities.change(session, actor, facility_id, body.name, body.ae_title, body.port))
+
+
+@router.delete("/facilities/{facility_id}", status_code=204)
+def delete_facility(facility_id: str, actor: Admin, session: WriteSession) -> None:
+    facilities.delete(session, actor, facility_id)

@@ -1,0 +1,55 @@
+"""Jobs: long work of all kinds; everyone sees their own, some see all."""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Query
+
+from app import jobs
+from app.http import ReadSession, WriteSession, allow
+from app.jobs import Job
+from app.kit.errors import NotFound
+from app.security import Actor, Verb, can
+
+router = APIRouter(tags=["jobs"])
+Owner = Annotated[Actor, Depends(allow(Verb.JOB_OWN))]
+
+
+def _mine(actor: Actor, job: Job) -> Job:
+    """Another's job does not exist for those who may not see all."""
+    if job.created_by != actor.name and not can(actor, Verb.JOB_ALL):
+        raise NotFound("There is no such job.")
+    return job
+
+
+@router.get("/jobs")
+def list_jobs(
+    actor: Owner,
+    session: ReadSession,
+    kind: str | None = None,
+    state: str | None = None,
+    limit: Annotated[int, Query(ge=1, le=500)] = 50,
+    cursor: str | None = None,
+) -> dict[str, Any]:
+    """Newest first."""
+    whose = None if can(actor, Verb.JOB_ALL) else actor.name
+    items, total = jobs.list_jobs(session, created_by=whose, kind=kind, state=state, limit=limit, before=cursor)
+    following = items[-1].id if len(items) == limit else None
+    return {"items": [job.as_json() for job in items], "total": total, "next": following}
+
+
+@router.get("/jobs/{job_id}")
+def show_job(job_id: str, actor: Owner, session: ReadSession) -> dict[str, Any]:
+    return _mine(actor, jobs.get(session, job_id)).as_json()
+
+
+@router.post("/jobs/{job_id}/cancel", status_code=204)
+def cancel_job(job_id: str, actor: Owner, session: WriteSession) -> None:
+    _mine(actor, jobs.get(session, job_id))
+    jobs.cancel(session, job_id)
+
+
+@router.post("/jobs/{job_id}/retry", status_code=204)
+def retry_job(job_id: str, actor: Owner, session: WriteSession) -> None:
+    """Puts an ended job back into the queue."""
+    _mine(actor, jobs.get(session, job_id))
+    jobs.retry(session, job_id)

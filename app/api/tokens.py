@@ -1,0 +1,48 @@
+"""API tokens of oneself."""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends
+from pydantic import BaseModel, Field
+
+from app.http import ReadSession, WriteSession, allow
+from app.security import Actor, Verb, tokens
+from app.security.models import ApiToken
+
+router = APIRouter(tags=["tokens"])
+Self = Annotated[Actor, Depends(allow(Verb.SELF))]
+
+
+class NewToken(BaseModel):
+    name: str = Field(max_length=128)
+    scopes: list[str] = Field(description="Verbs you have yourself, or `metrics`")
+    days: int | None = Field(None, ge=1, le=3650, description="Days it is good for; without: until it is deleted")
+
+
+def as_json(row: ApiToken) -> dict[str, Any]:
+    return {
+        "id": row.id,
+        "name": row.name,
+        "scopes": row.scopes,
+        "created_at": row.created_at,
+        "expires_at": row.expires_at,
+        "last_used_at": row.last_used_at,
+    }
+
+
+@router.get("/tokens")
+def list_tokens(actor: Self, session: ReadSession) -> dict[str, Any]:
+    items = [as_json(row) for row in tokens.list_tokens(session, actor)]
+    return {"items": items, "total": len(items), "next": None, "scopes": tokens.scopes_of(actor)}
+
+
+@router.post("/tokens", status_code=201)
+def create_token(body: NewToken, actor: Self, session: WriteSession) -> dict[str, Any]:
+    """The answer is the only place where the token itself stands."""
+    row, token = tokens.create(session, actor, body.name, body.scopes, body.days)
+    return as_json(row) | {"token": token}
+
+
+@router.delete("/tokens/{token_id}", status_code=204)
+def delete_token(token_id: str, actor: Self, session: WriteSession) -> None:
+    tokens.delete(session, actor, token_id)

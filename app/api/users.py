@@ -1,0 +1,143 @@
+"""Users, and oneself under /users/me."""
+
+from typing import Annotated, Any
+
+import segno
+from fastapi import APIRouter, Depends, Request
+from pydantic import BaseModel, ConfigDict, Field
+
+from app.http import ReadSession, WriteSession, allow, services
+from app.security import Actor, Verb, second_factor, users
+from app.security.models import User
+
+router = APIRouter(tags=["users"])
+Self = Annotated[Actor, Depends(allow(Verb.SELF))]
+Admin = Annotated[Actor, Depends(allow(Verb.USER_ADMIN))]
+
+
+class NewUser(BaseModel):
+    name: str = Field(max_length=64)
+    password: str = Field(max_length=256)
+    role: str
+    facility_id: str | None = None
+    display_name: str = Field("", max_length=128)
+    email: str = Field("", max_length=256)
+    temporary: bool = Field(True, description="The password must be changed at the first sign-in")
+
+
+class UserChange(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+    role: str | None = None
+    facility_id: str | None = None
+    display_name: str | None = Field(None, max_length=128)
+    email: str | None = Field(None, max_length=256)
+    disabled: bool | None = None
+
+
+class NewPassword(BaseModel):
+    password: str = Field(max_length=256)
+
+
+class OwnPassword(BaseModel):
+    old: str = Field(max_length=256)
+    new: str = Field(max_length=256)
+
+
+class Code(BaseModel):
+    code: str = Field(max_length=16)
+
+
+def as_json(user: User) -> dict[str, Any]:
+    return {
+        "id": user.id,
+        "name": user.name,
+        "display_name": user.display_name,
+        "email": user.email,
+        "role": user.role,
+        "facility_id": user.facility_id,
+        "disabled": user.disabled,
+        "second_factor": bool(user.totp_secret),
+        "must_change_password": user.must_change_password,
+        "locked_until": user.locked_until,
+        "last_login_at": user.last_login_at,
+        "created_at": user.created_at,
+    }
+
+
+@router.get("/users/me")
+def show_me(request: Request, actor: Self, session: ReadSession) -> dict[str, Any]:
+    """Who is calling, and what they may do."""
+    user = users.get(session, actor, actor.user_id or "")
+    mine = {"verbs": sorted(map(str, actor.verbs)), "sees_all": actor.sees_all, "how": request.state.identity.how}
+    choices = {"language": user.language, "theme": user.theme, "preferences": user.preferences}
+    return as_json(user) | mine | choices
+
+
+@router.put("/users/me/password", status_code=204)
+def change_my_password(request: Request, body: OwnPassword, actor: Self, session: WriteSession) -> None:
+    """One's own password; every other session ends."""
+    users.change_own_password(session, actor, body.old, body.new, request.state.identity.session_id)
+
+
+@router.patch("/users/me/preferences")
+def set_my_preferences(body: dict[str, Any], actor: Self, session: WriteSession) -> dict[str, Any]:
+    """language, theme, display_name, and any further preferences by name."""
+    user = users.set_preferences(session, actor, body)
+    return {"language": user.language, "theme": user.theme, "preferences": user.preferences}
+
+
+@router.post("/users/me/second-factor")
+def begin_second_factor(request: Request, body: NewPassword, actor: Self, session: WriteSession) -> dict[str, str]:
+    """A new secret to put into an authenticator; it counts once PUT has confirmed it by a code."""
+    secret, address = second_factor.begin(session, actor, services(request).secrets, body.password)
+    return {"secret": secret, "address": address, "qr": segno.make(address, micro=False).svg_data_uri(scale=4)}
+
+
+@router.put("/users/me/second-factor")
+def confirm_second_factor(request: Request, body: Code, actor: Self, session: WriteSession) -> dict[str, list[str]]:
+    """Turns it on; the recovery codes are shown this once."""
+    return {"recovery_codes": second_factor.confirm(session, actor, services(request).secrets, body.code)}
+
+
+@router.delete("/users/me/second-factor", status_code=204)
+def remove_second_factor(body: NewPassword, actor: Self, session: WriteSession) -> None:
+    second_factor.remove(session, actor, body.password)
+
+
+@router.get("/users")
+def list_users(actor: Admin, session: ReadSession) -> dict[str, Any]:
+    items = [as_json(user) for user in users.list_users(session, actor)]
+    return {"items": items, "total": len(items), "next": None}
+
+
+@router.post("/users", status_code=201)
+def create_user(body: NewUser, actor: Admin, session: WriteSession) -> dict[str, Any]:
+    return as_json(users.create(session, actor, **body.model_dump()))
+
+
+@router.get("/users/{user_id}")
+def show_user(user_id: str, actor: Admin, session: ReadSession) -> dict[str, Any]:
+    """By id or by name."""
+    return as_json(users.get(session, actor, user_id))
+
+
+@router.patch("/users/{user_id}")
+def change_user(user_id: str, body: UserChange, actor: Admin, session: WriteSession) -> dict[str, Any]:
+    """Changes what is given; disabling ends the user's sessions at once."""
+    return as_json(users.change(session, actor, user_id, body.model_dump(exclude_unset=True)))
+
+
+@router.put("/users/{user_id}/password", status_code=204)
+def reset_password(user_id: str, body: NewPassword, actor: Admin, session: WriteSession) -> None:
+    """A temporary password, to be changed at the next sign-in."""
+    users.reset_password(session, actor, user_id, body.password)
+
+
+@router.delete("/users/{user_id}/second-factor", status_code=204)
+def reset_second_factor(user_id: str, actor: Admin, session: WriteSession) -> None:
+    second_factor.reset(session, actor, users.get(session, actor, user_id).id)
+
+
+@router.delete("/users/{user_id}", status_code=204)
+def delete_user(user_id: str, actor: Admin, session: WriteSession) -> None:
+    users.delete(session, actor, user_id)

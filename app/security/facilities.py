@@ -1,0 +1,142 @@
+"""Facilities: whose a study is (SEC-10). Each has an AE title and a port of its own, made from its name (NET-8)."""
+
+import re
+import unicodedata
+
+from sqlalchemy.orm import Session
+
+from app import audit
+from app.kit.clock import now
+from app.kit.errors import Conflict, Invalid, NotFound
+from app.kit.ids import new_id
+from app.security import queries
+from app.security.actor import Actor, can, require
+from app.security.changes import announce
+from app.security.models import Facility
+from app.security.verbs import Verb
+
+FIRST_PORT = 11113
+_AE = re.compile(r"[\x20-\x5b\x5d-\x7e]{1,16}")  # PS3.5 6.2, VR AE: no backslash, no control characters
+
+
+def title_for(name: str, taken: set[str]) -> str:
+    """An AE title from a name: HOSPITAL, HOSPITAL02 when that is taken; at most 16 characters, unique."""
+    plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode().upper()
+    stem = re.sub(r"[^A-Z0-9]+", "_", plain).strip("_")[:16].rstrip("_") or "FACILITY"
+    title, number = stem, 1
+    while title in taken:
+        number += 1
+        title = f"{stem[: 16 - len(f'{number:02d}')]}{number:02d}"
+    return title
+
+
+def port_for(taken: set[int]) -> int:
+    """The lowest free port from 11113 up."""
+    port = FIRST_PORT
+    while port in taken:
+        port += 1
+    return port
+
+
+def _check(session: Session, name: str, ae_title: str | None, port: int | None, own_id: str = "") -> None:
+    if not 0 < len(name) <= 128:
+        raise Invalid("A facility needs a name of at most 128 characters.", field="name")
+    if ae_title is not None and (not _AE.fullmatch(ae_title) or ae_title != ae_title.strip()):
+        raise Invalid("An AE title has 1 to 16 ASCII characters without a backslash.", field="ae_title")
+    if port is not None and not 0 < port < 65536:
+        raise Invalid("A port is a number from 1 to 65535.", field="port")
+    for other in queries.facilities(session):
+        if other.id == own_id:
+            continue
+        for field, mine, theirs in (
+            ("name", name.casefold(), other.name.casefold()),
+            ("ae_title", ae_title, other.ae_title),
+            ("port", port, other.port),
+        ):
+            if mine is not None and mine == theirs:
+                raise Conflict(f"{other.name} has this already.", hint="Choose another.", field=field)
+
+
+def create(
+    session: Session,
+    actor: Actor,
+    name: str,
+    *,
+    ae_title: str | None = None,
+    port: int | None = None,
+    reserved_title: str = "",
+    reserved_port: int = 0,
+) -> Facility:
+    """A new facility; title and port are made when none are given. reserved_*: the installation's own."""
+    require(actor, Verb.FACILITY_ADMIN)
+    name, there = name.strip(), queries.facilities(session)
+    ae_title = ae_title or title_for(name, {f.ae_title or "" for f in there} | {reserved_title})
+    port = port or port_for({f.port or 0 for f in there} | {reserved_port})
+    if ae_title == reserved_title:
+        raise Conflict("This is the installation's own AE title.", hint="Choose another.", field="ae_title")
+    _check(session, name, ae_title, port)
+    facility = Facility(id=new_id(), name=name, ae_title=ae_title, port=port, created_at=now())
+    session.add(facility)
+    session.flush()
+    _record(session, actor, "facility.create", facility, {"name": name, "ae_title": ae_title, "port": port})
+    return facility
+
+
+def change(
+    session: Session, actor: Actor, facility_id: str, name: str, ae_title: str | None, port: int | None
+) -> Facility:
+    """Renames; title and port stay unless others are given."""
+    require(actor, Verb.FACILITY_ADMIN)
+    facility = get(session, actor, facility_id)
+    before = {"name": facility.name, "ae_title": facility.ae_title, "port": facility.port}
+    name, ae_title, port = name.strip(), ae_title or facility.ae_title, port or facility.port
+    _check(session, name, ae_title, port, facility.id)
+    facility.name, facility.ae_title, facility.port = name, ae_title, port
+    after = {"name": name, "ae_title": ae_title, "port": port}
+    _record(
+        session, actor, "facility.edit", facility, {k: [before[k], after[k]] for k in after if before[k] != after[k]}
+    )
+    return facility
+
+
+def get(session: Session, actor: Actor, facility_id: str) -> Facility:
+    """A facility one may know of: one's own, or any for those who see all or look after them."""
+    facility = session.get(Facility, facility_id)
+    if facility is None or not _may_know(actor, facility):
+        raise NotFound("There is no such facility.")
+    return facility
+
+
+def _may_know(actor: Actor, facility: Facility) -> bool:
+    return actor.sees_all or can(actor, Verb.FACILITY_ADMIN) or facility.id == actor.facility_id
+
+
+def list_facilities(session: Session, actor: Actor) -> list[Facility]:
+    return [facility for facility in queries.facilities(session) if _may_know(actor, facility)]
+
+
+def delete(session: Session, actor: Actor, facility_id: str) -> None:
+    """Only while nobody and nothing belongs to it; the database refuses what this cannot see (studies, nodes)."""
+    require(actor, Verb.FACILITY_ADMIN)
+    facility = get(session, actor, facility_id)
+    users = queries.users_of_facility(session, facility.id)
+    if users:
+        raise Conflict(f"{users} users belong to this facility.", hint="Give them another facility first.")
+    if queries.is_referred_to(session, Facility.__tablename__, facility.id):
+        raise Conflict("Studies or nodes belong to this facility.", hint="Give them another facility first.")
+    session.delete(facility)
+    _record(session, actor, "facility.delete", facility, {"name": facility.name})
+
+
+def _record(session: Session, actor: Actor, verb: str, facility: Facility, detail: dict[str, object]) -> None:
+    announce(session)
+    audit.record(
+        session,
+        actor_name=actor.name,
+        verb=verb,
+        thing="facility",
+        thing_id=facility.id,
+        facility_id=facility.id,
+        address=actor.address,
+        detail=detail,
+    )

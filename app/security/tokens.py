@@ -1,0 +1,87 @@
+"""API tokens: a program's key, narrowed to scopes, shown once."""
+
+import secrets
+from collections.abc import Iterable
+from datetime import timedelta
+
+from sqlalchemy.orm import Session
+
+from app import audit
+from app.kit.clock import now
+from app.kit.errors import Forbidden, Invalid, NotFound
+from app.kit.ids import new_id
+from app.security import queries
+from app.security.actor import Actor, can
+from app.security.changes import announce
+from app.security.identity import SCOPE_WORDS, verbs_of
+from app.security.models import ApiToken
+from app.security.sessions import digest_of
+from app.security.verbs import Verb
+
+PREFIX = "frt_"  # so that scanners find one that was committed by mistake
+
+
+def create(
+    session: Session, actor: Actor, name: str, scopes: Iterable[str], days: int | None = None
+) -> tuple[ApiToken, str]:
+    """The row and the token itself, which is kept nowhere.
+
+    scopes: verbs the actor has, or `metrics`; days: how long it is good, None for no end."""
+    if actor.kind == "token":
+        raise Forbidden("A token cannot make tokens.", hint="Sign in with your password.", verb="token.create")
+    wanted = sorted(set(scopes))
+    unknown = [scope for scope in wanted if not verbs_of([scope])]
+    if unknown or not wanted:
+        raise Invalid(f"Unknown scopes: {', '.join(unknown) or 'none given'}.", field="scopes")
+    beyond = [scope for scope in wanted if not verbs_of([scope]) <= actor.verbs]
+    if beyond:
+        raise Forbidden(f"You may not do this yourself: {', '.join(beyond)}.", field="scopes", verb="token.create")
+    if not 0 < len(name.strip()) <= 128:
+        raise Invalid("A token needs a name of at most 128 characters.", field="name")
+    assert actor.user_id is not None
+    token = PREFIX + secrets.token_urlsafe(32)
+    row = ApiToken(
+        id=new_id(),
+        digest=digest_of(token),
+        user_id=actor.user_id,
+        name=name.strip(),
+        scopes=wanted,
+        created_at=now(),
+        expires_at=now() + timedelta(days=days) if days else None,
+    )
+    session.add(row)
+    _record(session, actor, "token.create", row)
+    return row, token
+
+
+def list_tokens(session: Session, actor: Actor) -> list[ApiToken]:
+    """One's own."""
+    return queries.tokens(session, actor.user_id or "")
+
+
+def delete(session: Session, actor: Actor, token_id: str) -> None:
+    """Ends a token: one's own, or anybody's for those who look after users."""
+    row = session.get(ApiToken, token_id)
+    if row is None or (row.user_id != actor.user_id and not can(actor, Verb.USER_ADMIN)):
+        raise NotFound("There is no such token.")
+    session.delete(row)
+    announce(session)
+    _record(session, actor, "token.delete", row)
+
+
+def scopes_of(actor: Actor) -> list[str]:
+    """What this actor can put into a token."""
+    words = [word for word, verb in SCOPE_WORDS.items() if verb in actor.verbs]
+    return sorted(words + [str(verb) for verb in actor.verbs])
+
+
+def _record(session: Session, actor: Actor, verb: str, row: ApiToken) -> None:
+    audit.record(
+        session,
+        actor_name=actor.name,
+        verb=verb,
+        thing="token",
+        thing_id=row.id,
+        address=actor.address,
+        detail={"name": row.name, "scopes": row.scopes},
+    )

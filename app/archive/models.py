@@ -27,6 +27,11 @@ class Patient(Base):
     fold: Mapped[str] = mapped_column(String(400), default="")  # all groups of the name, folded for search
     pid_fold: Mapped[str] = mapped_column(String(64), default="")
     facility_id: Mapped[str | None] = mapped_column(ForeignKey("facility.id"))
+    birth_time: Mapped[str] = mapped_column(String(16), default="")
+    ethnic_group: Mapped[str] = mapped_column(String(64), default="")
+    comments: Mapped[str] = mapped_column(String(1024), default="")
+    other_patient_ids: Mapped[str] = mapped_column(String(400), default="")
+    other_patient_names: Mapped[str] = mapped_column(String(400), default="")
     created_at: Mapped[datetime]
 
 
@@ -46,10 +51,22 @@ class Study(Base):
     study_id: Mapped[str] = mapped_column(String(64), default="")
     description: Mapped[str] = mapped_column(String(256), default="")
     referring_physician: Mapped[str] = mapped_column(String(400), default="")
+    physicians_of_record: Mapped[str] = mapped_column(String(400), default="")
+    reading_physicians: Mapped[str] = mapped_column(String(400), default="")
+    admitting_diagnoses: Mapped[str] = mapped_column(String(256), default="")
+    patient_age: Mapped[str] = mapped_column(String(16), default="")
+    patient_size: Mapped[str] = mapped_column(String(16), default="")
+    patient_weight: Mapped[str] = mapped_column(String(16), default="")
+    occupation: Mapped[str] = mapped_column(String(64), default="")
+    patient_history: Mapped[str] = mapped_column(String(1024), default="")
+    timezone_offset: Mapped[str] = mapped_column(String(8), default="")
+    character_set: Mapped[str] = mapped_column(String(128), default="")
+    sop_classes: Mapped[str] = mapped_column(String(1024), default="")  # SOP Classes in Study, separated by a backslash
     modalities: Mapped[str] = mapped_column(String(256), default="")  # sorted, separated by a backslash as in DICOM
     modmask: Mapped[int] = mapped_column(BigInteger, default=0)
     patient_name: Mapped[str] = mapped_column(String(400), default="")
     patient_id: Mapped[str] = mapped_column(String(64), default="")
+    issuer_of_patient_id: Mapped[str] = mapped_column(String(64), default="")
     birth_date: Mapped[str] = mapped_column(String(8), default="")
     sex: Mapped[str] = mapped_column(String(16), default="")
     fold: Mapped[str] = mapped_column(String(400), default="")
@@ -94,6 +111,10 @@ class Series(Base):
     pps_start_time: Mapped[str] = mapped_column(String(16), default="")
     scheduled_step_id: Mapped[str] = mapped_column(String(64), default="")
     requested_procedure_id: Mapped[str] = mapped_column(String(64), default="")
+    performing_physician: Mapped[str] = mapped_column(String(400), default="")
+    operators: Mapped[str] = mapped_column(String(400), default="")
+    frame_of_reference_uid: Mapped[str] = mapped_column(String(64), default="")
+    timezone_offset: Mapped[str] = mapped_column(String(8), default="")
     instance_count: Mapped[int] = mapped_column(default=0)
     bytes: Mapped[int] = mapped_column(BigInteger, default=0)
     received_at: Mapped[datetime]
@@ -112,6 +133,7 @@ class Instance(Base):
     instance_number: Mapped[int | None]
     rows: Mapped[int] = mapped_column(default=0)
     columns: Mapped[int] = mapped_column(default=0)
+    samples: Mapped[int] = mapped_column(default=0)
     bits_allocated: Mapped[int] = mapped_column(default=0)
     number_of_frames: Mapped[int] = mapped_column(default=0)  # 0: no image
     photometric: Mapped[str] = mapped_column(String(24), default="")
@@ -120,9 +142,11 @@ class Instance(Base):
     path: Mapped[str] = mapped_column(String(1024))  # below the store's root, with /
     bytes: Mapped[int] = mapped_column(BigInteger)
     sha256: Mapped[str] = mapped_column(String(64))
+    character_set: Mapped[str] = mapped_column(String(128), default="")
     data_set_offset: Mapped[int]  # first byte after the file meta information
-    pixel_offset: Mapped[int | None] = mapped_column(BigInteger)  # first byte of the pixel data's value
-    pixel_bytes: Mapped[int | None] = mapped_column(BigInteger)  # None or -1: undefined length (encapsulated)
+    pixel_offset: Mapped[int | None] = mapped_column(BigInteger)
+    # first byte of the pixel data's value in the file; of a deflated object in the inflated data set
+    pixel_bytes: Mapped[int | None] = mapped_column(BigInteger)  # None: no pixels; -1: undefined length (encapsulated)
     warnings: Mapped[list[str]] = mapped_column(default=list)
     received_at: Mapped[datetime]
 
@@ -150,7 +174,7 @@ class Conflict(Base):
     study_instance_uid: Mapped[str] = mapped_column(String(64), index=True)
     sop_instance_uid: Mapped[str] = mapped_column(String(64), index=True)
     facility_id: Mapped[str | None] = mapped_column(String(26))
-    reason: Mapped[str] = mapped_column(String(64))
+    reason: Mapped[str] = mapped_column(String(64))  # other content, other patient, other facility, other study
     differences: Mapped[list[str]] = mapped_column(default=list)  # keywords that differ, never values
     path: Mapped[str] = mapped_column(String(1024))
     sha256: Mapped[str] = mapped_column(String(64))
@@ -160,6 +184,17 @@ class Conflict(Base):
     decided_by: Mapped[str | None] = mapped_column(String(128))
     decided_at: Mapped[datetime | None]
     received_at: Mapped[datetime]
+
+
+class DeletedFile(Base):
+    """A file whose rows are gone: removed by the job `archive.remove_files`, tried again until it is."""
+
+    __tablename__ = "deleted_file"
+
+    id: Mapped[int] = mapped_column(BigKey, primary_key=True, autoincrement=True)
+    path: Mapped[str] = mapped_column(String(1024))
+    sop_instance_uid: Mapped[str] = mapped_column(String(64), default="")
+    deleted_at: Mapped[datetime]
 
 
 class Counter(Base):

@@ -1,0 +1,132 @@
+"""What is inside stored objects: headers from the index, frames by one positioned read, whole files as streams."""
+
+import json
+import os
+import zlib
+from collections.abc import Iterator
+from io import BytesIO
+from typing import TYPE_CHECKING, BinaryIO
+
+from sqlalchemy.orm import Session
+
+from app.archive import queries
+from app.archive.errors import NoFrame
+from app.archive.ingest import Archive
+from app.archive.models import Instance
+from app.dicom import frames, kept, uids
+from app.dicom.header import inflate
+from app.kit.errors import NotFound
+
+if TYPE_CHECKING:
+    from pydicom.dataset import Dataset
+
+
+def header(session: Session, instance: Instance) -> "Dataset":
+    """The data set without pixels (and without bulk values, see `bulk_values`), its file meta information beside it."""
+    return kept.unpack(queries.header_row(session, instance).raw)
+
+
+def bulk_values(session: Session, instance: Instance) -> list[kept.Bulk]:
+    """Large values outside of the pixels: where they lie in the file."""
+    return kept.bulks(queries.header_row(session, instance).raw)
+
+
+def frame_location(archive: Archive, session: Session, instance: Instance, n: int) -> list[tuple[int, int]]:
+    """(offset, length) of the parts of frame n (from 1) in the file. Raises NoFrame."""
+    if n < 1 or n > max(instance.number_of_frames, 1) or instance.pixel_offset is None or instance.pixel_bytes is None:
+        raise NoFrame("The object has no such frame.")
+    if uids.transfer_syntax(instance.transfer_syntax_uid).deflated:
+        raise NoFrame("The frames of a deflated object have no place in its file.")
+    if instance.pixel_bytes >= 0:
+        offset, length, bit = _native(instance, n)
+        if bit:
+            raise NoFrame("This frame does not begin on a byte.")
+        return [(offset, length)]
+    packed = queries.header_row(session, instance).frames
+    if packed is None:
+        raise NoFrame("The frames of this object cannot be located.")
+    table = frames.unpack(packed)
+    if n > table.count:
+        raise NoFrame("The pixel data ends before this frame.")
+    return table.locate(n)
+
+
+def _native(instance: Instance, n: int) -> tuple[int, int, int]:
+    bits = frames.native_bits(
+        instance.rows, instance.columns, instance.samples, instance.bits_allocated, instance.photometric
+    )
+    try:
+        return frames.native_range(n, bits, instance.pixel_offset or 0, instance.pixel_bytes or 0)
+    except frames.BadFrames as fault:
+        raise NoFrame(str(fault)) from None
+
+
+def frame_bytes(archive: Archive, session: Session, instance: Instance, n: int) -> bytes:
+    """Frame n (from 1) as stored: native bytes, or the code stream (fragments joined). Raises NoFrame, NotFound."""
+    if uids.transfer_syntax(instance.transfer_syntax_uid).deflated:
+        return _deflated_frame(archive, instance, n)
+    if instance.pixel_bytes is not None and instance.pixel_bytes >= 0 and instance.bits_allocated == 1:
+        offset, length, bit = _native(instance, n)
+        return _shift(_pread(archive, instance, [(offset, length)]), bit, instance.rows * instance.columns)
+    return _pread(archive, instance, frame_location(archive, session, instance, n))
+
+
+def _shift(raw: bytes, first: int, bits: int) -> bytes:
+    """Single-bit pixels from bit `first` on, moved to begin on a byte (PS3.5 8.1.1: least significant bit first)."""
+    if first == 0:
+        return raw
+    number = (int.from_bytes(raw, "little") >> first) & ((1 << bits) - 1)
+    return number.to_bytes(-(-bits // 8), "little")
+
+
+def _deflated_frame(archive: Archive, instance: Instance, n: int) -> bytes:
+    if instance.pixel_bytes is None or instance.pixel_offset is None or instance.pixel_bytes < 0:
+        raise NoFrame("The frames of this object cannot be located.")
+    offset, length, bit = _native(instance, n)
+    with open_object(archive, instance) as file:
+        file.seek(instance.data_set_offset)
+        data, _ = inflate(file.read(), 0, offset + length)
+    if len(data) < offset + length:
+        raise NoFrame("The pixel data ends before this frame.")
+    return _shift(data[offset : offset + length], bit, instance.rows * instance.columns)
+
+
+def _pread(archive: Archive, instance: Instance, places: list[tuple[int, int]]) -> bytes:
+    with open_object(archive, instance) as file:
+        fd = file.fileno()
+        parts = [os.pread(fd, length, offset) for offset, length in places]
+    return parts[0] if len(parts) == 1 else b"".join(parts)
+
+
+def open_object(archive: Archive, instance: Instance) -> BinaryIO:
+    """The whole file, to read. Raises NotFound when it is gone."""
+    try:
+        return archive.store.full(instance.path).open("rb", buffering=0)
+    except FileNotFoundError:
+        raise NotFound("The file of this object is missing.", hint="Run the integrity check.") from None
+
+
+def iter_object(archive: Archive, instance: Instance, chunk: int = 1 << 20) -> Iterator[bytes]:
+    """The whole file in pieces."""
+    with open_object(archive, instance) as file:
+        while piece := file.read(chunk):
+            yield piece
+
+
+def dataset(archive: Archive, instance: Instance) -> "Dataset":
+    """The whole object by pydicom, pixels and all: for what needs everything (anonymizing, transcoding)."""
+    from pydicom import dcmread
+
+    with open_object(archive, instance) as file:
+        return dcmread(BytesIO(file.read()), force=True)
+
+
+def dicom_json(session: Session, instance: Instance) -> dict[str, object]:
+    """The header as DICOM JSON (PS3.18 annex F), made on first reading and kept when the session may write."""
+    row = queries.header_row(session, instance)
+    if row.json is not None:
+        found: dict[str, object] = json.loads(zlib.decompress(row.json))
+        return found
+    made: dict[str, object] = kept.unpack(row.raw).to_json_dict(suppress_invalid_tags=True)
+    row.json = zlib.compress(json.dumps(made, ensure_ascii=False).encode(), 1)
+    return made

@@ -1,0 +1,15 @@
+"""Faults of this room beyond the common ones."""
+
+from app.kit.errors import AppError
+
+
+class Refused(AppError):
+    """What came in cannot be accepted; `detail` says why in one sentence (DESIGN part 2)."""
+
+    code, status, dimse = "refused", 422, 0xC000  # PS3.4 table B.2-1: cannot understand
+
+
+class NoFrame(AppError):
+    """The object has no such frame, or its frames cannot be located."""
+
+    code, status, dimse = "no-frame", 404, 0x0112

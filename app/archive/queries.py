@@ -1,0 +1,167 @@
+"""Look-ups by UID and in display order; the study search stands in `search`. Facility isolation is inside (SEC-10)."""
+
+from collections.abc import Sequence
+
+from sqlalchemy import ColumnElement, func, or_, select, true
+from sqlalchemy.orm import Session
+
+from app.archive.models import Conflict, Instance, InstanceHeader, Patient, Series, Study
+from app.archive.search import StudyFilter, StudyPage, search_studies
+from app.kit.errors import NotFound
+from app.security import Actor
+
+__all__ = [
+    "StudyFilter",
+    "StudyPage",
+    "instance",
+    "instances_of",
+    "patient_of",
+    "search_instances",
+    "search_series",
+    "search_studies",
+    "series",
+    "series_of",
+    "studies_of_patient",
+    "study",
+]  # fmt: skip
+
+
+def visible(actor: Actor) -> ColumnElement[bool]:
+    """The condition on Study that keeps facilities apart."""
+    if actor.sees_all:
+        return true()
+    return Study.facility_id == actor.facility_id if actor.facility_id else Study.id == -1
+
+
+def study(session: Session, actor: Actor, uid: str) -> Study:
+    """Raises NotFound when there is none this actor may see."""
+    found = session.scalar(select(Study).where(Study.study_instance_uid == uid, visible(actor)))
+    if found is None:
+        raise NotFound("There is no such study.")
+    return found
+
+
+def series(session: Session, actor: Actor, uid: str) -> Series:
+    found = session.scalar(
+        select(Series).join(Study, Study.id == Series.study_pk).where(Series.series_instance_uid == uid, visible(actor))
+    )
+    if found is None:
+        raise NotFound("There is no such series.")
+    return found
+
+
+def instance(session: Session, actor: Actor, uid: str) -> Instance:
+    found = session.scalar(
+        select(Instance)
+        .join(Study, Study.id == Instance.study_pk)
+        .where(Instance.sop_instance_uid == uid, visible(actor))
+    )
+    if found is None:
+        raise NotFound("There is no such object.")
+    return found
+
+
+def study_of(session: Session, thing: Series | Instance) -> Study:
+    """The study a series or instance belongs to; the caller may see it already."""
+    found = session.get(Study, thing.study_pk)
+    if found is None:
+        raise NotFound("There is no such study.")
+    return found
+
+
+def series_by_pk(session: Session, pk: int) -> Series:
+    found = session.get(Series, pk)
+    if found is None:
+        raise NotFound("There is no such series.")
+    return found
+
+
+def patient_of(session: Session, of: Study) -> Patient:
+    found = session.get(Patient, of.patient_pk)
+    if found is None:
+        raise NotFound("There is no such patient.")
+    return found
+
+
+def series_of(session: Session, of: Study) -> list[Series]:
+    """By series number, then as received."""
+    order = (Series.series_number.is_(None), Series.series_number, Series.id)
+    return list(session.scalars(select(Series).where(Series.study_pk == of.id).order_by(*order)))
+
+
+def instances_of(session: Session, of: Series) -> list[Instance]:
+    """By instance number, then as received."""
+    order = (Instance.instance_number.is_(None), Instance.instance_number, Instance.id)
+    return list(session.scalars(select(Instance).where(Instance.series_pk == of.id).order_by(*order)))
+
+
+def instances_of_study(session: Session, of: Study) -> list[Instance]:
+    """All of a study, series by series, in display order."""
+    order = (
+        Series.series_number.is_(None), Series.series_number, Series.id,
+        Instance.instance_number.is_(None), Instance.instance_number, Instance.id,
+    )  # fmt: skip
+    query = select(Instance).join(Series, Series.id == Instance.series_pk).where(Instance.study_pk == of.id)
+    return list(session.scalars(query.order_by(*order)))
+
+
+def search_series(
+    session: Session, actor: Actor, *conditions: ColumnElement[bool], study_uids: Sequence[str] = (),
+    limit: int = 100, offset: int = 0,
+) -> list[tuple[Series, Study]]:  # fmt: skip
+    """Series with their studies. conditions: on Series and Study columns."""
+    query = select(Series, Study).join(Study, Study.id == Series.study_pk).where(visible(actor), *conditions)
+    if study_uids:
+        query = query.where(Study.study_instance_uid.in_(study_uids))
+    query = query.order_by(Study.dt.desc(), Study.id.desc(), Series.series_number, Series.id)
+    return [(row[0], row[1]) for row in session.execute(query.limit(limit).offset(offset))]
+
+
+def search_instances(
+    session: Session, actor: Actor, *conditions: ColumnElement[bool], study_uids: Sequence[str] = (),
+    series_uids: Sequence[str] = (), limit: int = 100, offset: int = 0,
+) -> list[tuple[Instance, Series, Study]]:  # fmt: skip
+    """Instances with their series and studies."""
+    query = (
+        select(Instance, Series, Study)
+        .join(Series, Series.id == Instance.series_pk)
+        .join(Study, Study.id == Instance.study_pk)
+        .where(visible(actor), *conditions)
+    )
+    if study_uids:
+        query = query.where(Study.study_instance_uid.in_(study_uids))
+    if series_uids:
+        query = query.where(Series.series_instance_uid.in_(series_uids))
+    query = query.order_by(Study.id.desc(), Series.id, Instance.instance_number, Instance.id)
+    return [(row[0], row[1], row[2]) for row in session.execute(query.limit(limit).offset(offset))]
+
+
+def studies_of_patient(session: Session, actor: Actor, patient_id: str) -> list[Study]:
+    query = (
+        select(Study).where(Study.patient_id == patient_id, visible(actor)).order_by(Study.dt.desc(), Study.id.desc())
+    )
+    return list(session.scalars(query))
+
+
+def header_row(session: Session, of: Instance) -> InstanceHeader:
+    found = session.get(InstanceHeader, of.id)
+    if found is None:
+        raise NotFound("There is no such object.")
+    return found
+
+
+def conflicts(session: Session, actor: Actor, *, state: str = "open", limit: int = 200) -> list[Conflict]:
+    query = select(Conflict).where(Conflict.state == state)
+    if not actor.sees_all:
+        query = query.where(Conflict.facility_id == (actor.facility_id or "-"))
+    return list(session.scalars(query.order_by(Conflict.id.desc()).limit(limit)))
+
+
+def count_open_conflicts(session: Session) -> int:
+    return session.scalar(select(func.count()).select_from(Conflict).where(Conflict.state == "open")) or 0
+
+
+def instance_exists(session: Session, sop_uids: Sequence[str]) -> set[str]:
+    """Which of these SOP Instance UIDs are stored, whoever asks (storage commitment)."""
+    query = select(Instance.sop_instance_uid).where(or_(Instance.sop_instance_uid.in_(sop_uids)))
+    return set(session.scalars(query))

@@ -1,0 +1,221 @@
+"""A header as rows: which attribute stands in which column. Pure."""
+
+import re
+from dataclasses import dataclass
+from typing import Any
+
+from app.dicom import names
+from app.dicom.header import Header
+
+Row = dict[str, Any]
+
+# Bits of `study.modmask`: a quick test inside a covering index; the string `modalities` is the truth.
+MODALITIES = [
+    "CT",
+    "MR",
+    "CR",
+    "DX",
+    "US",
+    "MG",
+    "PT",
+    "NM",
+    "XA",
+    "RF",
+    "OT",
+    "SC",
+    "SR",
+    "PR",
+    "KO",
+    "SEG",
+    "RTSTRUCT",
+    "RTPLAN",
+    "RTDOSE",
+    "RTIMAGE",
+    "DOC",
+    "ECG",
+    "ES",
+    "SM",
+    "GM",
+    "XC",
+    "IO",
+    "PX",
+    "OP",
+    "OPT",
+    "OCT",
+    "BI",
+    "TG",
+    "ST",
+    "ASMT",
+    "AU",
+    "HD",
+    "EPS",
+    "REG",
+    "FID",
+    "HC",
+    "DG",
+    "IVUS",
+    "BMD",
+    "LEN",
+    "OPM",
+    "VA",
+]
+_BITS = {modality: 1 << position for position, modality in enumerate(MODALITIES)}
+OTHER_MODALITY = 1 << 62
+
+_NOT_TIME = re.compile(r"[^0-9.]")
+
+
+def modality_bit(modality: str) -> int:
+    return _BITS.get(modality, OTHER_MODALITY)
+
+
+@dataclass(slots=True)
+class Rows:
+    """What one object adds to the tables; keys that only the database knows are filled in there."""
+
+    identity_without_facility: str
+    patient: Row
+    study: Row
+    series: Row
+    instance: Row
+
+
+def clip(text: str, length: int) -> str:
+    """Without control characters (PostgreSQL refuses NUL, logs and pages mind the rest), at most so long."""
+    if not text.isprintable():
+        text = "".join(c if c.isprintable() else " " for c in text).strip()
+    return text[:length]
+
+
+def date(text: str) -> str:
+    """DA as YYYYMMDD, also from the old YYYY.MM.DD; "" for anything else."""
+    digits = text.replace(".", "").replace("-", "")
+    return digits if len(digits) == 8 and digits.isascii() and digits.isdigit() else ""
+
+
+def time(text: str) -> str:
+    """TM as HHMMSS[.ffffff], also from the old HH:MM:SS."""
+    return _NOT_TIME.sub("", text)[:13]
+
+
+def sort_key(day: str, clock: str) -> int:
+    """YYYYMMDDhhmmss as a number; 0 where there is no date."""
+    return int(day + (clock.split(".")[0] + "000000")[:6]) if day else 0
+
+
+def _texts(header: Header, tag: int, length: int) -> str:
+    return clip("\\".join(header.texts(tag)), length)
+
+
+def fold_name(name: str) -> str:
+    return clip(names.fold(name), 400)
+
+
+def fold_id(patient_id: str) -> str:
+    return clip(names.fold(patient_id), 64)
+
+
+def describe(header: Header) -> Rows:
+    """The columns of PS3.4 C.6 and of PS3.18 10.6.3 that this object tells."""
+    text, h = header.text, header
+    pid, issuer = clip(text(0x00100020), 64), clip(text(0x00100021), 64)
+    name = clip(h.name(0x00100010), 400)
+    person: Row = {
+        "patient_id": pid,
+        "issuer_of_patient_id": issuer,
+        "patient_name": name,
+        "birth_date": date(text(0x00100030)),
+        "sex": clip(text(0x00100040), 16),
+        "fold": fold_name(name),
+        "pid_fold": fold_id(pid),
+    }
+    patient = person | {
+        "birth_time": time(text(0x00100032)),
+        "ethnic_group": clip(text(0x00102160), 64),
+        "comments": clip(text(0x00104000), 1024),
+        "other_patient_ids": _texts(h, 0x00101000, 400),
+        "other_patient_names": clip(h.name(0x00101001), 400),
+    }
+    identity = f"{issuer}\\{pid}" if pid else f"study\\{h.study_instance_uid}"
+    return Rows(identity, patient, _study(h, person), _series(h), _instance(h))
+
+
+def _study(h: Header, person: Row) -> Row:
+    text = h.text
+    day, clock = date(text(0x00080020)), time(text(0x00080030))
+    modality = clip(text(0x00080060), 16)
+    return person | {
+        "study_instance_uid": h.study_instance_uid,
+        "study_date": day,
+        "study_time": clock,
+        "dt": sort_key(day, clock),
+        "accession_number": clip(text(0x00080050), 64),
+        "study_id": clip(text(0x00200010), 64),
+        "description": clip(text(0x00081030), 256),
+        "referring_physician": clip(h.name(0x00080090), 400),
+        "physicians_of_record": clip(h.name(0x00081048), 400),
+        "reading_physicians": clip(h.name(0x00081060), 400),
+        "admitting_diagnoses": _texts(h, 0x00081080, 256),
+        "patient_age": clip(text(0x00101010), 16),
+        "patient_size": clip(text(0x00101020), 16),
+        "patient_weight": clip(text(0x00101030), 16),
+        "occupation": clip(text(0x00102180), 64),
+        "patient_history": clip(text(0x001021B0), 1024),
+        "timezone_offset": clip(text(0x00080201), 8),
+        "character_set": "\\".join(h.character_sets)[:128],
+        "sop_classes": h.sop_class_uid,
+        "modalities": modality,
+        "modmask": modality_bit(modality) if modality else 0,
+    }
+
+
+def _series(h: Header) -> Row:
+    text = h.text
+    return {
+        "series_instance_uid": h.series_instance_uid,
+        "modality": clip(text(0x00080060), 16),
+        "series_number": h.integer(0x00200011),
+        "description": clip(text(0x0008103E), 256),
+        "body_part": clip(text(0x00180015), 64),
+        "laterality": clip(text(0x00200060), 16),
+        "protocol_name": clip(text(0x00181030), 256),
+        "manufacturer": clip(text(0x00080070), 128),
+        "model_name": clip(text(0x00081090), 128),
+        "station_name": clip(text(0x00081010), 64),
+        "institution": clip(text(0x00080080), 128),
+        "series_date": date(text(0x00080021)),
+        "series_time": time(text(0x00080031)),
+        "pps_start_date": date(text(0x00400244)),
+        "pps_start_time": time(text(0x00400245)),
+        "scheduled_step_id": clip(h.request_text(0x00400009), 64),
+        "requested_procedure_id": clip(h.request_text(0x00401001), 64),
+        "performing_physician": clip(h.name(0x00081050), 400),
+        "operators": clip(h.name(0x00081070), 400),
+        "frame_of_reference_uid": clip(text(0x00200052), 64),
+        "timezone_offset": clip(text(0x00080201), 8),
+    }
+
+
+def _instance(h: Header) -> Row:
+    text = h.text
+    frames = 0
+    if h.pixel_tag and h.short(0x00280010) and h.short(0x00280011):
+        frames = max(1, h.integer(0x00280008) or 1)
+    return {
+        "sop_instance_uid": h.sop_instance_uid,
+        "sop_class_uid": h.sop_class_uid,
+        "transfer_syntax_uid": h.transfer_syntax_uid,
+        "instance_number": h.integer(0x00200013),
+        "rows": h.short(0x00280010),
+        "columns": h.short(0x00280011),
+        "samples": h.short(0x00280002) or (1 if frames else 0),
+        "bits_allocated": h.short(0x00280100),
+        "number_of_frames": frames,
+        "photometric": clip(text(0x00280004), 24),
+        "content_date": date(text(0x00080023)),
+        "content_time": time(text(0x00080033)),
+        "character_set": "\\".join(h.character_sets)[:128],
+        "data_set_offset": h.data_set_offset,
+        "pixel_offset": h.pixel_offset,
+        "pixel_bytes": h.pixel_bytes,
+    }

@@ -1,0 +1,190 @@
+"""Files: temporary ones, their final place, those kept aside, and what a crash left behind.
+
+An object is written to a temporary file below `store/.incoming/<process>/`, synced there, and linked to its final path
+inside the index transaction, before the commit; the temporary name goes after it. So after a crash or power cut every
+acknowledged object is under one of its two names, and each leftover temporary file tells what was under way: see
+`Archive.sweep`."""
+
+import contextlib
+import errno
+import fcntl
+import hashlib
+import os
+import secrets
+import socket
+import threading
+from pathlib import Path
+from typing import Any
+
+from app.kit.errors import Unavailable
+from app.kit.ids import new_id
+
+INCOMING, ASIDE = ".incoming", ".aside"
+_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.ENOTCONN, errno.ESTALE}
+
+
+def unavailable(fault: OSError) -> Exception:
+    """A store that is full or away is a fault every door knows; any other is a bug and stays what it is."""
+    if fault.errno in _FULL:
+        return Unavailable("The store cannot take anything just now.", hint="Free disk space; work resumes by itself.")
+    return fault
+
+
+class Incoming:
+    """An object on its way in: bytes go to a temporary file on the store's own file system as they come."""
+
+    def __init__(self, path: Path, source: Any) -> None:
+        self.path = path
+        self.source = source
+        self.size = 0
+        self._hash = hashlib.sha256()
+        self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o600)
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        """Appends. Raises Unavailable when the disk is full."""
+        self._hash.update(data)
+        view = memoryview(data)
+        try:
+            while len(view):
+                written = os.write(self._fd, view)
+                self.size += written
+                view = view[written:]
+        except OSError as fault:
+            raise unavailable(fault) from fault
+
+    def fileno(self) -> int:
+        """For senders with a way of their own to move bytes; what was not written by `write` is hashed at the end."""
+        return self._fd
+
+    def finish(self) -> str:
+        """Syncs the file; its SHA-256 in hex."""
+        try:
+            size = os.fstat(self._fd).st_size
+            if size != self.size:
+                self._rehash(size)
+            os.fsync(self._fd)
+        except OSError as fault:
+            raise unavailable(fault) from fault
+        return self._hash.hexdigest()
+
+    def _rehash(self, size: int) -> None:
+        self._hash, position = hashlib.sha256(), 0
+        while position < size:
+            piece = os.pread(self._fd, 1 << 20, position)
+            self._hash.update(piece)
+            position += len(piece)
+        self.size = size
+
+    def close(self) -> None:
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
+
+    def discard(self) -> None:
+        """Nothing of it remains."""
+        self.close()
+        self.path.unlink(missing_ok=True)
+
+
+class Store:
+    """One process's hands on the files."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        root.mkdir(parents=True, exist_ok=True, mode=0o700)
+        (root / ASIDE).mkdir(exist_ok=True, mode=0o700)
+        self._opening = threading.Lock()
+        self._mine: Path | None = None
+        self._lock_fd = -1
+        self._folder_fd = -1
+
+    def incoming(self, source: Any) -> Incoming:
+        """A new temporary file."""
+        folder = self._mine or self._open_folder()
+        try:
+            return Incoming(folder / new_id(), source)
+        except OSError as fault:
+            raise unavailable(fault) from fault
+
+    def _open_folder(self) -> Path:
+        """This process's own folder, locked while the process lives: whoever can take the lock may sweep it."""
+        with self._opening:
+            while self._mine is None:
+                folder = self.root / INCOMING / f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"
+                folder.mkdir(parents=True, mode=0o700)
+                with contextlib.suppress(FileNotFoundError):  # a sweep was quicker: once more
+                    self._lock_fd = os.open(folder / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+                    fcntl.flock(self._lock_fd, fcntl.LOCK_EX)
+                    self._folder_fd = os.open(folder, os.O_RDONLY)
+                    self._mine = folder
+            return self._mine
+
+    def sync_names(self) -> None:
+        """Makes the temporary names of synced files durable (most file systems did with the file: then it is free)."""
+        if self._folder_fd >= 0:
+            os.fsync(self._folder_fd)
+
+    def full(self, path: str) -> Path:
+        """A stored path in the file system. Paths come from `dicom.paths` or are our own; checked all the same."""
+        if path.startswith("/") or ".." in path.split("/"):
+            raise ValueError("a path that leaves the store")
+        return self.root / path
+
+    def place(self, temporary: Path, path: str) -> None:
+        """Gives the file its final name too. What may stand there has no row (the caller holds the index's lock and
+        looked), so it is a leftover and goes."""
+        target = self.full(path)
+        for attempt in range(3):
+            try:
+                os.link(temporary, target)
+                return
+            except FileNotFoundError:
+                target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            except FileExistsError:
+                if attempt == 2:
+                    raise
+                target.unlink(missing_ok=True)
+            except OSError as fault:
+                if fault.errno not in (errno.EPERM, errno.EOPNOTSUPP, errno.ENOTSUP):
+                    raise unavailable(fault) from fault
+                temporary.replace(target)  # a file system without hard links
+                return
+
+    def remove(self, path: str) -> None:
+        """A stored file and the folders that became empty."""
+        target = self.full(path)
+        target.unlink(missing_ok=True)
+        folder = target.parent
+        with contextlib.suppress(OSError):
+            while folder != self.root and not folder.name.startswith("."):
+                folder.rmdir()
+                folder = folder.parent
+
+    def abandoned(self) -> list[Path]:
+        """Folders of processes that are gone. The caller gets each one locked and must `forget` it."""
+        base = self.root / INCOMING
+        gone = []
+        for folder in base.iterdir() if base.is_dir() else ():
+            if folder == self._mine:
+                continue
+            try:
+                handle = os.open(folder / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+            except OSError:
+                continue
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                gone.append(folder)
+            except BlockingIOError:
+                pass
+            finally:
+                os.close(handle)
+        return gone
+
+    def close(self) -> None:
+        if self._mine is not None:
+            os.close(self._folder_fd)
+            with contextlib.suppress(OSError):
+                (self._mine / "lock").unlink()
+                self._mine.rmdir()
+            os.close(self._lock_fd)
+            self._mine, self._lock_fd, self._folder_fd = None, -1, -1

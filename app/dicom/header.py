@@ -1,0 +1,290 @@
+"""Reads a Part 10 file (or a bare data set) up to its pixels by hand, without objects for elements nobody asked for.
+
+Handles implicit and explicit VR, both byte orders, deflated, with and without preamble and file meta information
+(PS3.10 7, PS3.5 7 and annex A). Nothing here recurses, allocates by a length that a file states, or raises anything but
+`NotDicom`. See `kept.py` for the form in which a header is stored."""
+
+import mmap
+import os
+import re
+import struct
+import zlib
+from dataclasses import dataclass, field
+
+from app.dicom import charset, kept, uids
+from app.dicom.walk import Buffer, Found, NeedMore, first_in_items, walk
+
+WINDOW = 256 * 1024  # most headers end within it
+INFLATE_LIMIT = 32 * 1024 * 1024  # of a deflated data set no more than this is looked at for attributes
+
+_VR_LETTERS = re.compile(rb"[A-Z]{2}")
+_SHORT = struct.Struct("<HH2sH")
+_PIXELS = (0x7FE00008, 0x7FE00009, 0x7FE00010)
+SOP_CLASS, SOP_INSTANCE, STUDY, SERIES = 0x00080016, 0x00080018, 0x0020000D, 0x0020000E
+
+
+class NotDicom(ValueError):
+    """The file cannot be accepted; the message says why in one sentence, without any value of it."""
+
+
+@dataclass(slots=True)
+class Header:
+    """What is known of an object without its pixels. Offsets are in bytes of the file, except for a deflated one, where
+    they count in the inflated data set that follows the file meta information."""
+
+    transfer_syntax_uid: str
+    sop_class_uid: str
+    sop_instance_uid: str
+    study_instance_uid: str
+    series_instance_uid: str
+    implicit: bool
+    little: bool
+    deflated: bool
+    data_set_offset: int
+    values: dict[int, bytes]  # raw values of the attributes the index holds
+    character_sets: tuple[str, ...]
+    pixel_tag: int = 0
+    pixel_offset: int | None = None  # first byte of the pixel data's value
+    pixel_bytes: int | None = None  # its length as far as it is there; -1: undefined length (encapsulated)
+    kept: bytes = b""  # see kept.pack
+    warnings: list[str] = field(default_factory=list)
+
+    def text(self, tag: int) -> str:
+        """The first value as text; "" where it is absent."""
+        raw = self.values.get(tag)
+        return charset.decode(raw, self.character_sets).split("\\", 1)[0].strip() if raw else ""
+
+    def texts(self, tag: int) -> list[str]:
+        raw = self.values.get(tag)
+        return [v.strip() for v in charset.decode(raw, self.character_sets).split("\\")] if raw else []
+
+    def name(self, tag: int) -> str:
+        """The first person name, its groups as they are, `=` between."""
+        raw = self.values.get(tag)
+        if not raw:
+            return ""
+        return charset.decode(raw, self.character_sets, is_name=True).split("\\", 1)[0].rstrip("=^ ")
+
+    def request_text(self, tag: int) -> str:
+        """The first value of an attribute in the Request Attributes Sequence (0040,0275)."""
+        raw = self.values.get(0x00400275)
+        found = first_in_items(raw, tag, self.implicit, self.little) if raw else b""
+        return charset.decode(found, self.character_sets).split("\\", 1)[0].strip()
+
+    def integer(self, tag: int) -> int | None:
+        """An IS value, None where it is absent or no number of 32 bits."""
+        try:
+            number = int(float(self.text(tag)))
+        except (ValueError, OverflowError):
+            return None
+        return number if -(2**31) <= number < 2**31 else None
+
+    def short(self, tag: int) -> int:
+        """A US value, 0 where it is absent."""
+        raw = self.values.get(tag, b"")
+        return int.from_bytes(raw[:2], "little" if self.little else "big") if len(raw) >= 2 else 0
+
+
+@dataclass(slots=True)
+class _Start:
+    """Where the data set begins and how it is encoded."""
+
+    offset: int
+    meta: dict[int, bytes]
+    meta_start: int
+    syntax: uids.TransferSyntax
+    implicit: bool
+    little: bool
+    warnings: list[str]
+
+
+def scan(fd: int, size: int) -> Header:
+    """The header of an open file. Raises NotDicom when it must be refused (DESIGN part 2)."""
+    if size < 16:
+        raise NotDicom("The file is empty." if size == 0 else "The file is too short to be DICOM.")
+    window = os.pread(fd, min(size, WINDOW), 0)
+    try:
+        return _scan(window, size)
+    except NeedMore:
+        pass
+    with mmap.mmap(fd, size, access=mmap.ACCESS_READ) as whole:
+        return _scan(whole, size)
+
+
+def scan_bytes(data: bytes) -> Header:
+    """The same for bytes in memory."""
+    if len(data) < 16:
+        raise NotDicom("The file is too short to be DICOM.")
+    return _scan(data, len(data))
+
+
+def _scan(buffer: Buffer, size: int) -> Header:
+    start = _start(buffer, size)
+    data: Buffer = buffer
+    if start.syntax.deflated:
+        data, cut = inflate(buffer if len(buffer) == size else None, start.offset, INFLATE_LIMIT)
+        found = walk(data, 0, len(data), len(data), start.implicit, start.little)
+        if cut and found.pixel_tag == 0:
+            start.warnings.append(
+                "The deflated data set is larger than what is looked at; later attributes are left out."
+            )
+    else:
+        found = walk(buffer, start.offset, len(buffer), size, start.implicit, start.little)
+    return _header(buffer, data, size, start, found)
+
+
+def inflate(buffer: Buffer | None, offset: int, limit: int) -> tuple[bytes, bool]:
+    """The first `limit` bytes of the raw deflate stream (RFC 1951) at offset, and whether there is more."""
+    if buffer is None:
+        raise NeedMore
+    machine = zlib.decompressobj(-zlib.MAX_WBITS)
+    parts: list[bytes] = []
+    room, position, end = limit, offset, len(buffer)
+    try:
+        while room > 0 and position < end and not machine.eof:
+            piece = machine.decompress(buffer[position : position + 65536], room)
+            position += 65536
+            while True:
+                parts.append(piece)
+                room -= len(piece)
+                if room <= 0 or not machine.unconsumed_tail:
+                    break
+                piece = machine.decompress(machine.unconsumed_tail, room)
+    except zlib.error:
+        if not parts:
+            raise NotDicom("The deflated data set cannot be inflated.") from None
+    return b"".join(parts), room <= 0
+
+
+def _start(buffer: Buffer, size: int) -> _Start:
+    """Preamble and file meta information, or the guess where there is none."""
+    at = 132 if buffer[128:132] == b"DICM" else 0
+    warnings: list[str] = []
+    meta, offset = _read_meta(buffer, at)
+    uid = meta.get(0x00020010, b"").decode("ascii", "replace").strip("\0 ")
+    if at == 132 and not uid:
+        if 0x00020010 not in meta and offset == at and size - at > 8 and not _looks_like_data_set(buffer, offset):
+            raise NotDicom("The file begins like DICOM but what follows is no data set.")
+        warnings.append("The file meta information names no transfer syntax; it was recognised from the data set.")
+    elif at == 0 and not meta:
+        if not _looks_like_data_set(buffer, 0):
+            raise NotDicom("This is not a DICOM file: there is neither a DICM prefix nor a data set.")
+        warnings.append("The file has no file meta information; the encoding was recognised from the data set.")
+    if uid and not uids.is_safe(uid):
+        raise NotDicom("The transfer syntax UID is not a UID.")
+    if uid:
+        syntax = uids.transfer_syntax(uid)
+        if uid not in uids.TRANSFER_SYNTAXES:
+            warnings.append("The transfer syntax is not one of the standard; the bytes are kept as they came.")
+        if syntax.deflated:
+            return _Start(offset, meta, at, syntax, False, True, warnings)
+        implicit, little = _encoding(buffer, offset, syntax.implicit, syntax.little)
+        if (implicit, little) != (syntax.implicit, syntax.little):
+            warnings.append("The data set is not encoded as the transfer syntax says; it was read as it is.")
+        return _Start(offset, meta, at, syntax, implicit, little, warnings)
+    implicit, little = _encoding(buffer, offset, True, True)
+    guessed = uids.IMPLICIT_LE if implicit else uids.EXPLICIT_LE if little else uids.EXPLICIT_BE
+    return _Start(offset, meta, at, uids.transfer_syntax(guessed), implicit, little, warnings)
+
+
+def _looks_like_data_set(buffer: Buffer, at: int) -> bool:
+    """Group 8 (or a group length of 0 to 8) in either byte order begins every data set that may be accepted."""
+    head = buffer[at : at + 4]
+    return head[:2] in (b"\x08\x00", b"\x00\x08") and len(head) == 4
+
+
+def _encoding(buffer: Buffer, at: int, implicit: bool, little: bool) -> tuple[bool, bool]:
+    """(implicit, little) as the first element shows it; the given answer where it shows nothing."""
+    head = buffer[at : at + 8]
+    if len(head) < 8:
+        return implicit, little
+    if _VR_LETTERS.fullmatch(head[4:6]):
+        group = int.from_bytes(head[:2], "little")
+        return False, not (group > 0x00FF and head[0] == 0) if group != 0 else little
+    if implicit:
+        return True, True
+    length = int.from_bytes(head[4:8], "little")
+    return (True, True) if length < 0x01000000 and head[:2] == b"\x08\x00" else (implicit, little)
+
+
+def _read_meta(buffer: Buffer, at: int) -> tuple[dict[int, bytes], int]:
+    """Group 2 elements and where they end. Always explicit little endian (PS3.10 7.1); a false group length is ignored,
+    a true one ends the group where a deflated stream could look like more of it."""
+    meta: dict[int, bytes] = {}
+    position, end, stated = at, len(buffer), -1
+    while position + 8 <= end and position != stated:
+        group, element, vr, length = _SHORT.unpack_from(buffer, position)
+        if group != 2:
+            break
+        value = position + 8
+        if not _VR_LETTERS.fullmatch(vr):
+            length = int.from_bytes(buffer[position + 4 : position + 8], "little")
+        elif vr in (b"OB", b"UN", b"OW", b"UT", b"SQ"):
+            length, value = int.from_bytes(buffer[position + 8 : position + 12], "little"), position + 12
+        if value + length > end:
+            raise NotDicom("The file meta information ends beyond the file.")
+        meta[group << 16 | element] = bytes(buffer[value : value + length])
+        position = value + length
+        if element == 0 and length == 4:
+            stated = position + int.from_bytes(meta[0x00020000], "little")
+    return meta, position
+
+
+def _uid(found: Found, tag: int, meta: dict[int, bytes], spare: int = 0) -> str:
+    raw = found.values.get(tag) or meta.get(spare, b"")
+    return raw.decode("ascii", "replace").strip("\0 ").split("\\", 1)[0].strip("\0 ")
+
+
+def _required_uids(found: Found, start: _Start) -> tuple[str, str, str, str]:
+    """SOP class, SOP instance, study, series; refuses with a sentence that names what is wrong."""
+    sop_class = _uid(found, SOP_CLASS, start.meta, 0x00020002)
+    if sop_class == uids.MEDIA_DIRECTORY:
+        raise NotDicom("This is a DICOMDIR: a directory of files, not an image or document.")
+    wanted = (
+        ("SOP Class UID", sop_class),
+        ("SOP Instance UID", _uid(found, SOP_INSTANCE, start.meta, 0x00020003)),
+        ("Study Instance UID", _uid(found, STUDY, {})),
+        ("Series Instance UID", _uid(found, SERIES, {})),
+    )
+    for name, uid in wanted:
+        if not uid:
+            why = f" ({found.fault})" if found.fault else ""
+            raise NotDicom(f"The {name} cannot be read{why}.")
+        if not uids.is_safe(uid):
+            raise NotDicom(f"The {name} is not a UID: it has other characters than a UID may have, or is too long.")
+        if not uids.is_valid(uid):
+            start.warnings.append(f"The {name} is not written as the standard asks (PS3.5 9.1).")
+    if SOP_INSTANCE not in found.values or SOP_CLASS not in found.values:
+        start.warnings.append("SOP Class or Instance UID stand only in the file meta information.")
+    elif start.meta.get(0x00020003, b"").strip(b"\0 ") not in (b"", found.values[SOP_INSTANCE].strip(b"\0 ")):
+        start.warnings.append("The file meta information names another SOP Instance UID than the data set.")
+    return wanted[0][1], wanted[1][1], wanted[2][1], wanted[3][1]
+
+
+def _header(buffer: Buffer, data: Buffer, size: int, start: _Start, found: Found) -> Header:
+    sop_class, sop_instance, study, series = _required_uids(found, start)
+    warnings = start.warnings
+    if found.fault:
+        warnings.append(f"The data set is damaged: {found.fault}.")
+    if found.too_deep:
+        warnings.append("A sequence is nested too deep; it is left out of the index.")
+    header = Header(
+        start.syntax.uid, sop_class, sop_instance, study, series, start.implicit, start.little, start.syntax.deflated,
+        start.offset, found.values, charset.terms_of(found.values.get(0x00080005, b"")), warnings=warnings,
+    )  # fmt: skip
+    extent = len(data) if start.syntax.deflated else size
+    if found.pixel_tag:
+        header.pixel_tag, header.pixel_offset = found.pixel_tag, found.pixel_offset
+        header.pixel_bytes = found.pixel_length
+        if found.pixel_length >= 0 and not start.syntax.deflated:
+            there = extent - found.pixel_offset
+            if found.pixel_length > there:
+                warnings.append("The pixel data ends early: the file is truncated.")
+                header.pixel_bytes = there
+        if found.pixel_length == 0:
+            warnings.append("The pixel data is empty.")
+    meta = bytes(buffer[start.meta_start : start.offset])
+    header.kept, too_large = kept.pack(meta, data, found, start.implicit, start.little)
+    if too_large:
+        warnings.append("The header is too large to be kept beside the file.")
+    return header

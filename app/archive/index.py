@@ -100,11 +100,13 @@ class Transaction:
         return value.astimezone(UTC).replace(tzinfo=None).isoformat(" ", "microseconds")
 
     def insert(self, table: str, row: Row) -> int:
-        """Adds a row; its id."""
-        marks = ", ".join("?" * len(row))
-        returning = " RETURNING id" if self.postgresql else ""
-        cursor = self.run(f"INSERT INTO {table} ({', '.join(row)}) VALUES ({marks}){returning}", list(row.values()))
+        """Adds a row to a table with a numbered key; its number."""
+        cursor = self.add(table, row, " RETURNING id" if self.postgresql else "")
         return int(cursor.fetchone()[0] if self.postgresql else cursor.lastrowid)
+
+    def add(self, table: str, row: Row, returning: str = "") -> Any:
+        marks = ", ".join("?" * len(row))
+        return self.run(f"INSERT INTO {table} ({', '.join(row)}) VALUES ({marks}){returning}", list(row.values()))
 
     def add_event(self, topic: str, facility_id: str | None, payload: dict[str, Any]) -> None:
         self.run(
@@ -299,7 +301,7 @@ class Batch:
         if not same:
             entry.conflict_id, path = self.keep_aside(entry)
             facility = entry.source.facility_id
-            self.sql.insert(
+            self.sql.add(
                 "conflict",
                 {
                     "id": entry.conflict_id, "study_instance_uid": h.study_instance_uid,

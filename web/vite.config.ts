@@ -1,10 +1,12 @@
 import { resolve } from 'node:path';
 import { defineConfig } from 'vite';
+import { spritePlugin } from './sprite.ts';
 
 // Two entries: the shell (every page) and the viewer (loaded in idle time, kept warm). app/http/assets.py reads the manifest.
 export default defineConfig({
   base: '/static/',
   worker: { format: 'es' },
+  plugins: [spritePlugin()],
   build: {
     target: 'es2022',
     assetsInlineLimit: 0,

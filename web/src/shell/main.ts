@@ -1,2 +1,59 @@
-// Every page loads this: styles, htmx, live updates, tables, dialogs, toasts.
+// Every page loads this: styles, htmx, live updates, tables, dialogs, toasts, uploads. It stays while pages change.
 import '../styles/main.css';
+import { installDialogs } from './dialogs';
+import { connect, onLink } from './events';
+import { installHealth } from './health';
+import { installLive, refreshAll } from './live';
+import { installLock } from './lock';
+import { installMenus } from './menus';
+import { installNavigation } from './navigation';
+import { installPreferences } from './preferences';
+import { installShortcuts } from './shortcuts';
+import { installStorage } from './storage';
+import { installTables } from './table';
+import { installUpload } from './upload';
+
+installPreferences();
+installNavigation();
+installMenus();
+installDialogs();
+installTables();
+installShortcuts();
+
+/** Pages of somebody who is signed in have the bar; the login page needs none of this. */
+if (document.getElementById('notices')) {
+  installLive();
+  installUpload();
+  installStorage();
+  installLock();
+  installHealth();
+  let broken = false;
+  onLink((up) => {
+    if (up && broken) refreshAll();
+    broken = !up;
+  });
+  connect();
+  warm();
+}
+document.dispatchEvent(new CustomEvent('filmroom:page'));
+
+/** The viewer is loaded in idle time, so that a click shows a picture at once; it mounts itself on #viewer-root. */
+function warm(): void {
+  const load = (): void => {
+    void import('../viewer/main').then(({ mount }) => {
+      const mounted = new WeakSet<Element>();
+      const look = (): void => {
+        const root = document.getElementById('viewer-root');
+        if (root && !mounted.has(root)) {
+          mounted.add(root);
+          mount(root);
+        }
+      };
+      document.addEventListener('filmroom:page', look);
+      look();
+    });
+  };
+  if (document.getElementById('viewer-root')) load();
+  else if ('requestIdleCallback' in window) requestIdleCallback(load, { timeout: 2000 });
+  else setTimeout(load, 800);
+}

@@ -1,0 +1,61 @@
+// htmx without eval, and what a boosted page change needs: focus, title, the way out when the answer is no page of ours.
+import htmx from 'htmx.org';
+import { one } from './dom';
+import { announce, csrf, isLocked } from './http';
+import { t } from './i18n';
+import { toast } from './toasts';
+
+interface Context {
+  sourceElement: HTMLElement;
+  select?: string;
+  text: string;
+  target: Element;
+  request: { headers: Record<string, string>; action: string };
+  response: { status: number; headers: Headers; raw: Response };
+}
+
+function context(event: Event): Context {
+  return (event as CustomEvent<{ ctx: Context }>).detail.ctx;
+}
+
+function problemIn(ctx: Context): string {
+  const text = new DOMParser().parseFromString(ctx.text, 'text/html').querySelector('[data-problem], .fault h1')?.textContent;
+  return text?.trim() ?? '';
+}
+
+export function installNavigation(): void {
+  document.addEventListener('htmx:config:request', (event) => {
+    const ctx = context(event);
+    ctx.request.headers['X-CSRF-Token'] = csrf();
+    if (ctx.sourceElement.matches('[data-background]')) ctx.request.headers['X-Background'] = '1';
+  });
+  document.addEventListener('htmx:before:swap', (event) => {
+    const ctx = context(event);
+    const status = ctx.response?.status ?? 200;
+    const type = ctx.response?.headers.get('content-type') ?? 'text/html';
+    if (ctx.select === '#page' && (!ctx.text.includes('id="page"') || !ctx.text.includes('hx-history-elt'))) {
+      event.preventDefault(); // the login page, a file, a bare error: go there for real
+      location.assign(ctx.response.raw.url || ctx.request.action);
+    } else if (type.includes('json') || (status >= 500 && !ctx.select)) {
+      event.preventDefault();
+    }
+  });
+  document.addEventListener('htmx:response:error', (event) => {
+    const ctx = context(event);
+    const problem = { status: ctx.response.status };
+    if (isLocked(problem) || problem.status === 401) announce(problem);
+    else if (ctx.select !== '#page' && ctx.response.status >= 500) toast({ kind: 'bad', what: t('That did not work'), detail: problemIn(ctx) });
+  });
+  document.addEventListener('htmx:error', (event) => {
+    const ctx = context(event);
+    if (ctx.sourceElement.matches('[data-background]')) return;
+    toast({ kind: 'bad', what: t('Filmroom does not answer'), detail: t('Nothing was changed. Try again in a moment.') });
+  });
+  document.addEventListener('htmx:after:swap', (event) => {
+    const ctx = context(event);
+    if (ctx.select !== '#page' && ctx.select !== '[hx-history-elt]' && !(ctx.target as Element | null)?.matches?.('#page')) return;
+    one<HTMLElement>('#main')?.focus({ preventScroll: true });
+    document.dispatchEvent(new CustomEvent('filmroom:page'));
+  });
+  htmx.config.includeIndicatorCSS = false;
+}

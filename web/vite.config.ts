@@ -1,12 +1,13 @@
 import { resolve } from 'node:path';
 import { defineConfig } from 'vite';
 import { spritePlugin } from './sprite.ts';
+import { stringsPlugin } from './strings.ts';
 
 // Two entries: the shell (every page) and the viewer (loaded in idle time, kept warm). app/http/assets.py reads the manifest.
 export default defineConfig({
   base: '/static/',
   worker: { format: 'es' },
-  plugins: [spritePlugin()],
+  plugins: [spritePlugin(), stringsPlugin()],
   build: {
     target: 'es2022',
     assetsInlineLimit: 0,

@@ -7,6 +7,7 @@ from typing import Any
 
 from markupsafe import Markup, escape
 
+from app.http import i18n
 from app.kit import paths
 
 log = logging.getLogger(__name__)
@@ -62,6 +63,28 @@ def asset_tags(name: str) -> Markup:
 def icon(name: str, label: str = "", size: int = 16) -> Markup:
     """One of the Tabler icons of the sprite. label: for an icon that stands alone (UI.md: never without a name)."""
     said = Markup('role="img" aria-label="{}"').format(label) if label else Markup('aria-hidden="true"')
-    return Markup('<svg class="icon" width="{0}" height="{0}" {1}><use href="{2}icons.svg#{3}"></use></svg>').format(
-        size, said, STATIC, escape(name)
+    return Markup('<svg class="icon" width="{0}" height="{0}" {1}><use href="{2}#{3}"></use></svg>').format(
+        size, said, sprite(), escape(name)
     )
+
+
+def sprite() -> str:
+    """The address of the icons; web/sprite.ts builds it from the names that templates and scripts use."""
+    return STATIC + str(manifest().get("icons.svg", {}).get("file", "icons.svg"))
+
+
+@lru_cache(maxsize=4)
+def _script_strings(_modified: float, language: str) -> dict[str, str]:
+    try:
+        said = json.loads((paths.web_dist() / "strings.json").read_text("utf-8"))
+    except FileNotFoundError:
+        said = []
+    translated = i18n.strings(language)
+    return {text: translated[text] for text in said if text in translated}
+
+
+def script_strings(language: str) -> dict[str, str]:
+    """What the scripts say, in a language: the texts of every t("...") (web/strings.ts lists them) that has a translation."""
+    if language == "en":
+        return {}
+    return _script_strings((paths.web_dist() / "manifest.json").stat().st_mtime, language)

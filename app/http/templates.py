@@ -35,6 +35,8 @@ def environment() -> Environment:
         asset=assets.asset,
         asset_tags=assets.asset_tags,
         icon=assets.icon,
+        sprite=assets.sprite,
+        script_strings=assets.script_strings,
         Verb=Verb,
         languages=i18n.LANGUAGES,
         version=app.__version__,

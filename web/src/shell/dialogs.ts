@@ -25,7 +25,7 @@ export function ask(question: Question): Promise<boolean> {
     element(
       'div',
       { class: 'body with-icon' },
-      icon(question.iconName ?? (question.danger ? 'trash' : 'help'), 'l'),
+      icon(question.iconName ?? (question.danger ? 'trash' : 'help'), 20),
       element('div', {}, element('h2', { text: question.title, attrs: { id: 'ask-title' } }), element('p', { text: question.text })),
     ),
     element('footer', {}, safe, go),
@@ -61,7 +61,7 @@ export function installDialogs(): void {
     if (event.clientX < box.left || event.clientX > box.right || event.clientY < box.top || event.clientY > box.bottom) dialog.close();
   });
   document.addEventListener('htmx:confirm', (event) => {
-    const detail = (event as CustomEvent<{ ctx: { confirm?: string; sourceElement: HTMLElement }; issueRequest(): void; dropRequest(): void }>).detail;
+    const detail = (event as unknown as CustomEvent<{ ctx: { confirm?: string; sourceElement: HTMLElement }; issueRequest(): void; dropRequest(): void }>).detail;
     const text = detail.ctx.confirm;
     if (!text) return;
     event.preventDefault();

@@ -13,10 +13,12 @@ export function element<K extends keyof HTMLElementTagNameMap>(
   return node;
 }
 
-/** An icon of the sprite. The build scans for icon('name'). */
-export function icon(name: string, size = ''): SVGSVGElement {
+/** An icon of the sprite. The build scans the sources for such calls. */
+export function icon(name: string, size = 16): SVGSVGElement {
   const svg = document.createElementNS('http://www.w3.org/2000/svg', 'svg');
-  svg.setAttribute('class', `icon ${size}`.trim());
+  svg.setAttribute('class', 'icon');
+  svg.setAttribute('width', String(size));
+  svg.setAttribute('height', String(size));
   svg.setAttribute('aria-hidden', 'true');
   const use = document.createElementNS('http://www.w3.org/2000/svg', 'use');
   use.setAttribute('href', `${document.body.dataset.sprite ?? ''}#${name}`);

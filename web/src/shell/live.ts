@@ -29,7 +29,15 @@ async function refresh(part: HTMLElement): Promise<void> {
   if (!part.isConnected) return;
   const before = known(part);
   const chosen = new Set(all<HTMLElement>('tr.item[aria-selected="true"]', part).map((row) => row.id));
+  // Unfolded rows are no part of what the server sends: lift them out and put them back under their row.
+  const folds = all<HTMLElement>('[data-after]', part);
+  for (const fold of folds) fold.remove();
   await htmx.swap({ text, target: part, swap: 'innerMorph', sourceElement: part });
+  for (const fold of folds) {
+    const row = document.getElementById(fold.dataset.after ?? '');
+    row?.after(fold);
+    row?.querySelector('.fold')?.setAttribute('aria-expanded', 'true');
+  }
   for (const row of all<HTMLElement>('tr.item', part)) {
     if (!before.has(row.id)) row.classList.add('fresh');
     if (chosen.has(row.id)) {

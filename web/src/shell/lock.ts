@@ -1,17 +1,12 @@
 // The server locks an idle session and refuses everything but unlock (SEC-3); this asks it, covers the work and keeps it.
 import { one } from './dom';
-import { connect, disconnect } from './events';
-import { ProblemError, isLocked, json, onRefused, request, type Problem } from './http';
+import { connect, disconnect, onLink } from './events';
+import { ProblemError, isLocked, onRefused, request, type Problem } from './http';
 import { t } from './i18n';
 import { refreshAll } from './live';
 
 const REPORT_MS = 60_000;
-const LOOK_MS = 30_000;
-
-interface Current {
-  locked: boolean;
-  idle_seconds?: number;
-}
+const LOOK_MS = 60_000;
 
 let reported = 0;
 
@@ -37,9 +32,8 @@ async function look(): Promise<void> {
   const lock = dialog();
   if (!lock) return;
   try {
-    const current = await json<Current>('GET', '/api/v1/sessions/current', undefined, { background: true });
-    if (current.locked) show();
-    else if (lock.open) hide(); // unlocked in another tab
+    await request('GET', '/api/v1/sessions?limit=1', undefined, { background: true });
+    if (lock.open) hide(); // unlocked in another tab
   } catch (fault) {
     if (fault instanceof ProblemError && isLocked(fault.problem)) show();
   }
@@ -80,6 +74,9 @@ export function installLock(): void {
   for (const name of ['pointerdown', 'keydown', 'wheel', 'touchstart'] as const) document.addEventListener(name, input, { passive: true, capture: true });
   reported = performance.now(); // opening the page was input
   window.setInterval(() => void look(), LOOK_MS);
+  onLink((up) => {
+    if (!up) void look(); // the server ends the stream when the session is locked
+  });
   document.addEventListener('visibilitychange', () => {
     if (!document.hidden) void look();
   });

@@ -9,6 +9,7 @@ import { installMenus } from './menus';
 import { installNavigation } from './navigation';
 import { installPreferences } from './preferences';
 import { installShortcuts } from './shortcuts';
+import { installSmall } from './small';
 import { installStorage } from './storage';
 import { installTables } from './table';
 import { installUpload } from './upload';
@@ -19,6 +20,7 @@ installMenus();
 installDialogs();
 installTables();
 installShortcuts();
+installSmall();
 
 /** Pages of somebody who is signed in have the bar; the login page needs none of this. */
 if (document.getElementById('notices')) {

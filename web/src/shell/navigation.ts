@@ -32,6 +32,10 @@ export function installNavigation(): void {
   document.addEventListener('htmx:before:swap', (event) => {
     const ctx = context(event);
     const status = ctx.response?.status ?? 200;
+    if (status === 423) {
+      event.preventDefault(); // the dialog of the shell covers the page; the work stays under it
+      return announce({ status });
+    }
     const type = ctx.response?.headers.get('content-type') ?? 'text/html';
     if (ctx.select === '#page' && (!ctx.text.includes('id="page"') || !ctx.text.includes('hx-history-elt'))) {
       event.preventDefault(); // the login page, a file, a bare error: go there for real

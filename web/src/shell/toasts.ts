@@ -42,7 +42,7 @@ export class Toast {
     if (message.progress) body.append(bar(message.what, message.progress));
     if (message.results?.length) body.append(element('ul', { class: 'results', attrs: { tabindex: '0' } }, ...message.results.map((text) => element('li', { text }))));
     if (message.links?.length) body.append(element('p', { class: 'links' }, ...message.links.slice(0, 2).map(link)));
-    const close = element('button', { class: 'close', attrs: { type: 'button', 'aria-label': t('Close'), title: t('Close') } }, icon('x', 's'));
+    const close = element('button', { class: 'close', attrs: { type: 'button', 'aria-label': t('Close'), title: t('Close') } }, icon('x', 14));
     close.addEventListener('click', () => this.close());
     const mark = icon(ICONS[message.kind]);
     if (message.kind === 'running') mark.classList.add('spin');

@@ -1,0 +1,131 @@
+// Local storage and arrivals: unfolding rows, the side panel, the selection bar and its actions.
+import htmx from 'htmx.org';
+import { all, delegate, one } from './dom';
+import { html } from './http';
+import { number, size, tn } from './i18n';
+import { act, type Chosen } from './studies';
+import { clear } from './table';
+
+const SETTLE_MS = 120;
+
+function uid(row: HTMLElement): string {
+  return row.dataset.study ?? '';
+}
+
+// --- unfolding: a row below, with the series ---
+
+async function unfold(row: HTMLElement, fold: HTMLElement): Promise<void> {
+  const next = row.nextElementSibling;
+  if (next?.matches('tr.unfolded')) {
+    next.remove();
+    fold.setAttribute('aria-expanded', 'false');
+    return;
+  }
+  fold.setAttribute('aria-expanded', 'true');
+  const line = document.createElement('tr');
+  line.className = 'unfolded';
+  line.dataset.after = row.id;
+  const cell = document.createElement('td');
+  cell.colSpan = row.children.length;
+  line.append(cell);
+  row.after(line);
+  cell.innerHTML = await html(`/storage/studies/${encodeURIComponent(uid(row))}/series`);
+  htmx.process(cell);
+}
+
+// --- side panel ---
+
+let timer: number | undefined;
+let shown = '';
+
+function showPanel(row: HTMLElement): void {
+  const side = one<HTMLElement>('#side');
+  if (!side) return;
+  for (const other of all<HTMLElement>('tr.item[aria-current]')) other.removeAttribute('aria-current');
+  row.setAttribute('aria-current', 'true');
+  const study = uid(row);
+  if (study === shown && side.childElementCount) return;
+  window.clearTimeout(timer);
+  timer = window.setTimeout(() => {
+    shown = study;
+    void html(`/storage/studies/${encodeURIComponent(study)}/panel`)
+      .then((text) => {
+        if (shown !== study || !side.isConnected) return;
+        side.innerHTML = text;
+        htmx.process(side);
+      })
+      .catch(() => undefined);
+  }, SETTLE_MS);
+}
+
+function toggleSide(button: HTMLElement): void {
+  const side = one<HTMLElement>('#side');
+  if (!side) return;
+  const narrow = matchMedia('(max-width: 1100px)').matches;
+  const open = narrow ? side.classList.toggle('open') : (side.hidden = !side.hidden) === false;
+  button.setAttribute('aria-pressed', String(open));
+  if (!narrow) localStorage.setItem('filmroom.side', open ? 'open' : 'closed');
+}
+
+// --- selection bar ---
+
+function chosen(rows: HTMLElement[]): Chosen {
+  const sum = (key: string): number => rows.reduce((total, row) => total + Number(row.dataset[key] ?? 0), 0);
+  return {
+    studies: rows.map((row) => ({ uid: uid(row), name: row.dataset.name ?? '' })),
+    patients: new Set(rows.map((row) => row.dataset.patient ?? '')).size,
+    series: sum('series'),
+    images: sum('images'),
+    bytes: sum('bytes'),
+  };
+}
+
+function selection(table: HTMLElement, rows: HTMLElement[]): void {
+  const bar = one<HTMLElement>('#selection');
+  if (!bar) return;
+  bar.hidden = rows.length === 0;
+  const all_ = chosen(rows);
+  const what = one('b', bar);
+  const more = one('.what span', bar);
+  if (what) what.textContent = tn('1 study', '{n} studies', rows.length);
+  if (more) more.textContent = `${tn('1 image', '{n} images', all_.images)}, ${size(all_.bytes)}`;
+  const status = one('#selection-status');
+  if (status) status.textContent = rows.length ? `${number(rows.length)} / ${number(all('tr.item', table).length)}` : '';
+}
+
+function current(): HTMLElement[] {
+  return all<HTMLElement>('table[data-grid] tr.item[aria-selected="true"]');
+}
+
+export function installStorage(): void {
+  delegate('click', 'tr.item .fold', (event, fold) => {
+    event.preventDefault();
+    const row = fold.closest<HTMLElement>('tr.item');
+    if (row) void unfold(row, fold).catch(() => undefined);
+  });
+  document.addEventListener('filmroom:current', (event) => showPanel(event.target as HTMLElement));
+  document.addEventListener('filmroom:open', (event) => one<HTMLAnchorElement>('a[data-row-link]', event.target as HTMLElement)?.click());
+  document.addEventListener('filmroom:selection', (event) => {
+    const { rows } = (event as CustomEvent<{ rows: HTMLElement[] }>).detail;
+    selection(event.target as HTMLElement, rows);
+  });
+  delegate('click', '[data-toggle-side]', (_, button) => toggleSide(button));
+  delegate('click', '[data-clear-selection]', () => all<HTMLElement>('table[data-grid]').forEach(clear));
+  delegate('click', '[data-act]', (event, button) => {
+    if (button.getAttribute('aria-disabled') === 'true') return;
+    event.preventDefault();
+    const single = button.closest<HTMLElement>('[data-study]');
+    const rows = single && !single.matches('tr') ? [single] : current();
+    if (rows.length) act(button.dataset.act ?? '', chosen(rows));
+  });
+  document.addEventListener('filmroom:page', () => {
+    shown = '';
+    const side = one<HTMLElement>('#side');
+    if (side && localStorage.getItem('filmroom.side') === 'closed') {
+      side.hidden = true;
+      one('[data-toggle-side]')?.setAttribute('aria-pressed', 'false');
+    }
+    const first = one<HTMLElement>('table.studies tr.item');
+    if (first && side && !side.hidden && matchMedia('(min-width: 1101px)').matches) showPanel(first);
+  });
+}

@@ -1,0 +1,166 @@
+// What can be done with chosen studies: view, print, send, export, anonymize, delete. Long work shows as a toast with
+// counts and a way to stop, and stays findable on the Incoming page.
+import htmx from 'htmx.org';
+import { one } from './dom';
+import { open } from './dialogs';
+import { follow, reason, request, ProblemError } from './http';
+import { size, t, tn } from './i18n';
+import { refreshAll } from './live';
+import { clear } from './table';
+import { failed, toast, type Toast } from './toasts';
+
+export interface Chosen {
+  studies: { uid: string; name: string }[];
+  patients: number;
+  series: number;
+  images: number;
+  bytes: number;
+}
+interface Job {
+  id: string;
+  state: 'queued' | 'running' | 'done' | 'failed' | 'cancelled';
+  progress?: { done: number; total: number };
+  error?: string | null;
+}
+
+let pending: Chosen | undefined;
+
+function say(dialog: HTMLDialogElement, chosen: Chosen): void {
+  const line = [
+    tn('1 study', '{n} studies', chosen.studies.length),
+    tn('of 1 patient', 'of {n} patients', chosen.patients),
+  ].join(' ');
+  const counts = [tn('1 series', '{n} series', chosen.series), tn('1 image', '{n} images', chosen.images), size(chosen.bytes)].join(', ');
+  const place = dialog.querySelector<HTMLElement>('[data-counts]');
+  place?.replaceChildren(`${line}: `, Object.assign(document.createElement('b'), { textContent: counts }));
+  const go = dialog.querySelector<HTMLElement>('[data-go-label]');
+  const label = go?.dataset.goLabel;
+  if (go && label) go.textContent = `${label} ${tn('1 study', '{n} studies', chosen.studies.length)}`;
+}
+
+async function start(url: string, body: unknown): Promise<{ id: string; location: string }> {
+  const response = await request('POST', url, body);
+  const made = (await response.json()) as { id: string };
+  return { id: made.id, location: response.headers.get('location') ?? `${url}/${made.id}` };
+}
+
+/** Follows one job in a toast; answers its last state. */
+async function watch(what: string, detail: string, location: string, tray: Toast): Promise<Job> {
+  const stop = (): void => void request('DELETE', location).catch((fault: unknown) => failed(t('That could not be stopped'), fault));
+  return follow<Job>(location, (job) => {
+    const { done = 0, total = 0 } = job.progress ?? {};
+    const counts = total ? t('{done} of {total}', { done, total }) : t('Waiting');
+    if (job.state === 'queued' || job.state === 'running')
+      tray.update({ kind: 'running', what, detail: [detail, counts].filter(Boolean).join(', '), progress: { done, total }, links: [{ label: t('Cancel'), act: stop }] });
+  });
+}
+
+async function each(chosen: Chosen, what: string, url: string, body: (uid: string) => unknown, done: (job: Job, location: string, name: string, tray: Toast) => void): Promise<void> {
+  await Promise.all(
+    chosen.studies.map(async (study) => {
+      const tray = toast({ kind: 'running', what, detail: study.name });
+      try {
+        const { location } = await start(url, body(study.uid));
+        const job = await watch(what, study.name, location, tray);
+        if (job.state === 'done') done(job, location, study.name, tray);
+        else tray.update({ kind: job.state === 'cancelled' ? 'warn' : 'bad', what: job.state === 'cancelled' ? t('Stopped') : t('Failed: {what}', { what }), detail: [study.name, reason(job)].filter(Boolean).join('. ') });
+      } catch (fault) {
+        tray.close(false);
+        failed(what, fault);
+      }
+    }),
+  );
+}
+
+function send(chosen: Chosen, form: FormData): void {
+  const node = String(form.get('node') ?? '');
+  void each(
+    chosen,
+    t('Sending to {node}', { node }),
+    '/api/v1/transfers',
+    (uid) => ({ study_instance_uid: uid, node }),
+    (job, _, name, tray) => tray.update({ kind: 'ok', what: t('Sent to {node}', { node }), detail: [name, job.progress ? tn('1 image', '{n} images', job.progress.total) : ''].filter(Boolean).join(', ') }),
+  );
+}
+
+function anonymize(chosen: Chosen, form: FormData): void {
+  const profile = String(form.get('profile') ?? 'basic');
+  const back = form.get('to_archive') !== null;
+  void each(
+    chosen,
+    t('Anonymizing'),
+    '/api/v1/anonymizations',
+    (uid) => ({ study_instance_uid: uid, profile, ...(back ? { to_archive: true } : {}) }),
+    (_, location, name, tray) =>
+      tray.update({ kind: 'warn', what: t('The copy without identity is ready'), detail: name, links: [{ label: t('Download zip'), href: `${location}/archive` }, { label: t('What was changed'), href: location.replace('/api/v1', '') }] }),
+  );
+}
+
+function download(url: string): void {
+  const link = Object.assign(document.createElement('a'), { href: url, download: '' });
+  document.body.append(link);
+  link.click();
+  link.remove();
+}
+
+function exportZip(chosen: Chosen): void {
+  for (const study of chosen.studies) download(`/api/v1/studies/${encodeURIComponent(study.uid)}/archive`);
+  toast({ kind: 'ok', what: t('Export started'), detail: tn('1 zip archive, the browser saves it', '{n} zip archives, the browser saves them', chosen.studies.length) });
+}
+
+async function remove(chosen: Chosen, form: FormData): Promise<void> {
+  const why = String(form.get('reason') ?? '');
+  let gone = 0;
+  for (const study of chosen.studies) {
+    try {
+      await request('DELETE', `/api/v1/studies/${encodeURIComponent(study.uid)}${why ? `?reason=${encodeURIComponent(why)}` : ''}`);
+      gone += 1;
+      document.querySelector(`tr.item[data-study="${CSS.escape(study.uid)}"]`)?.remove();
+    } catch (fault) {
+      failed(t('{name} was not deleted', { name: study.name }), fault);
+      if (fault instanceof ProblemError && fault.problem.status === 423) break;
+    }
+  }
+  if (gone) toast({ kind: 'ok', what: tn('1 study deleted', '{n} studies deleted', gone), detail: tn('1 image', '{n} images', chosen.images) });
+  refreshAll();
+}
+
+function go(kind: string, chosen: Chosen, form: FormData): void {
+  if (kind === 'send') send(chosen, form);
+  else if (kind === 'anonymize') anonymize(chosen, form);
+  else if (kind === 'export') exportZip(chosen);
+  else if (kind === 'delete') void remove(chosen, form);
+}
+
+function visit(url: string): void {
+  const link = Object.assign(document.createElement('a'), { href: url });
+  one('#page')?.append(link);
+  htmx.process(link);
+  link.click();
+  link.remove();
+}
+
+/** kind: view, print, send, export, anonymize, delete. The dialog of each is in the page as #dialog-<kind>. */
+export function act(kind: string, chosen: Chosen): void {
+  const first = chosen.studies[0];
+  if (!first) return;
+  if (kind === 'view') return visit(`/viewer?study=${encodeURIComponent(first.uid)}`);
+  if (kind === 'print') return visit(`/print?study=${encodeURIComponent(first.uid)}`);
+  const dialog = one<HTMLDialogElement>(`#dialog-${kind}`);
+  if (!dialog) return;
+  pending = chosen;
+  say(dialog, chosen);
+  open(dialog);
+}
+
+document.addEventListener('submit', (event) => {
+  const form = event.target;
+  if (!(form instanceof HTMLFormElement) || !form.matches('form[data-study-action]') || !pending) return;
+  event.preventDefault();
+  const chosen = pending;
+  pending = undefined;
+  form.closest('dialog')?.close();
+  go(form.dataset.studyAction ?? '', chosen, new FormData(form));
+  document.querySelectorAll<HTMLElement>('table[data-grid]').forEach(clear);
+});
+

@@ -34,6 +34,6 @@ export function installPreferences(): void {
     const theme = entry.dataset.themeChoice ?? '';
     show(theme);
     entry.closest<HTMLElement>('[popover]')?.hidePopover();
-    void request('PUT', '/api/v1/preferences', { theme }).catch(() => undefined);
+    void request('PATCH', '/api/v1/users/me/preferences', { theme }).catch(() => undefined);
   });
 }

@@ -1,1 +1,156 @@
-"""Composition root of the dicom role."""
+"""Composition root of the dicom role: N receiver processes on one port.
+
+A receiver binds first and imports the rest after, so callers wait in the backlog for some tenths of a second instead
+of being refused (DESIGN 3.5)."""
+
+import contextlib
+import logging
+import os
+import signal
+import socket
+import sys
+import threading
+import time
+from typing import TYPE_CHECKING
+
+from app.config import Config
+from app.kit.rolestate import RoleState
+
+if TYPE_CHECKING:
+    from app.dimse.server import Receiver
+
+log = logging.getLogger(__name__)
+
+
+def run(config: Config) -> None:
+    """Runs until SIGTERM or SIGINT, and is over within five seconds of it. Raises OSError when the port is taken."""
+    shared = config.receivers > 1 and hasattr(socket, "SO_REUSEPORT") and hasattr(os, "fork")
+    if not shared:
+        _receive(config, shared=False)
+        return
+    _Family(config).run()
+
+
+def _bind(config: Config, shared: bool) -> socket.socket:
+    host, port = config.dicom_host, config.dicom_port
+    sock = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM)
+    try:
+        if os.name == "posix":
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if shared:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        sock.bind((host, port))
+        sock.listen(256)
+    except OSError:
+        sock.close()
+        raise
+    return sock
+
+
+def _receive(config: Config, shared: bool) -> None:
+    """One receiver process."""
+    ended = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: ended.set())
+    listener = _bind(config, shared)
+    state = RoleState(config.run, "dicom")
+    state.start()
+    try:
+        receiver = _make(config)
+        serving = threading.Thread(target=receiver.serve, args=(listener,), name="listener", daemon=True)
+        serving.start()
+        state.set("ready", port=config.dicom_port, associations=0)
+        log.info("dicom ready on port %d as %s", config.dicom_port, config.aet)
+        parent = os.getppid()
+        while not ended.wait(1.0):
+            state.set("ready", port=config.dicom_port, associations=receiver.associations)
+            if not serving.is_alive():
+                raise RuntimeError("the listening thread ended")
+            if shared and os.getppid() != parent:  # the family's head was killed: make room for the next
+                break
+        state.set("stopping")
+        receiver.stop()
+        log.info("dicom stopped")
+    finally:
+        state.close()
+
+
+def _make(config: Config) -> "Receiver":
+    import gc
+
+    from app import events
+    from app.archive import Archive
+    from app.db import open_database
+    from app.dimse.negotiation import storage_classes, transfer_syntaxes
+    from app.dimse.server import Receiver
+
+    events.use_folder(config.run / "events")
+    database = open_database(config)
+    receiver = Receiver(config, database, Archive(config, database))
+    storage_classes(), transfer_syntaxes(), receiver.settings()  # before the first caller, not in its time
+    gc.collect()
+    gc.freeze()
+    return receiver
+
+
+class _Family:
+    """Several receivers as children of this process; one that dies comes back."""
+
+    def __init__(self, config: Config) -> None:
+        self._config = config
+        self._children: dict[int, float] = {}
+        self._ended = False
+
+    def run(self) -> None:
+        _bind(self._config, shared=True).close()  # says at once when the port is taken
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._end)
+        for _ in range(self._config.receivers):
+            self._fork()
+        while not self._ended:
+            with contextlib.suppress(ChildProcessError, InterruptedError):
+                pid, status = os.waitpid(-1, os.WNOHANG)
+                if pid and not self._ended:
+                    log.error("receiver %d ended with %d; starting another", pid, status)
+                    lived = time.monotonic() - self._children.pop(pid)
+                    time.sleep(max(0.0, 1.0 - lived))
+                    self._fork()
+                    continue
+            time.sleep(0.1)
+        self._await_children()
+
+    def _end(self, *_: object) -> None:
+        self._ended = True
+        for pid in self._children:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGTERM)
+
+    def _fork(self) -> None:
+        pid = os.fork()
+        if pid:
+            self._children[pid] = time.monotonic()
+            return
+        code = 1
+        self._children.clear()  # a signal before `_receive` takes over must not reach the siblings
+        try:
+            _receive(self._config, shared=True)
+            code = 0
+        except Exception:
+            log.exception("receiver failed")
+        finally:
+            sys.stderr.flush()
+            os._exit(code)
+
+    def _await_children(self) -> None:
+        until = time.monotonic() + 4.5
+        left = set(self._children)
+        while left and time.monotonic() < until:
+            for pid in list(left):
+                with contextlib.suppress(ChildProcessError):
+                    if os.waitpid(pid, os.WNOHANG)[0] == 0:
+                        continue
+                left.discard(pid)
+            time.sleep(0.02)
+        for pid in left:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)

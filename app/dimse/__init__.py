@@ -1,1 +1,3 @@
-"""DIMSE SCP handlers (PS3.7). A door: parse, call one verb, answer with a status."""
+"""The DICOM door: what others may ask of us over DICOM. C-ECHO and C-STORE as SCP, on an own fast path.
+
+`server.Receiver` accepts, `association.Association` is one association, `store` takes objects into the archive."""

@@ -1,0 +1,63 @@
+"""Which presentation contexts we take (PS3.7 D.3.2, PS3.4 B): Verification and every storage class of the standard,
+in the first transfer syntax the caller proposes that we know, so that what it has need not be converted."""
+
+from functools import cache
+
+from pydicom._uid_dict import UID_dictionary
+
+from app.peers import pdu
+from app.peers.names import is_uid
+from app.peers.pdu import Associate, ContextResult
+from app.peers.settings import DicomSettings
+
+VERIFICATION = "1.2.840.10008.1.1"
+IMPLICIT_LITTLE, EXPLICIT_LITTLE = "1.2.840.10008.1.2", "1.2.840.10008.1.2.1"
+_UNCOMPRESSED = (EXPLICIT_LITTLE, IMPLICIT_LITTLE)
+# Named "Storage" in PS3.6 but no objects that C-STORE carries.
+_NO_OBJECTS = {"1.2.840.10008.1.3.10", "1.2.840.10008.1.20.1", "1.2.840.10008.1.20.2"}
+
+
+@cache
+def storage_classes() -> frozenset[str]:
+    """Every storage SOP class of PS3.6 Annex A, retired ones too: old modalities still send them."""
+    return frozenset(
+        uid
+        for uid, entry in UID_dictionary.items()
+        if entry[1] == "SOP Class" and "Storage" in entry[0] and "Commitment" not in entry[0] and uid not in _NO_OBJECTS
+    )
+
+
+@cache
+def transfer_syntaxes() -> frozenset[str]:
+    """Every transfer syntax of PS3.6 Annex A but those that carry no data set (RFC 2557 MIME, XML) or live video streams."""
+    return frozenset(
+        uid
+        for uid, entry in UID_dictionary.items()
+        if entry[1] == "Transfer Syntax" and not uid.startswith(("1.2.840.10008.1.2.6", "1.2.840.10008.1.2.7"))
+    )
+
+
+def takes_class(uid: str, settings: DicomSettings) -> bool:
+    """Whether we store objects of this SOP class."""
+    if uid in storage_classes() or uid in settings.private_sop_classes:
+        return True
+    return settings.unknown_sop_classes and is_uid(uid) and uid not in UID_dictionary
+
+
+def answer(request: Associate, settings: DicomSettings) -> list[ContextResult]:
+    """One result for each proposed context, in the order of the request."""
+    known = transfer_syntaxes() | set(settings.private_transfer_syntaxes)
+    results = []
+    for context in request.contexts:
+        if context.abstract == VERIFICATION:
+            usable = [uid for uid in context.transfer if uid in _UNCOMPRESSED]
+        elif takes_class(context.abstract, settings):
+            usable = [uid for uid in context.transfer if uid in known]
+        else:
+            results.append(ContextResult(context.id, pdu.ABSTRACT_UNKNOWN, context.transfer[0]))
+            continue
+        if usable:
+            results.append(ContextResult(context.id, pdu.ACCEPTED, usable[0]))
+        else:
+            results.append(ContextResult(context.id, pdu.TRANSFER_UNKNOWN, context.transfer[0]))
+    return results

@@ -1,0 +1,121 @@
+"""The listening side of one receiver process: accepts connections, one thread each, within limits."""
+
+import contextlib
+import logging
+import socket
+import threading
+import time
+
+from app.archive import Archive
+from app.config import Config
+from app.db import Database
+from app.dimse.association import Association, Services
+from app.kit.errors import Unavailable
+from app.peers import admission
+from app.peers.admission import Admission
+from app.peers.settings import DicomSettings
+from app.peers.wire import Wire
+from app.settings import load
+
+log = logging.getLogger(__name__)
+_WAITING_ROOM = 32  # connections beyond the limit of associations that may still ask (and be told that we are full)
+_KEEP_SETTINGS = 2.0  # seconds
+
+
+class Receiver:
+    """All associations of this process. `serve` blocks until `stop`."""
+
+    def __init__(self, config: Config, database: Database, archive: Archive) -> None:
+        self._config = config
+        self._database = database
+        self._stopping = threading.Event()
+        self._lock = threading.Lock()
+        self._open: set[Wire] = set()
+        self._associations = 0
+        self._known: tuple[float, DicomSettings] = (float("-inf"), DicomSettings())
+        self._services = Services(
+            archive, self.settings, self._admit, self._take_place, self._leave_place, self._stopping
+        )
+
+    @property
+    def associations(self) -> int:
+        return self._associations
+
+    def settings(self) -> DicomSettings:
+        """The group `dicom`, at most two seconds old; the last known one while the database is away."""
+        moment = time.monotonic()
+        if moment - self._known[0] > _KEEP_SETTINGS:
+            kept = self._known[1]
+            with contextlib.suppress(Unavailable), self._database.read() as session:
+                kept = load(session, DicomSettings)
+            self._known = (moment, kept)
+        return self._known[1]
+
+    def _admit(self, calling: str, called: str, address: str) -> Admission:
+        with self._database.read() as session:
+            found = admission.admit(session, self.settings(), self._config.aet, calling, called, address)
+        if found.node_id is not None and admission.is_news(found.node_id):
+            with self._database.write() as session:
+                admission.seen(session, found.node_id)
+        return found
+
+    def _take_place(self) -> bool:
+        with self._lock:
+            if self._associations >= self.settings().max_associations:
+                return False
+            self._associations += 1
+            return True
+
+    def _leave_place(self) -> None:
+        with self._lock:
+            self._associations -= 1
+
+    def serve(self, listener: socket.socket) -> None:
+        """Accepts until `stop`. The listener must be bound and listening; it is closed at the end."""
+        listener.settimeout(0.5)
+        while not self._stopping.is_set():
+            try:
+                sock, peer = listener.accept()
+            except TimeoutError:
+                continue
+            except OSError:
+                if self._stopping.is_set():
+                    break
+                log.exception("no connection can be accepted; trying again")  # out of file descriptors
+                time.sleep(0.2)
+                continue
+            if len(self._open) >= self.settings().max_associations + _WAITING_ROOM:
+                sock.close()
+                continue
+            self._start(sock, str(peer[0]))
+        listener.close()
+
+    def _start(self, sock: socket.socket, address: str) -> None:
+        try:
+            wire = Wire(sock)
+        except OSError:  # gone already
+            sock.close()
+            return
+        with self._lock:
+            self._open.add(wire)
+        threading.Thread(target=self._run, args=(wire, address), name="association", daemon=True).start()
+
+    def _run(self, wire: Wire, address: str) -> None:
+        try:
+            Association(wire, address, self._services).run()
+        except Exception:
+            log.exception("fault at the edge of an association")
+        finally:
+            wire.close()
+            with self._lock:
+                self._open.discard(wire)
+
+    def stop(self, seconds: float = 3.5) -> None:
+        """No more connections; objects in flight may still end; what has not ended in time is aborted."""
+        self._stopping.set()
+        until = time.monotonic() + seconds
+        with self._lock:
+            for wire in self._open:
+                wire.cut = min(wire.cut, until - 1.0)
+        while self._open and time.monotonic() < until:
+            time.sleep(0.02)

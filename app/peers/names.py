@@ -1,0 +1,69 @@
+"""What AE titles, UIDs, hosts and ports may look like. Pure."""
+
+import ipaddress
+import re
+
+_UID = re.compile(r"(0|[1-9][0-9]*)(\.(0|[1-9][0-9]*))+")
+_HOST = re.compile(
+    r"(?=.{1,253}\Z)[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?(\.[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?)*\.?"
+)
+
+Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+
+
+def is_uid(text: str) -> bool:
+    """PS3.5 9.1: digits and dots, no leading zeros, at most 64 characters."""
+    return len(text) <= 64 and _UID.fullmatch(text) is not None
+
+
+def title_fault(title: str) -> str:
+    """What is wrong with an AE title (PS3.5 6.2, VR AE); empty when nothing is."""
+    if not title.strip() or len(title) > 16:
+        return "An AE title has 1 to 16 characters."
+    if title != title.strip():
+        return "An AE title has no spaces at its ends."
+    if "\\" in title or not all(" " <= c <= "~" for c in title):
+        return "An AE title has printable ASCII characters and no backslash."
+    return ""
+
+
+def address(text: str) -> Address | None:
+    """The IP address that the text is; an IPv4 address in an IPv6 one is unwrapped. None for names."""
+    try:
+        found = ipaddress.ip_address(text.strip("[]").partition("%")[0])
+    except ValueError:
+        return None
+    mapped = getattr(found, "ipv4_mapped", None)
+    return mapped or found
+
+
+def forbidden_address(found: Address) -> bool:
+    """Where no DICOM node can be, but secrets of the machine's cloud might: link-local (169.254.169.254, fe80::),
+    the cloud's IPv6 metadata address, multicast and unspecified addresses."""
+    return (
+        found.is_link_local
+        or found.is_multicast
+        or found.is_unspecified
+        or found.is_reserved
+        or str(found) in ("fd00:ec2::254", "100.100.100.200", "168.63.129.16")
+    )
+
+
+def host_fault(host: str) -> str:
+    """What is wrong with a host name or address; empty when nothing is."""
+    found = address(host)
+    if found is not None:
+        return "This address cannot be a DICOM node (link-local or multicast)." if forbidden_address(found) else ""
+    if not _HOST.fullmatch(host) or re.fullmatch(r"[0-9.]+|0[xX][0-9A-Fa-f]+", host):
+        return "A host is a name such as pacs.example or an IP address."
+    return ""
+
+
+def port_fault(port: int) -> str:
+    return "" if 1 <= port <= 65535 else "A port is a number from 1 to 65535. DICOM's own is 104 or 11112."
+
+
+def is_near(text: str) -> bool:
+    """Whether the address is of loopback or a private network (RFC 1918, RFC 4193)."""
+    found = address(text)
+    return found is not None and (found.is_loopback or (found.is_private and not found.is_unspecified))

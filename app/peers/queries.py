@@ -1,0 +1,132 @@
+"""Every select() of the room."""
+
+from collections.abc import Sequence
+
+from sqlalchemy import case, func, select
+from sqlalchemy.orm import Session
+
+from app.archive.models import Instance, Study
+from app.kit.errors import NotFound
+from app.peers.models import Node, Transfer, TransferInstance
+from app.security.actor import Actor, may_see
+from app.security.models import Facility
+
+
+def node(session: Session, actor: Actor, name: str) -> Node:
+    """The node of that name (or id); NotFound when there is none or it is another facility's."""
+    found = session.scalar(select(Node).where((Node.name == name) | (Node.id == name)).order_by(Node.name != name))
+    if found is None or not (found.facility_id is None or may_see(actor, found.facility_id)):
+        raise NotFound("There is no such node.", hint="Look at the names under Settings, Nodes.")
+    return found
+
+
+def node_named(session: Session, name: str) -> Node | None:
+    return session.scalar(select(Node).where(func.lower(Node.name) == name.lower()))
+
+
+def nodes(session: Session, actor: Actor) -> list[Node]:
+    """All nodes the actor may use, by name: those of no facility and those of its own."""
+    query = select(Node).order_by(func.lower(Node.name))
+    if not actor.sees_all:
+        query = query.where((Node.facility_id.is_(None)) | (Node.facility_id == actor.facility_id))
+    return list(session.scalars(query))
+
+
+def nodes_titled(session: Session, title: str) -> list[Node]:
+    return list(session.scalars(select(Node).where(Node.ae_title == title).order_by(Node.id)))
+
+
+def facility_titled(session: Session, title: str) -> str | None:
+    """The id of the facility with this AE title."""
+    return session.scalar(select(Facility.id).where(Facility.ae_title == title))
+
+
+def transfers_of_node(session: Session, node_id: str) -> int:
+    """How many transfers name the node."""
+    return session.scalar(select(func.count()).select_from(Transfer).where(Transfer.node_id == node_id)) or 0
+
+
+def transfer(session: Session, actor: Actor, transfer_id: str) -> Transfer:
+    found = session.get(Transfer, transfer_id)
+    if found is None or not may_see(actor, found.facility_id):
+        raise NotFound("There is no such transfer.")
+    return found
+
+
+def transfers(
+    session: Session,
+    actor: Actor,
+    *,
+    study: str | None = None,
+    state: str | None = None,
+    node_id: str | None = None,
+    limit: int = 50,
+    before: str | None = None,
+) -> tuple[list[tuple[Transfer, str]], int]:
+    """Newest first with the node's name, and how many there are. before: the last id of the page before."""
+    query = select(Transfer, Node.name).join(Node, Node.id == Transfer.node_id)
+    if not actor.sees_all:
+        query = query.where(Transfer.facility_id == actor.facility_id)
+    for column, value in (
+        (Transfer.study_instance_uid, study),
+        (Transfer.state, state),
+        (Transfer.node_id, node_id),
+    ):
+        if value is not None:
+            query = query.where(column == value)
+    total = session.scalar(select(func.count()).select_from(query.with_only_columns(Transfer.id).subquery())) or 0
+    if before:
+        query = query.where(Transfer.id < before)
+    rows = session.execute(query.order_by(Transfer.id.desc()).limit(limit)).all()
+    return [(row[0], row[1]) for row in rows], total
+
+
+def study(session: Session, actor: Actor, study_instance_uid: str) -> Study:
+    """The study as the archive has it; NotFound when it is not there or another facility's."""
+    found = session.scalar(select(Study).where(Study.study_instance_uid == study_instance_uid))
+    if found is None or not may_see(actor, found.facility_id):
+        raise NotFound("There is no such study.")
+    return found
+
+
+def instance_uids(session: Session, study_pk: int) -> Sequence[str]:
+    return session.scalars(
+        select(Instance.sop_instance_uid)
+        .where(Instance.study_pk == study_pk)
+        .order_by(Instance.series_pk, Instance.instance_number, Instance.id)
+    ).all()
+
+
+def waiting(session: Session, transfer_id: str) -> list[tuple[int, Instance | None]]:
+    """The transfer's instances that are still to be sent: (row id, archive row or None when it is gone)."""
+    rows = session.execute(
+        select(TransferInstance.id, Instance)
+        .outerjoin(Instance, Instance.sop_instance_uid == TransferInstance.sop_instance_uid)
+        .where(TransferInstance.transfer_id == transfer_id, TransferInstance.state == "waiting")
+        .order_by(TransferInstance.id)
+    ).all()
+    return [(row[0], row[1]) for row in rows]
+
+
+def instance_states(session: Session, transfer_id: str) -> dict[str, int]:
+    """State -> how many instances of the transfer are in it."""
+    rows = session.execute(
+        select(TransferInstance.state, func.count())
+        .where(TransferInstance.transfer_id == transfer_id)
+        .group_by(TransferInstance.state)
+    ).all()
+    return {row[0]: row[1] for row in rows}
+
+
+def instances(session: Session, transfer_id: str, limit: int, after: int = 0) -> list[TransferInstance]:
+    """Those that failed first, then those with warnings, then the rest in sending order."""
+    order = case({"failed": 0, "warned": 1}, value=TransferInstance.state, else_=2)
+    return list(
+        session.scalars(
+            select(TransferInstance)
+            .where(TransferInstance.transfer_id == transfer_id)
+            .order_by(order, TransferInstance.id)
+            .offset(after)
+            .limit(limit)
+        )
+    )

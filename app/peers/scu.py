@@ -1,0 +1,289 @@
+"""An association with us as its requestor: C-ECHO and C-STORE (PS3.7 9.1, PS3.8 9.2 from the other side).
+
+Every failure is a PeerFault whose words say which step failed and, where the peer said so, why."""
+
+import os
+import socket
+import struct
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import BinaryIO
+
+from app.peers import commands, names, pdu
+from app.peers.errors import PeerFault
+from app.peers.pdu import Associate, BadPdu, Context
+from app.peers.settings import DicomSettings
+from app.peers.wire import AHEAD, PdvReader, PeerGone, PeerSilent, Wire
+
+VERIFICATION = "1.2.840.10008.1.1"
+_OUR_LIMIT = 65536  # answers are small
+_SEND_LIMIT = 1 << 20  # also when the peer takes PDUs of any length
+_CHUNK = 1 << 17
+
+
+@dataclass(frozen=True, slots=True)
+class Peer:
+    """Where and as whom to call."""
+
+    called: str
+    calling: str
+    host: str
+    port: int
+    name: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.name or self.called} ({self.host}:{self.port})"
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """The peer's answer to one request: DIMSE status and its own words."""
+
+    status: int
+    comment: str = ""
+
+
+def connect(peer: Peer, seconds: float) -> socket.socket:
+    """A TCP connection. The address is checked after the name is resolved, so that no name leads where none may."""
+    try:
+        found = socket.getaddrinfo(peer.host, peer.port, type=socket.SOCK_STREAM)
+    except OSError:
+        raise PeerFault(f"The host name {peer.host} is not known.", hint="Check its spelling and the DNS.") from None
+    fault: OSError | None = None
+    for family, kind, protocol, _, address in found[:4]:
+        parsed = names.address(str(address[0]))
+        if parsed is None or names.forbidden_address(parsed):
+            raise PeerFault(f"{peer.host} leads to an address that cannot be a DICOM node.")
+        sock = socket.socket(family, kind, protocol)
+        sock.settimeout(seconds)
+        try:
+            sock.connect(address)
+            return sock
+        except OSError as raised:
+            fault = raised
+            sock.close()
+    if isinstance(fault, TimeoutError):
+        raise PeerFault(
+            f"{peer.host} port {peer.port} does not answer within {seconds:g} s.",
+            hint="Is it switched on, and does a firewall let us through?",
+        )
+    if isinstance(fault, ConnectionRefusedError):
+        raise PeerFault(
+            f"{peer.host} refuses connections on port {peer.port}.", hint="Is DICOM running there, on this port?"
+        )
+    words = fault.strerror if fault and fault.strerror else "no address"
+    raise PeerFault(f"{peer.host} port {peer.port} cannot be reached: {words}.")
+
+
+class Association:
+    """Open it with `with Association(peer, contexts, settings) as association:`; it is released at the end, and
+    aborted when the block raises."""
+
+    def __init__(self, peer: Peer, contexts: Sequence[Context], settings: DicomSettings) -> None:
+        self.peer = peer
+        self._settings = settings
+        self._contexts = contexts
+        self.accepted: dict[int, str] = {}  # context id -> transfer syntax
+        self.refused: dict[int, int] = {}  # context id -> result (PS3.8 Table 9-18)
+        self.implementation = ""
+        self._message_id = 0
+
+    def __enter__(self) -> "Association":
+        self.wire = Wire(connect(self.peer, self._settings.connect_timeout))
+        try:
+            with self._in_words("the association"):
+                self._request()
+        except BaseException:
+            self.wire.close()
+            raise
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, fault: BaseException | None, trace: object) -> None:
+        if kind is None:
+            self._release()
+        else:
+            self.abort()
+
+    def abort(self) -> None:
+        self.wire.abort(pdu.BY_USER, 0, linger=0.5)
+
+    def _request(self) -> None:
+        peer, timeout = self.peer, self._settings.network_timeout
+        self.wire.expect(timeout)
+        self.wire.send(pdu.encode_request(peer.called, peer.calling, self._contexts, _OUR_LIMIT))
+        kind, length = self.wire.header()
+        if kind == pdu.ASSOCIATE_RJ and length == 4:
+            _, result, source, reason = self.wire.read(4)
+            words = pdu.REJECT_REASONS.get((source, reason), f"for reason {source}.{reason}")
+            again = " for now" if result == 2 else ""
+            raise PeerFault(
+                f"{peer} rejected the association{again}: {words}.", hint=_reject_hint(peer, source, reason)
+            )
+        if kind != pdu.ASSOCIATE_AC or not 68 <= length <= _SEND_LIMIT:
+            self._unexpected(kind, length)
+        self._read_accept(pdu.decode_associate(self.wire.read(length)))
+        self._reader = PdvReader(self.wire, _OUR_LIMIT, timeout, timeout)
+
+    def _read_accept(self, accepted: Associate) -> None:
+        proposed = {c.id: c for c in self._contexts}
+        for one in accepted.results:
+            if one.result == pdu.ACCEPTED and one.id in proposed and one.transfer in proposed[one.id].transfer:
+                self.accepted[one.id] = one.transfer
+            else:
+                self.refused[one.id] = one.result
+        self.implementation = accepted.implementation_version or accepted.implementation_uid
+        self._limit = min(accepted.max_length or _SEND_LIMIT, _SEND_LIMIT)
+        if self._limit < 128:
+            raise BadPdu(f"a maximum PDU length of {self._limit}")
+
+    def _unexpected(self, kind: int, length: int) -> None:
+        if kind == pdu.ABORT and length == 4:
+            _, _, source, reason = self.wire.read(4)
+            why = pdu.ABORT_REASONS.get(reason, f"for reason {reason}") if source == pdu.BY_PROVIDER else ""
+            raise PeerFault(f"{self.peer} aborted the association {why}".rstrip() + ".")
+        raise BadPdu(f"PDU type {kind}", pdu.UNEXPECTED_PDU)
+
+    def _in_words(self, what: str) -> "_InWords":
+        return _InWords(self, what)
+
+    def echo(self) -> Response:
+        """C-ECHO on the first accepted context. Raises PeerFault when none was accepted."""
+        if not self.accepted:
+            raise PeerFault(f"{self.peer} takes the association but not Verification (C-ECHO).")
+        context_id = next(iter(self.accepted))
+        self._message_id = self._message_id % 65535 + 1
+        command = commands.encode(
+            {
+                commands.SOP_CLASS: VERIFICATION,
+                commands.COMMAND_FIELD: commands.C_ECHO_RQ,
+                commands.MESSAGE_ID: self._message_id,
+                commands.DATA_SET_TYPE: commands.NO_DATA_SET,
+            }
+        )
+        with self._in_words("the echo"):
+            self.wire.expect(self._settings.network_timeout)
+            for fragment in self._fragments(context_id, command):
+                self.wire.send(fragment)
+            return self._response(commands.C_ECHO_RSP)
+
+    def store(
+        self, context_id: int, sop_class: str, sop_instance: str, data: BinaryIO, length: int, plain_file: bool = False
+    ) -> Response:
+        """C-STORE of `length` bytes of `data` from where it stands, encoded in the context's transfer syntax.
+        plain_file: data is a file on the disk whose bytes are the object's, so the kernel may send it by itself."""
+        self._message_id = self._message_id % 65535 + 1
+        command = commands.encode(
+            {
+                commands.SOP_CLASS: sop_class,
+                commands.COMMAND_FIELD: commands.C_STORE_RQ,
+                commands.MESSAGE_ID: self._message_id,
+                commands.PRIORITY: 0,
+                commands.DATA_SET_TYPE: 0x0102,
+                commands.SOP_INSTANCE: sop_instance,
+            }
+        )
+        with self._in_words("sending"):
+            self.wire.expect(self._settings.network_timeout)
+            for fragment in self._fragments(context_id, command):
+                self.wire.send(fragment, more=True)
+            self._send_data(context_id, data, length, plain_file and hasattr(os, "sendfile"))
+            return self._response(commands.C_STORE_RSP)
+
+    def _fragments(self, context_id: int, command: bytes) -> Iterator[bytes]:
+        room = (self._limit - 6) & ~1
+        for at in range(0, len(command), room):
+            yield pdu.p_data(context_id, 1 | (2 if at + room >= len(command) else 0), command[at : at + room])
+
+    def _send_data(self, context_id: int, data: BinaryIO, length: int, by_kernel: bool) -> None:
+        room = min((self._limit - 6) & ~1, _CHUNK)
+        left, offset = length, data.tell() if by_kernel else 0
+        while True:
+            size = min(room, left)
+            left -= size
+            header = struct.pack(
+                ">BBIIBB", pdu.P_DATA, 0, size + 6, size + 2, context_id, 0 if left else 2
+            )  # PS3.8 9.3.5
+            self.wire.expect(self._settings.network_timeout)
+            if by_kernel:
+                self.wire.send(header, more=True)
+                self.wire.send_file(data.fileno(), offset, size)
+                offset += size
+            else:
+                chunk = data.read(size)
+                if len(chunk) != size:
+                    raise OSError("a stored file is shorter than its index says")
+                self.wire.send_parts((header, chunk))
+            if not left:
+                return
+
+    def _response(self, wanted: int) -> Response:
+        """The answer to the request just sent. Answers to others are a breach: we keep one request open at a time."""
+        body = bytearray()
+        while True:
+            kind, _, control, size = self._reader.next()
+            if kind != pdu.P_DATA:
+                self._unexpected(kind, size)
+            if not control & 1 or len(body) + size > commands.LIMIT:
+                raise BadPdu("a data set where an answer was due", pdu.UNEXPECTED_PARAMETER)
+            store = memoryview(bytearray(size + AHEAD))
+            self.wire.read_into(store, size)
+            body += store[:size]
+            if control & 2:
+                break
+        answer = commands.decode(body)
+        if commands.number(answer, commands.COMMAND_FIELD) != wanted:
+            raise BadPdu("an answer to another request", pdu.UNEXPECTED_PARAMETER)
+        if commands.number(answer, commands.RESPONDED_TO) != self._message_id:
+            raise BadPdu("an answer to another message", pdu.UNEXPECTED_PARAMETER)
+        status = commands.number(answer, commands.STATUS, 0x0110)
+        return Response(status, commands.text(answer, commands.ERROR_COMMENT)[:64])
+
+    def _release(self) -> None:
+        """A-RELEASE; what the peer does after it harms nobody, since every object has its answer."""
+        try:
+            self.wire.expect(self._settings.artim)
+            self.wire.send(pdu.RELEASE_RQ_BYTES)
+            self.wire.header()
+        except (PeerGone, PeerSilent):
+            pass
+        finally:
+            self.wire.close()
+
+
+class _InWords:
+    """Turns what the wire raises into PeerFault, naming the step."""
+
+    def __init__(self, association: Association, what: str) -> None:
+        self._association, self._what = association, what
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: type[BaseException] | None, fault: BaseException | None, trace: object) -> None:
+        peer = self._association.peer
+        if isinstance(fault, PeerGone):
+            raise PeerFault(f"{peer} closed the connection during {self._what}.") from None
+        if isinstance(fault, PeerSilent):
+            seconds = self._association._settings.network_timeout
+            raise PeerFault(f"{peer} did not answer within {seconds} s during {self._what}.") from None
+        if isinstance(fault, BadPdu | commands.BadCommand):
+            self._association.abort()
+            raise PeerFault(f"{peer} does not speak DICOM as it should: {fault}.") from None
+
+
+def _reject_hint(peer: Peer, source: int, reason: int) -> str:
+    if (source, reason) == (1, 3):
+        return f"Ask its administrator to add AE title {peer.calling}."
+    if (source, reason) == (1, 7):
+        return f"Check the AE title: {peer.called} is not what it calls itself; capitals matter."
+    return ""
+
+
+def echo(peer: Peer, settings: DicomSettings) -> tuple[Response, float]:
+    """One C-ECHO in an association of its own; the answer and the seconds it all took. Raises PeerFault."""
+    started = time.monotonic()
+    contexts = [Context(1, VERIFICATION, ["1.2.840.10008.1.2", "1.2.840.10008.1.2.1"])]
+    with Association(peer, contexts, settings) as association:
+        response = association.echo()
+    return response, time.monotonic() - started

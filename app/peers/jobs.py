@@ -52,7 +52,7 @@ def send(ctx: JobContext, payload: dict[str, Any]) -> dict[str, Any]:
         raise
     except Cancelled:
         marks.write()
-        _set_state(ctx, task.transfer_id, QUEUED, only_running=True)
+        _given_back(ctx, task.transfer_id)
         raise
     marks.write()
     return _finish(ctx, task)
@@ -61,7 +61,7 @@ def send(ctx: JobContext, payload: dict[str, Any]) -> dict[str, Any]:
 def _begin(ctx: JobContext, transfer_id: str) -> _Task:
     with ctx.database.write() as session:
         transfer = session.get(Transfer, transfer_id)
-        node = transfer and session.get(Node, transfer.node_id)
+        node = session.get(Node, transfer.node_id) if transfer is not None else None
         if transfer is None or node is None:
             raise PermanentFault("This transfer or its node has been removed.")
         transfer.state, transfer.attempts, transfer.error = RUNNING, transfer.attempts + 1, None
@@ -197,11 +197,12 @@ def _interrupted(ctx: JobContext, task: _Task, words: str) -> None:
     log.warning("transfer %s, try %d: %s", task.transfer_id, ctx.job.attempt, words)
 
 
-def _set_state(ctx: JobContext, transfer_id: str, state: str, only_running: bool) -> None:
+def _given_back(ctx: JobContext, transfer_id: str) -> None:
+    """The role ends: the transfer waits again. One that a person cancelled stays cancelled."""
     with ctx.database.write() as session:
         transfer = session.get(Transfer, transfer_id)
-        if transfer is not None and (transfer.state == RUNNING or not only_running):
-            transfer.state = state
+        if transfer is not None and transfer.state == RUNNING:
+            transfer.state = QUEUED
             tell(session, transfer)
 
 
@@ -218,5 +219,3 @@ def _finish(ctx: JobContext, task: _Task) -> dict[str, Any]:
     if words:
         raise PermanentFault(words)
     return counts
-
-

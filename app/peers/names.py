@@ -16,6 +16,11 @@ def is_uid(text: str) -> bool:
     return len(text) <= 64 and _UID.fullmatch(text) is not None
 
 
+def is_tolerable_uid(text: str) -> bool:
+    """What devices send as UIDs in the field: leading zeros too, but nothing that is no digit and no dot."""
+    return 0 < len(text) <= 64 and set(text) <= set("0123456789.")
+
+
 def title_fault(title: str) -> str:
     """What is wrong with an AE title (PS3.5 6.2, VR AE); empty when nothing is."""
     if not title.strip() or len(title) > 16:

@@ -24,6 +24,10 @@ def node_named(session: Session, name: str) -> Node | None:
     return session.scalar(select(Node).where(func.lower(Node.name) == name.lower()))
 
 
+def node_name(session: Session, node_id: str) -> str:
+    return session.scalar(select(Node.name).where(Node.id == node_id)) or ""
+
+
 def nodes(session: Session, actor: Actor) -> list[Node]:
     """All nodes the actor may use, by name: those of no facility and those of its own."""
     query = select(Node).order_by(func.lower(Node.name))

@@ -51,7 +51,9 @@ def faults(values: NodeValues) -> dict[str, str]:
     """Field -> what is wrong with it, for all fields that are given. Pure."""
     found: dict[str, str] = {}
     if values.name is not None and (
-        not 1 <= len(values.name) <= 64 or values.name != values.name.strip() or not values.name.isprintable()
+        not 1 <= len(values.name) <= 64
+        or values.name != values.name.strip()
+        or not values.name.isprintable()
         or "/" in values.name
     ):
         found["name"] = "A name has 1 to 64 characters, no slash, and no spaces at its ends."

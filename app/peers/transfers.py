@@ -112,7 +112,11 @@ def _record(session: Session, actor: Actor, transfer: Transfer, verb: str, node_
 
 def tell(session: Session, transfer: Transfer) -> None:
     """The event that moves the bars on the pages."""
-    payload = {"id": transfer.id, "state": transfer.state, "study_instance_uid": transfer.study_instance_uid}
+    payload: dict[str, Any] = {
+        "id": transfer.id,
+        "state": transfer.state,
+        "study_instance_uid": transfer.study_instance_uid,
+    }
     payload |= {"sent": transfer.sent + transfer.warned, "failed": transfer.failed, "total": transfer.total}
     events.append(session, "transfer.changed", payload, facility_id=transfer.facility_id)
 

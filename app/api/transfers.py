@@ -1,0 +1,88 @@
+"""Transfers: a study on its way to a node."""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Query, Response
+from pydantic import BaseModel, ConfigDict, Field
+
+from app.http import ReadSession, WriteSession, allow
+from app.peers import queries, transfers
+from app.security import Actor, Verb
+
+router = APIRouter(tags=["transfers"])
+Sender = Annotated[Actor, Depends(allow(Verb.STUDY_SEND))]
+
+
+class TransferBody(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    study_instance_uid: str = Field(max_length=64)
+    node: str = Field(max_length=64, description="Name or id of the node")
+
+
+@router.post("/transfers", status_code=202)
+def create_transfer(body: TransferBody, response: Response, actor: Sender, session: WriteSession) -> dict[str, Any]:
+    """Queues the study for the node; Location says where its state stands."""
+    made = transfers.create_transfer(session, actor, body.study_instance_uid, body.node)
+    response.headers["Location"] = f"/api/v1/transfers/{made.id}"
+    return _shown(session, actor, made.id)
+
+
+@router.get("/transfers")
+def list_transfers(
+    actor: Sender,
+    session: ReadSession,
+    study_instance_uid: str | None = None,
+    state: str | None = None,
+    node: str | None = None,
+    limit: Annotated[int, Query(ge=1, le=500)] = 50,
+    cursor: str | None = None,
+) -> dict[str, Any]:
+    """Newest first."""
+    node_id = queries.node(session, actor, node).id if node else None
+    found, total = queries.transfers(
+        session, actor, study=study_instance_uid, state=state, node_id=node_id, limit=limit, before=cursor
+    )
+    items = [transfers.transfer_json(session, row, name) for row, name in found]
+    return {"items": items, "total": total, "next": found[-1][0].id if len(found) == limit else None}
+
+
+@router.get("/transfers/{transfer_id}")
+def get_transfer(transfer_id: str, actor: Sender, session: ReadSession) -> dict[str, Any]:
+    return _shown(session, actor, transfer_id)
+
+
+@router.get("/transfers/{transfer_id}/instances")
+def list_instances(
+    transfer_id: str,
+    actor: Sender,
+    session: ReadSession,
+    limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+    cursor: Annotated[int, Query(ge=0)] = 0,
+) -> dict[str, Any]:
+    """Each object with the peer's status and words; what failed first."""
+    transfer = queries.transfer(session, actor, transfer_id)
+    rows = queries.instances(session, transfer.id, limit, cursor)
+    following = str(cursor + limit) if len(rows) == limit else None
+    return {"items": [transfers.instance_json(row) for row in rows], "total": transfer.total, "next": following}
+
+
+@router.post("/transfers/{transfer_id}/retry", status_code=202)
+def retry_transfer(transfer_id: str, response: Response, actor: Sender, session: WriteSession) -> dict[str, Any]:
+    """Sends again what has not arrived."""
+    transfers.retry_transfer(session, actor, transfer_id)
+    response.headers["Location"] = f"/api/v1/transfers/{transfer_id}"
+    return _shown(session, actor, transfer_id)
+
+
+@router.post("/transfers/{transfer_id}/cancel")
+@router.delete("/transfers/{transfer_id}")
+def cancel_transfer(transfer_id: str, actor: Sender, session: WriteSession) -> dict[str, Any]:
+    """Stops it; what has arrived stays there."""
+    transfers.cancel_transfer(session, actor, transfer_id)
+    return _shown(session, actor, transfer_id)
+
+
+def _shown(session: ReadSession, actor: Actor, transfer_id: str) -> dict[str, Any]:
+    transfer = queries.transfer(session, actor, transfer_id)
+    return transfers.transfer_json(session, transfer, queries.node_name(session, transfer.node_id))

@@ -5,11 +5,9 @@ It depends on the object alone, never on who sent it or when: the same object re
 import struct
 import zlib
 
+from app.dicom import uids
 from app.peers.pdu import IMPLEMENTATION_UID, IMPLEMENTATION_VERSION
 
-_DEFLATED = "1.2.840.10008.1.2.1.99"
-_IMPLICIT = "1.2.840.10008.1.2"
-_BIG = "1.2.840.10008.1.2.2"
 _LONG = frozenset((b"OB", b"OW", b"OD", b"OF", b"OL", b"OV", b"SQ", b"SV", b"UC", b"UN", b"UR", b"UT", b"UV"))
 
 
@@ -36,20 +34,20 @@ def preamble_and_meta(sop_class: str, sop_instance: str, transfer_syntax: str) -
 
 def sop_uids(head: bytes | memoryview, transfer_syntax: str) -> tuple[str, str]:
     """SOP Class and Instance UID as the data set's own first bytes say, each empty when not found there."""
-    if transfer_syntax == _DEFLATED:
+    syntax = uids.transfer_syntax(transfer_syntax)
+    if syntax.deflated:
         try:
             head = zlib.decompressobj(-zlib.MAX_WBITS).decompress(bytes(head), 65536)
         except zlib.error:
             return "", ""
-    order = ">" if transfer_syntax == _BIG else "<"
-    implicit = transfer_syntax == _IMPLICIT
+    order = "<" if syntax.little else ">"
     found = {0x0016: "", 0x0018: ""}
     at = 0
     while at + 12 <= len(head):
         group, element = struct.unpack_from(order + "HH", head, at)
         if group > 0x0008 or (group == 0x0008 and element > 0x0018):
             break
-        if implicit:
+        if syntax.implicit:
             (length,), at = struct.unpack_from("<I", head, at + 4), at + 8
         elif bytes(head[at + 4 : at + 6]) in _LONG:
             (length,), at = struct.unpack_from(order + "I", head, at + 8), at + 12

@@ -5,8 +5,9 @@ from functools import cache
 
 from pydicom._uid_dict import UID_dictionary
 
+from app.dicom.uids import TRANSFER_SYNTAXES
+from app.dicom.uids import is_valid as is_uid
 from app.peers import pdu
-from app.peers.names import is_uid
 from app.peers.pdu import Associate, ContextResult
 from app.peers.settings import DicomSettings
 
@@ -29,19 +30,18 @@ def storage_classes() -> frozenset[str]:
 
 @cache
 def transfer_syntaxes() -> frozenset[str]:
-    """Every transfer syntax of PS3.6 Annex A but those that carry no data set (RFC 2557 MIME, XML) or live video streams."""
-    return frozenset(
-        uid
-        for uid, entry in UID_dictionary.items()
-        if entry[1] == "Transfer Syntax" and not uid.startswith(("1.2.840.10008.1.2.6", "1.2.840.10008.1.2.7"))
-    )
+    """Every transfer syntax of the standard that C-STORE can use."""
+    return frozenset(uid for uid in TRANSFER_SYNTAXES if uid.startswith("1.2.840.10008."))
 
 
 def takes_class(uid: str, settings: DicomSettings) -> bool:
     """Whether we store objects of this SOP class."""
     if uid in storage_classes() or uid in settings.private_sop_classes:
         return True
-    return settings.unknown_sop_classes and is_uid(uid) and uid not in UID_dictionary
+    if not is_uid(uid) or uid in UID_dictionary:
+        return False
+    # Storage classes of the standard that are newer than the library's table all stand under this root.
+    return uid.startswith("1.2.840.10008.5.1.4.1.1.") or settings.unknown_sop_classes
 
 
 def answer(request: Associate, settings: DicomSettings) -> list[ContextResult]:

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 
 from app.archive import Archive, Outcome, Source
 from app.archive.store import Incoming
+from app.dicom.uids import is_safe
 from app.dimse.filemeta import preamble_and_meta, sop_uids
 from app.kit.errors import AppError, Unavailable
 from app.peers import commands, pdu
 from app.peers.commands import SOP_CLASS, SOP_INSTANCE
-from app.peers.names import is_tolerable_uid
 from app.peers.pdu import BadPdu
 from app.peers.wire import AHEAD, PdvReader
 
@@ -72,7 +72,7 @@ class DataSetReceiver:
         if sop_class != abstract:
             self.drain(context_id)
             return Answer(commands.SOP_CLASS_NOT_SUPPORTED, "SOP class is not that of the presentation context")
-        if not is_tolerable_uid(sop_instance):
+        if not is_safe(sop_instance):
             self.drain(context_id)
             return Answer(commands.INVALID_SOP_INSTANCE, "Affected SOP Instance UID is not a valid UID")
         try:

@@ -14,6 +14,7 @@ from app.archive import content
 from app.archive.models import Instance
 from app.jobs.context import Cancelled, JobContext, PermanentFault
 from app.kit.clock import now
+from app.kit.errors import NotFound
 from app.peers import queries, service, transcode
 from app.peers.contexts import Proposal, choose, propose
 from app.peers.errors import PeerFault
@@ -111,7 +112,7 @@ def _send_one(
     except transcode.CannotConvert as fault:
         marks.add(row_id, REFUSED, None, str(fault))
         return
-    except FileNotFoundError:
+    except NotFound:
         marks.add(row_id, REFUSED, None, "Its file is missing from the store.")
         return
     state = judge(answer)

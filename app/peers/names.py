@@ -3,22 +3,11 @@
 import ipaddress
 import re
 
-_UID = re.compile(r"(0|[1-9][0-9]*)(\.(0|[1-9][0-9]*))+")
 _HOST = re.compile(
     r"(?=.{1,253}\Z)[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?(\.[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?)*\.?"
 )
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
-
-
-def is_uid(text: str) -> bool:
-    """PS3.5 9.1: digits and dots, no leading zeros, at most 64 characters."""
-    return len(text) <= 64 and _UID.fullmatch(text) is not None
-
-
-def is_tolerable_uid(text: str) -> bool:
-    """What devices send as UIDs in the field: leading zeros too, but nothing that is no digit and no dot."""
-    return 0 < len(text) <= 64 and set(text) <= set("0123456789.")
 
 
 def title_fault(title: str) -> str:

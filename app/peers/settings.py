@@ -4,7 +4,8 @@ from typing import ClassVar, Literal
 
 from pydantic import Field, field_validator
 
-from app.peers.names import is_uid, title_fault
+from app.dicom.uids import is_valid as is_uid
+from app.peers.names import title_fault
 from app.settings import Group
 
 Callers = Literal["private", "all", "known"]

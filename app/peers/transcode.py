@@ -6,7 +6,7 @@ import tempfile
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from io import BytesIO
+from io import BufferedReader, BytesIO, RawIOBase
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -38,7 +38,7 @@ def data_set(file: BinaryIO, syntax: str) -> Iterator[tuple[BinaryIO, int]]:
     its length. Raises CannotConvert."""
     with tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY) as made, tempfile.TemporaryFile() as pixels:
         try:
-            _write(_read(file), pixels, made, syntax)
+            _write(_buffered(file), pixels, made, syntax)
         except AppError as fault:
             raise CannotConvert(f"It cannot be decompressed: {fault.detail}") from fault
         except (RecursionError, ValueError, TypeError, AttributeError, KeyError, EOFError, zlib.error) as fault:
@@ -46,6 +46,17 @@ def data_set(file: BinaryIO, syntax: str) -> Iterator[tuple[BinaryIO, int]]:
         length = made.tell()
         made.seek(0)
         yield made, length  # type: ignore[misc]
+
+
+def _buffered(file: Any) -> Dataset:
+    """Reads through a buffer, which must not close the file when it goes."""
+    if not isinstance(file, RawIOBase):
+        return _read(file)
+    reader = BufferedReader(file)
+    try:
+        return _read(reader)
+    finally:
+        reader.detach()
 
 
 def _read(file: BinaryIO) -> Dataset:

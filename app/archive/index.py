@@ -134,10 +134,12 @@ class _Known:
     modmask: int
     dt: int
     sop_classes: str
+    state: str = "receiving"
     study_pk: int = 0
     new_instances: int = 0
     new_bytes: int = 0
     new_series: int = 0
+    widened: bool = False
 
 
 class Batch:
@@ -204,7 +206,7 @@ class Batch:
     def _study(self, uid: str) -> _Known | None:
         if uid not in self.studies:
             found = self.sql.rows(
-                "SELECT id, facility_id, patient_id, issuer_of_patient_id, modalities, modmask, dt, sop_classes "
+                "SELECT id, facility_id, patient_id, issuer_of_patient_id, modalities, modmask, dt, sop_classes, state "
                 "FROM study WHERE study_instance_uid = ?",
                 (uid,),
             )
@@ -214,7 +216,7 @@ class Batch:
     def _series(self, uid: str) -> _Known | None:
         if uid not in self.series:
             found = self.sql.rows("SELECT id, study_pk FROM series WHERE series_instance_uid = ?", (uid,))
-            self.series[uid] = _Known(found[0][0], None, "", "", "", 0, 0, "", found[0][1]) if found else None
+            self.series[uid] = _Known(found[0][0], None, "", "", "", 0, 0, "", "", found[0][1]) if found else None
         return self.series[uid]
 
     def _patient(self, entry: Entry) -> int:
@@ -254,7 +256,7 @@ class Batch:
 
     def _new_series(self, entry: Entry, study: _Known) -> _Known:
         row = entry.rows.series | {"study_pk": study.id, "instance_count": 0, "bytes": 0, "received_at": self.at}
-        known = _Known(self.sql.insert("series", row), None, "", "", "", 0, 0, "", study.id)
+        known = _Known(self.sql.insert("series", row), None, "", "", "", 0, 0, "", "", study.id)
         self.series[entry.header.series_instance_uid] = known
         study.new_series += 1
         return known
@@ -283,13 +285,14 @@ class Batch:
         if modality and modality not in present and len(study.modalities) + len(modality) < 255:
             study.modalities = "\\".join(sorted([*present, modality]))
             study.modmask |= entry.rows.study["modmask"]
+            study.widened = True
             self.sql.run(
                 "INSERT INTO study_modality (study_pk, modality, dt) VALUES (?, ?, ?) ON CONFLICT DO NOTHING",
                 (study.id, modality, study.dt),
             )
         classes = study.sop_classes.split("\\") if study.sop_classes else []
         if sop_class not in classes and len(study.sop_classes) + len(sop_class) < 1023:
-            study.sop_classes = "\\".join([*classes, sop_class])
+            study.sop_classes, study.widened = "\\".join([*classes, sop_class]), True
 
     def _conflict(self, entry: Entry, reason: str) -> None:
         h = entry.header
@@ -329,13 +332,16 @@ class Batch:
             if study and study.new_instances:
                 self.sql.run(
                     "UPDATE study SET instance_count = instance_count + ?, bytes = bytes + ?, "
-                    "series_count = series_count + ?, modalities = ?, modmask = ?, sop_classes = ?, state = 'receiving', "
-                    "last_received_at = ? WHERE id = ?",
-                    (
-                        study.new_instances, study.new_bytes, study.new_series, study.modalities, study.modmask,
-                        study.sop_classes, self.at, study.id,
-                    ),
-                )  # fmt: skip
+                    "series_count = series_count + ?, last_received_at = ? WHERE id = ?",
+                    (study.new_instances, study.new_bytes, study.new_series, self.at, study.id),
+                )
+                if study.state != "receiving":
+                    self.sql.run("UPDATE study SET state = 'receiving' WHERE id = ?", (study.id,))
+                if study.widened:  # named apart: to name an indexed column is to rewrite its indexes
+                    self.sql.run(
+                        "UPDATE study SET modalities = ?, modmask = ?, sop_classes = ? WHERE id = ?",
+                        (study.modalities, study.modmask, study.sop_classes, study.id),
+                    )
                 self.sql.add_event(
                     "study.arriving", study.facility_id, {"study_instance_uid": uid, "instances": study.new_instances}
                 )

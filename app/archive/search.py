@@ -60,7 +60,7 @@ _ORDERS: dict[str, tuple[Any, bool]] = {
     "date": (Study.dt, False),
     "name": (Study.fold, False),
     "patient_id": (Study.pid_fold, False),
-    "-received": (Study.last_received_at, True),
+    "-received": (Study.received_at, True),
 }
 
 

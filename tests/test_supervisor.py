@@ -1,0 +1,95 @@
+"""`filmroom serve` as an administrator meets it: it starts, comes back, stops, and says what is wrong."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.support import live as live_server
+from tests.support.live import ROOT
+
+pytestmark = pytest.mark.slow
+
+
+def _serve(*options: str) -> subprocess.CompletedProcess[str]:
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("FILMROOM_")} | {"PYTHONPATH": str(ROOT)}
+    return subprocess.run(
+        [sys.executable, "-m", "app.cli", "serve", *options],
+        capture_output=True,
+        text=True,
+        timeout=30,
+        env=environment,
+        cwd=ROOT,
+    )
+
+
+def test_every_role_is_ready_and_all_end_within_five_seconds(tmp_path: Path) -> None:
+    live = live_server.start(tmp_path / "data")
+    roles = httpx.get(f"{live.url}/healthz", trust_env=False).json()["roles"]
+    assert {name: entry["state"] for name, entry in roles.items()} == dict.fromkeys(
+        ("web", "dicom", "worker", "database"), "ready"
+    )
+    pids = [pid for role in ("web", "dicom", "worker") for pid in live.role_pids(role)]
+    assert live.stop() < 5.5, "5 s, and half a one for the clock of a busy machine"
+    assert live.process.returncode == 0
+    assert not [pid for pid in pids if Path(f"/proc/{pid}").exists()]
+
+
+@pytest.mark.parametrize("role", ["web", "dicom", "worker"])
+def test_a_role_that_dies_comes_back(tmp_path: Path, role: str) -> None:
+    with live_server.running(tmp_path / "data") as live:
+        (before,) = live.role_pids(role)
+        os.kill(before, signal.SIGKILL)
+        deadline = time.monotonic() + 15
+        while time.monotonic() < deadline and live.role_pids(role) in ([], [before]):
+            time.sleep(0.05)
+        live.wait_ready()
+        assert live.role_pids(role) not in ([], [before])
+
+
+def test_a_killed_supervisor_leaves_no_role_behind(tmp_path: Path) -> None:
+    live = live_server.start(tmp_path / "data")
+    pids = [pid for role in ("web", "dicom", "worker") for pid in live.role_pids(role)]
+    live.process.kill()
+    live.process.wait()
+    deadline = time.monotonic() + 8
+    while time.monotonic() < deadline and any(Path(f"/proc/{pid}").exists() for pid in pids):
+        time.sleep(0.1)
+    assert not [pid for pid in pids if Path(f"/proc/{pid}").exists()]
+
+
+def test_the_data_is_private_and_the_database_encrypted(tmp_path: Path) -> None:
+    with live_server.running(tmp_path / "data") as live:
+        assert (live.data / "keys" / "master.key").stat().st_mode & 0o777 == 0o600
+        assert not (live.data / "db" / "filmroom.db").read_bytes().startswith(b"SQLite format 3")
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("prot = 8000\n", "unknown key 'prot'"),
+        ("port = 70000\n", "write a port from 1 to 65535"),
+        ("port = \n", "config.toml"),
+        ('aet = "A TITLE THAT IS TOO LONG"\n', "1 to 16"),
+        ('key = "abc"\n', "64 hex digits"),
+    ],
+)
+def test_a_wrong_configuration_ends_the_start_with_the_reason(tmp_path: Path, text: str, words: str) -> None:
+    (tmp_path / "config.toml").write_text(text)
+    ended = _serve("--data", str(tmp_path))
+    assert ended.returncode != 0
+    assert words in ended.stderr and "Traceback" not in ended.stderr
+
+
+def test_the_wrong_master_key_is_told_and_changes_nothing(tmp_path: Path) -> None:
+    with live_server.running(tmp_path / "data") as live:
+        before = (live.data / "keys" / "data.key").read_bytes()
+    (tmp_path / "data" / "keys" / "master.key").write_text("ab" * 32)
+    ended = _serve("--data", str(tmp_path / "data"))
+    assert ended.returncode != 0 and "not the one this data was made with" in ended.stderr
+    assert (tmp_path / "data" / "keys" / "data.key").read_bytes() == before

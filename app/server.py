@@ -1,1 +1,109 @@
-"""Composition root of the web role."""
+"""Composition root of the web role: every door's routes, the static bundle, the event stream."""
+
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from types import FrameType
+from typing import Any
+
+import uvicorn
+from fastapi import FastAPI
+from starlette.responses import Response
+from starlette.staticfiles import StaticFiles
+
+import app.api as api
+import app.dicomweb as dicomweb
+import app.pages as pages
+from app import __version__, events
+from app.api.events import Hub
+from app.archive import Archive
+from app.config import Config
+from app.db import open_database
+from app.http import install
+from app.http.services import Services
+from app.kit import paths, rolestate
+
+log = logging.getLogger(__name__)
+
+
+def create_app(config: Config) -> FastAPI:
+    """The whole web application over one installation; opens the database, so call it after the fork."""
+    database = open_database(config)
+    service = Services.open(config, database=database, archive=Archive(config, database))
+    hub = Hub(database)
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        events.use_folder(config.run / "events")
+        hub.start()
+        try:
+            yield
+        finally:
+            hub.stop()
+            service.close()
+            database.dispose()
+
+    app = FastAPI(
+        title="Filmroom",
+        version=__version__,
+        lifespan=lifespan,
+        openapi_url="/api/v1/openapi.json",
+        docs_url=None,
+        redoc_url=None,
+    )
+    app.state.hub = hub
+    for router in (*api.routers(), *dicomweb.routers(), *pages.routers()):
+        app.include_router(router)
+    if paths.web_dist().is_dir():
+        app.mount("/static", _Bundle(directory=paths.web_dist()), name="static")
+    install(app, service)
+    return app
+
+
+class _Bundle(StaticFiles):
+    """The built bundle. Names under assets/ carry a hash of their content, so browsers keep them for good."""
+
+    def file_response(self, *args: Any, **options: Any) -> Response:
+        answer = super().file_response(*args, **options)
+        hashed = "/assets/" in str(args[0])
+        answer.headers["cache-control"] = "public, max-age=31536000, immutable" if hashed else "no-cache"
+        return answer
+
+
+class _Server(uvicorn.Server):
+    """Says `ready` once the socket listens, and ends within its time also when clients hold on."""
+
+    def __init__(self, config: uvicorn.Config, state: rolestate.RoleState) -> None:
+        super().__init__(config)
+        self._state = state
+
+    async def startup(self, sockets: list[object] | None = None) -> None:  # type: ignore[override]
+        await super().startup(sockets)  # type: ignore[arg-type]
+        self._state.set("ready")
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        self._state.set("stopping")
+        super().handle_exit(sig, frame)
+
+
+def run(config: Config) -> None:
+    """Runs until SIGTERM or SIGINT."""
+    state = rolestate.RoleState(config.run, "web")
+    state.start()
+    try:
+        settings = uvicorn.Config(
+            create_app(config),
+            host=config.host,
+            port=config.port,
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            timeout_graceful_shutdown=2,
+            timeout_keep_alive=30,
+            proxy_headers=bool(config.trusted_proxies),
+            forwarded_allow_ips=config.trusted_proxies or None,
+            ws_max_size=1 << 16,
+        )
+        _Server(settings, state).run()
+    finally:
+        state.close()

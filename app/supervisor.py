@@ -17,9 +17,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from importlib import import_module
 from types import FrameType
+from typing import TYPE_CHECKING
 
-from app.config import Config
+from app.config import Config, ConfigError
 from app.kit import logging as kit_logging
+
+if TYPE_CHECKING:
+    from app.db import Database
 
 log = logging.getLogger("app.supervisor")
 
@@ -68,8 +72,15 @@ def prepare(config: Config) -> None:
         database.dispose()
 
 
-def _seed(config: Config, database: object) -> None:
-    """Built-in roles and the first administrator."""
+def _seed(config: Config, database: "Database") -> None:
+    """Built-in roles and the first administrator; the console says how to sign in the first time."""
+    from app.security import setup
+    from app.security.secrets import Secrets
+
+    first = setup.prepare(database, Secrets(config), os.environ)
+    host = "127.0.0.1" if config.host in ("0.0.0.0", "::") else config.host  # noqa: S104
+    for line in first.lines(f"http://{host}:{config.port}"):
+        sys.stdout.write(f"filmroom: {line}\n")
 
 
 def _in_child(work: Callable[[], None]) -> int:
@@ -88,6 +99,9 @@ def _in_child(work: Callable[[], None]) -> int:
         code = ended.code if isinstance(ended.code, int) else 1
     except KeyboardInterrupt:
         code = 0
+    except ConfigError as fault:
+        sys.stderr.write(f"filmroom: {fault}\n")
+        code = 2
     except BaseException:  # noqa: BLE001 the outer edge of a process
         traceback.print_exc()
     finally:
@@ -125,6 +139,7 @@ class Supervisor:
         pid = _in_child(lambda: prepare(self.config))
         if os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) != 0:
             raise SystemExit("filmroom: the data folder could not be prepared; the reason stands above")
+        os.environ.pop("FILMROOM_ADMIN_PASSWORD", None)  # used once; no role inherits it
 
     def run(self) -> None:
         """Until SIGTERM or SIGINT, or until a role cannot be started at all."""

@@ -1,0 +1,189 @@
+"""GET /api/v1/events: the live events, as WebSocket or long poll (WEB-3).
+
+One thread a process follows the event rows and hands them to every open connection; each connection filters by what
+its actor may see (SEC-10). Payloads hold ids and counts, never patient data."""
+
+import asyncio
+import contextlib
+import logging
+import threading
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Query, WebSocket, WebSocketDisconnect
+from starlette.concurrency import run_in_threadpool
+
+from app import events
+from app.db import Database
+from app.events import Event
+from app.http.deps import actor_for, allow, asks
+from app.http.services import Services, services
+from app.kit.errors import AppError
+from app.security import Actor, Verb, can, may_see
+
+log = logging.getLogger(__name__)
+router = APIRouter(tags=["events"])
+
+# What belongs to no facility and is no secret inside the house: everyone who follows events gets it.
+_SHARED = ("node.", "role.", "settings.")
+RECHECK = 5.0  # seconds between looks whether the session still lives (locked, ended, disabled)
+_QUEUE = 1000  # events a slow reader may lag behind before it is told to start over
+
+
+def visible(actor: Actor, event: Event) -> bool:
+    """Own events, those of the actor's facility, and the shared ones."""
+    if event.user_name is not None and event.user_name != actor.name:
+        return can(actor, Verb.JOB_ALL)
+    if event.topic.startswith(_SHARED) or event.user_name == actor.name:
+        return True
+    return may_see(actor, event.facility_id)
+
+
+def as_json(event: Event) -> dict[str, Any]:
+    return {"id": event.id, "topic": event.topic, "at": event.at.isoformat(), "payload": event.payload}
+
+
+class Hub:
+    """Follows the rows in one thread and feeds the connections of this process."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._subscribers: dict[asyncio.Queue[Event | None], asyncio.AbstractEventLoop] = {}
+        self._lock = threading.Lock()
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._follow, name="events", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._stopping.set()
+        self._thread.join(3)
+
+    def subscribe(self) -> asyncio.Queue[Event | None]:
+        queue: asyncio.Queue[Event | None] = asyncio.Queue(_QUEUE)
+        with self._lock:
+            self._subscribers[queue] = asyncio.get_running_loop()
+        return queue
+
+    def unsubscribe(self, queue: asyncio.Queue[Event | None]) -> None:
+        with self._lock:
+            self._subscribers.pop(queue, None)
+
+    def _follow(self) -> None:
+        follower: events.Follower | None = None
+        last = -1
+        while not self._stopping.is_set():
+            try:
+                if follower is None:
+                    follower = events.Follower(self._database)
+                with self._database.read() as session:
+                    new = events.after(session, last) if last >= 0 else []
+                    last = new[-1].id if new else (events.newest(session) if last < 0 else last)
+                for event in new:
+                    self._hand_out(event)
+                if not new:
+                    follower.wait(1.0)
+            except Exception:
+                log.exception("events cannot be followed; trying again in 1 s")
+                if follower is not None:
+                    with contextlib.suppress(Exception):
+                        follower.close()
+                follower = None
+                self._stopping.wait(1)
+        if follower is not None:
+            follower.close()
+
+    def _hand_out(self, event: Event) -> None:
+        with self._lock:
+            targets = list(self._subscribers.items())
+        for queue, loop in targets:
+            with contextlib.suppress(RuntimeError):  # the loop has ended with its connection
+                loop.call_soon_threadsafe(_offer, queue, event)
+
+
+def _offer(queue: asyncio.Queue[Event | None], event: Event) -> None:
+    if queue.full():
+        while not queue.empty():
+            queue.get_nowait()
+        queue.put_nowait(None)  # too slow: start over with `since`
+    else:
+        queue.put_nowait(event)
+
+
+async def _missed(service: Services, actor: Actor, since: int) -> list[dict[str, Any]]:
+    def look() -> list[dict[str, Any]]:
+        with service.database.read() as session:
+            return [as_json(event) for event in events.after(session, since) if visible(actor, event)]
+
+    return await run_in_threadpool(look)
+
+
+@router.websocket("/events")
+@asks(Verb.EVENT_FOLLOW)
+async def follow(socket: WebSocket, since: int | None = None) -> None:
+    """Live events as JSON {id, topic, at, payload}. `since`: first those after that number."""
+    service = services(socket)
+    try:
+        actor = await actor_for(socket, Verb.EVENT_FOLLOW)
+    except AppError:
+        await socket.close(4401)
+        return
+    await socket.accept()
+    hub: Hub = socket.app.state.hub
+    queue = hub.subscribe()
+    try:
+        if since is not None:
+            for item in await _missed(service, actor, since):
+                await socket.send_json(item)
+        await _pump(socket, actor, queue)
+    except (WebSocketDisconnect, RuntimeError):
+        pass
+    finally:
+        hub.unsubscribe(queue)
+
+
+async def _pump(socket: WebSocket, actor: Actor, queue: asyncio.Queue[Event | None]) -> None:
+    """Sends what comes until the peer leaves or its session is locked or ended."""
+    gone = asyncio.ensure_future(_wait_gone(socket))
+    try:
+        while not gone.done():
+            try:
+                event = await asyncio.wait_for(queue.get(), RECHECK)
+            except TimeoutError:
+                try:
+                    del socket.state.identity  # found once a request; here the session may have ended since
+                    actor = await actor_for(socket, Verb.EVENT_FOLLOW)
+                except AppError:
+                    await socket.close(4401)
+                    return
+                continue
+            if event is None:
+                await socket.close(4408)
+                return
+            if visible(actor, event):
+                await socket.send_json(as_json(event))
+    finally:
+        gone.cancel()
+
+
+async def _wait_gone(socket: WebSocket) -> None:
+    while True:
+        message = await socket.receive()
+        if message["type"] == "websocket.disconnect":
+            return
+
+
+@router.get("/events")
+async def poll(
+    socket_services: Annotated[Services, Depends(services)],
+    actor: Annotated[Actor, Depends(allow(Verb.EVENT_FOLLOW))],
+    since: Annotated[int, Query(ge=0, description="the last number you have")] = 0,
+    wait: Annotated[float, Query(ge=0, le=60, description="seconds to wait when there is nothing yet")] = 25,
+) -> dict[str, Any]:
+    """Long poll: answers at once when there is something after `since`, else as soon as there is, or empty after `wait`."""
+    deadline = asyncio.get_running_loop().time() + wait
+    while True:
+        items = await _missed(socket_services, actor, since)
+        if items or asyncio.get_running_loop().time() >= deadline:
+            return {"items": items, "next": items[-1]["id"] if items else since}
+        await asyncio.sleep(0.25)

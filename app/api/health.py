@@ -1,0 +1,76 @@
+"""GET /healthz and GET /metrics: whether every role is ready, and the numbers behind it (OPS-3)."""
+
+import shutil
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Response
+from fastapi.responses import JSONResponse
+
+from app import jobs
+from app.archive import queries
+from app.http.deps import ReadSession, allow, public
+from app.http.services import Services, services
+from app.kit import rolestate
+from app.kit.errors import AppError
+from app.security import Actor, Verb
+
+router = APIRouter(tags=["health"])
+ROLES = ("web", "dicom", "worker")
+
+
+def role_states(service: Services) -> dict[str, dict[str, Any]]:
+    """Each role's newest word: {"state": "ready"|"starting"|"down", "processes": n}."""
+    found = rolestate.read_all(service.config.run)
+    answer: dict[str, dict[str, Any]] = {}
+    for role in ROLES:
+        mine = [entry for entry in found if entry.role == role]
+        ready = [entry for entry in mine if entry.state == "ready"]
+        answer[role] = {"state": "ready" if ready else ("starting" if mine else "down"), "processes": len(mine)}
+    return answer
+
+
+def database_state(service: Services) -> str:
+    try:
+        with service.database.read() as session:
+            jobs.ready(session, ["-"])
+        return "ready"
+    except AppError:
+        return "down"
+
+
+@router.get("/healthz", dependencies=[Depends(public)])
+def healthz(service: Annotated[Services, Depends(services)]) -> Response:
+    """200 when every role is ready, else 503; the body names each. Says nothing about what is stored."""
+    roles = role_states(service)
+    roles["database"] = {"state": database_state(service), "processes": 1}
+    ready = all(entry["state"] == "ready" for entry in roles.values())
+    return JSONResponse(
+        {"status": "ready" if ready else "not ready", "roles": roles},
+        200 if ready else 503,
+        {"cache-control": "no-store"},
+    )
+
+
+@router.get("/metrics")
+def metrics(
+    service: Annotated[Services, Depends(services)],
+    session: ReadSession,
+    actor: Annotated[Actor, Depends(allow(Verb.METRICS_READ))],
+) -> Response:
+    """Prometheus text. Needs a token of scope `metrics`."""
+    from prometheus_client import CollectorRegistry, Gauge, generate_latest
+
+    registry = CollectorRegistry()
+    up = Gauge("filmroom_role_up", "1 when a process of the role is ready", ["role"], registry=registry)
+    for role, entry in role_states(service).items():
+        up.labels(role).set(entry["state"] == "ready")
+    waiting = Gauge("filmroom_jobs", "jobs by state", ["state"], registry=registry)
+    for state, count in jobs.count_by_state(session).items():
+        waiting.labels(state).set(count)
+    stored = Gauge("filmroom_stored", "what is in the archive", ["what"], registry=registry)
+    for what, count in queries.totals(session).items():
+        stored.labels(what).set(count)
+    disk = shutil.disk_usage(service.config.store)
+    Gauge("filmroom_disk_free_bytes", "free space where the store lies", registry=registry).set(disk.free)
+    Gauge("filmroom_disk_total_bytes", "size of the disk where the store lies", registry=registry).set(disk.total)
+    return Response(generate_latest(registry), media_type="text/plain; version=0.0.4")

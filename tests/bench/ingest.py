@@ -1,0 +1,136 @@
+"""C-STORE ingest at 1 and 10 associations: Filmroom (fsync and index commit before success), DCMTK storescp (writes
+files, no fsync, no index) and Orthanc with its defaults and with TCP_NODELAY=1. The sender is the same for all."""
+
+import contextlib
+import json
+import os
+import shutil
+import subprocess
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from pydicom.uid import generate_uid
+
+from tests.bench.table import Row
+from tests.support import live as live_server
+from tests.support.postgres import free_port
+from tests.support.sender import Sender, make_ct, renumber
+
+OBJECTS = int(os.environ.get("FILMROOM_BENCH_OBJECTS", "600"))
+
+
+def push(port: int, called: str, associations: int, objects: int) -> float:
+    """Objects per second over all associations, counted from the first byte to the last answer."""
+    share = objects // associations
+    ready = threading.Barrier(associations + 1)
+    faults: list[BaseException] = []
+
+    def work() -> None:
+        try:
+            study, series = generate_uid(), generate_uid()
+            template = make_ct(study, series, 1)
+            items = [renumber(template, f"{template.sop_instance_uid[:-6]}{n:06d}") for n in range(share)]
+            sender = Sender(port, called=called)
+            ready.wait()
+            for item in items:
+                status, comment = sender.send(item)
+                if status != 0:
+                    raise RuntimeError(f"status {status:04X} {comment}")
+            sender.release()
+        except BaseException as fault:
+            faults.append(fault)
+            ready.abort()
+
+    threads = [threading.Thread(target=work) for _ in range(associations)]
+    for thread in threads:
+        thread.start()
+    with contextlib.suppress(threading.BrokenBarrierError):
+        ready.wait()
+    started = time.perf_counter()
+    for thread in threads:
+        thread.join()
+    if faults:
+        raise faults[0]
+    return share * associations / (time.perf_counter() - started)
+
+
+@contextlib.contextmanager
+def storescp() -> Iterator[int]:
+    folder, port = tempfile.mkdtemp(prefix="bench-"), free_port()
+    process = subprocess.Popen(
+        ["storescp", "--fork", "-od", folder, "-pdu", "131072", str(port)],
+        env=os.environ | {"TCP_NODELAY": "1"},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    time.sleep(0.5)
+    try:
+        yield port
+    finally:
+        process.terminate()
+        process.wait()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def orthanc(nodelay: bool) -> Iterator[int]:
+    folder, port, web = Path(tempfile.mkdtemp(prefix="bench-")), free_port(), free_port()
+    settings = {
+        "StorageDirectory": str(folder / "db"),
+        "IndexDirectory": str(folder / "db"),
+        "DicomPort": port,
+        "HttpPort": web,
+        "DicomAet": "ORTHANC",
+        "DicomCheckCalledAet": False,
+        "Plugins": [],
+    }
+    (folder / "orthanc.json").write_text(json.dumps(settings))
+    environment = os.environ | ({"TCP_NODELAY": "1"} if nodelay else {})
+    process = subprocess.Popen(
+        ["Orthanc", str(folder / "orthanc.json")], env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline:
+        with (
+            contextlib.suppress(OSError),
+            contextlib.closing(__import__("socket").create_connection(("127.0.0.1", port), 1)),
+        ):
+            break
+        time.sleep(0.1)
+    time.sleep(0.5)
+    try:
+        yield port
+    finally:
+        process.terminate()
+        process.wait()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def run() -> list[Row]:
+    rows = []
+    with (
+        tempfile.TemporaryDirectory(prefix="bench-") as folder,
+        live_server.running(Path(folder) / "data") as live,
+        storescp() as plain,
+        orthanc(False) as slow,
+        orthanc(True) as tuned,
+    ):
+        push(live.dicom_port, "FILMROOM", 1, 20)  # warm
+        for associations in (1, 10):
+            figures: dict[str, list[float]] = {"ours": [], "storescp": [], "orthanc": [], "tuned": []}
+            for _ in range(3):  # in turn, so that a noisy neighbour meets all of them
+                figures["ours"].append(push(live.dicom_port, "FILMROOM", associations, OBJECTS))
+                figures["storescp"].append(push(plain, "STORESCP", associations, OBJECTS))
+                figures["orthanc"].append(push(slow, "ORTHANC", associations, max(associations * 10, OBJECTS // 4)))
+                figures["tuned"].append(push(tuned, "ORTHANC", associations, max(associations * 10, OBJECTS // 2)))
+            best = {name: max(values) for name, values in figures.items()}
+            name = f"525 KB CT, fsync and index, {associations} association(s)"
+            rows += [
+                Row("ingest", name, best["ours"], "obj/s", "DCMTK storescp (no fsync, no index)", best["storescp"]),
+                Row("ingest", name, best["ours"], "obj/s", "Orthanc, defaults", best["orthanc"]),
+                Row("ingest", name, best["ours"], "obj/s", "Orthanc, TCP_NODELAY=1", best["tuned"]),
+            ]
+    return rows

@@ -29,7 +29,8 @@ log = logging.getLogger(__name__)
 def create_app(config: Config) -> FastAPI:
     """The whole web application over one installation; opens the database, so call it after the fork."""
     database = open_database(config)
-    service = Services.open(config, database=database, archive=Archive(config, database))
+    archive = Archive(config, database)
+    service = Services.open(config, database=database, archive=archive)
     hub = Hub(database)
 
     @asynccontextmanager
@@ -41,6 +42,7 @@ def create_app(config: Config) -> FastAPI:
         finally:
             hub.stop()
             service.close()
+            archive.close()
             database.dispose()
 
     app = FastAPI(
@@ -52,8 +54,9 @@ def create_app(config: Config) -> FastAPI:
         redoc_url=None,
     )
     app.state.hub = hub
-    for router in (*api.routers(), *dicomweb.routers(), *pages.routers()):
-        app.include_router(router)
+    for door in (api, dicomweb, pages):
+        for router in getattr(door, "routers", list)():
+            app.include_router(router)
     if paths.web_dist().is_dir():
         app.mount("/static", _Bundle(directory=paths.web_dist()), name="static")
     install(app, service)

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from app import events, jobs
+from app.archive import Archive
 from app.config import Config
 from app.db import Database, open_database
 from app.jobs.context import Cancelled, JobContext, PermanentFault
@@ -17,12 +18,15 @@ from app.kit import rolestate
 from app.kit.clock import now
 from app.kit.errors import AppError
 from app.kit.logging import correlation_id
+from app.peers.jobs import send
 
 log = logging.getLogger(__name__)
 Handler = Callable[[JobContext, dict[str, Any]], dict[str, Any]]
 
 # lane -> (threads, job kind -> function). Outside work waits on peers, so it has more threads than work on the processor.
-LANES: dict[str, tuple[int, dict[str, Handler]]] = {}
+LANES: dict[str, tuple[int, dict[str, Handler]]] = {
+    "network": (4, {"transfer.send": send}),
+}
 
 HEARTBEAT = 5.0  # seconds; a job silent for six of them is given to another worker
 IDLE = 0.25  # seconds between looks into an empty queue
@@ -34,7 +38,7 @@ class Worker:
     def __init__(self, config: Config) -> None:
         self.config = config
         self.database: Database = open_database(config)
-        self.archive: Any = None
+        self.archive = Archive(config, self.database)
         self.name = f"{socket.gethostname()[:40]}:{os.getpid()}"
         self.stopping = threading.Event()
         self._running: dict[str, JobContext] = {}
@@ -173,6 +177,7 @@ def run(config: Config) -> None:
     ended.wait()
     state.set("stopping")
     worker.stop()
+    worker.archive.close()
     worker.database.dispose()
     state.close()
     log.info("worker stopped")

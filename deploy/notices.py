@@ -26,16 +26,32 @@ def _web() -> list[tuple[str, str, str]]:
         if path and not entry.get("dev"):
             file = ROOT / "web" / path / "package.json"
             given = entry.get("license") or (json.loads(file.read_text()).get("license", "") if file.is_file() else "")
-            found.append((path.rpartition("node_modules/")[2], entry["version"], given if isinstance(given, str) else given.get("type", "")))
+            found.append(
+                (
+                    path.rpartition("node_modules/")[2],
+                    entry["version"],
+                    given if isinstance(given, str) else given.get("type", ""),
+                )
+            )
     return sorted(set(found))
 
 
 def main() -> None:
-    lines = ["# Third-party notices", "", "Filmroom is MIT (see LICENSE). It is built on these; their licence texts come with the packages.", ""]
+    lines = [
+        "# Third-party notices",
+        "",
+        "Filmroom is MIT (see LICENSE). It is built on these; their licence texts come with the packages.",
+        "",
+    ]
     for title, rows in (("Python", _python()), ("Web bundle", _web())):
         lines += [f"## {title}", "", "| package | version | licence |", "|---|---|---|"]
         lines += [f"| {name} | {version} | {licence} |" for name, version, licence in rows] + [""]
-    lines += ["## Fonts and icons", "", "Inter and JetBrains Mono: SIL Open Font License 1.1. Tabler icons: MIT. Noto fonts: SIL Open Font License 1.1.", ""]
+    lines += [
+        "## Fonts and icons",
+        "",
+        "Inter and JetBrains Mono: SIL Open Font License 1.1. Tabler icons: MIT. Noto fonts: SIL Open Font License 1.1.",
+        "",
+    ]
     (ROOT / "THIRD_PARTY_NOTICES.md").write_text("\n".join(lines))
 
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from sqlalchemy import ColumnElement, func, or_, select, true
 from sqlalchemy.orm import Session
 
-from app.archive.models import Conflict, Instance, InstanceHeader, Patient, Series, Study
+from app.archive.models import Conflict, Counter, Instance, InstanceHeader, Patient, Series, Study
 from app.archive.search import StudyFilter, StudyPage, search_studies
 from app.kit.errors import NotFound
 from app.security import Actor
@@ -23,6 +23,7 @@ __all__ = [
     "series_of",
     "studies_of_patient",
     "study",
+    "totals",
 ]  # fmt: skip
 
 
@@ -165,3 +166,12 @@ def instance_exists(session: Session, sop_uids: Sequence[str]) -> set[str]:
     """Which of these SOP Instance UIDs are stored, whoever asks (storage commitment)."""
     query = select(Instance.sop_instance_uid).where(or_(Instance.sop_instance_uid.in_(sop_uids)))
     return set(session.scalars(query))
+
+
+def totals(session: Session) -> dict[str, int]:
+    """What the archive holds: studies and instances, from the counters (nothing is counted)."""
+    found: dict[str, int] = {}
+    for counter in session.scalars(select(Counter)):
+        kind = counter.name.partition(":")[0]
+        found[kind] = found.get(kind, 0) + counter.value
+    return found

@@ -12,11 +12,11 @@ from pathlib import Path
 
 import pytest
 from pydicom.uid import generate_uid
+from sqlalchemy import select
 
 from app import config as boot
-from app.archive import queries
+from app.archive.models import Instance
 from app.db import open_database
-from app.security import SYSTEM
 from tests.support import live as live_server
 from tests.support.sender import Prepared, Sender, make_ct, renumber
 
@@ -107,7 +107,7 @@ def _check(data: Path, ledger: Ledger) -> None:
     config = boot.load({"data": data}, environ={})
     database = open_database(config)
     with database.read() as session:
-        rows = {row.sop_instance_uid: row for row in queries.every_instance(session, SYSTEM)}
+        rows = {row.sop_instance_uid: row for row in session.scalars(select(Instance))}
     database.dispose()
     missing = ledger.acknowledged - set(rows)
     assert not missing, f"{len(missing)} acknowledged objects are gone"

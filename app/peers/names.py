@@ -38,7 +38,7 @@ def forbidden_address(found: Address) -> bool:
         found.is_link_local
         or found.is_multicast
         or found.is_unspecified
-        or found.is_reserved
+        or (found.is_reserved and not found.is_loopback)
         or str(found) in ("fd00:ec2::254", "100.100.100.200", "168.63.129.16")
     )
 

@@ -47,7 +47,7 @@ class Response:
 def connect(peer: Peer, seconds: float) -> socket.socket:
     """A TCP connection. The address is checked after the name is resolved, so that no name leads where none may."""
     try:
-        found = socket.getaddrinfo(peer.host, peer.port, type=socket.SOCK_STREAM)
+        found = socket.getaddrinfo(peer.host.strip("[]"), peer.port, type=socket.SOCK_STREAM)
     except OSError:
         raise PeerFault(f"The host name {peer.host} is not known.", hint="Check its spelling and the DNS.") from None
     fault: OSError | None = None

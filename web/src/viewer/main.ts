@@ -1,4 +1,31 @@
-// The Cornerstone3D viewer. Loaded once, kept warm; mounts on #viewer-root whenever htmx or a navigation brings one.
+/**
+ * Entry of the viewer. The shell imports it in idle time on any page, so that opening a study from the list finds
+ * everything ready; it mounts whenever `#viewer-root` is on the page and frees the memory when it goes.
+ */
+import { engine } from './engine';
+import { Viewer } from './viewer';
+
+let open: Viewer | undefined;
+
+/** Opens the study that `root` names; a viewer that is still open is closed first. */
 export function mount(root: HTMLElement): void {
-  root.dataset.viewer = 'loading';
+  if (open?.root === root) return;
+  unmount();
+  open = new Viewer(root);
 }
+
+export function unmount(): void {
+  open?.close();
+  open = undefined;
+}
+
+/** Follows the page: the shell tells when a boosted navigation has changed it. */
+function follow(): void {
+  const root = document.getElementById('viewer-root');
+  if (root) mount(root);
+  else unmount();
+}
+
+document.addEventListener('filmroom:page', follow);
+follow();
+if (!open) requestIdleCallback?.(() => void engine(), { timeout: 4000 });

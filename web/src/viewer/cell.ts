@@ -1,0 +1,204 @@
+/** One viewport of the grid: shows one series and answers for its window, zoom, turn and slice. */
+import { Enums, type StackViewport, type Types } from '@cornerstonejs/core';
+import { engine } from './engine';
+import { fallbackReason } from './loading/image';
+import type { SeriesLoad } from './loading/load';
+import type { Frame, Series } from './manifest';
+
+export const MIN_ZOOM = 0.1;
+export const MAX_ZOOM = 8;
+
+export interface CellHooks {
+  /** Something that is written on the cell has changed. */
+  readonly changed: (cell: Cell) => void;
+  /** A frame has been painted in full quality. */
+  readonly painted: (cell: Cell) => void;
+  readonly failed: (cell: Cell, reason: string) => void;
+}
+
+export class Cell {
+  readonly id: string;
+  readonly canvas: HTMLDivElement;
+  series: Series | undefined;
+  load: SeriesLoad | undefined;
+  private shown = -1;
+  private unlisten: (() => void) | undefined;
+
+  constructor(
+    readonly element: HTMLElement,
+    readonly index: number,
+    private readonly hooks: CellHooks,
+  ) {
+    this.id = `cell-${index}`;
+    this.canvas = element.querySelector<HTMLDivElement>('.cell-canvas') as HTMLDivElement;
+    engine().enableElement({ viewportId: this.id, element: this.canvas, type: Enums.ViewportType.STACK });
+    this.listen();
+  }
+
+  get viewport(): StackViewport {
+    return engine().getViewport(this.id) as StackViewport;
+  }
+
+  get frame(): Frame | undefined {
+    return this.series?.frames[this.at];
+  }
+
+  get at(): number {
+    return this.series ? this.viewport.getTargetImageIdIndex() : 0;
+  }
+
+  /** Whether the frame that was asked for is really in the picture; IMAGE_RENDERED alone also comes for a black canvas. */
+  get complete(): boolean {
+    const { frame } = this;
+    return frame !== undefined && this.viewport.getCornerstoneImage()?.imageId === frame.imageId;
+  }
+
+  /** Shows `load`'s series at frame `at`; resolves when its image is in the viewport. */
+  async show(load: SeriesLoad, at: number): Promise<void> {
+    this.unlisten?.();
+    this.series = load.series;
+    this.load = load;
+    this.shown = -1;
+    this.unlisten = load.onChange(() => this.hooks.changed(this));
+    this.element.dataset['series'] = load.series.uid;
+    await this.viewport.setStack(
+      load.series.frames.map((frame) => frame.imageId),
+      Math.min(Math.max(at, 0), load.series.frames.length - 1),
+    );
+    this.viewport.resetCamera();
+    this.viewport.render();
+    this.hooks.changed(this);
+  }
+
+  /** Empties the cell: nothing of the former series stays on the canvas. */
+  clear(): void {
+    this.unlisten?.();
+    this.unlisten = undefined;
+    this.series = undefined;
+    this.load = undefined;
+    delete this.element.dataset['series'];
+    engine().disableElement(this.id);
+    engine().enableElement({ viewportId: this.id, element: this.canvas, type: Enums.ViewportType.STACK });
+  }
+
+  destroy(): void {
+    this.unlisten?.();
+    engine().disableElement(this.id);
+  }
+
+  scrollTo(index: number): void {
+    if (!this.series) return;
+    const target = Math.min(Math.max(index, 0), this.series.frames.length - 1);
+    if (target !== this.at) void this.viewport.setImageIdIndex(target).catch(() => undefined);
+    this.hooks.changed(this);
+  }
+
+  scrollBy(delta: number, around = false): void {
+    const count = this.series?.frames.length ?? 0;
+    if (count === 0) return;
+    const target = this.at + delta;
+    this.scrollTo(around ? (target + count) % count : target);
+  }
+
+  /** Window as center and width, undefined for colour images. */
+  window(): { center: number; width: number } | undefined {
+    if (!this.series || this.viewport.getCornerstoneImage()?.color) return undefined;
+    const range = this.viewport.getProperties().voiRange;
+    if (!range) return undefined;
+    return { center: (range.lower + range.upper + 1) / 2, width: range.upper - range.lower + 1 };
+  }
+
+  setWindow(center: number, width: number): void {
+    const half = (Math.max(width, 1) - 1) / 2;
+    this.viewport.setProperties({ voiRange: { lower: center - 0.5 - half, upper: center - 0.5 + half } });
+    this.draw();
+  }
+
+  /** 1 = one image pixel on one CSS pixel. */
+  zoom(): number {
+    const image = this.viewport.getCornerstoneImage();
+    if (!image) return 1;
+    const { parallelScale } = this.viewport.getCamera();
+    if (!parallelScale) return 1;
+    return (this.canvas.clientHeight * image.rowPixelSpacing) / (2 * parallelScale);
+  }
+
+  setZoom(zoom: number): void {
+    if (!this.series) return;
+    const wanted = Math.min(Math.max(zoom, MIN_ZOOM), MAX_ZOOM);
+    this.viewport.setZoom((this.viewport.getZoom() * wanted) / this.zoom());
+    this.draw();
+  }
+
+  fit(): void {
+    if (!this.series) return;
+    this.viewport.resetCamera({ resetPan: true, resetZoom: true });
+    this.draw();
+  }
+
+  invert(): void {
+    if (!this.series) return;
+    this.viewport.setProperties({ invert: !this.viewport.getProperties().invert });
+    this.draw();
+  }
+
+  rotate(degrees: number): void {
+    if (!this.series) return;
+    this.viewport.setViewPresentation({ rotation: (this.viewport.getRotation() + degrees + 360) % 360 });
+    this.draw();
+  }
+
+  flip(axis: 'horizontal' | 'vertical'): void {
+    if (!this.series) return;
+    const camera = this.viewport.getCamera();
+    this.viewport.setCamera(axis === 'horizontal' ? { flipHorizontal: !camera.flipHorizontal } : { flipVertical: !camera.flipVertical });
+    this.draw();
+  }
+
+  /** Back to how the image opened: window of the tags, whole image, no turn, no inversion. */
+  reset(): void {
+    if (!this.series) return;
+    this.viewport.setViewPresentation({ rotation: 0, flipHorizontal: false, flipVertical: false });
+    this.viewport.resetProperties();
+    this.viewport.resetCamera();
+    this.draw();
+  }
+
+  /** Why the server drew what is shown, if it did. */
+  fallback(): string | undefined {
+    return this.frame && fallbackReason(this.frame.imageId);
+  }
+
+  draw(): void {
+    this.viewport.render();
+    this.hooks.changed(this);
+  }
+
+  private listen(): void {
+    const { Events } = Enums;
+    this.canvas.addEventListener(Events.IMAGE_RENDERED, () => this.rendered());
+    this.canvas.addEventListener(Events.VOI_MODIFIED, () => this.hooks.changed(this));
+    this.canvas.addEventListener(Events.CAMERA_MODIFIED, () => this.limitZoom());
+    this.canvas.addEventListener(Events.STACK_NEW_IMAGE, (event) => {
+      const { imageId } = (event as CustomEvent<Types.EventTypes.StackNewImageEventDetail>).detail;
+      if (imageId === this.frame?.imageId) this.hooks.changed(this);
+    });
+  }
+
+  private rendered(): void {
+    if (!this.complete) return;
+    if (this.shown !== this.at) {
+      this.shown = this.at;
+      this.hooks.changed(this);
+    }
+    this.hooks.painted(this);
+  }
+
+  private limitZoom(): void {
+    if (!this.series || !this.viewport.getCornerstoneImage()) return;
+    const zoom = this.zoom();
+    // A hair of tolerance, or the correction would answer its own event for ever.
+    if (zoom < MIN_ZOOM * 0.999 || zoom > MAX_ZOOM * 1.001) this.setZoom(zoom);
+    else this.hooks.changed(this);
+  }
+}

@@ -1,0 +1,175 @@
+/** Cornerstone's image loader for `filmroom:` ids: bytes of the series load -> an image, converted when first shown. */
+import { Enums, imageLoader, utilities, type Types } from '@cornerstonejs/core';
+import { createImage } from '@cornerstonejs/dicom-image-loader';
+import type { Frame, Series } from '../manifest';
+import type { SeriesLoad } from './load';
+import { frameOf, seriesOf } from './metadata';
+import { modalityPixels, readable, rgbPixels, type GreyPixels, type ModalityArray } from './pixels';
+import { renderedByServer } from './rendered';
+
+type Loaded = Types.IImage;
+
+const loads = new Map<string, SeriesLoad>();
+const fallbacks = new Map<string, string>();
+/** Converted values by their bytes: the conversion works in place and must not happen twice. */
+const converted = new WeakMap<Uint8Array<ArrayBuffer>, GreyPixels>();
+
+export function registerLoader(): void {
+  imageLoader.registerImageLoader('filmroom', (imageId, options) => ({ promise: load(imageId, options?.['useRGBA'] === true) }));
+}
+
+export function attach(load: SeriesLoad): void {
+  loads.set(load.series.uid, load);
+}
+
+export function detach(seriesUid: string): void {
+  loads.delete(seriesUid);
+}
+
+export function forgetFallbacks(): void {
+  fallbacks.clear();
+}
+
+/** Why a frame is shown as a picture of the server, or undefined when the pixels are its own. */
+export function fallbackReason(imageId: string): string | undefined {
+  return fallbacks.get(imageId);
+}
+
+async function load(imageId: string, rgba: boolean): Promise<Loaded> {
+  const frame = frameOf(imageId);
+  const series = seriesOf(imageId);
+  const source = series && loads.get(series.uid);
+  if (!frame || !series || !source) throw new Error(`${imageId} is not open`);
+  const reason = unreadable(frame);
+  if (reason) return viaServer(frame, rgba, reason);
+  const bytes = await source.frame(frame.index);
+  try {
+    const image = frame.instance.native ? fromNative(frame, series, bytes, rgba) : await fromEncapsulated(frame, bytes, rgba);
+    return ready(image, frame);
+  } catch (fault) {
+    return viaServer(frame, rgba, fault instanceof Error ? fault.message : String(fault));
+  }
+}
+
+function unreadable({ instance }: Frame): string | undefined {
+  const { pixels } = instance;
+  if (pixels.rows < 1 || pixels.columns < 1) return 'no size';
+  if (instance.native) return readable(pixels) ? undefined : `${pixels.photometric}, ${pixels.bitsAllocated} bit`;
+  // The decoders know 8 and 16 bits; palettes stand in the header, which the stream does not carry.
+  if (pixels.photometric === 'PALETTE COLOR') return pixels.photometric;
+  if (pixels.samples > 1 && pixels.bitsAllocated !== 8) return `${pixels.photometric}, ${pixels.bitsAllocated} bit`;
+  if (pixels.bitsAllocated !== 8 && pixels.bitsAllocated !== 16) return `${pixels.bitsAllocated} bit`;
+  return undefined;
+}
+
+function fromNative(frame: Frame, series: Series, bytes: Uint8Array<ArrayBuffer>, rgba: boolean): Loaded {
+  const { pixels } = frame.instance;
+  if (pixels.samples > 1) return colourImage(frame, rgbPixels(bytes, pixels), rgba);
+  let grey = converted.get(bytes);
+  if (!grey) {
+    grey = modalityPixels(bytes, { ...pixels, slope: frame.slope, intercept: frame.intercept });
+    converted.set(bytes, grey);
+  }
+  return greyImage(frame, series, grey);
+}
+
+async function fromEncapsulated(frame: Frame, bytes: Uint8Array<ArrayBuffer>, rgba: boolean): Promise<Loaded> {
+  // A copy: the decoder's worker takes the buffer away, and the frame may be asked for again.
+  return (await createImage(frame.imageId, bytes.slice(), frame.instance.transferSyntax, { useRGBA: rgba, preScale: { enabled: true } })) as unknown as Loaded;
+}
+
+async function viaServer(frame: Frame, rgba: boolean, reason: string): Promise<Loaded> {
+  const picture = await renderedByServer(frame);
+  fallbacks.set(frame.imageId, reason);
+  return colourImage(frame, picture.rgb, rgba, picture.width, picture.height);
+}
+
+function greyImage(frame: Frame, series: Series, grey: GreyPixels): Loaded {
+  const { rows, columns } = frame.instance.pixels;
+  const image = base(frame, grey.values, rows, columns, 1);
+  image.minPixelValue = grey.min;
+  image.maxPixelValue = grey.max;
+  image.slope = frame.slope;
+  image.intercept = frame.intercept;
+  image.invert = frame.instance.pixels.photometric === 'MONOCHROME1';
+  image.preScale = {
+    enabled: true,
+    scaled: true,
+    scalingParameters: { modality: series.modality, rescaleSlope: frame.slope, rescaleIntercept: frame.intercept },
+  };
+  const preset = frame.windows[0];
+  // An image without a window is stretched over what it holds (the server sends a computed one where it can).
+  image.windowCenter = preset?.center ?? (grey.min + grey.max + 1) / 2;
+  image.windowWidth = preset?.width ?? Math.max(1, grey.max - grey.min + 1);
+  return image;
+}
+
+function colourImage(frame: Frame, rgb: Uint8Array<ArrayBuffer>, rgba: boolean, width?: number, height?: number): Loaded {
+  const columns = width ?? frame.instance.pixels.columns;
+  const rows = height ?? frame.instance.pixels.rows;
+  const image = base(frame, rgba ? withAlpha(rgb) : rgb, rows, columns, rgba ? 4 : 3);
+  image.color = true;
+  image.rgba = rgba;
+  image.photometricInterpretation = 'RGB';
+  image.minPixelValue = 0;
+  image.maxPixelValue = 255;
+  image.windowCenter = 128;
+  image.windowWidth = 256;
+  return image;
+}
+
+function base(frame: Frame, values: ModalityArray, rows: number, columns: number, components: number): Loaded {
+  const { spacing, thickness, aspect } = frame.geometry;
+  const voxelManager = utilities.VoxelManager.createImageVoxelManager({ scalarData: values, width: columns, height: rows, numberOfComponents: components });
+  return {
+    imageId: frame.imageId,
+    minPixelValue: 0,
+    maxPixelValue: 255,
+    slope: 1,
+    intercept: 0,
+    windowCenter: 128,
+    windowWidth: 256,
+    voiLUTFunction: voiFunction(frame),
+    getPixelData: () => values,
+    getCanvas: (() => undefined) as unknown as () => HTMLCanvasElement,
+    rows,
+    columns,
+    height: rows,
+    width: columns,
+    color: false,
+    rgba: false,
+    numberOfComponents: components,
+    rowPixelSpacing: spacing?.[0] ?? aspect,
+    columnPixelSpacing: spacing?.[1] ?? 1,
+    ...(thickness === undefined ? {} : { sliceThickness: thickness }),
+    invert: false,
+    photometricInterpretation: frame.instance.pixels.photometric,
+    sizeInBytes: values.byteLength,
+    dataType: values.constructor.name as Types.PixelDataTypedArrayString,
+    voxelManager,
+  };
+}
+
+/** What every image gets, whoever decoded it. */
+function ready(image: Loaded, frame: Frame): Loaded {
+  image.voiLUTFunction = voiFunction(frame);
+  return image;
+}
+
+function voiFunction(frame: Frame): Enums.VOILUTFunctionType {
+  const name = frame.instance.voiFunction;
+  if (name === 'LINEAR_EXACT') return Enums.VOILUTFunctionType.LINEAR_EXACT;
+  return name === 'SIGMOID' ? Enums.VOILUTFunctionType.SAMPLED_SIGMOID : Enums.VOILUTFunctionType.LINEAR;
+}
+
+function withAlpha(rgb: Uint8Array<ArrayBuffer>): Uint8Array<ArrayBuffer> {
+  const count = rgb.length / 3;
+  const out = new Uint8Array(count * 4);
+  for (let i = 0; i < count; i++) {
+    out[i * 4] = rgb[i * 3] as number;
+    out[i * 4 + 1] = rgb[i * 3 + 1] as number;
+    out[i * 4 + 2] = rgb[i * 3 + 2] as number;
+    out[i * 4 + 3] = 255;
+  }
+  return out;
+}

@@ -1,0 +1,175 @@
+/** One series on its way into memory: the stream in the background, single frames ahead of it when someone waits for them. */
+import type { Frame, Series } from '../manifest';
+import { readFrames } from './stream';
+
+/** A frame this far ahead of the stream is worth its own request; nearer ones arrive sooner by themselves. */
+const NEAR = 8;
+/** Times a broken stream is taken up again where it stopped. */
+const RETRIES = 3;
+
+export type LoadState = 'loading' | 'loaded' | 'failed';
+
+interface Waiting {
+  readonly promise: Promise<Uint8Array<ArrayBuffer>>;
+  readonly resolve: (bytes: Uint8Array<ArrayBuffer>) => void;
+  readonly reject: (reason: Error) => void;
+}
+
+export class SeriesLoad {
+  state: LoadState = 'loading';
+  loaded = 0;
+  /** Bytes that have arrived; encapsulated frames count as they are stored. */
+  received = 0;
+  private readonly bytes: (Uint8Array<ArrayBuffer> | undefined)[];
+  private readonly byKey = new Map<string, number>();
+  private readonly waiting = new Map<number, Waiting>();
+  private readonly listeners = new Set<() => void>();
+  private readonly abort = new AbortController();
+  /** Index of the frame that the stream brought last. */
+  private streamAt = 0;
+  private started = false;
+
+  constructor(readonly series: Series) {
+    this.bytes = new Array<Uint8Array<ArrayBuffer> | undefined>(series.frames.length);
+    series.frames.forEach((frame, at) => this.byKey.set(`${frame.instanceIndex}/${frame.frame}`, at));
+  }
+
+  get total(): number {
+    return this.series.frames.length;
+  }
+
+  has(index: number): boolean {
+    return this.bytes[index] !== undefined;
+  }
+
+  onChange(listener: () => void): () => void {
+    this.listeners.add(listener);
+    return () => this.listeners.delete(listener);
+  }
+
+  /** Begins to load, the frame `from` first, then on to the end and round to the rest. */
+  start(from: number): void {
+    if (this.started || this.total === 0) return;
+    this.started = true;
+    this.streamAt = from;
+    void this.run(from);
+  }
+
+  /** The bytes of a frame as stored, fetched before its turn when the stream is far from it. */
+  frame(index: number): Promise<Uint8Array<ArrayBuffer>> {
+    const here = this.bytes[index];
+    if (here) return Promise.resolve(here);
+    const running = this.waiting.get(index);
+    if (running) return running.promise;
+    const waiting = defer();
+    this.waiting.set(index, waiting);
+    if (this.state !== 'loading' || !this.started || !this.soon(index)) void this.fetchOne(index);
+    return waiting.promise;
+  }
+
+  /** Frees everything; those who wait are told. */
+  dispose(): void {
+    this.abort.abort();
+    this.bytes.length = 0;
+    for (const one of this.waiting.values()) one.reject(new DOMException('The series was closed', 'AbortError'));
+    this.waiting.clear();
+    this.listeners.clear();
+  }
+
+  private soon(index: number): boolean {
+    const ahead = (index - this.streamAt + this.total) % this.total;
+    return ahead <= NEAR;
+  }
+
+  private async run(from: number): Promise<void> {
+    let start = from;
+    for (let attempt = 0; attempt <= RETRIES; attempt++) {
+      try {
+        await this.stream(start);
+      } catch {
+        if (this.abort.signal.aborted) return;
+      }
+      if (this.loaded === this.total) return this.finish('loaded');
+      start = this.firstMissing(this.streamAt);
+      await pause(200 * 2 ** attempt, this.abort.signal);
+      if (this.abort.signal.aborted) return;
+    }
+    this.finish('failed');
+  }
+
+  private async stream(from: number): Promise<void> {
+    const url = `/api/v1/series/${this.series.uid}/frames?from=${from}`;
+    const response = await fetch(url, { signal: this.abort.signal, cache: 'no-store', credentials: 'same-origin' });
+    if (!response.ok || !response.body) throw new Error(`series stream answered ${response.status}`);
+    await readFrames(response.body, (header, bytes) => {
+      const index = this.byKey.get(`${header.instance}/${header.frame}`);
+      if (index === undefined) return;
+      this.streamAt = index;
+      this.keep(index, bytes as Uint8Array<ArrayBuffer>);
+    });
+  }
+
+  private async fetchOne(index: number): Promise<void> {
+    const frame = this.series.frames[index] as Frame;
+    try {
+      const url = `/api/v1/instances/${frame.instance.uid}/frames/${frame.frame}`;
+      const response = await fetch(url, { signal: this.abort.signal, cache: 'no-store', credentials: 'same-origin' });
+      if (!response.ok) throw new Error(`frame answered ${response.status}`);
+      this.keep(index, new Uint8Array(await response.arrayBuffer()));
+    } catch (reason) {
+      this.waiting.get(index)?.reject(reason instanceof Error ? reason : new Error(String(reason)));
+      this.waiting.delete(index);
+    }
+  }
+
+  private keep(index: number, bytes: Uint8Array<ArrayBuffer>): void {
+    if (this.bytes[index] || this.abort.signal.aborted) return;
+    this.bytes[index] = bytes;
+    this.loaded += 1;
+    this.received += bytes.byteLength;
+    this.waiting.get(index)?.resolve(bytes);
+    this.waiting.delete(index);
+    if (this.loaded === this.total) this.finish('loaded');
+    else this.tell();
+  }
+
+  private finish(state: LoadState): void {
+    if (this.state === state) return;
+    this.state = state;
+    if (state === 'failed') for (const index of this.waiting.keys()) void this.fetchOne(index);
+    this.tell();
+  }
+
+  private firstMissing(near: number): number {
+    for (let step = 0; step < this.total; step++) {
+      const index = (near + step) % this.total;
+      if (!this.bytes[index]) return index;
+    }
+    return 0;
+  }
+
+  private tell(): void {
+    for (const listener of this.listeners) listener();
+  }
+}
+
+function defer(): Waiting {
+  let resolve!: (bytes: Uint8Array<ArrayBuffer>) => void;
+  let reject!: (reason: Error) => void;
+  const promise = new Promise<Uint8Array<ArrayBuffer>>((yes, no) => {
+    resolve = yes;
+    reject = no;
+  });
+  promise.catch(() => undefined);
+  return { promise, resolve, reject };
+}
+
+function pause(milliseconds: number, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    const timer = setTimeout(resolve, milliseconds);
+    signal.addEventListener('abort', () => {
+      clearTimeout(timer);
+      resolve();
+    });
+  });
+}

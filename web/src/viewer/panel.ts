@@ -1,0 +1,131 @@
+/** The side panel: measurements of this session, metadata of the shown image, documents of the study. */
+import { eventTarget } from '@cornerstonejs/core';
+import { annotation, Enums, type Types } from '@cornerstonejs/tools';
+import type { Cell } from './cell';
+import { frameOf, seriesOf } from './loading/metadata';
+import { t } from './strings';
+import { measureOf, MEASURES, regionLines, type MeasureData } from './tools/measure';
+
+type Mark = Types.Annotation;
+
+export class Panel {
+  private metadataFor = '';
+  private readonly list: HTMLElement | null;
+  private readonly template: HTMLTemplateElement | null;
+
+  constructor(
+    private readonly element: HTMLElement,
+    private readonly shownCell: () => Cell,
+    private readonly goTo: (imageId: string) => void,
+  ) {
+    this.list = element.querySelector('[data-measurements]');
+    this.template = element.querySelector<HTMLTemplateElement>('#viewer-mark');
+    for (const tab of element.querySelectorAll<HTMLElement>('[data-tab]')) tab.addEventListener('click', () => this.open(tab.dataset['tab'] as string));
+    for (const name of EVENTS) eventTarget.addEventListener(name, this.refresh);
+  }
+
+  destroy(): void {
+    for (const name of EVENTS) eventTarget.removeEventListener(name, this.refresh);
+  }
+
+  open(name: string): void {
+    for (const tab of this.element.querySelectorAll<HTMLElement>('[data-tab]')) tab.setAttribute('aria-selected', String(tab.dataset['tab'] === name));
+    for (const pane of this.element.querySelectorAll<HTMLElement>('[data-pane]')) pane.hidden = pane.dataset['pane'] !== name;
+    if (name === 'metadata') this.readMetadata();
+  }
+
+  /** The active viewport shows another image. */
+  imageChanged(): void {
+    if (!this.element.querySelector<HTMLElement>('[data-pane="metadata"]')?.hidden) this.readMetadata();
+  }
+
+  /** Fetches the tag list of the shown instance, once per instance; the server renders it. */
+  private readMetadata(): void {
+    const uid = this.shownCell().frame?.instance.uid ?? this.shownCell().element.dataset['instance'] ?? '';
+    const target = this.element.querySelector<HTMLElement>('[data-metadata]');
+    if (!target || uid === '' || uid === this.metadataFor) return;
+    this.metadataFor = uid;
+    void fetch(`/viewer/metadata?instance=${encodeURIComponent(uid)}`, { credentials: 'same-origin', headers: { 'HX-Request': 'true' } })
+      .then(async (response) => (response.ok ? response.text() : Promise.reject(new Error(String(response.status)))))
+      .then((html) => {
+        if (this.metadataFor === uid) target.replaceChildren(...new DOMParser().parseFromString(html, 'text/html').body.childNodes);
+      })
+      .catch((reason: unknown) => {
+        target.textContent = t('The attributes could not be read ({status}).', { status: String(reason) });
+        this.metadataFor = '';
+      });
+  }
+
+  private readonly refresh = (): void => {
+    const marks = annotation.state.getAllAnnotations().filter((mark) => measureOf(mark.metadata?.toolName ?? ''));
+    const counter = this.element.querySelector('[data-count]');
+    if (counter) counter.textContent = marks.length ? t('{count}, not saved', { count: marks.length }) : '';
+    const empty = this.element.querySelector<HTMLElement>('[data-empty]');
+    if (empty) empty.hidden = marks.length > 0;
+    this.list?.replaceChildren(...marks.flatMap((mark) => this.entry(mark) ?? []));
+  };
+
+  private entry(mark: Mark): HTMLElement | undefined {
+    const source = this.template?.content.firstElementChild;
+    const name = measureOf(mark.metadata?.toolName ?? '');
+    if (!source || !name) return undefined;
+    const item = source.cloneNode(true) as HTMLElement;
+    const imageId = mark.metadata?.referencedImageId ?? '';
+    const set = (key: string, words: string): void => {
+      const target = item.querySelector(`[data-set="${key}"]`);
+      if (target) target.textContent = words;
+    };
+    set('value', valueOf(mark) || t(MEASURES[name].label));
+    set('detail', t(MEASURES[name].label));
+    set('slice', whereOf(imageId));
+    item.classList.toggle('chosen', annotation.selection.isAnnotationSelected(mark.annotationUID as string));
+    for (const icon of item.querySelectorAll<SVGElement>('[data-icon]')) icon.toggleAttribute('hidden', icon.dataset['icon'] !== name);
+    item.querySelector('[data-go]')?.addEventListener('click', () => this.goTo(imageId));
+    item.querySelector('[data-delete]')?.addEventListener('click', () => {
+      annotation.state.removeAnnotation(mark.annotationUID as string);
+      this.shownCell().draw();
+    });
+    return item;
+  }
+}
+
+const EVENTS = [
+  Enums.Events.ANNOTATION_ADDED,
+  Enums.Events.ANNOTATION_COMPLETED,
+  Enums.Events.ANNOTATION_MODIFIED,
+  Enums.Events.ANNOTATION_REMOVED,
+  Enums.Events.ANNOTATION_SELECTION_CHANGE,
+];
+
+function whereOf(imageId: string): string {
+  const frame = frameOf(imageId);
+  const series = seriesOf(imageId);
+  return frame && series && series.frames.length > 1 ? t('slice {n}', { n: frame.index + 1 }) : '';
+}
+
+interface LineStats {
+  readonly length?: number;
+  readonly width?: number;
+  readonly unit?: string;
+  readonly angle?: number | string;
+  readonly value?: number | readonly number[];
+  readonly modalityUnit?: string;
+}
+
+/** The main number of a mark: millimetres, degrees, mean. */
+export function valueOf(mark: { readonly data: unknown }): string {
+  const data = mark.data as MeasureData;
+  if (data.text || data.label) return data.text ?? data.label ?? '';
+  const [target, raw] = Object.entries(data.cachedStats ?? {})[0] ?? [];
+  const stats = (raw ?? {}) as LineStats;
+  if (target === undefined) return '';
+  if (stats.length !== undefined) {
+    const second = stats.width === undefined ? '' : ` × ${stats.width.toFixed(1)}`;
+    return `${stats.length.toFixed(1)}${second} ${stats.unit ?? ''}`.trim();
+  }
+  if (typeof stats.angle === 'number') return `${stats.angle.toFixed(1)}°`;
+  const lines = regionLines(data, target);
+  if (lines) return lines.join(', ');
+  if (stats.value !== undefined) return `${Array.isArray(stats.value) ? stats.value.join(' ') : String(stats.value)} ${stats.modalityUnit ?? ''}`.trim();
+  return '';
+}

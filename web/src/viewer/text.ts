@@ -1,0 +1,125 @@
+/** The words on a cell: corner texts, orientation letters, slice bar, progress, notice. */
+import type { Cell } from './cell';
+import { edgeLetters } from './geometry';
+import type { Study } from './manifest';
+import { t } from './strings';
+
+export function writeCell(cell: Cell, study: Study): void {
+  const { element, series, frame } = cell;
+  if (!series || !frame) return;
+  const many = series.frames.length > 1;
+  put(element, 'tl', [
+    displayName(study.patientName),
+    [study.patientId, study.patientSex, study.patientAge].filter(Boolean).join('  '),
+    study.description,
+    study.accession,
+  ]);
+  put(element, 'tr', [study.institution, frame.instance.technique, [series.number, series.description].filter(Boolean).join(': '), displayDate(study.date, study.time)]);
+  const window = cell.window();
+  put(element, 'bl', [
+    window ? t('W {width}  L {center}', { width: tidy(window.width), center: tidy(window.center) }) : '',
+    t('Zoom {percent} %', { percent: Math.round(cell.zoom() * 100) }),
+  ]);
+  put(element, 'br', [many ? t('Slice {n} of {count}', { n: cell.at + 1, count: series.frames.length }) : '', where(cell)]);
+  writeLetters(cell);
+  writeSlices(cell);
+  writeProgress(cell);
+  writeNotice(cell);
+}
+
+/** "Family, Given" of a DICOM person name, the ideographic group beside it when there is one. */
+export function displayName(name: string): string {
+  const groups = name.split('=').map((group) => {
+    const [family = '', given = '', middle = ''] = group.split('^').map((part) => part.trim());
+    return { family, given: [given, middle].filter(Boolean).join(' ') };
+  });
+  const first = groups[0];
+  if (!first) return name;
+  const latin = [first.family, first.given].filter(Boolean).join(', ');
+  const other = groups.slice(1).map(({ family, given }) => [family, given].filter(Boolean).join(' '));
+  return [latin, ...other].filter(Boolean).join(' ');
+}
+
+/** Date and time of a study by the page's locale; DICOM or ISO form alike. */
+export function displayDate(date: string, time: string): string {
+  const [year, month, day] = [date.replaceAll('-', '').slice(0, 4), date.replaceAll('-', '').slice(4, 6), date.replaceAll('-', '').slice(6, 8)];
+  if (!day) return date;
+  const when = new Date(Number(year), Number(month) - 1, Number(day));
+  const words = when.toLocaleDateString(document.documentElement.lang || 'en', { day: 'numeric', month: 'short', year: 'numeric' });
+  const clock = time.replaceAll(':', '');
+  return clock.length >= 4 ? `${words} ${clock.slice(0, 2)}:${clock.slice(2, 4)}` : words;
+}
+
+function put(element: HTMLElement, corner: string, lines: readonly string[]): void {
+  const target = element.querySelector<HTMLElement>(`[data-text="${corner}"]`);
+  const words = lines.filter(Boolean).join('\n');
+  if (target && target.textContent !== words) target.textContent = words;
+}
+
+/** Whole numbers for wide windows, more digits for narrow ones (PET, fractions), with a true minus sign. */
+function tidy(value: number): string {
+  const digits = Math.abs(value) >= 100 ? 0 : Math.abs(value) >= 1 ? 1 : 3;
+  return String(Number(value.toFixed(digits))).replace('-', '−');
+}
+
+function where(cell: Cell): string {
+  const { position, thickness, row, column } = cell.frame?.geometry ?? {};
+  const depth = thickness ? `${tidy(thickness)} mm` : '';
+  const { load } = cell;
+  if (load && load.state === 'loading') return t('{loaded} of {total} loaded', { loaded: load.loaded, total: load.total });
+  if (!position || !row || !column) return depth;
+  // The axis the slices are stacked along, named as in the patient's coordinate system.
+  const normal = [row[1] * column[2] - row[2] * column[1], row[2] * column[0] - row[0] * column[2], row[0] * column[1] - row[1] * column[0]].map(Math.abs);
+  const axis = normal.indexOf(Math.max(...normal));
+  return `${'xyz'[axis]} ${(position[axis] as number).toFixed(1).replace('-', '−')} mm  ${depth}`.trim();
+}
+
+function writeLetters(cell: Cell): void {
+  const { viewport, frame } = cell;
+  const known = frame?.geometry.row !== undefined && cell.complete;
+  const at = known ? screenLetters(viewport.canvasToWorld([0, 0]), viewport.canvasToWorld([10, 0]), viewport.canvasToWorld([0, 10])) : undefined;
+  for (const edge of ['top', 'bottom', 'left', 'right'] as const) {
+    const target = cell.element.querySelector(`[data-letter="${edge}"]`);
+    if (target) target.textContent = at?.[edge].slice(0, 2) ?? '';
+  }
+}
+
+function screenLetters(origin: readonly number[], right: readonly number[], down: readonly number[]): ReturnType<typeof edgeLetters> {
+  const unit = (from: readonly number[], to: readonly number[]): number[] => {
+    const v = to.map((one, at) => one - (from[at] ?? 0));
+    const size = Math.hypot(...v) || 1;
+    return v.map((one) => one / size);
+  };
+  return edgeLetters(unit(down, origin), unit(origin, right));
+}
+
+function writeSlices(cell: Cell): void {
+  const bar = cell.element.querySelector<HTMLElement>('.cell-slices');
+  const count = cell.series?.frames.length ?? 0;
+  if (!bar) return;
+  bar.hidden = count < 2;
+  bar.setAttribute('aria-valuemax', String(count));
+  bar.setAttribute('aria-valuenow', String(cell.at + 1));
+  bar.style.setProperty('--at', String(count > 1 ? cell.at / (count - 1) : 0));
+}
+
+function writeProgress(cell: Cell): void {
+  const bar = cell.element.querySelector<HTMLElement>('.cell-progress');
+  const { load } = cell;
+  if (!bar || !load) return;
+  bar.hidden = load.state !== 'loading';
+  bar.style.setProperty('--done', String(load.total ? load.loaded / load.total : 0));
+}
+
+function writeNotice(cell: Cell): void {
+  const target = cell.element.querySelector<HTMLElement>('.cell-notice');
+  if (!target) return;
+  const reason = cell.fallback();
+  const words = reason
+    ? t('Drawn by the server, because this browser cannot decode the image ({reason}). Window and values are not those of the pixels.', { reason })
+    : cell.load?.state === 'failed'
+      ? t('Not every image could be loaded: {loaded} of {total} are here.', { loaded: cell.load.loaded, total: cell.load.total })
+      : '';
+  target.hidden = words === '';
+  if (target.textContent !== words) target.textContent = words;
+}

@@ -1,0 +1,91 @@
+/** Buttons: `data-action` runs a verb; pressed states and the preset menu follow what the active viewport shows. */
+import type { Actions } from './actions';
+import { t } from './strings';
+import { presetsFor } from './tools/presets';
+import { activeTool } from './tools/group';
+import type { Viewer } from './viewer';
+
+export class Toolbar {
+  private readonly abort = new AbortController();
+  private presetKey = '';
+
+  constructor(
+    private readonly root: HTMLElement,
+    actions: Actions,
+    private readonly viewer: Viewer,
+  ) {
+    root.addEventListener(
+      'click',
+      (event) => {
+        const button = event.target instanceof Element ? event.target.closest<HTMLElement>('[data-action]') : null;
+        if (!button || button.getAttribute('aria-disabled') === 'true') return;
+        actions.run(button.dataset['action'] as string);
+      },
+      { signal: this.abort.signal },
+    );
+    root.querySelector<HTMLInputElement>('[data-cine-speed]')?.addEventListener('input', (event) => {
+      viewer.cine.fps = Number((event.target as HTMLInputElement).value) || viewer.cine.fps;
+      this.update();
+    });
+  }
+
+  destroy(): void {
+    this.abort.abort();
+  }
+
+  update(): void {
+    const { viewer } = this;
+    const { current } = viewer.grid;
+    this.press('cine', viewer.cine.running);
+    this.press('sync', viewer.synced);
+    this.press('panel', !this.root.classList.contains('no-panel'));
+    this.press('invert', Boolean(current.series && current.viewport.getProperties().invert !== (current.frame?.instance.pixels.photometric === 'MONOCHROME1')));
+    for (const button of this.root.querySelectorAll<HTMLElement>('[data-action^="tool:"]')) {
+      button.setAttribute('aria-pressed', String(button.dataset['action'] === `tool:${activeTool()}`));
+    }
+    for (const button of this.root.querySelectorAll<HTMLElement>('[data-action^="layout:"]')) {
+      button.setAttribute('aria-pressed', String(button.dataset['action'] === `layout:${viewer.grid.layout}`));
+    }
+    const cine = this.root.querySelector<HTMLElement>('[data-cine]');
+    if (cine) cine.hidden = !viewer.cine.running;
+    const speed = this.root.querySelector('[data-cine-words]');
+    if (speed) speed.textContent = t('{fps} images a second', { fps: viewer.cine.fps });
+    this.fillPresets();
+  }
+
+  private press(action: string, on: boolean): void {
+    this.root.querySelector(`[data-action="${action}"]`)?.setAttribute('aria-pressed', String(on));
+  }
+
+  private fillPresets(): void {
+    const cell = this.viewer.grid.current;
+    const presets = presetsFor(cell.series, cell.frame);
+    const window = cell.window();
+    const chosen = presets.find((one) => window && Math.abs(one.center - window.center) < 0.5 && Math.abs(one.width - window.width) < 0.5);
+    const label = this.root.querySelector('[data-preset-name]');
+    const words = chosen ? nameOf(chosen, presets.indexOf(chosen)) : t('Window');
+    if (label && label.textContent !== words) label.textContent = words;
+    const key = JSON.stringify(presets);
+    const menu = this.root.querySelector('[data-presets]');
+    const template = this.root.querySelector<HTMLTemplateElement>('#viewer-preset');
+    if (!menu || !template || key === this.presetKey) return;
+    this.presetKey = key;
+    menu.replaceChildren(
+      ...presets.map((one, at) => {
+        const entry = (template.content.firstElementChild as HTMLElement).cloneNode(true) as HTMLElement;
+        entry.dataset['action'] = `preset:${at}`;
+        (entry.querySelector('[data-set="name"]') as HTMLElement).textContent = nameOf(one, at);
+        (entry.querySelector('[data-set="window"]') as HTMLElement).textContent = `${one.center} / ${one.width}`;
+        (entry.querySelector('[data-set="key"]') as HTMLElement).textContent = String(at + 1);
+        return entry;
+      }),
+    );
+    const none = this.root.querySelector<HTMLElement>('[data-no-presets]');
+    if (none) none.hidden = presets.length > 0;
+  }
+}
+
+function nameOf(preset: { readonly own: boolean; readonly name: string }, at: number): string {
+  if (!preset.own) return t(preset.name);
+  return preset.name || (at === 0 ? t('As acquired') : t('As acquired {n}', { n: at + 1 }));
+}

@@ -17,10 +17,13 @@ export class Panel {
     private readonly element: HTMLElement,
     private readonly shownCell: () => Cell,
     private readonly goTo: (imageId: string) => void,
+    openSeries: (seriesUid: string) => void,
   ) {
     this.list = element.querySelector('[data-measurements]');
     this.template = element.querySelector<HTMLTemplateElement>('#viewer-mark');
     for (const tab of element.querySelectorAll<HTMLElement>('[data-tab]')) tab.addEventListener('click', () => this.open(tab.dataset['tab'] as string));
+    for (const one of element.querySelectorAll<HTMLElement>('[data-document]')) one.addEventListener('click', () => openSeries(one.dataset['document'] as string));
+    element.addEventListener('input', (event) => search(element, event.target));
     for (const name of EVENTS) eventTarget.addEventListener(name, this.refresh);
   }
 
@@ -96,6 +99,18 @@ const EVENTS = [
   Enums.Events.ANNOTATION_REMOVED,
   Enums.Events.ANNOTATION_SELECTION_CHANGE,
 ];
+
+/** Shows the attributes whose number, name or keyword holds what was typed. */
+function search(panel: HTMLElement, field: EventTarget | null): void {
+  if (!(field instanceof HTMLInputElement) || !field.matches('[data-tag-search]')) return;
+  const wanted = field.value.trim().toLowerCase();
+  for (const row of panel.querySelectorAll<HTMLElement>('[data-tag]')) row.hidden = wanted !== '' && !(row.dataset['tag'] ?? '').toLowerCase().includes(wanted);
+  for (const group of panel.querySelectorAll<HTMLDetailsElement>('.viewer-tags')) {
+    const any = group.querySelector('[data-tag]:not([hidden])') !== null;
+    group.hidden = wanted !== '' && !any;
+    if (wanted !== '' && any) group.open = true;
+  }
+}
 
 function whereOf(imageId: string): string {
   const frame = frameOf(imageId);

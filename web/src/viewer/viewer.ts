@@ -51,7 +51,7 @@ export class Viewer {
     this.grid = new Grid(gridElement, root.querySelector('#viewer-cell') as HTMLTemplateElement, hooks, () => this.chosen());
     this.strip = new Strip(root.querySelector('.viewer-strip') as HTMLElement, (uid) => this.showSeries(uid));
     Strip.acceptDrops(gridElement, (uid, at) => this.showSeries(uid, this.grid.cells.find((cell) => cell.element === at)));
-    this.panel = new Panel(root.querySelector('.viewer-panel') as HTMLElement, () => this.grid.current, (imageId) => this.goTo(imageId));
+    this.panel = new Panel(root.querySelector('.viewer-panel') as HTMLElement, () => this.grid.current, (imageId) => this.goTo(imageId), (uid) => this.showSeries(uid));
     const actions: Actions = actionsOf(this);
     this.toolbar = new Toolbar(root, actions, this);
     this.unwire = wireKeys(actions.keys);

@@ -12,8 +12,8 @@ from app.archive import queries as archive
 from app.http import ReadSession, WriteSession, allow, render
 from app.pages.shell import fields
 from app.security import Actor, Verb
+from app.viewing.content_tree import Node, tree
 from app.viewing.opening import Document, Opened, StripSeries, open_study
-from app.viewing.report import Node, tree
 from app.viewing.tags import Tag, groups
 
 router = APIRouter(include_in_schema=False)

@@ -42,11 +42,12 @@ async function load(imageId: string, rgba: boolean): Promise<Loaded> {
   if (!frame || !series || !source) throw new Error(`${imageId} is not open`);
   const reason = unreadable(frame);
   if (reason) return viaServer(frame, rgba, reason);
-  const bytes = await source.frame(frame.index);
   try {
+    const bytes = await source.frame(frame.index);
     const image = frame.instance.native ? fromNative(frame, series, bytes, rgba) : await fromEncapsulated(frame, bytes, rgba);
     return ready(image, frame);
   } catch (fault) {
+    if (fault instanceof DOMException && fault.name === 'AbortError') throw fault;
     return viaServer(frame, rgba, fault instanceof Error ? fault.message : String(fault));
   }
 }

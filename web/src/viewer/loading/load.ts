@@ -84,12 +84,17 @@ export class SeriesLoad {
   private async run(from: number): Promise<void> {
     let start = from;
     for (let attempt = 0; attempt <= RETRIES; attempt++) {
+      const before = this.loaded;
+      let whole = true;
       try {
         await this.stream(start);
       } catch {
         if (this.abort.signal.aborted) return;
+        whole = false;
       }
       if (this.loaded === this.total) return this.finish('loaded');
+      // The server leaves out frames it cannot read: asking again would bring the same.
+      if (whole && (this.loaded === before || attempt > 0)) break;
       start = this.firstMissing(this.streamAt);
       await pause(200 * 2 ** attempt, this.abort.signal);
       if (this.abort.signal.aborted) return;

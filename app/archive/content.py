@@ -2,6 +2,7 @@
 
 import json
 import os
+import warnings
 import zlib
 from collections.abc import Iterator
 from io import BytesIO
@@ -122,11 +123,17 @@ def dataset(archive: Archive, instance: Instance) -> "Dataset":
 
 
 def dicom_json(session: Session, instance: Instance) -> dict[str, object]:
-    """The header as DICOM JSON (PS3.18 annex F), made on first reading and kept when the session may write."""
+    """The header as DICOM JSON (PS3.18 annex F), from the cache the settled study got, else made now."""
     row = queries.header_row(session, instance)
     if row.json is not None:
         found: dict[str, object] = json.loads(zlib.decompress(row.json))
         return found
-    made: dict[str, object] = kept.unpack(row.raw).to_json_dict(suppress_invalid_tags=True)
-    row.json = zlib.compress(json.dumps(made, ensure_ascii=False).encode(), 1)
+    return json_of(row.raw)
+
+
+def json_of(raw: bytes) -> dict[str, object]:
+    """A kept header as DICOM JSON."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        made: dict[str, object] = kept.unpack(raw).to_json_dict(suppress_invalid_tags=True)
     return made

@@ -7,8 +7,9 @@ import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
+from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from app.archive.rows import Row, Rows
@@ -62,12 +63,12 @@ class Entry:
     sha256: str
     path: str
     frames: bytes | None
-    replaces: bool = False  # decided by an administrator: what stands under this UID goes
     wake: threading.Lock = field(default_factory=threading.Lock)
     done: bool = False
     outcome: Outcome | None = None
     fault: BaseException | None = None
     placed: bool = False
+    doubtful: bool = False  # its commit failed in an unknown way; its temporary file must stay
     conflict_id: str = ""
 
     def decide(self, status: Status, reason: str = "") -> None:
@@ -77,6 +78,12 @@ class Entry:
         )
 
 
+def lock_index(session: Session) -> None:
+    """One writer of the index at a time, to the end of the transaction. On SQLite every writer is alone anyway."""
+    if session.get_bind().dialect.name == "postgresql":
+        session.execute(text(f"SELECT pg_advisory_xact_lock({_LOCK})"))
+
+
 class Transaction:
     """One open index transaction. Plain SQL written with `?`; moments and lists are bound as SQLAlchemy stores them."""
 
@@ -84,8 +91,7 @@ class Transaction:
         connection = session.connection()
         self.postgresql = connection.dialect.name == "postgresql"
         self._cursor = connection.connection.cursor()
-        if self.postgresql:
-            self._cursor.execute(f"SELECT pg_advisory_xact_lock({_LOCK})")
+        lock_index(session)
 
     def run(self, sql: str, values: Sequence[Any] = ()) -> Any:
         self._cursor.execute(sql.replace("?", "%s") if self.postgresql else sql, tuple(values))
@@ -122,6 +128,19 @@ class Transaction:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """What stands under a SOP Instance UID already."""
+
+    sha256: str
+    path: str
+    study_instance_uid: str
+    transfer_syntax_uid: str
+    data_set_offset: int
+    bytes: int
+    pixel_offset: int | None
+
+
 @dataclass(slots=True)
 class _Known:
     """A study or series row as far as the batch needs it."""
@@ -142,24 +161,33 @@ class _Known:
     widened: bool = False
 
 
-class Batch:
-    """Decides and writes the rows of a batch, in order. `place` gives a file its final name before the commit."""
+class Files(Protocol):
+    """What a batch does with files while the index is locked, before the commit."""
 
-    def __init__(self, transaction: Transaction, place: Any, keep_aside: Any) -> None:
+    def place(self, entry: Entry) -> None: ...
+    def keep_aside(self, entry: Entry) -> tuple[str, str]: ...
+    def same_content(self, entry: Entry, there: Stored) -> bool: ...
+
+
+class Batch:
+    """Decides and writes the rows of a batch, in order."""
+
+    def __init__(self, transaction: Transaction, files: Files) -> None:
         self.sql = transaction
-        self.place, self.keep_aside = place, keep_aside
+        self.files = files
         self.at = transaction.moment(now())
         self.studies: dict[str, _Known | None] = {}
         self.series: dict[str, _Known | None] = {}
-        self.existing: dict[str, tuple[str, str, str]] = {}  # SOP instance -> sha256, path, study
+        self.existing: dict[str, Stored] = {}
 
     def write(self, entries: Sequence[Entry]) -> None:
         uids = list({e.header.sop_instance_uid for e in entries})
         marks = ", ".join("?" * len(uids))
         self.existing = {
-            row[0]: (row[1], row[2], row[3])
+            row[0]: Stored(*row[1:])
             for row in self.sql.rows(
-                "SELECT i.sop_instance_uid, i.sha256, i.path, s.study_instance_uid FROM instance i "
+                "SELECT i.sop_instance_uid, i.sha256, i.path, s.study_instance_uid, i.transfer_syntax_uid, "
+                "i.data_set_offset, i.bytes, i.pixel_offset FROM instance i "
                 f"JOIN study s ON s.id = i.study_pk WHERE i.sop_instance_uid IN ({marks})",
                 uids,
             )
@@ -172,10 +200,10 @@ class Batch:
         h = entry.header
         there = self.existing.get(h.sop_instance_uid)
         if there is not None:
-            if there[0] == entry.sha256 or self.place.same_content(entry, there[1]):
+            if there.sha256 == entry.sha256 or self.files.same_content(entry, there):
                 entry.decide("duplicate")
             else:
-                reason = "other content" if there[2] == h.study_instance_uid else "other study"
+                reason = "other content" if there.study_instance_uid == h.study_instance_uid else "other study"
                 self._conflict(entry, reason)
             return
         study = self._study(h.study_instance_uid)
@@ -271,8 +299,16 @@ class Batch:
         self.sql.run(
             "INSERT INTO instance_header (instance_pk, raw, frames) VALUES (?, ?, ?)", (pk, h.kept, entry.frames)
         )
-        self.place(entry)
-        self.existing[h.sop_instance_uid] = (entry.sha256, entry.path, h.study_instance_uid)
+        self.files.place(entry)
+        self.existing[h.sop_instance_uid] = Stored(
+            entry.sha256,
+            entry.path,
+            h.study_instance_uid,
+            h.transfer_syntax_uid,
+            h.data_set_offset,
+            size,
+            h.pixel_offset,
+        )
         for known in (study, series):
             known.new_instances += 1
             known.new_bytes += size
@@ -302,7 +338,7 @@ class Batch:
         )
         words = _REASONS[reason]
         if not same:
-            entry.conflict_id, path = self.keep_aside(entry)
+            entry.conflict_id, path = self.files.keep_aside(entry)
             facility = entry.source.facility_id
             self.sql.add(
                 "conflict",

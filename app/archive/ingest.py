@@ -3,18 +3,18 @@
 import contextlib
 import logging
 import os
-import threading
+from pathlib import Path
 
-from app.archive import rows
+from app.archive import rows, sweep
 from app.archive.commit import GroupCommit
-from app.archive.index import Batch, Entry, Outcome, Source, Transaction
+from app.archive.index import Batch, Entry, Outcome, Source, Stored, Transaction
 from app.archive.store import ASIDE, Incoming, Store, unavailable
 from app.config import Config
 from app.db import Database
 from app.dicom import frames, paths, uids
 from app.dicom.header import Header, NotDicom, scan
 from app.events import stream
-from app.kit.errors import Unavailable
+from app.kit.errors import AppError, Unavailable
 from app.kit.ids import new_id
 
 log = logging.getLogger(__name__)
@@ -28,8 +28,7 @@ class Archive:
         self.database = database
         self.store = Store(config.store)
         self._commit: GroupCommit[Entry] = GroupCommit(self._write)
-        self._doubtful: list[Entry] = []
-        self._doubt = threading.Lock()
+        self._doubtful: list[Path] = []  # temporary files whose commit failed in an unknown way
 
     def receive(self, source: Source) -> Incoming:
         """A temporary file for one object; give it to `ingest` or `discard`."""
@@ -39,14 +38,13 @@ class Archive:
         """Forgets what came so far; nothing of it remains."""
         incoming.discard()
 
-    def ingest(self, incoming: Incoming, *, replaces: bool = False) -> Outcome:
+    def ingest(self, incoming: Incoming) -> Outcome:
         """Takes the object in; returns when file and rows are durable. Refused, duplicate and conflict are outcomes;
         Unavailable is raised when disk or database cannot take it now: then nothing of it is kept."""
-        fault: BaseException | None = None
         entry = None
         try:
             try:
-                entry = self._prepare(incoming, replaces)
+                entry = self._prepare(incoming)
             except NotDicom as no:
                 return Outcome("refused", reason=str(no))
             self._commit.submit(entry)
@@ -55,33 +53,33 @@ class Archive:
             assert entry.outcome is not None
             return entry.outcome
         except OSError as trouble:
-            fault = unavailable(trouble)
-            raise fault from trouble
+            raise unavailable(trouble) from trouble
         finally:
             incoming.close()
-            if entry is None or not self._in_doubt(entry):
+            if entry is None or not entry.doubtful:
                 with contextlib.suppress(OSError):
                     incoming.path.unlink(missing_ok=True)
+
+    def sweep(self) -> int:
+        """Finishes or undoes what a crash left half done; run at each start and now and then. How many files that were."""
+        return self._clear_doubts() + sweep.sweep(self.store, self.database)
 
     def close(self) -> None:
         self.store.close()
 
-    def _prepare(self, incoming: Incoming, replaces: bool) -> Entry:
-        digest_of = incoming.finish
-        header = scan(incoming.fileno(), os.fstat(incoming.fileno()).st_size)
+    def _prepare(self, incoming: Incoming) -> Entry:
+        fd = incoming.fileno()
+        size = os.fstat(fd).st_size
+        header = scan(fd, size)
         described = rows.describe(header)
-        table = locate(incoming.fileno(), os.fstat(incoming.fileno()).st_size, header, described.instance)
+        table = locate(fd, size, header, described.instance)
         path = paths.object_path(
             described.patient["patient_id"],
             header.study_instance_uid,
             header.series_instance_uid,
             header.sop_instance_uid,
         )
-        return Entry(incoming, incoming.source, header, described, digest_of(), path, table, replaces)
-
-    def _in_doubt(self, entry: Entry) -> bool:
-        with self._doubt:
-            return entry in self._doubtful
+        return Entry(incoming, incoming.source, header, described, incoming.finish(), path, table)
 
     # -- the leader's part ---------------------------------------------------------------------------------------
 
@@ -89,58 +87,110 @@ class Archive:
         """One transaction for all; when that fails, one for each, so that a bad one spoils nobody else's."""
         try:
             self._transact(entries)
-        except Exception as fault:  # noqa: BLE001 every waiting thread must get its answer
+        except Exception as fault:  # noqa: BLE001 whatever it is, every waiting thread must get its answer
             if len(entries) == 1 or isinstance(fault, Unavailable):
                 for entry in entries:
                     entry.fault = fault
                 return
             for entry in entries:
-                entry.outcome, entry.placed = None, False
-                self._write([entry])
+                if not entry.doubtful:
+                    entry.outcome, entry.placed = None, False
+                    self._write([entry])
+                else:
+                    entry.fault = fault
+        else:
+            if self._doubtful:
+                self._clear_doubts()
 
     def _transact(self, entries: list[Entry]) -> None:
+        placer = _Placer(self.store)
         wrote = False
+        self.store.sync_names()
         try:
-            self.store.sync_names()
             with self.database.write() as session:
-                transaction = Transaction(session)
-                Batch(transaction, _Placer(self.store), self._keep_aside).write(entries)
-                if transaction.postgresql:
-                    transaction.run("NOTIFY filmroom_events")
-                wrote = True
-            if self.database.dialect == "sqlite":
-                stream.wake()
+                try:
+                    transaction = Transaction(session)
+                    Batch(transaction, placer).write(entries)
+                    if transaction.postgresql:
+                        transaction.run("NOTIFY filmroom_events")
+                    wrote = True
+                except BaseException:
+                    placer.undo()  # while the index is still locked: nobody else can have come to these names
+                    raise
         except BaseException:
-            placed = [entry for entry in entries if entry.placed]
             if wrote:  # the commit itself failed: perhaps it went through all the same
-                with self._doubt:
-                    self._doubtful.extend(placed)
-            else:
-                for entry in placed:
-                    with contextlib.suppress(OSError):
-                        self.store.remove(entry.path)
+                for entry in entries:
+                    entry.doubtful = entry.placed
+                self._doubtful.extend(entry.incoming.path for entry in entries if entry.doubtful)
             raise
+        if self.database.dialect == "sqlite":
+            stream.wake()
 
-    def _keep_aside(self, entry: Entry) -> tuple[str, str]:
-        conflict = new_id()
-        path = f"{ASIDE}/{conflict}.dcm"
-        self.store.place(entry.incoming.path, path)
-        return conflict, path
+    def _clear_doubts(self) -> int:
+        """What a failed commit left open is looked up once the database answers again."""
+        count = 0
+        while self._doubtful:
+            try:
+                path = self._doubtful.pop()
+            except IndexError:
+                break
+            try:
+                sweep.reconcile(path, self.store, self.database)
+                count += 1
+            except (AppError, OSError):
+                self._doubtful.append(path)
+                break
+        return count
 
 
 class _Placer:
-    """What the batch needs of the files."""
+    """What the batch does with files; `undo` takes it back."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
+        self._done: list[tuple[Entry, str]] = []
 
-    def __call__(self, entry: Entry) -> None:
+    def place(self, entry: Entry) -> None:
         self._store.place(entry.incoming.path, entry.path)
         entry.placed = True
+        self._done.append((entry, entry.path))
 
-    def same_content(self, entry: Entry, path: str) -> bool:
-        """Whether only the file meta information differs: another sender wrote it, the data set is the same."""
-        return False
+    def keep_aside(self, entry: Entry) -> tuple[str, str]:
+        """(id of the conflict, path)"""
+        conflict = new_id()
+        path = f"{ASIDE}/{conflict}.dcm"
+        self._store.place(entry.incoming.path, path)
+        entry.placed = True
+        self._done.append((entry, path))
+        return conflict, path
+
+    def undo(self) -> None:
+        for entry, path in self._done:
+            with contextlib.suppress(OSError):
+                self._store.remove(path)
+            entry.placed = False
+
+    def same_content(self, entry: Entry, there: Stored) -> bool:
+        """Whether only the file meta information differs: another program wrote it, the data set is the same."""
+        if there.transfer_syntax_uid != entry.header.transfer_syntax_uid:
+            return False
+        if there.bytes - there.data_set_offset != entry.incoming.size - entry.header.data_set_offset:
+            return False
+        try:
+            stored = os.open(self._store.full(there.path), os.O_RDONLY)
+        except OSError:
+            return False
+        try:
+            ours, theirs = entry.header.data_set_offset, there.data_set_offset
+            while True:
+                left = os.pread(entry.incoming.fileno(), 1 << 20, ours)
+                if left != os.pread(stored, 1 << 20, theirs):
+                    return False
+                if not left:
+                    return True
+                ours, theirs = ours + len(left), theirs + len(left)
+        finally:
+            os.close(stored)
 
 
 def locate(fd: int, size: int, header: Header, instance: rows.Row) -> bytes | None:

@@ -97,6 +97,11 @@ class Incoming:
         self.path.unlink(missing_ok=True)
 
 
+def sha256_of(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
 class Store:
     """One process's hands on the files."""
 

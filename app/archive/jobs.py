@@ -1,0 +1,147 @@
+"""Background entry points: `archive.prepare`, `archive.remove_files`, `archive.carry_out`."""
+
+import json
+import zlib
+from hashlib import sha256
+from io import BytesIO
+from typing import Any
+
+from sqlalchemy import delete, select
+from sqlalchemy.orm import Session
+
+from app.archive import content, service
+from app.archive.index import Source, lock_index
+from app.archive.ingest import Archive
+from app.archive.models import Conflict, DeletedFile, Instance, InstanceHeader, Series, Study
+from app.dicom import uids
+from app.jobs.context import JobContext, PermanentFault
+from app.kit.errors import NotFound
+from app.security import SYSTEM
+
+_CHUNK = 50
+
+
+def prepare(context: JobContext, payload: dict[str, Any]) -> dict[str, Any]:
+    """Makes the DICOM JSON of a settled study, so that the first who asks for its metadata need not wait."""
+    made = 0
+    with context.database.read() as session:
+        study = session.scalar(select(Study).where(Study.study_instance_uid == payload["study_instance_uid"]))
+        if study is None:
+            return {"made": 0}
+        pks = list(
+            session.scalars(
+                select(Instance.id).join(Series, Series.id == Instance.series_pk).where(Series.study_pk == study.id)
+            )
+        )
+    for start in range(0, len(pks), _CHUNK):
+        context.progress(start, len(pks))
+        with context.database.read() as session:
+            rows = session.execute(
+                select(InstanceHeader.instance_pk, InstanceHeader.raw).where(
+                    InstanceHeader.instance_pk.in_(pks[start : start + _CHUNK]), InstanceHeader.json.is_(None)
+                )
+            ).all()
+        done = {pk: pack_json(content.json_of(raw)) for pk, raw in rows}
+        with context.database.write() as session:
+            for header in session.scalars(select(InstanceHeader).where(InstanceHeader.instance_pk.in_(done))):
+                header.json = done[header.instance_pk]
+        made += len(done)
+    context.progress(len(pks), len(pks))
+    return {"made": made}
+
+
+def pack_json(made: dict[str, Any]) -> bytes:
+    return zlib.compress(json.dumps(made, ensure_ascii=False, separators=(",", ":")).encode(), 1)
+
+
+def remove_files(context: JobContext, payload: dict[str, Any]) -> dict[str, Any]:
+    """Removes the files of deleted rows. A path that has a row again (the object came anew) stays."""
+    archive: Archive = context.archive
+    removed = 0
+    while True:
+        context.check_cancelled()
+        with context.database.write() as session:
+            lock_index(session)
+            batch = list(session.scalars(select(DeletedFile).order_by(DeletedFile.id).limit(200)))
+            if not batch:
+                return {"removed": removed}
+            again = dict(
+                session.execute(
+                    select(Instance.sop_instance_uid, Instance.path).where(
+                        Instance.sop_instance_uid.in_([row.sop_instance_uid for row in batch])
+                    )
+                ).all()
+            )
+            for row in batch:
+                if again.get(row.sop_instance_uid) != row.path:
+                    archive.store.remove(row.path)
+                    removed += 1
+            session.execute(delete(DeletedFile).where(DeletedFile.id.in_([row.id for row in batch])))
+
+
+def carry_out(context: JobContext, payload: dict[str, Any]) -> dict[str, Any]:
+    """Carries a decision on a conflict out. Each step can be done again, so a crash costs nothing."""
+    archive: Archive = context.archive
+    with context.database.read() as session:
+        conflict = session.get(Conflict, payload["conflict_id"])
+    if conflict is None:
+        raise PermanentFault("There is no such conflict.")
+    aside = archive.store.full(conflict.path)
+    if not aside.exists():
+        return {"outcome": "done before"}
+    decision, outcome = payload["decision"], "kept-first"
+    if decision != "keep-first":
+        if decision == "overwrite":
+            data = aside.read_bytes()
+            with context.database.write() as session:
+                _make_room(session, conflict)
+        else:
+            data = _with_new_uids(aside.read_bytes(), conflict)
+        source = Source("job", actor_name=context.job.created_by, facility_id=conflict.facility_id)
+        incoming = archive.receive(source)
+        incoming.write(data)
+        result = archive.ingest(incoming)
+        if result.status not in ("stored", "duplicate"):
+            raise PermanentFault(result.reason or "The object is in conflict again.")
+        outcome = result.sop_instance_uid
+    aside.unlink(missing_ok=True)
+    return {"outcome": outcome}
+
+
+def _make_room(session: Session, conflict: Conflict) -> None:
+    """What stands where the later object belongs goes: the object with its UID, or the other patient's whole study."""
+    try:
+        if conflict.reason in ("other patient", "other facility"):
+            service.delete_study(session, SYSTEM, conflict.study_instance_uid)
+        else:
+            service.delete_instance(session, SYSTEM, conflict.sop_instance_uid)
+    except NotFound:
+        pass  # done by an earlier try, or deleted by somebody
+
+
+def _with_new_uids(data: bytes, conflict: Conflict) -> bytes:
+    """The object under new UIDs: of the instance only where study and series are its own, else of all three, the same
+    new study and series for every object of the same study, patient and facility."""
+    from pydicom import dcmread
+    from pydicom.uid import UID
+
+    dataset = dcmread(BytesIO(data), force=True)
+
+    def derived(uid: str) -> str:
+        words = f"{uid}\\{dataset.get('PatientID', '')}\\{conflict.facility_id}\\{conflict.reason}"
+        return f"2.25.{int.from_bytes(sha256(words.encode()).digest()[:16], 'big')}"
+
+    if conflict.reason != "other content":
+        dataset.StudyInstanceUID = derived(str(dataset.StudyInstanceUID))
+        dataset.SeriesInstanceUID = derived(str(dataset.SeriesInstanceUID))
+    dataset.SOPInstanceUID = (
+        f"2.25.{int.from_bytes(sha256((conflict.id + conflict.sha256).encode()).digest()[:16], 'big')}"
+    )
+    dataset.file_meta.MediaStorageSOPInstanceUID = dataset.SOPInstanceUID
+    if "TransferSyntaxUID" not in dataset.file_meta:
+        implicit, little = dataset.original_encoding
+        known = uids.IMPLICIT_LE if implicit else uids.EXPLICIT_LE if little else uids.EXPLICIT_BE
+        dataset.file_meta.TransferSyntaxUID = UID(known)
+    out = BytesIO()
+    dataset.save_as(out, enforce_file_format=True)
+    return out.getvalue()

@@ -1,0 +1,217 @@
+"""Verbs on what is stored: settle, delete, conflicts. Doors and jobs call them inside their own transaction; files follow
+by durable jobs, so that nothing is ever half there."""
+
+from datetime import timedelta
+from typing import Literal
+
+from sqlalchemy import delete, func, insert, literal, select, text, update
+from sqlalchemy.orm import Session
+
+from app import events, jobs
+from app.archive import queries
+from app.archive.index import lock_index
+from app.archive.models import (
+    RECEIVING,
+    SETTLED,
+    Conflict,
+    Counter,
+    DeletedFile,
+    Instance,
+    InstanceHeader,
+    Patient,
+    Series,
+    Study,
+    StudyModality,
+)
+from app.archive.rows import modality_bit
+from app.kit.clock import now
+from app.kit.errors import Conflict as AlreadyDone
+from app.kit.errors import Invalid, NotFound
+from app.security import Actor, Verb, may_see, require
+
+QUIET = 10.0  # seconds without a new object after which a study is settled (FWD-1)
+
+Decision = Literal["keep-first", "overwrite", "save-as-new"]
+_STATES: dict[str, str] = {"keep-first": "kept-first", "overwrite": "overwritten", "save-as-new": "saved-as-new"}
+
+
+def settle(session: Session, quiet: float = QUIET, limit: int = 200) -> int:
+    """Marks studies that got nothing new for `quiet` seconds as settled, tells so, and has their DICOM JSON made. Called
+    by the worker's clock; returns how many."""
+    before = now() - timedelta(seconds=quiet)
+    ready = session.scalars(
+        select(Study).where(Study.state == RECEIVING, Study.last_received_at < before).order_by(Study.id).limit(limit)
+    )
+    count = 0
+    for study in ready:
+        study.state = SETTLED
+        payload = {"study_instance_uid": study.study_instance_uid, "instances": study.instance_count}
+        events.append(session, "study.settled", payload, facility_id=study.facility_id)
+        jobs.enqueue(
+            session,
+            "archive.prepare",
+            {"study_instance_uid": study.study_instance_uid},
+            facility_id=study.facility_id,
+            priority=7,
+            total=study.instance_count,
+        )
+        count += 1
+    return count
+
+
+# -- delete ------------------------------------------------------------------------------------------------------
+
+
+def delete_study(session: Session, actor: Actor, uid: str) -> None:
+    """Removes a study: the rows now, its files by a job right after. The caller writes the audit row."""
+    require(actor, Verb.STUDY_DELETE)
+    lock_index(session)
+    study = queries.study(session, actor, uid)
+    _refuse_locked(study)
+    _forget_instances(session, Instance.study_pk == study.id, Series.study_pk == study.id)
+    session.execute(delete(Series).where(Series.study_pk == study.id))
+    _forget_study(session, study)
+    _remove_files_soon(session, actor)
+
+
+def delete_series(session: Session, actor: Actor, uid: str) -> None:
+    """Removes a series; its study too when nothing else is in it."""
+    require(actor, Verb.STUDY_DELETE)
+    lock_index(session)
+    series = queries.series(session, actor, uid)
+    study = queries.study_of(session, series)
+    _refuse_locked(study)
+    _forget_instances(session, Instance.series_pk == series.id, Series.id == series.id)
+    session.execute(delete(Series).where(Series.id == series.id))
+    _recount(session, study)
+    _remove_files_soon(session, actor)
+
+
+def delete_instance(session: Session, actor: Actor, uid: str) -> None:
+    """Removes one object; its series and study too when nothing else is in them."""
+    require(actor, Verb.STUDY_DELETE)
+    lock_index(session)
+    instance = queries.instance(session, actor, uid)
+    study, series = queries.study_of(session, instance), queries.series_by_pk(session, instance.series_pk)
+    _refuse_locked(study)
+    _forget_instances(session, Instance.id == instance.id, Series.id == series.id)
+    count, size = _sums(session, Instance.series_pk == series.id)
+    if count:
+        series.instance_count, series.bytes = count, size
+    else:
+        session.execute(delete(Series).where(Series.id == series.id))
+    _recount(session, study)
+    _remove_files_soon(session, actor)
+
+
+def _refuse_locked(study: Study) -> None:
+    if study.locked:
+        raise AlreadyDone("This study is locked against deletion.", hint="Unlock it first.")
+
+
+def _forget_instances(session: Session, which: object, of_series: object) -> None:
+    """Instance and header rows go, their files are noted for removal. of_series narrows the walk to an index."""
+    chosen = select(Instance.id).join(Series, Series.id == Instance.series_pk).where(of_series, which)  # type: ignore[arg-type]
+    paths = (
+        select(Instance.path, Instance.sop_instance_uid, literal(now()))
+        .join(Series, Series.id == Instance.series_pk)
+        .where(of_series, which)  # type: ignore[arg-type]
+    )
+    session.execute(insert(DeletedFile).from_select(["path", "sop_instance_uid", "deleted_at"], paths))
+    session.execute(delete(InstanceHeader).where(InstanceHeader.instance_pk.in_(chosen)))
+    session.execute(delete(Instance).where(Instance.id.in_(chosen)))
+
+
+def _sums(session: Session, which: object) -> tuple[int, int]:
+    row = session.execute(
+        select(func.count(), func.coalesce(func.sum(Instance.bytes), 0)).where(which)  # type: ignore[arg-type]
+    ).one()
+    return int(row[0]), int(row[1])
+
+
+def _recount(session: Session, study: Study) -> None:
+    """A study's counts and modalities after something of it went; the study goes when it is empty."""
+    session.flush()
+    row = session.execute(
+        select(
+            func.count(),
+            func.coalesce(func.sum(Series.instance_count), 0),
+            func.coalesce(func.sum(Series.bytes), 0),
+        ).where(Series.study_pk == study.id)
+    ).one()
+    if not row[0]:
+        _forget_study(session, study)
+        return
+    study.series_count, study.instance_count, study.bytes = int(row[0]), int(row[1]), int(row[2])
+    present = sorted(
+        filter(None, session.scalars(select(Series.modality).where(Series.study_pk == study.id).distinct()))
+    )
+    session.execute(
+        delete(StudyModality).where(StudyModality.study_pk == study.id, StudyModality.modality.not_in(present))
+    )
+    study.modalities = "\\".join(present)[:256]
+    study.modmask = 0
+    for modality in present:
+        study.modmask |= modality_bit(modality)
+    payload = {"study_instance_uid": study.study_instance_uid, "instances": study.instance_count}
+    events.append(session, "study.changed", payload, facility_id=study.facility_id)
+
+
+def _forget_study(session: Session, study: Study) -> None:
+    session.execute(delete(StudyModality).where(StudyModality.study_pk == study.id))
+    session.execute(delete(Study).where(Study.id == study.id))
+    session.expunge(study)
+    name = f"studies:{study.facility_id or ''}"
+    session.execute(update(Counter).where(Counter.name == name).values(value=Counter.value - 1))
+    if session.scalar(select(Study.id).where(Study.patient_pk == study.patient_pk).limit(1)) is None:
+        session.execute(delete(Patient).where(Patient.id == study.patient_pk))
+        if session.get_bind().dialect.name == "sqlite":
+            for table in ("patient_words", "patient_parts"):
+                session.execute(text(f"DELETE FROM {table} WHERE rowid = :pk"), {"pk": study.patient_pk})
+    events.append(
+        session, "study.deleted", {"study_instance_uid": study.study_instance_uid}, facility_id=study.facility_id
+    )
+
+
+def _remove_files_soon(session: Session, actor: Actor) -> None:
+    jobs.enqueue(session, "archive.remove_files", {}, actor_name=actor.name, priority=6)
+
+
+# -- conflicts ---------------------------------------------------------------------------------------------------
+
+
+def list_conflicts(session: Session, actor: Actor, *, state: str = "open", limit: int = 200) -> list[Conflict]:
+    """What was kept aside and waits for a decision, newest first (ARC-3)."""
+    require(actor, Verb.CONFLICT_DECIDE)
+    return queries.conflicts(session, actor, state=state, limit=limit)
+
+
+def decide_conflict(session: Session, actor: Actor, conflict_id: str, decision: Decision) -> Conflict:
+    """Decides one: keep the first, overwrite it, or save the later one under new UIDs. The files follow by a job.
+    Raises NotFound, Conflict when it is decided already, Invalid for an unknown decision."""
+    require(actor, Verb.CONFLICT_DECIDE)
+    if decision not in _STATES:
+        raise Invalid(f"Choose one of {', '.join(_STATES)}.", field="decision")
+    found = session.get(Conflict, conflict_id)
+    if found is None or not may_see(actor, found.facility_id):
+        raise NotFound("There is no such conflict.")
+    moment = now()
+    changed = session.execute(
+        update(Conflict)
+        .where(Conflict.id == conflict_id, Conflict.state == "open")
+        .values(state=_STATES[decision], decided_by=actor.name, decided_at=moment)
+        .returning(Conflict.id)
+    ).first()
+    if changed is None:
+        raise AlreadyDone("This conflict is decided already.")
+    session.refresh(found)
+    jobs.enqueue(
+        session,
+        "archive.carry_out",
+        {"conflict_id": conflict_id, "decision": decision},
+        actor_name=actor.name,
+        facility_id=found.facility_id,
+    )
+    payload = {"conflict_id": conflict_id, "study_instance_uid": found.study_instance_uid, "decision": decision}
+    events.append(session, "conflict.decided", payload, facility_id=found.facility_id)
+    return found

@@ -1,0 +1,99 @@
+"""After a crash: what was under way is finished or undone, so that nothing is half there (issue 2: "Half-sent objects leave
+nothing behind").
+
+A temporary file is the record of its own ingest. Whose process is gone, is one of: never finished (no row: it goes, and with
+it a final name it may have got), or committed (a row with its checksum: it gets its final name if it lacks it)."""
+
+import contextlib
+import logging
+import os
+import time
+from pathlib import Path
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from app.archive.index import lock_index
+from app.archive.models import Conflict, Instance
+from app.archive.rows import describe
+from app.archive.store import ASIDE, Store, sha256_of
+from app.db import Database
+from app.dicom.header import Header, NotDicom, scan
+from app.dicom.paths import object_path
+
+log = logging.getLogger(__name__)
+ASIDE_AGE = 3600.0  # seconds; a file kept aside without a row is a leftover once it is older
+
+
+def sweep(store: Store, database: Database) -> int:
+    """Clears what processes that are gone left behind; returns how many files that were. Safe while others run."""
+    count = 0
+    for folder in store.abandoned():
+        for path in sorted(folder.iterdir()):
+            if path.name != "lock":
+                reconcile(path, store, database)
+                count += 1
+        with contextlib.suppress(OSError):
+            (folder / "lock").unlink(missing_ok=True)
+            folder.rmdir()
+    count += _sweep_aside(store, database)
+    if count:
+        log.warning("%d leftover files of a crash cleared", count)
+    return count
+
+
+def reconcile(temporary: Path, store: Store, database: Database) -> None:
+    """Finishes or undoes the ingest that a temporary file belongs to."""
+    try:
+        with temporary.open("rb") as file:
+            header = scan(file.fileno(), os.fstat(file.fileno()).st_size)
+    except NotDicom:
+        temporary.unlink(missing_ok=True)
+        return
+    with database.write() as session:
+        lock_index(session)
+        row = session.scalar(select(Instance).where(Instance.sop_instance_uid == header.sop_instance_uid))
+        if row is not None and row.sha256 == sha256_of(temporary):
+            if not store.full(row.path).exists():
+                store.place(temporary, row.path)
+        else:
+            _undo(temporary, header, store, None if row is None else row.path)
+            _keep_conflict(session, temporary, header, store)
+        temporary.unlink(missing_ok=True)
+
+
+def _undo(temporary: Path, header: Header, store: Store, taken: str | None) -> None:
+    path = object_path(
+        describe(header).patient["patient_id"],
+        header.study_instance_uid,
+        header.series_instance_uid,
+        header.sop_instance_uid,
+    )
+    final = store.full(path)
+    if path != taken and final.exists() and final.samefile(temporary):
+        store.remove(path)
+
+
+def _keep_conflict(session: Session, temporary: Path, header: Header, store: Store) -> None:
+    """A conflict that was committed: its file stays aside."""
+    found = session.scalars(
+        select(Conflict).where(Conflict.sop_instance_uid == header.sop_instance_uid, Conflict.state == "open")
+    )
+    for conflict in found:
+        if not store.full(conflict.path).exists() and conflict.sha256 == sha256_of(temporary):
+            store.place(temporary, conflict.path)
+            return
+
+
+def _sweep_aside(store: Store, database: Database) -> int:
+    """Files kept aside whose conflict never was committed, or is decided and done."""
+    old = time.time() - ASIDE_AGE
+    found = {p.stem: p for p in (store.root / ASIDE).glob("*.dcm") if p.stat().st_mtime < old}
+    if not found:
+        return 0
+    with database.read() as session:
+        known = set(session.scalars(select(Conflict.id).where(Conflict.id.in_(found))))
+    gone = [path for name, path in found.items() if name not in known]
+    for path in gone:
+        path.unlink(missing_ok=True)
+    return len(gone)

@@ -1,0 +1,204 @@
+"""The same UID again (ARC-3): no-op, conflict, and each decision."""
+
+import threading
+from typing import Any
+
+import pytest
+from sqlalchemy import func, select
+
+from app import events
+from app import jobs as queue
+from app.archive import Archive, Outcome, Source, content, jobs, queries, service
+from app.archive.models import Conflict, Instance, Study
+from app.jobs.context import JobContext
+from app.kit.errors import Conflict as Decided
+from app.kit.errors import Forbidden
+from app.security import SYSTEM, Actor
+from tests.archive.conftest import Put
+from tests.archive.make import ct, ct_bytes, part10
+
+
+def _run(archive: Archive, kind: Any, payload: dict[str, Any]) -> dict[str, Any]:
+    """Through the real queue, as a worker does."""
+    with archive.database.write() as session:
+        queue.enqueue(session, "archive.test", payload)
+    with archive.database.write() as session:
+        claimed = queue.claim(session, ["archive.test"], "tester")
+    assert claimed is not None
+    result: dict[str, Any] = kind(JobContext(archive.config, archive.database, archive, claimed), claimed.payload)
+    with archive.database.write() as session:
+        queue.done(session, claimed.id, result)
+    return result
+
+
+def _stored(archive: Archive) -> dict[str, bytes]:
+    with archive.database.read() as session:
+        return {
+            row.sop_instance_uid: b"".join(content.iter_object(archive, row))
+            for row in session.scalars(select(Instance))
+        }
+
+
+def _leftovers(archive: Archive) -> list[str]:
+    return [p.name for p in (archive.config.store / ".incoming").rglob("*") if p.is_file() and p.name != "lock"]
+
+
+def test_identical_content_is_a_no_op(archive: Archive, put: Put) -> None:
+    data = ct_bytes()
+    assert put(data).status == "stored"
+    assert put(data).status == "duplicate"
+    assert len(_stored(archive)) == 1
+    assert _leftovers(archive) == []
+
+
+def test_another_writers_file_meta_information_does_not_make_it_another_object(archive: Archive, put: Put) -> None:
+    ds = ct()
+    put(part10(ds))
+    ds.file_meta.ImplementationVersionName = "SOMEBODY ELSE"
+    assert put(part10(ds)).status == "duplicate"
+
+
+def test_identical_objects_at_the_same_moment_are_stored_once(archive: Archive, put: Put) -> None:
+    data = ct_bytes()
+    outcomes: list[Outcome] = []
+    threads = [threading.Thread(target=lambda: outcomes.append(put(data))) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(o.status for o in outcomes) == ["duplicate"] * 7 + ["stored"]
+    assert list(_stored(archive).values()) == [data]
+
+
+def test_different_content_is_kept_aside_and_the_first_stays(archive: Archive, put: Put) -> None:
+    first, second = ct_bytes(), ct_bytes(StudyDescription="Changed")
+    put(first)
+    outcome = put(second)
+    assert (outcome.status, bool(outcome.reason)) == ("conflict", True)
+    assert put(second).status == "conflict"  # the same again: no second row
+    assert _stored(archive)["1.2.3.1.1.1"] == first
+    with archive.database.read() as session:
+        conflict = session.scalars(select(Conflict)).one()
+        assert conflict.reason == "other content"
+        assert archive.store.full(conflict.path).read_bytes() == second
+        topics = [e.topic for e in events.after(session, 0)]
+    assert topics.count("conflict.opened") == 1
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"PatientID": "P2", "sop": "1.2.3.1.1.2"}, "other patient"),
+        ({"study": "1.2.3.9", "sop": "1.2.3.1.1.2"}, "other study"),
+        ({"study": "1.2.3.9", "series": "1.2.3.9.1"}, "other study"),
+    ],
+)
+def test_uids_that_belong_elsewhere_are_conflicts(
+    archive: Archive, put: Put, change: dict[str, str], reason: str
+) -> None:
+    put(ct_bytes())
+    assert put(ct_bytes(**change)).status == "conflict"
+    with archive.database.read() as session:
+        assert session.scalars(select(Conflict.reason)).all() == [reason]
+
+
+def test_a_new_object_of_a_known_study_is_no_conflict(archive: Archive, put: Put) -> None:
+    put(ct_bytes())
+    assert put(ct_bytes("1.2.3.1.1.2")).status == "stored"
+    assert put(ct_bytes("1.2.3.1.2.1", series="1.2.3.1.2", Modality="PT")).status == "stored"
+    with archive.database.read() as session:
+        study = queries.study(session, SYSTEM, "1.2.3.1")
+        assert (study.series_count, study.instance_count, study.modalities) == (2, 3, "CT\\PT")
+        assert study.bytes == sum(map(len, _stored(archive).values()))
+
+
+def _conflict(archive: Archive, put: Put, second: bytes) -> str:
+    assert put(second).status == "conflict"
+    with archive.database.read() as session:
+        return session.scalars(select(Conflict.id).where(Conflict.state == "open")).one()
+
+
+def _decide(archive: Archive, conflict: str, decision: Any) -> None:
+    with archive.database.write() as session:
+        service.decide_conflict(session, SYSTEM, conflict, decision)
+    for _ in range(2):  # a job may run twice
+        _run(archive, jobs.carry_out, {"conflict_id": conflict, "decision": decision})
+        _run(archive, jobs.remove_files, {})
+    assert not list((archive.config.store / ".aside").iterdir())
+    with pytest.raises(Decided), archive.database.write() as session:
+        service.decide_conflict(session, SYSTEM, conflict, decision)
+
+
+def test_keep_first(archive: Archive, put: Put) -> None:
+    first = ct_bytes()
+    put(first)
+    _decide(archive, _conflict(archive, put, ct_bytes(StudyDescription="B")), "keep-first")
+    assert list(_stored(archive).values()) == [first]
+
+
+def test_overwrite(archive: Archive, put: Put) -> None:
+    second = ct_bytes(StudyDescription="B")
+    put(ct_bytes())
+    put(ct_bytes("1.2.3.1.1.2"))
+    _decide(archive, _conflict(archive, put, second), "overwrite")
+    assert _stored(archive)["1.2.3.1.1.1"] == second
+    with archive.database.read() as session:
+        assert queries.study(session, SYSTEM, "1.2.3.1").instance_count == 2
+
+
+def test_overwrite_by_another_patients_object_replaces_the_study(archive: Archive, put: Put) -> None:
+    second = ct_bytes("1.2.3.1.1.2", PatientID="P2")
+    put(ct_bytes())
+    _decide(archive, _conflict(archive, put, second), "overwrite")
+    assert list(_stored(archive).values()) == [second]
+    assert len(list(archive.config.store.rglob("*.dcm"))) == 1
+
+
+def test_save_as_new_keeps_both(archive: Archive, put: Put) -> None:
+    first = ct_bytes()
+    put(first)
+    _decide(archive, _conflict(archive, put, ct_bytes(StudyDescription="B")), "save-as-new")
+    stored = _stored(archive)
+    assert stored.pop("1.2.3.1.1.1") == first
+    assert len(stored) == 1
+    with archive.database.read() as session:
+        assert queries.study(session, SYSTEM, "1.2.3.1").instance_count == 2
+
+
+def test_save_as_new_of_another_patient_makes_one_new_study(archive: Archive, put: Put) -> None:
+    put(ct_bytes())
+    for end in "23":
+        _decide(archive, _conflict(archive, put, ct_bytes(f"1.2.3.1.1.{end}", PatientID="P2")), "save-as-new")
+    with archive.database.read() as session:
+        counts = dict(session.execute(select(Study.patient_id, Study.instance_count)).tuples().all())
+    assert counts == {"P1": 1, "P2": 2}
+
+
+def test_only_who_may_decides(archive: Archive, put: Put) -> None:
+    put(ct_bytes())
+    conflict = _conflict(archive, put, ct_bytes(StudyDescription="B"))
+    nobody = Actor(name="charlie")
+    with pytest.raises(Forbidden), archive.database.write() as session:
+        service.decide_conflict(session, nobody, conflict, "overwrite")
+    with pytest.raises(Forbidden), archive.database.read() as session:
+        service.list_conflicts(session, nobody)
+
+
+def test_facilities_do_not_mix(archive: Archive, put: Put) -> None:
+    from app.kit.clock import now
+    from app.security.models import Facility
+
+    with archive.database.write() as session:
+        for name in "ab":
+            session.add(Facility(id=name * 26, name=name, created_at=now()))
+    a, b = Source("test", facility_id="a" * 26), Source("test", facility_id="b" * 26)
+    assert put(ct_bytes(), a).status == "stored"
+    assert put(ct_bytes("1.2.3.1.1.2"), b).status == "conflict"
+    assert put(ct_bytes("1.2.3.1.1.3")).status == "stored"  # no facility of its own: joins the study's
+    assert put(ct_bytes("1.2.4.1.1", "1.2.4", "1.2.4.1"), b).status == "stored"
+    with archive.database.read() as session:
+        bob = Actor(name="bob", facility_id="b" * 26)
+        assert [s.study_instance_uid for s in queries.search_studies(session, bob).items] == ["1.2.4"]
+        assert queries.search_studies(session, bob).total == 1
+        assert queries.search_studies(session, SYSTEM).total == 2
+        assert session.scalar(select(func.count()).select_from(Conflict)) == 1

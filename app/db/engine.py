@@ -118,7 +118,14 @@ def _sqlite_engine(path: Path, key: bytes) -> Engine:
         return connection
 
     engine = create_engine(
-        "sqlite://", module=dbapi2, creator=connect, poolclass=QueuePool, pool_size=8, max_overflow=56, pool_timeout=30
+        "sqlite://",
+        hide_parameters=True,
+        module=dbapi2,
+        creator=connect,
+        poolclass=QueuePool,
+        pool_size=8,
+        max_overflow=56,
+        pool_timeout=30,
     )
 
     @event.listens_for(engine, "begin")
@@ -137,7 +144,7 @@ def _sqlite_engine(path: Path, key: bytes) -> Engine:
 def _postgresql_engine(url: str) -> Engine:
     if url.startswith("postgresql://"):
         url = "postgresql+psycopg://" + url.removeprefix("postgresql://")
-    return create_engine(url, pool_size=8, max_overflow=24, pool_timeout=30, pool_pre_ping=True)
+    return create_engine(url, hide_parameters=True, pool_size=8, max_overflow=24, pool_timeout=30, pool_pre_ping=True)
 
 
 def open_database(config: Config) -> Database:

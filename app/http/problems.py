@@ -7,7 +7,7 @@ from urllib.parse import quote
 from fastapi.exceptions import RequestValidationError
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
-from starlette.requests import HTTPConnection, Request
+from starlette.requests import HTTPConnection
 from starlette.responses import JSONResponse, RedirectResponse, Response
 
 from app import audit
@@ -54,7 +54,7 @@ class Unexpected(AppError):
 
 
 def for_programs(connection: HTTPConnection) -> bool:
-    return connection.url.path.startswith(_PROGRAMS)
+    return connection.scope["type"] == "websocket" or connection.url.path.startswith(_PROGRAMS)
 
 
 def fault_of(raised: Exception) -> AppError:
@@ -153,14 +153,14 @@ def _go(target: str, part: bool) -> Response:
     return RedirectResponse(target, 303)
 
 
-async def handle(request: Request, raised: Exception) -> Response:
-    """The exception handler of every expected fault; a denial is written to the audit trail."""
+async def handle(request: HTTPConnection, raised: Exception) -> Response:
+    """The exception handler of every expected fault, a socket's too; a denial is written to the audit trail."""
     if isinstance(raised, Forbidden) and not isinstance(raised, PasswordChangeRequired):
         await run_in_threadpool(_record_denial, request, raised)
     return answer(request, raised)
 
 
-def _record_denial(request: Request, fault: Forbidden) -> None:
+def _record_denial(request: HTTPConnection, fault: Forbidden) -> None:
     identity = known_identity(request)
     route = request.scope.get("route")
     name = identity.actor.name if identity else "anonymous"
@@ -172,7 +172,7 @@ def _record_denial(request: Request, fault: Forbidden) -> None:
                 verb=str(fault.extra.get("verb", fault.code)),
                 outcome="denied",
                 thing="route",
-                thing_id=f"{request.method} {getattr(route, 'path_format', '')}"[:128],
+                thing_id=f"{request.scope.get('method', 'WEBSOCKET')} {getattr(route, 'path_format', '')}"[:128],
                 address=request.client.host if request.client else "",
             )
     except AppError:

@@ -12,6 +12,7 @@ import sys
 import time
 from logging.handlers import TimedRotatingFileHandler
 from pathlib import Path
+from typing import Any
 
 correlation_id: contextvars.ContextVar[str] = contextvars.ContextVar("correlation_id", default="-")
 
@@ -35,11 +36,28 @@ def mask(text: str) -> str:
     return _QUERY.sub(r"\1******", _PERSON.sub("******", text))
 
 
+# What an exception quotes is often the value it stumbled over: 'Doe', [parameters: (...)], Key (name)=(Doe).
+_QUOTED = re.compile(r"\"[^\"\n]*\"|'[^'\n]*'|\[parameters: .*|=\([^)\n]*\)")
+
+
+def mask_trace(text: str) -> str:
+    """A trace with its frames as they are and without the values that the exceptions' messages quote."""
+    lines = [line if line.startswith(" ") else _QUOTED.sub("******", line) for line in text.split("\n")]
+    return mask("\n".join(lines))
+
+
 class _Formatter(logging.Formatter):
     converter = staticmethod(time.gmtime)
 
     def format(self, record: logging.LogRecord) -> str:
         return mask(super().format(record)).replace("\r", " ")
+
+    def formatMessage(self, record: logging.LogRecord) -> str:
+        # A message with line breaks could pass for other lines of the log; a trace keeps its own.
+        return super().formatMessage(record).replace("\n", "\\n")
+
+    def formatException(self, ei: Any) -> str:
+        return mask_trace(super().formatException(ei))
 
 
 class _JsonFormatter(_Formatter):
@@ -52,7 +70,7 @@ class _JsonFormatter(_Formatter):
             "message": mask(record.getMessage()),
         }
         if record.exc_info:
-            entry["trace"] = mask(self.formatException(record.exc_info))
+            entry["trace"] = self.formatException(record.exc_info)
         return json.dumps(entry, ensure_ascii=False)
 
 

@@ -1,7 +1,5 @@
 """Every select of this room."""
 
-from datetime import datetime
-
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
@@ -93,10 +91,6 @@ def token_with(session: Session, digest: str) -> tuple[ApiToken, User, Role] | N
 
 def tokens(session: Session, user_id: str) -> list[ApiToken]:
     return list(session.scalars(select(ApiToken).where(ApiToken.user_id == user_id).order_by(ApiToken.id.desc())))
-
-
-def stale_sessions(session: Session, opened_before: datetime) -> list[WebSession]:
-    return list(session.scalars(select(WebSession).where(WebSession.created_at < opened_before)))
 
 
 def is_referred_to(session: Session, table: str, key: str) -> bool:

@@ -4,6 +4,7 @@ import hashlib
 import secrets
 from datetime import datetime, timedelta
 
+from sqlalchemy import delete
 from sqlalchemy.orm import Session
 
 from app import audit
@@ -100,11 +101,11 @@ def close(session: Session, actor: Actor, session_id: str) -> None:
 
 def close_all_of(session: Session, user_id: str, besides: str = "") -> int:
     """Ends every session of a user. besides: the id of one that goes on."""
-    rows = [row for row, _ in queries.sessions(session, user_id) if row.id != besides]
-    for row in rows:
-        session.delete(row)
+    ended = session.execute(
+        delete(WebSession).where(WebSession.user_id == user_id, WebSession.id != besides).returning(WebSession.id)
+    ).all()
     announce(session)
-    return len(rows)
+    return len(ended)
 
 
 def list_sessions(session: Session, actor: Actor) -> list[tuple[WebSession, User]]:
@@ -114,7 +115,5 @@ def list_sessions(session: Session, actor: Actor) -> list[tuple[WebSession, User
 
 def remove_stale(session: Session, policy: SecuritySettings) -> int:
     """Drops the rows of sessions that are over; the server calls it at its start and once an hour."""
-    rows = queries.stale_sessions(session, now() - timedelta(hours=policy.session_hours))
-    for row in rows:
-        session.delete(row)
-    return len(rows)
+    limit = now() - timedelta(hours=policy.session_hours)
+    return len(session.execute(delete(WebSession).where(WebSession.created_at < limit).returning(WebSession.id)).all())

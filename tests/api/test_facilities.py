@@ -1,0 +1,68 @@
+"""Facilities: titles and ports made from names, and who knows of which."""
+
+import pytest
+
+from app.security.facilities import port_for, title_for
+from tests.support.client import Web
+
+
+@pytest.mark.parametrize(
+    ("name", "title"),
+    [
+        ("Hospital del Valle", "HOSPITAL_DEL_VAL"),
+        ("Clínica Ñandú", "CLINICA_NANDU"),
+        ("山田病院", "FACILITY"),
+        ("a/b\\c", "A_B_C"),
+        ("North", "NORTH02"),
+        ("Seventeen letters", "SEVENTEEN_LETTER"),
+    ],
+)
+def test_a_title_is_made_from_the_name(name: str, title: str) -> None:
+    assert title_for(name, {"NORTH"}) == title
+
+
+def test_titles_never_clash_and_never_grow() -> None:
+    taken: set[str] = set()
+    for _ in range(120):
+        title = title_for("Hospital del Valle de Abajo", taken)
+        assert title not in taken and len(title) <= 16
+        taken.add(title)
+
+
+def test_ports_begin_at_11113_and_fill_gaps() -> None:
+    assert [port_for(set()), port_for({11113, 11114}), port_for({11114})] == [11113, 11115, 11113]
+
+
+def test_everyone_knows_their_own_only(web: Web) -> None:
+    def names(person: str) -> list[str]:
+        return [item["name"] for item in getattr(web, person).get("/api/v1/facilities").json()["items"]]
+
+    assert names("admin") == names("alice") == ["North", "South"]
+    assert names("bob") == names("charlie") == ["North"] and names("dora") == ["South"]
+    south = web.dora.get("/api/v1/facilities").json()["items"][0]["id"]
+    assert web.charlie.get(f"/api/v1/facilities/{south}").status_code == 404
+
+
+def test_one_is_made_changed_and_removed(web: Web) -> None:
+    made = web.admin.post("/api/v1/facilities", json={"name": "East Clinic"})
+    assert made.status_code == 201
+    assert (made.json()["ae_title"], made.json()["port"]) == ("EAST_CLINIC", 11113)
+    address = f"/api/v1/facilities/{made.json()['id']}"
+    renamed = web.admin.put(address, json={"name": "East Hospital"}).json()
+    assert (renamed["name"], renamed["ae_title"]) == ("East Hospital", "EAST_CLINIC")
+    assert web.admin.post("/api/v1/facilities", json={"name": "east hospital"}).status_code == 409
+    assert web.admin.put(address, json={"name": "East", "ae_title": "TOO_LONG_A_TITLE_X"}).status_code == 422
+    assert web.admin.delete(address).status_code == 204
+    assert web.admin.get(address).status_code == 404
+
+
+def test_one_with_users_stays(web: Web) -> None:
+    north = web.bob.get("/api/v1/facilities").json()["items"][0]["id"]
+    answer = web.admin.delete(f"/api/v1/facilities/{north}")
+    assert answer.status_code == 409 and "2 users" in answer.json()["detail"]
+
+
+def test_our_own_title_is_taken(web: Web) -> None:
+    answer = web.admin.post("/api/v1/facilities", json={"name": "X", "ae_title": "FILMROOM"})
+    assert answer.status_code == 409
+    assert web.admin.post("/api/v1/facilities", json={"name": "Filmroom"}).json()["ae_title"] == "FILMROOM02"

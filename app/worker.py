@@ -11,6 +11,8 @@ from typing import Any
 
 from app import events, jobs
 from app.archive import Archive
+from app.archive import jobs as archive_jobs
+from app.archive import service as archive_service
 from app.config import Config
 from app.db import Database, open_database
 from app.jobs.context import Cancelled, JobContext, PermanentFault
@@ -26,6 +28,14 @@ Handler = Callable[[JobContext, dict[str, Any]], dict[str, Any]]
 # lane -> (threads, job kind -> function). Outside work waits on peers, so it has more threads than work on the processor.
 LANES: dict[str, tuple[int, dict[str, Handler]]] = {
     "network": (4, {"transfer.send": send}),
+    "archive": (
+        1,
+        {
+            "archive.prepare": archive_jobs.prepare,
+            "archive.remove_files": archive_jobs.remove_files,
+            "archive.carry_out": archive_jobs.carry_out,
+        },
+    ),
 }
 
 HEARTBEAT = 5.0  # seconds; a job silent for six of them is given to another worker
@@ -160,7 +170,24 @@ def prune_events(worker: Worker) -> None:
         events.prune(session, now() - timedelta(days=7))
 
 
-CLOCK: dict[Callable[[Worker], None], float] = {release_abandoned: 10.0, prune_events: 3600.0}
+def settle_studies(worker: Worker) -> None:
+    with worker.database.read() as session:
+        if not archive_service.may_settle(session):
+            return
+    with worker.database.write() as session:
+        archive_service.settle(session)
+
+
+def sweep_store(worker: Worker) -> None:
+    worker.archive.sweep()
+
+
+CLOCK: dict[Callable[[Worker], None], float] = {
+    release_abandoned: 10.0,
+    prune_events: 3600.0,
+    settle_studies: 1.0,
+    sweep_store: 60.0,
+}
 
 
 def run(config: Config) -> None:

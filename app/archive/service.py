@@ -59,6 +59,13 @@ def settle(session: Session, quiet: float = QUIET, limit: int = 200) -> int:
     return count
 
 
+def may_settle(session: Session, quiet: float = QUIET) -> bool:
+    """Whether `settle` would find anything: asked each second, so without the write lock."""
+    before = now() - timedelta(seconds=quiet)
+    found = select(Study.id).where(Study.state == RECEIVING, Study.last_received_at < before).limit(1)
+    return session.scalar(found) is not None
+
+
 # -- delete ------------------------------------------------------------------------------------------------------
 
 

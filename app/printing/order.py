@@ -16,7 +16,7 @@ _PAPERS = {name.lower(): name for name in papers.PAPERS}
 
 
 class OrderItem(BaseModel):
-    """One frame as it is seen. frame counts from 1; window is [center, width]; rotation is clockwise, after the flip."""
+    """One frame as it is seen. frame counts from 1; window is [center, width]; rotation is clockwise, the flip comes after."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 

@@ -59,7 +59,7 @@ class Stroke:
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """How an image is seen. rotation: degrees clockwise after the flip; flip: mirrored left to right;
+    """How an image is seen. rotation: degrees clockwise; flip: then left and right change places (PS3.3 C.10.6);
     crop: part of the image as seen, (x, y, width, height) from 0 to 1; window: (center, width) or None."""
 
     window: tuple[float, float] | None = None
@@ -74,7 +74,8 @@ class Picture:
     """What has to be known of one frame to place it, without its pixels.
 
     rows, columns: of the stored frame. spacing: (between rows, between columns) in mm in the patient, or None where
-    nobody knows. aspect: height by width of a pixel, used where there is no spacing.
+    nobody knows. aspect: height by width of a pixel, used where there is no spacing. plane: "detector" or "film" where
+    the spacing is known there only, not in the patient (PS3.3 10.7).
     letters: (left, right, top, bottom) of the image as seen. values: variables of the corner texts."""
 
     sop_instance_uid: str
@@ -86,6 +87,7 @@ class Picture:
     view: View = field(default_factory=View)
     letters: tuple[str, str, str, str] = ("", "", "", "")
     patient: str = ""
+    plane: str = ""
     values: Mapping[str, str] = field(default_factory=dict)
 
     @property
@@ -320,9 +322,10 @@ def _cell(index: int, box: Box, picture: Picture | None, options: SheetOptions, 
 def scale_text(placed: Placed) -> str:
     if placed.scale is None:
         return ""
-    if abs(placed.scale - 1) < 1e-9:
-        return "1:1, cut" if placed.cut else "1:1"
-    return f"{placed.scale * 100:.0f} %"
+    said = "1:1" if abs(placed.scale - 1) < 1e-9 else f"{placed.scale * 100:.0f} %"
+    if placed.picture.plane:
+        said += f" {placed.picture.plane}"
+    return said + (", cut" if said.startswith("1:1") and placed.cut else "")
 
 
 def _corner_texts(corners: Corners, values: Mapping[str, str], box: Box, size: float) -> list[Text]:

@@ -1,0 +1,121 @@
+"""From a header to what the Sheet needs to know of a frame. Pure: a data set in, a Picture out.
+
+Names, dates and ages are written by functions handed in, for they depend on the reader's language."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+
+from pydicom.dataset import Dataset
+
+from app.imaging import Display, PixelSpec
+from app.imaging.display import pixel_aspect
+from app.imaging.geometry import DETECTOR, SCANNED, orientation_letters, pixel_spacing_mm
+from app.imaging.display import frame_item
+from app.printing.sheet import Picture, View
+
+_PLANES = {DETECTOR: "detector", SCANNED: "film"}
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """How a name, a day and an age at a day are written for this reader."""
+
+    person: Callable[[str], str]
+    day: Callable[[str], str]
+    age: Callable[[str, str], str]
+
+
+def picture(ds: Dataset, sop_instance_uid: str, frame: int, view: View, position: str, words: Words) -> Picture:
+    """What has to be known of frame `frame` (from 1). position: "138 of 306" in what was chosen.
+
+    Raises app.imaging.NotAnImage or CannotDecode when the header describes no image."""
+    spec = PixelSpec.from_dataset(ds)
+    spacing = pixel_spacing_mm(ds, frame)
+    return Picture(
+        sop_instance_uid=sop_instance_uid,
+        frame=frame,
+        rows=spec.rows,
+        columns=spec.columns,
+        spacing=(spacing.row, spacing.column) if spacing else None,
+        plane=_PLANES.get(spacing.source, "") if spacing else "",
+        aspect=pixel_aspect(ds, frame),
+        view=view,
+        letters=turned(letters_of(ds, frame), view),
+        patient="\0".join(_text(ds, k) for k in ("PatientID", "IssuerOfPatientID", "PatientName")),
+        values={**header_values(ds, words), "Image": position, "Window": window_text(ds, spec, frame, view)},
+    )
+
+
+def letters_of(ds: Dataset, frame: int) -> tuple[str, str, str, str]:
+    """(left, right, top, bottom) of the stored frame."""
+    orientation = frame_item(ds, "PlaneOrientationSequence", frame).get("ImageOrientationPatient")
+    found = orientation_letters(orientation or ds.get("ImageOrientationPatient"), ds.get("PatientOrientation"))
+    return tuple(found) if found else ("", "", "", "")
+
+
+def turned(letters: tuple[str, str, str, str], view: View) -> tuple[str, str, str, str]:
+    """The letters after the view's turn and flip."""
+    left, right, top, bottom = letters
+    for _ in range(view.rotation // 90):  # a quarter clockwise: what was at the left is on top
+        left, right, top, bottom = bottom, top, left, right
+    return (right, left, top, bottom) if view.flip else (left, right, top, bottom)
+
+
+def has_window(ds: Dataset, frame: int) -> bool:
+    """False where a window has to be computed from the pixels (then the caption waits for them)."""
+    spec = PixelSpec.from_dataset(ds)
+    display = Display.from_dataset(ds, spec, frame)
+    return spec.colour or bool(display.windows or display.voi_luts)
+
+
+def window_text(ds: Dataset, spec: PixelSpec, frame: int, view: View) -> str:
+    """W 400 L 40 as printed; empty for colours seen as they are; the look-up table's name where one is used."""
+    if view.window is not None:
+        center, width = view.window
+    else:
+        if spec.colour or spec.photometric == "PALETTE COLOR":
+            return ""
+        display = Display.from_dataset(ds, spec, frame)
+        if not display.windows:
+            return display.voi_luts[0].explanation or "VOI LUT" if display.voi_luts else ""
+        center, width = display.windows[0].center, display.windows[0].width
+    return f"W {_number(width)} L {_number(center)}" + (" inverted" if view.invert else "")
+
+
+def with_window(known: Picture, window: tuple[float, float]) -> Picture:
+    """The picture with a window that was computed from its pixels, in caption and view alike."""
+    center, width = window
+    text = f"W {_number(width)} L {_number(center)}" + (" inverted" if known.view.invert else "")
+    return replace(known, view=replace(known.view, window=window), values={**known.values, "Window": text})
+
+
+def header_values(ds: Dataset, words: Words) -> Mapping[str, str]:
+    """The variables of the corner texts that a header knows."""
+    birth, day = _text(ds, "PatientBirthDate"), _text(ds, "StudyDate")
+    return {
+        "PatientName": words.person(_text(ds, "PatientName")),
+        "PatientID": _text(ds, "PatientID"),
+        "PatientBirthDate": words.day(birth),
+        "PatientSex": _text(ds, "PatientSex"),
+        "PatientAge": words.age(birth, day) or _text(ds, "PatientAge").lstrip("0"),
+        "StudyDescription": _text(ds, "StudyDescription"),
+        "StudyDate": words.day(day),
+        "AccessionNumber": _text(ds, "AccessionNumber"),
+        "InstitutionName": _text(ds, "InstitutionName"),
+        "Modality": _text(ds, "Modality"),
+        "SeriesDescription": _text(ds, "SeriesDescription") or _text(ds, "ProtocolName"),
+        "SeriesNumber": _text(ds, "SeriesNumber"),
+    }
+
+
+def _text(ds: Dataset, keyword: str) -> str:
+    value = ds.get(keyword)
+    if value is None:
+        return ""
+    return " ".join(str(value).replace("\0", " ").split())
+
+
+def _number(value: float) -> str:
+    return f"{value:.0f}" if abs(value - round(value)) < 0.05 or abs(value) >= 100 else f"{value:.2g}"
+
+

@@ -1,0 +1,56 @@
+"""The pixels that a placed picture needs on paper: rendered by app.imaging as seen, cut, and never more than the
+printer can show."""
+
+import math
+
+import numpy as np
+from pydicom.dataset import Dataset
+
+from app.imaging import PixelSpec, RenderParams, default_window, decode_frame, encode, render_frame
+from app.imaging.display import Display
+from app.imaging.transform import resize
+from app.printing.pdf import Pixels
+from app.printing.sheet import Placed, View
+
+
+def params(view: View) -> RenderParams:
+    """The view in the words of app.imaging; pixels stay as they are stored, the paper's matrix gives them their shape."""
+    return RenderParams(
+        window=view.window,
+        invert=view.invert,
+        rotate=float(view.rotation),
+        flip_horizontal=view.flip,
+        square_pixels=False,
+    )
+
+
+def seen(frame: bytes, ds: Dataset, number: int, view: View) -> Pixels:
+    """The whole frame as seen: uint8 (rows, columns) or (rows, columns, 3)."""
+    return render_frame(frame, ds, params(view), number)
+
+
+def cut(image: Pixels, placed: Placed, dpi: int) -> Pixels:
+    """The placed part of `seen`, averaged down where it has more pixels than `dpi` on its box.
+
+    Where it has fewer it keeps its own: a printer enlarges better than a file that has grown."""
+    s = placed.source
+    part = image[s.y : s.y + s.height, s.x : s.x + s.width]
+    rows = min(part.shape[0], max(1, math.ceil(placed.box.height / 25.4 * dpi)))
+    columns = min(part.shape[1], max(1, math.ceil(placed.box.width / 25.4 * dpi)))
+    if (rows, columns) == part.shape[:2]:
+        return np.ascontiguousarray(part)
+    return np.ascontiguousarray(resize(part, (rows, columns), "area"))
+
+
+def computed_window(frame: bytes, ds: Dataset, number: int) -> tuple[float, float] | None:
+    """(center, width) for an image whose header names no window; None for what is shown without one."""
+    spec = PixelSpec.from_dataset(ds)
+    values = decode_frame(frame, spec)
+    if values.ndim != 2 or spec.photometric == "PALETTE COLOR":
+        return None
+    window = default_window(values, spec, Display.from_dataset(ds, spec, number))
+    return (window.center, window.width) if window and window.function == "LINEAR" else None
+
+
+def jpeg(image: Pixels, quality: int = 85) -> bytes:
+    return encode(image, "jpeg", quality)

@@ -1,0 +1,154 @@
+"""Every select() of printing."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import ColumnElement, and_, case, func, or_, select
+from sqlalchemy.orm import Session
+
+from app.archive.models import Instance, Series, Study
+from app.jobs import Job
+from app.printing.models import PrintRequest
+from app.security import Actor
+
+_CHUNK = 400  # values bound in one IN: well below SQLite's limit
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """An instance with what it belongs to."""
+
+    instance: Instance
+    series: Series
+    study: Study
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A print request and its job (None once the job's row has been pruned)."""
+
+    request: PrintRequest
+    job: Job | None
+
+    @property
+    def state(self) -> str:
+        """queued, running, done, failed or cancelled. A file that is here is done, whatever the job's row says."""
+        if self.request.state:
+            return self.request.state
+        return self.job.state if self.job else "failed"
+
+    @property
+    def progress(self) -> tuple[int, int]:
+        if self.state == "done" or self.job is None:
+            return self.request.pages, self.request.pages
+        return self.job.progress_done, self.job.progress_total or self.request.pages
+
+    @property
+    def error(self) -> str | None:
+        return self.job.error if self.job and self.state != "done" else None
+
+    @property
+    def priority(self) -> int:
+        return self.job.priority if self.job else 5
+
+
+def instances(session: Session, uids: Sequence[str]) -> dict[str, Found]:
+    """The instances with these UIDs; what is not here is missing from the answer."""
+    found: dict[str, Found] = {}
+    for start in range(0, len(uids), _CHUNK):
+        wanted = Instance.sop_instance_uid.in_(uids[start : start + _CHUNK])
+        for row in session.execute(_joined().where(wanted)):
+            found[row.Instance.sop_instance_uid] = Found(row.Instance, row.Series, row.Study)
+    return found
+
+
+def images_of(session: Session, *, study_uid: str | None = None, series_uid: str | None = None) -> list[Found]:
+    """The images of a study or series in display order: series number, instance number, arrival."""
+    query = _joined().where(Instance.number_of_frames > 0)
+    if study_uid is not None:
+        query = query.where(Study.study_instance_uid == study_uid)
+    if series_uid is not None:
+        query = query.where(Series.series_instance_uid == series_uid)
+    order = (
+        Series.series_number.is_(None),
+        Series.series_number,
+        Series.id,
+        Instance.instance_number.is_(None),
+        Instance.instance_number,
+        Instance.id,
+    )
+    return [Found(row.Instance, row.Series, row.Study) for row in session.execute(query.order_by(*order))]
+
+
+def study(session: Session, uid: str) -> Study | None:
+    return session.scalar(select(Study).where(Study.study_instance_uid == uid))
+
+
+def series_and_study(session: Session, uid: str) -> tuple[Series, Study] | None:
+    row = session.execute(
+        select(Series, Study).join(Study, Series.study_pk == Study.id).where(Series.series_instance_uid == uid)
+    ).first()
+    return (row.Series, row.Study) if row else None
+
+
+def all_series(session: Session, study_pk: int) -> list[Series]:
+    """For the composer's strip, in display order."""
+    order = (Series.series_number.is_(None), Series.series_number, Series.id)
+    return list(session.scalars(select(Series).where(Series.study_pk == study_pk).order_by(*order)))
+
+
+def _joined() -> Any:
+    return (
+        select(Instance, Series, Study)
+        .join(Series, Instance.series_pk == Series.id)
+        .join(Study, Instance.study_pk == Study.id)
+    )
+
+
+# The queue -------------------------------------------------------------------------------------------------------
+
+
+def _state() -> ColumnElement[str]:
+    return case((PrintRequest.state != "", PrintRequest.state), else_=func.coalesce(Job.state, "failed"))
+
+
+def _visible(actor: Actor) -> ColumnElement[bool] | None:
+    """Facility isolation (SEC-10): what belongs to no facility is seen by who sees all, and by who made it."""
+    if actor.sees_all:
+        return None
+    own = PrintRequest.created_by == actor.name
+    mixed = and_(PrintRequest.facility_id.is_(None), own)
+    return or_(PrintRequest.facility_id == actor.facility_id, mixed) if actor.facility_id else mixed
+
+
+def request(session: Session, actor: Actor, print_id: str) -> Row | None:
+    query = _rows(actor).where(PrintRequest.id == print_id)
+    row = session.execute(query).first()
+    return Row(row.PrintRequest, row.Job) if row else None
+
+
+def requests(
+    session: Session, actor: Actor, *, state: str | None = None, limit: int = 50, before: str | None = None
+) -> tuple[list[Row], int]:
+    """Newest first, and how many there are. before: the last id of the page before."""
+    query = _rows(actor)
+    if state:
+        query = query.where(_state() == state)
+    total = session.scalar(select(func.count()).select_from(query.with_only_columns(PrintRequest.id).subquery())) or 0
+    if before:
+        query = query.where(PrintRequest.id < before)
+    rows = session.execute(query.order_by(PrintRequest.id.desc()).limit(limit))
+    return [Row(row.PrintRequest, row.Job) for row in rows], total
+
+
+def counts(session: Session, actor: Actor) -> dict[str, int]:
+    """How many are in each state."""
+    query = _rows(actor).with_only_columns(_state().label("state"), func.count().label("many")).group_by(_state())
+    return {row.state: row.many for row in session.execute(query)}
+
+
+def _rows(actor: Actor) -> Any:
+    query = select(PrintRequest, Job).outerjoin(Job, Job.id == PrintRequest.job_id)
+    seen = _visible(actor)
+    return query if seen is None else query.where(seen)

@@ -1,0 +1,346 @@
+"""The verbs of printing: request, show, cancel, try again, reorder, delete."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from app import audit, events, jobs
+from app.archive import content
+from app.config import Config
+from app.db.keys import derive, seal
+from app.imaging.geometry import pixel_spacing_mm
+from app.kit.clock import now
+from app.kit.errors import Conflict, Invalid, NotFound
+from app.kit.ids import new_id
+from app.printing import queries
+from app.printing.errors import ActualSizeImpossible, NothingToPrint
+from app.printing.models import PrintRequest
+from app.printing.order import MAX_ITEMS, OrderItem, PrintOrder
+from app.printing.queries import Found, Row
+from app.printing.sheet import page_count
+from app.security import Actor, Verb, can, may_see, require
+
+KIND = "print.render"
+MAX_PAGES = 500
+MAX_ATTACHED = 256 << 20  # bytes of DICOM files in one PDF
+_LOOKED_AT = 50  # headers read while somebody waits; the job looks at the others
+_RESTARTED_AT_MOST = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """What an order chose: frames page by page (None: an empty cell) and the instances they come from."""
+
+    items: list[OrderItem | None]
+    found: dict[str, Found]
+
+
+def folder(config: Config) -> Path:
+    return config.data / "prints"
+
+
+def file_of(config: Config, request: PrintRequest) -> Path:
+    return folder(config) / request.file
+
+
+def request(session: Session, actor: Actor, config: Config, order: PrintOrder) -> Row:
+    """Accepts an order: a row, a job, an event and an audit entry, all or none.
+
+    Raises Invalid (with the field) for what cannot be printed, NotFound for what is not here or not this actor's."""
+    require(actor, Verb.STUDY_PRINT)
+    order.check_output()
+    chosen = select(session, actor, order)
+    pages = page_count(len(chosen.items), order.sheet_options())
+    if pages > MAX_PAGES:
+        raise Invalid(f"This makes {pages} pages; {MAX_PAGES} are printed at once.", hint=_FEWER, field="layout")
+    _check_sizes(session, order, chosen)
+    _check_attachments(order, chosen)
+    first = next(iter(chosen.found.values()))
+    facilities = {f.study.facility_id for f in chosen.found.values()}
+    facility_id = facilities.pop() if len(facilities) == 1 else None
+    print_id = new_id()
+    made = PrintRequest(
+        id=print_id,
+        job_id=_enqueue(session, print_id, actor, facility_id, order.priority, pages),
+        state="",
+        items=[item and item.model_dump(mode="json") for item in chosen.items],
+        options={
+            **order.model_dump(mode="json", exclude={"items", "study_instance_uid", "series_instance_uid", "password"}),
+            "language": actor.language,
+        },
+        password=seal(derive(config, "print passwords"), order.password) if order.password else "",
+        pages=pages,
+        study_instance_uid=first.study.study_instance_uid,
+        patient_name=first.study.patient_name,
+        modality=first.series.modality,
+        created_by=actor.name,
+        facility_id=facility_id,
+        created_at=now(),
+        notices=[],
+    )
+    session.add(made)
+    session.flush()
+    _trace(session, actor, made, Verb.STUDY_PRINT, pages=pages, output=order.output, studies=_studies(chosen))
+    changed(session, made)
+    return _row(session, actor, print_id)
+
+
+_FEWER = "Choose a layout with more images a page, or fewer images."
+
+
+def _studies(chosen: Selection) -> list[str]:
+    return sorted({f.study.study_instance_uid for f in chosen.found.values()})
+
+
+def _enqueue(session: Session, print_id: str, actor: Actor, facility_id: str | None, priority: int, pages: int) -> str:
+    return jobs.enqueue(
+        session,
+        KIND,
+        {"print_id": print_id},
+        actor_name=actor.name,
+        facility_id=facility_id,
+        priority=priority,
+        max_attempts=_RESTARTED_AT_MOST,
+        total=pages,
+    )
+
+
+def select(session: Session, actor: Actor, order: PrintOrder) -> Selection:
+    """The frames that an order means. Raises NotFound, NothingToPrint and Invalid with the field."""
+    if order.items is not None:
+        return _from_items(session, actor, order.items)
+    if order.study_instance_uid is not None:
+        study = queries.study(session, order.study_instance_uid)
+        if study is None or not may_see(actor, study.facility_id):
+            raise NotFound("There is no such study.", field="study_instance_uid")
+        found = queries.images_of(session, study_uid=order.study_instance_uid)
+    else:
+        assert order.series_instance_uid is not None
+        pair = queries.series_and_study(session, order.series_instance_uid)
+        if pair is None or not may_see(actor, pair[1].facility_id):
+            raise NotFound("There is no such series.", field="series_instance_uid")
+        found = queries.images_of(session, series_uid=order.series_instance_uid)
+    if not found:
+        raise NothingToPrint("There is no image to print here.", hint="Reports and other documents are not printed yet.")
+    if sum(f.instance.number_of_frames for f in found) > MAX_ITEMS:
+        raise Invalid(f"This is more than {MAX_ITEMS} images.", hint="Choose a series or single images.", field="items")
+    items: list[OrderItem | None] = [
+        OrderItem(sop_instance_uid=f.instance.sop_instance_uid, frame=frame)
+        for f in found
+        for frame in range(1, f.instance.number_of_frames + 1)
+    ]
+    return Selection(items, {f.instance.sop_instance_uid: f for f in found})
+
+
+def _from_items(session: Session, actor: Actor, items: list[OrderItem | None]) -> Selection:
+    uids = list(dict.fromkeys(item.sop_instance_uid for item in items if item))
+    if not uids:
+        raise NothingToPrint("Every cell is empty.", hint="Choose at least one image.", field="items")
+    found = queries.instances(session, uids)
+    for index, item in enumerate(items):
+        if item is None:
+            continue
+        one = found.get(item.sop_instance_uid)
+        field = f"items.{index}"
+        if one is None or not may_see(actor, one.study.facility_id):
+            raise NotFound("There is no such image.", field=f"{field}.sop_instance_uid")
+        if one.instance.number_of_frames < 1:
+            raise NothingToPrint(f"Item {index + 1} is no image.", field=f"{field}.sop_instance_uid")
+        if item.frame > one.instance.number_of_frames:
+            many = one.instance.number_of_frames
+            raise Invalid(f"Item {index + 1} has frames 1 to {many}.", field=f"{field}.frame")
+    return Selection(items, found)
+
+
+def _check_sizes(session: Session, order: PrintOrder, chosen: Selection) -> None:
+    """Actual size is refused now where it is cheap to know; the job asks every image again."""
+    if order.scaling != "actual":
+        return
+    looked: set[str] = set()
+    for index, item in enumerate(chosen.items):
+        if item is None or item.sop_instance_uid in looked or len(looked) >= _LOOKED_AT:
+            continue
+        looked.add(item.sop_instance_uid)
+        header = content.header(session, chosen.found[item.sop_instance_uid].instance)
+        if pixel_spacing_mm(header, item.frame) is None:
+            raise ActualSizeImpossible(
+                f"Image {index + 1} cannot be printed in actual size: it does not say how large its pixels are.",
+                hint="Choose fit or fill, or leave this image out.",
+                field="scaling",
+                sop_instance_uid=item.sop_instance_uid,
+            )
+
+
+def _check_attachments(order: PrintOrder, chosen: Selection) -> None:
+    if order.attach != "dicom":
+        return
+    total = sum(f.instance.bytes for f in chosen.found.values())
+    if total > MAX_ATTACHED:
+        raise Invalid(
+            f"The DICOM files have {total >> 20} MB; a PDF takes {MAX_ATTACHED >> 20}.",
+            hint="Attach the metadata only, or export the study.",
+            field="attach",
+        )
+
+
+# The queue -------------------------------------------------------------------------------------------------------
+
+
+def _row(session: Session, actor: Actor, print_id: str) -> Row:
+    row = queries.request(session, actor, print_id)
+    if row is None:
+        raise NotFound("There is no such print.")
+    return row
+
+
+def get(session: Session, actor: Actor, print_id: str) -> Row:
+    """One print. A print of another facility does not exist for this actor."""
+    require(actor, Verb.JOB_OWN)
+    return _row(session, actor, print_id)
+
+
+def list_prints(
+    session: Session, actor: Actor, *, state: str | None = None, limit: int = 50, before: str | None = None
+) -> tuple[list[Row], int]:
+    require(actor, Verb.JOB_OWN)
+    return queries.requests(session, actor, state=state, limit=limit, before=before)
+
+
+def counts(session: Session, actor: Actor) -> dict[str, int]:
+    require(actor, Verb.JOB_OWN)
+    return queries.counts(session, actor)
+
+
+def may_change(actor: Actor, row: Row) -> bool:
+    """Users cancel and retry their own, administrators any (PRN-10)."""
+    return can(actor, Verb.JOB_ALL) or (can(actor, Verb.JOB_OWN) and row.request.created_by == actor.name)
+
+
+def _changeable(session: Session, actor: Actor, print_id: str) -> Row:
+    row = get(session, actor, print_id)
+    if not may_change(actor, row):
+        require(actor, Verb.JOB_ALL)
+    return row
+
+
+def cancel(session: Session, actor: Actor, print_id: str) -> Row:
+    row = _changeable(session, actor, print_id)
+    if row.state not in ("queued", "running"):
+        raise Conflict("This print has already ended.", hint="Nothing to cancel.")
+    jobs.cancel(session, row.request.job_id)
+    _trace(session, actor, row.request, "print.cancel")
+    changed(session, row.request)
+    return _fresh(session, actor, print_id)
+
+
+def retry(session: Session, actor: Actor, config: Config, print_id: str) -> Row:
+    """Makes a failed or cancelled print again; one that is done is printed anew."""
+    require(actor, Verb.STUDY_PRINT)
+    row = _changeable(session, actor, print_id)
+    if row.state in ("queued", "running"):
+        raise Conflict("This print is still under way.", hint="Wait until it ends, or cancel it first.")
+    made = row.request
+    _remove(config, made)
+    made.state, made.file, made.bytes, made.finished_at = "", "", 0, None
+    made.job_id = _enqueue(session, made.id, actor, made.facility_id, row.priority, made.pages)
+    session.flush()
+    _trace(session, actor, made, "print.retry")
+    changed(session, made)
+    return _fresh(session, actor, print_id)
+
+
+def set_priority(session: Session, actor: Actor, print_id: str, priority: int) -> Row:
+    """Only administrators change the order of the queue; 0 first, 9 last."""
+    require(actor, Verb.JOB_ALL)
+    row = _row(session, actor, print_id)
+    if row.job is None or row.state != "queued":
+        raise Conflict("Only a waiting print can change its place.", hint="It has already begun.")
+    row.job.priority = priority
+    session.flush()
+    _trace(session, actor, row.request, "print.priority", priority=priority)
+    changed(session, row.request)
+    return _fresh(session, actor, print_id)
+
+
+def delete(session: Session, actor: Actor, config: Config, print_id: str) -> None:
+    """Removes the print and its file; one that is under way is cancelled."""
+    row = _changeable(session, actor, print_id)
+    if row.state in ("queued", "running"):
+        jobs.cancel(session, row.request.job_id)
+    _remove(config, row.request)
+    _trace(session, actor, row.request, "print.delete")
+    changed(session, row.request, gone=True)
+    session.delete(row.request)
+
+
+def open_file(session: Session, actor: Actor, config: Config, print_id: str) -> tuple[Row, Path]:
+    """The finished file, for whom prints; each look is in the audit trail (it shows images)."""
+    require(actor, Verb.STUDY_PRINT)
+    row = _row(session, actor, print_id)
+    if row.state != "done":
+        raise Conflict("This print is not done yet.", hint="Ask for its state and come back.", state=row.state)
+    path = file_of(config, row.request)
+    if not path.is_file():
+        raise NotFound("The file of this print is gone.", hint="Print it again.")
+    _trace(session, actor, row.request, "print.read")
+    return row, path
+
+
+def _remove(config: Config, made: PrintRequest) -> None:
+    if made.file:
+        file_of(config, made).unlink(missing_ok=True)
+
+
+def _fresh(session: Session, actor: Actor, print_id: str) -> Row:
+    session.expire_all()  # the job's row was changed by statements of its own
+    return _row(session, actor, print_id)
+
+
+def changed(session: Session, made: PrintRequest, *, gone: bool = False) -> None:
+    """Tells every open page. Ids only: who may not see the print asks for it in vain."""
+    payload: dict[str, Any] = {"id": made.id, "study_instance_uid": made.study_instance_uid, "gone": gone}
+    owner = made.created_by if made.facility_id is None else None
+    events.append(session, "print.changed", payload, facility_id=made.facility_id, user_name=owner)
+
+
+def _trace(session: Session, actor: Actor, made: PrintRequest, verb: str, **detail: Any) -> None:
+    audit.record(
+        session,
+        actor_name=actor.name,
+        actor_kind=actor.kind,
+        verb=verb,
+        thing="print",
+        thing_id=made.id,
+        facility_id=made.facility_id,
+        address=actor.address,
+        detail=detail,
+    )
+
+
+def as_json(row: Row) -> dict[str, Any]:
+    """What lies behind a Location of long work (DESIGN part 2), and the print's own fields."""
+    made = row.request
+    done, total = row.progress
+    options = {k: v for k, v in made.options.items() if k not in ("language", "priority") and v is not None}
+    return {
+        "id": made.id,
+        "state": row.state,
+        "progress": {"done": done, "total": total},
+        "error": row.error,
+        "notices": made.notices,
+        "pages": made.pages,
+        "images": sum(item is not None for item in made.items),
+        "priority": row.priority,
+        "options": options,
+        "protected": bool(made.password),
+        "study_instance_uid": made.study_instance_uid,
+        "patient_name": made.patient_name,
+        "modality": made.modality,
+        "bytes": made.bytes,
+        "created_by": made.created_by,
+        "created_at": made.created_at.isoformat(),
+        "finished_at": made.finished_at.isoformat() if made.finished_at else None,
+        "pdf": f"/api/v1/prints/{made.id}/pdf" if row.state == "done" else None,
+    }

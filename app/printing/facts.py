@@ -8,9 +8,8 @@ from dataclasses import dataclass, replace
 from pydicom.dataset import Dataset
 
 from app.imaging import Display, PixelSpec
-from app.imaging.display import pixel_aspect
+from app.imaging.display import frame_item, pixel_aspect
 from app.imaging.geometry import DETECTOR, SCANNED, orientation_letters, pixel_spacing_mm
-from app.imaging.display import frame_item
 from app.printing.sheet import Picture, View
 
 _PLANES = {DETECTOR: "detector", SCANNED: "film"}
@@ -50,7 +49,7 @@ def letters_of(ds: Dataset, frame: int) -> tuple[str, str, str, str]:
     """(left, right, top, bottom) of the stored frame."""
     orientation = frame_item(ds, "PlaneOrientationSequence", frame).get("ImageOrientationPatient")
     found = orientation_letters(orientation or ds.get("ImageOrientationPatient"), ds.get("PatientOrientation"))
-    return tuple(found) if found else ("", "", "", "")
+    return (found.left, found.right, found.top, found.bottom) if found else ("", "", "", "")
 
 
 def turned(letters: tuple[str, str, str, str], view: View) -> tuple[str, str, str, str]:
@@ -117,5 +116,3 @@ def _text(ds: Dataset, keyword: str) -> str:
 
 def _number(value: float) -> str:
     return f"{value:.0f}" if abs(value - round(value)) < 0.05 or abs(value) >= 100 else f"{value:.2g}"
-
-

@@ -20,7 +20,7 @@ class OrderItem(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    sop_instance_uid: str = Field(min_length=1, max_length=64, pattern=r"^[0-9.]+$")
+    sop_instance_uid: str = Field(min_length=1, max_length=64)
     frame: int = Field(default=1, ge=1)
     window: tuple[float, float] | None = None
     invert: bool = False

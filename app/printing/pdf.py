@@ -67,7 +67,7 @@ def write(
     batches = [sheet.pages[n : n + _batch(sheet)] for n in range(0, len(sheet.pages), _batch(sheet))]
     typeset = [press.typeset(sheet, batch) for batch in batches]
     done = 0
-    with tempfile.TemporaryDirectory(prefix="filmroom-print-") as folder:
+    with tempfile.TemporaryDirectory(prefix=".parts-", dir=target.parent) as folder:
         whole = pikepdf.new()
         for number, (batch, future) in enumerate(zip(batches, typeset, strict=True)):
             rasters = []

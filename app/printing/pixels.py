@@ -6,9 +6,10 @@ import math
 import numpy as np
 from pydicom.dataset import Dataset
 
-from app.imaging import PixelSpec, RenderParams, default_window, decode_frame, encode, render_frame
+from app.imaging import PixelSpec, RenderParams, decode_frame, default_window, encode, render_frame
 from app.imaging.display import Display
 from app.imaging.transform import resize
+from app.kit.errors import Invalid
 from app.printing.pdf import Pixels
 from app.printing.sheet import Placed, View
 
@@ -54,3 +55,17 @@ def computed_window(frame: bytes, ds: Dataset, number: int) -> tuple[float, floa
 
 def jpeg(image: Pixels, quality: int = 85) -> bytes:
     return encode(image, "jpeg", quality)
+
+
+def shrink(image: Pixels, part: tuple[int, int, int, int] | None, size: int) -> Pixels:
+    """The part (x, y, width, height) of an image as seen, scaled down to at most `size` pixels wide and high."""
+    if part is not None:
+        x, y, width, height = part
+        image = image[y : y + height, x : x + width]
+    if image.size == 0:
+        raise Invalid("This part lies outside the image.", field="part")
+    factor = size / max(image.shape[:2])
+    if factor >= 1:
+        return np.ascontiguousarray(image)
+    rows, columns = (max(1, round(side * factor)) for side in image.shape[:2])
+    return np.ascontiguousarray(resize(image, (rows, columns), "area"))

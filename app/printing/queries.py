@@ -142,6 +142,10 @@ def requests(
     return [Row(row.PrintRequest, row.Job) for row in rows], total
 
 
+def files(session: Session) -> set[str]:
+    return set(session.scalars(select(PrintRequest.file).where(PrintRequest.file != "")))
+
+
 def counts(session: Session, actor: Actor) -> dict[str, int]:
     """How many are in each state."""
     query = _rows(actor).with_only_columns(_state().label("state"), func.count().label("many")).group_by(_state())

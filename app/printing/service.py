@@ -23,6 +23,7 @@ from app.printing.sheet import page_count
 from app.security import Actor, Verb, can, may_see, require
 
 KIND = "print.render"
+KEY = "print passwords"  # purpose of the key that seals them
 MAX_PAGES = 500
 MAX_ATTACHED = 256 << 20  # bytes of DICOM files in one PDF
 _LOOKED_AT = 50  # headers read while somebody waits; the job looks at the others
@@ -70,7 +71,7 @@ def request(session: Session, actor: Actor, config: Config, order: PrintOrder) -
             **order.model_dump(mode="json", exclude={"items", "study_instance_uid", "series_instance_uid", "password"}),
             "language": actor.language,
         },
-        password=seal(derive(config, "print passwords"), order.password) if order.password else "",
+        password=seal(derive(config, KEY), order.password) if order.password else "",
         pages=pages,
         study_instance_uid=first.study.study_instance_uid,
         patient_name=first.study.patient_name,
@@ -123,7 +124,9 @@ def select(session: Session, actor: Actor, order: PrintOrder) -> Selection:
             raise NotFound("There is no such series.", field="series_instance_uid")
         found = queries.images_of(session, series_uid=order.series_instance_uid)
     if not found:
-        raise NothingToPrint("There is no image to print here.", hint="Reports and other documents are not printed yet.")
+        raise NothingToPrint(
+            "There is no image to print here.", hint="Reports and other documents are not printed yet."
+        )
     if sum(f.instance.number_of_frames for f in found) > MAX_ITEMS:
         raise Invalid(f"This is more than {MAX_ITEMS} images.", hint="Choose a series or single images.", field="items")
     items: list[OrderItem | None] = [

@@ -1,0 +1,90 @@
+"""Prints: order, look, fetch the file, cancel, try again, delete (DESIGN part 2)."""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Body, Depends, Query, Request, Response
+from fastapi.responses import FileResponse
+from pydantic import BaseModel, Field
+
+from app.http import ReadSession, WriteSession, allow, services
+from app.printing import service
+from app.printing.order import PrintOrder
+from app.security import Actor, Verb
+
+router = APIRouter(tags=["prints"])
+Printer = Annotated[Actor, Depends(allow(Verb.STUDY_PRINT))]
+Owner = Annotated[Actor, Depends(allow(Verb.JOB_OWN))]
+Administrator = Annotated[Actor, Depends(allow(Verb.JOB_ALL))]
+
+
+class Change(BaseModel):
+    priority: int = Field(ge=0, le=9, description="0 first, 9 last")
+
+
+@router.post("/prints", status_code=202)
+def create_print(
+    request: Request, response: Response, actor: Printer, session: WriteSession, order: Annotated[PrintOrder, Body()]
+) -> dict[str, Any]:
+    """Accepts an order; the file is made in the background and lies behind Location."""
+    row = service.request(session, actor, services(request).config, order)
+    response.headers["Location"] = f"/api/v1/prints/{row.request.id}"
+    return service.as_json(row)
+
+
+@router.get("/prints")
+def list_prints(
+    actor: Owner,
+    session: ReadSession,
+    state: str | None = None,
+    limit: Annotated[int, Query(ge=1, le=500)] = 50,
+    cursor: str | None = None,
+) -> dict[str, Any]:
+    """Newest first: one's facility's, or all for who sees all."""
+    rows, total = service.list_prints(session, actor, state=state, limit=limit, before=cursor)
+    following = rows[-1].request.id if len(rows) == limit else None
+    return {"items": [service.as_json(row) for row in rows], "total": total, "next": following}
+
+
+@router.get("/prints/{print_id}")
+def show_print(print_id: str, actor: Owner, session: ReadSession) -> dict[str, Any]:
+    return service.as_json(service.get(session, actor, print_id))
+
+
+@router.get("/prints/{print_id}/pdf", response_class=FileResponse)
+def print_file(request: Request, print_id: str, actor: Printer, session: WriteSession) -> FileResponse:
+    """The finished PDF/A-3b. 409 until it is done."""
+    row, path = service.open_file(session, actor, services(request).config, print_id)
+    kind = "attachment" if "download" in request.query_params else "inline"
+    return FileResponse(
+        path,
+        media_type="application/pdf",
+        filename=f"filmroom-{row.request.id}.pdf",
+        content_disposition_type=kind,
+        headers={"Cache-Control": "private, no-store"},
+    )
+
+
+@router.patch("/prints/{print_id}")
+def change_print(print_id: str, actor: Administrator, session: WriteSession, change: Change) -> dict[str, Any]:
+    """Moves a waiting print in the queue."""
+    return service.as_json(service.set_priority(session, actor, print_id, change.priority))
+
+
+@router.post("/prints/{print_id}/cancel")
+def cancel_print(print_id: str, actor: Owner, session: WriteSession) -> dict[str, Any]:
+    return service.as_json(service.cancel(session, actor, print_id))
+
+
+@router.post("/prints/{print_id}/retry", status_code=202)
+def retry_print(
+    request: Request, response: Response, print_id: str, actor: Printer, session: WriteSession
+) -> dict[str, Any]:
+    """Makes a print again that failed, was cancelled, or is done."""
+    row = service.retry(session, actor, services(request).config, print_id)
+    response.headers["Location"] = f"/api/v1/prints/{print_id}"
+    return service.as_json(row)
+
+
+@router.delete("/prints/{print_id}", status_code=204)
+def delete_print(request: Request, print_id: str, actor: Owner, session: WriteSession) -> None:
+    service.delete(session, actor, services(request).config, print_id)

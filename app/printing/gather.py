@@ -1,0 +1,81 @@
+"""From the archive to pictures: headers, frames and pixels of what an order chose. Preview and print use this one way,
+so both show the same window, letters and texts."""
+
+from collections import OrderedDict
+from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager
+from typing import Any
+
+from pydicom.dataset import Dataset
+from sqlalchemy.orm import Session
+
+from app.archive import content
+from app.kit.errors import NotFound
+from app.printing import facts, pixels, queries, wording
+from app.printing.order import OrderItem
+from app.printing.pdf import Pixels
+from app.printing.queries import Found
+from app.printing.sheet import Picture, Placed, View
+
+_HEADERS = 200  # kept in memory at a time
+
+Read = Callable[[], AbstractContextManager[Session]]
+
+
+class Gatherer:
+    """Reads for one order. read: opens a session; each look is a short transaction of its own, for a print of minutes
+    must not keep the database from tidying up behind it."""
+
+    def __init__(self, read: Read, archive: Any, language: str, uids: Iterable[str]) -> None:
+        self._read = read
+        self._archive = archive
+        self._words = wording.words(language)
+        with read() as session:
+            self.found = queries.instances(session, list(dict.fromkeys(uids)))
+        self._headers: OrderedDict[str, Dataset] = OrderedDict()
+        self._kept: tuple[tuple[str, int, View], Pixels] | None = None
+
+    def picture(self, item: OrderItem, number: int) -> Picture:
+        """The facts of one item; number counts from 1 and stands in the fault. Raises NotFound, ImagingError."""
+        found = self._one(item.sop_instance_uid, number)
+        header = self.header(item.sop_instance_uid)
+        position = wording.position(found.instance, item.frame, found.series.instance_count)
+        known = facts.picture(header, item.sop_instance_uid, item.frame, item.view(), position, self._words)
+        if item.window is None and not facts.has_window(header, item.frame):
+            window = pixels.computed_window(self.frame(item.sop_instance_uid, item.frame), header, item.frame)
+            known = facts.with_window(known, window) if window else known
+        return known
+
+    def _one(self, uid: str, number: int) -> Found:
+        if uid not in self.found:
+            raise NotFound(f"Image {number} is no longer in the archive.")
+        return self.found[uid]
+
+    def header(self, uid: str) -> Dataset:
+        if uid not in self._headers:
+            with self._read() as session:
+                self._headers[uid] = content.header(session, self.found[uid].instance)
+            if len(self._headers) > _HEADERS:
+                self._headers.popitem(last=False)
+        return self._headers[uid]
+
+    def frame(self, uid: str, number: int) -> bytes:
+        with self._read() as session:
+            return content.frame_bytes(self._archive, session, self.found[uid].instance, number)
+
+    def pixels(self, placed: Placed, dpi: int) -> Pixels:
+        """What the placed picture needs on paper. The same image twice in a row is rendered once."""
+        what = placed.picture
+        key = (what.sop_instance_uid, what.frame, what.view)
+        if self._kept is None or self._kept[0] != key:
+            frame = self.frame(what.sop_instance_uid, what.frame)
+            self._kept = (key, pixels.seen(frame, self.header(what.sop_instance_uid), what.frame, what.view))
+        return pixels.cut(self._kept[1], placed, dpi)
+
+    def dicom_json(self) -> list[dict[str, object]]:
+        with self._read() as session:
+            return [content.dicom_json(session, found.instance) for found in self.found.values()]
+
+    def file(self, found: Found) -> bytes:
+        with content.open_object(self._archive, found.instance) as file:
+            return file.read()

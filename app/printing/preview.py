@@ -1,0 +1,115 @@
+"""What the composer asks while somebody arranges: pages as SVG and the pictures in them, from the same Sheet and the
+same rendering as the paper."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlencode
+
+from app.db import Database
+from app.kit.errors import NotFound
+from app.printing import pixels, queries, service, svg, wording
+from app.printing.gather import Gatherer
+from app.printing.order import OrderItem, PrintOrder
+from app.printing.sheet import Picture, Placed, compose, page_count
+from app.security import Actor, Verb, may_see, require
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """pages: how many there are; drawn: page number -> SVG; notices: sentences; width, height: of the paper in mm."""
+
+    pages: int
+    images: int
+    width: float
+    height: float
+    drawn: dict[int, str]
+    notices: tuple[str, ...]
+
+
+def pages(
+    database: Database, archive: Any, actor: Actor, order: PrintOrder, wanted: range, picture_path: str
+) -> Preview:
+    """Draws the wanted pages (from 1); only their images are looked at, so a page of a thousand is as quick as one."""
+    require(actor, Verb.STUDY_PRINT)
+    options = wording.translated(order.sheet_options(**wording.moment(actor.language, actor.name)), actor.language)
+    with database.read() as session:
+        items = service.select(session, actor, order).items
+    total = page_count(len(items), options)
+    size = options.cells_per_page
+    chosen = {n for page in wanted for n in range((page - 1) * size, page * size) if 0 <= n < len(items)}
+    source = Gatherer(database.read, archive, actor.language, [i.sop_instance_uid for n in chosen if (i := items[n])])
+    known: list[Picture | None] = []
+    for number, item in enumerate(items):
+        known.append(source.picture(item, number + 1) if item and number in chosen else None)
+    sheet = compose(known, options)
+    address = _address(picture_path)
+    drawn = {page.number: svg.draw(sheet, page, address) for page in sheet.pages if page.number in wanted}
+    images = sum(item is not None for item in items)
+    return Preview(total, images, sheet.width, sheet.height, drawn, sheet.notices)
+
+
+def _address(path: str) -> Callable[[Placed], str]:
+    def of(placed: Placed) -> str:
+        view, source = placed.picture.view, placed.source
+        query: dict[str, Any] = {"sop": placed.picture.sop_instance_uid, "frame": placed.picture.frame}
+        if view.window:
+            query["window"] = f"{view.window[0]:g},{view.window[1]:g}"
+        query |= {k: v for k, v in (("invert", view.invert), ("rotation", view.rotation), ("flip", view.flip)) if v}
+        query["part"] = f"{source.x},{source.y},{source.width},{source.height}"
+        return f"{path}?{urlencode(query)}"
+
+    return of
+
+
+def picture(
+    database: Database,
+    archive: Any,
+    actor: Actor,
+    item: OrderItem,
+    part: tuple[int, int, int, int] | None,
+    size: int,
+) -> bytes:
+    """A JPEG of one frame as it will be printed. part: x, y, width, height in whole pixels of the image as seen;
+    size: at most so many pixels wide and high."""
+    require(actor, Verb.STUDY_VIEW)
+    source = Gatherer(database.read, archive, actor.language, [item.sop_instance_uid])
+    found = source.found.get(item.sop_instance_uid)
+    if found is None or not may_see(actor, found.study.facility_id):
+        raise NotFound("There is no such image.")
+    image = pixels.seen(
+        source.frame(item.sop_instance_uid, item.frame), source.header(item.sop_instance_uid), item.frame, item.view()
+    )
+    return pixels.jpeg(pixels.shrink(image, part, size))
+
+
+@dataclass(frozen=True, slots=True)
+class StripSeries:
+    """One series of the strip: its name and frames as (SOP Instance UID, frame, number shown)."""
+
+    uid: str
+    modality: str
+    title: str
+    frames: list[tuple[str, int, str]]
+
+
+def strip(database: Database, actor: Actor, study_uid: str) -> tuple[Any, list[StripSeries]]:
+    """A study and the images of its series, for the composer's left side. Raises NotFound."""
+    require(actor, Verb.STUDY_PRINT)
+    with database.read() as session:
+        study = queries.study(session, study_uid)
+        if study is None or not may_see(actor, study.facility_id):
+            raise NotFound("There is no such study.")
+        grouped: dict[int, StripSeries] = {}
+        for found in queries.images_of(session, study_uid=study_uid):
+            series = found.series
+            if series.id not in grouped:
+                number = f"{series.series_number}: " if series.series_number is not None else ""
+                title = number + (series.description or series.protocol_name or series.modality)
+                grouped[series.id] = StripSeries(series.series_instance_uid, series.modality, title, [])
+            uid, many = found.instance.sop_instance_uid, found.instance.number_of_frames
+            shown = str(found.instance.instance_number or "")
+            grouped[series.id].frames.extend(
+                (uid, frame, shown if many == 1 else f"{shown}/{frame}") for frame in range(1, many + 1)
+            )
+        return study, list(grouped.values())

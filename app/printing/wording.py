@@ -1,0 +1,78 @@
+"""How names, days and page lines are written on paper in the language of who orders."""
+
+import gettext
+from dataclasses import replace
+from datetime import date, datetime
+
+from babel import dates
+from babel.units import format_unit
+
+from app.archive.models import Instance
+from app.dicom import names
+from app.kit import paths
+from app.kit.clock import now
+from app.printing.facts import Words
+from app.printing.sheet import PageLines, SheetOptions
+
+
+def words(language: str) -> Words:
+    return Words(
+        person=names.shown,
+        day=lambda value: _day(value, language),
+        age=lambda birth, day: _age(birth, day, language),
+    )
+
+
+def moment(language: str, by: str) -> dict[str, str]:
+    """The variables of the page: when and by whom it is printed."""
+    local = now().astimezone()
+    return {"Date": f"{dates.format_date(local, 'medium', locale=language)} {local:%H:%M}", "By": by}
+
+
+def position(instance: Instance, frame: int, in_series: int) -> str:
+    """138 of 306; in a multi-frame image the frame; the instance number where a series has gaps."""
+    if instance.number_of_frames > 1:
+        return f"{frame} / {instance.number_of_frames}"
+    number = instance.instance_number
+    if number is None:
+        return ""
+    return f"{number} / {in_series}" if number <= in_series else str(number)
+
+
+def translated(options: SheetOptions, language: str) -> SheetOptions:
+    """The same options with the page's lines in this language."""
+    said = gettext.translation("filmroom", paths.locale(), [language], fallback=True)
+    return replace(
+        options,
+        lines=PageLines(
+            several_patients=said.gettext("Several patients: see each image"),
+            printed=said.gettext("Printed [Date] by [By]"),
+            warning=said.gettext("Not for primary diagnosis on paper"),
+            page=said.gettext("Page [Page] of [Pages]"),
+            check=said.gettext("100 mm: check with a ruler"),
+        ),
+    )
+
+
+def _parse(value: str) -> date | None:
+    try:
+        return datetime.strptime(value.replace(".", ""), "%Y%m%d").date()  # noqa: DTZ007 a DA has no zone
+    except ValueError:
+        return None
+
+
+def _day(value: str, language: str) -> str:
+    """A DA (PS3.5 6.2) as people write a day; what is no date stays as it is."""
+    day = _parse(value)
+    return dates.format_date(day, "medium", locale=language) if day else value
+
+
+def _age(birth: str, day: str, language: str) -> str:
+    born, then = _parse(birth), _parse(day)
+    if not born or not then or then < born:
+        return ""
+    months = (then.year - born.year) * 12 + then.month - born.month - (then.day < born.day)
+    unit, many = (
+        ("year", months // 12) if months >= 24 else ("month", months) if months else ("day", (then - born).days)
+    )
+    return str(format_unit(many, f"duration-{unit}", length="short", locale=language))

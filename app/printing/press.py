@@ -1,5 +1,6 @@
 """The parent's side of the typesetter: a few warm processes, each with a time limit, started when first needed."""
 
+import atexit
 import contextlib
 import json
 import os
@@ -148,4 +149,5 @@ def shared() -> Press:
     with _shared_lock:
         if _shared is None:
             _shared = Press()
+            atexit.register(_shared.close)
         return _shared

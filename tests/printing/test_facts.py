@@ -1,0 +1,70 @@
+"""What is read from real headers for the Sheet."""
+
+from pathlib import Path
+
+import pydicom
+import pytest
+from pydicom.dataset import Dataset
+
+from app.printing import facts, wording
+from app.printing.sheet import View
+
+WORDS = wording.words("en")
+
+
+@pytest.mark.parametrize(
+    ("view", "letters"),
+    [
+        (View(), ("R", "L", "A", "P")),
+        (View(rotation=90), ("P", "A", "R", "L")),
+        (View(rotation=180), ("L", "R", "P", "A")),
+        (View(rotation=270), ("A", "P", "L", "R")),
+        (View(flip=True), ("L", "R", "A", "P")),
+        (View(rotation=90, flip=True), ("A", "P", "R", "L")),
+    ],
+)
+def test_letters_turn_with_the_image(view: View, letters: tuple[str, str, str, str]) -> None:
+    assert facts.turned(("R", "L", "A", "P"), view) == letters
+
+
+def test_a_real_ct(shared_data: Path) -> None:
+    ds = pydicom.dcmread(shared_data / "series" / "ct_chest_lidc0314" / "001.dcm", stop_before_pixels=True)
+    known = facts.picture(ds, ds.SOPInstanceUID, 1, View(), "1 / 32", WORDS)
+    assert (known.rows, known.columns) == (512, 512)
+    assert known.spacing == tuple(float(v) for v in ds.PixelSpacing)
+    assert known.letters == ("R", "L", "A", "P")
+    assert known.values["Window"].startswith("W ") and known.values["Modality"] == "CT"
+    seen = facts.picture(ds, ds.SOPInstanceUID, 1, View(window=(-600, 1500), invert=True), "1", WORDS)
+    assert seen.values["Window"] == "W 1500 L -600 inverted"
+
+
+def test_two_people_of_one_name_are_two(shared_data: Path) -> None:
+    ds = pydicom.dcmread(shared_data / "modality" / "ct_small.dcm", stop_before_pixels=True)
+    one = facts.picture(ds, "1", 1, View(), "", WORDS)
+    ds.PatientID = "another"
+    assert facts.picture(ds, "1", 1, View(), "", WORDS).patient != one.patient
+
+
+def test_the_detector_is_not_the_patient() -> None:
+    ds = Dataset()
+    ds.Rows, ds.Columns, ds.BitsAllocated, ds.SamplesPerPixel = 10, 10, 16, 1
+    ds.PhotometricInterpretation = "MONOCHROME2"
+    ds.ImagerPixelSpacing = [0.2, 0.2]
+    assert facts.picture(ds, "1", 1, View(), "", WORDS).plane == "detector"
+    ds.EstimatedRadiographicMagnificationFactor = "1.25"
+    corrected = facts.picture(ds, "1", 1, View(), "", WORDS)
+    assert corrected.plane == "" and corrected.spacing == pytest.approx((0.16, 0.16))
+
+
+@pytest.mark.parametrize(
+    ("birth", "day", "said"),
+    [("19680101", "20261120", "58 yrs"), ("20260901", "20261120", "2 mths"), ("20261101", "20261120", "19 days"), ("", "2", "")],
+)
+def test_ages(birth: str, day: str, said: str) -> None:
+    assert WORDS.age(birth, day) == said
+
+
+def test_days_and_names_in_the_readers_language() -> None:
+    assert wording.words("es").day("20261120") == "20 nov 2026"
+    assert WORDS.day("not a day") == "not a day"
+    assert WORDS.person("Hong^Gildong=洪^吉洞=홍^길동") == "Hong, Gildong (洪, 吉洞)"

@@ -58,7 +58,12 @@ def test_the_detector_is_not_the_patient() -> None:
 
 @pytest.mark.parametrize(
     ("birth", "day", "said"),
-    [("19680101", "20261120", "58 yrs"), ("20260901", "20261120", "2 mths"), ("20261101", "20261120", "19 days"), ("", "2", "")],
+    [
+        ("19680101", "20261120", "58 yrs"),
+        ("20260901", "20261120", "2 mths"),
+        ("20261101", "20261120", "19 days"),
+        ("", "2", ""),
+    ],
 )
 def test_ages(birth: str, day: str, said: str) -> None:
     assert WORDS.age(birth, day) == said

@@ -54,13 +54,13 @@ class Row:
 
 
 def instances(session: Session, uids: Sequence[str]) -> dict[str, Found]:
-    """The instances with these UIDs; what is not here is missing from the answer."""
+    """The instances with these UIDs; in their order; what is not here is missing."""
     found: dict[str, Found] = {}
     for start in range(0, len(uids), _CHUNK):
         wanted = Instance.sop_instance_uid.in_(uids[start : start + _CHUNK])
         for row in session.execute(_joined().where(wanted)):
             found[row.Instance.sop_instance_uid] = Found(row.Instance, row.Series, row.Study)
-    return found
+    return {uid: found[uid] for uid in uids if uid in found}
 
 
 def images_of(session: Session, *, study_uid: str | None = None, series_uid: str | None = None) -> list[Found]:

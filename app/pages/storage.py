@@ -1,0 +1,200 @@
+"""Local storage: the study list with its filter row, series of a row, the side panel."""
+
+import time
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Request
+from starlette.responses import Response
+
+from app import audit
+from app.archive import arrivals, queries
+from app.http import ReadSession, allow, render
+from app.http.i18n import format_date
+from app.http.i18n import gettext as _
+from app.http.templates import is_htmx
+from app.pages import listing, rows
+from app.pages.listing import Listing
+from app.pages.rows import SeriesCard, StudyRow
+from app.pages.shell import fields
+from app.security import Actor, Verb, can, facilities
+
+router = APIRouter(include_in_schema=False)
+Viewer = Annotated[Actor, Depends(allow(Verb.STUDY_VIEW))]
+Searcher = Annotated[Actor, Depends(allow(Verb.STUDY_SEARCH))]
+PAGE = 60
+STRIP = 5
+
+
+@dataclass(frozen=True, slots=True)
+class StorageRows:
+    """Rows of the list. more: the address of the next page, or None."""
+
+    rows: list[StudyRow]
+    more: str | None
+    rows_url: str
+
+
+@dataclass(frozen=True, slots=True)
+class StoragePage(StorageRows):
+    """listing: the filter as typed; total: how many match (`capped`: at least); everything: how many there are;
+    conflicts: open ones, for those who decide them; facilities: (id, name) where there is more than one to choose."""
+
+    listing: Listing
+    total: int
+    capped: bool
+    everything: int | None
+    seconds: float
+    dates_word: str
+    modalities: tuple[str, ...]
+    more_modalities: tuple[str, ...]
+    ranges: list[tuple[str, str]]
+    facilities: list[tuple[str, str]]
+    conflicts: int
+
+
+@dataclass(frozen=True, slots=True)
+class SeriesPart:
+    """The unfolded row."""
+
+    study: str
+    series: list[SeriesCard]
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryLine:
+    when: Any
+    what: str
+
+
+@dataclass(frozen=True, slots=True)
+class PanelPart:
+    """The side panel. strip: a picture of each of the first series; rest: images that have none there."""
+
+    row: StudyRow
+    referrer: str
+    received: Any
+    strip: list[SeriesCard]
+    rest: int
+    documents: list[SeriesCard]
+    history: list[HistoryLine]
+
+
+def facility_names(session: ReadSession, actor: Actor) -> dict[str, str]:
+    return {one.id: one.name for one in facilities.list_facilities(session, actor)}
+
+
+def _rows(
+    session: ReadSession, actor: Actor, wanted: Listing, cursor: str | None
+) -> tuple[list[StudyRow], queries.StudyPage]:
+    page = queries.search_studies(session, actor, wanted.filter(), sort=wanted.order(), limit=PAGE, cursor=cursor)
+    names = facility_names(session, actor)
+    conflicts = arrivals.open_conflicts_of(session, [study.study_instance_uid for study in page.items])
+    return [rows.study_row(study, names, conflicts) for study in page.items], page
+
+
+def _more(wanted: Listing, page: queries.StudyPage) -> str | None:
+    if page.next is None:
+        return None
+    address = wanted.url()
+    return f"{address}{'&' if '?' in address else '?'}cursor={page.next}"
+
+
+def _dates_word(wanted: Listing) -> str:
+    days = wanted.dates()
+    if not days or wanted.date:
+        return ""
+    return format_date(days[0]) if days[0] == days[1] else f"{format_date(days[0])} – {format_date(days[1])}"
+
+
+@router.get("/storage")
+def storage(request: Request, actor: Searcher, session: ReadSession, cursor: str | None = None) -> Response:
+    """The list; with `cursor` and htmx only its next rows."""
+    wanted = listing.of(request)
+    begin = time.perf_counter()
+    found, page = _rows(session, actor, wanted, cursor)
+    seconds = time.perf_counter() - begin
+    more, here = _more(wanted, page), wanted.url("/storage/rows")
+    if cursor and is_htmx(request):
+        return render(request, "archive/_more.html", fields(StorageRows(found, more, here)))
+    everything = queries.search_studies(session, actor, limit=1).total if wanted.active and actor.sees_all else None
+    names = facility_names(session, actor)
+    context = StoragePage(
+        rows=found,
+        more=more,
+        rows_url=here,
+        listing=wanted,
+        total=page.total,
+        capped=page.total_capped,
+        everything=everything,
+        seconds=seconds,
+        dates_word=_dates_word(wanted),
+        modalities=listing.MODALITIES,
+        more_modalities=listing.MORE_MODALITIES,
+        ranges=_ranges(),
+        facilities=sorted(names.items(), key=lambda one: one[1]) if actor.sees_all and len(names) > 1 else [],
+        conflicts=len(queries.conflicts(session, actor)) if can(actor, Verb.CONFLICT_DECIDE) else 0,
+    )
+    return render(request, "archive/storage.html", fields(context))
+
+
+def _ranges() -> list[tuple[str, str]]:
+    words = (_("Today"), _("Yesterday"), _("7 days"), _("30 days"), _("All"))
+    return list(zip(listing.RANGES, words, strict=True))
+
+
+@router.get("/storage/rows")
+def storage_rows(request: Request, actor: Searcher, session: ReadSession) -> Response:
+    """The first rows again, for a live page."""
+    wanted = listing.of(request)
+    found, page = _rows(session, actor, wanted, None)
+    context = StorageRows(found, _more(wanted, page), wanted.url("/storage/rows"))
+    return render(request, "archive/_rows.html", fields(context))
+
+
+@router.get("/storage/studies/{study_uid}/series")
+def series_of_study(request: Request, study_uid: str, actor: Viewer, session: ReadSession) -> Response:
+    """What unfolds below a row."""
+    study = queries.study(session, actor, study_uid)
+    cards = [rows.series_card(series) for series in queries.series_of(session, study)]
+    return render(request, "archive/_series.html", fields(SeriesPart(study_uid, cards)))
+
+
+@router.get("/storage/studies/{study_uid}/panel")
+def panel(request: Request, study_uid: str, actor: Viewer, session: ReadSession) -> Response:
+    """The side panel of one study."""
+    study = queries.study(session, actor, study_uid)
+    cards = [rows.series_card(series) for series in queries.series_of(session, study)]
+    pictures = [card for card in cards if not card.document]
+    context = PanelPart(
+        row=rows.study_row(study, facility_names(session, actor)),
+        referrer=rows.names_of(study.referring_physician)[0] if study.referring_physician else "",
+        received=study.received_at,
+        strip=pictures[:STRIP],
+        rest=sum(card.images for card in pictures) - len(pictures[:STRIP]),
+        documents=[card for card in cards if card.document],
+        history=_history(session, actor, study_uid),
+    )
+    return render(request, "archive/_panel.html", fields(context))
+
+
+def _history(session: ReadSession, actor: Actor, study_uid: str) -> list[HistoryLine]:
+    """Who did what to the study; only those who may read the trail see others' deeds (SEC-9)."""
+    mine = None if can(actor, Verb.AUDIT_READ) else actor.name
+    found, _total = audit.list_events(session, thing_id=study_uid, actor_name=mine, limit=8)
+    return [HistoryLine(event.at, f"{deed(event.verb)}, {event.actor_name}") for event in found]
+
+
+def deed(verb: str) -> str:
+    """An audited verb in words."""
+    words = {
+        "study.view": _("Opened"),
+        "study.print": _("Printed"),
+        "study.send": _("Sent"),
+        "study.export": _("Exported"),
+        "study.anonymize": _("Copied without identity"),
+        "study.import": _("Imported"),
+        "study.delete": _("Deleted"),
+        "conflict.decide": _("Conflict decided"),
+    }
+    return words.get(verb, verb)

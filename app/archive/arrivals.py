@@ -45,13 +45,13 @@ def per_minute(session: Session, actor: Actor, since: datetime) -> list[Minute]:
         minute = func.to_char(func.timezone("UTC", Instance.received_at), 'YYYY-MM-DD"T"HH24:MI')
     else:
         minute = func.strftime("%Y-%m-%dT%H:%M", Instance.received_at)
-    minute = cast(minute, String).label("minute")
+    bucket = cast(minute, String).label("minute")
     query = (
-        select(Study.source, minute, func.count(), func.sum(Instance.bytes))
+        select(Study.source, bucket, func.count(), func.sum(Instance.bytes))
         .join(Study, Study.id == Instance.study_pk)
         .where(visible(actor), Study.last_received_at >= since, Instance.received_at >= since)
-        .group_by(Study.source, minute)
-        .order_by(Study.source, minute)
+        .group_by(Study.source, bucket)
+        .order_by(Study.source, bucket)
     )
     return [Minute(row[0], row[1], row[2], int(row[3] or 0)) for row in session.execute(query)]
 

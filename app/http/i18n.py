@@ -85,7 +85,8 @@ def strings(language: str) -> dict[str, str]:
 
 
 def _locale() -> Locale:
-    return Locale.parse(current())
+    # Day before month for English too: 20 Nov 2026 can be misread by nobody.
+    return Locale.parse({"en": "en_GB"}.get(current(), current()))
 
 
 def format_date(value: date | datetime | str | None) -> str:
@@ -99,6 +100,17 @@ def format_date(value: date | datetime | str | None) -> str:
             return value
         return dates.format_date(day, "medium", locale=_locale())
     return dates.format_date(value, "medium", locale=_locale())
+
+
+def format_days(first: str, last: str) -> str:
+    """Two DA strings as one span, both inclusive: 14–20 Nov 2026. Without a beginning: until the last day."""
+    if not first or first == last:
+        return format_date(last)
+    try:
+        begin, end = (datetime.strptime(day, "%Y%m%d").date() for day in (first, last))  # noqa: DTZ007
+    except ValueError:
+        return f"{format_date(first)} – {format_date(last)}"
+    return dates.format_interval(begin, end, "yMMMd", locale=_locale())
 
 
 def format_time(value: datetime | str | None, seconds: bool = False) -> str:

@@ -15,7 +15,23 @@ from app.kit.clock import now
 
 RANGES = ("today", "yesterday", "7", "30", "")
 MODALITIES = ("CT", "MR", "US", "CR", "DX", "MG", "PT")
-MORE_MODALITIES = ("NM", "XA", "RF", "OT", "SC", "ES", "IO", "OP", "OPT", "RTIMAGE", "RTDOSE", "SEG", "SR", "ECG", "DOC")
+MORE_MODALITIES = (
+    "NM",
+    "XA",
+    "RF",
+    "OT",
+    "SC",
+    "ES",
+    "IO",
+    "OP",
+    "OPT",
+    "RTIMAGE",
+    "RTDOSE",
+    "SEG",
+    "SR",
+    "ECG",
+    "DOC",
+)
 SORTS = ("-date", "date", "name", "patient_id", "-received")
 _DAY = re.compile(r"(\d{4})(?:[-./ ]?(\d{1,2}))?(?:[-./ ]?(\d{1,2}))?")
 _BETWEEN = re.compile(r"\s*(?:\.\.|–|—|to|hasta|\s-\s)\s*")

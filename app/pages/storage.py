@@ -10,7 +10,7 @@ from starlette.responses import Response
 from app import audit
 from app.archive import arrivals, queries
 from app.http import ReadSession, allow, render
-from app.http.i18n import format_date
+from app.http.i18n import format_days
 from app.http.i18n import gettext as _
 from app.http.templates import is_htmx
 from app.pages import listing, rows
@@ -104,7 +104,7 @@ def _dates_word(wanted: Listing) -> str:
     days = wanted.dates()
     if not days or wanted.date:
         return ""
-    return format_date(days[0]) if days[0] == days[1] else f"{format_date(days[0])} – {format_date(days[1])}"
+    return format_days(*days)
 
 
 @router.get("/storage")

@@ -1,6 +1,7 @@
 """Every select() of the room."""
 
 from collections.abc import Sequence
+from datetime import datetime
 
 from sqlalchemy import case, func, select
 from sqlalchemy.orm import Session
@@ -83,6 +84,32 @@ def transfers(
         query = query.where(Transfer.id < before)
     rows = session.execute(query.order_by(Transfer.id.desc()).limit(limit)).all()
     return [(row[0], row[1]) for row in rows], total
+
+
+def latest_of_studies(session: Session, actor: Actor, study_uids: Sequence[str]) -> list[tuple[Transfer, str]]:
+    """For each of these studies and each node the newest transfer, with the node's name."""
+    newest = (
+        select(func.max(Transfer.id))
+        .where(Transfer.study_instance_uid.in_(study_uids))
+        .group_by(Transfer.study_instance_uid, Transfer.node_id)
+    )
+    query = select(Transfer, Node.name).join(Node, Node.id == Transfer.node_id).where(Transfer.id.in_(newest))
+    if not actor.sees_all:
+        query = query.where(Transfer.facility_id == actor.facility_id)
+    return [(row[0], row[1]) for row in session.execute(query.order_by(func.lower(Node.name)))]
+
+
+def transfers_since(session: Session, actor: Actor, since: datetime) -> list[tuple[Transfer, str]]:
+    """Transfers made or ended since then, with the node's name; oldest first."""
+    query = (
+        select(Transfer, Node.name)
+        .join(Node, Node.id == Transfer.node_id)
+        .where((Transfer.created_at >= since) | (Transfer.finished_at >= since))
+        .order_by(Transfer.id)
+    )
+    if not actor.sees_all:
+        query = query.where(Transfer.facility_id == actor.facility_id)
+    return [(row[0], row[1]) for row in session.execute(query)]
 
 
 def study(session: Session, actor: Actor, study_instance_uid: str) -> Study:

@@ -54,7 +54,7 @@ async function look(): Promise<void> {
     const answer = await fetch('/healthz', { headers: { 'X-Background': '1' }, credentials: 'omit', cache: 'no-store' });
     const body = (await answer.json()) as { roles?: Roles };
     unreachable = 0;
-    show(Object.entries(body.roles ?? {}).filter(([, role]) => role.state === 'down').map(([name]) => name));
+    show(Object.entries(body.roles ?? {}).filter(([, role]) => role.state !== 'ready').map(([name]) => name));
   } catch {
     unreachable += 1;
     if (unreachable > 0) show(['web']);

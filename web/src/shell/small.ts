@@ -15,6 +15,8 @@ export function installSmall(): void {
     field.type = field.type === 'password' ? 'text' : 'password';
     button.setAttribute('aria-pressed', String(field.type === 'text'));
   });
+  // A picture that cannot be made leaves black, not a broken mark.
+  document.addEventListener('error', (event) => event.target instanceof HTMLImageElement && event.target.classList.add('gone'), true);
   // A form with work in it: leaving the page asks.
   delegate('input', 'form[data-guard]', (_, form) => form.toggleAttribute('data-dirty', true));
   delegate('submit', 'form[data-guard]', (_, form) => form.removeAttribute('data-dirty'));

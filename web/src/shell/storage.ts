@@ -26,7 +26,7 @@ async function unfold(row: HTMLElement, fold: HTMLElement): Promise<void> {
   line.className = 'unfolded';
   line.dataset.after = row.id;
   const cell = document.createElement('td');
-  cell.colSpan = row.children.length;
+  cell.colSpan = [...row.children].filter((one) => getComputedStyle(one).display !== 'none').length;
   line.append(cell);
   row.after(line);
   cell.innerHTML = await html(`/storage/studies/${encodeURIComponent(uid(row))}/series`);
@@ -121,6 +121,8 @@ export function installStorage(): void {
   document.addEventListener('filmroom:page', () => {
     shown = '';
     const side = one<HTMLElement>('#side');
+    const narrow = matchMedia('(max-width: 1100px)').matches;
+    if (side && narrow) one('[data-toggle-side]')?.setAttribute('aria-pressed', 'false');
     if (side && localStorage.getItem('filmroom.side') === 'closed') {
       side.hidden = true;
       one('[data-toggle-side]')?.setAttribute('aria-pressed', 'false');

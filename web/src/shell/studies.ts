@@ -3,7 +3,7 @@
 import htmx from 'htmx.org';
 import { one } from './dom';
 import { open } from './dialogs';
-import { follow, reason, request, ProblemError } from './http';
+import { follow, json, reason, request, ProblemError } from './http';
 import { size, t, tn } from './i18n';
 import { refreshAll } from './live';
 import { clear } from './table';
@@ -140,6 +140,19 @@ function visit(url: string): void {
   link.remove();
 }
 
+/** The nodes to send to, fresh each time: they may have changed since the page was opened. */
+async function fillNodes(dialog: HTMLDialogElement): Promise<void> {
+  const choice = dialog.querySelector<HTMLSelectElement>('select[data-nodes]');
+  if (!choice) return;
+  const { items } = await json<{ items: { name: string; enabled?: boolean }[] }>('GET', '/api/v1/nodes');
+  const names = items.filter((node) => node.enabled !== false).map((node) => node.name);
+  choice.replaceChildren(...names.map((name) => new Option(name, name)));
+  const none = dialog.querySelector<HTMLElement>('[data-no-nodes]');
+  if (none) none.hidden = names.length > 0;
+  const go = dialog.querySelector<HTMLButtonElement>('[type="submit"]');
+  if (go) go.disabled = names.length === 0;
+}
+
 /** kind: view, print, send, export, anonymize, delete. The dialog of each is in the page as #dialog-<kind>. */
 export function act(kind: string, chosen: Chosen): void {
   const first = chosen.studies[0];
@@ -150,6 +163,7 @@ export function act(kind: string, chosen: Chosen): void {
   if (!dialog) return;
   pending = chosen;
   say(dialog, chosen);
+  void fillNodes(dialog).catch((fault: unknown) => failed(t('The nodes could not be read'), fault));
   open(dialog);
 }
 

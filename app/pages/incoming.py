@@ -1,0 +1,203 @@
+"""Incoming & print queue: arrivals by study as they come, where they go, and the transfers of the last hour."""
+
+import ipaddress
+import socket
+from collections import defaultdict
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Request
+from starlette.responses import Response
+
+from app.archive import arrivals
+from app.http import ReadSession, allow, render, services
+from app.http.i18n import format_size
+from app.http.i18n import gettext as _
+from app.kit.clock import now
+from app.pages import rows
+from app.pages.health import role_states
+from app.pages.rows import Route, StudyRow
+from app.pages.shell import fields
+from app.pages.storage import facility_names
+from app.peers import queries as peers
+from app.peers.models import Transfer
+from app.security import Actor, Verb
+
+router = APIRouter(include_in_schema=False)
+Searcher = Annotated[Actor, Depends(allow(Verb.STUDY_SEARCH))]
+SHOWN = 60
+MINUTES = 60
+SPARK_HEIGHT = 20
+
+
+@dataclass(frozen=True, slots=True)
+class ArrivalRows:
+    """rows: newest arrivals first; show: "", "arriving" or "problems"; url: where a live page gets them again."""
+
+    rows: list[StudyRow]
+    show: str
+    rows_url: str
+
+
+@dataclass(frozen=True, slots=True)
+class NodeLine:
+    """One node in the last hour. lamp: "", warn, bad or off; spark: the bars as an SVG path 60 wide, 20 high."""
+
+    name: str
+    way: str
+    lamp: str
+    spark: str
+    images: int
+    rate: str
+
+
+@dataclass(frozen=True, slots=True)
+class TransfersPart:
+    lines: list[NodeLine]
+
+
+@dataclass(frozen=True, slots=True)
+class IncomingPage(ArrivalRows):
+    """today: studies that got something since midnight; listening: the DICOM receiver answers; address: where to."""
+
+    lines: list[NodeLine]
+    today: int
+    arriving: int
+    listening: bool
+    address: str
+
+
+def _route(transfer: Transfer, node: str) -> Route:
+    left = transfer.total - transfer.sent - transfer.warned
+    if transfer.state == "done":
+        kind = "warn" if transfer.failed or transfer.warned else "ok"
+        return Route(kind, node, _("Sent to %(node)s") % {"node": node})
+    if transfer.state == "running":
+        return Route("running", f"{node} {transfer.sent}", _("Sending to %(node)s") % {"node": node})
+    if transfer.state == "failed":
+        return Route("bad", node, transfer.error or _("Failed"))
+    if transfer.state == "cancelled":
+        return Route("paused", node, _("Stopped"))
+    return Route("wait", f"{node} {left}", _("Waiting for %(node)s") % {"node": node})
+
+
+def _arrivals(session: ReadSession, actor: Actor, show: str) -> list[StudyRow]:
+    state = "receiving" if show == "arriving" else ""
+    studies = arrivals.recent(session, actor, state=state, limit=SHOWN)
+    uids = [study.study_instance_uid for study in studies]
+    routes: dict[str, list[Route]] = defaultdict(list)
+    for transfer, node in peers.latest_of_studies(session, actor, uids):
+        routes[transfer.study_instance_uid].append(_route(transfer, node))
+    conflicts = arrivals.open_conflicts_of(session, uids)
+    names = facility_names(session, actor)
+    made = [rows.study_row(study, names, conflicts, routes[study.study_instance_uid]) for study in studies]
+    if show == "problems":
+        return [row for row in made if row.conflicts or any(route.kind == "bad" for route in row.routes)]
+    return made
+
+
+def spark(counts: dict[int, int]) -> str:
+    """Bars of the last sixty minutes, minute 0 at the left, as one SVG path in a box of 60 by 20."""
+    top = max(counts.values(), default=0)
+    if not top:
+        return ""
+    bars = []
+    for minute, count in sorted(counts.items()):
+        height = max(1.0, round(count / top * SPARK_HEIGHT, 1))
+        bars.append(f"M{minute} {SPARK_HEIGHT}v-{height:g}h.8v{height:g}z")
+    return "".join(bars)
+
+
+def _lines(session: ReadSession, actor: Actor) -> list[NodeLine]:
+    moment = now()
+    since = moment - timedelta(minutes=MINUTES)
+    counts: dict[str, dict[int, int]] = defaultdict(lambda: defaultdict(int))
+    images: dict[str, int] = defaultdict(int)
+    rates: dict[str, float] = defaultdict(float)
+    for one in arrivals.per_minute(session, actor, since):
+        place = _minute(datetime.fromisoformat(f"{one.minute}+00:00"), since)
+        counts[one.source][place] += one.instances
+        images[one.source] += one.instances
+        if place >= MINUTES - 2:
+            rates[one.source] += one.bytes / 120
+    lines = [
+        NodeLine(name or "–", _("in"), "", spark(counts[name]), images[name], f"{format_size(int(rates[name]))}/s")
+        for name in sorted(images, key=lambda name: -images[name])
+    ]
+    return [*lines, *_outgoing(session, actor, since)]
+
+
+def _minute(moment: datetime, since: datetime) -> int:
+    return max(0, min(MINUTES - 1, int((moment - since).total_seconds() // 60)))
+
+
+def _outgoing(session: ReadSession, actor: Actor, since: datetime) -> list[NodeLine]:
+    counts: dict[str, dict[int, int]] = defaultdict(lambda: defaultdict(int))
+    images: dict[str, int] = defaultdict(int)
+    last: dict[str, str] = {}
+    for transfer, node in peers.transfers_since(session, actor, since):
+        images[node] += transfer.sent
+        last[node] = transfer.state
+        if transfer.sent:
+            counts[node][_minute(transfer.finished_at or now(), since)] += transfer.sent
+    words = {"failed": (_("out, failed"), "bad"), "queued": (_("out, waiting"), "warn")}
+    return [
+        NodeLine(node, *words.get(last[node], (_("out"), "")), spark(counts[node]), images[node], "") for node in images
+    ]
+
+
+def own_address(request: Request) -> str:
+    """host:port that other machines can send DICOM to, as far as this machine knows."""
+    config = services(request).config
+    host = config.dicom_host
+    if host in ("0.0.0.0", "::", ""):  # noqa: S104 compared, not bound
+        host = _outward() or request.url.hostname or "127.0.0.1"
+    return f"{host}:{config.dicom_port}"
+
+
+def _outward() -> str:
+    """This machine's address on its network: what a UDP socket would use. Nothing is sent."""
+    try:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+            probe.connect(("192.0.2.1", 9))  # RFC 5737: belongs to nobody
+            found = str(probe.getsockname()[0])
+    except OSError:
+        return ""
+    return "" if ipaddress.ip_address(found).is_unspecified else found
+
+
+def _show(wanted: str) -> str:
+    return wanted if wanted in ("arriving", "problems") else ""
+
+
+@router.get("/")
+def incoming(request: Request, actor: Searcher, session: ReadSession, show: str = "") -> Response:
+    """The start page."""
+    midnight = now().astimezone().replace(hour=0, minute=0, second=0, microsecond=0)
+    show = _show(show)
+    context = IncomingPage(
+        rows=_arrivals(session, actor, show),
+        show=show,
+        rows_url=f"/incoming/rows?show={show}",
+        lines=_lines(session, actor),
+        today=arrivals.count_since(session, actor, midnight),
+        arriving=arrivals.count_since(session, actor, midnight, state="receiving"),
+        listening=role_states(services(request))["dicom"]["state"] == "ready",
+        address=own_address(request),
+    )
+    return render(request, "incoming/page.html", fields(context))
+
+
+@router.get("/incoming/rows")
+def incoming_rows(request: Request, actor: Searcher, session: ReadSession, show: str = "") -> Response:
+    """The arrivals again, for a live page."""
+    show = _show(show)
+    context = ArrivalRows(_arrivals(session, actor, show), show, f"/incoming/rows?show={show}")
+    return render(request, "incoming/_rows.html", fields(context))
+
+
+@router.get("/incoming/transfers")
+def incoming_transfers(request: Request, actor: Searcher, session: ReadSession) -> Response:
+    """The transfers of the last hour again."""
+    return render(request, "incoming/_transfers.html", fields(TransfersPart(_lines(session, actor))))

@@ -69,5 +69,6 @@ def delete_node(name: str, actor: Editor, session: WriteSession) -> None:
 def echo_node(name: str, request: Request, actor: Tester) -> dict[str, Any]:
     """C-ECHO to the node. Always 200: a node that does not answer is a result, not a fault of the request."""
     here = services(request)
-    found = service.echo_node(here.database, actor, name, here.config.aet)
-    return {"ok": found.ok, "message": found.message, "seconds": found.seconds}
+    found = service.probe_node(here.database, actor, name, here.config.aet)
+    steps = [{"step": s.name, "ok": s.ok, "message": s.words, "seconds": s.seconds} for s in found.steps]
+    return {"ok": found.ok, "message": found.message, "seconds": found.seconds, "steps": steps, "offers": found.offers}

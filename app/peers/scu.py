@@ -5,7 +5,6 @@ Every failure is a PeerFault whose words say which step failed and, where the pe
 import os
 import socket
 import struct
-import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import BinaryIO
@@ -88,15 +87,22 @@ class Association:
         self.refused: dict[int, int] = {}  # context id -> result (PS3.8 Table 9-18)
         self.implementation = ""
         self._message_id = 0
+        self._open = False
 
     def __enter__(self) -> "Association":
-        self.wire = Wire(connect(self.peer, self._settings.connect_timeout))
+        """Connects and asks, unless `open` has done so."""
+        return self if self._open else self.open(connect(self.peer, self._settings.connect_timeout))
+
+    def open(self, sock: socket.socket) -> "Association":
+        """Asks for the association over a connection that stands. Closes it and raises PeerFault when refused."""
+        self.wire = Wire(sock)
         try:
             with self._in_words("the association"):
                 self._request()
         except BaseException:
             self.wire.close()
             raise
+        self._open = True
         return self
 
     def __exit__(self, kind: type[BaseException] | None, fault: BaseException | None, trace: object) -> None:
@@ -133,6 +139,7 @@ class Association:
             else:
                 self.refused[one.id] = one.result
         self.implementation = accepted.implementation_version or accepted.implementation_uid
+        self.max_length = accepted.max_length  # 0: it takes PDUs of any length
         self._limit = min(accepted.max_length or _SEND_LIMIT, _SEND_LIMIT)
         if self._limit < 128:
             raise BadPdu(f"a maximum PDU length of {self._limit}")
@@ -148,10 +155,11 @@ class Association:
         return _InWords(self, what)
 
     def echo(self) -> Response:
-        """C-ECHO on the first accepted context. Raises PeerFault when none was accepted."""
-        if not self.accepted:
+        """C-ECHO. Raises PeerFault when no Verification context was accepted."""
+        usable = [c.id for c in self._contexts if c.abstract == VERIFICATION and c.id in self.accepted]
+        if not usable:
             raise PeerFault(f"{self.peer} takes the association but not Verification (C-ECHO).")
-        context_id = next(iter(self.accepted))
+        context_id = usable[0]
         self._message_id = self._message_id % 65535 + 1
         command = commands.encode(
             {
@@ -278,12 +286,3 @@ def _reject_hint(peer: Peer, source: int, reason: int) -> str:
     if (source, reason) == (1, 7):
         return f"Check the AE title: {peer.called} is not what it calls itself; capitals matter."
     return ""
-
-
-def echo(peer: Peer, settings: DicomSettings) -> tuple[Response, float]:
-    """One C-ECHO in an association of its own; the answer and the seconds it all took. Raises PeerFault."""
-    started = time.monotonic()
-    contexts = [Context(1, VERIFICATION, ["1.2.840.10008.1.2", "1.2.840.10008.1.2.1"])]
-    with Association(peer, contexts, settings) as association:
-        response = association.echo()
-    return response, time.monotonic() - started

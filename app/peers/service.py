@@ -11,8 +11,8 @@ from app.kit.clock import now
 from app.kit.errors import Conflict, Invalid
 from app.kit.ids import new_id
 from app.peers import names, queries, scu
-from app.peers.errors import PeerFault
 from app.peers.models import Node
+from app.peers.probe import Probe, probe
 from app.peers.settings import DicomSettings
 from app.security.actor import Actor, require, require_facility
 from app.security.verbs import Verb
@@ -36,15 +36,6 @@ class NodeValues:
     capabilities: list[str] | None = None
     accept: bool | None = None
     transfer_syntax: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class EchoResult:
-    """What an echo test found: words for people, the time it took."""
-
-    ok: bool
-    message: str
-    seconds: float
 
 
 def faults(values: NodeValues) -> dict[str, str]:
@@ -160,33 +151,27 @@ def peer_of(node: Node, own_title: str) -> scu.Peer:
     return scu.Peer(node.ae_title, own_title, node.host, node.port, node.name)
 
 
-def echo_node(database: Database, actor: Actor, name: str, own_title: str) -> EchoResult:
-    """C-ECHO to a node. Opens its own short transactions: none is open while the network is waited for."""
+def probe_node(database: Database, actor: Actor, name: str, own_title: str) -> Probe:
+    """Reaches the node, associates, echoes. Opens its own short transactions: none is open while the network is
+    waited for."""
     require(actor, Verb.NODE_ECHO)
     with database.read() as session:
         node = queries.node(session, actor, name)
         settings = load(session, DicomSettings)
-    started = now()
-    try:
-        response, seconds = scu.echo(peer_of(node, own_title), settings)
-        ok = response.status == 0
-        message = "It answered." if ok else f"It answered with status {response.status:04X}. {response.comment}".strip()
-    except PeerFault as fault:
-        ok, seconds = False, (now() - started).total_seconds()
-        message = f"{fault.detail} {fault.hint}".strip()
+    found = probe(peer_of(node, own_title), settings, node.options.get("capabilities", ()))
     with database.write() as session:
-        note_outcome(session, node.id, "" if ok else message)
+        note_outcome(session, node.id, "" if found.ok else found.message)
         audit.record(
             session,
             actor_name=actor.name,
             actor_kind=actor.kind,
             verb=Verb.NODE_ECHO,
-            outcome="success" if ok else "failure",
+            outcome="success" if found.ok else "failure",
             thing="node",
             thing_id=node.name,
             address=actor.address,
         )
-    return EchoResult(ok, message, round(seconds, 4))
+    return found
 
 
 def note_outcome(session: Session, node_id: str, fault: str) -> None:

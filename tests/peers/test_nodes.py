@@ -11,6 +11,7 @@ from app.config import Config
 from app.db import Database
 from app.kit.errors import Conflict, Forbidden, Invalid, NotFound
 from app.peers import pdu, queries, service
+from app.peers.probe import Probe
 from app.peers.service import NodeValues
 from app.peers.settings import DicomSettings
 from app.settings import save
@@ -71,8 +72,8 @@ def test_only_administrators_edit_nodes(peopled: Database) -> None:
         service.create_node(session, actor(peopled, "alice"), NodeValues("x", "X", "h", 104))
 
 
-def _echo(database: Database, config: Config) -> service.EchoResult:
-    return service.echo_node(database, actor(database, "admin"), "pacs", config.aet)
+def _echo(database: Database, config: Config) -> Probe:
+    return service.probe_node(database, actor(database, "admin"), "pacs", config.aet)
 
 
 @pytest.mark.peer

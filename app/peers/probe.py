@@ -1,0 +1,97 @@
+"""The Test button: reach the host, associate, echo; each step with its words and its time. Finds out what a node can."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from app.peers.errors import PeerFault
+from app.peers.pdu import Context
+from app.peers.scu import VERIFICATION, Association, Peer, connect
+from app.peers.settings import DicomSettings
+
+_SYNTAXES = ["1.2.840.10008.1.2", "1.2.840.10008.1.2.1"]
+
+# capability -> a SOP class whose acceptance shows it
+SIGNS = {
+    "store": "1.2.840.10008.5.1.4.1.1.2",  # CT Image Storage
+    "find": "1.2.840.10008.5.1.4.1.2.2.1",  # Study Root, as the next two
+    "move": "1.2.840.10008.5.1.4.1.2.2.2",
+    "get": "1.2.840.10008.5.1.4.1.2.2.3",
+    "worklist": "1.2.840.10008.5.1.4.31",
+    "commitment": "1.2.840.10008.1.20.1",
+    "print": "1.2.840.10008.5.1.1.9",  # Basic Grayscale Print Management
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One step. name: reach, association, echo or offers; hint: what to do about a failure."""
+
+    name: str
+    ok: bool
+    words: str
+    seconds: float
+    hint: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """What a test found. offers: what the node accepted of what it could be asked for."""
+
+    steps: list[Step]
+    offers: list[str] = field(default_factory=list)
+
+    @property
+    def ok(self) -> bool:
+        """Whether the echo came back; what it offers beside that is told, not judged."""
+        return any(step.name == "echo" and step.ok for step in self.steps)
+
+    @property
+    def message(self) -> str:
+        failed = next((step for step in self.steps if not step.ok and step.name != "offers"), None)
+        return "It answered." if failed is None else f"{failed.words} {failed.hint}".strip()
+
+    @property
+    def seconds(self) -> float:
+        return round(sum(step.seconds for step in self.steps), 4)
+
+
+def probe(peer: Peer, settings: DicomSettings, wanted: Sequence[str] = ()) -> Probe:
+    """Tests a peer. wanted: the capabilities it is set to have; those it refuses become a step of their own."""
+    steps: list[Step] = []
+    offers: list[str] = []
+    started = time.monotonic()
+
+    def note(name: str, ok: bool, words: str, hint: str = "") -> None:
+        nonlocal started
+        moment = time.monotonic()
+        steps.append(Step(name, ok, words, round(moment - started, 4), hint))
+        started = moment
+
+    step = "reach"
+    try:
+        sock = connect(peer, settings.connect_timeout)
+        note(step, True, f"{peer.host} port {peer.port} open")
+        step = "association"
+        classes = [VERIFICATION, *SIGNS.values()]
+        contexts = [Context(2 * n + 1, uid, _SYNTAXES) for n, uid in enumerate(classes)]
+        association = Association(peer, contexts, settings).open(sock)
+        with association:
+            offers = [name for n, name in enumerate(SIGNS) if 2 * n + 3 in association.accepted]
+            length = f"{association.max_length // 1024} kB" if association.max_length else "of any length"
+            note(
+                step,
+                True,
+                f"{len(association.accepted)} of {len(contexts)} presentation contexts accepted, PDU {length}",
+            )
+            step = "echo"
+            answer = association.echo()
+            words = "Success (0000)" if answer.status == 0 else f"Status {answer.status:04X} {answer.comment}".strip()
+            note(step, answer.status == 0, words)
+    except PeerFault as fault:
+        note(step, False, fault.detail, fault.hint)
+    else:
+        missing = [name for name in wanted if name in SIGNS and name not in offers]
+        if missing:
+            note("offers", False, f"Not offered: {', '.join(missing)}", "It may offer this to other titles only.")
+    return Probe(steps, offers)

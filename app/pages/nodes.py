@@ -1,0 +1,303 @@
+"""Settings, Nodes: the list at the left, one node's form at the right, its test below."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Form, Request
+from pydantic import BaseModel
+from starlette.responses import RedirectResponse, Response
+
+from app.http import ReadSession, WriteSession, allow, render, services
+from app.http.i18n import format_moment, format_time
+from app.http.i18n import gettext as _
+from app.http.templates import is_htmx
+from app.kit.clock import now
+from app.kit.errors import Conflict, Invalid
+from app.pages.shell import fields
+from app.peers import queries, service
+from app.peers.models import Node
+from app.peers.probe import Probe, Step
+from app.peers.service import CAPABILITIES, NodeValues
+from app.security import Actor, Verb, facilities
+
+router = APIRouter(include_in_schema=False)
+Reader = Annotated[Actor, Depends(allow(Verb.NODE_READ))]
+Editor = Annotated[Actor, Depends(allow(Verb.NODE_EDIT))]
+Tester = Annotated[Actor, Depends(allow(Verb.NODE_ECHO))]
+
+
+@dataclass(frozen=True, slots=True)
+class NodeLine:
+    """One entry of the list. lamp: "", bad or off; abilities: words, comma separated; last: what happened last."""
+
+    id: str
+    name: str
+    address: str
+    abilities: str
+    lamp: str
+    lamp_word: str
+    last: str
+
+
+@dataclass(frozen=True, slots=True)
+class NodeList:
+    """lines: all nodes by name; chosen: the id shown at the right."""
+
+    lines: list[NodeLine]
+    chosen: str
+
+
+@dataclass(frozen=True, slots=True)
+class NodeForm:
+    """What stands in the form: the saved node, or what was typed with its errors by field. id empty: a new node."""
+
+    id: str
+    name: str
+    ae_title: str
+    host: str
+    port: str
+    capabilities: list[str]
+    accept: bool
+    enabled: bool
+    transfer_syntax: str
+    facility_id: str
+    changed_by: str = ""
+    changed_at: datetime | None = None
+    errors: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class ResultPart:
+    """What a test found, in the order it was done. who and at: empty before the first test on this page."""
+
+    steps: list[tuple[str, Step]]
+    who: str
+    at: datetime | None
+    seconds: float
+    ok: bool
+    extra: str
+
+
+@dataclass(frozen=True, slots=True)
+class NodesPage:
+    """section: which part of Settings; form: None when there is no node yet and none is being made."""
+
+    section: str
+    nodes: NodeList
+    form: NodeForm | None
+    test: ResultPart | None
+    capabilities: list[tuple[str, str]]
+    syntaxes: list[tuple[str, str]]
+    facilities: list[tuple[str, str]]
+    may_edit: bool
+    may_test: bool
+
+
+def _words() -> dict[str, str]:
+    """Capabilities as people read them."""
+    return {
+        "store": _("Store"),
+        "find": _("Find"),
+        "move": _("Move"),
+        "get": _("Get"),
+        "worklist": _("Worklist"),
+        "commitment": _("Commitment"),
+        "print": _("Print"),
+    }
+
+
+def _step_word(name: str) -> str:
+    return {
+        "reach": _("Reach the host"),
+        "association": _("Association"),
+        "echo": _("Echo"),
+        "offers": _("What it offers"),
+    }[name]
+
+
+def _line(node: Node) -> NodeLine:
+    words = _words()
+    lamp, word = ("off", _("not tried yet"))
+    last = ""
+    if not node.enabled:
+        word = last = _("switched off")
+    elif node.last_fault:
+        lamp, word = "bad", _("no answer")
+        since = format_time(node.last_fault_at) if _today(node.last_fault_at) else format_moment(node.last_fault_at)
+        last = _("no answer since %(time)s") % {"time": since}
+    elif node.last_ok_at:
+        lamp, word = "", _("answers")
+        moment = format_time(node.last_ok_at) if _today(node.last_ok_at) else format_moment(node.last_ok_at)
+        last = _("answered %(time)s") % {"time": moment}
+    abilities = ", ".join(words[c] for c in CAPABILITIES if c in node.options.get("capabilities", []))
+    return NodeLine(node.id, node.name, f"{node.ae_title} {node.host}:{node.port}", abilities, lamp, word, last)
+
+
+def _today(moment: datetime | None) -> bool:
+    return moment is not None and moment.astimezone().date() == now().astimezone().date()
+
+
+def _list(session: ReadSession, actor: Actor, chosen: str) -> NodeList:
+    return NodeList([_line(node) for node in queries.nodes(session, actor)], chosen)
+
+
+def _saved(node: Node) -> NodeForm:
+    return NodeForm(
+        id=node.id,
+        name=node.name,
+        ae_title=node.ae_title,
+        host=node.host,
+        port=str(node.port),
+        capabilities=list(node.options.get("capabilities", [])),
+        accept=bool(node.options.get("accept", True)),
+        enabled=node.enabled,
+        transfer_syntax=str(node.options.get("transfer_syntax", "stored")),
+        facility_id=node.facility_id or "",
+        changed_by=node.changed_by,
+        changed_at=node.changed_at,
+    )
+
+
+def _blank() -> NodeForm:
+    return NodeForm("", "", "", "", "104", ["store"], True, True, "stored", "")
+
+
+def _page(
+    request: Request,
+    session: ReadSession,
+    actor: Actor,
+    form: NodeForm | None,
+    test: ResultPart | None = None,
+    status: int = 200,
+) -> Response:
+    known = [(one.id, one.name) for one in facilities.list_facilities(session, actor)]
+    page = NodesPage(
+        section="nodes",
+        nodes=_list(session, actor, form.id if form else ""),
+        form=form,
+        test=test,
+        capabilities=list(_words().items()),
+        syntaxes=[("stored", _("As stored, else uncompressed")), ("uncompressed", _("Always uncompressed"))],
+        facilities=[("", _("None")), *known],
+        may_edit=Verb.NODE_EDIT in actor.verbs,
+        may_test=Verb.NODE_ECHO in actor.verbs,
+    )
+    return render(request, "settings/nodes.html", fields(page), status)
+
+
+@router.get("/settings/nodes")
+def show_nodes(request: Request, actor: Reader, session: ReadSession) -> Response:
+    """The first node, or how to make one."""
+    known = queries.nodes(session, actor)
+    return _page(request, session, actor, _saved(known[0]) if known else None)
+
+
+@router.get("/settings/nodes/list")
+def show_list(request: Request, actor: Reader, session: ReadSession, chosen: str = "") -> Response:
+    """The list again, for the live page."""
+    return render(request, "settings/_nodes_list.html", {"nodes": _list(session, actor, chosen)})
+
+
+@router.get("/settings/nodes/new")
+def show_new(request: Request, actor: Editor, session: ReadSession) -> Response:
+    return _page(request, session, actor, _blank())
+
+
+@router.get("/settings/nodes/{node_id}")
+def show_node(node_id: str, request: Request, actor: Reader, session: ReadSession) -> Response:
+    return _page(request, session, actor, _saved(queries.node(session, actor, node_id)))
+
+
+class _Typed(BaseModel):
+    """The form as it came."""
+
+    name: str = ""
+    ae_title: str = ""
+    host: str = ""
+    port: str = ""
+    capabilities: list[str] = []
+    accept: str = ""
+    enabled: str = ""
+    transfer_syntax: str = "stored"
+    facility_id: str = ""
+
+    def values(self) -> NodeValues:
+        port = int(self.port) if self.port.strip().isascii() and self.port.strip().isdigit() else 0
+        return NodeValues(
+            name=self.name.strip(),
+            ae_title=self.ae_title.strip(),
+            host=self.host.strip(),
+            port=min(port, 99999),
+            enabled=bool(self.enabled),
+            facility_id=self.facility_id,
+            capabilities=self.capabilities,
+            accept=bool(self.accept),
+            transfer_syntax=self.transfer_syntax,
+        )
+
+    def again(self, node_id: str, fault: Invalid | Conflict) -> NodeForm:
+        """The form as typed, with what is wrong beside each field."""
+        errors: dict[str, str] = dict(fault.extra.get("errors", {}))
+        if not errors:
+            errors[str(fault.extra.get("field", "name"))] = fault.detail
+        return NodeForm(
+            id=node_id,
+            name=self.name,
+            ae_title=self.ae_title,
+            host=self.host,
+            port=self.port,
+            capabilities=self.capabilities,
+            accept=bool(self.accept),
+            enabled=bool(self.enabled),
+            transfer_syntax=self.transfer_syntax,
+            facility_id=self.facility_id,
+            errors={key: _(text) for key, text in errors.items()},
+        )
+
+
+@router.post("/settings/nodes/new")
+def create_node(request: Request, actor: Editor, session: WriteSession, typed: Annotated[_Typed, Form()]) -> Response:
+    """Makes it and shows it, or shows the form again with what is wrong."""
+    try:
+        with session.begin_nested():
+            node = service.create_node(session, actor, typed.values())
+    except (Invalid, Conflict) as fault:
+        return _page(request, session, actor, typed.again("", fault), status=422)
+    return RedirectResponse(f"/settings/nodes/{node.id}", 303)
+
+
+@router.post("/settings/nodes/{node_id}")
+def save_node(
+    node_id: str, request: Request, actor: Editor, session: WriteSession, typed: Annotated[_Typed, Form()]
+) -> Response:
+    try:
+        with session.begin_nested():
+            service.update_node(session, actor, node_id, typed.values())
+    except (Invalid, Conflict) as fault:
+        return _page(request, session, actor, typed.again(node_id, fault), status=422)
+    return RedirectResponse(f"/settings/nodes/{node_id}", 303)
+
+
+@router.post("/settings/nodes/{node_id}/remove")
+def remove_node(node_id: str, actor: Editor, session: WriteSession) -> Response:
+    service.delete_node(session, actor, node_id)
+    return RedirectResponse("/settings/nodes", 303)
+
+
+@router.post("/settings/nodes/{node_id}/test")
+def run_test(node_id: str, request: Request, actor: Tester) -> Response:
+    """Tests the node as it is saved; the result alone for htmx, else the whole page with it."""
+    here = services(request)
+    found = _shown(service.probe_node(here.database, actor, node_id, here.config.aet), actor)
+    if is_htmx(request):
+        return render(request, "settings/_nodes_test.html", {"test": found})
+    with here.database.read() as session:
+        return _page(request, session, actor, _saved(queries.node(session, actor, node_id)), found)
+
+
+def _shown(found: Probe, actor: Actor) -> ResultPart:
+    words = _words()
+    steps = [(_step_word(step.name), step) for step in found.steps]
+    extra = ", ".join(words[name] for name in found.offers)
+    return ResultPart(steps, actor.name, now(), found.seconds, found.ok, extra)

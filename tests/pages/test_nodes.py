@@ -1,0 +1,74 @@
+"""Settings, Nodes: the page and its form."""
+
+import re
+
+from tests.support.client import Web
+from tests.support.postgres import free_port
+
+FORM = {"name": "PACS 1", "ae_title": "PACS1", "host": "127.0.0.1", "port": "104", "capabilities": ["store", "find"]}
+FORM |= {"enabled": "1", "accept": "1", "transfer_syntax": "stored", "facility_id": ""}
+
+
+def _make(web: Web, **change: object) -> str:
+    answer = web.admin.post("/settings/nodes/new", data=FORM | change)
+    assert answer.status_code == 303, answer.text
+    return answer.headers["location"]
+
+
+def test_an_empty_list_says_what_to_do(web: Web) -> None:
+    page = web.admin.get("/settings/nodes").text
+    assert "No nodes yet" in page and "/settings/nodes/new" in page
+    assert "/settings/nodes/new" not in web.alice.get("/settings/nodes").text
+
+
+def test_a_node_is_made_in_the_form_and_shown(web: Web) -> None:
+    where = _make(web)
+    page = web.admin.get(where).text
+    assert 'value="PACS1"' in page and "Changed by admin" in page and "Store, Find" in page
+    saved = web.admin.get("/api/v1/nodes/PACS 1").json()
+    assert saved["capabilities"] == ["store", "find"] and saved["accept"] is True
+    assert web.admin.post(where, data=FORM | {"enabled": "", "port": "11112"}).status_code == 303
+    saved = web.admin.get("/api/v1/nodes/PACS 1").json()
+    assert saved["enabled"] is False and saved["port"] == 11112
+    assert "switched off" in web.admin.get("/settings/nodes/list").text
+
+
+def test_wrong_fields_come_back_as_typed_with_words(web: Web) -> None:
+    answer = web.admin.post("/settings/nodes/new", data=FORM | {"port": "70104", "host": "169.254.169.254"})
+    assert answer.status_code == 422
+    assert 'value="70104"' in answer.text and "A port is a number from 1 to 65535" in answer.text
+    assert "2 fields to correct" in answer.text
+    assert web.admin.get("/api/v1/nodes").json()["total"] == 0
+    _make(web)
+    again = web.admin.post("/settings/nodes/new", data=FORM)
+    assert again.status_code == 422 and "A node of this name is there already." in again.text
+
+
+def test_names_are_data_not_markup(web: Web) -> None:
+    where = _make(web, name="<script>alert(1)</script>".replace("/", "|"))
+    assert "<script>alert" not in web.admin.get(where).text
+
+
+def test_the_test_answers_in_place_and_on_the_page(web: Web) -> None:
+    where = _make(web, port=str(free_port()))
+    part = web.alice.post(f"{where}/test", headers={"HX-Request": "true"})
+    assert part.status_code == 200 and "<html" not in part.text
+    assert "Reach the host" in part.text and "refuses connections" in part.text
+    whole = web.alice.post(f"{where}/test")
+    assert "<html" in whole.text and "refuses connections" in whole.text
+    assert "no answer since" in web.alice.get("/settings/nodes/list").text
+
+
+def test_a_node_is_removed_after_a_question(web: Web) -> None:
+    where = _make(web)
+    assert re.search(r"Remove the node PACS 1\?", web.admin.get(where).text)
+    assert web.admin.post(f"{where}/remove").headers["location"] == "/settings/nodes"
+    assert web.admin.get(where).status_code == 404
+
+
+def test_only_administrators_see_the_forms_buttons(web: Web) -> None:
+    where = _make(web)
+    page = web.alice.get(where).text
+    assert "disabled" in page and "node-remove" not in page
+    assert web.alice.post(where, data=FORM).status_code == 403
+    assert web.charlie.get("/settings/nodes").status_code == 403

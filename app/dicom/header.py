@@ -246,6 +246,8 @@ def _required_uids(found: Found, start: _Start) -> tuple[str, str, str, str]:
         ("Study Instance UID", _uid(found, STUDY, {})),
         ("Series Instance UID", _uid(found, SERIES, {})),
     )
+    if any(b"\\" in found.values.get(tag, b"") for tag in (SOP_CLASS, SOP_INSTANCE, STUDY, SERIES)):
+        start.warnings.append("A UID has more than one value; the first is used.")
     for name, uid in wanted:
         if not uid:
             why = f" ({found.fault})" if found.fault else ""

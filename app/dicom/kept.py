@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from io import BytesIO
 from typing import TYPE_CHECKING
 
-from app.dicom.walk import Buffer, Found
+from app.dicom.walk import Buffer, Found, walk
 
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset
@@ -81,7 +81,11 @@ def unpack(kept: bytes) -> "Dataset":
     implicit, little = bool(flags & 1), not flags & 2
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        dataset = read_dataset(BytesIO(data), implicit, little)
+        try:
+            dataset = read_dataset(BytesIO(data), implicit, little)
+        except (ValueError, LookupError):  # pydicom trips over a damaged character set: read without it
+            damaged = walk(data, 0, len(data), len(data), implicit, little).values.get(0x00080005, b"")
+            dataset = read_dataset(BytesIO(data.replace(damaged, b" " * len(damaged), 1)), implicit, little)
         dataset.set_original_encoding(implicit, little, dataset._character_set)
         dataset.file_meta = FileMetaDataset(read_dataset(BytesIO(meta), False, True)) if meta else FileMetaDataset()
     return dataset

@@ -19,6 +19,8 @@ def safe_part(raw: str) -> str:
     if _PLAIN.fullmatch(raw) and not _RESERVED.fullmatch(raw.split(".", 1)[0].strip()):
         return raw
     stem = _FORBIDDEN.sub("_", raw)[:40].strip("._ ") or "_"
+    if _RESERVED.fullmatch(stem.split(".", 1)[0]):
+        stem = f"_{stem}"
     digest = hashlib.sha256(raw.encode("utf-8", "surrogatepass")).digest()[:16]
     return f"{stem}~{base64.b32encode(digest).decode().rstrip('=').lower()}"
 

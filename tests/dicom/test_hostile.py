@@ -111,7 +111,7 @@ def test_a_deflate_bomb_before_the_uids_is_refused() -> None:
 
 def test_broken_deflate_is_refused() -> None:
     whole = deflated(GOOD[DATA_SET:])
-    with pytest.raises(NotDicom, match="inflated|cannot be read"):
+    with pytest.raises(NotDicom, match=r"inflated|cannot be read"):
         scan_bytes(whole[:-60] and whole[:360] + bytes(range(256)) * 4)
 
 

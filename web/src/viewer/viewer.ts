@@ -186,8 +186,8 @@ export class Viewer {
   private arrived(load: SeriesLoad): void {
     if (this.closed) return;
     this.strip.progress(load);
-    if (load.series !== this.grid.cells[0]?.series || !this.painted) return;
-    if (load.state === 'loaded') {
+    if (load.series !== this.grid.cells[0]?.series) return;
+    if (load.state === 'loaded' && this.painted) {
       mark('filmroom:all-loaded');
       say('loaded');
     } else if (load.state === 'failed') say('failed');

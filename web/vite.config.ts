@@ -1,5 +1,6 @@
 import { resolve } from 'node:path';
 import { defineConfig } from 'vite';
+import { cspPlugin } from './csp.ts';
 import { spritePlugin } from './sprite.ts';
 import { stringsPlugin } from './strings.ts';
 
@@ -7,7 +8,7 @@ import { stringsPlugin } from './strings.ts';
 export default defineConfig({
   base: '/static/',
   worker: { format: 'es' },
-  plugins: [spritePlugin(), stringsPlugin()],
+  plugins: [spritePlugin(), stringsPlugin(), cspPlugin()],
   build: {
     target: 'es2022',
     assetsInlineLimit: 0,

@@ -3,14 +3,14 @@ import type { Cell } from './cell';
 import type { Instance, Kind, Series } from './manifest';
 import { t } from './strings';
 
-const NAMES: Readonly<Record<Kind, string>> = {
-  image: 'Image',
-  pdf: 'Document (PDF)',
-  sr: 'Structured report',
-  waveform: 'Waveform',
-  video: 'Video',
-  presentation: 'Presentation state',
-  other: 'Object without an image',
+const NAMES: Readonly<Record<Kind, () => string>> = {
+  image: () => t('Image'),
+  pdf: () => t('Document (PDF)'),
+  sr: () => t('Structured report'),
+  waveform: () => t('Waveform'),
+  video: () => t('Video'),
+  presentation: () => t('Presentation state'),
+  other: () => t('Object without an image'),
 };
 
 export function objectOf(series: Series): Instance | undefined {
@@ -22,7 +22,7 @@ export function showObject(cell: Cell, series: Series, instance: Instance): void
   const box = cell.element.querySelector<HTMLElement>('.cell-object');
   if (!box) return;
   cell.element.dataset['object'] = instance.kind;
-  const head = node('h2', t(NAMES[instance.kind]));
+  const head = node('h2', NAMES[instance.kind]());
   const what = [series.description, instance.sopClassName || instance.sopClass].filter(Boolean).join(' · ');
   box.replaceChildren(head, node('p', what), ...contentOf(instance));
   box.hidden = false;

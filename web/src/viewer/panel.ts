@@ -78,8 +78,8 @@ export class Panel {
       const target = item.querySelector(`[data-set="${key}"]`);
       if (target) target.textContent = words;
     };
-    set('value', valueOf(mark) || t(MEASURES[name].label));
-    set('detail', t(MEASURES[name].label));
+    set('value', valueOf(mark) || MEASURES[name].label());
+    set('detail', [MEASURES[name].label(), ...moreOf(mark)].join('. '));
     set('slice', whereOf(imageId));
     item.classList.toggle('chosen', annotation.selection.isAnnotationSelected(mark.annotationUID as string));
     for (const icon of item.querySelectorAll<SVGElement>('[data-icon]')) icon.toggleAttribute('hidden', icon.dataset['icon'] !== name);
@@ -118,6 +118,13 @@ function whereOf(imageId: string): string {
   return frame && series && series.frames.length > 1 ? t('slice {n}', { n: frame.index + 1 }) : '';
 }
 
+/** What a region has to say beside its mean. */
+function moreOf(mark: Mark): string[] {
+  const data = mark.data as MeasureData;
+  const target = Object.keys(data.cachedStats ?? {})[0];
+  return target === undefined ? [] : (regionLines(data, target)?.slice(1) ?? []);
+}
+
 interface LineStats {
   readonly length?: number;
   readonly width?: number;
@@ -139,8 +146,8 @@ export function valueOf(mark: { readonly data: unknown }): string {
     return `${stats.length.toFixed(1)}${second} ${stats.unit ?? ''}`.trim();
   }
   if (typeof stats.angle === 'number') return `${stats.angle.toFixed(1)}°`;
-  const lines = regionLines(data, target);
-  if (lines) return lines.join(', ');
+  const [mean] = regionLines(data, target) ?? [];
+  if (mean) return mean;
   if (stats.value !== undefined) return `${Array.isArray(stats.value) ? stats.value.join(' ') : String(stats.value)} ${stats.modalityUnit ?? ''}`.trim();
   return '';
 }

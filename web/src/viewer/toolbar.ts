@@ -86,6 +86,6 @@ export class Toolbar {
 }
 
 function nameOf(preset: { readonly own: boolean; readonly name: string }, at: number): string {
-  if (!preset.own) return t(preset.name);
+  if (!preset.own) return preset.name;
   return preset.name || (at === 0 ? t('As acquired') : t('As acquired {n}', { n: at + 1 }));
 }

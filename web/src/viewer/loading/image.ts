@@ -41,14 +41,14 @@ async function load(imageId: string, rgba: boolean): Promise<Loaded> {
   const source = series && loads.get(series.uid);
   if (!frame || !series || !source) throw new Error(`${imageId} is not open`);
   const reason = unreadable(frame);
-  if (reason) return viaServer(frame, rgba, reason);
+  if (reason) return ready(await viaServer(frame, rgba, reason), frame);
   try {
     const bytes = await source.frame(frame.index);
     const image = frame.instance.native ? fromNative(frame, series, bytes, rgba) : await fromEncapsulated(frame, bytes, rgba);
     return ready(image, frame);
   } catch (fault) {
     if (fault instanceof DOMException && fault.name === 'AbortError') throw fault;
-    return viaServer(frame, rgba, fault instanceof Error ? fault.message : String(fault));
+    return ready(await viaServer(frame, rgba, fault instanceof Error ? fault.message : String(fault)), frame);
   }
 }
 
@@ -154,6 +154,9 @@ function base(frame: Frame, values: ModalityArray, rows: number, columns: number
 /** What every image gets, whoever decoded it. */
 function ready(image: Loaded, frame: Frame): Loaded {
   image.voiLUTFunction = voiFunction(frame);
+  const manager = image.voxelManager as Types.IVoxelManager<number> | undefined;
+  // The probe asks with the number of the slice as third index; an image has but one.
+  if (manager) manager.getAtIJKPoint = ([i, j]) => manager.getAtIJK(i, j, 0);
   return image;
 }
 

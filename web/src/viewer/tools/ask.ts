@@ -7,6 +7,8 @@ export function askText(before: string): Promise<string | undefined> {
   dialog.returnValue = '';
   dialog.showModal();
   field.select();
+  // No submit button: Enter in the field must put the text, and the first submit button would answer it.
+  dialog.querySelector('[data-cancel]')?.addEventListener('click', () => dialog.close(), { once: true });
   return new Promise((resolve) => {
     dialog.addEventListener('close', () => resolve(dialog.returnValue === 'ok' && field.value.trim() ? field.value.trim() : undefined), { once: true });
   });

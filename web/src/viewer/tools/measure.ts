@@ -3,14 +3,14 @@ import { annotation, AngleTool, ArrowAnnotateTool, BidirectionalTool, Elliptical
 import { t } from '../strings';
 
 export const MEASURES = {
-  length: { tool: LengthTool, icon: 'ruler-measure', label: 'Length' },
-  bidirectional: { tool: BidirectionalTool, icon: 'ruler-2', label: 'Two diameters' },
-  angle: { tool: AngleTool, icon: 'angle', label: 'Angle' },
-  ellipse: { tool: EllipticalROITool, icon: 'oval-vertical', label: 'Ellipse' },
-  rectangle: { tool: RectangleROITool, icon: 'rectangle', label: 'Rectangle' },
-  probe: { tool: ProbeTool, icon: 'current-location', label: 'Probe' },
-  arrow: { tool: ArrowAnnotateTool, icon: 'arrow-up-right', label: 'Arrow' },
-  text: { tool: LabelTool, icon: 'text-size', label: 'Text' },
+  length: { tool: LengthTool, label: () => t('Length') },
+  bidirectional: { tool: BidirectionalTool, label: () => t('Two diameters') },
+  angle: { tool: AngleTool, label: () => t('Angle') },
+  ellipse: { tool: EllipticalROITool, label: () => t('Ellipse') },
+  rectangle: { tool: RectangleROITool, label: () => t('Rectangle') },
+  probe: { tool: ProbeTool, label: () => t('Value at a point') },
+  arrow: { tool: ArrowAnnotateTool, label: () => t('Arrow') },
+  text: { tool: LabelTool, label: () => t('Text') },
 } as const;
 
 export type MeasureName = keyof typeof MEASURES;
@@ -84,8 +84,11 @@ export function styleMarks(root: HTMLElement): void {
   const colours = getComputedStyle(root);
   const mark = colours.getPropertyValue('--mark').trim() || '#5ee0c0';
   const chosen = colours.getPropertyValue('--mark-active').trim() || '#ffd84d';
+  const usual = annotation.config.style.getDefaultToolStyles();
   annotation.config.style.setDefaultToolStyles({
+    ...usual,
     global: {
+      ...usual.global,
       color: mark,
       colorHighlighted: chosen,
       colorSelected: chosen,
@@ -93,7 +96,7 @@ export function styleMarks(root: HTMLElement): void {
       textBoxColor: mark,
       textBoxColorHighlighted: chosen,
       textBoxColorSelected: chosen,
-      textBoxFontFamily: 'inherit',
+      textBoxFontFamily: colours.fontFamily,
       textBoxFontSize: '13px',
       textBoxLinkLineColor: mark,
       textBoxLinkLineDash: '2,3',

@@ -21,7 +21,7 @@ from app.imaging.errors import CannotDecode
 from app.imaging.native import Samples
 from app.imaging.spec import PixelSpec
 
-TIMEOUT = 20.0
+TIMEOUT = 4.0  # a 14-megapixel frame takes half a second; damaged ones have made it run for ever
 _SECONDARY_CAPTURE = "1.2.840.10008.5.1.4.1.1.7"
 
 

@@ -1,5 +1,6 @@
 """What a caller may ask of a picture."""
 
+import math
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
@@ -56,8 +57,10 @@ class RenderParams:
             raise Invalid("A window needs a width greater than 0.", field="window")
         if self.size is not None and not all(1 <= side <= MAX_SIDE for side in self.size):
             raise Invalid(f"A picture may have 1 to {MAX_SIDE} pixels a side.", field="size")
-        if not 0.01 <= self.zoom <= 100:
+        if not 0.01 <= self.zoom <= 100 or not all(map(math.isfinite, self.pan)):
             raise Invalid("Zoom goes from 0.01 to 100.", field="zoom")
+        if not math.isfinite(self.rotate):
+            raise Invalid("An angle is a number of degrees.", field="rotate")
         if self.crop is not None and not (
             self.crop.rows > 0 and self.crop.columns > 0 and sum(map(abs, self.crop)) < 1e6
         ):

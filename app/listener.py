@@ -17,6 +17,7 @@ from app.config import Config
 from app.kit.rolestate import RoleState
 
 if TYPE_CHECKING:
+    from app.archive import Archive
     from app.dimse.server import Receiver
 
 log = logging.getLogger(__name__)
@@ -56,11 +57,13 @@ def _receive(config: Config, shared: bool) -> None:
     state = RoleState(config.run, "dicom")
     state.start()
     try:
-        receiver = _make(config)
+        archive = _archive(config)
+        receiver = _make(config, archive)
         serving = threading.Thread(target=receiver.serve, args=(listener,), name="listener", daemon=True)
         serving.start()
         state.set("ready", port=config.dicom_port, associations=0)
         log.info("dicom ready on port %d as %s", config.dicom_port, config.aet)
+        threading.Thread(target=_sweep, args=(archive,), name="sweep", daemon=True).start()
         parent = os.getppid()
         while not ended.wait(1.0):
             state.set("ready", port=config.dicom_port, associations=receiver.associations)
@@ -70,23 +73,36 @@ def _receive(config: Config, shared: bool) -> None:
                 break
         state.set("stopping")
         receiver.stop()
+        archive.close()
         log.info("dicom stopped")
     finally:
         state.close()
 
 
-def _make(config: Config) -> "Receiver":
-    import gc
+def _sweep(archive: "Archive") -> None:
+    """Clears away what a receiver that was killed has left half done."""
+    try:
+        archive.sweep()
+    except Exception:
+        log.exception("the store could not be swept; the next start tries again")
 
+
+def _archive(config: Config) -> "Archive":
     from app import events
     from app.archive import Archive
     from app.db import open_database
+
+    events.use_folder(config.run / "events")
+    return Archive(config, open_database(config))
+
+
+def _make(config: Config, archive: "Archive") -> "Receiver":
+    import gc
+
     from app.dimse.negotiation import storage_classes, transfer_syntaxes
     from app.dimse.server import Receiver
 
-    events.use_folder(config.run / "events")
-    database = open_database(config)
-    receiver = Receiver(config, database, Archive(config, database))
+    receiver = Receiver(config, archive.database, archive)
     storage_classes(), transfer_syntaxes(), receiver.settings()  # before the first caller, not in its time
     gc.collect()
     gc.freeze()

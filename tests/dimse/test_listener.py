@@ -1,0 +1,205 @@
+"""The dicom role in processes of its own: one port for several, quick to stop, safe to kill."""
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+
+import pytest
+from pydicom import dcmread
+from sqlalchemy import select
+
+from app.archive import Archive
+from app.archive.models import Instance
+from app.config import Config
+from app.db import open_database
+from app.peers.errors import PeerFault
+from app.peers.pdu import Context
+from app.peers.scu import Association, Peer
+from app.peers.settings import DicomSettings
+from tests.support import dcmtk
+from tests.support.dimse import parts_of
+from tests.support.live import ROOT
+from tests.support.postgres import free_port
+
+pytestmark = pytest.mark.slow
+CT, EXPLICIT = "1.2.840.10008.5.1.4.1.1.2", "1.2.840.10008.1.2.1"
+
+
+@dataclass
+class Role:
+    port: int
+    process: subprocess.Popen[bytes]
+    run: Path
+
+    def pids(self) -> list[int]:
+        """The receiver processes that say they are ready."""
+        found = []
+        for path in self.run.glob("role-dicom-*.json"):
+            with contextlib.suppress(OSError, ValueError):
+                said = json.loads(path.read_text())
+                if said["state"] == "ready" and Path(f"/proc/{said['pid']}").exists():
+                    found.append(int(said["pid"]))
+        return found
+
+    def wait(self, count: int) -> list[int]:
+        until = time.monotonic() + 20
+        while len(self.pids()) < count:
+            assert self.process.poll() is None and time.monotonic() < until
+            time.sleep(0.05)
+        return self.pids()
+
+
+@contextlib.contextmanager
+def _role(config: Config, receivers: int, port: int | None = None) -> Iterator[Role]:
+    chosen = port or free_port()
+    command = [sys.executable, "-m", "app.cli", "dicom", "--data", str(config.data), "--dicom-port", str(chosen)]
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "FILMROOM_ADMIN_PASSWORD": "Correct-Horse-7-Battery"}
+    process = subprocess.Popen(
+        [*command, "--receivers", str(receivers), "--dicom-host", "127.0.0.1"],
+        cwd=ROOT,
+        env=environment,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        yield Role(chosen, process, config.run)
+    finally:
+        process.terminate()
+        process.wait(10)
+
+
+def _association(port: int) -> Association:
+    return Association(Peer("FILMROOM", "KILL", "127.0.0.1", port), [Context(1, CT, [EXPLICIT])], DicomSettings())
+
+
+def _gone(pid: int) -> bool:
+    return not Path(f"/proc/{pid}").exists() or "Z" in Path(f"/proc/{pid}/stat").read_text().split()[2]
+
+
+def test_two_receivers_share_the_port_and_one_that_dies_comes_back(sqlite_config: Config) -> None:
+    with _role(sqlite_config, 2) as role:
+        first = role.wait(2)
+        os.kill(first[0], signal.SIGKILL)
+        until = time.monotonic() + 15
+        while len(set(role.pids()) - {first[0]}) < 2:
+            assert time.monotonic() < until
+            time.sleep(0.05)
+        assert all(dcmtk.echoscu(role.port).code == 0 for _ in range(6))
+        left = role.pids()
+        role.process.kill()  # the head of the family: its children make room
+        role.process.wait()
+        until = time.monotonic() + 8
+        while not all(_gone(pid) for pid in left):
+            assert time.monotonic() < until
+            time.sleep(0.05)
+
+
+@pytest.mark.parametrize("receivers", [1, 2])
+def test_it_stops_within_five_seconds_with_associations_open(sqlite_config: Config, receivers: int) -> None:
+    with _role(sqlite_config, receivers) as role:
+        role.wait(receivers)
+        idle = [_association(role.port).__enter__() for _ in range(4)]
+        started = time.monotonic()
+        role.process.terminate()
+        assert role.process.wait(10) == 0
+        assert time.monotonic() - started < 5
+        for association in idle:
+            with pytest.raises(PeerFault):
+                association.store(1, CT, "1.2.3", BytesIO(b""), 0)
+            association.wire.close()
+        assert role.pids() == []
+
+
+def test_kill_nine_in_the_middle_loses_nothing_that_was_acknowledged(
+    sqlite_config: Config, shared_data: Path, tmp_path: Path
+) -> None:
+    """Four senders of ours push small objects while the receiver is killed again and again."""
+    template = dcmread(shared_data / "codecs/wg04/ct1/ct1_uncompressed.dcm")
+    template.pop("DataSetTrailingPadding", None)
+    acknowledged: dict[str, bytes] = {}
+    ended = threading.Event()
+    port = free_port()
+
+    def push(sender: int) -> None:
+        number = 0
+        while not ended.is_set():
+            try:
+                with _association(port) as association:
+                    while not ended.is_set():
+                        number += 1
+                        uid, data = _object(template, sender, number, tmp_path)
+                        answer = association.store(1, CT, uid, BytesIO(data), len(data))
+                        assert answer.status == 0, answer
+                        acknowledged[uid] = data
+            except PeerFault:
+                time.sleep(0.05)
+
+    senders = [threading.Thread(target=push, args=(n + 1,)) for n in range(4)]
+    for sender in senders:
+        sender.start()
+    try:
+        for round_number in range(4):
+            with _role(sqlite_config, 1, port) as role:
+                (pid,) = role.wait(1)
+                before = len(acknowledged)
+                until = time.monotonic() + 15
+                while len(acknowledged) < before + 20 + 7 * round_number and time.monotonic() < until:
+                    time.sleep(0.001)
+                os.kill(pid, signal.SIGKILL)
+                role.process.wait()
+    finally:
+        ended.set()
+        for sender in senders:
+            sender.join(30)
+    assert len(acknowledged) >= 80
+    _check(sqlite_config, acknowledged)
+
+
+def _object(template: object, sender: int, number: int, folder: Path) -> tuple[str, bytes]:
+    uid = f"1.2.826.0.1.5.{sender}.{number}"
+    template_copy = dcmread(BytesIO(_bytes(template)))
+    template_copy.SOPInstanceUID = template_copy.file_meta.MediaStorageSOPInstanceUID = uid
+    template_copy.SeriesInstanceUID = f"1.2.826.0.1.6.{sender}"
+    template_copy.StudyInstanceUID = "1.2.826.0.1.7.1"
+    path = folder / f"{sender}.dcm"
+    template_copy.save_as(path)
+    parts = parts_of(path)
+    assert parts is not None
+    return uid, parts[1]
+
+
+_cached: list[bytes] = []
+
+
+def _bytes(template: object) -> bytes:
+    if not _cached:
+        buffer = BytesIO()
+        template.save_as(buffer)  # type: ignore[attr-defined]
+        _cached.append(buffer.getvalue())
+    return _cached[0]
+
+
+def _check(config: Config, acknowledged: dict[str, bytes]) -> None:
+    """Every acknowledged object is there byte for byte, and after a sweep nothing half is."""
+    database = open_database(config)
+    archive = Archive(config, database)
+    archive.sweep()
+    with database.read() as session:
+        rows = {i.sop_instance_uid: i for i in session.scalars(select(Instance))}
+    for uid, data in acknowledged.items():
+        assert uid in rows, f"{uid} was acknowledged and is gone"
+        stored = (config.store / rows[uid].path).read_bytes()
+        assert stored[rows[uid].data_set_offset :] == data
+    files = {p for p in config.store.rglob("*.dcm") if p.is_file() and ".incoming" not in p.parts}
+    assert files == {config.store / row.path for row in rows.values()}, "a file without a row, or a row without a file"
+    assert not [p for p in (config.store / ".incoming").rglob("*") if p.is_file() and p.name != "lock"]
+    database.dispose()

@@ -1,0 +1,207 @@
+"""Attribute matching (PS3.4 C.2.2.2) over the DICOM JSON Model: single value, list of UIDs, wildcard, range,
+sequence, and fuzzy matching of person names (PS3.18 8.3.4.2). Pure; used where an index has no column."""
+
+import re
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta, timezone
+from functools import lru_cache
+
+from pydicom.datadict import dictionary_VR, keyword_for_tag, tag_for_keyword
+
+from app.dicom.dicomjson import Model
+
+_WILD = frozenset(("AE", "CS", "LO", "LT", "PN", "SH", "ST", "UC", "UR", "UT"))
+_NUMERIC = frozenset(("DS", "FD", "FL", "IS", "SL", "SS", "SV", "UL", "US", "UV"))
+_BINARY = frozenset(("OB", "OD", "OF", "OL", "OV", "OW", "UN"))
+_TAG = re.compile(r"[0-9A-Fa-f]{8}")
+_WORD = re.compile(r"[\s^=,]+")
+
+
+class UnknownAttribute(ValueError):
+    """Neither a keyword nor a tag."""
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """One attribute a query asks for. path: tags as 8 hex digits, from the outside in; value "" matches everything."""
+
+    path: tuple[str, ...]
+    vr: str
+    value: str
+
+    @property
+    def keyword(self) -> str:
+        return keyword_for_tag(int(self.path[-1], 16))
+
+
+def attribute_path(name: str) -> tuple[str, ...]:
+    """`PatientID`, `00100020`, `RequestAttributesSequence.ScheduledProcedureStepID`, `00400275.00400009` -> tags.
+
+    Raises UnknownAttribute for anything else, and when a name before a dot is no sequence."""
+    path = tuple(_tag(part) for part in name.split("."))
+    if len(path) > 8 or any(vr_of(tag) not in ("SQ", "UN") for tag in path[:-1]):
+        raise UnknownAttribute(name)
+    return path
+
+
+@lru_cache(4096)
+def _tag(name: str) -> str:
+    if _TAG.fullmatch(name):
+        return name.upper()
+    tag = tag_for_keyword(name)
+    if tag is None:
+        raise UnknownAttribute(name)
+    return f"{tag:08X}"
+
+
+@lru_cache(4096)
+def vr_of(tag: str) -> str:
+    """The dictionary's VR, UN for what it does not know; of an ambiguous one the first."""
+    try:
+        return str(dictionary_VR(int(tag, 16)))[:2]
+    except KeyError:
+        return "UN"
+
+
+def matches(model: Model, keys: Iterable[Key], *, fold: Callable[[str], str], fuzzy: bool = False) -> bool:
+    """Whether a data set satisfies every key. fold: how a person's name is made comparable (names.fold)."""
+    return all(_matches(model, key, fold, fuzzy) for key in keys)
+
+
+def _matches(model: Model, key: Key, fold: Callable[[str], str], fuzzy: bool) -> bool:
+    if key.value == "" or key.vr in _BINARY or (key.vr == "SQ"):
+        return True  # universal matching; nobody can ask for binary values
+    if set(key.value) == {"*"} and key.vr in _WILD:
+        return True
+    return any(_value_matches(key.vr, value, key.value, fold, fuzzy) for value in _values(model, key.path))
+
+
+def _values(model: Model, path: tuple[str, ...]) -> Iterator[object]:
+    element = model.get(path[0])
+    if element is None:
+        return
+    for value in element.get("Value", ()):
+        if len(path) == 1:
+            yield value
+        elif isinstance(value, dict):
+            yield from _values(value, path[1:])
+
+
+def _value_matches(vr: str, value: object, wanted: str, fold: Callable[[str], str], fuzzy: bool) -> bool:
+    if value is None:
+        return False
+    if vr == "PN":
+        groups = value.values() if isinstance(value, dict) else [str(value)]
+        return name_matches([str(group) for group in groups], wanted, fold, fuzzy)
+    if vr == "UI":
+        return str(value) in split_uids(wanted)
+    if vr in ("DA", "TM", "DT"):
+        return in_range(vr, str(value), wanted)
+    if vr in _NUMERIC:
+        try:
+            return float(str(value)) == float(wanted)
+        except ValueError:
+            return False
+    if vr in _WILD:
+        return bool(wildcard(wanted).fullmatch(str(value)))
+    return str(value) == wanted
+
+
+def split_uids(wanted: str) -> set[str]:
+    """A list of UIDs, separated by commas or backslashes (PS3.18 8.3.4.1)."""
+    return {uid.strip() for uid in re.split(r"[,\\]", wanted) if uid.strip()}
+
+
+@lru_cache(256)
+def wildcard(pattern: str) -> re.Pattern[str]:
+    """`*` any characters, `?` exactly one, the rest as written (PS3.4 C.2.2.2.4)."""
+    parts = (".*" if c == "*" else "." if c == "?" else re.escape(c) for c in re.sub(r"\*+", "*", pattern))
+    return re.compile("".join(parts), re.DOTALL)
+
+
+def name_matches(groups: list[str], wanted: str, fold: Callable[[str], str], fuzzy: bool) -> bool:
+    """Names match without regard to case, accents, and which group they stand in. Fuzzy: each word asked for begins a
+    word of the name; otherwise the whole folded name, with wildcards."""
+    folded = [fold(group) for group in groups]
+    if fuzzy:
+        words = [word for group in folded for word in _WORD.split(group) if word]
+        asked = [word.strip("*?") for word in _WORD.split(fold(wanted))]
+        return all(any(word.startswith(one) for word in words) for one in asked if one)
+    return any(wildcard(pattern).fullmatch(name) for pattern in _groups(wanted, fold) for name in folded)
+
+
+def _groups(wanted: str, fold: Callable[[str], str]) -> list[str]:
+    return [group for group in (fold(part) for part in wanted.split("=")) if group] or [""]
+
+
+def in_range(vr: str, value: str, wanted: str) -> bool:
+    """A date, time or moment against `a`, `a-b`, `-b` or `a-` (PS3.4 C.2.2.2.5). A shorter value or bound stands for
+    the whole span it names: 2024 is all of that year, 10 the hour from 10:00:00."""
+    low, high = split_range(vr, wanted)
+    bounds = _span(vr, value.strip())
+    if bounds is None:
+        return False
+    if low == high and low:
+        span = _span(vr, low)
+        return span is not None and bounds[0] <= span[1] and bounds[1] >= span[0]
+    low_span, high_span = _span(vr, low) if low else None, _span(vr, high) if high else None
+    return (low_span is None or bounds[1] >= low_span[0]) and (high_span is None or bounds[0] <= high_span[1])
+
+
+def split_range(vr: str, wanted: str) -> tuple[str, str]:
+    """(from, to); equal for a single value, empty for an open end. A DT's offset may begin with the hyphen, too."""
+    wanted = wanted.strip()
+    if vr != "DT":
+        low, dash, high = wanted.partition("-")
+        return (low.strip(), high.strip()) if dash else (low, low)
+    if wanted.startswith("-"):
+        return "", wanted[1:].strip()
+    found = re.fullmatch(r"(\d+(?:\.\d*)?(?:[+-]\d{4}(?=$|-))?)(-?)(.*)", wanted)
+    if not found:
+        return wanted, wanted
+    return (found[1], found[3]) if found[2] else (wanted, wanted)
+
+
+def valid_range(vr: str, wanted: str) -> bool:
+    """Whether a query's value can be understood as a date, time or moment or a range of them."""
+    low, high = split_range(vr, wanted)
+    return bool(low or high) and all(_span(vr, bound) is not None for bound in (low, high) if bound)
+
+
+def _span(vr: str, text: str) -> tuple[str, str] | None:
+    """The first and last point a value stands for, as comparable digits; None when it is no value of that VR."""
+    text = text.replace(":", "") if vr == "TM" else text.replace(".", "") if vr == "DA" else text  # ACR-NEMA forms
+    if vr == "DA":
+        return (text, text) if re.fullmatch(r"\d{8}", text) else None
+    if vr == "TM":
+        found = re.fullmatch(r"(\d{2}|\d{4}|\d{6})(?:\.(\d{0,6}))?", text)
+        if not found:
+            return None
+        return _fill(found[1] + (found[2] or "") if len(found[1]) == 6 else found[1], "000000000000", "235959999999")
+    found = re.fullmatch(r"(\d{4,14})(?:\.(\d{0,6}))?([+-]\d{4})?", text)
+    if not found or len(found[1]) % 2:
+        return None
+    span = _fill(found[1] + (found[2] or ""), "00000101000000000000", "99991231235959999999")
+    return (_utc(span[0], found[3]), _utc(span[1], found[3])) if found[3] else span
+
+
+def _fill(text: str, low: str, high: str) -> tuple[str, str]:
+    return text + low[len(text) :], text + high[len(text) :]
+
+
+def _utc(digits: str, offset: str) -> str:
+    """Moved to UTC, so that moments of different zones compare; days past a month's end count as its last."""
+    year, month, day = int(digits[:4]), max(1, min(12, int(digits[4:6]))), max(1, int(digits[6:8]))
+    for last in (day, 30, 29, 28):
+        try:
+            zone = timezone(
+                (1 if offset[0] == "+" else -1) * timedelta(hours=int(offset[1:3]), minutes=int(offset[3:5]))
+            )
+            moment = datetime(
+                year, month, min(day, last), int(digits[8:10]), int(digits[10:12]), int(digits[12:14]), tzinfo=zone
+            )
+            return moment.astimezone(UTC).strftime("%Y%m%d%H%M%S").rjust(14, "0") + digits[14:]
+        except (ValueError, OverflowError):
+            continue
+    return digits

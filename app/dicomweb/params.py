@@ -1,0 +1,120 @@
+"""The query string of QIDO-RS (PS3.18 8.3.4, 10.6): attributes to match, includefield, fuzzymatching, limit, offset."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal
+
+from app.dicom.matching import Key, UnknownAttribute, attribute_path, valid_range, vr_of
+from app.kit.errors import BadRequest
+
+Level = Literal["study", "series", "instance"]
+MAX_LIMIT = 1000  # answers at once; more come with offset, and a warning says so
+_MAX_KEYS = 64
+_CONTROL = frozenset(
+    (
+        "includefield",
+        "fuzzymatching",
+        "emptyvaluematching",
+        "multiplevaluematching",
+        "limit",
+        "offset",
+        "accept",
+        "charset",
+    )
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Search:
+    """A search as asked. include: paths of attributes to add, or everything when include_all.
+
+    capped: the client asked for more than MAX_LIMIT or named no limit."""
+
+    keys: tuple[Key, ...]
+    include: frozenset[tuple[str, ...]] = frozenset()
+    include_all: bool = False
+    fuzzy: bool = False
+    limit: int = MAX_LIMIT
+    offset: int = 0
+    ignored: tuple[str, ...] = ()  # includefields nobody knows: they may be left out (8.3.4.3)
+
+
+def parse(pairs: Iterable[tuple[str, str]]) -> Search:
+    """The pairs of a query string in order. Raises BadRequest (400) naming what cannot be understood."""
+    keys: dict[tuple[str, ...], Key] = {}
+    include: set[tuple[str, ...]] = set()
+    ignored: list[str] = []
+    include_all = fuzzy = False
+    limit, offset = MAX_LIMIT, 0
+    for name, value in pairs:
+        if name == "includefield":
+            everything, found, unknown = _include(value)
+            include_all |= everything
+            include |= found
+            ignored += unknown
+        elif name == "fuzzymatching":
+            fuzzy = _flag(name, value)
+        elif name == "limit":
+            limit = min(_whole(name, value), MAX_LIMIT)
+        elif name == "offset":
+            offset = _whole(name, value)
+        elif name not in _CONTROL:
+            key = _key(name, value)
+            if key.path in keys:
+                key = _together(keys[key.path], key)
+            keys[key.path] = key
+    if len(keys) > _MAX_KEYS:
+        raise BadRequest(f"At most {_MAX_KEYS} attributes can be matched at once.")
+    return Search(tuple(keys.values()), frozenset(include), include_all, fuzzy, limit, offset, tuple(ignored))
+
+
+def _key(name: str, value: str) -> Key:
+    try:
+        path = attribute_path(name)
+    except UnknownAttribute:
+        raise BadRequest(
+            f"{name!r} is no attribute that can be searched.", hint="Use a DICOM keyword or an 8-digit tag."
+        ) from None
+    vr = vr_of(path[-1])
+    value = value.strip().strip('"') if vr == "UI" else value.strip()
+    if len(value) > 16384:
+        raise BadRequest(f"The value of {name} is too long.")
+    if value and vr in ("DA", "TM", "DT") and not valid_range(vr, value):
+        raise BadRequest(
+            f"The value of {name} is no date or time, nor a range of them.", hint="YYYYMMDD, YYYYMMDD-YYYYMMDD, hhmmss."
+        )
+    return Key(path, vr, value)
+
+
+def _together(first: Key, second: Key) -> Key:
+    """The same attribute twice: a list of UIDs may be repeated, anything else contradicts itself (8.3.4.1)."""
+    if first.vr == "UI" and first.value and second.value:
+        return Key(first.path, first.vr, f"{first.value},{second.value}")
+    raise BadRequest(f"{second.keyword or second.path[-1]} is asked for twice.")
+
+
+def _include(value: str) -> tuple[bool, set[tuple[str, ...]], list[str]]:
+    found: set[tuple[str, ...]] = set()
+    unknown: list[str] = []
+    everything = False
+    for name in filter(None, (part.strip() for part in value.split(","))):
+        if name.lower() == "all":
+            everything = True
+            continue
+        try:
+            found.add(attribute_path(name))
+        except UnknownAttribute:
+            unknown.append(name[:80])
+    return everything, found, unknown
+
+
+def _flag(name: str, value: str) -> bool:
+    if value.lower() not in ("true", "false"):
+        raise BadRequest(f"{name} is true or false.")
+    return value.lower() == "true"
+
+
+def _whole(name: str, value: str) -> int:
+    if not value.isascii() or not value.isdigit() or len(value) > 9:
+        raise BadRequest(f"{name} is a whole number.")
+    return int(value)

@@ -1,0 +1,189 @@
+"""Files on their way in: each one goes to the archive as it arrives, or, when it is a zip, to a temporary file first.
+
+`Intake` is used by one request, from one thread at a time; up to four objects are ingested beside each other, because
+the archive commits those that wait together."""
+
+import tempfile
+from collections.abc import Iterable
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, Any, Protocol
+
+from app.kit.errors import AppError, Unavailable
+from app.media.errors import BadArchive, MemberRefused
+from app.media.unzip import Limits, Unzip
+
+_PARALLEL = 4
+_ZIP = (b"PK\x03\x04", b"PK\x05\x06", b"PK\x07\x08")
+_SNIFF = 132  # bytes until a file shows what it is
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What became of one file (DESIGN part 2). status: stored, duplicate, conflict or refused."""
+
+    name: str
+    status: str
+    sop_class_uid: str = ""
+    sop_instance_uid: str = ""
+    study_instance_uid: str = ""
+    warnings: list[str] = field(default_factory=list)
+    reason: str = ""
+
+
+class ArchiveLike(Protocol):
+    """What of `app.archive.Archive` is used here."""
+
+    def receive(self, source: Any) -> Any: ...
+    def ingest(self, incoming: Any) -> Any: ...
+    def discard(self, incoming: Any) -> None: ...
+
+
+class Intake:
+    """Use as a context manager; `results()` waits for everything and keeps the order in which files came."""
+
+    def __init__(self, archive: ArchiveLike, source: Any, limits: Limits, folder: Path) -> None:
+        """folder: where zip files wait, on a disk and not in memory; nothing in it outlives the request."""
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._folder = folder
+        self._archive = archive
+        self._source = source
+        self._limits = limits
+        self._pool = ThreadPoolExecutor(_PARALLEL, thread_name_prefix="intake")
+        self._waiting: list[Future[Result] | Result] = []
+        self._busy: list[Future[Result]] = []
+
+    def __enter__(self) -> "Intake":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._pool.shutdown(wait=True)
+
+    def file(self, name: str, *, allow_zip: bool = True) -> "Upload":
+        """A new file; write() its bytes, then finish() or abandon() it."""
+        return Upload(self, name, allow_zip)
+
+    def refuse(self, name: str, reason: str) -> None:
+        self._waiting.append(Result(name, "refused", reason=reason))
+
+    def results(self) -> list[Result]:
+        return [one if isinstance(one, Result) else one.result() for one in self._waiting]
+
+    def _ingest(self, name: str, incoming: Any) -> None:
+        """Hands it to a thread; waits when too many are under way, so that a sender is slowed and not the memory."""
+        while len(self._busy) >= _PARALLEL:
+            self._busy.pop(0).exception()
+        task = self._pool.submit(self._ingest_one, name, incoming)
+        self._busy.append(task)
+        self._waiting.append(task)
+
+    def _ingest_one(self, name: str, incoming: Any) -> Result:
+        try:
+            outcome = self._archive.ingest(incoming)
+        except Unavailable:
+            raise
+        except AppError as fault:
+            return Result(name, "refused", reason=fault.detail)
+        return Result(
+            name,
+            outcome.status,
+            outcome.sop_class_uid or "",
+            outcome.sop_instance_uid or "",
+            outcome.study_instance_uid or "",
+            list(outcome.warnings or ()),
+            outcome.reason or "",
+        )
+
+    def _chunks(self, name: str, chunks: Iterable[bytes]) -> None:
+        incoming = self._archive.receive(self._source)
+        try:
+            for chunk in chunks:
+                incoming.write(chunk)
+        except MemberRefused as fault:
+            self._archive.discard(incoming)
+            self.refuse(name, " ".join(filter(None, (fault.detail, fault.hint))))
+            return
+        except BaseException:
+            self._archive.discard(incoming)
+            raise
+        self._ingest(name, incoming)
+
+    def _unzip(self, name: str, file: IO[bytes]) -> None:
+        try:
+            unzip = Unzip(file, self._limits)
+        except BadArchive as fault:
+            self.refuse(name, " ".join(filter(None, (fault.detail, fault.hint))))
+            return
+        before = len(self._waiting)
+        for member in unzip.members():
+            self._chunks(f"{name}/{member.name}" if name else member.name, member.chunks())
+        unzip.close()
+        if len(self._waiting) == before:
+            self.refuse(name, "The zip file holds no files.")
+
+
+class Upload:
+    """One file that is being sent. Bytes are never kept in memory beyond the first few."""
+
+    def __init__(self, intake: Intake, name: str, allow_zip: bool) -> None:
+        self._intake = intake
+        self._name = name
+        self._allow_zip = allow_zip
+        self._head = b""
+        self._size = 0
+        self._incoming: Any = None
+        self._zip: IO[bytes] | None = None
+        self._refused = ""
+
+    def write(self, data: bytes) -> None:
+        self._size += len(data)
+        if self._refused:
+            return
+        if self._size > self._intake._limits.file_bytes:
+            self._drop()
+            self._refused = "The file is too large."
+            return
+        if self._zip is not None:
+            self._zip.write(data)
+        elif self._incoming is not None:
+            self._incoming.write(data)
+        else:
+            self._head += data
+            if len(self._head) >= _SNIFF:
+                self._decide()
+
+    def _decide(self) -> None:
+        head, self._head = self._head, b""
+        if head.startswith(_ZIP) and self._allow_zip:
+            self._zip = tempfile.TemporaryFile(dir=self._intake._folder)  # noqa: SIM115 closed in finish and _drop
+            self._zip.write(head)
+        else:
+            self._incoming = self._intake._archive.receive(self._intake._source)
+            self._incoming.write(head)
+
+    def finish(self) -> None:
+        """All bytes are there."""
+        if self._refused:
+            self._intake.refuse(self._name, self._refused)
+            return
+        if self._zip is None and self._incoming is None:
+            self._decide()
+        if self._zip is not None:
+            with self._zip:
+                self._intake._unzip(self._name, self._zip)
+        else:
+            incoming, self._incoming = self._incoming, None
+            self._intake._ingest(self._name, incoming)
+
+    def abandon(self) -> None:
+        """The sender went away: nothing of it stays."""
+        self._drop()
+
+    def _drop(self) -> None:
+        if self._incoming is not None:
+            self._intake._archive.discard(self._incoming)
+            self._incoming = None
+        if self._zip is not None:
+            self._zip.close()
+            self._zip = None

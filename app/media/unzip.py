@@ -1,0 +1,126 @@
+"""Reading zip files nobody has reason to trust: every member comes out as bytes or as a refusal with its reason.
+
+Nothing is ever written under a member's name, so a name cannot leave a folder; one that tries is refused all the same."""
+
+import re
+import stat
+import zipfile
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import IO
+
+from app.media.errors import BadArchive, MemberRefused
+from app.media.settings import ImportSettings
+
+CHUNK = 1 << 20
+_GIB = 1 << 30
+_RATIO_FLOOR = 1 << 20  # smaller members may be packed as well as they like
+_CLUTTER = re.compile(r"(^|/)(__MACOSX/|\.DS_Store$|Thumbs\.db$|desktop\.ini$|\._)", re.IGNORECASE)
+_NESTED = (b"PK\x03\x04", b"Rar!", b"7z\xbc\xaf", b"\x1f\x8b\x08")
+_BROKEN = (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError, NotImplementedError, RuntimeError)
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """In bytes and counts; see ImportSettings."""
+
+    file_bytes: int = 16 * _GIB
+    members: int = 100_000
+    unpacked_bytes: int = 64 * _GIB
+    ratio: int = 200
+
+    @classmethod
+    def of(cls, settings: ImportSettings) -> "Limits":
+        return cls(
+            settings.max_file_gib * _GIB, settings.max_members, settings.max_unpacked_gib * _GIB, settings.max_ratio
+        )
+
+
+class Unzip:
+    """A zip file on disk. Raises BadArchive when it cannot be read, or is too large by its own table of contents."""
+
+    def __init__(self, file: IO[bytes], limits: Limits) -> None:
+        self._limits = limits
+        self._left = limits.unpacked_bytes
+        try:
+            self._zip = zipfile.ZipFile(file)
+        except _BROKEN as fault:
+            raise BadArchive("The zip file cannot be read: it is damaged or cut off.") from fault
+        members = self._zip.infolist()
+        if len(members) > limits.members:
+            raise BadArchive(f"The zip file holds more than {limits.members} files.", hint="Split it.")
+        size = file.seek(0, 2)
+        if sum(m.compress_size for m in members) > size:
+            raise BadArchive("The zip file's members overlap: it is made to be larger than it is.")
+
+    def members(self) -> Iterator["Member"]:
+        """Every file in the order of the table of contents, without folders and system clutter."""
+        for info in self._zip.infolist():
+            if not info.is_dir() and not _CLUTTER.search(info.filename):
+                yield Member(self, info)
+
+    def close(self) -> None:
+        self._zip.close()
+
+    def read(self, info: zipfile.ZipInfo) -> Iterator[bytes]:
+        """The bytes of a member, counted against every limit as they come. Raises MemberRefused."""
+        self._check(info)
+        count = 0
+        try:
+            with self._zip.open(info) as member:
+                while chunk := member.read(CHUNK):
+                    count += len(chunk)
+                    self._left -= len(chunk)
+                    self._check_count(info, count)
+                    yield chunk
+        except _BROKEN as fault:
+            raise MemberRefused("The file is damaged inside the zip.") from fault
+
+    def _check(self, info: zipfile.ZipInfo) -> None:
+        name = info.filename.replace("\\", "/")
+        if (
+            name.startswith("/")
+            or ".." in name.split("/")
+            or re.match(r"[A-Za-z]:", name)
+            or "\0" in info.orig_filename
+        ):
+            raise MemberRefused("Its name points outside the zip file.")
+        if stat.S_IFMT(info.external_attr >> 16) not in (0, stat.S_IFREG):
+            raise MemberRefused("It is a link or a special file, not a file.")
+        if info.flag_bits & 0x1:
+            raise MemberRefused("It is encrypted.", hint="Unpack the zip with its password and import the files.")
+        if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+            raise MemberRefused("It is packed in a way that is not read here.", hint="Pack it with the usual deflate.")
+        self._check_count(info, info.file_size)
+
+    def _check_count(self, info: zipfile.ZipInfo, count: int) -> None:
+        if count > self._limits.file_bytes:
+            raise MemberRefused("The file is too large.")
+        if count > _RATIO_FLOOR and count > self._limits.ratio * max(info.compress_size, 1):
+            raise MemberRefused("It unpacks to far more than its size: this looks like a zip bomb.")
+        if self._left < 0:
+            raise MemberRefused("The zip file unpacks to more than is allowed.")
+
+
+class Member:
+    """One file inside."""
+
+    def __init__(self, unzip: Unzip, info: zipfile.ZipInfo) -> None:
+        self._unzip = unzip
+        self._info = info
+
+    @property
+    def name(self) -> str:
+        return self._info.filename
+
+    def chunks(self) -> Iterator[bytes]:
+        """Its bytes. Raises MemberRefused before the first or between any two."""
+        if self._info.filename.rpartition("/")[2].upper() == "DICOMDIR":
+            raise MemberRefused("A DICOMDIR is a table of contents; the files it names are read by themselves.")
+        start = True
+        for chunk in self._unzip.read(self._info):
+            if start and chunk.startswith(_NESTED):
+                raise MemberRefused("It is an archive inside the zip.", hint="Unpack it and import what is inside.")
+            start = False
+            yield chunk

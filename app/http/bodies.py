@@ -1,0 +1,98 @@
+"""Large bodies, both ways: pieces made in threads and sent as they are, and multipart requests read as they arrive."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from typing import TypeVar
+
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import StreamingResponse
+
+from app.kit.errors import BadRequest
+from app.kit.multipart import Begin, Data, End, Reader, boundary_of
+
+BATCH = 4 << 20  # bytes read ahead in one go of a thread: reading overlaps sending without a thread switch per frame
+T = TypeVar("T")
+
+
+class _Pump:
+    """Takes pieces from a blocking iterator, a batch at a time, always one batch ahead."""
+
+    def __init__(self, pieces: Iterator[bytes]) -> None:
+        self._pieces = pieces
+
+    def take(self) -> list[bytes]:
+        batch, size = [], 0
+        for piece in self._pieces:
+            batch.append(piece)
+            size += len(piece)
+            if size >= BATCH:
+                break
+        return batch
+
+    def close(self) -> None:
+        close = getattr(self._pieces, "close", None)
+        if close is not None:
+            close()
+
+
+async def pump(pieces: Iterator[bytes], ready: list[bytes] | None = None) -> AsyncIterator[bytes]:
+    """The pieces of a blocking iterator, read in threads. The iterator is closed whatever happens.
+
+    ready: pieces taken before, to be sent first."""
+    pump = _Pump(pieces)
+    ahead: asyncio.Future[list[bytes]] | None = None
+    try:
+        ahead = asyncio.ensure_future(run_in_threadpool(pump.take))
+        for piece in ready or ():
+            yield piece
+        while batch := await ahead:
+            ahead = asyncio.ensure_future(run_in_threadpool(pump.take))
+            for piece in batch:
+                yield piece
+    finally:
+        if ahead is not None:
+            with contextlib.suppress(BaseException):  # the thread cannot be stopped: wait, then free what it held
+                await asyncio.shield(ahead)
+        await run_in_threadpool(pump.close)
+
+
+async def streamed(
+    pieces: Iterator[bytes], media_type: str, headers: Mapping[str, str] | None = None, status: int = 200
+) -> StreamingResponse:
+    """An answer from a blocking iterator. The first batch is made before the answer begins, so that a fault in it is
+    still answered as a fault."""
+    first = await run_in_threadpool(_Pump(pieces).take)
+    return StreamingResponse(pump(pieces, first), status, dict(headers or {}), media_type)
+
+
+async def read_multipart(request: Request) -> AsyncIterator[list[Begin | Data | End]]:
+    """The events of a multipart body, a list per chunk that came. Raises BadRequest when it is cut off or none."""
+    reader = Reader(boundary_of(request.headers.get("content-type", "")))
+    async for chunk in read_body(request):
+        events = list(reader.feed(chunk))
+        if events:
+            yield events
+    reader.close()
+
+
+async def read_body(request: Request, size: int = 1 << 20) -> AsyncIterator[bytes]:
+    """The body in pieces of about `size` bytes: a thread switch per network read would cost more than the disk."""
+    pieces: list[bytes] = []
+    held = 0
+    try:
+        async for chunk in request.stream():
+            pieces.append(chunk)
+            held += len(chunk)
+            if held >= size:
+                yield b"".join(pieces)
+                pieces, held = [], 0
+    except ClientDisconnect as fault:
+        raise BadRequest("The connection ended before the body did.") from fault
+    if held:
+        yield b"".join(pieces)
+
+
+async def in_thread(work: Callable[[], T]) -> T:
+    return await run_in_threadpool(work)

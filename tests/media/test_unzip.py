@@ -1,0 +1,150 @@
+"""Zip files made to do harm, each against the limits; a good member beside a bad one always comes out."""
+
+import io
+import os
+import stat
+import struct
+import subprocess
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from app.media.errors import BadArchive, MemberRefused
+from app.media.unzip import Limits, Unzip
+from app.media.zipping import stream
+
+GOOD = os.urandom(5000)
+
+
+def _made(fill: Callable[[zipfile.ZipFile], None], kind: int = zipfile.ZIP_DEFLATED) -> io.BytesIO:
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", kind) as archive:
+        fill(archive)
+        archive.writestr("good.dcm", GOOD)
+    return out
+
+
+def _read(file: io.BytesIO, limits: Limits | None = None) -> dict[str, bytes | str]:
+    found: dict[str, bytes | str] = {}
+    for member in Unzip(file, limits or Limits()).members():
+        try:
+            found[member.name] = b"".join(member.chunks())
+        except MemberRefused as fault:
+            found[member.name] = fault.detail
+    return found
+
+
+def _symlink(archive: zipfile.ZipFile) -> None:
+    info = zipfile.ZipInfo("link")
+    info.external_attr = (stat.S_IFLNK | 0o777) << 16
+    archive.writestr(info, "/etc/passwd")
+
+
+@pytest.mark.parametrize(
+    ("name", "fill", "says"),
+    [
+        ("../../etc/cron.d/x", lambda z: z.writestr("../../etc/cron.d/x", b"x"), "outside"),
+        ("/etc/x", lambda z: z.writestr("/etc/x", b"x"), "outside"),
+        ("a\\..\\..\\x", lambda z: z.writestr("a\\..\\..\\x", b"x"), "outside"),
+        ("C:\\x", lambda z: z.writestr("C:\\x", b"x"), "outside"),
+        ("link", _symlink, "link"),
+        ("inner.zip", lambda z: z.writestr("inner.zip", b"PK\x03\x04" + bytes(100)), "archive inside"),
+        ("bomb", lambda z: z.writestr("bomb", bytes(60 << 20)), "zip bomb"),
+        ("DICOMDIR", lambda z: z.writestr("DICOMDIR", b"x"), "table of contents"),
+        ("lzma", lambda z: z.writestr("lzma", b"x" * 100, zipfile.ZIP_LZMA), "packed in a way"),
+    ],
+)
+def test_a_bad_member_is_refused_and_the_good_one_read(
+    name: str, fill: Callable[[zipfile.ZipFile], None], says: str
+) -> None:
+    found = _read(_made(fill))
+    assert says in str(found[name])
+    assert found["good.dcm"] == GOOD
+
+
+def test_an_encrypted_member_is_refused() -> None:
+    made = _made(lambda z: z.writestr("secret", b"x" * 50))
+    data = bytearray(made.getvalue())
+    for mark, at in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):
+        place = data.find(mark)
+        flags = struct.unpack_from("<H", data, place + at)[0]
+        struct.pack_into("<H", data, place + at, flags | 1)
+    found = _read(io.BytesIO(bytes(data)))
+    assert "encrypted" in str(found["secret"])
+    assert found["good.dcm"] == GOOD
+
+
+def test_a_member_whose_size_lies_is_cut_off_at_the_limit() -> None:
+    made = _made(lambda z: z.writestr("liar", os.urandom(3 << 20)), zipfile.ZIP_STORED)
+    data = bytearray(made.getvalue())
+    struct.pack_into("<I", data, data.find(b"PK\x01\x02") + 24, 10)  # uncompressed size
+    assert isinstance(_read(io.BytesIO(bytes(data)))["liar"], str)
+
+
+def test_limits_hold_for_all_members_together() -> None:
+    made = _made(lambda z: [z.writestr(f"{n}", os.urandom(2 << 20)) for n in range(4)] and None, zipfile.ZIP_STORED)
+    found = _read(made, Limits(unpacked_bytes=5 << 20))
+    assert [isinstance(v, bytes) for v in found.values()] == [True, True, False, False, False]
+    assert "too large" in str(_read(made, Limits(file_bytes=1 << 20))["0"])
+    with pytest.raises(BadArchive, match="more than 3 files"):
+        _read(made, Limits(members=3))
+
+
+def test_overlapping_members_are_seen() -> None:
+    made = _made(lambda z: z.writestr("a", os.urandom(4 << 20)), zipfile.ZIP_STORED)
+    with zipfile.ZipFile(made) as archive:
+        central = made.getvalue()[archive.start_dir :]
+        count = len(archive.infolist())
+    entry_length = central.index(b"PK\x01\x02", 4)
+    entry, rest = central[:entry_length], central[entry_length:]
+    body = made.getvalue()[: len(made.getvalue()) - len(central)]
+    middle, end = rest[: rest.index(b"PK\x05\x06")], bytearray(rest[rest.index(b"PK\x05\x06") :])
+    directory = entry * 50 + middle
+    struct.pack_into("<HHII", end, 8, count + 49, count + 49, len(directory), len(body))
+    with pytest.raises(BadArchive, match="overlap"):
+        _read(io.BytesIO(body + directory + bytes(end)))
+
+
+def test_a_wrong_checksum_is_told() -> None:
+    made = _made(lambda z: z.writestr("bad", b"A" * 4000), zipfile.ZIP_STORED)
+    data = made.getvalue().replace(b"AAAA", b"AABA", 1)
+    found = _read(io.BytesIO(data))
+    assert "damaged" in str(found["bad"])
+    assert found["good.dcm"] == GOOD
+
+
+def test_folders_and_clutter_are_left_out() -> None:
+    def fill(archive: zipfile.ZipFile) -> None:
+        for name in ("a/", "__MACOSX/a/._x.dcm", "a/.DS_Store", "a/Thumbs.db", "a/b/c.dcm"):
+            archive.writestr(name, b"x" if not name.endswith("/") else b"")
+
+    assert set(_read(_made(fill))) == {"a/b/c.dcm", "good.dcm"}
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.binary(max_size=400), st.integers(0, 6000), st.integers(0, 255))
+def test_damaged_zips_end_in_an_answer(junk: bytes, at: int, value: int) -> None:
+    data = bytearray(_made(lambda z: z.writestr("x", b"y" * 3000)).getvalue())
+    data[at % len(data)] = value
+    for candidate in (bytes(data), b"PK\x03\x04" + junk, bytes(data[:at])):
+        try:
+            found = _read(io.BytesIO(candidate))
+        except BadArchive:
+            continue
+        assert all(isinstance(v, str | bytes) for v in found.values())
+
+
+def test_a_streamed_zip_is_read_by_unzip(tmp_path: Path) -> None:
+    members = [("S1/1.dcm", 3, [b"a", b"bc"]), ("S1/ü.dcm", len(GOOD), [GOOD])]
+    made = tmp_path / "x.zip"
+    made.write_bytes(b"".join(stream((n, s, iter(p)) for n, s, p in members)))
+    with zipfile.ZipFile(made) as archive:
+        assert archive.testzip() is None
+        assert {i.filename: archive.read(i) for i in archive.infolist()} == {"S1/1.dcm": b"abc", "S1/ü.dcm": GOOD}
+    assert (
+        subprocess.run(["python3", "-m", "zipfile", "-t", str(made)], capture_output=True, check=False).returncode == 0
+    )

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from sqlalchemy import ColumnElement, Select, select
+from sqlalchemy import ColumnElement, select
 from sqlalchemy.orm import Session
 
 from app.archive import attribute_columns as columns
@@ -83,7 +83,7 @@ def _condition(level: Level, key: Key, fuzzy: bool) -> tuple[ColumnElement[bool]
     return columns.of_column(columns.INSTANCE[path], key, path) if path in columns.INSTANCE else (None, False)
 
 
-def _query(level: Level, where: list[ColumnElement[bool]]) -> Select[Any]:
+def _query(level: Level, where: list[ColumnElement[bool]]) -> Any:
     newest = (Study.dt.desc(), Study.id.desc())
     if level == "study":
         return select(Study).where(*where).order_by(*newest)
@@ -102,7 +102,7 @@ def _row(found: Any) -> Row:
 
 
 def _verified(
-    session: Session, query: Select[Any], level: Level, keys: list[Key], fuzzy: bool, limit: int, offset: int
+    session: Session, query: Any, level: Level, keys: list[Key], fuzzy: bool, limit: int, offset: int
 ) -> Found:
     found, skipped, headers = Found(), 0, 0
     for seen, row in enumerate(_walk(session, query), 1):
@@ -125,7 +125,7 @@ def _verified(
     return found
 
 
-def _walk(session: Session, query: Select[Any]) -> Iterator[Row]:
+def _walk(session: Session, query: Any) -> Iterator[Row]:
     at = 0
     while True:
         step = [_row(r) for r in session.execute(query.limit(_STEP).offset(at))]

@@ -4,7 +4,7 @@ import json
 import os
 import warnings
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from io import BytesIO
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -14,8 +14,10 @@ from app.archive import queries
 from app.archive.errors import NoFrame
 from app.archive.ingest import Archive
 from app.archive.models import Instance
-from app.dicom import frames, kept, uids
+from app.dicom import dicomjson, frames, kept, uids
+from app.dicom.dicomjson import Model
 from app.dicom.header import inflate
+from app.dicom.matching import vr_of
 from app.kit.errors import NotFound
 
 if TYPE_CHECKING:
@@ -68,11 +70,11 @@ def frame_bytes(archive: Archive, session: Session, instance: Instance, n: int) 
         return _deflated_frame(archive, instance, n)
     if instance.pixel_bytes is not None and instance.pixel_bytes >= 0 and instance.bits_allocated == 1:
         offset, length, bit = _native(instance, n)
-        return _shift(_pread(archive, instance, [(offset, length)]), bit, instance.rows * instance.columns)
+        return shift_bits(_pread(archive, instance, [(offset, length)]), bit, instance.rows * instance.columns)
     return _pread(archive, instance, frame_location(archive, session, instance, n))
 
 
-def _shift(raw: bytes, first: int, bits: int) -> bytes:
+def shift_bits(raw: bytes, first: int, bits: int) -> bytes:
     """Single-bit pixels from bit `first` on, moved to begin on a byte (PS3.5 8.1.1: least significant bit first)."""
     if first == 0:
         return raw
@@ -89,7 +91,7 @@ def _deflated_frame(archive: Archive, instance: Instance, n: int) -> bytes:
         data, _ = inflate(file.read(), 0, offset + length)
     if len(data) < offset + length:
         raise NoFrame("The pixel data ends before this frame.")
-    return _shift(data[offset : offset + length], bit, instance.rows * instance.columns)
+    return shift_bits(data[offset : offset + length], bit, instance.rows * instance.columns)
 
 
 def _pread(archive: Archive, instance: Instance, places: list[tuple[int, int]]) -> bytes:
@@ -122,18 +124,64 @@ def dataset(archive: Archive, instance: Instance) -> "Dataset":
         return dcmread(BytesIO(file.read()), force=True)
 
 
-def dicom_json(session: Session, instance: Instance) -> dict[str, object]:
-    """The header as DICOM JSON (PS3.18 annex F), from the cache the settled study got, else made now."""
+def dicom_json(session: Session, instance: Instance) -> Model:
+    """The header as DICOM JSON (PS3.18 annex F), from the cache the settled study got, else made now. Large values
+    and the pixels are BulkDataURIs that begin with `dicomjson.BULK_MARK`."""
+    found: Model = json.loads(encoded_json(session, instance))
+    return found
+
+
+def encoded_json(session: Session, instance: Instance) -> bytes:
+    """The same as UTF-8 bytes; `dicomjson.with_bulk_address` gives the marks their address."""
     row = queries.header_row(session, instance)
-    if row.json is not None:
-        found: dict[str, object] = json.loads(zlib.decompress(row.json))
-        return found
-    return json_of(row.raw)
+    return zlib.decompress(row.json) if row.json is not None else json_of(row.raw, instance)
 
 
-def json_of(raw: bytes) -> dict[str, object]:
+def encoded_json_of(session: Session, instances: Sequence[Instance], step: int = 200) -> Iterator[bytes]:
+    """The same for many, in their order."""
+    for at in range(0, len(instances), step):
+        some = instances[at : at + step]
+        kept_rows = queries.header_rows(session, [one.id for one in some])
+        for one in some:
+            row = kept_rows.get(one.id)
+            if row is not None:  # else it was deleted meanwhile
+                yield zlib.decompress(row.json) if row.json is not None else json_of(row.raw, one)
+
+
+def json_of(raw: bytes, instance: Instance) -> bytes:
     """A kept header as DICOM JSON."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        made: dict[str, object] = kept.unpack(raw).to_json_dict(suppress_invalid_tags=True)
-    return made
+        model = dicomjson.to_json(kept.unpack(raw))
+    for bulk in kept.bulks(raw):
+        name = f"{bulk.tag:08X}"
+        vr = bulk.vr or vr_of(name)
+        model[name] = {"vr": "OW" if vr in ("US", "SS") else vr, "BulkDataURI": dicomjson.BULK_MARK + name}
+    if instance.pixel_offset is not None:
+        name = pixel_tag(model)
+        wide = name != "7FE00010" or (instance.bits_allocated > 8 and instance.pixel_bytes != -1)
+        vr = {"7FE00008": "OF", "7FE00009": "OD"}.get(name, "OW" if wide else "OB")
+        model[name] = {"vr": vr, "BulkDataURI": dicomjson.BULK_MARK + name}
+    return dicomjson.dumps(dict(sorted(model.items())))
+
+
+def pixel_tag(model: Model) -> str:
+    """Pixel Data, or its float kin, which have no Pixel Representation (PS3.3 C.7.6.24, C.7.6.25)."""
+    bits = (model.get("00280100", {}).get("Value") or [0])[0]
+    if "00280103" in model or bits not in (32, 64):
+        return "7FE00010"
+    return "7FE00008" if bits == 32 else "7FE00009"
+
+
+def iter_region(
+    archive: Archive, instance: Instance, offset: int, length: int, chunk: int = 1 << 20
+) -> Iterator[bytes]:
+    """A part of the file in pieces; ends early only where the file does."""
+    with open_object(archive, instance) as file:
+        fd = file.fileno()
+        while length > 0:
+            piece = os.pread(fd, min(length, chunk), offset)
+            if not piece:
+                return
+            yield piece
+            offset, length = offset + len(piece), length - len(piece)

@@ -1,6 +1,5 @@
 """Background entry points: `archive.prepare`, `archive.remove_files`, `archive.carry_out`."""
 
-import json
 import zlib
 from hashlib import sha256
 from io import BytesIO
@@ -37,21 +36,17 @@ def prepare(context: JobContext, payload: dict[str, Any]) -> dict[str, Any]:
         context.progress(start, len(pks))
         with context.database.read() as session:
             rows = session.execute(
-                select(InstanceHeader.instance_pk, InstanceHeader.raw).where(
-                    InstanceHeader.instance_pk.in_(pks[start : start + _CHUNK]), InstanceHeader.json.is_(None)
-                )
+                select(Instance, InstanceHeader.raw)
+                .join(InstanceHeader, InstanceHeader.instance_pk == Instance.id)
+                .where(Instance.id.in_(pks[start : start + _CHUNK]), InstanceHeader.json.is_(None))
             ).all()
-        done = {pk: pack_json(content.json_of(raw)) for pk, raw in rows}
+        done = {one.id: zlib.compress(content.json_of(raw, one), 1) for one, raw in rows}
         with context.database.write() as session:
             for header in session.scalars(select(InstanceHeader).where(InstanceHeader.instance_pk.in_(done))):
                 header.json = done[header.instance_pk]
         made += len(done)
     context.progress(len(pks), len(pks))
     return {"made": made}
-
-
-def pack_json(made: dict[str, Any]) -> bytes:
-    return zlib.compress(json.dumps(made, ensure_ascii=False, separators=(",", ":")).encode(), 1)
 
 
 def remove_files(context: JobContext, payload: dict[str, Any]) -> dict[str, Any]:

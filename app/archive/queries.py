@@ -151,6 +151,32 @@ def header_row(session: Session, of: Instance) -> InstanceHeader:
     return found
 
 
+def instance_in(session: Session, of: Study, series_uid: str, uid: str) -> Instance | None:
+    """An object of this study and series."""
+    query = select(Instance).join(Series, Series.id == Instance.series_pk)
+    return session.scalar(
+        query.where(
+            Instance.sop_instance_uid == uid, Instance.study_pk == of.id, Series.series_instance_uid == series_uid
+        )
+    )
+
+
+def series_by_pks(session: Session, pks: Sequence[int]) -> dict[int, Series]:
+    found = session.scalars(select(Series).where(Series.id.in_(pks)))
+    return {one.id: one for one in found}
+
+
+def header_rows(session: Session, ids: Sequence[int]) -> dict[int, InstanceHeader]:
+    query = select(InstanceHeader).where(InstanceHeader.instance_pk.in_(ids))
+    return {row.instance_pk: row for row in session.scalars(query)}
+
+
+def frame_tables(session: Session, ids: Sequence[int]) -> dict[int, bytes]:
+    """The packed frame tables of encapsulated objects, without their headers."""
+    query = select(InstanceHeader.instance_pk, InstanceHeader.frames).where(InstanceHeader.instance_pk.in_(ids))
+    return {pk: packed for pk, packed in session.execute(query) if packed is not None}
+
+
 def conflicts(session: Session, actor: Actor, *, state: str = "open", limit: int = 200) -> list[Conflict]:
     query = select(Conflict).where(Conflict.state == state)
     if not actor.sees_all:

@@ -1,9 +1,11 @@
 """The database: SQLCipher by default, PostgreSQL by URL. Engine, Base, transactions, keys, migrations.
 
 `Database.read()` and `Database.write()` are the only ways to a session; verbs get the session handed in and never
-commit (STYLE 3.4)."""
+commit (STYLE 3.4). `Session` stands here for the doors, which write no SQL."""
+
+from sqlalchemy.orm import Session
 
 from app.db.base import Base, UtcDateTime
 from app.db.engine import Database, open_database
 
-__all__ = ["Base", "Database", "UtcDateTime", "open_database"]
+__all__ = ["Base", "Database", "Session", "UtcDateTime", "open_database"]

@@ -1,1 +1,9 @@
-"""QIDO-RS, WADO-RS, STOW-RS and WADO-URI (PS3.18). A door: parse, call one verb, answer."""
+"""DICOMweb: QIDO-RS, WADO-RS, STOW-RS under /dicom-web and WADO-URI at /wado (PS3.18)."""
+
+from fastapi import APIRouter
+
+
+def routers() -> list[APIRouter]:
+    from app.dicomweb import frames, rendered, retrieve, search, store, wado_uri
+
+    return [search.router, frames.router, rendered.router, retrieve.router, store.router, wado_uri.router]

@@ -9,7 +9,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import StreamingResponse
 
-from app.kit.errors import BadRequest
+from app.kit.errors import AppError, BadRequest
 from app.kit.multipart import Begin, Data, End, Reader, boundary_of
 
 BATCH = 4 << 20  # bytes read ahead in one go of a thread: reading overlaps sending without a thread switch per frame
@@ -96,3 +96,44 @@ async def read_body(request: Request, size: int = 1 << 20) -> AsyncIterator[byte
 
 async def in_thread(work: Callable[[], T]) -> T:
     return await run_in_threadpool(work)
+
+
+def byte_range(header: str, size: int) -> tuple[int, int] | None:
+    """(first, last) of the one range asked for; None when the whole is to be sent: no range, several, or not bytes
+    (RFC 9110 14.2 lets a server ignore those). Raises RangeNotSatisfiable when it lies behind the end."""
+    unit, _, ask = header.partition("=")
+    first, dash, last = ask.strip().partition("-")
+    if unit.strip() != "bytes" or not dash or "," in ask or not (first + last).isdigit() or size == 0:
+        return None
+    if not first:
+        begin, end = max(0, size - int(last)), size - 1
+        if int(last) == 0:
+            raise RangeNotSatisfiable("The range is empty.", size=size)
+    else:
+        begin, end = int(first), min(int(last), size - 1) if last else size - 1
+    if begin >= size:
+        raise RangeNotSatisfiable("The range begins behind the end.", size=size)
+    return (begin, end) if begin <= end else None
+
+
+class RangeNotSatisfiable(AppError):
+    code, status = "range-not-satisfiable", 416
+
+
+async def ranged(
+    request: Request,
+    region: Callable[[int, int], Iterator[bytes]],
+    size: int,
+    media_type: str,
+    headers: Mapping[str, str],
+) -> StreamingResponse:
+    """A body of known size, or the part of it that a Range header asks for. region(first, length) reads it."""
+    found = byte_range(request.headers.get("range", ""), size) if "range" in request.headers else None
+    if found and "if-range" in request.headers and request.headers["if-range"] != headers.get("ETag"):
+        found = None
+    answer = {**headers, "Accept-Ranges": "bytes"}
+    if found is None:
+        return await streamed(region(0, size), media_type, {**answer, "Content-Length": str(size)})
+    first, last = found
+    answer |= {"Content-Range": f"bytes {first}-{last}/{size}", "Content-Length": str(last - first + 1)}
+    return await streamed(region(first, last - first + 1), media_type, answer, 206)

@@ -8,13 +8,17 @@ from collections.abc import Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Any, Protocol
+from typing import IO, Any
 
+from app.archive import Archive, Source
+from app.archive.store import Incoming
+from app.dicom.header import NotDicom, scan
 from app.kit.errors import AppError, Unavailable
 from app.media.errors import BadArchive, MemberRefused
 from app.media.unzip import Limits, Unzip
 
 _PARALLEL = 4
+_OTHER_STUDY = 0xC409
 _ZIP = (b"PK\x03\x04", b"PK\x05\x06", b"PK\x07\x08")
 _SNIFF = 132  # bytes until a file shows what it is
 
@@ -28,25 +32,26 @@ class Result:
     sop_class_uid: str = ""
     sop_instance_uid: str = ""
     study_instance_uid: str = ""
+    series_instance_uid: str = ""
     warnings: list[str] = field(default_factory=list)
     reason: str = ""
+    code: int = 0  # Failure Reason of PS3.18 annex I.2.2 where it is not the general one
 
-
-class ArchiveLike(Protocol):
-    """What of `app.archive.Archive` is used here."""
-
-    def receive(self, source: Any) -> Any: ...
-    def ingest(self, incoming: Any) -> Any: ...
-    def discard(self, incoming: Any) -> None: ...
+    def public(self) -> dict[str, Any]:
+        """As REST says it."""
+        shown = ("name", "status", "sop_instance_uid", "study_instance_uid", "warnings", "reason")
+        return {name: getattr(self, name) for name in shown}
 
 
 class Intake:
     """Use as a context manager; `results()` waits for everything and keeps the order in which files came."""
 
-    def __init__(self, archive: ArchiveLike, source: Any, limits: Limits, folder: Path) -> None:
-        """folder: where zip files wait, on a disk and not in memory; nothing in it outlives the request."""
+    def __init__(self, archive: Archive, source: Source, limits: Limits, folder: Path, study: str = "") -> None:
+        """folder: where zip files wait, on a disk and not in memory; nothing in it outlives the request.
+        study: objects of any other study are refused."""
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._folder = folder
+        self._study = study
         self._archive = archive
         self._source = source
         self._limits = limits
@@ -58,6 +63,10 @@ class Intake:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Waits for what is under way."""
         self._pool.shutdown(wait=True)
 
     def file(self, name: str, *, allow_zip: bool = True) -> "Upload":
@@ -70,7 +79,7 @@ class Intake:
     def results(self) -> list[Result]:
         return [one if isinstance(one, Result) else one.result() for one in self._waiting]
 
-    def _ingest(self, name: str, incoming: Any) -> None:
+    def _ingest(self, name: str, incoming: Incoming) -> None:
         """Hands it to a thread; waits when too many are under way, so that a sender is slowed and not the memory."""
         while len(self._busy) >= _PARALLEL:
             self._busy.pop(0).exception()
@@ -78,8 +87,10 @@ class Intake:
         self._busy.append(task)
         self._waiting.append(task)
 
-    def _ingest_one(self, name: str, incoming: Any) -> Result:
+    def _ingest_one(self, name: str, incoming: Incoming) -> Result:
         try:
+            if self._study and (other := self._other_study(name, incoming)):
+                return other
             outcome = self._archive.ingest(incoming)
         except Unavailable:
             raise
@@ -88,12 +99,25 @@ class Intake:
         return Result(
             name,
             outcome.status,
-            outcome.sop_class_uid or "",
-            outcome.sop_instance_uid or "",
-            outcome.study_instance_uid or "",
-            list(outcome.warnings or ()),
-            outcome.reason or "",
+            outcome.sop_class_uid,
+            outcome.sop_instance_uid,
+            outcome.study_instance_uid,
+            outcome.series_instance_uid,
+            list(outcome.warnings),
+            outcome.reason,
         )
+
+    def _other_study(self, name: str, incoming: Incoming) -> Result | None:
+        """The refusal of an object that belongs to another study than the one asked for (PS3.18 10.5.1)."""
+        try:
+            header = scan(incoming.fileno(), incoming.size)
+        except NotDicom:
+            return None  # the archive says it better
+        if header.study_instance_uid == self._study:
+            return None
+        self._archive.discard(incoming)
+        said = "The object belongs to another study than the address names."
+        return Result(name, "refused", header.sop_class_uid, header.sop_instance_uid, reason=said, code=_OTHER_STUDY)
 
     def _chunks(self, name: str, chunks: Iterable[bytes]) -> None:
         incoming = self._archive.receive(self._source)
@@ -132,7 +156,7 @@ class Upload:
         self._allow_zip = allow_zip
         self._head = b""
         self._size = 0
-        self._incoming: Any = None
+        self._incoming: Incoming | None = None
         self._zip: IO[bytes] | None = None
         self._refused = ""
 
@@ -141,8 +165,7 @@ class Upload:
         if self._refused:
             return
         if self._size > self._intake._limits.file_bytes:
-            self._drop()
-            self._refused = "The file is too large."
+            self.refuse("The file is too large.")
             return
         if self._zip is not None:
             self._zip.write(data)
@@ -172,9 +195,14 @@ class Upload:
         if self._zip is not None:
             with self._zip:
                 self._intake._unzip(self._name, self._zip)
-        else:
+        elif self._incoming is not None:
             incoming, self._incoming = self._incoming, None
             self._intake._ingest(self._name, incoming)
+
+    def refuse(self, reason: str) -> None:
+        """Whatever comes, it is not taken."""
+        self._drop()
+        self._refused = reason
 
     def abandon(self) -> None:
         """The sender went away: nothing of it stays."""

@@ -1,0 +1,111 @@
+"""WADO-RS frames (PS3.18 10.4.1.1.6): as stored, as native little endian, or in another transfer syntax."""
+
+from collections.abc import Iterator
+from typing import Annotated
+
+from fastapi import APIRouter, Depends
+from pydicom.dataset import Dataset
+from starlette.requests import Request
+from starlette.responses import Response
+
+from app.archive import Archive, content
+from app.archive.models import Study
+from app.db import Session
+from app.dicom import uids
+from app.dicomweb import accept, respond
+from app.dicomweb.common import look, one_instance
+from app.dicomweb.respond import Part
+from app.http import allow, services
+from app.http.bodies import ranged, streamed
+from app.kit.errors import BadRequest, NotFound
+from app.security import Actor, Verb
+from app.viewing.frames import Frames, Located, frame_as, locate, spec_of, targets
+
+router = APIRouter(prefix=respond.PREFIX)
+_MOST = 100_000
+
+
+def numbers(text: str, count: int) -> list[int]:
+    """`1,3,5` -> frame numbers, counted from 1. Raises BadRequest for what is no list, NotFound for frames not there."""
+    found: list[int] = []
+    for part in text.split(","):
+        if not part.isascii() or not part.isdigit() or len(part) > 9 or int(part) < 1:
+            raise BadRequest("Frames are a comma-separated list of numbers from 1 on.")
+        found.append(int(part))
+    if len(found) > _MOST:
+        raise BadRequest("These are too many frames for one request.")
+    if max(found) > count:
+        raise NotFound(f"The object has {count} frames.")
+    return found
+
+
+@router.get("/studies/{study}/series/{series}/instances/{instance}/frames/{frames}")
+async def get_frames(
+    request: Request,
+    actor: Annotated[Actor, Depends(allow(Verb.STUDY_VIEW))],
+    study: str,
+    series: str,
+    instance: str,
+    frames: str,
+) -> Response:
+    ranges = respond.wishes(request)
+
+    def plan(session: Session, found: Study) -> tuple[Located, Dataset]:
+        one = one_instance(session, found, series, instance)
+        if one.pixel_offset is None:
+            raise NotFound("This object has no pixel data.")
+        return locate(session, [one])[0], content.header(session, one)
+
+    located, header = await look(request, actor, Verb.STUDY_VIEW, study, plan, "WADO-RS")
+    one = located.instance
+    wanted = numbers(frames, max(one.number_of_frames, 1))
+    spec = spec_of(header, one)
+    choice = accept.frames(ranges, one.transfer_syntax_uid, targets(spec), len(wanted) == 1)
+    archive = services(request).archive
+    etag = f"{one.sha256[:32]}-{frames[:40]}-{choice.syntax}-{int(choice.multipart)}"
+    headers = respond.cached(etag)
+    if respond.not_modified(request, etag) and len(frames) <= 40:
+        return Response(status_code=304, headers=headers)
+
+    def body(opened: Frames, n: int) -> Iterator[bytes]:
+        return frame_as(opened, n, choice.syntax, spec)
+
+    def parts() -> Iterator[Part]:
+        head = (("Content-Type", _content_type(choice)),)
+        with Frames(archive, located) as opened:
+            for n in wanted:
+                yield head, body(opened, n)
+
+    if choice.multipart:
+        return await respond.related(choice.kind, parts(), headers)
+    place = _place(archive, located, wanted[0], choice.syntax)
+    if place is not None:
+        offset, size = place
+        return await ranged(
+            request,
+            lambda at, length: content.iter_region(archive, one, offset + at, length),
+            size,
+            _content_type(choice),
+            headers,
+        )
+
+    def alone() -> Iterator[bytes]:
+        with Frames(archive, located) as opened:
+            yield from body(opened, wanted[0])
+
+    return await streamed(alone(), _content_type(choice), headers)
+
+
+def _content_type(choice: accept.Choice) -> str:
+    native = choice.kind == accept.OCTETS and choice.syntax == uids.EXPLICIT_LE
+    return choice.kind if native else f"{choice.kind}; transfer-syntax={choice.syntax}"
+
+
+def _place(archive: Archive, located: Located, n: int, syntax: str) -> tuple[int, int] | None:
+    """Where a frame lies in one piece, as it is to be sent; None when it does not."""
+    stored = located.instance.transfer_syntax_uid
+    same = syntax == stored or (syntax == uids.EXPLICIT_LE and stored == uids.IMPLICIT_LE)
+    if not same:
+        return None
+    with Frames(archive, located) as opened:
+        return opened.place(n)

@@ -1,0 +1,136 @@
+"""WADO-RS rendered and thumbnail resources (PS3.18 10.4.1.1.3, 10.4.1.1.4; 8.3.5 for the parameters)."""
+
+from collections.abc import Iterator
+from typing import Annotated
+
+from fastapi import APIRouter, Depends
+from pydicom.dataset import Dataset
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import Response
+
+from app.archive import content
+from app.archive.models import Study
+from app.db import Session
+from app.dicomweb import accept, pictures, respond
+from app.dicomweb.common import instances, look, one_instance
+from app.dicomweb.common import pictures as cache
+from app.dicomweb.frames import numbers
+from app.dicomweb.respond import Part
+from app.http import allow
+from app.kit.errors import NotFound
+from app.security import Actor, Verb
+from app.viewing.frames import Located, locate
+from app.viewing.manifest import kind_of
+from app.viewing.service import representative_frame
+
+router = APIRouter(prefix=respond.PREFIX)
+Viewer = Annotated[Actor, Depends(allow(Verb.STUDY_VIEW))]
+Shown = tuple[Located, Dataset]
+
+
+@router.get("/studies/{study}/rendered")
+async def rendered_study(request: Request, actor: Viewer, study: str) -> Response:
+    return await _many(request, actor, study, "")
+
+
+@router.get("/studies/{study}/series/{series}/rendered")
+async def rendered_series(request: Request, actor: Viewer, study: str, series: str) -> Response:
+    return await _many(request, actor, study, series)
+
+
+@router.get("/studies/{study}/series/{series}/instances/{instance}/rendered")
+async def rendered_instance(request: Request, actor: Viewer, study: str, series: str, instance: str) -> Response:
+    located, header = await _one(request, actor, study, series, instance)
+    return await pictures.answer(request, located, header, None)
+
+
+@router.get("/studies/{study}/series/{series}/instances/{instance}/frames/{frames}/rendered")
+async def rendered_frames(
+    request: Request, actor: Viewer, study: str, series: str, instance: str, frames: str
+) -> Response:
+    located, header = await _one(request, actor, study, series, instance)
+    wanted = numbers(frames, max(located.instance.number_of_frames, 1))
+    if len(wanted) == 1:
+        return await pictures.answer(request, located, header, wanted[0])
+    return await _parts(request, [(located, header, n) for n in wanted])
+
+
+@router.get("/studies/{study}/thumbnail")
+async def study_thumbnail(request: Request, actor: Viewer, study: str) -> Response:
+    return await _thumbnail(request, actor, study, "", "", "")
+
+
+@router.get("/studies/{study}/series/{series}/thumbnail")
+async def series_thumbnail(request: Request, actor: Viewer, study: str, series: str) -> Response:
+    return await _thumbnail(request, actor, study, series, "", "")
+
+
+@router.get("/studies/{study}/series/{series}/instances/{instance}/thumbnail")
+async def instance_thumbnail(request: Request, actor: Viewer, study: str, series: str, instance: str) -> Response:
+    return await _thumbnail(request, actor, study, series, instance, "")
+
+
+@router.get("/studies/{study}/series/{series}/instances/{instance}/frames/{frames}/thumbnail")
+async def frame_thumbnail(
+    request: Request, actor: Viewer, study: str, series: str, instance: str, frames: str
+) -> Response:
+    return await _thumbnail(request, actor, study, series, instance, frames)
+
+
+async def _one(request: Request, actor: Actor, study: str, series: str, instance: str) -> Shown:
+    def find(session: Session, found: Study) -> Shown:
+        one = one_instance(session, found, series, instance)
+        return locate(session, [one])[0], content.header(session, one)
+
+    return await look(request, actor, Verb.STUDY_VIEW, study, find, "rendered")
+
+
+async def _many(request: Request, actor: Actor, study: str, series: str) -> Response:
+    """Every image of a study or series as a part; of a multi-frame one its representative frame."""
+
+    def find(session: Session, found: Study) -> list[Shown]:
+        images = [one for one in instances(session, found, series) if kind_of(one) == "image"]
+        if not images:
+            raise NotFound("There are no images to show.")
+        return [(one, content.header(session, one.instance)) for one in locate(session, images)]
+
+    shown = await look(request, actor, Verb.STUDY_VIEW, study, find, "rendered")
+    return await _parts(request, [(one, h, representative_frame(h, one.instance)) for one, h in shown])
+
+
+async def _parts(request: Request, shown: list[tuple[Located, Dataset, int]]) -> Response:
+    choice = accept.pick(respond.wishes(request), [(kind, multi) for multi in (True, False) for kind in pictures.STILL])
+    params, quality = pictures.parameters(request)
+    store = cache(request)
+
+    def parts() -> Iterator[Part]:
+        for located, header, n in shown:
+            try:
+                made = store.rendered(located, header, n, params, pictures.STILL[choice.kind], quality)
+            except pictures.UNSHOWABLE:
+                continue  # one object that cannot be drawn does not spoil the others
+            yield (("Content-Type", choice.kind),), iter([made])
+
+    return await respond.related(choice.kind, parts(), {"Cache-Control": "no-store"})
+
+
+async def _thumbnail(request: Request, actor: Actor, study: str, series: str, instance: str, frames: str) -> Response:
+    accept.pick(respond.wishes(request), [("image/jpeg", False), ("image/jpeg", True)])
+
+    def find(session: Session, found: Study) -> Shown:
+        wanted = [one_instance(session, found, series, instance)] if instance else instances(session, found, series)
+        images = [one for one in wanted if kind_of(one) == "image"]
+        if not images:
+            raise NotFound("There is no image to show.")
+        one = images[len(images) // 2]
+        return locate(session, [one])[0], content.header(session, one)
+
+    located, header = await look(request, actor, Verb.STUDY_VIEW, study, find, "thumbnail")
+    count = max(located.instance.number_of_frames, 1)
+    n = numbers(frames, count)[0] if frames else representative_frame(header, located.instance)
+    size = pictures.thumbnail_size(request)
+    data = await run_in_threadpool(cache(request).preview, located, header, n, size)
+    return Response(
+        data, headers=respond.cached(f"{located.instance.sha256[:32]}-{n}-t{size}"), media_type="image/jpeg"
+    )

@@ -1,0 +1,90 @@
+"""Answers of the DICOMweb door: JSON arrays and XML parts from models, multipart from files, our own addresses."""
+
+import json
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from app.dicom import dicomxml
+from app.dicomweb import accept
+from app.dicomweb.accept import Choice
+from app.http.bodies import streamed
+from app.kit import multipart
+
+PREFIX = "/dicom-web"
+
+
+def wishes(request: Request) -> list[accept.Range]:
+    """What the client accepts, from the `accept` parameter and the header."""
+    header = ", ".join(request.headers.getlist("accept"))
+    return accept.parse(header, request.query_params.getlist("accept"))
+
+
+def base_url(request: Request) -> str:
+    """The service's own address as the client sees it."""
+    return f"{str(request.base_url).rstrip('/')}{PREFIX}"
+
+
+def instance_url(base: str, study: str, series: str, instance: str) -> str:
+    return f"{base}/studies/{study}/series/{series}/instances/{instance}"
+
+
+async def models(choice: Choice, encoded: Iterator[bytes], headers: dict[str, str] | None = None) -> Response:
+    """DICOM JSON models, each already encoded, as one JSON array or as multipart XML, streamed."""
+    if choice.kind == accept.XML:
+        parts = (((("Content-Type", accept.XML),), iter([dicomxml.from_model(json.loads(one))])) for one in encoded)
+        return await related(accept.XML, parts, headers)
+    return await streamed(_array(encoded), choice.kind, headers)
+
+
+def _array(encoded: Iterator[bytes]) -> Iterator[bytes]:
+    before = b"["
+    for one in encoded:
+        yield before + one
+        before = b",\n"
+    yield b"[]" if before == b"[" else b"]"
+
+
+Part = tuple[Iterable[tuple[str, str]], Iterator[bytes]]
+
+
+async def related(kind: str, parts: Iterable[Part], headers: dict[str, str] | None = None) -> Response:
+    """multipart/related: every part's head, bytes and the end go out as they are, never joined."""
+    boundary = multipart.new_boundary()
+    media_type = f'{accept.RELATED}; type="{kind}"; boundary={boundary}'
+    return await streamed(_related(boundary, parts), media_type, headers)
+
+
+def _related(boundary: str, parts: Iterable[Part]) -> Iterator[bytes]:
+    first = True
+    for head, body in parts:
+        yield multipart.part_head(boundary, head, first)
+        yield from body
+        first = False
+    yield multipart.closing(boundary)
+
+
+def cached(etag: str) -> dict[str, str]:
+    """Stored objects do not change under their UID; browsers may keep them, others may not (SEC-7)."""
+    return {
+        "ETag": f'"{etag}"',
+        "Cache-Control": "private, max-age=0, must-revalidate",
+        "Vary": "Accept, Authorization, Cookie",
+    }
+
+
+def not_modified(request: Request, etag: str) -> bool:
+    return f'"{etag}"' in {
+        tag.strip().removeprefix("W/") for tag in request.headers.get("if-none-match", "").split(",")
+    }
+
+
+def warning(text: str) -> dict[str, str]:
+    """The Warning header of PS3.18 8.3.4: 299 with this service as agent."""
+    return {"Warning": f'299 dicom-web "{text}"'}
+
+
+def encode(model: dict[str, Any]) -> bytes:
+    return json.dumps(model, ensure_ascii=False, separators=(",", ":")).encode()

@@ -1,0 +1,262 @@
+"""QIDO-RS (PS3.18 10.6): studies, series and instances by attributes."""
+
+import json
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import Response
+
+from app.archive import attribute_search
+from app.archive.attribute_search import Found, Row
+from app.dicom import dicomjson
+from app.dicom.dicomjson import Model, attribute
+from app.dicom.matching import Key
+from app.dicomweb import accept, params, respond
+from app.dicomweb.params import Level, Search
+from app.http import allow, services
+from app.kit.errors import BadRequest
+from app.security import Actor, Verb
+
+router = APIRouter(prefix=respond.PREFIX)
+Searcher = Annotated[Actor, Depends(allow(Verb.STUDY_SEARCH))]
+
+# What an answer always holds (PS3.18 tables 10.6.3-3 to 10.6.3-5), a description and what viewers lean on beside it.
+_STUDY = [
+    "00080020",
+    "00080030",
+    "00080050",
+    "00080061",
+    "00080062",
+    "00080090",
+    "00080201",
+    "00081030",
+    "00100010",
+    "00100020",
+    "00100021",
+    "00100030",
+    "00100040",
+    "0020000D",
+    "00200010",
+    "00201206",
+    "00201208",
+]
+_SERIES = [
+    "00080021",
+    "00080031",
+    "00080060",
+    "00080201",
+    "0008103E",
+    "00180015",
+    "0020000E",
+    "00200011",
+    "00201209",
+    "00400244",
+    "00400245",
+    "00400275",
+]
+_INSTANCE = [
+    "00080016",
+    "00080018",
+    "00080201",
+    "00083002",
+    "0020000D",
+    "0020000E",
+    "00200013",
+    "00280008",
+    "00280010",
+    "00280011",
+    "00280100",
+]
+_OPTIONAL = frozenset(("00080201", "00280008", "00280010", "00280011", "00280100", "00100021"))  # left out where empty
+
+
+@router.get("/studies")
+async def studies(request: Request, actor: Searcher) -> Response:
+    return await _answer(request, actor, "study")
+
+
+@router.get("/series")
+async def series(request: Request, actor: Searcher) -> Response:
+    return await _answer(request, actor, "series")
+
+
+@router.get("/instances")
+async def instances(request: Request, actor: Searcher) -> Response:
+    return await _answer(request, actor, "instance")
+
+
+@router.get("/studies/{study}/series")
+async def series_of_study(request: Request, actor: Searcher, study: str) -> Response:
+    return await _answer(request, actor, "series", study)
+
+
+@router.get("/studies/{study}/instances")
+async def instances_of_study(request: Request, actor: Searcher, study: str) -> Response:
+    return await _answer(request, actor, "instance", study)
+
+
+@router.get("/studies/{study}/series/{series}/instances")
+async def instances_of_series(request: Request, actor: Searcher, study: str, series: str) -> Response:
+    return await _answer(request, actor, "instance", study, series)
+
+
+async def _answer(request: Request, actor: Actor, level: Level, study: str = "", series: str = "") -> Response:
+    choice = accept.metadata(respond.wishes(request))
+    search = params.parse(request.query_params.multi_items())
+    keys = _within(search.keys, study, series)
+    base = respond.base_url(request)
+    whole = (level == "series" and not study, level == "instance" and not study, level == "instance" and not series)
+
+    def look() -> tuple[Found, list[bytes]]:
+        with services(request).database.read() as session:
+            found = attribute_search.search(
+                session, actor, level, keys, fuzzy=search.fuzzy, limit=search.limit, offset=search.offset
+            )
+            return found, [dicomjson.dumps(_model(session, row, search, base, whole)) for row in found.rows]
+
+    found, encoded = await run_in_threadpool(look)
+    return await respond.models(choice, iter(encoded), _headers(search, found, request))
+
+
+def _within(keys: tuple[Key, ...], study: str, series: str) -> tuple[Key, ...]:
+    """The UIDs of the path are keys like any other; a query that names another one contradicts itself."""
+    fixed = [Key((tag,), "UI", uid) for tag, uid in (("0020000D", study), ("0020000E", series)) if uid]
+    for key in fixed:
+        if any(char in key.value for char in ",\\*?"):
+            raise BadRequest("A UID in the address names one object.")
+    paths = {key.path for key in fixed}
+    for key in keys:
+        if key.path in paths and key.value and key.value not in {one.value for one in fixed}:
+            raise BadRequest("The query names another UID than the address.")
+    return (*fixed, *(key for key in keys if key.path not in paths))
+
+
+def _headers(search: Search, found: Found, request: Request) -> dict[str, str]:
+    said = []
+    if found.more and (search.limit >= params.MAX_LIMIT or "limit" not in request.query_params):
+        said.append(
+            "The number of results exceeded the maximum supported by the server. Additional results can be requested."
+        )
+    if found.given_up:
+        said.append("The search was ended before everything was looked at; narrow it.")
+    if search.ignored:
+        said.append("Unknown includefield values were ignored.")
+    headers = {"Cache-Control": "no-store"}
+    return headers | (respond.warning(" ".join(said)) if said else {})
+
+
+def _model(session: Any, row: Row, search: Search, base: str, whole: tuple[bool, bool, bool]) -> Model:
+    """One result. whole: whether study attributes (for a series; for an instance) and series attributes are added,
+    because the address does not name them (PS3.18 10.6.3.3)."""
+    known = attribute_search.columns_model(row)
+    study = row.study.study_instance_uid
+    wanted = [*_STUDY] if row.series is None else ["0020000D"]
+    url = f"{base}/studies/{study}"
+    if row.series is not None:
+        url += f"/series/{row.series.series_instance_uid}"
+        wanted = [
+            *(_STUDY if whole[0] or whole[1] else ["0020000D"]),
+            *(_SERIES if row.instance is None or whole[2] else []),
+        ]
+    if row.instance is not None:
+        url += f"/instances/{row.instance.sop_instance_uid}"
+        wanted += _INSTANCE
+    wanted += [key.path[0] for key in search.keys]
+    model = {tag: known[tag] for tag in wanted if tag in known and (tag not in _OPTIONAL or "Value" in known[tag])}
+    missing = [path for path in search.include if path[0] not in model]
+    missing += [key.path for key in search.keys if key.path[0] not in known]
+    if search.include_all or missing:
+        header = attribute_search.header_model(session, row)
+        model |= _everything(row, header, known) if search.include_all else _some(missing, header, known)
+    model["00080005"] = attribute("CS", "ISO_IR 192")
+    model["00080056"] = attribute("CS", "ONLINE")
+    model["00081190"] = attribute("UR", url)
+    return dict(sorted(_addressed(model, row, base).items()))
+
+
+def _some(paths: list[tuple[str, ...]], header: Model, known: Model) -> Model:
+    tags = {path[0] for path in paths}
+    return {tag: known.get(tag) or header[tag] for tag in tags if tag in known or tag in header}
+
+
+# Groups and attributes that belong to a level and are the same in all its instances; `all` adds no others.
+_STUDY_ALL = ("0008", "0010", "0020", "0032", "0038", "0040")
+_BELOW_STUDY = frozenset(
+    [
+        "00080008",
+        "00080012",
+        "00080013",
+        "00080014",
+        "00080016",
+        "00080018",
+        "00080021",
+        "00080022",
+        "00080023",
+        "0008002A",
+        "00080031",
+        "00080032",
+        "00080033",
+        "00080060",
+        "00080064",
+        "00080068",
+        "0008103E",
+        "00081050",
+        "00081070",
+        "00081111",
+        "00081115",
+        "00081140",
+        "00081199",
+        "00082111",
+        "00082112",
+        "00089215",
+        "00200011",
+        "00200012",
+        "00200013",
+        "00200020",
+        "00200032",
+        "00200037",
+        "00200052",
+        "00200060",
+        "00201040",
+        "00201041",
+        "0020000E",
+        "00204000",
+        "00209221",
+        "00209222",
+        "00400244",
+        "00400245",
+        "00400250",
+        "00400251",
+        "00400253",
+        "00400254",
+        "00400260",
+        "00400275",
+        "0040A730",
+    ]
+)
+
+
+def _everything(row: Row, header: Model, known: Model) -> Model:
+    if row.instance is not None:
+        return {**header, **known}
+    if row.series is not None:
+        varies = frozenset(
+            ("00080008", "00080012", "00080013", "00080016", "00080018", "00080023", "00080033", "00200013", "00200032")
+        )
+        kept = {t: e for t, e in header.items() if t[:4] in (*_STUDY_ALL, "0018") and t not in varies}
+        return {**kept, **known}
+    return {**{t: e for t, e in header.items() if t[:4] in _STUDY_ALL and t not in _BELOW_STUDY}, **known}
+
+
+def _addressed(model: Model, row: Row, base: str) -> Model:
+    """Marks of large values become addresses of the instance they came from."""
+    if row.instance is None or row.series is None:
+        return {tag: element for tag, element in model.items() if "BulkDataURI" not in element}
+    url = respond.instance_url(
+        base, row.study.study_instance_uid, row.series.series_instance_uid, row.instance.sop_instance_uid
+    )
+
+    addressed: Model = json.loads(dicomjson.with_bulk_address(dicomjson.dumps(model), url))
+    return addressed

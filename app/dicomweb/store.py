@@ -1,0 +1,164 @@
+"""STOW-RS (PS3.18 10.5): instances come in as multipart/related application/dicom, one by one to the archive."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import Response
+
+from app import settings
+from app.archive import Source
+from app.dicom import dicomxml, uids
+from app.dicom.dicomjson import Model, attribute, dumps
+from app.dicomweb import accept, respond
+from app.http import allow, services
+from app.http.bodies import read_body, read_multipart
+from app.kit.errors import BadRequest, Unsupported
+from app.kit.multipart import Begin, Data, End, parse_header
+from app.media import traces
+from app.media.intake import Intake, Result, Upload
+from app.media.settings import ImportSettings
+from app.media.unzip import Limits
+from app.security import Actor, Verb
+
+router = APIRouter(prefix=respond.PREFIX)
+Sender = Annotated[Actor, Depends(allow(Verb.STUDY_IMPORT))]
+
+# PS3.18 annex I.2.2 and PS3.4 table B.2-1.
+_DUPLICATE, _NOT_UNDERSTOOD = 0x0111, 0xC000
+_DOES_NOT_MATCH = 0xB007  # warning: stored, but something in it breaks its SOP Class
+
+
+@router.post("/studies")
+async def store(request: Request, actor: Sender) -> Response:
+    return await _store(request, actor, "")
+
+
+@router.post("/studies/{study}")
+async def store_in_study(request: Request, actor: Sender, study: str) -> Response:
+    if not uids.is_safe(study):
+        raise BadRequest("The address names no Study Instance UID.")
+    return await _store(request, actor, study)
+
+
+async def _store(request: Request, actor: Actor, study: str) -> Response:
+    choice = accept.pick(
+        respond.wishes(request), [(accept.JSON, False), ("application/json", False), (accept.XML, False)]
+    )
+    kind, parameters = parse_header(request.headers.get("content-type", ""))
+    several = kind == accept.RELATED
+    if several:
+        kind = parameters.get("type", accept.DICOM).lower()
+    if kind != accept.DICOM:
+        raise Unsupported(
+            "Objects are taken as application/dicom only.", hint=f'Send {accept.RELATED}; type="{accept.DICOM}".'
+        )
+    here = services(request)
+
+    def begin() -> Intake:
+        with here.database.read() as session:
+            limits = Limits.of(settings.load(session, ImportSettings))
+        source = Source(kind="stow", address=actor.address, actor_name=actor.name, facility_id=actor.facility_id)
+        return Intake(here.archive, source, limits, here.config.cache / "uploads", study)
+
+    intake = await run_in_threadpool(begin)
+    try:
+        if several:
+            await _parts(request, intake)
+        else:
+            await _body(request, intake)
+        results = await run_in_threadpool(intake.results)
+    finally:
+        await run_in_threadpool(intake.close)
+    if not results:
+        raise BadRequest("The body holds no objects.")
+
+    def trace() -> None:
+        with here.database.write() as session:
+            traces.imported(session, actor, results, "STOW-RS")
+
+    await run_in_threadpool(trace)
+    return _answer(choice, results, respond.base_url(request))
+
+
+async def _parts(request: Request, intake: Intake) -> None:
+    """Each part becomes an object; one that is not application/dicom is refused alone."""
+    current: Upload | None = None
+    number = 0
+    try:
+        async for events in read_multipart(request):
+            current, number = await run_in_threadpool(_take, intake, events, current, number)
+        if current is not None:
+            raise BadRequest("The multipart body ended inside a part.")
+    finally:
+        if current is not None:
+            await run_in_threadpool(current.abandon)
+
+
+def _take(
+    intake: Intake, events: list[Begin | Data | End], current: Upload | None, number: int
+) -> tuple[Upload | None, int]:
+    for event in events:
+        if isinstance(event, Begin):
+            number += 1
+            kind = parse_header(event.headers.get("content-type", accept.DICOM))[0]
+            current = intake.file(f"part {number}", allow_zip=False)
+            if kind not in (accept.DICOM, "application/octet-stream"):
+                current.refuse(f"The part is {kind}, not application/dicom.")
+        elif current is not None and isinstance(event, Data):
+            current.write(event.data)
+        elif current is not None:
+            current.finish()
+            current = None
+    return current, number
+
+
+async def _body(request: Request, intake: Intake) -> None:
+    upload = intake.file("body", allow_zip=False)
+    try:
+        async for chunk in read_body(request):
+            await run_in_threadpool(upload.write, chunk)
+    except BaseException:
+        await run_in_threadpool(upload.abandon)
+        raise
+    await run_in_threadpool(upload.finish)
+
+
+def _answer(choice: accept.Choice, results: list[Result], base: str) -> Response:
+    model = response_model(results, base)
+    stored = [one for one in results if one.status in ("stored", "duplicate")]
+    clean = len(stored) == len(results) and not any(one.warnings for one in stored)
+    status = 200 if clean else 202 if stored else 409
+    body = dicomxml.from_model(model) if choice.kind == accept.XML else dumps(model)
+    return Response(body, status, media_type=choice.kind)
+
+
+def response_model(results: list[Result], base: str) -> Model:
+    """The response of table 10.5.3-2: what is referenced, what failed, and failures that name no object."""
+    referenced, failed, others = [], [], []
+    for one in results:
+        named = {"00081150": attribute("UI", one.sop_class_uid), "00081155": attribute("UI", one.sop_instance_uid)}
+        if one.status in ("stored", "duplicate"):
+            named["00081190"] = attribute(
+                "UR", respond.instance_url(base, one.study_instance_uid, one.series_instance_uid, one.sop_instance_uid)
+            )
+            if one.warnings:
+                named["00081196"] = attribute("US", _DOES_NOT_MATCH)
+            referenced.append(named)
+        elif one.sop_instance_uid:
+            failed.append({**named, "00081197": attribute("US", _reason(one))})
+        else:
+            others.append({"00081197": attribute("US", _reason(one))})
+    model: Model = {"00081190": attribute("UR")}
+    studies = {one.study_instance_uid for one in results if one.status in ("stored", "duplicate")}
+    if len(studies) == 1:
+        model["00081190"] = attribute("UR", f"{base}/studies/{studies.pop()}")
+    for tag, items in (("00081198", failed), ("00081199", referenced), ("0008119A", others)):
+        if items:
+            model[tag] = {"vr": "SQ", "Value": items}
+    return model
+
+
+def _reason(one: Result) -> int:
+    return _DUPLICATE if one.status == "conflict" else one.code or _NOT_UNDERSTOOD

@@ -1,0 +1,160 @@
+"""WADO-URI (PS3.18 9): one object by query parameters, for older clients."""
+
+import math
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, Depends
+from pydicom.dataset import Dataset
+from starlette.concurrency import run_in_threadpool
+from starlette.datastructures import QueryParams
+from starlette.requests import Request
+from starlette.responses import Response
+
+from app.archive import content
+from app.archive.models import Study
+from app.db import Session
+from app.dicomweb import accept
+from app.dicomweb.common import look, one_instance
+from app.dicomweb.common import pictures as cache
+from app.http import allow, services
+from app.http.bodies import streamed
+from app.imaging import Crop, RenderParams
+from app.kit.errors import BadRequest, NotAcceptable
+from app.media import transcoding
+from app.security import Actor, Verb, require
+from app.viewing import content_tree, report
+from app.viewing.frames import Located, locate
+from app.viewing.manifest import kind_of
+from app.viewing.service import representative_frame
+
+router = APIRouter()
+_PICTURES: dict[str, Literal["jpeg", "png"]] = {"image/jpeg": "jpeg", "image/png": "png"}
+Found = tuple[Located, Dataset]
+
+
+@router.get("/wado")
+async def wado(request: Request, actor: Annotated[Actor, Depends(allow(Verb.STUDY_VIEW))]) -> Response:
+    query = request.query_params
+    study, series, instance = _address(query)
+    wanted = [kind.kind for kind in accept.parse(query.get("contentType", "*/*"))]
+
+    def find(session: Session, found: Study) -> Found:
+        one = one_instance(session, found, series, instance)
+        return locate(session, [one])[0], content.header(session, one)
+
+    located, header = await look(request, actor, Verb.STUDY_VIEW, study, find, "WADO-URI")
+    kind = _kind(wanted, kind_of(located.instance))
+    if kind == accept.DICOM:
+        require(actor, Verb.STUDY_EXPORT)
+        return await _object(request, located, header)
+    if kind in _PICTURES:
+        return await _picture(request, located, header, kind)
+    return await _report(request, located)
+
+
+def _address(query: QueryParams) -> tuple[str, str, str]:
+    """The three UIDs; the rules of 9.1.2 about the rest."""
+    if query.get("requestType") != "WADO":
+        raise BadRequest("requestType is WADO.")
+    uids = tuple(query.get(name, "") for name in ("studyUID", "seriesUID", "objectUID"))
+    if not all(uids):
+        raise BadRequest("studyUID, seriesUID and objectUID are all needed.")
+    if query.get("anonymize", "no") != "no":
+        raise BadRequest("Objects are not anonymized here.", hint="Use POST /api/v1/anonymizations.")
+    if "presentationUID" in query:
+        raise BadRequest("Presentation states are not applied here.")
+    return uids[0], uids[1], uids[2]
+
+
+def _kind(wanted: list[str], what: str) -> str:
+    """The first content type that can be given for this kind of object."""
+    possible = {"image": [*_PICTURES, accept.DICOM], "sr": ["text/html", accept.DICOM]}.get(what, [accept.DICOM])
+    for kind in wanted:
+        for one in possible:
+            if kind in ("*/*", one) or (kind.endswith("/*") and one.startswith(kind[:-1])):
+                return one
+    raise NotAcceptable("This object cannot be given as that content type.", hint="There is: " + ", ".join(possible))
+
+
+async def _object(request: Request, located: Located, header: Dataset) -> Response:
+    stored = located.instance.transfer_syntax_uid
+    syntax = request.query_params.get("transferSyntax", "")
+    can_make = transcoding.possible(header, located.instance)
+    # 9.4: explicit little endian unless asked otherwise; what cannot be turned into that goes out as it is
+    target = syntax or (accept.EXPLICIT_LE if accept.EXPLICIT_LE in can_make else stored)
+    if syntax == "*":
+        target = stored
+    if target != stored and target not in can_make:
+        raise NotAcceptable("The object cannot be given in that transfer syntax.", hint=f"There is {stored}.")
+    return await streamed(
+        transcoding.object_as(services(request).archive, located, target), accept.DICOM, {"Cache-Control": "no-store"}
+    )
+
+
+async def _picture(request: Request, located: Located, header: Dataset, kind: str) -> Response:
+    query = request.query_params
+    count = max(located.instance.number_of_frames, 1)
+    n = _whole(query, "frameNumber", 1, count) or representative_frame(header, located.instance)
+    quality = _whole(query, "imageQuality", 1, 100) or 90
+    params = _params(query, located)
+    data = await run_in_threadpool(cache(request).rendered, located, header, n, params, _PICTURES[kind], quality)
+    return Response(data, media_type=kind, headers={"Cache-Control": "private, no-cache"})
+
+
+def _params(query: QueryParams, located: Located) -> RenderParams:
+    center, width = _real(query, "windowCenter"), _real(query, "windowWidth")
+    if (center is None) != (width is None):
+        raise BadRequest("windowCenter and windowWidth belong together.")
+    window = (center, width) if center is not None and width is not None else None
+    if window is not None and window[1] <= 0:
+        raise BadRequest("windowWidth is greater than 0.")
+    rows, columns = _whole(query, "rows", 1, 16384), _whole(query, "columns", 1, 16384)
+    size = (rows or columns or 1, columns or rows or 1) if rows or columns else None
+    if size and not (rows and columns):
+        size = (rows or 16384, columns or 16384)
+    return RenderParams(window=window, size=size, crop=_region(query, located))
+
+
+def _region(query: QueryParams, located: Located) -> Crop | None:
+    """region=xmin,ymin,xmax,ymax, each from 0 to 1 (9.5.7)."""
+    text = query.get("region")
+    if text is None:
+        return None
+    try:
+        x0, y0, x1, y1 = (float(part) for part in text.split(","))
+    except ValueError:
+        raise BadRequest("region is xmin,ymin,xmax,ymax.") from None
+    if not (0 <= x0 < x1 <= 1 and 0 <= y0 < y1 <= 1):
+        raise BadRequest("A region lies between 0 and 1.")
+    rows, columns = located.instance.rows, located.instance.columns
+    return Crop(y0 * rows, x0 * columns, (y1 - y0) * rows, (x1 - x0) * columns)
+
+
+def _whole(query: QueryParams, name: str, low: int, high: int) -> int | None:
+    text = query.get(name)
+    if text is None:
+        return None
+    if not text.isascii() or not text.isdigit() or len(text) > 9 or not low <= int(text) <= high:
+        raise BadRequest(f"{name} is a whole number from {low} to {high}.")
+    return int(text)
+
+
+def _real(query: QueryParams, name: str) -> float | None:
+    text = query.get(name)
+    if text is None:
+        return None
+    try:
+        value = float(text)
+    except ValueError:
+        raise BadRequest(f"{name} is a number.") from None
+    if not math.isfinite(value):
+        raise BadRequest(f"{name} is a number.")
+    return value
+
+
+async def _report(request: Request, located: Located) -> Response:
+    def find() -> str:
+        with services(request).database.read() as session:
+            return report.html(content_tree.tree(content.header(session, located.instance)))
+
+    return Response(await run_in_threadpool(find), media_type="text/html; charset=utf-8")

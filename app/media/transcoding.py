@@ -1,0 +1,84 @@
+"""Whole objects in another transfer syntax (PS3.18 8.7.3.5.2). Lossless from here on; UIDs stay the same."""
+
+from collections.abc import Iterator
+from io import BytesIO
+
+from pydicom import dcmread
+from pydicom.dataset import Dataset
+from pydicom.encaps import encapsulate
+from pydicom.uid import UID
+
+from app.archive import Archive, content
+from app.archive.models import Instance
+from app.dicom import uids
+from app.imaging import PixelSpec
+from app.imaging.errors import CannotTranscode
+from app.imaging.transcode import photometric_after, transcode_frame
+from app.viewing.frames import Frames, Located, spec_of, targets
+
+MAX_BYTES = 96 << 20  # decoded; larger objects go out as they are stored
+_NATIVE = frozenset((uids.IMPLICIT_LE, uids.EXPLICIT_LE))
+
+
+def possible(header: Dataset, instance: Instance) -> frozenset[str]:
+    """Transfer syntaxes this object can be given in, besides its own."""
+    if instance.bytes > MAX_BYTES:
+        return frozenset()
+    if instance.pixel_offset is None:
+        return _NATIVE - {instance.transfer_syntax_uid}
+    spec = spec_of(header, instance)
+    if spec is None or spec.rows * spec.columns * spec.samples * spec.bits_allocated // 8 * spec.frames > MAX_BYTES:
+        return frozenset()
+    return targets(spec) - {uids.EXPLICIT_BE, uids.DEFLATED_LE}
+
+
+def object_as(archive: Archive, located: Located, target: str) -> Iterator[bytes]:
+    """The object's file in transfer syntax `target`, as stored when that is the same. Raises ImagingError."""
+    instance = located.instance
+    if target == instance.transfer_syntax_uid:
+        yield from content.iter_object(archive, instance)
+        return
+    with content.open_object(archive, instance) as file:
+        ds = dcmread(BytesIO(file.read()), force=True)
+    if instance.transfer_syntax_uid == uids.EXPLICIT_BE:
+        _swap_words(ds)
+    if "PixelData" in ds and instance.pixel_offset is not None:
+        _turn_pixels(archive, located, ds, target)
+    ds.file_meta.TransferSyntaxUID = UID(target)
+    out = BytesIO()
+    ds.save_as(out, implicit_vr=target == uids.IMPLICIT_LE, little_endian=True, enforce_file_format=True)
+    view = out.getbuffer()
+    for at in range(0, len(view), 1 << 20):
+        yield bytes(view[at : at + (1 << 20)])
+
+
+def _turn_pixels(archive: Archive, located: Located, ds: Dataset, target: str) -> None:
+    spec = PixelSpec.from_dataset(ds, located.instance.transfer_syntax_uid)
+    if spec.bits_allocated == 1 and spec.frames > 1 and (spec.rows * spec.columns) % 8:
+        raise CannotTranscode("Single-bit frames that do not end on a byte stay as they are stored.")
+    with Frames(archive, located) as frames:
+        made = [transcode_frame(frames.stored(n), spec, target) for n in range(1, spec.frames + 1)]
+    if target in _NATIVE:
+        data = b"".join(made)
+        ds.PixelData = data + b"\0" * (len(data) % 2)
+        ds["PixelData"].VR = "OB" if spec.bits_allocated <= 8 and target != uids.IMPLICIT_LE else "OW"
+        ds["PixelData"].is_undefined_length = False
+    else:
+        ds.PixelData = encapsulate(made)
+        ds["PixelData"].VR = "OB"
+        ds["PixelData"].is_undefined_length = True
+    for keyword in ("ExtendedOffsetTable", "ExtendedOffsetTableLengths"):
+        if keyword in ds:
+            del ds[keyword]
+    ds.PhotometricInterpretation = photometric_after(spec, target)
+    if spec.samples > 1:
+        ds.PlanarConfiguration = 0
+
+
+def _swap_words(ds: Dataset) -> None:
+    """Values of VR OW, OF, OL and OD stand in the byte order of the file (PS3.5 6.2); pydicom keeps their bytes."""
+    for element in ds.iterall():
+        width = {"OW": 2, "OF": 4, "OL": 4, "OD": 8, "OV": 8}.get(element.VR)
+        if width and element.tag != 0x7FE00010 and isinstance(element.value, bytes) and len(element.value) % width == 0:
+            pieces = memoryview(element.value)
+            element.value = b"".join(bytes(pieces[at : at + width])[::-1] for at in range(0, len(pieces), width))

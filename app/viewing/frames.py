@@ -1,0 +1,206 @@
+"""Frames as bytes: straight from the file where they lie, turned into little endian or another transfer syntax where
+that is asked for. Everything here blocks; doors run it in threads."""
+
+import os
+import struct
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import BinaryIO
+
+from pydicom.dataset import Dataset
+from sqlalchemy.orm import Session
+
+from app.archive import Archive, content, queries
+from app.archive.errors import NoFrame
+from app.archive.models import Instance
+from app.dicom import frames as places
+from app.dicom import uids
+from app.dicom.header import inflate
+from app.imaging import CannotDecode, NotAnImage, PixelSpec, syntaxes
+from app.imaging.errors import ImagingError
+from app.imaging.transcode import can_transcode, transcode_frame
+from app.viewing.manifest import kind_of
+
+PIECE = 4 << 20
+_HEAD = struct.Struct("<IIQ")
+# What the stream hands out as it is: native little endian, or any encapsulated syntax.
+_TURNED = frozenset((uids.EXPLICIT_BE, uids.DEFLATED_LE, "1.2.840.113619.5.2"))
+
+
+@dataclass(frozen=True, slots=True)
+class Located:
+    """An object whose frames can be read without the database. table: packed, of encapsulated pixel data."""
+
+    instance: Instance
+    table: bytes | None
+
+
+def locate(session: Session, instances: Sequence[Instance], step: int = 500) -> list[Located]:
+    """Everything the index knows of the frames of these objects."""
+    located: list[Located] = []
+    for at in range(0, len(instances), step):
+        some = instances[at : at + step]
+        tables = queries.frame_tables(session, [one.id for one in some if one.pixel_bytes == -1])
+        located += [Located(one, tables.get(one.id)) for one in some]
+    return located
+
+
+class Frames:
+    """The frames of one object; a context manager that keeps its file open. Raises NotFound when the file is gone."""
+
+    def __init__(self, archive: Archive, located: Located) -> None:
+        self._archive = archive
+        self.instance = located.instance
+        self._table = places.unpack(located.table) if located.table is not None else None
+        self._file: BinaryIO = content.open_object(archive, located.instance)
+        self._inflated: bytes | None = None
+
+    def __enter__(self) -> "Frames":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
+
+    def _places(self, n: int) -> tuple[list[tuple[int, int]], int]:
+        """(offset, length) of the parts of frame n, and its first bit. Raises NoFrame."""
+        one = self.instance
+        if not 1 <= n <= max(one.number_of_frames, 1) or one.pixel_offset is None or one.pixel_bytes is None:
+            raise NoFrame("The object has no such frame.")
+        if one.pixel_bytes == -1:
+            if self._table is None:
+                raise NoFrame("The frames of this object cannot be located.")
+            if n > self._table.count:
+                raise NoFrame("The pixel data ends before this frame.")
+            return self._table.locate(n), 0
+        bits = places.native_bits(one.rows, one.columns, one.samples, one.bits_allocated, one.photometric)
+        try:
+            offset, length, bit = places.native_range(n, bits, one.pixel_offset, one.pixel_bytes)
+        except places.BadFrames as fault:
+            raise NoFrame(str(fault)) from None
+        return [(offset, length)], bit
+
+    def _plain(self, bit: int) -> bool:
+        return bit == 0 and not uids.transfer_syntax(self.instance.transfer_syntax_uid).deflated
+
+    def stored(self, n: int) -> bytes:
+        """Frame n as stored; single-bit frames moved to begin on a byte."""
+        parts, bit = self._places(n)
+        if uids.transfer_syntax(self.instance.transfer_syntax_uid).deflated:
+            offset, length = parts[0]
+            raw = self._data_set()[offset : offset + length]
+            if len(raw) < length:
+                raise NoFrame("The pixel data ends before this frame.")
+        else:
+            fd = self._file.fileno()
+            raw = b"".join(os.pread(fd, length, offset) for offset, length in parts)
+        return content.shift_bits(raw, bit, self.instance.rows * self.instance.columns)
+
+    def _data_set(self) -> bytes:
+        """A deflated data set, inflated once for all its frames and no further than the last of them."""
+        if self._inflated is None:
+            one = self.instance
+            self._file.seek(one.data_set_offset)
+            end = (one.pixel_offset or 0) + max(one.pixel_bytes or 0, 0)
+            self._inflated, _ = inflate(self._file.read(), 0, min(end, 1 << 30))
+        return self._inflated
+
+    def size(self, n: int) -> int | None:
+        """Bytes of frame n as `pieces` gives it without a target; None when that shows only in making it."""
+        parts, bit = self._places(n)
+        return sum(length for _, length in parts) if self._plain(bit) else None
+
+    def place(self, n: int) -> tuple[int, int] | None:
+        """(offset, length) in the file when frame n lies there in one piece."""
+        parts, bit = self._places(n)
+        return parts[0] if len(parts) == 1 and self._plain(bit) else None
+
+    def pieces(self, n: int) -> Iterator[bytes]:
+        """Frame n as stored, in pieces of bounded size where it lies in the file as it is."""
+        parts, bit = self._places(n)
+        if not self._plain(bit):
+            yield self.stored(n)
+            return
+        fd = self._file.fileno()
+        for offset, length in parts:
+            while length > 0:
+                piece = os.pread(fd, min(length, PIECE), offset)
+                if not piece:
+                    raise NoFrame("The file ends before this frame.")
+                yield piece
+                offset, length = offset + len(piece), length - len(piece)
+
+
+def spec_of(header: Dataset, instance: Instance) -> PixelSpec | None:
+    """How the pixels are made; None when there are none that anybody could decode."""
+    try:
+        return PixelSpec.from_dataset(header, instance.transfer_syntax_uid)
+    except (NotAnImage, CannotDecode, ImagingError):
+        return None
+
+
+def targets(spec: PixelSpec | None) -> frozenset[str]:
+    """Transfer syntaxes these frames can be given in, besides their own."""
+    if spec is None:
+        return frozenset()
+    return frozenset(uid for uid in syntaxes.TARGETS - {spec.transfer_syntax_uid} if can_transcode(spec, uid))
+
+
+def native_target(instance: Instance) -> bool:
+    """Stored natively, but not as little endian bytes one can send."""
+    return instance.transfer_syntax_uid in _TURNED and instance.transfer_syntax_uid != uids.DEFLATED_LE
+
+
+def frame_as(frames: Frames, n: int, target: str, spec: PixelSpec | None) -> Iterator[bytes]:
+    """Frame n in the transfer syntax `target` (EXPLICIT_LE stands for native little endian). Raises ImagingError."""
+    stored = frames.instance.transfer_syntax_uid
+    as_it_is = target == stored or (target == uids.EXPLICIT_LE and stored in (uids.IMPLICIT_LE, uids.DEFLATED_LE))
+    if as_it_is or spec is None:
+        yield from frames.pieces(n)
+    else:
+        yield transcode_frame(frames.stored(n), spec, target)
+
+
+def series_stream(
+    archive: Archive, located: Sequence[Located], headers: dict[int, Dataset], start: int = 0
+) -> Iterator[bytes]:
+    """Every frame of a series in display order as a stream: per frame 16 bytes, little endian (uint32 place of the
+    instance in the list, uint32 frame number from 1, uint64 length), then its bytes. Frames that cannot be read are
+    left out. start: the frame (from 0, over all images) to begin with; those before it come at the end.
+
+    headers: of big endian objects, by instance id: their frames are turned into little endian."""
+    every = [
+        (place, n)
+        for place, one in enumerate(located)
+        if kind_of(one.instance) == "image"
+        for n in range(1, max(one.instance.number_of_frames, 1) + 1)
+    ]
+    start = start % len(every) if every else 0
+    frames: Frames | None = None
+    open_place = -1
+    try:
+        for place, n in every[start:] + every[:start]:
+            if place != open_place or frames is None:
+                if frames is not None:
+                    frames.__exit__()
+                frames, open_place = Frames(archive, located[place]), place
+            yield from _framed(frames, place, n, headers.get(located[place].instance.id))
+    finally:
+        if frames is not None:
+            frames.__exit__()
+
+
+def _framed(frames: Frames, place: int, n: int, header: Dataset | None) -> Iterator[bytes]:
+    try:
+        if header is None:
+            size = frames.size(n)
+            if size is not None:
+                yield _HEAD.pack(place, n, size)
+                yield from frames.pieces(n)
+                return
+            data = frames.stored(n)
+        else:
+            data = b"".join(frame_as(frames, n, uids.EXPLICIT_LE, spec_of(header, frames.instance)))
+    except (NoFrame, ImagingError):
+        return
+    yield _HEAD.pack(place, n, len(data))
+    yield data

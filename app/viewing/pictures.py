@@ -1,0 +1,96 @@
+"""Pictures of frames as files, cached on disk by the object's content and how it is shown."""
+
+import contextlib
+import hashlib
+import shutil
+from dataclasses import astuple
+from pathlib import Path
+from typing import Literal
+
+from pydicom.dataset import Dataset
+
+from app.archive import Archive
+from app.imaging import RenderParams, encode, encode_animation, preview_jpeg, render_frame
+from app.kit.ids import new_id
+from app.viewing.frames import Frames, Located, spec_of
+
+Format = Literal["jpeg", "png", "gif"]
+MAX_ANIMATED = 300  # frames of one GIF; a longer loop is thinned
+_VERSION = 1  # raise it when the same request must give another picture
+
+
+class Pictures:
+    """The cache below one folder. Blocking; several processes may share it."""
+
+    def __init__(self, archive: Archive, folder: Path) -> None:
+        self._archive = archive
+        self._folder = folder / "pictures"
+
+    def preview(self, located: Located, header: Dataset, n: int, size: int) -> bytes:
+        """A JPEG of frame n, at most size x size. Raises ImagingError, NoFrame."""
+        path = self._path(located, ("preview", n, size))
+        if (known := _read(path)) is not None:
+            return known
+        with Frames(self._archive, located) as frames:
+            return _keep(path, preview_jpeg(frames.stored(n), header, size, n))
+
+    def rendered(
+        self, located: Located, header: Dataset, n: int, params: RenderParams, fmt: Format, quality: int
+    ) -> bytes:
+        """Frame n as a file. Raises ImagingError, NoFrame."""
+        path = self._path(located, ("rendered", n, astuple(params), fmt, quality if fmt == "jpeg" else 0))
+        if (known := _read(path)) is not None:
+            return known
+        with Frames(self._archive, located) as frames:
+            image = render_frame(frames.stored(n), header, params, n, spec_of(header, located.instance))
+        return _keep(path, encode(image, fmt, quality))
+
+    def animated(self, located: Located, header: Dataset, params: RenderParams) -> bytes:
+        """All frames as a GIF that loops."""
+        path = self._path(located, ("animated", astuple(params)))
+        if (known := _read(path)) is not None:
+            return known
+        count = max(located.instance.number_of_frames, 1)
+        step = -(-count // MAX_ANIMATED)
+        spec = spec_of(header, located.instance)
+        with Frames(self._archive, located) as frames:
+            images = [render_frame(frames.stored(n), header, params, n, spec) for n in range(1, count + 1, step)]
+        return _keep(path, encode_animation(images, _milliseconds(header) * step))
+
+    def forget(self, sha256: str) -> None:
+        """Nothing of this object stays in the cache."""
+        shutil.rmtree(self._folder_of(sha256), ignore_errors=True)
+
+    def _folder_of(self, sha256: str) -> Path:
+        return self._folder / sha256[:2] / sha256
+
+    def _path(self, located: Located, how: tuple[object, ...]) -> Path:
+        digest = hashlib.sha256(repr((_VERSION, *how)).encode()).hexdigest()[:32]
+        return self._folder_of(located.instance.sha256) / digest
+
+
+def _read(path: Path) -> bytes | None:
+    try:
+        return path.read_bytes()
+    except OSError:
+        return None
+
+
+def _keep(path: Path, data: bytes) -> bytes:
+    """A full disk costs the cache, never the answer."""
+    with contextlib.suppress(OSError):
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        temporary = path.with_name(f".{new_id()}")
+        temporary.touch(0o600)
+        temporary.write_bytes(data)
+        temporary.replace(path)
+    return data
+
+
+def _milliseconds(header: Dataset) -> float:
+    for keyword, per_second in (("RecommendedDisplayFrameRate", True), ("CineRate", True), ("FrameTime", False)):
+        with contextlib.suppress(TypeError, ValueError):
+            value = float(header.get(keyword) or 0)
+            if value > 0:
+                return 1000 / value if per_second else value
+    return 100.0

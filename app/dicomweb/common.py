@@ -1,50 +1,9 @@
-"""What the retrieve routes share: which objects an address means, and the trace that somebody looked."""
-
-from collections.abc import Callable
-from typing import TypeVar
-
-from starlette.concurrency import run_in_threadpool
-from starlette.requests import Request
+"""Which objects an address of the retrieve routes means."""
 
 from app.archive import queries
 from app.archive.models import Instance, Study
 from app.db import Session
-from app.http import services
 from app.kit.errors import NotFound
-from app.security import Actor, Verb
-from app.viewing.pictures import Pictures
-from app.viewing.traces import Traces
-
-T = TypeVar("T")
-
-
-def traces(request: Request) -> Traces:
-    found = services(request).extra.setdefault("traces", Traces())
-    assert isinstance(found, Traces)
-    return found
-
-
-def pictures(request: Request) -> Pictures:
-    here = services(request)
-    found = here.extra.setdefault("pictures", Pictures(here.archive, here.config.cache))
-    assert isinstance(found, Pictures)
-    return found
-
-
-async def look(
-    request: Request, actor: Actor, verb: Verb, study: str, work: Callable[[Session, Study], T], how: str = ""
-) -> T:
-    """Runs work(session, study) in a thread and leaves one audit row per study, actor and five minutes."""
-    here = services(request)
-
-    def run() -> T:
-        with here.database.read() as session:
-            found = queries.study(session, actor, study)
-            result = work(session, found)
-        traces(request).look(here.database, actor, verb, study, found.facility_id, how)
-        return result
-
-    return await run_in_threadpool(run)
 
 
 def instances(session: Session, study: Study, series: str = "", instance: str = "") -> list[Instance]:

@@ -13,10 +13,11 @@ from app.archive.models import Study
 from app.db import Session
 from app.dicom import uids
 from app.dicomweb import accept, respond
-from app.dicomweb.common import look, one_instance
+from app.dicomweb.common import one_instance
 from app.dicomweb.respond import Part
 from app.http import allow, services
 from app.http.bodies import ranged, streamed
+from app.http.looking import look_at_study as look
 from app.kit.errors import BadRequest, NotFound
 from app.security import Actor, Verb
 from app.viewing.frames import Frames, Located, frame_as, locate, spec_of, targets

@@ -10,9 +10,9 @@ from starlette.responses import Response
 from app.archive import content
 from app.archive.errors import NoFrame
 from app.dicomweb import accept, respond
-from app.dicomweb.common import pictures as cache
 from app.http import services
 from app.http.bodies import streamed
+from app.http.looking import pictures as cache
 from app.imaging import Crop, RenderParams
 from app.imaging.errors import ImagingError
 from app.kit.errors import BadRequest

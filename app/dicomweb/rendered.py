@@ -13,11 +13,12 @@ from app.archive import content
 from app.archive.models import Study
 from app.db import Session
 from app.dicomweb import accept, pictures, respond
-from app.dicomweb.common import instances, look, one_instance
-from app.dicomweb.common import pictures as cache
+from app.dicomweb.common import instances, one_instance
 from app.dicomweb.frames import numbers
 from app.dicomweb.respond import Part
 from app.http import allow
+from app.http.looking import look_at_study as look
+from app.http.looking import pictures as cache
 from app.kit.errors import NotFound
 from app.security import Actor, Verb
 from app.viewing.frames import Located, locate

@@ -23,8 +23,15 @@ def wishes(request: Request) -> list[accept.Range]:
 
 
 def base_url(request: Request) -> str:
-    """The service's own address as the client sees it."""
-    return f"{str(request.base_url).rstrip('/')}{PREFIX}"
+    """The service's own address as the client sees it.
+
+    Some clients (dicomweb-client) leave the port out of Host; where no proxy stands between, ours is put back."""
+    url = request.base_url
+    server = request.scope.get("server")
+    proxied = any(name in request.headers for name in ("forwarded", "x-forwarded-for", "x-forwarded-host", "via"))
+    if url.port is None and not proxied and server and server[1] not in (None, 80, 443):
+        url = url.replace(port=server[1])
+    return f"{str(url).rstrip('/')}{PREFIX}"
 
 
 def instance_url(base: str, study: str, series: str, instance: str) -> str:

@@ -12,10 +12,11 @@ from app.archive.models import Instance, Study
 from app.db import Session
 from app.dicom import dicomjson, uids
 from app.dicomweb import accept, respond
-from app.dicomweb.common import instances, look, one_instance
+from app.dicomweb.common import instances, one_instance
 from app.dicomweb.respond import Part
 from app.http import allow, services
 from app.http.bodies import ranged, streamed
+from app.http.looking import look_at_study as look
 from app.kit.errors import NotAcceptable, NotFound
 from app.media import transcoding
 from app.security import Actor, Verb
@@ -89,7 +90,7 @@ async def _file(request: Request, located: Located, syntax: str) -> Response:
     media_type = f"{accept.DICOM}; transfer-syntax={syntax}"
     if respond.not_modified(request, f"{instance.sha256[:32]}-{syntax}"):
         return Response(status_code=304, headers=headers)
-    if syntax != instance.transfer_syntax_uid:
+    if syntax != instance.transfer_syntax_uid or not instance.data_set_offset:
         return await streamed(transcoding.object_as(archive, located, syntax), media_type, headers)
     return await ranged(
         request, lambda at, n: content.iter_region(archive, instance, at, n), instance.bytes, media_type, headers

@@ -71,15 +71,18 @@ async def _store(request: Request, actor: Actor, study: str) -> Response:
         results = await run_in_threadpool(intake.results)
     finally:
         await run_in_threadpool(intake.close)
+        await run_in_threadpool(_trace, request, actor, intake)
     if not results:
         raise BadRequest("The body holds no objects.")
-
-    def trace() -> None:
-        with here.database.write() as session:
-            traces.imported(session, actor, results, "STOW-RS")
-
-    await run_in_threadpool(trace)
     return _answer(choice, results, respond.base_url(request))
+
+
+def _trace(request: Request, actor: Actor, intake: Intake) -> None:
+    """Written too when the sender went away in the middle: what was stored by then stays stored."""
+    done = intake.done()
+    if done:
+        with services(request).database.write() as session:
+            traces.imported(session, actor, done, "STOW-RS")
 
 
 async def _parts(request: Request, intake: Intake) -> None:

@@ -14,10 +14,11 @@ from app.archive import content
 from app.archive.models import Study
 from app.db import Session
 from app.dicomweb import accept
-from app.dicomweb.common import look, one_instance
-from app.dicomweb.common import pictures as cache
+from app.dicomweb.common import one_instance
 from app.http import allow, services
 from app.http.bodies import streamed
+from app.http.looking import look_at_study as look
+from app.http.looking import pictures as cache
 from app.imaging import Crop, RenderParams
 from app.kit.errors import BadRequest, NotAcceptable
 from app.media import transcoding

@@ -79,6 +79,15 @@ class Intake:
     def results(self) -> list[Result]:
         return [one if isinstance(one, Result) else one.result() for one in self._waiting]
 
+    def done(self) -> list[Result]:
+        """The results there are so far; what failed as a whole is left out."""
+        finished = (
+            one if isinstance(one, Result) else one.result()
+            for one in self._waiting
+            if isinstance(one, Result) or (one.done() and one.exception() is None)
+        )
+        return list(finished)
+
     def _ingest(self, name: str, incoming: Incoming) -> None:
         """Hands it to a thread; waits when too many are under way, so that a sender is slowed and not the memory."""
         while len(self._busy) >= _PARALLEL:

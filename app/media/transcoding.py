@@ -4,8 +4,10 @@ from collections.abc import Iterator
 from io import BytesIO
 
 from pydicom import dcmread
-from pydicom.dataset import Dataset
+from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.encaps import encapsulate
+from pydicom.filebase import DicomFileLike
+from pydicom.filewriter import write_file_meta_info
 from pydicom.uid import UID
 
 from app.archive import Archive, content
@@ -36,7 +38,7 @@ def object_as(archive: Archive, located: Located, target: str) -> Iterator[bytes
     """The object's file in transfer syntax `target`, as stored when that is the same. Raises ImagingError."""
     instance = located.instance
     if target == instance.transfer_syntax_uid:
-        yield from content.iter_object(archive, instance)
+        yield from as_stored(archive, instance)
         return
     with content.open_object(archive, instance) as file:
         ds = dcmread(BytesIO(file.read()), force=True)
@@ -50,6 +52,24 @@ def object_as(archive: Archive, located: Located, target: str) -> Iterator[bytes
     view = out.getbuffer()
     for at in range(0, len(view), 1 << 20):
         yield bytes(view[at : at + (1 << 20)])
+
+
+def as_stored(archive: Archive, instance: Instance) -> Iterator[bytes]:
+    """The stored file; with File Meta Information of ours where it came without, as application/dicom is a PS3.10 file."""
+    with content.open_object(archive, instance) as file:
+        head = file.read(min(instance.data_set_offset, 65536))
+    if head[128:132] == b"DICM" and b"\x02\x00\x10\x00UI" in head:
+        yield from content.iter_object(archive, instance)
+        return
+    meta = FileMetaDataset()
+    meta.MediaStorageSOPClassUID = UID(instance.sop_class_uid)
+    meta.MediaStorageSOPInstanceUID = UID(instance.sop_instance_uid)
+    meta.TransferSyntaxUID = UID(instance.transfer_syntax_uid)
+    out = BytesIO()
+    write_file_meta_info(DicomFileLike(out), meta, enforce_standard=True)
+    yield b"\0" * 128 + b"DICM" + out.getvalue()
+    start = instance.data_set_offset
+    yield from content.iter_region(archive, instance, start, instance.bytes - start)
 
 
 def _turn_pixels(archive: Archive, located: Located, ds: Dataset, target: str) -> None:

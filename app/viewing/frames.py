@@ -161,17 +161,18 @@ def frame_as(frames: Frames, n: int, target: str, spec: PixelSpec | None) -> Ite
 
 
 def series_stream(
-    archive: Archive, located: Sequence[Located], headers: dict[int, Dataset], start: int = 0
+    archive: Archive, located: Sequence[Located], headers: dict[int, Dataset], start: int = 0, only: str = ""
 ) -> Iterator[bytes]:
     """Every frame of a series in display order as a stream: per frame 16 bytes, little endian (uint32 place of the
     instance in the list, uint32 frame number from 1, uint64 length), then its bytes. Frames that cannot be read are
     left out. start: the frame (from 0, over all images) to begin with; those before it come at the end.
+    only: the frames of that SOP instance alone.
 
     headers: of big endian objects, by instance id: their frames are turned into little endian."""
     every = [
         (place, n)
         for place, one in enumerate(located)
-        if kind_of(one.instance) == "image"
+        if kind_of(one.instance) == "image" and only in ("", one.instance.sop_instance_uid)
         for n in range(1, max(one.instance.number_of_frames, 1) + 1)
     ]
     start = start % len(every) if every else 0

@@ -57,9 +57,10 @@ class Pictures:
             images = [render_frame(frames.stored(n), header, params, n, spec) for n in range(1, count + 1, step)]
         return _keep(path, encode_animation(images, _milliseconds(header) * step))
 
-    def forget(self, sha256: str) -> None:
-        """Nothing of this object stays in the cache."""
-        shutil.rmtree(self._folder_of(sha256), ignore_errors=True)
+    def forget(self, *digests: str) -> None:
+        """Nothing of these objects (SHA-256 of their files) stays in the cache."""
+        for sha256 in digests:
+            shutil.rmtree(self._folder_of(sha256), ignore_errors=True)
 
     def _folder_of(self, sha256: str) -> Path:
         return self._folder / sha256[:2] / sha256

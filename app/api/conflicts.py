@@ -1,0 +1,52 @@
+"""Objects kept aside because others stand under their UIDs: list, decide (ARC-3)."""
+
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Depends, Query
+from pydantic import BaseModel
+
+from app.archive import service
+from app.archive.models import Conflict
+from app.http import ReadSession, WriteSession, allow
+from app.security import Actor, Verb
+from app.viewing.traces import record
+
+router = APIRouter(tags=["conflicts"])
+Decider = Annotated[Actor, Depends(allow(Verb.CONFLICT_DECIDE))]
+
+
+class DecisionBody(BaseModel):
+    decision: Literal["keep-first", "overwrite", "save-as-new"]
+
+
+def as_json(conflict: Conflict) -> dict[str, Any]:
+    return {
+        "id": conflict.id,
+        "study_instance_uid": conflict.study_instance_uid,
+        "sop_instance_uid": conflict.sop_instance_uid,
+        "reason": conflict.reason,
+        "differences": conflict.differences,
+        "bytes": conflict.bytes,
+        "source": conflict.source,
+        "state": conflict.state,
+        "decided_by": conflict.decided_by,
+        "decided_at": conflict.decided_at.isoformat() if conflict.decided_at else None,
+        "received_at": conflict.received_at.isoformat(),
+    }
+
+
+@router.get("/conflicts")
+def list_conflicts(
+    actor: Decider, session: ReadSession, state: str = "open", limit: Annotated[int, Query(ge=1, le=500)] = 200
+) -> dict[str, Any]:
+    items = [as_json(one) for one in service.list_conflicts(session, actor, state=state, limit=limit)]
+    return {"items": items, "total": len(items), "next": None}
+
+
+@router.post("/conflicts/{conflict_id}/decision")
+def decide(conflict_id: str, body: DecisionBody, actor: Decider, session: WriteSession) -> dict[str, Any]:
+    """Keep the first, overwrite it, or save the later one as new; the files follow by a job."""
+    decided = service.decide_conflict(session, actor, conflict_id, body.decision)
+    detail: dict[str, object] = {"decision": body.decision, "study_instance_uid": decided.study_instance_uid}
+    record(session, actor, Verb.CONFLICT_DECIDE, "conflict", conflict_id, decided.facility_id, detail)
+    return as_json(decided)

@@ -1,0 +1,185 @@
+"""Objects for the viewer and for programs: frames, previews, pictures, files, documents."""
+
+from collections.abc import Iterator
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Query
+from pydicom.dataset import Dataset
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import Response
+
+from app.archive import content, queries
+from app.db import Session
+from app.dicom import uids
+from app.http import allow, services
+from app.http.bodies import ranged, streamed
+from app.http.looking import look, pictures
+from app.imaging import RenderParams
+from app.kit.errors import Invalid, NotFound
+from app.security import Actor, Verb
+from app.viewing import content_tree, report, service
+from app.viewing.frames import Frames, Located, frame_as, locate, native_target, series_stream, spec_of
+from app.viewing.pictures import Format
+
+router = APIRouter(tags=["images"])
+Viewer = Annotated[Actor, Depends(allow(Verb.STUDY_VIEW))]
+_STREAM = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+
+
+async def _object(request: Request, actor: Actor, uid: str, verb: Verb = Verb.STUDY_VIEW) -> tuple[Located, Dataset]:
+    def find(session: Session) -> tuple[tuple[Located, Dataset], Any]:
+        located, header = service.located_instance(session, actor, uid)
+        return (located, header), queries.study_of(session, located.instance)
+
+    return await look(request, actor, verb, find)
+
+
+@router.get("/series/{uid}/frames")
+async def series_frames(
+    request: Request, actor: Viewer, uid: str, start: Annotated[int, Query(alias="from", ge=0)] = 0, instance: str = ""
+) -> Response:
+    """Every frame of a series as one stream: 16 bytes little endian (uint32 place of the instance in the manifest's
+    series, uint32 frame number from 1, uint64 length), then the bytes; from frame `from` to the end, then the rest.
+    instance: only the frames of that one."""
+
+    def find(session: Session) -> tuple[Any, Any]:
+        series, located, headers = service.located_series(session, actor, uid)
+        return (located, headers), queries.study_of(session, series)
+
+    located, headers = await look(request, actor, Verb.STUDY_VIEW, find)
+    if instance and instance not in {one.instance.sop_instance_uid for one in located}:
+        raise NotFound("There is no such object in this series.")
+    archive = services(request).archive
+    return await streamed(
+        series_stream(archive, located, headers, start, instance), "application/octet-stream", _STREAM
+    )
+
+
+@router.get("/instances/{uid}/frames/{n}")
+async def one_frame(request: Request, actor: Viewer, uid: str, n: int) -> Response:
+    """Frame n (from 1): native as little endian, encapsulated as stored. The manifest names the transfer syntax."""
+    located, header = await _object(request, actor, uid)
+    one = located.instance
+
+    def pieces() -> Iterator[bytes]:
+        with Frames(services(request).archive, located) as frames:
+            target = uids.EXPLICIT_LE if native_target(one) else one.transfer_syntax_uid
+            yield from frame_as(frames, n, target, spec_of(header, one))
+
+    return await streamed(
+        pieces(), "application/octet-stream", {**_STREAM, "X-Transfer-Syntax": one.transfer_syntax_uid}
+    )
+
+
+@router.get("/instances/{uid}/frames/{n}/preview")
+async def preview(
+    request: Request, actor: Viewer, uid: str, n: int, size: Annotated[int, Query(ge=16, le=4096)] = 512
+) -> Response:
+    """A JPEG of the frame, at most size x size, with the default window."""
+    located, header = await _object(request, actor, uid)
+    return await _preview(request, located, header, n, size)
+
+
+async def _preview(request: Request, located: Located, header: Dataset, n: int, size: int) -> Response:
+    etag = f'"{located.instance.sha256[:32]}-{n}-{size}"'
+    headers = {"ETag": etag, "Cache-Control": "private, max-age=300", "Vary": "Authorization, Cookie"}
+    if etag in request.headers.get("if-none-match", ""):
+        return Response(status_code=304, headers=headers)
+    data = await run_in_threadpool(pictures(request).preview, located, header, n, size)
+    return Response(data, media_type="image/jpeg", headers=headers)
+
+
+@router.get("/instances/{uid}/frames/{n}/rendered")
+async def rendered(request: Request, actor: Viewer, uid: str, n: int, window: str = "", size: int = 0) -> Response:
+    """The frame as a PNG in full size, or a JPEG when only that is accepted. window: centre,width."""
+    located, header = await _object(request, actor, uid)
+    fmt: Format = "jpeg" if request.headers.get("accept", "").startswith("image/jpeg") else "png"
+    params = RenderParams(window=_window(window), size=(size, size) if size else None)
+    data = await run_in_threadpool(pictures(request).rendered, located, header, n, params, fmt, 90)
+    return Response(data, media_type=f"image/{fmt}", headers={"Cache-Control": "private, no-cache", "Vary": "Accept"})
+
+
+def _window(text: str) -> tuple[float, float] | None:
+    if not text:
+        return None
+    try:
+        center, width = (float(part) for part in text.split(","))
+    except ValueError:
+        raise Invalid("A window is centre,width.", field="window") from None
+    return center, width
+
+
+@router.get("/series/{uid}/thumbnail")
+async def series_thumbnail(
+    request: Request, actor: Viewer, uid: str, size: Annotated[int, Query(ge=16, le=1024)] = 200
+) -> Response:
+    """A JPEG of the image in the middle of the series."""
+
+    def find(session: Session) -> tuple[tuple[Located, Dataset], Any]:
+        series = queries.series(session, actor, uid)
+        one = service.middle_of(session, series)
+        if one is None:
+            raise NotFound("There is no image in this series.")
+        return (locate(session, [one])[0], content.header(session, one)), queries.study_of(session, series)
+
+    located, header = await look(request, actor, Verb.STUDY_VIEW, find)
+    return await _preview(request, located, header, service.representative_frame(header, located.instance), size)
+
+
+@router.get("/instances/{uid}/file")
+async def file(request: Request, actor: Annotated[Actor, Depends(allow(Verb.STUDY_EXPORT))], uid: str) -> Response:
+    """The object as it was received, byte for byte."""
+    located, _ = await _object(request, actor, uid, Verb.STUDY_EXPORT)
+    one = located.instance
+    headers = {
+        "ETag": f'"{one.sha256}"',
+        "Cache-Control": "private, no-cache",
+        "Content-Disposition": f'attachment; filename="{one.sop_instance_uid}.dcm"',
+    }
+    archive = services(request).archive
+    return await ranged(
+        request, lambda at, n: content.iter_region(archive, one, at, n), one.bytes, "application/dicom", headers
+    )
+
+
+@router.get("/instances/{uid}/document")
+async def document(request: Request, actor: Viewer, uid: str) -> Response:
+    """An encapsulated document as itself. Only PDF opens in the browser; anything else is downloaded."""
+    located, header = await _object(request, actor, uid)
+    here = services(request)
+
+    def find() -> tuple[str, bytes | tuple[int, int]]:
+        with here.database.read() as session:
+            return service.document(session, header, located.instance)
+
+    media_type, value = await run_in_threadpool(find)
+    pdf = media_type == "application/pdf"
+    headers = {
+        "Cache-Control": "private, no-cache",
+        "Content-Disposition": f'{"inline" if pdf else "attachment"}; filename="{uid}{".pdf" if pdf else ""}"',
+    }
+    if not pdf:
+        media_type = "application/octet-stream"
+
+    def region(at: int, length: int) -> Iterator[bytes]:
+        if isinstance(value, bytes):
+            return iter([value[at : at + length]])
+        return content.iter_region(here.archive, located.instance, value[0] + at, length)
+
+    return await ranged(request, region, len(value) if isinstance(value, bytes) else value[1], media_type, headers)
+
+
+@router.get("/instances/{uid}/report")
+async def structured_report(request: Request, actor: Viewer, uid: str) -> dict[str, object]:
+    """A structured report's content tree: name, value, items."""
+    _, header = await _object(request, actor, uid)
+    return await run_in_threadpool(lambda: report.as_data(content_tree.tree(header)))
+
+
+@router.get("/instances/{uid}/attributes")
+def attributes(request: Request, actor: Viewer, uid: str) -> dict[str, Any]:
+    """The whole header as DICOM JSON; large values are left out."""
+    with services(request).database.read() as session:
+        model = content.dicom_json(session, queries.instance(session, actor, uid))
+    return {tag: element for tag, element in model.items() if "BulkDataURI" not in element}

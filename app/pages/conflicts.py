@@ -1,0 +1,84 @@
+"""Conflicts: what arrived with other content under a UID that is here already, for administrators to decide (ARC-3)."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Form, Request
+from starlette.responses import RedirectResponse, Response
+
+from app import audit
+from app.archive import service
+from app.archive.models import Conflict
+from app.archive.service import Decision
+from app.http import ReadSession, WriteSession, allow, render
+from app.http.i18n import gettext as _
+from app.pages.shell import fields
+from app.security import Actor, Verb
+
+router = APIRouter(include_in_schema=False)
+Decider = Annotated[Actor, Depends(allow(Verb.CONFLICT_DECIDE))]
+
+
+@dataclass(frozen=True, slots=True)
+class ConflictRow:
+    """One object kept aside. differences: keywords of the attributes that differ, never their values."""
+
+    id: str
+    study: str
+    object: str
+    reason: str
+    differences: list[str]
+    source: str
+    bytes: int
+    received: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class ConflictsPage:
+    conflicts: list[ConflictRow]
+
+
+def _row(conflict: Conflict) -> ConflictRow:
+    reasons = {
+        "other content": _("Same object, other content"),
+        "other patient": _("Same study, another patient"),
+        "other study": _("Same series or object in another study"),
+        "other facility": _("Same study, another facility"),
+    }
+    return ConflictRow(
+        id=conflict.id,
+        study=conflict.study_instance_uid,
+        object=conflict.sop_instance_uid,
+        reason=reasons.get(conflict.reason, conflict.reason),
+        differences=conflict.differences,
+        source=conflict.source,
+        bytes=conflict.bytes,
+        received=conflict.received_at,
+    )
+
+
+@router.get("/conflicts")
+def conflicts(request: Request, actor: Decider, session: ReadSession) -> Response:
+    """The open ones, newest first."""
+    context = ConflictsPage([_row(one) for one in service.list_conflicts(session, actor)])
+    return render(request, "conflicts/page.html", fields(context))
+
+
+@router.post("/conflicts/{conflict_id}")
+def decide(
+    request: Request, conflict_id: str, actor: Decider, session: WriteSession, decision: Annotated[Decision, Form()]
+) -> Response:
+    """keep-first, overwrite or save-as-new; the files follow by a job."""
+    decided = service.decide_conflict(session, actor, conflict_id, decision)
+    audit.record(
+        session,
+        actor_name=actor.name,
+        verb=str(Verb.CONFLICT_DECIDE),
+        thing="study",
+        thing_id=decided.study_instance_uid,
+        facility_id=decided.facility_id,
+        address=actor.address,
+        detail={"decision": decision, "object": decided.sop_instance_uid},
+    )
+    return RedirectResponse("/conflicts", 303)

@@ -1,0 +1,197 @@
+"""axe-core finds nothing on any page in any theme; no page scrolls sideways; all by keyboard (UI-2)."""
+
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser
+
+from tests.support.browser import Visitor, chromium, visitor
+from tests.support.live import Live
+
+pytestmark = pytest.mark.browser
+THEMES = ("dark", "light", "contrast")
+WIDTHS = (1280, 1024, 768, 720, 390)
+
+Prepare = Callable[[Visitor], None]
+
+
+def nothing(window: Visitor) -> None:
+    pass
+
+
+def unfolded(window: Visitor) -> None:
+    """A row unfolded, two ticked: thumbnails, side panel and selection bar are there."""
+    page = window.page
+    page.locator("tr.item .fold").first.click()
+    page.locator("tr.unfolded .thumb").first.wait_for()
+    for n in (0, 1):
+        page.locator("tr.item td.pick").nth(n).click()
+    page.locator("#selection").wait_for()
+    page.locator("#side h2").wait_for()
+
+
+def deleting(window: Visitor) -> None:
+    unfolded(window)
+    window.page.locator('#selection [data-act="delete"]').click()
+    window.page.locator("#dialog-delete[open]").wait_for()
+
+
+def sending(window: Visitor) -> None:
+    unfolded(window)
+    window.page.locator('#selection [data-act="send"]').click()
+    window.page.locator("#dialog-send[open]").wait_for()
+
+
+def person_menu(window: Visitor) -> None:
+    window.page.locator('[popovertarget="person-menu"]').click()
+    window.page.locator("#person-menu:popover-open").wait_for()
+
+
+def shortcuts(window: Visitor) -> None:
+    window.page.locator("#main").press("?")
+    window.page.locator("#shortcuts[open]").wait_for()
+
+
+def toasts(window: Visitor) -> None:
+    """A real upload: one object that is stored, one file that is none."""
+    with window.page.expect_file_chooser() as chooser:
+        window.page.locator('[data-import="files"]').first.click()
+    chooser.value.set_files([{"name": "note.txt", "mimeType": "text/plain", "buffer": b"no DICOM"}])
+    window.page.locator(".toast.bad, .toast.warn").first.wait_for()
+
+
+PAGES: dict[str, tuple[str, Prepare]] = {
+    "incoming": ("/", nothing),
+    "incoming-problems": ("/?show=problems", nothing),
+    "storage": ("/storage", unfolded),
+    "storage-nothing": ("/storage?name=zzz", nothing),
+    "storage-delete": ("/storage", deleting),
+    "storage-send": ("/storage", sending),
+    "query": ("/query", nothing),
+    "components": ("/components", nothing),
+    "about": ("/about", nothing),
+    "conflicts": ("/conflicts", nothing),
+    "person-menu": ("/storage", person_menu),
+    "shortcuts": ("/storage", shortcuts),
+    "upload": ("/", toasts),
+    "error": ("/nowhere", nothing),
+}
+# A fault the page is there to show is no fault of the page.
+EXPECTED = {"error": "404"}
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with chromium() as opened:
+        yield opened
+
+
+@pytest.fixture(scope="module")
+def stocked(live: Live, shared_data: Path) -> Live:
+    """The live server with a few real studies, among them a report and names in other scripts."""
+    folders = [str(shared_data / name) for name in ("charset", "sr", "series")]
+    subprocess.run(
+        ["dcmsend", "-q", "-nh", "-aet", "CT_A801", "-aec", "FILMROOM", "127.0.0.1", str(live.dicom_port), "+sd", "+r"]
+        + folders,
+        check=False,  # some of the files are odd on purpose; what matters is that studies are there
+        capture_output=True,
+        timeout=120,
+    )
+    with live.client() as client:
+        assert client.get("/storage").text.count('<tr class="item') > 5
+    return live
+
+
+@pytest.mark.parametrize("theme", THEMES)
+@pytest.mark.parametrize("name", PAGES)
+def test_axe_finds_nothing(browser: Browser, stocked: Live, name: str, theme: str) -> None:
+    path, prepare = PAGES[name]
+    with visitor(browser, stocked, theme=theme) as window:
+        window.go(path)
+        prepare(window)
+        window.page.wait_for_timeout(250)
+        window.shot(f"{name}-{theme}")
+        assert window.axe() == []
+        expected = EXPECTED.get(name)
+        assert [fault for fault in window.faults if not expected or expected not in fault] == []
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+@pytest.mark.parametrize("path", ["/", "/storage", "/query", "/components", "/conflicts"])
+def test_no_page_scrolls_sideways(browser: Browser, stocked: Live, path: str, width: int) -> None:
+    with visitor(browser, stocked, theme="light", size=(width, 900)) as window:
+        window.go(path)
+        window.page.wait_for_timeout(150)
+        window.shot(f"w{width}{path.replace('/', '-').rstrip('-')}")
+        assert window.overflow() == 0
+
+
+def test_the_table_is_worked_by_keyboard(browser: Browser, stocked: Live) -> None:
+    with visitor(browser, stocked) as window:
+        window.go("/storage")
+        page = window.page
+        rows = page.locator("tr.item")
+        assert page.locator('tr.item[tabindex="0"]').count() == 1, "one tab stop a table"
+        rows.first.focus()
+        page.keyboard.press("ArrowDown")
+        page.keyboard.press("Space")
+        page.keyboard.press("ArrowDown")
+        page.keyboard.press("ArrowDown")
+        page.keyboard.press("Shift+Space")
+        assert page.locator('tr.item[aria-selected="true"]').count() == 3
+        assert "3 studies" in page.locator("#selection .what").inner_text()
+        page.keyboard.press("ArrowRight")
+        page.locator("tr.unfolded").wait_for()
+        page.keyboard.press("ArrowLeft")
+        assert page.locator("tr.unfolded").count() == 0
+        page.keyboard.press("Escape")
+        assert page.locator('tr.item[aria-selected="true"]').count() == 0
+        assert not page.locator("#selection").is_visible()
+        page.keyboard.press("Control+a")
+        assert page.locator('tr.item[aria-selected="true"]').count() == rows.count()
+        page.keyboard.press("Escape")
+        page.keyboard.press("End")
+        assert rows.last.evaluate("row => row === document.activeElement")
+        uid = rows.last.get_attribute("data-study")
+        page.keyboard.press("Enter")
+        page.wait_for_url(f"**/viewer?study={uid}")
+
+
+def test_shortcuts_and_focus(browser: Browser, stocked: Live) -> None:
+    with visitor(browser, stocked) as window:
+        window.go("/storage")
+        page = window.page
+        page.evaluate("window.stays = true")
+        page.keyboard.press("/")
+        assert page.evaluate("document.activeElement.id") == "search"
+        page.keyboard.press("Escape")
+        page.keyboard.press("g")
+        page.keyboard.press("i")
+        page.wait_for_url("**/")
+        page.locator(".incoming").wait_for()
+        assert page.evaluate("window.stays") is True, "one warm page: scripts live on"
+        assert page.evaluate("document.activeElement.id") == "main", "focus follows to the new page"
+        assert "Incoming" in page.title()
+        page.go_back()
+        page.locator("table.studies").wait_for()
+        assert page.evaluate("window.stays") is True
+        page.locator("#main").press("?")
+        page.keyboard.press("Escape")
+        assert not page.locator("#shortcuts").is_visible()
+
+
+def test_a_study_appears_without_reloading(browser: Browser, stocked: Live, shared_data: Path) -> None:
+    with visitor(browser, stocked) as window:
+        window.go("/")
+        page = window.page
+        page.locator("#arrivals tr.item").first.wait_for()
+        page.evaluate("window.stays = true")
+        before = page.locator("#arrivals tr.item").count()
+        file = next((shared_data / "modality").glob("*.dcm"))
+        with stocked.client() as client:
+            answer = client.post("/api/v1/imports", files=[("files", (file.name, file.read_bytes()))])
+        assert answer.status_code == 200, answer.text
+        page.wait_for_function("n => document.querySelectorAll('#arrivals tr.item').length > n", arg=before)
+        assert page.evaluate("window.stays") is True

@@ -1,0 +1,130 @@
+"""Local storage, Incoming and conflicts, asked by the cast on both databases."""
+
+import re
+
+import pytest
+
+from app.archive import Source
+from tests.archive.make import ct_bytes
+from tests.support.client import Web
+
+
+def facility(web: Web, name: str) -> str:
+    items = web.admin.get("/api/v1/facilities").json()["items"]
+    return str(next(one["id"] for one in items if one["name"] == name))
+
+
+def put(web: Web, *, facility_id: str | None = None, **more: object) -> str:
+    incoming = web.services.archive.receive(Source(kind="upload", calling_ae="CT_A801", facility_id=facility_id))
+    incoming.write(ct_bytes(**more))  # type: ignore[arg-type]
+    return str(web.services.archive.ingest(incoming).status)
+
+
+@pytest.fixture
+def filled(web: Web) -> Web:
+    """Two studies of North, one of South with a hostile name."""
+    north, south = facility(web, "North"), facility(web, "South")
+    assert put(web, facility_id=north, PatientName="Hong^Gildong=洪^吉洞", AccessionNumber="N1") == "stored"
+    second = {"sop": "1.2.3.2.1.1", "study": "1.2.3.2", "series": "1.2.3.2.1"}
+    assert put(web, facility_id=north, **second, PatientName="Ramírez^Lucía", StudyDate="20250102") == "stored"
+    third = {"sop": "1.2.3.3.1.1", "study": "1.2.3.3", "series": "1.2.3.3.1"}
+    hostile = "<script>alert(1)</script>^\"x' onclick="
+    assert put(web, facility_id=south, **third, PatientName=hostile, StudyDescription="<b>&") == "stored"
+    return web
+
+
+def studies(html: str) -> list[str]:
+    return re.findall(r'<tr class="item[^"]*"[^>]* data-study="([0-9.]+)"', html)
+
+
+def test_each_facility_sees_its_own(filled: Web) -> None:
+    assert studies(filled.admin.get("/storage").text) == ["1.2.3.2", "1.2.3.3", "1.2.3.1"]
+    assert studies(filled.bob.get("/storage").text) == ["1.2.3.2", "1.2.3.1"]
+    assert studies(filled.dora.get("/storage").text) == ["1.2.3.3"]
+    assert studies(filled.dora.get("/").text) == ["1.2.3.3"]
+
+
+@pytest.mark.parametrize("part", ["series", "panel"])
+def test_another_facilitys_study_does_not_exist(filled: Web, part: str) -> None:
+    assert filled.bob.get(f"/storage/studies/1.2.3.1/{part}").status_code == 200
+    assert filled.dora.get(f"/storage/studies/1.2.3.1/{part}").status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("query", "found"),
+    [
+        ("name=ram", ["1.2.3.2"]),
+        ("q=lucia+ramirez", ["1.2.3.2"]),
+        ("name=吉洞+洪", ["1.2.3.1"]),
+        ("acc=N", ["1.2.3.1"]),
+        ("date=2025", ["1.2.3.2"]),
+        ("mod=MR", []),
+        ("mod=CT&mod=MR&date=2024", ["1.2.3.3", "1.2.3.1"]),
+        ("id=P&sort=name", ["1.2.3.3", "1.2.3.1", "1.2.3.2"]),
+    ],
+)
+def test_the_filter_row_finds(filled: Web, query: str, found: list[str]) -> None:
+    answer = filled.admin.get(f"/storage?{query}")
+    assert answer.status_code == 200
+    assert studies(answer.text) == found
+
+
+def test_names_are_data(filled: Web) -> None:
+    for page in ("/storage", "/", "/storage/studies/1.2.3.3/panel"):
+        text = filled.admin.get(page).text
+        assert "<script>alert" not in text
+        assert "&lt;script&gt;" in text
+
+
+def test_the_next_rows_follow_without_gap(web: Web, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("app.pages.storage.PAGE", 2)
+    for n in range(5):
+        put(web, sop=f"1.2.9.{n}.1.1", study=f"1.2.9.{n}", series=f"1.2.9.{n}.1", StudyDate=f"2024010{n + 1}")
+    found, address = [], "/storage"
+    while address:
+        answer = web.admin.get(address, headers={"HX-Request": "true", "HX-Request-Type": "partial"})
+        found += studies(answer.text)
+        more = re.search(r'hx-get="(/storage\?[^"]*cursor=[^"]+)"', answer.text)
+        address = more.group(1).replace("&amp;", "&") if more else ""
+        assert len(found) <= 5
+    assert found == [f"1.2.9.{n}" for n in (4, 3, 2, 1, 0)]
+
+
+def test_a_role_sees_only_the_actions_it_may_do(filled: Web) -> None:
+    acts = lambda client: set(re.findall(r'data-act="(\w+)"', client.get("/storage").text))  # noqa: E731
+    assert "delete" in acts(filled.admin)
+    assert acts(filled.bob) == {"view", "print", "send", "export", "anonymize"}
+    assert acts(filled.charlie) == {"view"}
+
+
+def test_settings_are_for_administrators(filled: Web) -> None:
+    assert 'href="/settings"' in filled.admin.get("/storage").text
+    assert 'href="/settings"' not in filled.bob.get("/storage").text
+
+
+def test_a_conflict_is_shown_to_administrators_and_decided(filled: Web) -> None:
+    north = facility(filled, "North")
+    assert put(filled, facility_id=north, PatientName="Hong^Gildong=洪^吉洞", StudyDescription="Other") == "conflict"
+    assert "kept aside" in filled.admin.get("/storage").text
+    assert 'href="/conflicts"' not in filled.bob.get("/storage").text
+    assert filled.bob.get("/conflicts").status_code == 403
+    page = filled.admin.get("/conflicts").text
+    assert "Same object, other content" in page
+    [conflict] = re.findall(r'id="c-([^"]+)"', page)
+    answer = filled.admin.post(f"/conflicts/{conflict}", data={"decision": "keep-first"})
+    assert answer.status_code == 303
+    assert 'id="c-' not in filled.admin.get("/conflicts").text
+    trail = filled.admin.get("/api/v1/audit?verb=conflict.decide").json()["items"]
+    assert trail[0]["thing_id"] == "1.2.3.1"
+
+
+def test_theme_and_language_work_without_script(web: Web) -> None:
+    back = {"Referer": "http://testserver/storage?mod=CT"}
+    answer = web.bob.post("/preferences/theme", data={"theme": "contrast"}, headers=back)
+    assert (answer.status_code, answer.headers["location"]) == (303, "/storage?mod=CT")
+    assert 'data-theme="contrast"' in web.bob.get("/storage").text
+    assert web.bob.post("/preferences/language", data={"language": "es"}, headers=back).status_code == 303
+    assert '<html lang="es"' in web.bob.get("/storage").text
+    away = {"Referer": "http://elsewhere.example//evil"}
+    assert web.bob.post("/preferences/theme", data={"theme": ""}, headers=away).headers["location"] == "/"
+    assert web.bob.post("/preferences/theme", data={"theme": "pink"}).status_code == 422

@@ -93,8 +93,20 @@ def stocked(live: Live, shared_data: Path) -> Live:
     """The live server with a few real studies, among them a report and names in other scripts."""
     folders = [str(shared_data / name) for name in ("charset", "sr", "series")]
     subprocess.run(
-        ["dcmsend", "-q", "-nh", "-aet", "CT_A801", "-aec", "FILMROOM", "127.0.0.1", str(live.dicom_port), "+sd", "+r"]
-        + folders,
+        [
+            "dcmsend",
+            "-q",
+            "-nh",
+            "-aet",
+            "CT_A801",
+            "-aec",
+            "FILMROOM",
+            "127.0.0.1",
+            str(live.dicom_port),
+            "+sd",
+            "+r",
+            *folders,
+        ],
         check=False,  # some of the files are odd on purpose; what matters is that studies are there
         capture_output=True,
         timeout=120,
@@ -114,6 +126,16 @@ def test_axe_finds_nothing(browser: Browser, stocked: Live, name: str, theme: st
         window.page.wait_for_timeout(250)
         window.shot(f"{name}-{theme}")
         assert window.axe() == []
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_no_page_complains(browser: Browser, stocked: Live, name: str) -> None:
+    """No script fault, no refusal by the CSP, nothing missing."""
+    path, prepare = PAGES[name]
+    with visitor(browser, stocked) as window:
+        window.go(path)
+        prepare(window)
+        window.page.wait_for_timeout(600)
         expected = EXPECTED.get(name)
         assert [fault for fault in window.faults if not expected or expected not in fault] == []
 

@@ -21,6 +21,7 @@ from app.kit.clock import now
 from app.kit.errors import AppError
 from app.kit.logging import correlation_id
 from app.peers.jobs import send
+from app.printing import jobs as printing_jobs
 
 log = logging.getLogger(__name__)
 Handler = Callable[[JobContext, dict[str, Any]], dict[str, Any]]
@@ -28,6 +29,7 @@ Handler = Callable[[JobContext, dict[str, Any]], dict[str, Any]]
 # lane -> (threads, job kind -> function). Outside work waits on peers, so it has more threads than work on the processor.
 LANES: dict[str, tuple[int, dict[str, Handler]]] = {
     "network": (4, {"transfer.send": send}),
+    "print": (1, {"print.render": printing_jobs.render}),
     "archive": (
         1,
         {
@@ -182,11 +184,17 @@ def sweep_store(worker: Worker) -> None:
     worker.archive.sweep()
 
 
+def sweep_prints(worker: Worker) -> None:
+    with worker.database.read() as session:
+        printing_jobs.sweep(worker.config, session)
+
+
 CLOCK: dict[Callable[[Worker], None], float] = {
     release_abandoned: 10.0,
     prune_events: 3600.0,
     settle_studies: 1.0,
     sweep_store: 60.0,
+    sweep_prints: 3600.0,
 }
 
 

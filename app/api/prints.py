@@ -7,14 +7,17 @@ from fastapi.responses import FileResponse
 from pydantic import BaseModel, Field
 
 from app.http import ReadSession, WriteSession, allow, services
-from app.printing import service
-from app.printing.order import PrintOrder
+from app.printing import preview, service
+from app.printing.order import OrderItem, PrintOrder
 from app.security import Actor, Verb
 
 router = APIRouter(tags=["prints"])
 Printer = Annotated[Actor, Depends(allow(Verb.STUDY_PRINT))]
 Owner = Annotated[Actor, Depends(allow(Verb.JOB_OWN))]
+Viewer = Annotated[Actor, Depends(allow(Verb.STUDY_VIEW))]
 Administrator = Annotated[Actor, Depends(allow(Verb.JOB_ALL))]
+
+PICTURE = "/api/v1/prints/preview/picture"
 
 
 class Change(BaseModel):
@@ -43,6 +46,58 @@ def list_prints(
     rows, total = service.list_prints(session, actor, state=state, limit=limit, before=cursor)
     following = rows[-1].request.id if len(rows) == limit else None
     return {"items": [service.as_json(row) for row in rows], "total": total, "next": following}
+
+
+@router.post("/prints/preview")
+def preview_pages(
+    request: Request,
+    actor: Printer,
+    order: Annotated[PrintOrder, Body()],
+    page: Annotated[int, Query(ge=1, description="the first page to draw")] = 1,
+    pages: Annotated[int, Query(ge=1, le=24, description="how many pages to draw")] = 1,
+) -> dict[str, Any]:
+    """Pages as they will be printed, as SVG in millimetres, from the same sheet as the paper."""
+    room = services(request)
+    made = preview.pages(room.database, room.archive, actor, order, range(page, page + pages), PICTURE)
+    return {
+        "pages": made.pages,
+        "images": made.images,
+        "width": made.width,
+        "height": made.height,
+        "svg": made.drawn,
+        "notices": made.notices,
+    }
+
+
+@router.get("/prints/preview/picture", response_class=Response)
+def preview_picture(
+    request: Request,
+    actor: Viewer,
+    sop: Annotated[str, Query(max_length=64)],
+    frame: Annotated[int, Query(ge=1)] = 1,
+    window: Annotated[str, Query(max_length=64, pattern=r"^-?[\d.e+-]+,[\d.e+-]+$")] = "0,0",
+    invert: bool = False,
+    rotation: Annotated[int, Query(ge=0, le=270, multiple_of=90)] = 0,
+    flip: bool = False,
+    part: Annotated[str, Query(max_length=64, pattern=r"^(\d+,\d+,\d+,\d+)?$")] = "",
+    size: Annotated[int, Query(ge=16, le=2048)] = 640,
+) -> Response:
+    """One picture of a preview as JPEG. window: center,width; part: x,y,width,height in pixels as seen."""
+    center, width = (float(v) for v in window.split(","))
+    item = OrderItem.model_validate(
+        {
+            "sop_instance_uid": sop,
+            "frame": frame,
+            "window": (center, width) if width else None,
+            "invert": invert,
+            "rotation": rotation,
+            "flip": flip,
+        }
+    )
+    x, y, across, down = (int(v) for v in part.split(",")) if part else (0, 0, 0, 0)
+    room = services(request)
+    made = preview.picture(room.database, room.archive, actor, item, (x, y, across, down) if part else None, size)
+    return Response(made, media_type="image/jpeg", headers={"Cache-Control": "private, max-age=3600"})
 
 
 @router.get("/prints/{print_id}")

@@ -10,6 +10,7 @@ from app.printing.sheet import SheetOptions, View
 from app.printing.texts import CORNERS
 
 AVAILABLE = ("pdf",)
+OUTPUTS_LATER = ("printer", "film", "email", "images")
 MAX_ITEMS = 10_000
 Fraction = Annotated[float, Field(ge=0, le=1)]
 _PAPERS = {name.lower(): name for name in papers.PAPERS}

@@ -37,6 +37,7 @@ if (document.getElementById('notices')) {
   connect();
   warm();
 }
+document.addEventListener('filmroom:page', compose);
 document.dispatchEvent(new CustomEvent('filmroom:page'));
 
 /** The viewer is loaded in idle time, so that a click shows a picture at once; it mounts itself on #viewer-root. */
@@ -58,4 +59,12 @@ function warm(): void {
   if (document.getElementById('viewer-root')) load();
   else if ('requestIdleCallback' in window) requestIdleCallback(load, { timeout: 2000 });
   else setTimeout(load, 800);
+}
+
+/** The composer's code is loaded with its page. */
+function compose(): void {
+  const root = document.getElementById('composer-root');
+  if (!root || root.dataset.composer) return;
+  root.dataset.composer = 'loading';
+  void import('../composer/main').then(({ mount }) => mount(root));
 }

@@ -1,0 +1,192 @@
+"""The composer, and the print queue as page and as part of others."""
+
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Request
+from starlette.responses import Response
+
+from app.http import ReadSession, allow, render, services
+from app.http.i18n import gettext as _
+from app.kit.errors import Invalid
+from app.pages.shell import fields
+from app.printing import papers, preview, service
+from app.printing.order import OUTPUTS_LATER
+from app.printing.queries import Row
+from app.security import Actor, Verb
+
+router = APIRouter(include_in_schema=False)
+Printer = Annotated[Actor, Depends(allow(Verb.STUDY_PRINT))]
+Owner = Annotated[Actor, Depends(allow(Verb.JOB_OWN))]
+SHOWN = 50
+FILLED_BY_ITSELF = 100  # images of a study that are put on pages when nobody chose any
+# What a modality is printed on until somebody chooses (PRN-2).
+PRESETS = {"CR": "1x1", "DX": "1x1", "MG": "1x1", "CT": "4x4", "MR": "4x4", "US": "2x3", "PT": "3x4", "NM": "2x2"}
+
+
+@dataclass(frozen=True, slots=True)
+class LayoutChoice:
+    """name: 2x2; cells: rectangles in a drawing 30 wide and 40 high."""
+
+    name: str
+    cells: list[tuple[float, float, float, float]]
+
+
+@dataclass(frozen=True, slots=True)
+class ComposerPage:
+    """data: what web/src/composer reads; layout: the one to begin with; later: outputs that come later."""
+
+    study: Any
+    data: dict[str, Any]
+    layouts: list[LayoutChoice]
+    layout: str
+    papers: list[tuple[str, str]]
+    outputs_later: list[tuple[str, str]]
+
+
+def _layouts() -> list[LayoutChoice]:
+    made = []
+    for name in papers.LAYOUTS:
+        cells = papers.cells_of(name, landscape=False)
+        boxes = [(round(x * 30, 2), round(y * 40, 2), round(w * 30, 2), round(h * 40, 2)) for x, y, w, h in cells]
+        made.append(LayoutChoice(name, boxes))
+    return made
+
+
+def chosen_items(text: str) -> list[dict[str, Any]]:
+    """`SOPUID:frame:center:width,...` as the viewer and the list send it; all but the UID may be left out."""
+    items = []
+    for part in filter(None, text.split(",")):
+        uid, *numbers = part.split(":")
+        try:
+            frame = int(numbers[0]) if numbers and numbers[0] else 1
+            window = [float(n) for n in numbers[1:3]] if len(numbers) >= 3 and numbers[1] and numbers[2] else None
+        except ValueError:
+            raise Invalid("The images to print cannot be read.", hint="Choose them again.", field="items") from None
+        items.append({"sop_instance_uid": uid, "frame": frame, **({"window": window} if window else {})})
+    return items
+
+
+@router.get("/print")
+def composer(request: Request, actor: Printer, study: str, series: str = "", items: str = "") -> Response:
+    """Arranges images of one study on pages. series: begins with all of its images; items: with these."""
+    found, strip = preview.strip(services(request).database, actor, study)
+    chosen = chosen_items(items)
+    if not chosen:
+        frames = [f for one in strip if not series or one.uid == series for f in one.frames]
+        if series or len(frames) <= FILLED_BY_ITSELF:
+            chosen = [{"sop_instance_uid": uid, "frame": frame} for uid, frame, _number in frames]
+    modality = next((one.modality for one in strip if not series or one.uid == series), "")
+    layout = PRESETS.get(modality, "2x2")
+    if items and len(chosen) <= 4:
+        layout = {1: "1x1", 2: "1x2"}.get(len(chosen), "2x2")
+    data = {
+        "study": study,
+        "series": [{"uid": s.uid, "title": s.title, "modality": s.modality, "frames": s.frames} for s in strip],
+        "first": series or (strip[0].uid if strip else ""),
+        "items": chosen,
+        "cells": {name: len(papers.cells_of(name, False)) for name in papers.LAYOUTS},
+        "presets": PRESETS,
+    }
+    sizes = [(name, f"{name} {w:.0f} × {h:.0f} mm") for name, (w, h) in papers.PAPERS.items()]
+    later = [(name, word) for name, word in _outputs() if name in OUTPUTS_LATER]
+    page = ComposerPage(found, data, _layouts(), layout, sizes, later)
+    return render(request, "printing/composer.html", fields(page))
+
+
+def _outputs() -> list[tuple[str, str]]:
+    return [
+        ("pdf", "PDF/A"),
+        ("printer", _("Printer")),
+        ("film", _("Film")),
+        ("email", _("Mail")),
+        ("images", _("Files")),
+    ]
+
+
+@dataclass(frozen=True, slots=True)
+class QueueRow:
+    """One print as the queue shows it. kind: of the state's icon; may: the reader may cancel, retry and delete it."""
+
+    id: str
+    patient: str
+    modality: str
+    kind: str
+    state: str
+    word: str
+    done: int
+    total: int
+    paper: str
+    pages: int
+    by: str
+    at: Any
+    error: str
+    notices: list[str]
+    may: bool
+    readable: bool
+
+
+@dataclass(frozen=True, slots=True)
+class QueuePart:
+    rows: list[QueueRow]
+    running: int
+    waiting: int
+    failed: int
+    whole: bool
+
+
+_KINDS = {"queued": "wait", "running": "running", "done": "ok", "failed": "bad", "cancelled": "paused"}
+
+
+def _row(actor: Actor, row: Row) -> QueueRow:
+    words = {
+        "queued": _("Waiting"),
+        "running": _("Printing"),
+        "done": _("Done"),
+        "failed": _("Failed"),
+        "cancelled": _("Cancelled"),
+    }
+    done, total = row.progress
+    made = row.request
+    return QueueRow(
+        id=made.id,
+        patient=made.patient_name,
+        modality=made.modality,
+        kind=_KINDS[row.state],
+        state=row.state,
+        word=words[row.state],
+        done=done,
+        total=total,
+        paper=str(made.options.get("paper", "")),
+        pages=made.pages,
+        by=made.created_by,
+        at=made.created_at,
+        error=row.error or "",
+        notices=list(made.notices),
+        may=service.may_change(actor, row),
+        readable=row.state == "done" and Verb.STUDY_PRINT in actor.verbs,
+    )
+
+
+def _queue(session: ReadSession, actor: Actor, whole: bool) -> QueuePart:
+    rows, _total = service.list_prints(session, actor, limit=SHOWN if whole else SHOWN // 2)
+    counts = service.counts(session, actor)
+    return QueuePart(
+        rows=[_row(actor, row) for row in rows],
+        running=counts.get("running", 0),
+        waiting=counts.get("queued", 0),
+        failed=counts.get("failed", 0),
+        whole=whole,
+    )
+
+
+@router.get("/prints")
+def prints(request: Request, actor: Owner, session: ReadSession) -> Response:
+    """The print queue on a page of its own."""
+    return render(request, "printing/queue.html", fields(_queue(session, actor, whole=True)))
+
+
+@router.get("/prints/_queue")
+def queue(request: Request, actor: Owner, session: ReadSession, whole: bool = False) -> Response:
+    """The queue as a part: the right third of Incoming, and the live part of its own page."""
+    return render(request, "printing/_queue.html", fields(_queue(session, actor, whole)))

@@ -1,0 +1,21 @@
+// What the form says, as POST /api/v1/prints takes it.
+import type { Cells } from './state';
+
+export interface Order {
+  items: Cells;
+  [option: string]: unknown;
+}
+
+const NUMBERS = new Set(['margin_mm', 'gap_mm']);
+const TICKS = ['header', 'ruler', 'letters'];
+
+export function orderOf(form: HTMLFormElement, items: Cells): Order {
+  const order: Order = { items };
+  for (const [name, value] of new FormData(form)) {
+    if (typeof value !== 'string' || TICKS.includes(name) || name === 'csrf_token') continue;
+    if (name === 'password' && !value) continue;
+    order[name] = NUMBERS.has(name) ? Number(value) : value;
+  }
+  for (const name of TICKS) order[name] = (form.elements.namedItem(name) as HTMLInputElement | null)?.checked ?? false;
+  return order;
+}

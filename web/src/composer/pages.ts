@@ -1,0 +1,207 @@
+// The page in the middle and the small ones below it: SVG from the server, drawn from the same sheet as the paper.
+import { element, one } from '../shell/dom';
+import { json, ProblemError } from '../shell/http';
+import { t } from '../shell/i18n';
+import { orderOf } from './order';
+import type { Arrangement } from './state';
+
+interface Answer {
+  pages: number;
+  images: number;
+  width: number;
+  height: number;
+  svg: Record<string, string>;
+  notices: string[];
+}
+
+const PX_PER_MM = 96 / 25.4;
+const AROUND = 8; // small pages drawn at a time
+const WAIT_MS = 120; // changes within this time cost one request
+
+export class Pages {
+  page = 1;
+  cell: number | null = null; // the chosen cell, counted over all pages
+  private zoom: number | null = null; // null: fit
+  private size = { width: 210, height: 297 };
+  private timer: number | undefined;
+  private asked = 0;
+  private readonly paper: HTMLElement;
+  private readonly stage: HTMLElement;
+
+  constructor(
+    private readonly root: HTMLElement,
+    private readonly form: HTMLFormElement,
+    private readonly arrangement: Arrangement,
+  ) {
+    const paper = one<HTMLElement>('[data-paper]', root);
+    const stage = one<HTMLElement>('[data-stage]', root);
+    if (!paper || !stage) throw new Error('the composer has no page');
+    this.paper = paper;
+    this.stage = stage;
+    arrangement.onChange(() => this.draw());
+    new ResizeObserver(() => this.fit()).observe(stage);
+    stage.addEventListener('scroll', () => this.rulers(), { passive: true });
+    one('[data-pages]', root)?.addEventListener('click', (event) => {
+      const button = event.target instanceof Element ? event.target.closest<HTMLElement>('[data-page-button]') : null;
+      if (button) this.go(Number(button.dataset.pageButton));
+    });
+    this.draw(0);
+  }
+
+  /** Asks for the pages again, soon. */
+  draw(wait = WAIT_MS): void {
+    this.page = Math.min(this.page, this.arrangement.pages);
+    this.buttons();
+    window.clearTimeout(this.timer);
+    this.timer = window.setTimeout(() => void this.load(), wait);
+  }
+
+  go(page: number): void {
+    this.page = Math.min(Math.max(1, page), this.arrangement.pages);
+    this.cell = null;
+    this.draw(0);
+  }
+
+  scale(factor: number | null): void {
+    this.zoom = factor === null ? null : Math.min(4, Math.max(0.2, this.factor() * factor));
+    this.fit();
+  }
+
+  choose(cell: number | null): void {
+    this.cell = cell;
+    this.mark();
+    if (cell !== null) this.paper.querySelector<SVGElement>(`[data-cell="${cell % this.arrangement.cellsPerPage}"]`)?.focus({ preventScroll: true });
+  }
+
+  /** The cell (counted over all pages) at a point of the screen. */
+  cellAt(x: number, y: number): number | null {
+    const found = document.elementFromPoint(x, y)?.closest<SVGElement>('[data-cell]');
+    if (!found || !this.paper.contains(found)) return null;
+    return (this.page - 1) * this.arrangement.cellsPerPage + Number(found.dataset.cell);
+  }
+
+  private async load(): Promise<void> {
+    const mine = ++this.asked;
+    const items = this.arrangement.cells;
+    if (!items.some((item) => item !== null)) return this.blank();
+    const first = Math.max(1, Math.min(this.page - AROUND / 2, this.arrangement.pages - AROUND + 1));
+    const order = orderOf(this.form, items);
+    delete order.password;
+    try {
+      const answer = await json<Answer>('POST', `/api/v1/prints/preview?page=${first}&pages=${AROUND}`, order);
+      if (mine !== this.asked || !this.paper.isConnected) return;
+      this.show(answer);
+    } catch (fault) {
+      if (mine === this.asked) this.note(fault instanceof ProblemError ? [fault.problem.detail, fault.problem.hint].filter(Boolean).join(' ') : t('The server did not answer. Try again in a moment.'));
+    }
+  }
+
+  private show(answer: Answer): void {
+    this.size = { width: answer.width, height: answer.height };
+    this.paper.innerHTML = answer.svg[this.page] ?? '';
+    const svg = this.paper.firstElementChild;
+    svg?.setAttribute('role', 'group');
+    svg?.setAttribute('aria-label', t('Page {n} of {all}', { n: this.page, all: this.arrangement.pages }));
+    this.name();
+    for (const [page, text] of Object.entries(answer.svg)) {
+      const small = this.root.querySelector<HTMLElement>(`[data-page-button="${page}"] .small-page`);
+      if (!small) continue;
+      small.innerHTML = text;
+      small.firstElementChild?.setAttribute('aria-hidden', 'true');
+    }
+    this.note(answer.notices.join(' '));
+    this.fit();
+    this.mark();
+  }
+
+  /** Nothing is placed yet: an empty page of the right shape still takes what is dropped. */
+  private blank(): void {
+    this.note(t('Pick images at the left and drag them here, or choose Fill by rule.'));
+    const count = this.arrangement.cellsPerPage;
+    const columns = Math.ceil(Math.sqrt(count));
+    const rows = Math.ceil(count / columns);
+    const { width, height } = this.size;
+    const [w, h] = [(width - 20) / columns, (height - 40) / rows];
+    const cells = Array.from({ length: count }, (_, n) => {
+      const [x, y] = [10 + (n % columns) * w + 1, 20 + Math.floor(n / columns) * h + 1];
+      return `<g class="cell empty" data-cell="${n}"><rect class="cell-edge" x="${x}" y="${y}" width="${w - 2}" height="${h - 2}" fill="#e9e7e1"/></g>`;
+    });
+    this.paper.innerHTML = `<svg xmlns="http://www.w3.org/2000/svg" class="sheet-page" viewBox="0 0 ${width} ${height}"><rect width="${width}" height="${height}" fill="#fff"/>${cells.join('')}</svg>`;
+    this.name();
+    this.fit();
+    this.mark();
+  }
+
+  private name(): void {
+    for (const cell of this.paper.querySelectorAll<SVGElement>('[data-cell]')) {
+      const n = Number(cell.dataset.cell) + 1;
+      cell.setAttribute('tabindex', '0');
+      cell.setAttribute('role', 'button');
+      cell.setAttribute('aria-label', cell.classList.contains('empty') ? t('Cell {n}, empty', { n }) : t('Cell {n}', { n }));
+    }
+  }
+
+  private mark(): void {
+    const start = (this.page - 1) * this.arrangement.cellsPerPage;
+    for (const cell of this.paper.querySelectorAll<SVGElement>('[data-cell]')) cell.classList.toggle('chosen', this.cell === start + Number(cell.dataset.cell));
+  }
+
+  private note(text: string): void {
+    const node = one<HTMLElement>('[data-note]', this.root);
+    if (!node) return;
+    node.textContent = text;
+    node.hidden = !text;
+  }
+
+  private buttons(): void {
+    const list = one<HTMLElement>('[data-pages]', this.root);
+    if (!list) return;
+    while (list.children.length > this.arrangement.pages) list.lastElementChild?.remove();
+    while (list.children.length < this.arrangement.pages) {
+      const n = list.children.length + 1;
+      const button = element('button', { attrs: { type: 'button', 'data-page-button': String(n), 'aria-label': t('Page {n}', { n }) } }, element('span', { class: 'small-page' }), element('span', { text: String(n), attrs: { 'aria-hidden': 'true' } }));
+      list.append(element('li', {}, button));
+    }
+    [...list.children].forEach((child, n) => child.firstElementChild?.setAttribute('aria-current', n + 1 === this.page ? 'true' : 'false'));
+    list.children[this.page - 1]?.scrollIntoView({ block: 'nearest', inline: 'nearest' });
+  }
+
+  private factor(): number {
+    if (this.zoom !== null) return this.zoom;
+    const room = Math.min((this.stage.clientWidth - 40) / this.size.width, (this.stage.clientHeight - 32) / this.size.height);
+    return Math.max(0.1, room / PX_PER_MM);
+  }
+
+  private fit(): void {
+    const factor = this.factor();
+    this.paper.style.setProperty('width', `${this.size.width * factor * PX_PER_MM}px`);
+    this.paper.style.setProperty('height', `${this.size.height * factor * PX_PER_MM}px`);
+    const said = one<HTMLElement>('[data-zoom]', this.root);
+    if (said) said.textContent = `${this.zoom === null ? `${t('Fit')} ` : ''}${Math.round(factor * 100)} %`;
+    this.rulers();
+  }
+
+  /** Millimetres along the edges, zero at the paper's corner. */
+  private rulers(): void {
+    const scale = this.factor() * PX_PER_MM;
+    const paper = this.paper.getBoundingClientRect();
+    const stage = this.stage.getBoundingClientRect();
+    for (const [axis, start, length, end] of [
+      ['x', paper.left - stage.left, stage.width, this.size.width],
+      ['y', paper.top - stage.top, stage.height, this.size.height],
+    ] as const) {
+      const node = this.root.querySelector<HTMLElement>(`[data-ruler="${axis}"]`);
+      if (!node) continue;
+      const marks: string[] = [];
+      for (let mm = 0; mm <= end; mm += scale < 1.2 ? 10 : 5) {
+        const at = Math.round(start + mm * scale) + 0.5;
+        if (at < 0 || at > length) continue;
+        const long = mm % 50 === 0;
+        const depth = long ? 10 : mm % 10 === 0 ? 6 : 3;
+        marks.push(axis === 'x' ? `<path d="M${at} 18v-${depth}"/>` : `<path d="M18 ${at}h-${depth}"/>`);
+        if (long) marks.push(axis === 'x' ? `<text x="${at + 2}" y="9">${mm}</text>` : `<text transform="translate(8 ${at - 2}) rotate(-90)">${mm}</text>`);
+      }
+      node.innerHTML = `<svg width="${axis === 'x' ? length : 18}" height="${axis === 'x' ? 18 : length}">${marks.join('')}</svg>`;
+    }
+  }
+}

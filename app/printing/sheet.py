@@ -409,7 +409,8 @@ def _frame_of(
                 (options.lines.patient, 0.0, 3.4, True),
                 (options.lines.study, 4.6, 2.4, False),
             ):
-                for line in expand(template, values):
+                # Who has no name is known by the id.
+                for line in expand(template, values) or (expand("[PatientID]", values) if bold else []):
                     texts.append(
                         Text(Box(right.x, area.y + y, half, size * 1.35), line, size, "right", "ink", bold=bold)
                     )

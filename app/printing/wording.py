@@ -15,7 +15,12 @@ from app.printing.facts import Words
 from app.printing.sheet import PageLines, SheetOptions
 
 
+def _locale(language: str) -> str:
+    return {"en": "en_GB"}.get(language, language)  # day before month, as on the pages
+
+
 def words(language: str) -> Words:
+    language = _locale(language)
     return Words(
         person=names.shown,
         day=lambda value: _day(value, language),
@@ -26,7 +31,7 @@ def words(language: str) -> Words:
 def moment(language: str, by: str) -> dict[str, str]:
     """The variables of the page: when and by whom it is printed."""
     local = now().astimezone()
-    return {"Date": f"{dates.format_date(local, 'medium', locale=language)} {local:%H:%M}", "By": by}
+    return {"Date": f"{dates.format_date(local, 'medium', locale=_locale(language))} {local:%H:%M}", "By": by}
 
 
 def position(instance: Instance, frame: int, in_series: int) -> str:

@@ -137,7 +137,8 @@ export class Pages {
       const n = Number(cell.dataset.cell) + 1;
       cell.setAttribute('tabindex', '0');
       cell.setAttribute('role', 'button');
-      cell.setAttribute('aria-label', cell.classList.contains('empty') ? t('Cell {n}, empty', { n }) : t('Cell {n}', { n }));
+      const texts = [...cell.querySelectorAll('text')].map((text) => text.textContent ?? '').join(' ');
+      cell.setAttribute('aria-label', cell.classList.contains('empty') ? t('Cell {n}, empty', { n }) : t('Cell {n}: {texts}', { n, texts }));
     }
   }
 

@@ -1,0 +1,208 @@
+"""The composer in a real browser against a real Filmroom: pictures, dragging, keyboard, printing, in all themes."""
+
+import glob
+import os
+import subprocess
+from collections.abc import Iterator
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import page as validator
+import pydicom
+import pytest
+from PIL import Image
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+
+from tests.support.live import PASSWORD, ROOT, Live
+
+pytestmark = [pytest.mark.browser, pytest.mark.peer]
+AXE = ROOT / "web" / "node_modules" / "axe-core" / "axe.min.js"
+SHOTS = ROOT / "build" / "printing"
+
+
+@pytest.fixture(scope="module")
+def study(live: Live, shared_data: Path) -> tuple[str, list[str]]:
+    """A chest CT sent by DCMTK: Study Instance UID, SOP Instance UIDs in display order."""
+    files = sorted(glob.glob(str(shared_data / "series" / "ct_chest_lidc0314" / "*.dcm")))
+    subprocess.run(["storescu", "-aec", "FILMROOM", "127.0.0.1", str(live.dicom_port), *files], check=True, timeout=60)
+    headers = [pydicom.dcmread(f, stop_before_pixels=True) for f in files]
+    headers.sort(key=lambda ds: int(ds.InstanceNumber))
+    return str(headers[0].StudyInstanceUID), [str(ds.SOPInstanceUID) for ds in headers]
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    program = "/usr/bin/chromium"
+    if not os.path.exists(program):
+        pytest.skip("Chromium is missing: install Debian's package chromium.")
+    with sync_playwright() as playwright:
+        options = ["--no-sandbox", "--disable-gpu-sandbox", "--disable-background-networking"]
+        opened = playwright.chromium.launch(executable_path=program, args=options)
+        yield opened
+        opened.close()
+
+
+@pytest.fixture
+def page(browser: Browser, live: Live) -> Iterator[Page]:
+    context = browser.new_context(base_url=live.url, viewport={"width": 1440, "height": 900}, color_scheme="dark")
+    assert context.request.post("/api/v1/sessions", data={"user": "admin", "password": PASSWORD}).status == 201
+    opened = context.new_page()
+    faults: list[str] = []
+    opened.on("pageerror", lambda fault: faults.append(str(fault)))
+    yield opened
+    context.close()
+    assert faults == []
+
+
+def _open(page: Page, query: str) -> None:
+    page.goto(f"/print?{query}")
+    page.wait_for_selector('[data-composer="ready"]')
+    page.wait_for_load_state("networkidle")
+
+
+def _cells(page: Page) -> list[bool]:
+    """Which cells of the page shown hold an image."""
+    return page.eval_on_selector_all(  # type: ignore[no-any-return]
+        ".composer-paper [data-cell]", "cells => cells.map(cell => cell.querySelector('image') !== null)"
+    )
+
+
+def _numbers(page: Page) -> list[str]:
+    """The image numbers printed in the corners of the page shown."""
+    return page.eval_on_selector_all(  # type: ignore[no-any-return]
+        ".composer-paper [data-cell]",
+        "cells => cells.map(c => [...c.querySelectorAll('text')].map(t => t.textContent).find(t => t.includes('·'))?.split(' ')[0] ?? '')",
+    )
+
+
+def _drag(page: Page, start: str, end: str) -> None:
+    a, b = page.locator(start).first.bounding_box(), page.locator(end).first.bounding_box()
+    assert a and b
+    page.mouse.move(a["x"] + a["width"] / 2, a["y"] + a["height"] / 2)
+    page.mouse.down()
+    page.mouse.move(b["x"] + b["width"] / 2, b["y"] + b["height"] / 2, steps=6)
+    page.mouse.up()
+    page.wait_for_timeout(250)
+    page.wait_for_load_state("networkidle")
+
+
+def _four(study: tuple[str, list[str]]) -> str:
+    uid, images = study
+    return f"study={uid}&items=" + ",".join(
+        f"{one}:1:{w}" for one, w in zip(images, ("40:400", "", "-600:1500", ""), strict=False)
+    )
+
+
+def test_four_images_are_seen_printed_and_the_file_is_pdf_a(
+    page: Page, live: Live, study: tuple[str, list[str]]
+) -> None:
+    _open(page, _four(study))
+    assert _cells(page) == [True] * 4
+    expect(page.locator(".composer-print button")).to_contain_text("Print 1 page")
+    page.click(".composer-print button")
+    page.wait_for_selector(".toast.ok", timeout=20_000)
+    with live.client() as client:
+        made = client.get("/api/v1/prints").json()["items"][0]
+        data = client.get(made["pdf"]).content
+    assert made["pages"] == 1 and validator.is_pdf_compliant_bytes(data, profile="3b")
+    page.goto("/prints")
+    expect(page.locator(".queue-list > li").first).to_contain_text("Done")
+
+
+def test_what_the_preview_shows_is_what_is_printed(page: Page, live: Live, study: tuple[str, list[str]]) -> None:
+    """The page on the screen and the page of the file, laid over each other."""
+    _open(page, _four(study))
+    page.click('[data-do="margins"]')
+    shown = np.asarray(Image.open(BytesIO(page.locator(".composer-paper").screenshot())).convert("L"), float)
+    page.click(".composer-print button")
+    page.wait_for_selector(".toast.ok", timeout=20_000)
+    with live.client() as client:
+        data = client.get(client.get("/api/v1/prints").json()["items"][0]["pdf"]).content
+    raster = subprocess.run(["pdftoppm", "-r", "100", "-gray", "-"], input=data, capture_output=True, check=True).stdout
+    printed = np.asarray(Image.open(BytesIO(raster)).resize(shown.shape[::-1], Image.Resampling.BOX), float)
+    assert np.abs(shown - printed).mean() < 8, "preview and paper differ"
+    assert np.corrcoef(shown.ravel(), printed.ravel())[0, 1] > 0.97
+
+
+def test_dragging_fills_swaps_and_delete_empties(page: Page, study: tuple[str, list[str]]) -> None:
+    _open(page, _four(study))
+    before = _numbers(page)
+    _drag(page, '.composer-paper [data-cell="0"]', '.composer-paper [data-cell="3"]')
+    assert _numbers(page) == [before[3], before[1], before[2], before[0]]
+    page.locator('.composer-paper [data-cell="1"]').click()
+    page.keyboard.press("Delete")
+    page.wait_for_timeout(300)
+    assert _cells(page) == [True, False, True, True]
+    page.locator(".composer-thumb").nth(9).click()
+    page.locator(".composer-thumb").nth(10).click()
+    assert page.locator(".composer-thumb .order").all_text_contents() == ["1", "2"]
+    _drag(page, '.composer-thumb[data-index="9"]', '.composer-paper [data-cell="1"]')
+    assert _cells(page) == [True] * 4 and len(set(_numbers(page))) == 4
+    page.keyboard.press("Control+z")
+    page.wait_for_timeout(300)
+    assert _cells(page) == [True, False, True, True]
+
+
+def test_the_keyboard_alone_is_enough(page: Page, study: tuple[str, list[str]]) -> None:
+    _open(page, f"study={study[0]}&items={study[1][0]}:1")
+    page.locator('input[name="layout"][value="2x2"]').focus()
+    page.keyboard.press("Space")
+    page.wait_for_timeout(300)
+    page.locator(".composer-thumb").first.focus()
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("Space")
+    page.keyboard.press("Shift+ArrowDown")
+    assert page.locator('.composer-thumb[aria-selected="true"]').count() == 3
+    page.keyboard.press("Enter")
+    page.wait_for_timeout(300)
+    page.wait_for_load_state("networkidle")
+    assert _cells(page) == [True] * 4
+    first = _numbers(page)
+    page.locator('.composer-paper [data-cell="0"]').focus()
+    page.keyboard.press("Shift+ArrowRight")
+    page.wait_for_timeout(300)
+    assert _numbers(page) == [first[1], first[0], *first[2:]]
+
+
+def test_layout_paper_and_rule_change_the_page(page: Page, study: tuple[str, list[str]]) -> None:
+    _open(page, f"study={study[0]}")
+    assert len(_cells(page)) == 16, "a CT is laid out 4x4"
+    expect(page.locator("[data-pages] li")).to_have_count(2)
+    page.select_option('[name="paper"]', "A3")
+    page.locator('.segments label:has(input[value="landscape"])').click()
+    page.wait_for_timeout(400)
+    box = page.evaluate("document.querySelector('.composer-paper svg').getAttribute('viewBox')")
+    assert box == "0 0 420 297"
+    page.locator('label:has(input[name="layout"][value="1+3"])').click()
+    page.wait_for_timeout(300)
+    expect(page.locator("[data-pages] li")).to_have_count(8)
+    page.locator('label:has(input[name="scaling"][value="actual"])').click()
+    expect(page.locator("[data-note]")).to_contain_text("Actual size needs")
+    page.fill('[name="margin_mm"]', "40")
+    page.click(".composer-print button")
+    assert page.evaluate("document.querySelector('[name=margin_mm]').validity.rangeOverflow")
+
+
+@pytest.mark.parametrize("theme", ["light", "dark", "contrast"])
+@pytest.mark.parametrize("place", ["composer", "queue"])
+def test_no_accessibility_fault(page: Page, study: tuple[str, list[str]], theme: str, place: str) -> None:
+    if place == "composer":
+        _open(page, _four(study))
+    else:
+        page.goto("/prints")
+    page.evaluate("theme => document.documentElement.dataset.theme = theme", theme)
+    SHOTS.mkdir(parents=True, exist_ok=True)
+    page.screenshot(path=SHOTS / f"{place}-{theme}.png")
+    page.evaluate(AXE.read_text("utf-8"))
+    found: dict[str, Any] = page.evaluate("axe.run()")
+    assert [(v["id"], [n["html"][:120] for n in v["nodes"]][:3]) for v in found["violations"]] == []
+
+
+@pytest.mark.parametrize("width", [1280, 1024, 768])
+def test_no_page_scrolls_sideways(page: Page, study: tuple[str, list[str]], width: int) -> None:
+    page.set_viewport_size({"width": width, "height": 768})
+    _open(page, _four(study))
+    page.screenshot(path=SHOTS / f"composer-{width}.png")
+    assert page.evaluate("document.documentElement.scrollWidth") <= width

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from app.archive import Archive, Source
 from app.dimse.negotiation import answer
 from app.dimse.store import Answer, DataSetReceiver
+from app.kit.errors import Unavailable
 from app.kit.logging import new_correlation_id
 from app.peers import commands, pdu
 from app.peers.admission import Admission
@@ -140,7 +141,10 @@ class Association:
             raise Rejected("application context", _PERMANENT, _USER, 2)
         if self._services.stopping.is_set():
             raise Rejected("we stop", _TRANSIENT, _PRESENTATION, 1)
-        admission = self._services.admit(request.calling, request.called, self._address)
+        try:
+            admission = self._services.admit(request.calling, request.called, self._address)
+        except Unavailable:
+            raise Rejected("the database is away", _TRANSIENT, _PRESENTATION, 1) from None
         if admission.reason:
             raise Rejected(admission.words, _PERMANENT, _USER, admission.reason)
         if not self._services.take_place():

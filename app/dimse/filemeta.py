@@ -56,6 +56,7 @@ def sop_uids(head: bytes | memoryview, transfer_syntax: str) -> tuple[str, str]:
         if length > 65536:  # undefined or absurd: what follows cannot be found without parsing
             break
         if group == 0x0008 and element in found:
-            found[element] = bytes(head[at : at + length]).decode("ascii", "replace").strip("\0 ")
+            value = bytes(head[at : at + length]).decode("ascii", "replace").strip("\0 ")
+            found[element] = value if uids.is_safe(value) else ""
         at += length
     return found[0x0016], found[0x0018]

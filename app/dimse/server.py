@@ -87,7 +87,11 @@ class Receiver:
             if len(self._open) >= self.settings().max_associations + _WAITING_ROOM:
                 sock.close()
                 continue
-            self._start(sock, str(peer[0]))
+            try:
+                self._start(sock, str(peer[0]))
+            except RuntimeError:  # no thread can be started just now
+                log.exception("a connection cannot be served")
+                sock.close()
         listener.close()
 
     def _start(self, sock: socket.socket, address: str) -> None:
@@ -98,7 +102,12 @@ class Receiver:
             return
         with self._lock:
             self._open.add(wire)
-        threading.Thread(target=self._run, args=(wire, address), name="association", daemon=True).start()
+        try:
+            threading.Thread(target=self._run, args=(wire, address), name="association", daemon=True).start()
+        except RuntimeError:
+            with self._lock:
+                self._open.discard(wire)
+            raise
 
     def _run(self, wire: Wire, address: str) -> None:
         try:

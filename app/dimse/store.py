@@ -19,6 +19,7 @@ log = logging.getLogger(__name__)
 OUT_OF_RESOURCES, CANNOT_UNDERSTAND, WRONG_CLASS = 0xA700, 0xC000, 0xB007
 _AWAY = "Filmroom cannot write to its store just now"
 _BUFFER = 1 << 20  # bytes: a CT image goes to the disk in one write
+_HEAD = 512  # bytes before them: room for preamble and file meta information, so that it stays one
 _EMPTY_LIMIT = 1000  # PDVs without a byte in a row: a peer that never ends
 
 
@@ -41,16 +42,20 @@ class _Sink:
         self.fault: Exception | None = None
         self._meta = (sop_class, sop_instance, syntax)
 
-    def write(self, data: memoryview) -> None:
-        first, self.size = self.size == 0, self.size + len(data)
+    def write(self, store: memoryview, length: int) -> None:
+        """Takes `length` bytes from behind the head of the buffer."""
+        first, self.size = self.size == 0, self.size + length
         if self.incoming is None or self.fault is not None or self.size > self.limit:
             return
+        begin = _HEAD
+        if first:  # the file says what its data set says, also when the request said otherwise
+            sop_class, sop_instance, syntax = self._meta
+            own_class, own_instance = sop_uids(store[_HEAD : _HEAD + length], syntax)
+            meta = preamble_and_meta(own_class or sop_class, own_instance or sop_instance, syntax)
+            begin -= len(meta)
+            store[begin:_HEAD] = meta
         try:
-            if first:  # the file says what its data set says, also when the request said otherwise
-                sop_class, sop_instance, syntax = self._meta
-                own_class, own_instance = sop_uids(data, syntax)
-                self.incoming.write(preamble_and_meta(own_class or sop_class, own_instance or sop_instance, syntax))
-            self.incoming.write(data)
+            self.incoming.write(store[begin : _HEAD + length])
         except (OSError, AppError) as fault:
             self.fault = fault
 
@@ -63,7 +68,7 @@ class DataSetReceiver:
         self._archive = archive
         self._source = source
         self._limit = limit
-        self._buffer = bytearray(_BUFFER + AHEAD)
+        self._buffer = bytearray(_HEAD + _BUFFER + AHEAD)
         self._view = memoryview(self._buffer)
 
     def store(self, context_id: int, abstract: str, syntax: str, command: dict[int, bytes]) -> Answer:
@@ -122,12 +127,12 @@ class DataSetReceiver:
                 raise BadPdu("fragments without content, again and again", pdu.UNEXPECTED_PARAMETER)
             while size:
                 if filled == _BUFFER:
-                    sink.write(view[:filled])
+                    sink.write(view, filled)
                     filled = 0
                 take = min(_BUFFER - filled, size)
-                wire.read_into(view[filled:], take)
+                wire.read_into(view[_HEAD + filled :], take)
                 filled, size = filled + take, size - take
-        sink.write(view[:filled])
+        sink.write(view, filled)
 
     def _fragment(self, context_id: int) -> tuple[int, bool]:
         """Length of the next fragment of this data set, and whether it is the last."""

@@ -69,14 +69,15 @@ class NodeForm:
 
 @dataclass(frozen=True, slots=True)
 class ResultPart:
-    """What a test found, in the order it was done. who and at: empty before the first test on this page."""
+    """What a test found, in the order it was done. offered and missing: capabilities in words."""
 
     steps: list[tuple[str, Step]]
     who: str
-    at: datetime | None
+    at: datetime
     seconds: float
     ok: bool
-    extra: str
+    offered: str
+    missing: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +113,7 @@ def _step_word(name: str) -> str:
         "reach": _("Reach the host"),
         "association": _("Association"),
         "echo": _("Echo"),
-        "offers": _("What it offers"),
+        "offers": _("Not offered"),
     }[name]
 
 
@@ -299,5 +300,6 @@ def run_test(node_id: str, request: Request, actor: Tester) -> Response:
 def _shown(found: Probe, actor: Actor) -> ResultPart:
     words = _words()
     steps = [(_step_word(step.name), step) for step in found.steps]
-    extra = ", ".join(words[name] for name in found.offers)
-    return ResultPart(steps, actor.name, now(), found.seconds, found.ok, extra)
+    offered = ", ".join(words[name] for name in found.offers)
+    missing = ", ".join(words[name] for name in found.missing)
+    return ResultPart(steps, actor.name, now(), found.seconds, found.ok, offered, missing)

@@ -36,10 +36,11 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """What a test found. offers: what the node accepted of what it could be asked for."""
+    """What a test found. offers: the capabilities the node showed; missing: those it is set to have but refused."""
 
     steps: list[Step]
     offers: list[str] = field(default_factory=list)
+    missing: list[str] = field(default_factory=list)
 
     @property
     def ok(self) -> bool:
@@ -60,6 +61,7 @@ def probe(peer: Peer, settings: DicomSettings, wanted: Sequence[str] = ()) -> Pr
     """Tests a peer. wanted: the capabilities it is set to have; those it refuses become a step of their own."""
     steps: list[Step] = []
     offers: list[str] = []
+    missing: list[str] = []
     started = time.monotonic()
 
     def note(name: str, ok: bool, words: str, hint: str = "") -> None:
@@ -94,4 +96,4 @@ def probe(peer: Peer, settings: DicomSettings, wanted: Sequence[str] = ()) -> Pr
         missing = [name for name in wanted if name in SIGNS and name not in offers]
         if missing:
             note("offers", False, f"Not offered: {', '.join(missing)}", "It may offer this to other titles only.")
-    return Probe(steps, offers)
+    return Probe(steps, offers, missing)

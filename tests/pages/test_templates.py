@@ -14,7 +14,7 @@ from app.pages import conflicts, incoming, shell, storage
 # What render_text gives every template, and what a page may set for the shell.
 SHARED = {
     "identity", "actor", "csrf_token", "language", "theme", "aet", "dicom_port", "path", "correlation_id", "htmx",
-    "tab", "scope", "section", "notices",
+    "tab", "scope", "section", "notices", "listing",
 }  # fmt: skip
 
 PAGES: list[tuple[str, Any]] = [

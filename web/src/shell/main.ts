@@ -1,5 +1,6 @@
 // Every page loads this: styles, htmx, live updates, tables, dialogs, toasts, uploads. It stays while pages change.
 import '../styles/main.css';
+import { installBell } from './bell';
 import { installDialogs } from './dialogs';
 import { connect, onLink } from './events';
 import { installHealth } from './health';
@@ -25,6 +26,7 @@ installSmall();
 /** Pages of somebody who is signed in have the bar; the login page needs none of this. */
 if (document.getElementById('notices')) {
   installLive();
+  installBell();
   installUpload();
   installStorage();
   installLock();

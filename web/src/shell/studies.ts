@@ -35,7 +35,8 @@ function say(dialog: HTMLDialogElement, chosen: Chosen): void {
   place?.replaceChildren(`${line}: `, Object.assign(document.createElement('b'), { textContent: counts }));
   const go = dialog.querySelector<HTMLElement>('[data-go-label]');
   const label = go?.dataset.goLabel;
-  if (go && label) go.textContent = `${label} ${tn('1 study', '{n} studies', chosen.studies.length)}`;
+  const words = go?.querySelector('span');
+  if (words && label) words.textContent = `${label} ${tn('1 study', '{n} studies', chosen.studies.length)}`;
 }
 
 async function start(url: string, body: unknown): Promise<{ id: string; location: string }> {

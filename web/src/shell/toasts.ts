@@ -22,6 +22,13 @@ export interface Message {
 const ICONS: Record<Kind, string> = { ok: 'circle-check', bad: 'circle-x', warn: 'alert-triangle', running: 'loader-2' };
 const STAY_MS = 6000;
 
+const listeners = new Set<(message: Message) => void>();
+
+/** Hears every message that is shown, for the bell. */
+export function onToast(listener: (message: Message) => void): void {
+  listeners.add(listener);
+}
+
 export class Toast {
   private readonly node = element('section', { class: 'toast' });
   private timer: number | undefined;
@@ -35,6 +42,7 @@ export class Toast {
 
   update(message: Message): void {
     window.clearTimeout(this.timer);
+    for (const listener of listeners) listener(message);
     const kind = message.kind === 'running' ? '' : message.kind;
     this.node.className = `toast ${kind}`.trim();
     const body = element('div', {}, element('p', { class: 'what', text: message.what }));

@@ -1,0 +1,76 @@
+// What happened lately and is not yet seen: finished and failed work, conflicts. A toast goes; the bell keeps it.
+import { element, icon, one } from './dom';
+import { on, type Event } from './events';
+import { number, t } from './i18n';
+import { onToast, type Message } from './toasts';
+
+interface Note {
+  kind: 'ok' | 'warn' | 'bad';
+  what: string;
+  detail: string;
+  href: string;
+  at: number;
+  seen: boolean;
+}
+
+const KEY = 'filmroom.bell';
+const MOST = 30;
+// icons: circle-check circle-x alert-triangle
+const ICONS = { ok: 'circle-check', bad: 'circle-x', warn: 'alert-triangle' };
+
+function notes(): Note[] {
+  try {
+    return JSON.parse(sessionStorage.getItem(KEY) ?? '[]') as Note[];
+  } catch {
+    return [];
+  }
+}
+
+function keep(all: Note[]): void {
+  sessionStorage.setItem(KEY, JSON.stringify(all.slice(0, MOST)));
+  draw();
+}
+
+function add(note: Omit<Note, 'at' | 'seen'>): void {
+  keep([{ ...note, at: Date.now(), seen: false }, ...notes()]);
+}
+
+function line(note: Note): HTMLElement {
+  const time = new Date(note.at).toLocaleTimeString(document.documentElement.lang, { hour: '2-digit', minute: '2-digit' });
+  const text = element('span', { class: 'grow' }, element('b', { text: note.what }), ` ${note.detail}`);
+  return element('a', { class: 'entry note-line', attrs: { href: note.href, role: 'menuitem' } }, icon(ICONS[note.kind]), text, element('span', { class: 'third', text: time }));
+}
+
+function draw(): void {
+  const all = notes();
+  const fresh = all.filter((note) => !note.seen).length;
+  const count = one<HTMLElement>('#bell-count');
+  if (count) {
+    count.hidden = fresh === 0;
+    count.textContent = number(fresh);
+  }
+  const place = one<HTMLElement>('#bell-list');
+  if (place && all.length) place.replaceChildren(...all.map(line));
+}
+
+function failed(event: Event): void {
+  const { state, node, error } = event.payload as { state?: string; node?: string; error?: string };
+  if (state === 'failed') add({ kind: 'bad', what: node ? t('Sending to {node} failed', { node }) : t('A transfer failed'), detail: error ?? '', href: '/?show=problems' });
+}
+
+export function installBell(): void {
+  onToast((message: Message) => {
+    if (message.kind !== 'running') add({ kind: message.kind, what: message.what, detail: message.detail ?? '', href: message.links?.find((link) => link.href)?.href ?? '/' });
+  });
+  on('transfer.changed', failed);
+  on('conflict.opened', () => add({ kind: 'warn', what: t('Conflict'), detail: t('An object was kept aside: it differs from the one here.'), href: '/conflicts' }));
+  on('job.failed', () => add({ kind: 'bad', what: t('A job failed'), detail: t('It can be tried again.'), href: '/' }));
+  document.addEventListener('filmroom:page', draw);
+  document.addEventListener(
+    'toggle',
+    (event) => {
+      if (event.target instanceof HTMLElement && event.target.id === 'bell' && event.target.matches(':popover-open')) keep(notes().map((note) => ({ ...note, seen: true })));
+    },
+    true,
+  );
+}

@@ -160,7 +160,7 @@ def test_the_keyboard_alone_is_enough(page: Page, study: tuple[str, list[str]]) 
     page.wait_for_load_state("networkidle")
     assert _cells(page) == [True] * 4
     first = _numbers(page)
-    page.locator('.composer-paper [data-cell="0"]').focus()
+    page.locator('.composer-paper [data-cell="0"] .cell-edge').focus()
     page.keyboard.press("Shift+ArrowRight")
     page.wait_for_timeout(300)
     assert _numbers(page) == [first[1], first[0], *first[2:]]

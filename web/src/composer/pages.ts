@@ -70,7 +70,7 @@ export class Pages {
   choose(cell: number | null): void {
     this.cell = cell;
     this.mark();
-    if (cell !== null) this.paper.querySelector<SVGElement>(`[data-cell="${cell % this.arrangement.cellsPerPage}"]`)?.focus({ preventScroll: true });
+    if (cell !== null) this.paper.querySelector<SVGElement>(`[data-cell="${cell % this.arrangement.cellsPerPage}"] .cell-edge`)?.focus({ preventScroll: true });
   }
 
   /** The cell (counted over all pages) at a point of the screen. */
@@ -135,10 +135,11 @@ export class Pages {
   private name(): void {
     for (const cell of this.paper.querySelectorAll<SVGElement>('[data-cell]')) {
       const n = Number(cell.dataset.cell) + 1;
-      cell.setAttribute('tabindex', '0');
-      cell.setAttribute('role', 'button');
+      const edge = cell.querySelector('.cell-edge'); // has no text inside: its name is the whole truth
+      edge?.setAttribute('tabindex', '0');
+      edge?.setAttribute('role', 'button');
       const texts = [...cell.querySelectorAll('text')].map((text) => text.textContent ?? '').join(' ');
-      cell.setAttribute('aria-label', cell.classList.contains('empty') ? t('Cell {n}, empty', { n }) : t('Cell {n}: {texts}', { n, texts }));
+      edge?.setAttribute('aria-label', cell.classList.contains('empty') ? t('Cell {n}, empty', { n }) : t('Cell {n}: {texts}', { n, texts }));
     }
   }
 

@@ -5,6 +5,7 @@ with the file, the key and what is allowed. Everything else is a setting, kept i
 """
 
 import dataclasses
+import json
 import os
 import tomllib
 from collections.abc import Mapping
@@ -129,3 +130,21 @@ def load(options: Mapping[str, Any] | None = None, environ: Mapping[str, str] | 
         values[name] = _coerce(name, kinds[name], value, f"--{name.replace('_', '-')}")
     values["data"] = data
     return _check(Config(**values))
+
+
+def write(data: Path, values: Mapping[str, str | int | bool]) -> Path:
+    """Sets keys in DIR/config.toml and leaves its other lines as they are; they count from the next start."""
+    file = data / "config.toml"
+    lines = file.read_text("utf-8").splitlines() if file.is_file() else []
+    for name, value in values.items():
+        # A JSON string, number or boolean is also a TOML one.
+        line = f"{name} = {json.dumps(value)}"
+        places = [n for n, old in enumerate(lines) if old.partition("=")[0].strip() == name]
+        if places:
+            lines[places[0]] = line
+        else:
+            lines.append(line)
+    temporary = file.with_name(".config.toml.new")
+    temporary.write_text("\n".join(lines) + "\n", "utf-8")
+    temporary.replace(file)
+    return file

@@ -86,6 +86,12 @@ def set_my_preferences(body: dict[str, Any], actor: Self, session: WriteSession)
     return {"language": user.language, "theme": user.theme, "preferences": user.preferences}
 
 
+@router.put("/preferences", include_in_schema=False)
+def set_preferences(body: dict[str, Any], actor: Self, session: WriteSession) -> dict[str, Any]:
+    """The same under the name the shell uses."""
+    return set_my_preferences(body, actor, session)
+
+
 @router.post("/users/me/second-factor")
 def begin_second_factor(request: Request, body: NewPassword, actor: Self, session: WriteSession) -> dict[str, str]:
     """A new secret to put into an authenticator; it counts once PUT has confirmed it by a code."""

@@ -136,10 +136,8 @@ def _page(connection: HTTPConnection, fault: AppError) -> Response:
         return _go("/password", part)
     context: dict[str, Any] = {"fault": fault, "problem": as_problem(fault), "at": now(), "next": where}
     if isinstance(fault, SessionLocked):
-        if is_htmx(connection):
-            # The dialog is laid over the page; what was being done stays under it (SEC-3).
-            headers |= {"HX-Retarget": "body", "HX-Reswap": "beforeend", "HX-Trigger": "session-locked"}
-            return render(connection, "security/_lock.html", context, fault.status, headers)
+        if part:  # the shell lays its dialog over the page; what was being done stays under it (SEC-3)
+            return Response(status_code=fault.status, headers={"HX-Reswap": "none"})
         return render(connection, "security/lock.html", context, fault.status)
     if is_htmx(connection):
         headers |= {"HX-Retarget": "#toasts", "HX-Reswap": "beforeend"}

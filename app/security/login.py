@@ -4,6 +4,8 @@ transaction may last, and a failure must be written down although the request fa
 import logging
 import time
 
+from cryptography.exceptions import InvalidTag
+
 from app import audit, settings
 from app.db import Database
 from app.kit.clock import now
@@ -16,6 +18,7 @@ from app.security.settings import SecuritySettings
 from app.security.throttle import Throttle, pause_after, refuse
 
 log = logging.getLogger(__name__)
+_TICKET_SECONDS = 180
 _WRONG = "The user name or the password is wrong."
 
 
@@ -56,14 +59,50 @@ class Login:
         self._succeeded(user, password, address, how)
         return user
 
-    def open_session(self, name: str, password: str, code: str, address: str, agent: str) -> str:
-        """Proves and opens a browser session; answers the cookie's secret."""
-        user = self.prove(name, password, code, address)
+    def ticket(self, name: str, password: str) -> str:
+        """For the second step of the login page: says that name and password were right, for three minutes.
+
+        Call it only after `prove` asked for the code with this password."""
+        with self.database.read() as session:
+            user = queries.user_named(session, name)
+        if user is None or not passwords.verify_password(user.password_hash, password):
+            raise Unauthorized(_WRONG, hint="Begin again.")
+        until = int(now().timestamp()) + _TICKET_SECONDS
+        return self.secrets.seal(f"{user.id}|{until}|{sessions.digest_of(user.password_hash)}")
+
+    def prove_by_ticket(self, ticket: str, code: str, address: str) -> User:
+        """The second step: a ticket and the code. Raises as `prove` does."""
+        try:
+            user_id, until, digest = self.secrets.unseal(ticket).split("|")
+        except (ValueError, InvalidTag):
+            raise Unauthorized("This sign-in was broken off.", hint="Begin again.") from None
+        with self.database.read() as session:
+            user = session.get(User, user_id)
+        if user is None or user.disabled or sessions.digest_of(user.password_hash) != digest:
+            raise Unauthorized("This sign-in was broken off.", hint="Begin again.")
+        if int(until) < now().timestamp():
+            raise Unauthorized("The code came too late.", hint="Begin again.")
+        self.throttle.check(user.name, address)
+        if user.locked_until is not None and user.locked_until > now():
+            refuse((user.locked_until - now()).total_seconds())
+        if not code.strip():
+            raise SecondFactorRequired("The code of your authenticator is missing.", hint="Type its six digits.")
+        if not self._spend_code(user.id, code):
+            raise self._failed(user.name, user, address, "session", "wrong code")
+        self._succeeded(user, None, address, "session")
+        return user
+
+    def open_session_for(self, user: User, address: str, agent: str) -> str:
+        """A session for somebody just proven; answers the cookie's secret."""
         with self.database.read() as session:
             policy = settings.load(session, SecuritySettings)
         with self.database.write() as session:
             sessions.remove_stale(session, policy)
             return sessions.open_session(session, user, address, agent)
+
+    def open_session(self, name: str, password: str, code: str, address: str, agent: str) -> str:
+        """Proves and opens a browser session; answers the cookie's secret."""
+        return self.open_session_for(self.prove(name, password, code, address), address, agent)
 
     def _spend_code(self, user_id: str, code: str) -> bool:
         """True once per code: the step is noted, a recovery code is struck off, in one transaction."""
@@ -104,8 +143,9 @@ class Login:
         log.warning("a sign-in failed: %s", why)
         return Unauthorized(_WRONG, hint="Check both; capitals count.")
 
-    def _succeeded(self, user: User, password: str, address: str, how: str) -> None:
-        rehashed = passwords.hash_password(password) if passwords.outdated(user.password_hash) else None
+    def _succeeded(self, user: User, password: str | None, address: str, how: str) -> None:
+        outdated = password is not None and passwords.outdated(user.password_hash)
+        rehashed = passwords.hash_password(password or "") if outdated else None
         with self.database.write() as session:
             row = session.get(User, user.id)
             if row is not None:

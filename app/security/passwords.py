@@ -1,5 +1,6 @@
 """Passwords: Argon2id hashes (RFC 9106) and the policy of SEC-1."""
 
+import secrets
 import threading
 import unicodedata
 
@@ -39,6 +40,13 @@ def verify_password(hashed: str, password: str) -> bool:
 def outdated(hashed: str) -> bool:
     """True when the hash was made with weaker parameters than today's."""
     return _HASHER.check_needs_rehash(hashed)
+
+
+def generate() -> str:
+    """A temporary password that can be read out over the telephone: four groups, 95 bits."""
+    signs = "abcdefghjkmnpqrstuvwxyz23456789"
+    groups = ["".join(secrets.choice(signs) for _ in range(4)) for _ in range(4)]
+    return "-".join([groups[0].capitalize() if groups[0][0].isalpha() else "K" + groups[0], *groups[1:]])
 
 
 _nobody: list[str] = []

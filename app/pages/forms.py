@@ -1,0 +1,79 @@
+"""What pages with forms share."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from fastapi import Request
+from starlette.responses import RedirectResponse
+
+from app.http import i18n, services
+from app.http.deps import known_identity
+from app.kit.errors import AppError, Conflict, Forbidden, Invalid, Unauthorized
+from app.security.identity import Identity
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Faults:
+    """What was wrong with a form: a sentence, and what belongs below which field."""
+
+    message: str = ""
+    errors: dict[str, str] = field(default_factory=dict)
+
+    def of(self, name: str) -> str:
+        """What stands below this field."""
+        return self.errors.get(name, "")
+
+    @property
+    def general(self) -> str:
+        """What stands above the form: a fault that is no single field's."""
+        return "" if self.errors else self.message
+
+
+NO_FAULTS = Faults()
+
+
+def faults_of(raised: AppError) -> Faults:
+    said = " ".join(part for part in (i18n.gettext(raised.detail), i18n.gettext(raised.hint)) if part)
+    name = str(raised.extra.get("field", ""))
+    errors = {name: said} if name else {}
+    several = raised.extra.get("errors", ())
+    if isinstance(several, Mapping):  # field -> message, or a list of both
+        several = [{"field": name, "message": message} for name, message in several.items()]
+    for each in several:
+        errors[str(each["field"])] = i18n.gettext(str(each["message"]))
+    return Faults(said, errors)
+
+
+def attempt(request: Request, work: Callable[[Any], T]) -> tuple[T | None, Faults]:
+    """Runs `work(session)` in a transaction of its own. A fault the person can correct is answered, not raised:
+    the transaction is rolled back and the form is shown again."""
+    try:
+        with services(request).database.write() as session:
+            return work(session), Faults()
+    except (Invalid, Conflict, Unauthorized) as raised:
+        return None, faults_of(raised)
+    except Forbidden as raised:
+        if raised.code != "forbidden":
+            raise
+        return None, faults_of(raised)
+
+
+def go(address: str) -> RedirectResponse:
+    """After a form: the page again, so that a reload sends nothing twice."""
+    return RedirectResponse(address, 303)
+
+
+def own_path(address: str) -> str:
+    """Where to go after the login: a page of ours, never another site (OWASP: open redirects)."""
+    plain = address.startswith("/") and not address.startswith(("//", "/\\", "/login", "/logout"))
+    return address if plain and address.isprintable() and "\\" not in address else "/"
+
+
+def me(request: Request) -> Identity:
+    """The identity that `allow` has found."""
+    identity = known_identity(request)
+    assert identity is not None
+    return identity

@@ -1,0 +1,175 @@
+"""The first run: three steps, administrator, title and port, first node."""
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Form, Request
+from starlette.responses import Response
+
+from app import audit, settings
+from app import config as boot
+from app.http import allow, cookies, public, render, services
+from app.http.csrf import check_origin
+from app.http.deps import client_address
+from app.http.settings import GeneralSettings
+from app.kit.errors import Invalid
+from app.pages.forms import Faults, attempt, faults_of, go
+from app.pages.login import differ
+from app.pages.shell import fields
+from app.peers import service as peers
+from app.peers.service import NodeValues
+from app.security import Actor, Verb, queries, setup, users
+
+router = APIRouter(include_in_schema=False)
+Editor = Annotated[Actor, Depends(allow(Verb.SETTINGS_EDIT))]
+NodeEditor = Annotated[Actor, Depends(allow(Verb.NODE_EDIT))]
+
+
+@dataclass(frozen=True, slots=True)
+class FirstPage:
+    """Step 1. right: the code of the link is this installation's."""
+
+    code: str
+    right: bool
+    name: str
+    display_name: str
+    faults: Faults
+
+
+@dataclass(frozen=True, slots=True)
+class StationPage:
+    """Step 2: what stands in the fields."""
+
+    site_name: str
+    title: str
+    port: str
+    faults: Faults
+
+
+@dataclass(frozen=True, slots=True)
+class NodePage:
+    """Step 3. restart: title or port were changed and count from the next start."""
+
+    name: str
+    ae_title: str
+    host: str
+    port: str
+    restart: bool
+    faults: Faults
+
+
+def _first(request: Request, page: FirstPage, status: int = 200) -> Response:
+    return render(request, "security/setup_1.html", fields(page), status)
+
+
+@router.get("/setup")
+@public
+def show_first(request: Request, code: str = "") -> Response:
+    """Only while there is no user, and only with the code of the console's link."""
+    with services(request).database.read() as session:
+        if queries.has_users(session):
+            return go("/")
+    right = setup.is_setup_code(services(request).secrets, code)
+    return _first(request, FirstPage(code, right, setup.FIRST_NAME, "", Faults()), 200 if right else 403)
+
+
+@router.post("/setup")
+@public
+def make_first(
+    request: Request,
+    code: Annotated[str, Form(max_length=64)] = "",
+    name: Annotated[str, Form(max_length=128)] = "",
+    display_name: Annotated[str, Form(max_length=128)] = "",
+    password: Annotated[str, Form(max_length=1024)] = "",
+    again: Annotated[str, Form(max_length=1024)] = "",
+) -> Response:
+    """Makes the administrator and signs in."""
+    check_origin(request)
+    here = services(request)
+    if not setup.is_setup_code(here.secrets, code):
+        return _first(request, FirstPage(code, False, name, display_name, Faults()), 403)
+    made, said = None, differ(password, again)
+    if said is None:
+        made, said = attempt(
+            request, lambda session: users.make_first_administrator(session, name, password, display_name)
+        )
+    if made is None:
+        return _first(request, FirstPage(code, True, name, display_name, said), 422)
+    agent = request.headers.get("user-agent", "")
+    answer = go("/setup/station")
+    cookies.set_session(request, answer, here.gate.login.open_session_for(made, client_address(request), agent))
+    return answer
+
+
+@router.get("/setup/station")
+def show_station(request: Request, actor: Editor) -> Response:
+    config = services(request).config
+    with services(request).database.read() as session:
+        site = settings.load(session, GeneralSettings).site_name
+    page = StationPage(site, config.aet, str(config.dicom_port), Faults())
+    return render(request, "security/setup_2.html", fields(page))
+
+
+def checked_station(title: str, port: str) -> int:
+    if not 0 < len(title.strip()) <= 16 or "\\" in title or not (title.isascii() and title.isprintable()):
+        raise Invalid("An AE title has 1 to 16 ASCII characters without a backslash.", field="title")
+    if not port.strip().isdigit() or not 0 < int(port) < 65536:
+        raise Invalid("A port is a number from 1 to 65535. DICOM's own are 104 and 11112.", field="port")
+    return int(port)
+
+
+def keep_station(request: Request, actor: Actor, title: str, port: int) -> bool:
+    """Writes title and port to config.toml when they are new; True when the next start is needed for them."""
+    config = services(request).config
+    if (config.aet, config.dicom_port) == (title, port):
+        return False
+    boot.write(config.data, {"aet": title, "dicom_port": port})
+    with services(request).database.write() as session:
+        detail = {"aet": [config.aet, title], "dicom_port": [config.dicom_port, port]}
+        audit.record(
+            session, actor_name=actor.name, verb="settings.edit", thing="settings", thing_id="station", detail=detail
+        )
+    return True
+
+
+@router.post("/setup/station")
+def save_station(
+    request: Request,
+    actor: Editor,
+    site_name: Annotated[str, Form(max_length=128)] = "",
+    title: Annotated[str, Form(max_length=64)] = "",
+    port: Annotated[str, Form(max_length=16)] = "",
+) -> Response:
+    """What the installation is called, here and on the DICOM network."""
+    try:
+        number = checked_station(title, port)
+    except Invalid as fault:
+        page = StationPage(site_name, title, port, faults_of(fault))
+        return render(request, "security/setup_2.html", fields(page), 422)
+    restart = keep_station(request, actor, title.strip(), number)
+    attempt(request, lambda s: settings.save(s, GeneralSettings(site_name=site_name.strip()), actor.name))
+    return go("/setup/node?restart=1" if restart else "/setup/node")
+
+
+@router.get("/setup/node")
+def show_node(request: Request, actor: NodeEditor, restart: bool = False) -> Response:
+    return render(request, "security/setup_3.html", fields(NodePage("", "", "", "104", restart, Faults())))
+
+
+@router.post("/setup/node")
+def save_node(
+    request: Request,
+    actor: NodeEditor,
+    name: Annotated[str, Form(max_length=128)] = "",
+    ae_title: Annotated[str, Form(max_length=64)] = "",
+    host: Annotated[str, Form(max_length=256)] = "",
+    port: Annotated[str, Form(max_length=16)] = "",
+) -> Response:
+    """The first node, then its page, where it can be tested."""
+    number = int(port) if port.strip().isdigit() else 0
+    values = NodeValues(name=name.strip(), ae_title=ae_title, host=host.strip(), port=number)
+    made, said = attempt(request, lambda session: peers.create_node(session, actor, values).id)
+    if made is None:
+        page = NodePage(name, ae_title, host, port, False, said)
+        return render(request, "security/setup_3.html", fields(page), 422)
+    return go(f"/settings/nodes/{made}")

@@ -1,0 +1,129 @@
+"""Settings and the person's page, as forms of a browser without script."""
+
+import re
+import time
+
+import pytest
+
+from app.security import totp
+from tests.support.client import PASSWORD, Web
+
+ADMIN_PAGES = ["/settings/general", "/settings/security", "/settings/users", "/settings/facilities", "/settings/audit"]
+
+
+@pytest.mark.parametrize(
+    "page", [*ADMIN_PAGES, "/settings/users/new", "/settings/facilities/new", "/account", "/password"]
+)
+def test_every_page_opens(web: Web, page: str) -> None:
+    answer = web.admin.get(page)
+    assert answer.status_code == 200 and "<h1" in answer.text
+    assert "style=" not in answer.text.replace("stylesheet", "") and "<script>" not in answer.text
+
+
+@pytest.mark.parametrize("page", ADMIN_PAGES)
+def test_settings_are_for_administrators(web: Web, page: str) -> None:
+    assert web.bob.get(page).status_code == 403
+    assert web.nobody.get(page).status_code == 303
+
+
+def test_a_user_is_added_with_a_temporary_password(web: Web) -> None:
+    data = {"name": "erin", "display_name": "Erin Vega", "role": "technician", "facility_id": ""}
+    page = web.admin.post("/settings/users/new", data=data)
+    assert page.status_code == 200
+    shown = re.search(r'id="temporary">([^<]+)<', page.text)
+    assert shown
+    erin = web.sign_in("erin", shown[1])
+    assert erin.get("/api/v1/users/me").json()["must_change_password"] is True
+    again = web.admin.post("/settings/users/new", data=data)
+    assert again.status_code == 422 and "already a user of this name" in again.text
+    assert shown[1] not in web.admin.get("/settings/users").text
+
+
+def test_a_refused_user_leaves_nothing_behind(web: Web) -> None:
+    answer = web.admin.post("/settings/users/new", data={"name": "erin", "role": "no such role"})
+    assert answer.status_code == 422
+    assert web.admin.get("/api/v1/users/erin").status_code == 404
+
+
+def test_a_user_is_changed_disabled_and_removed(web: Web) -> None:
+    bob = web.admin.get("/api/v1/users/bob").json()
+    where = f"/settings/users/{bob['id']}"
+    session = web.bob
+    data = {"display_name": "Bob T.", "role": "technician", "facility_id": bob["facility_id"], "disabled": "1"}
+    assert web.admin.post(where, data=data).status_code == 303
+    assert "Bob T." in web.admin.get(where).text
+    assert session.get("/api/v1/users/me").status_code == 401
+    assert web.admin.post(f"{where}/delete").headers["location"] == "/settings/users"
+    assert web.admin.get(where).status_code == 404
+
+
+def test_a_session_is_seen_and_ended(web: Web) -> None:
+    bob, who = web.bob, web.admin.get("/api/v1/users/bob").json()["id"]
+    page = web.admin.get(f"/settings/users/{who}").text
+    action = re.search(r'action="([^"]+/sessions/[^"]+/end)"', page)
+    assert action and web.admin.post(action[1]).status_code == 303
+    assert bob.get("/api/v1/users/me").status_code == 401
+
+
+def test_a_facility_is_made_renamed_and_removed(web: Web) -> None:
+    made = web.admin.post("/settings/facilities/new", data={"name": "East"})
+    assert made.status_code == 303
+    where = made.headers["location"].partition("?")[0]
+    assert 'value="EAST"' in web.admin.get(where).text
+    wrong = web.admin.post(where, data={"name": "East", "ae_title": "EAST", "port": "seventy"})
+    assert wrong.status_code == 422 and "from 1 to 65535" in wrong.text and 'aria-invalid="true"' in wrong.text
+    assert web.admin.post(where, data={"name": "East Clinic", "ae_title": "EAST", "port": "11113"}).status_code == 303
+    assert web.admin.post(f"{where}/delete").status_code == 303
+
+
+def test_general_and_security_are_saved(web: Web) -> None:
+    assert web.admin.post("/settings/groups/general", data={"site_name": "Valle"}).status_code == 303
+    assert 'value="Valle"' in web.admin.get("/settings/general").text
+    security = web.admin.get("/api/v1/settings/security").json()["values"]
+    form = {name: str(value) for name, value in security.items() if not isinstance(value, bool)} | {"idle_minutes": "5"}
+    assert web.admin.post("/settings/groups/security", data=form).status_code == 303
+    saved = web.admin.get("/api/v1/settings/security").json()["values"]
+    assert saved["idle_minutes"] == 5 and saved["facility_isolation"] is False  # an unticked switch sends nothing
+    wrong = web.admin.post("/settings/groups/security", data=form | {"idle_minutes": "600"})
+    assert wrong.status_code == 422 and 'value="600"' in wrong.text and 'aria-invalid="true"' in wrong.text
+    assert web.admin.post("/settings/groups/nothing", data={}).status_code == 404
+
+
+def test_the_audit_page_filters(web: Web) -> None:
+    web.nobody.post("/login", data={"user": "mallory", "password": "Wrong-horse-9-hat"})
+    page = web.admin.get("/settings/audit?outcome=failed").text
+    assert "mallory" in page and ">admin<" not in page.partition("<tbody>")[2]
+
+
+def test_preferences_change_the_page(web: Web) -> None:
+    data = {"display_name": "Bob T.", "language": "es", "theme": "contrast", "density": "compact"}
+    assert web.bob.post("/account", data=data).status_code == 303
+    page = web.bob.get("/account").text
+    assert '<html lang="es" data-theme="contrast" data-density="compact"' in page
+    assert web.bob.post("/account", data=data | {"theme": "pink"}).status_code == 422
+
+
+def test_the_second_factor_is_set_up_on_the_page(web: Web) -> None:
+    begun = web.bob.post("/account/second-factor", data={"password": PASSWORD}).text
+    secret = re.search(r'name="secret" value="([A-Z2-7]+)"', begun)
+    assert secret and "data:image/svg+xml" in begun
+    wrong = web.bob.post("/account/second-factor/confirm", data={"code": "000000", "secret": secret[1]})
+    assert wrong.status_code == 422 and secret[1] in wrong.text
+    code = totp.code_at(secret[1], int(time.time()) // 30)
+    done = web.bob.post("/account/second-factor/confirm", data={"code": code, "secret": secret[1]}).text
+    assert len(re.findall(r"<li>[a-z2-9]{5}-[a-z2-9]{5}</li>", done)) == 10
+    assert web.bob.post("/account/second-factor/remove", data={"password": "Wrong-horse-9-hat"}).status_code == 422
+    assert web.bob.post("/account/second-factor/remove", data={"password": PASSWORD}).status_code == 303
+
+
+def test_a_token_is_made_and_deleted_on_the_page(web: Web) -> None:
+    page = web.bob.post(
+        "/account/tokens", data={"name": "script", "scopes": ["self", "study.search"], "days": "30"}
+    ).text
+    token = re.search(r'id="new-token">(frt_[^<]+)<', page)
+    assert token
+    assert web.nobody.get("/api/v1/users/me", headers={"Authorization": f"Bearer {token[1]}"}).status_code == 200
+    action = re.search(r'action="(/account/tokens/[^"]+/delete)"', web.bob.get("/account").text)
+    assert action and web.bob.post(action[1]).status_code == 303
+    assert web.nobody.get("/api/v1/users/me", headers={"Authorization": f"Bearer {token[1]}"}).status_code == 401
+    assert web.bob.post("/account/tokens", data={"name": "x"}).status_code == 422

@@ -167,16 +167,25 @@ async def study_zip(request: Request, actor: Annotated[Actor, Depends(allow(Verb
     return await streamed(pieces, "application/zip", headers)
 
 
-def _gone(session: Session, actor: Actor, thing: str, uid: str, study: Any) -> None:
+def _gone(session: Session, actor: Actor, thing: str, uid: str, study: Any, reason: str = "") -> None:
     detail: dict[str, object] = {"study_instance_uid": study.study_instance_uid}
+    if reason:
+        detail["reason"] = reason
     record(session, actor, Verb.STUDY_DELETE, thing, uid, study.facility_id, detail)
 
 
 @router.delete("/studies/{uid}", status_code=204)
-def delete_study(request: Request, uid: str, actor: Deleter, session: WriteSession) -> None:
+def delete_study(
+    request: Request,
+    uid: str,
+    actor: Deleter,
+    session: WriteSession,
+    reason: Annotated[str, Query(max_length=256)] = "",
+) -> None:
+    """reason: why, in a person's words; kept in the audit trail."""
     study = queries.study(session, actor, uid)
     digests = [one.sha256 for one in queries.instances_of_study(session, study)]
-    _gone(session, actor, "study", uid, study)
+    _gone(session, actor, "study", uid, study, reason)
     archive.delete_study(session, actor, uid)
     pictures(request).forget(*digests)
 

@@ -3,7 +3,7 @@ import { all, element, icon, one } from './dom';
 import { on } from './events';
 import { t } from './i18n';
 
-const LOOK_MS = 4000;
+const LOOK_MS = 2000;
 type Roles = Record<string, { state: string }>;
 
 let before = '';

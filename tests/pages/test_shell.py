@@ -1,0 +1,159 @@
+"""What the shell does in a real browser: uploads, the lock, live notices, toasts and the bell, deleting."""
+
+import os
+import re
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, expect
+
+from tests.archive.make import ct_bytes
+from tests.support.browser import chromium, visitor
+from tests.support.live import PASSWORD, Live
+
+pytestmark = pytest.mark.browser
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with chromium() as opened:
+        yield opened
+
+
+def test_files_are_uploaded_with_a_result_per_file(browser: Browser, live: Live, tmp_path: Path) -> None:
+    folder = tmp_path / "study" / "inner"
+    folder.mkdir(parents=True)
+    (folder / "one.dcm").write_bytes(ct_bytes("1.2.4.1.1.1", "1.2.4.1", "1.2.4.1.1", PatientName="Upload^Ursula"))
+    (folder / "two.dcm").write_bytes(ct_bytes("1.2.4.1.1.2", "1.2.4.1", "1.2.4.1.1", PatientName="Upload^Ursula"))
+    (tmp_path / "study" / "readme.txt").write_text("no DICOM")
+    with visitor(browser, live) as window:
+        window.go("/")
+        page = window.page
+        with page.expect_file_chooser() as chooser:
+            page.locator('[data-import="folder"]').first.click()
+        chooser.value.set_files(tmp_path / "study")
+        tray = page.locator(".toast.bad")
+        expect(tray).to_contain_text("2 stored, 1 refused", timeout=20_000)
+        lines = tray.locator(".results li").all_inner_texts()
+        assert len(lines) == 3
+        assert "readme.txt" in lines[0] and "refused" in lines[0], "what failed stands first"
+        assert any("one.dcm: stored" in line for line in lines)
+        row = page.locator("#arrivals tr.item", has_text="Upload, Ursula")
+        expect(row).to_be_visible(timeout=10_000)
+        window.shot("upload-results")
+        assert page.locator("#bell-count").inner_text() == "1"
+
+
+def test_the_lock_keeps_the_work_and_the_server_enforces_it(browser: Browser, live: Live) -> None:
+    with visitor(browser, live) as window:
+        window.go("/storage?name=keep")
+        page = window.page
+        page.evaluate("window.stays = true")
+        page.locator('[popovertarget="person-menu"]').click()
+        page.locator("[data-lock]").click()
+        lock = page.locator("#lock[open]")
+        lock.wait_for()
+        window.shot("lock")
+        assert window.axe() == []
+        page.keyboard.press("Escape")
+        expect(lock).to_be_visible()
+        refused = page.evaluate("fetch('/api/v1/studies').then(r => r.status)")
+        assert refused == 423
+        page.locator("#lock-password").fill("wrong")
+        page.keyboard.press("Enter")
+        expect(page.locator("#lock-error")).not_to_be_empty()
+        page.locator("#lock-password").fill(PASSWORD)
+        page.keyboard.press("Enter")
+        expect(page.locator("#lock")).to_be_hidden()
+        assert page.evaluate("window.stays") is True
+        assert page.locator('.filter[name="name"]').input_value() == "keep"
+        assert page.evaluate("fetch('/api/v1/studies').then(r => r.status)") == 200
+
+
+def test_a_role_that_is_down_is_said_on_every_page(browser: Browser, live: Live) -> None:
+    """OPS-7: seen, its buttons say why they wait, and it goes away by itself."""
+    with visitor(browser, live) as window:
+        window.go("/storage")
+        page = window.page
+        expect(page.locator(".notices .notice")).to_have_count(0)
+        pids = live.role_pids("worker")
+        assert pids
+        began = time.monotonic()
+        for pid in pids:
+            os.kill(pid, signal.SIGSTOP)
+        try:
+            notice = page.locator(".notices .notice", has_text="worker")
+            expect(notice).to_be_visible(timeout=20_000)
+            seen = time.monotonic() - began
+            page.locator('.tabs a[data-go="i"]').click()
+            expect(page.locator(".incoming")).to_be_visible()
+            expect(notice).to_be_visible(timeout=6_000)
+            window.shot("notice")
+        finally:
+            for pid in pids:
+                os.kill(pid, signal.SIGCONT)
+        expect(notice).to_have_count(0, timeout=20_000)
+        print(f"a stopped worker was seen after {seen:.1f} s")
+
+
+def test_deleting_names_counts_and_asks_once(browser: Browser, live: Live) -> None:
+    with live.client() as client:
+        client.post(
+            "/api/v1/imports",
+            files=[("files", ("a", ct_bytes("1.2.5.1", "1.2.5", "1.2.5.9", PatientName="Gone^Soon")))],
+        )
+    with visitor(browser, live) as window:
+        window.go("/storage?name=gone")
+        page = window.page
+        page.locator("tr.item td.pick").first.click()
+        page.locator('#selection [data-act="delete"]').click()
+        dialog = page.locator("#dialog-delete")
+        expect(dialog).to_contain_text("1 study of 1 patient")
+        expect(dialog.locator("[data-close]")).to_be_focused()
+        page.keyboard.press("Enter")
+        expect(dialog).to_be_hidden()
+        assert page.locator("tr.item").count() == 1, "the safe button has the focus"
+        page.locator('#selection [data-act="delete"]').click()
+        dialog.locator('[name="reason"]').fill("Repeated acquisition")
+        dialog.locator('[type="submit"]').click()
+        expect(page.locator(".toast.ok")).to_contain_text("1 study deleted")
+        expect(page.locator("tr.item")).to_have_count(0)
+        with live.client() as client:
+            assert client.get("/api/v1/studies/1.2.5").status_code == 404
+
+
+def test_the_theme_changes_at_once_and_is_kept(browser: Browser, live: Live) -> None:
+    with visitor(browser, live, theme="") as window:
+        window.go("/storage")
+        page = window.page
+        page.locator('[popovertarget="theme-menu"]').click()
+        with page.expect_response(re.compile("preferences")):
+            page.locator('[data-theme-choice="contrast"]').click()
+        assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(0, 0, 0)"
+        window.go("/query")
+        assert page.locator("html").get_attribute("data-theme") == "contrast"
+        page.locator('[popovertarget="theme-menu"]').click()
+        with page.expect_response(re.compile("preferences")):
+            page.locator('[data-theme-choice=""]').click()
+
+
+def test_search_as_you_type_keeps_the_field(browser: Browser, live: Live) -> None:
+    with live.client() as client:
+        for n, name in enumerate(("Alpha^Anna", "Beta^Bert")):
+            data = ct_bytes(f"1.2.6.{n}.1", f"1.2.6.{n}", f"1.2.6.{n}.9", PatientName=name)
+            client.post("/api/v1/imports", files=[("files", ("a", data))])
+    with visitor(browser, live) as window:
+        window.go("/storage")
+        page = window.page
+        field = page.locator('.filter[name="name"]')
+        field.focus()
+        page.keyboard.type("alp", delay=30)
+        expect(page.locator("tr.item", has_text="Alpha, Anna")).to_be_visible()
+        expect(page.locator("tr.item", has_text="Beta, Bert")).to_have_count(0)
+        assert field.evaluate("node => node === document.activeElement")
+        assert "name=alp" in page.url
+        page.keyboard.type("zz")
+        expect(page.locator("#nothing")).to_be_visible()

@@ -12,6 +12,10 @@ from app.db.base import Base, BigKey
 RECEIVING, SETTLED = "receiving", "settled"
 
 
+# Byte order, so that plain indexes serve prefixes on PostgreSQL too, whatever the cluster's locale.
+Bytewise = String(400).with_variant(String(400, collation="C"), "postgresql")
+
+
 class Patient(Base):
     __tablename__ = "patient"
 
@@ -24,8 +28,8 @@ class Patient(Base):
     patient_name: Mapped[str] = mapped_column(String(400), default="")
     birth_date: Mapped[str] = mapped_column(String(8), default="")
     sex: Mapped[str] = mapped_column(String(16), default="")
-    fold: Mapped[str] = mapped_column(String(400), default="")  # all groups of the name, folded for search
-    pid_fold: Mapped[str] = mapped_column(String(64), default="")
+    fold: Mapped[str] = mapped_column(Bytewise, default="")  # the name's groups, each folded, `=` between
+    pid_fold: Mapped[str] = mapped_column(Bytewise, default="")
     facility_id: Mapped[str | None] = mapped_column(ForeignKey("facility.id"))
     birth_time: Mapped[str] = mapped_column(String(16), default="")
     ethnic_group: Mapped[str] = mapped_column(String(64), default="")
@@ -43,10 +47,15 @@ class Study(Base):
 
     __tablename__ = "study"
     __table_args__ = (
-        Index("ix_study_dt", "dt", "id", "facility_id", "modmask", "fold"),
-        Index("ix_study_facility_dt", "facility_id", "dt", "id", "modmask", "fold"),
-        Index("ix_study_fold", "fold", "id", "dt", "facility_id", "modmask"),
-        Index("ix_study_pid", "pid_fold", "id", "dt", "facility_id", "modmask"),
+        Index("ix_study_dt", "dt", "id", "facility_id", "modmask", "fold", "pid_fold"),
+        Index("ix_study_facility_dt", "facility_id", "dt", "id", "modmask", "fold", "pid_fold"),
+        Index("ix_study_fold", "fold", "id", "dt", "facility_id", "modmask", "pid_fold"),
+        Index("ix_study_pid", "pid_fold", "id", "dt", "facility_id", "modmask", "fold"),
+        Index("ix_study_description", "description_fold", "id"),
+        Index("ix_study_referring", "referring_fold", "id"),
+        Index("ix_study_birth", "birth_date", "id"),
+        Index("ix_study_study_id", "study_id", "id"),
+        Index("ix_study_accession", "accession_number", "id"),
         Index("ix_study_received", "received_at", "id", "facility_id"),
         Index("ix_study_receiving", "id", sqlite_where=_RECEIVING, postgresql_where=_RECEIVING),
     )
@@ -60,10 +69,12 @@ class Study(Base):
     dt: Mapped[int] = mapped_column(
         BigInteger, default=0
     )  # YYYYMMDDhhmmss of date and time, 0 where there is none: the sort key
-    accession_number: Mapped[str] = mapped_column(String(64), default="", index=True)
-    study_id: Mapped[str] = mapped_column(String(64), default="")
+    accession_number: Mapped[str] = mapped_column(Bytewise, default="")
+    study_id: Mapped[str] = mapped_column(Bytewise, default="")
     description: Mapped[str] = mapped_column(String(256), default="")
+    description_fold: Mapped[str] = mapped_column(Bytewise, default="")
     referring_physician: Mapped[str] = mapped_column(String(400), default="")
+    referring_fold: Mapped[str] = mapped_column(Bytewise, default="")
     physicians_of_record: Mapped[str] = mapped_column(String(400), default="")
     reading_physicians: Mapped[str] = mapped_column(String(400), default="")
     admitting_diagnoses: Mapped[str] = mapped_column(String(256), default="")
@@ -82,8 +93,8 @@ class Study(Base):
     issuer_of_patient_id: Mapped[str] = mapped_column(String(64), default="")
     birth_date: Mapped[str] = mapped_column(String(8), default="")
     sex: Mapped[str] = mapped_column(String(16), default="")
-    fold: Mapped[str] = mapped_column(String(400), default="")
-    pid_fold: Mapped[str] = mapped_column(String(64), default="")
+    fold: Mapped[str] = mapped_column(Bytewise, default="")
+    pid_fold: Mapped[str] = mapped_column(Bytewise, default="")
     series_count: Mapped[int] = mapped_column(default=0)
     instance_count: Mapped[int] = mapped_column(default=0)
     bytes: Mapped[int] = mapped_column(BigInteger, default=0)

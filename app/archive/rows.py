@@ -108,7 +108,8 @@ def _texts(header: Header, tag: int, length: int) -> str:
 
 
 def fold_name(name: str) -> str:
-    return clip(names.fold(name), 400)
+    """Each component group folded, `=` between; so that a pattern can be matched group by group."""
+    return clip("=".join(names.fold(group) for group in name.split("=")[:3]).rstrip("="), 400)
 
 
 def fold_id(patient_id: str) -> str:
@@ -152,7 +153,9 @@ def _study(h: Header, person: Row) -> Row:
         "accession_number": clip(text(0x00080050), 64),
         "study_id": clip(text(0x00200010), 64),
         "description": clip(text(0x00081030), 256),
+        "description_fold": clip(names.fold(text(0x00081030)), 256),
         "referring_physician": clip(h.name(0x00080090), 400),
+        "referring_fold": fold_name(h.name(0x00080090)),
         "physicians_of_record": clip(h.name(0x00081048), 400),
         "reading_physicians": clip(h.name(0x00081060), 400),
         "admitting_diagnoses": _texts(h, 0x00081080, 256),

@@ -1,41 +1,40 @@
-"""The study search (ARC-5)."""
+"""The study search (ARC-5): filter, page, cursor. How it is answered quickly stands in `plans`."""
 
 import base64
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, replace
+from datetime import UTC, datetime
 from typing import Any, Literal
 
-from sqlalchemy import ColumnElement, and_, func, or_, select, text
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from app.archive import rows
-from app.archive.models import Counter, Patient, Study, StudyModality
+from app.archive import plans
+from app.archive.models import RECEIVING, Counter, Study
+from app.archive.plans import CAPPED, ORDERS, Asked, Runner
+from app.archive.rows import clip
 from app.dicom import names
 from app.kit.errors import BadRequest
 from app.security import Actor
 
-CAPPED = 1000
-
-Sort = Literal["-date", "date", "name", "patient_id", "-received"]
+Sort = Literal["-date", "date", "name", "-name", "patient_id", "-patient_id", "-received", "received"]
 
 
 @dataclass(frozen=True, slots=True)
 class StudyFilter:
     """What a study must have; an empty field asks nothing. Names, ids and descriptions take `*` and `?` and ignore case
-    and accents."""
+    and accents; without a wildcard the whole value must match (a name: one of its component groups)."""
 
-    text: str = (
-        ""  # one box: each word begins a word of the name or patient id, or is part of one; or an accession number
-    )
+    text: str = ""  # one box, see plans.add_text
     patient_name: str = ""
     patient_id: str = ""
-    birth_date: str = ""  # YYYYMMDD
+    birth_date: str = ""  # YYYYMMDD, or a range with a hyphen
     accession_number: str = ""
     study_id: str = ""
-    study_date: tuple[str, str] | None = None  # from, to, both inclusive, either may be ""
-    study_time: tuple[str, str] | None = None
-    modalities: Sequence[str] = ()
+    study_date: tuple[str, str] | None = None  # from, to as YYYYMMDD, both inclusive, either may be ""
+    study_time: tuple[str, str] | None = None  # from, to as HHMMSS
+    modalities: Sequence[str] = ()  # any of these
     description: str = ""
     referring_physician: str = ""
     facility_id: str = ""
@@ -45,88 +44,14 @@ class StudyFilter:
 
 @dataclass(slots=True)
 class StudyPage:
-    """A page of the list. next: the cursor of the following one; total_capped: there are more than `total`;
-    searched_back_to: YYYYMMDD when the time limit ended the search there."""
+    """A page of the list. next: the cursor of the following one; total_capped: there are or may be more than `total`;
+    searched_back_to: YYYYMMDD when the time limit ended a search by date there."""
 
     items: list[Study] = field(default_factory=list)
     total: int = 0
     total_capped: bool = False
     next: str | None = None
     searched_back_to: str | None = None
-
-
-_ORDERS: dict[str, tuple[Any, bool]] = {
-    "-date": (Study.dt, True),
-    "date": (Study.dt, False),
-    "name": (Study.fold, False),
-    "patient_id": (Study.pid_fold, False),
-    "-received": (Study.received_at, True),
-}
-
-
-def _pattern(wildcards: str) -> str:
-    """A LIKE pattern with `!` as escape: `*` any, `?` one character."""
-    escaped = wildcards.replace("!", "!!").replace("%", "!%").replace("_", "!_")
-    return escaped.replace("*", "%").replace("?", "_")
-
-
-def _matches(column: Any, wanted: str) -> ColumnElement[bool]:
-    if "*" in wanted or "?" in wanted:
-        found: ColumnElement[bool] = column.like(_pattern(wanted), escape="!")
-        return found
-    same: ColumnElement[bool] = column == wanted
-    return same
-
-
-def _words(session: Session, box: str) -> ColumnElement[bool]:
-    words = names.spaced(names.fold(box)).split()[:8]
-    patients = []
-    for word in words:
-        pattern = "%" + _pattern(word.replace("*", "").replace("?", "")) + "%"
-        patients.append(or_(Study.fold.like(pattern, escape="!"), Study.pid_fold.like(pattern, escape="!")))
-    accession = Study.accession_number.like(_pattern(box.strip()) + "%", escape="!")
-    return or_(and_(*patients), accession) if patients else accession
-
-
-def conditions(session: Session, actor: Actor, wanted: StudyFilter) -> list[ColumnElement[bool]]:
-    """Every condition of the filter, in SQL."""
-    found: list[ColumnElement[bool]] = []
-    if not actor.sees_all:
-        found.append(Study.facility_id == (actor.facility_id or "-"))
-    if wanted.facility_id:
-        found.append(Study.facility_id == wanted.facility_id)
-    if wanted.text.strip():
-        found.append(_words(session, wanted.text))
-    if wanted.patient_name.strip("*"):
-        found.append(_matches(Study.fold, names.fold(wanted.patient_name)))
-    if wanted.patient_id.strip("*"):
-        found.append(_matches(Study.pid_fold, names.fold(wanted.patient_id)))
-    for column, value in (
-        (Study.accession_number, wanted.accession_number),
-        (Study.study_id, wanted.study_id),
-        (Study.birth_date, wanted.birth_date),
-    ):
-        if value.strip("*"):
-            found.append(_matches(column, value))
-    if wanted.state:
-        found.append(Study.state == wanted.state)
-    for column, value in (
-        (Study.description, wanted.description),
-        (Study.referring_physician, wanted.referring_physician),
-    ):
-        if value.strip("*"):
-            found.append(func.lower(column).like(_pattern(value.lower()), escape="!"))
-    if wanted.study_date:
-        first, last = wanted.study_date
-        found.append(Study.dt >= (int(first) * 1000000 if first else 1))
-        if last:
-            found.append(Study.dt <= int(last) * 1000000 + 235960)
-    if wanted.modalities:
-        chosen = select(StudyModality.study_pk).where(StudyModality.modality.in_(wanted.modalities))
-        found.append(Study.id.in_(chosen))
-    if wanted.study_uids:
-        found.append(Study.study_instance_uid.in_(wanted.study_uids))
-    return found
 
 
 def search_studies(
@@ -137,57 +62,169 @@ def search_studies(
     limit: int = 50,
     cursor: str | None = None,
 ) -> StudyPage:
-    """One page of the studies this actor may see. Raises BadRequest for an unknown sort or cursor."""
-    if sort not in _ORDERS:
-        raise BadRequest(f"Unknown sort; known are {', '.join(_ORDERS)}.")
-    where = conditions(session, actor, wanted or StudyFilter())
-    column, down = _ORDERS[sort]
-    query = select(Study).where(*where)
-    if cursor:
-        key, last = _read_cursor(cursor, sort)
-        if down:
-            query = query.where(or_(column < key, and_(column == key, Study.id < last)))
-        else:
-            query = query.where(or_(column > key, and_(column == key, Study.id > last)))
-    order = (column.desc(), Study.id.desc()) if down else (column, Study.id)
-    items = list(session.scalars(query.order_by(*order).limit(limit + 1)))
-    page = StudyPage(items=items[:limit])
-    if len(items) > limit:
-        page.next = _write_cursor(sort, getattr(items[limit - 1], column.key), items[limit - 1].id)
-    page.total, page.total_capped = _total(session, actor, where, wanted)
+    """One page of the studies this actor may see. limit: 1 to 1000. Raises BadRequest for an unknown sort, a bad date or a
+    cursor of another list."""
+    order = ORDERS.get(sort)
+    if order is None:
+        raise BadRequest(f"Unknown sort; known are {', '.join(ORDERS)}.")
+    limit = max(1, min(limit, 1000))
+    place = _read_cursor(cursor, sort) if cursor else None
+    runner = Runner(session)
+    try:
+        asked = compiled(runner, actor, _clean(wanted or StudyFilter()))
+        plain = len(asked.conditions) == (asked.facility is not None) and not asked.empty
+        known = _counted(session, asked) if plain and place is None else None
+        after = (_key_from(place.key, order.column, runner.postgresql), place.id) if place else None
+        answer = plans.run(runner, asked, order, after, limit + 1, count=place is None and known is None)
+    finally:
+        runner.close()
+    page = StudyPage(total=answer.total, total_capped=answer.capped)
+    if known is not None:
+        page.total, page.total_capped = known, False
+    if place is not None:
+        page.total, page.total_capped = place.total, place.capped
+    if answer.stopped_at and order.column == "dt":
+        page.searched_back_to = f"{int(answer.stopped_at[0]):014d}"[:8]
+    page.items = _in_order(session, [pk for _, pk in answer.keys[:limit]])
+    if len(answer.keys) > limit:
+        page.next = _write_cursor(sort, *answer.keys[limit - 1], page)
+    elif answer.stopped_at:
+        page.next = _write_cursor(sort, *answer.stopped_at, page)  # goes on looking from there
     return page
 
 
-def _total(
-    session: Session, actor: Actor, where: list[ColumnElement[bool]], wanted: StudyFilter | None
-) -> tuple[int, bool]:
-    if not where:
-        rows_ = session.execute(select(func.sum(Counter.value)).where(Counter.name.like("studies:%")))
-        return int(rows_.scalar() or 0), False
-    bounded = select(Study.id).where(*where).limit(CAPPED + 1).subquery()
-    count = session.scalar(select(func.count()).select_from(bounded)) or 0
-    return min(count, CAPPED), count > CAPPED
+def _clean(wanted: StudyFilter) -> StudyFilter:
+    """Control characters can match nothing, and PostgreSQL and FTS5 refuse NUL."""
+    changes: dict[str, Any] = {}
+    for each in fields(wanted):
+        value = getattr(wanted, each.name)
+        if isinstance(value, str):
+            changes[each.name] = clip(value, 400)
+        elif value:
+            changes[each.name] = tuple(clip(one, 400) for one in value)
+    return replace(wanted, **changes)
 
 
-def _write_cursor(sort: str, key: Any, last: int) -> str:
-    value = key if isinstance(key, int | str) else key.isoformat()
-    return base64.urlsafe_b64encode(json.dumps([sort, value, last]).encode()).decode().rstrip("=")
+def compiled(runner: Runner, actor: Actor, wanted: StudyFilter) -> Asked:
+    """The filter as conditions and drivers, the most selective first."""
+    asked = Asked()
+    _facility(asked, actor, wanted)
+    _dates(asked, wanted)
+    if wanted.study_uids:
+        marks = ", ".join("?" * len(wanted.study_uids))
+        asked.add(f"s.study_instance_uid IN ({marks})", *wanted.study_uids)
+        asked.drivers.append((f"SELECT id FROM study WHERE study_instance_uid IN ({marks})", list(wanted.study_uids)))
+    if wanted.accession_number.strip("*"):
+        plans.matched(asked, "s.accession_number", wanted.accession_number, driver=True)
+    if wanted.patient_id.strip("*"):
+        plans.add_patient_id(asked, runner, names.fold(wanted.patient_id))
+    if wanted.text.strip():
+        plans.add_text(asked, runner, wanted.text)
+    if wanted.patient_name.strip("*^= "):
+        plans.add_name(asked, runner, wanted.patient_name)
+    if wanted.birth_date:
+        _birth(asked, wanted.birth_date)
+    if wanted.description.strip("*"):
+        plans.add_listed(asked, runner, "description_fold", names.fold(wanted.description))
+    if wanted.modalities:
+        plans.add_modalities(asked, wanted.modalities)
+    if wanted.study_id.strip("*"):
+        plans.matched(asked, "s.study_id", wanted.study_id, driver=True)
+    if wanted.referring_physician.strip("*"):
+        plans.add_listed(asked, runner, "referring_fold", names.fold(wanted.referring_physician))
+    if wanted.state:
+        asked.add("s.state = ?", wanted.state)
+        if wanted.state == RECEIVING:
+            asked.drivers.append((f"SELECT id FROM study WHERE state = '{RECEIVING}'", []))
+    if asked.dates != (0, 0):
+        asked.drivers.append(("SELECT id FROM study WHERE dt >= ? AND dt <= ?", list(asked.dates)))
+    return asked
 
 
-def _read_cursor(cursor: str, sort: str) -> tuple[Any, int]:
+def _facility(asked: Asked, actor: Actor, wanted: StudyFilter) -> None:
+    if not actor.sees_all:
+        asked.facility = actor.facility_id or ""
+        asked.empty = not actor.facility_id or wanted.facility_id not in ("", actor.facility_id)
+    elif wanted.facility_id:
+        asked.facility = wanted.facility_id
+    if asked.facility is not None:
+        asked.add("s.facility_id = ?", asked.facility)
+
+
+def _dates(asked: Asked, wanted: StudyFilter) -> None:
+    if wanted.study_date and any(wanted.study_date):
+        first, last = (_day(day) for day in wanted.study_date)
+        asked.dates = (int(first or "1") * 1_000_000, int(last or "99999999") * 1_000_000 + 235_960)
+        asked.add("s.dt >= ? AND s.dt <= ?", *asked.dates)
+    if wanted.study_time and any(wanted.study_time):
+        first, last = wanted.study_time
+        asked.add("s.study_time >= ? AND s.study_time <= ?", first or "0", (last or "24") + "~")
+
+
+def _day(text: str) -> str:
+    if text and not (len(text) == 8 and text.isascii() and text.isdigit()):
+        raise BadRequest("A date is not written as YYYYMMDD.")
+    return text
+
+
+def _birth(asked: Asked, text: str) -> None:
+    first, dash, last = text.partition("-")
+    if not dash:
+        last = first
+    bounds = [_day(first) or "0", _day(last) or "99999999"]
+    asked.add("s.birth_date >= ? AND s.birth_date <= ?", *bounds)
+    asked.drivers.append(("SELECT id FROM study WHERE birth_date >= ? AND birth_date <= ?", bounds))
+
+
+def _counted(session: Session, asked: Asked) -> int:
+    """The unfiltered total, from the counters."""
+    total = select(func.coalesce(func.sum(Counter.value), 0))
+    if asked.facility is None:
+        return int(session.scalar(total.where(Counter.name.like("studies:%"))) or 0)
+    return int(session.scalar(total.where(Counter.name == f"studies:{asked.facility}")) or 0)
+
+
+def _in_order(session: Session, pks: list[int]) -> list[Study]:
+    found = {row.id: row for row in session.scalars(select(Study).where(Study.id.in_(pks)))} if pks else {}
+    return [found[pk] for pk in pks if pk in found]
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    key: Any
+    id: int
+    total: int
+    capped: bool
+
+
+def _write_cursor(sort: str, key: Any, last: int, page: StudyPage) -> str:
+    value = key.isoformat() if isinstance(key, datetime) else key
+    text = json.dumps([sort, value, last, page.total, page.total_capped])
+    return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
+
+
+def _read_cursor(cursor: str, sort: str) -> _Place:
     try:
-        kind, key, last = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
-        if kind != sort or not isinstance(last, int):
+        kind, key, last, total, capped = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
+        if kind != sort or type(last) is not int or type(total) is not int or type(capped) is not bool:
             raise ValueError
-        if sort == "-received":
-            from datetime import datetime
-
-            key = datetime.fromisoformat(key)
-        elif not isinstance(key, int if sort.endswith("date") else str):
+        if not isinstance(key, int if ORDERS[sort].column == "dt" else str):
             raise ValueError
-    except ValueError:
+        if abs(last) >= 2**63 or (isinstance(key, int) and abs(key) >= 2**63):
+            raise ValueError
+        if ORDERS[sort].column == "received_at":
+            datetime.fromisoformat(str(key))
+    except (ValueError, TypeError):
         raise BadRequest("The cursor does not belong to this list.", hint="Start again from the first page.") from None
-    return key, last
+    return _Place(key, last, total, capped)
 
 
-__all__ = ["CAPPED", "Patient", "Sort", "StudyFilter", "StudyPage", "rows", "search_studies", "text"]
+def _key_from(key: Any, column: str, postgresql: bool) -> Any:
+    """The sort key as the database gives it."""
+    if column != "received_at" or not postgresql:
+        return key
+    moment = datetime.fromisoformat(key)
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+__all__ = ["CAPPED", "Sort", "StudyFilter", "StudyPage", "compiled", "search_studies"]

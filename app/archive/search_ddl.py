@@ -20,4 +20,4 @@ def statements(dialect: str) -> list[str]:
 
 def fts_text(fold: str, pid_fold: str) -> str:
     """What of a patient is searched as you type: all name groups and the id, CJK characters apart."""
-    return f"{names.spaced(fold)} {pid_fold}".strip()
+    return f"{names.spaced(fold.replace('=', ' '))} {pid_fold}".strip()

@@ -52,7 +52,8 @@ def fold(text: str) -> str:
     return _SPACE.sub(" ", unicodedata.normalize("NFC", bare)).strip()
 
 
-def _is_ideograph(char: str) -> bool:
+def is_ideograph(char: str) -> bool:
+    """Chinese, Japanese or Korean: a script without spaces between words."""
     return (
         "\u2e80" <= char <= "\u9fff"
         or "\uac00" <= char <= "\ud7af"
@@ -65,4 +66,4 @@ def spaced(folded: str) -> str:
     """A folded text with every CJK character as a word of its own: full-text tokenizers do not know word borders there."""
     if folded.isascii():
         return folded
-    return _SPACE.sub(" ", "".join(f" {c} " if _is_ideograph(c) else c for c in folded)).strip()
+    return _SPACE.sub(" ", "".join(f" {c} " if is_ideograph(c) else c for c in folded)).strip()

@@ -22,7 +22,7 @@ class NewUser(BaseModel):
     facility_id: str | None = None
     display_name: str = Field("", max_length=128)
     email: str = Field("", max_length=256)
-    temporary: bool = Field(True, description="The password must be changed at the first sign-in")
+    temporary: bool = Field(False, description="The password must be changed at the first sign-in")
 
 
 class UserChange(BaseModel):

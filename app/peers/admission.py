@@ -10,6 +10,7 @@ from app.kit.clock import now
 from app.peers import names, queries
 from app.peers.models import Node
 from app.peers.settings import DicomSettings
+from app.security import facilities
 
 CALLING_UNKNOWN, CALLED_UNKNOWN = 3, 7  # diagnostics of an A-ASSOCIATE-RJ from the service user (PS3.8 Table 9-21)
 
@@ -31,8 +32,9 @@ def admit(
     session: Session, settings: DicomSettings, own_title: str, calling: str, called: str, address: str
 ) -> Admission:
     """Decides about one caller. A known node is known by its title and its address together: titles are no secrets."""
-    facility_id = queries.facility_titled(session, called)
-    ours = facility_id is not None or called == own_title or called in settings.also_called
+    titled_facility = queries.facility_titled(session, called)
+    ours = titled_facility is not None or called == own_title or called in settings.also_called
+    home = facilities.home_id(session)
     if settings.check_called_title and not ours:
         return Admission(CALLED_UNKNOWN, "it called a title that is not ours")
     titled = queries.nodes_titled(session, calling)
@@ -42,10 +44,10 @@ def admit(
             return Admission(
                 CALLING_UNKNOWN, "the node is switched off, or set not to send", None, known.id, known.name
             )
-        return Admission(0, "", facility_id or known.facility_id, known.id, known.name)
+        return Admission(0, "", titled_facility or known.facility_id or home, known.id, known.name)
     near = names.is_near(address)
     if settings.unknown_callers == "all" or (settings.unknown_callers == "private" and near):
-        return Admission(facility_id=facility_id)
+        return Admission(facility_id=titled_facility or home)
     if titled:
         return Admission(CALLING_UNKNOWN, "a node of this title is known, but at another address")
     return Admission(CALLING_UNKNOWN, "it is no known node")

@@ -16,6 +16,7 @@ from app.security.models import Facility
 from app.security.verbs import Verb
 
 FIRST_PORT = 11113
+HOME_NAME = "Main"
 _AE = re.compile(r"[\x20-\x5b\x5d-\x7e]{1,16}")  # PS3.5 6.2, VR AE: no backslash, no control characters
 
 
@@ -55,6 +56,18 @@ def _check(session: Session, name: str, ae_title: str | None, port: int | None, 
         ):
             if mine is not None and mine == theirs:
                 raise Conflict(f"{other.name} has this already.", hint="Choose another.", field=field)
+
+
+def ensure_home(session: Session) -> None:
+    """Makes the house's own facility at the first start, so that isolation (SEC-10) holds without setting anything up."""
+    if home_id(session) is None:
+        session.add(Facility(id=new_id(), name=HOME_NAME, home=True, created_at=now()))
+        session.flush()
+
+
+def home_id(session: Session) -> str | None:
+    """The facility of what arrives at the installation's own title from nobody's node, and of staff without another."""
+    return queries.home_facility(session)
 
 
 def create(
@@ -119,6 +132,8 @@ def delete(session: Session, actor: Actor, facility_id: str) -> None:
     """Only while nobody and nothing belongs to it; the database refuses what this cannot see (studies, nodes)."""
     require(actor, Verb.FACILITY_ADMIN)
     facility = get(session, actor, facility_id)
+    if facility.home:
+        raise Conflict("This is the house's own facility.", hint="Rename it instead.")
     users = queries.users_of_facility(session, facility.id)
     if users:
         raise Conflict(f"{users} users belong to this facility.", hint="Give them another facility first.")

@@ -24,6 +24,10 @@ def enabled_administrators(session: Session, without: str = "") -> int:
     return session.scalar(query) or 0
 
 
+def home_facility(session: Session) -> str | None:
+    return session.scalar(select(Facility.id).where(Facility.home).limit(1))
+
+
 def users_of_facility(session: Session, facility_id: str) -> int:
     return session.scalar(select(func.count()).where(User.facility_id == facility_id)) or 0
 

@@ -13,6 +13,7 @@ from app.security.models import Role
 from app.security.verbs import DEFAULT_ROLES, Verb
 
 ADMINISTRATOR = "administrator"
+FACILITY_USER = "facility"
 
 
 def seed(session: Session) -> None:

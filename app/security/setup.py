@@ -8,7 +8,7 @@ from pathlib import Path
 
 from app.db import Database
 from app.kit.errors import Invalid
-from app.security import queries, roles, users
+from app.security import facilities, queries, roles, users
 from app.security.secrets import Secrets
 
 FIRST_NAME = "admin"
@@ -55,6 +55,7 @@ def prepare(database: Database, secrets: Secrets, environ: Mapping[str, str]) ->
     The server calls it at every start, after the migration. The password is used once and kept only as a hash."""
     with database.write() as session:
         roles.seed(session)
+        facilities.ensure_home(session)
         if queries.has_users(session):
             return FirstStart()
     password = _given(environ)

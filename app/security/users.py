@@ -12,7 +12,7 @@ from app.security import passwords, queries, sessions
 from app.security.actor import SYSTEM, Actor, require
 from app.security.changes import announce
 from app.security.models import Facility, PasswordHistory, Role, User
-from app.security.roles import ADMINISTRATOR
+from app.security.roles import ADMINISTRATOR, FACILITY_USER
 from app.security.settings import SecuritySettings
 from app.security.verbs import Verb
 
@@ -32,11 +32,16 @@ def _check_name(session: Session, name: str) -> str:
     return name
 
 
-def _check_place(session: Session, role: str, facility_id: str | None) -> None:
-    if session.get(Role, role) is None:
+def _check_place(session: Session, role: str, facility_id: str | None) -> str | None:
+    """The facility a user of this role belongs to. Staff who do not see all belong to the house unless told otherwise."""
+    found = session.get(Role, role)
+    if found is None:
         raise Invalid("There is no such role.", field="role")
+    if facility_id is None and not found.sees_all and role != FACILITY_USER:
+        return queries.home_facility(session)
     if facility_id is not None and session.get(Facility, facility_id) is None:
         raise Invalid("There is no such facility.", field="facility_id")
+    return facility_id
 
 
 def _set_password(session: Session, user: User, password: str, *, temporary: bool) -> None:
@@ -74,7 +79,7 @@ def create(
     """A new account. temporary: the password must be changed at the first login."""
     require(actor, Verb.USER_ADMIN)
     name = _check_name(session, name)
-    _check_place(session, role, facility_id)
+    facility_id = _check_place(session, role, facility_id)
     moment = now()
     user = User(
         id=new_id(),
@@ -127,7 +132,10 @@ def change(session: Session, actor: Actor, user_id: str, values: dict[str, objec
     require(actor, Verb.USER_ADMIN)
     user = get(session, actor, user_id)
     new = {key: values[key] for key in _EDITABLE if key in values}
-    _check_place(session, str(new.get("role", user.role)), new.get("facility_id", user.facility_id))  # type: ignore[arg-type]
+    role, place = new.get("role", user.role), new.get("facility_id", user.facility_id)
+    place = _check_place(session, str(role), str(place) if place else None)
+    if place != user.facility_id:
+        new["facility_id"] = place
     leaves = bool(new.get("disabled", user.disabled)) or new.get("role", user.role) != ADMINISTRATOR
     if (
         user.role == ADMINISTRATOR

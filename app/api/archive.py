@@ -191,17 +191,17 @@ def delete_study(
 
 
 @router.delete("/series/{uid}", status_code=204)
-def delete_series(request: Request, uid: str, actor: Deleter, session: WriteSession) -> None:
+def delete_series(request: Request, uid: str, actor: Deleter, session: WriteSession, reason: str = "") -> None:
     series = queries.series(session, actor, uid)
     digests = [one.sha256 for one in queries.instances_of(session, series)]
-    _gone(session, actor, "series", uid, queries.study_of(session, series))
+    _gone(session, actor, "series", uid, queries.study_of(session, series), reason)
     archive.delete_series(session, actor, uid)
     pictures(request).forget(*digests)
 
 
 @router.delete("/instances/{uid}", status_code=204)
-def delete_instance(request: Request, uid: str, actor: Deleter, session: WriteSession) -> None:
+def delete_instance(request: Request, uid: str, actor: Deleter, session: WriteSession, reason: str = "") -> None:
     one = queries.instance(session, actor, uid)
-    _gone(session, actor, "instance", uid, queries.study_of(session, one))
+    _gone(session, actor, "instance", uid, queries.study_of(session, one), reason)
     archive.delete_instance(session, actor, uid)
     pictures(request).forget(one.sha256)

@@ -4,6 +4,7 @@ from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
+from app.http.cors import CrossOrigin
 from app.http.edge import Edge
 from app.http.problems import handle
 from app.http.services import Services
@@ -15,4 +16,5 @@ def install(app: FastAPI, services: Services) -> None:
     app.state.services = services
     for kind in (AppError, HTTPException, RequestValidationError):
         app.add_exception_handler(kind, handle)
+    app.add_middleware(CrossOrigin, services=services)
     app.add_middleware(Edge)

@@ -1,6 +1,6 @@
 /** One viewport of the grid: shows one series and answers for its window, zoom, turn and slice. */
 import { Enums, type StackViewport, type Types } from '@cornerstonejs/core';
-import { engine } from './engine';
+import { engine, onCpu } from './engine';
 import { fallbackReason } from './loading/image';
 import type { SeriesLoad } from './loading/load';
 import type { Frame, Series } from './manifest';
@@ -23,6 +23,8 @@ export class Cell {
   load: SeriesLoad | undefined;
   private shown = -1;
   private unlisten: (() => void) | undefined;
+  /** The window last set: without WebGL Cornerstone keeps showing it but forgets its numbers with each new image. */
+  private range: { readonly lower: number; readonly upper: number } | undefined;
 
   constructor(
     readonly element: HTMLElement,
@@ -59,6 +61,7 @@ export class Cell {
     this.series = load.series;
     this.load = load;
     this.shown = -1;
+    this.range = undefined;
     this.unlisten = load.onChange(() => this.hooks.changed(this));
     this.element.dataset['series'] = load.series.uid;
     await this.viewport.setStack(
@@ -103,7 +106,7 @@ export class Cell {
   /** Window as center and width, undefined for colour images. */
   window(): { center: number; width: number } | undefined {
     if (!this.series || this.viewport.getCornerstoneImage()?.color) return undefined;
-    const range = this.viewport.getProperties().voiRange;
+    const range = (onCpu() ? this.range : undefined) ?? this.viewport.getProperties().voiRange;
     if (!range) return undefined;
     return { center: (range.lower + range.upper + 1) / 2, width: range.upper - range.lower + 1 };
   }
@@ -151,7 +154,10 @@ export class Cell {
   flip(axis: 'horizontal' | 'vertical'): void {
     if (!this.series) return;
     const camera = this.viewport.getCamera();
-    this.viewport.setCamera(axis === 'horizontal' ? { flipHorizontal: !camera.flipHorizontal } : { flipVertical: !camera.flipVertical });
+    // With WebGL a flip is one of the screen, without it one of the image under the turn.
+    const turned = onCpu() && this.viewport.getRotation() % 180 !== 0;
+    const across = (axis === 'horizontal') !== turned;
+    this.viewport.setCamera(across ? { flipHorizontal: !camera.flipHorizontal } : { flipVertical: !camera.flipVertical });
     this.draw();
   }
 
@@ -159,6 +165,7 @@ export class Cell {
   reset(): void {
     if (!this.series) return;
     this.viewport.setViewPresentation({ rotation: 0, flipHorizontal: false, flipVertical: false });
+    this.range = undefined;
     this.viewport.resetProperties();
     this.viewport.resetCamera();
     this.draw();
@@ -177,7 +184,10 @@ export class Cell {
   private listen(): void {
     const { Events } = Enums;
     this.canvas.addEventListener(Events.IMAGE_RENDERED, () => this.rendered());
-    this.canvas.addEventListener(Events.VOI_MODIFIED, () => this.hooks.changed(this));
+    this.canvas.addEventListener(Events.VOI_MODIFIED, (event) => {
+      this.range = (event as CustomEvent<Types.EventTypes.VoiModifiedEventDetail>).detail.range;
+      this.hooks.changed(this);
+    });
     this.canvas.addEventListener(Events.CAMERA_MODIFIED, () => this.limitZoom());
     this.canvas.addEventListener(Events.STACK_NEW_IMAGE, (event) => {
       const { imageId } = (event as CustomEvent<Types.EventTypes.StackNewImageEventDetail>).detail;

@@ -133,9 +133,14 @@ export class Cell {
     this.draw();
   }
 
+  /** Shows the whole image in the middle; turns and flips stay, which Cornerstone would reset too. */
   fit(): void {
     if (!this.series) return;
+    const { flipHorizontal, flipVertical } = this.viewport.getCamera();
+    const rotation = this.viewport.getRotation();
     this.viewport.resetCamera({ resetPan: true, resetZoom: true });
+    this.viewport.setCamera({ flipHorizontal: flipHorizontal ?? false, flipVertical: flipVertical ?? false });
+    this.viewport.setViewPresentation({ rotation });
     this.draw();
   }
 

@@ -11,6 +11,8 @@ export default defineConfig({
   plugins: [spritePlugin(), stringsPlugin(), cspPlugin()],
   build: {
     target: 'es2022',
+    // light-dark() must reach the browser as it is: compiled away, it is fixed at the root and a dark part of a light page stays light.
+    cssTarget: ['chrome123', 'firefox120', 'safari17.5'],
     assetsInlineLimit: 0,
     manifest: 'manifest.json',
     chunkSizeWarningLimit: 8000,

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pydicom
 import pytest
+from playwright.sync_api import Playwright, sync_playwright
 
 from tests.support import live as live_server
 from tests.support.live import Live
@@ -30,7 +31,9 @@ def put(station: Live, shared_data: Path) -> Callable[..., pydicom.Dataset]:
             for path in paths:
                 if path in known:
                     continue
-                answer = client.post("/api/v1/imports", content=path.read_bytes(), headers={"Content-Type": "application/dicom"})
+                answer = client.post(
+                    "/api/v1/imports", content=path.read_bytes(), headers={"Content-Type": "application/dicom"}
+                )
                 assert answer.status_code == 200, answer.text
                 result = answer.json()["results"][0]
                 assert result["status"] in ("stored", "duplicate"), result
@@ -41,16 +44,23 @@ def put(station: Live, shared_data: Path) -> Callable[..., pydicom.Dataset]:
 
 
 @pytest.fixture(scope="module")
-def screen(station: Live) -> Iterator[Screen]:
+def playwright() -> Iterator[Playwright]:
+    """One a module: two cannot run at a time, and other rooms have their own."""
+    with sync_playwright() as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def screen(playwright: Playwright, station: Live) -> Iterator[Screen]:
     """A browser with WebGL (SwiftShader draws it)."""
-    with window(station) as opened:
+    with window(playwright, station) as opened:
         yield opened
 
 
 @pytest.fixture(scope="module")
-def plain_screen(station: Live) -> Iterator[Screen]:
+def plain_screen(playwright: Playwright, station: Live) -> Iterator[Screen]:
     """A browser without WebGL: Cornerstone draws on the CPU."""
-    with window(station, *NO_WEBGL) as opened:
+    with window(playwright, station, *NO_WEBGL) as opened:
         yield opened
 
 

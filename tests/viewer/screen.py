@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-import numpy as np
-from playwright.sync_api import Page, sync_playwright
-
 import imagecodecs
+import numpy as np
+from playwright.sync_api import Page, Playwright
+
 from tests.support.live import PASSWORD, ROOT, Live
 
 SHOTS = ROOT / "build" / "viewer"
@@ -47,7 +47,7 @@ class Screen:
 
     def act(self, name: str) -> None:
         """Runs a verb of the toolbar or of one of its menus."""
-        self.page.evaluate("name => document.querySelector(`#viewer-root [data-action=\"${name}\"]`).click()", name)
+        self.page.evaluate('name => document.querySelector(`#viewer-root [data-action="${name}"]`).click()', name)
         self.rest()
 
     def key(self, *keys: str) -> None:
@@ -127,15 +127,14 @@ def picture(data: bytes) -> np.ndarray:
 
 
 @contextmanager
-def window(live: Live, *arguments: str) -> Iterator[Screen]:
+def window(playwright: Playwright, live: Live, *arguments: str) -> Iterator[Screen]:
     """Chromium with a person signed in."""
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=[*ARGUMENTS, *arguments])
-        context = browser.new_context(viewport=SIZE, base_url=live.url, reduced_motion="reduce")  # type: ignore[arg-type]
-        answer = context.request.post("/api/v1/sessions", data={"user": "admin", "password": PASSWORD})
-        assert answer.status == 201, answer.text()
-        screen = Screen(context.new_page(), live)
-        screen.page.on("pageerror", lambda error: screen.faults.append(f"script: {error}"))
-        screen.page.on("console", lambda said: screen.faults.append(said.text) if said.type == "error" else None)
-        yield screen
-        browser.close()
+    browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=[*ARGUMENTS, *arguments])
+    context = browser.new_context(viewport=SIZE, base_url=live.url, reduced_motion="reduce")  # type: ignore[arg-type]
+    answer = context.request.post("/api/v1/sessions", data={"user": "admin", "password": PASSWORD})
+    assert answer.status == 201, answer.text()
+    screen = Screen(context.new_page(), live)
+    screen.page.on("pageerror", lambda error: screen.faults.append(f"script: {error}"))
+    screen.page.on("console", lambda said: screen.faults.append(said.text) if said.type == "error" else None)
+    yield screen
+    browser.close()

@@ -84,7 +84,13 @@ def test_scrolling_shows_the_next_slice_in_the_same_window(screen: Screen, put: 
     slices.sort(key=lambda one: int(one.InstanceNumber))
     assert screen.open(slices[0].StudyInstanceUID) == "loaded"
     screen.act("preset:1")
-    for keys, at in ((("ArrowDown", "ArrowDown"), 2), (("ArrowUp",), 1), (("PageDown",), 11), (("End",), 31), (("Home",), 0)):
+    for keys, at in (
+        (("ArrowDown", "ArrowDown"), 2),
+        (("ArrowUp",), 1),
+        (("PageDown",), 11),
+        (("End",), 31),
+        (("Home",), 0),
+    ):
         screen.key(*keys)
         assert f"{at + 1} of 32" in screen.text("br")
         assert_same(screen.shown(512, 512), linear(hounsfield(slices[at]), *screen.window()))

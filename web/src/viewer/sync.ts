@@ -7,8 +7,10 @@ export function follow(leader: Cell, cells: readonly Cell[]): void {
   const { position, row, column } = frame?.geometry ?? {};
   for (const cell of cells) {
     if (cell === leader || !cell.series || !frame) continue;
-    const same = cell.frame?.instance.frameOfReference === frame.instance.frameOfReference && frame.instance.frameOfReference !== '';
-    if (!same || !position || !row || !column) continue;
+    // Some de-identified series give every slice a frame of reference of its own; within one series places compare anyway.
+    const reference = frame.instance.frameOfReference;
+    const comparable = cell.series === leader.series || (reference !== '' && cell.frame?.instance.frameOfReference === reference);
+    if (!comparable || !position || !row || !column) continue;
     const target = nearestSlice(
       position,
       cross(row, column),

@@ -1,0 +1,186 @@
+"""Tools, layouts, marks and ways in and out."""
+
+import json
+from collections.abc import Callable
+from urllib.parse import parse_qs, urlsplit
+
+import numpy as np
+import pydicom
+import pytest
+
+from tests.viewer.screen import Screen
+
+pytestmark = pytest.mark.browser
+Put = Callable[..., pydicom.Dataset]
+CT = "modality/ct_brain_explicit.dcm"
+
+
+def entries(screen: Screen) -> list[str]:
+    return [" ".join(words.split()) for words in screen.page.locator(".viewer-mark").all_inner_texts()]
+
+
+def test_a_length_is_in_millimetres_of_the_tags(screen: Screen, put: Put) -> None:
+    ct = put(CT)
+    screen.open(ct.StudyInstanceUID)
+    screen.act("one-to-one")
+    x, y = screen.middle()
+    screen.key("l")
+    screen.drag((x - 50, y), (x + 50, y))
+    spacing = float(ct.PixelSpacing[1])
+    assert [words.split()[0] for words in entries(screen)] == [f"{100 * spacing:.1f}"]
+    assert " mm " in entries(screen)[0]
+    screen.shot("length")
+    screen.page.locator("[data-delete]").click()
+    assert entries(screen) == []
+
+
+def test_a_length_is_in_pixels_without_spacing(screen: Screen, put: Put) -> None:
+    us = put("modality/us_rgb.dcm")
+    screen.open(us.StudyInstanceUID, us.SeriesInstanceUID)
+    screen.act("one-to-one")
+    x, y = screen.middle()
+    screen.key("l")
+    screen.drag((x - 40, y), (x + 40, y))
+    assert entries(screen)[0].startswith("80.0 px")
+
+
+def test_a_region_counts_the_pixels_under_it(screen: Screen, put: Put) -> None:
+    ct = put(CT)
+    screen.open(ct.StudyInstanceUID)
+    screen.act("one-to-one")
+    values = ct.pixel_array * float(ct.RescaleSlope) + float(ct.RescaleIntercept)
+    x, y = screen.middle()
+    screen.key("o")
+    screen.drag((x - 30, y - 20), (x + 30, y + 20))
+    words = entries(screen)[0].replace("−", "-").split()
+    mean, deviation = float(words[1]), float(words[words.index("SD") + 1].rstrip("."))
+    region = values[256 - 20 : 256 + 20, 256 - 30 : 256 + 30]
+    assert "HU" in words
+    assert abs(mean - region.mean()) < 3 and abs(deviation - region.std()) < 3, (mean, deviation, region.mean())
+
+
+def test_cine_runs_at_the_speed_of_the_tags_and_shows_other_frames(screen: Screen, put: Put) -> None:
+    us = put("modality/us_cine_30frames_jpeg_ybr422.dcm")
+    assert screen.open(us.StudyInstanceUID, us.SeriesInstanceUID) == "loaded"
+    first = screen.canvas()
+    screen.key("c")
+    places = set()
+    for _ in range(20):
+        screen.page.wait_for_timeout(50)
+        places.add(screen.text("br").split("\n")[0])
+    speed = screen.page.locator("[data-cine-words]").inner_text()
+    screen.key("c")
+    assert len(places) >= 4, places
+    wanted = us.get("RecommendedDisplayFrameRate") or us.get("CineRate") or 1000 / float(us.FrameTime)
+    assert speed.startswith(str(round(float(wanted))))
+    screen.key("End")
+    screen.page.wait_for_timeout(300)
+    assert np.abs(screen.canvas().astype(int) - first).mean() > 0.2
+    still = screen.text("br")
+    screen.page.wait_for_timeout(300)
+    assert screen.text("br") == still
+
+
+def test_layouts_show_several_series_and_scroll_them_together(screen: Screen, put: Put) -> None:
+    mr = put("series/mr_head_t1/*.dcm")
+    ct = put("series/ct_chest_lidc0314/*.dcm")
+    assert screen.open(ct.StudyInstanceUID) == "loaded"
+    screen.act("layout:2x2")
+    assert screen.page.locator(".cell").count() == 4
+    assert screen.page.locator(".cell-empty:visible").count() == 3
+    screen.page.locator('.cell[data-cell="1"]').click()
+    screen.page.locator(f'.viewer-series[data-series="{ct.SeriesInstanceUID}"]').click()
+    screen.page.wait_for_timeout(500)
+    screen.act("sync")
+    screen.key("PageDown")
+    screen.page.wait_for_timeout(300)
+    assert "11 of 32" in screen.text("br", 1) and "11 of 32" in screen.text("br", 0)
+    assert np.ptp(screen.canvas(1)) > 100
+    screen.shot("layout")
+    screen.act("layout:1x1")
+    assert screen.page.locator(".cell").count() == 1
+    assert screen.open(mr.StudyInstanceUID) == "loaded"
+    assert np.ptp(screen.canvas()) > 100
+
+
+def test_what_is_seen_goes_to_the_composer(screen: Screen, put: Put) -> None:
+    ct = put("series/ct_chest_lidc0314/*.dcm")
+    screen.open(ct.StudyInstanceUID)
+    screen.act("preset:1")
+    screen.key("ArrowDown", "ArrowDown")
+    center, width = screen.window()
+    screen.page.locator('[data-action="print"]').click()
+    screen.page.wait_for_url("**/print?**")
+    query = parse_qs(urlsplit(screen.page.url).query)
+    uid, frame, c, w = query["items"][0].split(":")
+    assert query["study"] == [ct.StudyInstanceUID]
+    assert (frame, float(c), float(w)) == ("1", center, width)
+    with screen.live.client() as client:
+        manifest = client.get(f"/api/v1/studies/{ct.StudyInstanceUID}/manifest").json()
+    assert manifest["series"][0]["instances"][2]["sop_instance_uid"] == uid
+
+
+def test_the_marks_come_in_order_and_the_page_is_left_clean(screen: Screen, put: Put) -> None:
+    ct = put("series/ct_chest_lidc0314/*.dcm")
+    screen.open(ct.StudyInstanceUID)
+    marks = screen.marks()
+    assert set(marks) == {"filmroom:preview", "filmroom:first-image", "filmroom:all-loaded"}
+    assert marks["filmroom:preview"] <= marks["filmroom:first-image"] <= marks["filmroom:all-loaded"]
+    assert screen.page.locator(".cell-preview").count() == 0
+    screen.page.locator('a[href="/storage"]').first.click()
+    screen.page.wait_for_url("**/storage*")
+    screen.page.wait_for_timeout(400)
+    assert screen.page.evaluate("document.body.dataset.viewer") is None
+    screen.page.go_back()
+    assert screen.settled() == "loaded"
+    assert np.ptp(screen.canvas()) > 100
+
+
+def test_the_page_brings_a_picture_before_any_script(screen: Screen, put: Put) -> None:
+    ct = put(CT)
+    answer = screen.page.request.get(f"/viewer?study={ct.StudyInstanceUID}")
+    assert f'src="/api/v1/instances/{ct.SOPInstanceUID}/frames/1/preview' in answer.text()
+    image = screen.page.request.get(f"/api/v1/instances/{ct.SOPInstanceUID}/frames/1/preview")
+    assert image.headers["content-type"] == "image/jpeg"
+
+
+def test_metadata_are_listed_and_found_by_name_keyword_and_number(screen: Screen, put: Put) -> None:
+    ct = put(CT)
+    screen.open(ct.StudyInstanceUID)
+    screen.page.locator('[data-tab="metadata"]').click()
+    screen.page.locator("[data-tag]").first.wait_for()
+    assert str(ct.StudyInstanceUID) in screen.page.locator("[data-metadata]").inner_text()
+    for wanted in ("Rescale Slope", "rescaleslope", "(0028,1053"):
+        screen.page.locator("[data-tag-search]").fill(wanted)
+        rows = [" ".join(words.split()) for words in screen.page.locator("[data-tag]:visible").all_inner_texts()]
+        assert rows and all("Rescale Slope" in row for row in rows), (wanted, rows)
+    screen.shot("metadata")
+
+
+def test_text_of_an_arrow_is_asked_for_and_shown(screen: Screen, put: Put) -> None:
+    ct = put(CT)
+    screen.open(ct.StudyInstanceUID)
+    x, y = screen.middle()
+    screen.act("tool:arrow")
+    screen.drag((x, y), (x + 60, y + 40))
+    dialog = screen.page.locator("#viewer-text")
+    dialog.wait_for(state="visible")
+    screen.page.keyboard.type("Solid")
+    screen.page.keyboard.press("Enter")
+    dialog.wait_for(state="hidden")
+    screen.rest()
+    assert entries(screen)[0].startswith("Solid")
+    assert "Solid" in json.dumps(screen.page.locator(".svg-layer text").all_text_contents())
+
+
+def test_help_lists_the_keys_and_keeps_them_from_the_image(screen: Screen, put: Put) -> None:
+    ct = put(CT)
+    screen.open(ct.StudyInstanceUID)
+    before = screen.window()
+    screen.key("?")
+    dialog = screen.page.locator("#viewer-help")
+    assert dialog.is_visible() and "Ctrl+W" in dialog.inner_text()
+    screen.key("2")
+    screen.page.keyboard.press("Escape")
+    dialog.wait_for(state="hidden")
+    assert screen.window() == before

@@ -16,7 +16,7 @@ from app.media import traces
 from app.media.intake import Intake, Result, Upload
 from app.media.settings import ImportSettings
 from app.media.unzip import Limits
-from app.security import Actor, Verb
+from app.security import Actor, Verb, facilities
 
 router = APIRouter(tags=["imports"])
 _BODIES = frozenset(
@@ -38,7 +38,8 @@ async def create_import(request: Request, actor: Annotated[Actor, Depends(allow(
     def begin() -> Intake:
         with here.database.read() as session:
             limits = Limits.of(settings.load(session, ImportSettings))
-        source = Source(kind="upload", address=actor.address, actor_name=actor.name, facility_id=actor.facility_id)
+            facility_id = actor.facility_id or facilities.home_id(session)
+        source = Source(kind="upload", address=actor.address, actor_name=actor.name, facility_id=facility_id)
         return Intake(here.archive, source, limits, here.config.cache / "uploads")
 
     intake = await run_in_threadpool(begin)

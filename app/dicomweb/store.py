@@ -20,7 +20,7 @@ from app.media import traces
 from app.media.intake import Intake, Result, Upload
 from app.media.settings import ImportSettings
 from app.media.unzip import Limits
-from app.security import Actor, Verb
+from app.security import Actor, Verb, facilities
 
 router = APIRouter(prefix=respond.PREFIX)
 Sender = Annotated[Actor, Depends(allow(Verb.STUDY_IMPORT))]
@@ -59,7 +59,8 @@ async def _store(request: Request, actor: Actor, study: str) -> Response:
     def begin() -> Intake:
         with here.database.read() as session:
             limits = Limits.of(settings.load(session, ImportSettings))
-        source = Source(kind="stow", address=actor.address, actor_name=actor.name, facility_id=actor.facility_id)
+            facility_id = actor.facility_id or facilities.home_id(session)
+        source = Source(kind="stow", address=actor.address, actor_name=actor.name, facility_id=facility_id)
         return Intake(here.archive, source, limits, here.config.cache / "uploads", study)
 
     intake = await run_in_threadpool(begin)

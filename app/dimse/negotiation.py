@@ -3,8 +3,7 @@ in the first transfer syntax the caller proposes that we know, so that what it h
 
 from functools import cache
 
-from pydicom._uid_dict import UID_dictionary
-
+from app.dicom.registry import registry
 from app.dicom.uids import TRANSFER_SYNTAXES
 from app.dicom.uids import is_valid as is_uid
 from app.peers import pdu
@@ -23,22 +22,25 @@ def storage_classes() -> frozenset[str]:
     """Every storage SOP class of PS3.6 Annex A, retired ones too: old modalities still send them."""
     return frozenset(
         uid
-        for uid, entry in UID_dictionary.items()
-        if entry[1] == "SOP Class" and "Storage" in entry[0] and "Commitment" not in entry[0] and uid not in _NO_OBJECTS
+        for uid, entry in registry().items()
+        if entry.kind == "SOP Class" and "Storage" in entry.name and uid not in _NO_OBJECTS
     )
 
 
 @cache
 def transfer_syntaxes() -> frozenset[str]:
-    """Every transfer syntax of the standard that C-STORE can use."""
-    return frozenset(uid for uid in TRANSFER_SYNTAXES if uid.startswith("1.2.840.10008."))
+    """Every transfer syntax of the standard that C-STORE can use: the retired JPEG processes too, but not the MIME, XML
+    and live video ones (1.2.840.10008.1.2.6 and .7), which carry no data set."""
+    named = {uid for uid, entry in registry().items() if entry.kind == "Transfer Syntax"}
+    ours = named | {uid for uid in TRANSFER_SYNTAXES if uid.startswith("1.2.840.10008.")}
+    return frozenset(uid for uid in ours if not uid.startswith(("1.2.840.10008.1.2.6", "1.2.840.10008.1.2.7")))
 
 
 def takes_class(uid: str, settings: DicomSettings) -> bool:
     """Whether we store objects of this SOP class."""
     if uid in storage_classes() or uid in settings.private_sop_classes:
         return True
-    if not is_uid(uid) or uid in UID_dictionary:
+    if not is_uid(uid) or uid in registry():
         return False
     # Storage classes of the standard that are newer than the library's table all stand under this root.
     return uid.startswith("1.2.840.10008.5.1.4.1.1.") or settings.unknown_sop_classes

@@ -6,8 +6,7 @@ proposed with it, as PS3.5 10.1 asks."""
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from pydicom._uid_dict import UID_dictionary
-
+from app.dicom.registry import name
 from app.peers import pdu
 from app.peers.pdu import Context
 
@@ -72,9 +71,3 @@ def choose(
     if refused.get(other) == pdu.ABSTRACT_UNKNOWN:
         return Way(fault=f"The node does not take {name(sop_class)}.")
     return Way(fault=f"The node takes {name(sop_class)} neither as {name(syntax)} nor uncompressed.")
-
-
-def name(uid: str) -> str:
-    """What the standard calls a UID; the UID itself where it does not know it."""
-    entry = UID_dictionary.get(uid)
-    return entry[0] if entry else uid

@@ -15,9 +15,9 @@ from app.archive.models import Instance
 from app.jobs.context import Cancelled, JobContext, PermanentFault
 from app.kit.clock import now
 from app.kit.errors import NotFound
-from app.peers import queries, service, transcode
+from app.peers import queries, service
 from app.peers.contexts import Proposal, choose, propose
-from app.peers.errors import PeerFault
+from app.peers.errors import CannotConvert, PeerFault
 from app.peers.models import Node, Transfer, TransferInstance
 from app.peers.scu import Association, Response
 from app.peers.settings import DicomSettings
@@ -109,7 +109,7 @@ def _send_one(
             answer = association.store(
                 way.context_id, instance.sop_class_uid, instance.sop_instance_uid, data, length, plain
             )
-    except transcode.CannotConvert as fault:
+    except CannotConvert as fault:
         marks.add(row_id, REFUSED, None, str(fault))
         return
     except NotFound:
@@ -131,6 +131,8 @@ def _encoded(ctx: JobContext, instance: Instance, syntax: str) -> Iterator[tuple
             plain = type(file).__module__ == "_io"
             yield file, instance.bytes - instance.data_set_offset, plain
         else:
+            from app.peers import transcode  # here: numpy and the codecs are loaded when something must be converted
+
             with transcode.data_set(file, syntax) as (converted, length):
                 yield converted, length, False
 

@@ -20,16 +20,13 @@ from pydicom.filewriter import write_dataset
 from app.imaging.decode import decode
 from app.imaging.spec import PixelSpec
 from app.kit.errors import AppError
+from app.peers.errors import CannotConvert
 
 _IMPLICIT, _BIG, _DEFLATED = "1.2.840.10008.1.2", "1.2.840.10008.1.2.2", "1.2.840.10008.1.2.1.99"
 _NATIVE = {_IMPLICIT, "1.2.840.10008.1.2.1", _BIG, _DEFLATED}
 _WORD = {"OW": "u2", "OF": "u4", "OL": "u4", "OD": "u8", "OV": "u8"}
 _INFLATED_LIMIT = 512 << 20
 _IN_MEMORY = 16 << 20
-
-
-class CannotConvert(Exception):
-    """The object cannot be given in the syntax the peer takes; the message says why."""
 
 
 @contextmanager

@@ -287,3 +287,26 @@ def test_small_pdus_with_many_fragments_are_put_together(receiver: Station, shar
         _, body = _read_pdu(sock)
         assert commands.number(commands.decode(body[6:]), commands.STATUS) == 0
     assert receiver.data_set(uid) == data
+
+
+def test_a_request_that_names_another_object_is_stored_as_the_data_set_says(
+    receiver: Station, shared_data: Path
+) -> None:
+    from pydicom import dcmread
+
+    from tests.support.dimse import parts_of
+
+    found = parts_of(shared_data / "codecs/wg04/ct1/ct1_uncompressed.dcm")
+    assert found is not None
+    own = str(found[0].MediaStorageSOPInstanceUID)
+    with _associate(receiver) as sock:
+        pieces = [found[1][i : i + 100_000] for i in range(0, len(found[1]), 100_000)]
+        sock.sendall(_store_request("1.2.3.4.5.6"))
+        sock.sendall(b"".join(pdu.p_data(1, 2 if p is pieces[-1] else 0, p) for p in pieces))
+        _, body = _read_pdu(sock)
+        answer = commands.decode(body[6:])
+        assert commands.number(answer, commands.STATUS) == 0xB007
+        assert "another SOP" in commands.text(answer, commands.ERROR_COMMENT)
+    (stored,) = receiver.instances()
+    assert stored.sop_instance_uid == own
+    assert dcmread(receiver.config.store / stored.path).file_meta.MediaStorageSOPInstanceUID == own

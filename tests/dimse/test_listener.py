@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -203,3 +204,44 @@ def _check(config: Config, acknowledged: dict[str, bytes]) -> None:
     assert files == {config.store / row.path for row in rows.values()}, "a file without a row, or a row without a file"
     assert not [p for p in (config.store / ".incoming").rglob("*") if p.is_file() and p.name != "lock"]
     database.dispose()
+
+
+def _memory(pid: int, field: str) -> int:
+    """kB of the process: VmRSS now, VmHWM at most."""
+    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+        if line.startswith(field):
+            return int(line.split()[1])
+    raise AssertionError(field)
+
+
+def test_a_very_large_object_costs_little_memory(sqlite_config: Config, shared_data: Path, tmp_path: Path) -> None:
+    """400 MB in one multi-frame object, from a sparse file, while an echo gets its answer beside it."""
+    ds = dcmread(shared_data / "codecs/wg04/ct1/ct1_uncompressed.dcm")
+    ds.pop("DataSetTrailingPadding", None)
+    frames = 800
+    ds.NumberOfFrames = frames
+    ds.PixelData = b""
+    ds.SOPInstanceUID = ds.file_meta.MediaStorageSOPInstanceUID = "1.2.826.0.1.9.1"
+    ds.save_as(tmp_path / "large.dcm")
+    parts = parts_of(tmp_path / "large.dcm")
+    assert parts is not None
+    head = parts[1]
+    assert head[-12:-8] == b"\xe0\x7f\x10\x00", "the pixel data is the last element"
+    pixels = 512 * 512 * 2 * frames
+    large = tmp_path / "large.bin"
+    with large.open("wb") as file:
+        file.write(head[:-4] + pixels.to_bytes(4, "little"))
+        file.truncate(len(head) + pixels)
+    with _role(sqlite_config, 1) as role:
+        (pid,) = role.wait(1)
+        idle = _memory(pid, "VmRSS")
+        with _association(role.port) as association, large.open("rb", buffering=0) as file:
+            answer = association.store(1, CT, "1.2.826.0.1.9.1", file, len(head) + pixels, plain_file=True)
+        assert answer.status == 0, answer
+        assert _memory(pid, "VmHWM") - idle < 60_000
+        database = open_database(sqlite_config)
+        with database.read() as session:
+            stored = session.scalars(select(Instance)).one()
+        assert stored.number_of_frames == frames and stored.bytes > pixels
+        database.dispose()
+        shutil.rmtree(sqlite_config.store)  # 400 MB need not stay with the test's folder

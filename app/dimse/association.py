@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from app.archive import Archive, Source
 from app.dimse.negotiation import answer
-from app.dimse.store import Answer, DataSetReceiver
+from app.dimse.store import CANNOT_UNDERSTAND, Answer, DataSetReceiver
 from app.kit.errors import Unavailable
 from app.kit.logging import new_correlation_id
 from app.peers import commands, pdu
@@ -21,6 +21,8 @@ from app.peers.commands import BadCommand
 from app.peers.pdu import Associate, BadPdu
 from app.peers.settings import DicomSettings
 from app.peers.wire import AHEAD, PdvReader, PeerGone, PeerSilent, Wire
+from app.security.actor import can
+from app.security.verbs import Verb
 
 log = logging.getLogger(__name__)
 _RQ_LIMIT = 1 << 20  # bytes: 128 contexts with all transfer syntaxes need a third of it
@@ -71,7 +73,6 @@ class Association:
         self._reader = PdvReader(
             wire, self._settings.max_pdu, self._settings.idle_timeout, self._settings.network_timeout
         )
-        self._receiver: DataSetReceiver | None = None
         self._command = memoryview(bytearray(commands.LIMIT + AHEAD))
         self._counts = Counts()
         self._who = "no association"
@@ -121,12 +122,13 @@ class Association:
         names = {c.id: c.abstract for c in request.contexts}
         self._contexts = {r.id: (names[r.id], r.transfer) for r in results if r.result == pdu.ACCEPTED}
         self._peer_limit = request.max_length or self._settings.max_pdu
+        self._actor = admission.actor(request.calling, self._address)
         source = Source(
             kind="dimse",
             calling_ae=request.calling,
             called_ae=request.called,
             address=self._address,
-            actor_name=admission.node_name or request.calling,
+            actor_name=self._actor.name,
             facility_id=admission.facility_id,
         )
         limit = self._settings.max_object_gib << 30
@@ -177,25 +179,35 @@ class Association:
             raise BadPdu("a message on a context that was not accepted", pdu.UNEXPECTED_PARAMETER)
         kind = commands.number(command, commands.COMMAND_FIELD, -1)
         has_data = commands.number(command, commands.DATA_SET_TYPE, commands.NO_DATA_SET) != commands.NO_DATA_SET
-        abstract, syntax = self._contexts[context_id]
-        assert self._receiver is not None
-        if kind == commands.C_STORE_RQ and has_data:
-            done = self._receiver.store(context_id, abstract, syntax, command)
-            self._counts.statuses[done.status] += 1
-            self._counts.bytes += done.size
-            self._respond(context_id, kind, command, done)
+        operation = OPERATIONS.get(kind)
+        if operation is not None and can(self._actor, operation.verb):
+            self._respond(context_id, kind, command, operation.serve(self, context_id, command, has_data))
             return
         if has_data:
             self._receiver.drain(context_id)
-        if kind == commands.C_ECHO_RQ:
-            self._counts.echoes += 1
-            self._respond(context_id, kind, command, Answer(commands.SUCCESS))
-        elif kind == commands.C_STORE_RQ:
-            self._respond(context_id, kind, command, Answer(0xC000, "A C-STORE needs a data set"))
+        if operation is not None:
+            self._respond(context_id, kind, command, Answer(commands.NOT_AUTHORIZED, "Not allowed for this caller"))
         elif kind != commands.C_CANCEL_RQ:  # nothing of ours runs that could be cancelled (PS3.7 9.3.2.3)
             if kind < 0 or kind & 0x8000:
                 raise BadPdu("a message that is no request", pdu.UNEXPECTED_PARAMETER)
             self._respond(context_id, kind, command, Answer(commands.UNRECOGNIZED_OPERATION, "Not offered here"))
+
+    def echo(self, context_id: int, command: dict[int, bytes], has_data: bool) -> Answer:
+        """C-ECHO (PS3.7 9.3.5)."""
+        if has_data:
+            self._receiver.drain(context_id)
+        self._counts.echoes += 1
+        return Answer(commands.SUCCESS)
+
+    def store(self, context_id: int, command: dict[int, bytes], has_data: bool) -> Answer:
+        """C-STORE (PS3.7 9.3.1)."""
+        if not has_data:
+            return Answer(CANNOT_UNDERSTAND, "A C-STORE needs a data set")
+        abstract, syntax = self._contexts[context_id]
+        done = self._receiver.store(context_id, abstract, syntax, command)
+        self._counts.statuses[done.status] += 1
+        self._counts.bytes += done.size
+        return done
 
     def _command_set(self, context_id: int, control: int, size: int) -> memoryview:
         """The whole command set, whose first fragment's header has been read."""
@@ -258,6 +270,20 @@ class Association:
             counts.echoes,
             time.monotonic() - counts.started,
         )
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """A DIMSE request that we serve, and the permission it asks for (SEC-9)."""
+
+    verb: Verb
+    serve: Callable[[Association, int, dict[int, bytes], bool], Answer]
+
+
+OPERATIONS: dict[int, Operation] = {
+    commands.C_ECHO_RQ: Operation(Verb.NODE_ECHO, Association.echo),
+    commands.C_STORE_RQ: Operation(Verb.STUDY_IMPORT, Association.store),
+}
 
 
 def _printable(title: str) -> str:

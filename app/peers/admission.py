@@ -11,21 +11,33 @@ from app.peers import names, queries
 from app.peers.models import Node
 from app.peers.settings import DicomSettings
 from app.security import facilities
+from app.security.actor import Actor
+from app.security.verbs import Verb
 
 CALLING_UNKNOWN, CALLED_UNKNOWN = 3, 7  # diagnostics of an A-ASSOCIATE-RJ from the service user (PS3.8 Table 9-21)
+
+# What a caller that came in may do: be answered, and store. Queries and retrievals will ask for a known node.
+CALLER_VERBS = frozenset((Verb.NODE_ECHO, Verb.STUDY_IMPORT))
 
 _resolved: dict[str, tuple[float, frozenset[str]]] = {}
 
 
 @dataclass(frozen=True, slots=True)
 class Admission:
-    """The answer to a caller. reason 0: come in; otherwise the diagnostic of our rejection, with words for the log."""
+    """The answer to a caller. reason 0: come in; otherwise the diagnostic of our rejection, with words for the log.
+    verbs: what the caller may do here; facility_id: whose what it sends will be."""
 
     reason: int = 0
     words: str = ""
     facility_id: str | None = None
     node_id: str | None = None
     node_name: str = ""
+    verbs: frozenset[Verb] = frozenset()
+
+    def actor(self, calling: str, address: str) -> Actor:
+        """The caller as verbs take it."""
+        name = self.node_name or calling
+        return Actor(name=name, kind="node", verbs=self.verbs, facility_id=self.facility_id, address=address)
 
 
 def admit(
@@ -44,10 +56,10 @@ def admit(
             return Admission(
                 CALLING_UNKNOWN, "the node is switched off, or set not to send", None, known.id, known.name
             )
-        return Admission(0, "", titled_facility or known.facility_id or home, known.id, known.name)
+        return Admission(0, "", titled_facility or known.facility_id or home, known.id, known.name, CALLER_VERBS)
     near = names.is_near(address)
     if settings.unknown_callers == "all" or (settings.unknown_callers == "private" and near):
-        return Admission(facility_id=titled_facility or home)
+        return Admission(facility_id=titled_facility or home, verbs=CALLER_VERBS)
     if titled:
         return Admission(CALLING_UNKNOWN, "a node of this title is known, but at another address")
     return Admission(CALLING_UNKNOWN, "it is no known node")

@@ -1,0 +1,31 @@
+"""Every DIMSE request that is served asks for a permission (SEC-9)."""
+
+from pathlib import Path
+
+import pytest
+
+from app.dimse.association import OPERATIONS
+from app.peers import commands
+from app.peers.admission import CALLER_VERBS, Admission
+from app.security import Verb
+from tests.support import dcmtk
+from tests.support.dimse import Station
+
+
+def test_each_operation_names_its_verb_and_no_more_are_served() -> None:
+    assert set(OPERATIONS) == {commands.C_ECHO_RQ, commands.C_STORE_RQ}
+    assert all(isinstance(operation.verb, Verb) for operation in OPERATIONS.values())
+    assert {operation.verb for operation in OPERATIONS.values()} == CALLER_VERBS, "a caller may do these and no more"
+
+
+@pytest.mark.peer
+@pytest.mark.parametrize("left", [frozenset((Verb.NODE_ECHO,)), frozenset((Verb.STUDY_IMPORT,)), frozenset()])
+def test_without_the_permission_it_is_refused(receiver: Station, shared_data: Path, left: frozenset[Verb]) -> None:
+    receiver.receiver._services.admit = lambda calling, called, address: Admission(verbs=left)
+    file = shared_data / "codecs/wg04/ct1/ct1_uncompressed.dcm"
+    assert ("(Success)" in dcmtk.echoscu(receiver.port).output) == (Verb.NODE_ECHO in left)
+    answer = dcmtk.storescu(receiver.port, [file], "-R", "-d")
+    assert len(receiver.instances()) == (1 if Verb.STUDY_IMPORT in left else 0)
+    if Verb.STUDY_IMPORT not in left:
+        assert "0x0124" in answer.output
+    assert not [p for p in receiver.files() if ".incoming" in p.parts]

@@ -1,0 +1,129 @@
+"""From attribute to action: the table, the options, the IOD, and a careful rule for what the table leaves out."""
+
+from dataclasses import dataclass
+from typing import Literal, cast
+
+from pydicom.datadict import dictionary_has_tag, dictionary_is_retired, dictionary_keyword
+
+from app.deid.profile import Profile
+from app.deid.table import Entry, lookup, type_of
+
+# K keep, X remove, Z empty, D dummy, U new UID, U* keep the sequence with new UIDs inside, C date shifted.
+Action = Literal["K", "X", "Z", "D", "U", "U*", "C"]
+_TEXT = {"ST", "LT", "UT", "UC", "UR", "AE", "AS"}
+_MOMENTS = {"DA", "DT", "TM"}
+_BINARY = {"OB", "OW", "OB or OW", "OF", "OD", "OL", "OV", "UN"}
+
+# Identifiers that the table leaves out, mostly because they live in objects its authors did not think of.
+_IDENTIFYING = {
+    "PatientBirthDateInAlternativeCalendar", "PatientDeathDateInAlternativeCalendar", "BreedRegistrationNumber",
+    "StrainStockNumber", "ComponentWelderIDs", "DeviceID", "GridID", "NTPSourceAddress", "ContactDisplayName",
+    "HangingProtocolCreator", "HangingProtocolUserGroupName", "ProductLotIdentifier", "SubstanceAdministrationDeviceID",
+    "ItineraryID", "ItineraryIDAssigningAuthority", "TransducerData", "PrinterName", "AssessmentSetID", "OwnerID",
+    "StorageMediaFileSetID", "ImageID", "BoardingPassID", "CarrierID", "RouteID", "RouteIDAssigningAuthority",
+    "AssignedLocation", "RadiationMachineName", "InstructionText", "FilmSessionLabel", "WorklistLabel",
+    "ProcedureStepLabel", "RTImageName", "RTImageLabel", "PatientSetupLabel", "ResourceDescription",
+    "TreatmentProtocols", "ContentDescription", "DataSetDescription", "DataSetName", "DataSetSource", "DigitalSignaturesSequence",
+    "CodingSchemeIdentificationSequence",
+    "Signature", "EncryptedContent", "RecordKey", "PriorRecordKey", "HPGLDocument",
+}  # fmt: skip
+# Free text that pictures need to be read, written by machines from a short list.
+_HARMLESS = {"ImageDisplayFormat", "FontName"}
+_STRUCTURAL_BINARY = {
+    "PixelData", "FloatPixelData", "DoubleFloatPixelData", "WaveformData", "ICCProfile", "LUTData",
+    "RedPaletteColorLookupTableData", "GreenPaletteColorLookupTableData", "BluePaletteColorLookupTableData",
+    "AlphaPaletteColorLookupTableData", "SegmentedRedPaletteColorLookupTableData",
+    "SegmentedGreenPaletteColorLookupTableData", "SegmentedBluePaletteColorLookupTableData",
+    "SegmentedAlphaPaletteColorLookupTableData", "ExtendedOffsetTable", "ExtendedOffsetTableLengths",
+}  # fmt: skip
+# Parts of a coded entry (PS3.3 8.8): codes.py looks at whole items, and stray parts go.
+CODE_KEYWORDS = {"CodeValue", "LongCodeValue", "URNCodeValue", "CodeMeaning", "CodingSchemeDesignator"} | {
+    "CodingSchemeVersion",
+    "EquivalentCodeSequence",
+}
+_KNOWN_UIDS = "1.2.840.10008."
+_CODING_UIDS = {"CodingSchemeUID", "ContextUID", "MappingResourceUID"}
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where an attribute stands: its path of tags from the top of an object of this SOP class."""
+
+    sop_class_uid: str
+    path: tuple[int, ...]
+
+    @property
+    def tag(self) -> int:
+        return self.path[-1]
+
+
+def decide(place: Place, vr: str, profile: Profile) -> Action:
+    """The action for one attribute. A code that gives a choice is settled by its type in the IOD (E.1.1 note)."""
+    row = lookup(place.tag)
+    if row is None:
+        return unlisted(place.tag, vr)
+    return settle(_code(row, vr, profile), place)
+
+
+def _code(row: Entry, vr: str, profile: Profile) -> str:
+    """The option's code where an option that is chosen has one, else the Basic Profile's."""
+    for option in profile.options.chosen():
+        code = row.options.get(option)
+        if code == "K":
+            return "K"
+        # C under the dates option means shifted; under others it means cleaned text, which the Basic action outdoes.
+        if code == "C" and option == "retain_modified_dates" and vr in _MOMENTS:
+            return "C"
+    return row.basic
+
+
+def settle(code: str, place: Place) -> Action:
+    """One action of a combined code: what the IOD can do without goes; where the IOD is not known, a dummy stays."""
+    allowed = cast(list[Action], code.split("/"))
+    if len(allowed) == 1:
+        return allowed[0]
+    kind = type_of(place.sop_class_uid, place.path)
+    if kind is None:
+        return allowed[-1]
+    wanted: dict[int, tuple[Action, ...]] = {
+        3: ("X", "Z", "D", "U*"),
+        2: ("Z", "U*", "D", "X"),
+        1: ("D", "U*", "Z", "X"),
+    }
+    return next(action for action in wanted[kind] if action in allowed)
+
+
+def unlisted(tag: int, vr: str) -> Action:
+    """What the table does not name is kept when the standard knows it and it is no name, moment, address or free text."""
+    group = tag >> 16
+    if group & 0xFF00 == 0x6000:
+        return "X"  # without its data an overlay's other attributes describe nothing
+    if not dictionary_has_tag(tag):
+        return "X"
+    keyword = dictionary_keyword(tag)
+    if vr == "SQ":
+        return "X" if keyword in _IDENTIFYING else "K"
+    if keyword in _IDENTIFYING | CODE_KEYWORDS or vr in _MOMENTS or keyword.endswith(("Comment", "Comments", "Notes")):
+        return "X"
+    if vr == "PN":
+        return "Z"
+    if vr == "UI":
+        return "U"
+    if keyword == "TextValue":
+        return "D"
+    if vr in _TEXT:
+        return "K" if keyword in _HARMLESS else "X"
+    if vr in _BINARY and keyword not in _STRUCTURAL_BINARY:
+        return "X"
+    if dictionary_is_retired(tag) and vr in ("LO", "SH", "UN"):
+        return "X"
+    return "K"
+
+
+def keeps_uid(tag: int, uid: str) -> bool:
+    """UIDs of the standard itself and of coding schemes identify nobody."""
+    if uid.startswith(_KNOWN_UIDS):
+        return True
+    return (
+        dictionary_has_tag(tag) and dictionary_keyword(tag) in _CODING_UIDS and uid.startswith("2.16.840.1.113883.6.")
+    )

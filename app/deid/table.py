@@ -1,0 +1,73 @@
+"""Table E.1-1 of PS3.15: which attribute gets which action. Data and their origin: data/NOTICE.txt."""
+
+import gzip
+import json
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+
+_DATA = Path(__file__).parent / "data"
+EDITION = "2026c"
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One row: the Basic Profile's action code, and the codes of the options that have one."""
+
+    name: str
+    basic: str
+    options: dict[str, str] = field(default_factory=dict)
+
+
+# Rows for repeating groups; 50xx and 60xx stand for every even group from 00 to FE (PS3.5 7.6).
+CURVE = Entry("Curve Data", "X", {"clean_graphics": "C"})
+OVERLAY_DATA = Entry("Overlay Data", "X", {"clean_graphics": "C"})
+OVERLAY_COMMENTS = Entry("Overlay Comments", "X", {"clean_graphics": "C"})
+PRIVATE = Entry("Private Attributes", "X", {"retain_safe_private": "C"})
+
+
+@cache
+def _rows() -> dict[int, Entry]:
+    raw = json.loads((_DATA / "table_e1_1.json").read_text())
+    return {
+        int(tag, 16): Entry(
+            row["name"].partition("\n")[0].strip(),
+            row["basic"],
+            {key: code for key, code in row.items() if key not in ("name", "basic")},
+        )
+        for tag, row in raw.items()
+    }
+
+
+def lookup(tag: int) -> Entry | None:
+    """The row of a tag; None where the table says nothing of it."""
+    group = tag >> 16
+    if group & 1:
+        return PRIVATE
+    if group & 0xFF00 == 0x5000:
+        return CURVE
+    if group & 0xFF00 == 0x6000:
+        return {0x3000: OVERLAY_DATA, 0x4000: OVERLAY_COMMENTS}.get(tag & 0xFFFF)
+    return _rows().get(tag)
+
+
+def tags() -> list[int]:
+    """Every tag with a row of its own."""
+    return list(_rows())
+
+
+@cache
+def _types() -> tuple[dict[str, str], dict[str, dict[str, int]]]:
+    with gzip.open(_DATA / "types.json.gz") as file:
+        raw = json.load(file)
+    return raw["classes"], raw["types"]
+
+
+def type_of(sop_class_uid: str, path: tuple[int, ...]) -> int | None:
+    """1, 2 or 3 as the IOD asks of the attribute at this path of tags; 3 where the IOD does not have it; None where
+    the IOD is not known. Conditional types count as if their condition held."""
+    classes, types = _types()
+    iod = classes.get(sop_class_uid)
+    if iod is None or iod not in types:
+        return None
+    return types[iod].get(">".join(f"{tag:08X}" for tag in path), 3)

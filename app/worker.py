@@ -15,6 +15,7 @@ from app.archive import jobs as archive_jobs
 from app.archive import service as archive_service
 from app.config import Config
 from app.db import Database, open_database
+from app.deid import jobs as deid_jobs
 from app.jobs.context import Cancelled, JobContext, PermanentFault
 from app.kit import rolestate
 from app.kit.clock import now
@@ -30,6 +31,7 @@ Handler = Callable[[JobContext, dict[str, Any]], dict[str, Any]]
 LANES: dict[str, tuple[int, dict[str, Handler]]] = {
     "network": (4, {"transfer.send": send}),
     "print": (1, {"print.render": printing_jobs.render}),
+    "deid": (1, {"anonymize.study": deid_jobs.anonymize_study}),
     "archive": (
         1,
         {
@@ -189,12 +191,18 @@ def sweep_prints(worker: Worker) -> None:
         printing_jobs.sweep(worker.config, session)
 
 
+def sweep_copies(worker: Worker) -> None:
+    with worker.database.read() as session:
+        deid_jobs.sweep(worker.config, session)
+
+
 CLOCK: dict[Callable[[Worker], None], float] = {
     release_abandoned: 10.0,
     prune_events: 3600.0,
     settle_studies: 1.0,
     sweep_store: 60.0,
     sweep_prints: 3600.0,
+    sweep_copies: 3600.0,
 }
 
 

@@ -15,7 +15,9 @@ Administrator = Annotated[Actor, Depends(allow(Verb.CROSSREF_READ))]
 
 
 @router.post("/anonymizations", status_code=202)
-def create_anonymization(order: service.Order, response: Response, actor: Anonymizer, session: WriteSession) -> dict[str, Any]:
+def create_anonymization(
+    order: service.Order, response: Response, actor: Anonymizer, session: WriteSession
+) -> dict[str, Any]:
     """Accepts an order; the copy is made in the background and lies behind Location."""
     row = service.request(session, actor, order)
     response.headers["Location"] = f"/api/v1/anonymizations/{row.made.id}"
@@ -57,7 +59,9 @@ def anonymized_files(request: Request, anonymization_id: str, actor: Anonymizer,
 
 
 @router.get("/anonymizations/{anonymization_id}/uids")
-def cross_reference(request: Request, anonymization_id: str, actor: Administrator, session: WriteSession) -> dict[str, Any]:
+def cross_reference(
+    request: Request, anonymization_id: str, actor: Administrator, session: WriteSession
+) -> dict[str, Any]:
     """Old and new UIDs. Administrators only; each reading stands in the audit trail."""
     pairs = service.cross_reference(session, actor, services(request).config, anonymization_id)
     return {"items": [{"old": old, "new": new} for old, new in pairs], "total": len(pairs), "next": None}

@@ -24,10 +24,10 @@ class Anonymization(Base):
     options: Mapped[list[str]]  # options of PS3.15 E.3 on top of the profile
     project: Mapped[str] = mapped_column(String(64), default="")
     to_archive: Mapped[bool] = mapped_column(default=False)
+    uids: Mapped[bytes | None] = mapped_column(LargeBinary)  # AES-256-GCM over zlib over JSON [[old, new], ...]
     file: Mapped[str] = mapped_column(String(256), default="")  # below DIR/anonymized
     bytes: Mapped[int] = mapped_column(BigInteger, default=0)
     report: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict)
-    uids: Mapped[bytes | None] = mapped_column(LargeBinary)  # AES-256-GCM over zlib over JSON [[old, new], ...]
     created_by: Mapped[str] = mapped_column(String(128), index=True)
     facility_id: Mapped[str | None] = mapped_column(String(26), index=True)
     created_at: Mapped[datetime]

@@ -27,7 +27,9 @@ def build(profile: Profile, tally: Tally, instances: int, skipped: dict[str, int
         if tag >> 16 & 1:
             private += count
             continue
-        lines.append({"tag": f"({tag >> 16:04X},{tag & 0xFFFF:04X})", "name": describe(tag), "action": action, "count": count})
+        lines.append(
+            {"tag": f"({tag >> 16:04X},{tag & 0xFFFF:04X})", "name": describe(tag), "action": action, "count": count}
+        )
     return {
         "profile": profile.name,
         "options": list(profile.options.chosen()),

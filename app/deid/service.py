@@ -88,7 +88,9 @@ def open_file(session: Session, actor: Actor, config: Config, anonymization_id: 
     path = folder(config) / row.made.file
     if row.state != "done" or not row.made.file or not path.is_file():
         raise NotReady("The copy is not there (yet).", hint="Ask for its state, or make it again.", state=row.state)
-    _trace(session, actor, row.made, Verb.STUDY_EXPORT, {"study": row.made.study_instance_uid, "profile": row.made.profile})
+    _trace(
+        session, actor, row.made, Verb.STUDY_EXPORT, {"study": row.made.study_instance_uid, "profile": row.made.profile}
+    )
     return row, path
 
 

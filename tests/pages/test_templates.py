@@ -9,7 +9,7 @@ from jinja2 import meta, nodes
 
 from app.http.templates import environment
 from app.kit import paths
-from app.pages import conflicts, incoming, shell, storage
+from app.pages import conflicts, deid, incoming, shell, storage
 
 # What render_text gives every template, and what a page may set for the shell.
 SHARED = {
@@ -27,6 +27,7 @@ PAGES: list[tuple[str, Any]] = [
     ("incoming/_rows.html", incoming.ArrivalRows),
     ("incoming/_transfers.html", incoming.TransfersPart),
     ("conflicts/page.html", conflicts.ConflictsPage),
+    ("deid/copy.html", deid.CopyPage),
     ("shell/about.html", shell.AboutPage),
 ]
 

@@ -1,0 +1,85 @@
+"""A copy without identity: how far it is, and what was changed."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Request
+from starlette.responses import Response
+
+from app.deid import queries
+from app.deid.queries import Row
+from app.http import ReadSession, allow, render
+from app.http.i18n import gettext as _
+from app.pages.shell import fields
+from app.security import Actor, Verb
+
+router = APIRouter(include_in_schema=False)
+Anonymizer = Annotated[Actor, Depends(allow(Verb.STUDY_ANONYMIZE))]
+
+
+@dataclass(frozen=True, slots=True)
+class CopyPage:
+    """One copy. attributes: the report's lines; warnings: what to look at before the copy leaves."""
+
+    id: str
+    state: str
+    error: str
+    profile: str
+    to_archive: bool
+    created_by: str
+    created_at: datetime
+    done: int
+    total: int
+    bytes: int
+    instances: int
+    uids_replaced: int
+    private_removed: int
+    method: list[dict[str, Any]]
+    warnings: list[dict[str, Any]]
+    skipped: list[dict[str, Any]]
+    attributes: list[dict[str, Any]]
+    words: dict[str, str]
+
+
+def _words() -> dict[str, str]:
+    """Actions as people read them."""
+    return {
+        "X": _("removed"),
+        "Z": _("emptied"),
+        "D": _("replaced by a dummy"),
+        "U": _("replaced by a new UID"),
+        "U*": _("kept with new UIDs inside"),
+        "C": _("cleaned or shifted"),
+    }
+
+
+def _page(row: Row) -> CopyPage:
+    made, told = row.made, row.made.report or {}
+    done, total = row.progress
+    return CopyPage(
+        id=made.id,
+        state=row.state,
+        error=row.error or "",
+        profile=made.profile,
+        to_archive=made.to_archive,
+        created_by=made.created_by,
+        created_at=made.created_at,
+        done=done,
+        total=total,
+        bytes=made.bytes,
+        instances=told.get("instances", 0),
+        uids_replaced=told.get("uids_replaced", 0),
+        private_removed=told.get("private_removed", 0),
+        method=told.get("method", []),
+        warnings=told.get("warnings", []),
+        skipped=told.get("skipped", []),
+        attributes=told.get("attributes", []),
+        words=_words(),
+    )
+
+
+@router.get("/anonymizations/{anonymization_id}")
+def show_copy(request: Request, anonymization_id: str, actor: Anonymizer, session: ReadSession) -> Response:
+    """The report, or the state until it is done."""
+    return render(request, "deid/copy.html", fields(_page(queries.anonymization(session, actor, anonymization_id))))

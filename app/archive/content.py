@@ -2,8 +2,10 @@
 
 import json
 import os
+import threading
 import warnings
 import zlib
+from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from io import BytesIO
 from typing import TYPE_CHECKING, BinaryIO
@@ -23,21 +25,23 @@ from app.kit.errors import NotFound
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset
 
+_lock = threading.Lock()
+_tables: OrderedDict[str, frames.FrameTable] = OrderedDict()
+
 
 def header(session: Session, instance: Instance) -> "Dataset":
     """The data set without pixels (and without bulk values, see `bulk_values`), its file meta information beside it."""
-    return kept.unpack(queries.header_row(session, instance).raw)
+    return kept.unpack(queries.raw_header_of(session, instance))
 
 
 def bulk_values(session: Session, instance: Instance) -> list[kept.Bulk]:
     """Large values outside of the pixels: where they lie in the file."""
-    return kept.bulks(queries.header_row(session, instance).raw)
+    return kept.bulks(queries.raw_header_of(session, instance))
 
 
 def frame_location(archive: Archive, session: Session, instance: Instance, n: int) -> list[tuple[int, int]]:
     """(offset, length) of the parts of frame n (from 1) in the file. Raises NoFrame."""
-    if n < 1 or n > max(instance.number_of_frames, 1) or instance.pixel_offset is None or instance.pixel_bytes is None:
-        raise NoFrame("The object has no such frame.")
+    _check(instance, n)
     if uids.transfer_syntax(instance.transfer_syntax_uid).deflated:
         raise NoFrame("The frames of a deflated object have no place in its file.")
     if instance.pixel_bytes >= 0:
@@ -45,13 +49,33 @@ def frame_location(archive: Archive, session: Session, instance: Instance, n: in
         if bit:
             raise NoFrame("This frame does not begin on a byte.")
         return [(offset, length)]
-    packed = queries.header_row(session, instance).frames
-    if packed is None:
-        raise NoFrame("The frames of this object cannot be located.")
-    table = frames.unpack(packed)
+    table = _table(session, instance)
     if n > table.count:
         raise NoFrame("The pixel data ends before this frame.")
     return table.locate(n)
+
+
+def _check(instance: Instance, n: int) -> None:
+    if n < 1 or n > max(instance.number_of_frames, 1) or instance.pixel_offset is None or instance.pixel_bytes is None:
+        raise NoFrame("The object has no such frame.")
+
+
+def _table(session: Session, instance: Instance) -> frames.FrameTable:
+    """The frame table; the last used ones stay unpacked (the checksum names the content)."""
+    with _lock:
+        table = _tables.get(instance.sha256)
+        if table is not None:
+            _tables.move_to_end(instance.sha256)
+            return table
+    packed = queries.frames_of(session, instance)
+    if packed is None:
+        raise NoFrame("The frames of this object cannot be located.")
+    table = frames.unpack(packed)
+    with _lock:
+        _tables[instance.sha256] = table
+        while len(_tables) > 64:
+            _tables.popitem(last=False)
+    return table
 
 
 def _native(instance: Instance, n: int) -> tuple[int, int, int]:
@@ -66,6 +90,7 @@ def _native(instance: Instance, n: int) -> tuple[int, int, int]:
 
 def frame_bytes(archive: Archive, session: Session, instance: Instance, n: int) -> bytes:
     """Frame n (from 1) as stored: native bytes, or the code stream (fragments joined). Raises NoFrame, NotFound."""
+    _check(instance, n)
     if uids.transfer_syntax(instance.transfer_syntax_uid).deflated:
         return _deflated_frame(archive, instance, n)
     if instance.pixel_bytes is not None and instance.pixel_bytes >= 0 and instance.bits_allocated == 1:
@@ -95,10 +120,17 @@ def _deflated_frame(archive: Archive, instance: Instance, n: int) -> bytes:
 
 
 def _pread(archive: Archive, instance: Instance, places: list[tuple[int, int]]) -> bytes:
-    with open_object(archive, instance) as file:
-        fd = file.fileno()
-        parts = [os.pread(fd, length, offset) for offset, length in places]
-    return parts[0] if len(parts) == 1 else b"".join(parts)
+    try:
+        data = archive.files.read(archive.store.full(instance.path), instance.sha256, places)
+    except FileNotFoundError:
+        raise _missing() from None
+    if len(data) < sum(length for _, length in places):
+        raise NoFrame("The file ends before this frame.", hint="Run the integrity check.")
+    return data
+
+
+def _missing() -> NotFound:
+    return NotFound("The file of this object is missing.", hint="Run the integrity check.")
 
 
 def open_object(archive: Archive, instance: Instance) -> BinaryIO:
@@ -106,7 +138,12 @@ def open_object(archive: Archive, instance: Instance) -> BinaryIO:
     try:
         return archive.store.full(instance.path).open("rb", buffering=0)
     except FileNotFoundError:
-        raise NotFound("The file of this object is missing.", hint="Run the integrity check.") from None
+        raise _missing() from None
+
+
+def read_range(archive: Archive, instance: Instance, offset: int, length: int) -> bytes:
+    """Bytes of the file, for bulk values and range requests."""
+    return _pread(archive, instance, [(offset, length)])
 
 
 def iter_object(archive: Archive, instance: Instance, chunk: int = 1 << 20) -> Iterator[bytes]:

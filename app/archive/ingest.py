@@ -7,6 +7,7 @@ from pathlib import Path
 
 from app.archive import rows, sweep
 from app.archive.commit import GroupCommit
+from app.archive.files import OpenFiles
 from app.archive.index import Batch, Entry, Outcome, Source, Stored, Transaction
 from app.archive.store import ASIDE, Incoming, Store, unavailable
 from app.config import Config
@@ -27,6 +28,7 @@ class Archive:
         self.config = config
         self.database = database
         self.store = Store(config.store)
+        self.files = OpenFiles()
         self._commit: GroupCommit[Entry] = GroupCommit(self._write)
         self._doubtful: list[Path] = []  # temporary files whose commit failed in an unknown way
 
@@ -65,6 +67,7 @@ class Archive:
         return self._clear_doubts() + sweep.sweep(self.store, self.database)
 
     def close(self) -> None:
+        self.files.close()
         self.store.close()
 
     def _prepare(self, incoming: Incoming) -> Entry:

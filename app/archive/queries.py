@@ -177,6 +177,18 @@ def frame_tables(session: Session, ids: Sequence[int]) -> dict[int, bytes]:
     return {pk: packed for pk, packed in session.execute(query) if packed is not None}
 
 
+def frames_of(session: Session, of: Instance) -> bytes | None:
+    """The packed frame table alone: the header beside it stays unread."""
+    return session.scalar(select(InstanceHeader.frames).where(InstanceHeader.instance_pk == of.id))
+
+
+def raw_header_of(session: Session, of: Instance) -> bytes:
+    raw = session.scalar(select(InstanceHeader.raw).where(InstanceHeader.instance_pk == of.id))
+    if raw is None:
+        raise NotFound("There is no such object.")
+    return raw
+
+
 def conflicts(session: Session, actor: Actor, *, state: str = "open", limit: int = 200) -> list[Conflict]:
     query = select(Conflict).where(Conflict.state == state)
     if not actor.sees_all:

@@ -97,6 +97,13 @@ class Incoming:
         self.path.unlink(missing_ok=True)
 
 
+def _make_folders(folder: Path) -> None:
+    """With those above it, each private: `mkdir(parents=True)` makes the upper ones by the umask."""
+    if not folder.parent.is_dir():
+        _make_folders(folder.parent)
+    folder.mkdir(exist_ok=True, mode=0o700)
+
+
 def sha256_of(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
@@ -128,7 +135,7 @@ class Store:
         with self._opening:
             while self._mine is None:
                 folder = self.root / INCOMING / f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"
-                folder.mkdir(parents=True, mode=0o700)
+                _make_folders(folder)
                 with contextlib.suppress(FileNotFoundError):  # a sweep was quicker: once more
                     self._lock_fd = os.open(folder / "lock", os.O_RDWR | os.O_CREAT, 0o600)
                     fcntl.flock(self._lock_fd, fcntl.LOCK_EX)
@@ -158,7 +165,7 @@ class Store:
                 os.link(temporary, target)
                 return
             except FileNotFoundError:
-                target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+                _make_folders(target.parent)
             except FileExistsError:
                 if attempt == 2:
                     raise

@@ -8,6 +8,7 @@ import zlib
 from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import accumulate, pairwise
 
 Read = Callable[[int, int], bytes]  # (offset, length) -> bytes, fewer at the end of the file
@@ -22,7 +23,7 @@ class BadFrames(ValueError):
     """The frames cannot be located; the message says why."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class FrameTable:
     """Fragments stand one behind the other, 8 bytes of item header between; `firsts` are the first fragments of frames.
 
@@ -32,6 +33,11 @@ class FrameTable:
     lengths: Sequence[int]
     firsts: Sequence[int]
 
+    @cached_property
+    def _starts(self) -> list[int]:
+        """Where each fragment's value begins."""
+        return [self.offset + at for at in accumulate((length + 8 for length in self.lengths), initial=0)]
+
     @property
     def count(self) -> int:
         return len(self.firsts)
@@ -40,12 +46,7 @@ class FrameTable:
         """(offset, length) of the fragments of a frame, counted from 1."""
         first = self.firsts[frame - 1]
         last = self.firsts[frame] if frame < len(self.firsts) else len(self.lengths)
-        at = self.offset + sum(self.lengths[:first]) + 8 * first
-        places = []
-        for length in self.lengths[first:last]:
-            places.append((at, length))
-            at += length + 8
-        return places
+        return list(zip(self._starts[first:last], self.lengths[first:last], strict=True))
 
     def pack(self) -> bytes:
         """Compact bytes for the index."""

@@ -1,0 +1,78 @@
+"""Open files for positioned reads: a few stay open, since the frames of one object are asked for one by one."""
+
+import os
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Sequence
+from pathlib import Path
+
+_KEPT = 64  # open files
+_IDLE = 30.0  # seconds; a deleted file's space comes back once its last handle is closed
+
+
+class _Open:
+    __slots__ = ("fd", "used", "users")
+
+    def __init__(self, fd: int) -> None:
+        self.fd, self.users, self.used = fd, 0, 0.0
+
+
+class OpenFiles:
+    """Thread-safe; a file in use is never closed under its reader."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._open: OrderedDict[tuple[str, str], _Open] = OrderedDict()
+
+    def read(self, path: Path, version: str, places: Sequence[tuple[int, int]]) -> bytes:
+        """The bytes at (offset, length), joined; fewer when the file ends before. version: tells one content of a path
+        from another. Raises FileNotFoundError."""
+        handle = self._take((str(path), version))
+        try:
+            parts = [_pread(handle.fd, length, offset) for offset, length in places]
+        finally:
+            self._give_back(handle)
+        return parts[0] if len(parts) == 1 else b"".join(parts)
+
+    def _take(self, key: tuple[str, str]) -> _Open:
+        with self._lock:
+            handle = self._open.get(key)
+            if handle is None:
+                handle = self._open[key] = _Open(os.open(key[0], os.O_RDONLY | getattr(os, "O_CLOEXEC", 0)))
+            self._open.move_to_end(key)
+            handle.users += 1
+            handle.used = time.monotonic()
+            return handle
+
+    def _give_back(self, handle: _Open) -> None:
+        with self._lock:
+            handle.users -= 1
+            while self._open:
+                key, oldest = next(iter(self._open.items()))
+                stale = len(self._open) > _KEPT or time.monotonic() - oldest.used > _IDLE
+                if not stale or oldest.users:
+                    break
+                del self._open[key]
+                os.close(oldest.fd)
+
+    def close(self) -> None:
+        with self._lock:
+            for handle in self._open.values():
+                if not handle.users:
+                    os.close(handle.fd)
+            self._open.clear()
+
+
+def _pread(fd: int, length: int, offset: int) -> bytes:
+    """One read; more only where the system gives less than asked (Linux ends a read at 2 GiB)."""
+    data = os.pread(fd, length, offset)
+    if len(data) == length or not data:
+        return data
+    parts = [data]
+    while length > (have := sum(map(len, parts))):
+        piece = os.pread(fd, length - have, offset + have)
+        if not piece:
+            break
+        parts.append(piece)
+    return b"".join(parts)

@@ -1,0 +1,117 @@
+"""Where frames lie: tables that tell the truth, tables that lie, and none."""
+
+import contextlib
+import struct
+from itertools import accumulate
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.dicom.frames import BadFrames, FrameTable, locate_encapsulated, native_bits, native_range, unpack
+
+END = b"\xfe\xff\xdd\xe0\0\0\0\0"
+
+
+def item(value: bytes) -> bytes:
+    return b"\xfe\xff\x00\xe0" + struct.pack("<I", len(value)) + value
+
+
+def build(frames: list[list[bytes]], *, basic: list[int] | None = None, end: bytes = END) -> bytes:
+    return (
+        item(struct.pack(f"<{len(basic or [])}I", *(basic or [])))
+        + b"".join(item(f) for fr in frames for f in fr)
+        + end
+    )
+
+
+def offsets(frames: list[list[bytes]]) -> list[int]:
+    return list(accumulate((sum(len(f) + 8 for f in fr) for fr in frames[:-1]), initial=0))
+
+
+def found(data: bytes, count: int, **how: object) -> tuple[list[bytes], list[str]]:
+    table, warnings = locate_encapsulated(lambda o, n: data[o : o + n], 0, len(data), count, **how)  # type: ignore[arg-type]
+    table = unpack(table.pack())
+    return [b"".join(data[o : o + n] for o, n in table.locate(k + 1)) for k in range(table.count)], warnings
+
+
+fragment = st.binary(min_size=2, max_size=20).filter(lambda b: len(b) % 2 == 0)
+some_frames = st.lists(st.lists(fragment, min_size=1, max_size=4), min_size=1, max_size=8)
+
+
+@given(some_frames)
+def test_the_basic_offset_table_is_followed(frames: list[list[bytes]]) -> None:
+    got, warnings = found(build(frames, basic=offsets(frames)), len(frames))
+    assert got == [b"".join(f) for f in frames] and warnings == []
+
+
+@given(some_frames)
+def test_the_extended_offset_table_is_followed(frames: list[list[bytes]]) -> None:
+    extended = struct.pack(f"<{len(frames)}Q", *offsets(frames))
+    got, warnings = found(build(frames), len(frames), extended=extended)
+    assert got == [b"".join(f) for f in frames] and warnings == []
+
+
+@given(st.lists(fragment, min_size=1, max_size=8))
+def test_without_a_table_one_fragment_is_one_frame(fragments: list[bytes]) -> None:
+    got, _ = found(build([[f] for f in fragments]), len(fragments))
+    assert got == fragments
+
+
+@given(st.lists(fragment, min_size=2, max_size=8), st.lists(st.integers(0, 2**32 - 1), min_size=1, max_size=9))
+def test_a_lying_table_is_ignored_with_a_warning(fragments: list[bytes], lies: list[int]) -> None:
+    frames = [[f] for f in fragments]
+    got, warnings = found(build(frames, basic=lies), len(frames))
+    assert got == fragments
+    assert warnings or lies[: len(frames)] == offsets(frames)
+
+
+def test_a_single_frame_takes_all_fragments() -> None:
+    assert found(build([[b"ab", b"cd", b"ef"]]), 1)[0] == [b"abcdef"]
+
+
+def test_code_streams_tell_frames_apart() -> None:
+    frames = [[b"\xff\xd8\xff\xe0ab", b"cdef"], [b"\xff\xd8\xff\xe0gh"], [b"\xff\xd8\xff\xe0ij", b"kl", b"mn"]]
+    assert found(build(frames), 3)[0] == [b"".join(f) for f in frames]
+
+
+def test_a_video_is_one_stream() -> None:
+    assert found(build([[b"ab"], [b"cd"]]), 300, video=True)[0] == [b"abcd"]
+
+
+def test_what_is_cut_off_is_a_warning_or_cannot_be_located() -> None:
+    data = build([[b"ab"], [b"cd"], [b"ef"]])
+    for cut in range(len(data)):
+        try:
+            got, warnings = found(data[:cut], 3)
+        except BadFrames:
+            continue
+        assert warnings and got == [b"ab", b"cd", b"ef"][: len(got)]
+
+
+@given(st.binary(max_size=200), st.integers(1, 9))
+def test_noise_never_breaks_it(noise: bytes, count: int) -> None:
+    for data in (noise, item(b"") + item(b"abcd") + noise):
+        with contextlib.suppress(BadFrames):
+            found(data, count)
+
+
+def test_many_fragments_are_quick() -> None:
+    data = build([[b"ab"]] * 100_000)
+    got, _ = found(data, 100_000)
+    assert len(got) == 100_000
+
+
+def test_native_frames_by_arithmetic() -> None:
+    assert native_bits(512, 512, 1, 16, "MONOCHROME2") == 512 * 512 * 16
+    assert native_bits(10, 10, 3, 8, "YBR_FULL_422") == 10 * 10 * 16
+    assert native_range(3, 512 * 512 * 16, 1000, 10 * 512 * 512 * 2) == (1000 + 2 * 524288, 524288, 0)
+    assert native_range(2, 9, 0, 3) == (1, 2, 1)  # single-bit frames of 3 x 3
+    with pytest.raises(BadFrames):
+        native_range(4, 9 * 8, 0, 30)
+
+
+def test_locate_names_each_fragment() -> None:
+    table = FrameTable(100, [4, 6, 2], [0, 2])
+    assert table.locate(1) == [(100, 4), (112, 6)]
+    assert table.locate(2) == [(126, 2)]

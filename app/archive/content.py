@@ -44,7 +44,7 @@ def frame_location(archive: Archive, session: Session, instance: Instance, n: in
     _check(instance, n)
     if uids.transfer_syntax(instance.transfer_syntax_uid).deflated:
         raise NoFrame("The frames of a deflated object have no place in its file.")
-    if instance.pixel_bytes >= 0:
+    if instance.pixel_bytes is not None and instance.pixel_bytes >= 0:
         offset, length, bit = _native(instance, n)
         if bit:
             raise NoFrame("This frame does not begin on a byte.")
@@ -101,7 +101,7 @@ def frame_bytes(archive: Archive, session: Session, instance: Instance, n: int) 
 
 def shift_bits(raw: bytes, first: int, bits: int) -> bytes:
     """Single-bit pixels from bit `first` on, moved to begin on a byte (PS3.5 8.1.1: least significant bit first)."""
-    if first == 0:
+    if first == 0 and bits % 8 == 0:
         return raw
     number = (int.from_bytes(raw, "little") >> first) & ((1 << bits) - 1)
     return number.to_bytes(-(-bits // 8), "little")
@@ -116,7 +116,8 @@ def _deflated_frame(archive: Archive, instance: Instance, n: int) -> bytes:
         data, _ = inflate(file.read(), 0, offset + length)
     if len(data) < offset + length:
         raise NoFrame("The pixel data ends before this frame.")
-    return shift_bits(data[offset : offset + length], bit, instance.rows * instance.columns)
+    frame = data[offset : offset + length]
+    return frame if instance.bits_allocated != 1 else shift_bits(frame, bit, instance.rows * instance.columns)
 
 
 def _pread(archive: Archive, instance: Instance, places: list[tuple[int, int]]) -> bytes:

@@ -33,11 +33,11 @@ SPARK_HEIGHT = 20
 
 @dataclass(frozen=True, slots=True)
 class ArrivalRows:
-    """rows: newest arrivals first; show: "", "arriving" or "problems"; url: where a live page gets them again."""
+    """rows: newest arrivals first; today: studies that got something since midnight; arriving: those still coming."""
 
     rows: list[StudyRow]
-    show: str
-    rows_url: str
+    today: int
+    arriving: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,11 +59,12 @@ class TransfersPart:
 
 @dataclass(frozen=True, slots=True)
 class IncomingPage(ArrivalRows):
-    """today: studies that got something since midnight; listening: the DICOM receiver answers; address: where to."""
+    """show: "", "arriving" or "problems"; rows_url: where a live page gets the rows again; listening: the DICOM
+    receiver answers; address: where to."""
 
+    show: str
+    rows_url: str
     lines: list[NodeLine]
-    today: int
-    arriving: int
     listening: bool
     address: str
 
@@ -167,6 +168,13 @@ def _outward() -> str:
     return "" if ipaddress.ip_address(found).is_unspecified else found
 
 
+def _counts(session: ReadSession, actor: Actor) -> tuple[int, int]:
+    """(studies of today, those still arriving)"""
+    midnight = now().astimezone().replace(hour=0, minute=0, second=0, microsecond=0)
+    today = arrivals.count_since(session, actor, midnight)
+    return today, arrivals.count_since(session, actor, midnight, state="receiving")
+
+
 def _show(wanted: str) -> str:
     return wanted if wanted in ("arriving", "problems") else ""
 
@@ -174,15 +182,15 @@ def _show(wanted: str) -> str:
 @router.get("/")
 def incoming(request: Request, actor: Searcher, session: ReadSession, show: str = "") -> Response:
     """The start page."""
-    midnight = now().astimezone().replace(hour=0, minute=0, second=0, microsecond=0)
     show = _show(show)
+    today, arriving = _counts(session, actor)
     context = IncomingPage(
         rows=_arrivals(session, actor, show),
         show=show,
         rows_url=f"/incoming/rows?show={show}",
         lines=_lines(session, actor),
-        today=arrivals.count_since(session, actor, midnight),
-        arriving=arrivals.count_since(session, actor, midnight, state="receiving"),
+        today=today,
+        arriving=arriving,
         listening=role_states(services(request))["dicom"]["state"] == "ready",
         address=own_address(request),
     )
@@ -192,9 +200,8 @@ def incoming(request: Request, actor: Searcher, session: ReadSession, show: str 
 @router.get("/incoming/rows")
 def incoming_rows(request: Request, actor: Searcher, session: ReadSession, show: str = "") -> Response:
     """The arrivals again, for a live page."""
-    show = _show(show)
-    context = ArrivalRows(_arrivals(session, actor, show), show, f"/incoming/rows?show={show}")
-    return render(request, "incoming/_rows.html", fields(context))
+    context = ArrivalRows(_arrivals(session, actor, _show(show)), *_counts(session, actor))
+    return render(request, "incoming/_live.html", fields(context))
 
 
 @router.get("/incoming/transfers")

@@ -23,6 +23,7 @@ router = APIRouter(include_in_schema=False)
 Viewer = Annotated[Actor, Depends(allow(Verb.STUDY_VIEW))]
 Searcher = Annotated[Actor, Depends(allow(Verb.STUDY_SEARCH))]
 PAGE = 60
+LIVE = 240
 STRIP = 5
 
 
@@ -33,6 +34,15 @@ class StorageRows:
     rows: list[StudyRow]
     more: str | None
     rows_url: str
+
+
+@dataclass(frozen=True, slots=True)
+class LiveRows:
+    """What a live page fetches again: its first rows, and how many match now."""
+
+    rows: list[StudyRow]
+    total: int
+    capped: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,9 +95,11 @@ def facility_names(session: ReadSession, actor: Actor) -> dict[str, str]:
 
 
 def _rows(
-    session: ReadSession, actor: Actor, wanted: Listing, cursor: str | None
+    session: ReadSession, actor: Actor, wanted: Listing, cursor: str | None, limit: int = 0
 ) -> tuple[list[StudyRow], queries.StudyPage]:
-    page = queries.search_studies(session, actor, wanted.filter(), sort=wanted.order(), limit=PAGE, cursor=cursor)
+    page = queries.search_studies(
+        session, actor, wanted.filter(), sort=wanted.order(), limit=limit or PAGE, cursor=cursor
+    )
     names = facility_names(session, actor)
     conflicts = arrivals.open_conflicts_of(session, [study.study_instance_uid for study in page.items])
     return [rows.study_row(study, names, conflicts) for study in page.items], page
@@ -144,12 +156,13 @@ def _ranges() -> list[tuple[str, str]]:
 
 
 @router.get("/storage/rows")
-def storage_rows(request: Request, actor: Searcher, session: ReadSession) -> Response:
-    """The first rows again, for a live page."""
+def storage_rows(request: Request, actor: Searcher, session: ReadSession, last: str | None = None) -> Response:
+    """The first rows again, for a live page. last: the row its first part ends with, so that nothing is pushed out."""
     wanted = listing.of(request)
-    found, page = _rows(session, actor, wanted, None)
-    context = StorageRows(found, _more(wanted, page), wanted.url("/storage/rows"))
-    return render(request, "archive/_rows.html", fields(context))
+    found, page = _rows(session, actor, wanted, None, PAGE if last is None else LIVE)
+    keys = [row.key for row in found]
+    shown = found[: keys.index(last) + 1] if last in keys else found[:PAGE]
+    return render(request, "archive/_live.html", fields(LiveRows(shown, page.total, page.total_capped)))
 
 
 @router.get("/storage/studies/{study_uid}/series")

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser
+from playwright.sync_api import Browser, Locator
 
 from tests.support.browser import Visitor, chromium, visitor
 from tests.support.live import Live
@@ -44,6 +44,29 @@ def sending(window: Visitor) -> None:
     window.page.locator("#dialog-send[open]").wait_for()
 
 
+def printing(window: Visitor) -> None:
+    """From the side panel into the composer."""
+    first_image(window).locator('[href^="/print?"]').click()
+    window.page.wait_for_url("**/print?**")
+    window.page.wait_for_timeout(800)
+
+
+def viewing(window: Visitor) -> None:
+    """From the side panel into the viewer, until the first image is painted."""
+    first_image(window).locator('[href^="/viewer?"]').first.click()
+    window.page.wait_for_url("**/viewer?**")
+    window.page.wait_for_function(
+        "['image', 'loaded', 'failed'].includes(document.body.dataset.viewer)", timeout=30_000
+    )
+
+
+def first_image(window: Visitor) -> Locator:
+    """The side panel of a study that has images."""
+    window.page.locator("tr.item", has=window.page.locator(".badge", has_text="CT")).first.click()
+    window.page.locator("#side .strip img").first.wait_for()
+    return window.page.locator("#side")
+
+
 def person_menu(window: Visitor) -> None:
     window.page.locator('[popovertarget="person-menu"]').click()
     window.page.locator("#person-menu:popover-open").wait_for()
@@ -73,6 +96,17 @@ PAGES: dict[str, tuple[str, Prepare]] = {
     "components": ("/components", nothing),
     "about": ("/about", nothing),
     "conflicts": ("/conflicts", nothing),
+    "account": ("/account", nothing),
+    "general": ("/settings/general", nothing),
+    "security": ("/settings/security", nothing),
+    "users": ("/settings/users", nothing),
+    "user-new": ("/settings/users/new", nothing),
+    "facilities": ("/settings/facilities/new", nothing),
+    "nodes": ("/settings/nodes/new", nothing),
+    "audit": ("/settings/audit", nothing),
+    "prints": ("/prints", nothing),
+    "print": ("/storage", printing),
+    "viewer": ("/storage", viewing),
     "person-menu": ("/storage", person_menu),
     "shortcuts": ("/storage", shortcuts),
     "upload": ("/", toasts),
@@ -125,6 +159,15 @@ def test_axe_finds_nothing(browser: Browser, stocked: Live, name: str, theme: st
         prepare(window)
         window.page.wait_for_timeout(250)
         window.shot(f"{name}-{theme}")
+        assert window.axe() == []
+
+
+@pytest.mark.parametrize("theme", THEMES)
+def test_axe_finds_nothing_before_the_login(browser: Browser, stocked: Live, theme: str) -> None:
+    with visitor(browser, stocked, theme=theme, user=None) as window:
+        window.go("/storage")
+        assert "/login" in window.page.url
+        window.shot(f"login-{theme}")
         assert window.axe() == []
 
 
@@ -215,5 +258,7 @@ def test_a_study_appears_without_reloading(browser: Browser, stocked: Live, shar
         with stocked.client() as client:
             answer = client.post("/api/v1/imports", files=[("files", (file.name, file.read_bytes()))])
         assert answer.status_code == 200, answer.text
+        today = page.locator("#today").inner_text()
         page.wait_for_function("n => document.querySelectorAll('#arrivals tr.item').length > n", arg=before)
+        assert page.locator("#today").inner_text() != today
         assert page.evaluate("window.stays") is True

@@ -22,17 +22,23 @@ function known(part: HTMLElement): Set<string> {
   return new Set(all<HTMLElement>('[id]', part).map((node) => node.id));
 }
 
+/** The part's address; a long list says which row it ends with, so that what new rows push down is not lost. */
+function address(part: HTMLElement): string {
+  const url = new URL(part.dataset.liveUrl ?? location.href, location.href);
+  const last = all<HTMLElement>('tr.item', part).at(-1)?.id;
+  if (last) url.searchParams.set('last', last);
+  return url.pathname + url.search;
+}
+
 async function refresh(part: HTMLElement): Promise<void> {
-  const url = part.dataset.liveUrl;
-  if (!url) return;
-  const text = await html(url, true);
+  const text = await html(address(part), true);
   if (!part.isConnected) return;
   const before = known(part);
   const chosen = new Set(all<HTMLElement>('tr.item[aria-selected="true"]', part).map((row) => row.id));
   // Unfolded rows are no part of what the server sends: lift them out and put them back under their row.
   const folds = all<HTMLElement>('[data-after]', part);
   for (const fold of folds) fold.remove();
-  await htmx.swap({ text, target: part, swap: 'innerMorph', sourceElement: part });
+  await htmx.swap({ text, target: part, swap: 'innerMorph swapEmpty:true', sourceElement: part });
   for (const fold of folds) {
     const row = document.getElementById(fold.dataset.after ?? '');
     row?.after(fold);

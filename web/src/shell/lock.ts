@@ -52,7 +52,7 @@ async function unlock(form: HTMLFormElement): Promise<void> {
   if (!field || !error) return;
   error.hidden = true;
   try {
-    await request('POST', '/api/v1/sessions/current/unlock', { password: field.value });
+    await request('POST', '/api/v1/sessions/current/unlock', { password: field.value, code: one<HTMLInputElement>('#lock-code')?.value ?? '' });
     form.reset();
     hide();
   } catch (fault) {

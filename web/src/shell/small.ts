@@ -15,6 +15,7 @@ export function installSmall(): void {
     field.type = field.type === 'password' ? 'text' : 'password';
     button.setAttribute('aria-pressed', String(field.type === 'text'));
   });
+  delegate('change', 'select[data-submit]', (_, choice) => (choice as HTMLSelectElement).form?.requestSubmit());
   // A picture that cannot be made leaves black, not a broken mark.
   document.addEventListener('error', (event) => event.target instanceof HTMLImageElement && event.target.classList.add('gone'), true);
   // A form with work in it: leaving the page asks.

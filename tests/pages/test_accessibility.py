@@ -56,7 +56,7 @@ def viewing(window: Visitor) -> None:
     first_image(window).locator('[href^="/viewer?"]').first.click()
     window.page.wait_for_url("**/viewer?**")
     window.page.wait_for_function(
-        "['image', 'loaded', 'failed'].includes(document.body.dataset.viewer)", timeout=30_000
+        "() => ['image', 'loaded', 'failed'].includes(document.body.dataset.viewer)", timeout=30_000
     )
 
 

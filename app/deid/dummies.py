@@ -23,13 +23,24 @@ _MOMENTS = {
     "TM": re.compile(r"\d{2}(\d{2}(\d{2}(\.\d{1,6})?)?)?"),
     "DT": re.compile(r"\d{4}(\d{2}(\d{2}(\d{2}(\d{2}(\d{2}(\.\d{1,6})?)?)?)?)?)?([+-]\d{4})?"),
 }
-# The smallest document a PDF reader opens.
-_PDF = (
-    b"%PDF-1.4\n1 0 obj<</Type/Catalog/Pages 2 0 R>>endobj\n2 0 obj<</Type/Pages/Kids[3 0 R]/Count 1>>endobj\n"
-    b"3 0 obj<</Type/Page/Parent 2 0 R/MediaBox[0 0 595 842]>>endobj\nxref\n0 4\n0000000000 65535 f \n"
-    b"0000000009 00000 n \n0000000052 00000 n \n0000000101 00000 n \ntrailer<</Size 4/Root 1 0 R>>\nstartxref\n164\n%%EOF\n"
-)
 _CONTENT, _DOCUMENT = 0x0040A730, 0x00420011
+
+
+def _blank_pdf() -> bytes:
+    """The smallest document a PDF reader opens: one empty A4 page."""
+    objects = (
+        b"<</Type/Catalog/Pages 2 0 R>>",
+        b"<</Type/Pages/Kids[3 0 R]/Count 1>>",
+        b"<</Type/Page/Parent 2 0 R/MediaBox[0 0 595 842]/Resources<<>>>>",
+    )
+    out, places = bytearray(b"%PDF-1.4\n"), []
+    for number, body in enumerate(objects, 1):
+        places.append(len(out))
+        out += b"%d 0 obj%sendobj\n" % (number, body)
+    table = len(out)
+    out += b"xref\n0 4\n0000000000 65535 f \n" + b"".join(b"%010d 00000 n \n" % place for place in places)
+    out += b"trailer<</Size 4/Root 1 0 R>>\nstartxref\n%d\n%%%%EOF\n" % table
+    return bytes(out)
 
 
 def is_moment(text: str, vr: str) -> bool:
@@ -50,7 +61,7 @@ def dummy(tag: int, vr: str, ds: Dataset) -> Any:
         return [_content_item()]
     if tag == _DOCUMENT:
         pdf = str(ds.get("MIMETypeOfEncapsulatedDocument") or "") == "application/pdf"
-        return _PDF + b"\0" * (len(_PDF) % 2) if pdf else b"\0\0"
+        return _blank_pdf() if pdf else b"\0\0"
     if vr == "SQ":
         return [Dataset()]
     if vr in _TEXTS:

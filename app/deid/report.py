@@ -10,15 +10,6 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from app.deid.profile import Profile
 from app.deid.walker import Tally, describe
 
-WORDS = {
-    "X": "removed",
-    "Z": "emptied",
-    "D": "replaced by a dummy",
-    "U": "replaced by a new UID",
-    "U*": "kept with new UIDs inside",
-    "C": "cleaned or shifted",
-}
-
 
 def build(profile: Profile, tally: Tally, instances: int, skipped: dict[str, int]) -> dict[str, Any]:
     """private: how many private attributes went, all together; they are not listed one by one."""

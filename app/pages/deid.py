@@ -54,6 +54,37 @@ def _words() -> dict[str, str]:
     }
 
 
+def _told(lines: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The report's sentences in the reader's language; it keeps them in English."""
+    known = {
+        "The header says that text is burned into the pixels; it remains there.": _(
+            "The header says that text is burned into the pixels; it remains there."
+        ),
+        "Text may be burned into the pixels, as is usual for this kind of image; it remains there.": _(
+            "Text may be burned into the pixels, as is usual for this kind of image; it remains there."
+        ),
+        "The header says that the person can be recognised in the image.": _(
+            "The header says that the person can be recognised in the image."
+        ),
+        "An overlay lies inside the pixel words; it remains there.": _(
+            "An overlay lies inside the pixel words; it remains there."
+        ),
+        "Texts that named the patient or a person were emptied.": _(
+            "Texts that named the patient or a person were emptied."
+        ),
+        "Attributes that cannot be read were removed.": _("Attributes that cannot be read were removed."),
+        "The file of the object is missing.": _("The file of the object is missing."),
+        "The object is cut off in its pixel data.": _("The object is cut off in its pixel data."),
+        "The object is not a DICOM file.": _("The object is not a DICOM file."),
+        "The object's sequences are nested too deeply to be read.": _(
+            "The object's sequences are nested too deeply to be read."
+        ),
+    }
+    return [
+        {"text": known.get(text := line.get("text") or line["reason"], text), "count": line["count"]} for line in lines
+    ]
+
+
 def _page(row: Row) -> CopyPage:
     made, told = row.made, row.made.report or {}
     done, total = row.progress
@@ -72,8 +103,8 @@ def _page(row: Row) -> CopyPage:
         uids_replaced=told.get("uids_replaced", 0),
         private_removed=told.get("private_removed", 0),
         method=told.get("method", []),
-        warnings=told.get("warnings", []),
-        skipped=told.get("skipped", []),
+        warnings=_told(told.get("warnings", [])),
+        skipped=_told(told.get("skipped", [])),
         attributes=told.get("attributes", []),
         words=_words(),
     )

@@ -11,6 +11,7 @@ from pydicom.uid import UID
 
 from app.deid import table
 
+EXPLICIT, IMPLICIT, BIG = "1.2.840.10008.1.2.1", "1.2.840.10008.1.2", "1.2.840.10008.1.2.2"
 CT = "1.2.840.10008.5.1.4.1.1.2"
 _TEXTS = {"LO", "SH", "ST", "LT", "UT", "UC", "PN", "AE", "CS", "UR"}
 
@@ -76,7 +77,7 @@ def vr_of(tag: int) -> str:
     return dictionary_VR(tag).split(" or ")[0] if dictionary_has_tag(tag) else "LO"
 
 
-def planted_object(seed_pixels: bytes = b"\x01\x02" * 128) -> tuple[bytes, dict[bytes, str]]:
+def planted_object(syntax: str = EXPLICIT, seed_pixels: bytes = b"\x01\x02" * 128) -> tuple[bytes, dict[bytes, str]]:
     """(file, token -> where it was planted). Every row of table E.1-1, at the top and nested, and what is in no table."""
     planter, ds = Planter(), Dataset()
     for tag in table.tags():
@@ -99,7 +100,7 @@ def planted_object(seed_pixels: bytes = b"\x01\x02" * 128) -> tuple[bytes, dict[
     ds.BitsAllocated, ds.BitsStored, ds.HighBit, ds.SamplesPerPixel, ds.PixelRepresentation = 8, 8, 7, 1, 0
     ds.PhotometricInterpretation = "MONOCHROME2"
     ds.add(DataElement(0x7FE00010, "OB", seed_pixels))
-    return _file(planter, ds), planter.planted
+    return _file(planter, ds, syntax), planter.planted
 
 
 def _unlisted(planter: Planter, ds: Dataset) -> None:
@@ -131,10 +132,10 @@ def _groups(planter: Planter, ds: Dataset) -> None:
     ds.add(DataElement(0x00180FFE, "UN", planter.value("UN", "unknown public UN")))
 
 
-def _file(planter: Planter, ds: Dataset) -> bytes:
+def _file(planter: Planter, ds: Dataset, syntax: str) -> bytes:
     meta = FileMetaDataset()
     meta.MediaStorageSOPClassUID, meta.MediaStorageSOPInstanceUID = ds.SOPClassUID, ds.SOPInstanceUID
-    meta.TransferSyntaxUID = UID("1.2.840.10008.1.2.1")
+    meta.TransferSyntaxUID = UID(syntax)
     meta.ImplementationClassUID = planter.value("UI", "implementation class")
     meta.SourceApplicationEntityTitle = planter.value("LO", "meta AE")
     meta.SendingApplicationEntityTitle = planter.value("LO", "meta AE")
@@ -143,5 +144,5 @@ def _file(planter: Planter, ds: Dataset) -> bytes:
     ds.file_meta = meta
     ds.preamble = planter.value("OB", "preamble").ljust(128, b"\0")
     out = BytesIO()
-    ds.save_as(out, enforce_file_format=False, implicit_vr=False, little_endian=True)
+    ds.save_as(out, enforce_file_format=False, implicit_vr=syntax == IMPLICIT, little_endian=syntax != BIG)
     return out.getvalue()

@@ -8,21 +8,32 @@ from pydicom import dcmread
 from app.deid.files import anonymize
 from app.deid.profile import PROFILES, resolve
 from app.deid.pseudonym import Pseudonyms
-from tests.deid.planted import planted_object
+from tests.deid.planted import BIG, EXPLICIT, IMPLICIT, planted_object, vr_of
 
 KEY = Pseudonyms(b"k" * 32)
 
 
-@pytest.mark.parametrize("profile", ["basic"])
-def test_no_planted_identifier_leaves(profile: str) -> None:
-    data, planted = planted_object()
+@pytest.mark.parametrize("syntax", [EXPLICIT, IMPLICIT, BIG])
+def test_no_planted_identifier_leaves(syntax: str) -> None:
+    data, planted = planted_object(syntax)
     assert len(planted) >= 760
-    assert all(token in data for token in planted), "the planting itself must work"
+    if syntax == EXPLICIT:
+        assert all(token in data for token in planted), "the planting itself must work"
     out = BytesIO()
-    anonymize(BytesIO(data), out, resolve(profile), KEY)
+    anonymize(BytesIO(data), out, resolve("basic"), KEY)
     clean = out.getvalue()
-    leaked = {where: token for token, where in planted.items() if token in clean}
-    assert not leaked
+    assert {where: token for token, where in planted.items() if token in clean} == {}
+
+
+def test_shifting_dates_lets_nothing_else_through() -> None:
+    """Times of day stay under the research profile; everything else goes as under basic."""
+    data, planted = planted_object()
+    out = BytesIO()
+    anonymize(BytesIO(data), out, resolve("research"), KEY)
+    leaked = {where for token, where in planted.items() if token in out.getvalue()}
+    times = {where for where in leaked if vr_of(int(where.rpartition(" ")[2], 16)) == "TM"}
+    assert leaked == times
+    assert len(times) > 5
 
 
 def test_every_profile_is_readable_afterwards() -> None:

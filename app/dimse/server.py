@@ -55,7 +55,7 @@ class Receiver:
         with self._database.read() as session:
             found = admission.admit(session, self.settings(), self._config.aet, calling, called, address)
         if found.node_id is not None and admission.is_news(found.node_id):
-            with self._database.write() as session:
+            with contextlib.suppress(Unavailable), self._database.write() as session:
                 admission.seen(session, found.node_id)
         return found
 

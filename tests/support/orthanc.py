@@ -1,0 +1,54 @@
+"""Orthanc, from Debian's package, as a peer: a second implementation beside DCMTK's programs."""
+
+import contextlib
+import json
+import os
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+
+from tests.support.dcmtk import QUICK, program
+from tests.support.postgres import free_port
+
+
+@contextlib.contextmanager
+def orthanc(folder: Path, our_port: int, title: str = "ORTHANC") -> Iterator[tuple[int, httpx.Client]]:
+    """Its DICOM port and a client of its REST interface; it knows us as the modality `filmroom`."""
+    port, http_port = free_port(), free_port()
+    folder.mkdir(parents=True)
+    settings = {
+        "StorageDirectory": str(folder),
+        "IndexDirectory": str(folder),
+        "DicomPort": port,
+        "DicomAet": title,
+        "HttpPort": http_port,
+        "RemoteAccessAllowed": False,
+        "AuthenticationEnabled": False,
+        "DicomModalities": {"filmroom": ["FILMROOM", "127.0.0.1", our_port]},
+        "Plugins": [],
+    }
+    (folder / "orthanc.json").write_text(json.dumps(settings))
+    process = subprocess.Popen(
+        [program("Orthanc"), str(folder / "orthanc.json")],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        env=os.environ | QUICK,
+    )
+    client = httpx.Client(base_url=f"http://127.0.0.1:{http_port}", timeout=30, trust_env=False)
+    try:
+        until = time.monotonic() + 20
+        while True:
+            with contextlib.suppress(httpx.HTTPError):
+                if client.get("/system").status_code == 200:
+                    break
+            if process.poll() is not None or time.monotonic() > until:
+                raise RuntimeError("Orthanc does not start")
+            time.sleep(0.1)
+        yield port, client
+    finally:
+        client.close()
+        process.terminate()
+        process.wait(20)

@@ -9,8 +9,9 @@ import logging
 import threading
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Query, WebSocket, WebSocketDisconnect
+from fastapi import APIRouter, Depends, Query, Request, WebSocket, WebSocketDisconnect
 from starlette.concurrency import run_in_threadpool
+from starlette.requests import HTTPConnection
 
 from app import events
 from app.db import Database
@@ -144,18 +145,20 @@ async def follow(socket: WebSocket, since: int | None = None) -> None:
 
 async def _pump(socket: WebSocket, actor: Actor, queue: asyncio.Queue[Event | None]) -> None:
     """Sends what comes until the peer leaves or its session is locked or ended."""
-    gone = asyncio.ensure_future(_wait_gone(socket))
+    gone, clock = asyncio.ensure_future(_wait_gone(socket)), asyncio.get_running_loop().time
+    due = clock() + RECHECK
     try:
         while not gone.done():
-            try:
-                event = await asyncio.wait_for(queue.get(), RECHECK)
-            except TimeoutError:
+            if clock() >= due:  # by the clock, not by silence: a busy stream must end with its session too
+                due = clock() + RECHECK
                 try:
-                    del socket.state.identity  # found once a request; here the session may have ended since
-                    actor = await actor_for(socket, Verb.EVENT_FOLLOW)
+                    actor = await _ask_again(socket)
                 except AppError:
                     await socket.close(4401)
                     return
+            try:
+                event = await asyncio.wait_for(queue.get(), max(due - clock(), 0.01))
+            except TimeoutError:
                 continue
             if event is None:
                 await socket.close(4408)
@@ -164,6 +167,12 @@ async def _pump(socket: WebSocket, actor: Actor, queue: asyncio.Queue[Event | No
                 await socket.send_json(as_json(event))
     finally:
         gone.cancel()
+
+
+async def _ask_again(connection: HTTPConnection) -> Actor:
+    """Who this is now: found once a request, but the session may have been locked or ended since."""
+    del connection.state.identity
+    return await actor_for(connection, Verb.EVENT_FOLLOW)
 
 
 async def _wait_gone(socket: WebSocket) -> None:
@@ -175,15 +184,19 @@ async def _wait_gone(socket: WebSocket) -> None:
 
 @router.get("/events")
 async def poll(
+    request: Request,
     socket_services: Annotated[Services, Depends(services)],
     actor: Annotated[Actor, Depends(allow(Verb.EVENT_FOLLOW))],
     since: Annotated[int, Query(ge=0, description="the last number you have")] = 0,
     wait: Annotated[float, Query(ge=0, le=60, description="seconds to wait when there is nothing yet")] = 25,
 ) -> dict[str, Any]:
     """Long poll: answers at once when there is something after `since`, else as soon as there is, or empty after `wait`."""
-    deadline = asyncio.get_running_loop().time() + wait
+    clock = asyncio.get_running_loop().time
+    deadline, due = clock() + wait, clock() + RECHECK
     while True:
+        if clock() >= due:
+            due, actor = clock() + RECHECK, await _ask_again(request)
         items = await _missed(socket_services, actor, since)
-        if items or asyncio.get_running_loop().time() >= deadline:
+        if items or clock() >= deadline:
             return {"items": items, "next": items[-1]["id"] if items else since}
         await asyncio.sleep(0.25)

@@ -12,7 +12,7 @@ from starlette.responses import JSONResponse, RedirectResponse, Response
 
 from app import audit
 from app.http import i18n
-from app.http.deps import known_identity
+from app.http.deps import identify, known_identity
 from app.http.services import services
 from app.http.templates import is_htmx, render
 from app.kit.clock import now
@@ -153,6 +153,10 @@ def _go(target: str, part: bool) -> Response:
 
 async def handle(request: HTTPConnection, raised: Exception) -> Response:
     """The exception handler of every expected fault, a socket's too; a denial is written to the audit trail."""
+    if not for_programs(request):
+        identity = await identify(request)  # nothing may have asked yet: an address that does not exist
+        if identity is not None and identity.locked and isinstance(raised, HTTPException):
+            raised = SessionLocked("This session is locked.", hint="Unlock it with your password.")
     if isinstance(raised, Forbidden) and not isinstance(raised, PasswordChangeRequired):
         await run_in_threadpool(_record_denial, request, raised)
     return answer(request, raised)

@@ -13,7 +13,7 @@ class GeneralSettings(Group):
     group: ClassVar[str] = "general"
     title: ClassVar[str] = "General"
 
-    site_name: str = Field("", max_length=128, description="Hospital and department, shown at the sign-in")
+    site_name: str = Field("", title="Hospital and department", max_length=128, description="Shown at the sign-in.")
 
 
 class CrossOriginSettings(Group):

@@ -148,8 +148,9 @@ def files(session: Session) -> set[str]:
 
 def counts(session: Session, actor: Actor) -> dict[str, int]:
     """How many are in each state."""
-    query = _rows(actor).with_only_columns(_state().label("state"), func.count().label("many")).group_by(_state())
-    return {row.state: row.many for row in session.execute(query)}
+    # Grouped by the label: PostgreSQL takes the same expression with other parameters for another one.
+    query = _rows(actor).with_only_columns(_state().label("shown"), func.count().label("many")).group_by("shown")
+    return {row.shown: row.many for row in session.execute(query)}
 
 
 def _rows(actor: Actor) -> Any:

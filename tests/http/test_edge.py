@@ -240,3 +240,11 @@ def test_the_log_line_has_no_query_and_no_name(site: Web, caplog: pytest.LogCapt
     said = [record.getMessage() for record in caplog.records]
     assert any(line.startswith("GET /api/v1/test/missing/{name} 404") for line in said)
     assert traces_of_marked("\n".join(said)) == []
+
+
+def test_a_wrong_address_keeps_the_shell_for_who_is_signed_in_and_the_lock_for_who_is_locked(site: Web) -> None:
+    bob = site.sign_in("bob")
+    assert 'class="bar"' in bob.get("/nothing").text and 'class="bar"' not in site.nobody.get("/nothing").text
+    bob.post("/api/v1/sessions/current/lock")
+    locked = bob.get("/nothing")
+    assert locked.status_code == 423 and 'class="bar"' not in locked.text

@@ -21,7 +21,7 @@ router = APIRouter(include_in_schema=False)
 Reader = Annotated[Actor, Depends(allow(Verb.SETTINGS_READ))]
 Editor = Annotated[Actor, Depends(allow(Verb.SETTINGS_EDIT))]
 Auditor = Annotated[Actor, Depends(allow(Verb.AUDIT_READ))]
-SECTIONS = {"general": ("general",), "security": ("security", "dicom")}
+SECTIONS = {"general": ("general",), "security": ("security", "dicom", "cross-origin")}
 _PAGE = 50
 
 

@@ -7,6 +7,7 @@ from sqlalchemy.orm import Session
 from app import audit
 from app.archive import queries as archive
 from app.archive.models import Instance, Series, Study
+from app.kit.errors import NotFound
 from app.security import Actor, Verb, require
 from app.viewing import queries
 
@@ -55,7 +56,7 @@ def open_study(session: Session, actor: Actor, study_uid: str, series_uid: str =
     study = archive.study(session, actor, study_uid)
     series = archive.series_of(session, study)
     firsts = queries.first_instances(session, series)
-    shown = _shown(session, actor, series, firsts, series_uid)
+    shown = _shown(series, firsts, series_uid)
     counts = queries.frame_counts(session, series)
     strip = [_strip_entry(one, firsts.get(one.id), counts.get(one.id, 0)) for one in series]
     documents = [
@@ -82,12 +83,12 @@ def open_study(session: Session, actor: Actor, study_uid: str, series_uid: str =
     return Opened(study, shown.series_instance_uid if shown else "", first, strip, documents)
 
 
-def _shown(
-    session: Session, actor: Actor, series: list[Series], firsts: dict[int, Instance], wanted: str
-) -> Series | None:
+def _shown(series: list[Series], firsts: dict[int, Instance], wanted: str) -> Series | None:
     if wanted:
-        found = archive.series(session, actor, wanted)
-        return next((one for one in series if one.id == found.id), None) or series[0]
+        found = next((one for one in series if one.series_instance_uid == wanted), None)
+        if found is None:
+            raise NotFound("There is no such series in this study.")
+        return found
     images = (one for one in series if one.id in firsts and firsts[one.id].number_of_frames > 0)
     return next(images, series[0] if series else None)
 

@@ -1,11 +1,13 @@
 """One real installation with real files for all tests of the viewer, and two browsers: with WebGL and without."""
 
 from collections.abc import Callable, Iterator
+from io import BytesIO
 from pathlib import Path
 
 import pydicom
 import pytest
 from playwright.sync_api import Playwright, sync_playwright
+from pydicom.uid import generate_uid
 
 from tests.support import live as live_server
 from tests.support.live import Live
@@ -19,6 +21,15 @@ def station(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
         yield live
 
 
+def send(live: Live, data: bytes) -> dict[str, str]:
+    """One object into the archive; what became of it."""
+    with live.client() as client:
+        answer = client.post("/api/v1/imports", content=data, headers={"Content-Type": "application/dicom"})
+    assert answer.status_code == 200, answer.text
+    result: dict[str, str] = answer.json()["results"][0]
+    return result
+
+
 @pytest.fixture(scope="session")
 def put(station: Live, shared_data: Path) -> Callable[..., pydicom.Dataset]:
     """Puts files of the test collection into the archive (once) and returns the header of the first, pixels and all."""
@@ -27,18 +38,31 @@ def put(station: Live, shared_data: Path) -> Callable[..., pydicom.Dataset]:
     def store(*names: str) -> pydicom.Dataset:
         paths = [path for name in names for path in sorted(shared_data.glob(name))]
         assert paths, f"no such test file: {names}"
-        with station.client() as client:
-            for path in paths:
-                if path in known:
-                    continue
-                answer = client.post(
-                    "/api/v1/imports", content=path.read_bytes(), headers={"Content-Type": "application/dicom"}
-                )
-                assert answer.status_code == 200, answer.text
-                result = answer.json()["results"][0]
+        for path in paths:
+            if path not in known:
+                result = send(station, path.read_bytes())
                 assert result["status"] in ("stored", "duplicate"), result
                 known.add(path)
         return pydicom.dcmread(paths[0])
+
+    return store
+
+
+@pytest.fixture(scope="session")
+def put_alone(station: Live, shared_data: Path) -> Callable[[str], pydicom.Dataset | None]:
+    """Puts a file under new UIDs, since many of the collection share theirs; None when the archive refuses it."""
+
+    def store(name: str) -> pydicom.Dataset | None:
+        ds = pydicom.dcmread(shared_data / name, force=True)
+        if "TransferSyntaxUID" not in ds.file_meta:
+            return None
+        if ds.file_meta.TransferSyntaxUID == "1.2.840.10008.1.2.8.1":  # pydicom cannot write it yet
+            return ds if send(station, (shared_data / name).read_bytes())["status"] != "refused" else None
+        ds.StudyInstanceUID, ds.SeriesInstanceUID, ds.SOPInstanceUID = generate_uid(), generate_uid(), generate_uid()
+        ds.file_meta.MediaStorageSOPInstanceUID = ds.SOPInstanceUID
+        buffer = BytesIO()
+        ds.save_as(buffer)
+        return ds if send(station, buffer.getvalue())["status"] == "stored" else None
 
     return store
 

@@ -19,7 +19,7 @@ SHOTS = ROOT / "build" / "viewer"
 ARGUMENTS = ["--no-sandbox", "--disable-gpu-sandbox", "--disable-background-networking"]
 NO_WEBGL = ["--disable-gpu", "--disable-software-rasterizer"]
 # Even sizes put an image of even size on whole pixels at zoom 1, so that what is drawn can be told to the grey level.
-SIZE = {"width": 1400, "height": 900}
+SIZE = {"width": 1700, "height": 1200}
 
 
 @dataclass

@@ -4,10 +4,12 @@ import { createImage } from '@cornerstonejs/dicom-image-loader';
 import type { Frame, Series } from '../manifest';
 import type { SeriesLoad } from './load';
 import { frameOf, seriesOf } from './metadata';
-import { modalityPixels, readable, rgbPixels, type GreyPixels, type ModalityArray } from './pixels';
+import { modalityPixels, readable, rgbPixels, type GreyPixels, type ModalityArray, type PixelSpec } from './pixels';
 import { renderedByServer } from './rendered';
 
 type Loaded = Types.IImage;
+
+const RLE = '1.2.840.10008.1.2.5';
 
 const loads = new Map<string, SeriesLoad>();
 const fallbacks = new Map<string, string>();
@@ -44,7 +46,7 @@ async function load(imageId: string, rgba: boolean): Promise<Loaded> {
   if (reason) return ready(await viaServer(frame, rgba, reason), frame);
   try {
     const bytes = await source.frame(frame.index);
-    const image = frame.instance.native ? fromNative(frame, series, bytes, rgba) : await fromEncapsulated(frame, bytes, rgba);
+    const image = frame.instance.native ? fromNative(frame, series, bytes, rgba) : await fromEncapsulated(frame, series, bytes, rgba);
     return ready(image, frame);
   } catch (fault) {
     if (fault instanceof DOMException && fault.name === 'AbortError') throw fault;
@@ -74,9 +76,28 @@ function fromNative(frame: Frame, series: Series, bytes: Uint8Array<ArrayBuffer>
   return greyImage(frame, series, grey);
 }
 
-async function fromEncapsulated(frame: Frame, bytes: Uint8Array<ArrayBuffer>, rgba: boolean): Promise<Loaded> {
+async function fromEncapsulated(frame: Frame, series: Series, bytes: Uint8Array<ArrayBuffer>, rgba: boolean): Promise<Loaded> {
+  const { pixels, transferSyntax } = frame.instance;
   // A copy: the decoder's worker takes the buffer away, and the frame may be asked for again.
-  return (await createImage(frame.imageId, bytes.slice(), frame.instance.transferSyntax, { useRGBA: rgba, preScale: { enabled: true } })) as unknown as Loaded;
+  const decoded = (await createImage(frame.imageId, bytes.slice(), transferSyntax, { useRGBA: rgba, preScale: { enabled: false } })) as unknown as Loaded;
+  if (pixels.samples > 1) return decoded;
+  return greyImage(frame, series, modalityPixels(wordsOf(decoded.getPixelData()), { ...decodedSpec(frame), slope: frame.slope, intercept: frame.intercept }));
+}
+
+/** How decoded grey values lie: in words of 16 bits, at their low end. RLE alone keeps the layout of the header. */
+function decodedSpec({ instance }: Frame): PixelSpec {
+  const { pixels, transferSyntax } = instance;
+  return { ...pixels, bitsAllocated: 16, highBit: transferSyntax === RLE ? pixels.highBit : pixels.bitsStored - 1 };
+}
+
+/**
+ * Decoded values as bare words. Signed pixels travel as such in JPEG and JPEG-LS, and writers of JPEG 2000 disagree with
+ * their own header about the sign: only the header counts, so the decoder's opinion is taken back here.
+ */
+function wordsOf(values: ArrayLike<number>): Uint8Array<ArrayBuffer> {
+  const words = new Uint16Array(values.length);
+  for (let i = 0; i < values.length; i++) words[i] = values[i] as number;
+  return new Uint8Array(words.buffer);
 }
 
 async function viaServer(frame: Frame, rgba: boolean, reason: string): Promise<Loaded> {

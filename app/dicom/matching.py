@@ -49,7 +49,7 @@ def attribute_path(name: str) -> tuple[str, ...]:
 def _tag(name: str) -> str:
     if _TAG.fullmatch(name):
         return name.upper()
-    tag = tag_for_keyword(name)
+    tag = tag_for_keyword(name) if name else None  # the dictionary has entries without a keyword
     if tag is None:
         raise UnknownAttribute(name)
     return f"{tag:08X}"

@@ -1,9 +1,10 @@
 """Whole objects in another transfer syntax (PS3.18 8.7.3.5.2). Lossless from here on; UIDs stay the same."""
 
+import struct
 from collections.abc import Iterator
 from io import BytesIO
 
-from pydicom import dcmread
+from pydicom import dcmread, dcmwrite
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.encaps import encapsulate
 from pydicom.filebase import DicomFileLike
@@ -19,6 +20,7 @@ from app.imaging.transcode import photometric_after, transcode_frame
 from app.viewing.frames import Frames, Located, spec_of, targets
 
 MAX_BYTES = 96 << 20  # decoded; larger objects go out as they are stored
+_UNWRITABLE = (ValueError, TypeError, AttributeError, KeyError, NotImplementedError, OverflowError, struct.error)
 _NATIVE = frozenset((uids.IMPLICIT_LE, uids.EXPLICIT_LE))
 
 
@@ -42,13 +44,26 @@ def object_as(archive: Archive, located: Located, target: str) -> Iterator[bytes
         return
     with content.open_object(archive, instance) as file:
         ds = dcmread(BytesIO(file.read()), force=True)
+    if str(ds.get("SOPInstanceUID", "")).strip() != instance.sop_instance_uid:
+        # pydicom answers some damage with a nearly empty data set and no word
+        raise CannotTranscode("This object is damaged; it can be had as it is stored only.")
     if instance.transfer_syntax_uid == uids.EXPLICIT_BE:
         _swap_words(ds)
     if "PixelData" in ds and instance.pixel_offset is not None:
         _turn_pixels(archive, located, ds, target)
     ds.file_meta.TransferSyntaxUID = UID(target)
     out = BytesIO()
-    ds.save_as(out, implicit_vr=target == uids.IMPLICIT_LE, little_endian=True, enforce_file_format=True)
+    try:
+        # not Dataset.save_as, which refuses big endian; its words were swapped above
+        dcmwrite(
+            out,
+            ds,
+            implicit_vr=target == uids.IMPLICIT_LE,
+            little_endian=True,
+            enforce_file_format=True,
+        )
+    except _UNWRITABLE as fault:
+        raise CannotTranscode("Something in this object cannot be written in another transfer syntax.") from fault
     view = out.getbuffer()
     for at in range(0, len(view), 1 << 20):
         yield bytes(view[at : at + (1 << 20)])

@@ -130,9 +130,10 @@ def instance_entry(instance: Object, model: Model) -> dict[str, Any]:
         entry.update(framed(shared, plain=False))
     groups = values(model, "PerFrameFunctionalGroupsSequence")
     if groups:
-        entry["per_frame"] = _only_differing(
-            entry, [framed(g, plain=False) if isinstance(g, dict) else {} for g in groups]
-        )
+        # as many as there are frames: some writers say more groups than frames, or fewer
+        count = entry["number_of_frames"]
+        items = [framed(g, plain=False) if isinstance(g, dict) else {} for g in groups[:count]]
+        entry["per_frame"] = _only_differing(entry, items + [{}] * (count - len(items)) if items else [{}])
     if presets := windows(model):
         entry.setdefault("windows", presets)
     _slide_by_frame(entry, model)

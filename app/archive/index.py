@@ -12,7 +12,7 @@ from typing import Any, Literal, Protocol
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
-from app.archive.rows import Row, Rows
+from app.archive.rows import Row, Rows, modality_bit
 from app.archive.search_ddl import fts_text
 from app.archive.store import Incoming
 from app.dicom.header import Header
@@ -223,10 +223,9 @@ class Batch:
 
     @staticmethod
     def _differs(entry: Entry, study: _Known) -> str:
-        person = entry.rows.patient
-        if person["patient_id"] != study.patient_id:
+        if entry.rows.patient_id != study.patient_id:
             return "other patient"
-        if person["issuer_of_patient_id"] and study.issuer and person["issuer_of_patient_id"] != study.issuer:
+        if entry.rows.issuer and study.issuer and entry.rows.issuer != study.issuer:
             return "other patient"
         ours = entry.source.facility_id
         return "other facility" if ours and study.facility_id and ours != study.facility_id else ""
@@ -316,11 +315,11 @@ class Batch:
 
     def _widen(self, entry: Entry, study: _Known) -> None:
         """A modality or SOP class that the study did not have yet."""
-        modality, sop_class = entry.rows.series["modality"], entry.header.sop_class_uid
+        modality, sop_class = entry.rows.modality, entry.header.sop_class_uid
         present = study.modalities.split("\\") if study.modalities else []
         if modality and modality not in present and len(study.modalities) + len(modality) < 255:
             study.modalities = "\\".join(sorted([*present, modality]))
-            study.modmask |= entry.rows.study["modmask"]
+            study.modmask |= modality_bit(modality)
             study.widened = True
             self.sql.run(
                 "INSERT INTO study_modality (study_pk, modality, dt) VALUES (?, ?, ?) ON CONFLICT DO NOTHING",

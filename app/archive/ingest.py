@@ -77,7 +77,7 @@ class Archive:
         described = rows.describe(header)
         table = locate(fd, size, header, described.instance)
         path = paths.object_path(
-            described.patient["patient_id"],
+            described.patient_id,
             header.study_instance_uid,
             header.series_instance_uid,
             header.sop_instance_uid,

@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from app.dicom import names
@@ -69,15 +70,38 @@ def modality_bit(modality: str) -> int:
     return _BITS.get(modality, OTHER_MODALITY)
 
 
-@dataclass(slots=True)
+@dataclass
 class Rows:
-    """What one object adds to the tables; keys that only the database knows are filled in there."""
+    """What one object adds to the tables; keys that only the database knows are filled in there. The rows of patient, study
+    and series are made when asked for: nearly every object finds its own there already."""
 
-    identity_without_facility: str
-    patient: Row
-    study: Row
-    series: Row
+    header: Header
+    patient_id: str
+    issuer: str
+    modality: str
     instance: Row
+
+    @property
+    def identity_without_facility(self) -> str:
+        if self.patient_id:
+            return f"{self.issuer}\\{self.patient_id}"
+        return f"study\\{self.header.study_instance_uid}"
+
+    @cached_property
+    def _person(self) -> Row:
+        return _person(self.header, self.patient_id, self.issuer)
+
+    @cached_property
+    def patient(self) -> Row:
+        return _patient(self.header, self._person)
+
+    @cached_property
+    def study(self) -> Row:
+        return _study(self.header, self._person)
+
+    @cached_property
+    def series(self) -> Row:
+        return _series(self.header)
 
 
 def clip(text: str, length: int) -> str:
@@ -118,27 +142,37 @@ def fold_id(patient_id: str) -> str:
 
 def describe(header: Header) -> Rows:
     """The columns of PS3.4 C.6 and of PS3.18 10.6.3 that this object tells."""
-    text, h = header.text, header
-    pid, issuer = clip(text(0x00100020), 64), clip(text(0x00100021), 64)
+    text = header.text
+    return Rows(
+        header,
+        clip(text(0x00100020), 64),
+        clip(text(0x00100021), 64),
+        clip(text(0x00080060), 16),
+        _instance(header),
+    )
+
+
+def _person(h: Header, pid: str, issuer: str) -> Row:
     name = clip(h.name(0x00100010), 400)
-    person: Row = {
+    return {
         "patient_id": pid,
         "issuer_of_patient_id": issuer,
         "patient_name": name,
-        "birth_date": date(text(0x00100030)),
-        "sex": clip(text(0x00100040), 16),
+        "birth_date": date(h.text(0x00100030)),
+        "sex": clip(h.text(0x00100040), 16),
         "fold": fold_name(name),
         "pid_fold": fold_id(pid),
     }
-    patient = person | {
-        "birth_time": time(text(0x00100032)),
-        "ethnic_group": clip(text(0x00102160), 64),
-        "comments": clip(text(0x00104000), 1024),
+
+
+def _patient(h: Header, person: Row) -> Row:
+    return person | {
+        "birth_time": time(h.text(0x00100032)),
+        "ethnic_group": clip(h.text(0x00102160), 64),
+        "comments": clip(h.text(0x00104000), 1024),
         "other_patient_ids": _texts(h, 0x00101000, 400),
         "other_patient_names": clip(h.name(0x00101001), 400),
     }
-    identity = f"{issuer}\\{pid}" if pid else f"study\\{h.study_instance_uid}"
-    return Rows(identity, patient, _study(h, person), _series(h), _instance(h))
 
 
 def _study(h: Header, person: Row) -> Row:

@@ -64,7 +64,7 @@ def reconcile(temporary: Path, store: Store, database: Database) -> None:
 
 def _undo(temporary: Path, header: Header, store: Store, taken: str | None) -> None:
     path = object_path(
-        describe(header).patient["patient_id"],
+        describe(header).patient_id,
         header.study_instance_uid,
         header.series_instance_uid,
         header.sop_instance_uid,

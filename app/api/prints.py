@@ -1,5 +1,6 @@
 """Prints: order, look, fetch the file, cancel, try again, delete (DESIGN part 2)."""
 
+from pathlib import Path
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Body, Depends, Query, Request, Response
@@ -7,6 +8,7 @@ from fastapi.responses import FileResponse
 from pydantic import BaseModel, Field
 
 from app.http import ReadSession, WriteSession, allow, services
+from app.kit.errors import NotFound
 from app.printing import preview, service
 from app.printing.order import OrderItem, PrintOrder
 from app.security import Actor, Verb
@@ -106,15 +108,27 @@ def show_print(print_id: str, actor: Owner, session: ReadSession) -> dict[str, A
 
 
 @router.get("/prints/{print_id}/pdf", response_class=FileResponse)
-def print_file(request: Request, print_id: str, actor: Printer, session: WriteSession) -> FileResponse:
+def print_pdf(request: Request, print_id: str, actor: Printer, session: WriteSession) -> FileResponse:
     """The finished PDF/A-3b. 409 until it is done."""
     row, path = service.open_file(session, actor, services(request).config, print_id)
-    kind = "attachment" if "download" in request.query_params else "inline"
+    if not service.is_pdf(row.request):
+        raise NotFound("This print is no PDF.", hint="Its image files lie at /file.")
+    return _file(request, print_id, path, "application/pdf")
+
+
+@router.get("/prints/{print_id}/file", response_class=FileResponse)
+def print_file(request: Request, print_id: str, actor: Printer, session: WriteSession) -> FileResponse:
+    """What was made: the PDF, or a zip of image files. 409 until it is done."""
+    row, path = service.open_file(session, actor, services(request).config, print_id)
+    return _file(request, print_id, path, "application/pdf" if service.is_pdf(row.request) else "application/zip")
+
+
+def _file(request: Request, print_id: str, path: Path, media_type: str) -> FileResponse:
     return FileResponse(
         path,
-        media_type="application/pdf",
-        filename=f"filmroom-{row.request.id}.pdf",
-        content_disposition_type=kind,
+        media_type=media_type,
+        filename=f"filmroom-{print_id}{path.suffix}",
+        content_disposition_type="attachment" if "download" in request.query_params else "inline",
         headers={"Cache-Control": "private, no-store"},
     )
 

@@ -96,11 +96,9 @@ def composer(request: Request, actor: Printer, study: str, series: str = "", ite
 
 def _outputs() -> list[tuple[str, str]]:
     return [
-        ("pdf", "PDF/A"),
         ("printer", _("Printer")),
         ("film", _("Film")),
         ("email", _("Mail")),
-        ("images", _("Files")),
     ]
 
 
@@ -124,6 +122,7 @@ class QueueRow:
     notices: list[str]
     may: bool
     readable: bool
+    output: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,6 +163,7 @@ def _row(actor: Actor, row: Row) -> QueueRow:
         error=row.error or "",
         notices=list(made.notices),
         may=service.may_change(actor, row),
+        output="PDF/A" if service.is_pdf(made) else str(made.options.get("image_format") or "jpeg").upper(),
         readable=row.state == "done" and Verb.STUDY_PRINT in actor.verbs,
     )
 

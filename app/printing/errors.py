@@ -1,6 +1,6 @@
 """What can be wrong with a request for paper."""
 
-from app.kit.errors import Invalid
+from app.kit.errors import AppError, Invalid
 
 
 class ActualSizeImpossible(Invalid):
@@ -17,5 +17,7 @@ class OutputNotAvailable(Invalid):
     code = "output-not-available"
 
 
-class TypesettingFailed(Exception):
-    """The typesetter did not answer in time or died; the job fails with this sentence and may be tried again."""
+class TypesettingFailed(AppError):
+    """The typesetter did not answer in time or died; the job fails with this sentence and is tried again."""
+
+    code = "typesetting-failed"

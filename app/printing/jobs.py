@@ -15,7 +15,7 @@ from app.db.keys import derive, unseal
 from app.imaging import ImagingError
 from app.jobs.context import Cancelled, JobContext, PermanentFault
 from app.kit.clock import now
-from app.printing import pdf, press, queries, service, wording
+from app.printing import images, pdf, press, queries, service, wording
 from app.printing.gather import Gatherer
 from app.printing.models import PrintRequest
 from app.printing.order import OrderItem, PrintOrder
@@ -61,11 +61,13 @@ class _Work:
 
     def run(self) -> dict[str, Any]:
         sheet = self.compose()
-        target = service.folder(self.ctx.config) / f"{self.made.id}-{self.ctx.job.id[-6:]}.pdf"
+        target = service.folder(self.ctx.config) / f"{self.made.id}-{self.ctx.job.id[-6:]}.{self.order.ending}"
         target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         temporary = target.with_suffix(".part")
         try:
             self._write(sheet, temporary)
+            if self.order.output == "images":
+                self._to_images(temporary)
             _settle(temporary, target)
         finally:
             temporary.unlink(missing_ok=True)
@@ -92,6 +94,14 @@ class _Work:
             password=password,
             progress=self.ctx.progress,
         )
+
+    def _to_images(self, made: Path) -> None:
+        pages = made.with_suffix(".pages")
+        try:
+            images.write(made, pages, self.order.image_format or "jpeg", self.order.dpi, self.ctx.progress)
+            pages.replace(made)
+        finally:
+            pages.unlink(missing_ok=True)
 
     def _attachments(self) -> Sequence[pdf.Attachment]:
         if self.order.attach == "json":

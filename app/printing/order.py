@@ -4,13 +4,14 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from app.kit.errors import Invalid
 from app.printing import papers
 from app.printing.errors import OutputNotAvailable
 from app.printing.sheet import SheetOptions, View
 from app.printing.texts import CORNERS
 
-AVAILABLE = ("pdf",)
-OUTPUTS_LATER = ("printer", "film", "email", "images")
+AVAILABLE = ("pdf", "images")
+OUTPUTS_LATER = ("printer", "film", "email")
 MAX_ITEMS = 10_000
 Fraction = Annotated[float, Field(ge=0, le=1)]
 _PAPERS = {name.lower(): name for name in papers.PAPERS}
@@ -112,7 +113,7 @@ class PrintOrder(BaseModel):
         return self
 
     def check_output(self) -> None:
-        """Raises OutputNotAvailable for an output that this version does not have yet."""
+        """Raises OutputNotAvailable for an output that this version does not have yet, Invalid for what it cannot do."""
         if self.output not in AVAILABLE:
             raise OutputNotAvailable(
                 f"Output {self.output} is not available yet.",
@@ -120,6 +121,13 @@ class PrintOrder(BaseModel):
                 field="output",
                 available=list(AVAILABLE),
             )
+        for name, asked in (("password", bool(self.password)), ("attach", self.attach != "none")):
+            if self.output == "images" and asked:
+                raise Invalid("Image files take neither password nor attachments.", hint="Choose PDF.", field=name)
+
+    @property
+    def ending(self) -> str:
+        return "zip" if self.output == "images" else "pdf"
 
     def sheet_options(self, **values: str) -> SheetOptions:
         return SheetOptions(

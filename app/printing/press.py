@@ -4,7 +4,6 @@ import atexit
 import contextlib
 import json
 import os
-import select
 import struct
 import subprocess
 import sys
@@ -19,6 +18,7 @@ from app.printing.errors import TypesettingFailed
 from app.printing.sheet import Page, Sheet, Text
 
 TIMEOUT = 60.0  # seconds for a batch of pages; fifty dense pages take about five on two slow cores
+_AGAIN = "Try again; if it happens again, tell an administrator."
 IDLE = 120.0  # seconds after which a warm process is let go
 
 
@@ -40,30 +40,34 @@ class _Typesetter:
         self.used = time.monotonic()
 
     def typeset(self, order: bytes, timeout: float) -> bytes:
-        deadline = time.monotonic() + timeout
+        """The answer to one order. Raises TypesettingFailed; a process that was too slow or died is closed."""
+        # A timer ends the process and so the reading: pipes have no time limit that works on every system.
+        late = threading.Timer(timeout, self._process.kill)
+        late.start()
         try:
             assert self._process.stdin
             self._process.stdin.write(struct.pack(">Q", len(order)) + order)
-            status, length = struct.unpack(">BQ", self._read(9, deadline))
-            answer = self._read(length, deadline)
-        except (OSError, TypesettingFailed) as fault:
+            status, length = struct.unpack(">BQ", self._read(9))
+            answer = self._read(length)
+        except (OSError, EOFError):
             self.close()
-            raise TypesettingFailed(str(fault) or "The typesetter stopped.") from None
+            raise TypesettingFailed("The typesetter stopped or took too long.", hint=_AGAIN) from None
+        finally:
+            late.cancel()
         self.used = time.monotonic()
         if status:
-            raise TypesettingFailed(f"The page's text could not be set ({answer.decode('ascii', 'replace')}).")
+            raise TypesettingFailed(
+                f"The page's text could not be set ({answer.decode('utf-8', 'replace')}).", hint=_AGAIN
+            )
         return answer
 
-    def _read(self, count: int, deadline: float) -> bytes:
+    def _read(self, count: int) -> bytes:
         assert self._process.stdout
         parts: list[bytes] = []
         while count:
-            left = deadline - time.monotonic()
-            if left <= 0 or not select.select([self._process.stdout], [], [], left)[0]:
-                raise TypesettingFailed("The page's text was not set in time.")
-            part = os.read(self._process.stdout.fileno(), min(count, 1 << 20))
+            part = self._process.stdout.read(min(count, 1 << 20))
             if not part:
-                raise TypesettingFailed("The typesetter stopped.")
+                raise EOFError
             parts.append(part)
             count -= len(part)
         return b"".join(parts)

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
 
+from app import audit
+from app.archive.models import Study
 from app.db import Database
 from app.kit.errors import NotFound
 from app.printing import pixels, queries, service, svg, wording
@@ -93,8 +95,8 @@ class StripSeries:
     frames: list[tuple[str, int, str]]
 
 
-def strip(database: Database, actor: Actor, study_uid: str) -> tuple[Any, list[StripSeries]]:
-    """A study and the images of its series, for the composer's left side. Raises NotFound."""
+def strip(database: Database, actor: Actor, study_uid: str) -> tuple[Study, list[StripSeries]]:
+    """A study and the images of its series, for the composer's left side. Audited: images are seen. Raises NotFound."""
     require(actor, Verb.STUDY_PRINT)
     with database.read() as session:
         study = queries.study(session, study_uid)
@@ -112,4 +114,19 @@ def strip(database: Database, actor: Actor, study_uid: str) -> tuple[Any, list[S
             grouped[series.id].frames.extend(
                 (uid, frame, shown if many == 1 else f"{shown}/{frame}") for frame in range(1, many + 1)
             )
-        return study, list(grouped.values())
+    _saw(database, actor, study)
+    return study, list(grouped.values())
+
+
+def _saw(database: Database, actor: Actor, study: Study) -> None:
+    with database.write() as session:
+        audit.record(
+            session,
+            actor_name=actor.name,
+            actor_kind=actor.kind,
+            verb=str(Verb.STUDY_VIEW),
+            thing="study",
+            thing_id=study.study_instance_uid,
+            facility_id=study.facility_id,
+            address=actor.address,
+        )

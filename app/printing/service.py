@@ -42,6 +42,10 @@ def folder(config: Config) -> Path:
     return config.data / "prints"
 
 
+def is_pdf(request: PrintRequest) -> bool:
+    return str(request.options.get("output", "pdf")) == "pdf"
+
+
 def file_of(config: Config, request: PrintRequest) -> Path:
     return folder(config) / request.file
 
@@ -345,5 +349,6 @@ def as_json(row: Row) -> dict[str, Any]:
         "created_by": made.created_by,
         "created_at": made.created_at.isoformat(),
         "finished_at": made.finished_at.isoformat() if made.finished_at else None,
-        "pdf": f"/api/v1/prints/{made.id}/pdf" if row.state == "done" else None,
+        "pdf": f"/api/v1/prints/{made.id}/pdf" if row.state == "done" and is_pdf(made) else None,
+        "file": f"/api/v1/prints/{made.id}/file" if row.state == "done" else None,
     }

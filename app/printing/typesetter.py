@@ -9,6 +9,7 @@ import json
 import os
 import struct
 import sys
+from collections.abc import Callable
 from typing import Any, BinaryIO
 
 from app.printing.fonts import CONFIG, FAMILIES, Coverage
@@ -47,7 +48,8 @@ def document(width: float, height: float, pages: list[list[dict[str, Any]]], cov
     return "".join(parts)
 
 
-def _serve(source: BinaryIO, sink: BinaryIO) -> None:
+def _workshop() -> Callable[[dict[str, Any]], bytes]:
+    """Loads WeasyPrint and the fonts once; answers the function that sets an order."""
     import weasyprint
     from weasyprint.text.fonts import FontConfiguration
 
@@ -55,17 +57,27 @@ def _serve(source: BinaryIO, sink: BinaryIO) -> None:
         def fetch(self, url: str, headers: Any = None) -> Any:
             raise ValueError("pages hold no addresses")
 
-    coverage = Coverage()
-    fonts = FontConfiguration()
-    fetcher = NoFetcher()
+    coverage, fonts, fetcher = Coverage(), FontConfiguration(), NoFetcher()
+
+    def set_order(order: dict[str, Any]) -> bytes:
+        text = document(order["width"], order["height"], order["pages"], coverage)
+        page = weasyprint.HTML(string=text, url_fetcher=fetcher)
+        return bytes(page.write_pdf(font_config=fonts, uncompressed_pdf=True))
+
+    return set_order
+
+
+def _serve(source: BinaryIO, sink: BinaryIO) -> None:
+    set_order: Callable[[dict[str, Any]], bytes] | None = None
     while len(head := source.read(8)) == 8:
         order = json.loads(source.read(struct.unpack(">Q", head)[0]))
         try:
-            text = document(order["width"], order["height"], order["pages"], coverage)
-            page = weasyprint.HTML(string=text, url_fetcher=fetcher)
-            answer, status = page.write_pdf(font_config=fonts, uncompressed_pdf=True), b"\0"
+            set_order = set_order or _workshop()
+            answer, status = set_order(order), b"\0"
         except Exception as fault:  # noqa: BLE001 whatever it is, the other side must hear of it
-            answer, status = type(fault).__name__.encode(), b"\1"
+            missing = isinstance(fault, (ImportError, OSError)) and set_order is None
+            words = "WeasyPrint or Pango is not installed" if missing else type(fault).__name__
+            answer, status = words.encode(), b"\1"
         sink.write(status + struct.pack(">Q", len(answer)))
         sink.write(answer)
         sink.flush()

@@ -1,15 +1,19 @@
 """From the order to the file, through the REST door and the worker's own loop, with real images on both databases."""
 
 import json
+import re
+import zipfile
 from io import BytesIO
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import numpy as np
 import page as validator
 import pikepdf
 import pydicom
 import pytest
+from PIL import Image
 from sqlalchemy import update
 
 from app import audit, jobs
@@ -343,3 +347,109 @@ def test_lists_page_and_filter(web: Web, store: Store, ct: list[Path]) -> None:
     assert [i["id"] for i in second["items"]] == ids[2:0:-1]
     cancelled = web.bob.get("/api/v1/prints", params={"state": "cancelled"}).json()
     assert [i["id"] for i in cancelled["items"]] == ids[:1] and cancelled["total"] == 1
+
+
+@pytest.mark.parametrize(("kind", "ending"), [("jpeg", "jpg"), ("png", "png"), ("tiff", "tif")])
+def test_pages_as_image_files_have_their_true_size(
+    web: Web, printer: Printer, store: Store, ct: list[Path], kind: str, ending: str
+) -> None:
+    uids = store(ct[:3])
+    items = [{"sop_instance_uid": uid} for uid in uids]
+    order = {"items": items, "layout": "1x2", "output": "images", "image_format": kind, "dpi": 100, "paper": "A5"}
+    answer = printer.make(order)
+    assert answer["state"] == "done" and answer["pdf"] is None, answer
+    assert web.bob.get(f"/api/v1/prints/{answer['id']}/pdf").status_code == 404
+    found = web.bob.get(answer["file"])
+    assert found.headers["content-type"] == "application/zip"
+    with zipfile.ZipFile(BytesIO(found.content)) as archive:
+        assert archive.namelist() == [f"page-001.{ending}", f"page-002.{ending}"]
+        page = Image.open(BytesIO(archive.read(archive.namelist()[0])))
+    assert page.size == pytest.approx((148 / 25.4 * 100, 210 / 25.4 * 100), abs=1)
+    assert page.info["dpi"][0] == pytest.approx(100, abs=0.1)
+    grey = np.asarray(page.convert("L"))
+    assert grey[0, 0] == 255 and grey[200:300, 200:300].min() < 60, "a white page"
+
+
+@pytest.mark.parametrize("more", [{"password": "x"}, {"attach": "json"}])
+def test_image_files_take_neither_password_nor_attachments(
+    web: Web, store: Store, ct: list[Path], more: dict[str, str]
+) -> None:
+    (uid,) = store(ct[:1])
+    order = {"items": [{"sop_instance_uid": uid}], "output": "images", **more}
+    answer = web.bob.post("/api/v1/prints", json=order)
+    assert answer.status_code == 422 and answer.json()["field"] == next(iter(more))
+
+
+# Previews --------------------------------------------------------------------------------------------------------
+
+
+def test_a_preview_picture_is_what_imaging_renders(web: Web, store: Store, ct: list[Path]) -> None:
+    (uid,) = store(ct[:1])
+    address = "/api/v1/prints/preview/picture"
+    query = {"sop": uid, "window": "-600,1500", "part": "128,64,256,128", "size": 512}
+    answer = web.bob.get(address, params=query)
+    assert answer.headers["content-type"] == "image/jpeg", answer.text
+    shown = np.asarray(Image.open(BytesIO(answer.content)), float)
+    wanted = _rendered(ct[0], window=(-600, 1500))[64:192, 128:384].astype(float)
+    assert shown.shape == wanted.shape and np.abs(shown - wanted).mean() < 3
+    assert web.dora.get(address, params=query).status_code == 404, "another facility"
+    assert web.nobody.get(address, params=query).status_code == 401
+    for wrong in ({"window": "a,b"}, {"part": "1,2"}, {"rotation": 45}, {"size": 9000}, {"part": "900,900,5,5"}):
+        assert web.bob.get(address, params={**query, **wrong}).status_code == 422, wrong
+
+
+def test_a_preview_page_is_safe_svg(web: Web, store: Store, tmp_path: Path, ct: list[Path]) -> None:
+    ds = pydicom.dcmread(ct[0])
+    ds.PatientName = '<script>alert("x")</script>&amp;'
+    ds.SeriesDescription = "]]><img src=x onerror=alert(1)>"
+    ds.SOPInstanceUID = ds.file_meta.MediaStorageSOPInstanceUID = "1.2.3.4.5"
+    ds.save_as(tmp_path / "evil.dcm")
+    (uid,) = store([tmp_path / "evil.dcm"])
+    order = {"items": [{"sop_instance_uid": uid}, None, {"sop_instance_uid": uid}], "layout": "1x2", "texts": "full"}
+    answer = web.bob.post("/api/v1/prints/preview", params={"pages": 5}, json=order)
+    assert answer.status_code == 200, answer.text
+    body = answer.json()
+    assert (body["pages"], body["images"], sorted(body["svg"])) == (2, 2, ["1", "2"])
+    for text in body["svg"].values():
+        tree = ElementTree.fromstring(text)
+        names = {element.tag.rpartition("}")[2] for element in tree.iter()}
+        assert names <= {"svg", "g", "rect", "image", "text", "line"}, names
+        assert not any(a in ("style", "onload", "onerror") for element in tree.iter() for a in element.attrib)
+    assert "alert" in body["svg"]["1"], "the name is shown, as text"
+    assert web.dora.post("/api/v1/prints/preview", json=order).status_code == 403, "a facility user does not print"
+    assert web.bob.post("/api/v1/prints/preview", json={**order, "layout": "7x7"}).status_code == 422
+
+
+def test_the_composer_page_begins_with_what_was_chosen(web: Web, store: Store, ct: list[Path]) -> None:
+    uids = store(ct[:4])
+    study = pydicom.dcmread(ct[0], stop_before_pixels=True).StudyInstanceUID
+    answer = web.bob.get("/print", params={"study": study, "items": f"{uids[0]}:1:40:400,{uids[1]},{uids[2]}::"})
+    assert answer.status_code == 200
+    data = json.loads(re.findall(r'id="composer-data">(.*?)</script>', answer.text, re.DOTALL)[0])
+    assert data["items"] == [
+        {"sop_instance_uid": uids[0], "frame": 1, "window": [40.0, 400.0]},
+        {"sop_instance_uid": uids[1], "frame": 1},
+        {"sop_instance_uid": uids[2], "frame": 1},
+    ]
+    assert len(data["series"][0]["frames"]) == 4 and " style=" not in answer.text
+    assert web.bob.get("/print", params={"study": study, "items": "1.2:x"}).status_code == 422
+    assert web.dora.get("/print", params={"study": study}).status_code == 403
+    assert web.bob.get("/print", params={"study": "1.2.3"}).status_code == 404
+    with web.database.read() as session:
+        verbs = [e.verb for e in audit.list_events(session, thing_id=study)[0]]
+    assert "study.view" in verbs, "the composer shows images"
+
+
+def test_the_queue_part_shows_states_and_what_may_be_done(
+    web: Web, printer: Printer, store: Store, ct: list[Path]
+) -> None:
+    (uid,) = store(ct[:1])
+    waiting = _order(web, uid)
+    shown = web.bob.get("/prints/_queue", headers={"HX-Request": "true"}).text
+    assert "Waiting" in shown and f"/api/v1/prints/{waiting}/cancel" in shown and " style=" not in shown
+    assert f"/api/v1/prints/{waiting}/cancel" not in web.charlie.get("/prints/_queue").text
+    printer.work()
+    shown = web.bob.get("/prints").text
+    assert "Done" in shown and f"/api/v1/prints/{waiting}/pdf" in shown
+    assert f"/api/v1/prints/{waiting}/pdf" not in web.charlie.get("/prints").text
+    assert waiting not in web.dora.get("/prints").text

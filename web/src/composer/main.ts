@@ -28,6 +28,8 @@ export function mount(root: HTMLElement): void {
   installPrint(root, form, arrangement);
   form.addEventListener('input', (event) => {
     if ((event.target as HTMLInputElement).name === 'layout') arrangement.relayout(data.cells[layout()] ?? 1);
+    const output = new FormData(form).get('output');
+    for (const part of form.querySelectorAll<HTMLElement>('[data-for]')) part.hidden = part.dataset.for !== output;
     if ((event.target as HTMLInputElement).name !== 'password' && form.checkValidity()) pages.draw();
   });
   const fill = (): void => {

@@ -16,6 +16,11 @@ export function orderOf(form: HTMLFormElement, items: Cells): Order {
     if (name === 'password' && !value) continue;
     order[name] = NUMBERS.has(name) ? Number(value) : value;
   }
+  // What belongs to another output is not sent with this one.
+  if (order.output === 'images') {
+    delete order.password;
+    delete order.attach;
+  } else delete order.image_format;
   for (const name of TICKS) order[name] = (form.elements.namedItem(name) as HTMLInputElement | null)?.checked ?? false;
   return order;
 }

@@ -13,6 +13,7 @@ interface Print {
   error: string | null;
   pages: number;
   pdf: string | null;
+  file: string | null;
 }
 
 export function installPrint(root: HTMLElement, form: HTMLFormElement, arrangement: Arrangement): void {
@@ -60,12 +61,10 @@ async function print(form: HTMLFormElement, arrangement: Arrangement, say: (text
 }
 
 function finish(message: ReturnType<typeof toast>, ended: Print, say: (text: string) => void): void {
-  if (ended.state === 'done' && ended.pdf) {
+  if (ended.state === 'done' && ended.file) {
     say(t('Done'));
-    const links = [
-      { label: t('Open the PDF'), act: () => void window.open(ended.pdf ?? '', '_blank', 'noopener') },
-      { label: t('Download'), href: `${ended.pdf}?download` },
-    ];
+    const download = { label: t('Download'), href: `${ended.file}?download` };
+    const links = ended.pdf ? [{ label: t('Open the PDF'), act: () => void window.open(ended.pdf ?? '', '_blank', 'noopener') }, download] : [download];
     message.update({ kind: 'ok', what: tn('{n} page printed', '{n} pages printed', ended.pages), detail: t('The file stays in the print queue.'), links });
   } else if (ended.state === 'cancelled') {
     say(t('Cancelled'));

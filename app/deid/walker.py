@@ -17,7 +17,8 @@ from app.deid.pseudonym import Pseudonyms, shifted
 from app.deid.table import lookup
 
 MAX_DEPTH = 64
-_NAME, _ID, _ACCESSION = 0x00100010, 0x00100020, 0x00080050
+_ID = 0x00100020
+PSEUDONYMS = {0x00100010, _ID}  # name and id: the same pseudonym, so that one patient stays one
 _CODE_TAGS = {0x00080100, 0x00080102, 0x00080103, 0x00080104, 0x00080119, 0x00080120, 0x00080121}
 
 
@@ -79,12 +80,13 @@ class Cleaner:
             if action == "K":
                 return
         elif action == "U" or action == "U*":
-            self._uids(ds, tag)
+            if not self._uids(ds, tag):
+                return
         elif action == "C":
             self._shift(ds, tag, vr)
         else:
             self._replace(ds, tag, vr, action)
-        self._count(number, action)
+        self._count(number, "P" if number in PSEUDONYMS and action in ("Z", "D") else action)
 
     def _sequence(self, ds: Dataset, tag: BaseTag, path: tuple[int, ...], depth: int) -> None:
         if depth >= MAX_DEPTH:
@@ -111,19 +113,23 @@ class Cleaner:
             self._count(int(tag), "Z")
             self.tally.warnings["Texts that named the patient or a person were emptied."] += 1
 
-    def _uids(self, ds: Dataset, tag: BaseTag) -> None:
+    def _uids(self, ds: Dataset, tag: BaseTag) -> bool:
+        """New UIDs for all but those of the standard; False when nothing had to change."""
         if _vr(tag, ds.get_item(tag)) != "UI":
             del ds[tag]
-            return
+            return True
         value = _text(ds.get_item(tag))
-        new = []
+        new, changed = [], False
         for uid in (part.strip(" \0") for part in value.split("\\")):
             if not uid or keeps_uid(int(tag), uid):
                 new.append(uid)
                 continue
             new.append(self.pseudonyms.uid(uid))
             self.tally.uids[uid] = new[-1]
-        ds[tag] = DataElement(tag, "UI", new if len(new) > 1 else new[0])
+            changed = True
+        if changed:
+            ds[tag] = DataElement(tag, "UI", new if len(new) > 1 else new[0])
+        return changed
 
     def _shift(self, ds: Dataset, tag: BaseTag, vr: str) -> None:
         if vr == "TM":
@@ -144,7 +150,7 @@ class Cleaner:
 
     def _replace(self, ds: Dataset, tag: BaseTag, vr: str, action: Action) -> None:
         number = int(tag)
-        if number in (_NAME, _ID):
+        if number in PSEUDONYMS:
             ds[tag] = DataElement(tag, vr, self.pseudonyms.patient(self.identity))
         elif action == "Z":
             ds[tag] = DataElement(tag, vr, dummies.empty(vr))

@@ -48,6 +48,7 @@ def _words() -> dict[str, str]:
         "X": _("removed"),
         "Z": _("emptied"),
         "D": _("replaced by a dummy"),
+        "P": _("replaced by a pseudonym"),
         "U": _("replaced by a new UID"),
         "U*": _("kept with new UIDs inside"),
         "C": _("cleaned or shifted"),

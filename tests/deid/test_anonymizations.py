@@ -104,7 +104,8 @@ def test_a_study_becomes_a_zip_without_identity(web: Web, study: str, copy: Copy
         {"code": "113100", "scheme": "DCM", "meaning": "Basic Application Confidentiality Profile"}
     ]
     by_tag = {line["tag"]: line for line in report["attributes"]}
-    assert by_tag["(0010,0010)"]["count"] == 5
+    assert (by_tag["(0010,0010)"]["action"], by_tag["(0010,0010)"]["count"]) == ("P", 5)
+    assert "(0008,0016)" not in by_tag, "the SOP class is kept"
     assert by_tag["(0008,0018)"]["action"] == "U"
     assert not any(word in str(answer).lower().encode() for word in IDENTIFIERS)
 

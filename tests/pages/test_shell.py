@@ -4,6 +4,7 @@ import os
 import re
 import signal
 import time
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -157,3 +158,40 @@ def test_search_as_you_type_keeps_the_field(browser: Browser, live: Live) -> Non
         assert "name=alp" in page.url
         page.keyboard.type("zz")
         expect(page.locator("#nothing")).to_be_visible()
+
+
+def test_send_anonymize_and_export_from_the_selection_bar(browser: Browser, live: Live) -> None:
+    """Real work behind each button: a node that answers (we ourselves), a clean zip, the files as they came."""
+    with live.client() as client:
+        data = ct_bytes("1.2.8.1", "1.2.8", "1.2.8.9", PatientName="Leaving^Lea")
+        client.post("/api/v1/imports", files=[("files", ("a", data))])
+        node = {"name": "SELF", "ae_title": "FILMROOM", "host": "127.0.0.1", "port": live.dicom_port}
+        assert client.post("/api/v1/nodes", json=node).status_code == 201
+    with visitor(browser, live, accept_downloads=True) as window:
+        window.go("/storage?name=leaving")
+        page = window.page
+
+        def begin(act: str) -> None:
+            page.locator("tr.item td.pick").first.click()
+            page.locator(f'#selection [data-act="{act}"]').click()
+            page.locator(f"#dialog-{act}").get_by_text("1 study of 1 patient").wait_for()
+
+        begin("send")
+        expect(page.locator("select[data-nodes] option")).to_have_text(["SELF"])
+        page.locator('#dialog-send [type="submit"]').click()
+        expect(page.locator(".toast", has_text="Sent to SELF")).to_be_visible(timeout=30_000)
+        begin("anonymize")
+        page.locator('#dialog-anonymize [type="submit"]').click()
+        ready = page.locator(".toast", has_text="The copy without identity is ready")
+        expect(ready).to_be_visible(timeout=30_000)
+        with page.expect_download() as clean:
+            ready.get_by_text("Download zip").click()
+        with zipfile.ZipFile(clean.value.path()) as archive:
+            assert archive.namelist()
+            assert all(b"Leaving" not in archive.read(name) for name in archive.namelist())
+        begin("export")
+        with page.expect_download() as whole:
+            page.locator('#dialog-export [type="submit"]').click()
+        with zipfile.ZipFile(whole.value.path()) as archive:
+            assert data in [archive.read(name) for name in archive.namelist()]
+        window.shot("actions")

@@ -107,7 +107,8 @@ def test_a_locked_page_asks_for_the_password_and_goes_on(web: Web) -> None:
 
 
 def test_a_temporary_password_leads_to_its_change(web: Web) -> None:
-    web.admin.post("/api/v1/users", json={"name": "erin", "password": NEW, "role": "technician"})
+    body = {"name": "erin", "password": NEW, "role": "technician", "temporary": True}
+    web.admin.post("/api/v1/users", json=body)
     browser, _, _ = enter(web, "erin", NEW)
     assert browser.get("/storage").headers["location"] == "/password"
     page = browser.get("/password")

@@ -7,8 +7,11 @@ import json
 import math
 import struct
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 
+from pydicom.datadict import dictionary_VR
+from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset
 from pydicom.errors import BytesLengthException
 from pydicom.multival import MultiValue
@@ -84,10 +87,17 @@ def find_bulk(ds: Dataset, path: str) -> tuple[str, bytes]:
 
 def _dataset(ds: Dataset, limit: int | None, where: str, depth: int) -> Model:
     model: Model = {}
+    usual = _usual(ds, depth)
     for tag in sorted(ds.keys()):
         if tag.element == 0 or tag.group <= 2:
             continue
         name = f"{tag:08X}"
+        raw_element: Any = ds.get_item(tag)
+        if isinstance(raw_element, RawDataElement):
+            quick = _quick(raw_element, name, usual)
+            if quick is not None:
+                model[name] = quick
+                continue
         try:
             element = ds[tag]
             model[name] = _element(str(element.VR), element.value, limit, where + name, depth)
@@ -95,6 +105,74 @@ def _dataset(ds: Dataset, limit: int | None, where: str, depth: int) -> Model:
             raw = getattr(ds.get_item(tag), "value", None)
             model[name] = _binary("UN", raw if isinstance(raw, bytes) else b"", limit, where + name)
     return model
+
+
+# -- the quick way: most attributes of most objects, straight from their bytes ------------------------------
+
+_PLAIN_TEXT = frozenset(("AE", "AS", "CS", "DA", "DT", "TM", "UI"))
+_STRUCTS = {"US": "H", "SS": "h", "UL": "I", "SL": "i", "FL": "f", "FD": "d", "SV": "q", "UV": "Q"}
+# Character sets in which a backslash is a backslash; not so in JIS X 0201 (ISO_IR 13).
+_USUAL = frozenset(("", "ISO_IR 6", "ISO_IR 100", "ISO_IR 192", "ISO 2022 IR 6", "ISO 2022 IR 100"))
+
+
+def _usual(ds: Dataset, depth: int) -> bool:
+    if 0x00080005 not in ds:
+        return depth == 0  # inside a sequence the parent's would hold
+    found = ds.get("SpecificCharacterSet") or ""
+    return all((term or "") in _USUAL for term in ([found] if isinstance(found, str) else found))
+
+
+def _quick(raw: RawDataElement, name: str, usual: bool) -> Model | None:
+    """The element as JSON, or None where it takes more than this to understand it."""
+    vr, value = raw.VR, raw.value
+    if not isinstance(value, bytes):
+        return None
+    if vr is None:
+        if raw.tag.is_private or (raw.tag.group & 1):
+            return None
+        vr = _dictionary_vr(name)
+    if not value:
+        return {"vr": vr} if vr in _PLAIN_TEXT or vr in ("IS", "DS", "LO", "SH", "PN") else None
+    try:
+        if vr in _PLAIN_TEXT:
+            parts = value.decode("ascii").rstrip(" \0").split("\\")
+            return {"vr": vr, "Value": parts} if _tidy(parts) else None
+        if vr in ("IS", "DS"):
+            parts = value.decode("ascii").rstrip(" \0").split("\\")
+            return {"vr": vr, "Value": [int(p) if vr == "IS" else _real(float(p)) for p in parts]}
+        if vr in ("LO", "SH", "PN") and _is_ascii(value, usual):
+            parts = value.decode("ascii").rstrip(" \0").split("\\")
+            if not _tidy(parts) or (vr == "PN" and any("=" in part for part in parts)):
+                return None
+            return {"vr": vr, "Value": [{"Alphabetic": part} for part in parts] if vr == "PN" else parts}
+        if vr in _STRUCTS:
+            code = (
+                ("<" if raw.is_little_endian else ">") + str(len(value) // struct.calcsize(_STRUCTS[vr])) + _STRUCTS[vr]
+            )
+            numbers = struct.unpack(code, value)
+            return {"vr": vr, "Value": [_real(n) for n in numbers] if vr in _REAL else list(numbers)}
+    except (ValueError, struct.error):
+        return None
+    return None
+
+
+def _is_ascii(value: bytes, usual: bool) -> bool:
+    """Whether the bytes mean the same in whatever character set: no escape sequence, and no backslash or tilde where
+    those may be others."""
+    return value.isascii() and b"\x1b" not in value and (usual or (b"\\" not in value and b"~" not in value))
+
+
+def _tidy(parts: list[str]) -> bool:
+    """Nothing pydicom would trim in a way of its own."""
+    return all(part == part.strip(" \0") and part for part in parts)
+
+
+@lru_cache(4096)
+def _dictionary_vr(name: str) -> str:
+    try:
+        return str(dictionary_VR(int(name, 16)))
+    except KeyError:
+        return ""
 
 
 def _element(vr: str, value: Any, limit: int | None, where: str, depth: int) -> Model:

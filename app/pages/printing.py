@@ -88,7 +88,7 @@ def composer(request: Request, actor: Printer, study: str, series: str = "", ite
         "cells": {name: len(papers.cells_of(name, False)) for name in papers.LAYOUTS},
         "presets": PRESETS,
     }
-    sizes = [(name, f"{name} {w:.0f} × {h:.0f} mm") for name, (w, h) in papers.PAPERS.items()]
+    sizes = [(name, name.replace("INX", " × ").replace("IN", " in")) for name in papers.PAPERS]
     later = [(name, word) for name, word in _outputs() if name in OUTPUTS_LATER]
     page = ComposerPage(found, data, _layouts(), layout, sizes, later)
     return render(request, "printing/composer.html", fields(page))

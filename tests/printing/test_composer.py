@@ -59,6 +59,11 @@ def page(browser: Browser, live: Live) -> Iterator[Page]:
 def _open(page: Page, query: str) -> None:
     page.goto(f"/print?{query}")
     page.wait_for_selector('[data-composer="ready"]')
+    _drawn(page)
+
+
+def _drawn(page: Page) -> None:
+    page.wait_for_selector('#composer-root[data-drawn="yes"]')
     page.wait_for_load_state("networkidle")
 
 
@@ -84,8 +89,7 @@ def _drag(page: Page, start: str, end: str) -> None:
     page.mouse.down()
     page.mouse.move(b["x"] + b["width"] / 2, b["y"] + b["height"] / 2, steps=6)
     page.mouse.up()
-    page.wait_for_timeout(250)
-    page.wait_for_load_state("networkidle")
+    _drawn(page)
 
 
 def _four(study: tuple[str, list[str]]) -> str:
@@ -133,7 +137,7 @@ def test_dragging_fills_swaps_and_delete_empties(page: Page, study: tuple[str, l
     assert _numbers(page) == [before[3], before[1], before[2], before[0]]
     page.locator('.composer-paper [data-cell="1"]').click()
     page.keyboard.press("Delete")
-    page.wait_for_timeout(300)
+    _drawn(page)
     assert _cells(page) == [True, False, True, True]
     page.locator(".composer-thumb").nth(9).click()
     page.locator(".composer-thumb").nth(10).click()
@@ -141,7 +145,7 @@ def test_dragging_fills_swaps_and_delete_empties(page: Page, study: tuple[str, l
     _drag(page, '.composer-thumb[data-index="9"]', '.composer-paper [data-cell="1"]')
     assert _cells(page) == [True] * 4 and len(set(_numbers(page))) == 4
     page.keyboard.press("Control+z")
-    page.wait_for_timeout(300)
+    _drawn(page)
     assert _cells(page) == [True, False, True, True]
 
 
@@ -149,20 +153,19 @@ def test_the_keyboard_alone_is_enough(page: Page, study: tuple[str, list[str]]) 
     _open(page, f"study={study[0]}&items={study[1][0]}:1")
     page.locator('input[name="layout"][value="2x2"]').focus()
     page.keyboard.press("Space")
-    page.wait_for_timeout(300)
+    _drawn(page)
     page.locator(".composer-thumb").first.focus()
     page.keyboard.press("ArrowRight")
     page.keyboard.press("Space")
     page.keyboard.press("Shift+ArrowDown")
     assert page.locator('.composer-thumb[aria-selected="true"]').count() == 3
     page.keyboard.press("Enter")
-    page.wait_for_timeout(300)
-    page.wait_for_load_state("networkidle")
+    _drawn(page)
     assert _cells(page) == [True] * 4
     first = _numbers(page)
     page.locator('.composer-paper [data-cell="0"] .cell-edge').focus()
     page.keyboard.press("Shift+ArrowRight")
-    page.wait_for_timeout(300)
+    _drawn(page)
     assert _numbers(page) == [first[1], first[0], *first[2:]]
 
 
@@ -172,11 +175,11 @@ def test_layout_paper_and_rule_change_the_page(page: Page, study: tuple[str, lis
     expect(page.locator("[data-pages] li")).to_have_count(2)
     page.select_option('[name="paper"]', "A3")
     page.locator('.segments label:has(input[value="landscape"])').click()
-    page.wait_for_timeout(400)
+    _drawn(page)
     box = page.evaluate("document.querySelector('.composer-paper svg').getAttribute('viewBox')")
     assert box == "0 0 420 297"
     page.locator('label:has(input[name="layout"][value="1+3"])').click()
-    page.wait_for_timeout(300)
+    _drawn(page)
     expect(page.locator("[data-pages] li")).to_have_count(8)
     page.locator('label:has(input[name="scaling"][value="actual"])').click()
     expect(page.locator("[data-note]")).to_contain_text("Actual size needs")

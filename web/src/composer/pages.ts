@@ -52,6 +52,7 @@ export class Pages {
   draw(wait = WAIT_MS): void {
     this.page = Math.min(this.page, this.arrangement.pages);
     this.buttons();
+    this.root.dataset.drawn = 'no';
     window.clearTimeout(this.timer);
     this.timer = window.setTimeout(() => void this.load(), wait);
   }
@@ -112,6 +113,7 @@ export class Pages {
     this.note(answer.notices.join(' '));
     this.fit();
     this.mark();
+    this.root.dataset.drawn = 'yes';
   }
 
   /** Nothing is placed yet: an empty page of the right shape still takes what is dropped. */
@@ -130,6 +132,7 @@ export class Pages {
     this.name();
     this.fit();
     this.mark();
+    this.root.dataset.drawn = 'yes';
   }
 
   private name(): void {
@@ -165,7 +168,8 @@ export class Pages {
       list.append(element('li', {}, button));
     }
     [...list.children].forEach((child, n) => child.firstElementChild?.setAttribute('aria-current', n + 1 === this.page ? 'true' : 'false'));
-    list.children[this.page - 1]?.scrollIntoView({ block: 'nearest', inline: 'nearest' });
+    const small = list.children[this.page - 1];
+    if (small instanceof HTMLElement) list.scrollLeft = small.offsetLeft - list.offsetLeft - list.clientWidth / 2;
   }
 
   private factor(): number {

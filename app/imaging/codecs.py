@@ -2,6 +2,7 @@
 
 Each takes bytes that `codestream.read` has checked and gives (rows, columns[, samples])."""
 
+import os
 from collections.abc import Callable
 from typing import Any
 
@@ -12,6 +13,7 @@ from app.imaging.errors import CannotDecode
 from app.imaging.native import Samples
 from app.imaging.spec import PixelSpec
 
+_THREADS = min(4, os.cpu_count() or 1)  # JPEG 2000 alone is slow enough to be worth it
 Decoder = Callable[[bytes, Codestream, PixelSpec], Samples]
 
 
@@ -45,7 +47,7 @@ def _jpeg_ls(frame: bytes, head: Codestream, spec: PixelSpec) -> Samples:
 def _j2k(frame: bytes, head: Codestream, spec: PixelSpec) -> Samples:
     import imagecodecs
 
-    return _array(imagecodecs.jpeg2k_decode(frame[head.start :]))
+    return _array(imagecodecs.jpeg2k_decode(frame[head.start :], numthreads=_THREADS))
 
 
 def _htj2k(frame: bytes, head: Codestream, spec: PixelSpec) -> Samples:

@@ -10,8 +10,8 @@ from app.imaging.errors import CannotDecode, FrameTooLarge
 from app.imaging.native import Samples
 from app.imaging.spec import PixelSpec
 
-# A frame that swells this much beyond BOMB_FREE bytes is no picture: lossless is 2 to 5, hard lossy 10 to 50.
-BOMB_RATIO, BOMB_FREE = 100, 64 << 20
+# A frame of more than BOMB_FREE bytes that swells this much is refused: 10 MB sent here may not take more than 200 MB.
+BOMB_RATIO, BOMB_FREE = 20, 64 << 20
 
 
 @dataclass(frozen=True, slots=True)

@@ -44,7 +44,7 @@ class Live:
                 found.append(int(json.loads(path.read_text())["pid"]))
         return [pid for pid in found if Path(f"/proc/{pid}").exists()]
 
-    def wait_ready(self, seconds: float = 30) -> float:
+    def wait_ready(self, seconds: float = 120) -> float:
         """Seconds until /healthz says that every role is ready."""
         started = time.monotonic()
         with httpx.Client(trust_env=False, timeout=2) as client:

@@ -13,6 +13,7 @@ from app.imaging import PixelSpec, decode_frame
 from app.kit import multipart
 from tests.dicomweb.conftest import Served
 
+pytestmark = pytest.mark.slow
 _EXPLICIT = 'multipart/related; type="application/dicom"; transfer-syntax=1.2.840.10008.1.2.1'
 
 

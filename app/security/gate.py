@@ -17,6 +17,7 @@ from sqlalchemy.orm import Session
 from app import settings
 from app.db import Database
 from app.kit.clock import monotonic, now
+from app.kit.errors import AppError
 from app.security import changes, queries, sessions
 from app.security.identity import Identity, actor_of, password_is_old
 from app.security.login import Login
@@ -96,8 +97,11 @@ class Gate:
             self._notes.submit(self._note, identity.session_id, moment)
 
     def _note(self, session_id: str, moment: datetime) -> None:
-        with self.database.write() as session:
-            sessions.touch(session, session_id, moment)
+        try:
+            with self.database.write() as session:
+                sessions.touch(session, session_id, moment)
+        except AppError:
+            self._noted.pop(session_id, None)  # the database is away: the next input notes it again
 
     def _with_lock(self, known: _Known) -> Identity | None:
         identity = known.identity

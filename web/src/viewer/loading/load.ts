@@ -6,6 +6,8 @@ import { readFrames } from './stream';
 const NEAR = 8;
 /** Times a broken stream is taken up again where it stopped. */
 const RETRIES = 3;
+/** Milliseconds between two notices of progress. */
+const TELL_EVERY = 120;
 
 export type LoadState = 'loading' | 'loaded' | 'failed';
 
@@ -28,6 +30,7 @@ export class SeriesLoad {
   /** Index of the frame that the stream brought last. */
   private streamAt = 0;
   private started = false;
+  private telling: ReturnType<typeof setTimeout> | undefined;
 
   constructor(readonly series: Series) {
     this.bytes = new Array<Uint8Array<ArrayBuffer> | undefined>(series.frames.length);
@@ -70,6 +73,7 @@ export class SeriesLoad {
   /** Frees everything; those who wait are told. */
   dispose(): void {
     this.abort.abort();
+    clearTimeout(this.telling);
     this.bytes.length = 0;
     for (const one of this.waiting.values()) one.reject(new DOMException('The series was closed', 'AbortError'));
     this.waiting.clear();
@@ -135,7 +139,7 @@ export class SeriesLoad {
     this.waiting.get(index)?.resolve(bytes);
     this.waiting.delete(index);
     if (this.loaded === this.total) this.finish('loaded');
-    else this.tell();
+    else this.tellSoon();
   }
 
   private finish(state: LoadState): void {
@@ -153,7 +157,15 @@ export class SeriesLoad {
     return 0;
   }
 
+  /** A thousand frames a second must not mean a thousand changes of the page. */
+  private tellSoon(): void {
+    if (this.telling !== undefined) return;
+    this.telling = setTimeout(() => this.tell(), TELL_EVERY);
+  }
+
   private tell(): void {
+    clearTimeout(this.telling);
+    this.telling = undefined;
     for (const listener of this.listeners) listener();
   }
 }

@@ -14,6 +14,8 @@ export class Grid {
   private active = 0;
   private readonly watcher: ResizeObserver;
   private pending = 0;
+  /** Another layout shows whole images again; a window that only changes its size keeps what was zoomed to. */
+  private refit = false;
 
   constructor(
     private readonly element: HTMLElement,
@@ -41,6 +43,7 @@ export class Grid {
     this.layout = layout;
     this.element.dataset['layout'] = layout;
     this.fill();
+    this.refit = true;
     this.fitSoon();
   }
 
@@ -89,7 +92,11 @@ export class Grid {
     cancelAnimationFrame(this.pending);
     this.pending = requestAnimationFrame(() => {
       engine().resize(true, true);
-      for (const cell of this.cells) this.hooks.changed(cell);
+      for (const cell of this.cells) {
+        if (this.refit && cell.complete) cell.fit();
+        else this.hooks.changed(cell);
+      }
+      this.refit = false;
     });
   }
 }

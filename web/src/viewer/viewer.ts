@@ -39,6 +39,8 @@ export class Viewer {
   private painted = false;
 
   constructor(readonly root: HTMLElement) {
+    // On a narrow screen the panel would lie over the image.
+    if (matchMedia('(max-width: 1100px)').matches) root.classList.add('no-panel');
     say('loading');
     clearMarks();
     markPreview(root.querySelector<HTMLImageElement>('.cell-preview'));

@@ -1,6 +1,6 @@
 """PDUs and command sets: round trips, and nothing but the named faults for any bytes at all."""
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.peers import commands, pdu
@@ -11,6 +11,7 @@ _uids = st.from_regex(r"\A[1-9][0-9]{0,6}(\.[1-9][0-9]{0,6}){2,6}\Z")
 _titles = st.text(st.characters(min_codepoint=33, max_codepoint=126, exclude_characters="\\"), min_size=1, max_size=16)
 
 
+@settings(deadline=None)  # shared machines pause
 @given(_titles, _titles, st.lists(st.tuples(_uids, st.lists(_uids, min_size=1, max_size=5)), max_size=20))
 def test_a_request_comes_back_as_it_was(called: str, calling: str, wanted: list[tuple[str, list[str]]]) -> None:
     contexts = [Context(2 * n + 1, uid, transfer) for n, (uid, transfer) in enumerate(wanted)]
@@ -24,6 +25,7 @@ def test_a_request_comes_back_as_it_was(called: str, calling: str, wanted: list[
     assert accepted.results == results and accepted.titles == found.titles
 
 
+@settings(deadline=None)  # shared machines pause
 @given(st.binary(max_size=400))
 def test_no_bytes_break_the_association_decoder(data: bytes) -> None:
     for body in (data, bytes(68) + data):
@@ -33,6 +35,7 @@ def test_no_bytes_break_the_association_decoder(data: bytes) -> None:
             assert fault.reason == pdu.INVALID_PARAMETER
 
 
+@settings(deadline=None)  # shared machines pause
 @given(st.binary(max_size=200))
 def test_no_bytes_break_the_command_decoder(data: bytes) -> None:
     try:
@@ -44,6 +47,7 @@ def test_no_bytes_break_the_command_decoder(data: bytes) -> None:
         assert isinstance(commands.text(found, element), str)
 
 
+@settings(deadline=None)  # shared machines pause
 @given(_uids, st.integers(0, 65535), st.text(max_size=100))
 def test_a_command_comes_back_as_it_was(uid: str, status: int, words: str) -> None:
     shown = commands.comment(words)

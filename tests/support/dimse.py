@@ -39,8 +39,15 @@ class Station:
 
     def data_set(self, sop_instance_uid: str) -> bytes:
         """The stored data set, without preamble and file meta information."""
-        found = next(i for i in self.instances() if i.sop_instance_uid == sop_instance_uid)
+        with self.database.read() as session:
+            found = session.scalars(select(Instance).where(Instance.sop_instance_uid == sop_instance_uid)).one()
         return (self.config.store / found.path).read_bytes()[found.data_set_offset :]
+
+    def newest(self) -> bytes:
+        """The data set that was stored last."""
+        with self.database.read() as session:
+            uid = session.scalars(select(Instance.sop_instance_uid).order_by(Instance.id.desc()).limit(1)).one()
+        return self.data_set(uid)
 
     def files(self) -> list[Path]:
         """Everything in the store but locks."""

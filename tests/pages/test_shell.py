@@ -170,6 +170,8 @@ def test_send_anonymize_and_export_from_the_selection_bar(browser: Browser, live
     with visitor(browser, live, accept_downloads=True) as window:
         window.go("/storage?name=leaving")
         page = window.page
+        page.locator("#side h2").wait_for()
+        address = page.url
 
         def begin(act: str) -> None:
             page.locator("tr.item td.pick").first.click()
@@ -194,4 +196,6 @@ def test_send_anonymize_and_export_from_the_selection_bar(browser: Browser, live
             page.locator('#dialog-export [type="submit"]').click()
         with zipfile.ZipFile(whole.value.path()) as archive:
             assert data in [archive.read(name) for name in archive.namelist()]
+        assert page.url == address
+        assert page.locator("#side h2").is_visible(), "the page under the dialogs stays as it was"
         window.shot("actions")

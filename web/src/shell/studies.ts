@@ -93,7 +93,7 @@ function anonymize(chosen: Chosen, form: FormData): void {
     '/api/v1/anonymizations',
     (uid) => ({ study_instance_uid: uid, profile, ...(back ? { to_archive: true } : {}) }),
     (_, location, name, tray) =>
-      tray.update({ kind: 'warn', what: t('The copy without identity is ready'), detail: name, links: [{ label: t('Download zip'), href: `${location}/archive` }, { label: t('What was changed'), href: location.replace('/api/v1', '') }] }),
+      tray.update({ kind: 'ok', stay: true, what: t('The copy without identity is ready'), detail: name, links: [{ label: t('Download zip'), href: `${location}/archive` }, { label: t('What was changed'), href: location.replace('/api/v1', '') }] }),
   );
 }
 

@@ -16,6 +16,8 @@ export interface Message {
   links?: Link[];
   progress?: { done: number; total: number };
   results?: string[];
+  /** Stays until closed, though all went well: there is something to fetch. */
+  stay?: boolean;
 }
 
 // icons: circle-check circle-x alert-triangle loader-2 x
@@ -55,7 +57,7 @@ export class Toast {
     const mark = icon(ICONS[message.kind]);
     if (message.kind === 'running') mark.classList.add('spin');
     this.node.replaceChildren(mark, body, close);
-    if (message.kind === 'ok' && !message.results?.length) this.timer = window.setTimeout(() => this.close(false), STAY_MS);
+    if (message.kind === 'ok' && !message.stay && !message.results?.length) this.timer = window.setTimeout(() => this.close(false), STAY_MS);
   }
 
   close(byHand = true): void {

@@ -65,6 +65,9 @@ def _anonymize(source: BinaryIO, out: BinaryIO, profile: Profile, pseudonyms: Ps
     tail = read_dataset(source, implicit, little)
     cleaner = Cleaner(ds, profile, pseudonyms)
     _warn_of_pixels(ds, cleaner.tally, has_pixels=end > start)
+    source.seek(start)
+    if _has_comment(source.read(min(end - start, 1 << 16))):
+        cleaner.tally.warnings["The compressed pixels carry a comment or camera data; it remains there."] += 1
     cleaner.clean(ds)
     cleaner.clean(tail)
     method.record(ds, profile)
@@ -140,6 +143,16 @@ def _copy(source: BinaryIO, out: BinaryIO, length: int) -> None:
             raise CannotClean("The object is cut off in its pixel data.")
         out.write(piece)
         length -= len(piece)
+
+
+def _has_comment(head: bytes) -> bool:
+    """Whether the first JPEG frame has a COM, Exif or IPTC segment before its pixels (T.81 B.1.1.3)."""
+    at = head.find(b"\xff\xd8\xff") + 2
+    while at >= 2 and at + 4 <= len(head) and head[at] == 0xFF and head[at + 1] != 0xDA:
+        if head[at + 1] in (0xFE, 0xE1, 0xED):
+            return True
+        at += 2 + int(struct.unpack_from(">H", head, at + 2)[0])
+    return False
 
 
 _PHOTOGRAPHED = {"US", "IVUS", "SC", "OT", "XC", "ES", "GM", "SM", "OP", "DOC", "RG", "RF"}

@@ -70,6 +70,9 @@ def _told(lines: list[dict[str, Any]]) -> list[dict[str, Any]]:
         "An overlay lies inside the pixel words; it remains there.": _(
             "An overlay lies inside the pixel words; it remains there."
         ),
+        "The compressed pixels carry a comment or camera data; it remains there.": _(
+            "The compressed pixels carry a comment or camera data; it remains there."
+        ),
         "Texts that named the patient or a person were emptied.": _(
             "Texts that named the patient or a person were emptied."
         ),

@@ -195,3 +195,23 @@ def test_deflated_files_come_out_plain(shared_data: Path) -> None:
     again = dcmread(BytesIO(cleaned(path)))
     assert again.file_meta.TransferSyntaxUID == "1.2.840.10008.1.2.1"
     assert again.PixelData == dcmread(path).PixelData
+
+
+def test_a_comment_inside_a_jpeg_is_told(shared_data: Path) -> None:
+    """Pixel bytes are not touched; what a camera wrote among them is for a person to look at."""
+    from pydicom.encaps import encapsulate, generate_frames
+
+    for comment, told in ((b"", False), (b"\xff\xfe\x00\x0eQuillfeather", True)):
+        ds = dcmread(shared_data / "codecs" / "jpeg-baseline_gray8.dcm")
+        frame = next(generate_frames(ds.PixelData, number_of_frames=1))
+        frame = frame if told or b"\xff\xfe" not in frame[:700] else _without_comments(frame)
+        ds.PixelData = encapsulate([frame[:2] + comment + frame[2:]])
+        source = BytesIO()
+        ds.save_as(source)
+        _, tally = anonymize(source, BytesIO(), resolve("basic"), KEY)
+        assert any("carry a comment" in warning for warning in tally.warnings) is told
+
+
+def _without_comments(frame: bytes) -> bytes:
+    at = frame.index(b"\xff\xfe")
+    return frame[:at] + frame[at + 2 + int.from_bytes(frame[at + 2 : at + 4], "big") :]

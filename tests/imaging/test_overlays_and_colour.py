@@ -161,3 +161,13 @@ def test_supplemental_colours_lie_over_grey(shared_data: Path) -> None:
         assert (picture[..., 0] != picture[..., 2]).any()
     else:
         assert picture.ndim == 2 or spec.photometric == "PALETTE COLOR"
+
+
+def test_retired_four_sample_pictures_are_still_shown() -> None:
+    """ARGB and CMYK left the standard in 2001; archives outlive it."""
+    argb = np.array([[[0, 10, 20, 30], [255, 1, 2, 3]]], np.uint8)
+    assert colour.to_rgb(argb, "ARGB", 8).tolist() == [[[10, 20, 30], [1, 2, 3]]]
+    cmyk = np.array([[[0, 0, 0, 0], [255, 0, 0, 0], [0, 0, 0, 255]]], np.uint8)
+    assert colour.to_rgb(cmyk, "CMYK", 8).tolist() == [[[255, 255, 255], [0, 255, 255], [0, 0, 0]]]
+    with pytest.raises(CannotDecode):
+        colour.to_rgb(argb, "nonsense", 8)

@@ -51,6 +51,12 @@ if [ ! -f web/dist/manifest.json ] || [ -n "$(find web/src web/scripts web/*.ts 
   (cd web && npm run -s build -- --logLevel warn)
 fi
 
+# A stock OHIF for the acceptance test of DICOMweb: files from the npm package, checked by hash in tests/support/ohif.py
+if [ "$want" = test ] && [ ! -f build/ohif-app-3.13.2.tgz ] && [ ! -f /tmp/ohif-app-3.13.2.tgz ]; then
+  say "fetching the OHIF package"
+  mkdir -p build && (cd build && npm pack --silent --loglevel=error @ohif/app@3.13.2 >/dev/null)
+fi
+
 # 4. Translations, the command itself, compiled code
 for po in app/locale/*/LC_MESSAGES/*.po; do
   [ -f "$po" ] || continue

@@ -3,8 +3,9 @@
 `database` runs a test twice, on SQLCipher and on PostgreSQL (a private cluster started once a session)."""
 
 import os
+import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,7 @@ from tests.support.client import Web, open_web
 
 load_all()
 CI = os.environ.get("CI") == "true"
+_MISSING = re.compile(r"missing|not here|not installed|No test data|no such", re.I)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -99,3 +101,13 @@ def web(config: Config, database: Database) -> Iterator[Web]:
     """The whole web application with its cast (tests/support/client.py), once on each database."""
     with open_web(config, database) as opened:
         yield opened
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """In CI a missing tool is a failure, never a skip; what does not apply to a file or a database may be skipped."""
+    report = yield
+    if CI and report.skipped and not hasattr(report, "wasxfail") and _MISSING.search(str(report.longrepr)):
+        report.outcome = "failed"
+        report.longrepr = f"in CI this must be there: {report.longrepr}"
+    return report

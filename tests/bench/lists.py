@@ -21,7 +21,7 @@ PAGES = {
     "first page, newest first": "/storage",
     "search as you type, 3 letters": "/storage?q=gar",
     "by name": "/storage?name=gar",
-    "CT of a month": "/storage?modality=CT&date=2024-05-01..2024-05-31",
+    "CT of a month": "/storage?mod=CT&date=2024-05-01..2024-05-31",
 }
 QUERIES = {
     "one patient": "/dicom-web/studies?PatientID={pid}&limit=25",

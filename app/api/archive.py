@@ -104,11 +104,13 @@ def list_series(
     limit: Limit = 50,
     cursor: str | None = None,
 ) -> dict[str, Any]:
+    """Series by their attributes, page by page."""
     return browse.list_series(session, actor, study_instance_uid, modality, limit, cursor)
 
 
 @router.get("/series/{uid}")
 def show_series(uid: str, actor: Searcher, session: ReadSession) -> dict[str, Any]:
+    """One series."""
     series = queries.series(session, actor, uid)
     return browse.series_entry(series, queries.study_of(session, series))
 
@@ -123,11 +125,13 @@ def list_instances(
     limit: Limit = 50,
     cursor: str | None = None,
 ) -> dict[str, Any]:
+    """Instances by their attributes, page by page."""
     return browse.list_instances(session, actor, study_instance_uid, series_instance_uid, sop_class_uid, limit, cursor)
 
 
 @router.get("/instances/{uid}")
 def show_instance(uid: str, actor: Searcher, session: ReadSession) -> dict[str, Any]:
+    """One instance with where and how it is stored."""
     one = queries.instance(session, actor, uid)
     return browse.instance_entry(one, queries.series_by_pk(session, one.series_pk), queries.study_of(session, one))
 
@@ -192,6 +196,7 @@ def delete_study(
 
 @router.delete("/series/{uid}", status_code=204)
 def delete_series(request: Request, uid: str, actor: Deleter, session: WriteSession, reason: str = "") -> None:
+    """Deletes a series with its instances; their files go by a job."""
     series = queries.series(session, actor, uid)
     digests = [one.sha256 for one in queries.instances_of(session, series)]
     _gone(session, actor, "series", uid, queries.study_of(session, series), reason)
@@ -201,6 +206,7 @@ def delete_series(request: Request, uid: str, actor: Deleter, session: WriteSess
 
 @router.delete("/instances/{uid}", status_code=204)
 def delete_instance(request: Request, uid: str, actor: Deleter, session: WriteSession, reason: str = "") -> None:
+    """Deletes one instance; its file goes by a job."""
     one = queries.instance(session, actor, uid)
     _gone(session, actor, "instance", uid, queries.study_of(session, one), reason)
     archive.delete_instance(session, actor, uid)

@@ -39,6 +39,7 @@ def as_json(conflict: Conflict) -> dict[str, Any]:
 def list_conflicts(
     actor: Decider, session: ReadSession, state: str = "open", limit: Annotated[int, Query(ge=1, le=500)] = 200
 ) -> dict[str, Any]:
+    """What came under a known UID with other content, and waits for a decision."""
     items = [as_json(one) for one in service.list_conflicts(session, actor, state=state, limit=limit)]
     return {"items": items, "total": len(items), "next": None}
 

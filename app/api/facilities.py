@@ -39,6 +39,7 @@ def list_facilities(actor: Everyone, session: ReadSession) -> dict[str, Any]:
 
 @router.post("/facilities", status_code=201)
 def create_facility(request: Request, body: FacilityValues, actor: Admin, session: WriteSession) -> dict[str, Any]:
+    """A new facility; title and port are made from its name when none are given."""
     config = services(request).config
     return as_json(
         facilities.create(
@@ -55,14 +56,17 @@ def create_facility(request: Request, body: FacilityValues, actor: Admin, sessio
 
 @router.get("/facilities/{facility_id}")
 def show_facility(facility_id: str, actor: Everyone, session: ReadSession) -> dict[str, Any]:
+    """One facility."""
     return as_json(facilities.get(session, actor, facility_id))
 
 
 @router.put("/facilities/{facility_id}")
 def change_facility(facility_id: str, body: FacilityValues, actor: Admin, session: WriteSession) -> dict[str, Any]:
+    """Renames; title and port stay unless others are given."""
     return as_json(facilities.change(session, actor, facility_id, body.name, body.ae_title, body.port))
 
 
 @router.delete("/facilities/{facility_id}", status_code=204)
 def delete_facility(facility_id: str, actor: Admin, session: WriteSession) -> None:
+    """Deletes a facility that nothing and nobody belongs to."""
     facilities.delete(session, actor, facility_id)

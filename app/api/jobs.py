@@ -39,11 +39,13 @@ def list_jobs(
 
 @router.get("/jobs/{job_id}")
 def show_job(job_id: str, actor: Owner, session: ReadSession) -> dict[str, Any]:
+    """One job: state, progress, and its reason when it failed."""
     return _mine(actor, jobs.get(session, job_id)).as_json()
 
 
 @router.post("/jobs/{job_id}/cancel", status_code=204)
 def cancel_job(job_id: str, actor: Owner, session: WriteSession) -> None:
+    """Cancels a job that has not ended."""
     _mine(actor, jobs.get(session, job_id))
     jobs.cancel(session, job_id)
 

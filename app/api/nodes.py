@@ -37,12 +37,14 @@ class NodeBody(BaseModel):
 
 @router.get("/nodes")
 def list_nodes(actor: Reader, session: ReadSession) -> dict[str, Any]:
+    """The nodes that the caller may know of."""
     items = [service.node_json(node) for node in queries.nodes(session, actor)]
     return {"items": items, "total": len(items), "next": None}
 
 
 @router.post("/nodes", status_code=201)
 def create_node(body: NodeBody, response: Response, actor: Editor, session: WriteSession) -> dict[str, Any]:
+    """A new node: name, AE title, host and port."""
     node = service.create_node(session, actor, body.values())
     response.headers["Location"] = f"/api/v1/nodes/{node.id}"
     return service.node_json(node)
@@ -57,11 +59,13 @@ def get_node(name: str, actor: Reader, session: ReadSession) -> dict[str, Any]:
 @router.put("/nodes/{name}")
 @router.patch("/nodes/{name}")
 def update_node(name: str, body: NodeBody, actor: Editor, session: WriteSession) -> dict[str, Any]:
+    """Changes what is given and leaves the rest."""
     return service.node_json(service.update_node(session, actor, name, body.values()))
 
 
 @router.delete("/nodes/{name}", status_code=204)
 def delete_node(name: str, actor: Editor, session: WriteSession) -> None:
+    """Deletes a node that no transfer names."""
     service.delete_node(session, actor, name)
 
 

@@ -104,6 +104,7 @@ def preview_picture(
 
 @router.get("/prints/{print_id}")
 def show_print(print_id: str, actor: Owner, session: ReadSession) -> dict[str, Any]:
+    """One print: state, progress, and where its file lies when done."""
     return service.as_json(service.get(session, actor, print_id))
 
 
@@ -141,6 +142,7 @@ def change_print(print_id: str, actor: Administrator, session: WriteSession, cha
 
 @router.post("/prints/{print_id}/cancel")
 def cancel_print(print_id: str, actor: Owner, session: WriteSession) -> dict[str, Any]:
+    """Cancels a print that has not ended."""
     return service.as_json(service.cancel(session, actor, print_id))
 
 
@@ -156,4 +158,5 @@ def retry_print(
 
 @router.delete("/prints/{print_id}", status_code=204)
 def delete_print(request: Request, print_id: str, actor: Owner, session: WriteSession) -> None:
+    """Deletes a print with its file."""
     service.delete(session, actor, services(request).config, print_id)

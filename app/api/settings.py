@@ -15,12 +15,14 @@ Editor = Annotated[Actor, Depends(allow(Verb.SETTINGS_EDIT))]
 
 @router.get("/settings")
 def list_settings(actor: Reader, session: ReadSession) -> dict[str, Any]:
+    """Every group with its values."""
     items = [settings.describe(session, kind) for kind in settings.groups().values()]
     return {"items": items, "total": len(items), "next": None}
 
 
 @router.get("/settings/{group}")
 def show_settings(group: str, actor: Reader, session: ReadSession) -> dict[str, Any]:
+    """One group with its values, defaults and help texts."""
     return settings.describe(session, settings.kind_of(group))
 
 

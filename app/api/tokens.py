@@ -32,6 +32,7 @@ def as_json(row: ApiToken) -> dict[str, Any]:
 
 @router.get("/tokens")
 def list_tokens(actor: Self, session: ReadSession) -> dict[str, Any]:
+    """One's own tokens, without their secrets."""
     items = [as_json(row) for row in tokens.list_tokens(session, actor)]
     return {"items": items, "total": len(items), "next": None, "scopes": tokens.scopes_of(actor)}
 
@@ -45,4 +46,5 @@ def create_token(body: NewToken, actor: Self, session: WriteSession) -> dict[str
 
 @router.delete("/tokens/{token_id}", status_code=204)
 def delete_token(token_id: str, actor: Self, session: WriteSession) -> None:
+    """Ends a token at once."""
     tokens.delete(session, actor, token_id)

@@ -49,6 +49,7 @@ def list_transfers(
 
 @router.get("/transfers/{transfer_id}")
 def get_transfer(transfer_id: str, actor: Sender, session: ReadSession) -> dict[str, Any]:
+    """One transfer: state, counts, and the words of the peer."""
     return _shown(session, actor, transfer_id)
 
 

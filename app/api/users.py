@@ -107,17 +107,20 @@ def confirm_second_factor(request: Request, body: Code, actor: Self, session: Wr
 
 @router.delete("/users/me/second-factor", status_code=204)
 def remove_second_factor(body: NewPassword, actor: Self, session: WriteSession) -> None:
+    """Takes off one's own second factor; asks for the password."""
     second_factor.remove(session, actor, body.password)
 
 
 @router.get("/users")
 def list_users(actor: Admin, session: ReadSession) -> dict[str, Any]:
+    """Every account, without secrets."""
     items = [as_json(user) for user in users.list_users(session, actor)]
     return {"items": items, "total": len(items), "next": None}
 
 
 @router.post("/users", status_code=201)
 def create_user(body: NewUser, actor: Admin, session: WriteSession) -> dict[str, Any]:
+    """A new account."""
     return as_json(users.create(session, actor, **body.model_dump()))
 
 
@@ -141,9 +144,11 @@ def reset_password(user_id: str, body: NewPassword, actor: Admin, session: Write
 
 @router.delete("/users/{user_id}/second-factor", status_code=204)
 def reset_second_factor(user_id: str, actor: Admin, session: WriteSession) -> None:
+    """Takes off another person's second factor (a lost telephone)."""
     second_factor.reset(session, actor, users.get(session, actor, user_id).id)
 
 
 @router.delete("/users/{user_id}", status_code=204)
 def delete_user(user_id: str, actor: Admin, session: WriteSession) -> None:
+    """Deletes an account; its name stays in the audit trail."""
     users.delete(session, actor, user_id)

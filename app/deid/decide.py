@@ -1,6 +1,7 @@
 """From attribute to action: the table, the options, the IOD, and a careful rule for what the table leaves out."""
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal, cast
 
 from pydicom.datadict import dictionary_has_tag, dictionary_is_retired, dictionary_keyword
@@ -57,6 +58,7 @@ class Place:
         return self.path[-1]
 
 
+@lru_cache(maxsize=20_000)  # the same few hundred places in every object and frame of a study
 def decide(place: Place, vr: str, profile: Profile) -> Action:
     """The action for one attribute. A code that gives a choice is settled by its type in the IOD (E.1.1 note)."""
     row = lookup(place.tag)

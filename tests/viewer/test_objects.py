@@ -19,6 +19,7 @@ def test_a_pdf_stands_in_the_page_and_opens_in_a_tab(screen: Screen, put: Put) -
     ds = put("pdf/encapsulated_pdf.dcm")
     assert screen.open(ds.StudyInstanceUID, ds.SeriesInstanceUID) == "loaded"
     assert "PDF" in shown(screen)
+    assert screen.page.locator(".viewer-series[aria-current]").get_attribute("data-series") == ds.SeriesInstanceUID
     address = f"/api/v1/instances/{ds.SOPInstanceUID}/document"
     assert screen.page.locator(".cell-object iframe").get_attribute("src") == address
     answer = screen.page.request.get(address)

@@ -130,6 +130,7 @@ export class Viewer {
     this.strip.show(series.uid);
     if (object) {
       cell.clear();
+      cell.element.dataset['series'] = series.uid;
       showObject(cell, series, object);
       cell.element.querySelector('.cell-preview')?.remove();
       if (cell.index === 0) say('loaded');

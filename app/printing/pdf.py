@@ -8,7 +8,6 @@ import io
 import re
 import secrets
 import tempfile
-import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -17,6 +16,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import imagecodecs
 import numpy as np
 import numpy.typing as npt
 import pikepdf
@@ -128,7 +128,7 @@ def deflate(data: bytes, level: int = 1) -> bytes:
     """zlib, never ending in a carriage return: readers would take it for the line end before `endstream`.
 
     The last byte is the checksum's and the same at every level, so a byte goes behind it, which decoders leave unread."""
-    packed = zlib.compress(data, level)
+    packed = bytes(imagecodecs.deflate_encode(data, level))  # libdeflate: half the time of zlib
     return packed + b"\n" if packed.endswith(b"\r") else packed
 
 

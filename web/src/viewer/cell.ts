@@ -1,7 +1,7 @@
 /** One viewport of the grid: shows one series and answers for its window, zoom, turn and slice. */
 import { Enums, type StackViewport, type Types } from '@cornerstonejs/core';
 import { engine, onCpu } from './engine';
-import { fallbackReason } from './loading/image';
+import { failureReason, fallbackReason } from './loading/image';
 import type { SeriesLoad } from './loading/load';
 import type { Frame, Series } from './manifest';
 
@@ -179,6 +179,11 @@ export class Cell {
   /** Why the server drew what is shown, if it did. */
   fallback(): string | undefined {
     return this.frame && fallbackReason(this.frame.imageId);
+  }
+
+  /** Why there is no picture of the frame that was asked for. */
+  failure(): string | undefined {
+    return this.frame && failureReason(this.frame.imageId);
   }
 
   draw(): void {

@@ -115,11 +115,17 @@ function writeNotice(cell: Cell): void {
   const target = cell.element.querySelector<HTMLElement>('.cell-notice');
   if (!target) return;
   const reason = cell.fallback();
-  const words = reason
-    ? t('Drawn by the server, because this browser cannot decode the image ({reason}). Window and values are not those of the pixels.', { reason })
-    : cell.load?.state === 'failed'
-      ? t('Not every image could be loaded: {loaded} of {total} are here.', { loaded: cell.load.loaded, total: cell.load.total })
-      : '';
+  const words = noticeOf(cell, reason);
   target.hidden = words === '';
   if (target.textContent !== words) target.textContent = words;
+}
+
+function noticeOf(cell: Cell, drawnBecause: string | undefined): string {
+  const failure = cell.failure();
+  if (failure) return t('This image cannot be shown: {reason}', { reason: failure });
+  if (drawnBecause) {
+    return t('Drawn by the server, because this browser cannot decode the image ({reason}). Window and values are not those of the pixels.', { reason: drawnBecause });
+  }
+  if (cell.load?.state !== 'failed') return '';
+  return t('Not every image could be loaded: {loaded} of {total} are here.', { loaded: cell.load.loaded, total: cell.load.total });
 }

@@ -1,4 +1,5 @@
 /** One opened study: brings page, series in memory, grid, strip and panel together. */
+import { Enums, eventTarget } from '@cornerstonejs/core';
 import { annotation } from '@cornerstonejs/tools';
 import { actionsOf, type Actions } from './actions';
 import type { Cell } from './cell';
@@ -57,6 +58,7 @@ export class Viewer {
     const actions: Actions = actionsOf(this);
     this.toolbar = new Toolbar(root, actions, this);
     this.unwire = wireKeys(actions.keys);
+    eventTarget.addEventListener(Enums.Events.IMAGE_LOAD_FAILED, this.onFailed);
     manifest.then(
       (study) => this.begin(study),
       (reason: unknown) => this.fail(this.grid.current, reason),
@@ -66,6 +68,7 @@ export class Viewer {
   /** Leaves the page: everything that holds memory goes, the engine and its WebGL context stay. */
   close(): void {
     this.closed = true;
+    eventTarget.removeEventListener(Enums.Events.IMAGE_LOAD_FAILED, this.onFailed);
     this.cine.stop();
     cancelAnimationFrame(this.drawing);
     this.unwire();
@@ -185,6 +188,16 @@ export class Viewer {
       if (cell.load) this.arrived(cell.load);
     });
   }
+
+  /** With WebGL a viewport keeps silent about an image that did not come: here it is said. */
+  private readonly onFailed = (event: Event): void => {
+    const { imageId } = (event as CustomEvent<{ readonly imageId: string }>).detail;
+    for (const cell of this.grid.cells.filter((one) => one.frame?.imageId === imageId)) {
+      cell.element.querySelector('.cell-preview')?.remove();
+      this.changed(cell);
+      if (cell.index === 0 && !this.painted) say('failed');
+    }
+  };
 
   private arrived(load: SeriesLoad): void {
     if (this.closed) return;

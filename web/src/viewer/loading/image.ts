@@ -13,11 +13,12 @@ const RLE = '1.2.840.10008.1.2.5';
 
 const loads = new Map<string, SeriesLoad>();
 const fallbacks = new Map<string, string>();
+const failures = new Map<string, string>();
 /** Converted values by their bytes: the conversion works in place and must not happen twice. */
 const converted = new WeakMap<Uint8Array<ArrayBuffer>, GreyPixels>();
 
 export function registerLoader(): void {
-  imageLoader.registerImageLoader('filmroom', (imageId, options) => ({ promise: load(imageId, options?.['useRGBA'] === true) }));
+  imageLoader.registerImageLoader('filmroom', (imageId, options) => ({ promise: loadOrSay(imageId, options?.['useRGBA'] === true) }));
 }
 
 export function attach(load: SeriesLoad): void {
@@ -30,11 +31,28 @@ export function detach(seriesUid: string): void {
 
 export function forgetFallbacks(): void {
   fallbacks.clear();
+  failures.clear();
 }
 
 /** Why a frame is shown as a picture of the server, or undefined when the pixels are its own. */
 export function fallbackReason(imageId: string): string | undefined {
   return fallbacks.get(imageId);
+}
+
+/** Why a frame cannot be shown at all. */
+export function failureReason(imageId: string): string | undefined {
+  return failures.get(imageId);
+}
+
+async function loadOrSay(imageId: string, rgba: boolean): Promise<Loaded> {
+  try {
+    const image = await load(imageId, rgba);
+    failures.delete(imageId);
+    return image;
+  } catch (fault) {
+    failures.set(imageId, fault instanceof Error ? fault.message : String(fault));
+    throw fault;
+  }
 }
 
 async function load(imageId: string, rgba: boolean): Promise<Loaded> {

@@ -99,11 +99,21 @@ export class SeriesLoad {
       if (this.loaded === this.total) return this.finish('loaded');
       // The server leaves out frames it cannot read: asking again would bring the same.
       if (whole && (this.loaded === before || attempt > 0)) break;
+      for (const index of this.waiting.keys()) void this.fetchOne(index);
       start = this.firstMissing(this.streamAt);
       await pause(200 * 2 ** attempt, this.abort.signal);
       if (this.abort.signal.aborted) return;
     }
-    this.finish('failed');
+    await this.oneByOne();
+    if (!this.abort.signal.aborted) this.finish(this.loaded === this.total ? 'loaded' : 'failed');
+  }
+
+  /** The slow way, when the stream does not come or leaves frames out. */
+  private async oneByOne(): Promise<void> {
+    for (let index = 0; index < this.total; index++) {
+      if (this.abort.signal.aborted) return;
+      if (!this.bytes[index]) await this.fetchOne(index);
+    }
   }
 
   private async stream(from: number): Promise<void> {
@@ -145,7 +155,6 @@ export class SeriesLoad {
   private finish(state: LoadState): void {
     if (this.state === state) return;
     this.state = state;
-    if (state === 'failed') for (const index of this.waiting.keys()) void this.fetchOne(index);
     this.tell();
   }
 

@@ -1,0 +1,68 @@
+"""What cannot be shown is said, never a blank box (VIEW-2)."""
+
+from collections.abc import Callable
+
+import pydicom
+import pytest
+from playwright.sync_api import Route
+
+from tests.viewer.screen import Screen
+
+pytestmark = pytest.mark.browser
+Put = Callable[..., pydicom.Dataset]
+FRAMES = "**/api/v1/series/*/frames*"
+ONE = "**/api/v1/instances/*/frames/1"
+RENDERED = "**/api/v1/instances/*/frames/1/rendered"
+
+
+def refuse(route: Route) -> None:
+    route.fulfill(status=500, body="")
+
+
+def test_an_image_nobody_can_give_is_named_with_its_reason(screen: Screen, put: Put) -> None:
+    ct = put("modality/ct_brain_explicit.dcm")
+    for pattern in (FRAMES, ONE, RENDERED):
+        screen.page.route(pattern, refuse)
+    try:
+        assert screen.open(ct.StudyInstanceUID) == "failed"
+        screen.rest()
+        assert "cannot be shown" in screen.notice() and "500" in screen.notice()
+    finally:
+        screen.page.unroute_all()
+        screen.faults.clear()
+
+
+def test_a_broken_stream_is_made_good_frame_by_frame(screen: Screen, put: Put) -> None:
+    ct = put("modality/ct_brain_explicit.dcm")
+    screen.page.route(FRAMES, refuse)
+    try:
+        assert screen.open(ct.StudyInstanceUID) == "loaded"
+        assert screen.notice() == ""
+        assert screen.canvas().max() > 200
+    finally:
+        screen.page.unroute_all()
+        screen.faults.clear()
+
+
+def test_pixels_the_browser_gets_wrong_come_from_the_server_with_a_word(screen: Screen, put: Put) -> None:
+    ct = put("modality/ct_brain_explicit.dcm")
+    screen.page.route(FRAMES, refuse)
+    screen.page.route(ONE, lambda route: route.fulfill(status=200, body=b"\0" * 100))
+    try:
+        screen.open(ct.StudyInstanceUID)
+        assert "Drawn by the server" in screen.notice()
+        assert screen.canvas().max() > 200
+    finally:
+        screen.page.unroute_all()
+        screen.faults.clear()
+
+
+def test_a_study_that_is_gone_is_said(screen: Screen, put: Put) -> None:
+    ct = put("modality/ct_brain_explicit.dcm")
+    screen.page.route("**/manifest*", lambda route: route.fulfill(status=404, body="{}"))
+    try:
+        assert screen.open(ct.StudyInstanceUID) == "failed"
+        assert "404" in screen.notice()
+    finally:
+        screen.page.unroute_all()
+        screen.faults.clear()

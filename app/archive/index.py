@@ -249,16 +249,31 @@ class Batch:
     def _patient(self, entry: Entry) -> int:
         facility = entry.source.facility_id
         identity = f"{facility or ''}\\{entry.rows.identity_without_facility}"
-        found = self.sql.rows("SELECT id FROM patient WHERE identity = ?", (identity,))
+        found = self.sql.rows("SELECT id, fold, pid_fold FROM patient WHERE identity = ?", (identity,))
         if found:
+            self._another_name(int(found[0][0]), found[0][1], found[0][2], entry.rows.patient["fold"])
             return int(found[0][0])
         row = entry.rows.patient | {"identity": identity, "facility_id": facility, "created_at": self.at}
         pk = self.sql.insert("patient", row)
+        self._index_words(pk, row["fold"], row["pid_fold"])
+        return pk
+
+    def _index_words(self, pk: int, fold: str, pid_fold: str) -> None:
         if not self.sql.postgresql:
-            text = fts_text(row["fold"], row["pid_fold"])
+            text = fts_text(fold, pid_fold)
             self.sql.run("INSERT INTO patient_words (rowid, words) VALUES (?, ?)", (pk, text))
             self.sql.run("INSERT INTO patient_parts (rowid, parts) VALUES (?, ?)", (pk, text))
-        return pk
+
+    def _another_name(self, pk: int, known: str, pid_fold: str, fold: str) -> None:
+        """The same patient under another name (married, corrected, misspelt): found by both."""
+        if not fold or fold in known:
+            return
+        folds = f"{fold}={known}"[:400]
+        self.sql.run("UPDATE patient SET fold = ? WHERE id = ?", (folds, pk))
+        if not self.sql.postgresql:
+            for table in ("patient_words", "patient_parts"):
+                self.sql.run(f"DELETE FROM {table} WHERE rowid = ?", (pk,))
+        self._index_words(pk, folds, pid_fold)
 
     def _new_study(self, entry: Entry) -> _Known:
         facility = entry.source.facility_id

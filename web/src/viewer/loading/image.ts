@@ -6,6 +6,7 @@ import type { SeriesLoad } from './load';
 import { frameOf, seriesOf } from './metadata';
 import { modalityPixels, readable, rgbPixels, type GreyPixels, type ModalityArray, type PixelSpec } from './pixels';
 import { renderedByServer } from './rendered';
+import { computedWindow } from './window';
 
 type Loaded = Types.IImage;
 
@@ -137,10 +138,9 @@ function greyImage(frame: Frame, series: Series, grey: GreyPixels): Loaded {
     scaled: true,
     scalingParameters: { modality: series.modality, rescaleSlope: frame.slope, rescaleIntercept: frame.intercept },
   };
-  const preset = frame.windows[0];
-  // An image without a window is stretched over what it holds (the server sends a computed one where it can).
-  image.windowCenter = preset?.center ?? (grey.min + grey.max + 1) / 2;
-  image.windowWidth = preset?.width ?? Math.max(1, grey.max - grey.min + 1);
+  const opening = frame.windows[0] ?? computedWindow(grey, { ...frame.instance.pixels, slope: frame.slope, intercept: frame.intercept });
+  image.windowCenter = opening.center;
+  image.windowWidth = opening.width;
   return image;
 }
 

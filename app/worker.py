@@ -21,6 +21,7 @@ from app.kit import rolestate
 from app.kit.clock import now
 from app.kit.errors import AppError
 from app.kit.logging import correlation_id
+from app.kit.phrases import phrase
 from app.peers.jobs import send
 from app.printing import jobs as printing_jobs
 
@@ -113,7 +114,10 @@ class Worker:
             self._failed(claimed, str(fault), final=isinstance(fault, PermanentFault) or fault.status < 500)
         except Exception as fault:
             log.exception("job %s %s failed", claimed.kind, claimed.id)
-            self._failed(claimed, f"Internal fault ({type(fault).__name__}); quote {correlation_id.get()}.")
+            self._failed(
+                claimed,
+                phrase("Internal fault ({kind}); quote {code}.", kind=type(fault).__name__, code=correlation_id.get()),
+            )
         finally:
             with self._lock:
                 self._running.pop(claimed.id, None)

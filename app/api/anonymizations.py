@@ -6,7 +6,7 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.responses import FileResponse
 
 from app.deid import queries, service
-from app.http import ReadSession, WriteSession, allow, services
+from app.http import ReadSession, WriteSession, allow, i18n, services
 from app.security import Actor, Verb
 
 router = APIRouter(tags=["anonymizations"])
@@ -41,9 +41,11 @@ def list_anonymizations(
 
 
 @router.get("/anonymizations/{anonymization_id}")
-def show_anonymization(anonymization_id: str, actor: Anonymizer, session: ReadSession) -> dict[str, Any]:
+def show_anonymization(
+    request: Request, anonymization_id: str, actor: Anonymizer, session: ReadSession
+) -> dict[str, Any]:
     """State, and once it is done the report of what was changed."""
-    return service.as_json(queries.anonymization(session, actor, anonymization_id))
+    return i18n.told(request, service.as_json(queries.anonymization(session, actor, anonymization_id)))
 
 
 @router.get("/anonymizations/{anonymization_id}/archive", response_class=FileResponse)

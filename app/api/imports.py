@@ -8,7 +8,7 @@ from starlette.requests import Request
 
 from app import settings
 from app.archive import Source
-from app.http import allow, services
+from app.http import allow, i18n, services
 from app.http.bodies import read_body, read_multipart
 from app.kit.errors import BadRequest, Unsupported
 from app.kit.multipart import Begin, Data, End, parse_header
@@ -54,7 +54,7 @@ async def create_import(request: Request, actor: Annotated[Actor, Depends(allow(
         await run_in_threadpool(_trace, request, actor, intake)
     if not results:
         raise BadRequest("There are no files in this request.", hint="Send them in the field `files`.")
-    return {"results": [one.public() for one in results]}
+    return {"results": [i18n.told(request, one.public()) for one in results]}
 
 
 def _trace(request: Request, actor: Actor, intake: Intake) -> None:

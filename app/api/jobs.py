@@ -2,10 +2,10 @@
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Query
+from fastapi import APIRouter, Depends, Query, Request
 
 from app import jobs
-from app.http import ReadSession, WriteSession, allow
+from app.http import ReadSession, WriteSession, allow, i18n
 from app.jobs import Job
 from app.kit.errors import NotFound
 from app.security import Actor, Verb, can
@@ -23,6 +23,7 @@ def _mine(actor: Actor, job: Job) -> Job:
 
 @router.get("/jobs")
 def list_jobs(
+    request: Request,
     actor: Owner,
     session: ReadSession,
     kind: str | None = None,
@@ -34,13 +35,13 @@ def list_jobs(
     whose = None if can(actor, Verb.JOB_ALL) else actor.name
     items, total = jobs.list_jobs(session, created_by=whose, kind=kind, state=state, limit=limit, before=cursor)
     following = items[-1].id if len(items) == limit else None
-    return {"items": [job.as_json() for job in items], "total": total, "next": following}
+    return {"items": [i18n.told(request, job.as_json()) for job in items], "total": total, "next": following}
 
 
 @router.get("/jobs/{job_id}")
-def show_job(job_id: str, actor: Owner, session: ReadSession) -> dict[str, Any]:
+def show_job(request: Request, job_id: str, actor: Owner, session: ReadSession) -> dict[str, Any]:
     """One job: state, progress, and its reason when it failed."""
-    return _mine(actor, jobs.get(session, job_id)).as_json()
+    return i18n.told(request, _mine(actor, jobs.get(session, job_id)).as_json())
 
 
 @router.post("/jobs/{job_id}/cancel", status_code=204)

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Body, Depends, Query, Request, Response
 from fastapi.responses import FileResponse
 from pydantic import BaseModel, Field
 
-from app.http import ReadSession, WriteSession, allow, services
+from app.http import ReadSession, WriteSession, allow, i18n, services
 from app.kit.errors import NotFound
 from app.printing import preview, service
 from app.printing.order import OrderItem, PrintOrder
@@ -61,7 +61,7 @@ def preview_pages(
     """Pages as they will be printed, as SVG in millimetres, from the same sheet as the paper."""
     room = services(request)
     made = preview.pages(room.database, room.archive, actor, order, range(page, page + pages), PICTURE)
-    return {
+    answer = {
         "pages": made.pages,
         "images": made.images,
         "width": made.width,
@@ -69,6 +69,7 @@ def preview_pages(
         "svg": made.drawn,
         "notices": made.notices,
     }
+    return i18n.told(request, answer)
 
 
 @router.get("/prints/preview/picture", response_class=Response)
@@ -103,9 +104,9 @@ def preview_picture(
 
 
 @router.get("/prints/{print_id}")
-def show_print(print_id: str, actor: Owner, session: ReadSession) -> dict[str, Any]:
+def show_print(request: Request, print_id: str, actor: Owner, session: ReadSession) -> dict[str, Any]:
     """One print: state, progress, and where its file lies when done."""
-    return service.as_json(service.get(session, actor, print_id))
+    return i18n.told(request, service.as_json(service.get(session, actor, print_id)))
 
 
 @router.get("/prints/{print_id}/pdf", response_class=FileResponse)

@@ -2,10 +2,10 @@
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Query, Response
+from fastapi import APIRouter, Depends, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from app.http import ReadSession, WriteSession, allow
+from app.http import ReadSession, WriteSession, allow, i18n
 from app.peers import queries, transfers
 from app.security import Actor, Verb
 
@@ -48,9 +48,9 @@ def list_transfers(
 
 
 @router.get("/transfers/{transfer_id}")
-def get_transfer(transfer_id: str, actor: Sender, session: ReadSession) -> dict[str, Any]:
+def get_transfer(request: Request, transfer_id: str, actor: Sender, session: ReadSession) -> dict[str, Any]:
     """One transfer: state, counts, and the words of the peer."""
-    return _shown(session, actor, transfer_id)
+    return i18n.told(request, _shown(session, actor, transfer_id))
 
 
 @router.get("/transfers/{transfer_id}/instances")

@@ -16,6 +16,7 @@ from app.archive.plans import CAPPED, ORDERS, Asked, Runner
 from app.archive.rows import clip
 from app.dicom import names
 from app.kit.errors import BadRequest
+from app.kit.phrases import phrase
 from app.security import Actor
 
 Sort = Literal["-date", "date", "name", "-name", "patient_id", "-patient_id", "-received", "received"]
@@ -66,7 +67,7 @@ def search_studies(
     cursor of another list."""
     order = ORDERS.get(sort)
     if order is None:
-        raise BadRequest(f"Unknown sort; known are {', '.join(ORDERS)}.")
+        raise BadRequest(phrase("Unknown sort; known are {known}.", known=", ".join(ORDERS)))
     limit = max(1, min(limit, 1000))
     place = _read_cursor(cursor, sort) if cursor else None
     runner = Runner(session)

@@ -27,6 +27,7 @@ from app.archive.rows import modality_bit
 from app.kit.clock import now
 from app.kit.errors import Conflict as AlreadyDone
 from app.kit.errors import Invalid, NotFound
+from app.kit.phrases import phrase
 from app.security import Actor, Verb, may_see, require
 
 QUIET = 10.0  # seconds without a new object after which a study is settled (FWD-1)
@@ -198,7 +199,7 @@ def decide_conflict(session: Session, actor: Actor, conflict_id: str, decision: 
     Raises NotFound, Conflict when it is decided already, Invalid for an unknown decision."""
     require(actor, Verb.CONFLICT_DECIDE)
     if decision not in _STATES:
-        raise Invalid(f"Choose one of {', '.join(_STATES)}.", field="decision")
+        raise Invalid(phrase("Choose one of {known}.", known=", ".join(_STATES)), field="decision")
     found = session.get(Conflict, conflict_id)
     if found is None or not may_see(actor, found.facility_id):
         raise NotFound("There is no such conflict.")

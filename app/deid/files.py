@@ -17,6 +17,7 @@ from app.deid.profile import Profile
 from app.deid.pseudonym import Pseudonyms
 from app.deid.walker import Cleaner, Tally
 from app.dicom.header import inflate
+from app.kit.phrases import phrase
 
 IMPLICIT, EXPLICIT, BIG, DEFLATED = (
     "1.2.840.10008.1.2",
@@ -47,7 +48,7 @@ def anonymize(source: BinaryIO, out: BinaryIO, profile: Profile, pseudonyms: Pse
             raise
         except Exception as fault:  # noqa: BLE001
             # Damaged files raise anything in pydicom, and its words may quote them.
-            raise CannotClean(f"The object cannot be read ({type(fault).__name__}).") from None
+            raise CannotClean(phrase("The object cannot be read ({kind}).", kind=type(fault).__name__)) from None
 
 
 def _anonymize(source: BinaryIO, out: BinaryIO, profile: Profile, pseudonyms: Pseudonyms) -> tuple[Dataset, Tally]:

@@ -26,6 +26,7 @@ from app.deid.walker import Tally
 from app.jobs.context import Cancelled, JobContext, PermanentFault
 from app.kit.clock import now
 from app.kit.errors import NotFound
+from app.kit.phrases import phrase
 from app.security import SYSTEM
 
 _STRAY_AFTER = 3600.0  # seconds
@@ -77,8 +78,8 @@ class _Work:
                     self.ctx.progress(number, len(self.instances))
                     self._one(instance, bundle, scratch)
             if not self.count:
-                reasons = "; ".join(self.skipped) or "it has no objects"
-                raise PermanentFault(f"Nothing of this study could be copied: {reasons}")
+                reasons = "; ".join(self.skipped) or phrase("it has no objects")
+                raise PermanentFault(phrase("Nothing of this study could be copied: {reasons}", reasons=reasons))
             _settle(temporary, target)
         finally:
             temporary.unlink(missing_ok=True)
@@ -117,7 +118,9 @@ class _Work:
                 incoming.write(piece)
         outcome = self.ctx.archive.ingest(incoming)
         if outcome.status not in ("stored", "duplicate"):
-            self.tally.warnings[f"A clean object did not enter the archive: {outcome.status}."] += 1
+            self.tally.warnings[
+                phrase("A clean object did not enter the archive: {status}.", status=outcome.status)
+            ] += 1
 
     def _finish(self, target: Path) -> dict[str, Any]:
         size = target.stat().st_size

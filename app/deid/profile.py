@@ -3,6 +3,7 @@
 from dataclasses import dataclass, fields
 
 from app.deid.errors import UnknownProfile
+from app.kit.phrases import phrase
 
 _BASIC = ("113100", "Basic Application Confidentiality Profile")
 
@@ -75,11 +76,19 @@ def resolve(name: str, options: list[str] | None = None) -> Profile:
     base = PROFILES.get(name)
     if base is None:
         known = ", ".join(PROFILES)
-        raise UnknownProfile(f"There is no profile {name}.", hint=f"Use one of {known}.", field="profile")
+        raise UnknownProfile(
+            phrase("There is no profile {name}.", name=name),
+            hint=phrase("Use one of {known}.", known=known),
+            field="profile",
+        )
     known_options = {f.name for f in fields(Options)}
     for option in options or []:
         if option not in known_options:
-            raise UnknownProfile(f"There is no option {option}.", hint=f"Use {', '.join(_CODES)}.", field="options")
+            raise UnknownProfile(
+                phrase("There is no option {option}.", option=option),
+                hint=phrase("Use {known}.", known=", ".join(_CODES)),
+                field="options",
+            )
     wanted = Options(**dict.fromkeys({*base.chosen(), *(options or [])}, True))
     if wanted.retain_full_dates and wanted.retain_modified_dates:
         raise UnknownProfile("Dates are either kept or shifted, not both.", field="options")

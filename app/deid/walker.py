@@ -15,6 +15,7 @@ from app.deid.decide import Action, Place, decide, keeps_uid
 from app.deid.profile import Profile
 from app.deid.pseudonym import Pseudonyms, shifted
 from app.deid.table import lookup
+from app.kit.phrases import phrase
 
 MAX_DEPTH = 64
 _ID = 0x00100020
@@ -91,7 +92,7 @@ class Cleaner:
     def _sequence(self, ds: Dataset, tag: BaseTag, path: tuple[int, ...], depth: int) -> None:
         if depth >= MAX_DEPTH:
             del ds[tag]
-            self.tally.warnings[f"Sequences nested deeper than {MAX_DEPTH} were removed."] += 1
+            self.tally.warnings[phrase("Sequences nested deeper than {most} were removed.", most=MAX_DEPTH)] += 1
             return
         try:
             items = ds[tag].value

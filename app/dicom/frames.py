@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import accumulate, pairwise
 
+from app.kit.phrases import phrase
+
 Read = Callable[[int, int], bytes]  # (offset, length) -> bytes, fewer at the end of the file
 
 _HEAD = struct.Struct("<4sQII")
@@ -131,7 +133,7 @@ def locate_encapsulated(
         firsts = _by_offsets(raw, width, starts, frames)
         if firsts:
             return FrameTable(origin, lengths, firsts), warnings
-        warnings.append(f"The {name} Offset Table does not fit the fragments; it is ignored.")
+        warnings.append(phrase("The {name} Offset Table does not fit the fragments; it is ignored.", name=name))
     if len(fragments) == frames:
         return FrameTable(origin, lengths, range(frames)), warnings
     marked = [i for i, (at, _) in enumerate(fragments) if read(at, 8).startswith(_STARTS)]

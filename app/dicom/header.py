@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 
 from app.dicom import charset, kept, uids
 from app.dicom.walk import Buffer, Found, NeedMore, first_in_items, walk
+from app.kit.phrases import phrase
 
 WINDOW = 256 * 1024  # most headers end within it
 INFLATE_LIMIT = 32 * 1024 * 1024  # of a deflated data set no more than this is looked at for attributes
@@ -251,11 +252,15 @@ def _required_uids(found: Found, start: _Start) -> tuple[str, str, str, str]:
     for name, uid in wanted:
         if not uid:
             why = f" ({found.fault})" if found.fault else ""
-            raise NotDicom(f"The {name} cannot be read{why}.")
+            raise NotDicom(phrase("The {name} cannot be read{why}.", name=name, why=why))
         if not uids.is_safe(uid):
-            raise NotDicom(f"The {name} is not a UID: it has other characters than a UID may have, or is too long.")
+            raise NotDicom(
+                phrase(
+                    "The {name} is not a UID: it has other characters than a UID may have, or is too long.", name=name
+                )
+            )
         if not uids.is_valid(uid):
-            start.warnings.append(f"The {name} is not written as the standard asks (PS3.5 9.1).")
+            start.warnings.append(phrase("The {name} is not written as the standard asks (PS3.5 9.1).", name=name))
     if SOP_INSTANCE not in found.values or SOP_CLASS not in found.values:
         start.warnings.append("SOP Class or Instance UID stand only in the file meta information.")
     elif start.meta.get(0x00020003, b"").strip(b"\0 ") not in (b"", found.values[SOP_INSTANCE].strip(b"\0 ")):
@@ -267,7 +272,7 @@ def _header(buffer: Buffer, data: Buffer, size: int, start: _Start, found: Found
     sop_class, sop_instance, study, series = _required_uids(found, start)
     warnings = start.warnings
     if found.fault:
-        warnings.append(f"The data set is damaged: {found.fault}.")
+        warnings.append(phrase("The data set is damaged: {fault}.", fault=found.fault))
     if found.too_deep:
         warnings.append("A sequence is nested too deep; it is left out of the index.")
     header = Header(

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from app.kit.errors import NotAcceptable
 from app.kit.multipart import parse_header
+from app.kit.phrases import phrase
 
 DICOM, OCTETS, JSON, XML = (
     "application/dicom",
@@ -117,7 +118,8 @@ def pick(ranges: Sequence[Range], offers: Sequence[tuple[str, bool]]) -> Choice:
 
 def refusal(offers: Iterable[str]) -> NotAcceptable:
     return NotAcceptable(
-        "None of the accepted media types can be sent.", hint="There is: " + ", ".join(dict.fromkeys(offers))
+        "None of the accepted media types can be sent.",
+        hint=phrase("There is: {known}", known=", ".join(dict.fromkeys(offers))),
     )
 
 

@@ -19,6 +19,7 @@ from app.http import allow, services
 from app.http.bodies import ranged, streamed
 from app.http.looking import look_at_study as look
 from app.kit.errors import BadRequest, NotFound
+from app.kit.phrases import phrase
 from app.security import Actor, Verb
 from app.viewing.frames import Frames, Located, frame_as, locate, spec_of, targets
 
@@ -36,7 +37,7 @@ def numbers(text: str, count: int) -> list[int]:
     if len(found) > _MOST:
         raise BadRequest("These are too many frames for one request.")
     if max(found) > count:
-        raise NotFound(f"The object has {count} frames.")
+        raise NotFound(phrase("The object has {count} frames.", count=count))
     return found
 
 

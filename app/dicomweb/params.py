@@ -6,6 +6,7 @@ from typing import Literal
 
 from app.dicom.matching import Key, UnknownAttribute, attribute_path, valid_range, vr_of
 from app.kit.errors import BadRequest
+from app.kit.phrases import phrase
 
 Level = Literal["study", "series", "instance"]
 MAX_LIMIT = 1000  # answers at once; more come with offset, and a warning says so
@@ -64,7 +65,7 @@ def parse(pairs: Iterable[tuple[str, str]]) -> Search:
                 key = _together(keys[key.path], key)
             keys[key.path] = key
     if len(keys) > _MAX_KEYS:
-        raise BadRequest(f"At most {_MAX_KEYS} attributes can be matched at once.")
+        raise BadRequest(phrase("At most {most} attributes can be matched at once.", most=_MAX_KEYS))
     return Search(tuple(keys.values()), frozenset(include), include_all, fuzzy, limit, offset, tuple(ignored))
 
 
@@ -73,15 +74,17 @@ def _key(name: str, value: str) -> Key:
         path = attribute_path(name)
     except UnknownAttribute:
         raise BadRequest(
-            f"{name!r} is no attribute that can be searched.", hint="Use a DICOM keyword or an 8-digit tag."
+            phrase("{name!r} is no attribute that can be searched.", name=name),
+            hint="Use a DICOM keyword or an 8-digit tag.",
         ) from None
     vr = vr_of(path[-1])
     value = value.strip().strip('"') if vr == "UI" else value.strip()
     if len(value) > 16384:
-        raise BadRequest(f"The value of {name} is too long.")
+        raise BadRequest(phrase("The value of {name} is too long.", name=name))
     if value and vr in ("DA", "TM", "DT") and not valid_range(vr, value):
         raise BadRequest(
-            f"The value of {name} is no date or time, nor a range of them.", hint="YYYYMMDD, YYYYMMDD-YYYYMMDD, hhmmss."
+            phrase("The value of {name} is no date or time, nor a range of them.", name=name),
+            hint="YYYYMMDD, YYYYMMDD-YYYYMMDD, hhmmss.",
         )
     return Key(path, vr, value)
 
@@ -90,7 +93,7 @@ def _together(first: Key, second: Key) -> Key:
     """The same attribute twice: a list of UIDs may be repeated, anything else contradicts itself (8.3.4.1)."""
     if first.vr == "UI" and first.value and second.value:
         return Key(first.path, first.vr, f"{first.value},{second.value}")
-    raise BadRequest(f"{second.keyword or second.path[-1]} is asked for twice.")
+    raise BadRequest(phrase("{name} is asked for twice.", name=second.keyword or second.path[-1]))
 
 
 def _include(value: str) -> tuple[bool, set[tuple[str, ...]], list[str]]:
@@ -110,11 +113,11 @@ def _include(value: str) -> tuple[bool, set[tuple[str, ...]], list[str]]:
 
 def _flag(name: str, value: str) -> bool:
     if value.lower() not in ("true", "false"):
-        raise BadRequest(f"{name} is true or false.")
+        raise BadRequest(phrase("{name} is true or false.", name=name))
     return value.lower() == "true"
 
 
 def _whole(name: str, value: str) -> int:
     if not value.isascii() or not value.isdigit() or len(value) > 9:
-        raise BadRequest(f"{name} is a whole number.")
+        raise BadRequest(phrase("{name} is a whole number.", name=name))
     return int(value)

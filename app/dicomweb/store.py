@@ -16,6 +16,7 @@ from app.http import allow, services
 from app.http.bodies import read_body, read_multipart
 from app.kit.errors import BadRequest, Unsupported
 from app.kit.multipart import Begin, Data, End, parse_header
+from app.kit.phrases import phrase
 from app.media import traces
 from app.media.intake import Intake, Result, Upload
 from app.media.settings import ImportSettings
@@ -52,7 +53,8 @@ async def _store(request: Request, actor: Actor, study: str) -> Response:
         kind = parameters.get("type", accept.DICOM).lower()
     if kind != accept.DICOM:
         raise Unsupported(
-            "Objects are taken as application/dicom only.", hint=f'Send {accept.RELATED}; type="{accept.DICOM}".'
+            "Objects are taken as application/dicom only.",
+            hint=phrase('Send {related}; type="{dicom}".', related=accept.RELATED, dicom=accept.DICOM),
         )
     here = services(request)
 
@@ -109,7 +111,7 @@ def _take(
             kind = parse_header(event.headers.get("content-type", accept.DICOM))[0]
             current = intake.file(f"part {number}", allow_zip=False)
             if kind not in (accept.DICOM, "application/octet-stream"):
-                current.refuse(f"The part is {kind}, not application/dicom.")
+                current.refuse(phrase("The part is {kind}, not application/dicom.", kind=kind))
         elif current is not None and isinstance(event, Data):
             current.write(event.data)
         elif current is not None:

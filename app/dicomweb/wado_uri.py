@@ -21,6 +21,7 @@ from app.http.looking import look_at_study as look
 from app.http.looking import pictures as cache
 from app.imaging import Crop, RenderParams
 from app.kit.errors import BadRequest, NotAcceptable
+from app.kit.phrases import phrase
 from app.media import transcoding
 from app.security import Actor, Verb, require
 from app.viewing import content_tree, report
@@ -74,7 +75,9 @@ def _kind(wanted: list[str], what: str) -> str:
         for one in possible:
             if kind in ("*/*", one) or (kind.endswith("/*") and one.startswith(kind[:-1])):
                 return one
-    raise NotAcceptable("This object cannot be given as that content type.", hint="There is: " + ", ".join(possible))
+    raise NotAcceptable(
+        "This object cannot be given as that content type.", hint=phrase("There is: {known}", known=", ".join(possible))
+    )
 
 
 async def _object(request: Request, located: Located, header: Dataset) -> Response:
@@ -86,7 +89,9 @@ async def _object(request: Request, located: Located, header: Dataset) -> Respon
     if syntax == "*":
         target = stored
     if target != stored and target not in can_make:
-        raise NotAcceptable("The object cannot be given in that transfer syntax.", hint=f"There is {stored}.")
+        raise NotAcceptable(
+            "The object cannot be given in that transfer syntax.", hint=phrase("There is {stored}.", stored=stored)
+        )
     return await streamed(
         transcoding.object_as(services(request).archive, located, target), accept.DICOM, {"Cache-Control": "no-store"}
     )
@@ -136,7 +141,7 @@ def _whole(query: QueryParams, name: str, low: int, high: int) -> int | None:
     if text is None:
         return None
     if not text.isascii() or not text.isdigit() or len(text) > 9 or not low <= int(text) <= high:
-        raise BadRequest(f"{name} is a whole number from {low} to {high}.")
+        raise BadRequest(phrase("{name} is a whole number from {low} to {high}.", name=name, low=low, high=high))
     return int(text)
 
 
@@ -147,9 +152,9 @@ def _real(query: QueryParams, name: str) -> float | None:
     try:
         value = float(text)
     except ValueError:
-        raise BadRequest(f"{name} is a number.") from None
+        raise BadRequest(phrase("{name} is a number.", name=name)) from None
     if not math.isfinite(value):
-        raise BadRequest(f"{name} is a number.")
+        raise BadRequest(phrase("{name} is a number.", name=name))
     return value
 
 

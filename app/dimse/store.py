@@ -9,6 +9,7 @@ from app.archive.store import Incoming
 from app.dicom.uids import is_safe
 from app.dimse.filemeta import preamble_and_meta, sop_uids
 from app.kit.errors import AppError, Unavailable
+from app.kit.phrases import phrase
 from app.peers import commands, pdu
 from app.peers.commands import SOP_CLASS, SOP_INSTANCE
 from app.peers.pdu import BadPdu
@@ -98,7 +99,7 @@ class DataSetReceiver:
         if sink.fault is not None:
             log.error("an object could not be written", exc_info=sink.fault)
             return Answer(OUT_OF_RESOURCES, _AWAY)
-        return Answer(OUT_OF_RESOURCES, f"The object is larger than {self._limit >> 30} GiB")
+        return Answer(OUT_OF_RESOURCES, phrase("The object is larger than {most} GiB", most=self._limit >> 30))
 
     def drain(self, context_id: int) -> None:
         """Reads away a data set that nobody keeps."""

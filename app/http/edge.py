@@ -13,6 +13,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from app.http import problems, security_headers
 from app.kit.errors import AppError, BadRequest, TooLarge
 from app.kit.logging import correlation_id, new_correlation_id
+from app.kit.phrases import phrase
 
 log = logging.getLogger("app.http.requests")
 _ID = re.compile(r"[A-Za-z0-9_-]{8,64}")
@@ -75,14 +76,20 @@ class _Exchange:
             raise BadRequest("The Host header is missing or malformed.", hint="Send a Host as in RFC 9110 7.2.")
         length = request.headers.get("content-length", "0")
         if self.limit is not None and length.isdigit() and int(length) > self.limit:
-            raise TooLarge(f"A request here has at most {self.limit} bytes.", hint="Files go to /api/v1/imports.")
+            raise TooLarge(
+                phrase("A request here has at most {limit} bytes.", limit=self.limit),
+                hint="Files go to /api/v1/imports.",
+            )
 
     async def _receive(self) -> Message:
         message = await self.receive()
         if self.limit is not None and message["type"] == "http.request":
             self.read += len(message.get("body", b""))
             if self.read > self.limit:
-                raise TooLarge(f"A request here has at most {self.limit} bytes.", hint="Files go to /api/v1/imports.")
+                raise TooLarge(
+                    phrase("A request here has at most {limit} bytes.", limit=self.limit),
+                    hint="Files go to /api/v1/imports.",
+                )
         return message
 
     async def _send(self, message: Message) -> None:

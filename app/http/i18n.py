@@ -6,6 +6,7 @@ A catalogue is app/locale/<language>/LC_MESSAGES/filmroom.mo, compiled by `make 
 import contextvars
 import gettext as _gettext
 import io
+import re
 from datetime import date, datetime
 from functools import lru_cache
 from typing import Any
@@ -17,6 +18,7 @@ from starlette.requests import HTTPConnection
 
 from app.kit import paths
 from app.kit.clock import now
+from app.kit.phrases import Phrase
 
 LANGUAGES = {"en": "English", "es": "Español"}
 COOKIE = "filmroom_language"
@@ -76,6 +78,81 @@ def gettext(text: str) -> str:
 
 def ngettext(one: str, many: str, count: int) -> str:
     return catalog(current()).ngettext(one, many, count)
+
+
+# Values that are words of ours themselves; all others (names of nodes, file names, UIDs, a peer's words) stay as they are.
+_WORDS = frozenset(("words", "reasons", "message", "what", "why", "length", "detail"))
+_PLACE = re.compile(r"\{(\w+)(?:![rs])?(?::[^{}]*)?\}")
+
+
+def say(text: str | None) -> str:
+    """A sentence that faults, jobs and reports say (kit/phrases.py), in the language of this request. Those that were
+    kept in a row as English are recognised by the template they were made from; what is not ours stays as it is."""
+    if not text or current() == "en":
+        return str(text or "")
+    known = gettext(str(text))
+    if known != text:
+        return known
+    if isinstance(text, Phrase) and (template := gettext(text.template)) != text.template:
+        return template.format(**{k: say(v) if k in _WORDS else v for k, v in text.values.items()})
+    return _recognised(str(text), current())
+
+
+def told(connection: HTTPConnection, answer: dict[str, Any]) -> dict[str, Any]:
+    """An answer of REST with its sentences in the language of who asks (English unless they say so)."""
+    use(language_of(connection))
+    said = dict(answer)
+    for key in ("error", "reason", "message"):
+        if isinstance(said.get(key), str):
+            said[key] = say(said[key])
+    for key in ("warnings", "notices"):
+        if isinstance(said.get(key), list | tuple):
+            said[key] = [say(one) for one in said[key]]
+    return said
+
+
+@lru_cache
+def _templates(language: str) -> list[tuple[re.Pattern[str], str, str]]:
+    """(what such a sentence looks like, template, translation), the most telling first."""
+    found = []
+    for template, translation in strings(language).items():
+        if _PLACE.search(template):
+            around = _PLACE.split(template)[::2]  # what stands between the places; their names are every second part
+            found.append((re.compile("(.+?)".join(map(re.escape, around)), re.DOTALL), template, translation))
+    return sorted(found, key=lambda one: -len(_PLACE.sub("", one[1])))
+
+
+def _recognised(text: str, language: str) -> str:
+    """One sentence or several, each as long as it can be: a detail and its hint are kept as one text."""
+    parts = re.split(r"(?<=[.?!:;]) ", text[:4000])
+    said, begin = [], 0
+    while begin < len(parts):
+        for end in range(min(len(parts), begin + 4), begin, -1):
+            sentence = " ".join(parts[begin:end])
+            translation = _one(sentence, language)
+            if translation is not None or end == begin + 1:
+                said.append(sentence if translation is None else translation)
+                begin = end
+                break
+    return " ".join(said)
+
+
+def _one(sentence: str, language: str) -> str | None:
+    known = gettext(sentence)
+    if known != sentence:
+        return known
+    for pattern, template, translation in _templates(language):
+        match = pattern.fullmatch(sentence)
+        if match:
+            values: dict[str, str] = {}
+            for name, value in zip(_PLACE.findall(template), match.groups(), strict=True):
+                values.setdefault(name, say(value) if name in _WORDS else value)
+            return _put(translation, values)
+    return None
+
+
+def _put(translation: str, values: dict[str, str]) -> str:
+    return _PLACE.sub(lambda place: values[place[1]], translation)
 
 
 def strings(language: str) -> dict[str, str]:
@@ -193,4 +270,5 @@ FILTERS = {
     "age": format_age,
     "number": format_number,
     "size": format_size,
+    "say": say,
 }

@@ -18,6 +18,7 @@ from app.http.templates import is_htmx, render
 from app.kit.clock import now
 from app.kit.errors import AppError, BadRequest, Forbidden, Invalid, NotFound, Unavailable
 from app.kit.logging import correlation_id
+from app.kit.phrases import phrase
 from app.security.errors import PasswordChangeRequired, SessionLocked
 
 log = logging.getLogger(__name__)
@@ -41,6 +42,22 @@ _TITLES = {
     "method-not-allowed": "Not done this way",
     "unexpected": "A fault nobody expected",
 }
+# What pydantic says of a value; here only so that translators meet it (i18n.say recognises it).
+_VALUES = (
+    phrase("{field}: {message}"),
+    phrase("Field required"),
+    phrase("Input should be greater than or equal to {limit}"),
+    phrase("Input should be greater than {limit}"),
+    phrase("Input should be less than or equal to {limit}"),
+    phrase("Input should be less than {limit}"),
+    phrase("Input should be a valid integer, unable to parse string as an integer"),
+    phrase("Input should be a valid number, unable to parse string as a number"),
+    phrase("Input should be a valid string"),
+    phrase("Input should be {known}"),
+    phrase("String should have at least {count} characters"),
+    phrase("String should have at most {count} characters"),
+    phrase("Value error, {words}"),
+)
 
 
 class MethodNotAllowed(AppError):
@@ -84,7 +101,8 @@ def _invalid(raised: RequestValidationError) -> Invalid:
         place = ".".join(str(part) for part in error["loc"] if part not in ("body", "query", "path"))
         said.append({"field": place, "message": error["msg"]})
     first = said[0] if said else {"field": "", "message": ""}
-    detail = f"{first['field']}: {first['message']}" if first["field"] else first["message"]
+    words = {"field": first["field"], "message": first["message"]}
+    detail = phrase("{field}: {message}", **words) if first["field"] else first["message"]
     return Invalid(detail, hint="See the fields listed.", field=first["field"], errors=said)
 
 
@@ -94,9 +112,9 @@ def as_problem(fault: AppError) -> dict[str, Any]:
         "type": f"/problems/{fault.code}",
         "title": i18n.gettext(_TITLES.get(fault.code, fault.code.replace("-", " ").capitalize())),
         "status": fault.status,
-        "detail": i18n.gettext(fault.detail),
+        "detail": i18n.say(fault.detail),
         "code": fault.code,
-        "hint": i18n.gettext(fault.hint),
+        "hint": i18n.say(fault.hint),
         "correlation_id": correlation_id.get(),
     }
     return {**fault.extra, **body}

@@ -10,6 +10,7 @@ from pydicom.dataset import Dataset
 from app.imaging.errors import CannotDecode
 from app.imaging.native import Samples
 from app.imaging.tables import descriptor, words_of
+from app.kit.phrases import phrase
 
 # Rows: R, G, B; columns: Y, Cb, Cr, by the equations of PS3.3 C.7.6.3.1.2 turned round.
 _FULL = np.array([[1, 0, 1.402], [1, -0.344136, -0.714136], [1, 1.772, 0]], np.float32)
@@ -49,7 +50,12 @@ def _four(values: Samples, photometric: str, bits: int) -> Samples:
         top = (1 << bits) - 1
         ink = values.astype(np.float32)
         return np.rint((top - ink[:, :, :3]) * (top - ink[:, :, 3:]) / top).astype(values.dtype)
-    raise CannotDecode(f"Four samples per pixel with photometric interpretation {photometric} are not known.")
+    raise CannotDecode(
+        phrase(
+            "Four samples per pixel with photometric interpretation {photometric} are not known.",
+            photometric=photometric,
+        )
+    )
 
 
 def palette(ds: Dataset, big_endian: bool = False) -> tuple[int, Samples]:
@@ -65,7 +71,7 @@ def palette(ds: Dataset, big_endian: bool = False) -> tuple[int, Samples]:
         else:
             data = words_of(ds.get(f"{name}PaletteColorLookupTableData"), big_endian, entries)
         if len(data) == 0:
-            raise CannotDecode(f"The {name.lower()} palette is missing.")
+            raise CannotDecode(phrase("The {name} palette is missing.", name=name.lower()))
         columns.append(_to_8_bits(_pad(data, entries), bits))
     return first, np.stack(columns, axis=1)
 

@@ -20,6 +20,7 @@ from app.imaging.codestream import Codestream
 from app.imaging.errors import CannotDecode
 from app.imaging.native import Samples
 from app.imaging.spec import PixelSpec
+from app.kit.phrases import phrase
 
 TIMEOUT = 4.0  # a 14-megapixel frame takes half a second; damaged ones have made it run for ever
 _SECONDARY_CAPTURE = "1.2.840.10008.5.1.4.1.1.7"
@@ -79,9 +80,9 @@ def decode(frame: bytes, head: Codestream, spec: PixelSpec) -> Samples:
         try:
             done = subprocess.run(command, capture_output=True, timeout=TIMEOUT, check=False)  # noqa: S603 - fixed program, own files
         except subprocess.TimeoutExpired:
-            raise CannotDecode(f"DCMTK did not finish within {TIMEOUT:.0f} s.") from None
+            raise CannotDecode(phrase("DCMTK did not finish within {seconds:.0f} s.", seconds=TIMEOUT)) from None
         if done.returncode != 0 or not target.is_file():
-            raise CannotDecode(f"DCMTK gave up (code {done.returncode}).")
+            raise CannotDecode(phrase("DCMTK gave up (code {returncode}).", returncode=done.returncode))
         out = dcmread(target)
     return _samples(out, head)
 

@@ -9,6 +9,7 @@ from app.imaging import codecs, codestream, colour, native, rle, syntaxes
 from app.imaging.errors import CannotDecode, FrameTooLarge
 from app.imaging.native import Samples
 from app.imaging.spec import PixelSpec
+from app.kit.phrases import phrase
 
 # A frame of more than BOMB_FREE bytes that swells this much is refused: 10 MB sent here may not take more than 200 MB.
 BOMB_RATIO, BOMB_FREE = 20, 64 << 20
@@ -36,7 +37,11 @@ def decode(frame: bytes, spec: PixelSpec, bit_offset: int = 0) -> Decoded:
         raise CannotDecode("The frame is empty.")
     if spec.frame_bytes > BOMB_FREE and spec.frame_bytes > BOMB_RATIO * len(frame):
         raise FrameTooLarge(
-            f"{len(frame)} bytes claim to hold {spec.frame_bytes >> 20} MB of pixels; that is no picture."
+            phrase(
+                "{found} bytes claim to hold {size} MB of pixels; that is no picture.",
+                found=len(frame),
+                size=spec.frame_bytes >> 20,
+            )
         )
     warnings: list[str] = []
     uid, photometric = spec.transfer_syntax_uid, spec.photometric
@@ -49,7 +54,7 @@ def decode(frame: bytes, spec: PixelSpec, bit_offset: int = 0) -> Decoded:
     elif uid in syntaxes.JPEG | syntaxes.JPEG_LS_ALL | syntaxes.J2K_ALL | syntaxes.HTJ2K_ALL:
         words, photometric = _codestream(frame, spec)
     else:
-        raise CannotDecode(f"The transfer syntax {uid} is not known here.")
+        raise CannotDecode(phrase("The transfer syntax {uid} is not known here.", uid=uid))
     if photometric in ("YBR_FULL_422", "YBR_PARTIAL_422"):
         photometric = photometric.replace("_422", "_FULL" if "PARTIAL" in photometric else "")
     return Decoded(words, native.to_values(words, spec), photometric, tuple(warnings))
@@ -86,12 +91,23 @@ def _codestream(frame: bytes, spec: PixelSpec) -> tuple[Samples, str]:
 def _check_size(head: codestream.Codestream, spec: PixelSpec) -> None:
     if (head.rows, head.columns) != (spec.rows, spec.columns) or head.components != spec.samples:
         raise CannotDecode(
-            f"The header says {spec.columns} x {spec.rows} pixels with {spec.samples} samples, "
-            f"the compressed frame {head.columns} x {head.rows} with {head.components}."
+            phrase(
+                "The header says {columns} x {rows} pixels with {samples} samples, the compressed frame {columns_2} x {rows_2} with {components}.",
+                columns=spec.columns,
+                rows=spec.rows,
+                samples=spec.samples,
+                columns_2=head.columns,
+                rows_2=head.rows,
+                components=head.components,
+            )
         )
     if head.precision > spec.bits_allocated:
         raise CannotDecode(
-            f"The compressed frame has {head.precision} bits per sample, more than the {spec.bits_allocated} allocated."
+            phrase(
+                "The compressed frame has {precision} bits per sample, more than the {bits_allocated} allocated.",
+                precision=head.precision,
+                bits_allocated=spec.bits_allocated,
+            )
         )
 
 

@@ -8,6 +8,7 @@ from PIL import Image
 
 from app.imaging.lut import Greys
 from app.kit.errors import Invalid
+from app.kit.phrases import phrase
 
 Format = Literal["jpeg", "png", "tiff", "gif"]
 MEDIA_TYPES: dict[str, str] = {"jpeg": "image/jpeg", "png": "image/png", "tiff": "image/tiff", "gif": "image/gif"}
@@ -16,7 +17,10 @@ MEDIA_TYPES: dict[str, str] = {"jpeg": "image/jpeg", "png": "image/png", "tiff":
 def encode(image: Greys, fmt: Format = "jpeg", quality: int = 90, dpi: float | None = None) -> bytes:
     """A picture (rows, columns[, 3]) as a file. quality: 1 to 100, JPEG only."""
     if fmt not in MEDIA_TYPES:
-        raise Invalid(f"Pictures are written as {', '.join(MEDIA_TYPES)}, not as {fmt}.", field="format")
+        raise Invalid(
+            phrase("Pictures are written as {known}, not as {fmt}.", known=", ".join(MEDIA_TYPES), fmt=fmt),
+            field="format",
+        )
     quality = min(max(quality, 1), 100)
     options: dict[str, Any] = {"dpi": (dpi, dpi)} if dpi and fmt != "gif" else {}
     if fmt == "jpeg" and not options:

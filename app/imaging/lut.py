@@ -9,6 +9,7 @@ from app.imaging.display import Display, Lut
 from app.imaging.errors import ImagingError
 from app.imaging.native import Samples
 from app.imaging.spec import PixelSpec
+from app.kit.phrases import phrase
 
 Floats = npt.NDArray[np.float32]
 Greys = npt.NDArray[np.uint8]
@@ -40,7 +41,13 @@ def window(values: Floats, center: float, width: float, function: str = "LINEAR"
     if function == "LINEAR_EXACT":
         return np.clip((x - center) / width + 0.5, 0, 1).astype(np.float32)
     if function != "LINEAR":
-        raise ImagingError(f"The window function {function} is not known; use one of {', '.join(FUNCTIONS)}.")
+        raise ImagingError(
+            phrase(
+                "The window function {function} is not known; use one of {known}.",
+                function=function,
+                known=", ".join(FUNCTIONS),
+            )
+        )
     if width <= 1:  # a step: the standard's formula divides by width - 1
         return np.asarray(x > center - 0.5, np.float32)
     return np.clip((x - (center - 0.5)) / (width - 1) + 0.5, 0, 1).astype(np.float32)

@@ -8,6 +8,7 @@ import numpy.typing as npt
 from app.imaging import syntaxes
 from app.imaging.errors import CannotDecode
 from app.imaging.spec import PixelSpec
+from app.kit.phrases import phrase
 
 Samples = npt.NDArray[Any]
 _WORD = {8: "u1", 16: "u2", 32: "u4", 64: "u8"}
@@ -25,7 +26,13 @@ def pad_to(data: bytes, length: int, warnings: list[str]) -> bytes:
         return data
     if not data:
         raise CannotDecode("The pixel data is empty.")
-    warnings.append(f"The frame has {len(data)} bytes where {length} belong; the rest is shown as zero.")
+    warnings.append(
+        phrase(
+            "The frame has {found} bytes where {length} belong; the rest is shown as zero.",
+            found=len(data),
+            length=length,
+        )
+    )
     return data + bytes(length - len(data))
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 from app.kit.errors import Invalid
+from app.kit.phrases import phrase
 
 MAX_SIDE = 16384
 
@@ -56,7 +57,7 @@ class RenderParams:
         ):
             raise Invalid("A window needs a width greater than 0.", field="window")
         if self.size is not None and not all(1 <= side <= MAX_SIDE for side in self.size):
-            raise Invalid(f"A picture may have 1 to {MAX_SIDE} pixels a side.", field="size")
+            raise Invalid(phrase("A picture may have 1 to {most} pixels a side.", most=MAX_SIDE), field="size")
         if not 0.01 <= self.zoom <= 100 or not all(map(math.isfinite, self.pan)):
             raise Invalid("Zoom goes from 0.01 to 100.", field="zoom")
         if not math.isfinite(self.rotate):

@@ -16,6 +16,7 @@ from app.imaging.params import RenderParams
 from app.imaging.spec import PixelSpec
 from app.imaging.window import default_window
 from app.kit.errors import Invalid
+from app.kit.phrases import phrase
 
 _BAND = 1 << 20  # samples computed at a time where there is no table
 
@@ -173,5 +174,5 @@ def colormap(name: str) -> Greys:
     try:
         table = apply_color_lut(np.arange(256, dtype=np.uint8), palette=name.upper())
     except ValueError:
-        raise Invalid(f"There is no colour map {name}.", field="colormap") from None
+        raise Invalid(phrase("There is no colour map {name}.", name=name), field="colormap") from None
     return np.asarray(table >> 8 if table.dtype == np.uint16 else table, np.uint8)

@@ -8,6 +8,7 @@ import numpy as np
 from app.imaging.errors import CannotDecode, CannotTranscode
 from app.imaging.native import Samples
 from app.imaging.spec import PixelSpec
+from app.kit.phrases import phrase
 
 
 def decode(frame: bytes, spec: PixelSpec, warnings: list[str]) -> Samples:
@@ -21,7 +22,7 @@ def decode(frame: bytes, spec: PixelSpec, warnings: list[str]) -> Samples:
     for index, segment in enumerate(segments):
         plain = unpack(segment, pixels)
         if len(plain) < pixels:
-            warnings.append(f"RLE segment {index + 1} ends early; the rest is shown as zero.")
+            warnings.append(phrase("RLE segment {number} ends early; the rest is shown as zero.", number=index + 1))
         out[index, : len(plain)] = np.frombuffer(plain, np.uint8, min(len(plain), pixels))
     # Most significant byte first per sample (G.2); numpy wants them side by side.
     words = np.ascontiguousarray(out.reshape(spec.samples, width, pixels).transpose(2, 0, 1)).view(f">u{width}")
@@ -48,7 +49,9 @@ def _segments(frame: bytes, expected: int) -> list[bytes]:
         raise CannotDecode("The RLE frame is shorter than its header.")
     count, *offsets = struct.unpack_from("<16L", frame)
     if count != expected or not 1 <= count <= 15:
-        raise CannotDecode(f"The RLE frame has {count} segments where {expected} belong.")
+        raise CannotDecode(
+            phrase("The RLE frame has {count} segments where {expected} belong.", count=count, expected=expected)
+        )
     edges = [*offsets[:count], len(frame)]
     if edges[0] < 64 or any(a > b for a, b in pairwise(edges)):
         raise CannotDecode("The RLE frame's segment offsets are out of order.")

@@ -7,6 +7,7 @@ from pydicom.dataset import Dataset
 
 from app.imaging import syntaxes
 from app.imaging.errors import CannotDecode, FrameTooLarge, NotAnImage
+from app.kit.phrases import phrase
 
 MAX_FRAME_BYTES = 512 << 20  # decoded; a 14x17 inch film digitised at 50 micrometres has 240 MB
 _COLOUR = {"RGB", "YBR_FULL", "YBR_FULL_422", "YBR_PARTIAL_422", "YBR_PARTIAL_420", "YBR_ICT", "YBR_RCT", "XYB"}
@@ -83,13 +84,24 @@ class PixelSpec:
         if self.transfer_syntax_uid in syntaxes.VIDEO:
             raise NotAnImage("The object holds a video, not still images.", hint="Play or download it instead.")
         if self.samples not in (1, 3, 4):
-            raise CannotDecode(f"Pictures have one or three samples per pixel; this one says {self.samples}.")
+            raise CannotDecode(
+                phrase("Pictures have one or three samples per pixel; this one says {samples}.", samples=self.samples)
+            )
         if self.bits_allocated not in (1, 8, 16, 24, 32, 64):
-            raise CannotDecode(f"Pixels of {self.bits_allocated} bits are not known to the standard.")
+            raise CannotDecode(
+                phrase(
+                    "Pixels of {bits_allocated} bits are not known to the standard.", bits_allocated=self.bits_allocated
+                )
+            )
         if self.frame_bytes > MAX_FRAME_BYTES:
             raise FrameTooLarge(
-                f"A frame of {self.columns} x {self.rows} pixels needs {self.frame_bytes >> 20} MB; "
-                f"at most {MAX_FRAME_BYTES >> 20} MB are decoded."
+                phrase(
+                    "A frame of {columns} x {rows} pixels needs {size} MB; at most {most} MB are decoded.",
+                    columns=self.columns,
+                    rows=self.rows,
+                    size=self.frame_bytes >> 20,
+                    most=MAX_FRAME_BYTES >> 20,
+                )
             )
 
     @property

@@ -9,6 +9,7 @@ from app.imaging.decode import Decoded, decode
 from app.imaging.errors import CannotTranscode
 from app.imaging.native import Samples
 from app.imaging.spec import PixelSpec
+from app.kit.phrases import phrase
 
 _RCT = syntaxes.J2K_ALL | syntaxes.HTJ2K_ALL
 
@@ -34,7 +35,9 @@ def transcode_frame(frame: bytes, spec: PixelSpec, target_uid: str, bit_offset: 
     if target_uid == spec.transfer_syntax_uid and bit_offset == 0:
         return frame
     if not can_transcode(spec, target_uid):
-        raise CannotTranscode(f"These pixels cannot be given in the transfer syntax {target_uid}.")
+        raise CannotTranscode(
+            phrase("These pixels cannot be given in the transfer syntax {target_uid}.", target_uid=target_uid)
+        )
     decoded = decode(frame, spec, bit_offset)
     words, values = _kept(decoded, spec)
     if syntaxes.is_native(target_uid):

@@ -25,6 +25,7 @@ from app.imaging.errors import CannotDecode, CannotTranscode, ImagingError
 from app.imaging.native import align_bits, pack
 from app.imaging.spec import PixelSpec
 from app.imaging.transcode import can_transcode, photometric_after, transcode_frame
+from app.kit.phrases import phrase
 
 FILE_TARGETS = syntaxes.TARGETS - {syntaxes.DEFLATED_LE}
 MAX_INFLATED = 4 << 30
@@ -51,7 +52,9 @@ def transcode_dataset(source: Path, target_uid: str, out: Path) -> None:
     then nothing is left at `out`. An object without pixels is encoded anew, for a compressed target as Explicit VR
     Little Endian."""
     if target_uid not in FILE_TARGETS:
-        raise CannotTranscode(f"Files are not written in the transfer syntax {target_uid}.")
+        raise CannotTranscode(
+            phrase("Files are not written in the transfer syntax {target_uid}.", target_uid=target_uid)
+        )
     with out.open("x+b") as written:
         try:
             with source.open("rb") as opened, _inflated(opened) as plain:
@@ -112,7 +115,9 @@ def _transcode(file: BinaryIO, target_uid: str, out: BinaryIO) -> None:
     if pixels is None:
         target_uid = target_uid if syntaxes.is_native(target_uid) else syntaxes.EXPLICIT_LE
     elif not can_transcode(pixels.spec, target_uid):
-        raise CannotTranscode(f"These pixels cannot be given in the transfer syntax {target_uid}.")
+        raise CannotTranscode(
+            phrase("These pixels cannot be given in the transfer syntax {target_uid}.", target_uid=target_uid)
+        )
     meta: FileMetaDataset = ds.file_meta
     meta.TransferSyntaxUID = UID(target_uid)
     # What the data set says of itself counts; the copies in the meta group sometimes lag behind.
@@ -187,9 +192,9 @@ def _frames(file: BinaryIO, pixels: _Pixels, ds: Dataset) -> Iterator[bytes]:
             count += 1
             yield frame
     except (ValueError, struct.error) as error:
-        raise CannotDecode(f"The frames cannot be told apart: {error}"[:200]) from None
+        raise CannotDecode(phrase("The frames cannot be told apart: {words}", words=str(error)[:160])) from None
     if count < spec.frames:
-        raise CannotDecode(f"The file holds {count} of its {spec.frames} frames.")
+        raise CannotDecode(phrase("The file holds {count} of its {frames} frames.", count=count, frames=spec.frames))
 
 
 def _describe(ds: Any, spec: PixelSpec, target_uid: str) -> None:

@@ -9,6 +9,7 @@ from PIL import Image
 from app.imaging.lut import Greys
 from app.imaging.params import MAX_SIDE, Crop, RenderParams
 from app.kit.errors import Invalid
+from app.kit.phrases import phrase
 
 
 def apply(image: Greys, params: RenderParams, aspect: float = 1.0) -> Greys:
@@ -46,7 +47,7 @@ def crop(image: Greys, area: Crop) -> Greys:
     top, left = round(area.row), round(area.column)
     rows, columns = max(1, round(area.rows)), max(1, round(area.columns))
     if rows > MAX_SIDE or columns > MAX_SIDE:
-        raise Invalid(f"A picture may have 1 to {MAX_SIDE} pixels a side.", field="crop")
+        raise Invalid(phrase("A picture may have 1 to {most} pixels a side.", most=MAX_SIDE), field="crop")
     out = np.zeros((rows, columns, *image.shape[2:]), np.uint8)
     a, b = max(top, 0), min(top + rows, image.shape[0])
     c, d = max(left, 0), min(left + columns, image.shape[1])

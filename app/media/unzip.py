@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import IO
 
+from app.kit.phrases import phrase
 from app.media.errors import BadArchive, MemberRefused
 from app.media.settings import ImportSettings
 
@@ -49,7 +50,9 @@ class Unzip:
             raise BadArchive("The zip file cannot be read: it is damaged or cut off.") from fault
         members = self._zip.infolist()
         if len(members) > limits.members:
-            raise BadArchive(f"The zip file holds more than {limits.members} files.", hint="Split it.")
+            raise BadArchive(
+                phrase("The zip file holds more than {count} files.", count=limits.members), hint="Split it."
+            )
         size = file.seek(0, 2)
         if sum(m.compress_size for m in members) > size:
             raise BadArchive("The zip file's members overlap: it is made to be larger than it is.")

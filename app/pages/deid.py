@@ -11,6 +11,7 @@ from app.deid import queries
 from app.deid.queries import Row
 from app.http import ReadSession, allow, render
 from app.http.i18n import gettext as _
+from app.http.i18n import say
 from app.pages.shell import fields
 from app.security import Actor, Verb
 
@@ -57,36 +58,7 @@ def _words() -> dict[str, str]:
 
 def _told(lines: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """The report's sentences in the reader's language; it keeps them in English."""
-    known = {
-        "The header says that text is burned into the pixels; it remains there.": _(
-            "The header says that text is burned into the pixels; it remains there."
-        ),
-        "Text may be burned into the pixels, as is usual for this kind of image; it remains there.": _(
-            "Text may be burned into the pixels, as is usual for this kind of image; it remains there."
-        ),
-        "The header says that the person can be recognised in the image.": _(
-            "The header says that the person can be recognised in the image."
-        ),
-        "An overlay lies inside the pixel words; it remains there.": _(
-            "An overlay lies inside the pixel words; it remains there."
-        ),
-        "The compressed pixels carry a comment or camera data; it remains there.": _(
-            "The compressed pixels carry a comment or camera data; it remains there."
-        ),
-        "Texts that named the patient or a person were emptied.": _(
-            "Texts that named the patient or a person were emptied."
-        ),
-        "Attributes that cannot be read were removed.": _("Attributes that cannot be read were removed."),
-        "The file of the object is missing.": _("The file of the object is missing."),
-        "The object is cut off in its pixel data.": _("The object is cut off in its pixel data."),
-        "The object is not a DICOM file.": _("The object is not a DICOM file."),
-        "The object's sequences are nested too deeply to be read.": _(
-            "The object's sequences are nested too deeply to be read."
-        ),
-    }
-    return [
-        {"text": known.get(text := line.get("text") or line["reason"], text), "count": line["count"]} for line in lines
-    ]
+    return [{"text": say(line.get("text") or line["reason"]), "count": line["count"]} for line in lines]
 
 
 def _page(row: Row) -> CopyPage:
@@ -95,7 +67,7 @@ def _page(row: Row) -> CopyPage:
     return CopyPage(
         id=made.id,
         state=row.state,
-        error=row.error or "",
+        error=say(row.error),
         profile=made.profile,
         to_archive=made.to_archive,
         created_by=made.created_by,

@@ -36,14 +36,14 @@ NO_FAULTS = Faults()
 
 
 def faults_of(raised: AppError) -> Faults:
-    said = " ".join(part for part in (i18n.gettext(raised.detail), i18n.gettext(raised.hint)) if part)
+    said = " ".join(part for part in (i18n.say(raised.detail), i18n.say(raised.hint)) if part)
     name = str(raised.extra.get("field", ""))
     errors = {name: said} if name else {}
     several = raised.extra.get("errors", ())
     if isinstance(several, Mapping):  # field -> message, or a list of both
         several = [{"field": name, "message": message} for name, message in several.items()]
     for each in several:
-        errors[str(each["field"])] = i18n.gettext(str(each["message"]))
+        errors[str(each["field"])] = i18n.say(each["message"])
     return Faults(said, errors)
 
 

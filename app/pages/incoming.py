@@ -12,7 +12,7 @@ from starlette.responses import Response
 
 from app.archive import arrivals
 from app.http import ReadSession, allow, render, services
-from app.http.i18n import format_size
+from app.http.i18n import format_size, say
 from app.http.i18n import gettext as _
 from app.kit.clock import now
 from app.pages import rows
@@ -77,7 +77,7 @@ def _route(transfer: Transfer, node: str) -> Route:
     if transfer.state == "running":
         return Route("running", f"{node} {transfer.sent}", _("Sending to %(node)s") % {"node": node})
     if transfer.state == "failed":
-        return Route("bad", node, transfer.error or _("Failed"))
+        return Route("bad", node, say(transfer.error) or _("Failed"))
     if transfer.state == "cancelled":
         return Route("paused", node, _("Stopped"))
     return Route("wait", f"{node} {left}", _("Waiting for %(node)s") % {"node": node})

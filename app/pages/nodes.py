@@ -9,7 +9,7 @@ from pydantic import BaseModel
 from starlette.responses import RedirectResponse, Response
 
 from app.http import ReadSession, WriteSession, allow, render, services
-from app.http.i18n import format_moment, format_time
+from app.http.i18n import format_moment, format_time, say
 from app.http.i18n import gettext as _
 from app.http.templates import is_htmx
 from app.kit.clock import now
@@ -239,9 +239,9 @@ class _Typed(BaseModel):
 
     def again(self, node_id: str, fault: Invalid | Conflict) -> NodeForm:
         """The form as typed, with what is wrong beside each field."""
-        errors: dict[str, str] = dict(fault.extra.get("errors", {}))
+        errors = {field: say(words) for field, words in fault.extra.get("errors", {}).items()}
         if not errors:
-            errors[str(fault.extra.get("field", "name"))] = fault.detail
+            errors[str(fault.extra.get("field", "name"))] = say(fault.detail)
         return NodeForm(
             id=node_id,
             name=self.name,

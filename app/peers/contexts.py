@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from app.dicom.registry import name
+from app.kit.phrases import phrase
 from app.peers import pdu
 from app.peers.pdu import Context
 
@@ -69,5 +70,11 @@ def choose(
     if other in accepted:
         return Way(other, accepted[other])
     if refused.get(other) == pdu.ABSTRACT_UNKNOWN:
-        return Way(fault=f"The node does not take {name(sop_class)}.")
-    return Way(fault=f"The node takes {name(sop_class)} neither as {name(syntax)} nor uncompressed.")
+        return Way(fault=phrase("The node does not take {sop_class}.", sop_class=name(sop_class)))
+    return Way(
+        fault=phrase(
+            "The node takes {sop_class} neither as {syntax} nor uncompressed.",
+            sop_class=name(sop_class),
+            syntax=name(syntax),
+        )
+    )

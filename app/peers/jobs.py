@@ -15,6 +15,7 @@ from app.archive.models import Instance
 from app.jobs.context import Cancelled, JobContext, PermanentFault
 from app.kit.clock import now
 from app.kit.errors import NotFound
+from app.kit.phrases import phrase
 from app.peers import queries, service
 from app.peers.contexts import Proposal, choose, propose
 from app.peers.errors import CannotConvert, PeerFault
@@ -118,7 +119,14 @@ def _send_one(
     state = judge(answer)
     if state == WAITING:
         words = answer.comment or "no words"
-        raise PeerFault(f"{association.peer} is out of resources: status {answer.status:04X}, {words}.")
+        raise PeerFault(
+            phrase(
+                "{peer} is out of resources: status {status:04X}, {words}.",
+                peer=association.peer,
+                status=answer.status,
+                words=words,
+            )
+        )
     marks.add(row_id, state, answer.status, answer.comment or None)
 
 
@@ -213,7 +221,11 @@ def _finish(ctx: JobContext, task: _Task) -> dict[str, Any]:
     with ctx.database.write() as session:
         transfer = _count(session, task.transfer_id)
         failed = transfer.failed
-        words = f"{failed} of {transfer.total} objects were not taken." if failed else None
+        words = (
+            phrase("{failed} of {total} objects were not taken.", failed=failed, total=transfer.total)
+            if failed
+            else None
+        )
         transfer.state, transfer.error, transfer.finished_at = FAILED if failed else DONE, words, now()
         service.note_outcome(session, task.node.id, "")
         tell(session, transfer)

@@ -7,6 +7,8 @@ import struct
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
+from app.kit.phrases import phrase
+
 ASSOCIATE_RQ, ASSOCIATE_AC, ASSOCIATE_RJ, P_DATA, RELEASE_RQ, RELEASE_RP, ABORT = range(1, 8)
 
 APPLICATION_CONTEXT = "1.2.840.10008.3.1.1.1"
@@ -196,20 +198,20 @@ def p_data(context_id: int, control: int, value: bytes | bytearray | memoryview)
 
 
 REJECT_REASONS: dict[tuple[int, int], str] = {
-    (1, 1): "it gave no reason",
-    (1, 2): "it does not know the DICOM application context",
-    (1, 3): "it does not know our AE title (calling title not recognized)",
-    (1, 7): "it is not the AE title we called (called title not recognized)",
-    (2, 1): "it gave no reason",
-    (2, 2): "it does not support our protocol version",
-    (3, 1): "it is congested for a moment",
-    (3, 2): "its limit of associations is reached",
+    (1, 1): phrase("it gave no reason"),
+    (1, 2): phrase("it does not know the DICOM application context"),
+    (1, 3): phrase("it does not know our AE title (calling title not recognized)"),
+    (1, 7): phrase("it is not the AE title we called (called title not recognized)"),
+    (2, 1): phrase("it gave no reason"),
+    (2, 2): phrase("it does not support our protocol version"),
+    (3, 1): phrase("it is congested for a moment"),
+    (3, 2): phrase("its limit of associations is reached"),
 }
 ABORT_REASONS = {
-    0: "without a reason",
-    1: "because it did not recognize a PDU",
-    2: "because it did not expect a PDU",
-    4: "because it did not recognize a PDU parameter",
-    5: "because it did not expect a PDU parameter",
-    6: "because a PDU parameter was invalid",
+    0: phrase("without a reason"),
+    1: phrase("because it did not recognize a PDU"),
+    2: phrase("because it did not expect a PDU"),
+    4: phrase("because it did not recognize a PDU parameter"),
+    5: phrase("because it did not expect a PDU parameter"),
+    6: phrase("because a PDU parameter was invalid"),
 }

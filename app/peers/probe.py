@@ -4,6 +4,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from app.kit.phrases import phrase
 from app.peers.errors import PeerFault
 from app.peers.pdu import Context
 from app.peers.scu import VERIFICATION, Association, Peer, connect
@@ -73,27 +74,41 @@ def probe(peer: Peer, settings: DicomSettings, wanted: Sequence[str] = ()) -> Pr
     step = "reach"
     try:
         sock = connect(peer, settings.connect_timeout)
-        note(step, True, f"{peer.host} port {peer.port} open")
+        note(step, True, phrase("{host} port {port} open", host=peer.host, port=peer.port))
         step = "association"
         classes = [VERIFICATION, *SIGNS.values()]
         contexts = [Context(2 * n + 1, uid, _SYNTAXES) for n, uid in enumerate(classes)]
         association = Association(peer, contexts, settings).open(sock)
         with association:
             offers = [name for n, name in enumerate(SIGNS) if 2 * n + 3 in association.accepted]
-            length = f"{association.max_length // 1024} kB" if association.max_length else "of any length"
+            length = f"{association.max_length // 1024} kB" if association.max_length else phrase("of any length")
             note(
                 step,
                 True,
-                f"{len(association.accepted)} of {len(contexts)} presentation contexts accepted, PDU {length}",
+                phrase(
+                    "{accepted} of {asked} presentation contexts accepted, PDU {length}",
+                    accepted=len(association.accepted),
+                    asked=len(contexts),
+                    length=length,
+                ),
             )
             step = "echo"
             answer = association.echo()
-            words = "Success (0000)" if answer.status == 0 else f"Status {answer.status:04X} {answer.comment}".strip()
+            words = (
+                phrase("Success (0000)")
+                if answer.status == 0
+                else f"Status {answer.status:04X} {answer.comment}".strip()
+            )
             note(step, answer.status == 0, words)
     except PeerFault as fault:
         note(step, False, fault.detail, fault.hint)
     else:
         missing = [name for name in wanted if name in SIGNS and name not in offers]
         if missing:
-            note("offers", False, f"Not offered: {', '.join(missing)}", "It may offer this to other titles only.")
+            note(
+                "offers",
+                False,
+                phrase("Not offered: {missing}", missing=", ".join(missing)),
+                "It may offer this to other titles only.",
+            )
     return Probe(steps, offers, missing)

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import BinaryIO
 
+from app.kit.phrases import phrase
 from app.peers import commands, names, pdu
 from app.peers.errors import PeerFault
 from app.peers.pdu import Associate, BadPdu, Context
@@ -48,12 +49,14 @@ def connect(peer: Peer, seconds: float) -> socket.socket:
     try:
         found = socket.getaddrinfo(peer.host.strip("[]"), peer.port, type=socket.SOCK_STREAM)
     except OSError:
-        raise PeerFault(f"The host name {peer.host} is not known.", hint="Check its spelling and the DNS.") from None
+        raise PeerFault(
+            phrase("The host name {host} is not known.", host=peer.host), hint="Check its spelling and the DNS."
+        ) from None
     fault: OSError | None = None
     for family, kind, protocol, _, address in found[:4]:
         parsed = names.address(str(address[0]))
         if parsed is None or names.forbidden_address(parsed):
-            raise PeerFault(f"{peer.host} leads to an address that cannot be a DICOM node.")
+            raise PeerFault(phrase("{host} leads to an address that cannot be a DICOM node.", host=peer.host))
         sock = socket.socket(family, kind, protocol)
         sock.settimeout(seconds)
         try:
@@ -64,15 +67,23 @@ def connect(peer: Peer, seconds: float) -> socket.socket:
             sock.close()
     if isinstance(fault, TimeoutError):
         raise PeerFault(
-            f"{peer.host} port {peer.port} does not answer within {seconds:g} s.",
+            phrase(
+                "{host} port {port} does not answer within {seconds:g} s.",
+                host=peer.host,
+                port=peer.port,
+                seconds=seconds,
+            ),
             hint="Is it switched on, and does a firewall let us through?",
         )
     if isinstance(fault, ConnectionRefusedError):
         raise PeerFault(
-            f"{peer.host} refuses connections on port {peer.port}.", hint="Is DICOM running there, on this port?"
+            phrase("{host} refuses connections on port {port}.", host=peer.host, port=peer.port),
+            hint="Is DICOM running there, on this port?",
         )
     words = fault.strerror if fault and fault.strerror else "no address"
-    raise PeerFault(f"{peer.host} port {peer.port} cannot be reached: {words}.")
+    raise PeerFault(
+        phrase("{host} port {port} cannot be reached: {words}.", host=peer.host, port=peer.port, words=words)
+    )
 
 
 class Association:
@@ -97,7 +108,7 @@ class Association:
         """Asks for the association over a connection that stands. Closes it and raises PeerFault when refused."""
         self.wire = Wire(sock)
         try:
-            with self._in_words("the association"):
+            with self._in_words(phrase("the association")):
                 self._request()
         except BaseException:
             self.wire.close()
@@ -121,11 +132,15 @@ class Association:
         kind, length = self.wire.header()
         if kind == pdu.ASSOCIATE_RJ and length == 4:
             _, result, source, reason = self.wire.read(4)
-            words = pdu.REJECT_REASONS.get((source, reason), f"for reason {source}.{reason}")
-            again = " for now" if result == 2 else ""
-            raise PeerFault(
-                f"{peer} rejected the association{again}: {words}.", hint=_reject_hint(peer, source, reason)
+            words = pdu.REJECT_REASONS.get(
+                (source, reason), phrase("for reason {source}.{reason}", source=source, reason=reason)
             )
+            hint = _reject_hint(peer, source, reason)
+            if result == 2:  # transient (PS3.8 Table 9-21)
+                raise PeerFault(
+                    phrase("{peer} rejected the association for now: {words}.", peer=str(peer), words=words), hint=hint
+                )
+            raise PeerFault(phrase("{peer} rejected the association: {words}.", peer=str(peer), words=words), hint=hint)
         if kind != pdu.ASSOCIATE_AC or not 68 <= length <= _SEND_LIMIT:
             self._unexpected(kind, length)
         self._read_accept(pdu.decode_associate(self.wire.read(length)))
@@ -147,8 +162,10 @@ class Association:
     def _unexpected(self, kind: int, length: int) -> None:
         if kind == pdu.ABORT and length == 4:
             _, _, source, reason = self.wire.read(4)
-            why = pdu.ABORT_REASONS.get(reason, f"for reason {reason}") if source == pdu.BY_PROVIDER else ""
-            raise PeerFault(f"{self.peer} aborted the association {why}".rstrip() + ".")
+            if source != pdu.BY_PROVIDER:
+                raise PeerFault(phrase("{peer} aborted the association.", peer=str(self.peer)))
+            words = pdu.ABORT_REASONS.get(reason, phrase("for reason {reason}", reason=reason))
+            raise PeerFault(phrase("{peer} aborted the association {words}.", peer=str(self.peer), words=words))
         raise BadPdu(f"PDU type {kind}", pdu.UNEXPECTED_PDU)
 
     def _in_words(self, what: str) -> "_InWords":
@@ -158,7 +175,7 @@ class Association:
         """C-ECHO. Raises PeerFault when no Verification context was accepted."""
         usable = [c.id for c in self._contexts if c.abstract == VERIFICATION and c.id in self.accepted]
         if not usable:
-            raise PeerFault(f"{self.peer} takes the association but not Verification (C-ECHO).")
+            raise PeerFault(phrase("{peer} takes the association but not Verification (C-ECHO).", peer=str(self.peer)))
         context_id = usable[0]
         self._message_id = self._message_id % 65535 + 1
         command = commands.encode(
@@ -169,7 +186,7 @@ class Association:
                 commands.DATA_SET_TYPE: commands.NO_DATA_SET,
             }
         )
-        with self._in_words("the echo"):
+        with self._in_words(phrase("the echo")):
             self.wire.expect(self._settings.network_timeout)
             for fragment in self._fragments(context_id, command):
                 self.wire.send(fragment)
@@ -191,7 +208,7 @@ class Association:
                 commands.SOP_INSTANCE: sop_instance,
             }
         )
-        with self._in_words("sending"):
+        with self._in_words(phrase("sending")):
             self.wire.expect(self._settings.network_timeout)
             for fragment in self._fragments(context_id, command):
                 self.wire.send(fragment, more=True)
@@ -271,18 +288,29 @@ class _InWords:
     def __exit__(self, kind: type[BaseException] | None, fault: BaseException | None, trace: object) -> None:
         peer = self._association.peer
         if isinstance(fault, PeerGone):
-            raise PeerFault(f"{peer} closed the connection during {self._what}.") from None
+            raise PeerFault(
+                phrase("{peer} closed the connection during {what}.", peer=str(peer), what=self._what)
+            ) from None
         if isinstance(fault, PeerSilent):
             seconds = self._association._settings.network_timeout
-            raise PeerFault(f"{peer} did not answer within {seconds} s during {self._what}.") from None
+            raise PeerFault(
+                phrase(
+                    "{peer} did not answer within {seconds} s during {what}.",
+                    peer=str(peer),
+                    seconds=seconds,
+                    what=self._what,
+                )
+            ) from None
         if isinstance(fault, BadPdu | commands.BadCommand):
             self._association.abort()
-            raise PeerFault(f"{peer} does not speak DICOM as it should: {fault}.") from None
+            raise PeerFault(
+                phrase("{peer} does not speak DICOM as it should: {fault}.", peer=str(peer), fault=fault)
+            ) from None
 
 
 def _reject_hint(peer: Peer, source: int, reason: int) -> str:
     if (source, reason) == (1, 3):
-        return f"Ask its administrator to add AE title {peer.calling}."
+        return phrase("Ask its administrator to add AE title {calling}.", calling=peer.calling)
     if (source, reason) == (1, 7):
-        return f"Check the AE title: {peer.called} is not what it calls itself; capitals matter."
+        return phrase("Check the AE title: {called} is not what it calls itself; capitals matter.", called=peer.called)
     return ""

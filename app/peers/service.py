@@ -10,6 +10,7 @@ from app.db import Database
 from app.kit.clock import now
 from app.kit.errors import Conflict, Invalid
 from app.kit.ids import new_id
+from app.kit.phrases import phrase
 from app.peers import names, queries, scu
 from app.peers.models import Node
 from app.peers.probe import Probe, probe
@@ -55,9 +56,9 @@ def faults(values: NodeValues) -> dict[str, str]:
     if values.port is not None:
         found["port"] = names.port_fault(values.port)
     if values.capabilities is not None and not set(values.capabilities) <= set(CAPABILITIES):
-        found["capabilities"] = f"A node can {', '.join(CAPABILITIES)}."
+        found["capabilities"] = phrase("A node can {known}.", known=", ".join(CAPABILITIES))
     if values.transfer_syntax is not None and values.transfer_syntax not in SYNTAXES:
-        found["transfer_syntax"] = f"Write one of {', '.join(SYNTAXES)}."
+        found["transfer_syntax"] = phrase("Write one of {known}.", known=", ".join(SYNTAXES))
     return {field: fault for field, fault in found.items() if fault}
 
 
@@ -78,7 +79,7 @@ def create_node(session: Session, actor: Actor, values: NodeValues) -> Node:
     missing = [f for f in ("name", "ae_title", "host", "port") if getattr(values, f) in (None, "")]
     if missing:
         wrong = dict.fromkeys(missing, "This is needed.") | faults(values)
-        raise Invalid(f"A node needs {', '.join(missing)}.", field=missing[0], errors=wrong)
+        raise Invalid(phrase("A node needs {missing}.", missing=", ".join(missing)), field=missing[0], errors=wrong)
     _checked(session, values, None)
     node = Node(id=new_id(), options=dict(_OPTIONS), enabled=True)
     _apply(node, actor, values)

@@ -20,6 +20,7 @@ from pydicom.filewriter import write_dataset
 from app.imaging.decode import decode
 from app.imaging.spec import PixelSpec
 from app.kit.errors import AppError
+from app.kit.phrases import phrase
 from app.peers.errors import CannotConvert
 
 _IMPLICIT, _BIG, _DEFLATED = "1.2.840.10008.1.2", "1.2.840.10008.1.2.2", "1.2.840.10008.1.2.1.99"
@@ -37,9 +38,9 @@ def data_set(file: BinaryIO, syntax: str) -> Iterator[tuple[BinaryIO, int]]:
         try:
             _write(_buffered(file), pixels, made, syntax)
         except AppError as fault:
-            raise CannotConvert(f"It cannot be decompressed: {fault.detail}") from fault
+            raise CannotConvert(phrase("It cannot be decompressed: {detail}", detail=fault.detail)) from fault
         except (RecursionError, ValueError, TypeError, AttributeError, KeyError, EOFError, zlib.error) as fault:
-            raise CannotConvert(f"It cannot be converted ({type(fault).__name__}).") from fault
+            raise CannotConvert(phrase("It cannot be converted ({kind}).", kind=type(fault).__name__)) from fault
         length = made.tell()
         made.seek(0)
         yield made, length  # type: ignore[misc]
@@ -70,7 +71,7 @@ def _read(file: BinaryIO) -> Dataset:
     inflater = zlib.decompressobj(-zlib.MAX_WBITS)
     plain = inflater.decompress(file.read(), _INFLATED_LIMIT)
     if inflater.unconsumed_tail:
-        raise CannotConvert(f"Inflated it has more than {_INFLATED_LIMIT >> 20} MiB.")
+        raise CannotConvert(phrase("Inflated it has more than {most} MiB.", most=_INFLATED_LIMIT >> 20))
     made = read_dataset(BytesIO(plain), False, True)
     made.file_meta = meta
     return made
@@ -106,7 +107,7 @@ def _decompress(ds: Dataset, stored: str, pixels: Any) -> None:
         pixels.write(words.astype(words.dtype.newbyteorder("<"), copy=False).tobytes())
         photometric, frames = decoded.photometric, frames + 1
     if frames != count:
-        raise CannotConvert(f"It has {frames} of {count} frames.")
+        raise CannotConvert(phrase("It has {frames} of {count} frames.", frames=frames, count=count))
     if pixels.tell() % 2:
         pixels.write(b"\0")
     pixels.seek(0)

@@ -10,6 +10,7 @@ from app.jobs.models import Job
 from app.kit.clock import now
 from app.kit.errors import Conflict, Invalid
 from app.kit.ids import new_id
+from app.kit.phrases import phrase
 from app.peers import queries
 from app.peers.models import Transfer, TransferInstance
 from app.peers.settings import DicomSettings
@@ -28,9 +29,13 @@ def create_transfer(session: Session, actor: Actor, study_instance_uid: str, nod
     node = queries.node(session, actor, node_name)
     study = queries.study(session, actor, study_instance_uid)
     if not node.enabled:
-        raise Conflict(f"The node {node.name} is switched off.", hint="Switch it on under Settings, Nodes.")
+        raise Conflict(
+            phrase("The node {name} is switched off.", name=node.name), hint="Switch it on under Settings, Nodes."
+        )
     if "store" not in node.options.get("capabilities", ["store"]):
-        raise Invalid(f"The node {node.name} is not set to store.", field="node", hint="Tick Store in its form.")
+        raise Invalid(
+            phrase("The node {name} is not set to store.", name=node.name), field="node", hint="Tick Store in its form."
+        )
     uids = queries.instance_uids(session, study.id)
     if not uids:
         raise Conflict("This study has no objects to send.")

@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 
 from app.archive import content
 from app.kit.errors import NotFound
+from app.kit.phrases import phrase
 from app.printing import facts, pixels, queries, wording
 from app.printing.order import OrderItem
 from app.printing.pdf import Pixels
@@ -48,7 +49,7 @@ class Gatherer:
 
     def _one(self, uid: str, number: int) -> Found:
         if uid not in self.found:
-            raise NotFound(f"Image {number} is no longer in the archive.")
+            raise NotFound(phrase("Image {number} is no longer in the archive.", number=number))
         return self.found[uid]
 
     def header(self, uid: str) -> Dataset:

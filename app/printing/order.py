@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from app.kit.errors import Invalid
+from app.kit.phrases import phrase
 from app.printing import papers
 from app.printing.errors import OutputNotAvailable
 from app.printing.sheet import SheetOptions, View
@@ -116,8 +117,8 @@ class PrintOrder(BaseModel):
         """Raises OutputNotAvailable for an output that this version does not have yet, Invalid for what it cannot do."""
         if self.output not in AVAILABLE:
             raise OutputNotAvailable(
-                f"Output {self.output} is not available yet.",
-                hint=f"Available: {', '.join(AVAILABLE)}.",
+                phrase("Output {output} is not available yet.", output=self.output),
+                hint=phrase("Available: {known}.", known=", ".join(AVAILABLE)),
                 field="output",
                 available=list(AVAILABLE),
             )

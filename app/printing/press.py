@@ -14,6 +14,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+from app.kit.phrases import phrase
 from app.printing.errors import TypesettingFailed
 from app.printing.sheet import Page, Sheet, Text
 
@@ -57,7 +58,8 @@ class _Typesetter:
         self.used = time.monotonic()
         if status:
             raise TypesettingFailed(
-                f"The page's text could not be set ({answer.decode('utf-8', 'replace')}).", hint=_AGAIN
+                phrase("The page's text could not be set ({words}).", words=answer.decode("utf-8", "replace")),
+                hint=_AGAIN,
             )
         return answer
 

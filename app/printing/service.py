@@ -14,6 +14,7 @@ from app.imaging.geometry import pixel_spacing_mm
 from app.kit.clock import now
 from app.kit.errors import Conflict, Invalid, NotFound
 from app.kit.ids import new_id
+from app.kit.phrases import phrase
 from app.printing import queries
 from app.printing.errors import ActualSizeImpossible, NothingToPrint
 from app.printing.models import PrintRequest
@@ -59,7 +60,11 @@ def request(session: Session, actor: Actor, config: Config, order: PrintOrder) -
     chosen = select(session, actor, order)
     pages = page_count(len(chosen.items), order.sheet_options())
     if pages > MAX_PAGES:
-        raise Invalid(f"This makes {pages} pages; {MAX_PAGES} are printed at once.", hint=_FEWER, field="layout")
+        raise Invalid(
+            phrase("This makes {pages} pages; {most} are printed at once.", pages=pages, most=MAX_PAGES),
+            hint=_FEWER,
+            field="layout",
+        )
     _check_sizes(session, order, chosen)
     _check_attachments(order, chosen)
     first = next(iter(chosen.found.values()))
@@ -132,7 +137,11 @@ def select(session: Session, actor: Actor, order: PrintOrder) -> Selection:
             "There is no image to print here.", hint="Reports and other documents are not printed yet."
         )
     if sum(f.instance.number_of_frames for f in found) > MAX_ITEMS:
-        raise Invalid(f"This is more than {MAX_ITEMS} images.", hint="Choose a series or single images.", field="items")
+        raise Invalid(
+            phrase("This is more than {most} images.", most=MAX_ITEMS),
+            hint="Choose a series or single images.",
+            field="items",
+        )
     items: list[OrderItem | None] = [
         OrderItem(sop_instance_uid=f.instance.sop_instance_uid, frame=frame)
         for f in found
@@ -154,10 +163,14 @@ def _from_items(session: Session, actor: Actor, items: list[OrderItem | None]) -
         if one is None or not may_see(actor, one.study.facility_id):
             raise NotFound("There is no such image.", field=f"{field}.sop_instance_uid")
         if one.instance.number_of_frames < 1:
-            raise NothingToPrint(f"Item {index + 1} is no image.", field=f"{field}.sop_instance_uid")
+            raise NothingToPrint(
+                phrase("Item {number} is no image.", number=index + 1), field=f"{field}.sop_instance_uid"
+            )
         if item.frame > one.instance.number_of_frames:
             many = one.instance.number_of_frames
-            raise Invalid(f"Item {index + 1} has frames 1 to {many}.", field=f"{field}.frame")
+            raise Invalid(
+                phrase("Item {number} has frames 1 to {many}.", number=index + 1, many=many), field=f"{field}.frame"
+            )
     return Selection(items, found)
 
 
@@ -173,7 +186,10 @@ def _check_sizes(session: Session, order: PrintOrder, chosen: Selection) -> None
         header = content.header(session, chosen.found[item.sop_instance_uid].instance)
         if pixel_spacing_mm(header, item.frame) is None:
             raise ActualSizeImpossible(
-                f"Image {index + 1} cannot be printed in actual size: it does not say how large its pixels are.",
+                phrase(
+                    "Image {number} cannot be printed in actual size: it does not say how large its pixels are.",
+                    number=index + 1,
+                ),
                 hint="Choose fit or fill, or leave this image out.",
                 field="scaling",
                 sop_instance_uid=item.sop_instance_uid,
@@ -186,7 +202,7 @@ def _check_attachments(order: PrintOrder, chosen: Selection) -> None:
     total = sum(f.instance.bytes for f in chosen.found.values())
     if total > MAX_ATTACHED:
         raise Invalid(
-            f"The DICOM files have {total >> 20} MB; a PDF takes {MAX_ATTACHED >> 20}.",
+            phrase("The DICOM files have {size} MB; a PDF takes {most}.", size=total >> 20, most=MAX_ATTACHED >> 20),
             hint="Attach the metadata only, or export the study.",
             field="attach",
         )

@@ -4,6 +4,7 @@ Preview and PDF are drawn from the same Sheet, so what the preview shows is what
 
 from collections.abc import Mapping, Sequence
 
+from app.kit.phrases import phrase
 from app.printing import papers
 from app.printing.errors import ActualSizeImpossible
 from app.printing.shapes import (
@@ -87,7 +88,10 @@ def _check_actual(pictures: Sequence[Picture | None], options: SheetOptions) -> 
     for index, picture in enumerate(pictures):
         if picture and picture.spacing is None:
             raise ActualSizeImpossible(
-                f"Image {index + 1} cannot be printed in actual size: it does not say how large its pixels are.",
+                phrase(
+                    "Image {number} cannot be printed in actual size: it does not say how large its pixels are.",
+                    number=index + 1,
+                ),
                 hint="Choose fit or fill, or leave this image out.",
                 field="scaling",
                 sop_instance_uid=picture.sop_instance_uid,
@@ -142,9 +146,13 @@ def place(picture: Picture, box: Box, scaling: str) -> Placed:
 def _cut_sentence(placed: Placed, box: Box) -> str:
     rows, columns = placed.picture.seen_size
     height, width = placed.picture.pixel
-    return (
-        f"Actual size needs {columns * width:.0f} x {rows * height:.0f} mm, the cell has {box.width:.0f} x {box.height:.0f} mm: "
-        "the middle is printed."
+    return phrase(
+        "Actual size needs {width:.0f} x {height:.0f} mm, the cell has {cell_width:.0f} x {cell_height:.0f} mm: "
+        "the middle is printed.",
+        width=columns * width,
+        height=rows * height,
+        cell_width=box.width,
+        cell_height=box.height,
     )
 
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from app.kit.errors import Forbidden, NotFound
+from app.kit.phrases import phrase
 from app.security.verbs import Verb
 
 
@@ -46,4 +47,4 @@ def may_see(actor: Actor, facility_id: str | None) -> bool:
 def require_facility(actor: Actor, facility_id: str | None, what: str = "study") -> None:
     """A thing of another facility does not exist for this actor."""
     if not may_see(actor, facility_id):
-        raise NotFound(f"There is no such {what}.")
+        raise NotFound(phrase("There is no such {what}.", what=what))

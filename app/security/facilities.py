@@ -9,6 +9,7 @@ from app import audit
 from app.kit.clock import now
 from app.kit.errors import Conflict, Invalid, NotFound
 from app.kit.ids import new_id
+from app.kit.phrases import phrase
 from app.security import queries
 from app.security.actor import Actor, can, require
 from app.security.changes import announce
@@ -55,7 +56,7 @@ def _check(session: Session, name: str, ae_title: str | None, port: int | None, 
             ("port", port, other.port),
         ):
             if mine is not None and mine == theirs:
-                raise Conflict(f"{other.name} has this already.", hint="Choose another.", field=field)
+                raise Conflict(phrase("{name} has this already.", name=other.name), hint="Choose another.", field=field)
 
 
 def ensure_home(session: Session) -> None:
@@ -136,7 +137,9 @@ def delete(session: Session, actor: Actor, facility_id: str) -> None:
         raise Conflict("This is the house's own facility.", hint="Rename it instead.")
     users = queries.users_of_facility(session, facility.id)
     if users:
-        raise Conflict(f"{users} users belong to this facility.", hint="Give them another facility first.")
+        raise Conflict(
+            phrase("{users} users belong to this facility.", users=users), hint="Give them another facility first."
+        )
     if queries.is_referred_to(session, Facility.__tablename__, facility.id):
         raise Conflict("Studies or nodes belong to this facility.", hint="Give them another facility first.")
     session.delete(facility)

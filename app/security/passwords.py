@@ -8,6 +8,7 @@ from argon2 import PasswordHasher, Type
 from argon2.exceptions import InvalidHashError, VerificationError
 
 from app.kit.errors import Invalid
+from app.kit.phrases import phrase
 
 MAX_LENGTH = 256  # longer ones only cost the server time
 # OWASP's second profile, a little above: 32 MiB, three passes, one lane; about 50 ms of one core.
@@ -66,11 +67,11 @@ def _kinds(password: str) -> int:
 
 def faults(password: str, name: str, length: int = 12) -> list[str]:
     """What the policy says against this password, one sentence each; empty when it may be used."""
-    said = []
+    said: list[str] = []
     if len(password) < length:
-        said.append(f"It must have at least {length} characters.")
+        said.append(phrase("It must have at least {length} characters.", length=length))
     if len(password) > MAX_LENGTH:
-        said.append(f"It must have at most {MAX_LENGTH} characters.")
+        said.append(phrase("It must have at most {most} characters.", most=MAX_LENGTH))
     if _kinds(password) < _KINDS_WANTED:
         said.append("It must mix three of these: small letters, capitals, digits, other signs.")
     low = password.casefold()

@@ -6,6 +6,7 @@ from sqlalchemy.orm import Session
 
 from app import audit
 from app.kit.errors import Conflict, Invalid, NotFound
+from app.kit.phrases import phrase
 from app.security import queries
 from app.security.actor import Actor, require
 from app.security.changes import announce
@@ -44,7 +45,7 @@ def _known(verbs: Iterable[str]) -> list[str]:
     wanted = set(verbs)
     unknown = sorted(wanted - {str(verb) for verb in Verb})
     if unknown:
-        raise Invalid(f"Unknown permissions: {', '.join(unknown)}.", field="verbs")
+        raise Invalid(phrase("Unknown permissions: {names}.", names=", ".join(unknown)), field="verbs")
     return sorted(wanted)
 
 

@@ -10,6 +10,7 @@ from app import audit
 from app.kit.clock import now
 from app.kit.errors import Forbidden, Invalid, NotFound
 from app.kit.ids import new_id
+from app.kit.phrases import phrase
 from app.security import queries
 from app.security.actor import Actor, can
 from app.security.changes import announce
@@ -32,10 +33,14 @@ def create(
     wanted = sorted(set(scopes))
     unknown = [scope for scope in wanted if not verbs_of([scope])]
     if unknown or not wanted:
-        raise Invalid(f"Unknown scopes: {', '.join(unknown) or 'none given'}.", field="scopes")
+        raise Invalid(phrase("Unknown scopes: {names}.", names=", ".join(unknown) or "none given"), field="scopes")
     beyond = [scope for scope in wanted if not verbs_of([scope]) <= actor.verbs]
     if beyond:
-        raise Forbidden(f"You may not do this yourself: {', '.join(beyond)}.", field="scopes", verb="token.create")
+        raise Forbidden(
+            phrase("You may not do this yourself: {names}.", names=", ".join(beyond)),
+            field="scopes",
+            verb="token.create",
+        )
     if not 0 < len(name.strip()) <= 128:
         raise Invalid("A token needs a name of at most 128 characters.", field="name")
     assert actor.user_id is not None

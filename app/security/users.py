@@ -8,6 +8,7 @@ from app import audit, settings
 from app.kit.clock import now
 from app.kit.errors import Conflict, Invalid, NotFound
 from app.kit.ids import new_id
+from app.kit.phrases import phrase
 from app.security import passwords, queries, sessions
 from app.security.actor import SYSTEM, Actor, require
 from app.security.changes import announce
@@ -51,7 +52,10 @@ def _set_password(session: Session, user: User, password: str, *, temporary: boo
     earlier = queries.earlier_passwords(session, user.id, policy.password_history) if user.password_hash else []
     if any(passwords.verify_password(old, password) for old in earlier):
         raise Invalid(
-            f"This password was used before; the last {policy.password_history} cannot be used again.", field="password"
+            phrase(
+                "This password was used before; the last {count} cannot be used again.", count=policy.password_history
+            ),
+            field="password",
         )
     user.password_hash = passwords.hash_password(password)
     user.password_changed_at = now()
@@ -220,7 +224,7 @@ def set_preferences(session: Session, actor: Actor, values: dict[str, object]) -
     for key, allowed in (("language", LANGUAGES), ("theme", THEMES)):
         if key in values:
             if values[key] not in allowed:
-                raise Invalid(f"It can be {', '.join(a or 'empty' for a in allowed)}.", field=key)
+                raise Invalid(phrase("It can be {known}.", known=", ".join(a or "empty" for a in allowed)), field=key)
             setattr(user, key, values.pop(key))
     if "display_name" in values:
         user.display_name = str(values.pop("display_name")).strip()[:128]

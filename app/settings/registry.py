@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 
 import app
 from app.kit.errors import Invalid, NotFound
+from app.kit.phrases import phrase
 from app.settings.store import Group, history, load, save
 
 
@@ -53,12 +54,16 @@ def save_values(session: Session, name: str, values: dict[str, Any], actor_name:
     kind = kind_of(name)
     unknown = sorted(set(values) - set(kind.model_fields))
     if unknown:
-        raise Invalid(f"Unknown settings: {', '.join(unknown)}.", field=unknown[0])
+        raise Invalid(phrase("Unknown settings: {names}.", names=", ".join(unknown)), field=unknown[0])
     try:
         group = kind.model_validate(values)
     except ValidationError as fault:
         errors = [{"field": ".".join(map(str, e["loc"])), "message": e["msg"]} for e in fault.errors()]
         first = errors[0]
-        raise Invalid(f"{first['field']}: {first['message']}", field=first["field"], errors=errors) from None
+        raise Invalid(
+            phrase("{field}: {message}", field=first["field"], message=first["message"]),
+            field=first["field"],
+            errors=errors,
+        ) from None
     save(session, group, actor_name)
     return group

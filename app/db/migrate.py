@@ -1,9 +1,16 @@
 """Schema upgrades at the start: the version is compared by plain SQL first, so that alembic (slow to import) is
 loaded only when there is something to do. A copy of the SQLite file is kept before every upgrade."""
 
+import contextlib
 import logging
 import shutil
+from collections.abc import Iterator
 from typing import Any
+
+try:
+    import fcntl
+except ImportError:  # Windows: there one supervisor starts alone
+    fcntl = None  # type: ignore[assignment]
 
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
@@ -38,7 +45,24 @@ def _copy_before(config: Config, revision: str) -> None:
 
 
 def upgrade(config: Config, database: Database) -> None:
-    """Brings the schema to HEAD. Safe to call from every role; only the supervisor does."""
+    """Brings the schema to HEAD. Safe to call from several processes at once: one works, the others wait."""
+    if current(database) == HEAD:
+        return
+    with _alone(config):
+        _upgrade(config, database)
+
+
+@contextlib.contextmanager
+def _alone(config: Config) -> Iterator[None]:
+    """A lock that goes with its process. PostgreSQL has its own besides, for other machines."""
+    config.data.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with (config.data / ".upgrade").open("w") as handle:
+        if fcntl is not None:
+            fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+
+
+def _upgrade(config: Config, database: Database) -> None:
     before = current(database)
     if before == HEAD:
         return

@@ -93,7 +93,10 @@ class Frames:
         else:
             fd = self._file.fileno()
             raw = b"".join(os.pread(fd, length, offset) for offset, length in parts)
-        return content.shift_bits(raw, bit, self.instance.rows * self.instance.columns)
+        one = self.instance
+        if one.bits_allocated != 1 or one.pixel_bytes == -1:
+            return raw  # whole bytes: native samples of 8 bits and more, or a code stream
+        return content.shift_bits(raw, bit, one.rows * one.columns)
 
     def _data_set(self) -> bytes:
         """A deflated data set, inflated once for all its frames and no further than the last of them."""

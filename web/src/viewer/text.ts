@@ -45,7 +45,7 @@ export function displayDate(date: string, time: string): string {
   const [year, month, day] = [date.replaceAll('-', '').slice(0, 4), date.replaceAll('-', '').slice(4, 6), date.replaceAll('-', '').slice(6, 8)];
   if (!day) return date;
   const when = new Date(Number(year), Number(month) - 1, Number(day));
-  const words = when.toLocaleDateString(document.documentElement.lang || 'en', { day: 'numeric', month: 'short', year: 'numeric' });
+  const words = when.toLocaleDateString(dayLocale(), { day: 'numeric', month: 'short', year: 'numeric' });
   const clock = time.replaceAll(':', '');
   return clock.length >= 4 ? `${words} ${clock.slice(0, 2)}:${clock.slice(2, 4)}` : words;
 }
@@ -128,4 +128,10 @@ function noticeOf(cell: Cell, drawnBecause: string | undefined): string {
   }
   if (cell.load?.state !== 'failed') return '';
   return t('Not every image could be loaded: {loaded} of {total} are here.', { loaded: cell.load.loaded, total: cell.load.total });
+}
+
+/** English days read 1 Jan 2000 on every page, as the server writes them. */
+function dayLocale(): string {
+  const language = document.documentElement.lang || 'en';
+  return language === 'en' ? 'en-GB' : language;
 }

@@ -25,6 +25,11 @@ class GroupCommit(Generic[T]):
         self._queue: list[T] = []
         self._led = False
 
+    @property
+    def idle(self) -> bool:
+        """Nobody's batch is under way."""
+        return not self._led
+
     def submit(self, entry: T) -> None:
         entry.wake.acquire()
         with self._lock:

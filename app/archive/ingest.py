@@ -10,6 +10,7 @@ from app.archive.commit import GroupCommit
 from app.archive.files import OpenFiles
 from app.archive.index import Batch, Entry, Outcome, Source, Stored, Transaction
 from app.archive.store import ASIDE, Incoming, Store, unavailable
+from app.archive.syncing import Sync, Syncer
 from app.config import Config
 from app.db import Database
 from app.dicom import frames, paths, uids
@@ -30,11 +31,17 @@ class Archive:
         self.store = Store(config.store)
         self.files = OpenFiles()
         self._commit: GroupCommit[Entry] = GroupCommit(self._write)
+        self._syncer = Syncer()
         self._doubtful: list[Path] = []  # temporary files whose commit failed in an unknown way
 
     def receive(self, source: Source) -> Incoming:
         """A temporary file for one object; give it to `ingest` or `discard`."""
-        return self.store.incoming(source)
+        return self.store.incoming(source, self._begin_sync)
+
+    def _begin_sync(self, fd: int) -> Sync | None:
+        """Beside the work on the object while nobody else commits; else each sender's own thread syncs before it joins
+        the next batch: that keeps the batch short and costs no change of threads."""
+        return self._syncer.start(fd) if self._commit.idle else None
 
     def discard(self, incoming: Incoming) -> None:
         """Forgets what came so far; nothing of it remains."""
@@ -67,6 +74,7 @@ class Archive:
         return self._clear_doubts() + sweep.sweep(self.store, self.database)
 
     def close(self) -> None:
+        self._syncer.close()
         self.files.close()
         self.store.close()
 
@@ -154,12 +162,14 @@ class _Placer:
         self._done: list[tuple[Entry, str]] = []
 
     def place(self, entry: Entry) -> None:
+        entry.incoming.wait_durable()
         self._store.place(entry.incoming.path, entry.path)
         entry.placed = True
         self._done.append((entry, entry.path))
 
     def keep_aside(self, entry: Entry) -> tuple[str, str]:
         """(id of the conflict, path)"""
+        entry.incoming.wait_durable()
         conflict = new_id()
         path = f"{ASIDE}/{conflict}.dcm"
         self._store.place(entry.incoming.path, path)

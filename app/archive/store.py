@@ -13,13 +13,16 @@ import os
 import secrets
 import socket
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from app.archive.syncing import Sync
 from app.kit.errors import Unavailable
 from app.kit.ids import new_id
 
 INCOMING, ASIDE = ".incoming", ".aside"
+_EARLY = 4 << 20  # bytes: a larger file is synced before its turn to be indexed, so that the index never waits long
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.ENOTCONN, errno.ESTALE}
 
 
@@ -44,16 +47,18 @@ def _file_system(folder: Path) -> str:
 class Incoming:
     """An object on its way in: bytes go to a temporary file on the store's own file system as they come."""
 
-    def __init__(self, path: Path, source: Any) -> None:
+    def __init__(self, path: Path, source: Any, begin_sync: Callable[[int], Sync | None] | None = None) -> None:
         self.path = path
         self.source = source
         self.size = 0
+        self._begin_sync = begin_sync
+        self._sync: Sync | None = None
         self._hash = hashlib.sha256()
         self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o600)
 
-    def write(self, data: bytes | bytearray | memoryview) -> None:
-        """Appends. Raises Unavailable when the disk is full."""
-        self._hash.update(data)
+    def write(self, data: bytes | bytearray | memoryview, *, last: bool = False) -> None:
+        """Appends. last: nothing follows, so the disk may begin while the checksum is made. Raises Unavailable when the
+        disk is full."""
         view = memoryview(data)
         try:
             while len(view):
@@ -62,21 +67,42 @@ class Incoming:
                 view = view[written:]
         except OSError as fault:
             raise unavailable(fault) from fault
+        if last and self.size <= _EARLY and self._begin_sync is not None:
+            self._sync = self._begin_sync(self._fd)
+        self._hash.update(data)
 
     def fileno(self) -> int:
         """For senders with a way of their own to move bytes; what was not written by `write` is hashed at the end."""
         return self._fd
 
     def finish(self) -> str:
-        """Syncs the file; its SHA-256 in hex."""
+        """Its SHA-256 in hex. The file is durable then, or will be when `wait_durable` has returned."""
         try:
             size = os.fstat(self._fd).st_size
             if size != self.size:
                 self._rehash(size)
-            os.fsync(self._fd)
+                self._settle()  # what was begun may have missed what came since
+            if self._sync is None:
+                os.fsync(self._fd)
         except OSError as fault:
             raise unavailable(fault) from fault
         return self._hash.hexdigest()
+
+    def wait_durable(self) -> None:
+        """Returns once every byte is on the disk; before that the object has neither final name nor commit. Raises
+        Unavailable when the disk refused."""
+        if self._sync is not None:
+            try:
+                self._sync.wait()
+            except OSError as fault:
+                raise unavailable(fault) from fault
+
+    def _settle(self) -> None:
+        """No sync is under way afterwards; how it went is no longer of interest."""
+        if self._sync is not None:
+            with contextlib.suppress(OSError):
+                self._sync.wait()
+            self._sync = None
 
     def _rehash(self, size: int) -> None:
         self._hash, position = hashlib.sha256(), 0
@@ -88,6 +114,7 @@ class Incoming:
 
     def close(self) -> None:
         if self._fd >= 0:
+            self._settle()
             os.close(self._fd)
             self._fd = -1
 
@@ -122,11 +149,11 @@ class Store:
         self._lock_fd = -1
         self._folder_fd = -1
 
-    def incoming(self, source: Any) -> Incoming:
-        """A new temporary file."""
+    def incoming(self, source: Any, begin_sync: Callable[[int], Sync | None] | None = None) -> Incoming:
+        """A new temporary file. begin_sync: begins to sync an open file, or answers None where that is no gain."""
         folder = self._mine or self._open_folder()
         try:
-            return Incoming(folder / new_id(), source)
+            return Incoming(folder / new_id(), source, begin_sync)
         except OSError as fault:
             raise unavailable(fault) from fault
 

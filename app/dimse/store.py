@@ -43,8 +43,8 @@ class _Sink:
         self.fault: Exception | None = None
         self._meta = (sop_class, sop_instance, syntax)
 
-    def write(self, store: memoryview, length: int) -> None:
-        """Takes `length` bytes from behind the head of the buffer."""
+    def write(self, store: memoryview, length: int, last: bool = False) -> None:
+        """Takes `length` bytes from behind the head of the buffer. last: the data set ends with them."""
         first, self.size = self.size == 0, self.size + length
         if self.incoming is None or self.fault is not None or self.size > self.limit:
             return
@@ -56,7 +56,7 @@ class _Sink:
             begin -= len(meta)
             store[begin:_HEAD] = meta
         try:
-            self.incoming.write(store[begin : _HEAD + length])
+            self.incoming.write(store[begin : _HEAD + length], last=last)
         except (OSError, AppError) as fault:
             self.fault = fault
 
@@ -133,7 +133,7 @@ class DataSetReceiver:
                 take = min(_BUFFER - filled, size)
                 wire.read_into(view[_HEAD + filled :], take)
                 filled, size = filled + take, size - take
-        sink.write(view, filled)
+        sink.write(view, filled, last=True)
 
     def _fragment(self, context_id: int) -> tuple[int, bool]:
         """Length of the next fragment of this data set, and whether it is the last."""

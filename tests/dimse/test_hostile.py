@@ -253,7 +253,7 @@ def test_a_full_disk_is_answered_and_the_association_goes_on(
     from app.archive.store import Incoming
     from app.kit.errors import Unavailable
 
-    def full(self: Incoming, data: object) -> None:
+    def full(self: Incoming, data: object, **_: object) -> None:
         raise Unavailable("The store cannot take anything just now.")
 
     with _associate(receiver) as sock:

@@ -204,7 +204,8 @@ class Batch:
                 entry.decide("duplicate")
             else:
                 reason = "other content" if there.study_instance_uid == h.study_instance_uid else "other study"
-                self._conflict(entry, reason)
+                other = reason == "other content" and there.transfer_syntax_uid != h.transfer_syntax_uid
+                self._conflict(entry, reason, _OTHER_SYNTAX if other else "")
             return
         study = self._study(h.study_instance_uid)
         if study is not None and (why := self._differs(entry, study)):
@@ -344,13 +345,14 @@ class Batch:
         if sop_class not in classes and len(study.sop_classes) + len(sop_class) < 1023:
             study.sop_classes, study.widened = "\\".join([*classes, sop_class]), True
 
-    def _conflict(self, entry: Entry, reason: str) -> None:
+    def _conflict(self, entry: Entry, reason: str, words: str = "") -> None:
         h = entry.header
         same = self.sql.rows(
-            "SELECT id FROM conflict WHERE sop_instance_uid = ? AND sha256 = ? AND state = 'open'",
+            "SELECT id, differences FROM conflict WHERE sop_instance_uid = ? AND sha256 = ? AND state = 'open'",
             (h.sop_instance_uid, entry.sha256),
         )
-        words = _REASONS[reason]
+        if same and same[0][1] in ("[]", []):
+            entry.conflict_id = same[0][0]  # a crash came before they were found
         if not same:
             entry.conflict_id, path = self.files.keep_aside(entry)
             facility = entry.source.facility_id
@@ -368,7 +370,7 @@ class Batch:
                 facility,
                 {"conflict_id": entry.conflict_id, "study_instance_uid": h.study_instance_uid, "reason": reason},
             )
-        entry.decide("conflict", words)
+        entry.decide("conflict", words or _REASONS[reason])
 
     def _close(self) -> None:
         """Counts, and one event per study."""
@@ -397,6 +399,7 @@ class Batch:
                 )
 
 
+_OTHER_SYNTAX = "This object is stored in another transfer syntax; the first stays, this one is kept aside."
 _REASONS = {
     "other content": "Another object with this SOP Instance UID is stored; the first stays, this one is kept aside.",
     "other study": "Its SOP or Series Instance UID already belongs to another study; it is kept aside.",

@@ -5,7 +5,9 @@ import logging
 import os
 from pathlib import Path
 
-from app.archive import rows, sweep
+from sqlalchemy.exc import SQLAlchemyError
+
+from app.archive import differences, queries, rows, sweep
 from app.archive.commit import GroupCommit
 from app.archive.files import OpenFiles
 from app.archive.index import Batch, Entry, Outcome, Source, Stored, Transaction
@@ -60,6 +62,8 @@ class Archive:
             if entry.fault is not None:
                 raise entry.fault
             assert entry.outcome is not None
+            if entry.conflict_id:
+                self._tell_differences(entry)
             return entry.outcome
         except OSError as trouble:
             raise unavailable(trouble) from trouble
@@ -91,6 +95,17 @@ class Archive:
             header.sop_instance_uid,
         )
         return Entry(incoming, incoming.source, header, described, incoming.finish(), path, table)
+
+    def _tell_differences(self, entry: Entry) -> None:
+        """Beside the index's lock, since files are compared. The conflict stands whatever becomes of this."""
+        try:
+            with self.database.read() as session:
+                names = differences.find(session, self.store, entry)
+            if names:
+                with self.database.write() as session:
+                    queries.set_differences(session, entry.conflict_id, names)
+        except (AppError, OSError, ValueError, LookupError, SQLAlchemyError) as trouble:
+            log.warning("a conflict's differences were not found: %s", type(trouble).__name__)
 
     # -- the leader's part ---------------------------------------------------------------------------------------
 

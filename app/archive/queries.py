@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from sqlalchemy import ColumnElement, func, or_, select, true
+from sqlalchemy import ColumnElement, func, or_, select, true, update
 from sqlalchemy.orm import Session
 
 from app.archive.models import Conflict, Counter, Instance, InstanceHeader, Patient, Series, Study
@@ -187,6 +187,23 @@ def raw_header_of(session: Session, of: Instance) -> bytes:
     if raw is None:
         raise NotFound("There is no such object.")
     return raw
+
+
+def counterpart(session: Session, sop_uid: str, series_uid: str, study_uid: str) -> Instance | None:
+    """What stands in the way of an object: the one with its UID, else any of its series, else any of its study."""
+    query = select(Instance)
+    for ask in (
+        query.where(Instance.sop_instance_uid == sop_uid),
+        query.join(Series, Series.id == Instance.series_pk).where(Series.series_instance_uid == series_uid),
+        query.join(Study, Study.id == Instance.study_pk).where(Study.study_instance_uid == study_uid),
+    ):
+        if (found := session.scalar(ask.limit(1))) is not None:
+            return found
+    return None
+
+
+def set_differences(session: Session, conflict_id: str, names: list[str]) -> None:
+    session.execute(update(Conflict).where(Conflict.id == conflict_id).values(differences=names))
 
 
 def conflicts(session: Session, actor: Actor, *, state: str = "open", limit: int = 200) -> list[Conflict]:

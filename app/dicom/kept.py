@@ -67,6 +67,11 @@ def _open(kept: bytes) -> tuple[int, list[Bulk], bytes, bytes]:
     return flags, bulks, raw[at : at + meta_length], raw[at + meta_length :]
 
 
+def size(kept: bytes) -> int:
+    """Bytes of the data set that `unpack` would read, without reading it."""
+    return len(_open(kept)[3])
+
+
 def bulks(kept: bytes) -> list[Bulk]:
     """Large values that are not in the data set of `unpack`."""
     return _open(kept)[1]

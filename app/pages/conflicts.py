@@ -32,6 +32,7 @@ class ConflictRow:
     source: str
     bytes: int
     received: datetime
+    overwriting: str  # what Overwrite would do
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,15 +47,24 @@ def _row(conflict: Conflict) -> ConflictRow:
         "other study": _("Same series or object in another study"),
         "other facility": _("Same study, another facility"),
     }
+    overwriting = {
+        "other patient": _("Overwrite deletes the stored study of the other patient with all its objects, and takes this object."),
+        "other study": _("Overwrite deletes the object stored under this UID in the other study, and takes this one."),
+        "other facility": _("Overwrite deletes the stored study of the other facility with all its objects, and takes this object."),
+    }  # fmt: skip
+    reason = reasons.get(conflict.reason, conflict.reason)
+    if conflict.reason == "other content" and "TransferSyntaxUID" in conflict.differences:
+        reason = _("Same object, sent in another transfer syntax")
     return ConflictRow(
         id=conflict.id,
         study=conflict.study_instance_uid,
         object=conflict.sop_instance_uid,
-        reason=reasons.get(conflict.reason, conflict.reason),
+        reason=reason,
         differences=conflict.differences,
         source=conflict.source,
         bytes=conflict.bytes,
         received=conflict.received_at,
+        overwriting=overwriting.get(conflict.reason, _("Overwrite deletes the stored object and takes this one.")),
     )
 
 

@@ -259,6 +259,7 @@ def test_an_administrator_decides_conflicts(web: Web, ct: pydicom.Dataset, share
     assert web.bob.get("/api/v1/conflicts").status_code == 403
     (conflict,) = web.admin.get("/api/v1/conflicts").json()["items"]
     assert conflict["sop_instance_uid"] == ct.SOPInstanceUID
+    assert conflict["differences"] == ["PixelData"]
     path = f"/api/v1/conflicts/{conflict['id']}/decision"
     assert web.admin.post(path, json={"decision": "maybe"}).status_code == 422
     assert web.admin.post(path, json={"decision": "keep-first"}).json()["state"] == "kept-first"

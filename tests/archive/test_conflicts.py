@@ -202,3 +202,80 @@ def test_facilities_do_not_mix(archive: Archive, put: Put) -> None:
         assert queries.search_studies(session, bob).total == 1
         assert queries.search_studies(session, SYSTEM).total == 2
         assert session.scalar(select(func.count()).select_from(Conflict)) == 1
+
+
+def _differences(archive: Archive) -> list[str]:
+    with archive.database.read() as session:
+        return session.scalars(select(Conflict.differences).order_by(Conflict.id.desc()).limit(1)).one()
+
+
+@pytest.mark.parametrize(
+    ("change", "names"),
+    [
+        ({"StudyDescription": "Changed"}, ["StudyDescription"]),
+        ({"PatientName": "Roe^Jane", "Laterality": "L"}, ["PatientName", "Laterality"]),
+        ({"pixels": b"\x01\x00" * 15 + b"\x02\x00"}, ["PixelData"]),
+        ({"pixels": b"\x01\x00" * 12, "Rows": 3}, ["Rows", "PixelData"]),
+        ({"pixels": None}, ["SamplesPerPixel", "PhotometricInterpretation", "Rows", "Columns", "BitsAllocated", "BitsStored", "HighBit", "PixelRepresentation", "PixelData"]),
+        ({"syntax": "1.2.840.10008.1.2"}, ["TransferSyntaxUID"]),
+        ({"syntax": "1.2.840.10008.1.2", "Modality": "MR"}, ["TransferSyntaxUID", "Modality"]),
+        ({"study": "1.2.3.9", "StudyDate": "20250101"}, ["StudyDate", "StudyInstanceUID"]),
+    ],
+)  # fmt: skip
+def test_a_conflict_says_in_which_attributes(
+    archive: Archive, put: Put, change: dict[str, Any], names: list[str]
+) -> None:
+    put(ct_bytes())
+    outcome = put(ct_bytes(**change))
+    assert (outcome.status, _differences(archive)) == ("conflict", names)
+    assert ("transfer syntax" in outcome.reason) == ("syntax" in change)
+
+
+def test_of_another_patients_object_only_what_belongs_to_the_study_is_told(archive: Archive, put: Put) -> None:
+    put(ct_bytes())
+    put(ct_bytes("1.2.3.1.1.2", PatientID="P2", PatientSex="M", InstanceNumber=2))
+    assert _differences(archive) == ["PatientID", "PatientSex"]
+
+
+def test_large_values_sequences_and_private_attributes_are_compared_too(archive: Archive, put: Put) -> None:
+    from pydicom.dataset import Dataset
+    from pydicom.sequence import Sequence
+
+    def made(inside: str, large: bytes, private: str) -> bytes:
+        item = Dataset()
+        item.CodeValue = inside
+        ds = ct(ProcedureCodeSequence=Sequence([item]), EncapsulatedDocument=large)
+        ds.private_block(0x0009, "TEST", create=True).add_new(1, "LO", private)
+        return part10(ds)
+
+    put(made("a", b"x" * 600_000, "p"))
+    put(made("b", b"x" * 599_999 + b"y", "q"))
+    assert _differences(archive) == ["ProcedureCodeSequence", "(0009,1001)", "EncapsulatedDocument"]
+    put(made("a", b"x" * 599_999 + b"y", "p"))
+    assert _differences(archive) == ["EncapsulatedDocument"]
+
+
+def test_only_so_many_names_are_told_and_no_value(archive: Archive, put: Put) -> None:
+    put(part10(ct()))
+    ds = ct(PatientComments="Secret")
+    for n in range(300):
+        ds.add_new(0x00210000 + 0x1000 + n, "LO", "Secret")
+    ds.add_new(0x00210010, "LO", "TEST")
+    put(part10(ds))
+    found = _differences(archive)
+    assert 30 < len(found) <= 40
+    assert "Secret" not in str(found)
+
+
+def test_differences_a_crash_left_unfound_are_found_when_the_object_comes_again(
+    archive: Archive, put: Put, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(ct_bytes())
+    with monkeypatch.context() as patch:
+        patch.setattr(Archive, "_tell_differences", lambda *_: None)
+        put(ct_bytes(Modality="MR"))
+    assert _differences(archive) == []
+    put(ct_bytes(Modality="MR"))
+    assert _differences(archive) == ["Modality"]
+    with archive.database.read() as session:
+        assert session.scalar(select(func.count()).select_from(Conflict)) == 1

@@ -110,12 +110,25 @@ def test_a_conflict_is_shown_to_administrators_and_decided(filled: Web) -> None:
     assert filled.bob.get("/conflicts").status_code == 403
     page = filled.admin.get("/conflicts").text
     assert "Same object, other content" in page
+    assert "Differs in AccessionNumber, StudyDescription" in re.sub(r"\s+", " ", page)
+    assert "Overwrite deletes the stored object" in page
     [conflict] = re.findall(r'id="c-([^"]+)"', page)
     answer = filled.admin.post(f"/conflicts/{conflict}", data={"decision": "keep-first"})
     assert answer.status_code == 303
     assert 'id="c-' not in filled.admin.get("/conflicts").text
     trail = filled.admin.get("/api/v1/audit?verb=conflict.decide").json()["items"]
     assert trail[0]["thing_id"] == "1.2.3.1"
+
+
+def test_a_conflict_says_what_overwriting_would_delete(filled: Web) -> None:
+    north = facility(filled, "North")
+    assert put(filled, facility_id=north, PatientID="Another") == "conflict"
+    page = filled.admin.get("/conflicts").text
+    assert "Same object, other content" in page
+    assert put(filled, facility_id=north, PatientID="Another", sop="1.2.3.1.77.1") == "conflict"
+    page = filled.admin.get("/conflicts").text
+    assert "Same study, another patient" in page
+    assert "Overwrite deletes the stored study of the other patient with all its objects" in page
 
 
 def test_theme_and_language_work_without_script(web: Web) -> None:

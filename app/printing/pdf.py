@@ -5,10 +5,9 @@ place is a matrix made from the Sheet's millimetres."""
 
 import hashlib
 import io
-import re
 import secrets
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -22,14 +21,14 @@ import numpy.typing as npt
 import pikepdf
 from PIL import ImageCms
 
+from app.printing import lines
+from app.printing.lines import POINT, Line, Piece, numbers
 from app.printing.press import Press
 from app.printing.sheet import Page, Placed, Sheet, Stroke
 
-POINT = 72 / 25.4  # points in a millimetre
 BATCH = 25  # pages typeset and held in memory together
 Pixels = npt.NDArray[np.uint8]
 _TONES = {"ink": "0.067 G", "soft": "0.333 G", "light": "1 G", "letter": "1 G"}
-_LIGHT_TEXT = re.compile(rb"1 1 1 rg\nBT\n.*?\nET", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,19 +64,23 @@ def write(
     pixels: the picture's source rectangle, uint8 (rows, columns) or (rows, columns, 3). progress(done, total) is
     called after each page and may raise to stop. Raises TypesettingFailed."""
     batches = [sheet.pages[n : n + _batch(sheet)] for n in range(0, len(sheet.pages), _batch(sheet))]
-    typeset = [press.typeset(sheet, batch) for batch in batches]
+    texts = [lines.distinct(batch) for batch in batches]
+    typeset = [press.typeset(some) for some in texts]
     done = 0
     with tempfile.TemporaryDirectory(prefix=".parts-", dir=target.parent) as folder:
         whole = pikepdf.new()
         for number, (batch, future) in enumerate(zip(batches, typeset, strict=True)):
             rasters = []
             for page in batch:
-                rasters.append([(cell, _stream_data(pixels(cell.placed))) for cell in page.cells if cell.placed])
+                rasters.append([_stream_data(pixels(cell.placed)) for cell in page.cells if cell.placed])
                 done += 1
                 progress(done, len(sheet.pages))
             part = pikepdf.open(io.BytesIO(future.result()))
-            for drawn_on, drawn, page in zip(part.pages, rasters, batch, strict=True):
-                _draw(part, drawn_on, page, sheet, [(cell.placed, data) for cell, data in drawn if cell.placed])
+            [set_page] = part.pages
+            fonts, pieces = set_page.Resources.Font, lines.cut(set_page.Contents.read_bytes(), texts[number])
+            for page, drawn in zip(batch, rasters, strict=True):
+                _draw(part, fonts, pieces, page, sheet, drawn)
+            del part.pages[0]
             _recompress(part)
             # Parts lie on disk, so that five hundred pages need no more memory than one batch.
             spill = Path(folder) / f"{number}.pdf"
@@ -133,39 +136,39 @@ def deflate(data: bytes, level: int = 1) -> bytes:
 
 
 def _draw(
-    pdf: pikepdf.Pdf, page: pikepdf.Page, what: Page, sheet: Sheet, rasters: list[tuple[Placed, _Raster]]
+    pdf: pikepdf.Pdf,
+    fonts: pikepdf.Object,
+    pieces: Mapping[Line, Piece],
+    what: Page,
+    sheet: Sheet,
+    rasters: Sequence[_Raster],
 ) -> None:
-    """Black cells and pictures under the typeset text, rulers over the pictures."""
-    under, over = bytearray(b"q\n"), bytearray(b"\nq\n")
-    # The typesetter's pages share one resource dictionary; pictures need one for each page.
-    page.Resources = pikepdf.Dictionary({**dict(page.Resources), "/XObject": pikepdf.Dictionary()})
-    by_place = {id(placed): raster for placed, raster in rasters}
-    for cell in what.cells:
-        if cell.placed is None:
-            continue
+    """A page: black cells and pictures (rasters: one for each placed picture, in order), texts, rulers over them."""
+    under, over = bytearray(b"q\n"), bytearray(b"q\n")
+    images = pikepdf.Dictionary()
+    with_picture = [(cell, cell.placed) for cell in what.cells if cell.placed]
+    for (cell, placed), raster in zip(with_picture, rasters, strict=True):
         under += b"0 g %s re f\n" % _rectangle(cell.box, sheet.height)
-        name = _add_image(pdf, page, cell.index, by_place[id(cell.placed)])
-        box = cell.placed.box
+        name = f"/Im{cell.index}"
+        images[name] = _image(pdf, raster)
+        box = placed.box
         matrix = (box.width * POINT, 0, 0, box.height * POINT, box.x * POINT, (sheet.height - box.bottom) * POINT)
-        under += b"q %s cm %s Do Q\n" % (_numbers(*matrix), name)
+        under += b"q %s cm %s Do Q\n" % (numbers(*matrix), name.encode())
         over += _strokes(cell.strokes, sheet.height)
     under += b"Q\n"
     over += _strokes(what.strokes, sheet.height) + b"Q\n"
-    typeset = page.Contents.read_bytes()
-    halo = _LIGHT_TEXT.sub(_with_halo, typeset)
-    page.Contents = pdf.make_stream(bytes(under) + b"q\n" + halo + b"\nQ" + bytes(over))
-    page.MediaBox = pikepdf.Array([0, 0, _decimal(sheet.width * POINT), _decimal(sheet.height * POINT)])
+    content = bytes(under) + lines.draw(lines.texts_of(what), pieces, sheet.height) + bytes(over)
+    page = pikepdf.Dictionary(
+        Type=pikepdf.Name.Page,
+        MediaBox=pikepdf.Array([0, 0, _decimal(sheet.width * POINT), _decimal(sheet.height * POINT)]),
+        Resources=pikepdf.Dictionary(Font=fonts, XObject=images),
+        Contents=pdf.make_stream(deflate(content, 6), Filter=pikepdf.Name.FlateDecode),
+    )
+    pdf.pages.append(pikepdf.Page(pdf.make_indirect(page)))
 
 
-def _with_halo(match: re.Match[bytes]) -> bytes:
-    """White text stands on bright and dark pixels alike: a dark edge is drawn under it (PS3.3 has no rule; UI.md has)."""
-    text = match[0].removeprefix(b"1 1 1 rg\n")
-    return b"q 0 0 0 RG 1.6 w 1 j 1 Tr\n" + text + b"\nQ\n1 1 1 rg\n" + text
-
-
-def _add_image(pdf: pikepdf.Pdf, page: pikepdf.Page, index: int, raster: _Raster) -> bytes:
-    image = pikepdf.Stream(
-        pdf,
+def _image(pdf: pikepdf.Pdf, raster: _Raster) -> pikepdf.Object:
+    return pdf.make_stream(
         raster.data,
         Type=pikepdf.Name.XObject,
         Subtype=pikepdf.Name.Image,
@@ -175,9 +178,6 @@ def _add_image(pdf: pikepdf.Pdf, page: pikepdf.Page, index: int, raster: _Raster
         BitsPerComponent=8,
         Filter=pikepdf.Name.FlateDecode,
     )
-    name = f"/Im{index}"
-    page.Resources.XObject[name] = pdf.make_indirect(image)
-    return name.encode()
 
 
 def _strokes(strokes: Sequence[Stroke], height: float) -> bytes:
@@ -188,17 +188,13 @@ def _strokes(strokes: Sequence[Stroke], height: float) -> bytes:
             if edge and not light:
                 continue
             colour, wide = ("0 G", s.width + 0.4) if edge else (_TONES[s.tone], s.width)
-            line = _numbers(s.x1 * POINT, (height - s.y1) * POINT), _numbers(s.x2 * POINT, (height - s.y2) * POINT)
-            parts += b"%s %s w %s m %s l S\n" % (colour.encode(), _numbers(wide * POINT), *line)
+            line = numbers(s.x1 * POINT, (height - s.y1) * POINT), numbers(s.x2 * POINT, (height - s.y2) * POINT)
+            parts += b"%s %s w %s m %s l S\n" % (colour.encode(), numbers(wide * POINT), *line)
     return bytes(parts)
 
 
 def _rectangle(box: Any, height: float) -> bytes:
-    return _numbers(box.x * POINT, (height - box.bottom) * POINT, box.width * POINT, box.height * POINT)
-
-
-def _numbers(*values: float) -> bytes:
-    return " ".join(f"{value:.5f}".rstrip("0").rstrip(".") for value in values).encode()
+    return numbers(box.x * POINT, (height - box.bottom) * POINT, box.width * POINT, box.height * POINT)
 
 
 def _decimal(value: float) -> Decimal:

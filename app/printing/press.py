@@ -12,11 +12,11 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
 
 from app.kit.phrases import phrase
+from app.printing import lines
 from app.printing.errors import TypesettingFailed
-from app.printing.sheet import Page, Sheet, Text
+from app.printing.lines import Line
 
 TIMEOUT = 60.0  # seconds for a batch of pages; fifty dense pages take about five on two slow cores
 _AGAIN = "Try again; if it happens again, tell an administrator."
@@ -117,10 +117,10 @@ class Press:
         with self._borrow() as typesetter:
             return typesetter.typeset(order, self._timeout)
 
-    def typeset(self, sheet: Sheet, pages: tuple[Page, ...]) -> "Future[bytes]":
-        """The texts of these pages as an uncompressed PDF of as many pages; TypesettingFailed comes out of result()."""
-        order = {"width": sheet.width, "height": sheet.height, "pages": [_texts(page) for page in pages]}
-        return self._threads.submit(self._run, json.dumps(order).encode())
+    def typeset(self, texts: list[Line]) -> "Future[bytes]":
+        """The lines as an uncompressed PDF of one page (`lines.cut` takes it apart); TypesettingFailed comes out of
+        result()."""
+        return self._threads.submit(self._run, json.dumps(lines.order(texts)).encode())
 
     def close(self) -> None:
         self._threads.shutdown(cancel_futures=True)
@@ -128,21 +128,6 @@ class Press:
             free, self._free = self._free, []
         for typesetter in free:
             typesetter.close()
-
-
-def _texts(page: Page) -> list[dict[str, Any]]:
-    texts: list[Text] = [*page.texts, *(text for cell in page.cells for text in cell.texts)]
-    return [
-        {
-            "box": (t.box.x, t.box.y, t.box.width, t.box.height),
-            "size": t.size,
-            "align": t.align,
-            "tone": t.tone,
-            "bold": t.bold,
-            "content": t.content,
-        }
-        for t in texts
-    ]
 
 
 _shared: Press | None = None

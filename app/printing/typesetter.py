@@ -1,4 +1,4 @@
-"""The typesetter: a process of its own that turns lines of text into PDF pages with embedded fonts.
+"""The typesetter: a process of its own that turns lines of text into a PDF page with embedded fonts.
 
 Only here is WeasyPrint loaded. A name that sends the layout engine into a loop costs this process and nothing else
 (`app.printing.press` ends it). On the pipe: length (8 bytes, big endian), then JSON; back: one byte (0 done, 1 fault),
@@ -14,38 +14,47 @@ from typing import Any, BinaryIO
 
 from app.printing.fonts import CONFIG, FAMILIES, Coverage
 
-_TONES = {"ink": "#111", "soft": "#555", "light": "#fff", "letter": "#fff"}  # white ones get a dark edge in pdf.py
 _STYLE = """
 @page {{ size: {width}mm {height}mm; margin: 0 }}
 html, body {{ margin: 0; padding: 0; font-family: {families}; font-weight: 400 }}
-div {{ position: relative; width: {width}mm; height: {height}mm; overflow: hidden; break-after: page }}
-div:last-child {{ break-after: auto }}
-p {{ position: absolute; margin: 0; white-space: pre; overflow: hidden }}
+p {{ margin: 0; white-space: pre; overflow: hidden }}
 """
+_LINE = (
+    ".s{number} {{ width: {width:.3f}mm; height: {height:.3f}mm; line-height: {height:.3f}mm; margin-bottom: {free:.3f}mm;"
+    " font-size: {size:.3f}mm; text-align: {align}; font-weight: {weight} }}\n"
+)
 
 
-def document(width: float, height: float, pages: list[list[dict[str, Any]]], coverage: Coverage) -> str:
-    """The HTML of the pages' texts; everything in absolute millimetres.
+def document(lines: list[dict[str, Any]], pitch: float, coverage: Coverage) -> str:
+    """The HTML of one tall page: each line in a slot of its own, `pitch` millimetres below the one before.
 
-    Boxes are cut sideways only: a script with tall letters may stand a little above its line."""
+    Styles are classes, for the layout engine reads a class once and a style attribute each time. Slots are cut, so that
+    no script with tall letters moves its neighbours."""
     families = ", ".join(f'"{name}"' if " " in name else name for name in FAMILIES)
-    parts = ["<!doctype html><html><head><meta charset=utf-8><style>"]
-    parts.append(_STYLE.format(width=round(width, 4), height=round(height, 4), families=families))
-    parts.append("</style></head><body>")
-    for texts in pages:
-        parts.append("<div>")
-        for t in texts:
-            x, y, w, h = t["box"]
-            lift = t["size"] * 0.25
-            parts.append(
-                f'<p dir=auto style="left:{x:.3f}mm;top:{y - lift:.3f}mm;width:{w:.3f}mm;height:{h + 2 * lift:.3f}mm;'
-                f"line-height:{h + 2 * lift:.3f}mm;font-size:{t['size']:.3f}mm;text-align:{t['align']};"
-                f'color:{_TONES[t["tone"]]}{";font-weight:700" if t["bold"] else ""}">'
-                f"{html.escape(coverage.drawable(t['content']))}</p>"
+    styles: dict[tuple[Any, ...], int] = {}
+    rules, paragraphs = [], []
+    for line in lines:
+        look = (line["width"], line["height"], line["size"], line["align"], line["bold"])
+        if look not in styles:
+            styles[look] = len(styles)
+            width, height, size, align, bold = look
+            rules.append(
+                _LINE.format(
+                    number=styles[look],
+                    width=width,
+                    height=height,
+                    free=pitch - height,
+                    size=size,
+                    align=align,
+                    weight=700 if bold else 400,
+                )
             )
-        parts.append("</div>")
-    parts.append("</body></html>")
-    return "".join(parts)
+        text = html.escape(coverage.drawable(line["content"]))
+        paragraphs.append(f"<p dir=auto class=s{styles[look]}>{text}</p>")
+    width = max((line["width"] for line in lines), default=0) + 1
+    page = _STYLE.format(width=round(width, 3), height=round(pitch * (len(lines) + 1), 3), families=families)
+    head = f"<!doctype html><html><head><meta charset=utf-8><style>{page}{''.join(rules)}</style></head><body>"
+    return f"{head}{''.join(paragraphs)}</body></html>"
 
 
 def _workshop() -> Callable[[dict[str, Any]], bytes]:
@@ -60,7 +69,7 @@ def _workshop() -> Callable[[dict[str, Any]], bytes]:
     coverage, fonts, fetcher = Coverage(), FontConfiguration(), NoFetcher()
 
     def set_order(order: dict[str, Any]) -> bytes:
-        text = document(order["width"], order["height"], order["pages"], coverage)
+        text = document(order["lines"], order["pitch"], coverage)
         page = weasyprint.HTML(string=text, url_fetcher=fetcher)
         return bytes(page.write_pdf(font_config=fonts, uncompressed_pdf=True))
 

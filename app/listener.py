@@ -14,6 +14,7 @@ import time
 from typing import TYPE_CHECKING
 
 from app.config import Config
+from app.kit import startup
 from app.kit.rolestate import RoleState
 
 if TYPE_CHECKING:
@@ -97,15 +98,12 @@ def _archive(config: Config) -> "Archive":
 
 
 def _make(config: Config, archive: "Archive") -> "Receiver":
-    import gc
-
     from app.dimse.negotiation import storage_classes, transfer_syntaxes
     from app.dimse.server import Receiver
 
     receiver = Receiver(config, archive.database, archive)
     storage_classes(), transfer_syntaxes(), receiver.settings()  # before the first caller, not in its time
-    gc.collect()
-    gc.freeze()
+    startup.over()
     return receiver
 
 

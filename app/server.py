@@ -21,7 +21,7 @@ from app.config import Config
 from app.db import open_database
 from app.http import install
 from app.http.services import Services
-from app.kit import paths, rolestate
+from app.kit import paths, rolestate, startup
 
 log = logging.getLogger(__name__)
 
@@ -82,6 +82,7 @@ class _Server(uvicorn.Server):
 
     async def startup(self, sockets: list[object] | None = None) -> None:  # type: ignore[override]
         await super().startup(sockets)  # type: ignore[arg-type]
+        startup.over()
         self._state.set("ready")
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:

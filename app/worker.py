@@ -11,39 +11,76 @@ from typing import Any
 
 from app import events, jobs
 from app.archive import Archive
-from app.archive import jobs as archive_jobs
 from app.archive import service as archive_service
 from app.config import Config
 from app.db import Database, open_database
-from app.deid import jobs as deid_jobs
 from app.jobs.context import Cancelled, JobContext, PermanentFault
-from app.kit import rolestate
+from app.kit import rolestate, startup
 from app.kit.clock import now
 from app.kit.errors import AppError
 from app.kit.logging import correlation_id
 from app.kit.phrases import phrase
-from app.peers.jobs import send
-from app.printing import jobs as printing_jobs
 
 log = logging.getLogger(__name__)
 Handler = Callable[[JobContext, dict[str, Any]], dict[str, Any]]
 
+
+# Each kind's own module is imported with its first job: together they hold most of what this role imports.
+
+
+def _send(context: JobContext, payload: dict[str, Any]) -> dict[str, Any]:
+    from app.peers.jobs import send
+
+    return send(context, payload)
+
+
+def _render(context: JobContext, payload: dict[str, Any]) -> dict[str, Any]:
+    from app.printing import jobs as printing_jobs
+
+    return printing_jobs.render(context, payload)
+
+
+def _anonymize(context: JobContext, payload: dict[str, Any]) -> dict[str, Any]:
+    from app.deid import jobs as deid_jobs
+
+    return deid_jobs.anonymize_study(context, payload)
+
+
+def _prepare(context: JobContext, payload: dict[str, Any]) -> dict[str, Any]:
+    from app.archive import jobs as archive_jobs
+
+    return archive_jobs.prepare(context, payload)
+
+
+def _remove_files(context: JobContext, payload: dict[str, Any]) -> dict[str, Any]:
+    from app.archive import jobs as archive_jobs
+
+    return archive_jobs.remove_files(context, payload)
+
+
+def _carry_out(context: JobContext, payload: dict[str, Any]) -> dict[str, Any]:
+    from app.archive import jobs as archive_jobs
+
+    return archive_jobs.carry_out(context, payload)
+
+
 # lane -> (threads, job kind -> function). Outside work waits on peers, so it has more threads than work on the processor.
 LANES: dict[str, tuple[int, dict[str, Handler]]] = {
-    "network": (4, {"transfer.send": send}),
-    "print": (1, {"print.render": printing_jobs.render}),
-    "deid": (1, {"anonymize.study": deid_jobs.anonymize_study}),
+    "network": (4, {"transfer.send": _send}),
+    "print": (1, {"print.render": _render}),
+    "deid": (1, {"anonymize.study": _anonymize}),
     "archive": (
         1,
         {
-            "archive.prepare": archive_jobs.prepare,
-            "archive.remove_files": archive_jobs.remove_files,
-            "archive.carry_out": archive_jobs.carry_out,
+            "archive.prepare": _prepare,
+            "archive.remove_files": _remove_files,
+            "archive.carry_out": _carry_out,
         },
     ),
 }
 
 HEARTBEAT = 5.0  # seconds; a job silent for six of them is given to another worker
+SOON = 5.0  # seconds after the start: the first turn of what runs each hour
 IDLE = 0.25  # seconds between looks into an empty queue
 
 
@@ -152,7 +189,8 @@ class Worker:
 
     def _keep_time(self) -> None:
         """Runs what the clock runs. Each verb is safe to run in several workers at once."""
-        due = dict.fromkeys(CLOCK, 0.0)
+        later = time.monotonic() + SOON  # what has an hour's time does not crowd the start
+        due = {verb: later if period > 600 else 0.0 for verb, period in CLOCK.items()}
         while not self.stopping.wait(0.5):
             for verb, period in CLOCK.items():
                 if time.monotonic() < due[verb]:
@@ -191,11 +229,15 @@ def sweep_store(worker: Worker) -> None:
 
 
 def sweep_prints(worker: Worker) -> None:
+    from app.printing import jobs as printing_jobs
+
     with worker.database.read() as session:
         printing_jobs.sweep(worker.config, session)
 
 
 def sweep_copies(worker: Worker) -> None:
+    from app.deid import jobs as deid_jobs
+
     with worker.database.read() as session:
         deid_jobs.sweep(worker.config, session)
 
@@ -219,6 +261,7 @@ def run(config: Config) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: ended.set())
     worker.start()
+    startup.over()
     state.set("ready")
     log.info("worker ready")
     ended.wait()

@@ -17,10 +17,7 @@ _PIXEL = 96 / 25.4  # CSS pixels in a millimetre: the unit inside the typesetter
 _LIFT = 0.25  # of the size: a line's slot is higher than its box, for scripts with tall letters
 _TONES: Mapping[Tone, bytes] = {"ink": b"0.067 g", "soft": b"0.333 g", "light": b"1 g", "letter": b"1 g"}
 # A paragraph of the typesetter: its clip (always at the left edge), colour, and one text object.
-_PIECE = re.compile(
-    rb"\n(0 (\S+) \S+ \S+ re\nW\nn)\n(?:/\S+ gs\n)?\S+ \S+ \S+ (?:rg|scn)\n(BT\n.*?\nET)",
-    re.DOTALL,
-)
+_PIECE = re.compile(rb"\n(0 (\S+) \S+ \S+ re\nW\nn)\n(?:/\S+ gs\n)?\S+ \S+ \S+ (?:rg|scn)\n(BT\n(?:.*\n)*?ET)\n")
 
 
 @dataclass(frozen=True, slots=True)

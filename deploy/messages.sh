@@ -10,5 +10,5 @@ for language in es; do
   po=app/locale/$language/LC_MESSAGES/filmroom.po
   mkdir -p "$(dirname "$po")"
   [ -f "$po" ] || .venv/bin/pybabel -q init -i build/filmroom.pot -o "$po" -l "$language"
-  .venv/bin/pybabel -q update -N --ignore-obsolete --width 120 -i build/filmroom.pot -o "$po" -l "$language"
+  .venv/bin/pybabel -q update -N --ignore-obsolete --ignore-pot-creation-date --width 120 -i build/filmroom.pot -o "$po" -l "$language"
 done

@@ -86,4 +86,4 @@ def check(password: str, name: str, length: int = 12) -> None:
     """Raises Invalid with everything that is wrong, so that nobody has to try four times."""
     said = faults(password, name, length)
     if said:
-        raise Invalid("This password cannot be used. " + " ".join(said), field="password")
+        raise Invalid(" ".join([phrase("This password cannot be used."), *said]), field="password")

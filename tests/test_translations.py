@@ -1,0 +1,249 @@
+"""English and Spanish are both complete: nothing is said in one that the other cannot say."""
+
+import ast
+import io
+import re
+import string
+from functools import cache
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+from babel.messages.catalog import Catalog, Message
+from babel.messages.pofile import read_po
+from jinja2 import Environment, nodes
+
+from app.http import i18n
+from app.kit import paths
+from app.kit.phrases import phrase
+from tests.support import extract
+
+ROOT = Path(__file__).resolve().parent.parent
+PO = paths.locale() / "es" / "LC_MESSAGES" / "filmroom.po"
+# components.html shows every component with sample data to developers.
+TEMPLATES = sorted(file for file in paths.templates().rglob("*.html") if file.name != "components.html")
+SCRIPTS = sorted(file for file in (ROOT / "web" / "src").rglob("*.ts") if not file.name.endswith(".test.ts"))
+CODE = sorted((ROOT / "app").rglob("*.py"))
+
+
+@cache
+def spanish() -> Catalog:
+    with PO.open("rb") as file:
+        return read_po(file, locale="es", abort_invalid=True)
+
+
+def messages() -> list[Message]:
+    return [message for message in spanish() if message.id]
+
+
+def forms(value: object) -> list[str]:
+    return [str(one) for one in value] if isinstance(value, tuple | list) else [str(value)]
+
+
+@cache
+def sources() -> frozenset[str]:
+    """Every text that `make messages` finds, by the very configuration it uses."""
+    from babel.messages.frontend import CommandLineInterface
+
+    target = ROOT / "build" / "test-translations.pot"
+    target.parent.mkdir(exist_ok=True)
+    CommandLineInterface().run(
+        ["pybabel", "-q", "extract", "-F", str(ROOT / "pyproject.toml"), "--no-location", "-o", str(target), str(ROOT)]
+    )
+    found = read_po(io.BytesIO(target.read_bytes()))
+    return frozenset("\n".join(forms(message.id)) for message in found if message.id)
+
+
+def test_the_catalogue_is_up_to_date_with_the_sources() -> None:
+    kept = {"\n".join(forms(message.id)) for message in messages()}
+    assert len(sources()) > 1000  # the three readers found their files
+    assert sorted(sources() - kept) == [], "make messages, then translate"
+    assert sorted(kept - sources()) == [], "make messages"
+
+
+def test_nothing_is_untranslated_or_doubtful() -> None:
+    for message in messages():
+        wanted = spanish().num_plurals if isinstance(message.id, tuple | list) else 1
+        said = forms(message.string)
+        assert len(said) == wanted and all(one.strip() for one in said), message.id
+        assert not message.fuzzy, message.id
+    assert not spanish().obsolete
+
+
+def _places(text: str) -> list[str]:
+    return sorted(
+        re.findall(r"%\(\w+\)[a-z]|%%", text)
+        + re.findall(r"\{\w+(?:![rs])?(?::[^{}]*)?\}", text)
+        + re.findall(r"\[(?:Page|Pages|Date|By)\]", text)
+    )
+
+
+def test_both_languages_put_the_same_values_in() -> None:
+    for message in messages():
+        for said, english in zip(forms(message.string), forms(message.id), strict=True):
+            assert _places(said) == _places(english), message.id
+
+
+def test_sentences_end_alike() -> None:
+    """A full stop, colon or question that is lost in translation is a sentence that was cut off."""
+    for message in messages():
+        for said, english in zip(forms(message.string), forms(message.id), strict=True):
+            if english[-1] in ".:?":
+                assert said[-1] == english[-1], english
+            assert ("¿" in said) == ("?" in said), said
+
+
+def test_spanish_is_not_english() -> None:
+    same = [m.id for m in messages() if m.string == m.id and re.search(r"[a-z]{3}", str(m.id))]
+    allowed = {
+        "Abdomen", "CSV", "Color", "General", "Host", "Normal", "Zoom", "Vertical", "Error", "{field}: {message}",
+        "%(series)s series, %(images)s", "Zoom {percent} %", "{n} series", "Series", "No", "Original", "Use {known}.",
+    }  # fmt: skip
+    assert [one for one in same if one not in allowed and not one.startswith("Use POST")] == []
+
+
+# --- what is shown goes through the catalogue ---
+
+_NAMES = {
+    "Filmroom", "DICOM", "DICOMweb", "PACS", "PACS1", "EN", "ES", "English", "Español", "A4", "A3", "Letter", "PDF",
+    "PDF/A-3b", "PDF/A", "HTTP", "TCP", "AE", "UID", "VR", "Enter", "Esc", "Tab", "Space", "Shift", "Ctrl", "Alt", "Home", "End",
+    "PageUp", "PageDown", "Del", "px", "mm", "kB", "ms", "Patient", "M", "F", "O", "CT", "MR", "US", "TEST",
+}  # fmt: skip
+_SHOWN_ATTRIBUTES = ("title", "aria-label", "placeholder", "alt", "aria-description", "data-confirm", "data-hint")
+
+
+class _Words(HTMLParser):
+    """Text that stands in HTML, and attributes that people see or hear."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: list[str] = []
+        self._silent = 0
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self._silent += tag in ("script", "style", "code", "kbd")
+        self.found += [value or "" for name, value in attrs if name in _SHOWN_ATTRIBUTES]
+
+    def handle_endtag(self, tag: str) -> None:
+        self._silent -= tag in ("script", "style", "code", "kbd")
+
+    def handle_data(self, data: str) -> None:
+        if not self._silent:
+            self.found.append(re.sub(r"[\w-]+=\"[^\"]*\"", "", data))  # attributes that a macro writes
+
+
+def _bare(text: str) -> list[str]:
+    """English words of a template that no catalogue sees. Expressions and blocks stand for nothing."""
+    text = re.sub(r"\{#.*?#\}", "", text, flags=re.DOTALL)
+    text = re.sub(r"\{%-?\s*trans\b.*?endtrans\s*-?%\}", "", text, flags=re.DOTALL)
+    text = re.sub(r"\{\{.*?\}\}", "", text, flags=re.DOTALL)
+    text = re.sub(r"\{%.*?%\}", "", text, flags=re.DOTALL)
+    reader = _Words()
+    reader.feed(text)
+    words = [word for part in reader.found for word in re.findall(r"[^\W\d_]{2,}[\w/-]*", part)]
+    return [word for word in words if word not in _NAMES]
+
+
+def test_the_lint_finds_bare_words() -> None:
+    assert _bare('<p title="Close it">{{ _("Fine") }} bad {% trans %}Fine{% endtrans %}</p>') == ["Close", "it", "bad"]
+
+
+@pytest.mark.parametrize("file", TEMPLATES, ids=lambda file: str(file.relative_to(paths.templates())))
+def test_no_template_has_bare_words(file: Path) -> None:
+    assert _bare(file.read_text("utf-8")) == []
+
+
+def test_no_macro_gets_bare_words() -> None:
+    """ui.button("Send") would be English for everyone: every word that a component shows is given through _()."""
+    environment = Environment(extensions=["jinja2.ext.i18n", "jinja2.ext.loopcontrols"])
+    found = []
+    for file in TEMPLATES:
+        for call in environment.parse(file.read_text("utf-8")).find_all(nodes.Call):
+            owner = call.node
+            shown = isinstance(owner, nodes.Getattr) and isinstance(owner.node, nodes.Name) and owner.node.name == "ui"
+            for said in call.args if shown else []:
+                text = said.value if isinstance(said, nodes.Const) and isinstance(said.value, str) else ""
+                if re.fullmatch(r"[A-Z][a-z]+( .*)?", text) and text not in _NAMES:
+                    found.append(f"{file.name}: {text}")
+    assert found == []
+
+
+# What a script shows: the texts it puts into an element, an attribute or a toast.
+_SHOWS = re.compile(
+    r"(?:textContent|innerText|title|placeholder|ariaLabel|what|detail|label)\s*[=:]\s*(['\"`])([^'\"`\n]*[A-Za-z]{2} ?[^'\"`\n]*)\1"
+    r"|setAttribute\('(?:title|aria-label|placeholder)',\s*(['\"`])([^'\"`\n]+)\3"
+)
+
+
+def test_scripts_say_everything_through_the_catalogue() -> None:
+    found = []
+    for file in SCRIPTS:
+        for match in _SHOWS.finditer(file.read_text("utf-8")):
+            said = re.sub(r"\$\{[^}]*\}", "", match[2] or match[4] or "")
+            if re.search(r"[A-Z][a-z]+|[a-z]{3,} [a-z]{2,}", said) and said not in _NAMES:
+                found.append(f"{file.name}: {said}")
+    assert found == []
+
+
+def test_no_fault_is_an_f_string() -> None:
+    """Faults with values are phrase("... {name} ...", name=...): an f-string can be said in English only."""
+    found = []
+    for file in CODE:
+        for node in ast.walk(ast.parse(file.read_bytes())):
+            if not isinstance(node, ast.Call) or getattr(node.func, "id", "") not in extract.faults():
+                continue
+            said = [*node.args[:1], *(keyword.value for keyword in node.keywords if keyword.arg == "hint")]
+            found += [f"{file.name}:{node.lineno}" for one in said if isinstance(one, ast.JoinedStr)]
+    assert found == []
+
+
+def test_a_template_of_a_phrase_is_a_literal_with_named_places() -> None:
+    """What is not a literal is not collected, and positions cannot change their order in another language."""
+    for file in CODE:
+        for node in ast.walk(ast.parse(file.read_bytes())):
+            if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "phrase":
+                template = node.args[0]
+                assert isinstance(template, ast.Constant) and isinstance(template.value, str), f"{file}:{node.lineno}"
+                places = {name for _, name, _, _ in string.Formatter().parse(template.value) if name is not None}
+                given = {keyword.arg for keyword in node.keywords}
+                if given != {None} and "limit" not in places - given:  # those of pydantic name places without values
+                    assert places <= given or not given, f"{file}:{node.lineno}"
+
+
+# --- what is said at run time ---
+
+
+@pytest.fixture
+def es() -> object:
+    i18n.use("es")
+    yield
+    i18n.use("en")
+
+
+@pytest.mark.usefixtures("es")
+def test_a_phrase_is_said_with_its_values() -> None:
+    made = phrase("The zip file holds more than {count} files.", count=9)
+    assert made == "The zip file holds more than 9 files." and isinstance(made, str)
+    assert i18n.say(made) == "El archivo zip contiene más de 9 archivos."
+    i18n.use("en")
+    assert i18n.say(made) == "The zip file holds more than 9 files."
+
+
+@pytest.mark.usefixtures("es")
+@pytest.mark.parametrize(
+    ("kept", "said"),
+    [
+        ("10.0.0.7 refuses connections on port 104. Is DICOM running there, on this port?",
+         "10.0.0.7 rechaza conexiones en el puerto 104. ¿Está funcionando DICOM allí, en este puerto?"),
+        ("PACS (pacs:104) rejected the association: it gave no reason.",
+         "PACS (pacs:104) rechazó la asociación: no dio ningún motivo."),
+        ("3 of 12 objects were not taken.", "No se aceptaron 3 de 12 objetos."),
+        ("This password cannot be used. It is too easy to guess. It must have at least 12 characters.",
+         "Esta contraseña no se puede usar. Es demasiado fácil de adivinar. Debe tener al menos 12 caracteres."),
+        ("The node Film is switched off.", "El nodo Film está desactivado."),  # a node's name is not a word of ours
+        ("0xA700 our disk is full, call Anna", "0xA700 our disk is full, call Anna"),  # a peer's own words
+        ("", ""),
+    ],
+)  # fmt: skip
+def test_a_sentence_kept_in_a_row_is_recognised(kept: str, said: str) -> None:
+    assert i18n.say(kept) == said

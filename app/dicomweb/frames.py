@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from typing import Annotated
 
 from fastapi import APIRouter, Depends
-from pydicom.dataset import Dataset
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -18,10 +17,12 @@ from app.dicomweb.respond import Part
 from app.http import allow, services
 from app.http.bodies import ranged, streamed
 from app.http.looking import look_at_study as look
+from app.http.looking import specs
+from app.imaging import PixelSpec
 from app.kit.errors import BadRequest, NotFound
 from app.kit.phrases import phrase
 from app.security import Actor, Verb
-from app.viewing.frames import Frames, Located, frame_as, locate, spec_of, targets
+from app.viewing.frames import Frames, Located, frame_as, locate
 
 router = APIRouter(prefix=respond.PREFIX)
 _MOST = 100_000
@@ -52,17 +53,18 @@ async def get_frames(
 ) -> Response:
     ranges = respond.wishes(request)
 
-    def plan(session: Session, found: Study) -> tuple[Located, Dataset]:
+    known = specs(request)
+
+    def plan(session: Session, found: Study) -> tuple[Located, PixelSpec | None, frozenset[str]]:
         one = one_instance(session, found, series, instance)
         if one.pixel_offset is None:
             raise NotFound("This object has no pixel data.")
-        return locate(session, [one])[0], content.header(session, one)
+        return locate(session, [one])[0], *known.of(session, one)
 
-    located, header = await look(request, actor, Verb.STUDY_VIEW, study, plan, "WADO-RS")
+    located, spec, offered = await look(request, actor, Verb.STUDY_VIEW, study, plan, "WADO-RS")
     one = located.instance
     wanted = numbers(frames, max(one.number_of_frames, 1))
-    spec = spec_of(header, one)
-    choice = accept.frames(ranges, one.transfer_syntax_uid, targets(spec), len(wanted) == 1)
+    choice = accept.frames(ranges, one.transfer_syntax_uid, offered, len(wanted) == 1)
     archive = services(request).archive
     etag = f"{one.sha256[:32]}-{frames[:40]}-{choice.syntax}-{int(choice.multipart)}"
     headers = respond.cached(etag)

@@ -7,7 +7,8 @@ from typing import TypeVar
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect, Request
-from starlette.responses import StreamingResponse
+from starlette.responses import Response, StreamingResponse
+from starlette.types import Receive, Scope, Send
 
 from app.kit.errors import AppError, BadRequest
 from app.kit.multipart import Begin, Data, End, Reader, boundary_of
@@ -21,6 +22,7 @@ class _Pump:
 
     def __init__(self, pieces: Iterator[bytes]) -> None:
         self._pieces = pieces
+        self.ended = False
 
     def take(self) -> list[bytes]:
         batch, size = [], 0
@@ -28,7 +30,8 @@ class _Pump:
             batch.append(piece)
             size += len(piece)
             if size >= BATCH:
-                break
+                return batch
+        self.ended = True
         return batch
 
     def close(self) -> None:
@@ -58,12 +61,30 @@ async def pump(pieces: Iterator[bytes], ready: list[bytes] | None = None) -> Asy
         await run_in_threadpool(pump.close)
 
 
+class _Whole(Response):
+    """An answer whose pieces are all there: they go out as they are, never joined, and nobody waits for a thread."""
+
+    def __init__(self, pieces: list[bytes], status: int, headers: dict[str, str], media_type: str) -> None:
+        length = {"Content-Length": str(sum(map(len, pieces)))}
+        super().__init__(None, status, length | headers, media_type)
+        self._pieces = pieces
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
+        for piece in self._pieces:
+            await send({"type": "http.response.body", "body": piece, "more_body": True})
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
 async def streamed(
     pieces: Iterator[bytes], media_type: str, headers: Mapping[str, str] | None = None, status: int = 200
-) -> StreamingResponse:
+) -> Response:
     """An answer from a blocking iterator. The first batch is made before the answer begins, so that a fault in it is
-    still answered as a fault."""
-    first = await run_in_threadpool(_Pump(pieces).take)
+    still answered as a fault; where it holds everything, its length is told."""
+    begun = _Pump(pieces)
+    first = await run_in_threadpool(begun.take)
+    if begun.ended:
+        return _Whole(first, status, dict(headers or {}), media_type)
     return StreamingResponse(pump(pieces, first), status, dict(headers or {}), media_type)
 
 
@@ -126,7 +147,7 @@ async def ranged(
     size: int,
     media_type: str,
     headers: Mapping[str, str],
-) -> StreamingResponse:
+) -> Response:
     """A body of known size, or the part of it that a Range header asks for. region(first, length) reads it."""
     found = byte_range(request.headers.get("range", ""), size) if "range" in request.headers else None
     if found and "if-range" in request.headers and request.headers["if-range"] != headers.get("ETag"):

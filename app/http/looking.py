@@ -11,6 +11,7 @@ from app.archive.models import Study
 from app.db import Session
 from app.http.services import services
 from app.security import Actor, Verb
+from app.viewing.frames import Specs
 from app.viewing.pictures import Pictures
 from app.viewing.traces import Traces
 
@@ -27,6 +28,12 @@ def pictures(request: Request) -> Pictures:
     here = services(request)
     found = here.extra.setdefault("pictures", Pictures(here.archive, here.config.cache))
     assert isinstance(found, Pictures)
+    return found
+
+
+def specs(request: Request) -> Specs:
+    found = services(request).extra.setdefault("specs", Specs())
+    assert isinstance(found, Specs)
     return found
 
 

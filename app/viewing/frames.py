@@ -141,6 +141,27 @@ def spec_of(header: Dataset, instance: Instance) -> PixelSpec | None:
         return None
 
 
+class Specs:
+    """How the pixels of the objects last asked for are made, so that a frame costs no header. Stored content never
+    changes, so it is kept by its checksum. Thread-safe: at worst two threads make the same."""
+
+    def __init__(self, most: int = 2000) -> None:
+        self._most = most
+        self._known: dict[tuple[str, str], tuple[PixelSpec | None, frozenset[str]]] = {}
+
+    def of(self, session: Session, instance: Instance) -> tuple[PixelSpec | None, frozenset[str]]:
+        """(spec, transfer syntaxes the frames can be given in besides their own)"""
+        key = (instance.sha256, instance.transfer_syntax_uid)
+        found = self._known.get(key)
+        if found is None:
+            spec = spec_of(content.header(session, instance), instance)
+            found = (spec, targets(spec))
+            if len(self._known) >= self._most:
+                self._known = {}
+            self._known[key] = found
+        return found
+
+
 def targets(spec: PixelSpec | None) -> frozenset[str]:
     """Transfer syntaxes these frames can be given in, besides their own."""
     if spec is None:

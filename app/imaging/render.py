@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import lru_cache
 
 import numpy as np
 from pydicom.dataset import Dataset
@@ -77,6 +78,10 @@ def big_endian(spec: PixelSpec) -> bool:
 
 def _shade_grey(values: Samples, spec: PixelSpec, display: Display, params: RenderParams) -> Greys:
     window = chosen_window(values, spec, display, params)
+    inverted = display.inverted != params.invert
+    if window is not None and display.modality_lut is None and lut.has_table(values):
+        known = window.center, window.width, window.function
+        return lut.apply_table(values, _table(values.dtype.str, display.slope, display.intercept, *known, inverted))
 
     def chain(part: Samples) -> Greys:
         units = lut.modality(part, display)
@@ -84,11 +89,22 @@ def _shade_grey(values: Samples, spec: PixelSpec, display: Display, params: Rend
             fractions = lut.voi_lut(units, display.voi_luts[min(params.voi_lut_index, len(display.voi_luts) - 1)])
         else:
             fractions = lut.window(units, window.center, window.width, window.function)
-        return lut.present(fractions, display.inverted != params.invert)
+        return lut.present(fractions, inverted)
 
     if lut.has_table(values):
         return lut.apply_table(values, chain(lut.all_values(values.dtype)))
     return _in_bands(values, chain)
+
+
+@lru_cache(maxsize=32)
+def _table(
+    dtype: str, slope: float, intercept: float, center: float, width: float, function: str, inverted: bool
+) -> Greys:
+    """The grey of every stored value; the images of a series mostly share one."""
+    units = lut.modality(lut.all_values(np.dtype(dtype)), Display(slope=slope, intercept=intercept))
+    table = lut.present(lut.window(units, center, width, function), inverted)
+    table.flags.writeable = False
+    return table
 
 
 def _in_bands(values: Samples, chain: Callable[[Samples], Greys]) -> Greys:

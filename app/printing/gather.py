@@ -1,6 +1,7 @@
 """From the archive to pictures: headers, frames and pixels of what an order chose. Preview and print use this one way,
 so both show the same window, letters and texts."""
 
+import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
@@ -18,7 +19,7 @@ from app.printing.pdf import Pixels
 from app.printing.queries import Found
 from app.printing.sheet import Picture, Placed, View
 
-_HEADERS = 200  # kept in memory at a time
+_HEADERS = 2000  # kept in memory at a time, each some 40 KB; one of many frames counts as several
 
 Read = Callable[[], AbstractContextManager[Session]]
 
@@ -33,7 +34,9 @@ class Gatherer:
         self._words = wording.words(language)
         with read() as session:
             self.found = queries.instances(session, list(dict.fromkeys(uids)))
-        self._headers: OrderedDict[str, Dataset] = OrderedDict()
+        self._headers: OrderedDict[str, tuple[Dataset, int]] = OrderedDict()
+        self._weight = 0  # of the headers kept
+        self._lock = threading.Lock()
         self._kept: tuple[tuple[str, int, View], Pixels] | None = None
 
     def picture(self, item: OrderItem, number: int) -> Picture:
@@ -53,25 +56,37 @@ class Gatherer:
         return self.found[uid]
 
     def header(self, uid: str) -> Dataset:
-        if uid not in self._headers:
-            with self._read() as session:
-                self._headers[uid] = content.header(session, self.found[uid].instance)
-            if len(self._headers) > _HEADERS:
-                self._headers.popitem(last=False)
-        return self._headers[uid]
+        """The data set without pixels, the last used kept. Several threads may ask, and only read what they get."""
+        with self._lock:
+            if uid in self._headers:
+                self._headers.move_to_end(uid)
+                return self._headers[uid][0]
+        instance = self.found[uid].instance
+        with self._read() as session:
+            header = content.header(session, instance)
+        with self._lock:
+            if uid not in self._headers:
+                self._headers[uid] = (header, 1 + instance.number_of_frames // 5)
+                self._weight += self._headers[uid][1]
+            while self._weight > _HEADERS and len(self._headers) > 1:
+                self._weight -= self._headers.popitem(last=False)[1][1]
+        return header
 
     def frame(self, uid: str, number: int) -> bytes:
         with self._read() as session:
             return content.frame_bytes(self._archive, session, self.found[uid].instance, number)
 
     def pixels(self, placed: Placed, dpi: int) -> Pixels:
-        """What the placed picture needs on paper. The same image twice in a row is rendered once."""
+        """What the placed picture needs on paper; several threads may ask. The same image twice in a row is rendered
+        once."""
         what = placed.picture
         key = (what.sop_instance_uid, what.frame, what.view)
-        if self._kept is None or self._kept[0] != key:
+        kept = self._kept
+        if kept is None or kept[0] != key:
             frame = self.frame(what.sop_instance_uid, what.frame)
-            self._kept = (key, pixels.seen(frame, self.header(what.sop_instance_uid), what.frame, what.view))
-        return pixels.cut(self._kept[1], placed, dpi)
+            kept = key, pixels.seen(frame, self.header(what.sop_instance_uid), what.frame, what.view)
+            self._kept = kept
+        return pixels.cut(kept[1], placed, dpi)
 
     def dicom_json(self) -> list[dict[str, object]]:
         with self._read() as session:

@@ -7,7 +7,9 @@ import hashlib
 import io
 import secrets
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -27,6 +29,7 @@ from app.printing.press import Press
 from app.printing.sheet import Page, Placed, Sheet, Stroke
 
 BATCH = 25  # pages typeset and held in memory together
+THREADS = 2  # that make pixels; nearly all of their work is done without Python's lock
 Pixels = npt.NDArray[np.uint8]
 _TONES = {"ink": "0.067 G", "soft": "0.333 G", "light": "1 G", "letter": "1 G"}
 
@@ -61,18 +64,22 @@ def write(
 ) -> None:
     """Writes the sheet as PDF/A-3b (encrypted with AES-256 R6 when there is a password: PDF/A once decrypted).
 
-    pixels: the picture's source rectangle, uint8 (rows, columns) or (rows, columns, 3). progress(done, total) is
-    called after each page and may raise to stop. Raises TypesettingFailed."""
+    pixels: the picture's source rectangle, uint8 (rows, columns) or (rows, columns, 3); asked by several threads.
+    progress(done, total) is called after each page and may raise to stop. Raises TypesettingFailed."""
     batches = [sheet.pages[n : n + _batch(sheet)] for n in range(0, len(sheet.pages), _batch(sheet))]
     texts = [lines.distinct(batch) for batch in batches]
     typeset = [press.typeset(some) for some in texts]
     done = 0
-    with tempfile.TemporaryDirectory(prefix=".parts-", dir=target.parent) as folder:
+    with (
+        tempfile.TemporaryDirectory(prefix=".parts-", dir=target.parent) as folder,
+        ThreadPoolExecutor(THREADS, "pixels") as threads,
+    ):
         whole = pikepdf.new()
+        ready = _ahead(threads, lambda placed: _stream_data(pixels(placed)), _placed(sheet.pages))
         for number, (batch, future) in enumerate(zip(batches, typeset, strict=True)):
             rasters = []
             for page in batch:
-                rasters.append([_stream_data(pixels(cell.placed)) for cell in page.cells if cell.placed])
+                rasters.append([next(ready) for _ in _placed([page])])
                 done += 1
                 progress(done, len(sheet.pages))
             part = pikepdf.open(io.BytesIO(future.result()))
@@ -93,6 +100,23 @@ def write(
             object_stream_mode=pikepdf.ObjectStreamMode.disable,
             **_protection(password),
         )
+
+
+def _placed(pages: Iterable[Page]) -> Iterator[Placed]:
+    return (cell.placed for page in pages for cell in page.cells if cell.placed)
+
+
+def _ahead(
+    threads: ThreadPoolExecutor, work: "Callable[[Placed], _Raster]", items: Iterable[Placed]
+) -> "Iterator[_Raster]":
+    """The results in order, while the threads are a few items ahead: reading, decoding and packing wait for nobody."""
+    waiting: deque[Future[_Raster]] = deque()
+    for item in items:
+        waiting.append(threads.submit(work, item))
+        if len(waiting) > 2 * THREADS:
+            yield waiting.popleft().result()
+    while waiting:
+        yield waiting.popleft().result()
 
 
 def _batch(sheet: Sheet) -> int:

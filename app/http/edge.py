@@ -10,7 +10,7 @@ from starlette.requests import HTTPConnection, Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.http import problems, security_headers
+from app.http import i18n, problems, security_headers
 from app.kit.errors import AppError, BadRequest, TooLarge
 from app.kit.logging import correlation_id, new_correlation_id
 from app.kit.phrases import phrase
@@ -59,6 +59,7 @@ class _Exchange:
         begin = time.perf_counter()
         request = Request(self.scope, self._receive)
         try:
+            i18n.use(i18n.language_of(request))  # as the browser says; who is found later may have chosen another
             self._refuse(request)
             await self.app(self.scope, self._receive, self._send)
         except AppError as fault:

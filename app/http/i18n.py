@@ -76,6 +76,11 @@ def gettext(text: str) -> str:
     return catalog(current()).gettext(text) if text else ""
 
 
+def pgettext(context: str, text: str) -> str:
+    """A word that is another one elsewhere: the key End, and the End of a session."""
+    return catalog(current()).pgettext(context, text)
+
+
 def ngettext(one: str, many: str, count: int) -> str:
     return catalog(current()).ngettext(one, many, count)
 

@@ -23,6 +23,7 @@ class CrossOriginSettings(Group):
     title: ClassVar[str] = "Other web viewers"
 
     allowed_origins: list[str] = Field(
+        title="Allowed origins",
         default_factory=list,
         max_length=50,
         description="Origins whose pages may use DICOMweb and REST with a token, such as https://viewer.example.org.",

@@ -13,9 +13,19 @@ class ImportSettings(Group):
     group: ClassVar[str] = "import"
     title: ClassVar[str] = "Import"
 
-    max_file_gib: int = Field(default=16, ge=1, le=1024, description="Largest single file, in GiB, also inside a zip.")
-    max_members: int = Field(default=100_000, ge=1, le=2_000_000, description="Most files inside one zip.")
-    max_unpacked_gib: int = Field(default=64, ge=1, le=4096, description="Most that one zip may unpack to, in GiB.")
+    max_file_gib: int = Field(
+        title="Largest file", default=16, ge=1, le=1024, description="Largest single file, in GiB, also inside a zip."
+    )
+    max_members: int = Field(
+        title="Most files", default=100_000, ge=1, le=2_000_000, description="Most files inside one zip."
+    )
+    max_unpacked_gib: int = Field(
+        title="Largest zip, unpacked", default=64, ge=1, le=4096, description="Most that one zip may unpack to, in GiB."
+    )
     max_ratio: int = Field(
-        default=200, ge=10, le=1100, description="Most times a file inside a zip may be larger than it is packed."
+        title="Highest compression",
+        default=200,
+        ge=10,
+        le=1100,
+        description="Most times a file inside a zip may be larger than it is packed.",
     )

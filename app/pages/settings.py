@@ -9,6 +9,8 @@ from starlette.responses import Response
 
 from app import audit, settings
 from app.audit import AuditEvent
+from app.http.i18n import say
+from app.kit.phrases import phrase
 from app.http import ReadSession, allow, render, services
 from app.kit.errors import Invalid, NotFound
 from app.pages.forms import Faults, attempt, faults_of, go
@@ -23,6 +25,8 @@ Editor = Annotated[Actor, Depends(allow(Verb.SETTINGS_EDIT))]
 Auditor = Annotated[Actor, Depends(allow(Verb.AUDIT_READ))]
 SECTIONS = {"general": ("general",), "security": ("security", "dicom", "cross-origin")}
 _PAGE = 50
+# Values of settings as people read them.
+_CHOICES = {"private": phrase("Private networks"), "all": phrase("All addresses"), "any": phrase("All addresses"), "none": phrase("Nobody")}
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +45,7 @@ class Entry:
 
     @property
     def choices(self) -> list[tuple[str, str]]:
-        return [(option, option) for option in self.options]
+        return [(option, say(_CHOICES.get(option, option))) for option in self.options]
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from app.http import WriteSession, allow, render
 from app.http.cookies import set_choice
 from app.http.i18n import COOKIE as LANGUAGE_COOKIE
 from app.http.templates import THEME_COOKIE
+from app.kit.phrases import phrase
 from app.security import Actor, Verb, users
 
 router = APIRouter(include_in_schema=False)
@@ -84,24 +85,24 @@ def choose_language(
 
 
 NOTICES = [
-    ("Cornerstone3D", "MIT", "viewer"),
-    ("htmx", "0BSD", "pages"),
-    ("Inter", "OFL 1.1", "typeface"),
-    ("JetBrains Mono", "OFL 1.1", "typeface"),
-    ("Tabler Icons", "MIT", "icons"),
+    ("Cornerstone3D", "MIT", phrase("viewer")),
+    ("htmx", "0BSD", phrase("pages")),
+    ("Inter", "OFL 1.1", phrase("typeface")),
+    ("JetBrains Mono", "OFL 1.1", phrase("typeface")),
+    ("Tabler Icons", "MIT", phrase("icons")),
     ("pydicom", "MIT", "DICOM"),
-    ("pynetdicom", "MIT", "DICOM network"),
-    ("imagecodecs", "BSD-3-Clause", "decoding"),
-    ("pylibjpeg-rle, pylibjpeg-openjpeg", "MIT", "decoding"),
-    ("FastAPI, Starlette, Pydantic", "MIT, BSD-3-Clause", "server"),
-    ("uvicorn", "BSD-3-Clause", "server"),
-    ("SQLAlchemy, Alembic", "MIT", "database"),
-    ("SQLCipher", "BSD-3-Clause", "encrypted database"),
+    ("pynetdicom", "MIT", phrase("DICOM network")),
+    ("imagecodecs", "BSD-3-Clause", phrase("decoding")),
+    ("pylibjpeg-rle, pylibjpeg-openjpeg", "MIT", phrase("decoding")),
+    ("FastAPI, Starlette, Pydantic", "MIT, BSD-3-Clause", phrase("server")),
+    ("uvicorn", "BSD-3-Clause", phrase("server")),
+    ("SQLAlchemy, Alembic", "MIT", phrase("database")),
+    ("SQLCipher", "BSD-3-Clause", phrase("encrypted database")),
     ("psycopg", "LGPL-3.0", "PostgreSQL"),
     ("WeasyPrint", "BSD-3-Clause", "PDF"),
     ("pikepdf", "MPL-2.0", "PDF"),
-    ("Jinja, MarkupSafe, Babel", "BSD-3-Clause", "pages, languages"),
-    ("NumPy", "BSD-3-Clause", "arrays"),
-    ("Pillow", "MIT-CMU", "pictures"),
-    ("cryptography, argon2-cffi", "Apache-2.0/BSD-3-Clause, MIT", "keys, passwords"),
+    ("Jinja, MarkupSafe, Babel", "BSD-3-Clause", phrase("pages, languages")),
+    ("NumPy", "BSD-3-Clause", phrase("arrays")),
+    ("Pillow", "MIT-CMU", phrase("pictures")),
+    ("cryptography, argon2-cffi", "Apache-2.0/BSD-3-Clause, MIT", phrase("keys, passwords")),
 ]

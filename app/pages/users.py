@@ -6,7 +6,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Form, Request
 from starlette.responses import Response
 
-from app.http import allow, render, services
+from app.http import allow, i18n, render, services
 from app.pages.forms import Faults, attempt, go
 from app.pages.shell import fields
 from app.security import Actor, Verb, facilities, passwords, queries, roles, second_factor, sessions, users
@@ -74,7 +74,7 @@ def _page(
             section="users",
             users=list(users.list_users(session, actor)),
             form=form,
-            roles=[(role.name, role.name) for role in roles.list_roles(session, actor)],
+            roles=[(role.name, i18n.say(role.name)) for role in roles.list_roles(session, actor)],
             facilities=[("", "—"), *places.items()],
             places=places,
             sessions=[row for row, _ in queries.sessions(session, form.id)] if form and form.id else [],

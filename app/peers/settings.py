@@ -18,35 +18,68 @@ class DicomSettings(Group):
     title: ClassVar[str] = "DICOM network"
 
     unknown_callers: Callers = Field(
+        title="Unknown callers",
         default="private",
         description="Whose objects and echoes are taken when the caller is no known node: those of loopback and private"
         " networks, of all addresses, or nobody's",
     )
     check_called_title: bool = Field(
-        default=True, description="Refuse callers that call another AE title than ours or a facility's"
+        title="Check the called title",
+        default=True,
+        description="Refuse callers that call another AE title than ours or a facility's",
     )
-    also_called: list[str] = Field(default=[], description="More AE titles that we answer to")
+    also_called: list[str] = Field(title="Also called", default=[], description="More AE titles that we answer to")
     unknown_sop_classes: bool = Field(
-        default=False, description="Also take objects of SOP classes that the standard does not know (private ones)"
+        title="Unknown SOP classes",
+        default=False,
+        description="Also take objects of SOP classes that the standard does not know (private ones)",
     )
     private_sop_classes: list[str] = Field(
-        default=[], description="Private SOP classes to take when not all unknown ones are"
+        title="Private SOP classes", default=[], description="Private SOP classes to take when not all unknown ones are"
     )
-    private_transfer_syntaxes: list[str] = Field(default=[], description="Private transfer syntaxes to take")
+    private_transfer_syntaxes: list[str] = Field(
+        title="Private transfer syntaxes", default=[], description="Private transfer syntaxes to take"
+    )
     max_associations: int = Field(
-        default=100, ge=1, le=1000, description="Associations at a time in each receiver process"
+        title="Most associations",
+        default=100,
+        ge=1,
+        le=1000,
+        description="Associations at a time in each receiver process",
     )
     idle_timeout: int = Field(
-        default=300, ge=5, le=86400, description="Seconds an association may be silent between two messages"
+        title="Seconds of silence",
+        default=300,
+        ge=5,
+        le=86400,
+        description="Seconds an association may be silent between two messages",
     )
     network_timeout: int = Field(
-        default=60, ge=2, le=3600, description="Seconds a PDU that has begun may take, and an answer of a peer"
+        title="Seconds to answer",
+        default=60,
+        ge=2,
+        le=3600,
+        description="Seconds a PDU that has begun may take, and an answer of a peer",
     )
-    artim: int = Field(default=15, ge=1, le=300, description="Seconds a new connection may take to ask (ARTIM, PS3.8)")
-    connect_timeout: int = Field(default=10, ge=1, le=300, description="Seconds to reach a node")
-    max_pdu: int = Field(default=131072, ge=4096, le=1048576, description="Largest PDU we take, in bytes")
-    max_object_gib: int = Field(default=16, ge=1, le=1024, description="Largest object we take, in GiB")
-    send_retries: int = Field(default=3, ge=0, le=20, description="How often a failed transfer is tried again")
+    artim: int = Field(
+        title="Seconds to ask",
+        default=15,
+        ge=1,
+        le=300,
+        description="Seconds a new connection may take to ask (ARTIM, PS3.8)",
+    )
+    connect_timeout: int = Field(
+        title="Seconds to connect", default=10, ge=1, le=300, description="Seconds to reach a node"
+    )
+    max_pdu: int = Field(
+        title="Largest PDU", default=131072, ge=4096, le=1048576, description="Largest PDU we take, in bytes"
+    )
+    max_object_gib: int = Field(
+        title="Largest object", default=16, ge=1, le=1024, description="Largest object we take, in GiB"
+    )
+    send_retries: int = Field(
+        title="Tries of a transfer", default=3, ge=0, le=20, description="How often a failed transfer is tried again"
+    )
 
     @field_validator("also_called")
     @classmethod

@@ -15,6 +15,8 @@ from app.security.verbs import DEFAULT_ROLES, Verb
 
 ADMINISTRATOR = "administrator"
 FACILITY_USER = "facility"
+# The built-in names as pages translate them (http/i18n.py: say).
+BUILT_IN = (phrase("administrator"), phrase("radiologist"), phrase("technician"), phrase("facility"))
 
 
 def seed(session: Session) -> None:

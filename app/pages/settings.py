@@ -9,10 +9,10 @@ from starlette.responses import Response
 
 from app import audit, settings
 from app.audit import AuditEvent
-from app.http.i18n import say
-from app.kit.phrases import phrase
 from app.http import ReadSession, allow, render, services
+from app.http.i18n import say
 from app.kit.errors import Invalid, NotFound
+from app.kit.phrases import phrase
 from app.pages.forms import Faults, attempt, faults_of, go
 from app.pages.setup import checked_station, keep_station
 from app.pages.shell import fields
@@ -26,7 +26,7 @@ Auditor = Annotated[Actor, Depends(allow(Verb.AUDIT_READ))]
 SECTIONS = {"general": ("general",), "security": ("security", "dicom", "cross-origin")}
 _PAGE = 50
 # Values of settings as people read them.
-_CHOICES = {"private": phrase("Private networks"), "all": phrase("All addresses"), "any": phrase("All addresses"), "none": phrase("Nobody")}
+_CHOICES = {"private": phrase("Private networks"), "all": phrase("All addresses"), "known": phrase("Nobody")}
 
 
 @dataclass(frozen=True, slots=True)

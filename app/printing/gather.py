@@ -45,7 +45,8 @@ class Gatherer:
         header = self.header(item.sop_instance_uid)
         position = wording.position(found.instance, item.frame, found.series.instance_count)
         known = facts.picture(header, item.sop_instance_uid, item.frame, item.view(), position, self._words)
-        if item.window is None and not facts.has_window(header, item.frame):
+        # Only where the caption names no window the header is asked again: it is read a thousand times for a long print.
+        if item.window is None and not known.values["Window"] and not facts.has_window(header, item.frame):
             window = pixels.computed_window(self.frame(item.sop_instance_uid, item.frame), header, item.frame)
             known = facts.with_window(known, window) if window else known
         return known

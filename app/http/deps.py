@@ -3,6 +3,7 @@
 import base64
 import binascii
 from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import replace
 from typing import Annotated, Any, TypeVar
 
 from fastapi import Depends
@@ -73,7 +74,12 @@ async def _look(connection: HTTPConnection) -> Identity | AppError | None:
         if isinstance(found, Identity):
             found = found.seen_from(client_address(connection))
         connection.state.identity = found
-        i18n.use(i18n.language_of(connection))
+        language = i18n.language_of(connection)
+        i18n.use(language)
+        if isinstance(found, Identity) and not found.language:
+            # Who has chosen none reads the browser's language, and what they print is written in it too.
+            found = replace(found, actor=replace(found.actor, language=language))
+            connection.state.identity = found
     return found  # type: ignore[no-any-return]
 
 

@@ -1,22 +1,15 @@
-"""Languages: gettext catalogues, and dates, names, numbers, ages and sizes as people of a language write them.
-
-A catalogue is app/locale/<language>/LC_MESSAGES/filmroom.mo, compiled by `make setup`; where only the .po is there
-(a checkout that was just edited) it is compiled in memory."""
+"""Languages: gettext catalogues, and dates, names, numbers, ages and sizes as people of a language write them."""
 
 import contextvars
-import gettext as _gettext
-import io
 import re
 from datetime import date, datetime
 from functools import lru_cache
 from typing import Any
 
 from babel import Locale, dates, numbers
-from babel.messages.mofile import write_mo
-from babel.messages.pofile import read_po
 from starlette.requests import HTTPConnection
 
-from app.kit import paths
+from app.kit.catalogs import catalog
 from app.kit.clock import now
 from app.kit.phrases import Phrase
 
@@ -53,23 +46,6 @@ def language_of(connection: HTTPConnection) -> str:
     if chosen in LANGUAGES:
         return str(chosen)
     return _accepted(connection.headers.get("accept-language", "")) or "en"
-
-
-@lru_cache
-def catalog(language: str) -> _gettext.NullTranslations:
-    """The translations of a language; English is what the code says."""
-    folder = paths.locale() / language / "LC_MESSAGES"
-    compiled, source = folder / "filmroom.mo", folder / "filmroom.po"
-    if source.is_file() and (not compiled.is_file() or compiled.stat().st_mtime < source.stat().st_mtime):
-        buffer = io.BytesIO()
-        with source.open("rb") as file:
-            write_mo(buffer, read_po(file, locale=language))
-        buffer.seek(0)
-        return _gettext.GNUTranslations(buffer)
-    if compiled.is_file():
-        with compiled.open("rb") as file:
-            return _gettext.GNUTranslations(file)
-    return _gettext.NullTranslations()
 
 
 def gettext(text: str) -> str:

@@ -1,6 +1,5 @@
 """How names, days and page lines are written on paper in the language of who orders."""
 
-import gettext
 from dataclasses import replace
 from datetime import date, datetime
 
@@ -9,7 +8,7 @@ from babel.units import format_unit
 
 from app.archive.models import Instance
 from app.dicom import names
-from app.kit import paths
+from app.kit.catalogs import catalog
 from app.kit.clock import now
 from app.printing.facts import Words
 from app.printing.sheet import PageLines, SheetOptions
@@ -46,7 +45,7 @@ def position(instance: Instance, frame: int, in_series: int) -> str:
 
 def translated(options: SheetOptions, language: str) -> SheetOptions:
     """The same options with the page's lines in this language."""
-    said = gettext.translation("filmroom", paths.locale(), [language], fallback=True)
+    said = catalog(language)
     return replace(
         options,
         lines=PageLines(

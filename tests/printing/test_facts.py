@@ -7,7 +7,7 @@ import pytest
 from pydicom.dataset import Dataset
 
 from app.printing import facts, wording
-from app.printing.sheet import View
+from app.printing.shapes import SheetOptions, View
 
 WORDS = wording.words("en")
 
@@ -73,3 +73,9 @@ def test_days_and_names_in_the_readers_language() -> None:
     assert wording.words("es").day("20261120") == "20 nov 2026"
     assert WORDS.day("not a day") == "not a day"
     assert WORDS.person("Hong^Gildong=洪^吉洞=홍^길동") == "Hong, Gildong (洪, 吉洞)"
+
+
+def test_the_lines_of_a_page_are_in_the_language_of_who_orders() -> None:
+    options = wording.translated(SheetOptions(), "es")
+    assert options.lines.warning == "No apto para diagnóstico primario en papel"
+    assert wording.translated(options, "en").lines.warning == "Not for primary diagnosis on paper"

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Literal, Protocol
 
-from sqlalchemy import text
+from sqlalchemy import Connection, text
 from sqlalchemy.orm import Session
 
 from app.archive.rows import Row, Rows, modality_bit
@@ -87,11 +87,11 @@ def lock_index(session: Session) -> None:
 class Transaction:
     """One open index transaction. Plain SQL written with `?`; moments and lists are bound as SQLAlchemy stores them."""
 
-    def __init__(self, session: Session) -> None:
-        connection = session.connection()
+    def __init__(self, connection: Connection) -> None:
         self.postgresql = connection.dialect.name == "postgresql"
         self._cursor = connection.connection.cursor()
-        lock_index(session)
+        if self.postgresql:
+            self.run(f"SELECT pg_advisory_xact_lock({_LOCK})")
 
     def run(self, sql: str, values: Sequence[Any] = ()) -> Any:
         self._cursor.execute(sql.replace("?", "%s") if self.postgresql else sql, tuple(values))

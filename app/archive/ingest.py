@@ -133,9 +133,9 @@ class Archive:
         wrote = False
         self.store.sync_names()
         try:
-            with self.database.write() as session:
+            with self.database.write_plain() as connection:
                 try:
-                    transaction = Transaction(session)
+                    transaction = Transaction(connection)
                     Batch(transaction, placer).write(entries)
                     if transaction.postgresql:
                         transaction.run("NOTIFY filmroom_events")

@@ -50,6 +50,12 @@ class Database:
             session.connection()  # take the write lock now, not at the first change
             yield session
 
+    @contextmanager
+    def write_plain(self) -> Iterator[Connection]:
+        """The same without a Session: for the one place where its cost shows, the index of what comes in."""
+        with _plainly(), self._writer.begin() as connection:
+            yield connection
+
     def dispose(self) -> None:
         self.engine.dispose()
         if self._hook:

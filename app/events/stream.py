@@ -3,7 +3,9 @@ second is the safety net, so a lost wake-up costs a second and never an event.
 
 On PostgreSQL numbers can commit out of order, so writers take turns with an advisory lock held to the commit."""
 
+import atexit
 import contextlib
+import functools
 import select as os_select
 import socket
 import time
@@ -64,11 +66,19 @@ def wake() -> None:
     if moment - _ports[0] > 1:
         _ports = (moment, [int(p.name) for p in _folder.iterdir() if p.name.isdigit()])
     if _ports[1]:
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
-            sender.setblocking(False)
-            for port in _ports[1]:
-                with contextlib.suppress(OSError):
-                    sender.sendto(b"", ("127.0.0.1", port))
+        sender = _sender()
+        for port in _ports[1]:
+            with contextlib.suppress(OSError):
+                sender.sendto(b"", ("127.0.0.1", port))
+
+
+@functools.cache
+def _sender() -> socket.socket:
+    """One for the process: several threads may send through it, and a fork may share it."""
+    sender = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    sender.setblocking(False)
+    atexit.register(sender.close)
+    return sender
 
 
 def after(session: Session, last_id: int, limit: int = 500) -> list[Event]:
@@ -80,7 +90,10 @@ def newest(session: Session) -> int:
 
 
 def prune(session: Session, older_than: datetime) -> None:
-    session.execute(delete(Event).where(Event.at < older_than))
+    """Removes what is older, from the oldest on; the newest event always stays, so that its number is not used again."""
+    first_kept = select(Event.id).where(Event.at >= older_than).order_by(Event.id).limit(1).scalar_subquery()
+    last = select(func.max(Event.id)).scalar_subquery()
+    session.execute(delete(Event).where(Event.id < func.coalesce(first_kept, last)))
 
 
 class Follower:

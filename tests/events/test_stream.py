@@ -2,10 +2,14 @@
 
 import threading
 import time
+from datetime import datetime, timedelta
 from pathlib import Path
+
+from sqlalchemy import update
 
 from app import events
 from app.db import Database
+from app.kit.clock import now
 
 
 def test_a_follower_wakes_at_the_commit(database: Database, tmp_path: Path) -> None:
@@ -35,3 +39,23 @@ def test_what_is_rolled_back_is_never_seen(database: Database) -> None:
         pass
     with database.read() as session:
         assert events.newest(session) == 0
+
+
+def test_pruning_keeps_what_is_young_and_never_gives_a_number_again(database: Database) -> None:
+    def add(at: datetime) -> int:
+        with database.write() as session:
+            events.append(session, "study.arriving", {"n": 1})
+            session.flush()
+            session.execute(update(events.Event).where(events.Event.id == events.newest(session)).values(at=at))
+            return events.newest(session)
+
+    moment = now()
+    old = [add(moment - timedelta(days=9)) for _ in range(3)]
+    young = add(moment)
+    with database.write() as session:
+        events.prune(session, moment - timedelta(days=7))
+    with database.read() as session:
+        assert [e.id for e in events.after(session, 0)] == [young]
+    with database.write() as session:
+        events.prune(session, moment + timedelta(days=1))  # even when all of them are old
+    assert add(moment) > young > old[-1]

@@ -25,7 +25,9 @@ def test_a_copy_without_identity_is_made_and_fetched(browser: Browser, live: Liv
         for number in (1, 2):
             data = ct_bytes(f"1.2.9.1.1.{number}", "1.2.9.1", "1.2.9.1.1", PatientName="Quillfeather^Theodora")
             sent = client.post("/api/v1/imports", content=data, headers={"content-type": "application/dicom"})
-            assert sent.json()["results"][0]["status"] == "stored", sent.text
+            assert sent.json()["results"][0]["status"] in ("stored", "duplicate"), (
+                sent.text
+            )  # duplicate: the second chance
     with visitor(browser, live) as window:
         window.go("/storage?name=quillfeather")
         page = window.page

@@ -18,7 +18,7 @@ from app.archive.ingest import Archive
 from app.archive.models import Instance
 from app.dicom import dicomjson, frames, kept, uids
 from app.dicom.dicomjson import Model
-from app.dicom.header import inflate
+from app.dicom.header import inflate, swells
 from app.dicom.matching import vr_of
 from app.kit.errors import NotFound
 
@@ -107,10 +107,18 @@ def shift_bits(raw: bytes, first: int, bits: int) -> bytes:
     return number.to_bytes(-(-bits // 8), "little")
 
 
+def check_swelling(instance: Instance) -> None:
+    """Raises NoFrame where a deflated object would inflate to far more than was sent: not even looked at."""
+    plain = (instance.pixel_offset or 0) + max(instance.pixel_bytes or 0, 0)
+    if swells(instance.bytes, plain):
+        raise NoFrame("The deflated object claims to hold far more than was sent; that is no picture.")
+
+
 def _deflated_frame(archive: Archive, instance: Instance, n: int) -> bytes:
     if instance.pixel_bytes is None or instance.pixel_offset is None or instance.pixel_bytes < 0:
         raise NoFrame("The frames of this object cannot be located.")
     offset, length, bit = _native(instance, n)
+    check_swelling(instance)
     with open_object(archive, instance) as file:
         file.seek(instance.data_set_offset)
         data, _ = inflate(file.read(), 0, offset + length)

@@ -87,6 +87,7 @@ class Archive:
         size = os.fstat(fd).st_size
         header = scan(fd, size)
         described = rows.describe(header)
+        _believe_frames(size, header, described.instance)
         table = locate(fd, size, header, described.instance)
         path = paths.object_path(
             described.patient_id,
@@ -221,6 +222,24 @@ class _Placer:
             os.close(stored)
 
 
+def _believe_frames(size: int, header: Header, instance: rows.Row) -> None:
+    """A Number of Frames far beyond what the file could hold: only what fits counts, since lists are made of it. The
+    header keeps what it said; a file that is merely cut off keeps its count."""
+    count = int(instance["number_of_frames"] or 0)
+    bits = frames.native_bits(
+        instance["rows"], instance["columns"], instance["samples"], instance["bits_allocated"], instance["photometric"]
+    )
+    if header.pixel_offset is None:
+        room = 1
+    elif (header.pixel_bytes or 0) >= 0:
+        room = max(1, (header.pixel_bytes or 0) * 8 // max(bits, 1))
+    else:
+        room = max(1, (size - header.pixel_offset) // 8)  # an item's head for each
+    if count > 10_000 and count > 2 * room:
+        instance["number_of_frames"] = room
+        header.warnings.append("The pixel data is shorter than rows, columns and frames ask for.")
+
+
 def locate(fd: int, size: int, header: Header, instance: rows.Row) -> bytes | None:
     """The frame table of encapsulated pixel data, packed; None for native pixels and where there are none. What is odd
     becomes a warning: the object is stored all the same."""
@@ -255,6 +274,6 @@ def _check_native(header: Header, instance: rows.Row) -> None:
         count
         and header.pixel_bytes
         and needed > header.pixel_bytes
-        and not any("ends early" in w for w in header.warnings)
+        and not any("ends early" in w or "shorter than" in w for w in header.warnings)
     ):
         header.warnings.append("The pixel data is shorter than rows, columns and frames ask for.")

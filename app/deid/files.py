@@ -16,7 +16,7 @@ from app.deid.errors import CannotClean
 from app.deid.profile import Profile
 from app.deid.pseudonym import Pseudonyms
 from app.deid.walker import Cleaner, Tally
-from app.dicom.header import inflate
+from app.dicom.header import SWELL_FREE, SWELL_RATIO, inflate
 from app.kit.phrases import phrase
 
 IMPLICIT, EXPLICIT, BIG, DEFLATED = (
@@ -54,7 +54,8 @@ def anonymize(source: BinaryIO, out: BinaryIO, profile: Profile, pseudonyms: Pse
 def _anonymize(source: BinaryIO, out: BinaryIO, profile: Profile, pseudonyms: Pseudonyms) -> tuple[Dataset, Tally]:
     uid = _syntax(source)
     if uid == DEFLATED:
-        plain, more = inflate(source.read(), 0, _MAX_INFLATED)
+        sent = source.read()
+        plain, more = inflate(sent, 0, min(_MAX_INFLATED, max(SWELL_FREE, SWELL_RATIO * len(sent))))
         if more:
             raise CannotClean("The deflated object is larger than any sense.")
         source, uid = BytesIO(plain), EXPLICIT

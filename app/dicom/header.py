@@ -22,6 +22,14 @@ _VR_LETTERS = re.compile(rb"[A-Z]{2}")
 _SHORT = struct.Struct("<HH2sH")
 _PIXELS = (0x7FE00008, 0x7FE00009, 0x7FE00010)
 SOP_CLASS, SOP_INSTANCE, STUDY, SERIES = 0x00080016, 0x00080018, 0x0020000D, 0x0020000E
+# Compressed bytes that give more than SWELL_FREE and more than SWELL_RATIO times themselves are no picture: to decode and
+# draw takes ten times the pixels, and 10 MB sent here may not take more than 200 MB.
+SWELL_FREE, SWELL_RATIO = 18 << 20, 40
+
+
+def swells(compressed: int, plain: int) -> bool:
+    """Whether so few bytes cannot be meant to hold so many."""
+    return plain > SWELL_FREE and plain > SWELL_RATIO * compressed
 
 
 class NotDicom(ValueError):

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 _HEAD = struct.Struct("<4sBII")
 _BULK = struct.Struct("<I2sQQ")
 _LIMIT = 64 * 1024 * 1024
+_ELEMENTS = 20_000  # at the top level; ten megabytes of empty ones would keep pydicom busy for a minute
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +42,7 @@ def pack(meta: bytes, data: Buffer, found: Found, implicit: bool, little: bool) 
                 position = cut_end
         if position < end:
             pieces.append(bytes(data[position:end]))
-    too_large = sum(map(len, pieces)) > _LIMIT
+    too_large = sum(map(len, pieces)) > _LIMIT or found.elements > _ELEMENTS
     if too_large:
         pieces = []
     bulks = [cut for cut in found.cuts if cut[5] >= 0]

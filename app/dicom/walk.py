@@ -56,6 +56,7 @@ class Found:
     pixel_length: int = 0  # as stated; -1: undefined
     fault: str = ""
     too_deep: bool = False
+    elements: int = 0  # of the top level; the standard has some 5,000 attributes
 
 
 def walk(buffer: Buffer, position: int, have: int, size: int, implicit: bool, little: bool) -> Found:
@@ -160,6 +161,7 @@ def _elements(buffer: Buffer, position: int, have: int, size: int, implicit: boo
             if length > 600:
                 _done(buffer, found, tag, vr, position, following, value, length, 0, implicit, little)
             found.end = following
+            found.elements += 1
         position = following
     if have < size:
         raise NeedMore

@@ -5,14 +5,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from app.dicom.header import swells
 from app.imaging import codecs, codestream, colour, native, rle, syntaxes
 from app.imaging.errors import CannotDecode, FrameTooLarge
 from app.imaging.native import Samples
 from app.imaging.spec import PixelSpec
 from app.kit.phrases import phrase
-
-# A frame of more than BOMB_FREE bytes that swells this much is refused: 10 MB sent here may not take more than 200 MB.
-BOMB_RATIO, BOMB_FREE = 20, 64 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +33,7 @@ def decode(frame: bytes, spec: PixelSpec, bit_offset: int = 0) -> Decoded:
     spec.check()
     if not frame:
         raise CannotDecode("The frame is empty.")
-    if spec.frame_bytes > BOMB_FREE and spec.frame_bytes > BOMB_RATIO * len(frame):
+    if swells(len(frame), spec.frame_bytes):
         raise FrameTooLarge(
             phrase(
                 "{found} bytes claim to hold {size} MB of pixels; that is no picture.",

@@ -102,6 +102,7 @@ class Frames:
         """A deflated data set, inflated once for all its frames and no further than the last of them."""
         if self._inflated is None:
             one = self.instance
+            content.check_swelling(one)
             self._file.seek(one.data_set_offset)
             end = (one.pixel_offset or 0) + max(one.pixel_bytes or 0, 0)
             self._inflated, _ = inflate(self._file.read(), 0, min(end, 1 << 30))

@@ -46,9 +46,7 @@ def _copy_before(config: Config, revision: str) -> None:
 
 def upgrade(config: Config, database: Database) -> None:
     """Brings the schema to HEAD. Safe to call from several processes at once: one works, the others wait."""
-    if current(database) == HEAD:
-        return
-    with _alone(config):
+    with _alone(config):  # before the first look too: a file that another process just makes cannot be read
         _upgrade(config, database)
 
 

@@ -11,7 +11,6 @@ from app.db.base import Base, BigKey
 
 class Event(Base):
     __tablename__ = "event"
-    __table_args__ = {"sqlite_autoincrement": True}  # a number is never used twice, even after pruning
     # No index but the key: a row is written with every batch of objects that comes in. Numbers follow time, and the
     # newest row is never pruned, so no number is used twice.
 

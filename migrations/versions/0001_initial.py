@@ -112,7 +112,6 @@ def upgrade() -> None:
         sa.Column("user_name", sa.String(length=128), nullable=True),
         sa.Column("payload", sa.JSON(), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_event")),
-        sqlite_autoincrement=True,
     )
     op.create_table(
         "facility",

@@ -132,6 +132,7 @@ def _sqlite_engine(path: Path, key: bytes) -> Engine:
         pool_size=8,
         max_overflow=56,
         pool_timeout=30,
+        pool_use_lifo=True,  # the connection used last: its pages and statements are still there
     )
 
     @event.listens_for(engine, "begin")

@@ -111,7 +111,7 @@ def _sqlite_engine(path: Path, key: bytes) -> Engine:
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
 
     def connect() -> Any:
-        connection = dbapi2.connect(str(path), isolation_level=None, check_same_thread=False, timeout=0)
+        connection = dbapi2.connect(str(path), isolation_level=None, check_same_thread=False, timeout=10)
         connection.execute(f"PRAGMA key = \"x'{key.hex()}'\"")
         for pragma in (
             "synchronous = FULL",

@@ -20,7 +20,8 @@ from app.dicom import dicomjson, frames, kept, uids
 from app.dicom.dicomjson import Model
 from app.dicom.header import inflate, swells
 from app.dicom.matching import vr_of
-from app.kit.errors import NotFound
+from app.dicom.walk import is_crowded
+from app.kit.errors import NotFound, Unsupported
 
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset
@@ -167,6 +168,8 @@ def dataset(archive: Archive, instance: Instance) -> "Dataset":
     from pydicom import dcmread
 
     with open_object(archive, instance) as file:
+        if is_crowded(file):
+            raise Unsupported("The object has more sequence items than can be read in a sensible time.")
         return dcmread(BytesIO(file.read()), force=True)
 
 

@@ -17,6 +17,7 @@ from app.deid.profile import Profile
 from app.deid.pseudonym import Pseudonyms
 from app.deid.walker import Cleaner, Tally
 from app.dicom.header import SWELL_FREE, SWELL_RATIO, inflate
+from app.dicom.walk import is_crowded
 from app.kit.phrases import phrase
 
 IMPLICIT, EXPLICIT, BIG, DEFLATED = (
@@ -59,6 +60,8 @@ def _anonymize(source: BinaryIO, out: BinaryIO, profile: Profile, pseudonyms: Ps
         if more:
             raise CannotClean("The deflated object is larger than any sense.")
         source, uid = BytesIO(plain), EXPLICIT
+    if is_crowded(source):
+        raise CannotClean("The object has more sequence items than can be read in a sensible time.")
     implicit, little = uid in (IMPLICIT, GE_PRIVATE), uid != BIG
     ds = read_dataset(source, implicit, little, stop_when=lambda tag, _vr, _length: tag in _PIXELS)
     start = source.tell()

@@ -283,6 +283,8 @@ def _header(buffer: Buffer, data: Buffer, size: int, start: _Start, found: Found
         warnings.append(phrase("The data set is damaged: {fault}.", fault=found.fault))
     if found.too_deep:
         warnings.append("A sequence is nested too deep; it is left out of the index.")
+    if found.crowded:
+        warnings.append("A sequence has too many items; it is left out of the index.")
     header = Header(
         start.syntax.uid, sop_class, sop_instance, study, series, start.implicit, start.little, start.syntax.deflated,
         start.offset, found.values, charset.terms_of(found.values.get(0x00080005, b"")), warnings=warnings,

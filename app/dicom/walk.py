@@ -3,10 +3,12 @@
 import mmap
 import struct
 from dataclasses import dataclass, field
+from typing import BinaryIO
 
 Buffer = bytes | mmap.mmap
 
 MAX_DEPTH = 40  # sequences in sequences; real reports stay below twenty, pydicom's recursion breaks near 150
+MAX_ITEMS = 50_000  # in one top-level sequence; pydicom needs about 50 us for each, and a minute for a hostile million
 BULK = 256 * 1024  # a single value larger than this is not copied into the kept header
 
 _LONG = frozenset((b"OB", b"OD", b"OF", b"OL", b"OV", b"OW", b"SQ", b"SV", b"UC", b"UN", b"UR", b"UT", b"UV"))
@@ -56,6 +58,7 @@ class Found:
     pixel_length: int = 0  # as stated; -1: undefined
     fault: str = ""
     too_deep: bool = False
+    crowded: bool = False
     elements: int = 0  # of the top level; the standard has some 5,000 attributes
 
 
@@ -181,13 +184,30 @@ def _done(
     nested = length == 0 or vr == b"SQ" or buffer[value : value + 4] == item
     if nested and vr not in (b"OB", b"OW"):
         data = bytes(buffer[start:end])
-        if deepest > 2 * MAX_DEPTH or (
-            data.count(item) > MAX_DEPTH and depth(data, implicit, little, MAX_DEPTH) > MAX_DEPTH
-        ):
+        items = data.count(item)
+        deep = deepest > 2 * MAX_DEPTH
+        if not deep and items > MAX_ITEMS:
+            found.crowded = True
+            found.cuts.append((tag, vr, start, end, 0, -1))
+        elif deep or (items > MAX_DEPTH and depth(data, implicit, little, MAX_DEPTH) > MAX_DEPTH):
             found.too_deep = True
             found.cuts.append((tag, vr, start, end, 0, -1))
     elif length > BULK:
         found.cuts.append((tag, vr, start, end, value, length))
+
+
+def is_crowded(file: BinaryIO) -> bool:
+    """Whether an object has so many items that reading them all would take minutes; looks at its first 64 MiB and leaves
+    the file where it was. Fragments of pixel data are items too, hence the higher limit."""
+    begin, count, rest = file.tell(), 0, b""
+    for _ in range(64):
+        piece = file.read(1 << 20)
+        if not piece:
+            break
+        count += (rest + piece).count(_ITEM_LE) + (rest + piece).count(_ITEM_BE)
+        rest = piece[-3:]
+    file.seek(begin)
+    return count > 4 * MAX_ITEMS
 
 
 def depth(data: bytes, implicit: bool, little: bool, limit: int) -> int:

@@ -237,3 +237,13 @@ def test_large_values_stay_in_the_file() -> None:
     assert data[bulk.offset : bulk.offset + bulk.length] == b"\x07" * 1_000_000
     assert 0x00211010 not in kept.unpack(header.kept)
     assert BytesIO(header.kept).getbuffer().nbytes < 2000
+
+
+def test_a_sequence_of_a_million_empty_items_is_left_out_in_a_moment() -> None:
+    items = b"\xfe\xff\x00\xe0\0\0\0\0" * 1_200_000
+    header = scan_bytes(
+        with_elements(element(0x00081140, b"SQ", b"", 0xFFFFFFFF) + items + b"\xfe\xff\xdd\xe0\0\0\0\0")
+    )
+    assert any("too many items" in w for w in header.warnings)
+    assert header.pixel_tag
+    assert len(header.kept) < 10_000

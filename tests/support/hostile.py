@@ -73,6 +73,15 @@ def inserted(root: str, extra: bytes, before: bytes = b"\x28\x00\x02\x00US") -> 
     return data[:at] + extra + data[at:]
 
 
+def _tiny_items() -> bytes:
+    """A sequence of undefined length with 1.2 million empty items: ten megabytes that mean nothing."""
+    return (
+        struct.pack("<HH2sHI", 0x0021, 0x1000, b"SQ", 0, 0xFFFFFFFF)
+        + struct.pack("<HHI", 0xFFFE, 0xE000, 0) * 1_200_000
+        + struct.pack("<HHI", 0xFFFE, 0xE0DD, 0)
+    )
+
+
 def replaced(root: str, tag: int, vr: bytes, value: bytes) -> bytes:
     """One element of the good file with another VR or value than any library would write."""
     ds = dataset(root)
@@ -281,6 +290,7 @@ def catalogue() -> list[Bad]:
         Bad("deflate-bomb", deflate_bomb),
         Bad("nested-5000", nested),
         Bad("tiny-elements", partial(inserted, extra=b"".join(element(0x00210000 + 0x1000 + n % 0xEFFF, b"SH", b"") for n in range(1_200_000)))),
+        Bad("tiny-items", partial(inserted, extra=_tiny_items())),
         *_uid_cases(),
         *_name_cases(),
         Bad("vr-unknown", partial(replaced, tag=0x00280010, vr=b"ZZ", value=b"\x20\0")),

@@ -45,9 +45,11 @@ def anonymize(source: BinaryIO, out: BinaryIO, profile: Profile, pseudonyms: Pse
             return _anonymize(source, out, profile, pseudonyms)
         except RecursionError:
             raise CannotClean("The object's sequences are nested too deeply to be read.") from None
-        except (CannotClean, OSError, MemoryError):
+        except (CannotClean, MemoryError):
             raise
-        except Exception as fault:  # noqa: BLE001
+        except Exception as fault:
+            if isinstance(fault, OSError) and fault.errno is not None:
+                raise  # the disk's; pydicom raises OSError without a number for a sequence that is cut off
             # Damaged files raise anything in pydicom, and its words may quote them.
             raise CannotClean(phrase("The object cannot be read ({kind}).", kind=type(fault).__name__)) from None
 

@@ -215,3 +215,12 @@ def test_a_comment_inside_a_jpeg_is_told(shared_data: Path) -> None:
 def _without_comments(frame: bytes) -> bytes:
     at = frame.index(b"\xff\xfe")
     return frame[:at] + frame[at + 2 + int.from_bytes(frame[at + 2 : at + 4], "big") :]
+
+
+def test_a_sequence_that_is_cut_off_is_refused_in_words_and_is_no_fault_of_the_disk() -> None:
+    head = b"\0" * 128 + b"DICM" + b"\x02\0\x10\0UI\x14\x001.2.840.10008.1.2.1\0"
+    sequence = (
+        b"\x08\0\x40\x11SQ\0\0\xff\xff\xff\xff\xfe\xff\0\xe0\xff\xff\xff\xff\x08\0\x50\x11UI\x04\x001.2\0\xfe\xff"
+    )
+    with pytest.raises(CannotClean):
+        anonymize(BytesIO(head + sequence), BytesIO(), resolve("basic"), KEY)

@@ -14,6 +14,7 @@ from app import config as boot
 from app.config import Config
 from app.db import Database, migrate, open_database
 from app.db.models import load_all
+from app.http import i18n
 from tests.support import live as live_server
 from tests.support import postgres
 from tests.support.client import Web, open_web
@@ -29,6 +30,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker("slow")
             # A browser on a machine that is busy with something else may be late; what is wrong is wrong every time.
             item.add_marker(pytest.mark.flaky(reruns=2))
+
+
+@pytest.fixture(autouse=True)
+def _english() -> Iterator[None]:
+    """The language of a request is a context variable: a test that chose another one must not leave it to the next."""
+    i18n.use("en")
+    yield
+    i18n.use("en")
 
 
 @pytest.fixture(scope="session")

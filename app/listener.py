@@ -98,8 +98,8 @@ def _archive(config: Config) -> "Archive":
 
 
 def _make(config: Config, archive: "Archive") -> "Receiver":
-    from app.dimse.negotiation import storage_classes, transfer_syntaxes
     from app.dimse.server import Receiver
+    from app.peers.storage import storage_classes, transfer_syntaxes
 
     receiver = Receiver(config, archive.database, archive)
     storage_classes(), transfer_syntaxes(), receiver.settings()  # before the first caller, not in its time

@@ -12,13 +12,13 @@ from dataclasses import dataclass, field
 
 from app.archive import Archive, Source
 from app.dimse.negotiation import answer
-from app.dimse.store import CANNOT_UNDERSTAND, Answer, DataSetReceiver
 from app.kit.errors import Unavailable
 from app.kit.logging import new_correlation_id
 from app.peers import commands, pdu
 from app.peers.admission import Admission
 from app.peers.commands import BadCommand
 from app.peers.pdu import Associate, BadPdu
+from app.peers.receiving import CANNOT_UNDERSTAND, Answer, DataSetReceiver
 from app.peers.settings import DicomSettings
 from app.peers.wire import AHEAD, PdvReader, PeerGone, PeerSilent, Wire
 from app.security.actor import can

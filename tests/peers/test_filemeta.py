@@ -10,11 +10,12 @@ from pydicom import Dataset, dcmread
 from pydicom.filebase import DicomBytesIO
 from pydicom.filewriter import write_dataset
 
-from app.dimse.filemeta import preamble_and_meta, sop_uids
-from app.dimse.negotiation import answer, storage_classes, transfer_syntaxes
+from app.dimse.negotiation import answer
 from app.peers import pdu
+from app.peers.filemeta import preamble_and_meta, sop_uids
 from app.peers.pdu import Associate, Context
 from app.peers.settings import DicomSettings
+from app.peers.storage import storage_classes, transfer_syntaxes
 
 CT, UID = "1.2.840.10008.5.1.4.1.1.2", "1.2.3.4.5"
 

@@ -1,5 +1,7 @@
-"""C-STORE as SCP (PS3.4 B.2.3, PS3.7 9.3.1): the data set streams into the archive as it comes; success is answered
-only after `archive.ingest` has returned, that is after file and index are on the disk."""
+"""Receives C-STORE, as an SCP and inside a C-GET of ours (PS3.4 B.2.3, C.4.3.2, PS3.7 9.1.1).
+
+The data set streams into the archive as it comes; success is answered only after `archive.ingest` has returned, that
+is after file and index are on the disk."""
 
 import logging
 from dataclasses import dataclass
@@ -7,11 +9,11 @@ from dataclasses import dataclass
 from app.archive import Archive, Outcome, Source
 from app.archive.store import Incoming
 from app.dicom.uids import is_safe
-from app.dimse.filemeta import preamble_and_meta, sop_uids
 from app.kit.errors import AppError, Unavailable
 from app.kit.phrases import phrase
 from app.peers import commands, pdu
 from app.peers.commands import SOP_CLASS, SOP_INSTANCE
+from app.peers.filemeta import preamble_and_meta, sop_uids
 from app.peers.pdu import BadPdu
 from app.peers.wire import AHEAD, PdvReader
 

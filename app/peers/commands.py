@@ -1,14 +1,23 @@
 """Command sets of DIMSE messages (PS3.7 6.3, Annex E): always Implicit VR Little Endian, a few short elements."""
 
 import struct
+from collections.abc import Iterable, Mapping
 
 COMMAND_FIELD, MESSAGE_ID, RESPONDED_TO, DATA_SET_TYPE = 0x0100, 0x0110, 0x0120, 0x0800
 SOP_CLASS, SOP_INSTANCE, STATUS, ERROR_COMMENT, PRIORITY = 0x0002, 0x1000, 0x0900, 0x0902, 0x0700
 C_STORE_RQ, C_STORE_RSP, C_ECHO_RQ, C_ECHO_RSP, C_CANCEL_RQ = 0x0001, 0x8001, 0x0030, 0x8030, 0x0FFF
+C_GET_RQ, C_FIND_RQ, C_MOVE_RQ, N_EVENT_REPORT_RQ, N_ACTION_RQ = 0x0010, 0x0020, 0x0021, 0x0100, 0x0130
+REQUESTED_CLASS, REQUESTED_INSTANCE, EVENT_TYPE, ACTION_TYPE = 0x0003, 0x1001, 0x1002, 0x1008
+MOVE_DESTINATION, MOVE_ORIGINATOR, MOVE_ORIGINATOR_ID = 0x0600, 0x1030, 0x1031
+REMAINING, COMPLETED, FAILED, WARNING = 0x1020, 0x1021, 0x1022, 0x1023  # sub-operations
+OFFENDING_ELEMENT = 0x0901
 NO_DATA_SET = 0x0101
+_SPACED = frozenset((ERROR_COMMENT, MOVE_DESTINATION, MOVE_ORIGINATOR))  # AE and LO are padded so, UI with a zero
 LIMIT = 65536  # bytes; real command sets have some hundred
 
-SUCCESS = 0x0000
+SUCCESS, CANCELLED = 0x0000, 0xFE00
+PENDING, PENDING_UNSUPPORTED_KEYS = 0xFF00, 0xFF01  # PS3.4 Table C.4-1
+OUT_OF_RESOURCES, DOES_NOT_MATCH, UNABLE_TO_PROCESS = 0xA700, 0xA900, 0xC000
 UNRECOGNIZED_OPERATION, SOP_CLASS_NOT_SUPPORTED, INVALID_SOP_INSTANCE, NOT_AUTHORIZED = 0x0211, 0x0122, 0x0117, 0x0124
 
 
@@ -49,16 +58,24 @@ def comment(words: str) -> str:
     return plain if len(plain) <= 64 else plain[:61] + "..."
 
 
+def _value(value: int | str | bytes) -> bytes:
+    if isinstance(value, int):
+        return struct.pack("<H", value)
+    return value.encode("ascii", "replace") if isinstance(value, str) else value
+
+
 def _element(element: int, value: bytes) -> bytes:
     if len(value) % 2:
-        value += b" " if element == ERROR_COMMENT else b"\0"
+        value += b" " if element in _SPACED else b"\0"
     return struct.pack("<HHI", 0, element, len(value)) + value
 
 
-def encode(elements: dict[int, int | str]) -> bytes:
-    """The command set with its group length in front; integers are US, strings UI or LO."""
-    body = b"".join(
-        _element(e, struct.pack("<H", v) if isinstance(v, int) else v.encode("ascii", "replace"))
-        for e, v in sorted(elements.items())
-    )
+def tags(numbers: Iterable[int]) -> bytes:
+    """An AT value, as Offending Element has it: tags as 0xGGGGEEEE."""
+    return b"".join(struct.pack("<HH", n >> 16, n & 0xFFFF) for n in numbers)
+
+
+def encode(elements: Mapping[int, int | str | bytes]) -> bytes:
+    """The command set with its group length in front; integers are US, strings UI, AE or LO, bytes are as they are."""
+    body = b"".join(_element(e, _value(v)) for e, v in sorted(elements.items()))
     return struct.pack("<HHII", 0, 0, 4, len(body)) + body

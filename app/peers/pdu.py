@@ -4,10 +4,39 @@ Decoding is strict and linear in the length of the PDU; anything that does not f
 that an A-ABORT carries (PS3.8 Table 9-26)."""
 
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from app.kit.phrases import phrase
+from app.peers import user_items
+from app.peers.user_items import (
+    INVALID_PARAMETER,
+    UNEXPECTED_PARAMETER,
+    UNEXPECTED_PDU,
+    UNRECOGNIZED_PARAMETER,
+    UNRECOGNIZED_PDU,
+    UNSPECIFIED,
+    BadPdu,
+    Role,
+    UserIdentity,
+    UserItems,
+    item,
+    items,
+    uid_of,
+)
+
+__all__ = [
+    "INVALID_PARAMETER",
+    "UNEXPECTED_PARAMETER",
+    "UNEXPECTED_PDU",
+    "UNRECOGNIZED_PARAMETER",
+    "UNRECOGNIZED_PDU",
+    "UNSPECIFIED",
+    "BadPdu",
+    "Role",
+    "UserIdentity",
+    "UserItems",
+]  # of user_items, whose names they also are here
 
 ASSOCIATE_RQ, ASSOCIATE_AC, ASSOCIATE_RJ, P_DATA, RELEASE_RQ, RELEASE_RP, ABORT = range(1, 8)
 
@@ -17,27 +46,11 @@ IMPLEMENTATION_VERSION = "FILMROOM_1"
 
 ACCEPTED, USER_REJECTED, NO_REASON, ABSTRACT_UNKNOWN, TRANSFER_UNKNOWN = range(5)
 
-# Source of an abort, and the reasons a provider gives (PS3.8 Table 9-26).
+# Source of an abort (PS3.8 Table 9-26).
 BY_USER, BY_PROVIDER = 0, 2
-UNSPECIFIED, UNRECOGNIZED_PDU, UNEXPECTED_PDU, UNRECOGNIZED_PARAMETER, UNEXPECTED_PARAMETER, INVALID_PARAMETER = (
-    0,
-    1,
-    2,
-    4,
-    5,
-    6,
-)
 
 RELEASE_RQ_BYTES = bytes([RELEASE_RQ, 0, 0, 0, 0, 4, 0, 0, 0, 0])
 RELEASE_RP_BYTES = bytes([RELEASE_RP, 0, 0, 0, 0, 4, 0, 0, 0, 0])
-
-
-class BadPdu(Exception):
-    """The peer broke the protocol. reason: what our A-ABORT says."""
-
-    def __init__(self, what: str, reason: int = INVALID_PARAMETER) -> None:
-        super().__init__(what)
-        self.reason = reason
 
 
 @dataclass(slots=True)
@@ -72,22 +85,7 @@ class Associate:
     implementation_version: str = ""
     version: int = 1
     titles: bytes = b""
-
-
-def _items(body: memoryview) -> Iterator[tuple[int, memoryview]]:
-    at = 0
-    while at < len(body):
-        if len(body) - at < 4:
-            raise BadPdu("an item is cut off")
-        kind, length = body[at], int.from_bytes(body[at + 2 : at + 4], "big")
-        if at + 4 + length > len(body):
-            raise BadPdu("an item is longer than what holds it")
-        yield kind, body[at + 4 : at + 4 + length]
-        at += 4 + length
-
-
-def _uid(value: memoryview) -> str:
-    return bytes(value).rstrip(b"\0 ").decode("ascii", "replace")
+    user: UserItems = field(default_factory=UserItems)
 
 
 def _title(value: bytes) -> str:
@@ -98,24 +96,26 @@ def _context(kind: int, body: memoryview) -> tuple[int, int, str, list[str]]:
     if len(body) < 4:
         raise BadPdu("a presentation context is too short")
     abstract, transfer = "", []
-    for sub, value in _items(body[4:]):
+    for sub, value in items(body[4:]):
         if sub == 0x30:
-            abstract = _uid(value)
+            abstract = uid_of(value)
         elif sub == 0x40:
-            transfer.append(_uid(value))
+            transfer.append(uid_of(value))
     return body[0], body[2], abstract, transfer
 
 
 def _user_information(found: Associate, body: memoryview) -> None:
-    for kind, value in _items(body):
+    for kind, value in items(body):
         if kind == 0x51:
             if len(value) != 4:
                 raise BadPdu("the maximum length item is not four bytes long")
             found.max_length = int.from_bytes(value, "big")
         elif kind == 0x52:
-            found.implementation_uid = _uid(value)
+            found.implementation_uid = uid_of(value)
         elif kind == 0x55:
             found.implementation_version = bytes(value).decode("ascii", "replace").strip()
+        else:
+            user_items.decode(found.user, kind, value)
 
 
 def decode_associate(body: bytes) -> Associate:
@@ -126,9 +126,9 @@ def decode_associate(body: bytes) -> Associate:
     found = Associate(_title(body[4:20]), _title(body[20:36]), application_context="")
     found.version, found.titles = int.from_bytes(view[0:2], "big"), body[4:68]
     seen: set[int] = set()
-    for kind, value in _items(view[68:]):
+    for kind, value in items(view[68:]):
         if kind == 0x10:
-            found.application_context = _uid(value)
+            found.application_context = uid_of(value)
         elif kind in (0x20, 0x21):
             number, result, abstract, transfer = _context(kind, value)
             if number in seen or number % 2 == 0:
@@ -145,20 +145,17 @@ def decode_associate(body: bytes) -> Associate:
     return found
 
 
-def _item(kind: int, value: bytes) -> bytes:
-    return struct.pack(">BBH", kind, 0, len(value)) + value
-
-
 def _pdu(kind: int, body: bytes) -> bytes:
     return struct.pack(">BBI", kind, 0, len(body)) + body
 
 
-def _user_item(max_length: int) -> bytes:
-    return _item(
+def _user_item(max_length: int, user: UserItems | None) -> bytes:
+    return item(
         0x50,
-        _item(0x51, max_length.to_bytes(4, "big"))
-        + _item(0x52, IMPLEMENTATION_UID.encode())
-        + _item(0x55, IMPLEMENTATION_VERSION.encode()),
+        item(0x51, max_length.to_bytes(4, "big"))
+        + item(0x52, IMPLEMENTATION_UID.encode())
+        + item(0x55, IMPLEMENTATION_VERSION.encode())
+        + (user_items.encode(user) if user is not None else b""),
     )
 
 
@@ -167,20 +164,26 @@ def padded(title: str) -> bytes:
     return title.encode("ascii", "replace")[:16].ljust(16)
 
 
-def encode_request(called: str, calling: str, contexts: Sequence[Context], max_length: int) -> bytes:
-    body = b"\0\1\0\0" + padded(called) + padded(calling) + bytes(32) + _item(0x10, APPLICATION_CONTEXT.encode())
+def encode_request(
+    called: str, calling: str, contexts: Sequence[Context], max_length: int, user: UserItems | None = None
+) -> bytes:
+    """A-ASSOCIATE-RQ. user: roles, extended negotiation and so on, where there are any."""
+    body = b"\0\1\0\0" + padded(called) + padded(calling) + bytes(32) + item(0x10, APPLICATION_CONTEXT.encode())
     for context in contexts:
-        syntaxes = b"".join(_item(0x40, uid.encode()) for uid in context.transfer)
-        body += _item(0x20, bytes([context.id, 0, 0, 0]) + _item(0x30, context.abstract.encode()) + syntaxes)
-    return _pdu(ASSOCIATE_RQ, body + _user_item(max_length))
+        syntaxes = b"".join(item(0x40, uid.encode()) for uid in context.transfer)
+        body += item(0x20, bytes([context.id, 0, 0, 0]) + item(0x30, context.abstract.encode()) + syntaxes)
+    return _pdu(ASSOCIATE_RQ, body + _user_item(max_length, user))
 
 
-def encode_accept(request: Associate, results: Sequence[ContextResult], max_length: int) -> bytes:
-    body = b"\0\1\0\0" + request.titles + _item(0x10, APPLICATION_CONTEXT.encode())
+def encode_accept(
+    request: Associate, results: Sequence[ContextResult], max_length: int, user: UserItems | None = None
+) -> bytes:
+    """A-ASSOCIATE-AC. user: our answers to the sub-items that were asked."""
+    body = b"\0\1\0\0" + request.titles + item(0x10, APPLICATION_CONTEXT.encode())
     for one in results:
-        name = _item(0x40, one.transfer.encode("ascii", "replace"))
-        body += _item(0x21, bytes([one.id, 0, one.result, 0]) + name)
-    return _pdu(ASSOCIATE_AC, body + _user_item(max_length))
+        name = item(0x40, one.transfer.encode("ascii", "replace"))
+        body += item(0x21, bytes([one.id, 0, one.result, 0]) + name)
+    return _pdu(ASSOCIATE_AC, body + _user_item(max_length, user))
 
 
 def encode_reject(result: int, source: int, reason: int) -> bytes:

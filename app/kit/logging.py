@@ -10,10 +10,12 @@ import re
 import secrets
 import sys
 import time
-from logging.handlers import TimedRotatingFileHandler
 from pathlib import Path
 from typing import Any
 
+from app.kit.dailylog import DailyFile
+
+NETWORK = "filmroom.network"  # logger of every operation on the DICOM network: logs/dicom_YYYYMMDD.log
 correlation_id: contextvars.ContextVar[str] = contextvars.ContextVar("correlation_id", default="-")
 
 _SENSITIVE = re.compile(
@@ -79,11 +81,6 @@ def _correlate(record: logging.LogRecord) -> bool:
     return True
 
 
-def _daily_name(default: str) -> str:
-    stem, _, day = default.rpartition(".log.")
-    return f"{stem}_{day}.log" if stem else default
-
-
 def setup(role: str, folder: Path, level: str = "INFO", as_json: bool = False) -> None:
     """Configures the process's logging once. role: web, dicom or worker."""
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -93,19 +90,15 @@ def setup(role: str, folder: Path, level: str = "INFO", as_json: bool = False) -
     )
     console = logging.StreamHandler(sys.stderr)
     console.setFormatter(_JsonFormatter() if as_json else plain)
-    daily = TimedRotatingFileHandler(
-        folder / f"{role}_{time.strftime('%Y%m%d', time.gmtime())}.log",
-        when="midnight",
-        backupCount=30,
-        utc=True,
-        encoding="utf-8",
-        delay=True,
-    )
-    daily.suffix = "%Y%m%d"
+    daily = DailyFile(folder, role)
     daily.setFormatter(plain)
     root = logging.getLogger()
     root.handlers = [console, daily]
-    for handler in root.handlers:
+    network = logging.getLogger(NETWORK)
+    # What other roles do on the DICOM network (send, find, fetch) stands in the dicom role's file too.
+    network.handlers = [] if role == "dicom" else [DailyFile(folder, "dicom")]
+    for handler in (*root.handlers, *network.handlers):
+        handler.setFormatter(handler.formatter or plain)
         handler.addFilter(_correlate)
     root.setLevel(level.upper())
     for noisy in (

@@ -1,9 +1,9 @@
-"""Tables: node, transfer, transfer_instance."""
+"""Tables: node, transfer, transfer_instance, network_operation."""
 
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ForeignKey, Index, String
+from sqlalchemy import BigInteger, ForeignKey, Index, String
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.db.base import Base, BigKey
@@ -60,3 +60,33 @@ class TransferInstance(Base):
     state: Mapped[str] = mapped_column(String(8), default="waiting")  # waiting, sent, warned, failed
     status: Mapped[int | None]  # the peer's DIMSE status
     message: Mapped[str | None] = mapped_column(String(256))  # the peer's own words
+
+
+class NetworkOperation(Base):
+    """One operation with a peer, ours or its (NET-9): an entry of the transfer log. Nothing of a patient stands in it."""
+
+    __tablename__ = "network_operation"
+    __table_args__ = (
+        Index("ix_network_operation_peer_at", "peer", "at"),
+        Index("ix_network_operation_facility_at", "facility_id", "at"),
+    )
+
+    id: Mapped[int] = mapped_column(BigKey, primary_key=True, autoincrement=True)
+    at: Mapped[datetime] = mapped_column(index=True)  # when it ended
+    kind: Mapped[str] = mapped_column(String(16))  # echo, store, find, move, get, commit, query, retrieve, ...
+    role: Mapped[str] = mapped_column(String(3))  # scp: the peer asked us; scu: we asked it
+    peer: Mapped[str] = mapped_column(String(64))  # the node's name, else its AE title or host
+    title: Mapped[str] = mapped_column(String(16), default="")  # the peer's AE title
+    called: Mapped[str] = mapped_column(String(16), default="")  # the title that was called
+    address: Mapped[str] = mapped_column(String(64), default="")
+    node_id: Mapped[str | None] = mapped_column(String(26))
+    facility_id: Mapped[str | None] = mapped_column(String(26))
+    result: Mapped[str] = mapped_column(String(10))  # success, warning, failure, refused, cancelled
+    status: Mapped[int | None]  # DIMSE or HTTP status
+    objects: Mapped[int] = mapped_column(default=0)
+    warned: Mapped[int] = mapped_column(default=0)
+    failed: Mapped[int] = mapped_column(default=0)
+    bytes: Mapped[int] = mapped_column(BigInteger, default=0)
+    seconds: Mapped[float] = mapped_column(default=0.0)
+    words: Mapped[str] = mapped_column(String(400), default="")
+    correlation_id: Mapped[str] = mapped_column(String(32), default="")

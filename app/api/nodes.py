@@ -6,8 +6,8 @@ from fastapi import APIRouter, Depends, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from app.http import ReadSession, WriteSession, allow, services
-from app.peers import queries, service
-from app.peers.service import NodeValues
+from app.peers import options, queries, service
+from app.peers.options import NodeValues
 from app.security import Actor, Verb
 
 router = APIRouter(tags=["nodes"])
@@ -17,22 +17,63 @@ Tester = Annotated[Actor, Depends(allow(Verb.NODE_ECHO))]
 
 
 class NodeBody(BaseModel):
-    """A node. Changing one leaves what is not given."""
+    """A node. Changing one leaves what is not given. Passwords and tokens are kept sealed and never shown again."""
 
     model_config = ConfigDict(extra="forbid")
 
     name: str | None = Field(None, description="What people see; 1 to 64 characters, unique")
-    ae_title: str | None = Field(None, description="What the other side calls itself, 1 to 16 characters")
-    host: str | None = Field(None, description="Name or IP address")
-    port: int | None = Field(None, description="TCP port, 1 to 65535")
+    protocol: str | None = Field(None, description=f"{', '.join(options.PROTOCOLS)}; dicom unless said")
+    ae_title: str | None = Field(None, description="dicom: what the other side calls itself, 1 to 16 characters")
+    host: str | None = Field(None, description="dicom: name or IP address")
+    port: int | None = Field(None, description="dicom: TCP port, 1 to 65535")
+    url: str | None = Field(
+        None, description="dicomweb: the address of the service, such as https://pacs.example/dicom-web"
+    )
+    username: str | None = Field(None, description="dicomweb: user for HTTP Basic")
+    password: str | None = Field(None, description="dicomweb: its password; empty to forget it")
+    token: str | None = Field(
+        None, description="dicomweb: bearer token, instead of user and password; empty to forget it"
+    )
+    path: str | None = Field(None, description="folder: a whole path on the server")
     enabled: bool | None = Field(None, description="Whether anything is sent to it or taken from it")
     facility_id: str | None = Field(None, description="What it sends belongs to this facility; empty: to none")
-    capabilities: list[str] | None = Field(None, description=", ".join(service.CAPABILITIES))
+    capabilities: list[str] | None = Field(None, description=", ".join(options.CAPABILITIES))
     accept: bool | None = Field(None, description="Whether it may send to us")
-    transfer_syntax: str | None = Field(None, description="stored (else uncompressed), or always uncompressed")
+    transfer_syntax: str | None = Field(
+        None, description=f"How objects go out, preferred: {', '.join(options.SYNTAXES)}; stored is: else uncompressed"
+    )
+    retrieve_by: str | None = Field(None, description="How we fetch from it: move or get")
+    tls: bool | None = Field(None, description="DICOM TLS")
+    tls_profile: str | None = Field(None, description="bcp195 or non-downgrading; empty: as the settings say")
+    client_certificate: str | None = Field(None, description="Name of the certificate of ours that we show to it")
+    use_proxy: bool | None = Field(None, description="Whether the network proxy of the settings is used for it")
+    max_pdu: int | None = Field(None, description="Largest PDU both ways, in bytes; null: as the settings say")
+    connect_timeout: int | None = Field(None, description="Seconds to reach it; null: as the settings say")
+    network_timeout: int | None = Field(None, description="Seconds it may take to answer; null: as the settings say")
+    character_set: str | None = Field(
+        None, description="Specific Character Set that queries to it are written in; empty: UTF-8 where needed"
+    )
+    parallel: int | None = Field(None, description="Associations at a time when sending, 1 to 16")
+    bandwidth_kib: int | None = Field(None, description="KiB a second when sending; 0: no limit")
+    priority: int | None = Field(None, description="0 to 9; what goes to 9 goes first")
+    window: str | None = Field(
+        None, description="Hours of the server's time in which is sent, 22:00-06:00; empty: always"
+    )
+    paused: bool | None = Field(None, description="Nothing is sent; it waits")
+    lacks_only: bool | None = Field(None, description="Send only what it lacks, found out by a query")
+    commitment: bool | None = Field(None, description="Delivered only when it has committed to storage")
+    retries: int | None = Field(
+        None, description="How often a failed delivery is tried again; null: as the settings say"
+    )
+    retry_forever: bool | None = Field(None, description="After these tries go on, slowly, for ever")
 
     def values(self) -> NodeValues:
-        return NodeValues(**self.model_dump())
+        """null where the settings can say is told apart from not given."""
+        given = self.model_dump()
+        for name in ("max_pdu", "connect_timeout", "network_timeout", "retries"):
+            if name in self.model_fields_set and given[name] is None:
+                given[name] = options.BY_SETTING
+        return NodeValues(**given)
 
 
 @router.get("/nodes")
@@ -43,9 +84,11 @@ def list_nodes(actor: Reader, session: ReadSession) -> dict[str, Any]:
 
 
 @router.post("/nodes", status_code=201)
-def create_node(body: NodeBody, response: Response, actor: Editor, session: WriteSession) -> dict[str, Any]:
-    """A new node: name, AE title, host and port."""
-    node = service.create_node(session, actor, body.values())
+def create_node(
+    body: NodeBody, request: Request, response: Response, actor: Editor, session: WriteSession
+) -> dict[str, Any]:
+    """A new node: name, AE title, host and port; of DICOMweb name and url; a folder name and path."""
+    node = service.create_node(session, actor, body.values(), services(request).config)
     response.headers["Location"] = f"/api/v1/nodes/{node.id}"
     return service.node_json(node)
 
@@ -58,9 +101,10 @@ def get_node(name: str, actor: Reader, session: ReadSession) -> dict[str, Any]:
 
 @router.put("/nodes/{name}")
 @router.patch("/nodes/{name}")
-def update_node(name: str, body: NodeBody, actor: Editor, session: WriteSession) -> dict[str, Any]:
+def update_node(name: str, body: NodeBody, request: Request, actor: Editor, session: WriteSession) -> dict[str, Any]:
     """Changes what is given and leaves the rest."""
-    return service.node_json(service.update_node(session, actor, name, body.values()))
+    node = service.update_node(session, actor, name, body.values(), services(request).config)
+    return service.node_json(node)
 
 
 @router.delete("/nodes/{name}", status_code=204)
@@ -71,8 +115,8 @@ def delete_node(name: str, actor: Editor, session: WriteSession) -> None:
 
 @router.post("/nodes/{name}/echo")
 def echo_node(name: str, request: Request, actor: Tester) -> dict[str, Any]:
-    """C-ECHO to the node. Always 200: a node that does not answer is a result, not a fault of the request."""
+    """Tests the node: C-ECHO, a DICOMweb search of one study, or a file written and removed. Always 200: a node that does not answer is a result, not a fault of the request."""
     here = services(request)
-    found = service.probe_node(here.database, actor, name, here.config.aet)
+    found = service.probe_node(here.database, actor, name, here.config)
     steps = [{"step": s.name, "ok": s.ok, "message": s.words, "seconds": s.seconds} for s in found.steps]
     return {"ok": found.ok, "message": found.message, "seconds": found.seconds, "steps": steps, "offers": found.offers}

@@ -1,24 +1,25 @@
 """Settings, Nodes: the list at the left, one node's form at the right, its test below."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Form, Request
-from pydantic import BaseModel
 from starlette.responses import RedirectResponse, Response
 
 from app.http import ReadSession, WriteSession, allow, render, services
-from app.http.i18n import format_moment, format_time, say
+from app.http.i18n import format_moment, format_time
 from app.http.i18n import gettext as _
 from app.http.templates import is_htmx
 from app.kit.clock import now
 from app.kit.errors import Conflict, Invalid
+from app.pages import node_form
+from app.pages.node_form import NodeForm, Typed
 from app.pages.shell import fields
-from app.peers import queries, service
+from app.peers import options, queries, service
 from app.peers.models import Node
+from app.peers.options import CAPABILITIES
 from app.peers.probe import Probe, Step
-from app.peers.service import CAPABILITIES, NodeValues
 from app.security import Actor, Verb, facilities
 
 router = APIRouter(include_in_schema=False)
@@ -49,25 +50,6 @@ class NodeList:
 
 
 @dataclass(frozen=True, slots=True)
-class NodeForm:
-    """What stands in the form: the saved node, or what was typed with its errors by field. id empty: a new node."""
-
-    id: str
-    name: str
-    ae_title: str
-    host: str
-    port: str
-    capabilities: list[str]
-    accept: bool
-    enabled: bool
-    transfer_syntax: str
-    facility_id: str
-    changed_by: str = ""
-    changed_at: datetime | None = None
-    errors: dict[str, str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
 class ResultPart:
     """What a test found, in the order it was done. offered and missing: capabilities in words."""
 
@@ -89,7 +71,11 @@ class NodesPage:
     form: NodeForm | None
     test: ResultPart | None
     capabilities: list[tuple[str, str]]
+    protocols: list[tuple[str, str]]
     syntaxes: list[tuple[str, str]]
+    character_sets: list[tuple[str, str]]
+    profiles: list[tuple[str, str]]
+    retrievals: list[tuple[str, str]]
     facilities: list[tuple[str, str]]
     may_edit: bool
     may_test: bool
@@ -108,11 +94,26 @@ def _words() -> dict[str, str]:
     }
 
 
+def _syntaxes() -> list[tuple[str, str]]:
+    return [
+        ("stored", _("As stored, else uncompressed")),
+        ("uncompressed", _("Always uncompressed")),
+        ("jpeg-ls", _("JPEG-LS lossless, if taken")),
+        ("jpeg2000", _("JPEG 2000 lossless, if taken")),
+        ("htj2k", _("HTJ2K lossless, if taken")),
+        ("rle", _("RLE, if taken")),
+    ]
+
+
 def _step_word(name: str) -> str:
     return {
         "reach": _("Reach the host"),
         "association": _("Association"),
         "echo": _("Echo"),
+        "search": _("Search"),
+        "folder": _("Folder"),
+        "write": _("Write and read back"),
+        "space": _("Free space"),
         "offers": _("Not offered"),
     }[name]
 
@@ -131,8 +132,16 @@ def _line(node: Node) -> NodeLine:
         lamp, word = "", _("answers")
         moment = format_time(node.last_ok_at) if _today(node.last_ok_at) else format_moment(node.last_ok_at)
         last = _("answered %(time)s") % {"time": moment}
-    abilities = ", ".join(words[c] for c in CAPABILITIES if c in node.options.get("capabilities", []))
-    return NodeLine(node.id, node.name, f"{node.ae_title} {node.host}:{node.port}", abilities, lamp, word, last)
+    set_to = options.of(node)
+    abilities = ", ".join(words[c] for c in CAPABILITIES if c in set_to.capabilities)
+    return NodeLine(node.id, node.name, _address(node), abilities, lamp, word, last)
+
+
+def _address(node: Node) -> str:
+    set_to = options.of(node)
+    if set_to.protocol == "dicom":
+        return f"{node.ae_title} {node.host}:{node.port}{' TLS' if set_to.tls else ''}"
+    return set_to.url or set_to.path
 
 
 def _today(moment: datetime | None) -> bool:
@@ -141,27 +150,6 @@ def _today(moment: datetime | None) -> bool:
 
 def _list(session: ReadSession, actor: Actor, chosen: str) -> NodeList:
     return NodeList([_line(node) for node in queries.nodes(session, actor)], chosen)
-
-
-def _saved(node: Node) -> NodeForm:
-    return NodeForm(
-        id=node.id,
-        name=node.name,
-        ae_title=node.ae_title,
-        host=node.host,
-        port=str(node.port),
-        capabilities=list(node.options.get("capabilities", [])),
-        accept=bool(node.options.get("accept", True)),
-        enabled=node.enabled,
-        transfer_syntax=str(node.options.get("transfer_syntax", "stored")),
-        facility_id=node.facility_id or "",
-        changed_by=node.changed_by,
-        changed_at=node.changed_at,
-    )
-
-
-def _blank() -> NodeForm:
-    return NodeForm("", "", "", "", "104", ["store"], True, True, "stored", "")
 
 
 def _page(
@@ -179,7 +167,15 @@ def _page(
         form=form,
         test=test,
         capabilities=list(_words().items()),
-        syntaxes=[("stored", _("As stored, else uncompressed")), ("uncompressed", _("Always uncompressed"))],
+        protocols=[("dicom", "DICOM"), ("dicomweb", "DICOMweb"), ("folder", _("Folder"))],
+        syntaxes=_syntaxes(),
+        character_sets=[("", _("UTF-8, where needed")), *((one, one) for one in options.CHARACTER_SETS if one)],
+        profiles=[
+            ("", _("As the settings say")),
+            ("bcp195", _("BCP 195")),
+            ("non-downgrading", _("BCP 195, non-downgrading")),
+        ],
+        retrievals=[("move", _("C-MOVE to us")), ("get", _("C-GET"))],
         facilities=[("", _("None")), *known],
         may_edit=Verb.NODE_EDIT in actor.verbs,
         may_test=Verb.NODE_ECHO in actor.verbs,
@@ -191,7 +187,7 @@ def _page(
 def show_nodes(request: Request, actor: Reader, session: ReadSession) -> Response:
     """The first node, or how to make one."""
     known = queries.nodes(session, actor)
-    return _page(request, session, actor, _saved(known[0]) if known else None)
+    return _page(request, session, actor, node_form.saved(known[0]) if known else None)
 
 
 @router.get("/settings/nodes/list")
@@ -202,67 +198,20 @@ def show_list(request: Request, actor: Reader, session: ReadSession, chosen: str
 
 @router.get("/settings/nodes/new")
 def show_new(request: Request, actor: Editor, session: ReadSession) -> Response:
-    return _page(request, session, actor, _blank())
+    return _page(request, session, actor, node_form.blank())
 
 
 @router.get("/settings/nodes/{node_id}")
 def show_node(node_id: str, request: Request, actor: Reader, session: ReadSession) -> Response:
-    return _page(request, session, actor, _saved(queries.node(session, actor, node_id)))
-
-
-class _Typed(BaseModel):
-    """The form as it came."""
-
-    name: str = ""
-    ae_title: str = ""
-    host: str = ""
-    port: str = ""
-    capabilities: list[str] = []
-    accept: str = ""
-    enabled: str = ""
-    transfer_syntax: str = "stored"
-    facility_id: str = ""
-
-    def values(self) -> NodeValues:
-        port = int(self.port) if self.port.strip().isascii() and self.port.strip().isdigit() else 0
-        return NodeValues(
-            name=self.name.strip(),
-            ae_title=self.ae_title.strip(),
-            host=self.host.strip(),
-            port=min(port, 99999),
-            enabled=bool(self.enabled),
-            facility_id=self.facility_id,
-            capabilities=self.capabilities,
-            accept=bool(self.accept),
-            transfer_syntax=self.transfer_syntax,
-        )
-
-    def again(self, node_id: str, fault: Invalid | Conflict) -> NodeForm:
-        """The form as typed, with what is wrong beside each field."""
-        errors = {field: say(words) for field, words in fault.extra.get("errors", {}).items()}
-        if not errors:
-            errors[str(fault.extra.get("field", "name"))] = say(fault.detail)
-        return NodeForm(
-            id=node_id,
-            name=self.name,
-            ae_title=self.ae_title,
-            host=self.host,
-            port=self.port,
-            capabilities=self.capabilities,
-            accept=bool(self.accept),
-            enabled=bool(self.enabled),
-            transfer_syntax=self.transfer_syntax,
-            facility_id=self.facility_id,
-            errors={key: _(text) for key, text in errors.items()},
-        )
+    return _page(request, session, actor, node_form.saved(queries.node(session, actor, node_id)))
 
 
 @router.post("/settings/nodes/new")
-def create_node(request: Request, actor: Editor, session: WriteSession, typed: Annotated[_Typed, Form()]) -> Response:
+def create_node(request: Request, actor: Editor, session: WriteSession, typed: Annotated[Typed, Form()]) -> Response:
     """Makes it and shows it, or shows the form again with what is wrong."""
     try:
         with session.begin_nested():
-            node = service.create_node(session, actor, typed.values())
+            node = service.create_node(session, actor, typed.values(), services(request).config)
     except (Invalid, Conflict) as fault:
         return _page(request, session, actor, typed.again("", fault), status=422)
     return RedirectResponse(f"/settings/nodes/{node.id}", 303)
@@ -270,13 +219,14 @@ def create_node(request: Request, actor: Editor, session: WriteSession, typed: A
 
 @router.post("/settings/nodes/{node_id}")
 def save_node(
-    node_id: str, request: Request, actor: Editor, session: WriteSession, typed: Annotated[_Typed, Form()]
+    node_id: str, request: Request, actor: Editor, session: WriteSession, typed: Annotated[Typed, Form()]
 ) -> Response:
     try:
         with session.begin_nested():
-            service.update_node(session, actor, node_id, typed.values())
+            service.update_node(session, actor, node_id, typed.values(), services(request).config)
     except (Invalid, Conflict) as fault:
-        return _page(request, session, actor, typed.again(node_id, fault), status=422)
+        kept = node_form.saved(queries.node(session, actor, node_id)).kept
+        return _page(request, session, actor, typed.again(node_id, fault, kept), status=422)
     return RedirectResponse(f"/settings/nodes/{node_id}", 303)
 
 
@@ -290,11 +240,11 @@ def remove_node(node_id: str, actor: Editor, session: WriteSession) -> Response:
 def run_test(node_id: str, request: Request, actor: Tester) -> Response:
     """Tests the node as it is saved; the result alone for htmx, else the whole page with it."""
     here = services(request)
-    found = _shown(service.probe_node(here.database, actor, node_id, here.config.aet), actor)
+    found = _shown(service.probe_node(here.database, actor, node_id, here.config), actor)
     if is_htmx(request):
         return render(request, "settings/_nodes_test.html", {"test": found})
     with here.database.read() as session:
-        return _page(request, session, actor, _saved(queries.node(session, actor, node_id)), found)
+        return _page(request, session, actor, node_form.saved(queries.node(session, actor, node_id)), found)
 
 
 def _shown(found: Probe, actor: Actor) -> ResultPart:

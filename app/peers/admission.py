@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from sqlalchemy.orm import Session
 
 from app.kit.clock import now
-from app.peers import names, queries
+from app.peers import names, options, queries
 from app.peers.models import Node
 from app.peers.settings import DicomSettings
 from app.security import facilities
@@ -52,7 +52,7 @@ def admit(
     titled = queries.nodes_titled(session, calling)
     known = next((n for n in titled if _is_at(n.host, address)), None)
     if known is not None:
-        if not known.enabled or not known.options.get("accept", True):
+        if not known.enabled or not options.of(known).accept:
             return Admission(
                 CALLING_UNKNOWN, "the node is switched off, or set not to send", None, known.id, known.name
             )

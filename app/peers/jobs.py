@@ -16,7 +16,7 @@ from app.jobs.context import Cancelled, JobContext, PermanentFault
 from app.kit.clock import now
 from app.kit.errors import NotFound
 from app.kit.phrases import phrase
-from app.peers import queries, service
+from app.peers import options, queries, service
 from app.peers.contexts import Proposal, choose, propose
 from app.peers.errors import CannotConvert, PeerFault
 from app.peers.models import Node, Transfer, TransferInstance
@@ -80,9 +80,9 @@ def _send_all(ctx: JobContext, task: _Task, marks: "_Marks") -> None:
             marks.add(row_id, REFUSED, None, "It is no longer in the archive.")
         else:
             there.append((row_id, instance))
-    uncompressed = task.node.options.get("transfer_syntax") == "uncompressed"
+    uncompressed = options.of(task.node).transfer_syntax == "uncompressed"
     pairs = {(i.sop_class_uid, i.transfer_syntax_uid) for _, i in there}
-    peer = service.peer_of(task.node, ctx.config.aet)
+    peer = service.peer_of(task.node, ctx.config.aet, task.settings)
     for proposal in propose(pairs, uncompressed) if there else []:
         ctx.check_cancelled()
         with Association(peer, proposal.contexts, task.settings) as association:

@@ -26,7 +26,8 @@ SIGNS = {
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One step. name: reach, association, echo or offers; hint: what to do about a failure."""
+    """One step. name: reach, association, echo or offers; of DICOMweb reach and search; of a folder folder, write and
+    space. hint: what to do about a failure."""
 
     name: str
     ok: bool
@@ -45,8 +46,8 @@ class Probe:
 
     @property
     def ok(self) -> bool:
-        """Whether the echo came back; what it offers beside that is told, not judged."""
-        return any(step.name == "echo" and step.ok for step in self.steps)
+        """Whether the last step that proves it went well; what it offers beside that is told, not judged."""
+        return any(step.name in ("echo", "search", "space") and step.ok for step in self.steps)
 
     @property
     def message(self) -> str:

@@ -38,6 +38,9 @@ def nodes(session: Session, actor: Actor) -> list[Node]:
 
 
 def nodes_titled(session: Session, title: str) -> list[Node]:
+    """The nodes that call themselves so; none for an empty title, which nodes without DICOM have."""
+    if not title:
+        return []
     return list(session.scalars(select(Node).where(Node.ae_title == title).order_by(Node.id)))
 
 

@@ -24,13 +24,26 @@ _CHUNK = 1 << 17
 
 @dataclass(frozen=True, slots=True)
 class Peer:
-    """Where and as whom to call."""
+    """Where and as whom to call. The timeouts in seconds and the largest PDU in bytes are the node's own; 0: as the
+    settings say."""
 
     called: str
     calling: str
     host: str
     port: int
     name: str = ""
+    connect_timeout: int = 0
+    network_timeout: int = 0
+    max_pdu: int = 0
+    tls: bool = False
+    tls_profile: str = ""
+    client_certificate: str = ""
+    use_proxy: bool = True
+
+    def over(self, settings: DicomSettings) -> DicomSettings:
+        """The settings as they hold for this peer."""
+        own = {name: getattr(self, name) for name in ("connect_timeout", "network_timeout") if getattr(self, name)}
+        return settings.model_copy(update=own) if own else settings
 
     def __str__(self) -> str:
         return f"{self.name or self.called} ({self.host}:{self.port})"
@@ -92,7 +105,8 @@ class Association:
 
     def __init__(self, peer: Peer, contexts: Sequence[Context], settings: DicomSettings) -> None:
         self.peer = peer
-        self._settings = settings
+        self._settings = peer.over(settings)
+        self._our_limit = peer.max_pdu or _OUR_LIMIT
         self._contexts = contexts
         self.accepted: dict[int, str] = {}  # context id -> transfer syntax
         self.refused: dict[int, int] = {}  # context id -> result (PS3.8 Table 9-18)
@@ -128,7 +142,7 @@ class Association:
     def _request(self) -> None:
         peer, timeout = self.peer, self._settings.network_timeout
         self.wire.expect(timeout)
-        self.wire.send(pdu.encode_request(peer.called, peer.calling, self._contexts, _OUR_LIMIT))
+        self.wire.send(pdu.encode_request(peer.called, peer.calling, self._contexts, self._our_limit))
         kind, length = self.wire.header()
         if kind == pdu.ASSOCIATE_RJ and length == 4:
             _, result, source, reason = self.wire.read(4)
@@ -144,7 +158,7 @@ class Association:
         if kind != pdu.ASSOCIATE_AC or not 68 <= length <= _SEND_LIMIT:
             self._unexpected(kind, length)
         self._read_accept(pdu.decode_associate(self.wire.read(length)))
-        self._reader = PdvReader(self.wire, _OUR_LIMIT, timeout, timeout)
+        self._reader = PdvReader(self.wire, self._our_limit, timeout, timeout)
 
     def _read_accept(self, accepted: Associate) -> None:
         proposed = {c.id: c for c in self._contexts}
@@ -155,7 +169,7 @@ class Association:
                 self.refused[one.id] = one.result
         self.implementation = accepted.implementation_version or accepted.implementation_uid
         self.max_length = accepted.max_length  # 0: it takes PDUs of any length
-        self._limit = min(accepted.max_length or _SEND_LIMIT, _SEND_LIMIT)
+        self._limit = min(accepted.max_length or _SEND_LIMIT, self.peer.max_pdu or _SEND_LIMIT)
         if self._limit < 128:
             raise BadPdu(f"a maximum PDU length of {self._limit}")
 

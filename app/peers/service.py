@@ -1,106 +1,85 @@
 """Nodes: make, change, remove, echo."""
 
-from dataclasses import dataclass
+from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy.orm import Session
 
 from app import audit, events
+from app.config import Config
 from app.db import Database
 from app.kit.clock import now
 from app.kit.errors import Conflict, Invalid
 from app.kit.ids import new_id
-from app.kit.phrases import phrase
-from app.peers import names, queries, scu
+from app.peers import options, queries, scu
 from app.peers.models import Node
+from app.peers.options import CAPABILITIES, SYNTAXES, NodeOptions, NodeValues, faults
 from app.peers.probe import Probe, probe
+from app.peers.probe_others import probe_folder, probe_web
 from app.peers.settings import DicomSettings
 from app.security.actor import Actor, require, require_facility
 from app.security.verbs import Verb
 from app.settings import load
 
-CAPABILITIES = ("store", "find", "move", "get", "worklist", "commitment", "print")
-SYNTAXES = ("stored", "uncompressed")  # as stored, else uncompressed; or always uncompressed
-_OPTIONS: dict[str, Any] = {"capabilities": ["store"], "accept": True, "transfer_syntax": "stored"}
+__all__ = ["CAPABILITIES", "SYNTAXES", "NodeOptions", "NodeValues", "faults"]
 
 
-@dataclass(frozen=True, slots=True)
-class NodeValues:
-    """What a form or a program says about a node; None: as it is (or the default for a new one)."""
-
-    name: str | None = None
-    ae_title: str | None = None
-    host: str | None = None
-    port: int | None = None
-    enabled: bool | None = None
-    facility_id: str | None = None
-    capabilities: list[str] | None = None
-    accept: bool | None = None
-    transfer_syntax: str | None = None
-
-
-def faults(values: NodeValues) -> dict[str, str]:
-    """Field -> what is wrong with it, for all fields that are given. Pure."""
-    found: dict[str, str] = {}
-    if values.name is not None and (
-        not 1 <= len(values.name) <= 64
-        or values.name != values.name.strip()
-        or not values.name.isprintable()
-        or "/" in values.name
-    ):
-        found["name"] = "A name has 1 to 64 characters, no slash, and no spaces at its ends."
-    if values.ae_title is not None:
-        found["ae_title"] = names.title_fault(values.ae_title)
-    if values.host is not None:
-        found["host"] = names.host_fault(values.host)
-    if values.port is not None:
-        found["port"] = names.port_fault(values.port)
-    if values.capabilities is not None and not set(values.capabilities) <= set(CAPABILITIES):
-        found["capabilities"] = phrase("A node can {known}.", known=", ".join(CAPABILITIES))
-    if values.transfer_syntax is not None and values.transfer_syntax not in SYNTAXES:
-        found["transfer_syntax"] = phrase("Write one of {known}.", known=", ".join(SYNTAXES))
-    return {field: fault for field, fault in found.items() if fault}
-
-
-def _checked(session: Session, values: NodeValues, own_id: str | None) -> None:
+def _checked(session: Session, values: NodeValues, node: Node | None, config: Config | None) -> None:
+    """Refuses what cannot be, each field with its words: a fault of its own, or that the protocol needs it."""
     wrong = faults(values)
+    protocol = values.protocol or (options.of(node).protocol if node else "dicom")
+    for field in ("name", *options.needed(protocol)):
+        typed = getattr(values, field)
+        known = (getattr(node, field, None) or node.options.get(field)) if node else None
+        if not typed and (typed is not None or not known):
+            wrong[field] = "This is needed."
+    if values.path and config is not None and "path" not in wrong and _inside(values.path, config.data):
+        wrong["path"] = "This is a folder of Filmroom's own data. Choose another."
     if values.name is not None and "name" not in wrong:
         taken = queries.node_named(session, values.name)
-        if taken is not None and taken.id != own_id:
+        if taken is not None and (node is None or taken.id != node.id):
             raise Conflict("A node of this name is there already.", hint="Choose another name.", field="name")
     if wrong:
         field, words = next(iter(wrong.items()))
         raise Invalid(words, field=field, errors=wrong)
 
 
-def create_node(session: Session, actor: Actor, values: NodeValues) -> Node:
-    """A new node; Invalid (with `errors` by field) or Conflict when it cannot be."""
+def _inside(path: str, folder: Path) -> bool:
+    """Whether one lies in the other: what goes out must not fall into our own store, nor replace it."""
+    found, kept = Path(path).resolve(), folder.resolve()
+    return found.is_relative_to(kept) or kept.is_relative_to(found)
+
+
+def create_node(session: Session, actor: Actor, values: NodeValues, config: Config | None = None) -> Node:
+    """A new node; Invalid (with `errors` by field) or Conflict when it cannot be. config: needed to keep a secret."""
     require(actor, Verb.NODE_EDIT)
-    missing = [f for f in ("name", "ae_title", "host", "port") if getattr(values, f) in (None, "")]
-    if missing:
-        wrong = dict.fromkeys(missing, "This is needed.") | faults(values)
-        raise Invalid(phrase("A node needs {missing}.", missing=", ".join(missing)), field=missing[0], errors=wrong)
-    _checked(session, values, None)
-    node = Node(id=new_id(), options=dict(_OPTIONS), enabled=True)
-    _apply(node, actor, values)
+    _checked(session, values, None, config)
+    node = Node(id=new_id(), ae_title="", host="", port=0, options={}, enabled=True)
+    _apply(node, actor, values, config)
     session.add(node)
     session.flush()
     _tell(session, actor, node, "node.create")
     return node
 
 
-def update_node(session: Session, actor: Actor, name: str, values: NodeValues) -> Node:
-    """Changes what is given and leaves the rest."""
+def update_node(session: Session, actor: Actor, name: str, values: NodeValues, config: Config | None = None) -> Node:
+    """Changes what is given and leaves the rest. config: needed to keep a secret."""
     require(actor, Verb.NODE_EDIT)
     node = queries.node(session, actor, name)
-    _checked(session, values, node.id)
-    moved = (values.ae_title, values.host, values.port) != (None, None, None)
-    _apply(node, actor, values)
-    if moved:
+    _checked(session, values, node, config)
+    place = _place(node)
+    _apply(node, actor, values, config)
+    if _place(node) != place:
         node.last_fault = None  # it was about another address
     session.flush()
     _tell(session, actor, node, "node.edit")
     return node
+
+
+def _place(node: Node) -> tuple[object, ...]:
+    set_to = options.of(node)
+    return node.ae_title, node.host, node.port, set_to.protocol, set_to.url, set_to.path, set_to.tls
 
 
 def delete_node(session: Session, actor: Actor, name: str) -> None:
@@ -116,7 +95,7 @@ def delete_node(session: Session, actor: Actor, name: str) -> None:
     _tell(session, actor, node, "node.delete")
 
 
-def _apply(node: Node, actor: Actor, values: NodeValues) -> None:
+def _apply(node: Node, actor: Actor, values: NodeValues, config: Config | None) -> None:
     for field in ("name", "ae_title", "host", "port", "enabled"):
         value = getattr(values, field)
         if value is not None:
@@ -124,12 +103,7 @@ def _apply(node: Node, actor: Actor, values: NodeValues) -> None:
     if values.facility_id is not None:
         require_facility(actor, values.facility_id or None, "facility") if values.facility_id else None
         node.facility_id = values.facility_id or None
-    options = dict(node.options)
-    for field in ("capabilities", "accept", "transfer_syntax"):
-        value = getattr(values, field)
-        if value is not None:
-            options[field] = value
-    node.options = options
+    node.options = options.merged(node.options, values, config)
     node.changed_by, node.changed_at = actor.name, now()
 
 
@@ -144,22 +118,47 @@ def _tell(session: Session, actor: Actor, node: Node, verb: str) -> None:
         thing_id=node.name,
         address=actor.address,
         facility_id=node.facility_id,
-        detail={"ae_title": node.ae_title, "host": node.host, "port": node.port, "enabled": node.enabled},
+        detail=_told(node),
     )
 
 
-def peer_of(node: Node, own_title: str) -> scu.Peer:
-    return scu.Peer(node.ae_title, own_title, node.host, node.port, node.name)
+def _told(node: Node) -> dict[str, Any]:
+    """What the audit trail keeps of a node: where it is and what differs from the defaults, never a secret."""
+    found: dict[str, Any] = {"ae_title": node.ae_title, "host": node.host, "port": node.port, "enabled": node.enabled}
+    usual = asdict(options.DEFAULTS)
+    for name, value in asdict(options.of(node)).items():
+        if value != usual[name]:
+            found[name] = "set" if name in options.SECRETS else value
+    return found
 
 
-def probe_node(database: Database, actor: Actor, name: str, own_title: str) -> Probe:
-    """Reaches the node, associates, echoes. Opens its own short transactions: none is open while the network is
-    waited for."""
+def peer_of(node: Node, own_title: str, settings: DicomSettings) -> scu.Peer:
+    """Where and as whom to call a node, with its own timeouts and PDU size where it has some."""
+    set_to = options.of(node)
+    return scu.Peer(
+        node.ae_title,
+        own_title,
+        node.host,
+        node.port,
+        node.name,
+        connect_timeout=set_to.connect_timeout or settings.connect_timeout,
+        network_timeout=set_to.network_timeout or settings.network_timeout,
+        max_pdu=set_to.max_pdu or 0,
+        tls=set_to.tls,
+        tls_profile=set_to.tls_profile,
+        client_certificate=set_to.client_certificate,
+        use_proxy=set_to.use_proxy,
+    )
+
+
+def probe_node(database: Database, actor: Actor, name: str, config: Config) -> Probe:
+    """Tests a node in the way of its protocol: echo, a search of one answer, or a file written and removed. Opens its
+    own short transactions: none is open while the network is waited for."""
     require(actor, Verb.NODE_ECHO)
     with database.read() as session:
         node = queries.node(session, actor, name)
         settings = load(session, DicomSettings)
-    found = probe(peer_of(node, own_title), settings, node.options.get("capabilities", ()))
+    found = _probed(node, settings, config)
     with database.write() as session:
         note_outcome(session, node.id, "" if found.ok else found.message)
         audit.record(
@@ -175,6 +174,15 @@ def probe_node(database: Database, actor: Actor, name: str, own_title: str) -> P
     return found
 
 
+def _probed(node: Node, settings: DicomSettings, config: Config) -> Probe:
+    set_to = options.of(node)
+    if set_to.protocol == "folder":
+        return probe_folder(set_to.path)
+    if set_to.protocol == "dicomweb":
+        return probe_web(set_to, settings, config)
+    return probe(peer_of(node, config.aet, settings), settings, set_to.capabilities)
+
+
 def note_outcome(session: Session, node_id: str, fault: str) -> None:
     """Remembers on the node whether it worked just now (its dot in the list), and tells the pages."""
     node = session.get(Node, node_id)
@@ -188,16 +196,19 @@ def note_outcome(session: Session, node_id: str, fault: str) -> None:
 
 
 def node_json(node: Node) -> dict[str, Any]:
-    """A node as REST shows it."""
+    """A node as REST shows it. Of secrets only whether they are set."""
+    set_to = asdict(options.of(node))
+    for name in options.SECRETS:
+        set_to[f"{name}_set"] = bool(set_to.pop(name))
     return {
         "id": node.id,
         "name": node.name,
         "ae_title": node.ae_title,
         "host": node.host,
-        "port": node.port,
+        "port": node.port or None,
         "enabled": node.enabled,
         "facility_id": node.facility_id,
-        **{key: node.options.get(key, default) for key, default in _OPTIONS.items()},
+        **set_to,
         "last_ok_at": node.last_ok_at and node.last_ok_at.isoformat(),
         "last_fault_at": node.last_fault_at and node.last_fault_at.isoformat(),
         "last_fault": node.last_fault,

@@ -11,7 +11,7 @@ from app.kit.clock import now
 from app.kit.errors import Conflict, Invalid
 from app.kit.ids import new_id
 from app.kit.phrases import phrase
-from app.peers import queries
+from app.peers import options, queries
 from app.peers.models import Transfer, TransferInstance
 from app.peers.settings import DicomSettings
 from app.security.actor import Actor, require
@@ -32,7 +32,7 @@ def create_transfer(session: Session, actor: Actor, study_instance_uid: str, nod
         raise Conflict(
             phrase("The node {name} is switched off.", name=node.name), hint="Switch it on under Settings, Nodes."
         )
-    if "store" not in node.options.get("capabilities", ["store"]):
+    if "store" not in options.of(node).capabilities:
         raise Invalid(
             phrase("The node {name} is not set to store.", name=node.name), field="node", hint="Tick Store in its form."
         )

@@ -41,6 +41,18 @@ def test_nonsense_is_a_problem_that_names_the_field(web: Web, change: dict[str, 
     assert answer.json()["code"] == "invalid" and field in answer.json()["errors"]
 
 
+def test_other_protocols_and_secrets(web: Web) -> None:
+    body = {"name": "cloud", "protocol": "dicomweb", "url": "https://x.example/dw", "token": "Daisy-3", "retries": 5}
+    made = web.admin.post("/api/v1/nodes", json=body)
+    assert made.status_code == 201 and "Daisy" not in made.text
+    assert made.json()["token_set"] is True and made.json()["port"] is None and made.json()["retries"] == 5
+    assert web.admin.patch("/api/v1/nodes/cloud", json={"retries": None}).json()["retries"] is None
+    assert web.admin.patch("/api/v1/nodes/cloud", json={"token": ""}).json()["token_set"] is False
+    assert web.admin.post("/api/v1/nodes", json={"name": "f", "protocol": "folder"}).json()["errors"] == {
+        "path": "This is needed."
+    }
+
+
 def test_a_name_is_taken_once(web: Web) -> None:
     assert web.admin.post("/api/v1/nodes", json=NODE).status_code == 201
     assert web.admin.post("/api/v1/nodes", json=NODE).status_code == 409

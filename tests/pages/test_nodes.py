@@ -44,6 +44,30 @@ def test_wrong_fields_come_back_as_typed_with_words(web: Web) -> None:
     assert again.status_code == 422 and "A node of this name is there already." in again.text
 
 
+def test_a_secret_is_set_kept_and_forgotten_in_the_form(web: Web) -> None:
+    web_form = {"protocol": "dicomweb", "url": "https://x.example/dw", "username": "u", "password": "Crocus-9"}
+    where = _make(web, **web_form)
+    page = web.admin.get(where).text
+    assert "Crocus" not in page and "Is set." in page and "https://x.example/dw" in page
+    assert web.admin.post(where, data=FORM | web_form | {"password": ""}).status_code == 303
+    assert web.admin.get("/api/v1/nodes/PACS 1").json()["password_set"] is True
+    assert web.admin.post(where, data=FORM | web_form | {"password": "", "password_clear": "1"}).status_code == 303
+    assert web.admin.get("/api/v1/nodes/PACS 1").json()["password_set"] is False
+
+
+def test_every_option_is_kept_by_the_form(web: Web) -> None:
+    where = _make(
+        web, tls="1", parallel="3", window="22:00-06:00", retries="", paused="1", max_pdu="16384", priority="9"
+    )
+    saved = web.admin.get("/api/v1/nodes/PACS 1").json()
+    assert (saved["tls"], saved["parallel"], saved["paused"], saved["priority"]) == (True, 3, True, 9)
+    assert saved["retries"] is None and saved["max_pdu"] == 16384 and saved["use_proxy"] is False
+    page = web.admin.get(where).text
+    assert page.count('<details class="part" open>') == 3 and 'value="22:00-06:00"' in page
+    wrong = web.admin.post(where, data=FORM | {"parallel": "many", "window": "night"})
+    assert wrong.status_code == 422 and 'value="many"' in wrong.text and "2 fields to correct" in wrong.text
+
+
 def test_names_are_data_not_markup(web: Web) -> None:
     where = _make(web, name="<script>alert(1)</script>".replace("/", "|"))
     assert "<script>alert" not in web.admin.get(where).text

@@ -73,7 +73,7 @@ def test_only_administrators_edit_nodes(peopled: Database) -> None:
 
 
 def _echo(database: Database, config: Config) -> Probe:
-    return service.probe_node(database, actor(database, "admin"), "pacs", config.aet)
+    return service.probe_node(database, actor(database, "admin"), "pacs", config)
 
 
 @pytest.mark.peer

@@ -242,9 +242,22 @@ def sweep_copies(worker: Worker) -> None:
         deid_jobs.sweep(worker.config, session)
 
 
+def prune_transfer_log(worker: Worker) -> None:
+    from datetime import timedelta
+
+    from app.peers import oplog_queries
+    from app.peers.settings import DicomSettings
+    from app.settings import load
+
+    with worker.database.write() as session:
+        days = load(session, DicomSettings).log_days
+        oplog_queries.prune(session, now() - timedelta(days=days))
+
+
 CLOCK: dict[Callable[[Worker], None], float] = {
     release_abandoned: 10.0,
     prune_events: 3600.0,
+    prune_transfer_log: 3600.0,
     settle_studies: 1.0,
     sweep_store: 60.0,
     sweep_prints: 3600.0,

@@ -80,6 +80,13 @@ class DicomSettings(Group):
     send_retries: int = Field(
         title="Tries of a transfer", default=3, ge=0, le=20, description="How often a failed transfer is tried again"
     )
+    log_days: int = Field(
+        title="Days of the transfer log",
+        default=90,
+        ge=1,
+        le=3650,
+        description="How long entries of the transfer log are kept; the daily text files stay 30 days",
+    )
 
     @field_validator("also_called")
     @classmethod

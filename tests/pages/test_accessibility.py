@@ -104,6 +104,7 @@ PAGES: dict[str, tuple[str, Prepare]] = {
     "facilities": ("/settings/facilities/new", nothing),
     "nodes": ("/settings/nodes/new", nothing),
     "audit": ("/settings/audit", nothing),
+    "transfer log": ("/settings/transfer-log", nothing),
     "prints": ("/prints", nothing),
     "print": ("/storage", printing),
     "viewer": ("/storage", viewing),

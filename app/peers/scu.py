@@ -5,21 +5,28 @@ Every failure is a PeerFault whose words say which step failed and, where the pe
 import os
 import socket
 import struct
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from typing import BinaryIO
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import BinaryIO, NoReturn
 
 from app.kit.phrases import phrase
-from app.peers import commands, names, pdu
+from app.peers import commands, messages, names, pdu
 from app.peers.errors import PeerFault
 from app.peers.pdu import Associate, BadPdu, Context
 from app.peers.settings import DicomSettings
-from app.peers.wire import AHEAD, PdvReader, PeerGone, PeerSilent, Wire
+from app.peers.user_items import UserItems
+from app.peers.wire import PdvReader, PeerGone, PeerSilent, Wire
 
 VERIFICATION = "1.2.840.10008.1.1"
-_OUR_LIMIT = 65536  # answers are small
+_OUR_LIMIT = 131072  # what a C-GET brings comes in such pieces
 _SEND_LIMIT = 1 << 20  # also when the peer takes PDUs of any length
 _CHUNK = 1 << 17
+_IDENTIFIER_LIMIT = 1 << 20  # bytes of one answer's identifier; real ones have some hundred
+_HEED = 5.0  # seconds a peer has to end after our C-CANCEL
+
+# Serves a C-STORE request inside a C-GET: context id, command set, whether a data set follows -> the response's elements.
+Serve = Callable[[int, dict[int, bytes], bool], Mapping[int, int | str]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,10 +58,17 @@ class Peer:
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """The peer's answer to one request: DIMSE status and its own words."""
+    """The peer's answer to one request: DIMSE status and its own words; where there are several, also the whole
+    command set and the identifier (empty when it was broken beyond reading)."""
 
     status: int
     comment: str = ""
+    command: Mapping[int, bytes] = field(default_factory=dict)
+    identifier: bytes | None = None
+
+    @property
+    def pending(self) -> bool:
+        return self.status in (commands.PENDING, commands.PENDING_UNSUPPORTED_KEYS)
 
 
 def connect(peer: Peer, seconds: float) -> socket.socket:
@@ -103,8 +117,13 @@ class Association:
     """Open it with `with Association(peer, contexts, settings) as association:`; it is released at the end, and
     aborted when the block raises."""
 
-    def __init__(self, peer: Peer, contexts: Sequence[Context], settings: DicomSettings) -> None:
+    def __init__(
+        self, peer: Peer, contexts: Sequence[Context], settings: DicomSettings, user: UserItems | None = None
+    ) -> None:
+        """user: roles and what else is negotiated beside the contexts."""
         self.peer = peer
+        self._user = user
+        self.user = UserItems()  # what the peer answered to that
         self._settings = peer.over(settings)
         self._our_limit = peer.max_pdu or _OUR_LIMIT
         self._contexts = contexts
@@ -112,6 +131,7 @@ class Association:
         self.refused: dict[int, int] = {}  # context id -> result (PS3.8 Table 9-18)
         self.implementation = ""
         self._message_id = 0
+        self._patience: float = self._settings.network_timeout
         self._open = False
 
     def __enter__(self) -> "Association":
@@ -142,7 +162,7 @@ class Association:
     def _request(self) -> None:
         peer, timeout = self.peer, self._settings.network_timeout
         self.wire.expect(timeout)
-        self.wire.send(pdu.encode_request(peer.called, peer.calling, self._contexts, self._our_limit))
+        self.wire.send(pdu.encode_request(peer.called, peer.calling, self._contexts, self._our_limit, self._user))
         kind, length = self.wire.header()
         if kind == pdu.ASSOCIATE_RJ and length == 4:
             _, result, source, reason = self.wire.read(4)
@@ -167,13 +187,14 @@ class Association:
                 self.accepted[one.id] = one.transfer
             else:
                 self.refused[one.id] = one.result
+        self.user = accepted.user
         self.implementation = accepted.implementation_version or accepted.implementation_uid
         self.max_length = accepted.max_length  # 0: it takes PDUs of any length
         self._limit = min(accepted.max_length or _SEND_LIMIT, self.peer.max_pdu or _SEND_LIMIT)
         if self._limit < 128:
             raise BadPdu(f"a maximum PDU length of {self._limit}")
 
-    def _unexpected(self, kind: int, length: int) -> None:
+    def _unexpected(self, kind: int, length: int) -> NoReturn:
         if kind == pdu.ABORT and length == 4:
             _, _, source, reason = self.wire.read(4)
             if source != pdu.BY_PROVIDER:
@@ -229,10 +250,78 @@ class Association:
             self._send_data(context_id, data, length, plain_file and hasattr(os, "sendfile"))
             return self._response(commands.C_STORE_RSP)
 
-    def _fragments(self, context_id: int, command: bytes) -> Iterator[bytes]:
+    def request(
+        self,
+        context_id: int,
+        command: Mapping[int, int | str],
+        identifier: bytes | None = None,
+        *,
+        serve: Serve | None = None,
+        stop: Callable[[], bool] | None = None,
+    ) -> Iterator[Response]:
+        """A request with any number of answers (C-FIND, C-MOVE, C-GET; PS3.7 9.1.2 to 9.1.4): yields each as it comes,
+        the final one last. command: its field and what belongs to it; message id and data set type are added.
+        serve: answers the C-STORE requests that come in between. stop: asked about once a second; when it says so a
+        C-CANCEL goes out, and a peer that does not heed it within some seconds is aborted.
+
+        Raises PeerFault; what was yielded before is good."""
+        self._message_id = message_id = self._message_id % 65535 + 1
+        kind = commands.NO_DATA_SET if identifier is None else 0x0102
+        whole = {**command, commands.MESSAGE_ID: message_id, commands.DATA_SET_TYPE: kind}
+        cancel = _Cancel(self, context_id, message_id, stop)
+        what = (
+            phrase("the query") if command.get(commands.COMMAND_FIELD) == commands.C_FIND_RQ else phrase("retrieving")
+        )
+        with self._in_words(what):
+            self.wire.expect(self._settings.network_timeout)
+            data = b"".join(self._fragments(context_id, commands.encode(whole)))
+            self.wire.send(data + b"".join(self._fragments(context_id, identifier or b"", 0)))
+        self.wire.on_tick = cancel.look
+        try:
+            while True:
+                with self._in_words(what):
+                    cancel.look()
+                    answer = self._next_answer(context_id, message_id, serve)
+                if answer is None:
+                    continue
+                yield answer
+                if not answer.pending:
+                    return
+        except _Unheeded:
+            self.abort()
+            yield Response(commands.CANCELLED, "It did not heed our C-CANCEL")
+        finally:
+            self.wire.on_tick = None
+
+    def _next_answer(self, context_id: int, message_id: int, serve: Serve | None) -> Response | None:
+        """The next answer to the open request; None after something else that was served."""
+        try:
+            found, command = messages.read_command(self._reader)
+            kind = commands.number(command, commands.COMMAND_FIELD)
+            has_data = commands.number(command, commands.DATA_SET_TYPE, commands.NO_DATA_SET) != commands.NO_DATA_SET
+            if kind == commands.C_STORE_RQ and serve is not None and found in self.accepted:
+                elements = serve(found, command, has_data)
+                self.wire.expect(self._settings.network_timeout)
+                self.wire.send(b"".join(self._fragments(found, commands.encode(elements))))
+                return None
+            if not kind & 0x8000 or commands.number(command, commands.RESPONDED_TO) != message_id:
+                raise BadPdu("an answer to another message", pdu.UNEXPECTED_PARAMETER)
+            data = messages.read_data_set(self._reader, found, _IDENTIFIER_LIMIT) or b"" if has_data else None
+        except messages.OtherPdu as other:
+            self._unexpected(other.kind, other.length)
+        status = commands.number(command, commands.STATUS, 0x0110)
+        return Response(status, commands.text(command, commands.ERROR_COMMENT)[:64], command, data)
+
+    def wait_for(self, seconds: float) -> None:
+        """From now on the peer may be silent for so long, instead of the setting's time."""
+        self._patience = seconds
+        self._reader.patience(seconds)
+
+    def _fragments(self, context_id: int, data: bytes, command: int = 1) -> Iterator[bytes]:
+        """A command set, or (command=0) a data set, as P-DATA; nothing for nothing."""
         room = (self._limit - 6) & ~1
-        for at in range(0, len(command), room):
-            yield pdu.p_data(context_id, 1 | (2 if at + room >= len(command) else 0), command[at : at + room])
+        for at in range(0, len(data), room):
+            yield pdu.p_data(context_id, command | (2 if at + room >= len(data) else 0), data[at : at + room])
 
     def _send_data(self, context_id: int, data: BinaryIO, length: int, by_kernel: bool) -> None:
         room = min((self._limit - 6) & ~1, _CHUNK)
@@ -258,19 +347,10 @@ class Association:
 
     def _response(self, wanted: int) -> Response:
         """The answer to the request just sent. Answers to others are a breach: we keep one request open at a time."""
-        body = bytearray()
-        while True:
-            kind, _, control, size = self._reader.next()
-            if kind != pdu.P_DATA:
-                self._unexpected(kind, size)
-            if not control & 1 or len(body) + size > commands.LIMIT:
-                raise BadPdu("a data set where an answer was due", pdu.UNEXPECTED_PARAMETER)
-            store = memoryview(bytearray(size + AHEAD))
-            self.wire.read_into(store, size)
-            body += store[:size]
-            if control & 2:
-                break
-        answer = commands.decode(body)
+        try:
+            _, answer = messages.read_command(self._reader)
+        except messages.OtherPdu as other:
+            self._unexpected(other.kind, other.length)
         if commands.number(answer, commands.COMMAND_FIELD) != wanted:
             raise BadPdu("an answer to another request", pdu.UNEXPECTED_PARAMETER)
         if commands.number(answer, commands.RESPONDED_TO) != self._message_id:
@@ -290,6 +370,34 @@ class Association:
             self.wire.close()
 
 
+class _Unheeded(Exception):
+    """The peer goes on though we cancelled."""
+
+
+class _Cancel:
+    """Sends one C-CANCEL-RQ (PS3.7 9.3.2.3) once `stop` says so, and gives the peer some seconds to end."""
+
+    def __init__(
+        self, association: Association, context_id: int, message_id: int, stop: Callable[[], bool] | None
+    ) -> None:
+        self._association, self._context_id, self._message_id = association, context_id, message_id
+        self._stop = stop
+        self._until = float("inf")
+
+    def look(self) -> None:
+        if time.monotonic() > self._until:
+            raise _Unheeded
+        if self._stop is None or self._until != float("inf") or not self._stop():
+            return
+        self._until = time.monotonic() + _HEED
+        elements = {
+            commands.COMMAND_FIELD: commands.C_CANCEL_RQ,
+            commands.RESPONDED_TO: self._message_id,
+            commands.DATA_SET_TYPE: commands.NO_DATA_SET,
+        }
+        self._association.wire.send(b"".join(self._association._fragments(self._context_id, commands.encode(elements))))
+
+
 class _InWords:
     """Turns what the wire raises into PeerFault, naming the step."""
 
@@ -306,10 +414,10 @@ class _InWords:
                 phrase("{peer} closed the connection during {what}.", peer=str(peer), what=self._what)
             ) from None
         if isinstance(fault, PeerSilent):
-            seconds = self._association._settings.network_timeout
+            seconds = self._association._patience
             raise PeerFault(
                 phrase(
-                    "{peer} did not answer within {seconds} s during {what}.",
+                    "{peer} did not answer within {seconds:g} s during {what}.",
                     peer=str(peer),
                     seconds=seconds,
                     what=self._what,

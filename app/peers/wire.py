@@ -11,7 +11,7 @@ import socket
 import struct
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from app.peers import pdu
 from app.peers.pdu import BadPdu
@@ -47,6 +47,7 @@ class Wire:
     def __init__(self, sock: socket.socket) -> None:
         self.sock = sock
         self.cut = float("inf")  # moment after which every wait ends (the role stops)
+        self.on_tick: Callable[[], None] | None = None  # called about once a second while nothing comes
         self._due = float("inf")
         self._ahead = b""
         _tick(sock)
@@ -70,6 +71,8 @@ class Wire:
             try:
                 count = self.sock.recv_into(target)
             except (TimeoutError, BlockingIOError):
+                if self.on_tick is not None:
+                    self.on_tick()
                 self._in_time()
                 continue
             except OSError:
@@ -187,6 +190,11 @@ class PdvReader:
         self._idle_timeout = idle_timeout
         self._pdu_timeout = pdu_timeout
         self._left = 0  # bytes of the current PDU that have not been read
+
+    def patience(self, seconds: float) -> None:
+        """From the next PDU on, and for one that is being waited for, the silence allowed before it."""
+        self._idle_timeout = seconds
+        self.wire.expect(seconds)
 
     def next(self) -> tuple[int, int, int, int]:
         """(PDU type, context id, control header, payload length); for other PDUs than P-DATA their type and length,

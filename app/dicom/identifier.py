@@ -1,0 +1,148 @@
+"""Identifiers of queries and retrievals (PS3.4 C.2.2.1) to bytes and back: flat, without trust in lengths, and without
+pydicom's data sets. Sequences are passed over. Pure."""
+
+import struct
+from collections.abc import Mapping, Sequence
+
+from pydicom.datadict import dictionary_VR, keyword_for_tag, tag_for_keyword
+
+from app.dicom import charset
+
+_LONG = frozenset((b"OB", b"OD", b"OF", b"OL", b"OV", b"OW", b"SQ", b"SV", b"UC", b"UN", b"UR", b"UT", b"UV"))
+_TEXT = frozenset(("LO", "LT", "PN", "SH", "ST", "UC", "UT"))  # what Specific Character Set speaks about
+_NUMBERS = {"US": "H", "SS": "h", "UL": "I", "SL": "i", "FL": "f", "FD": "d"}
+_UNDEFINED = 0xFFFFFFFF
+_CHARACTER_SET = 0x00080005
+UTF8 = "ISO_IR 192"
+
+
+class BadIdentifier(ValueError):
+    """The bytes are no data set."""
+
+
+def terms_for(values: Mapping[str, str], wanted: str = "") -> tuple[str, ...]:
+    """The character set that the values are sent in: none while they are ASCII and none is wanted, the wanted one where
+    it can write them, else UTF-8. wanted: defined terms of PS3.3 C.12.1.1.2, separated by backslashes."""
+    plain = all(value.isascii() for value in values.values())
+    terms = tuple(part.strip() for part in wanted.split("\\")) if wanted.strip() else ()
+    if plain:
+        return terms
+    return terms if terms and all(_encode(v, terms, strict=True) is not None for v in values.values()) else (UTF8,)
+
+
+def _encode(text: str, terms: Sequence[str], strict: bool = False) -> bytes | None:
+    if text.isascii():
+        return text.encode("ascii")
+    from pydicom.charset import convert_encodings, encode_string
+
+    try:
+        raw: bytes = encode_string(text, convert_encodings(list(terms)))
+    except (LookupError, ValueError):
+        return None
+    # pydicom replaces what it cannot write by question marks; read back, the loss shows
+    return None if strict and charset.decode(raw, tuple(terms)) != text.strip() else raw
+
+
+def encode(values: Mapping[str, str], terms: Sequence[str] = (), *, explicit: bool = False) -> bytes:
+    """Keyword -> text (several values joined by backslashes; empty asks for the attribute) as a data set, little
+    endian. terms: as from `terms_for`. ValueError for what is no keyword."""
+    elements: list[tuple[int, str, bytes]] = []
+    for keyword, text in values.items():
+        tag = tag_for_keyword(keyword)
+        if tag is None:
+            raise ValueError(f"{keyword} is no attribute")
+        vr = str(dictionary_VR(tag))[:2]
+        raw = _encode(text, terms or (UTF8,)) if vr in _TEXT else text.encode("ascii", "replace")
+        elements.append((tag, vr, raw or b""))
+    if terms:
+        elements.append((_CHARACTER_SET, "CS", "\\".join(terms).encode("ascii", "replace")))
+    return b"".join(_element(*one, explicit) for one in sorted(elements))
+
+
+def _element(tag: int, vr: str, raw: bytes, explicit: bool) -> bytes:
+    if vr in _NUMBERS and raw:
+        raise ValueError("numbers of fixed size are no matching keys")
+    if len(raw) % 2:
+        raw += b"\0" if vr == "UI" else b" "
+    group, element = tag >> 16, tag & 0xFFFF
+    if not explicit:
+        return struct.pack("<HHI", group, element, len(raw)) + raw
+    code = vr.encode()
+    if code in _LONG:
+        return struct.pack("<HH2sHI", group, element, code, 0, len(raw)) + raw
+    return struct.pack("<HH2sH", group, element, code, len(raw)) + raw
+
+
+def decode(data: bytes, *, explicit: bool = False) -> dict[str, str]:
+    """Keyword -> text of the top level; several values stay joined by backslashes, attributes without a keyword and
+    sequences are left out. Raises BadIdentifier when the bytes are no data set at all or end within an element."""
+    raw: dict[int, tuple[str, bytes]] = {}
+    _walk(data, explicit, raw)
+    terms = charset.terms_of(raw[_CHARACTER_SET][1]) if _CHARACTER_SET in raw else ()
+    found: dict[str, str] = {}
+    for tag, (vr, value) in raw.items():
+        keyword = keyword_for_tag(tag)
+        if keyword and tag >> 16 != 0:
+            found[keyword] = _text(vr, value, terms)
+    return found
+
+
+def _text(vr: str, value: bytes, terms: tuple[str, ...]) -> str:
+    if vr in _NUMBERS:
+        size = struct.calcsize(_NUMBERS[vr])
+        return "\\".join(
+            str(struct.unpack_from("<" + _NUMBERS[vr], value, at)[0]) for at in range(0, len(value) - size + 1, size)
+        )
+    if vr in _TEXT:
+        return charset.decode(value, terms, is_name=vr == "PN")
+    return value.decode("ascii", "replace").strip("\0 \t\r\n")
+
+
+def _walk(data: bytes, explicit: bool, found: dict[int, tuple[str, bytes]]) -> None:
+    """The top level's elements; sequences of undefined length are stepped through with a counter, never by recursion."""
+    at, end, depth = 0, len(data), 0
+    while at < end:
+        if end - at < 8:
+            raise BadIdentifier("an element is cut off")
+        group, element = struct.unpack_from("<HH", data, at)
+        code = data[at + 4 : at + 6]
+        if group == 0xFFFE or not explicit:
+            (length,), value = struct.unpack_from("<I", data, at + 4), at + 8
+        elif not (code.isalpha() and code.isupper()):
+            raise BadIdentifier("an element has no value representation")
+        elif code in _LONG:
+            if end - at < 12:
+                raise BadIdentifier("an element is cut off")
+            (length,), value = struct.unpack_from("<I", data, at + 8), at + 12
+        else:
+            (length,), value = struct.unpack_from("<H", data, at + 6), at + 8
+        if group == 0xFFFE:
+            at = value
+            if element == 0xE000 and length != _UNDEFINED:
+                at += length
+                if at > end:
+                    raise BadIdentifier("an item is longer than the data set")
+            elif element == 0xE0DD:
+                depth -= 1
+            if depth < 0:
+                raise BadIdentifier("a delimiter stands where none may be")
+            continue
+        if length == _UNDEFINED:
+            depth += 1
+            at = value
+            continue
+        if length > end - value:
+            raise BadIdentifier("an element is longer than the data set")
+        tag = group << 16 | element
+        if depth == 0:
+            vr = code.decode("ascii") if explicit else _vr(tag)
+            if vr != "SQ":
+                found.setdefault(tag, (vr, data[value : value + length]))
+        at = value + length
+
+
+def _vr(tag: int) -> str:
+    try:
+        return str(dictionary_VR(tag))[:2]
+    except KeyError:
+        return "UN"

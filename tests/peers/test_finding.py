@@ -38,7 +38,7 @@ def test_it_finds_at_every_level(pacs: tuple[Peer, list[Made]]) -> None:
         studies = list(finder.find("STUDY", {"PatientName": "Ram*"}))
         assert {s["StudyInstanceUID"] for s in studies} == {first.uid, second.uid}
         assert {s["PatientName"] for s in studies} == {"Ramírez^Lucía", "Ramos^Teófilo"}
-        assert list(finder.find("STUDY", {"StudyDate": "20260901-20260930"}))[0]["StudyInstanceUID"] == first.uid
+        assert next(iter(finder.find("STUDY", {"StudyDate": "20260901-20260930"})))["StudyInstanceUID"] == first.uid
         patients = list(finder.find("PATIENT", {"PatientID": "74*"}))
         assert [p["PatientID"] for p in patients] == ["74-30118"]
         series = list(finder.find("SERIES", {"StudyInstanceUID": first.uid}))

@@ -90,3 +90,43 @@ class NetworkOperation(Base):
     seconds: Mapped[float] = mapped_column(default=0.0)
     words: Mapped[str] = mapped_column(String(400), default="")
     correlation_id: Mapped[str] = mapped_column(String(32), default="")
+
+
+class Commitment(Base):
+    """One transaction of Storage Commitment (PS3.4 Annex J). role scp: a node asks us to commit, and is told by the
+    job job_id; role scu: we ask a node, for a transfer of ours.
+
+    state: queued (to be reported, or to be asked), waiting (asked; the answer is due by due_at), done, failed."""
+
+    __tablename__ = "commitment"
+    __table_args__ = (Index("ix_commitment_open", "state", "due_at"),)
+
+    id: Mapped[str] = mapped_column(String(26), primary_key=True)
+    role: Mapped[str] = mapped_column(String(3))
+    transaction_uid: Mapped[str] = mapped_column(String(64), index=True)
+    node_id: Mapped[str] = mapped_column(ForeignKey("node.id", ondelete="CASCADE"), index=True)
+    facility_id: Mapped[str | None] = mapped_column(String(26))
+    transfer_id: Mapped[str | None] = mapped_column(String(26), index=True)
+    job_id: Mapped[str] = mapped_column(String(26), default="")
+    state: Mapped[str] = mapped_column(String(8), default="queued")
+    attempts: Mapped[int] = mapped_column(default=0)
+    total: Mapped[int] = mapped_column(default=0)
+    committed: Mapped[int] = mapped_column(default=0)
+    failed: Mapped[int] = mapped_column(default=0)
+    error: Mapped[str | None]
+    created_by: Mapped[str] = mapped_column(String(128))
+    created_at: Mapped[datetime]
+    due_at: Mapped[datetime | None]
+    finished_at: Mapped[datetime | None]
+
+
+class CommitmentInstance(Base):
+    __tablename__ = "commitment_instance"
+    __table_args__ = (Index("ix_commitment_instance_state", "commitment_id", "state"),)
+
+    id: Mapped[int] = mapped_column(BigKey, primary_key=True, autoincrement=True)
+    commitment_id: Mapped[str] = mapped_column(ForeignKey("commitment.id", ondelete="CASCADE"))
+    sop_class_uid: Mapped[str] = mapped_column(String(64))
+    sop_instance_uid: Mapped[str] = mapped_column(String(64))
+    state: Mapped[str] = mapped_column(String(9), default="waiting")  # waiting, committed, failed
+    reason: Mapped[int | None]  # Failure Reason (PS3.3 C.14.1.1)

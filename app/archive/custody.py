@@ -32,9 +32,7 @@ def held(session: Session, actor: Actor, sop_instance_uids: Sequence[str]) -> di
     found: dict[str, Held] = {}
     for at in range(0, len(sop_instance_uids), _STEP):
         rows = session.execute(
-            select(
-                Instance.sop_instance_uid, Instance.sop_class_uid, Instance.path, Instance.bytes, Instance.sha256
-            )
+            select(Instance.sop_instance_uid, Instance.sop_class_uid, Instance.path, Instance.bytes, Instance.sha256)
             .join(Study, Study.id == Instance.study_pk)
             .where(Instance.sop_instance_uid.in_(sop_instance_uids[at : at + _STEP]), visible(actor))
         )

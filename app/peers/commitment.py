@@ -8,13 +8,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import timedelta
 
-from sqlalchemy import delete, insert, update
+from sqlalchemy import insert, update
 from sqlalchemy.orm import Session
 
 from app import audit, events, jobs
 from app.archive import Archive, custody
-from app.dicom import uids
 from app.db import Database
+from app.dicom import uids
 from app.kit.clock import now
 from app.kit.errors import Conflict, NotFound
 from app.kit.ids import new_id
@@ -25,6 +25,7 @@ from app.peers.references import (
     CLASS_CONFLICT,
     NO_SUCH_OBJECT,
     PROCESSING_FAILURE,
+    REASONS,
     Reference,
     References,
 )
@@ -330,3 +331,40 @@ def _conclude(session: Session, row: Commitment, state: str) -> None:
 
 def words_of(reason: int | None, error: str | None) -> str:
     """Why an object was not committed, as people read it."""
+    known = REASONS.get(reason) if reason is not None else None
+    if known:
+        return phrase("The node did not commit it: {why}.", why=known)
+    if reason is not None:
+        return phrase("The node did not commit it: reason {reason}.", reason=f"{reason:04X}")
+    return error or phrase("The node did not commit it.")
+
+
+def commitment_json(row: Commitment, node_name: str) -> dict[str, object]:
+    """A request as REST shows it."""
+    return {
+        "id": row.id,
+        "role": row.role,
+        "state": row.state,
+        "node": node_name,
+        "transaction_uid": row.transaction_uid,
+        "transfer": row.transfer_id,
+        "total": row.total,
+        "committed": row.committed,
+        "failed": row.failed,
+        "attempts": row.attempts,
+        "error": row.error,
+        "created_by": row.created_by,
+        "created_at": row.created_at.isoformat(),
+        "due_at": row.due_at and row.due_at.isoformat(),
+        "finished_at": row.finished_at and row.finished_at.isoformat(),
+    }
+
+
+def instance_json(one: CommitmentInstance) -> dict[str, object]:
+    return {
+        "sop_class_uid": one.sop_class_uid,
+        "sop_instance_uid": one.sop_instance_uid,
+        "state": one.state,
+        "reason": None if one.reason is None else f"{one.reason:04X}",
+        "message": None if one.reason is None else REASONS.get(one.reason),
+    }

@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 
 from app.archive.models import Instance, Study
 from app.kit.errors import NotFound
-from app.peers.models import Node, Transfer, TransferInstance
+from app.peers.models import Commitment, CommitmentInstance, Node, Transfer, TransferInstance
 from app.security.actor import Actor, may_see
 from app.security.models import Facility
 
@@ -164,3 +164,121 @@ def instances(session: Session, transfer_id: str, limit: int, after: int = 0) ->
             .limit(limit)
         )
     )
+
+
+def commitment(session: Session, role: str, node_id: str, transaction_uid: str) -> Commitment | None:
+    """The newest request of that node (scp) or to it (scu) under this Transaction UID."""
+    return session.scalar(
+        select(Commitment)
+        .where(Commitment.transaction_uid == transaction_uid, Commitment.role == role, Commitment.node_id == node_id)
+        .order_by(Commitment.id.desc())
+        .limit(1)
+    )
+
+
+def commitment_seen(session: Session, actor: Actor, commitment_id: str) -> Commitment:
+    found = session.get(Commitment, commitment_id)
+    if found is None or not may_see(actor, found.facility_id):
+        raise NotFound("There is no such request.")
+    return found
+
+
+def commitment_asked(session: Session, node_id: str, transaction_uid: str) -> Commitment | None:
+    """Our request under this Transaction UID to that node. Several nodes may be one peer (one title, several ports), so
+    its title counts; that it calls from its own address was seen to at the door."""
+    titles = select(Node.ae_title).where(Node.id == node_id)
+    return session.scalar(
+        select(Commitment)
+        .join(Node, Node.id == Commitment.node_id)
+        .where(Commitment.transaction_uid == transaction_uid, Commitment.role == "scu", Node.ae_title.in_(titles))
+        .order_by(Commitment.id.desc())
+        .limit(1)
+    )
+
+
+def commitment_uids(session: Session, commitment_id: str) -> set[str]:
+    found = select(CommitmentInstance.sop_instance_uid).where(CommitmentInstance.commitment_id == commitment_id)
+    return set(session.scalars(found))
+
+
+def commitment_waiting(session: Session, commitment_id: str) -> list[tuple[int, str]]:
+    """Row id and SOP Instance UID of the objects nothing is known about yet."""
+    rows = session.execute(
+        select(CommitmentInstance.id, CommitmentInstance.sop_instance_uid)
+        .where(CommitmentInstance.commitment_id == commitment_id, CommitmentInstance.state == "waiting")
+        .order_by(CommitmentInstance.id)
+    )
+    return [(row[0], row[1]) for row in rows]
+
+
+def commitment_instances(
+    session: Session, commitment_id: str, limit: int | None = None, after: int = 0
+) -> list[CommitmentInstance]:
+    return list(
+        session.scalars(
+            select(CommitmentInstance)
+            .where(CommitmentInstance.commitment_id == commitment_id)
+            .order_by(CommitmentInstance.id)
+            .offset(after)
+            .limit(limit)
+        )
+    )
+
+
+def commitment_states(session: Session, commitment_id: str) -> dict[str, int]:
+    rows = session.execute(
+        select(CommitmentInstance.state, func.count())
+        .where(CommitmentInstance.commitment_id == commitment_id)
+        .group_by(CommitmentInstance.state)
+    )
+    return {row[0]: row[1] for row in rows}
+
+
+def commitment_results(session: Session, transfer_id: str) -> list[tuple[str, str, int | None, str | None]]:
+    """State, SOP Instance UID, Failure Reason and the request's error, oldest request first."""
+    rows = session.execute(
+        select(
+            CommitmentInstance.state, CommitmentInstance.sop_instance_uid, CommitmentInstance.reason, Commitment.error
+        )
+        .join(Commitment, Commitment.id == CommitmentInstance.commitment_id)
+        .where(Commitment.transfer_id == transfer_id)
+        .order_by(Commitment.id, CommitmentInstance.id)
+    )
+    return [(row[0], row[1], row[2], row[3]) for row in rows]
+
+
+def commitments_of(session: Session, transfer_id: str) -> list[Commitment]:
+    return list(session.scalars(select(Commitment).where(Commitment.transfer_id == transfer_id)))
+
+
+def commitments_overdue(session: Session, moment: datetime) -> list[Commitment]:
+    found = select(Commitment).where(Commitment.state == "waiting", Commitment.due_at < moment)
+    return list(session.scalars(found.order_by(Commitment.id)))
+
+
+def commitments(
+    session: Session,
+    actor: Actor,
+    *,
+    role: str | None = None,
+    state: str | None = None,
+    transfer_id: str | None = None,
+    limit: int = 50,
+    before: str | None = None,
+) -> tuple[list[tuple[Commitment, str]], int]:
+    """Newest first with the node's name, and how many there are. before: the last id of the page before."""
+    query = select(Commitment, Node.name).join(Node, Node.id == Commitment.node_id)
+    if not actor.sees_all:
+        query = query.where(Commitment.facility_id == actor.facility_id)
+    for column, value in (
+        (Commitment.role, role),
+        (Commitment.state, state),
+        (Commitment.transfer_id, transfer_id),
+    ):
+        if value is not None:
+            query = query.where(column == value)
+    total = session.scalar(select(func.count()).select_from(query.with_only_columns(Commitment.id).subquery())) or 0
+    if before:
+        query = query.where(Commitment.id < before)
+    rows = session.execute(query.order_by(Commitment.id.desc()).limit(limit)).all()
+    return [(row[0], row[1]) for row in rows], total

@@ -12,6 +12,7 @@ from pydicom.filereader import read_dataset
 from pydicom.filewriter import write_dataset
 
 from app.dicom import uids
+from app.kit.phrases import phrase
 
 PUSH_MODEL = "1.2.840.10008.1.20.1"
 PUSH_MODEL_INSTANCE = "1.2.840.10008.1.20.1.1"  # the well-known SOP instance (PS3.6 Annex A)
@@ -23,12 +24,12 @@ LIMIT = 32 << 20  # bytes of a data set: two hundred thousand objects
 PROCESSING_FAILURE, NO_SUCH_OBJECT, CLASS_CONFLICT = 0x0110, 0x0112, 0x0119
 RESOURCES, CLASS_NOT_SUPPORTED, DUPLICATE_TRANSACTION = 0x0213, 0x0122, 0x0131
 REASONS = {
-    PROCESSING_FAILURE: "processing failure",
-    NO_SUCH_OBJECT: "it has no such object",
-    CLASS_CONFLICT: "it has the object as another SOP class",
-    RESOURCES: "it is out of resources",
-    CLASS_NOT_SUPPORTED: "it does not support the SOP class",
-    DUPLICATE_TRANSACTION: "it knows the transaction already",
+    PROCESSING_FAILURE: phrase("processing failure"),
+    NO_SUCH_OBJECT: phrase("it has no such object"),
+    CLASS_CONFLICT: phrase("it has the object as another SOP class"),
+    RESOURCES: phrase("it is out of resources"),
+    CLASS_NOT_SUPPORTED: phrase("it does not support the SOP class"),
+    DUPLICATE_TRANSACTION: phrase("it knows the transaction already"),
 }
 
 

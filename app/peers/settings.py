@@ -87,6 +87,13 @@ class DicomSettings(Group):
         le=3650,
         description="How long entries of the transfer log are kept; the daily text files stay 30 days",
     )
+    commitment_minutes: int = Field(
+        title="Minutes to commit",
+        default=60,
+        ge=1,
+        le=10080,
+        description="Minutes a node has to answer a request for storage commitment before it is asked again",
+    )
 
     @field_validator("also_called")
     @classmethod

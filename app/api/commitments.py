@@ -1,0 +1,55 @@
+"""Storage commitment: what nodes have asked us to keep safe, and what we have asked them."""
+
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Depends, Query, Request
+
+from app.http import ReadSession, allow, i18n
+from app.peers import commitment, queries
+from app.security import Actor, Verb
+
+router = APIRouter(tags=["commitments"])
+Sender = Annotated[Actor, Depends(allow(Verb.STUDY_SEND))]
+
+
+@router.get("/commitments")
+def list_commitments(
+    request: Request,
+    actor: Sender,
+    session: ReadSession,
+    role: Annotated[Literal["scp", "scu"] | None, Query(description="scp: we were asked; scu: we asked")] = None,
+    state: Literal["queued", "waiting", "done", "failed"] | None = None,
+    transfer: str | None = None,
+    limit: Annotated[int, Query(ge=1, le=500)] = 50,
+    cursor: str | None = None,
+) -> dict[str, Any]:
+    """Newest first."""
+    found, total = queries.commitments(
+        session, actor, role=role, state=state, transfer_id=transfer, limit=limit, before=cursor
+    )
+    items = [i18n.told(request, commitment.commitment_json(row, name)) for row, name in found]
+    return {"items": items, "total": total, "next": found[-1][0].id if len(found) == limit else None}
+
+
+@router.get("/commitments/{commitment_id}")
+def get_commitment(request: Request, commitment_id: str, actor: Sender, session: ReadSession) -> dict[str, Any]:
+    """One request: whether it was answered, and how much was committed."""
+    row = queries.commitment_seen(session, actor, commitment_id)
+    return i18n.told(request, commitment.commitment_json(row, queries.node_name(session, row.node_id)))
+
+
+@router.get("/commitments/{commitment_id}/instances")
+def list_commitment_instances(
+    request: Request,
+    commitment_id: str,
+    actor: Sender,
+    session: ReadSession,
+    limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+    cursor: Annotated[int, Query(ge=0)] = 0,
+) -> dict[str, Any]:
+    """Each object with what became of it; reason is a Failure Reason of PS3.3 C.14.1.1."""
+    row = queries.commitment_seen(session, actor, commitment_id)
+    rows = queries.commitment_instances(session, row.id, limit, cursor)
+    items = [i18n.told(request, commitment.instance_json(one)) for one in rows]
+    following = str(cursor + limit) if len(rows) == limit else None
+    return {"items": items, "total": row.total, "next": following}

@@ -213,6 +213,14 @@ def conflicts(session: Session, actor: Actor, *, state: str = "open", limit: int
     return list(session.scalars(query.order_by(Conflict.id.desc()).limit(limit)))
 
 
+def count_conflicts(session: Session, actor: Actor) -> int:
+    """Open ones that this actor may see."""
+    query = select(func.count()).select_from(Conflict).where(Conflict.state == "open")
+    if not actor.sees_all:
+        query = query.where(Conflict.facility_id == (actor.facility_id or "-"))
+    return session.scalar(query) or 0
+
+
 def count_open_conflicts(session: Session) -> int:
     return session.scalar(select(func.count()).select_from(Conflict).where(Conflict.state == "open")) or 0
 

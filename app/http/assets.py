@@ -2,6 +2,7 @@
 
 import json
 import logging
+import time
 from functools import lru_cache
 from typing import Any
 
@@ -19,12 +20,21 @@ def _read(_modified: float) -> dict[str, Any]:
     return json.loads((paths.web_dist() / "manifest.json").read_text("utf-8"))  # type: ignore[no-any-return]
 
 
+_looked: tuple[float, dict[str, Any]] = (-1.0, {})
+
+
 def manifest() -> dict[str, Any]:
-    """Vite's manifest, read again when a new bundle was built; empty when there is none."""
-    try:
-        return _read((paths.web_dist() / "manifest.json").stat().st_mtime)
-    except FileNotFoundError:
-        return {}
+    """Vite's manifest, read again within a second after a new bundle was built; empty when there is none."""
+    global _looked
+    at, found = _looked
+    moment = time.monotonic()
+    if at < 0 or moment - at > 1.0:  # a page names some hundred icons: not one look at the disk for each
+        try:
+            found = _read((paths.web_dist() / "manifest.json").stat().st_mtime)
+        except FileNotFoundError:
+            found = {}
+        _looked = (moment, found)
+    return found
 
 
 def _files(name: str) -> tuple[str, list[str], list[str]]:
@@ -62,9 +72,14 @@ def asset_tags(name: str) -> Markup:
 
 def icon(name: str, label: str = "", size: int = 16) -> Markup:
     """One of the Tabler icons of the sprite. label: for an icon that stands alone (UI.md: never without a name)."""
+    return _icon(str(name), str(label), size, sprite())
+
+
+@lru_cache(maxsize=2048)
+def _icon(name: str, label: str, size: int, drawn_in: str) -> Markup:
     said = Markup('role="img" aria-label="{}"').format(label) if label else Markup('aria-hidden="true"')
     return Markup('<svg class="icon" width="{0}" height="{0}" {1}><use href="{2}#{3}"></use></svg>').format(
-        size, said, sprite(), escape(name)
+        size, said, drawn_in, escape(name)
     )
 
 

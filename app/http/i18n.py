@@ -143,8 +143,13 @@ def strings(language: str) -> dict[str, str]:
 
 
 def _locale() -> Locale:
+    return _locale_of(current())
+
+
+@lru_cache
+def _locale_of(language: str) -> Locale:
     # Day before month for English too: 20 Nov 2026 can be misread by nobody.
-    return Locale.parse({"en": "en_GB"}.get(current(), current()))
+    return Locale.parse({"en": "en_GB"}.get(language, language))
 
 
 def format_date(value: date | datetime | str | None) -> str:
@@ -152,12 +157,17 @@ def format_date(value: date | datetime | str | None) -> str:
     if not value:
         return ""
     if isinstance(value, str):
-        try:
-            day = datetime.strptime(value.replace(".", ""), "%Y%m%d").date()  # noqa: DTZ007 a DA has no zone
-        except ValueError:
-            return value
-        return dates.format_date(day, "medium", locale=_locale())
+        return _day(str(value), current())
     return dates.format_date(value, "medium", locale=_locale())
+
+
+@lru_cache(maxsize=8192)
+def _day(value: str, language: str) -> str:
+    try:
+        day = datetime.strptime(value.replace(".", ""), "%Y%m%d").date()  # noqa: DTZ007 a DA has no zone
+    except ValueError:
+        return value
+    return dates.format_date(day, "medium", locale=_locale_of(language))
 
 
 def format_days(first: str, last: str) -> str:
@@ -227,6 +237,8 @@ def format_age(birth: str | None, on: str | None = None) -> str:
 def format_number(value: float | None, digits: int = 0) -> str:
     if value is None:
         return ""
+    if isinstance(value, int) and 0 <= value < 1000:
+        return str(value)  # the same in every language of ours; a list shows hundreds of them
     return numbers.format_decimal(round(value, digits), locale=_locale())
 
 

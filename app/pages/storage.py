@@ -95,12 +95,11 @@ def facility_names(session: ReadSession, actor: Actor) -> dict[str, str]:
 
 
 def _rows(
-    session: ReadSession, actor: Actor, wanted: Listing, cursor: str | None, limit: int = 0
+    session: ReadSession, actor: Actor, wanted: Listing, names: dict[str, str], cursor: str | None, limit: int = 0
 ) -> tuple[list[StudyRow], queries.StudyPage]:
     page = queries.search_studies(
         session, actor, wanted.filter(), sort=wanted.order(), limit=limit or PAGE, cursor=cursor
     )
-    names = facility_names(session, actor)
     conflicts = arrivals.open_conflicts_of(session, [study.study_instance_uid for study in page.items])
     return [rows.study_row(study, names, conflicts) for study in page.items], page
 
@@ -121,16 +120,16 @@ def _dates_word(wanted: Listing) -> str:
 
 @router.get("/storage")
 def storage(request: Request, actor: Searcher, session: ReadSession, cursor: str | None = None) -> Response:
-    """The list; with `cursor` and htmx only its next rows."""
+    """The list; for htmx without the shell around it, with `cursor` only its next rows."""
     wanted = listing.of(request)
+    names = facility_names(session, actor)
     begin = time.perf_counter()
-    found, page = _rows(session, actor, wanted, cursor)
+    found, page = _rows(session, actor, wanted, names, cursor)
     seconds = time.perf_counter() - begin
     more, here = _more(wanted, page), wanted.url("/storage/rows")
     if cursor and is_htmx(request):
         return render(request, "archive/_more.html", fields(StorageRows(found, more, here)))
-    everything = queries.search_studies(session, actor, limit=1).total if wanted.active and actor.sees_all else None
-    names = facility_names(session, actor)
+    everything = queries.totals(session).get("studies", 0) if wanted.active and actor.sees_all else None
     context = StoragePage(
         rows=found,
         more=more,
@@ -145,9 +144,9 @@ def storage(request: Request, actor: Searcher, session: ReadSession, cursor: str
         more_modalities=listing.MORE_MODALITIES,
         ranges=_ranges(),
         facilities=sorted(names.items(), key=lambda one: one[1]) if actor.sees_all and len(names) > 1 else [],
-        conflicts=len(queries.conflicts(session, actor)) if can(actor, Verb.CONFLICT_DECIDE) else 0,
+        conflicts=queries.count_conflicts(session, actor) if can(actor, Verb.CONFLICT_DECIDE) else 0,
     )
-    return render(request, "archive/storage.html", fields(context))
+    return render(request, "archive/_list.html" if is_htmx(request) else "archive/storage.html", fields(context))
 
 
 def _ranges() -> list[tuple[str, str]]:
@@ -159,7 +158,8 @@ def _ranges() -> list[tuple[str, str]]:
 def storage_rows(request: Request, actor: Searcher, session: ReadSession, last: str | None = None) -> Response:
     """The first rows again, for a live page. last: the row its first part ends with, so that nothing is pushed out."""
     wanted = listing.of(request)
-    found, page = _rows(session, actor, wanted, None, PAGE if last is None else LIVE)
+    names = facility_names(session, actor)
+    found, page = _rows(session, actor, wanted, names, None, PAGE if last is None else LIVE)
     keys = [row.key for row in found]
     shown = found[: keys.index(last) + 1] if last in keys else found[:PAGE]
     return render(request, "archive/_live.html", fields(LiveRows(shown, page.total, page.total_capped)))

@@ -1,9 +1,9 @@
-"""Tables: node, transfer, transfer_instance, network_operation."""
+"""Tables: node, caller, node_test, transfer, transfer_instance, network_operation."""
 
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, ForeignKey, Index, String
+from sqlalchemy import JSON, BigInteger, ForeignKey, Index, String, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.db.base import Base, BigKey
@@ -26,6 +26,48 @@ class Node(Base):
     last_seen_at: Mapped[datetime | None]  # as a caller
     changed_by: Mapped[str] = mapped_column(String(128), default="")
     changed_at: Mapped[datetime]
+    origin: Mapped[str] = mapped_column(String(16), default="", server_default="")  # "file": from --nodes, read-only
+    ack_gap_ms: Mapped[int | None]  # median wait of a sender for delayed acknowledgements, as last seen
+    ack_gap_at: Mapped[datetime | None]
+
+
+class Caller(Base):
+    """Who called and is worth a look: no known node (kind unknown), or one between two facilities (kind clash)."""
+
+    __tablename__ = "caller"
+    __table_args__ = (UniqueConstraint("kind", "title", "called", "address"),)
+
+    id: Mapped[str] = mapped_column(String(26), primary_key=True)
+    kind: Mapped[str] = mapped_column(String(8))
+    title: Mapped[str] = mapped_column(String(16))
+    called: Mapped[str] = mapped_column(String(16))
+    address: Mapped[str] = mapped_column(String(64))
+    facility_id: Mapped[str | None] = mapped_column(String(26))  # whose what it sent became
+    first_at: Mapped[datetime]
+    last_at: Mapped[datetime]
+    count: Mapped[int] = mapped_column(default=1)
+    asked: Mapped[str] = mapped_column(String(256), default="")  # services, as words apart by commas
+    refused: Mapped[bool] = mapped_column(default=False)
+    words: Mapped[str] = mapped_column(String(256), default="")  # why it was refused, or what clashes
+    ignored: Mapped[bool] = mapped_column(default=False)
+    ack_gap_ms: Mapped[int | None]
+
+
+class NodeTest(Base):
+    """A self-test of a node; the work is job.id = job_id."""
+
+    __tablename__ = "node_test"
+
+    id: Mapped[str] = mapped_column(String(26), primary_key=True)
+    job_id: Mapped[str] = mapped_column(String(26), index=True)
+    node_id: Mapped[str] = mapped_column(ForeignKey("node.id", ondelete="CASCADE"), index=True)
+    with_object: Mapped[bool] = mapped_column(default=False)  # the administrator agreed to a test object on the PACS
+    state: Mapped[str] = mapped_column(String(10), default="queued")
+    steps: Mapped[list[dict[str, Any]]] = mapped_column(JSON, default=list)
+    study_instance_uid: Mapped[str] = mapped_column(String(64), default="")  # of the test object
+    created_by: Mapped[str] = mapped_column(String(128))
+    created_at: Mapped[datetime]
+    finished_at: Mapped[datetime | None]
 
 
 class Transfer(Base):

@@ -1,0 +1,154 @@
+"""JSON (RFC 8259) read so that a fault can be told by line and key, for files that people write by hand.
+
+Comments (// and /* */) are taken where the caller says so: other programs' configuration files are full of them."""
+
+import re
+from dataclasses import dataclass, field
+from json.decoder import JSONDecodeError, scanstring
+from typing import Any
+
+Path = tuple[str | int, ...]
+_DEPTH = 64
+_BLANK = re.compile(r"[ \t\r\n]*")
+_NUMBER = re.compile(r"-?(?:0|[1-9]\d*)(\.\d+)?([eE][-+]?\d+)?")
+_COMMENT = re.compile(r"//[^\n]*|/\*.*?\*/", re.DOTALL)
+_WORDS = {"true": True, "false": False, "null": None}
+
+
+class JsonFault(Exception):
+    """The text is no JSON; line counts from 1."""
+
+    def __init__(self, line: int, words: str) -> None:
+        super().__init__(f"line {line}: {words}")
+        self.line, self.words = line, words
+
+
+@dataclass(slots=True)
+class Document:
+    """value: what the text says; lines: the line at which the value of each path stands."""
+
+    value: Any
+    lines: dict[Path, int] = field(default_factory=dict)
+
+    def line(self, path: Path) -> int:
+        """The line of a path, or of the nearest thing around it that is there."""
+        while path and path not in self.lines:
+            path = path[:-1]
+        return self.lines.get(path, 1)
+
+
+def key_of(path: Path) -> str:
+    """A path as people read it: nodes[2].port."""
+    words = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path)
+    return words.lstrip(".")
+
+
+def parse(text: str, comments: bool = False) -> Document:
+    """The document. Raises JsonFault: also for a key that stands twice, and for more than 64 levels."""
+    reader = _Reader(text, comments)
+    reader.skip()
+    document = Document(reader.value((), 0), reader.lines)
+    reader.skip()
+    if reader.at < len(text):
+        raise reader.fault("something follows after the end")
+    return document
+
+
+class _Reader:
+    def __init__(self, text: str, comments: bool) -> None:
+        self.text = text.removeprefix("\ufeff")
+        self.at = 0
+        self.lines: dict[Path, int] = {}
+        self._comments = comments
+        self._line, self._counted = 1, 0
+
+    def line(self) -> int:
+        self._line += self.text.count("\n", self._counted, self.at)
+        self._counted = self.at
+        return self._line
+
+    def fault(self, words: str) -> JsonFault:
+        return JsonFault(self.line(), words)
+
+    def skip(self) -> None:
+        while True:
+            self.at = _BLANK.match(self.text, self.at).end()  # type: ignore[union-attr]  # it matches nothing too
+            comment = _COMMENT.match(self.text, self.at) if self._comments else None
+            if comment is None:
+                return
+            self.at = comment.end()
+
+    def value(self, path: Path, depth: int) -> Any:
+        if depth > _DEPTH:
+            raise self.fault("it is nested too deeply")
+        self.lines[path] = self.line()
+        first = self.text[self.at : self.at + 1]
+        if first == '"':
+            return self._string()
+        if first == "{":
+            return self._object(path, depth)
+        if first == "[":
+            return self._array(path, depth)
+        for word, meaning in _WORDS.items():
+            if self.text.startswith(word, self.at):
+                self.at += len(word)
+                return meaning
+        found = _NUMBER.match(self.text, self.at)
+        if found is None or found.end() - found.start() > 100:
+            raise self.fault("a value is missing here, or is none" if first else "the text ends too early")
+        self.at = found.end()
+        return float(found[0]) if found[1] or found[2] else int(found[0])
+
+    def _string(self) -> str:
+        try:
+            found, self.at = scanstring(self.text, self.at + 1, True)
+        except JSONDecodeError as fault:
+            self.at = fault.pos
+            raise self.fault(
+                "a text is not closed, or holds a character that must be written as \\n or \\u..."
+            ) from None
+        return str(found)
+
+    def _object(self, path: Path, depth: int) -> dict[str, Any]:
+        found: dict[str, Any] = {}
+        self.at += 1
+        self.skip()
+        while not self.text.startswith("}", self.at):
+            if found:
+                self._comma("}")
+            if not self.text.startswith('"', self.at):
+                raise self.fault("a key in double quotes is missing here")
+            key = self._string()
+            if key in found:
+                raise self.fault(f"the key {key!r} stands twice")
+            self.skip()
+            if not self.text.startswith(":", self.at):
+                raise self.fault(f"a colon is missing after {key!r}")
+            self.at += 1
+            self.skip()
+            found[key] = self.value((*path, key), depth + 1)
+            self.skip()
+        self.at += 1
+        return found
+
+    def _array(self, path: Path, depth: int) -> list[Any]:
+        found: list[Any] = []
+        self.at += 1
+        self.skip()
+        while not self.text.startswith("]", self.at):
+            if found:
+                self._comma("]")
+            found.append(self.value((*path, len(found)), depth + 1))
+            self.skip()
+        self.at += 1
+        return found
+
+    def _comma(self, end: str) -> None:
+        if not self.text.startswith(",", self.at):
+            raise self.fault(
+                f"a comma or {end} is missing here" if self.at < len(self.text) else "the text ends too early"
+            )
+        self.at += 1
+        self.skip()
+        if self.text.startswith(end, self.at):
+            raise self.fault(f"a comma stands before {end}")

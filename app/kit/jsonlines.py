@@ -2,9 +2,9 @@
 
 Comments (// and /* */) are taken where the caller says so: other programs' configuration files are full of them."""
 
+import json
 import re
 from dataclasses import dataclass, field
-from json.decoder import JSONDecodeError, scanstring
 from typing import Any
 
 Path = tuple[str | int, ...]
@@ -12,6 +12,7 @@ _DEPTH = 64
 _BLANK = re.compile(r"[ \t\r\n]*")
 _NUMBER = re.compile(r"-?(?:0|[1-9]\d*)(\.\d+)?([eE][-+]?\d+)?")
 _COMMENT = re.compile(r"//[^\n]*|/\*.*?\*/", re.DOTALL)
+_STRING = re.compile(r'"[^"\\\x00-\x1f]*(?:\\.[^"\\\x00-\x1f]*)*"')
 _WORDS = {"true": True, "false": False, "null": None}
 
 
@@ -100,14 +101,17 @@ class _Reader:
         return float(found[0]) if found[1] or found[2] else int(found[0])
 
     def _string(self) -> str:
+        found = _STRING.match(self.text, self.at)
         try:
-            found, self.at = scanstring(self.text, self.at + 1, True)
-        except JSONDecodeError as fault:
-            self.at = fault.pos
+            if found is None:
+                raise ValueError
+            text = json.loads(found[0])
+        except ValueError:
             raise self.fault(
                 "a text is not closed, or holds a character that must be written as \\n or \\u..."
             ) from None
-        return str(found)
+        self.at = found.end()
+        return str(text)
 
     def _object(self, path: Path, depth: int) -> dict[str, Any]:
         found: dict[str, Any] = {}

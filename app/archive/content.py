@@ -133,13 +133,14 @@ def _pread(archive: Archive, instance: Instance, places: list[tuple[int, int]]) 
     try:
         data = archive.files.read(archive.store.full(instance.path), instance.sha256, places)
     except FileNotFoundError:
-        raise _missing() from None
+        raise missing() from None
     if len(data) < sum(length for _, length in places):
         raise NoFrame("The file ends before this frame.", hint="Run the integrity check.")
     return data
 
 
-def _missing() -> NotFound:
+def missing() -> NotFound:
+    """The fault of an object whose file is gone."""
     return NotFound("The file of this object is missing.", hint="Run the integrity check.")
 
 
@@ -148,7 +149,7 @@ def open_object(archive: Archive, instance: Instance) -> BinaryIO:
     try:
         return archive.store.full(instance.path).open("rb", buffering=0)
     except FileNotFoundError:
-        raise _missing() from None
+        raise missing() from None
 
 
 def read_range(archive: Archive, instance: Instance, offset: int, length: int) -> bytes:

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 
 COMMAND_FIELD, MESSAGE_ID, RESPONDED_TO, DATA_SET_TYPE = 0x0100, 0x0110, 0x0120, 0x0800
 SOP_CLASS, SOP_INSTANCE, STATUS, ERROR_COMMENT, PRIORITY = 0x0002, 0x1000, 0x0900, 0x0902, 0x0700
+MOVE_ORIGINATOR, MOVE_MESSAGE_ID = 0x1030, 0x1031
 C_STORE_RQ, C_STORE_RSP, C_ECHO_RQ, C_ECHO_RSP, C_CANCEL_RQ = 0x0001, 0x8001, 0x0030, 0x8030, 0x0FFF
 C_GET_RQ, C_FIND_RQ, C_MOVE_RQ, N_EVENT_REPORT_RQ, N_ACTION_RQ = 0x0010, 0x0020, 0x0021, 0x0100, 0x0130
 REQUESTED_CLASS, REQUESTED_INSTANCE, EVENT_TYPE, ACTION_TYPE = 0x0003, 0x1001, 0x1002, 0x1008
@@ -79,3 +80,28 @@ def encode(elements: Mapping[int, int | str | bytes]) -> bytes:
     """The command set with its group length in front; integers are US, strings UI, AE or LO, bytes are as they are."""
     body = b"".join(_element(e, _value(v)) for e, v in sorted(elements.items()))
     return struct.pack("<HHII", 0, 0, 4, len(body)) + body
+
+
+def store_template(sop_class: str) -> bytearray:
+    """A C-STORE-RQ of this SOP class up to its SOP Instance UID (PS3.7 9.3.1.1), for `store_request`."""
+    return bytearray(
+        encode({SOP_CLASS: sop_class, COMMAND_FIELD: C_STORE_RQ, MESSAGE_ID: 0, PRIORITY: 0, DATA_SET_TYPE: 0x0102})
+    )
+
+
+_ID_FROM_END = 2 + 2 * 10  # the message id's value: Priority and Data Set Type, ten bytes each, follow it
+
+
+def store_request(
+    template: bytearray, message_id: int, sop_instance: str, originator: tuple[str, int] | None = None
+) -> bytes:
+    """The whole request: the template with its message id, then what differs from object to object.
+    originator: AE title and message id of the C-MOVE that caused it."""
+    rest = _element(SOP_INSTANCE, sop_instance.encode("ascii", "replace"))
+    if originator is not None:
+        title = originator[0].encode("ascii", "replace")
+        rest += struct.pack("<HHI", 0, MOVE_ORIGINATOR, len(title) + len(title) % 2) + title + b" " * (len(title) % 2)
+        rest += _element(MOVE_MESSAGE_ID, struct.pack("<H", originator[1]))
+    struct.pack_into("<I", template, 8, len(template) - 12 + len(rest))
+    struct.pack_into("<H", template, len(template) - _ID_FROM_END, message_id)
+    return bytes(template) + rest

@@ -2,25 +2,19 @@
 
 import logging
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import update
 from sqlalchemy.orm import Session
 
-from app.archive import content
 from app.archive.models import Instance
 from app.jobs.context import Cancelled, JobContext, PermanentFault
 from app.kit.clock import now
-from app.kit.errors import NotFound
 from app.kit.phrases import phrase
-from app.peers import options, queries, service
-from app.peers.contexts import Proposal, choose, propose
-from app.peers.errors import CannotConvert, PeerFault
+from app.peers import options, outgoing, queries, scu, service
+from app.peers.errors import PeerFault
 from app.peers.models import Node, Transfer, TransferInstance
-from app.peers.scu import Association, Response
 from app.peers.settings import DicomSettings
 from app.peers.transfers import DONE, FAILED, QUEUED, REFUSED, RUNNING, SENT, WAITING, WARNED, tell
 from app.settings import load
@@ -74,84 +68,40 @@ def _begin(ctx: JobContext, transfer_id: str) -> _Task:
 
 
 def _send_all(ctx: JobContext, task: _Task, marks: "_Marks") -> None:
-    there: list[tuple[int, Instance]] = []
+    there: dict[str, tuple[int, Instance]] = {}
     for row_id, instance in task.rows:
         if instance is None:
             marks.add(row_id, REFUSED, None, "It is no longer in the archive.")
         else:
-            there.append((row_id, instance))
-    uncompressed = options.of(task.node).transfer_syntax == "uncompressed"
-    pairs = {(i.sop_class_uid, i.transfer_syntax_uid) for _, i in there}
+            there[instance.sop_instance_uid] = row_id, instance
     peer = service.peer_of(task.node, ctx.config.aet, task.settings)
-    for proposal in propose(pairs, uncompressed) if there else []:
-        ctx.check_cancelled()
-        with Association(peer, proposal.contexts, task.settings) as association:
-            for row_id, instance in there:
-                if proposal.covers(instance.sop_class_uid):
-                    ctx.check_cancelled()
-                    _send_one(ctx, association, proposal, row_id, instance, marks)
+
+    def answered(instance: Instance, outcome: outgoing.Outcome) -> None:
+        if outcome.state == outgoing.BUSY:
+            raise _out_of_resources(peer, outcome)
+        words = outcome.comment or outgoing.converted(instance, outcome)
+        marks.add(there[instance.sop_instance_uid][0], outcome.state, outcome.status, words or None)
+
+    outgoing.deliver(
+        ctx.archive,
+        peer,
+        task.settings,
+        [instance for _, instance in there.values()],
+        answered,
+        check=ctx.check_cancelled,
+        preferred=options.of(task.node).transfer_syntax,
+    )
 
 
-def _send_one(
-    ctx: JobContext,
-    association: Association,
-    proposal: Proposal,
-    row_id: int,
-    instance: Instance,
-    marks: "_Marks",
-) -> None:
-    stored = instance.transfer_syntax_uid
-    way = choose(proposal, association.accepted, association.refused, instance.sop_class_uid, stored)
-    if way.fault:
-        marks.add(row_id, REFUSED, None, way.fault)
-        return
-    try:
-        with _encoded(ctx, instance, way.transfer_syntax) as (data, length, plain):
-            answer = association.store(
-                way.context_id, instance.sop_class_uid, instance.sop_instance_uid, data, length, plain
-            )
-    except CannotConvert as fault:
-        marks.add(row_id, REFUSED, None, str(fault))
-        return
-    except NotFound:
-        marks.add(row_id, REFUSED, None, "Its file is missing from the store.")
-        return
-    state = judge(answer)
-    if state == WAITING:
-        words = answer.comment or "no words"
-        raise PeerFault(
-            phrase(
-                "{peer} is out of resources: status {status:04X}, {words}.",
-                peer=association.peer,
-                status=answer.status,
-                words=words,
-            )
+def _out_of_resources(peer: scu.Peer, outcome: outgoing.Outcome) -> PeerFault:
+    return PeerFault(
+        phrase(
+            "{peer} is out of resources: status {status:04X}, {words}.",
+            peer=peer,
+            status=outcome.status,
+            words=outcome.comment or "no words",
         )
-    marks.add(row_id, state, answer.status, answer.comment or None)
-
-
-@contextmanager
-def _encoded(ctx: JobContext, instance: Instance, syntax: str) -> Iterator[tuple[Any, int, bool]]:
-    """The object's data set in this transfer syntax: file, length, and whether the kernel may send it from the file."""
-    with content.open_object(ctx.archive, instance) as file:
-        if syntax == instance.transfer_syntax_uid:
-            file.seek(instance.data_set_offset)
-            plain = type(file).__module__ == "_io"
-            yield file, instance.bytes - instance.data_set_offset, plain
-        else:
-            from app.peers import transcode  # here: numpy and the codecs are loaded when something must be converted
-
-            with transcode.data_set(file, syntax) as (converted, length):
-                yield converted, length, False
-
-
-def judge(answer: Response) -> str:
-    """What a C-STORE status means for the instance (PS3.4 Table B.2-1, PS3.7 Annex C)."""
-    if answer.status == 0x0000:
-        return SENT
-    if answer.status & 0xF000 == 0xB000 or answer.status in (0x0001, 0x0107, 0x0116):
-        return WARNED
-    return WAITING if answer.status & 0xFF00 == 0xA700 else REFUSED
+    )
 
 
 class _Marks:

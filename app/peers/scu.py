@@ -2,17 +2,16 @@
 
 Every failure is a PeerFault whose words say which step failed and, where the peer said so, why."""
 
-import os
 import socket
-import struct
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import BinaryIO, NoReturn
 
 from app.kit.phrases import phrase
 from app.peers import commands, messages, names, pdu
 from app.peers.errors import PeerFault
+from app.peers.payload import Pace, Payload
 from app.peers.pdu import Associate, BadPdu, Context
 from app.peers.settings import DicomSettings
 from app.peers.user_items import UserItems
@@ -21,7 +20,6 @@ from app.peers.wire import PdvReader, PeerGone, PeerSilent, Wire
 VERIFICATION = "1.2.840.10008.1.1"
 _OUR_LIMIT = 131072  # what a C-GET brings comes in such pieces
 _SEND_LIMIT = 1 << 20  # also when the peer takes PDUs of any length
-_CHUNK = 1 << 17
 _IDENTIFIER_LIMIT = 1 << 20  # bytes of one answer's identifier; real ones have some hundred
 _HEED = 5.0  # seconds a peer has to end after our C-CANCEL
 
@@ -132,7 +130,9 @@ class Association:
         self.implementation = ""
         self._message_id = 0
         self._patience: float = self._settings.network_timeout
+        self._limit = _SEND_LIMIT
         self._open = False
+        self._templates: dict[str, bytearray] = {}
 
     def __enter__(self) -> "Association":
         """Connects and asks, unless `open` has done so."""
@@ -159,6 +159,10 @@ class Association:
     def abort(self) -> None:
         self.wire.abort(pdu.BY_USER, 0, linger=0.5)
 
+    def gone(self) -> bool:
+        """Whether the peer has said or ended something while nothing was asked: then no request goes through any more."""
+        return self.wire.stirs()
+
     def _request(self) -> None:
         peer, timeout = self.peer, self._settings.network_timeout
         self.wire.expect(timeout)
@@ -179,6 +183,7 @@ class Association:
             self._unexpected(kind, length)
         self._read_accept(pdu.decode_associate(self.wire.read(length)))
         self._reader = PdvReader(self.wire, self._our_limit, timeout, timeout)
+        self._payload = Payload(self.wire, self._limit, timeout)
 
     def _read_accept(self, accepted: Associate) -> None:
         proposed = {c.id: c for c in self._contexts}
@@ -228,26 +233,30 @@ class Association:
             return self._response(commands.C_ECHO_RSP)
 
     def store(
-        self, context_id: int, sop_class: str, sop_instance: str, data: BinaryIO, length: int, plain_file: bool = False
+        self,
+        context_id: int,
+        sop_class: str,
+        sop_instance: str,
+        data: BinaryIO,
+        length: int,
+        plain_file: bool = False,
+        *,
+        originator: tuple[str, int] | None = None,
+        pace: Pace | None = None,
     ) -> Response:
         """C-STORE of `length` bytes of `data` from where it stands, encoded in the context's transfer syntax.
-        plain_file: data is a file on the disk whose bytes are the object's, so the kernel may send it by itself."""
+        plain_file: data is a file on the disk whose bytes are the object's, so the kernel may send it by itself.
+        originator: title and message id of the C-MOVE that asked for it. pace: see Payload.send."""
         self._message_id = self._message_id % 65535 + 1
-        command = commands.encode(
-            {
-                commands.SOP_CLASS: sop_class,
-                commands.COMMAND_FIELD: commands.C_STORE_RQ,
-                commands.MESSAGE_ID: self._message_id,
-                commands.PRIORITY: 0,
-                commands.DATA_SET_TYPE: 0x0102,
-                commands.SOP_INSTANCE: sop_instance,
-            }
-        )
+        command = self._store_command(context_id, sop_class, sop_instance, originator)
         with self._in_words(phrase("sending")):
             self.wire.expect(self._settings.network_timeout)
-            for fragment in self._fragments(context_id, command):
-                self.wire.send(fragment, more=True)
-            self._send_data(context_id, data, length, plain_file and hasattr(os, "sendfile"))
+            try:
+                self.wire.send(command, more=True)
+                self._payload.send(context_id, data, length, plain_file, pace)
+            except PeerGone:
+                self._last_words()
+                raise
             return self._response(commands.C_STORE_RSP)
 
     def request(
@@ -317,33 +326,31 @@ class Association:
         self._patience = seconds
         self._reader.patience(seconds)
 
+    def _last_words(self) -> None:
+        """The peer hung up while we wrote: what it said before may still lie here. Raises PeerFault with an abort's reason."""
+        self.wire.expect(0.2)
+        with suppress(PeerGone, PeerSilent, BadPdu):
+            kind, length = self.wire.header()
+            if kind == pdu.ABORT:
+                self._unexpected(kind, length)
+
+    def _store_command(
+        self, context_id: int, sop_class: str, sop_instance: str, originator: tuple[str, int] | None
+    ) -> bytes:
+        """The request's PDU. Up to the SOP Instance UID it is the same for a SOP class but for the message id."""
+        template = self._templates.get(sop_class)
+        if template is None:
+            template = self._templates[sop_class] = commands.store_template(sop_class)
+        command = commands.store_request(template, self._message_id, sop_instance, originator)
+        if len(command) <= self._limit - 6:
+            return pdu.p_data(context_id, 3, command)
+        return b"".join(self._fragments(context_id, command))
+
     def _fragments(self, context_id: int, data: bytes, command: int = 1) -> Iterator[bytes]:
         """A command set, or (command=0) a data set, as P-DATA; nothing for nothing."""
         room = (self._limit - 6) & ~1
         for at in range(0, len(data), room):
             yield pdu.p_data(context_id, command | (2 if at + room >= len(data) else 0), data[at : at + room])
-
-    def _send_data(self, context_id: int, data: BinaryIO, length: int, by_kernel: bool) -> None:
-        room = min((self._limit - 6) & ~1, _CHUNK)
-        left, offset = length, data.tell() if by_kernel else 0
-        while True:
-            size = min(room, left)
-            left -= size
-            header = struct.pack(
-                ">BBIIBB", pdu.P_DATA, 0, size + 6, size + 2, context_id, 0 if left else 2
-            )  # PS3.8 9.3.5
-            self.wire.expect(self._settings.network_timeout)
-            if by_kernel:
-                self.wire.send(header, more=True)
-                self.wire.send_file(data.fileno(), offset, size)
-                offset += size
-            else:
-                chunk = data.read(size)
-                if len(chunk) != size:
-                    raise OSError("a stored file is shorter than its index says")
-                self.wire.send_parts((header, chunk))
-            if not left:
-                return
 
     def _response(self, wanted: int) -> Response:
         """The answer to the request just sent. Answers to others are a breach: we keep one request open at a time."""

@@ -46,6 +46,7 @@ class Wire:
 
     def __init__(self, sock: socket.socket) -> None:
         self.sock = sock
+        self.direct = type(sock) is socket.socket  # the kernel may be asked to send by itself; not through TLS
         self.cut = float("inf")  # moment after which every wait ends (the role stops)
         self.on_tick: Callable[[], None] | None = None  # called about once a second while nothing comes
         self._due = float("inf")
@@ -105,6 +106,15 @@ class Wire:
     def idle(self) -> bool:
         """Nothing of the next PDU has been read yet."""
         return not self._ahead
+
+    def stirs(self) -> bool:
+        """Something has arrived that nobody has read yet, or the connection has ended."""
+        if self._ahead or getattr(self.sock, "pending", lambda: 0)():
+            return True
+        try:
+            return bool(select.select([self.sock], [], [], 0)[0])
+        except (OSError, ValueError):
+            return True
 
     def send(self, data: bytes | bytearray | memoryview, more: bool = False) -> None:
         """All of it. more: something follows at once, so the kernel may wait with a short segment."""

@@ -1,9 +1,11 @@
-"""What is proposed, and which context an object goes through."""
+"""What is proposed, and through which contexts an object goes."""
 
+from app.imaging import syntaxes
 from app.peers import pdu
-from app.peers.contexts import EXPLICIT_LITTLE, IMPLICIT_LITTLE, LIMIT, choose, propose
+from app.peers.contexts import COMPRESSED, EXPLICIT_LITTLE, IMPLICIT_LITTLE, LIMIT, Way, propose, ways, why_not
 
 CT, MR, J2K = "1.2.840.10008.5.1.4.1.1.2", "1.2.840.10008.5.1.4.1.1.4", "1.2.840.10008.1.2.4.90"
+JPEG, VIDEO = syntaxes.JPEG_BASELINE, "1.2.840.10008.1.2.4.102"
 
 
 def test_the_stored_syntax_is_proposed_alone_and_uncompressed_beside_it() -> None:
@@ -11,9 +13,11 @@ def test_the_stored_syntax_is_proposed_alone_and_uncompressed_beside_it() -> Non
     assert [(c.id, c.abstract, c.transfer) for c in proposal.contexts] == [
         (1, CT, [EXPLICIT_LITTLE]),
         (3, CT, [J2K]),
-        (5, CT, [EXPLICIT_LITTLE, IMPLICIT_LITTLE]),
-        (7, MR, [J2K]),
-        (9, MR, [EXPLICIT_LITTLE, IMPLICIT_LITTLE]),
+        (5, CT, COMPRESSED),
+        (7, CT, [EXPLICIT_LITTLE, IMPLICIT_LITTLE]),
+        (9, MR, [J2K]),
+        (11, MR, COMPRESSED),
+        (13, MR, [EXPLICIT_LITTLE, IMPLICIT_LITTLE]),
     ]
 
 
@@ -26,17 +30,34 @@ def test_never_more_contexts_than_an_association_can_have() -> None:
     assert all(c.id < 256 and c.id % 2 for p in proposals for c in p.contexts)
 
 
-def test_it_prefers_what_is_stored_then_uncompressed_then_says_why() -> None:
-    (proposal,) = propose([(CT, J2K)])
-    assert choose(proposal, {1: J2K, 3: EXPLICIT_LITTLE}, {}, CT, J2K).context_id == 1
-    fallback = choose(proposal, {3: IMPLICIT_LITTLE}, {1: pdu.TRANSFER_UNKNOWN}, CT, J2K)
-    assert (fallback.context_id, fallback.transfer_syntax) == (3, IMPLICIT_LITTLE)
-    none = choose(proposal, {}, {1: pdu.ABSTRACT_UNKNOWN, 3: pdu.ABSTRACT_UNKNOWN}, CT, J2K)
-    assert none.fault == "The node does not take CT Image Storage."
-    neither = choose(proposal, {}, {1: pdu.TRANSFER_UNKNOWN, 3: pdu.TRANSFER_UNKNOWN}, CT, J2K)
-    assert "neither as JPEG 2000" in neither.fault
+def test_it_prefers_what_is_stored_then_uncompressed_then_lossless_then_says_why() -> None:
+    (proposal,) = propose([(CT, J2K)])  # 1 as stored, 3 compressed, 5 uncompressed
+    assert list(ways(proposal, {1: J2K, 5: EXPLICIT_LITTLE}, CT, J2K)) == [Way(1, J2K), Way(5, EXPLICIT_LITTLE)]
+    assert list(ways(proposal, {5: IMPLICIT_LITTLE}, CT, J2K)) == [Way(5, IMPLICIT_LITTLE)]
+    assert list(ways(proposal, {3: syntaxes.RLE}, CT, J2K)) == [Way(3, syntaxes.RLE)]
+    assert list(ways(proposal, {3: syntaxes.RLE}, CT, J2K, pixels=False)) == []
+    assert list(ways(proposal, {}, CT, J2K)) == []
+    none = why_not(proposal, {1: pdu.ABSTRACT_UNKNOWN, 5: pdu.ABSTRACT_UNKNOWN}, CT, J2K)
+    assert none == "The node does not take CT Image Storage."
+    neither = why_not(proposal, {1: pdu.TRANSFER_UNKNOWN, 5: pdu.TRANSFER_UNKNOWN}, CT, J2K)
+    assert "neither as JPEG 2000" in neither
 
 
 def test_a_node_set_to_uncompressed_gets_nothing_else() -> None:
-    (proposal,) = propose([(CT, J2K)], only_uncompressed=True)
+    (proposal,) = propose([(CT, J2K)], "uncompressed")
     assert [c.transfer for c in proposal.contexts] == [[EXPLICIT_LITTLE, IMPLICIT_LITTLE]]
+
+
+def test_a_lossless_wish_is_met_where_no_pixel_changes() -> None:
+    (proposal,) = propose([(CT, EXPLICIT_LITTLE), (CT, JPEG)], "jpeg-ls")
+    all_taken = {c.id: c.transfer[0] for c in proposal.contexts}
+    assert next(ways(proposal, all_taken, CT, EXPLICIT_LITTLE)).transfer_syntax == syntaxes.JPEG_LS
+    assert next(ways(proposal, all_taken, CT, JPEG)).transfer_syntax == JPEG, "lossy stays as it is"
+    assert next(ways(proposal, all_taken, CT, EXPLICIT_LITTLE, pixels=False)).transfer_syntax == EXPLICIT_LITTLE
+    refused = {c.id: c.transfer[0] for c in proposal.contexts if syntaxes.JPEG_LS not in c.transfer}
+    assert next(ways(proposal, refused, CT, EXPLICIT_LITTLE)).transfer_syntax == EXPLICIT_LITTLE
+
+
+def test_video_is_never_offered_in_a_syntax_it_cannot_have() -> None:
+    (proposal,) = propose([(CT, VIDEO)])
+    assert [c.transfer for c in proposal.contexts] == [[VIDEO], [EXPLICIT_LITTLE, IMPLICIT_LITTLE]]

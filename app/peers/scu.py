@@ -3,6 +3,7 @@
 Every failure is a PeerFault whose words say which step failed and, where the peer said so, why."""
 
 import socket
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field

@@ -1,7 +1,8 @@
-"""What AE titles, UIDs, hosts and ports may look like. Pure."""
+"""What AE titles, UIDs, hosts and ports may look like. Pure, but for `resolved`."""
 
 import ipaddress
 import re
+import socket
 
 _HOST = re.compile(
     r"(?=.{1,253}\Z)[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?(\.[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?)*\.?"
@@ -61,3 +62,14 @@ def is_near(text: str) -> bool:
     """Whether the address is of loopback or a private network (RFC 1918, RFC 4193)."""
     found = address(text)
     return found is not None and (found.is_loopback or (found.is_private and not found.is_unspecified))
+
+
+def resolved(host: str, port: int) -> list[str]:
+    """The addresses of a host, at most four, none of them a forbidden one; empty when the name is not known."""
+    try:
+        found = socket.getaddrinfo(host.strip("[]"), port, type=socket.SOCK_STREAM)
+    except OSError:
+        return []
+    texts = dict.fromkeys(str(each[4][0]) for each in found)
+    parsed = [(text, address(text)) for text in texts]
+    return [text for text, at in parsed if at is not None and not forbidden_address(at)][:4]

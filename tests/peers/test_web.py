@@ -1,0 +1,151 @@
+"""The DICOMweb client against a real Filmroom, and against servers that misbehave."""
+
+import json
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+
+from app.archive import Source
+from app.config import Config
+from app.kit.ids import new_id
+from app.peers import options, web
+from app.peers.errors import PeerFault
+from app.peers.models import Node
+from app.peers.settings import DicomSettings
+from tests.support.dimse import Station
+from tests.support.live import PASSWORD, Live
+from tests.support.pacs import make_study
+
+SETTINGS = DicomSettings(network_timeout=20, connect_timeout=5)
+FILE_SIZE_LIMIT = 1 << 30
+
+
+def _node(url: str, **more: object) -> Node:
+    set_to = {"protocol": "dicomweb", "url": url, **more}
+    return Node(id=new_id(), name="web", ae_title="", host="", port=0, options=set_to)
+
+
+@pytest.mark.slow
+def test_it_finds_and_fetches_from_another_filmroom(
+    live: Live, receiver: Station, sqlite_config: Config, tmp_path: Path
+) -> None:
+    made = make_study(tmp_path, 11)
+    with live.client() as admin:
+        for file in made.files:
+            assert admin.post("/api/v1/imports", files=[("files", file.read_bytes())]).status_code == 200
+    node = _node(f"{live.url}/dicom-web", username="admin", password=options.seal(sqlite_config, PASSWORD))
+    with web.client(node, SETTINGS, sqlite_config) as http:
+        found = list(web.find(http, "web", "STUDY", {"PatientName": "Ram*"}))
+        assert [f["StudyInstanceUID"] for f in found] == [made.uid]
+        assert found[0]["PatientName"] == "Ramírez^Lucía" and found[0]["NumberOfStudyRelatedInstances"] == "5"
+        series = list(web.find(http, "web", "SERIES", {"StudyInstanceUID": made.uid}))
+        assert {s["SeriesInstanceUID"] for s in series} == set(made.series)
+        uid = series[0]["SeriesInstanceUID"]
+        images = list(web.find(http, "web", "IMAGE", {"StudyInstanceUID": made.uid, "SeriesInstanceUID": uid}))
+        assert {i["SOPInstanceUID"] for i in images} == set(made.series[uid]) and images[0]["SOPClassUID"]
+        done = web.retrieve(
+            http, "web", receiver.archive, Source(kind="dicomweb"), f"studies/{made.uid}", limit=FILE_SIZE_LIMIT
+        )
+        assert (done.stored, done.failed) == (5, 0)
+    assert {i.sop_instance_uid for i in receiver.instances()} == set(made.instances)
+    with (
+        web.client(_node(f"{live.url}/dicom-web"), SETTINGS, sqlite_config) as http,
+        pytest.raises(PeerFault, match="refused us"),
+    ):
+        list(web.find(http, "web", "STUDY", {}))
+
+
+@contextmanager
+def _server(answer: Callable[[BaseHTTPRequestHandler], None]) -> Iterator[str]:
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            answer(self)
+
+        def log_message(self, *_: object) -> None: ...
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}/dicom-web"
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join(5)
+
+
+def _sends(body: bytes, kind: str = "application/dicom+json", length: int | None = None, status: int = 200):
+    def answer(handler: BaseHTTPRequestHandler) -> None:
+        handler.send_response(status)
+        handler.send_header("Content-Type", kind)
+        handler.send_header("Content-Length", str(len(body) if length is None else length))
+        handler.end_headers()
+        handler.wfile.write(body)
+
+    return answer
+
+
+def test_a_broken_part_loses_no_good_one_and_a_cut_response_keeps_what_was_whole(
+    receiver: Station, sqlite_config: Config, tmp_path: Path
+) -> None:
+    made = make_study(tmp_path, 12, series=[("CT", 3)])
+    parts = [made.files[0].read_bytes(), b"this is no DICOM", made.files[1].read_bytes()]
+    whole = b"".join(b"--b\r\nContent-Type: application/dicom\r\n\r\n" + part + b"\r\n" for part in parts)
+    last = b"--b\r\nContent-Type: application/dicom\r\n\r\n" + made.files[2].read_bytes()
+    kind = 'multipart/related; type="application/dicom"; boundary=b'
+    body = whole + last[: len(last) // 2]
+    told: list[int] = []
+    with (
+        _server(_sends(body, kind, len(body) + 9000)) as url,
+        web.client(_node(url), SETTINGS, sqlite_config) as http,
+        pytest.raises(PeerFault, match="broke off"),
+    ):
+        web.retrieve(
+            http,
+            "web",
+            receiver.archive,
+            Source(kind="dicomweb"),
+            f"studies/{made.uid}",
+            limit=FILE_SIZE_LIMIT,
+            tell=lambda f: told.append(f.stored * 10 + f.failed),
+        )
+    assert told == [10, 11, 21]
+    assert [i.sop_instance_uid for i in receiver.instances()] == made.instances[:2]
+    assert len(receiver.files()) == 2, "nothing of the cut object may stay"
+
+
+def test_a_server_that_misbehaves_is_told_in_words(sqlite_config: Config) -> None:
+    study = {"0020000D": {"vr": "UI", "Value": ["1.2.3"]}, "00100010": {"vr": "PN", "Value": [{"Alphabetic": "A^B"}]}}
+    cases = [
+        (_sends(b"<html>", "text/html"), "no DICOM JSON"),
+        (_sends(b"[" * 100_000), "no DICOM JSON"),
+        (_sends(b"", status=404), "404"),
+        (_sends(b"", status=503), "503"),
+        (_sends(b"", status=302), "elsewhere"),
+        (_sends(b'[{"0020', length=500), "broke off"),
+    ]
+    for answer, words in cases:
+        with (
+            _server(answer) as url,
+            web.client(_node(url), SETTINGS, sqlite_config) as http,
+            pytest.raises(PeerFault, match=words),
+        ):
+            list(web.find(http, "web", "STUDY", {}))
+    odd = [study, {"x": 3}, "?", {"0020000D": {"vr": "UI"}}, {"0020000D": {"vr": "UI", "Value": ["1.2.4"]}}]
+    with _server(_sends(json.dumps(odd).encode())) as url, web.client(_node(url), SETTINGS, sqlite_config) as http:
+        search = web.Search()
+        found = list(web.find(http, "web", "STUDY", {}, limit=50, search=search))
+    assert [f["StudyInstanceUID"] for f in found] == ["1.2.3", "1.2.4"] and search.broken == 3
+    many = [{"0020000D": {"vr": "UI", "Value": [f"1.2.{n}"]}} for n in range(900)]
+    with _server(_sends(json.dumps(many).encode())) as url, web.client(_node(url), SETTINGS, sqlite_config) as http:
+        search = web.Search()
+        assert len(list(web.find(http, "web", "STUDY", {}, limit=50, search=search))) == 50 and search.limited
+    with (
+        web.client(_node("http://169.254.169.254/x"), SETTINGS, sqlite_config) as http,
+        pytest.raises(PeerFault, match="cannot be reached"),
+    ):
+        list(web.find(http, "web", "STUDY", {}))

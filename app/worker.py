@@ -34,6 +34,18 @@ def _send(context: JobContext, payload: dict[str, Any]) -> dict[str, Any]:
     return send(context, payload)
 
 
+def _ask_commitment(context: JobContext, payload: dict[str, Any]) -> dict[str, Any]:
+    from app.peers import commitment_jobs
+
+    return commitment_jobs.ask(context, payload)
+
+
+def _report_commitment(context: JobContext, payload: dict[str, Any]) -> dict[str, Any]:
+    from app.peers import commitment_jobs
+
+    return commitment_jobs.report(context, payload)
+
+
 def _render(context: JobContext, payload: dict[str, Any]) -> dict[str, Any]:
     from app.printing import jobs as printing_jobs
 
@@ -67,6 +79,7 @@ def _carry_out(context: JobContext, payload: dict[str, Any]) -> dict[str, Any]:
 # lane -> (threads, job kind -> function). Outside work waits on peers, so it has more threads than work on the processor.
 LANES: dict[str, tuple[int, dict[str, Handler]]] = {
     "network": (4, {"transfer.send": _send}),
+    "commitment": (2, {"commitment.ask": _ask_commitment, "commitment.report": _report_commitment}),
     "print": (1, {"print.render": _render}),
     "deid": (1, {"anonymize.study": _anonymize}),
     "archive": (
@@ -224,6 +237,17 @@ def settle_studies(worker: Worker) -> None:
         archive_service.settle(session)
 
 
+def ask_again(worker: Worker) -> None:
+    """Requests for storage commitment that no node has answered in time."""
+    from app.peers import commitment
+
+    with worker.database.read() as session:
+        if not commitment.is_overdue(session):
+            return
+    with worker.database.write() as session:
+        commitment.overdue(session)
+
+
 def sweep_store(worker: Worker) -> None:
     worker.archive.sweep()
 
@@ -259,6 +283,7 @@ CLOCK: dict[Callable[[Worker], None], float] = {
     prune_events: 3600.0,
     prune_transfer_log: 3600.0,
     settle_studies: 1.0,
+    ask_again: 20.0,
     sweep_store: 60.0,
     sweep_prints: 3600.0,
     sweep_copies: 3600.0,

@@ -208,6 +208,12 @@ def _enqueue_ask(session: Session, row: Commitment) -> None:
     )
 
 
+def waiting_of(session: Session, commitment_id: str) -> list[Reference]:
+    """The objects of a request that have no answer yet."""
+    found = queries.commitment_instances(session, commitment_id)
+    return [Reference(one.sop_class_uid, one.sop_instance_uid) for one in found if one.state == WAITING]
+
+
 def asked(session: Session, commitment_id: str) -> None:
     """The node has taken the request: its answer is due within the time that is set. It may have come already."""
     row = session.get(Commitment, commitment_id)
@@ -250,6 +256,11 @@ def answered(session: Session, node_id: str, answer: References) -> str:
     _count(session, row)
     _conclude(session, row, DONE)
     return row.id
+
+
+def is_overdue(session: Session) -> bool:
+    """A look that takes no write lock."""
+    return bool(queries.commitments_overdue(session, now()))
 
 
 def overdue(session: Session) -> int:

@@ -5,7 +5,7 @@ from alembic import op
 
 from app.db.base import UtcDateTime
 
-revision, down_revision = "0003", "0002"
+revision, down_revision = "0004", "0003"
 
 
 def upgrade() -> None:

@@ -1,16 +1,25 @@
-"""Which presentation contexts we take (PS3.7 D.3.2, PS3.4 B): Verification and every storage class of the standard,
-in the first transfer syntax the caller proposes that we know, so that what it has need not be converted."""
+"""Which presentation contexts we take (PS3.7 D.3.2, PS3.4 B, C): Verification, every storage class of the standard and
+the services that `OFFERED` names, in the first transfer syntax the caller proposes that we know, so that what it has
+need not be converted. And what we answer to roles and extended negotiation (PS3.7 D.3.3)."""
 
 from app.dicom.registry import registry
 from app.dicom.uids import is_valid as is_uid
 from app.peers import pdu
-from app.peers.pdu import Associate, ContextResult
+from app.peers.information_models import MODELS, STORAGE_COMMITMENT, VERIFICATION, Service
+from app.peers.pdu import Associate, ContextResult, Role, UserItems
 from app.peers.settings import DicomSettings
 from app.peers.storage import storage_classes, transfer_syntaxes
 
-VERIFICATION = "1.2.840.10008.1.1"
 IMPLICIT_LITTLE, EXPLICIT_LITTLE = "1.2.840.10008.1.2", "1.2.840.10008.1.2.1"
 _UNCOMPRESSED = (EXPLICIT_LITTLE, IMPLICIT_LITTLE)
+
+# Services with an operation of ours behind them (operations.py): no context is taken for the others.
+_SERVICES: frozenset[Service] = frozenset(())
+OFFERED: frozenset[str] = frozenset((VERIFICATION, *(uid for uid, m in MODELS.items() if m.service in _SERVICES)))
+
+# Answered truthfully (PS3.4 C.5.1.1, C.5.2.1, C.5.3.1). C-FIND: relational queries, combined date-time matching, fuzzy
+# names; no time zone adjustment, no conversion of images. C-MOVE and C-GET: relational retrieval.
+_ABILITIES: dict[Service, bytes] = {"find": b"\1\1\1\0\0", "move": b"\1\0", "get": b"\1\0"}
 
 
 def takes_class(uid: str, settings: DicomSettings) -> bool:
@@ -28,7 +37,7 @@ def answer(request: Associate, settings: DicomSettings) -> list[ContextResult]:
     known = transfer_syntaxes() | set(settings.private_transfer_syntaxes)
     results = []
     for context in request.contexts:
-        if context.abstract == VERIFICATION:
+        if context.abstract in OFFERED:
             usable = [uid for uid in context.transfer if uid in _UNCOMPRESSED]
         elif takes_class(context.abstract, settings):
             usable = [uid for uid in context.transfer if uid in known]
@@ -40,3 +49,23 @@ def answer(request: Associate, settings: DicomSettings) -> list[ContextResult]:
         else:
             results.append(ContextResult(context.id, pdu.TRANSFER_UNKNOWN, context.transfer[0]))
     return results
+
+
+def user_items(request: Associate, results: list[ContextResult]) -> UserItems:
+    """Our answers to what was asked beside the contexts; nothing is said of what was not asked."""
+    ours = {r.id for r in results if r.result == pdu.ACCEPTED}
+    accepted = {c.abstract for c in request.contexts if c.id in ours}
+    roles = {uid: _role(uid, asked) for uid, asked in request.user.roles.items() if uid in accepted}
+    extended = {
+        uid: bytes(min(a, o) for a, o in zip(asked, _ABILITIES[MODELS[uid].service], strict=False))
+        for uid, asked in request.user.extended.items()
+        if uid in accepted and uid in MODELS and asked
+    }
+    return UserItems((1, 1) if request.user.window is not None else None, roles, extended)
+
+
+def _role(uid: str, asked: Role) -> Role:
+    """We send objects to who takes them (C-GET), and take event reports of storage commitment; else we only serve."""
+    if uid in OFFERED and uid != STORAGE_COMMITMENT:
+        return Role(asked.scu, False)
+    return asked

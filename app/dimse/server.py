@@ -9,12 +9,16 @@ import time
 from app.archive import Archive
 from app.config import Config
 from app.db import Database
-from app.dimse.association import Association, Services
-from app.kit.errors import Unavailable
+from app.dimse.association import Association
+from app.dimse.services import Services
+from app.kit.errors import Forbidden, Unauthorized, Unavailable
 from app.peers import admission
 from app.peers.admission import Admission
 from app.peers.settings import DicomSettings
 from app.peers.wire import Wire
+from app.security.actor import Actor
+from app.security.gate import Gate
+from app.security.secrets import Secrets
 from app.settings import load
 
 log = logging.getLogger(__name__)
@@ -34,8 +38,17 @@ class Receiver:
         self._associations = 0
         self._known: tuple[float, DicomSettings] = (float("-inf"), DicomSettings())
         self._services = Services(
-            archive, self.settings, self._admit, self._take_place, self._leave_place, self._stopping
+            archive,
+            database,
+            config.aet,
+            self.settings,
+            self._admit,
+            self._identify,
+            self._take_place,
+            self._leave_place,
+            self._stopping,
         )
+        self._gate: Gate | None = None
 
     @property
     def associations(self) -> int:
@@ -58,6 +71,19 @@ class Receiver:
             with contextlib.suppress(Unavailable), self._database.write() as session:
                 admission.seen(session, found.node_id)
         return found
+
+    def _identify(self, name: str, password: str, address: str) -> Actor:
+        """The user with this password, judged as HTTP Basic is: pauses after failures, no account with a second factor.
+        Raises AppError."""
+        with self._lock:
+            if self._gate is None:  # few associations ask for it, and the keys are read from the disk
+                self._gate = Gate(self._database, Secrets(self._config))
+        found = self._gate.basic(name, password, address)
+        if found is None:
+            raise Unauthorized("The user name or the password is wrong.")
+        if found.must_change_password:
+            raise Forbidden("The password must be changed first.")
+        return found.seen_from(address).actor
 
     def _take_place(self) -> bool:
         with self._lock:
@@ -128,3 +154,5 @@ class Receiver:
                 wire.cut = min(wire.cut, until - 1.0)
         while self._open and time.monotonic() < until:
             time.sleep(0.02)
+        if self._gate is not None:
+            self._gate.close()

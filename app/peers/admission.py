@@ -2,22 +2,28 @@
 
 import socket
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sqlalchemy.orm import Session
 
 from app.kit.clock import now
+from app.kit.errors import Forbidden
 from app.peers import names, options, queries
 from app.peers.models import Node
-from app.peers.settings import DicomSettings
+from app.peers.options import NodeOptions
+from app.peers.settings import Callers, DicomSettings
 from app.security import facilities
-from app.security.actor import Actor
+from app.security.actor import Actor, may_see
+from app.security.settings import SecuritySettings
 from app.security.verbs import Verb
+from app.settings import load
 
 CALLING_UNKNOWN, CALLED_UNKNOWN = 3, 7  # diagnostics of an A-ASSOCIATE-RJ from the service user (PS3.8 Table 9-21)
 
-# What a caller that came in may do: be answered, and store. Queries and retrievals will ask for a known node.
+# What every caller that comes in may do; and what the known ones may besides (DESIGN part 2): be answered queries, have
+# objects sent to nodes, and take them itself.
 CALLER_VERBS = frozenset((Verb.NODE_ECHO, Verb.STUDY_IMPORT))
+QUERY_VERBS = frozenset((Verb.STUDY_SEARCH, Verb.STUDY_SEND, Verb.STUDY_EXPORT))
 
 _resolved: dict[str, tuple[float, frozenset[str]]] = {}
 
@@ -25,7 +31,8 @@ _resolved: dict[str, tuple[float, frozenset[str]]] = {}
 @dataclass(frozen=True, slots=True)
 class Admission:
     """The answer to a caller. reason 0: come in; otherwise the diagnostic of our rejection, with words for the log.
-    verbs: what the caller may do here; facility_id: whose what it sends will be."""
+    verbs: what the caller may do here; facility_id: whose what it sends will be, and whose studies it finds;
+    sees_all: it is bound to no facility and finds all; titled: the facility whose title it called."""
 
     reason: int = 0
     words: str = ""
@@ -33,11 +40,30 @@ class Admission:
     node_id: str | None = None
     node_name: str = ""
     verbs: frozenset[Verb] = frozenset()
+    sees_all: bool = False
+    titled: str | None = None
+    options: NodeOptions = options.DEFAULTS
 
     def actor(self, calling: str, address: str) -> Actor:
         """The caller as verbs take it."""
-        name = self.node_name or calling
-        return Actor(name=name, kind="node", verbs=self.verbs, facility_id=self.facility_id, address=address)
+        return Actor(
+            name=self.node_name or calling,
+            kind="node",
+            verbs=self.verbs,
+            facility_id=self.facility_id,
+            sees_all=self.sees_all,
+            address=address,
+        )
+
+    def actor_of(self, user: Actor) -> Actor:
+        """A user who proved itself over this association: its own rights, at a facility's title those studies only,
+        and an echo. Raises Forbidden for the title of a facility that is not the user's."""
+        user = replace(user, verbs=user.verbs | {Verb.NODE_ECHO})
+        if self.titled is None:
+            return user
+        if not may_see(user, self.titled):
+            raise Forbidden("This title belongs to another facility.")
+        return replace(user, facility_id=self.titled, sees_all=False)
 
 
 def admit(
@@ -51,18 +77,35 @@ def admit(
         return Admission(CALLED_UNKNOWN, "it called a title that is not ours")
     titled = queries.nodes_titled(session, calling)
     known = next((n for n in titled if _is_at(n.host, address)), None)
+    isolated = load(session, SecuritySettings).facility_isolation
     if known is not None:
         if not known.enabled or not options.of(known).accept:
             return Admission(
                 CALLING_UNKNOWN, "the node is switched off, or set not to send", None, known.id, known.name
             )
-        return Admission(0, "", titled_facility or known.facility_id or home, known.id, known.name, CALLER_VERBS)
-    near = names.is_near(address)
-    if settings.unknown_callers == "all" or (settings.unknown_callers == "private" and near):
-        return Admission(facility_id=titled_facility or home, verbs=CALLER_VERBS)
+        bound = titled_facility or known.facility_id
+        return Admission(
+            facility_id=bound or home,
+            node_id=known.id,
+            node_name=known.name,
+            verbs=CALLER_VERBS | QUERY_VERBS,
+            sees_all=bound is None or not isolated,
+            titled=titled_facility,
+            options=options.of(known),
+        )
+    verbs = CALLER_VERBS if _among(settings.unknown_callers, address) else frozenset()
+    if _among(settings.query_callers, address):
+        verbs |= QUERY_VERBS | {Verb.NODE_ECHO}
+    if verbs:
+        whose = titled_facility or home
+        return Admission(facility_id=whose, verbs=verbs, sees_all=not isolated, titled=titled_facility)
     if titled:
         return Admission(CALLING_UNKNOWN, "a node of this title is known, but at another address")
     return Admission(CALLING_UNKNOWN, "it is no known node")
+
+
+def _among(callers: Callers, address: str) -> bool:
+    return callers == "all" or (callers == "private" and names.is_near(address))
 
 
 def _is_at(host: str, address: str) -> bool:

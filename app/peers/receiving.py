@@ -124,7 +124,7 @@ class DataSetReceiver:
         filled = empty = 0
         last = False
         while not last:
-            size, last = self._fragment(context_id)
+            size, last = self._reader.fragment(context_id)
             empty = 0 if size else empty + 1
             if empty > _EMPTY_LIMIT:
                 raise BadPdu("fragments without content, again and again", pdu.UNEXPECTED_PARAMETER)
@@ -136,17 +136,6 @@ class DataSetReceiver:
                 wire.read_into(view[_HEAD + filled :], take)
                 filled, size = filled + take, size - take
         sink.write(view, filled, last=True)
-
-    def _fragment(self, context_id: int) -> tuple[int, bool]:
-        """Length of the next fragment of this data set, and whether it is the last."""
-        kind, found, control, size = self._reader.next()
-        if kind == pdu.ABORT:
-            raise BadPdu("aborted in the middle of a data set", pdu.UNEXPECTED_PDU)
-        if kind != pdu.P_DATA:
-            raise BadPdu(f"PDU type {kind} in the middle of a data set", pdu.UNEXPECTED_PDU)
-        if found != context_id or control & 1:
-            raise BadPdu("a fragment of another message in the middle of a data set", pdu.UNEXPECTED_PARAMETER)
-        return size, bool(control & 2)
 
 
 def answer_for(outcome: Outcome, sop_class: str, sop_instance: str, size: int) -> Answer:

@@ -23,6 +23,13 @@ class DicomSettings(Group):
         description="Whose objects and echoes are taken when the caller is no known node: those of loopback and private"
         " networks, of all addresses, or nobody's",
     )
+    query_callers: Callers = Field(
+        title="Unknown callers that may query",
+        default="known",
+        description="Whose queries and retrievals (C-FIND, C-MOVE, C-GET) are answered when the caller is no known node:"
+        " those of loopback and private networks, of all addresses, or nobody's. They find the studies of the called"
+        " title's facility, or of the house's own",
+    )
     check_called_title: bool = Field(
         title="Check the called title",
         default=True,

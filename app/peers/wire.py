@@ -26,6 +26,10 @@ class PeerGone(Exception):
     """The connection ended without a word."""
 
 
+class Aborted(PeerGone):
+    """The peer sent an A-ABORT."""
+
+
 class PeerSilent(Exception):
     """The peer did not send or take what was due in time."""
 
@@ -109,10 +113,14 @@ class Wire:
 
     def stirs(self) -> bool:
         """Something has arrived that nobody has read yet, or the connection has ended."""
-        if self._ahead or getattr(self.sock, "pending", lambda: 0)():
+        if self._ahead or getattr(self.sock, "pending", lambda: 0)():  # TLS: what is decrypted already
             return True
         try:
-            return bool(select.select([self.sock], [], [], 0)[0])
+            if sys.platform == "win32":
+                return bool(select.select([self.sock], [], [], 0)[0])
+            poller = select.poll()  # select knows no descriptors beyond 1023
+            poller.register(self.sock, select.POLLIN)
+            return bool(poller.poll(0))
         except (OSError, ValueError):
             return True
 
@@ -206,11 +214,16 @@ class PdvReader:
         self._idle_timeout = seconds
         self.wire.expect(seconds)
 
-    def next(self) -> tuple[int, int, int, int]:
+    def waiting(self) -> bool:
+        """Whether a PDV has begun to come."""
+        return self._left > 0 or self.wire.stirs()
+
+    def next(self, within: float | None = None) -> tuple[int, int, int, int]:
         """(PDU type, context id, control header, payload length); for other PDUs than P-DATA their type and length,
-        with the PDU's body unread: (type, 0, 0, length). Raises BadPdu, PeerGone, PeerSilent."""
+        with the PDU's body unread: (type, 0, 0, length). within: seconds to wait for a PDU to begin, if not the
+        time an association may be silent. Raises BadPdu, PeerGone, PeerSilent."""
         if self._left == 0:
-            self.wire.expect(self._idle_timeout)
+            self.wire.expect(self._idle_timeout if within is None else within)
             kind, length = self.wire.header()
             self.wire.expect(self._pdu_timeout)
             if kind != pdu.P_DATA:
@@ -225,3 +238,15 @@ class PdvReader:
             raise BadPdu("a PDV is longer than its PDU")
         self._left -= 4 + size
         return pdu.P_DATA, context_id, control, size - 2
+
+    def fragment(self, context_id: int) -> tuple[int, bool]:
+        """Length of the next fragment of a data set, whose bytes the caller reads, and whether it is the last.
+        Raises Aborted, BadPdu, PeerGone, PeerSilent."""
+        kind, found, control, size = self.next()
+        if kind == pdu.ABORT:
+            raise Aborted
+        if kind != pdu.P_DATA:
+            raise BadPdu(f"PDU type {kind} in the middle of a data set", pdu.UNEXPECTED_PDU)
+        if found != context_id or control & 1:
+            raise BadPdu("a fragment of another message in the middle of a data set", pdu.UNEXPECTED_PARAMETER)
+        return size, bool(control & 2)

@@ -1,0 +1,137 @@
+"""Sta2 and Sta3 of PS3.8 9.2: an A-ASSOCIATE-RQ is read, judged and answered."""
+
+from app.archive import Source
+from app.dimse.negotiation import answer, user_items
+from app.dimse.services import Agreed, Services
+from app.kit.errors import AppError, TooMany, Unavailable
+from app.peers import pdu
+from app.peers.admission import Admission
+from app.peers.pdu import Associate, BadPdu, UserIdentity
+from app.peers.settings import DicomSettings
+from app.peers.user_items import USERNAME, USERNAME_AND_PASSCODE
+from app.peers.wire import Wire
+from app.security.actor import Actor
+
+_RQ_LIMIT = 1 << 20  # bytes: 128 contexts with all transfer syntaxes need a third of it
+_PERMANENT, _TRANSIENT = 1, 2
+_USER, _ACSE, _PRESENTATION = 1, 2, 3
+_NO_REASON = 1
+_TOKENS = {3: "Kerberos", 4: "SAML", 5: "JWT"}
+
+
+class Rejected(Exception):
+    """The association is not taken: A-ASSOCIATE-RJ with these three (PS3.8 Table 9-21)."""
+
+    def __init__(self, words: str, result: int, source: int, reason: int) -> None:
+        super().__init__(words)
+        self.answer = (result, source, reason)
+
+
+class Establishing:
+    """The beginning of one association. who: the titles, for the log; has_place: it took one of the allowed places."""
+
+    def __init__(self, wire: Wire, address: str, services: Services, settings: DicomSettings) -> None:
+        self.who = "no association"
+        self.user = ""
+        self.has_place = False
+        self._wire = wire
+        self._address = address
+        self._services = services
+        self._settings = settings
+
+    def run(self) -> Agreed:
+        """Answers A-ASSOCIATE-AC. Raises Rejected (the A-ASSOCIATE-RJ is the caller's), BadPdu, PeerGone, PeerSilent."""
+        request = self._read()
+        self.who = f"{_printable(request.calling)} to {_printable(request.called)}"
+        admission = self._admit(request)
+        self._take_place()
+        results = answer(request, self._settings)
+        said = user_items(request, results)
+        actor = admission.actor(request.calling, self._address)
+        if request.user.identity is not None:
+            actor, said.confirmed = self._identify(request.user.identity, admission, actor)
+        names = {c.id: c.abstract for c in request.contexts}
+        agreed = Agreed(
+            request.calling,
+            request.called,
+            self._address,
+            admission,
+            actor,
+            self._source(request, admission, actor),
+            {r.id: (names[r.id], r.transfer) for r in results if r.result == pdu.ACCEPTED},
+            request.max_length or self._settings.max_pdu,
+            said.roles,
+            said.extended,
+        )
+        self._wire.send(pdu.encode_accept(request, results, self._settings.max_pdu, said))
+        return agreed
+
+    def _read(self) -> Associate:
+        self._wire.expect(self._settings.artim)
+        kind, length = self._wire.header()
+        if kind != pdu.ASSOCIATE_RQ:
+            known = pdu.ASSOCIATE_RQ <= kind <= pdu.ABORT
+            raise BadPdu(f"PDU type {kind} first", pdu.UNEXPECTED_PDU if known else pdu.UNRECOGNIZED_PDU)
+        if not 68 <= length <= _RQ_LIMIT:
+            raise BadPdu(f"an A-ASSOCIATE-RQ of {length} bytes")
+        return pdu.decode_associate(self._wire.read(length))
+
+    def _admit(self, request: Associate) -> Admission:
+        if not request.version & 1:
+            raise Rejected("protocol version", _PERMANENT, _ACSE, 2)
+        if request.application_context != pdu.APPLICATION_CONTEXT:
+            raise Rejected("application context", _PERMANENT, _USER, 2)
+        if self._services.stopping.is_set():
+            raise Rejected("we stop", _TRANSIENT, _PRESENTATION, 1)
+        try:
+            admission = self._services.admit(request.calling, request.called, self._address)
+        except Unavailable:
+            raise Rejected("the database is away", _TRANSIENT, _PRESENTATION, 1) from None
+        if admission.reason:
+            raise Rejected(admission.words, _PERMANENT, _USER, admission.reason)
+        return admission
+
+    def _take_place(self) -> None:
+        if not self._services.take_place():
+            raise Rejected("all associations are taken", _TRANSIENT, _PRESENTATION, 2)
+        self.has_place = True
+
+    def _identify(self, said: UserIdentity, admission: Admission, actor: Actor) -> tuple[Actor, bytes | None]:
+        """Who acts, and what is answered to a user identity (PS3.7 D.3.3.7, PS3.15 B.4 and B.5). A name alone proves
+        nothing: it stands in the log and changes no rights."""
+        confirmed = b"" if said.confirm else None
+        if said.kind == USERNAME:
+            self.user = f" (calls itself user {_printable(said.primary.decode('utf-8', 'replace'), 64)})"
+            return actor, confirmed
+        if said.kind != USERNAME_AND_PASSCODE:
+            what = _TOKENS.get(said.kind, f"type {said.kind}")
+            if said.confirm:
+                raise Rejected(f"user identity by {what} is not supported here", _PERMANENT, _USER, _NO_REASON)
+            return actor, None
+        name, password = said.primary.decode("utf-8", "replace"), said.secondary.decode("utf-8", "replace")
+        try:
+            user = admission.actor_of(self._services.identify(name, password, self._address))
+        except Unavailable:
+            raise Rejected("the database is away", _TRANSIENT, _PRESENTATION, 1) from None
+        except TooMany:
+            raise Rejected("too many failed sign-ins; wait a while", _TRANSIENT, _USER, _NO_REASON) from None
+        except AppError as fault:
+            raise Rejected(f"the user was not let in: {fault.detail}", _PERMANENT, _USER, _NO_REASON) from None
+        self.user = f" (user {_printable(user.name, 64)})"
+        return user, confirmed
+
+    def _source(self, request: Associate, admission: Admission, actor: Actor) -> Source:
+        """Where objects of this association come from. A user's facility wins over the node's, a called title over both."""
+        own = actor.facility_id if actor.kind == "user" else None
+        return Source(
+            kind="dimse",
+            calling_ae=request.calling,
+            called_ae=request.called,
+            address=self._address,
+            actor_name=actor.name,
+            facility_id=admission.titled or own or admission.facility_id,
+        )
+
+
+def _printable(title: str, most: int = 16) -> str:
+    return "".join(c if c.isalnum() or c in " _-." else "?" for c in title[:most]) or "(empty)"

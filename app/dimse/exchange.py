@@ -1,0 +1,315 @@
+"""The DIMSE messages of an established association (PS3.7 6.3, 9, 10): commands and data sets in and out.
+
+What an operation is given. It reads its data set once (`identifier`, or its own way from `reader`), may send pending
+answers in batches (`pending`), looks whether it was cancelled, may send requests of its own (`request`) and returns
+the last Answer, which the association sends."""
+
+import struct
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from app.dimse.services import Agreed, Deed, Services
+from app.kit.phrases import phrase
+from app.peers import commands, pdu
+from app.peers.pdu import BadPdu
+from app.peers.receiving import DataSetReceiver
+from app.peers.settings import DicomSettings
+from app.peers.wire import AHEAD, Aborted, PdvReader, Wire
+
+IDENTIFIER_LIMIT = 1 << 20  # bytes: a query that lists 10,000 UIDs has 650,000
+BATCH = 1 << 16  # bytes of pending answers that are sent at once
+_EMPTY_LIMIT = 1000  # PDVs without a byte in a row: a peer that never ends
+_KEPT_RESPONSES = 64
+
+Elements = Mapping[int, int | str | bytes]
+
+
+@dataclass(slots=True)
+class Request:
+    """A message that asks us for something. kind: its Command Field; abstract and syntax: of its context."""
+
+    context_id: int
+    kind: int
+    command: dict[int, bytes]
+    has_data: bool
+    abstract: str
+    syntax: str
+
+    @property
+    def message_id(self) -> int:
+        return commands.number(self.command, commands.MESSAGE_ID)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The last response of an operation. comment: Error Comment; offending: tags for Offending Element; elements: more
+    of the command set (counts of sub-operations, event type); identifier: an encoded data set that goes with it.
+    objects, failed, size: what the operation did, for the transfer log (size: bytes of data sets)."""
+
+    status: int
+    comment: str = ""
+    size: int = 0
+    offending: tuple[int, ...] = ()
+    elements: Elements | None = None
+    identifier: bytes | None = None
+    objects: int = 0
+    failed: int = 0
+
+
+class Refused(Exception):
+    """An operation ends with this answer."""
+
+    def __init__(self, status: int, comment: str, offending: tuple[int, ...] = ()) -> None:
+        super().__init__(comment)
+        self.answer = Answer(status, comment, offending=offending)
+
+
+class Exchange:
+    """One association's messages; used by its thread alone."""
+
+    def __init__(
+        self, wire: Wire, reader: PdvReader, agreed: Agreed, services: Services, settings: DicomSettings
+    ) -> None:
+        self.wire = wire
+        self.reader = reader
+        self.agreed = agreed
+        self.services = services
+        self.settings = settings
+        self.actor = agreed.actor
+        self.deeds: dict[str, Deed] = {}
+        self.store_lane: DataSetReceiver | None = None  # one buffer for all objects of the association
+        self._buffer = memoryview(bytearray(commands.LIMIT + AHEAD))
+        self._unread = 0  # context of a data set that nobody has read yet
+        self._running = -1  # message id of the request that is being served
+        self._cancelled = False
+        self._responses: dict[int, tuple[dict[int, bytes], int]] = {}
+        self._next_id = 0
+
+    # in
+
+    def take(self, context_id: int, control: int, size: int) -> Request:
+        """The message that begins with this PDV (its header has been read). Raises BadPdu, BadCommand."""
+        command = commands.decode(self._command_set(context_id, control, size))
+        if context_id not in self.agreed.contexts:
+            raise BadPdu("a message on a context that was not accepted", pdu.UNEXPECTED_PARAMETER)
+        has_data = commands.number(command, commands.DATA_SET_TYPE, commands.NO_DATA_SET) != commands.NO_DATA_SET
+        kind = commands.number(command, commands.COMMAND_FIELD, -1)
+        abstract, syntax = self.agreed.contexts[context_id]
+        self._unread = context_id if has_data else 0
+        return Request(context_id, kind, command, has_data, abstract, syntax)
+
+    def begin(self, request: Request) -> None:
+        """From now on this request is served: a C-CANCEL of its message id is meant for it."""
+        self._running, self._cancelled = request.message_id, False
+
+    def _command_set(self, context_id: int, control: int, size: int) -> memoryview:
+        filled = fragments = 0
+        while True:
+            if not control & 1:
+                raise BadPdu("a data set without a command", pdu.UNEXPECTED_PARAMETER)
+            fragments += 1
+            if filled + size > commands.LIMIT or fragments > 4096:
+                raise BadPdu("a command set that does not end", pdu.UNEXPECTED_PARAMETER)
+            self.wire.read_into(self._buffer[filled:], size)
+            filled += size
+            if control & 2:
+                return self._buffer[:filled]
+            kind, found, control, size = self.reader.next()
+            if kind != pdu.P_DATA or found != context_id:
+                raise BadPdu("a command set is interrupted", pdu.UNEXPECTED_PDU)
+
+    def identifier(self, context_id: int, limit: int = IDENTIFIER_LIMIT) -> bytes:
+        """The whole data set of the request, encoded. Raises Refused when it is longer than `limit` (it is read away)."""
+        parts: list[bytes] = []
+        total = empty = 0
+        last = False
+        while not last:
+            size, last = self.reader.fragment(context_id)
+            total += size
+            empty = 0 if size else empty + 1
+            if empty > _EMPTY_LIMIT:
+                raise BadPdu("fragments without content, again and again", pdu.UNEXPECTED_PARAMETER)
+            if total <= limit:
+                parts.append(self.wire.read(size))
+            else:
+                parts.clear()
+                self._skip(size)
+        self._unread = 0
+        if total > limit:
+            raise Refused(commands.OUT_OF_RESOURCES, phrase("The identifier is longer than {limit} bytes", limit=limit))
+        return b"".join(parts)
+
+    def data_was_read(self) -> None:
+        """For an operation that reads its data set its own way."""
+        self._unread = 0
+
+    def drain(self) -> None:
+        """Reads away a data set that nobody has read."""
+        if not self._unread:
+            return
+        empty, last = 0, False
+        while not last:
+            size, last = self.reader.fragment(self._unread)
+            empty = 0 if size else empty + 1
+            if empty > _EMPTY_LIMIT:
+                raise BadPdu("fragments without content, again and again", pdu.UNEXPECTED_PARAMETER)
+            self._skip(size)
+        self._unread = 0
+
+    def _skip(self, size: int) -> None:
+        while size:
+            step = min(size, commands.LIMIT)
+            self.wire.read_into(self._buffer, step)
+            size -= step
+
+    def cancelled(self, message_id: int) -> bool:
+        """Whether a C-CANCEL-RQ for this request has come; does not wait for one. Raises Aborted, BadPdu."""
+        while not self._cancelled and self.reader.waiting():
+            self._interruption()
+        return self._cancelled and message_id == self._running
+
+    def _interruption(self) -> None:
+        """Reads one message that comes while a request is served: a C-CANCEL, or a response to a request of ours."""
+        kind, context_id, control, size = self.reader.next(self.settings.network_timeout)
+        if kind == pdu.ABORT:
+            raise Aborted
+        if kind != pdu.P_DATA:
+            raise BadPdu(f"PDU type {kind} while a request is served", pdu.UNEXPECTED_PDU)
+        said = self.take(context_id, control, size)
+        if said.kind == commands.C_CANCEL_RQ:
+            self.drain()
+            self._cancelled |= commands.number(said.command, commands.RESPONDED_TO, -1) == self._running
+        elif said.kind >= 0x8000:
+            if len(self._responses) >= _KEPT_RESPONSES:
+                raise BadPdu("responses to nothing that was asked", pdu.UNEXPECTED_PARAMETER)
+            self.drain()
+            self._responses[commands.number(said.command, commands.RESPONDED_TO, -1)] = (said.command, context_id)
+        else:  # one operation at a time was negotiated (PS3.7 D.3.3.3)
+            raise BadPdu("a request while another one is served", pdu.UNEXPECTED_PARAMETER)
+
+    # out
+
+    def send(self, data: bytes | bytearray | memoryview) -> None:
+        """All of it, within the network timeout."""
+        self.wire.expect(self.settings.network_timeout)
+        self.wire.send(data)
+
+    def respond(self, request: Request, answer: Answer) -> None:
+        """One response, with its data set if it has one."""
+        elements: dict[int, int | str | bytes] = {
+            commands.COMMAND_FIELD: request.kind | 0x8000,
+            commands.RESPONDED_TO: request.message_id,
+            commands.DATA_SET_TYPE: commands.NO_DATA_SET if answer.identifier is None else 1,
+            commands.STATUS: answer.status,
+        }
+        for element, asked in (
+            (commands.SOP_CLASS, commands.REQUESTED_CLASS),
+            (commands.SOP_INSTANCE, commands.REQUESTED_INSTANCE),
+        ):
+            if value := (commands.text(request.command, element) or commands.text(request.command, asked))[:64]:
+                elements[element] = value
+        if answer.comment:
+            elements[commands.ERROR_COMMENT] = commands.comment(answer.comment)
+        if answer.offending:
+            elements[commands.OFFENDING_ELEMENT] = commands.tags(answer.offending)
+        if answer.elements:
+            elements.update(answer.elements)
+        data = self.fragmented(request.context_id, commands.encode(elements), 1)
+        if answer.identifier is not None:
+            data += self.fragmented(request.context_id, answer.identifier, 0)
+        self.send(data)
+
+    def fragmented(self, context_id: int, value: bytes, control: int) -> bytes:
+        """P-DATA of a whole command set (control 1) or data set (0), no PDU larger than the peer takes."""
+        room = self.room
+        if len(value) <= room:
+            return pdu.p_data(context_id, control | 2, value)
+        parts = [value[i : i + room] for i in range(0, len(value), room)]
+        return b"".join(pdu.p_data(context_id, control | (2 if p is parts[-1] else 0), p) for p in parts)
+
+    @property
+    def room(self) -> int:
+        """Bytes of a message that fit into one PDU of the peer."""
+        return max(self.agreed.peer_limit - 6, 2) & ~1
+
+    def pending(self, request: Request, status: int = commands.PENDING) -> "Pending":
+        """Many responses with this status, each with a data set, sent in batches."""
+        return Pending(self, request, status)
+
+    def respond_many(
+        self, request: Request, identifiers: Iterable[bytes], status: int = commands.PENDING
+    ) -> tuple[int, bool]:
+        """Sends each encoded data set as a pending response, in batches; looks for a C-CANCEL between them.
+        Answers how many were sent, and whether it was cancelled."""
+        answers = self.pending(request, status)
+        for identifier in identifiers:
+            if answers.add(identifier) and self.cancelled(request.message_id):
+                return answers.count, True
+        answers.flush()
+        return answers.count, self.cancelled(request.message_id)
+
+    def request(self, context_id: int, elements: Elements, data_set: bytes | None = None) -> int:
+        """Sends a request of ours over this association (a sub-operation, an event report); its message id.
+        `elements` need no message id and no data set type."""
+        self._next_id = self._next_id % 0xFFFF + 1
+        command = dict(elements) | {
+            commands.MESSAGE_ID: self._next_id,
+            commands.DATA_SET_TYPE: commands.NO_DATA_SET if data_set is None else 1,
+        }
+        data = self.fragmented(context_id, commands.encode(command), 1)
+        if data_set is not None:
+            data += self.fragmented(context_id, data_set, 0)
+        self.send(data)
+        return self._next_id
+
+    def response_to(self, message_id: int) -> dict[int, bytes]:
+        """Waits for the command set of the response to a request of ours; a C-CANCEL that comes first is noted.
+        Raises PeerSilent, PeerGone, BadPdu."""
+        while message_id not in self._responses:
+            self._interruption()
+        return self._responses.pop(message_id)[0]
+
+
+class Pending:
+    """Pending responses to one request: all have the same command set, so it is encoded once."""
+
+    def __init__(self, exchange: Exchange, request: Request, status: int) -> None:
+        self._exchange = exchange
+        self._context_id = request.context_id
+        elements: dict[int, int | str | bytes] = {
+            commands.SOP_CLASS: commands.text(request.command, commands.SOP_CLASS)[:64] or request.abstract,
+            commands.COMMAND_FIELD: request.kind | 0x8000,
+            commands.RESPONDED_TO: request.message_id,
+            commands.DATA_SET_TYPE: 1,
+            commands.STATUS: status,
+        }
+        self._head = exchange.fragmented(request.context_id, commands.encode(elements), 1)
+        self._room = exchange.room
+        self._batch = bytearray()
+        self.count = 0
+        self.bytes = 0
+
+    def add(self, identifier: bytes) -> bool:
+        """One response. True when a batch has just been sent: a good moment to look for a C-CANCEL."""
+        batch = self._batch
+        batch += self._head
+        size = len(identifier)
+        if size <= self._room:
+            batch += _DATA_HEAD(pdu.P_DATA, 0, size + 6, size + 2, self._context_id, 2)
+            batch += identifier
+        else:
+            batch += self._exchange.fragmented(self._context_id, identifier, 0)
+        self.count += 1
+        self.bytes += size
+        if len(batch) < BATCH:
+            return False
+        self.flush()
+        return True
+
+    def flush(self) -> None:
+        if self._batch:
+            self._exchange.send(self._batch)
+            self._batch = bytearray()
+
+
+_DATA_HEAD = struct.Struct(">BBIIBB").pack

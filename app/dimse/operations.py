@@ -1,0 +1,32 @@
+"""The DIMSE requests that we serve, and the permission that each asks for (SEC-9).
+
+An operation gets the association's Exchange and the request; it returns the last Answer, or raises Refused or an
+AppError (answered with its DIMSE status and words). A data set that it has not read is read away after it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from app.dimse import store
+from app.dimse.exchange import Answer, Exchange, Request
+from app.peers import commands
+from app.security.verbs import Verb
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """kind: what the transfer log calls it."""
+
+    kind: str
+    verb: Verb
+    serve: Callable[[Exchange, Request], Answer]
+
+
+def echo(exchange: Exchange, request: Request) -> Answer:
+    """C-ECHO (PS3.7 9.3.5)."""
+    return Answer(commands.SUCCESS)
+
+
+OPERATIONS: dict[int, Operation] = {
+    commands.C_ECHO_RQ: Operation("echo", Verb.NODE_ECHO, echo),
+    commands.C_STORE_RQ: Operation("store", Verb.STUDY_IMPORT, store.serve),
+}

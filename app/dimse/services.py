@@ -1,0 +1,72 @@
+"""What an association needs of its process, and what both sides of it have agreed upon."""
+
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from app.archive import Archive, Source
+from app.db import Database
+from app.peers.admission import Admission
+from app.peers.pdu import Role
+from app.peers.settings import DicomSettings
+from app.security.actor import Actor
+
+
+@dataclass(slots=True)
+class Services:
+    """What an association needs of its process."""
+
+    archive: Archive
+    database: Database
+    own_title: str
+    settings: Callable[[], DicomSettings]
+    admit: Callable[[str, str, str], Admission]  # calling title, called title, address
+    identify: Callable[[str, str, str], Actor]  # name, password, address; raises AppError
+    take_place: Callable[[], bool]  # a place among the allowed associations; False when all are taken
+    leave_place: Callable[[], None]
+    stopping: threading.Event
+
+
+@dataclass(slots=True)
+class Agreed:
+    """An established association. contexts: id -> abstract and transfer syntax, of those accepted;
+    peer_limit: the largest PDU the peer takes; roles: what the requestor may be by SOP class; extended: the
+    application information we answered by SOP class; user: the name it gave, proven or only said."""
+
+    calling: str
+    called: str
+    address: str
+    admission: Admission
+    actor: Actor
+    source: Source
+    contexts: dict[int, tuple[str, str]]
+    peer_limit: int
+    roles: dict[str, Role] = field(default_factory=dict)
+    extended: dict[str, bytes] = field(default_factory=dict)
+
+    def flag(self, abstract: str, position: int) -> bool:
+        """Whether a bit of the extended negotiation of a SOP class was agreed (PS3.4 C.5)."""
+        return self.extended.get(abstract, b"")[position : position + 1] == b"\1"
+
+    def encoding_contexts(self) -> dict[int, tuple[str, str]]:
+        """The contexts on which we may send objects: those whose requestor takes the SCP role (C-GET, PS3.4 C.5.3)."""
+        return {n: pair for n, pair in self.contexts.items() if (r := self.roles.get(pair[0])) is not None and r.scp}
+
+
+@dataclass(slots=True)
+class Deed:
+    """What an association did by one operation, for the transfer log: all C-STOREs together are one deed.
+
+    status: the last; statuses: how often each; words: of the worst, without patient data; failed: sub-operations."""
+
+    kind: str
+    status: int = 0
+    objects: int = 0
+    failed: int = 0
+    bytes: int = 0
+    seconds: float = 0.0
+    words: str = ""
+    statuses: Counter[int] = field(default_factory=Counter)
+    begun: float = field(default_factory=time.monotonic)

@@ -1,0 +1,18 @@
+"""C-STORE as SCP (PS3.4 B.2.3, PS3.7 9.3.1): what `peers.receiving` does, once for each request."""
+
+from app.dimse.exchange import Answer, Exchange, Request
+from app.peers.receiving import CANNOT_UNDERSTAND, DataSetReceiver
+
+
+def serve(exchange: Exchange, request: Request) -> Answer:
+    """Receives one object into the archive."""
+    if not request.has_data:
+        return Answer(CANNOT_UNDERSTAND, "A C-STORE needs a data set")
+    lane = exchange.store_lane
+    if lane is None:
+        limit = exchange.settings.max_object_gib << 30
+        lane = DataSetReceiver(exchange.reader, exchange.services.archive, exchange.agreed.source, limit)
+        exchange.store_lane = lane
+    done = lane.store(request.context_id, request.abstract, request.syntax, request.command)
+    exchange.data_was_read()
+    return Answer(done.status, done.comment, done.size)

@@ -9,7 +9,8 @@ import time
 from app.dimse.establish import Establishing, Rejected
 from app.dimse.exchange import Answer, Exchange, Refused, Request
 from app.dimse.operations import OPERATIONS, Operation
-from app.dimse.services import Deed, Services
+from app.dimse.record import Deeds, tell_refused
+from app.dimse.services import Services
 from app.kit.errors import AppError
 from app.kit.logging import new_correlation_id
 from app.peers import commands, pdu
@@ -31,7 +32,6 @@ class Association:
         self._settings = services.settings()
         self._beginning = Establishing(wire, address, services, self._settings)
         self._exchange: Exchange | None = None
-        self._started = time.monotonic()
 
     def run(self) -> None:
         """Never raises what a peer can cause."""
@@ -92,7 +92,11 @@ class Association:
             answer = self._answer(exchange, operation, request)
             exchange.drain()
             exchange.respond(request, answer)
-            _note(exchange, operation, answer, time.monotonic() - begun)
+            seconds = time.monotonic() - begun
+            deed = exchange.deeds.note(operation.kind, answer.status, seconds, answer.comment, answer.size)
+            deed.objects += answer.objects
+            deed.warned += answer.warned
+            deed.failed += answer.failed
             return
         exchange.drain()
         if request.kind == commands.C_CANCEL_RQ:  # what it was meant for is over (PS3.7 9.3.2.3)
@@ -123,41 +127,13 @@ class Association:
         self.wire.close_after_peer(min(2.0, self._settings.artim))
 
     def _tell(self, ending: str) -> None:
-        """One line for each association; titles and counts, no UIDs, nothing of a patient.
-
-        Here the transfer log (NET-9) is told, once for each deed: `exchange.deeds` and `exchange.agreed` hold all it
-        needs."""
-        exchange = self._exchange
-        deeds = list(exchange.deeds.values()) if exchange is not None else []
-        log.info(
-            "association %s from %s%s: %s; %s, %.2f s",
-            self._beginning.who,
-            self._address,
-            self._beginning.user,
-            ending,
-            "; ".join(_words(deed) for deed in deeds) or "nothing asked",
-            time.monotonic() - self._started,
-        )
-
-
-def _note(exchange: Exchange, operation: Operation, answer: Answer, seconds: float) -> None:
-    """Adds what was done to the association's deeds."""
-    deed = exchange.deeds.get(operation.kind)
-    if deed is None:
-        deed = exchange.deeds[operation.kind] = Deed(operation.kind)
-    deed.statuses[answer.status] += 1
-    deed.objects += answer.objects
-    deed.failed += answer.failed
-    deed.bytes += answer.size
-    deed.seconds += seconds
-    if answer.comment or answer.status:
-        deed.status, deed.words = answer.status, answer.comment
-
-
-def _words(deed: Deed) -> str:
-    """`store 20 with 0000, 1 with C000, 10521712 bytes`."""
-    done = ", ".join(f"{n} with {s:04X}" for s, n in sorted(deed.statuses.items()))
-    found = f", {deed.objects} objects" if deed.objects else ""
-    failed = f", {deed.failed} failed" if deed.failed else ""
-    size = f", {deed.bytes} bytes" if deed.bytes else ""
-    return f"{deed.kind} {done}{found}{failed}{size}"
+        """One log line for each association; titles and counts, no UIDs, nothing of a patient. And the transfer log."""
+        beginning, exchange, database = self._beginning, self._exchange, self._services.database
+        deeds = exchange.deeds if exchange is not None else Deeds()
+        seconds = time.monotonic() - deeds.begun
+        who = f"{beginning.who} from {self._address}{beginning.user}"
+        log.info("association %s: %s; %s, %.2f s", who, ending, deeds, seconds)
+        if exchange is not None:
+            deeds.tell(database, exchange.agreed)
+        elif beginning.titles is not None:
+            tell_refused(database, *beginning.titles, self._address, ending)

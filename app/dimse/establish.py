@@ -28,10 +28,12 @@ class Rejected(Exception):
 
 
 class Establishing:
-    """The beginning of one association. who: the titles, for the log; has_place: it took one of the allowed places."""
+    """The beginning of one association. who: the titles, for the log, and titles: calling and called, once they are
+    known; user: what to log of the user identity; has_place: it took one of the allowed places."""
 
     def __init__(self, wire: Wire, address: str, services: Services, settings: DicomSettings) -> None:
         self.who = "no association"
+        self.titles: tuple[str, str] | None = None
         self.user = ""
         self.has_place = False
         self._wire = wire
@@ -43,6 +45,7 @@ class Establishing:
         """Answers A-ASSOCIATE-AC. Raises Rejected (the A-ASSOCIATE-RJ is the caller's), BadPdu, PeerGone, PeerSilent."""
         request = self._read()
         self.who = f"{_printable(request.calling)} to {_printable(request.called)}"
+        self.titles = (_printable(request.calling), _printable(request.called))
         admission = self._admit(request)
         self._take_place()
         results = answer(request, self._settings)

@@ -8,7 +8,8 @@ import struct
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from app.dimse.services import Agreed, Deed, Services
+from app.dimse.record import Deeds
+from app.dimse.services import Agreed, Services
 from app.kit.phrases import phrase
 from app.peers import commands, pdu
 from app.peers.pdu import BadPdu
@@ -44,7 +45,7 @@ class Request:
 class Answer:
     """The last response of an operation. comment: Error Comment; offending: tags for Offending Element; elements: more
     of the command set (counts of sub-operations, event type); identifier: an encoded data set that goes with it.
-    objects, failed, size: what the operation did, for the transfer log (size: bytes of data sets)."""
+    objects, warned, failed, size: what the operation did, for the transfer log (size: bytes of data sets)."""
 
     status: int
     comment: str = ""
@@ -53,6 +54,7 @@ class Answer:
     elements: Elements | None = None
     identifier: bytes | None = None
     objects: int = 0
+    warned: int = 0
     failed: int = 0
 
 
@@ -76,7 +78,7 @@ class Exchange:
         self.services = services
         self.settings = settings
         self.actor = agreed.actor
-        self.deeds: dict[str, Deed] = {}
+        self.deeds = Deeds()
         self.store_lane: DataSetReceiver | None = None  # one buffer for all objects of the association
         self._buffer = memoryview(bytearray(commands.LIMIT + AHEAD))
         self._unread = 0  # context of a data set that nobody has read yet

@@ -1,8 +1,6 @@
 """What an association needs of its process, and what both sides of it have agreed upon."""
 
 import threading
-import time
-from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -53,20 +51,3 @@ class Agreed:
     def encoding_contexts(self) -> dict[int, tuple[str, str]]:
         """The contexts on which we may send objects: those whose requestor takes the SCP role (C-GET, PS3.4 C.5.3)."""
         return {n: pair for n, pair in self.contexts.items() if (r := self.roles.get(pair[0])) is not None and r.scp}
-
-
-@dataclass(slots=True)
-class Deed:
-    """What an association did by one operation, for the transfer log: all C-STOREs together are one deed.
-
-    status: the last; statuses: how often each; words: of the worst, without patient data; failed: sub-operations."""
-
-    kind: str
-    status: int = 0
-    objects: int = 0
-    failed: int = 0
-    bytes: int = 0
-    seconds: float = 0.0
-    words: str = ""
-    statuses: Counter[int] = field(default_factory=Counter)
-    begun: float = field(default_factory=time.monotonic)

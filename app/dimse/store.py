@@ -1,6 +1,7 @@
 """C-STORE as SCP (PS3.4 B.2.3, PS3.7 9.3.1): what `peers.receiving` does, once for each request."""
 
 from app.dimse.exchange import Answer, Exchange, Request
+from app.peers import commands
 from app.peers.receiving import CANNOT_UNDERSTAND, DataSetReceiver
 
 
@@ -15,4 +16,6 @@ def serve(exchange: Exchange, request: Request) -> Answer:
         exchange.store_lane = lane
     done = lane.store(request.context_id, request.abstract, request.syntax, request.command)
     exchange.data_was_read()
-    return Answer(done.status, done.comment, done.size)
+    warned = done.status != commands.SUCCESS and done.size > 0
+    stored = done.size > 0
+    return Answer(done.status, done.comment, done.size, objects=stored, warned=warned, failed=not stored)

@@ -28,6 +28,9 @@ class Config:
     dicom_host: str = field(default="0.0.0.0", metadata={"help": "address DICOM listens on"})  # noqa: S104 NET-3
     dicom_port: int = field(default=11112, metadata={"help": "port DICOM listens on"})
     aet: str = field(default="FILMROOM", metadata={"help": "our AE title, at most 16 characters"})
+    nodes: str = field(
+        default="", metadata={"help": "JSON file of nodes, applied at each start and read-only in forms"}
+    )
     receivers: int = field(default=1, metadata={"help": "DICOM receiver processes on the one port"})
     workers: int = field(default=1, metadata={"help": "worker processes"})
     database_url: str = field(default="", metadata={"help": "PostgreSQL URL; empty means the embedded encrypted file"})

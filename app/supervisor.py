@@ -76,6 +76,7 @@ def prepare(config: Config) -> None:
     try:
         migrate.upgrade(config, database)
         _seed(config, database)
+        _apply_nodes(config, database)
     finally:
         database.dispose()
 
@@ -89,6 +90,17 @@ def _seed(config: Config, database: "Database") -> None:
     host = "127.0.0.1" if config.host in ("0.0.0.0", "::") else config.host  # noqa: S104
     for line in first.lines(f"http://{host}:{config.port}"):
         sys.stdout.write(f"filmroom: {line}\n")
+
+
+def _apply_nodes(config: Config, database: "Database") -> None:
+    """The file of nodes, if one is given or was given before. Nothing is imported for a start without one."""
+    marker = config.data / ".nodes-file"  # the last start had a file: its nodes are set free when this one has none
+    if not config.nodes and not marker.exists():
+        return
+    from app.peers.exchange import apply_file
+
+    apply_file(config, database)
+    marker.unlink(missing_ok=True) if not config.nodes else marker.touch(0o600)
 
 
 def _load(names: Iterable[str]) -> None:

@@ -39,6 +39,7 @@ class NodeBody(BaseModel):
     facility_id: str | None = Field(None, description="What it sends belongs to this facility; empty: to none")
     capabilities: list[str] | None = Field(None, description=", ".join(options.CAPABILITIES))
     accept: bool | None = Field(None, description="Whether it may send to us")
+    may_query: bool | None = Field(None, description="Whether it may search here and fetch")
     transfer_syntax: str | None = Field(
         None, description=f"How objects go out, preferred: {', '.join(options.SYNTAXES)}; stored is: else uncompressed"
     )
@@ -66,6 +67,8 @@ class NodeBody(BaseModel):
         None, description="How often a failed delivery is tried again; null: as the settings say"
     )
     retry_forever: bool | None = Field(None, description="After these tries go on, slowly, for ever")
+    local_title: str | None = Field(None, description="What we call ourselves towards it; empty: our own title")
+    comment: str | None = Field(None, description="What people want to remember")
 
     def values(self) -> NodeValues:
         """null where the settings can say is told apart from not given."""

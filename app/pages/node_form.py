@@ -12,6 +12,7 @@ from app.kit.errors import Conflict, Invalid
 from app.peers import options
 from app.peers.models import Node
 from app.peers.options import BY_SETTING, NodeValues
+from app.peers.service import FROM_FILE
 
 _NUMBERS = ("port", "max_pdu", "connect_timeout", "network_timeout", "retries", "parallel", "bandwidth_kib", "priority")
 _CONNECTION = ("tls", "tls_profile", "client_certificate", "use_proxy", "connect_timeout", "network_timeout")
@@ -27,7 +28,7 @@ _SENDING = (
     "retries",
     "retry_forever",
 )
-_ADVANCED = ("max_pdu", "character_set", "retrieve_by")
+_ADVANCED = ("max_pdu", "character_set", "retrieve_by", "local_title", "comment")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +45,7 @@ class NodeForm:
     facility_id: str
     values: dict[str, Any]
     kept: frozenset[str] = frozenset()
+    from_file: bool = False
     changed_by: str = ""
     changed_at: datetime | None = None
     errors: dict[str, str] = field(default_factory=dict)
@@ -74,6 +76,7 @@ def saved(node: Node) -> NodeForm:
         facility_id=node.facility_id or "",
         values=_texts(set_to),
         kept=frozenset(name for name in options.SECRETS if set_to[name]),
+        from_file=node.origin == FROM_FILE,
         changed_by=node.changed_by,
         changed_at=node.changed_at,
     )
@@ -95,6 +98,7 @@ class Typed(BaseModel):
     facility_id: str = ""
     capabilities: list[str] = []
     accept: str = ""
+    may_query: str = ""
     transfer_syntax: str = "stored"
     protocol: str = "dicom"
     url: str = ""
@@ -122,6 +126,8 @@ class Typed(BaseModel):
     commitment: str = ""
     retries: str = ""
     retry_forever: str = ""
+    local_title: str = ""
+    comment: str = ""
 
     def values(self) -> NodeValues:
         """As the verbs take it. Secrets left empty stay as they are, unless they are to be forgotten."""

@@ -39,6 +39,7 @@ class NodeLine:
     lamp: str
     lamp_word: str
     last: str
+    from_file: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +135,7 @@ def _line(node: Node) -> NodeLine:
         last = _("answered %(time)s") % {"time": moment}
     set_to = options.of(node)
     abilities = ", ".join(words[c] for c in CAPABILITIES if c in set_to.capabilities)
-    return NodeLine(node.id, node.name, _address(node), abilities, lamp, word, last)
+    return NodeLine(node.id, node.name, _address(node), abilities, lamp, word, last, node.origin == service.FROM_FILE)
 
 
 def _address(node: Node) -> str:

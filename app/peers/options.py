@@ -43,11 +43,12 @@ CHARACTER_SETS = (
     "GB18030",
     "GBK",
 )
+RESERVED = ("export", "import", "schema")  # what follows /nodes/ in REST
 BY_SETTING = -1  # in NodeValues: back to what the settings say (null in JSON)
 SECRETS = ("password", "token")
 
 _WINDOW = re.compile(r"([01][0-9]|2[0-3]):[0-5][0-9]-([01][0-9]|2[0-3]):[0-5][0-9]")
-_BOUNDS = {
+BOUNDS = {
     "max_pdu": (4096, 1 << 20),
     "connect_timeout": (1, 300),
     "network_timeout": (2, 3600),
@@ -56,24 +57,26 @@ _BOUNDS = {
     "bandwidth_kib": (0, 10_000_000),
     "priority": (0, 9),
 }
-_BY_SETTING = ("max_pdu", "connect_timeout", "network_timeout", "retries")
+NULLABLE = ("max_pdu", "connect_timeout", "network_timeout", "retries")
 
 
 @dataclass(frozen=True, slots=True)
 class NodeOptions:
     """The options of one node. None: as the settings of the network say.
 
-    capabilities: what it is set to do; accept: whether it may send to us; transfer_syntax: how objects go out, preferred;
+    capabilities: what it is set to do; accept: whether it may send to us; may_query: whether it may search here and
+    fetch; local_title: what we call ourselves towards it, empty for our own title; transfer_syntax: how objects go out, preferred;
     protocol: dicom, dicomweb or folder; url, username, password, token: of dicomweb (the last two sealed: `reveal`);
     path: of folder; tls, tls_profile, client_certificate: DICOM TLS, the last one by the name of a certificate of ours;
     max_pdu: bytes; connect_timeout, network_timeout: seconds; character_set: a defined term that queries to it are
     written in, empty for UTF-8; retrieve_by: move or get; parallel: associations at a time; bandwidth_kib: KiB a second,
     0 for no limit; priority: 0 to 9, 9 first; window: "22:00-06:00" of local time, empty for always; paused: nothing goes
     out; lacks_only: only what it lacks; commitment: delivered only when it committed; retries: how often a failed
-    delivery is tried again; retry_forever: then on and on, slowly."""
+    delivery is tried again; retry_forever: then on and on, slowly; comment: what people want to remember."""
 
     capabilities: tuple[str, ...] = ("store",)
     accept: bool = True
+    may_query: bool = True
     transfer_syntax: str = "stored"
     protocol: str = "dicom"
     url: str = ""
@@ -99,6 +102,8 @@ class NodeOptions:
     commitment: bool = False
     retries: int | None = None
     retry_forever: bool = False
+    local_title: str = ""
+    comment: str = ""
 
 
 DEFAULTS = NodeOptions()
@@ -146,6 +151,7 @@ class NodeValues:
     facility_id: str | None = None
     capabilities: list[str] | None = None
     accept: bool | None = None
+    may_query: bool | None = None
     transfer_syntax: str | None = None
     protocol: str | None = None
     url: str | None = None
@@ -171,6 +177,8 @@ class NodeValues:
     commitment: bool | None = None
     retries: int | None = None
     retry_forever: bool | None = None
+    local_title: str | None = None
+    comment: str | None = None
 
 
 def merged(kept: Mapping[str, Any], values: NodeValues, config: Config | None) -> dict[str, Any]:
@@ -184,7 +192,7 @@ def merged(kept: Mapping[str, Any], values: NodeValues, config: Config | None) -
             if config is None:
                 raise ValueError("a password can only be kept with the installation's keys")
             value = seal(config, value)
-        found[name] = None if name in _BY_SETTING and value == BY_SETTING else value
+        found[name] = None if name in NULLABLE and value == BY_SETTING else value
     return found
 
 
@@ -224,10 +232,12 @@ def faults(values: NodeValues) -> dict[str, str]:
         or values.name != values.name.strip()
         or not values.name.isprintable()
         or "/" in values.name
+        or values.name in RESERVED
     ):
         found["name"] = "A name has 1 to 64 characters, no slash, and no spaces at its ends."
     for name, check in (
         ("ae_title", names.title_fault),
+        ("local_title", names.title_fault),
         ("host", names.host_fault),
         ("url", _url_fault),
         ("path", _path_fault),
@@ -246,13 +256,13 @@ def faults(values: NodeValues) -> dict[str, str]:
         ("retrieve_by", RETRIEVALS),
     ):
         found[name] = _one_of(getattr(values, name), known)
-    for name, (low, high) in _BOUNDS.items():
+    for name, (low, high) in BOUNDS.items():
         number = getattr(values, name)
-        if number is not None and not low <= number <= high and not (name in _BY_SETTING and number == BY_SETTING):
+        if number is not None and not low <= number <= high and not (name in NULLABLE and number == BY_SETTING):
             found[name] = phrase("Write a number from {low} to {high}.", low=low, high=high)
     if values.window and not _WINDOW.fullmatch(values.window):
         found["window"] = "Write the hours as 22:00-06:00, or leave it empty."
-    for name in ("username", "client_certificate", *SECRETS):
+    for name in ("username", "client_certificate", "comment", *SECRETS):
         text = getattr(values, name)
         if text and (len(text) > 1024 or not text.isprintable() or (name == "username" and ":" in text)):
             found[name] = "At most 1024 printable characters; a user name has no colon."

@@ -12,6 +12,7 @@ from app.db import Database
 from app.kit.clock import now
 from app.kit.errors import Conflict, Invalid
 from app.kit.ids import new_id
+from app.kit.phrases import phrase
 from app.peers import options, queries, scu
 from app.peers.models import Node
 from app.peers.options import CAPABILITIES, SYNTAXES, NodeOptions, NodeValues, faults
@@ -22,11 +23,15 @@ from app.security.actor import Actor, require, require_facility
 from app.security.verbs import Verb
 from app.settings import load
 
+TAKEN = "A node of this name is there already."
+FROM_FILE = "file"  # Node.origin: it stands in the file given at the start, and only that file changes it
+
 __all__ = ["CAPABILITIES", "SYNTAXES", "NodeOptions", "NodeValues", "faults"]
 
 
-def _checked(session: Session, values: NodeValues, node: Node | None, config: Config | None) -> None:
-    """Refuses what cannot be, each field with its words: a fault of its own, or that the protocol needs it."""
+def faults_of(session: Session, values: NodeValues, node: Node | None, config: Config | None) -> dict[str, str]:
+    """Field -> what is wrong: a fault of its own, that the protocol needs it, or that the name is taken. node: the one
+    to be changed; None: a new one."""
     wrong = faults(values)
     protocol = values.protocol or (options.of(node).protocol if node else "dicom")
     for field in ("name", *options.needed(protocol)):
@@ -39,7 +44,14 @@ def _checked(session: Session, values: NodeValues, node: Node | None, config: Co
     if values.name is not None and "name" not in wrong:
         taken = queries.node_named(session, values.name)
         if taken is not None and (node is None or taken.id != node.id):
-            raise Conflict("A node of this name is there already.", hint="Choose another name.", field="name")
+            wrong["name"] = TAKEN
+    return wrong
+
+
+def _checked(session: Session, values: NodeValues, node: Node | None, config: Config | None) -> None:
+    wrong = faults_of(session, values, node, config)
+    if wrong == {"name": TAKEN}:
+        raise Conflict(TAKEN, hint="Choose another name.", field="name")
     if wrong:
         field, words = next(iter(wrong.items()))
         raise Invalid(words, field=field, errors=wrong)
@@ -67,6 +79,7 @@ def update_node(session: Session, actor: Actor, name: str, values: NodeValues, c
     """Changes what is given and leaves the rest. config: needed to keep a secret."""
     require(actor, Verb.NODE_EDIT)
     node = queries.node(session, actor, name)
+    _editable(node, actor)
     _checked(session, values, node, config)
     place = _place(node)
     _apply(node, actor, values, config)
@@ -75,6 +88,16 @@ def update_node(session: Session, actor: Actor, name: str, values: NodeValues, c
     session.flush()
     _tell(session, actor, node, "node.edit")
     return node
+
+
+def _editable(node: Node, actor: Actor) -> None:
+    """Only the start itself changes what comes from its file."""
+    if node.origin == FROM_FILE and actor.kind != "system":
+        raise Conflict(
+            phrase("The node {name} comes from the file given at the start.", name=node.name),
+            hint="Change it there and start again.",
+            field="name",
+        )
 
 
 def _place(node: Node) -> tuple[object, ...]:
@@ -86,6 +109,7 @@ def delete_node(session: Session, actor: Actor, name: str) -> None:
     """Removes a node that no transfer names; one that has sent history is switched off instead by the caller."""
     require(actor, Verb.NODE_EDIT)
     node = queries.node(session, actor, name)
+    _editable(node, actor)
     if queries.transfers_of_node(session, node.id):
         raise Conflict(
             "Transfers name this node, so it stays for the record.", hint="Switch it off instead of removing it."
@@ -137,7 +161,7 @@ def peer_of(node: Node, own_title: str, settings: DicomSettings) -> scu.Peer:
     set_to = options.of(node)
     return scu.Peer(
         node.ae_title,
-        own_title,
+        set_to.local_title or own_title,
         node.host,
         node.port,
         node.name,
@@ -209,6 +233,7 @@ def node_json(node: Node) -> dict[str, Any]:
         "enabled": node.enabled,
         "facility_id": node.facility_id,
         **set_to,
+        "from_file": node.origin == FROM_FILE,
         "last_ok_at": node.last_ok_at and node.last_ok_at.isoformat(),
         "last_fault_at": node.last_fault_at and node.last_fault_at.isoformat(),
         "last_fault": node.last_fault,

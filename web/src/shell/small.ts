@@ -15,6 +15,13 @@ export function installSmall(): void {
     field.type = field.type === 'password' ? 'text' : 'password';
     button.setAttribute('aria-pressed', String(field.type === 'text'));
   });
+  // A chosen text file is put into a field, where it can be looked at before it is sent.
+  delegate('change', 'input[type=file][data-file-into]', (_, input) => {
+    const into = one<HTMLTextAreaElement>(input.dataset.fileInto ?? '');
+    void (input as HTMLInputElement).files?.[0]?.text().then((text) => {
+      if (into) into.value = text;
+    });
+  });
   delegate('change', 'select[data-submit]', (_, choice) => (choice as HTMLSelectElement).form?.requestSubmit());
   // A picture that cannot be made leaves black, not a broken mark.
   document.addEventListener('error', (event) => event.target instanceof HTMLImageElement && event.target.classList.add('gone'), true);

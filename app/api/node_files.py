@@ -1,0 +1,66 @@
+"""Nodes as a file: exported, imported, and what may stand in it."""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Query, Request
+
+from app.http import WriteSession, allow, services
+from app.http.i18n import told
+from app.kit.errors import BadRequest
+from app.peers import exchange, node_schema
+from app.security import Actor, Verb
+
+router = APIRouter(tags=["nodes"])
+Reader = Annotated[Actor, Depends(allow(Verb.NODE_READ))]
+Editor = Annotated[Actor, Depends(allow(Verb.NODE_EDIT))]
+
+
+async def _text(request: Request) -> str:
+    try:
+        return (await request.body()).decode("utf-8")
+    except UnicodeDecodeError:
+        raise BadRequest("The file is not UTF-8.") from None
+
+
+@router.get("/nodes/schema")
+def show_schema(actor: Reader) -> dict[str, Any]:
+    """The JSON schema (2020-12) of the file that `/nodes/export` gives and `/nodes/import` takes."""
+    return node_schema.schema()
+
+
+@router.get("/nodes/export")
+def export_nodes(
+    actor: Editor,
+    session: WriteSession,
+    secrets: Annotated[
+        str, Query(pattern="^(none|sealed)$", description="none, or sealed for this installation")
+    ] = "none",
+) -> dict[str, Any]:
+    """Every node with every option, as a file. Passwords and tokens are left out, or sealed: then only this
+    installation can open them again."""
+    return exchange.export_nodes(session, actor, secrets == "sealed")
+
+
+@router.post(
+    "/nodes/import",
+    openapi_extra={
+        "requestBody": {"required": True, "content": {"application/json": {"schema": node_schema.schema()}}}
+    },
+)
+def import_nodes(
+    request: Request,
+    actor: Editor,
+    text: Annotated[str, Depends(_text)],
+    session: WriteSession,
+    dry_run: Annotated[bool, Query(description="Tells what would change, and changes nothing")] = False,
+) -> dict[str, Any]:
+    """Makes and changes nodes by a file of `/nodes/export`, or by a configuration of Orthanc (`DicomModalities`,
+    `DicomWeb.Servers`). Nodes that it does not name stay. With one fault nothing is changed; each has its line and key."""
+    report = exchange.import_nodes(session, actor, text, services(request).config, dry_run)
+    answer = exchange.report_json(report, dry_run)
+    answer["items"] = [
+        one | {"notes": [told(request, {"message": note})["message"] for note in one["notes"]]}
+        for one in answer["items"]
+    ]
+    answer["faults"] = [told(request, one) for one in answer["faults"]]
+    return answer

@@ -67,7 +67,7 @@ def _receive(config: Config, shared: bool) -> None:
         threading.Thread(target=_sweep, args=(archive,), name="sweep", daemon=True).start()
         parent = os.getppid()
         while not ended.wait(1.0):
-            state.set("ready", port=config.dicom_port, associations=receiver.associations)
+            state.set("ready", port=config.dicom_port, associations=receiver.associations, **receiver.tls.state)
             if not serving.is_alive():
                 raise RuntimeError("the listening thread ended")
             if shared and os.getppid() != parent:  # the family's head was killed: make room for the next
@@ -92,9 +92,12 @@ def _archive(config: Config) -> "Archive":
     from app import events
     from app.archive import Archive
     from app.db import open_database
+    from app.peers import ways
 
     events.use_folder(config.run / "events")
-    return Archive(config, open_database(config))
+    database = open_database(config)
+    ways.use(config, database)
+    return Archive(config, database)
 
 
 def _make(config: Config, archive: "Archive") -> "Receiver":

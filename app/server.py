@@ -22,6 +22,7 @@ from app.db import open_database
 from app.http import install
 from app.http.services import Services
 from app.kit import paths, rolestate, startup
+from app.peers import ways
 
 log = logging.getLogger(__name__)
 
@@ -36,6 +37,7 @@ def create_app(config: Config) -> FastAPI:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         events.use_folder(config.run / "events")
+        ways.use(config, database)
         hub.start()
         try:
             yield

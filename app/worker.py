@@ -20,6 +20,7 @@ from app.kit.clock import now
 from app.kit.errors import AppError
 from app.kit.logging import correlation_id
 from app.kit.phrases import phrase
+from app.peers import ways
 
 log = logging.getLogger(__name__)
 Handler = Callable[[JobContext, dict[str, Any]], dict[str, Any]]
@@ -111,6 +112,7 @@ class Worker:
 
     def start(self) -> None:
         events.use_folder(self.config.run / "events")
+        ways.use(self.config, self.database)
         for lane, (threads, handlers) in LANES.items():
             for number in range(threads):
                 threading.Thread(target=self._work, args=(handlers,), name=f"{lane}-{number}", daemon=True).start()
@@ -278,6 +280,19 @@ def prune_transfer_log(worker: Worker) -> None:
         oplog_queries.prune(session, now() - timedelta(days=days))
 
 
+def warn_of_certificates(worker: Worker) -> None:
+    """A write only when there is something to say."""
+    from app.peers import certificates
+
+    with worker.database.read() as session:
+        due = bool(certificates.expiring(session))
+    if due:
+        with worker.database.write() as session:
+            said = certificates.warn(session)
+        for words in said:
+            log.warning("%s", words)
+
+
 CLOCK: dict[Callable[[Worker], None], float] = {
     release_abandoned: 10.0,
     prune_events: 3600.0,
@@ -287,6 +302,7 @@ CLOCK: dict[Callable[[Worker], None], float] = {
     sweep_store: 60.0,
     sweep_prints: 3600.0,
     sweep_copies: 3600.0,
+    warn_of_certificates: 3600.0,
 }
 
 

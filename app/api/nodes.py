@@ -45,8 +45,18 @@ class NodeBody(BaseModel):
     )
     retrieve_by: str | None = Field(None, description="How we fetch from it: move or get")
     tls: bool | None = Field(None, description="DICOM TLS")
-    tls_profile: str | None = Field(None, description="bcp195 or non-downgrading; empty: as the settings say")
+    tls_profile: str | None = Field(None, description="bcp195, non-downgrading or modified; empty: as the settings say")
     client_certificate: str | None = Field(None, description="Name of the certificate of ours that we show to it")
+    tls_check: str | None = Field(
+        None, description="What of its certificate must be right: name (chain and host name), ca (chain), fingerprint"
+    )
+    tls_fingerprint: str | None = Field(None, description="SHA-256 fingerprint of its certificate")
+    tls_caller: str | None = Field(
+        None, description="What it must show when it calls: empty (nothing), trusted, fingerprint, authority"
+    )
+    tls_authority: str | None = Field(
+        None, description="SHA-256 fingerprint of the trusted certificate that signs its certificate"
+    )
     use_proxy: bool | None = Field(None, description="Whether the network proxy of the settings is used for it")
     max_pdu: int | None = Field(None, description="Largest PDU both ways, in bytes; null: as the settings say")
     connect_timeout: int | None = Field(None, description="Seconds to reach it; null: as the settings say")

@@ -1,8 +1,11 @@
 """The listening side of one receiver process: accepts connections, one thread each, within limits."""
 
 import contextlib
+import dataclasses
+import functools
 import logging
 import socket
+import ssl
 import threading
 import time
 
@@ -11,11 +14,15 @@ from app.config import Config
 from app.db import Database
 from app.dimse.association import Association
 from app.dimse.services import Services
+from app.dimse.tls_door import TlsDoor
 from app.kit.errors import Forbidden, Unauthorized, Unavailable
 from app.peers import admission
 from app.peers.admission import Admission
 from app.peers.settings import DicomSettings
-from app.peers.wire import Wire
+from app.peers.tls import Caller
+from app.peers.tls_wire import TlsWire
+from app.peers.ways import Ways
+from app.peers.wire import PeerGone, PeerSilent, Wire
 from app.security.actor import Actor
 from app.security.gate import Gate
 from app.security.secrets import Secrets
@@ -36,6 +43,8 @@ class Receiver:
         self._lock = threading.Lock()
         self._open: set[Wire] = set()
         self._associations = 0
+        self.ways = Ways(config, database)
+        self.tls = TlsDoor(config, self.ways, self._start_tls, self._stopping)
         self._known: tuple[float, DicomSettings] = (float("-inf"), DicomSettings())
         self._services = Services(
             archive,
@@ -64,9 +73,9 @@ class Receiver:
             self._known = (moment, kept)
         return self._known[1]
 
-    def _admit(self, calling: str, called: str, address: str) -> Admission:
+    def _admit(self, calling: str, called: str, address: str, caller: Caller | None = None) -> Admission:
         with self._database.read() as session:
-            found = admission.admit(session, self.settings(), self._config.aet, calling, called, address)
+            found = admission.admit(session, self.settings(), self._config.aet, calling, called, address, caller)
         if found.node_id is not None and admission.is_news(found.node_id):
             with contextlib.suppress(Unavailable), self._database.write() as session:
                 admission.seen(session, found.node_id)
@@ -98,6 +107,7 @@ class Receiver:
 
     def serve(self, listener: socket.socket) -> None:
         """Accepts until `stop`. The listener must be bound and listening; it is closed at the end."""
+        threading.Thread(target=self.tls.serve, name="tls-listener", daemon=True).start()
         listener.settimeout(0.5)
         while not self._stopping.is_set():
             try:
@@ -110,7 +120,7 @@ class Receiver:
                 log.exception("no connection can be accepted; trying again")  # out of file descriptors
                 time.sleep(0.2)
                 continue
-            if len(self._open) >= self.settings().max_associations + _WAITING_ROOM:
+            if self._is_full():
                 sock.close()
                 continue
             try:
@@ -120,12 +130,30 @@ class Receiver:
                 sock.close()
         listener.close()
 
+    def _is_full(self) -> bool:
+        return len(self._open) >= self.settings().max_associations + _WAITING_ROOM
+
     def _start(self, sock: socket.socket, address: str) -> None:
         try:
             wire = Wire(sock)
         except OSError:  # gone already
             sock.close()
             return
+        self._serve(wire, address)
+
+    def _start_tls(self, sock: socket.socket, address: str, context: ssl.SSLContext) -> None:
+        """A caller of the TLS port. The handshake is its own thread's work."""
+        if self._is_full():
+            sock.close()
+            return
+        try:
+            wire = TlsWire.wrap(sock, context)
+        except OSError:
+            sock.close()
+            return
+        self._serve(wire, address)
+
+    def _serve(self, wire: Wire, address: str) -> None:
         with self._lock:
             self._open.add(wire)
         try:
@@ -137,13 +165,27 @@ class Receiver:
 
     def _run(self, wire: Wire, address: str) -> None:
         try:
-            Association(wire, address, self._services).run()
+            services = self._secured(wire, address) if isinstance(wire, TlsWire) else self._services
+            if services is not None:
+                Association(wire, address, services).run()
         except Exception:
             log.exception("fault at the edge of an association")
         finally:
             wire.close()
             with self._lock:
                 self._open.discard(wire)
+
+    def _secured(self, wire: TlsWire, address: str) -> Services | None:
+        """The handshake has the time that asking has (ARTIM); who does not come through it leaves one line. The services
+        of an association then know who its caller is by its certificate."""
+        try:
+            wire.handshake(self.settings().artim)
+            caller = wire.caller()
+        except (PeerGone, PeerSilent) as fault:
+            words = getattr(fault, "words", "") or ("it left" if isinstance(fault, PeerGone) else "it said nothing")
+            log.warning("DICOM TLS: no association with %s: %s", address, words)
+            return None
+        return dataclasses.replace(self._services, admit=functools.partial(self._admit, caller=caller))
 
     def stop(self, seconds: float = 3.5) -> None:
         """No more connections; objects in flight may still end; what has not ended in time is aborted."""

@@ -15,7 +15,18 @@ from app.peers.options import BY_SETTING, NodeValues
 from app.peers.service import FROM_FILE
 
 _NUMBERS = ("port", "max_pdu", "connect_timeout", "network_timeout", "retries", "parallel", "bandwidth_kib", "priority")
-_CONNECTION = ("tls", "tls_profile", "client_certificate", "use_proxy", "connect_timeout", "network_timeout")
+_CONNECTION = (
+    "tls",
+    "tls_profile",
+    "client_certificate",
+    "tls_check",
+    "tls_fingerprint",
+    "tls_caller",
+    "tls_authority",
+    "use_proxy",
+    "connect_timeout",
+    "network_timeout",
+)
 _SENDING = (
     "transfer_syntax",
     "parallel",
@@ -111,6 +122,10 @@ class Typed(BaseModel):
     tls: str = ""
     tls_profile: str = ""
     client_certificate: str = ""
+    tls_check: str = "name"
+    tls_fingerprint: str = ""
+    tls_caller: str = ""
+    tls_authority: str = ""
     use_proxy: str = ""
     retrieve_by: str = "move"
     max_pdu: str = ""

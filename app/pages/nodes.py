@@ -16,6 +16,7 @@ from app.kit.errors import Conflict, Invalid
 from app.pages import node_form
 from app.pages.node_form import NodeForm, Typed
 from app.pages.shell import fields
+from app.pages.tls_choices import TlsChoices, tls_choices
 from app.peers import options, queries, service
 from app.peers.models import Node
 from app.peers.options import CAPABILITIES
@@ -75,7 +76,7 @@ class NodesPage:
     protocols: list[tuple[str, str]]
     syntaxes: list[tuple[str, str]]
     character_sets: list[tuple[str, str]]
-    profiles: list[tuple[str, str]]
+    tls: TlsChoices
     retrievals: list[tuple[str, str]]
     facilities: list[tuple[str, str]]
     may_edit: bool
@@ -171,11 +172,7 @@ def _page(
         protocols=[("dicom", "DICOM"), ("dicomweb", "DICOMweb"), ("folder", _("Folder"))],
         syntaxes=_syntaxes(),
         character_sets=[("", _("UTF-8, where needed")), *((one, one) for one in options.CHARACTER_SETS if one)],
-        profiles=[
-            ("", _("As the settings say")),
-            ("bcp195", _("BCP 195")),
-            ("non-downgrading", _("BCP 195, non-downgrading")),
-        ],
+        tls=tls_choices(session),
         retrievals=[("move", _("C-MOVE to us")), ("get", _("C-GET"))],
         facilities=[("", _("None")), *known],
         may_edit=Verb.NODE_EDIT in actor.verbs,

@@ -8,10 +8,11 @@ from sqlalchemy.orm import Session
 
 from app.kit.clock import now
 from app.kit.errors import Forbidden
-from app.peers import names, options, queries
+from app.peers import certificate_queries, names, options, queries
 from app.peers.models import Node
 from app.peers.options import NodeOptions
 from app.peers.settings import Callers, DicomSettings
+from app.peers.tls import Caller
 from app.security import facilities
 from app.security.actor import Actor, may_see
 from app.security.settings import SecuritySettings
@@ -67,9 +68,16 @@ class Admission:
 
 
 def admit(
-    session: Session, settings: DicomSettings, own_title: str, calling: str, called: str, address: str
+    session: Session,
+    settings: DicomSettings,
+    own_title: str,
+    calling: str,
+    called: str,
+    address: str,
+    caller: Caller | None = None,
 ) -> Admission:
-    """Decides about one caller. A known node is known by its title and its address together: titles are no secrets."""
+    """Decides about one caller. A known node is known by its title and its address together: titles are no secrets.
+    caller: who it is by the certificate that it showed on the TLS port."""
     titled_facility = queries.facility_titled(session, called)
     ours = titled_facility is not None or called == own_title or called in settings.also_called
     home = facilities.home_id(session)
@@ -83,6 +91,8 @@ def admit(
             return Admission(
                 CALLING_UNKNOWN, "the node is switched off, or set not to send", None, known.id, known.name
             )
+        if missing := _lacks(session, known, caller):
+            return Admission(CALLING_UNKNOWN, missing, None, known.id, known.name)
         bound = titled_facility or known.facility_id
         return Admission(
             facility_id=bound or home,
@@ -106,6 +116,22 @@ def admit(
 
 def _among(callers: Callers, address: str) -> bool:
     return callers == "all" or (callers == "private" and names.is_near(address))
+
+
+def _lacks(session: Session, node: Node, caller: Caller | None) -> str:
+    """What a node that calls does not show of what is demanded of it (its option tls_caller); empty: nothing."""
+    set_to = options.of(node)
+    if not set_to.tls_caller:
+        return ""
+    if caller is None:
+        return "it must call by TLS with a certificate, and showed none"
+    if set_to.tls_caller == "fingerprint" and caller.fingerprint != set_to.tls_fingerprint:
+        return "its certificate is not the one noted at the node"
+    if set_to.tls_caller == "authority":
+        signer = certificate_queries.trusted(session, set_to.tls_authority)
+        if signer is None or not caller.is_signed_by(signer.chain):
+            return "its certificate is not of the authority noted at the node"
+    return ""
 
 
 def _is_at(host: str, address: str) -> bool:

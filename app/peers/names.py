@@ -3,6 +3,7 @@
 import ipaddress
 import re
 import socket
+from urllib.parse import urlsplit
 
 _HOST = re.compile(
     r"(?=.{1,253}\Z)[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?(\.[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?)*\.?"
@@ -73,3 +74,31 @@ def resolved(host: str, port: int) -> list[str]:
     texts = dict.fromkeys(str(each[4][0]) for each in found)
     parsed = [(text, address(text)) for text in texts]
     return [text for text, at in parsed if at is not None and not forbidden_address(at)][:4]
+
+
+def is_network(text: str) -> bool:
+    """Whether it is an address or a network such as 10.0.0.0/8."""
+    try:
+        ipaddress.ip_network(text, strict=False)
+    except ValueError:
+        return False
+    return True
+
+
+def proxy_fault(url: str) -> str:
+    """What is wrong with the address of a proxy; empty when nothing is, or when there is none."""
+    if not url:
+        return ""
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname or "", parts.port
+    except ValueError:
+        return "A proxy is socks5://host:port or http://host:port."
+    if parts.scheme not in ("socks5", "http") or not host or port is None or parts.path not in ("", "/") or parts.query:
+        return "A proxy is socks5://host:port or http://host:port."
+    if parts.username is not None or parts.password is not None:
+        return "User and password of the proxy have fields of their own."
+    found = address(host)
+    if found is not None and forbidden_address(found):
+        return "This address cannot be a proxy (link-local or multicast)."
+    return "" if found is not None else host_fault(host)

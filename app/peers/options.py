@@ -13,14 +13,16 @@ from urllib.parse import urlsplit
 
 from app.config import Config
 from app.kit.phrases import phrase
-from app.peers import names
+from app.peers import names, pem
 from app.peers.models import Node
 from app.security.secrets import Secrets
 
 CAPABILITIES = ("store", "find", "move", "get", "worklist", "commitment", "print")
 PROTOCOLS = ("dicom", "dicomweb", "folder")
 SYNTAXES = ("stored", "uncompressed", "jpeg-ls", "jpeg2000", "htj2k", "rle")
-TLS_PROFILES = ("", "bcp195", "non-downgrading")
+TLS_PROFILES = ("", "bcp195", "non-downgrading", "modified")
+TLS_CHECKS = ("name", "ca", "fingerprint")
+TLS_CALLERS = ("", "trusted", "fingerprint", "authority")
 RETRIEVALS = ("move", "get")
 # Defined terms of Specific Character Set (PS3.3 C.12.1.1.2) we can write queries in; empty: UTF-8 where needed.
 CHARACTER_SETS = (
@@ -68,6 +70,9 @@ class NodeOptions:
     fetch; local_title: what we call ourselves towards it, empty for our own title; transfer_syntax: how objects go out, preferred;
     protocol: dicom, dicomweb or folder; url, username, password, token: of dicomweb (the last two sealed: `reveal`);
     path: of folder; tls, tls_profile, client_certificate: DICOM TLS, the last one by the name of a certificate of ours;
+    tls_check: what of its certificate must be right when we call it (its chain and host name, its chain, or its
+    fingerprint alone); tls_fingerprint: of its certificate (SHA-256); tls_caller: what it must show when it calls us
+    (nothing, a trusted certificate, that of the fingerprint, or one signed by tls_authority, a trusted one's fingerprint);
     max_pdu: bytes; connect_timeout, network_timeout: seconds; character_set: a defined term that queries to it are
     written in, empty for UTF-8; retrieve_by: move or get; parallel: associations at a time; bandwidth_kib: KiB a second,
     0 for no limit; priority: 0 to 9, 9 first; window: "22:00-06:00" of local time, empty for always; paused: nothing goes
@@ -87,6 +92,10 @@ class NodeOptions:
     tls: bool = False
     tls_profile: str = ""
     client_certificate: str = ""
+    tls_check: str = "name"
+    tls_fingerprint: str = ""
+    tls_caller: str = ""
+    tls_authority: str = ""
     max_pdu: int | None = None
     connect_timeout: int | None = None
     network_timeout: int | None = None
@@ -162,6 +171,10 @@ class NodeValues:
     tls: bool | None = None
     tls_profile: str | None = None
     client_certificate: str | None = None
+    tls_check: str | None = None
+    tls_fingerprint: str | None = None
+    tls_caller: str | None = None
+    tls_authority: str | None = None
     max_pdu: int | None = None
     connect_timeout: int | None = None
     network_timeout: int | None = None
@@ -192,6 +205,8 @@ def merged(kept: Mapping[str, Any], values: NodeValues, config: Config | None) -
             if config is None:
                 raise ValueError("a password can only be kept with the installation's keys")
             value = seal(config, value)
+        if name in ("tls_fingerprint", "tls_authority"):
+            value = pem.clean_fingerprint(value)
         found[name] = None if name in NULLABLE and value == BY_SETTING else value
     return found
 
@@ -252,6 +267,8 @@ def faults(values: NodeValues) -> dict[str, str]:
         ("transfer_syntax", SYNTAXES),
         ("protocol", PROTOCOLS),
         ("tls_profile", TLS_PROFILES),
+        ("tls_check", TLS_CHECKS),
+        ("tls_caller", TLS_CALLERS),
         ("character_set", CHARACTER_SETS),
         ("retrieve_by", RETRIEVALS),
     ):
@@ -266,6 +283,14 @@ def faults(values: NodeValues) -> dict[str, str]:
         text = getattr(values, name)
         if text and (len(text) > 1024 or not text.isprintable() or (name == "username" and ":" in text)):
             found[name] = "At most 1024 printable characters; a user name has no colon."
+    for name in ("tls_fingerprint", "tls_authority"):
+        text = getattr(values, name)
+        if text and not pem.clean_fingerprint(text):
+            found[name] = "A fingerprint is SHA-256: 64 hex digits, with or without colons."
+    if values.tls_fingerprint == "" and "fingerprint" in (values.tls_check, values.tls_caller):
+        found["tls_fingerprint"] = "This is needed."
+    if values.tls_authority == "" and values.tls_caller == "authority":
+        found["tls_authority"] = "This is needed."
     return {field: fault for field, fault in found.items() if fault}
 
 

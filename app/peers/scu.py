@@ -10,13 +10,17 @@ from dataclasses import dataclass, field
 from typing import BinaryIO, NoReturn
 
 from app.kit.phrases import phrase
-from app.peers import commands, messages, names, pdu
+from app.peers import commands, messages, pdu
+from app.peers.connecting import Peer, connect
 from app.peers.errors import PeerFault
 from app.peers.payload import Pace, Payload
 from app.peers.pdu import Associate, BadPdu, Context
 from app.peers.settings import DicomSettings
+from app.peers.tls_wire import TlsFault, wire_over
 from app.peers.user_items import UserItems
-from app.peers.wire import PdvReader, PeerGone, PeerSilent, Wire
+from app.peers.wire import PdvReader, PeerGone, PeerSilent
+
+__all__ = ["VERIFICATION", "Association", "Peer", "Response", "connect"]
 
 VERIFICATION = "1.2.840.10008.1.1"
 _OUR_LIMIT = 131072  # what a C-GET brings comes in such pieces
@@ -26,33 +30,6 @@ _HEED = 5.0  # seconds a peer has to end after our C-CANCEL
 
 # Serves a C-STORE request inside a C-GET: context id, command set, whether a data set follows -> the response's elements.
 Serve = Callable[[int, dict[int, bytes], bool], Mapping[int, int | str]]
-
-
-@dataclass(frozen=True, slots=True)
-class Peer:
-    """Where and as whom to call. The timeouts in seconds and the largest PDU in bytes are the node's own; 0: as the
-    settings say."""
-
-    called: str
-    calling: str
-    host: str
-    port: int
-    name: str = ""
-    connect_timeout: int = 0
-    network_timeout: int = 0
-    max_pdu: int = 0
-    tls: bool = False
-    tls_profile: str = ""
-    client_certificate: str = ""
-    use_proxy: bool = True
-
-    def over(self, settings: DicomSettings) -> DicomSettings:
-        """The settings as they hold for this peer."""
-        own = {name: getattr(self, name) for name in ("connect_timeout", "network_timeout") if getattr(self, name)}
-        return settings.model_copy(update=own) if own else settings
-
-    def __str__(self) -> str:
-        return f"{self.name or self.called} ({self.host}:{self.port})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,48 +45,6 @@ class Response:
     @property
     def pending(self) -> bool:
         return self.status in (commands.PENDING, commands.PENDING_UNSUPPORTED_KEYS)
-
-
-def connect(peer: Peer, seconds: float) -> socket.socket:
-    """A TCP connection. The address is checked after the name is resolved, so that no name leads where none may."""
-    try:
-        found = socket.getaddrinfo(peer.host.strip("[]"), peer.port, type=socket.SOCK_STREAM)
-    except OSError:
-        raise PeerFault(
-            phrase("The host name {host} is not known.", host=peer.host), hint="Check its spelling and the DNS."
-        ) from None
-    fault: OSError | None = None
-    for family, kind, protocol, _, address in found[:4]:
-        parsed = names.address(str(address[0]))
-        if parsed is None or names.forbidden_address(parsed):
-            raise PeerFault(phrase("{host} leads to an address that cannot be a DICOM node.", host=peer.host))
-        sock = socket.socket(family, kind, protocol)
-        sock.settimeout(seconds)
-        try:
-            sock.connect(address)
-            return sock
-        except OSError as raised:
-            fault = raised
-            sock.close()
-    if isinstance(fault, TimeoutError):
-        raise PeerFault(
-            phrase(
-                "{host} port {port} does not answer within {seconds:g} s.",
-                host=peer.host,
-                port=peer.port,
-                seconds=seconds,
-            ),
-            hint="Is it switched on, and does a firewall let us through?",
-        )
-    if isinstance(fault, ConnectionRefusedError):
-        raise PeerFault(
-            phrase("{host} refuses connections on port {port}.", host=peer.host, port=peer.port),
-            hint="Is DICOM running there, on this port?",
-        )
-    words = fault.strerror if fault and fault.strerror else "no address"
-    raise PeerFault(
-        phrase("{host} port {port} cannot be reached: {words}.", host=peer.host, port=peer.port, words=words)
-    )
 
 
 class Association:
@@ -141,7 +76,7 @@ class Association:
 
     def open(self, sock: socket.socket) -> "Association":
         """Asks for the association over a connection that stands. Closes it and raises PeerFault when refused."""
-        self.wire = Wire(sock)
+        self.wire = wire_over(sock)
         try:
             with self._in_words(phrase("the association")):
                 self._request()
@@ -417,6 +352,11 @@ class _InWords:
 
     def __exit__(self, kind: type[BaseException] | None, fault: BaseException | None, trace: object) -> None:
         peer = self._association.peer
+        if isinstance(fault, TlsFault):
+            words = phrase(
+                "{peer} ended TLS during {what}: {words}.", peer=str(peer), what=self._what, words=fault.words
+            )
+            raise PeerFault(words, hint=fault.hint) from None
         if isinstance(fault, PeerGone):
             raise PeerFault(
                 phrase("{peer} closed the connection during {what}.", peer=str(peer), what=self._what)

@@ -172,6 +172,8 @@ def peer_of(node: Node, own_title: str, settings: DicomSettings) -> scu.Peer:
         tls_profile=set_to.tls_profile,
         client_certificate=set_to.client_certificate,
         use_proxy=set_to.use_proxy,
+        tls_check=set_to.tls_check,
+        tls_fingerprint=set_to.tls_fingerprint,
     )
 
 

@@ -17,9 +17,9 @@ from app.peers import pdu
 from app.peers.pdu import BadPdu
 
 AHEAD = 12  # bytes read beyond a payload: a PDU header and a PDV header
-_QUICKACK = getattr(socket, "TCP_QUICKACK", None)
+QUICKACK = getattr(socket, "TCP_QUICKACK", None)
 _MORE = getattr(socket, "MSG_MORE", 0)
-_TICK = 1.0  # seconds a system call waits before deadlines are looked at
+TICK = 1.0  # seconds a system call waits before deadlines are looked at
 
 
 class PeerGone(Exception):
@@ -34,17 +34,6 @@ class PeerSilent(Exception):
     """The peer did not send or take what was due in time."""
 
 
-def _tick(sock: socket.socket) -> None:
-    """Reads and writes return after a tick. The kernel's own timeouts spare the poll before each call that Python's
-    cost: two system calls and two hand-overs of the interpreter lock become one."""
-    if sys.platform == "win32":  # there they take another form
-        sock.settimeout(_TICK)
-        return
-    sock.settimeout(None)
-    for side in (socket.SO_RCVTIMEO, socket.SO_SNDTIMEO):
-        sock.setsockopt(socket.SOL_SOCKET, side, struct.pack("ll", int(_TICK), 0))
-
-
 class Wire:
     """A connected TCP socket. Used by one thread; only `cut` is set from others."""
 
@@ -55,9 +44,19 @@ class Wire:
         self.on_tick: Callable[[], None] | None = None  # called about once a second while nothing comes
         self._due = float("inf")
         self._ahead = b""
-        _tick(sock)
+        self._tick()
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+
+    def _tick(self) -> None:
+        """Reads and writes return after a tick. The kernel's own timeouts spare the poll before each call that
+        Python's cost: two system calls and two hand-overs of the interpreter lock become one."""
+        if sys.platform == "win32":  # there they take another form
+            self.sock.settimeout(TICK)
+            return
+        self.sock.settimeout(None)
+        for side in (socket.SO_RCVTIMEO, socket.SO_SNDTIMEO):
+            self.sock.setsockopt(socket.SOL_SOCKET, side, struct.pack("ll", int(TICK), 0))
 
     def expect(self, seconds: float) -> None:
         """From now on, reads and writes must be over in so many seconds."""
@@ -70,9 +69,9 @@ class Wire:
 
     def _receive(self, target: memoryview) -> int:
         while True:
-            if _QUICKACK is not None:
+            if QUICKACK is not None:
                 with contextlib.suppress(OSError):
-                    self.sock.setsockopt(socket.IPPROTO_TCP, _QUICKACK, 1)
+                    self.sock.setsockopt(socket.IPPROTO_TCP, QUICKACK, 1)
             try:
                 count = self.sock.recv_into(target)
             except (TimeoutError, BlockingIOError):
@@ -159,7 +158,7 @@ class Wire:
             except BlockingIOError:  # a socket with a timeout does not block by itself
                 waiter = select.poll()
                 waiter.register(self.sock, select.POLLOUT)
-                waiter.poll(_TICK * 1000)
+                waiter.poll(TICK * 1000)
                 self._in_time()
                 continue
             except OSError:

@@ -15,7 +15,9 @@ from tests.support.postgres import free_port
 
 
 @contextlib.contextmanager
-def orthanc(folder: Path, our_port: int, title: str = "ORTHANC") -> Iterator[tuple[int, httpx.Client]]:
+def orthanc(
+    folder: Path, our_port: int, title: str = "ORTHANC", more: dict[str, object] | None = None
+) -> Iterator[tuple[int, httpx.Client]]:
     """Its DICOM port and a client of its REST interface; it knows us as the modality `filmroom`."""
     port, http_port = free_port(), free_port()
     folder.mkdir(parents=True)
@@ -30,7 +32,7 @@ def orthanc(folder: Path, our_port: int, title: str = "ORTHANC") -> Iterator[tup
         "DicomModalities": {"filmroom": ["FILMROOM", "127.0.0.1", our_port]},
         "Plugins": [],
     }
-    (folder / "orthanc.json").write_text(json.dumps(settings))
+    (folder / "orthanc.json").write_text(json.dumps(settings | (more or {})))
     process = subprocess.Popen(
         [program("Orthanc"), str(folder / "orthanc.json")],
         stdout=subprocess.DEVNULL,

@@ -1,0 +1,232 @@
+"""The TLS port, against DCMTK and with callers that do it wrong: the same association code behind another wire."""
+
+import contextlib
+import logging
+import socket
+import ssl
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from app.config import Config
+from app.db import Database, open_database
+from app.peers import certificates, service
+from app.peers.options import NodeValues
+from app.peers.settings import TlsSettings
+from app.security.actor import SYSTEM
+from app.security.secrets import Secrets
+from app.settings import save
+from tests.support import dcmtk
+from tests.support.dimse import Station, station
+from tests.support.pki import Authority, Pair
+from tests.support.postgres import free_port
+
+pytestmark = pytest.mark.peer
+
+
+class TlsStation:
+    """A station with a TLS port, its authority, and the pair of a modality."""
+
+    def __init__(self, plain: Station, secrets: Secrets, authority: Authority, own: Pair, modality: Pair) -> None:
+        self.plain, self.secrets, self.authority, self.own, self.modality = plain, secrets, authority, own, modality
+        self.port = 0
+
+    @property
+    def database(self) -> Database:
+        return self.plain.database
+
+    def open(self, **values: object) -> int:
+        """Switches TLS on, on a free port, and waits for it."""
+        port = free_port()
+        with self.database.write() as session:
+            save(session, TlsSettings.model_validate({"enabled": True, "dicom_tls_port": port} | values), "test")
+        self.plain.receiver.ways.forget()
+        self.plain.wait(lambda: self.plain.receiver.tls.port == port, 30)
+        self.port = port
+        return port
+
+    def close(self) -> None:
+        with self.database.write() as session:
+            save(session, TlsSettings(), "test")
+        self.plain.receiver.ways.forget()
+        self.plain.wait(lambda: self.plain.receiver.tls.port == 0, 30)
+
+    def node(self, **values: object) -> None:
+        with self.database.write() as session:
+            given = {"name": "CT1", "ae_title": "ECHOSCU", "host": "127.0.0.1", "port": 104} | values
+            service.create_node(session, SYSTEM, NodeValues(**given))  # type: ignore[arg-type]
+
+    def echo(self, *options: str, pair: Pair | None = None) -> dcmtk.Run:
+        shown = ("+tls", str(pair.key), str(pair.certificate)) if pair else ("+tla",)
+        return dcmtk.echoscu(self.port, "FILMROOM", "ECHOSCU", *shown, *(options or ("+cf", str(self.authority.file))))
+
+
+@pytest.fixture(scope="module")
+def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    return Authority(tmp_path_factory.mktemp("pki"))
+
+
+@pytest.fixture(scope="module")
+def own(authority: Authority) -> Pair:
+    return authority.pair("filmroom", "localhost", "127.0.0.1")
+
+
+@pytest.fixture(scope="module")
+def modality(authority: Authority) -> Pair:
+    return authority.pair("ct1", "ct1.example")
+
+
+@pytest.fixture
+def secured(sqlite_config: Config, authority: Authority, own: Pair, modality: Pair) -> Iterator[TlsStation]:
+    database = open_database(sqlite_config)
+    secrets = Secrets(sqlite_config)
+    with database.write() as session:
+        certificates.bring(session, SYSTEM, secrets, "own", own.chain, own.clear)
+        certificates.trust(session, SYSTEM, authority.text)
+    with station(sqlite_config, database) as plain:
+        yield TlsStation(plain, secrets, authority, own, modality)
+    database.dispose()
+
+
+@pytest.mark.parametrize("profile", ["bcp195", "non-downgrading", "modified"])
+def test_dcmtk_echoes_and_stores_by_tls(secured: TlsStation, shared_data: Path, profile: str) -> None:
+    secured.open(profile=profile)
+    assert secured.echo().code == 0
+    file = shared_data / "codecs/wg04/ct1/ct1_uncompressed.dcm"
+    options = ("-R", "+tls", str(secured.modality.key), str(secured.modality.certificate))
+    done = dcmtk.storescu(secured.port, [file], *options, "+cf", str(secured.authority.file))
+    assert done.code == 0, done.output
+    assert len(secured.plain.instances()) == 1
+
+
+def test_the_port_opens_moves_and_closes_while_the_role_runs(secured: TlsStation) -> None:
+    first = secured.open()
+    assert secured.echo().code == 0
+    second = secured.open()
+    assert second != first and secured.echo().code == 0
+    with pytest.raises(OSError):
+        socket.create_connection(("127.0.0.1", first), timeout=5)
+    secured.close()
+    with pytest.raises(OSError):
+        socket.create_connection(("127.0.0.1", second), timeout=5)
+    assert dcmtk.echoscu(secured.plain.port).code == 0
+
+
+def test_another_certificate_counts_for_the_next_connection(secured: TlsStation, authority: Authority) -> None:
+    secured.open()
+    new = authority.pair("renewed", "localhost")
+    with secured.database.write() as session:
+        row = certificates.bring(session, SYSTEM, secured.secrets, "renewed", new.chain, new.clear)
+        assert not row.active
+        certificates.use(session, SYSTEM, row.id)
+    secured.plain.receiver.ways.forget()
+    context = ssl.create_default_context(cadata=authority.text)
+
+    def shown() -> str:
+        with (
+            contextlib.suppress(OSError),
+            socket.create_connection(("127.0.0.1", secured.port), timeout=5) as sock,
+            context.wrap_socket(sock, server_hostname="localhost") as secure,
+        ):
+            return str(secure.getpeercert()["subject"])  # type: ignore[index]
+        return ""
+
+    secured.plain.wait(lambda: "renewed" in shown(), 30)
+
+
+def test_demanded_client_certificates_keep_others_out(
+    secured: TlsStation, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    secured.open(client_certificates="demanded")
+    assert secured.echo(pair=secured.modality).code == 0
+    with caplog.at_level(logging.WARNING, "app.dimse.server"):
+        assert secured.echo().code != 0
+        stranger = Authority(tmp_path / "other", "Another").pair("stranger")
+        assert secured.echo(pair=stranger).code != 0
+        secured.plain.calm()
+    assert "shows no client certificate, and one is demanded" in caplog.text
+    assert "of an authority that we do not trust" in caplog.text or "signed by itself" in caplog.text
+
+
+def test_an_expired_client_certificate_is_named(secured: TlsStation, caplog: pytest.LogCaptureFixture) -> None:
+    secured.open(client_certificates="asked")
+    old = secured.authority.pair("old", days=-1, since=-30)
+    with caplog.at_level(logging.WARNING, "app.dimse.server"):
+        assert secured.echo(pair=old).code != 0
+        secured.plain.calm()
+    assert "its certificate has expired" in caplog.text
+
+
+def test_a_node_is_bound_to_its_certificate(secured: TlsStation) -> None:
+    """By title and address alone nobody may be the node any more: neither plainly nor with another certificate."""
+    secured.node(tls_caller="fingerprint", tls_fingerprint=secured.modality.fingerprint)
+    secured.open(client_certificates="asked")
+    assert secured.echo(pair=secured.modality).code == 0
+    for refused in (
+        secured.echo(),
+        secured.echo(pair=secured.own),
+        dcmtk.echoscu(secured.plain.port, "FILMROOM", "ECHOSCU"),
+    ):
+        assert refused.code != 0 and "Calling AE Title Not Recognized" in refused.output
+
+
+def test_a_node_is_bound_to_an_authority(secured: TlsStation, tmp_path: Path) -> None:
+    other = Authority(tmp_path / "other", "Another")
+    with secured.database.write() as session:
+        certificates.trust(session, SYSTEM, other.text)
+    secured.node(tls_caller="authority", tls_authority=secured.authority.fingerprint)
+    secured.open(client_certificates="asked")
+    assert secured.echo(pair=secured.modality).code == 0
+    trusted_elsewhere = other.pair("elsewhere")
+    refused = secured.echo(pair=trusted_elsewhere)
+    assert refused.code != 0 and "Calling AE Title Not Recognized" in refused.output
+
+
+def test_a_plain_caller_leaves_one_line_and_nothing_else(secured: TlsStation, caplog: pytest.LogCaptureFixture) -> None:
+    secured.open()
+    with caplog.at_level(logging.INFO):
+        assert dcmtk.echoscu(secured.port).code != 0
+        secured.plain.calm()
+    lines = [r.getMessage() for r in caplog.records if r.name.startswith("app.dimse")]
+    assert len(lines) == 1 and "it talks no TLS on this port" in lines[0]
+    assert secured.echo().code == 0
+
+
+def test_who_says_nothing_keeps_nobody_waiting(secured: TlsStation) -> None:
+    secured.plain.set(artim=2)
+    secured.open()
+    silent = [socket.create_connection(("127.0.0.1", secured.port), timeout=30) for _ in range(20)]
+    started = time.monotonic()
+    assert secured.echo().code == 0
+    assert time.monotonic() - started < 2 + 8  # the echo alone needs some of it on a busy machine
+    for sock in silent:
+        assert sock.recv(100) == b""
+        sock.close()
+
+
+def test_old_versions_are_refused(secured: TlsStation) -> None:
+    secured.open(profile="non-downgrading")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    context.set_ciphers("ALL:@SECLEVEL=0")
+    context.minimum_version = context.maximum_version = ssl.TLSVersion.TLSv1_1
+    with socket.create_connection(("127.0.0.1", secured.port), timeout=30) as sock, pytest.raises(OSError):
+        context.wrap_socket(sock)
+
+
+def test_elder_devices_without_curves_need_the_non_downgrading_profile(secured: TlsStation) -> None:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    context.maximum_version = ssl.TLSVersion.TLSv1_2
+    context.set_ciphers("DHE-RSA-AES128-GCM-SHA256")
+    secured.open(profile="bcp195")
+    with socket.create_connection(("127.0.0.1", secured.port), timeout=30) as sock, pytest.raises(OSError):
+        context.wrap_socket(sock)
+    secured.open(profile="non-downgrading")
+    with (
+        socket.create_connection(("127.0.0.1", secured.port), timeout=30) as sock,
+        context.wrap_socket(sock) as secure,
+    ):
+        assert secure.cipher() == ("DHE-RSA-AES128-GCM-SHA256", "TLSv1.2", 128)

@@ -1,0 +1,267 @@
+"""Calling others by TLS: DCMTK's storescp, Orthanc both ways, and every way it can go wrong, in words."""
+
+import os
+import socket
+import ssl
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from io import BytesIO
+from pathlib import Path
+
+import pytest
+
+from app.config import Config
+from app.db import Database
+from app.peers import certificates, service, ways
+from app.peers.errors import PeerFault
+from app.peers.options import NodeValues
+from app.peers.pdu import Context
+from app.peers.probe import probe
+from app.peers.scu import Association, Peer
+from app.peers.settings import DicomSettings, TlsSettings
+from app.security.actor import SYSTEM
+from app.security.secrets import Secrets
+from app.settings import save
+from tests.support import dcmtk
+from tests.support.dimse import Station, parts_of
+from tests.support.orthanc import orthanc
+from tests.support.pki import Authority, Pair
+from tests.support.postgres import free_port
+
+pytestmark = pytest.mark.peer
+QUICK = DicomSettings(connect_timeout=5, network_timeout=5, artim=2)
+
+
+@pytest.fixture(scope="module")
+def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    return Authority(tmp_path_factory.mktemp("pki"))
+
+
+@pytest.fixture(scope="module")
+def pacs(authority: Authority) -> Pair:
+    return authority.pair("pacs", "localhost", "127.0.0.1")
+
+
+@pytest.fixture
+def calling(sqlite_config: Config, peopled: Database, authority: Authority) -> Iterator[Database]:
+    """This process calls out as an installation that has a certificate and trusts the test's authority."""
+    own = authority.pair("ours", "filmroom.example")
+    with peopled.write() as session:
+        certificates.bring(session, SYSTEM, Secrets(sqlite_config), "ours", own.chain, own.clear)
+        certificates.trust(session, SYSTEM, authority.text)
+    ways.use(sqlite_config, peopled)
+    yield peopled
+    ways._current = ways.Ways()
+
+
+@contextmanager
+def storescp(folder: Path, pair: Pair, *options: str) -> Iterator[int]:
+    """DCMTK's receiver by TLS. It is ready when its port takes connections."""
+    port = free_port()
+    folder.mkdir(parents=True, exist_ok=True)
+    command = [dcmtk.program("storescp"), "+tls", str(pair.key), str(pair.certificate), *options, "+B"]
+    process = subprocess.Popen(
+        [*command, "-aet", "PACS", "-od", str(folder), str(port)],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        env=os.environ | dcmtk.QUICK,
+    )
+    try:
+        _await_port(port)
+        yield port
+    finally:
+        process.terminate()
+        process.wait(10)
+
+
+def _await_port(port: int) -> None:
+    until = time.monotonic() + 30
+    while True:
+        try:
+            socket.create_connection(("127.0.0.1", port), timeout=5).close()
+            return
+        except OSError:
+            assert time.monotonic() < until
+            time.sleep(0.05)
+
+
+@contextmanager
+def server(handle: Callable[[socket.socket], None]) -> Iterator[int]:
+    """A peer of the test's own that serves each connection with `handle`."""
+    listener = socket.create_server(("127.0.0.1", 0))
+
+    def serve() -> None:
+        while True:
+            try:
+                sock, _ = listener.accept()
+            except OSError:
+                return
+            with sock, suppress(OSError):
+                handle(sock)
+
+    thread = threading.Thread(target=serve, daemon=True)
+    thread.start()
+    try:
+        yield listener.getsockname()[1]
+    finally:
+        listener.shutdown(socket.SHUT_RDWR)
+        listener.close()
+        thread.join(10)
+
+
+def tls_server(pair: Pair, trusted: str = "") -> Callable[[socket.socket], None]:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(pair.certificate, pair.key)
+    if trusted:
+        context.load_verify_locations(cadata=trusted)
+        context.verify_mode = ssl.CERT_REQUIRED
+
+    def handle(sock: socket.socket) -> None:
+        sock.settimeout(10)
+        with context.wrap_socket(sock, server_side=True) as secure:
+            secure.recv(1)
+
+    return handle
+
+
+def peer(port: int, **more: object) -> Peer:
+    return Peer("PACS", "FILMROOM", "127.0.0.1", port, "PACS1", tls=True, **more)  # type: ignore[arg-type]
+
+
+def said(port: int, **more: object) -> str:
+    """What the failed test of a node says."""
+    found = probe(peer(port, **more), QUICK)
+    assert not found.ok
+    return found.message
+
+
+@pytest.mark.parametrize("profile", ["bcp195", "non-downgrading", "modified"])
+def test_it_echoes_and_stores_to_dcmtk(
+    calling: Database, authority: Authority, pacs: Pair, shared_data: Path, tmp_path: Path, profile: str
+) -> None:
+    path = shared_data / "codecs/wg04/ct1/ct1_uncompressed.dcm"
+    parts = parts_of(path)
+    assert parts is not None
+    meta, data = parts
+    with storescp(tmp_path / "in", pacs, "+cf", str(authority.file)) as port:  # which demands our certificate
+        found = probe(peer(port, tls_profile=profile), QUICK)
+        assert found.ok, found
+        contexts = [Context(1, meta.MediaStorageSOPClassUID, [meta.TransferSyntaxUID])]
+        with Association(peer(port), contexts, QUICK) as association:
+            for plain in (False, True):  # from memory, and from a file by its descriptor
+                source = BytesIO(data) if not plain else path.open("rb")
+                source.seek(0 if not plain else path.stat().st_size - len(data))
+                answer = association.store(
+                    1, meta.MediaStorageSOPClassUID, meta.MediaStorageSOPInstanceUID, source, len(data), plain
+                )
+                assert answer.status == 0
+    (kept,) = (tmp_path / "in").iterdir()
+    assert kept.read_bytes().endswith(data)
+
+
+def test_orthanc_by_tls_in_both_directions(
+    sqlite_config: Config,
+    calling: Database,
+    receiver: Station,
+    authority: Authority,
+    pacs: Pair,
+    shared_data: Path,
+    tmp_path: Path,
+) -> None:
+    port = free_port()
+    with calling.write() as session:
+        values = {"enabled": True, "dicom_tls_port": port, "client_certificates": "demanded"}
+        save(session, TlsSettings.model_validate(values), "test")
+    receiver.receiver.ways.forget()
+    receiver.wait(lambda: receiver.receiver.tls.port == port, 30)
+    more = {
+        "DicomTlsEnabled": True,
+        "DicomTlsCertificate": str(pacs.certificate),
+        "DicomTlsPrivateKey": str(pacs.key),
+        "DicomTlsTrustedCertificates": str(authority.file),
+        "DicomModalities": {"filmroom": {"AET": "FILMROOM", "Host": "127.0.0.1", "Port": port, "UseDicomTls": True}},
+    }
+    with orthanc(tmp_path / "orthanc", port, more=more) as (theirs, client):
+        found = probe(Peer("ORTHANC", "FILMROOM", "127.0.0.1", theirs, tls=True), QUICK)
+        assert found.ok, found
+        file = shared_data / "codecs/wg04/ct1/ct1_uncompressed.dcm"
+        made = client.post("/instances", content=file.read_bytes()).json()
+        answer = client.post("/modalities/filmroom/store", json={"Resources": [made["ID"]], "Synchronous": True})
+        assert answer.status_code == 200 and answer.json()["FailedInstancesCount"] == 0, answer.text
+    assert len(receiver.instances()) == 1
+
+
+def test_each_fault_has_its_own_words(calling: Database, authority: Authority, tmp_path: Path) -> None:
+    cases = {
+        "its certificate has expired": authority.pair("expired", "127.0.0.1", days=-1, since=-30),
+        "its certificate is not valid yet": authority.pair("early", "127.0.0.1", days=60, since=30),
+        "its certificate is for another host name": authority.pair("elsewhere", "pacs.example"),
+        "is of an authority that we do not trust": Authority(tmp_path / "b", "Another").pair("other", "127.0.0.1"),
+    }
+    for words, pair in cases.items():
+        with server(tls_server(pair)) as port:
+            assert words in said(port)
+
+
+def test_a_peer_that_does_not_know_us_says_so(calling: Database, pacs: Pair, tmp_path: Path) -> None:
+    other = Authority(tmp_path / "b", "Another")
+    with server(tls_server(pacs, other.text)) as port:
+        words = said(port)
+    assert "it does not know the authority that signed our certificate" in words
+    assert "Give our authority's certificate to the other side" in words
+
+
+def test_a_peer_that_demands_a_certificate_says_so(
+    sqlite_config: Config, calling: Database, authority: Authority, pacs: Pair
+) -> None:
+    with calling.write() as session:
+        certificates.remove(session, SYSTEM, certificates.queries.active(session).id)  # type: ignore[union-attr]
+    ways.current().forget()
+    with server(tls_server(pacs, authority.text)) as port:
+        assert "it demands a client certificate, and we showed none" in said(port)
+    with pytest.raises(PeerFault, match="There is no certificate mislaid of ours"):
+        _call(pacs, authority, "mislaid")
+
+
+def _call(pacs: Pair, authority: Authority, certificate: str) -> None:
+    with (
+        server(tls_server(pacs, authority.text)) as port,
+        Association(peer(port, client_certificate=certificate), [Context(1, "1.2", ["1.2"])], QUICK),
+    ):
+        pass
+
+
+def test_a_peer_without_tls_is_told_from_one_that_is_away(calling: Database, tmp_path: Path) -> None:
+    with dcmtk.storescp(tmp_path / "plain") as port:
+        words = said(port)
+    assert "No TLS with PACS1" in words
+    with server(lambda sock: sock.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")) as port:
+        words = said(port)
+    assert "it talks no TLS on this port" in words and "Ask for its TLS port" in words
+    with server(lambda sock: time.sleep(8)) as port:
+        assert "did not answer the handshake within" in said(port)
+
+
+def test_the_check_of_a_node_decides(calling: Database, authority: Authority, pacs: Pair, tmp_path: Path) -> None:
+    wrong_name = authority.pair("wrong-name", "pacs.example")
+    with storescp(tmp_path / "a", wrong_name, "-ic") as port:
+        assert "for another host name" in said(port)
+        assert probe(peer(port, tls_check="ca"), QUICK).ok
+    stranger = Authority(tmp_path / "b", "Another").pair("stranger")
+    with storescp(tmp_path / "c", stranger, "-ic") as port:
+        assert "do not trust" in said(port, tls_check="ca")
+        assert probe(peer(port, tls_check="fingerprint", tls_fingerprint=stranger.fingerprint), QUICK).ok
+        words = said(port, tls_check="fingerprint", tls_fingerprint=pacs.fingerprint)
+        assert "not the one whose fingerprint is noted" in words and stranger.fingerprint in words
+
+
+def test_a_node_says_all_of_it(calling: Database, pacs: Pair) -> None:
+    given = {"name": "PACS1", "ae_title": "PACS", "host": "127.0.0.1", "port": 2762, "tls": True}
+    pinned = {"tls_check": "fingerprint", "tls_fingerprint": pacs.fingerprint.replace(":", "").lower()}
+    with calling.write() as session:
+        node = service.create_node(session, SYSTEM, NodeValues(**given, **pinned))  # type: ignore[arg-type]
+        made = service.peer_of(node, "FILMROOM", DicomSettings())
+    assert made.tls and made.tls_check == "fingerprint" and made.tls_fingerprint == pacs.fingerprint

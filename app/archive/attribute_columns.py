@@ -5,7 +5,7 @@ it does not. What is inexact is looked at once more by `dicom.matching`."""
 
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, false, func, or_, select
+from sqlalchemy import ColumnElement, and_, exists, false, func, or_, select
 
 from app.archive.models import Instance, Patient, Series, Study, StudyModality
 from app.dicom import names
@@ -80,6 +80,7 @@ INSTANCE: dict[str, Any] = {
     "00280011": Instance.columns,
     "00280100": Instance.bits_allocated,
 }
+_UNIQUE: dict[str, Any] = {"0020000E": Series.series_instance_uid, "00080018": Instance.sop_instance_uid}
 _NUMBERS = frozenset(
     ("00200011", "00200013", "00201206", "00201208", "00201209", "00280008", "00280010", "00280011", "00280100")
 )
@@ -90,8 +91,8 @@ def of_study(key: Key, fuzzy: bool) -> Condition | None:
     """The condition on Study; None where there is no column for it at this level."""
     path = ".".join(key.path)
     if path == "00080061":
-        wanted = select(StudyModality.study_pk).where(_text(StudyModality.modality, key.value))
-        return Study.id.in_(wanted), "*" not in key.value and "?" not in key.value
+        wanted = exists().where(StudyModality.study_pk == Study.id, _text(StudyModality.modality, key.value))
+        return wanted, "*" not in key.value and "?" not in key.value
     if path == "00080062":
         named = (Study.sop_classes.contains(uid, autoescape=True) for uid in split_uids(key.value))
         return or_(false(), *named), False
@@ -106,17 +107,23 @@ def of_study(key: Key, fuzzy: bool) -> Condition | None:
 def below_study(key: Key) -> ColumnElement[bool] | None:
     """A study that has such a series or instance."""
     path = ".".join(key.path)
-    if path in SERIES:
-        return Study.id.in_(select(Series.study_pk).where(of_column(SERIES[path], key, path)[0]))
+    if path in _UNIQUE:  # its index names the study
+        table = _UNIQUE[path].class_
+        return Study.id.in_(select(table.study_pk).where(of_column(_UNIQUE[path], key, path)[0]))
+    if path in SERIES:  # looked at study by study: they come in order, and a page of them is soon full
+        return exists().where(Series.study_pk == Study.id, of_column(SERIES[path], key, path)[0])
     if path in INSTANCE:
-        return Study.id.in_(select(Instance.study_pk).where(of_column(INSTANCE[path], key, path)[0]))
+        test = of_column(INSTANCE[path], key, path)[0]
+        return exists().where(Series.study_pk == Study.id, Instance.series_pk == Series.id, test)
     return None
 
 
 def below_series(key: Key) -> ColumnElement[bool] | None:
     path = ".".join(key.path)
+    if path in _UNIQUE:
+        return Series.id.in_(select(Instance.series_pk).where(of_column(_UNIQUE[path], key, path)[0]))
     if path in INSTANCE:
-        return Series.id.in_(select(Instance.series_pk).where(of_column(INSTANCE[path], key, path)[0]))
+        return exists().where(Instance.series_pk == Series.id, of_column(INSTANCE[path], key, path)[0])
     return None
 
 

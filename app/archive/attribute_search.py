@@ -2,16 +2,18 @@
 
 Columns narrow, `dicom.matching` decides where SQL cannot; attributes without a column are looked up in kept headers."""
 
+import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from sqlalchemy import ColumnElement, select
+from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.orm import Session
 
 from app.archive import attribute_columns as columns
-from app.archive import content, queries
+from app.archive import attribute_plans, content, queries, walks
 from app.archive.models import Instance, Series, Study
+from app.archive.plans import Runner
 from app.dicom import names
 from app.dicom.dicomjson import Model, attribute
 from app.dicom.matching import Key, matches, vr_of
@@ -52,20 +54,70 @@ def search(
 ) -> Found:
     """Matches this actor may see, newest study first, in an order that stays the same from page to page."""
     where: list[ColumnElement[bool]] = [queries.visible(actor)]
+    used: list[Key] = []
     again: list[Key] = []  # keys that SQL has not decided
     for key in keys:
         if key.value == "" or (set(key.value) == {"*"} and key.vr not in ("UI", "DA", "TM", "DT")):
             continue
+        used.append(key)
         condition, exact = _condition(level, key, fuzzy)
         if condition is not None:
             where.append(condition)
         if not exact:
             again.append(key)
     query = _query(level, where)
-    if not again:
-        rows = [_row(r) for r in session.execute(query.limit(limit + 1).offset(offset))]
+    runner = Runner(session)
+    try:
+        asked, whole = attribute_plans.narrowed(runner, actor, used, fuzzy)
+        if not asked.empty and len(asked.conditions) == (asked.facility is not None) and not asked.drivers:
+            parts = None  # no index knows better than the database
+            if level == "study" and whole and offset:
+                parts = walks.stream(runner, asked, offset + limit + 1)
+        else:
+            parts = walks.stream(runner, asked, max(50, min(limit + 1, _STEP)), _STEP)
+        chosen = _Chosen(session, query, parts)
+        if again:
+            return _verified(session, chosen, again, fuzzy, limit, offset)
+        rows = chosen.page(offset, limit + 1)
         return Found(rows[:limit], len(rows) > limit)
-    return _verified(session, query, level, again, fuzzy, limit, offset)
+    finally:
+        runner.close()
+
+
+class _Chosen:
+    """The rows of a query in order. parts: ids of the studies that can match, newest first; None: any study."""
+
+    def __init__(self, session: Session, query: Any, parts: Iterator[list[int]] | None) -> None:
+        self._session, self._query, self._parts = session, query, parts
+
+    def _queries(self) -> Iterator[Any]:
+        if self._parts is None:
+            yield self._query
+            return
+        for ids in self._parts:
+            yield self._query.where(Study.id.in_(ids))
+
+    def page(self, offset: int, most: int) -> list[Row]:
+        rows: list[Row] = []
+        for query in self._queries():
+            found = [_row(r) for r in self._session.execute(query.limit(most - len(rows)).offset(offset))]
+            if found:
+                offset = 0
+            elif offset:
+                counted = select(func.count()).select_from(query.order_by(None).with_only_columns(Study.id).subquery())
+                offset -= self._session.scalar(counted) or 0
+            rows += found
+            if len(rows) >= most:
+                break
+        return rows
+
+    def __iter__(self) -> Iterator[Row]:
+        for query in self._queries():
+            for at in itertools.count(0, _STEP):
+                step = [_row(r) for r in self._session.execute(query.limit(_STEP).offset(at))]
+                yield from step
+                if len(step) < _STEP:
+                    break
 
 
 def _condition(level: Level, key: Key, fuzzy: bool) -> tuple[ColumnElement[bool] | None, bool]:
@@ -101,11 +153,9 @@ def _row(found: Any) -> Row:
     return Row(*found)
 
 
-def _verified(
-    session: Session, query: Any, level: Level, keys: list[Key], fuzzy: bool, limit: int, offset: int
-) -> Found:
+def _verified(session: Session, chosen: _Chosen, keys: list[Key], fuzzy: bool, limit: int, offset: int) -> Found:
     found, skipped, headers = Found(), 0, 0
-    for seen, row in enumerate(_walk(session, query), 1):
+    for seen, row in enumerate(chosen, 1):
         model = columns_model(row)
         missing = [key for key in keys if key.path[0] not in model]
         if missing:
@@ -123,16 +173,6 @@ def _verified(
             found.given_up = True
             return found
     return found
-
-
-def _walk(session: Session, query: Any) -> Iterator[Row]:
-    at = 0
-    while True:
-        step = [_row(r) for r in session.execute(query.limit(_STEP).offset(at))]
-        yield from step
-        if len(step) < _STEP:
-            return
-        at += _STEP
 
 
 def representative(session: Session, row: Row) -> Instance | None:

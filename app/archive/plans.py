@@ -1,13 +1,10 @@
 """How a study search is answered within its time on a million studies (DESIGN 3.5).
 
-A *driver* is a condition that an index answers by itself. The first one that names few studies (`FEW`) is taken: these are
-filtered and sorted, and the total is exact. Where none does, the sort index is walked in growing slices with all conditions
-tested on the index entries, until the page and the capped total are full or the time is over. Plain SQL: the planners would
-choose badly here, and SQLite is told the index."""
+Here a filter becomes conditions with what an index knows of each; `walks` answers it. Plain SQL: the planners would choose
+badly here, and SQLite is told the index."""
 
 import re
-import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,10 +13,12 @@ from sqlalchemy.orm import Session
 from app.archive.rows import OTHER_MODALITY, modality_bit
 from app.dicom import names
 
-FEW = 1500
+FEW = 1000  # rows that are read one by one: each is a page of its own, to be read, authenticated and deciphered
+PACKED = 4  # entries of a covering index that are read as quickly as one row, and more
+SET = 8_000  # ids that are held to be looked up while an index is walked
 CAPPED = 1000
-PAGE_TIME, COUNT_TIME = 0.150, 0.020  # seconds a walk may look for the page; and go on counting once it is full
-_FIRST_SLICE, _LARGEST_SLICE = 1000, 32000
+PAGE_TIME, COUNT_TIME = 0.150, 0.010  # seconds a walk may look for the page; and go on counting once it is full
+COVERED = frozenset(("dt", "id", "facility_id", "modmask", "fold", "pid_fold"))  # what every walk index holds
 _LAST = "\U0010ffff"
 
 Bound = tuple[str, list[Any]]
@@ -52,33 +51,69 @@ class Runner:
     def __init__(self, session: Session) -> None:
         connection = session.connection()
         self.postgresql = connection.dialect.name == "postgresql"
-        self._cursor = connection.connection.cursor()
+        self._connection = connection.connection
+        self._cursor = self._connection.cursor()
 
     def rows(self, sql: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         self._cursor.execute(sql.replace("?", "%s") if self.postgresql else sql, tuple(values))
         return list(self._cursor.fetchall())
 
+    def each(self, sql: str, values: Sequence[Any] = ()) -> Iterator[tuple[Any, ...]]:
+        """Row by row as they are found (SQLite); whoever stops early closes the generator."""
+        cursor = self._connection.cursor()
+        try:
+            yield from cursor.execute(sql, tuple(values))
+        finally:
+            cursor.close()
+
     def close(self) -> None:
         self._cursor.close()
 
 
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """On `study s`. covered: the walk indexes hold what it looks at; ids: a SELECT of the study ids that fulfil it, from an
+    index alone."""
+
+    sql: str
+    values: list[Any]
+    covered: bool = False
+    ids: Bound | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """A stretch of a walk index outside of which nothing can match; its entries hold all of COVERED."""
+
+    index: str
+    sql: str
+    values: list[Any]
+
+
 @dataclass(slots=True)
 class Asked:
-    """A compiled filter: conditions on `study s`, and drivers in order of promise."""
+    """A compiled filter. drivers: SELECTs of study ids, without LIMIT, that name all that can match, in order of promise."""
 
-    conditions: list[Bound] = field(default_factory=list)
-    drivers: list[Bound] = field(default_factory=list)  # SELECT of study ids, without LIMIT
+    conditions: list[Condition] = field(default_factory=list)
+    drivers: list[Bound] = field(default_factory=list)
+    ranges: list[Range] = field(default_factory=list)
     empty: bool = False  # can match nothing
     facility: str | None = None  # of the one facility that is asked, for the walk's index
     dates: tuple[int, int] = (0, 0)  # inclusive range of dt; (0, 0): not asked
 
-    def add(self, sql: str, *values: Any) -> None:
-        self.conditions.append((sql, list(values)))
+    def add(self, sql: str, *values: Any, covered: bool = False, ids: Bound | None = None) -> None:
+        self.conditions.append(Condition(sql, list(values), covered, ids))
+        if ids is not None:
+            self.drivers.append(ids)
+
+    @property
+    def covered(self) -> bool:
+        return all(one.covered for one in self.conditions)
 
     def where(self) -> Bound:
         return (
-            " AND ".join(sql for sql, _ in self.conditions) or "1 = 1",
-            [value for _, values in self.conditions for value in values],
+            " AND ".join(one.sql for one in self.conditions) or "1 = 1",
+            [value for one in self.conditions for value in one.values],
         )
 
 
@@ -100,22 +135,25 @@ def has_wildcards(text: str) -> bool:
     return "*" in text or "?" in text
 
 
-def matched(asked: Asked, column: str, wanted: str, driver: bool = False) -> None:
-    """Equality, or LIKE with wildcards; with a driver by range where there is a literal beginning."""
-    start = prefix_of(wanted)
-    if has_wildcards(wanted):
-        asked.add(f"{column} LIKE ? ESCAPE '!'", like(wanted))
-        if start:
-            asked.add(f"{column} >= ?", start)
-            asked.add(f"{column} < ?", start + _LAST)
+_WALK_INDEX = {"fold": "ix_study_fold", "pid_fold": "ix_study_pid"}
+
+
+def matched(asked: Asked, column: str, wanted: str) -> None:
+    """Equality, or LIKE with wildcards; by the column's index where there is a literal beginning."""
+    start, covered = prefix_of(wanted), column in COVERED
+    if not has_wildcards(wanted):
+        test, values = f"{column} = ?", [wanted]
+    elif start:
+        test, values = f"{column} >= ? AND {column} < ?", [start, start + _LAST]
     else:
-        asked.add(f"{column} = ?", wanted)
-    if driver and start:
-        plain = column.removeprefix("s.")
-        if has_wildcards(wanted):
-            asked.drivers.append((f"SELECT id FROM study WHERE {plain} >= ? AND {plain} < ?", [start, start + _LAST]))
-        else:
-            asked.drivers.append((f"SELECT id FROM study WHERE {plain} = ?", [wanted]))
+        asked.add(f"s.{column} LIKE ? ESCAPE '!'", like(wanted), covered=covered)
+        return
+    of_study = test.replace(column, f"s.{column}")
+    asked.add(of_study, *values, covered=covered, ids=(f"SELECT id FROM study WHERE {test}", values))
+    if column in _WALK_INDEX:
+        asked.ranges.append(Range(_WALK_INDEX[column], of_study, values))
+    if has_wildcards(wanted) and wanted != f"{start}*":
+        asked.add(f"s.{column} LIKE ? ESCAPE '!'", like(wanted), covered=covered)
 
 
 # -- patients by full text ---------------------------------------------------------------------------------------
@@ -149,6 +187,9 @@ def patients_with(runner: Runner, beginnings: Iterable[str], parts: Iterable[str
     beginning = " AND ".join(f"{_quoted(b)}*" for b in begin)
     if not part:
         return words, [beginning]
+    if not begin and all(len(p) == 3 for p in part):
+        pieces = " AND ".join(dict.fromkeys(map(_quoted, part)))
+        return "SELECT rowid FROM patient_parts WHERE patient_parts MATCH ?", [pieces]
     # three-letter pieces say nothing of their order: the row is looked at before it counts
     tests = " AND ".join(["instr(p.fold || ' ' || p.pid_fold, ?) > 0"] * len(part))
     sql = f"SELECT p.id FROM patient_parts JOIN patient p ON p.id = patient_parts.rowid WHERE patient_parts MATCH ? AND {tests}"
@@ -158,11 +199,17 @@ def patients_with(runner: Runner, beginnings: Iterable[str], parts: Iterable[str
     return sql, [pieces, *part]
 
 
-def _few(runner: Runner, found: Bound) -> list[Any] | None:
-    """The ids a select names, None when they are more than FEW."""
+def few(runner: Runner, found: Bound, most: int | None = None) -> list[Any] | None:
+    """The ids a select names, None when they are more than `most` (FEW)."""
+    most = FEW if most is None else most
     sql, values = found
-    ids = [row[0] for row in runner.rows(f"SELECT * FROM ({sql}) AS few LIMIT {FEW + 1}", values)]
-    return ids if len(ids) <= FEW else None
+    ids = [row[0] for row in runner.rows(f"SELECT * FROM ({sql}) AS few LIMIT {most + 1}", values)]
+    return ids if len(ids) <= most else None
+
+
+def _few_patients(runner: Runner, found: Bound) -> list[Any] | None:
+    """Each patient costs a look for its studies: where they are many, a walk is quicker."""
+    return few(runner, found, max(2, FEW * 2 // 5))
 
 
 def add_text(asked: Asked, runner: Runner, box: str) -> None:
@@ -180,23 +227,24 @@ def add_text(asked: Asked, runner: Runner, box: str) -> None:
             tests.append(f"({inside}(s.fold, ?) > 0 OR {inside}(s.pid_fold, ?) > 0)")
             values += [word, word]
     by_number = "s.accession_number >= ? AND s.accession_number < ?"
+    by_number_ids = "SELECT id FROM study WHERE accession_number >= ? AND accession_number < ?"
     number = [accession, accession + _LAST]
     if not words:
-        asked.add(by_number, *number)
+        asked.add(by_number, *number, ids=(by_number_ids, number))
         return
     either = " AND ".join(tests)
-    numbers = _few(runner, ("SELECT id FROM study WHERE accession_number >= ? AND accession_number < ?", number))
+    numbers = few(runner, (by_number_ids, number))
     if numbers == []:
-        asked.add(f"({either})", *values)
+        asked.add(f"({either})", *values, covered=True)
     elif numbers is not None:  # by id: tested on the index entry, without the row
-        asked.add(f"(({either}) OR s.id IN ({', '.join(map(str, map(int, numbers)))}))", *values)
+        asked.add(f"(({either}) OR s.id IN ({', '.join(map(str, map(int, numbers)))}))", *values, covered=True)
     else:
         asked.add(f"(({either}) OR ({by_number}))", *values, *number)
     short_ones = [w for w in words if len(w) < 3]
     patients = patients_with(runner, short_ones, [w for w in words if len(w) >= 3])
     if patients is None or numbers is None:
         return
-    chosen = _few(runner, patients)
+    chosen = _few_patients(runner, patients)
     if chosen is not None:
         _drive_by_patients(asked, chosen, numbers)
 
@@ -213,14 +261,23 @@ def _drive_by_patients(asked: Asked, patients: list[int], more: Sequence[int] = 
     asked.drivers.append((" UNION ".join(parts), []))
 
 
+def add_patients(asked: Asked, runner: Runner, beginnings: Iterable[str], parts: Iterable[str]) -> None:
+    """Only studies of patients who have words beginning so and parts so, where full text names few of them."""
+    patients = patients_with(runner, beginnings, parts)
+    if patients is not None and (chosen := _few_patients(runner, patients)) is not None:
+        _drive_by_patients(asked, chosen)
+
+
 def add_name(asked: Asked, runner: Runner, wanted: str) -> None:
     """A person name with wildcards, matched against each component group and against all of it."""
     pattern = "=".join(names.fold(group) for group in wanted.split("="))
     if pattern.endswith("*") and not has_wildcards(pattern[:-1]):
         inside = "strpos" if runner.postgresql else "instr"
-        asked.add(f"{inside}('=' || s.fold, ?) > 0", f"={pattern[:-1]}")  # several times quicker than LIKE
+        asked.add(
+            f"{inside}('=' || s.fold, ?) > 0", f"={pattern[:-1]}", covered=True
+        )  # several times quicker than LIKE
     else:
-        asked.add("('=' || s.fold || '=') LIKE ? ESCAPE '!'", f"%={like(pattern)}=%")
+        asked.add("('=' || s.fold || '=') LIKE ? ESCAPE '!'", f"%={like(pattern)}=%", covered=True)
     begin, parts = [], []
     for position, chunk in enumerate(pattern.replace("?", "*").replace("=", "*").split("*")):
         words = names.spaced(chunk).split()
@@ -230,20 +287,15 @@ def add_name(asked: Asked, runner: Runner, wanted: str) -> None:
                 begin.append(word)
             elif len(word) >= 3:
                 parts.append(word)
-    patients = patients_with(runner, begin, parts)
-    if patients is not None and (chosen := _few(runner, patients)) is not None:
-        _drive_by_patients(asked, chosen)
+    add_patients(asked, runner, begin, parts)
 
 
 def add_patient_id(asked: Asked, runner: Runner, pattern: str) -> None:
     """A patient id with wildcards: by its beginning, or by parts of three characters and more."""
-    matched(asked, "s.pid_fold", pattern, driver=True)
+    matched(asked, "pid_fold", pattern)
     if prefix_of(pattern):
         return
-    parts = [part for part in pattern.replace("?", "*").split("*") if len(part) >= 3]
-    patients = patients_with(runner, [], parts)
-    if patients is not None and (chosen := _few(runner, patients)) is not None:
-        _drive_by_patients(asked, chosen)
+    add_patients(asked, runner, [], [part for part in pattern.replace("?", "*").split("*") if len(part) >= 3])
 
 
 _DISTINCT = """WITH RECURSIVE d(v) AS (
@@ -256,11 +308,11 @@ def add_listed(asked: Asked, runner: Runner, column: str, pattern: str) -> None:
     """Descriptions and referring physicians are few however many studies there are: the distinct ones that match are
     looked up first, by hops over the index."""
     if not has_wildcards(pattern) or prefix_of(pattern):
-        matched(asked, f"s.{column}", pattern, driver=True)
+        matched(asked, column, pattern)
         return
     distinct = [row[0] for row in runner.rows(_DISTINCT.format(column))]
     if len(distinct) >= 3000:
-        matched(asked, f"s.{column}", pattern)
+        matched(asked, column, pattern)
         return
     fits = re.compile(re.escape(pattern).replace(r"\*", ".*").replace(r"\?", "."), re.DOTALL).fullmatch
     chosen = [v for v in distinct if fits(v)]
@@ -268,15 +320,14 @@ def add_listed(asked: Asked, runner: Runner, column: str, pattern: str) -> None:
         asked.empty = True
         return
     marks = ", ".join("?" * len(chosen))
-    asked.add(f"s.{column} IN ({marks})", *chosen)
-    asked.drivers.append((f"SELECT id FROM study WHERE {column} IN ({marks})", chosen))
+    asked.add(f"s.{column} IN ({marks})", *chosen, ids=(f"SELECT id FROM study WHERE {column} IN ({marks})", chosen))
 
 
 def add_modalities(asked: Asked, modalities: Sequence[str]) -> None:
     mask = 0
     for modality in modalities:
         mask |= modality_bit(modality)
-    asked.add("(s.modmask & ?) <> 0", mask)
+    asked.add("(s.modmask & ?) <> 0", mask, covered=True)
     marks = ", ".join("?" * len(modalities))
     if mask & OTHER_MODALITY:  # the bit of all that have none of their own: the table knows better
         asked.add(
@@ -292,107 +343,3 @@ def add_modalities(asked: Asked, modalities: Sequence[str]) -> None:
             [*modalities, *((first, last) if between else ())],
         )
     )
-
-
-# -- answers -----------------------------------------------------------------------------------------------------
-
-
-@dataclass(slots=True)
-class Answer:
-    """keys: (sort key, id) in order, at most need; total so far, whether there may be more; where the time ended it."""
-
-    keys: list[tuple[Any, int]] = field(default_factory=list)
-    total: int = 0
-    capped: bool = False
-    stopped_at: tuple[Any, int] | None = None
-
-
-def run(
-    runner: Runner, asked: Asked, order: Order, after: tuple[Any, int] | None, need: int, *, count: bool = True
-) -> Answer:
-    """The page of (key, id) after a cursor, and with `count` the total."""
-    if asked.empty:
-        return Answer()
-    for driver in asked.drivers:
-        ids = _few(runner, driver)
-        if ids is not None:
-            return _filtered(runner, asked, order, after, need, ids)
-    return _walk(runner, asked, order, after, need, CAPPED + 1 if count else need)
-
-
-def _filtered(
-    runner: Runner, asked: Asked, order: Order, after: tuple[Any, int] | None, need: int, ids: list[int]
-) -> Answer:
-    if not ids:
-        return Answer()
-    where, values = asked.where()
-    rows = runner.rows(
-        f"SELECT s.{order.column}, s.id FROM study s WHERE s.id IN ({', '.join(map(str, map(int, ids)))}) AND {where} "
-        f"ORDER BY s.{order.column} {_way(order)}, s.id {_way(order)}",
-        values,
-    )
-    keys = [(row[0], int(row[1])) for row in rows]
-    total = len(keys)
-    if after is not None:
-        keys = [key for key in keys if (key < after if order.down else key > after)]
-    return Answer(keys[:need], min(total, CAPPED), total > CAPPED)
-
-
-def _way(order: Order) -> str:
-    return "DESC" if order.down else "ASC"
-
-
-def _walk(runner: Runner, asked: Asked, order: Order, after: tuple[Any, int] | None, need: int, most: int) -> Answer:
-    """Slices of the sort index, each bounded by (key, id) pairs, so that both databases use the index as a range."""
-    started = time.monotonic()
-    where, values = asked.where()
-    by_facility = asked.facility is not None and order.column == "dt"
-    index = "ix_study_facility_dt" if by_facility else order.index
-    most = max(most, need)
-    hint = "" if runner.postgresql else f" INDEXED BY {index}"
-    column, way = order.column, _way(order)
-    further, until = ("<", ">=") if order.down else (">", "<=")
-    place, size, answer = after, _FIRST_SLICE, Answer()
-    within, within_values = _limits(asked, order)
-    if by_facility:
-        within, within_values = f"{within} AND s.facility_id = ?", [*within_values, asked.facility]
-    while True:
-        begin = f" AND (s.{column}, s.id) {further} (?, ?)" if place else ""
-        begin_values = list(place) if place else []
-        edge = (
-            []
-            if not asked.conditions
-            else runner.rows(
-                f"SELECT s.{column}, s.id FROM study s{hint} WHERE {within}{begin} "
-                f"ORDER BY s.{column} {way}, s.id {way} LIMIT 1 OFFSET {size - 1}",
-                [*within_values, *begin_values],
-            )
-        )
-        end = f" AND (s.{column}, s.id) {until} (?, ?)" if edge else ""
-        end_values = list(edge[0]) if edge else []
-        rows = runner.rows(
-            f"SELECT s.{column}, s.id FROM study s{hint} WHERE {within}{begin}{end} AND {where} "
-            f"ORDER BY s.{column} {way}, s.id {way} LIMIT {most - len(answer.keys)}",
-            [*within_values, *begin_values, *end_values, *values],
-        )
-        answer.keys += [(row[0], int(row[1])) for row in rows]
-        if len(answer.keys) >= most or not edge:
-            break
-        place, size = (edge[0][0], edge[0][1]), min(size * 4, _LARGEST_SLICE)
-        spent = time.monotonic() - started
-        if spent > (COUNT_TIME if len(answer.keys) >= need else PAGE_TIME):
-            answer.capped = True
-            if len(answer.keys) < need:
-                answer.stopped_at = place
-            break
-    answer.total = min(len(answer.keys), CAPPED)
-    answer.capped = answer.capped or len(answer.keys) > CAPPED
-    answer.keys = answer.keys[:need]
-    return answer
-
-
-def _limits(asked: Asked, order: Order) -> Bound:
-    """The range of the sort index that can match at all."""
-    if order.column == "dt" and asked.dates != (0, 0):
-        return "s.dt >= ? AND s.dt <= ?", list(asked.dates)
-    return "1 = 1", []

@@ -10,9 +10,9 @@ from typing import Any, Literal
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from app.archive import plans
+from app.archive import plans, walks
 from app.archive.models import RECEIVING, Counter, Study
-from app.archive.plans import CAPPED, ORDERS, Asked, Runner
+from app.archive.plans import CAPPED, ORDERS, Asked, Range, Runner
 from app.archive.rows import clip
 from app.dicom import names
 from app.kit.errors import BadRequest
@@ -76,7 +76,7 @@ def search_studies(
         plain = len(asked.conditions) == (asked.facility is not None) and not asked.empty
         known = _counted(session, asked) if plain and place is None else None
         after = (_key_from(place.key, order.column, runner.postgresql), place.id) if place else None
-        answer = plans.run(runner, asked, order, after, limit + 1, count=place is None and known is None)
+        answer = walks.run(runner, asked, order, after, limit + 1, count=place is None and known is None)
     finally:
         runner.close()
     page = StudyPage(total=answer.total, total_capped=answer.capped)
@@ -113,10 +113,10 @@ def compiled(runner: Runner, actor: Actor, wanted: StudyFilter) -> Asked:
     _dates(asked, wanted)
     if wanted.study_uids:
         marks = ", ".join("?" * len(wanted.study_uids))
-        asked.add(f"s.study_instance_uid IN ({marks})", *wanted.study_uids)
-        asked.drivers.append((f"SELECT id FROM study WHERE study_instance_uid IN ({marks})", list(wanted.study_uids)))
+        uids = (f"SELECT id FROM study WHERE study_instance_uid IN ({marks})", list(wanted.study_uids))
+        asked.add(f"s.study_instance_uid IN ({marks})", *wanted.study_uids, ids=uids)
     if wanted.accession_number.strip("*"):
-        plans.matched(asked, "s.accession_number", wanted.accession_number, driver=True)
+        plans.matched(asked, "accession_number", wanted.accession_number)
     if wanted.patient_id.strip("*"):
         plans.add_patient_id(asked, runner, names.fold(wanted.patient_id))
     if wanted.text.strip():
@@ -130,33 +130,46 @@ def compiled(runner: Runner, actor: Actor, wanted: StudyFilter) -> Asked:
     if wanted.modalities:
         plans.add_modalities(asked, wanted.modalities)
     if wanted.study_id.strip("*"):
-        plans.matched(asked, "s.study_id", wanted.study_id, driver=True)
+        plans.matched(asked, "study_id", wanted.study_id)
     if wanted.referring_physician.strip("*"):
         plans.add_listed(asked, runner, "referring_fold", names.fold(wanted.referring_physician))
     if wanted.state:
-        asked.add("s.state = ?", wanted.state)
-        if wanted.state == RECEIVING:
-            asked.drivers.append((f"SELECT id FROM study WHERE state = '{RECEIVING}'", []))
+        receiving = (f"SELECT id FROM study WHERE state = '{RECEIVING}'", list[Any]())
+        asked.add("s.state = ?", wanted.state, ids=receiving if wanted.state == RECEIVING else None)
     if asked.dates != (0, 0):
         asked.drivers.append(("SELECT id FROM study WHERE dt >= ? AND dt <= ?", list(asked.dates)))
     return asked
 
 
+def add_facility(asked: Asked, facility: str) -> None:
+    """Only this one's studies."""
+    asked.facility = facility
+    asked.add("s.facility_id = ?", facility, covered=True)
+
+
+def add_dates(asked: Asked, first: int, last: int) -> None:
+    """Study date and time as the sort key, both inclusive; to be called after `add_facility`."""
+    asked.dates = (first, last)
+    asked.add("s.dt >= ? AND s.dt <= ?", first, last, covered=True)
+    if asked.facility is None:
+        asked.ranges.append(Range("ix_study_dt", "s.dt >= ? AND s.dt <= ?", [first, last]))
+    else:
+        test = "s.facility_id = ? AND s.dt >= ? AND s.dt <= ?"
+        asked.ranges.append(Range("ix_study_facility_dt", test, [asked.facility, first, last]))
+
+
 def _facility(asked: Asked, actor: Actor, wanted: StudyFilter) -> None:
     if not actor.sees_all:
-        asked.facility = actor.facility_id or ""
+        add_facility(asked, actor.facility_id or "")
         asked.empty = not actor.facility_id or wanted.facility_id not in ("", actor.facility_id)
     elif wanted.facility_id:
-        asked.facility = wanted.facility_id
-    if asked.facility is not None:
-        asked.add("s.facility_id = ?", asked.facility)
+        add_facility(asked, wanted.facility_id)
 
 
 def _dates(asked: Asked, wanted: StudyFilter) -> None:
     if wanted.study_date and any(wanted.study_date):
         first, last = (_day(day) for day in wanted.study_date)
-        asked.dates = (int(first or "1") * 1_000_000, int(last or "99999999") * 1_000_000 + 235_960)
-        asked.add("s.dt >= ? AND s.dt <= ?", *asked.dates)
+        add_dates(asked, int(first or "1") * 1_000_000, int(last or "99999999") * 1_000_000 + 235_960)
     if wanted.study_time and any(wanted.study_time):
         first, last = wanted.study_time
         asked.add("s.study_time >= ? AND s.study_time <= ?", first or "0", (last or "24") + "~")
@@ -173,8 +186,8 @@ def _birth(asked: Asked, text: str) -> None:
     if not dash:
         last = first
     bounds = [_day(first) or "0", _day(last) or "99999999"]
-    asked.add("s.birth_date >= ? AND s.birth_date <= ?", *bounds)
-    asked.drivers.append(("SELECT id FROM study WHERE birth_date >= ? AND birth_date <= ?", bounds))
+    ids = ("SELECT id FROM study WHERE birth_date >= ? AND birth_date <= ?", bounds)
+    asked.add("s.birth_date >= ? AND s.birth_date <= ?", *bounds, ids=ids)
 
 
 def _counted(session: Session, asked: Asked) -> int:

@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import select
 
-from app.archive import plans, search
+from app.archive import plans, search, walks
 from app.archive.models import Study
 from app.archive.search import StudyFilter, search_studies
 from app.db import Database
@@ -180,7 +180,13 @@ def test_every_plan_uses_an_index(
         seen.append((sql, list(values)))
         return real(self, sql, values)
 
+    def spy_each(self: plans.Runner, sql: str, values: Any = ()) -> Iterator[tuple[Any, ...]]:
+        seen.append((sql, list(values)))
+        return walked(self, sql, values)
+
+    walked = plans.Runner.each
     monkeypatch.setattr(plans.Runner, "rows", spy)
+    monkeypatch.setattr(plans.Runner, "each", spy_each)
     for actor in (SYSTEM, Actor(name="bob", facility_id=B)):
         for wanted, sort in CASES:
             with database.read() as session:
@@ -199,7 +205,7 @@ def test_a_hopeless_walk_ends_and_says_how_far_it_came(
     database: Database, filled: list[Study], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(plans, "PAGE_TIME", 0.0)
-    monkeypatch.setattr(plans, "_FIRST_SLICE", 200)
+    monkeypatch.setattr(walks, "_FIRST_SLICE", 200)
     monkeypatch.setattr(plans, "FEW", 2)
     wanted, found, cursor = StudyFilter(modalities=("ZZ", "NM")), [], None
     expected = [s.id for s in sorted((s for s in filled if naive(s, SYSTEM, wanted)), key=KEYS["-date"])]

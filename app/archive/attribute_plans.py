@@ -1,0 +1,99 @@
+"""Which studies can match a query by attributes at all, so that an index is asked for them (`walks`) before any row is read.
+
+What is said here may let through too much, never too little: `attribute_columns` and `dicom.matching` look at what is
+left."""
+
+from collections.abc import Sequence
+
+from app.archive import plans
+from app.archive.plans import Asked, Runner
+from app.archive.rows import fold_id, sort_key
+from app.archive.search import add_dates, add_facility
+from app.dicom import names
+from app.dicom.matching import Key, split_range, split_uids
+from app.security import Actor
+
+_UIDS = {
+    "0020000D": "SELECT id FROM study WHERE study_instance_uid IN ({})",
+    "0020000E": "SELECT study_pk AS id FROM series WHERE series_instance_uid IN ({})",
+    "00080018": "SELECT study_pk AS id FROM instance WHERE sop_instance_uid IN ({})",
+}
+_EXACT = {"00080050": "accession_number", "00200010": "study_id"}
+_FOLDED = {"00081030": "description_fold", "00080090": "referring_fold"}
+
+
+def narrowed(runner: Runner, actor: Actor, keys: Sequence[Key], fuzzy: bool) -> tuple[Asked, bool]:
+    """What an index can say of these keys, and whether that is all there is to say."""
+    asked, whole = Asked(), True
+    if not actor.sees_all:
+        add_facility(asked, actor.facility_id or "")
+        asked.empty = not actor.facility_id
+    for key in sorted(keys, key=lambda one: one.path != ("00080020",)):  # modalities look at the dates
+        whole = _add(asked, runner, key, fuzzy) and whole
+    return asked, whole
+
+
+def _add(asked: Asked, runner: Runner, key: Key, fuzzy: bool) -> bool:
+    """Adds a key; whether it is decided by that."""
+    path, value = ".".join(key.path), key.value
+    if path in _UIDS:
+        uids = sorted(split_uids(value))
+        sql = _UIDS[path].format(", ".join("?" * len(uids)))
+        if len(uids) > 500:
+            return False
+        asked.drivers.insert(0, (sql, uids))
+        return False
+    if path == "00080020":
+        return _dates(asked, value)
+    if path in ("00080061", "00080060") and value and not plans.has_wildcards(value) and "\\" not in value:
+        plans.add_modalities(asked, [value])
+        return path == "00080061"
+    if path == "00100010":
+        _name(asked, runner, value, fuzzy)
+    elif path == "00100020":
+        _beginning(asked, "pid_fold", fold_id(plans.prefix_of(value)), plans.has_wildcards(value))
+    elif path in _EXACT:
+        _beginning(asked, _EXACT[path], plans.prefix_of(value), plans.has_wildcards(value))
+    elif path in _FOLDED and value.isascii():
+        _beginning(asked, _FOLDED[path], names.fold(plans.prefix_of(value)), True)
+    elif path == "00100030":
+        _birth(asked, value)
+    return False
+
+
+def _bounds(value: str) -> tuple[str, str]:
+    low, high = (bound.replace(".", "") for bound in split_range("DA", value))
+    return low, high
+
+
+def _dates(asked: Asked, value: str) -> bool:
+    low, high = _bounds(value)
+    if any(bound and not (len(bound) == 8 and bound.isascii() and bound.isdigit()) for bound in (low, high)):
+        return False
+    add_dates(asked, sort_key(low, "") or 1, sort_key(high or "99999999", "235960"))
+    return True
+
+
+def _birth(asked: Asked, value: str) -> None:
+    low, high = _bounds(value)
+    values = [low or "0", high or "99999999"]
+    asked.drivers.append(("SELECT id FROM study WHERE birth_date >= ? AND birth_date <= ?", values))
+
+
+def _beginning(asked: Asked, column: str, start: str, more: bool) -> None:
+    if start:
+        plans.matched(asked, column, f"{start}*" if more else start)
+
+
+def _name(asked: Asked, runner: Runner, value: str, fuzzy: bool) -> None:
+    """By the index where the alphabetic group begins so, else by full text."""
+    if fuzzy:
+        words = [word.strip("*?") for word in names.fold(value).split()]
+        plans.add_patients(asked, runner, [word for word in words if word.isascii() and word.isalnum()], [])
+        return
+    start = names.fold(plans.prefix_of(value))
+    if value.isascii() and "=" not in value and start:
+        plans.matched(asked, "fold", f"{start}*")
+        return
+    parts = [part for chunk in value.replace("?", "*").split("*") for part in names.fold(chunk).split()]
+    plans.add_patients(asked, runner, [], [part for part in parts if len(part) >= 3 and part.isascii()])

@@ -113,6 +113,8 @@ class Finder:
         abstract = PATIENT_ROOT if context_id == 3 else STUDY_ROOT
         explicit = association.accepted[context_id] == EXPLICIT_LITTLE
         wanted = {**dict.fromkeys(RETURNED[level], ""), **keys, "QueryRetrieveLevel": level}
+        if abstract == STUDY_ROOT and level in ("SERIES", "IMAGE"):
+            wanted.pop("PatientID", None)  # of the level above: strict peers refuse it (PS3.4 C.4.1.2.1)
         data = identifier.encode(wanted, identifier.terms_for(wanted, self._character_set), explicit=explicit)
         command: dict[int, int | str] = {
             commands.SOP_CLASS: abstract,

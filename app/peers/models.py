@@ -7,6 +7,7 @@ from typing import Any
 from sqlalchemy import JSON, BigInteger, ForeignKey, Index, String, Text, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
+import app.peers.qr_models  # noqa: F401 more tables of this room
 from app.db.base import Base, BigKey
 
 

@@ -282,3 +282,9 @@ def commitments(
         query = query.where(Commitment.id < before)
     rows = session.execute(query.order_by(Commitment.id.desc()).limit(limit)).all()
     return [(row[0], row[1]) for row in rows], total
+
+
+def facility_station(session: Session, facility_id: str) -> tuple[str, int]:
+    """A facility's own AE title and port; empty and 0 where it has none."""
+    found = session.get(Facility, facility_id)
+    return (found.ae_title or "", found.port or 0) if found is not None else ("", 0)

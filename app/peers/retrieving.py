@@ -77,6 +77,11 @@ class _Retriever:
         self._settings = settings
         self._watch = watch
 
+    @property
+    def local_host(self) -> str:
+        """Our address as this peer reaches us: that of our end of the connection."""
+        return str(self._association.wire.sock.getsockname()[0])
+
     def __exit__(self, *raised: object) -> None:
         self._association.__exit__(*raised)  # type: ignore[arg-type]
 

@@ -1,0 +1,166 @@
+"""A node as something to ask, whatever its protocol: the same levels, keys and answers by C-FIND and by QIDO-RS."""
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+
+from app.config import Config
+from app.dicom.matching import wildcard
+from app.peers import options, service, web
+from app.peers.errors import PeerFault
+from app.peers.finding import Finder
+from app.peers.models import Node
+from app.peers.qr_settings import QuerySettings
+from app.peers.settings import DicomSettings
+
+
+@dataclass(slots=True)
+class Asked:
+    """How asking went so far. broken: answers that could not be read; limited: the node had more; kind: find or qido,
+    what the log calls it."""
+
+    broken: int = 0
+    limited: bool = False
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What is asked. modalities: each in a request of its own, since Modalities in Study takes one value
+    (PS3.4 C.2.2.2.1)."""
+
+    level: str
+    keys: Mapping[str, str]
+    modalities: tuple[str, ...] = ()
+    limit: int = 500
+
+
+def quick(settings: DicomSettings, own: QuerySettings) -> DicomSettings:
+    """The network's settings as they hold while a person waits for answers."""
+    return settings.model_copy(
+        update={
+            "network_timeout": min(settings.network_timeout, own.silence),
+            "connect_timeout": min(settings.connect_timeout, own.silence),
+        }
+    )
+
+
+def answers(
+    node: Node,
+    config: Config,
+    settings: DicomSettings,
+    own: QuerySettings,
+    question: Question,
+    asked: Asked,
+    stop: Callable[[], bool] = lambda: False,
+) -> Iterator[dict[str, str]]:
+    """Each match once, as it comes. Raises PeerFault after those that came. asked: filled on the way."""
+    started = time.monotonic()
+    try:
+        seen: set[str] = set()
+        found = _web(node, config, quick(settings, own), question, asked, stop, started + own.seconds)
+        if options.of(node).protocol != "dicomweb":
+            found = _dicom(node, config, settings, own, question, asked, stop)
+        for answer in found:
+            key = key_of(question.level, answer)
+            if key not in seen and _fits(question, answer):
+                seen.add(key)
+                yield answer
+    finally:
+        asked.seconds = time.monotonic() - started
+
+
+def key_of(level: str, answer: Mapping[str, str]) -> str:
+    """What an answer is about; at the patient level the id with its issuer's name is enough."""
+    unique = {"PATIENT": "PatientID", "STUDY": "StudyInstanceUID", "SERIES": "SeriesInstanceUID"}
+    return answer.get(unique.get(level, "SOPInstanceUID"), "")[:64]
+
+
+def _each(question: Question) -> list[dict[str, str]]:
+    keys = dict(question.keys)
+    if not question.modalities:
+        return [keys]
+    name = "ModalitiesInStudy" if question.level == "STUDY" else "Modality"
+    return [keys | {name: one} for one in question.modalities]
+
+
+def _fits(question: Question, answer: Mapping[str, str]) -> bool:
+    """Peers may leave a key aside that they do not know. Modalities and the description, which many leave aside, are
+    looked at again where the answer tells them."""
+    told = answer.get("ModalitiesInStudy" if question.level == "STUDY" else "Modality", "")
+    if question.modalities and told and not set(told.split("\\")) & set(question.modalities):
+        return False
+    wanted, description = question.keys.get("StudyDescription", ""), answer.get("StudyDescription", "")
+    return not (wanted and description) or wildcard(wanted.casefold()).fullmatch(description.casefold()) is not None
+
+
+def _dicom(
+    node: Node,
+    config: Config,
+    settings: DicomSettings,
+    own: QuerySettings,
+    question: Question,
+    asked: Asked,
+    stop: Callable[[], bool],
+) -> Iterator[dict[str, str]]:
+    limits = quick(settings, own)
+    peer = service.peer_of(node, config.aet, limits)
+    finder = Finder(peer, limits, options.of(node).character_set, stop, own.seconds)
+    try:
+        with finder:
+            for keys in _each(question):
+                yield from finder.find(question.level, keys, question.limit)
+                asked.limited |= finder.limited
+                if stop():
+                    return
+    finally:
+        asked.broken = finder.broken
+
+
+def _web(
+    node: Node,
+    config: Config,
+    settings: DicomSettings,
+    question: Question,
+    asked: Asked,
+    stop: Callable[[], bool],
+    until: float,
+) -> Iterator[dict[str, str]]:
+    search = web.Search()
+
+    def over() -> bool:
+        return stop() or time.monotonic() > until
+
+    try:
+        with web.client(node, settings, config) as http:
+            for keys in _each(question):
+                yield from web.find(
+                    http, node.name, question.level, keys, limit=question.limit, search=search, stop=over
+                )
+                if over():
+                    return
+    finally:
+        asked.broken, asked.limited = search.broken, search.limited
+
+
+def can_find(node: Node) -> bool:
+    """Whether it is set to answer queries: DICOMweb nodes are, others when their form says so."""
+    set_to = options.of(node)
+    return set_to.protocol == "dicomweb" or (set_to.protocol == "dicom" and "find" in set_to.capabilities)
+
+
+def ways(node: Node) -> list[str]:
+    """How objects can be had from it, the preferred way first: move, get, web."""
+    set_to = options.of(node)
+    if set_to.protocol == "dicomweb":
+        return ["web"]
+    known = [way for way in ("move", "get") if way in set_to.capabilities and set_to.protocol == "dicom"]
+    return sorted(known, key=lambda way: way != set_to.retrieve_by)
+
+
+def may_ask(node: Node) -> None:
+    """Raises PeerFault for a node that is switched off or not set to find."""
+    if not node.enabled or not can_find(node):
+        raise PeerFault(
+            "This node is switched off or not set to find.", hint="Its form under Settings, Nodes says what it can."
+        )

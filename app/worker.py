@@ -47,6 +47,18 @@ def _report_commitment(context: JobContext, payload: dict[str, Any]) -> dict[str
     return commitment_jobs.report(context, payload)
 
 
+def _ask(context: JobContext, payload: dict[str, Any]) -> dict[str, Any]:
+    from app.peers.ask_jobs import ask
+
+    return ask(context, payload)
+
+
+def _fetch(context: JobContext, payload: dict[str, Any]) -> dict[str, Any]:
+    from app.peers.retrieve_jobs import fetch
+
+    return fetch(context, payload)
+
+
 def _render(context: JobContext, payload: dict[str, Any]) -> dict[str, Any]:
     from app.printing import jobs as printing_jobs
 
@@ -81,6 +93,8 @@ def _carry_out(context: JobContext, payload: dict[str, Any]) -> dict[str, Any]:
 LANES: dict[str, tuple[int, dict[str, Handler]]] = {
     "network": (4, {"transfer.send": _send}),
     "commitment": (2, {"commitment.ask": _ask_commitment, "commitment.report": _report_commitment}),
+    "query": (3, {"query.ask": _ask}),  # people wait for it: never behind transfers
+    "retrieve": (3, {"retrieve.fetch": _fetch}),
     "print": (1, {"print.render": _render}),
     "deid": (1, {"anonymize.study": _anonymize}),
     "archive": (
@@ -293,6 +307,13 @@ def warn_of_certificates(worker: Worker) -> None:
             log.warning("%s", words)
 
 
+def prune_queries(worker: Worker) -> None:
+    from app.peers import ask_jobs
+
+    with worker.database.write() as session:
+        ask_jobs.prune(session)
+
+
 CLOCK: dict[Callable[[Worker], None], float] = {
     release_abandoned: 10.0,
     prune_events: 3600.0,
@@ -303,6 +324,7 @@ CLOCK: dict[Callable[[Worker], None], float] = {
     sweep_prints: 3600.0,
     sweep_copies: 3600.0,
     warn_of_certificates: 3600.0,
+    prune_queries: 3600.0,
 }
 
 

@@ -23,7 +23,7 @@ router = APIRouter(include_in_schema=False)
 Reader = Annotated[Actor, Depends(allow(Verb.SETTINGS_READ))]
 Editor = Annotated[Actor, Depends(allow(Verb.SETTINGS_EDIT))]
 Auditor = Annotated[Actor, Depends(allow(Verb.AUDIT_READ))]
-SECTIONS = {"general": ("general",), "security": ("security", "dicom", "cross-origin")}
+SECTIONS = {"general": ("general", "query"), "security": ("security", "dicom", "cross-origin")}
 _PAGE = 50
 # Values of settings as people read them.
 _CHOICES = {"private": phrase("Private networks"), "all": phrase("All addresses"), "known": phrase("Nobody")}

@@ -7,11 +7,15 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from typing import Any
+
+from sqlalchemy.orm import Session
 
 from app.config import Config
 from app.db import Database
 from app.jobs.context import Cancelled, JobContext, PermanentFault
+from app.kit.clock import now
 from app.kit.errors import AppError
 from app.kit.phrases import phrase
 from app.peers import asking, oplog, qr_queries, service, sources
@@ -19,8 +23,7 @@ from app.peers.asking import ASKING, DONE, FAILED, OPEN, Match
 from app.peers.errors import PeerFault
 from app.peers.models import Node
 from app.peers.qr_models import RemoteQuery, RemoteQueryNode
-from app.peers.qr_settings import QuerySettings
-from app.peers.settings import DicomSettings
+from app.peers.settings import DicomSettings, QuerySettings
 from app.peers.sources import Asked, Question
 from app.security.actor import Actor, require
 from app.security.verbs import Verb
@@ -175,6 +178,12 @@ def note(
             words=words,
         ),
     )
+
+
+def prune(session: Session) -> None:
+    """Queries of yesterday and retrievals of last month go. Safe in several workers at once."""
+    own = load(session, QuerySettings)
+    qr_queries.prune(session, now() - timedelta(hours=own.keep_hours), now() - timedelta(days=own.keep_days))
 
 
 # -- levels that are unfolded ------------------------------------------------------------------------------------------

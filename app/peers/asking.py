@@ -18,7 +18,7 @@ from app.peers import qr_queries, queries, sources
 from app.peers.finding import LEVELS, RETURNED, UNIQUE
 from app.peers.models import Node
 from app.peers.qr_models import RemoteAnswer, RemoteQuery, RemoteQueryNode
-from app.peers.qr_settings import QuerySettings
+from app.peers.settings import QuerySettings
 from app.security.actor import Actor, require
 from app.security.verbs import Verb
 from app.settings import load

@@ -69,7 +69,7 @@ class Retrieval(Base):
     used: Mapped[str] = mapped_column(String(8), default="")  # move, get or web, once it is known
     destination: Mapped[str] = mapped_column(String(64), default="")  # another node's name; empty: here
     about: Mapped[dict[str, Any]] = mapped_column(default=dict)  # keyword -> text, what people see of the study
-    facility_id: Mapped[str | None] = mapped_column(String(26), index=True)
+    facility_id: Mapped[str | None] = mapped_column(String(26))
     state: Mapped[str] = mapped_column(String(10), default="queued")
     attempts: Mapped[int] = mapped_column(default=0)
     total: Mapped[int] = mapped_column(default=0)

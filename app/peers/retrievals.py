@@ -15,8 +15,8 @@ from app.kit.phrases import phrase
 from app.peers import options, qr_queries, queries, sources
 from app.peers.models import Node
 from app.peers.qr_models import Retrieval
-from app.peers.qr_settings import QuerySettings
 from app.peers.retrieve_plan import Scope
+from app.peers.settings import QuerySettings
 from app.security.actor import Actor, require
 from app.security.verbs import Verb
 from app.settings import load

@@ -15,11 +15,10 @@ from app.peers import oplog, qr_queries, queries, retrieve_plan, service, source
 from app.peers.errors import PeerFault
 from app.peers.models import Node
 from app.peers.qr_models import Retrieval
-from app.peers.qr_settings import QuerySettings
 from app.peers.retrievals import CANCELLED, DONE, FAILED, QUEUED, RUNNING, scope_of, tell
 from app.peers.retrieve_plan import Ask, Here, Scope, There
 from app.peers.retrieving import Counts, Getter, Mover, Outcome, Watch
-from app.peers.settings import DicomSettings
+from app.peers.settings import DicomSettings, QuerySettings
 from app.peers.sources import Asked, Question
 from app.security import facilities
 from app.settings import load

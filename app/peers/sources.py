@@ -10,8 +10,7 @@ from app.peers import options, service, web
 from app.peers.errors import PeerFault
 from app.peers.finding import Finder
 from app.peers.models import Node
-from app.peers.qr_settings import QuerySettings
-from app.peers.settings import DicomSettings
+from app.peers.settings import DicomSettings, QuerySettings
 
 
 @dataclass(slots=True)

@@ -1,0 +1,86 @@
+"""Retrievals: studies, series or single objects fetched from other archives."""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Query, Request, Response
+from pydantic import BaseModel, ConfigDict, Field
+
+from app.http import ReadSession, WriteSession, allow, i18n
+from app.peers import qr_queries, queries, retrievals
+from app.peers.retrievals import Order
+from app.security import Actor, Verb
+
+router = APIRouter(tags=["retrieves"])
+Retriever = Annotated[Actor, Depends(allow(Verb.QUERY_RETRIEVE))]
+
+
+class RetrieveBody(BaseModel):
+    """What to fetch from which node; without series and objects the whole study."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    node: str = Field(max_length=64, description="Name or id of the node that has it")
+    study_instance_uid: str = Field(max_length=64)
+    series_instance_uid: str = Field("", max_length=64)
+    sop_instance_uids: list[str] = Field(default=[], max_length=10_000, description="Single objects of that series")
+    method: str = Field("auto", description="auto, move (C-MOVE) or get (C-GET)")
+    destination: str = Field("", max_length=64, description="Send it to this node instead of here (C-MOVE)")
+
+
+@router.post("/retrieves", status_code=202)
+def create_retrieve(body: RetrieveBody, response: Response, actor: Retriever, session: WriteSession) -> dict[str, Any]:
+    """Queues the retrieval; Location says where its state and counts stand."""
+    order = Order(**(body.model_dump() | {"sop_instance_uids": tuple(body.sop_instance_uids)}))
+    made = retrievals.create_retrieval(session, actor, order)
+    response.headers["Location"] = f"/api/v1/retrieves/{made.id}"
+    return _shown(session, actor, made.id)
+
+
+@router.get("/retrieves")
+def list_retrieves(
+    request: Request,
+    actor: Retriever,
+    session: ReadSession,
+    state: str | None = None,
+    study_instance_uid: str | None = None,
+    limit: Annotated[int, Query(ge=1, le=500)] = 50,
+    cursor: str | None = None,
+) -> dict[str, Any]:
+    """One's own, newest first; who may see others' work sees all."""
+    found, total = qr_queries.retrievals(
+        session, actor, state=state, study=study_instance_uid, limit=limit, before=cursor
+    )
+    items = [i18n.told(request, retrievals.retrieval_json(session, row, name)) for row, name in found]
+    return {"items": items, "total": total, "next": found[-1][0].id if len(found) == limit else None}
+
+
+@router.get("/retrieves/{retrieve_id}")
+def get_retrieve(request: Request, retrieve_id: str, actor: Retriever, session: ReadSession) -> dict[str, Any]:
+    """One retrieval: state, what is here of how many, the peer's counts, and its words when it failed."""
+    return i18n.told(request, _shown(session, actor, retrieve_id))
+
+
+@router.post("/retrieves/{retrieve_id}/cancel")
+def cancel_retrieve(retrieve_id: str, actor: Retriever, session: WriteSession) -> dict[str, Any]:
+    """Stops it (C-CANCEL); what has arrived stays."""
+    retrievals.cancel_retrieval(session, actor, retrieve_id)
+    return _shown(session, actor, retrieve_id)
+
+
+@router.post("/retrieves/{retrieve_id}/retry", status_code=202)
+def retry_retrieve(retrieve_id: str, response: Response, actor: Retriever, session: WriteSession) -> dict[str, Any]:
+    """Fetches what is not here yet."""
+    retrievals.retry_retrieval(session, actor, retrieve_id)
+    response.headers["Location"] = f"/api/v1/retrieves/{retrieve_id}"
+    return _shown(session, actor, retrieve_id)
+
+
+@router.delete("/retrieves/{retrieve_id}", status_code=204)
+def drop_retrieve(retrieve_id: str, actor: Retriever, session: WriteSession) -> None:
+    """Takes it off the list; one that has not ended is cancelled first."""
+    retrievals.drop_retrieval(session, actor, retrieve_id)
+
+
+def _shown(session: ReadSession, actor: Actor, retrieve_id: str) -> dict[str, Any]:
+    row = qr_queries.retrieval(session, actor, retrieve_id)
+    return retrievals.retrieval_json(session, row, queries.node_name(session, row.node_id))

@@ -1,0 +1,201 @@
+"""Queries and retrievals as jobs against dcmqrscp: merged answers, what is here, the truth about what has arrived."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from app.db import Database
+from app.kit.errors import Conflict, Invalid, NotFound
+from app.peers import ask_jobs, asking, qr_queries, retrievals, service
+from app.peers.ask_jobs import ask
+from app.peers.asking import Wish
+from app.peers.options import NodeValues
+from app.peers.retrievals import Order
+from app.peers.retrieve_jobs import fetch
+from app.peers.settings import QuerySettings
+from app.settings import save
+from app.worker import Worker
+from tests.peers.test_transfers import worker
+from tests.support import dcmtk
+from tests.support.client import actor
+from tests.support.dimse import Station
+from tests.support.pacs import Made, dcmqrscp, make_study
+from tests.support.postgres import free_port
+
+__all__ = ["worker"]
+pytestmark = [pytest.mark.slow, pytest.mark.peer]
+
+
+@pytest.fixture
+def pacs(receiver: Station, peopled: Database, tmp_path: Path) -> Iterator[list[Made]]:
+    """dcmqrscp as the node PACS, with two studies; a dead node beside it."""
+    made = [
+        make_study(tmp_path / "made", 1),
+        make_study(
+            tmp_path / "made", 2, name="Ramos^Teófilo", patient_id="74-30118", series=[("MR", 2)], date="20260312"
+        ),
+    ]
+    with dcmqrscp(tmp_path / "qr", receiver.port) as port:
+        assert dcmtk.storescu(port, [f for m in made for f in m.files], called="DCMQR").code == 0
+        _node(peopled, "PACS", port, ["find", "move", "get"])
+        _node(peopled, "DEAD", free_port(), ["find", "move"])
+        yield made
+
+
+def _node(database: Database, name: str, port: int, can: list[str], title: str = "DCMQR", **more: object) -> None:
+    with database.write() as session:
+        values = NodeValues(name, title, "127.0.0.1", port, capabilities=can, **more)  # type: ignore[arg-type]
+        service.create_node(session, actor(database, "admin"), values)
+
+
+def _ask(database: Database, worker: Worker, *nodes: str, who: str = "admin", **fields: str) -> str:
+    with database.write() as session:
+        query = asking.create_query(session, actor(database, who), Wish(nodes, fields=fields))
+    _work(worker, "query.ask", ask)
+    return query.id
+
+
+def _work(worker: Worker, kind: str, handler: Callable) -> None:
+    claimed = worker._claim([kind])
+    assert claimed is not None
+    worker._run(claimed, handler)
+
+
+def _found(database: Database, query_id: str, who: str = "admin") -> tuple[dict, list[asking.Match]]:
+    with database.read() as session:
+        person = actor(database, who)
+        query = qr_queries.query(session, person, query_id)
+        return asking.query_json(session, query), asking.arranged(asking.matches(session, person, query))
+
+
+def _fetch(database: Database, worker: Worker, order: Order, who: str = "admin") -> dict:
+    with database.write() as session:
+        row = retrievals.create_retrieval(session, actor(database, who), order)
+    _work(worker, "retrieve.fetch", fetch)
+    return _retrieval(database, row.id, who)
+
+
+def _retrieval(database: Database, retrieval_id: str, who: str = "admin") -> dict:
+    with database.read() as session:
+        row = qr_queries.retrieval(session, actor(database, who), retrieval_id)
+        return retrievals.retrieval_json(session, row, "")
+
+
+def test_a_dead_node_delays_no_other_and_says_why(pacs: list[Made], peopled: Database, worker: Worker) -> None:
+    query_id = _ask(peopled, worker, "PACS", "DEAD", PatientName="Ram*")
+    shown, found = _found(peopled, query_id)
+    assert shown["state"] == "done" and shown["progress"] == {"done": 2, "total": 2}
+    alive, dead = shown["nodes"]
+    assert (alive["state"], alive["answers"]) == ("done", 2)
+    assert dead["state"] == "failed" and "refuses connections" in dead["error"] and dead["hint"]
+    assert [m.key for m in found] == [pacs[0].uid, pacs[1].uid], "newest first"
+    assert found[0].where == ["PACS"] and found[0].here.state == "none"
+
+
+def test_all_of_it_is_fetched_and_then_nothing_more(
+    pacs: list[Made], peopled: Database, worker: Worker, receiver: Station
+) -> None:
+    first = pacs[0]
+    for method in ("move", "auto"):
+        shown = _fetch(peopled, worker, Order("PACS", first.uid, method=method))
+        assert shown["state"] == "done" and shown["progress"] == {"done": 5, "total": 5}, shown
+        assert shown["used"] == ("move" if method == "move" else None), "what is here already is not asked for"
+    assert {i.sop_instance_uid for i in receiver.instances()} == set(first.instances)
+    query_id = _ask(peopled, worker, "PACS", PatientName="Ram*")
+    _, found = _found(peopled, query_id)
+    # dcmqrscp keeps no counts: how many there are is not known, so it cannot be said that all are here
+    assert [(m.here.state, m.here.have) for m in found] == [("part", 5), ("none", 0)]
+    shown = _fetch(peopled, worker, Order("PACS", pacs[1].uid, method="get"))
+    assert (shown["state"], shown["used"], shown["progress"]) == ("done", "get", {"done": 2, "total": 2}), shown
+
+
+def test_only_what_is_missing_is_asked_for(
+    pacs: list[Made], peopled: Database, worker: Worker, receiver: Station, tmp_path: Path
+) -> None:
+    first = pacs[0]
+    series = list(first.series)
+    shown = _fetch(peopled, worker, Order("PACS", first.uid, series[1]))
+    assert shown["state"] == "done" and shown["progress"] == {"done": 2, "total": 2}, shown
+    one = first.series[series[0]][0]
+    shown = _fetch(peopled, worker, Order("PACS", first.uid, series[0], (one,), "get"))
+    assert shown["state"] == "done" and {i.sop_instance_uid for i in receiver.instances()} == {
+        one,
+        *first.series[series[1]],
+    }
+    shown = _fetch(peopled, worker, Order("PACS", first.uid))
+    assert shown["state"] == "done" and shown["completed"] == 2, shown  # the other two of the first series alone
+
+
+def test_an_unknown_destination_is_told_with_what_to_ask_the_administrator(
+    receiver: Station, peopled: Database, worker: Worker, tmp_path: Path
+) -> None:
+    made = make_study(tmp_path / "made", 3)
+    with dcmqrscp(tmp_path / "qr", receiver.port, destinations="SOMEONE") as port:
+        assert dcmtk.storescu(port, made.files, called="DCMQR").code == 0
+        _node(peopled, "PACS", port, ["find", "move"])
+        shown = _fetch(peopled, worker, Order("PACS", made.uid))
+        assert shown["state"] == "failed" and "A801" in shown["error"], shown
+        assert f"add title FILMROOM at 127.0.0.1:{worker.config.dicom_port}" in shown["hint"]
+        with peopled.write() as session:
+            service.update_node(
+                session, actor(peopled, "admin"), "PACS", NodeValues(capabilities=["find", "move", "get"])
+            )
+            retrievals.retry_retrieval(session, actor(peopled, "admin"), shown["id"])
+        _work(worker, "retrieve.fetch", fetch)
+        shown = _retrieval(peopled, shown["id"])
+        assert (shown["state"], shown["used"], shown["error"]) == ("done", "get", None), "C-GET needs no destination"
+
+
+def test_what_cannot_be_asked_is_refused_in_words(pacs: list[Made], peopled: Database, worker: Worker) -> None:
+    admin, bob = actor(peopled, "admin"), actor(peopled, "bob")
+    with peopled.write() as session:
+        for wish in (
+            Wish(()),
+            Wish(("PACS",), "FRAME"),
+            Wish(("PACS",), "SERIES"),
+            Wish(("PACS",), fields={"PixelData": "1"}),
+            Wish(("PACS",), fields={"PatientName": "x" * 300}),
+            Wish(("PACS",), modalities=("C;T",)),
+        ):
+            with pytest.raises(Invalid):
+                asking.create_query(session, admin, wish)
+        with pytest.raises(NotFound):
+            asking.create_query(session, admin, Wish(("NOBODY",)))
+        for order in (Order("PACS", "../x"), Order("PACS", "1.2", "", ("1.3",)), Order("DEAD", "1.2", method="get")):
+            with pytest.raises(Invalid):
+                retrievals.create_retrieval(session, admin, order)
+        one = retrievals.create_retrieval(session, admin, Order("PACS", "1.2.3"))
+        with pytest.raises(Conflict):
+            retrievals.create_retrieval(session, admin, Order("PACS", "1.2.3"))
+        with pytest.raises(NotFound):
+            qr_queries.retrieval(session, bob, one.id)
+
+
+def test_series_and_images_unfold(pacs: list[Made], peopled: Database, worker: Worker) -> None:
+    first = pacs[0]
+    query_id = _ask(peopled, worker, "PACS", PatientName="Ram*")
+    admin, config = actor(peopled, "admin"), worker.config
+    found, faults = ask_jobs.unfold(peopled, config, admin, query_id, "SERIES", {"StudyInstanceUID": first.uid})
+    assert [m.key for m in found] == list(first.series) and not faults
+    keys = {"StudyInstanceUID": first.uid, "SeriesInstanceUID": found[0].key}
+    images, _ = ask_jobs.unfold(peopled, config, admin, query_id, "IMAGE", keys)
+    assert [m.key for m in images] == first.series[found[0].key]
+
+
+def test_answers_are_kept_for_a_day_and_belong_to_who_asked(
+    pacs: list[Made], peopled: Database, worker: Worker
+) -> None:
+    query_id = _ask(peopled, worker, "PACS", who="bob", PatientName="Ram*")
+    with pytest.raises(NotFound):
+        _found(peopled, query_id, "alice")
+    assert len(_found(peopled, query_id, "bob")[1]) == 2
+    with peopled.write() as session:
+        ask_jobs.prune(session)
+    assert len(_found(peopled, query_id, "bob")[1]) == 2
+    with peopled.write() as session:
+        save(session, QuerySettings(keep_hours=1), "test")
+        qr_queries.query(session, actor(peopled, "bob"), query_id).created_at -= ask_jobs.timedelta(hours=2)
+        ask_jobs.prune(session)
+    with pytest.raises(NotFound):
+        _found(peopled, query_id, "bob")

@@ -89,12 +89,19 @@ def _carry_out(context: JobContext, payload: dict[str, Any]) -> dict[str, Any]:
     return archive_jobs.carry_out(context, payload)
 
 
+def _fire(context: JobContext, payload: dict[str, Any]) -> dict[str, Any]:
+    from app.routing import jobs as routing_jobs
+
+    return routing_jobs.fire(context, payload)
+
+
 # lane -> (threads, job kind -> function). Outside work waits on peers, so it has more threads than work on the processor.
 LANES: dict[str, tuple[int, dict[str, Handler]]] = {
     "network": (4, {"transfer.send": _send}),
     "commitment": (2, {"commitment.ask": _ask_commitment, "commitment.report": _report_commitment}),
     "query": (3, {"query.ask": _ask}),  # people wait for it: never behind transfers
     "retrieve": (3, {"retrieve.fetch": _fetch}),
+    "routing": (1, {"route.fire": _fire}),
     "print": (1, {"print.render": _render}),
     "deid": (1, {"anonymize.study": _anonymize}),
     "archive": (
@@ -264,6 +271,18 @@ def ask_again(worker: Worker) -> None:
         commitment.overdue(session)
 
 
+def give_to_routes(worker: Worker) -> None:
+    from app.routing import arrivals
+
+    arrivals.turn(worker.database)
+
+
+def follow_runs(worker: Worker) -> None:
+    from app.routing import jobs as routing_jobs
+
+    routing_jobs.follow(worker.database)
+
+
 def sweep_store(worker: Worker) -> None:
     worker.archive.sweep()
 
@@ -319,6 +338,8 @@ CLOCK: dict[Callable[[Worker], None], float] = {
     prune_events: 3600.0,
     prune_transfer_log: 3600.0,
     settle_studies: 1.0,
+    give_to_routes: 0.5,
+    follow_runs: 2.0,
     ask_again: 20.0,
     sweep_store: 60.0,
     sweep_prints: 3600.0,

@@ -33,6 +33,7 @@ class Source:
     address: str = ""
     actor_name: str = ""
     facility_id: str | None = None
+    node_id: str = ""  # the known node it came from
 
     @property
     def label(self) -> str:
@@ -179,6 +180,7 @@ class Batch:
         self.studies: dict[str, _Known | None] = {}
         self.series: dict[str, _Known | None] = {}
         self.existing: dict[str, Stored] = {}
+        self.sources: dict[tuple[str, str, str, str], int] = {}
 
     def write(self, entries: Sequence[Entry]) -> None:
         uids = list({e.header.sop_instance_uid for e in entries})
@@ -304,11 +306,22 @@ class Batch:
         study.new_series += 1
         return known
 
+    def _source(self, source: Source) -> int:
+        """The number of this way in."""
+        key = (source.kind[:16], source.calling_ae[:16], source.called_ae[:16], source.node_id)
+        if key not in self.sources:
+            found = self.sql.rows(
+                "SELECT id FROM arrival_source WHERE kind = ? AND calling_ae = ? AND called_ae = ? AND node_id = ?", key
+            )
+            row = dict(zip(("kind", "calling_ae", "called_ae", "node_id"), key, strict=True))
+            self.sources[key] = found[0][0] if found else self.sql.insert("arrival_source", row)
+        return self.sources[key]
+
     def _new_instance(self, entry: Entry, study: _Known, series: _Known) -> None:
         size, h = entry.incoming.size, entry.header
         row = entry.rows.instance | {
             "series_pk": series.id, "study_pk": study.id, "path": entry.path, "bytes": size, "sha256": entry.sha256,
-            "warnings": json.dumps(h.warnings), "received_at": self.at,
+            "warnings": json.dumps(h.warnings), "received_at": self.at, "source_pk": self._source(entry.source),
         }  # fmt: skip
         pk = self.sql.insert("instance", row)
         self.sql.run(

@@ -1,10 +1,10 @@
-"""Tables: patient, study, study_modality, series, instance, instance_header, conflict, counter.
+"""Tables: patient, study, study_modality, series, instance, instance_header, arrival_source, conflict, counter.
 
 Patient columns are copied onto study so that a list of a million studies is one walk of one index (DESIGN 3.5)."""
 
 from datetime import datetime
 
-from sqlalchemy import BigInteger, ForeignKey, Index, LargeBinary, String, text
+from sqlalchemy import BigInteger, ForeignKey, Index, LargeBinary, String, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.db.base import Base, BigKey
@@ -175,6 +175,22 @@ class Instance(Base):
     pixel_bytes: Mapped[int | None] = mapped_column(BigInteger)  # None: no pixels; -1: undefined length (encapsulated)
     warnings: Mapped[list[str]] = mapped_column(default=list)
     received_at: Mapped[datetime]
+    source_pk: Mapped[
+        int | None
+    ]  # arrival_source.id; without an index for the reason above; None: it came before there was this
+
+
+class ArrivalSource(Base):
+    """Who brought objects, each way once: what a rule may ask, and whom a route must not send it back to."""
+
+    __tablename__ = "arrival_source"
+    __table_args__ = (UniqueConstraint("kind", "calling_ae", "called_ae", "node_id"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=True)
+    kind: Mapped[str] = mapped_column(String(16))  # as in index.Source
+    calling_ae: Mapped[str] = mapped_column(String(16), default="")
+    called_ae: Mapped[str] = mapped_column(String(16), default="")
+    node_id: Mapped[str] = mapped_column(String(26), default="")  # "": no known node
 
 
 class InstanceHeader(Base):

@@ -234,7 +234,7 @@ def instance_exists(session: Session, sop_uids: Sequence[str]) -> set[str]:
 def totals(session: Session) -> dict[str, int]:
     """What the archive holds: studies and instances, from the counters (nothing is counted)."""
     found: dict[str, int] = {}
-    for counter in session.scalars(select(Counter)):
+    for counter in session.scalars(select(Counter).where(Counter.name.not_like(".%"))):
         kind = counter.name.partition(":")[0]
         found[kind] = found.get(kind, 0) + counter.value
     return found

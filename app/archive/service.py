@@ -1,6 +1,7 @@
 """Verbs on what is stored: settle, delete, conflicts. Doors and jobs call them inside their own transaction; files follow
 by durable jobs, so that nothing is ever half there."""
 
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Literal
 
@@ -8,7 +9,7 @@ from sqlalchemy import delete, func, insert, literal, select, text, update
 from sqlalchemy.orm import Session
 
 from app import events, jobs
-from app.archive import queries
+from app.archive import arrivals, queries
 from app.archive.index import lock_index
 from app.archive.models import (
     RECEIVING,
@@ -112,6 +113,26 @@ def delete_instance(session: Session, actor: Actor, uid: str) -> None:
     _remove_files_soon(session, actor)
 
 
+def delete_instances(session: Session, actor: Actor, study_uid: str, pks: Sequence[int]) -> None:
+    """Removes some objects of a study by their numbers; series and study too when nothing else is in them. Those that are
+    gone already are passed over."""
+    require(actor, Verb.STUDY_DELETE)
+    lock_index(session)
+    study = queries.study(session, actor, study_uid)
+    _refuse_locked(study)
+    for start in range(0, len(pks), 500):
+        some = pks[start : start + 500]
+        _forget_instances(session, Instance.id.in_(some), Series.study_pk == study.id)
+    for series in queries.series_of(session, study):
+        count, size = _sums(session, Instance.series_pk == series.id)
+        if count:
+            series.instance_count, series.bytes = count, size
+        else:
+            session.execute(delete(Series).where(Series.id == series.id))
+    _recount(session, study)
+    _remove_files_soon(session, actor)
+
+
 def _refuse_locked(study: Study) -> None:
     if study.locked:
         raise AlreadyDone("This study is locked against deletion.", hint="Unlock it first.")
@@ -128,6 +149,7 @@ def _forget_instances(session: Session, which: object, of_series: object) -> Non
     session.execute(insert(DeletedFile).from_select(["path", "sop_instance_uid", "deleted_at"], paths))
     session.execute(delete(InstanceHeader).where(InstanceHeader.instance_pk.in_(chosen)))
     session.execute(delete(Instance).where(Instance.id.in_(chosen)))
+    arrivals.note_reissue(session)
 
 
 def _sums(session: Session, which: object) -> tuple[int, int]:

@@ -78,6 +78,12 @@ def bulks(kept: bytes) -> list[Bulk]:
     return _open(kept)[1]
 
 
+def open_data(kept: bytes) -> tuple[bool, bool, bytes]:
+    """(implicit, little, data set as raw bytes) without pixels and bulk values."""
+    flags, _, _, data = _open(kept)
+    return bool(flags & 1), not flags & 2, data
+
+
 def unpack(kept: bytes) -> "Dataset":
     """The data set without pixels and without bulk values, its file meta information beside it."""
     from pydicom.dataset import FileMetaDataset

@@ -133,6 +133,7 @@ class Establishing:
             address=self._address,
             actor_name=actor.name,
             facility_id=admission.titled or own or admission.facility_id,
+            node_id=admission.node_id or "",
         )
 
 

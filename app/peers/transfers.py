@@ -1,5 +1,6 @@
 """Sending studies on: durable rows, one transfer for each study and destination, one row for each instance (FWD-2)."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import insert, update
@@ -23,8 +24,15 @@ QUEUED, RUNNING, DONE, FAILED, CANCELLED = "queued", "running", "done", "failed"
 WAITING, SENT, WARNED, REFUSED = "waiting", "sent", "warned", "failed"
 
 
-def create_transfer(session: Session, actor: Actor, study_instance_uid: str, node_name: str) -> Transfer:
-    """Queues the study, as it is now, for a node. NotFound, Conflict (node switched off) or Invalid."""
+def create_transfer(
+    session: Session,
+    actor: Actor,
+    study_instance_uid: str,
+    node_name: str,
+    sop_instance_uids: Sequence[str] | None = None,
+) -> Transfer:
+    """Queues the study, as it is now, for a node, or only the objects named. NotFound, Conflict (node switched off) or
+    Invalid."""
     require(actor, Verb.STUDY_SEND)
     node = queries.node(session, actor, node_name)
     study = queries.study(session, actor, study_instance_uid)
@@ -37,6 +45,9 @@ def create_transfer(session: Session, actor: Actor, study_instance_uid: str, nod
             phrase("The node {name} is not set to store.", name=node.name), field="node", hint="Tick Store in its form."
         )
     uids = queries.instance_uids(session, study.id)
+    if sop_instance_uids is not None:
+        wanted = set(sop_instance_uids)
+        uids = [uid for uid in uids if uid in wanted]
     if not uids:
         raise Conflict("This study has no objects to send.")
     transfer = Transfer(

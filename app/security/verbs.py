@@ -20,6 +20,7 @@ class Verb(StrEnum):
     NODE_READ = "node.read"
     NODE_EDIT = "node.edit"
     NODE_ECHO = "node.echo"
+    ROUTE_EDIT = "route.edit"  # also the bench, which shows patient data
     JOB_OWN = "job.own"
     JOB_ALL = "job.all"
     CONFLICT_DECIDE = "conflict.decide"

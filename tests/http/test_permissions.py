@@ -104,6 +104,7 @@ def test_the_radiologist_may_all_that_the_technician_may() -> None:
         (Verb.STUDY_DELETE, "administrator"),
         (Verb.TAG_EDIT, "administrator"),
         (Verb.NODE_EDIT, "administrator"),
+        (Verb.ROUTE_EDIT, "administrator"),
         (Verb.JOB_ALL, "administrator"),
         (Verb.CONFLICT_DECIDE, "administrator"),
         (Verb.PROFILE_EDIT, "administrator"),

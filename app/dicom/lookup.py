@@ -1,0 +1,195 @@
+"""Single attributes of a kept header by keyword, number or path, without building a data set: for rules that look at
+every object that comes in. One pass over the top level, then each answer is a decoded value."""
+
+import re
+import struct
+from dataclasses import dataclass
+from functools import lru_cache
+
+from app.dicom import charset
+from app.dicom.kept import open_data
+from app.dicom.matching import UnknownAttribute, attribute_path, vr_of
+from app.dicom.walk import _LONG as LONG
+from app.dicom.walk import _SHORT as SHORT
+from app.dicom.walk import MAX_DEPTH
+
+_UNDEFINED = 0xFFFFFFFF
+_ITEM, _ITEM_END, _SEQUENCE_END = 0xFFFEE000, 0xFFFEE00D, 0xFFFEE0DD
+_PRIVATE = re.compile(r'([0-9A-Fa-f]{3}[13579BDFbdf])[xX]{2}([0-9A-Fa-f]{2}):(?:"([^"]{1,64})"|([^".]{1,64}))')
+_NUMBER = re.compile(r"\(?([0-9A-Fa-f]{4}),?([0-9A-Fa-f]{4})\)?")
+_PART = re.compile(r'(?:[^.":]|:(?:"[^"]*"|[^".]*))+')
+_WHOLE = frozenset(("LT", "ST", "UT", "UR"))  # a backslash is a letter in these (PS3.5 6.2)
+_PACKED = {"US": "H", "SS": "h", "UL": "I", "SL": "i", "FL": "f", "FD": "d", "UV": "Q", "SV": "q"}
+_OPAQUE = frozenset(("OB", "OD", "OF", "OL", "OV", "OW", "SQ"))
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One step of a path. tag: the whole number, or for a private one of a named creator its group and last byte."""
+
+    tag: int
+    creator: str = ""
+    vr: str = "UN"
+
+
+Path = tuple[Step, ...]
+
+
+@lru_cache(2048)
+def parse(name: str) -> Path:
+    """`PatientID`, `00100020`, `(0010,0020)`, `RequestAttributesSequence.ScheduledProcedureStepID`,
+    `0009xx01:GEMS_IDEN_01` (a private attribute by its creator, PS3.5 7.8.1). Raises UnknownAttribute."""
+    parts = _PART.findall(name)
+    if ".".join(parts) != name or not 1 <= len(parts) <= 8:
+        raise UnknownAttribute(name)
+    steps = []
+    for part in parts:
+        if private := _PRIVATE.fullmatch(part):
+            steps.append(Step(int(private[1], 16) << 16 | int(private[2], 16), private[3] or private[4]))
+            continue
+        if number := _NUMBER.fullmatch(part):
+            part = number[1] + number[2]
+        (tag,) = attribute_path(part)
+        steps.append(Step(int(tag, 16), "", vr_of(tag)))
+    if any(step.vr not in ("SQ", "UN") for step in steps[:-1]):
+        raise UnknownAttribute(name)
+    return tuple(steps)
+
+
+@dataclass(slots=True)
+class _Element:
+    vr: str
+    start: int
+    end: int
+    implicit: bool
+
+
+_Level = dict[int, _Element]
+
+
+class Attributes:
+    """The attributes of one kept header (`kept.pack`)."""
+
+    def __init__(self, packed: bytes) -> None:
+        self._implicit, self._little, self._data = open_data(packed)
+        order = "<" if self._little else ">"
+        self._implicit_head = struct.Struct(order + "HHI").unpack_from
+        self._explicit_head = struct.Struct(order + "HH2sH").unpack_from
+        self._order = order
+        self._top: _Level | None = None
+        self._terms: tuple[str, ...] = ()
+
+    def values(self, path: Path) -> list[str] | None:
+        """All values at the path as text, through every item of the sequences on the way; None where it is absent,
+        an empty list where it is there without a value."""
+        if self._top is None:
+            self._top = self._level(0, len(self._data), self._implicit, 0)[0]
+            found = self._top.get(0x00080005)
+            self._terms = charset.terms_of(self._data[found.start : found.end]) if found else ()
+        return self._down(self._top, path)
+
+    def _down(self, level: _Level, path: Path) -> list[str] | None:
+        element = level.get(self._tag(level, path[0]))
+        if element is None:
+            return None
+        if len(path) == 1:
+            return self._decode(element, path[0])
+        below: list[str] | None = None
+        for item in self._items(element):
+            if (values := self._down(item, path[1:])) is not None:
+                below = [*(below or []), *values]
+        return below
+
+    def _tag(self, level: _Level, step: Step) -> int:
+        """The number of a private attribute: its creator says which block it stands in."""
+        if not step.creator:
+            return step.tag
+        group = step.tag & 0xFFFF0000
+        for block in range(0x10, 0x100):
+            owner = level.get(group | block)
+            if owner and charset.decode(self._data[owner.start : owner.end], self._terms) == step.creator:
+                return group | block << 8 | step.tag & 0xFF
+        return -1
+
+    def _items(self, element: _Element) -> list[_Level]:
+        found, position = [], element.start
+        while position + 8 <= element.end:
+            group, number, length = self._implicit_head(self._data, position)
+            position += 8
+            if group << 16 | number != _ITEM:
+                break
+            end = element.end if length == _UNDEFINED else min(position + length, element.end)
+            level, position = self._level(position, end, element.implicit, 1, length == _UNDEFINED)
+            found.append(level)
+        return found
+
+    def _level(self, position: int, end: int, implicit: bool, depth: int, open_end: bool = False) -> tuple[_Level, int]:
+        """The elements from position on, and where they end."""
+        level: _Level = {}
+        while position + 8 <= end:
+            tag, vr, start, length = self._head(position, implicit)
+            if tag >> 16 == 0xFFFE:
+                return level, start
+            inner = implicit or vr == "UN"  # PS3.5 6.2.2 note 2
+            stop = start + length
+            if length == _UNDEFINED:
+                stop, following = self._sequence_end(start, end, inner, depth)
+            else:
+                following = stop
+            if stop > end:
+                break
+            level[tag] = _Element(vr, start, stop, inner)
+            position = following
+        return level, position if open_end else end
+
+    def _head(self, position: int, implicit: bool) -> tuple[int, str, int, int]:
+        """Tag, VR ("" where none is written), first byte of the value, length."""
+        group, number, length = self._implicit_head(self._data, position)
+        tag = group << 16 | number
+        if implicit or group == 0xFFFE:
+            return tag, "", position + 8, length
+        _, _, vr, short = self._explicit_head(self._data, position)
+        if vr in SHORT:
+            return tag, vr.decode(), position + 8, short
+        if vr in LONG and position + 12 <= len(self._data):
+            return tag, vr.decode(), position + 12, struct.unpack_from(self._order + "I", self._data, position + 8)[0]
+        return tag, "", position + 8, length
+
+    def _sequence_end(self, position: int, end: int, implicit: bool, depth: int) -> tuple[int, int]:
+        """Where the items of an undefined length end, and what follows."""
+        if depth > MAX_DEPTH:
+            return end, end
+        while position + 8 <= end:
+            group, number, length = self._implicit_head(self._data, position)
+            start, position = position, position + 8
+            if group << 16 | number != _ITEM:
+                return start, position
+            if length == _UNDEFINED:
+                _, position = self._level(position, end, implicit, depth + 1, True)
+            else:
+                position += length
+        return end, end
+
+    def _decode(self, element: _Element, step: Step) -> list[str]:
+        raw = self._data[element.start : element.end]
+        vr = element.vr or step.vr
+        if packed := _PACKED.get(vr):
+            size = struct.calcsize(packed)
+            numbers = struct.unpack(f"{self._order}{len(raw) // size}{packed}", raw[: len(raw) // size * size])
+            return [f"{n:g}" if packed in "fd" else str(n) for n in numbers]
+        if vr == "AT":
+            pairs = struct.unpack(f"{self._order}{len(raw) // 4 * 2}H", raw[: len(raw) // 4 * 4])
+            return [f"{a:04X}{b:04X}" for a, b in zip(pairs[::2], pairs[1::2], strict=True)]
+        if vr in _OPAQUE or (vr == "UN" and not _is_text(raw)):
+            return []
+        text = charset.decode(raw, self._terms, is_name=vr == "PN")
+        values = [text] if vr in _WHOLE else [value.strip() for value in text.split("\\")]
+        return [value for value in values if value]
+
+
+def _is_text(raw: bytes) -> bool:
+    """A value of unknown representation is taken as text only where it looks like it."""
+    return all(byte >= 0x20 or byte in b"\t\r\n\x1b" for byte in raw.rstrip(b"\0"))
+
+
+__all__ = ["Attributes", "Path", "Step", "UnknownAttribute", "parse"]

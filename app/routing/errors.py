@@ -1,0 +1,9 @@
+"""What can be wrong with a route."""
+
+from app.kit.errors import Conflict
+
+
+class NotTested(Conflict):
+    """A route is tried on a study before it is turned on (FWD-1)."""
+
+    code = "not-tested"

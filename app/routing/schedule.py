@@ -1,0 +1,31 @@
+"""When a scheduled route fires next. Pure. Times are those of the wall clock where the machine stands."""
+
+from datetime import datetime, time, timedelta
+
+from app.routing.rule import WEEKDAYS, When
+
+
+def following(when: When, moment: datetime) -> datetime | None:
+    """The first time after `moment` (with its zone); None where a person has to say so. `every`: multiples of so many
+    minutes since midnight."""
+    if when.kind == "hand":
+        return None
+    if when.kind != "schedule":
+        return moment + timedelta(seconds=when.quiet if when.kind == "settled" else 0)
+    local = moment.astimezone()
+    for days in range(9):
+        day = local.date() + timedelta(days=days)
+        if when.weekdays and WEEKDAYS[day.weekday()] not in when.weekdays:
+            continue
+        for clock in _times(when):
+            # naive on purpose: the zone's offset is that of the day itself, over a change of the clocks too
+            found = datetime.combine(day, clock).astimezone()
+            if found > moment:
+                return found
+    return None
+
+
+def _times(when: When) -> list[time]:
+    if when.every is not None:
+        return [time(minute // 60, minute % 60) for minute in range(0, 1440, when.every)]
+    return sorted(time(int(clock[:2]), int(clock[3:])) for clock in when.at)

@@ -235,6 +235,9 @@ class Association:
         except _Unheeded:
             self.abort()
             yield Response(commands.CANCELLED, "It did not heed our C-CANCEL")
+        except GeneratorExit:  # nobody reads the rest, so nothing more can be said on this association
+            self.abort()
+            raise
         finally:
             self.wire.on_tick = None
 

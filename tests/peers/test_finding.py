@@ -38,7 +38,8 @@ def test_it_finds_at_every_level(pacs: tuple[Peer, list[Made]]) -> None:
         studies = list(finder.find("STUDY", {"PatientName": "Ram*"}))
         assert {s["StudyInstanceUID"] for s in studies} == {first.uid, second.uid}
         assert {s["PatientName"] for s in studies} == {"Ramírez^Lucía", "Ramos^Teófilo"}
-        assert next(iter(finder.find("STUDY", {"StudyDate": "20260901-20260930"})))["StudyInstanceUID"] == first.uid
+        september = list(finder.find("STUDY", {"StudyDate": "20260901-20260930"}))
+        assert [s["StudyInstanceUID"] for s in september] == [first.uid]
         patients = list(finder.find("PATIENT", {"PatientID": "74*"}))
         assert [p["PatientID"] for p in patients] == ["74-30118"]
         series = list(finder.find("SERIES", {"StudyInstanceUID": first.uid}))

@@ -222,6 +222,7 @@ class Association:
             data = b"".join(self._fragments(context_id, commands.encode(whole)))
             self.wire.send(data + b"".join(self._fragments(context_id, identifier or b"", 0)))
         self.wire.on_tick = cancel.look
+        ended = False
         try:
             while True:
                 with self._in_words(what):
@@ -229,14 +230,17 @@ class Association:
                     answer = self._next_answer(context_id, message_id, serve)
                 if answer is None:
                     continue
-                yield answer
                 if not answer.pending:
+                    ended = True
+                yield answer
+                if ended:
                     return
         except _Unheeded:
             self.abort()
             yield Response(commands.CANCELLED, "It did not heed our C-CANCEL")
         except GeneratorExit:  # nobody reads the rest, so nothing more can be said on this association
-            self.abort()
+            if not ended:
+                self.abort()
             raise
         finally:
             self.wire.on_tick = None

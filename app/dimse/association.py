@@ -72,6 +72,7 @@ class Association:
         while True:
             if self._services.stopping.is_set():
                 raise PeerSilent
+            exchange.rest()
             kind, context_id, control, size = exchange.reader.next()
             if kind == pdu.P_DATA:
                 self._message(exchange, exchange.take(context_id, control, size))
@@ -100,6 +101,8 @@ class Association:
             return
         exchange.drain()
         if request.kind == commands.C_CANCEL_RQ:  # what it was meant for is over (PS3.7 9.3.2.3)
+            return
+        if request.kind & 0x8000 and exchange.heard(request):
             return
         if request.kind < 0 or request.kind & 0x8000:
             raise BadPdu("a message that is no request", pdu.UNEXPECTED_PARAMETER)

@@ -5,7 +5,8 @@ answers in batches (`pending`), looks whether it was cancelled, may send request
 the last Answer, which the association sends."""
 
 import struct
-from collections.abc import Iterable, Mapping
+import time
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from app.dimse.record import Deeds
@@ -85,6 +86,8 @@ class Exchange:
         self._running = -1  # message id of the request that is being served
         self._cancelled = False
         self._responses: dict[int, tuple[dict[int, bytes], int]] = {}
+        self._expected: dict[int, Callable[[dict[int, bytes]], None]] = {}
+        self._put_off: list[tuple[float, Callable[[], None]]] = []
         self._next_id = 0
 
     # in
@@ -185,7 +188,8 @@ class Exchange:
             if len(self._responses) >= _KEPT_RESPONSES:
                 raise BadPdu("responses to nothing that was asked", pdu.UNEXPECTED_PARAMETER)
             self.drain()
-            self._responses[commands.number(said.command, commands.RESPONDED_TO, -1)] = (said.command, context_id)
+            if not self.heard(said):
+                self._responses[commands.number(said.command, commands.RESPONDED_TO, -1)] = (said.command, context_id)
         else:  # one operation at a time was negotiated (PS3.7 D.3.3.3)
             raise BadPdu("a request while another one is served", pdu.UNEXPECTED_PARAMETER)
 
@@ -250,19 +254,46 @@ class Exchange:
         answers.flush()
         return answers.count, self.cancelled(request.message_id)
 
-    def request(self, context_id: int, elements: Elements, data_set: bytes | None = None) -> int:
+    def request(
+        self, context_id: int, elements: Elements, data_set: bytes | None = None, *, data_follows: bool = False
+    ) -> int:
         """Sends a request of ours over this association (a sub-operation, an event report); its message id.
-        `elements` need no message id and no data set type."""
+        `elements` need no message id and no data set type. data_follows: the caller sends the data set itself."""
         self._next_id = self._next_id % 0xFFFF + 1
         command = dict(elements) | {
             commands.MESSAGE_ID: self._next_id,
-            commands.DATA_SET_TYPE: commands.NO_DATA_SET if data_set is None else 1,
+            commands.DATA_SET_TYPE: commands.NO_DATA_SET if data_set is None and not data_follows else 1,
         }
         data = self.fragmented(context_id, commands.encode(command), 1)
         if data_set is not None:
             data += self.fragmented(context_id, data_set, 0)
-        self.send(data)
+        self.wire.expect(self.settings.network_timeout)
+        self.wire.send(data, more=data_follows)
         return self._next_id
+
+    def expect(self, message_id: int, then: Callable[[dict[int, bytes]], None]) -> None:
+        """Calls `then` with the response to a request of ours whenever it comes; nobody waits for it."""
+        self._expected[message_id] = then
+
+    def heard(self, said: Request) -> bool:
+        """Hands a response to who expects it; False when nobody does."""
+        then = self._expected.pop(commands.number(said.command, commands.RESPONDED_TO, -1), None)
+        if then is not None:
+            then(said.command)
+        return then is not None
+
+    def put_off(self, seconds: float, task: Callable[[], None]) -> None:
+        """Has the task done between two messages, so many seconds from now, once the peer says nothing."""
+        self._put_off.append((time.monotonic() + seconds, task))
+
+    def rest(self) -> None:
+        """Does what was put off and is due; returns when nothing is left of it, or the peer has begun to say something."""
+        while self._put_off:
+            moment, task = self._put_off[0]
+            if self.reader.waiting(max(0.0, moment - time.monotonic())):
+                return
+            del self._put_off[0]
+            task()
 
     def response_to(self, message_id: int) -> dict[int, bytes]:
         """Waits for the command set of the response to a request of ours; a C-CANCEL that comes first is noted.

@@ -14,8 +14,10 @@ IMPLICIT_LITTLE, EXPLICIT_LITTLE = "1.2.840.10008.1.2", "1.2.840.10008.1.2.1"
 _UNCOMPRESSED = (EXPLICIT_LITTLE, IMPLICIT_LITTLE)
 
 # Services with an operation of ours behind them (operations.py): no context is taken for the others.
-_SERVICES: frozenset[Service] = frozenset(())
-OFFERED: frozenset[str] = frozenset((VERIFICATION, *(uid for uid, m in MODELS.items() if m.service in _SERVICES)))
+_SERVICES: frozenset[Service] = frozenset(("move", "get"))
+OFFERED: frozenset[str] = frozenset(
+    (VERIFICATION, STORAGE_COMMITMENT, *(uid for uid, m in MODELS.items() if m.service in _SERVICES))
+)
 
 # Answered truthfully (PS3.4 C.5.1.1, C.5.2.1, C.5.3.1). C-FIND: relational queries, combined date-time matching, fuzzy
 # names; no time zone adjustment, no conversion of images. C-MOVE and C-GET: relational retrieval.
@@ -41,6 +43,9 @@ def answer(request: Associate, settings: DicomSettings) -> list[ContextResult]:
             usable = [uid for uid in context.transfer if uid in _UNCOMPRESSED]
         elif takes_class(context.abstract, settings):
             usable = [uid for uid in context.transfer if uid in known]
+            role = request.user.roles.get(context.abstract)
+            if role is not None and role.scp and not role.scu and EXPLICIT_LITTLE in usable:
+                usable = [EXPLICIT_LITTLE]  # we send (C-GET), and most of what we have is stored so
         else:
             results.append(ContextResult(context.id, pdu.ABSTRACT_UNKNOWN, context.transfer[0]))
             continue

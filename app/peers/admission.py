@@ -84,7 +84,7 @@ def admit(
     if settings.check_called_title and not ours:
         return Admission(CALLED_UNKNOWN, "it called a title that is not ours")
     titled = queries.nodes_titled(session, calling)
-    known = next((n for n in titled if _is_at(n.host, address)), None)
+    known = next((n for n in titled if is_at(n.host, address)), None)
     isolated = load(session, SecuritySettings).facility_isolation
     if known is not None:
         if not known.enabled or not options.of(known).accept:
@@ -134,7 +134,7 @@ def _lacks(session: Session, node: Node, caller: Caller | None) -> str:
     return ""
 
 
-def _is_at(host: str, address: str) -> bool:
+def is_at(host: str, address: str) -> bool:
     """Whether the host has this address. Names are looked up at most once a minute."""
     wanted = names.address(address)
     given = names.address(host)

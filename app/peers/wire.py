@@ -110,16 +110,16 @@ class Wire:
         """Nothing of the next PDU has been read yet."""
         return not self._ahead
 
-    def stirs(self) -> bool:
-        """Something has arrived that nobody has read yet, or the connection has ended."""
-        if self._ahead or getattr(self.sock, "pending", lambda: 0)():  # TLS: what is decrypted already
+    def stirs(self, seconds: float = 0.0) -> bool:
+        """Something has arrived that nobody has read yet, or the connection has ended. Waits for it so long."""
+        if self._ahead or getattr(self.sock, "pending", lambda: 0)():
             return True
         try:
             if sys.platform == "win32":
-                return bool(select.select([self.sock], [], [], 0)[0])
-            poller = select.poll()  # select knows no descriptors beyond 1023
+                return bool(select.select([self.sock], [], [], seconds)[0])
+            poller = select.poll()  # select() knows no descriptors beyond 1023
             poller.register(self.sock, select.POLLIN)
-            return bool(poller.poll(0))
+            return bool(poller.poll(seconds * 1000))
         except (OSError, ValueError):
             return True
 
@@ -213,9 +213,9 @@ class PdvReader:
         self._idle_timeout = seconds
         self.wire.expect(seconds)
 
-    def waiting(self) -> bool:
-        """Whether a PDV has begun to come."""
-        return self._left > 0 or self.wire.stirs()
+    def waiting(self, seconds: float = 0.0) -> bool:
+        """Whether a PDV has begun to come; waits for it so long."""
+        return self._left > 0 or self.wire.stirs(seconds)
 
     def next(self, within: float | None = None) -> tuple[int, int, int, int]:
         """(PDU type, context id, control header, payload length); for other PDUs than P-DATA their type and length,

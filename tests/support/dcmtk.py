@@ -92,3 +92,29 @@ def storescp(folder: Path, *options: str, port: int | None = None, title: str = 
     finally:
         process.terminate()
         process.wait(10)
+
+
+def movescu(
+    port: int,
+    destination: str,
+    keys: dict[str, str],
+    *options: str,
+    called: str = "FILMROOM",
+    calling: str = "MOVESCU",
+) -> Run:
+    """movescu with verbose responses; study root unless `-P` is among the options."""
+    chosen = options if "-P" in options else ("-S", *options)
+    given = [part for name, value in keys.items() for part in ("-k", f"{name}={value}")]
+    titles = ("-aet", calling, "-aec", called, "-aem", destination)
+    return run("movescu", "-v", "-d", *titles, *chosen, *given, "127.0.0.1", str(port), seconds=120)
+
+
+def getscu(
+    port: int, folder: Path, keys: dict[str, str], *options: str, called: str = "FILMROOM", calling: str = "GETSCU"
+) -> Run:
+    """getscu that keeps what comes in the folder, as it comes (+B)."""
+    folder.mkdir(parents=True, exist_ok=True)
+    chosen = options if "-P" in options else ("-S", *options)
+    given = [part for name, value in keys.items() for part in ("-k", f"{name}={value}")]
+    titles = ("-aet", calling, "-aec", called, "-od", str(folder))
+    return run("getscu", "-v", "-d", "+B", *titles, *chosen, *given, "127.0.0.1", str(port), seconds=120)

@@ -1,0 +1,89 @@
+"""C-GET as SCP (PS3.4 C.4.3): what the caller means comes to it by C-STORE over its own association, in the contexts
+for which it took the SCP role (PS3.7 D.3.3.4)."""
+
+import logging
+
+from app.archive.models import Instance
+from app.dicom.registry import name
+from app.dicom.uids import EXPLICIT_LE, IMPLICIT_LE
+from app.dimse.exchange import Answer, Exchange, Request
+from app.dimse.suboperations import Progress, Tally, chosen
+from app.kit.errors import NotFound
+from app.kit.phrases import phrase
+from app.peers import commands, disclosure, outgoing
+from app.peers.errors import CannotConvert
+from app.peers.outgoing import REFUSED, Outcome
+from app.peers.payload import Payload
+from app.peers.scu import Response
+from app.peers.wire import PeerSilent
+
+log = logging.getLogger(__name__)
+
+
+def serve(exchange: Exchange, request: Request) -> Answer:
+    """Sends one object after the other; a C-CANCEL is heeded between two. Raises Refused, Aborted, PeerGone."""
+    instances = chosen(exchange, request, "get")
+    tally = Tally(len(instances))
+    if not instances:
+        return tally.answer(request)
+    disclosure.begin(exchange.services.database, exchange.actor, instances, exchange.agreed.calling, "C-GET")
+    lane = _Lane(exchange, request)
+    progress = Progress(exchange, request, tally)
+    for instance in instances:
+        if exchange.services.stopping.is_set():
+            raise PeerSilent
+        if exchange.cancelled(request.message_id):
+            return tally.answer(request, cancelled=True)
+        tally.note(instance, lane.send(instance))
+        progress.tell()
+    return tally.answer(request)
+
+
+class _Lane:
+    """The way back over the caller's association."""
+
+    def __init__(self, exchange: Exchange, request: Request) -> None:
+        self._exchange = exchange
+        self._archive = exchange.services.archive
+        self._payload = Payload(exchange.wire, exchange.agreed.peer_limit, exchange.settings.network_timeout)
+        self._contexts: dict[str, list[tuple[int, str]]] = {}  # SOP class -> context and transfer syntax
+        for context_id, (abstract, syntax) in exchange.agreed.encoding_contexts().items():
+            self._contexts.setdefault(abstract, []).append((context_id, syntax))
+
+    def send(self, instance: Instance) -> Outcome:
+        """One C-STORE sub-operation: as stored where a context has its syntax, else converted."""
+        fault = ""
+        for context_id, syntax in self._ways(instance):
+            try:
+                return self._store(context_id, syntax, instance)
+            except CannotConvert as words:
+                fault = str(words)
+            except NotFound as gone:
+                return Outcome(REFUSED, None, gone.detail)
+        sop_class = name(instance.sop_class_uid)
+        return Outcome(
+            REFUSED, None, fault or phrase("The caller proposed no usable context for {sop_class}", sop_class=sop_class)
+        )
+
+    def _ways(self, instance: Instance) -> list[tuple[int, str]]:
+        order = {instance.transfer_syntax_uid: 0, EXPLICIT_LE: 1, IMPLICIT_LE: 2}
+        return sorted(self._contexts.get(instance.sop_class_uid, []), key=lambda way: order.get(way[1], 3))
+
+    def _store(self, context_id: int, syntax: str, instance: Instance) -> Outcome:
+        exchange = self._exchange
+        with outgoing.encoded(self._archive, instance, syntax) as (data, length, plain):
+            message_id = exchange.request(
+                context_id,
+                {
+                    commands.SOP_CLASS: instance.sop_class_uid,
+                    commands.COMMAND_FIELD: commands.C_STORE_RQ,
+                    commands.PRIORITY: 0,
+                    commands.SOP_INSTANCE: instance.sop_instance_uid,
+                },
+                data_follows=True,
+            )
+            self._payload.send(context_id, data, length, plain)
+        command = exchange.response_to(message_id)
+        status = commands.number(command, commands.STATUS, commands.PROCESSING_FAILURE)
+        answer = Response(status, commands.text(command, commands.ERROR_COMMENT)[:64])
+        return Outcome(outgoing.judge(answer), status, answer.comment, syntax)

@@ -1,0 +1,184 @@
+"""C-MOVE as SCP (PS3.4 C.4.2): what the caller means goes to a node we know, by C-STORE over an association of ours."""
+
+import logging
+import queue
+import threading
+import time
+from collections.abc import Sequence
+
+from app.archive.models import Instance
+from app.dimse.exchange import Answer, Exchange, Refused, Request
+from app.dimse.suboperations import CANNOT_CALCULATE, Progress, Tally, chosen
+from app.kit.errors import AppError, Unavailable
+from app.kit.phrases import phrase
+from app.peers import commands, disclosure, oplog, options, outgoing, service
+from app.peers.errors import PeerFault
+from app.peers.models import Node
+from app.peers.wire import PeerSilent
+
+log = logging.getLogger(__name__)
+DESTINATION_UNKNOWN = 0xA801
+_LOOK = 0.1  # seconds between looks for a C-CANCEL while objects leave
+_LAST_OBJECT = 5.0  # seconds that the object in flight has after a C-CANCEL
+
+
+def serve(exchange: Exchange, request: Request) -> Answer:
+    """Sends, and tells the caller how far it is. Raises Refused; Aborted or PeerGone when the caller goes: then the
+    sending ends with the object in flight."""
+    instances = chosen(exchange, request, "move")
+    node = _destination(exchange, request)
+    tally = Tally(len(instances))
+    if not instances:
+        return tally.answer(request)
+    disclosure.begin(exchange.services.database, exchange.actor, instances, node.name, "C-MOVE")
+    started = time.monotonic()
+    delivery = _Delivery(exchange, request, node, instances)
+    try:
+        cancelled = _follow(exchange, request, delivery, tally)
+    finally:
+        delivery.stop()
+    if not cancelled:
+        _count_the_unsent(delivery, instances, tally)
+    _tell(exchange, node, tally, delivery.fault, time.monotonic() - started, cancelled)
+    return tally.answer(request, cancelled=cancelled)
+
+
+def _destination(exchange: Exchange, request: Request) -> Node:
+    """The node of the Move Destination; of several with this title the one at the caller's own address."""
+    title = commands.text(request.command, commands.MOVE_DESTINATION)
+    try:
+        with exchange.services.database.read() as session:
+            nodes = disclosure.destinations(session, exchange.actor, title, exchange.agreed.address)
+    except Unavailable as fault:
+        raise Refused(CANNOT_CALCULATE, fault.detail) from None
+    if not nodes:
+        raise Refused(DESTINATION_UNKNOWN, phrase("Add a node with AE title {title} in Filmroom first", title=title))
+    usable = [node for node in nodes if node.enabled]
+    if not usable:
+        raise Refused(DESTINATION_UNKNOWN, phrase("The node {title} is switched off in Filmroom", title=title))
+    usable = [node for node in usable if "store" in options.of(node).capabilities]
+    if not usable:
+        raise Refused(DESTINATION_UNKNOWN, phrase("The node {title} is not set to store in Filmroom", title=title))
+    return usable[0]
+
+
+def _follow(exchange: Exchange, request: Request, delivery: "_Delivery", tally: Tally) -> bool:
+    """Counts what the delivery tells, until it ends; whether the caller cancelled it."""
+    progress = Progress(exchange, request, tally)
+    while not isinstance(told := delivery.next(_LOOK), Over):
+        if told is not None:
+            tally.note(*told)
+        progress.tell()
+        if exchange.services.stopping.is_set():
+            raise PeerSilent
+        if exchange.cancelled(request.message_id):
+            delivery.stop()
+            _drain(delivery, tally)
+            return True
+    return False
+
+
+def _drain(delivery: "_Delivery", tally: Tally) -> None:
+    """After a C-CANCEL: what is in flight may still be answered."""
+    until = time.monotonic() + _LAST_OBJECT
+    while time.monotonic() < until:
+        told = delivery.next(_LOOK)
+        if isinstance(told, Over):
+            return
+        if told is not None:
+            tally.note(*told)
+
+
+def _count_the_unsent(delivery: "_Delivery", instances: Sequence[Instance], tally: Tally) -> None:
+    """Objects that the delivery said nothing about have not arrived: it broke off."""
+    for instance in instances:
+        if instance.id not in delivery.heard_of:
+            tally.note(instance, outgoing.Outcome(outgoing.REFUSED, None, delivery.fault))
+
+
+class Over:
+    """The delivery says no more."""
+
+
+class _Delivery:
+    """Sends in a thread of its own, so that a slow destination never keeps us from the caller."""
+
+    def __init__(self, exchange: Exchange, request: Request, node: Node, instances: Sequence[Instance]) -> None:
+        self._exchange, self._node, self._instances = exchange, node, instances
+        self._originator = (exchange.agreed.calling, request.message_id)
+        self._told: queue.SimpleQueue[tuple[Instance, outgoing.Outcome] | Over] = queue.SimpleQueue()
+        self._stopped = threading.Event()
+        self.heard_of: set[int] = set()
+        self.fault = ""
+        threading.Thread(target=self._run, name="move", daemon=True).start()
+
+    def next(self, seconds: float) -> tuple[Instance, outgoing.Outcome] | Over | None:
+        """What became of the next object; Over after the last, None when nothing happened in this time."""
+        try:
+            told = self._told.get(timeout=seconds)
+        except queue.Empty:
+            return None
+        if not isinstance(told, Over):
+            self.heard_of.add(told[0].id)
+        return told
+
+    def stop(self) -> None:
+        """No more objects. The one in flight ends by itself, within the network timeout at the latest."""
+        self._stopped.set()
+
+    def _check(self) -> None:
+        if self._stopped.is_set() or self._exchange.services.stopping.is_set():
+            raise outgoing.Enough
+
+    def _run(self) -> None:
+        services, node = self._exchange.services, self._node
+        settings, set_to = self._exchange.settings, options.of(node)
+        try:
+            outgoing.deliver(
+                services.archive,
+                service.peer_of(node, services.own_title, settings),
+                settings,
+                self._instances,
+                lambda instance, outcome: self._told.put((instance, outcome)),
+                check=self._check,
+                originator=self._originator,
+                preferred=set_to.transfer_syntax,
+                bandwidth_kib=set_to.bandwidth_kib,
+            )
+        except PeerFault as fault:
+            self.fault = fault.detail
+        except Exception:
+            log.exception("a C-MOVE broke off")
+            self.fault = "Internal fault"
+        finally:
+            self._told.put(Over())
+
+
+def _tell(exchange: Exchange, node: Node, tally: Tally, fault: str, seconds: float, cancelled: bool) -> None:
+    """The node's dot, the disclosure's end where not all arrived, and the transfer log's line for what we sent (NET-9)."""
+    database, words = exchange.services.database, fault or tally.words
+    try:
+        disclosure.end(database, exchange.actor, node, "C-MOVE", tally.completed + tally.warned, tally.failed, fault)
+    except AppError:
+        log.warning("the end of a C-MOVE could not be written down; the database is away")
+    failed, warned = bool(tally.failed), bool(tally.warned)
+    result: oplog.Result = "cancelled" if cancelled else "failure" if failed else "warning" if warned else "success"
+    oplog.note(
+        database,
+        oplog.Operation(
+            "store",
+            "scu",
+            node.name,
+            result,
+            title=node.ae_title,
+            address=f"{node.host}:{node.port}",
+            node_id=node.id,
+            facility_id=node.facility_id or exchange.actor.facility_id,
+            objects=tally.completed + tally.warned,
+            warned=tally.warned,
+            failed=tally.failed,
+            bytes=tally.bytes,
+            seconds=seconds,
+            words=words,
+        ),
+    )

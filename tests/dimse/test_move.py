@@ -1,0 +1,275 @@
+"""C-MOVE as SCP: DCMTK's movescu and a caller by pynetdicom, to destinations that behave and that do not."""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydicom import dcmread
+from pynetdicom import AE
+from pynetdicom.sop_class import StudyRootQueryRetrieveInformationModelMove as STUDY_ROOT
+from sqlalchemy import select
+
+from app.audit.models import AuditEvent
+from app.peers import service
+from app.peers.service import NodeValues
+from app.security.actor import SYSTEM
+from tests.support import dcmtk
+from tests.support.client import actor, add_cast
+from tests.support.dimse import Station, data_set_of
+from tests.support.pacs import Made, make_study
+from tests.support.postgres import free_port
+from tests.support.retrieving import Heard, add_node, fill, identifier, keys_of
+from tests.support.storer import storer
+
+pytestmark = pytest.mark.peer
+
+
+@pytest.fixture
+def study(receiver: Station, tmp_path: Path) -> Made:
+    """Two series of three and two images, in the archive; the caller MOVESCU is a node."""
+    made = make_study(tmp_path / "study", 1)
+    fill(receiver, made.files)
+    add_node(receiver, "MOVESCU")
+    return made
+
+
+def move(
+    station: Station,
+    keys: dict[str, str],
+    destination: str = "STORER",
+    calling: str = "MOVESCU",
+    watch: Callable[[Any, Heard, int], None] | None = None,
+) -> Heard:
+    """One C-MOVE by pynetdicom. watch: called after each pending response with association, what was heard, context."""
+    ae = AE(ae_title=calling)
+    ae.add_requested_context(STUDY_ROOT)
+    association = ae.associate("127.0.0.1", station.port, ae_title="FILMROOM")
+    assert association.is_established
+    heard = Heard()
+    for status, found in association.send_c_move(identifier(keys), destination, STUDY_ROOT, msg_id=7):
+        if heard.take(status, found):
+            break
+        if watch is not None:
+            watch(association, heard, association.accepted_contexts[0].context_id)
+            if not association.is_established:
+                break
+    if association.is_established:
+        association.release()
+    return heard
+
+
+def received(folder: Path) -> dict[str, Path]:
+    return {str(dcmread(p, stop_before_pixels=True).SOPInstanceUID): p for p in folder.iterdir()}
+
+
+@pytest.mark.parametrize("level", ["PATIENT", "STUDY", "SERIES", "IMAGE"])
+def test_every_level_arrives_unchanged(receiver: Station, study: Made, tmp_path: Path, level: str) -> None:
+    other = make_study(tmp_path / "other", 2, patient_id="another")
+    fill(receiver, other.files)
+    keys = keys_of(study, level) if level != "PATIENT" else {"QueryRetrieveLevel": "PATIENT"}
+    patient_root = level in ("PATIENT", "STUDY")
+    if patient_root:
+        keys["PatientID"] = "80-11862"
+    wanted = {"PATIENT": 5, "STUDY": 5, "SERIES": 3, "IMAGE": 1}[level]
+    with dcmtk.storescp(tmp_path / "scp") as port:
+        add_node(receiver, "STORESCP", port)
+        answer = dcmtk.movescu(receiver.port, "STORESCP", keys, *(["-P"] if patient_root else []))
+    assert answer.code == 0 and "Success" in answer.output, answer.output
+    arrived = received(tmp_path / "scp")
+    assert set(arrived) == set(study.instances[:wanted])
+    for uid, path in arrived.items():
+        assert data_set_of(path) == receiver.data_set(uid)
+
+
+def test_a_list_of_uids_at_the_lowest_level(receiver: Station, study: Made) -> None:
+    keys = keys_of(study, "IMAGE", image=1)
+    keys["SOPInstanceUID"] = "\\".join((study.instances[0], study.instances[2], "1.2.3.99"))
+    with storer() as there:
+        add_node(receiver, "STORER", there.port)
+        heard = move(receiver, keys)
+    assert (heard.status, heard.counts) == (0, (2, 0, 0))
+    assert there.got == [study.instances[0], study.instances[2]]
+
+
+def test_the_destination_hears_who_asked(receiver: Station, study: Made) -> None:
+    with storer() as there:
+        add_node(receiver, "STORER", there.port)
+        heard = move(receiver, keys_of(study))
+    assert (heard.status, heard.counts, heard.failed) == (0, (5, 0, 0), [])
+    assert there.originators == {("MOVESCU", 7)} and set(there.got) == set(study.instances)
+    assert not heard.final.get("NumberOfRemainingSuboperations")
+    for uid, data in there.data.items():
+        assert data == receiver.data_set(uid)
+    with receiver.database.read() as session:
+        rows = session.scalars(select(AuditEvent).where(AuditEvent.verb == "study.send")).all()
+    assert [(r.actor_name, r.thing_id, r.detail) for r in rows] == [
+        ("movescu", study.uid, {"node": "storer", "instances": 5, "by": "C-MOVE"})
+    ]
+
+
+def test_an_unknown_destination_is_said_with_what_to_do(receiver: Station, study: Made) -> None:
+    answer = dcmtk.movescu(receiver.port, "NOWHERE", keys_of(study))
+    assert "0xa801" in answer.output.lower(), answer.output
+    assert "Add a node with AE title NOWHERE in Filmroom first" in answer.output
+    add_node(receiver, "NOWHERE", enabled=False)
+    heard = move(receiver, keys_of(study), "NOWHERE")
+    assert heard.status == 0xA801 and "switched off" in heard.comment
+    add_node(receiver, "FINDER", capabilities=["find"])
+    heard = move(receiver, keys_of(study), "FINDER")
+    assert heard.status == 0xA801 and "not set to store" in heard.comment
+
+
+def test_an_unreachable_destination_is_a_failure_of_all(receiver: Station, study: Made) -> None:
+    add_node(receiver, "STORER", free_port())
+    heard = move(receiver, keys_of(study))
+    assert (heard.status, heard.counts) == (0xA702, (0, 5, 0))
+    assert "refuses connections" in heard.comment and sorted(heard.failed) == sorted(study.instances)
+    with receiver.database.read() as session:
+        outcomes = session.scalars(select(AuditEvent.outcome).where(AuditEvent.verb == "study.send")).all()
+    assert outcomes == ["success", "failure"]
+
+
+def test_a_destination_that_breaks_off_leaves_the_rest_failed(receiver: Station, study: Made, tmp_path: Path) -> None:
+    with dcmtk.storescp(tmp_path / "scp", "--abort-after") as port:
+        add_node(receiver, "STORESCP", port)
+        heard = move(receiver, keys_of(study), "STORESCP")
+    assert heard.status == 0xA702 and heard.counts == (0, 5, 0)
+
+
+def test_warnings_and_failures_are_told_as_they_are(receiver: Station, study: Made) -> None:
+    one, two, three = study.instances[:3]
+    with storer(statuses={one: 0xB000, two: 0xC123, three: 0xA700}) as there:
+        add_node(receiver, "STORER", there.port)
+        heard = move(receiver, keys_of(study))
+    assert (heard.status, heard.counts) == (0xB000, (2, 2, 1))
+    assert sorted(heard.failed) == [two, three] and "as it was told to" in heard.comment
+    with storer(statuses=dict.fromkeys(study.instances, 0xB007)) as there:
+        add_node(receiver, "WARNER", there.port)
+        heard = move(receiver, keys_of(study), "WARNER")
+    assert (heard.status, heard.counts, heard.failed) == (0xB000, (0, 0, 5), [])
+
+
+def test_a_slow_destination_does_not_leave_the_caller_in_the_dark(receiver: Station, study: Made) -> None:
+    started = time.monotonic()
+    with storer(pause=0.7) as there:
+        add_node(receiver, "STORER", there.port)
+        heard = move(receiver, keys_of(study))
+    seconds = time.monotonic() - started
+    assert (heard.status, heard.counts) == (0, (5, 0, 0))
+    assert 2 <= len(heard.pending) <= seconds + 1, "about one a second"
+    assert all(sum(counts) == 5 for counts in heard.pending)
+    remaining = [counts[0] for counts in heard.pending]
+    assert remaining == sorted(remaining, reverse=True)
+
+
+def test_a_quick_move_is_told_each_25_objects(receiver: Station, tmp_path: Path) -> None:
+    made = make_study(tmp_path / "study", 3, series=[("CT", 60)])
+    fill(receiver, made.files)
+    add_node(receiver, "MOVESCU")
+    with dcmtk.storescp(tmp_path / "scp") as port:
+        add_node(receiver, "STORESCP", port)
+        heard = move(receiver, keys_of(made), "STORESCP")
+    assert (heard.status, heard.counts) == (0, (60, 0, 0))
+    assert 2 <= len(heard.pending) <= 4
+    assert [c[1] for c in heard.pending if c[1] in (25, 50)] == [25, 50]
+
+
+def test_a_cancel_is_heeded_and_counted(receiver: Station, study: Made) -> None:
+    def cancel(association: Any, heard: Heard, context: int) -> None:
+        if len(heard.pending) == 1:
+            association.send_c_cancel(7, context)
+
+    with storer(pause=0.6) as there:
+        add_node(receiver, "STORER", there.port)
+        heard = move(receiver, keys_of(study), watch=cancel)
+    assert heard.status == 0xFE00
+    remaining = int(heard.final.NumberOfRemainingSuboperations)
+    assert remaining + sum(heard.counts) == 5 and remaining >= 1
+    assert len(there.got) == sum(heard.counts)
+
+
+def test_movescu_cancels(receiver: Station, study: Made) -> None:
+    with storer(pause=0.4) as there:
+        add_node(receiver, "STORER", there.port)
+        answer = dcmtk.movescu(receiver.port, "STORER", keys_of(study), "--cancel", "1")
+    assert "0xfe00" in answer.output.lower(), answer.output
+    assert 0 < len(there.got) < 5
+
+
+def test_a_caller_that_goes_ends_the_sending(receiver: Station, study: Made) -> None:
+    def leave(association: Any, heard: Heard, context: int) -> None:
+        association.abort()
+
+    with storer(pause=0.5) as there:
+        add_node(receiver, "STORER", there.port)
+        move(receiver, keys_of(study), watch=leave)
+        receiver.calm()
+        sent = len(there.got)
+        assert sent < 5
+        until = time.monotonic() + 1.5
+        while time.monotonic() < until:
+            time.sleep(0.1)
+        assert len(there.got) <= sent + 1
+
+
+def test_an_unknown_caller_moves_nothing(receiver: Station, study: Made) -> None:
+    with storer() as there:
+        add_node(receiver, "STORER", there.port)
+        heard = move(receiver, keys_of(study), calling="STRANGER")
+    assert heard.status == 0x0124 and not there.got
+
+
+def test_facilities_are_kept_apart(receiver: Station, tmp_path: Path) -> None:
+    add_cast(receiver.database)
+    north, south = (actor(receiver.database, name).facility_id for name in ("charlie", "dora"))
+    made = make_study(tmp_path / "study", 4)
+    fill(receiver, made.files, north)
+    for title, facility in (("NORTHSCU", north), ("SOUTHSCU", south), ("ANYSCU", None)):
+        add_node(receiver, title, facility_id=facility)
+    with storer() as there:
+        add_node(receiver, "STORER", there.port)
+        add_node(receiver, "NORTHPACS", there.port, facility_id=north)
+        found = {
+            (calling, to): move(receiver, keys_of(made), to, calling)
+            for calling in ("NORTHSCU", "SOUTHSCU", "ANYSCU")
+            for to in ("STORER", "NORTHPACS")
+        }
+    told = {who: (heard.status, heard.counts[0]) for who, heard in found.items()}
+    assert told == {
+        ("NORTHSCU", "STORER"): (0, 5),
+        ("NORTHSCU", "NORTHPACS"): (0, 5),
+        ("SOUTHSCU", "STORER"): (0, 0),  # there is no such study
+        ("SOUTHSCU", "NORTHPACS"): (0xA801, -1),  # nor such a node
+        ("ANYSCU", "STORER"): (0, 5),
+        ("ANYSCU", "NORTHPACS"): (0, 5),
+    }
+
+
+def test_of_several_nodes_with_the_title_one_at_the_callers_address(receiver: Station, study: Made) -> None:
+    with storer() as there:
+        with receiver.database.write() as session:
+            service.create_node(session, SYSTEM, NodeValues("far", "STORER", "192.0.2.1", 104))
+        add_node(receiver, "STORER", there.port)
+        assert move(receiver, keys_of(study)).counts == (5, 0, 0)
+
+
+@pytest.mark.parametrize(
+    ("keys", "tag"),
+    [
+        ({"PatientID": "80-11862"}, 0x00080052),
+        ({"QueryRetrieveLevel": "SERIES", "SeriesInstanceUID": "1.2"}, 0x0020000D),
+        ({"QueryRetrieveLevel": "STUDY"}, 0x0020000D),
+    ],
+)
+def test_what_is_no_identifier_is_refused(receiver: Station, study: Made, keys: dict[str, str], tag: int) -> None:
+    heard = move(receiver, keys)
+    assert heard.status == 0xA900 and heard.comment
+    assert heard.final.OffendingElement == tag
+
+
+def test_nothing_found_is_success(receiver: Station, study: Made) -> None:
+    add_node(receiver, "STORER")
+    heard = move(receiver, {"QueryRetrieveLevel": "STUDY", "StudyInstanceUID": "1.2.3"})
+    assert (heard.status, heard.counts) == (0, (0, 0, 0))

@@ -8,7 +8,7 @@ import time
 from dataclasses import dataclass
 
 from app.kit.phrases import phrase
-from app.peers import names, ways
+from app.peers import names, tls, ways
 from app.peers.errors import PeerFault
 from app.peers.proxy import open_through
 from app.peers.settings import DicomSettings
@@ -52,6 +52,16 @@ def connect(peer: Peer, seconds: float) -> socket.socket:
     proxy = here.proxy_for(peer.host) if peer.use_proxy else None
     sock = open_through(proxy, peer.host, peer.port, seconds) if proxy is not None else _direct(peer, seconds)
     return _secured(peer, sock, here, max(1.0, due - time.monotonic())) if peer.tls else sock
+
+
+def way_words(peer: Peer, sock: socket.socket) -> str:
+    """How the peer was reached, for the test of a node."""
+    proxy = ways.current().proxy_for(peer.host) if peer.use_proxy else None
+    said: str = phrase("{host} port {port} open", host=peer.host, port=peer.port)
+    if proxy is not None:
+        said = phrase("{host} port {port} open, through {proxy}", host=peer.host, port=peer.port, proxy=str(proxy))
+    secured = tls.version_of(sock)
+    return phrase("{reached}, {secured}", reached=said, secured=secured) if secured else said
 
 
 def _direct(peer: Peer, seconds: float) -> socket.socket:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from app.kit.phrases import phrase
+from app.peers.connecting import way_words
 from app.peers.errors import PeerFault
 from app.peers.pdu import Context
 from app.peers.scu import VERIFICATION, Association, Peer, connect
@@ -75,7 +76,7 @@ def probe(peer: Peer, settings: DicomSettings, wanted: Sequence[str] = ()) -> Pr
     step = "reach"
     try:
         sock = connect(peer, settings.connect_timeout)
-        note(step, True, phrase("{host} port {port} open", host=peer.host, port=peer.port))
+        note(step, True, way_words(peer, sock))
         step = "association"
         classes = [VERIFICATION, *SIGNS.values()]
         contexts = [Context(2 * n + 1, uid, _SYNTAXES) for n, uid in enumerate(classes)]

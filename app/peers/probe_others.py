@@ -15,11 +15,13 @@ import httpx
 
 from app.config import Config
 from app.kit.phrases import phrase
-from app.peers import names, options
+from app.peers import names, options, ways
 from app.peers.errors import PeerFault
 from app.peers.options import NodeOptions
 from app.peers.probe import Probe, Step
+from app.peers.proxy import open_through
 from app.peers.settings import DicomSettings
+from app.peers.web_transport import transport
 
 _LIMIT = 1 << 20  # bytes of an answer that are read; one study has some hundred
 
@@ -105,15 +107,19 @@ def probe_web(node: NodeOptions, settings: DicomSettings, config: Config) -> Pro
     seconds = node.network_timeout or settings.network_timeout
     with contextlib.suppress(PeerFault):
         with steps.step("reach") as words:
-            words.append(_reach(node.url, node.connect_timeout or settings.connect_timeout))
+            words.append(_reach(node, node.connect_timeout or settings.connect_timeout))
         with steps.step("search") as words:
             words.append(_search(node, seconds, config))
     return Probe(steps.found, ["find"] if all(s.ok for s in steps.found) else [])
 
 
-def _reach(url: str, seconds: float) -> str:
-    parts = urlsplit(url)
+def _reach(node: NodeOptions, seconds: float) -> str:
+    parts = urlsplit(node.url)
     host, port = parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
+    proxy = ways.current().proxy_for(host) if node.use_proxy else None
+    if proxy is not None:
+        open_through(proxy, host, port, seconds).close()
+        return phrase("{host} port {port} open, through {proxy}", host=host, port=port, proxy=str(proxy))
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except OSError:
@@ -143,7 +149,12 @@ def _search(node: NodeOptions, seconds: float, config: Config) -> str:
     auth = httpx.BasicAuth(node.username, options.reveal(config, node.password)) if node.username else None
     try:
         with (
-            httpx.Client(timeout=seconds, trust_env=False, auth=None if node.token else auth) as client,
+            httpx.Client(
+                timeout=seconds,
+                trust_env=False,
+                auth=None if node.token else auth,
+                transport=transport(urlsplit(node.url).hostname or "", node.use_proxy),
+            ) as client,
             client.stream("GET", f"{node.url.rstrip('/')}/studies", params={"limit": 1}, headers=headers) as answer,
         ):
             _judge(answer)

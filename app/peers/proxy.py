@@ -27,6 +27,7 @@ _REPLIES = {
 }
 _STATUS = {
     400: phrase("it does not understand the request"),
+    401: phrase("it wants another user name or password"),  # tinyproxy's way of saying 407 to a wrong one
     403: phrase("its rules do not allow it"),
     404: phrase("it does not know the host"),
     405: phrase("it does not open connections to other ports"),
@@ -210,5 +211,5 @@ def _connect(line: _Line, proxy: Proxy, host: str, port: int) -> None:
         raise _refused(proxy, phrase("it is no HTTP proxy"))
     status = int(first[1])
     if status // 100 != 2:
-        hint = phrase("Look at Settings, Proxy.") if status == 407 else ""
+        hint = phrase("Look at Settings, Proxy.") if status in (401, 407) else ""
         raise _refused(proxy, _STATUS.get(status, phrase("status {status}", status=status)), hint)

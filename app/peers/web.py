@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import urlsplit
 
-import httpcore
 import httpx
 from pydicom.datadict import keyword_for_tag
 
@@ -19,29 +19,17 @@ from app.dicom.uids import is_safe
 from app.kit import multipart
 from app.kit.errors import AppError, BadRequest
 from app.kit.phrases import phrase
-from app.peers import names, options
+from app.peers import options
 from app.peers.errors import PeerFault
 from app.peers.finding import RETURNED
 from app.peers.models import Node
 from app.peers.settings import DicomSettings
+from app.peers.web_transport import transport
 
 _JSON_LIMIT = 64 << 20  # bytes of one answer's JSON
 _PAGE = 200  # answers asked for at a time
 _PATHS = {"STUDY": "studies", "SERIES": "series", "IMAGE": "instances"}
 _DICOM = 'multipart/related; type="application/dicom"; transfer-syntax=*'
-
-
-class _Checked(httpcore.SyncBackend):
-    """Opens TCP connections to addresses that are checked after the name is resolved, as `scu.connect` does."""
-
-    def connect_tcp(self, host: str, port: int, *more: Any, **options: Any) -> httpcore.NetworkStream:
-        fault: Exception = httpcore.ConnectError("the host name is not known")
-        for address in names.resolved(host, port):
-            try:
-                return super().connect_tcp(address, port, *more, **options)
-            except (httpcore.ConnectError, httpcore.ConnectTimeout) as raised:
-                fault = raised
-        raise fault
 
 
 def client(node: Node, settings: DicomSettings, config: Config) -> httpx.Client:
@@ -55,14 +43,12 @@ def client(node: Node, settings: DicomSettings, config: Config) -> httpx.Client:
         headers["Authorization"] = f"Bearer {options.reveal(config, set_to.token)}"
     elif set_to.username:
         auth = httpx.BasicAuth(set_to.username, options.reveal(config, set_to.password))
-    transport = httpx.HTTPTransport(trust_env=False)
-    transport._pool._network_backend = _Checked()
     return httpx.Client(
         base_url=set_to.url.rstrip("/") + "/",
         auth=auth,
         headers=headers,
         timeout=httpx.Timeout(seconds, connect=connect),
-        transport=transport,
+        transport=transport(urlsplit(set_to.url).hostname or "", set_to.use_proxy),
         trust_env=False,
         follow_redirects=False,
     )

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING
 
 from app.config import Config, ConfigError
 from app.kit import logging as kit_logging
-from app.kit import startup
+from app.kit import priority, startup
 
 if TYPE_CHECKING:
     from app.db import Database
@@ -35,6 +35,7 @@ RESTART_PAUSES = (0.1, 0.5, 1.0, 2.0, 5.0)  # seconds before restart 1, 2, ...; 
 
 # role -> module with run(config); only the role's own process imports it
 ROLES = {"dicom": "app.listener", "web": "app.server", "worker": "app.worker"}
+STANDS_BACK = {"dicom": 2, "worker": 5}  # role -> steps of nice: pages stay quick while senders push and jobs run
 
 # What every role imports, and what is imported while the data folder is prepared, which takes another process as long.
 _SHARED = ("app.archive", "app.jobs", "app.security.setup", "app.security.secrets")
@@ -61,6 +62,8 @@ def _die_with_parent() -> None:
 def run_role(role: str, config: Config) -> None:
     """One role in this process, until it is told to stop."""
     kit_logging.setup(role, config.logs, config.log_level, config.log_json)
+    if role in STANDS_BACK:
+        priority.stand_back(STANDS_BACK[role])
     startup.begin()
     runner: Callable[[Config], None] = import_module(ROLES[role]).run
     runner(config)

@@ -2,7 +2,8 @@
 
 import base64
 import binascii
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from typing import Annotated, Any, TypeVar
 
@@ -158,9 +159,27 @@ def asks(verb: Verb) -> Callable[[E], E]:
 Identified = Annotated[Identity | None, Depends(identify)]
 
 
-def _read(connection: HTTPConnection, _first: Identified) -> Iterator[Session]:
-    with services(connection).database.read() as session:
+async def _read(connection: HTTPConnection, _first: Identified) -> AsyncIterator[Session]:
+    """Opened and, on SQLite, closed without a change of threads, each of which is a wait on a busy machine: the first
+    query, which stands in the endpoint's thread, is what opens a connection."""
+    reading = services(connection).database.read()
+    session = reading.__enter__()
+    try:
         yield session
+    except BaseException as fault:
+        if not await _left(connection, reading, fault):
+            raise
+    else:
+        await _left(connection, reading, None)
+
+
+async def _left(
+    connection: HTTPConnection, reading: AbstractContextManager[Session], fault: BaseException | None
+) -> bool:
+    why = (type(fault), fault, fault.__traceback__) if fault is not None else (None, None, None)
+    if services(connection).database.dialect == "sqlite":
+        return bool(reading.__exit__(*why))
+    return bool(await run_in_threadpool(reading.__exit__, *why))  # a word to another machine
 
 
 def _write(connection: HTTPConnection, _first: Identified) -> Iterator[Session]:

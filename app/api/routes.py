@@ -1,18 +1,23 @@
 """Routes: what leaves for where when studies come in. Administrators only."""
 
+import json
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Depends, Query, Response
+from fastapi import APIRouter, Depends, Form, Query, Request, Response, UploadFile
 from pydantic import BaseModel, ConfigDict, Field
+from starlette.concurrency import run_in_threadpool
 
-from app.http import ReadSession, WriteSession, allow
-from app.routing import queries, service
+from app.http import ReadSession, WriteSession, allow, services
+from app.kit.errors import Invalid, TooLarge
+from app.routing import bench, queries, service
+from app.routing.decide import Candidate
 from app.routing.models import Route
 from app.routing.rule import Action, Conditions, Rule, When
 from app.security import Actor, Verb
 
 router = APIRouter(tags=["routes"])
 Editor = Annotated[Actor, Depends(allow(Verb.ROUTE_EDIT))]
+_MOST_FILE = 64 << 20
 
 
 class RouteBody(BaseModel):
@@ -65,6 +70,75 @@ def order_routes(body: Order, actor: Editor, session: WriteSession) -> dict[str,
     """Puts the routes in this order."""
     service.order_routes(session, actor, body.order)
     return list_routes(actor, session)
+
+
+class TestBody(BaseModel):
+    """A stored study, and what is tried on it: routes by name or id (none: all), or a rule that is not saved."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    study_instance_uid: str = Field(max_length=64)
+    routes: list[str] = Field([], max_length=200)
+    rule: dict[str, Any] | None = None
+    facility_id: str | None = Field(None, max_length=26, description="Of the rule that is not saved")
+
+
+@router.post("/routes/test")
+def test_routes(body: TestBody, request: Request, actor: Editor) -> dict[str, Any]:
+    """The bench: which routes would fire for a stored study, which conditions failed and on what values, and what would
+    leave. Nothing is sent. A saved route that was tried may be turned on. The answer holds patient data."""
+    here = services(request)
+    with here.database.read() as session:
+        subject = bench.of_study(session, actor, here.archive, body.study_instance_uid)
+        tried = service.tried(session, actor, body.routes, body.rule, body.facility_id)
+        found = bench.try_out(session, here.config, subject, tried)
+    _note_tested(request, actor, [] if body.rule else tried)
+    return {"items": found, "total": len(found), "next": None}
+
+
+@router.post("/routes/test/file")
+async def test_file(
+    request: Request,
+    actor: Editor,
+    file: UploadFile,
+    routes: Annotated[str, Form(description="Names or ids, one a line; none: all")] = "",
+    rule: Annotated[str, Form(description="A rule that is not saved, as JSON")] = "",
+    facility_id: Annotated[str, Form(max_length=26, description="Whose study it would be")] = "",
+) -> dict[str, Any]:
+    """The same for a DICOM file of up to 64 MiB, as if it had been uploaded. It is not kept."""
+    data = await file.read(_MOST_FILE + 1)
+    if len(data) > _MOST_FILE:
+        raise TooLarge("A file for the bench has at most 64 MiB.")
+    return await run_in_threadpool(_test_file, request, actor, file.filename or "", data, (routes, rule, facility_id))
+
+
+def _test_file(request: Request, actor: Actor, name: str, data: bytes, asked: tuple[str, str, str]) -> dict[str, Any]:
+    here, (routes, rule, facility_id) = services(request), asked
+    subject = bench.of_file(actor, name, data, facility_id or None)
+    with here.database.read() as session:
+        wanted = [line.strip() for line in routes.splitlines() if line.strip()]
+        tried = service.tried(session, actor, wanted, _json(rule), facility_id or None)
+        found = bench.try_out(session, here.config, subject, tried)
+    _note_tested(request, actor, [] if rule else tried)
+    return {"items": found, "total": len(found), "next": None}
+
+
+def _json(text: str) -> dict[str, Any] | None:
+    if not text.strip():
+        return None
+    try:
+        read = json.loads(text)
+    except ValueError:
+        raise Invalid("The rule is no JSON.", field="rule") from None
+    if not isinstance(read, dict):
+        raise Invalid("The rule is no JSON object.", field="rule")
+    return read
+
+
+def _note_tested(request: Request, actor: Actor, tried: list[Candidate]) -> None:
+    if tried:
+        with services(request).database.write() as session:
+            service.mark_tested(session, actor, [one.id for one in tried])
 
 
 @router.get("/routes/runs")

@@ -2,6 +2,8 @@
 
 import struct
 import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
 from io import BytesIO
 from typing import Any, BinaryIO
 
@@ -34,15 +36,44 @@ _UNDEFINED = 0xFFFFFFFF
 _PIXELS = {0x7FE00010, 0x7FE00008, 0x7FE00009}
 
 
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """An object as an edit gets it: what stands before its pixels, what stands behind them, and whether there are any.
+    pixels: the first bytes of the pixel data element."""
+
+    ds: Dataset
+    tail: Dataset
+    has_pixels: bool
+    pixels: bytes
+
+
 def anonymize(source: BinaryIO, out: BinaryIO, profile: Profile, pseudonyms: Pseudonyms) -> tuple[Dataset, Tally]:
     """Writes the clean object; gives its header (for names of files) and what was done.
 
     A deflated object comes out as Explicit VR Little Endian. Raises CannotClean when the file cannot be read well
     enough to be sure; what then stands in `out` must not leave."""
+    tallies: list[Tally] = []
+
+    def clean(opened: Opened) -> None:
+        cleaner = Cleaner(opened.ds, profile, pseudonyms)
+        tallies.append(cleaner.tally)
+        _warn_of_pixels(opened.ds, cleaner.tally, has_pixels=opened.has_pixels)
+        if _has_comment(opened.pixels):
+            cleaner.tally.warnings["The compressed pixels carry a comment or camera data; it remains there."] += 1
+        cleaner.clean(opened.ds)
+        cleaner.clean(opened.tail)
+        method.record(opened.ds, profile)
+
+    return rewrite(source, out, clean), tallies[0]
+
+
+def rewrite(source: BinaryIO, out: BinaryIO, edit: Callable[[Opened], None]) -> Dataset:
+    """Writes the object with its header as `edit` leaves it, and a file meta group of ours. Raises CannotClean as
+    `anonymize` does."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # pydicom's remarks quote values
         try:
-            return _anonymize(source, out, profile, pseudonyms)
+            return _rewrite(source, out, edit)
         except RecursionError:
             raise CannotClean("The object's sequences are nested too deeply to be read.") from None
         except (CannotClean, MemoryError):
@@ -54,7 +85,7 @@ def anonymize(source: BinaryIO, out: BinaryIO, profile: Profile, pseudonyms: Pse
             raise CannotClean(phrase("The object cannot be read ({kind}).", kind=type(fault).__name__)) from None
 
 
-def _anonymize(source: BinaryIO, out: BinaryIO, profile: Profile, pseudonyms: Pseudonyms) -> tuple[Dataset, Tally]:
+def _rewrite(source: BinaryIO, out: BinaryIO, edit: Callable[[Opened], None]) -> Dataset:
     uid = _syntax(source)
     if uid == DEFLATED:
         sent = source.read()
@@ -70,20 +101,14 @@ def _anonymize(source: BinaryIO, out: BinaryIO, profile: Profile, pseudonyms: Ps
     end = _pixels_end(source, start, implicit, little)
     source.seek(end)
     tail = read_dataset(source, implicit, little)
-    cleaner = Cleaner(ds, profile, pseudonyms)
-    _warn_of_pixels(ds, cleaner.tally, has_pixels=end > start)
     source.seek(start)
-    if _has_comment(source.read(min(end - start, 1 << 16))):
-        cleaner.tally.warnings["The compressed pixels carry a comment or camera data; it remains there."] += 1
-    cleaner.clean(ds)
-    cleaner.clean(tail)
-    method.record(ds, profile)
+    edit(Opened(ds, tail, end > start, source.read(min(end - start, 1 << 16))))
     _write_meta(out, ds, uid)
     _write(out, ds, implicit, little)
     source.seek(start)
     _copy(source, out, end - start)
     _write(out, tail, implicit, little)
-    return ds, cleaner.tally
+    return ds
 
 
 def _syntax(source: BinaryIO) -> str:

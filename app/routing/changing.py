@@ -144,6 +144,8 @@ def _number(ds: "Dataset", step: Step) -> int:
 
 def _texts(ds: "Dataset", path: Path) -> list[str]:
     """The values at a path as texts."""
+    from pydicom.multival import MultiValue
+
     found: list[str] = []
     for item in _parents(ds, path[:-1], make=False):
         number = _number(item, path[-1])
@@ -151,8 +153,11 @@ def _texts(ds: "Dataset", path: Path) -> list[str]:
             value = item[number].value
             if isinstance(value, bytes):
                 value = value.decode("ascii", "replace").strip("\0 ")
-            several = not isinstance(value, str) and hasattr(value, "__iter__")
-            found += [str(one) for one in (value if several else [value])] if value not in (None, "") else []
+            found += (
+                [str(one) for one in (value if isinstance(value, MultiValue | list) else [value])]
+                if value not in (None, "")
+                else []
+            )
     return found
 
 

@@ -1,6 +1,7 @@
 """The verbs of routes: make, change, order, turn on and off, remove; and of their runs: now, again, never."""
 
 import contextlib
+from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import delete, update
@@ -15,6 +16,7 @@ from app.kit.phrases import phrase
 from app.peers import options
 from app.peers import queries as peers
 from app.routing import queries, rule, schedule
+from app.routing.decide import Candidate
 from app.routing.errors import NotTested
 from app.routing.models import DONE, DROPPED, FAILED, QUEUED, SENDING, WAITING, Route, RouteRun, RoutingMark
 from app.routing.rule import Rule, Send
@@ -127,10 +129,31 @@ def delete_route(session: Session, actor: Actor, name: str) -> None:
     _tell(session, actor, route, "route.delete")
 
 
-def mark_tested(session: Session, actor: Actor, name: str) -> None:
-    """Notes that the rule as it is was tried on a study."""
+def tried(
+    session: Session,
+    actor: Actor,
+    names: Sequence[str],
+    data: dict[str, Any] | None = None,
+    facility_id: str | None = None,
+) -> list[Candidate]:
+    """What is put on the bench: saved routes (none named: all), or a rule that is not saved yet."""
     require(actor, Verb.ROUTE_EDIT)
-    queries.route(session, actor, name).tested_at = now()
+    if data is not None:
+        last = queries.last_position(session) + 1
+        base = queries.route(session, actor, names[0]) if names else None
+        made = Rule.model_validate(_checked(session, actor, data))
+        if base is None:
+            return [Candidate("", "", made, facility_id, last)]
+        return [Candidate(base.id, base.name, made, facility_id, base.position)]
+    chosen = [queries.route(session, actor, name) for name in names] or queries.routes(session, actor)
+    return [Candidate(r.id, r.name, Rule.model_validate(r.rule), r.facility_id, r.position) for r in chosen]
+
+
+def mark_tested(session: Session, actor: Actor, names: Sequence[str]) -> None:
+    """Notes that the rules as they are were tried on a study."""
+    require(actor, Verb.ROUTE_EDIT)
+    for name in names:
+        queries.route(session, actor, name).tested_at = now()
 
 
 # -- runs --------------------------------------------------------------------------------------------------------

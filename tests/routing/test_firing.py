@@ -222,7 +222,7 @@ def test_an_untested_route_is_not_turned_on(house: House) -> None:
     with house.database.write() as session, pytest.raises(NotTested):
         service.switch_route(session, house.admin, route, True)
     with house.database.write() as session:
-        service.mark_tested(session, house.admin, route)
+        service.mark_tested(session, house.admin, [route])
         service.switch_route(session, house.admin, route, True)
     with house.database.write() as session:
         service.update_route(session, house.admin, route, data={"actions": [send("pacs")], "take": "study"})

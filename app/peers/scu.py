@@ -9,6 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import BinaryIO, NoReturn
 
+from app.dicom.uids import IMPLICIT_LE
 from app.kit.phrases import phrase
 from app.peers import commands, messages, pdu
 from app.peers.connecting import Peer, connect
@@ -130,10 +131,17 @@ class Association:
                 self.refused[one.id] = one.result
         self.user = accepted.user
         self.implementation = accepted.implementation_version or accepted.implementation_uid
+        self._bear_with_peer()
         self.max_length = accepted.max_length  # 0: it takes PDUs of any length
         self._limit = min(accepted.max_length or _SEND_LIMIT, self.peer.max_pdu or _SEND_LIMIT)
         if self._limit < 128:
             raise BadPdu(f"a maximum PDU length of {self._limit}")
+
+    def _bear_with_peer(self) -> None:
+        """GDCM reads the objects of all contexts as Implicit VR once it has accepted one of them so: then only those
+        are used (seen in 3.0.21; its program ends on an Explicit VR object)."""
+        if self.implementation.startswith("GDCM") and IMPLICIT_LE in self.accepted.values():
+            self.accepted = {n: syntax for n, syntax in self.accepted.items() if syntax == IMPLICIT_LE}
 
     def _unexpected(self, kind: int, length: int) -> NoReturn:
         if kind == pdu.ABORT and length == 4:

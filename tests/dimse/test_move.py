@@ -273,3 +273,27 @@ def test_nothing_found_is_success(receiver: Station, study: Made) -> None:
     add_node(receiver, "STORER")
     heard = move(receiver, {"QueryRetrieveLevel": "STUDY", "StudyInstanceUID": "1.2.3"})
     assert (heard.status, heard.counts) == (0, (0, 0, 0))
+
+
+@pytest.mark.parametrize("level", ["patient", "study", "series"])
+def test_gdcmscu_moves_to_itself(receiver: Station, study: Made, tmp_path: Path, level: str) -> None:
+    port = free_port()
+    add_node(receiver, "GDCMSCU", port)
+    keys = {"patient": ["10,20=80-11862"]}.get(level, [f"20,d={study.uid}"])
+    if level == "series":
+        keys.append(f"20,e={next(iter(study.series))}")
+    (tmp_path / "got").mkdir()
+    given = [part for key in keys for part in ("--key", key)]
+    answer = dcmtk.run(
+        "gdcmscu", "--move", "--patientroot" if level == "patient" else "--studyroot", f"--{level}", *given,
+        "--aetitle", "GDCMSCU", "--call", "FILMROOM", "--port-scp", str(port), "-o", tmp_path / "got",
+        "127.0.0.1", str(receiver.port),
+    )  # fmt: skip
+    arrived = received(tmp_path / "got")
+    wanted = {"patient": 5, "study": 5, "series": 3}[level]
+    assert set(arrived) == set(study.instances[:wanted]), answer.output
+    for uid, path in arrived.items():
+        assert (
+            dcmread(path).pixel_array.tobytes()
+            == dcmread(study.files[study.instances.index(uid)]).pixel_array.tobytes()
+        )

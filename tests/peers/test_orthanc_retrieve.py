@@ -1,0 +1,84 @@
+"""Orthanc moves from us, and both commit to each other what they have."""
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from sqlalchemy import update
+
+from app.jobs.models import Job
+from app.kit.clock import now
+from app.peers import commitment
+from app.peers.models import Commitment
+from app.security.actor import SYSTEM
+from app.worker import LANES, Worker
+from tests.support.dimse import Station, data_set_of
+from tests.support.orthanc import orthanc
+from tests.support.pacs import CT, make_study
+from tests.support.retrieving import add_node, fill
+
+pytestmark = [pytest.mark.slow, pytest.mark.peer]
+
+
+@pytest.fixture
+def worker(receiver: Station) -> Iterator[Worker]:
+    made = Worker(receiver.config)
+    made.archive = receiver.archive
+    yield made
+    made.database.dispose()
+
+
+def _work(worker: Worker) -> None:
+    with worker.database.write() as session:
+        session.execute(update(Job).where(Job.state == "queued").values(run_after=now()))
+    claimed = worker._claim(list(LANES["commitment"][1]))
+    assert claimed is not None
+    worker._run(claimed, LANES["commitment"][1][claimed.kind])
+
+
+def test_moves_and_commitment_with_orthanc(receiver: Station, worker: Worker, tmp_path: Path) -> None:
+    made = make_study(tmp_path / "study", 1)
+    fill(receiver, made.files)
+    with orthanc(tmp_path / "orthanc", receiver.port) as (port, client):
+        node_id = add_node(receiver, "ORTHANC", port, capabilities=["store", "move", "commitment"])
+        # it asks us to move a series to itself
+        series, images = next(iter(made.series.items()))
+        wanted = {"StudyInstanceUID": made.uid, "SeriesInstanceUID": series}
+        body = {"Level": "Series", "Resources": [wanted], "TargetAet": "ORTHANC", "Synchronous": True}
+        answer = client.post("/modalities/filmroom/move", json=body)
+        assert answer.status_code == 200, answer.text
+        there = client.get("/instances", params={"expand": ""}).json()
+        assert sorted(i["MainDicomTags"]["SOPInstanceUID"] for i in there) == sorted(images)
+        for one in there:
+            (tmp_path / "one.dcm").write_bytes(client.get(f"/instances/{one['ID']}/file").content)
+            assert data_set_of(tmp_path / "one.dcm") == receiver.data_set(one["MainDicomTags"]["SOPInstanceUID"])
+
+        # we ask it to commit: it answers over an association of its own
+        with receiver.database.write() as session:
+            asked = commitment.request(session, SYSTEM, node_id, [(CT, u) for u in made.instances], transfer_id="t")
+        _work(worker)
+        receiver.wait(lambda: _state(receiver, asked) == "done", 30)
+        with receiver.database.read() as session:
+            found = commitment.outcome(session, "t")
+        assert found.committed == set(images), "what was moved there, and nothing else"
+        assert set(found.failed) == set(made.instances) - set(images)
+
+        # it asks us
+        body = {"DicomInstances": [[CT, uid] for uid in [*made.instances, "1.2.3.99"]]}
+        answer = client.post("/modalities/filmroom/storage-commitment", json=body)
+        assert answer.status_code == 200, answer.text
+        receiver.calm()
+        _work(worker)
+        until = time.monotonic() + 30
+        while (report := client.get(answer.json()["Path"]).json())["Status"] == "Pending":
+            assert time.monotonic() < until, report
+            time.sleep(0.1)
+        assert report["Status"] == "Failure", report
+        assert {one["SOPInstanceUID"] for one in report["Success"]} == set(made.instances)
+        assert [one["SOPInstanceUID"] for one in report["Failures"]] == ["1.2.3.99"]
+
+
+def _state(receiver: Station, made: str) -> str:
+    with receiver.database.read() as session:
+        return session.get_one(Commitment, made).state

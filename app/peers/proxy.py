@@ -32,7 +32,7 @@ _STATUS = {
     404: phrase("it does not know the host"),
     405: phrase("it does not open connections to other ports"),
     407: phrase("it wants another user name or password"),
-    500: phrase("it failed"),
+    500: phrase("it cannot reach the host, or failed"),
     502: phrase("it cannot reach the host"),
     503: phrase("it cannot reach the host"),
     504: phrase("the host does not answer"),

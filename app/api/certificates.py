@@ -1,0 +1,102 @@
+"""Certificates of DICOM TLS, and the proxy's password and test."""
+
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Depends, Request, Response
+from pydantic import BaseModel, ConfigDict, Field
+
+from app.http import ReadSession, WriteSession, allow, services
+from app.peers import certificate_queries as queries
+from app.peers import certificates, proxies
+from app.security import Actor, Verb
+
+router = APIRouter(tags=["certificates"])
+Reader = Annotated[Actor, Depends(allow(Verb.SETTINGS_READ))]
+Editor = Annotated[Actor, Depends(allow(Verb.SETTINGS_EDIT))]
+
+
+class CertificateBody(BaseModel):
+    """A certificate to keep. Keys are kept sealed and never shown again."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    kind: Literal["own", "made", "trusted"] = Field(
+        description="own: brought with its key; made: made here for the local network; trusted: one of others"
+    )
+    name: str = Field("", max_length=64, description="What people see; empty: as the certificate says")
+    chain: str = Field("", description="own, trusted: PEM; of own the certificate first, then those that signed it")
+    key: str = Field("", description="own: its private key in PEM; empty when it stands in chain")
+    password: str = Field("", description="own: of a locked key")
+    hosts: list[str] = Field([], description="made: host names and addresses; empty: those of this machine")
+
+
+class ProxyPassword(BaseModel):
+    """The password that the proxy asks for."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    password: str = Field(description="Empty to forget it")
+
+
+class Target(BaseModel):
+    """Where a test of the proxy leads."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    host: str = Field(description="Name or IP address")
+    port: int = Field(ge=1, le=65535, description="TCP port")
+
+
+@router.get("/certificates")
+def list_certificates(actor: Reader, session: ReadSession) -> dict[str, Any]:
+    """Ours, those that are trusted, and our authority for the local network."""
+    items = [certificates.certificate_json(row) for row in queries.everything(session)]
+    return {"items": items, "total": len(items), "next": None}
+
+
+@router.post("/certificates", status_code=201)
+def add_certificate(
+    body: CertificateBody, request: Request, response: Response, actor: Editor, session: WriteSession
+) -> dict[str, Any]:
+    """Keeps or makes one. Of a trusted text with several certificates the first is answered."""
+    secrets = services(request).secrets
+    if body.kind == "own":
+        row = certificates.bring(session, actor, secrets, body.name, body.chain, body.key, body.password)
+    elif body.kind == "made":
+        row, _ = certificates.make(session, actor, secrets, body.name, body.hosts)
+    else:
+        row = certificates.trust(session, actor, body.chain)[0]
+    response.headers["Location"] = f"/api/v1/certificates/{row.id}"
+    return certificates.certificate_json(row)
+
+
+@router.get("/certificates/{certificate_id}")
+def get_certificate(certificate_id: str, actor: Reader, session: ReadSession) -> dict[str, Any]:
+    """One, with its chain in PEM; never its key."""
+    row = queries.certificate(session, certificate_id)
+    return certificates.certificate_json(row) | {"chain": row.chain}
+
+
+@router.post("/certificates/{certificate_id}/use")
+def use_certificate(certificate_id: str, actor: Editor, session: WriteSession) -> dict[str, Any]:
+    """Callers are shown this one from their next connection on."""
+    return certificates.certificate_json(certificates.use(session, actor, certificate_id))
+
+
+@router.delete("/certificates/{certificate_id}", status_code=204)
+def remove_certificate(certificate_id: str, actor: Editor, session: WriteSession) -> None:
+    """Forgets it, with its key."""
+    certificates.remove(session, actor, certificate_id)
+
+
+@router.put("/settings/proxy/password", status_code=204)
+def set_proxy_password(body: ProxyPassword, request: Request, actor: Editor, session: WriteSession) -> None:
+    """Keeps it sealed. The other values of the proxy are the settings group `proxy`."""
+    proxies.set_password(session, actor, services(request).secrets, body.password)
+
+
+@router.post("/settings/proxy/test")
+def test_proxy(body: Target, request: Request, actor: Editor) -> dict[str, Any]:
+    """Opens a connection through the proxy as it is saved. Always 200: a proxy that fails is a result."""
+    found = proxies.try_out(services(request).database, actor, body.host, body.port)
+    return {"ok": found.ok, "message": f"{found.message} {found.hint}".strip(), "seconds": found.seconds}

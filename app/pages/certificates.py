@@ -1,0 +1,185 @@
+"""Settings, Certificates: the TLS port, our own certificates, and whom we trust."""
+
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Request
+from starlette.responses import PlainTextResponse, Response
+
+from app import settings
+from app.http import ReadSession, allow, render, services
+from app.http.i18n import gettext as _
+from app.http.i18n import say
+from app.kit import rolestate
+from app.kit.errors import Invalid
+from app.kit.ids import new_id
+from app.pages.forms import Faults, attempt, go
+from app.pages.settings import read_values
+from app.pages.shell import fields
+from app.peers import certificate_queries as queries
+from app.peers import certificates, pem, tls
+from app.peers.models import Certificate
+from app.peers.settings import TlsSettings
+from app.security import Actor, Verb, can
+
+router = APIRouter(include_in_schema=False)
+Reader = Annotated[Actor, Depends(allow(Verb.SETTINGS_READ))]
+Editor = Annotated[Actor, Depends(allow(Verb.SETTINGS_EDIT))]
+_HERE = "/settings/certificates"
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One certificate. state: ok, warn or bad, in words; about: for whom it is, or who signed it."""
+
+    id: str
+    name: str
+    about: str
+    fingerprint: str
+    state: str
+    words: str
+    active: bool
+
+
+@dataclass(frozen=True, slots=True)
+class CertificatesPage:
+    """values: what stands in the form of the port; wrong: the form that was refused; typed: what stood in it;
+    listening: 0, or the port that is open; trouble: why it is not open though it should be."""
+
+    section: str
+    own: list[Line]
+    trusted: list[Line]
+    authorities: list[Line]
+    values: dict[str, Any]
+    profiles: list[tuple[str, str]]
+    demands: list[tuple[str, str]]
+    hosts: str
+    listening: int
+    trouble: str
+    may_edit: bool
+    saved: str
+    wrong: str
+    typed: dict[str, str]
+    faults: Faults
+
+
+def _line(row: Certificate) -> Line:
+    state, words = certificates.condition(row)
+    about = ", ".join(row.names) if row.kind == "own" else row.issuer
+    return Line(row.id, row.name, about or row.subject, row.fingerprint, state, say(words), row.active)
+
+
+def _listening(request: Request) -> tuple[int, str]:
+    """What the receivers say about the TLS port."""
+    said = [one.detail for one in rolestate.read_all(services(request).config.run) if one.role == "dicom"]
+    port = max((int(one.get("tls_port") or 0) for one in said), default=0)
+    return port, next((str(one["tls_fault"]) for one in said if one.get("tls_fault")), "")
+
+
+def _page(request: Request, actor: Actor, **more: Any) -> Response:
+    listening, trouble = _listening(request)
+    with services(request).database.read() as session:
+        values = settings.load(session, TlsSettings).model_dump()
+        page = CertificatesPage(
+            section="certificates",
+            own=[_line(row) for row in queries.of_kind(session, "own")],
+            trusted=[_line(row) for row in queries.of_kind(session, "trusted")],
+            authorities=[_line(row) for row in queries.of_kind(session, "authority")],
+            values=values | more.get("values", {}),
+            profiles=[(name, say(title)) for name, title in tls.TITLES.items()],
+            demands=[("none", _("Not asked for")), ("asked", _("Asked for")), ("demanded", _("Demanded"))],
+            hosts="\n".join(certificates.own_names()),
+            listening=listening,
+            trouble=trouble,
+            may_edit=can(actor, Verb.SETTINGS_EDIT),
+            saved=more.get("saved", ""),
+            wrong=more.get("wrong", ""),
+            typed=more.get("typed", {}),
+            faults=more.get("faults", Faults()),
+        )
+    return render(request, "settings/certificates.html", fields(page), 422 if page.faults.message else 200)
+
+
+@router.get(_HERE)
+def show(request: Request, actor: Reader, saved: str = "") -> Response:
+    return _page(request, actor, saved=saved)
+
+
+@router.get(_HERE + "/{certificate_id}.pem")
+def download(certificate_id: str, actor: Reader, session: ReadSession) -> Response:
+    """The public part, for the other side."""
+    row = queries.certificate(session, certificate_id)
+    name = "".join(c if c.isascii() and (c.isalnum() or c in "-_.") else "-" for c in row.name)
+    head = {"content-disposition": f'attachment; filename="{name or new_id()}.pem"'}
+    return PlainTextResponse(row.chain, headers=head, media_type="application/x-pem-file")
+
+
+async def _typed(request: Request) -> dict[str, str]:
+    form = await request.form()
+    return {name: str(form.get(name) or "")[: pem.LIMIT + 1] for name in form}
+
+
+Typed = Annotated[dict[str, str], Depends(_typed)]
+
+
+@router.post(_HERE + "/tls")
+def save_port(request: Request, actor: Editor, typed: Typed) -> Response:
+    """The port, its profile, and what callers must show. It opens and closes without a restart."""
+    values = read_values(TlsSettings, {name: [value] for name, value in typed.items()})
+
+    def work(session: Any) -> None:
+        if values["enabled"] and queries.active(session) is None:
+            raise Invalid(
+                "The port needs a certificate of this station.", hint="Bring or make one below.", field="enabled"
+            )
+        settings.save_values(session, TlsSettings.group, values, actor.name)
+
+    faults = attempt(request, work)[1]
+    if faults.message:
+        return _page(request, actor, wrong="tls", values=values, faults=faults)
+    return go(f"{_HERE}?saved=tls")
+
+
+@router.post(_HERE + "/bring")
+def bring(request: Request, actor: Editor, typed: Typed) -> Response:
+    """A certificate of ours with its key."""
+    secrets = services(request).secrets
+    one = {name: typed.get(name, "") for name in ("name", "chain", "key", "password")}
+    faults = attempt(request, lambda session: certificates.bring(session, actor, secrets, **one).id)[1]
+    if faults.message:
+        kept = {"name": one["name"], "chain": one["chain"]}  # a key is never sent back
+        return _page(request, actor, wrong="bring", typed=kept, faults=faults)
+    return go(f"{_HERE}?saved=bring")
+
+
+@router.post(_HERE + "/make")
+def make(request: Request, actor: Editor, typed: Typed) -> Response:
+    """A certificate for the local network."""
+    secrets, hosts = services(request).secrets, typed.get("hosts", "").splitlines()
+    name = typed.get("name", "")
+    faults = attempt(request, lambda session: certificates.make(session, actor, secrets, name, hosts)[0].id)[1]
+    if faults.message:
+        return _page(request, actor, wrong="make", typed={"hosts": typed.get("hosts", ""), "name": name}, faults=faults)
+    return go(f"{_HERE}?saved=make")
+
+
+@router.post(_HERE + "/trust")
+def trust(request: Request, actor: Editor, typed: Typed) -> Response:
+    """Authorities of others, or a certificate of a peer itself."""
+    text = typed.get("trusted", "")
+    faults = attempt(request, lambda session: [row.id for row in certificates.trust(session, actor, text)])[1]
+    if faults.message:
+        return _page(request, actor, wrong="trust", typed={"trusted": text}, faults=faults)
+    return go(f"{_HERE}?saved=trust")
+
+
+@router.post(_HERE + "/{certificate_id}/use")
+def use(certificate_id: str, request: Request, actor: Editor) -> Response:
+    faults = attempt(request, lambda session: certificates.use(session, actor, certificate_id).id)[1]
+    return _page(request, actor, wrong="own", faults=faults) if faults.message else go(f"{_HERE}?saved=own")
+
+
+@router.post(_HERE + "/{certificate_id}/remove")
+def remove(certificate_id: str, request: Request, actor: Editor) -> Response:
+    faults = attempt(request, lambda session: certificates.remove(session, actor, certificate_id))[1]
+    return _page(request, actor, wrong="own", faults=faults) if faults.message else go(_HERE)

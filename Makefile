@@ -2,7 +2,7 @@
 PY := .venv/bin/python
 export PYTHONPATH := $(CURDIR)
 
-.PHONY: help setup setup-test run test test-fast bench bench-large lint fmt lock messages wheel clean
+.PHONY: help setup setup-test run test test-fast bench bench-large fuzz lint fmt lock messages wheel clean
 help:            ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 16
 
@@ -25,6 +25,9 @@ bench: setup-test ## all figures as ratios, written to bench.json
 	@$(PY) -m tests.bench
 bench-large: setup-test ## the same with a million studies
 	@$(PY) -m tests.bench --large
+
+fuzz: setup-test ## a million mutated PDUs, 20,000 mutated objects, ten minutes guided by coverage
+	@$(PY) -W ignore -m tests.fuzz
 
 fmt:             ## format the code
 	.venv/bin/ruff format .

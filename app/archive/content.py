@@ -166,7 +166,7 @@ def iter_object(archive: Archive, instance: Instance, chunk: int = 1 << 20) -> I
 
 def dataset(archive: Archive, instance: Instance) -> "Dataset":
     """The whole object by pydicom, pixels and all: for what needs everything (anonymizing, transcoding)."""
-    from pydicom import dcmread
+    from app.dicom.reading import dcmread
 
     with open_object(archive, instance) as file:
         if is_crowded(file):

@@ -64,14 +64,14 @@ def _of_headers(ours: bytes, theirs: bytes, only: frozenset[int] | None) -> list
 
 def _same(left: "Dataset", right: "Dataset", tag: Any) -> bool:
     """Whether two elements say the same. What cannot be understood is compared as bytes."""
-    one, other = left.get_item(tag), right.get_item(tag)
-    if getattr(one, "is_raw", False) and getattr(other, "is_raw", False):
-        alike = (one.is_implicit_VR, one.is_little_endian) == (other.is_implicit_VR, other.is_little_endian)
-        if alike and one.value == other.value:
-            return True
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
+            one, other = left.get_item(tag), right.get_item(tag)
+            if getattr(one, "is_raw", False) and getattr(other, "is_raw", False):
+                alike = (one.is_implicit_VR, one.is_little_endian) == (other.is_implicit_VR, other.is_little_endian)
+                if alike and one.value == other.value:
+                    return True
             return bool(left[tag].value == right[tag].value)
         except Exception:  # noqa: BLE001 pydicom raises anything over damaged values; then they are not the same
             return False

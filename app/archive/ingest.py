@@ -5,8 +5,6 @@ import logging
 import os
 from pathlib import Path
 
-from sqlalchemy.exc import SQLAlchemyError
-
 from app.archive import differences, queries, rows, sweep
 from app.archive.commit import GroupCommit
 from app.archive.files import OpenFiles
@@ -105,7 +103,7 @@ class Archive:
             if names:
                 with self.database.write() as session:
                     queries.set_differences(session, entry.conflict_id, names)
-        except (AppError, OSError, ValueError, LookupError, SQLAlchemyError) as trouble:
+        except Exception as trouble:  # noqa: BLE001 the object is kept aside already: its sender must hear that
             log.warning("a conflict's differences were not found: %s", type(trouble).__name__)
 
     # -- the leader's part ---------------------------------------------------------------------------------------

@@ -117,8 +117,9 @@ def _make_room(session: Session, conflict: Conflict) -> None:
 def _with_new_uids(data: bytes, conflict: Conflict) -> bytes:
     """The object under new UIDs: of the instance only where study and series are its own, else of all three, the same
     new study and series for every object of the same study, patient and facility."""
-    from pydicom import dcmread
     from pydicom.uid import UID
+
+    from app.dicom.reading import dcmread
 
     dataset = dcmread(BytesIO(data), force=True)
 

@@ -9,7 +9,6 @@ from typing import Any, BinaryIO
 
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.filebase import DicomIO
-from pydicom.filereader import read_dataset
 from pydicom.filewriter import write_dataset, write_file_meta_info
 from pydicom.uid import UID
 
@@ -19,6 +18,7 @@ from app.deid.profile import Profile
 from app.deid.pseudonym import Pseudonyms
 from app.deid.walker import Cleaner, Tally
 from app.dicom.header import SWELL_FREE, SWELL_RATIO, inflate
+from app.dicom.reading import read_dataset
 from app.dicom.walk import is_crowded
 from app.kit.phrases import phrase
 

@@ -27,6 +27,7 @@ _BINARY = frozenset(("OB", "OD", "OF", "OL", "OV", "OW", "UN", "OB or OW", "OB/O
 _INTEGER = frozenset(("IS", "SL", "SS", "SV", "UL", "US", "UV", "US or SS"))
 _REAL = frozenset(("DS", "FD", "FL"))
 _UNREADABLE = (
+    OSError,
     BytesLengthException,
     ValueError,
     TypeError,

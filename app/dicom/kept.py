@@ -3,12 +3,13 @@
 Layout before compression: `FRH1`, flags (1 implicit, 2 big endian), length of the meta part (u32), count of bulk values
 (u32), per bulk value tag, VR, offset in the file and length, then the meta part, then the data set."""
 
+import contextlib
 import struct
 import warnings
 import zlib
 from dataclasses import dataclass
 from io import BytesIO
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from app.dicom.walk import Buffer, Found, walk
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 _HEAD = struct.Struct("<4sBII")
 _BULK = struct.Struct("<I2sQQ")
 _LIMIT = 64 * 1024 * 1024
+_CHARACTER_SET = (ValueError, LookupError, TypeError, AttributeError)
 _ELEMENTS = 20_000  # at the top level; ten megabytes of empty ones would keep pydicom busy for a minute
 
 
@@ -87,17 +89,37 @@ def open_data(kept: bytes) -> tuple[bool, bool, bytes]:
 def unpack(kept: bytes) -> "Dataset":
     """The data set without pixels and without bulk values, its file meta information beside it."""
     from pydicom.dataset import FileMetaDataset
-    from pydicom.filereader import read_dataset
+
+    from app.dicom.reading import for_display, read_dataset
 
     flags, _, meta, data = _open(kept)
     implicit, little = bool(flags & 1), not flags & 2
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
-            dataset = read_dataset(BytesIO(data), implicit, little)
-        except (ValueError, LookupError):  # pydicom trips over a damaged character set: read without it
+            dataset = _read(data, implicit, little)
+        except _CHARACTER_SET:  # pydicom trips over a damaged character set: read without it
             damaged = walk(data, 0, len(data), len(data), implicit, little).values.get(0x00080005, b"")
-            dataset = read_dataset(BytesIO(data.replace(damaged, b" " * len(damaged), 1)), implicit, little)
+            dataset = _read(data.replace(damaged, b" " * len(damaged), 1), implicit, little)
+        for_display(dataset)
         dataset.set_original_encoding(implicit, little, dataset._character_set)
         dataset.file_meta = FileMetaDataset(read_dataset(BytesIO(meta), False, True)) if meta else FileMetaDataset()
     return dataset
+
+
+def _read(data: bytes, implicit: bool, little: bool) -> "Dataset":
+    """The data set, up to a sequence of undefined length that is damaged: what stands behind it cannot be found."""
+    from app.dicom.reading import read_dataset
+
+    reached = []
+
+    def note(tag: Any, _vr: str | None, _length: int) -> bool:
+        reached.append(tag)
+        return False
+
+    try:
+        return read_dataset(BytesIO(data), implicit, little)
+    except OSError:
+        with contextlib.suppress(OSError):
+            read_dataset(BytesIO(data), implicit, little, stop_when=note)
+        return read_dataset(BytesIO(data), implicit, little, stop_when=lambda tag, _vr, _length: tag == reached[-1])

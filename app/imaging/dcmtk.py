@@ -12,9 +12,9 @@ from pathlib import Path
 import numpy as np
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.encaps import encapsulate
-from pydicom.filereader import dcmread
 from pydicom.uid import UID
 
+from app.dicom.reading import dcmread
 from app.imaging import syntaxes
 from app.imaging.codestream import Codestream
 from app.imaging.errors import CannotDecode

@@ -15,10 +15,10 @@ import numpy as np
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.encaps import generate_frames
 from pydicom.filebase import DicomIO
-from pydicom.filereader import dcmread, read_dataset
 from pydicom.filewriter import write_dataset, write_file_meta_info
 from pydicom.uid import UID
 
+from app.dicom.reading import dcmread, read_dataset
 from app.imaging import syntaxes
 from app.imaging.decode import decode
 from app.imaging.errors import CannotDecode, CannotTranscode, ImagingError

@@ -10,6 +10,7 @@ import re
 import secrets
 import sys
 import time
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -77,6 +78,8 @@ class _JsonFormatter(_Formatter):
 
 
 def _correlate(record: logging.LogRecord) -> bool:
+    if record.name.partition(".")[0] == "pydicom":  # it quotes the values it stumbles over, and sets its own level
+        return False
     record.correlation_id = correlation_id.get()
     return True
 
@@ -114,4 +117,6 @@ def setup(role: str, folder: Path, level: str = "INFO", as_json: bool = False) -
         "python_multipart",
     ):
         logging.getLogger(noisy).setLevel(logging.ERROR)
+    # pydicom warns of odd values and quotes them on the console: they may be a patient's.
+    warnings.filterwarnings("ignore", category=UserWarning, module=r"pydicom\b")
     logging.getLogger("uvicorn.access").disabled = True  # our own middleware logs requests, without query strings

@@ -4,7 +4,7 @@ import struct
 from collections.abc import Iterator
 from io import BytesIO
 
-from pydicom import dcmread, dcmwrite
+from pydicom import dcmwrite
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.encaps import encapsulate
 from pydicom.filebase import DicomFileLike
@@ -14,6 +14,7 @@ from pydicom.uid import UID
 from app.archive import Archive, content
 from app.archive.models import Instance
 from app.dicom import uids
+from app.dicom.reading import dcmread
 from app.imaging import PixelSpec
 from app.imaging.errors import CannotTranscode
 from app.imaging.transcode import photometric_after, transcode_frame

@@ -8,10 +8,10 @@ from io import BytesIO
 
 from pydicom import Dataset
 from pydicom.filebase import DicomFileLike
-from pydicom.filereader import read_dataset
 from pydicom.filewriter import write_dataset
 
 from app.dicom import uids
+from app.dicom.reading import read_dataset
 from app.kit.phrases import phrase
 
 PUSH_MODEL = "1.2.840.10008.1.20.1"

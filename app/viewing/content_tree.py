@@ -25,10 +25,12 @@ def tree(report: Dataset) -> Node:
 
 
 def _node(item: Dataset, depth: int) -> Node:
-    children = item.get("ContentSequence") or [] if depth < _DEEPEST else []
-    return Node(
-        _meaning(item.get("ConceptNameCodeSequence")), _value(item), [_node(one, depth + 1) for one in children]
-    )
+    try:
+        children = item.get("ContentSequence") or [] if depth < _DEEPEST else []
+        name, value = _meaning(item.get("ConceptNameCodeSequence")), _value(item)
+    except (OSError, EOFError):  # pydicom, of a sequence that ends early: the rest of the tree is shown
+        return Node("", "", [])
+    return Node(name, value, [_node(one, depth + 1) for one in children])
 
 
 def _value(item: Dataset) -> str:

@@ -2,6 +2,8 @@
 
 import json
 import logging
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -92,3 +94,15 @@ def test_json_lines_are_masked_and_carry_the_correlation_id(tmp_path: Path, caps
     entry = json.loads(capsys.readouterr().err)
     assert entry["correlation_id"] == "abc123def456"
     assert traces_of_marked(entry["message"]) == []
+
+
+def test_what_pydicom_warns_of_is_not_quoted_on_the_console(tmp_path: Path) -> None:
+    code = (
+        "import sys; from pathlib import Path; from app.kit import logging as ours; ours.setup('web', Path(sys.argv[1]));"
+        "from pydicom.valuerep import validate_value, VR; from pydicom import config;"
+        "validate_value(VR.IS, 'Marked1A', config.WARN); print('done')"
+    )
+    done = subprocess.run([sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, check=True)
+    assert "done" in done.stdout and "Marked" not in done.stderr
+    loud = code.replace("ours.setup('web', Path(sys.argv[1]));", "")
+    assert "Marked" in subprocess.run([sys.executable, "-c", loud], capture_output=True, text=True, check=True).stderr

@@ -1,0 +1,82 @@
+"""Coverage-guided fuzzing (atheris, Apache 2.0) of what reads bytes of strangers: PDUs, command sets, headers.
+
+`python -m tests.fuzz.guided SECONDS`: each decoder gets its share. What a decoder may raise is named; all else is a find."""
+
+import contextlib
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+SHARES = ("associate", "command", "header")
+
+
+def _targets() -> dict[str, object]:
+    from app.dicom.header import NotDicom, scan_bytes
+    from app.peers import commands, pdu
+
+    def associate(data: bytes) -> None:
+        with contextlib.suppress(pdu.BadPdu):
+            pdu.decode_associate(data)
+
+    def command(data: bytes) -> None:
+        with contextlib.suppress(commands.BadCommand):
+            commands.decode(data)
+
+    def header(data: bytes) -> None:
+        with contextlib.suppress(NotDicom):
+            scan_bytes(bytes(128) + b"DICM" + data)
+
+    return {"associate": associate, "command": command, "header": header}
+
+
+def _corpus(name: str, folder: Path) -> None:
+    import random
+
+    from tests.fuzz import objects, streams
+
+    if name == "header":
+        for number, data in enumerate(objects.seeds()):
+            (folder / str(number)).write_bytes(data[132:])
+        return
+    for number in range(30):
+        pdus = streams.stream(random.Random(number))
+        (folder / str(number)).write_bytes(pdus[0][6:] if name == "associate" else pdus[min(1, len(pdus) - 1)][12:])
+
+
+def _one(name: str, seconds: int) -> None:
+    import atheris
+
+    with atheris.instrument_imports(include=["app.peers", "app.dicom"]):
+        target = _targets()[name]
+    with tempfile.TemporaryDirectory() as folder:
+        _corpus(name, Path(folder))
+        arguments = [
+            sys.argv[0],
+            folder,
+            f"-max_total_time={seconds}",
+            "-max_len=65536",
+            "-timeout=5",
+            "-rss_limit_mb=1024",
+        ]
+        atheris.Setup([*arguments, "-verbosity=0", "-print_final_stats=1"], target)
+        atheris.Fuzz()
+
+
+def main(arguments: list[str]) -> int:
+    if len(arguments) == 2:
+        _one(arguments[0], int(arguments[1]))
+        return 0
+    seconds = max(1, int(arguments[0]) // len(SHARES))
+    failed = 0
+    for name in SHARES:
+        print(f"guided: {name}, {seconds} s", flush=True)
+        code = subprocess.run([sys.executable, "-m", "tests.fuzz.guided", name, str(seconds)], check=False).returncode
+        if code:
+            print(f"guided: {name} FOUND SOMETHING (exit {code})", flush=True)
+        failed += bool(code)
+    return failed
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(sys.argv[1:]))

@@ -1,0 +1,47 @@
+"""A short run of each fuzzer, so that it works and finds what is coarse; `make fuzz` runs as long as one likes."""
+
+import os
+import random
+
+import pytest
+
+from app.config import Config
+from app.db import open_database
+from tests.fuzz import objects, streams
+from tests.fuzz.mutate import mutated
+from tests.support import dcmtk
+from tests.support.client import open_web
+from tests.support.dimse import station
+
+PDUS = int(os.environ.get("FILMROOM_FUZZ_PDUS", "20000"))
+OBJECTS = int(os.environ.get("FILMROOM_FUZZ_OBJECTS", "1000"))
+GROWTH = 64 << 20
+
+
+def test_one_seed_is_one_row_of_mutations() -> None:
+    assert mutated(random.Random(1), b"x" * 100) == mutated(random.Random(1), b"x" * 100)
+    assert len({mutated(random.Random(n), bytes(range(200))) for n in range(200)}) > 150
+
+
+@pytest.mark.slow
+def test_mutated_pdus_harm_nobody(sqlite_config: Config) -> None:
+    database = open_database(sqlite_config)
+    with station(sqlite_config, database) as receiver:
+        receiver.set(network_timeout=5, idle_timeout=5, artim=2)
+        report = streams.run(receiver, PDUS, random.randrange(1 << 30))
+        print(report)
+        assert not report.faults, report.faults[:3]
+        assert not report.outcomes.get("hung") and report.growth < GROWTH, str(report)
+        assert dcmtk.echoscu(receiver.port).code == 0
+    database.dispose()
+
+
+@pytest.mark.slow
+def test_mutated_objects_harm_nobody(sqlite_config: Config) -> None:
+    database = open_database(sqlite_config)
+    with open_web(sqlite_config, database) as web:
+        report = objects.run(web, objects.seeds(), OBJECTS, random.randrange(1 << 30))
+    print(report)
+    assert not report.faults, report.faults[:3]
+    assert report.growth < GROWTH and {"stored", "refused"} <= set(report.outcomes), str(report)
+    database.dispose()

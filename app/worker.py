@@ -21,18 +21,13 @@ from app.kit.errors import AppError
 from app.kit.logging import correlation_id
 from app.kit.phrases import phrase
 from app.peers import ways
+from app.peers.forwarder import Forwarder
 
 log = logging.getLogger(__name__)
 Handler = Callable[[JobContext, dict[str, Any]], dict[str, Any]]
 
 
 # Each kind's own module is imported with its first job: together they hold most of what this role imports.
-
-
-def _send(context: JobContext, payload: dict[str, Any]) -> dict[str, Any]:
-    from app.peers.jobs import send
-
-    return send(context, payload)
 
 
 def _ask_commitment(context: JobContext, payload: dict[str, Any]) -> dict[str, Any]:
@@ -97,7 +92,6 @@ def _fire(context: JobContext, payload: dict[str, Any]) -> dict[str, Any]:
 
 # lane -> (threads, job kind -> function). Outside work waits on peers, so it has more threads than work on the processor.
 LANES: dict[str, tuple[int, dict[str, Handler]]] = {
-    "network": (4, {"transfer.send": _send}),
     "commitment": (2, {"commitment.ask": _ask_commitment, "commitment.report": _report_commitment}),
     "query": (3, {"query.ask": _ask}),  # people wait for it: never behind transfers
     "retrieve": (3, {"retrieve.fetch": _fetch}),
@@ -130,6 +124,7 @@ class Worker:
         self.stopping = threading.Event()
         self._running: dict[str, JobContext] = {}
         self._lock = threading.Lock()
+        self.forwarder = Forwarder(config, self.database, self.archive, self.name)
 
     def start(self) -> None:
         events.use_folder(self.config.run / "events")
@@ -137,6 +132,7 @@ class Worker:
         for lane, (threads, handlers) in LANES.items():
             for number in range(threads):
                 threading.Thread(target=self._work, args=(handlers,), name=f"{lane}-{number}", daemon=True).start()
+        self.forwarder.start()
         threading.Thread(target=self._beat, name="heartbeat", daemon=True).start()
         threading.Thread(target=self._keep_time, name="clock", daemon=True).start()
 
@@ -147,6 +143,7 @@ class Worker:
             for context in self._running.values():
                 context.stopped.set()
         deadline = time.monotonic() + seconds
+        self.forwarder.stop(seconds)
         while self._running and time.monotonic() < deadline:
             time.sleep(0.02)
 

@@ -43,7 +43,7 @@ def list_transfers(
     found, total = queries.transfers(
         session, actor, study=study_instance_uid, state=state, node_id=node_id, limit=limit, before=cursor
     )
-    items = [transfers.transfer_json(session, row, name) for row, name in found]
+    items = [transfers.transfer_json(row, name) for row, name in found]
     return {"items": items, "total": total, "next": found[-1][0].id if len(found) == limit else None}
 
 
@@ -86,4 +86,4 @@ def cancel_transfer(transfer_id: str, actor: Sender, session: WriteSession) -> d
 
 def _shown(session: ReadSession, actor: Actor, transfer_id: str) -> dict[str, Any]:
     transfer = queries.transfer(session, actor, transfer_id)
-    return transfers.transfer_json(session, transfer, queries.node_name(session, transfer.node_id))
+    return transfers.transfer_json(transfer, queries.node_name(session, transfer.node_id))

@@ -238,6 +238,16 @@ class DeletedFile(Base):
     deleted_at: Mapped[datetime]
 
 
+class StudyHold(Base):
+    """A study that something is still to be done with (it is on its way to a node): it is not deleted until then.
+    holder: whose work that is, as transfer:<id>; the rooms above put the row in and take it away (archive/holds.py)."""
+
+    __tablename__ = "study_hold"
+
+    study_instance_uid: Mapped[str] = mapped_column(String(64), primary_key=True)
+    holder: Mapped[str] = mapped_column(String(64), primary_key=True)
+
+
 class Counter(Base):
     """Totals that must not be counted: studies per facility."""
 

@@ -9,7 +9,7 @@ from sqlalchemy import delete, func, insert, literal, select, text, update
 from sqlalchemy.orm import Session
 
 from app import events, jobs
-from app.archive import arrivals, queries
+from app.archive import arrivals, holds, queries
 from app.archive.index import lock_index
 from app.archive.models import (
     RECEIVING,
@@ -77,6 +77,7 @@ def delete_study(session: Session, actor: Actor, uid: str) -> None:
     lock_index(session)
     study = queries.study(session, actor, uid)
     _refuse_locked(study)
+    holds.refuse_held(session, study.study_instance_uid)
     _forget_instances(session, Instance.study_pk == study.id, Series.study_pk == study.id)
     session.execute(delete(Series).where(Series.study_pk == study.id))
     _forget_study(session, study)
@@ -90,6 +91,7 @@ def delete_series(session: Session, actor: Actor, uid: str) -> None:
     series = queries.series(session, actor, uid)
     study = queries.study_of(session, series)
     _refuse_locked(study)
+    holds.refuse_held(session, study.study_instance_uid)
     _forget_instances(session, Instance.series_pk == series.id, Series.id == series.id)
     session.execute(delete(Series).where(Series.id == series.id))
     _recount(session, study)
@@ -103,6 +105,7 @@ def delete_instance(session: Session, actor: Actor, uid: str) -> None:
     instance = queries.instance(session, actor, uid)
     study, series = queries.study_of(session, instance), queries.series_by_pk(session, instance.series_pk)
     _refuse_locked(study)
+    holds.refuse_held(session, study.study_instance_uid)
     _forget_instances(session, Instance.id == instance.id, Series.id == series.id)
     count, size = _sums(session, Instance.series_pk == series.id)
     if count:

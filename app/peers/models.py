@@ -1,10 +1,10 @@
-"""Tables: node, caller, node_test, transfer, transfer_instance, network_operation, commitment, commitment_instance,
-certificate, sealed_secret."""
+"""Tables: node, caller, node_test, transfer, transfer_instance, transfer_slot, network_operation,
+commitment, commitment_instance, certificate, sealed_secret."""
 
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import JSON, BigInteger, ForeignKey, Index, String, Text, UniqueConstraint
+from sqlalchemy import JSON, BigInteger, ForeignKey, Index, String, Text, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 import app.peers.qr_models  # noqa: F401 more tables of this room
@@ -72,22 +72,46 @@ class NodeTest(Base):
     finished_at: Mapped[datetime | None]
 
 
+_ACTIVE = text("state in ('queued', 'running')")
+
+
 class Transfer(Base):
-    """One destination and one study; the work is job.id = job_id."""
+    """One destination and one study, for one source (a person, or a route): what goes, and how far it is (FWD-2).
+
+    state: queued, running, done, failed (a dead letter), cancelled. priority: 9 first. run_after: not before; a pause
+    after a fault. attempts: how often it was begun; faults: tries that failed since something last went."""
 
     __tablename__ = "transfer"
+    __table_args__ = (
+        Index(
+            "ix_transfer_active",
+            "node_id",
+            "priority",
+            "id",
+            "run_after",
+            sqlite_where=_ACTIVE,
+            postgresql_where=_ACTIVE,
+        ),
+        Index("ix_transfer_state", "state", "id"),
+    )
 
     id: Mapped[str] = mapped_column(String(26), primary_key=True)
-    job_id: Mapped[str] = mapped_column(String(26), index=True)
     node_id: Mapped[str] = mapped_column(ForeignKey("node.id"), index=True)
     study_instance_uid: Mapped[str] = mapped_column(String(64), index=True)
     facility_id: Mapped[str | None] = mapped_column(String(26))
+    source: Mapped[str] = mapped_column(String(40), default="")  # "" a person, else who keeps adding to it: route:<id>
     state: Mapped[str] = mapped_column(String(10), default="queued")
+    priority: Mapped[int] = mapped_column(default=5)
+    run_after: Mapped[datetime]
     attempts: Mapped[int] = mapped_column(default=0)
+    faults: Mapped[int] = mapped_column(default=0)
+    committing: Mapped[bool] = mapped_column(default=False)  # all is sent; the node was asked to commit it
     total: Mapped[int] = mapped_column(default=0)
     sent: Mapped[int] = mapped_column(default=0)
     warned: Mapped[int] = mapped_column(default=0)
     failed: Mapped[int] = mapped_column(default=0)
+    there: Mapped[int] = mapped_column(default=0)  # not sent, since the node had it
+    committed: Mapped[int] = mapped_column(default=0)
     error: Mapped[str | None]
     created_by: Mapped[str] = mapped_column(String(128))
     created_at: Mapped[datetime]
@@ -95,15 +119,36 @@ class Transfer(Base):
 
 
 class TransferInstance(Base):
+    """One object of a transfer. state: waiting, sent, warned (taken with a warning), failed, there (the node had it).
+
+    slot: the lane that has it in its hands while it waits; tries: how often it was in flight when something broke."""
+
     __tablename__ = "transfer_instance"
-    __table_args__ = (Index("ix_transfer_instance_todo", "transfer_id", "state"),)
+    __table_args__ = (
+        Index("ix_transfer_instance_todo", "transfer_id", "state"),
+        Index("ix_transfer_instance_object", "transfer_id", "sop_instance_uid", unique=True),
+    )
 
     id: Mapped[int] = mapped_column(BigKey, primary_key=True, autoincrement=True)
     transfer_id: Mapped[str] = mapped_column(ForeignKey("transfer.id", ondelete="CASCADE"))
     sop_instance_uid: Mapped[str] = mapped_column(String(64))
-    state: Mapped[str] = mapped_column(String(8), default="waiting")  # waiting, sent, warned, failed
+    state: Mapped[str] = mapped_column(String(8), default="waiting")
+    slot: Mapped[int | None]
+    tries: Mapped[int] = mapped_column(default=0)
+    committed: Mapped[bool] = mapped_column(default=False)
     status: Mapped[int | None]  # the peer's DIMSE status
     message: Mapped[str | None] = mapped_column(String(256))  # the peer's own words
+
+
+class TransferSlot(Base):
+    """One association to a node that may be open: who has it. There are as many as the node's option `parallel`."""
+
+    __tablename__ = "transfer_slot"
+
+    node_id: Mapped[str] = mapped_column(ForeignKey("node.id", ondelete="CASCADE"), primary_key=True)
+    number: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    owner: Mapped[str] = mapped_column(String(64))  # host:pid of the worker
+    heartbeat_at: Mapped[datetime]
 
 
 class NetworkOperation(Base):

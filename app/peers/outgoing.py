@@ -109,6 +109,11 @@ class Lane:
         self._association: Association | None = None
         self._proposal = Proposal()
         self._known: set[tuple[str, str]] = set()
+        self.in_flight: list[Instance] = []  # what was on its way when a PeerFault was raised
+
+    def expect(self, instances: Sequence[Instance]) -> None:
+        """What is to come soon: the next association proposes for it too, as far as its contexts reach."""
+        self._known |= {(i.sop_class_uid, i.transfer_syntax_uid) for i in instances}
 
     def __enter__(self) -> "Lane":
         return self
@@ -148,6 +153,7 @@ class Lane:
 
     def _ready(self, pairs: set[tuple[str, str]]) -> None:
         """Has an association that takes at least one of the pairs: the open one, or a new one."""
+        self.in_flight = []
         if self._association is not None and self._association.gone():
             self.abort()
         if self._association is not None and any(self._proposal.covers(*pair) for pair in pairs):
@@ -184,6 +190,7 @@ class Lane:
     def _store(
         self, association: Association, way: Way, instance: Instance, data: Any, length: int, plain: bool
     ) -> Outcome:
+        self.in_flight = [instance]
         answer = association.store(
             way.context_id,
             instance.sop_class_uid,
@@ -194,6 +201,7 @@ class Lane:
             originator=self._originator,
             pace=self._throttle.pace if self._throttle is not None and self._throttle.kib > 0 else None,
         )
+        self.in_flight = []
         return Outcome(judge(answer), answer.status, answer.comment, way.transfer_syntax)
 
 

@@ -22,8 +22,8 @@ from app.imaging.transcode_file import transcode_dataset
 from app.kit.errors import AppError
 from app.kit.phrases import phrase
 from app.peers.errors import CannotConvert
+from app.peers.transcode_sweep import PREFIX
 
-PREFIX = "convert-"  # of the folders in `run`; a killed role leaves one behind, `sweep` takes it away
 _TROUBLE = (RecursionError, ValueError, TypeError, AttributeError, KeyError, EOFError, struct.error, zlib.error)
 
 
@@ -31,6 +31,17 @@ _TROUBLE = (RecursionError, ValueError, TypeError, AttributeError, KeyError, EOF
 def data_set(archive: Archive, instance: Instance, syntax: str) -> Iterator[tuple[BinaryIO, int]]:
     """The object's data set in `syntax`: an ordinary file that stands at its first byte, and its length in bytes.
     Raises CannotConvert, NotFound when the stored file is gone."""
+    with whole(archive, instance, syntax) as (file, length):
+        head = file.read(144)
+        start = 144 + int.from_bytes(head[140:144], "little")  # the file meta group follows its own length
+        file.seek(start)
+        yield file, length - start
+
+
+@contextmanager
+def whole(archive: Archive, instance: Instance, syntax: str) -> Iterator[tuple[BinaryIO, int]]:
+    """The object as a PS3.10 file in `syntax`, its own included: for one that came without file meta information. An
+    ordinary file at its first byte, and its length. Raises as data_set."""
     archive.config.run.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=PREFIX, dir=archive.config.run) as folder:
         made = Path(folder) / "made"
@@ -43,10 +54,8 @@ def data_set(archive: Archive, instance: Instance, syntax: str) -> Iterator[tupl
         except _TROUBLE as fault:
             raise CannotConvert(phrase("It cannot be converted ({kind}).", kind=type(fault).__name__)) from fault
         with made.open("rb", buffering=0) as file:
-            head = file.read(144)
-            start = 144 + int.from_bytes(head[140:144], "little")  # the file meta group follows its own length
-            length = file.seek(0, 2) - start
-            file.seek(start)
+            length = file.seek(0, 2)
+            file.seek(0)
             yield file, length
 
 
@@ -60,10 +69,10 @@ def _source(archive: Archive, instance: Instance, folder: Path) -> Path:
     meta.MediaStorageSOPClassUID = UID(instance.sop_class_uid)
     meta.MediaStorageSOPInstanceUID = UID(instance.sop_instance_uid)
     meta.TransferSyntaxUID = UID(instance.transfer_syntax_uid)
-    whole = folder / "whole"
-    with whole.open("xb") as out:
+    copy = folder / "whole"
+    with copy.open("xb") as out:
         out.write(bytes(128) + b"DICM")
         write_file_meta_info(DicomIO(out), meta, enforce_standard=True)
         for piece in content.iter_region(archive, instance, instance.data_set_offset, instance.bytes):
             out.write(piece)
-    return whole
+    return copy

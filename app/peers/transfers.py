@@ -1,27 +1,41 @@
-"""Sending studies on: durable rows, one transfer for each study and destination, one row for each instance (FWD-2)."""
+"""Sending studies on: durable rows, one transfer for each study, destination and source, one row for each object (FWD-2).
+
+The worker's lanes (forwarder.py) take the objects from here."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from sqlalchemy import insert, update
 from sqlalchemy.orm import Session
 
-from app import audit, events, jobs
-from app.jobs.models import Job
+from app import audit
+from app.archive import holds
+from app.archive.models import Study
 from app.kit.clock import now
 from app.kit.errors import Conflict, Invalid
 from app.kit.ids import new_id
 from app.kit.phrases import phrase
-from app.peers import options, queries
-from app.peers.models import Transfer, TransferInstance
-from app.peers.settings import DicomSettings
+from app.peers import commitment, events_of, forward_queries, options, queries
+from app.peers.claims import (
+    CANCELLED,
+    DONE,
+    FAILED,
+    QUEUED,
+    REFUSED,
+    RUNNING,
+    SENT,
+    THERE,
+    WAITING,
+    WARNED,
+    holder,
+)
+from app.peers.models import Node, Transfer, TransferInstance
 from app.security.actor import Actor, require
 from app.security.verbs import Verb
-from app.settings import load
 
-KIND = "transfer.send"
-QUEUED, RUNNING, DONE, FAILED, CANCELLED = "queued", "running", "done", "failed", "cancelled"
-WAITING, SENT, WARNED, REFUSED = "waiting", "sent", "warned", "failed"
+CURRENT = "current"  # the saved version of a study; there is no other yet
+MANY = 10_000  # transfers that one click retries
 
 
 def create_transfer(
@@ -30,12 +44,66 @@ def create_transfer(
     study_instance_uid: str,
     node_name: str,
     sop_instance_uids: Sequence[str] | None = None,
+    priority: int | None = None,
+    version: str = CURRENT,
+    source: str = "",
 ) -> Transfer:
-    """Queues the study, as it is now, for a node, or only the objects named. NotFound, Conflict (node switched off) or
-    Invalid."""
+    """Queues the study as it is now, or these objects of it, for a node.
+
+    priority: 0 to 9, 9 first; None as the node is set. version: the saved one. source: "" for a person; a route says
+    who it is and adds later objects by `append`. NotFound, Conflict (node switched off, nothing to send) or Invalid."""
     require(actor, Verb.STUDY_SEND)
     node = queries.node(session, actor, node_name)
     study = queries.study(session, actor, study_instance_uid)
+    _check(node, priority, version)
+    there = queries.instance_uids(session, study.id)
+    wanted = there if sop_instance_uids is None else _among(there, sop_instance_uids)
+    if not wanted:
+        raise Conflict("This study has no objects to send.")
+    transfer = _made(session, actor, node, study, priority, source)
+    _add(session, transfer, wanted)
+    events_of.transfer(session, transfer)
+    return transfer
+
+
+def append(
+    session: Session,
+    actor: Actor,
+    study_instance_uid: str,
+    node_name: str,
+    sop_instance_uids: Sequence[str],
+    *,
+    source: str,
+    priority: int | None = None,
+    again: bool = False,
+) -> Transfer:
+    """Adds newly arrived objects to the transfer of this study, node and source, which goes on even when it was done; the
+    first ones make it. What is in it already is not sent twice, unless `again` says that it has changed. Cheap: a few
+    statements for a batch of any size. The same faults as create_transfer."""
+    require(actor, Verb.STUDY_SEND)
+    node = queries.node(session, actor, node_name)
+    study = queries.study(session, actor, study_instance_uid)
+    _check(node, priority, CURRENT)
+    uids = list(dict.fromkeys(sop_instance_uids))
+    transfer = forward_queries.latest(session, node.id, study_instance_uid, source)
+    if transfer is None:
+        transfer = _made(session, actor, node, study, priority, source)
+        known: dict[str, TransferInstance] = {}
+    else:
+        known = forward_queries.rows_of_objects(session, transfer.id, uids)
+    changed = [row.id for row in known.values() if again and row.state != WAITING]
+    if changed:
+        _wait_again(session, changed)
+    fresh = [uid for uid in uids if uid not in known]
+    if fresh:
+        _add(session, transfer, fresh)
+    if fresh or changed:
+        _wake(session, transfer)
+        events_of.transfer(session, transfer)
+    return transfer
+
+
+def _check(node: Node, priority: int | None, version: str) -> None:
     if not node.enabled:
         raise Conflict(
             phrase("The node {name} is switched off.", name=node.name), hint="Switch it on under Settings, Nodes."
@@ -44,64 +112,208 @@ def create_transfer(
         raise Invalid(
             phrase("The node {name} is not set to store.", name=node.name), field="node", hint="Tick Store in its form."
         )
-    uids = queries.instance_uids(session, study.id)
-    if sop_instance_uids is not None:
-        wanted = set(sop_instance_uids)
-        uids = [uid for uid in uids if uid in wanted]
-    if not uids:
-        raise Conflict("This study has no objects to send.")
+    if priority is not None and not 0 <= priority <= 9:
+        raise Invalid("A priority is a number from 0 to 9; 9 goes first.", field="priority")
+    if version != CURRENT:
+        raise Invalid("There is no such version of the study.", field="version")
+
+
+def _among(there: Sequence[str], wanted: Sequence[str]) -> list[str]:
+    """Those that are in the study, in its order; what is not there (any more) is passed over."""
+    chosen = set(wanted)
+    return [uid for uid in there if uid in chosen]
+
+
+def _made(session: Session, actor: Actor, node: Node, study: Study, priority: int | None, source: str) -> Transfer:
     transfer = Transfer(
         id=new_id(),
-        job_id="",
         node_id=node.id,
-        study_instance_uid=study_instance_uid,
+        study_instance_uid=study.study_instance_uid,
         facility_id=study.facility_id,
+        source=source,
         state=QUEUED,
-        total=len(uids),
+        priority=options.of(node).priority if priority is None else priority,
+        run_after=now(),
+        total=0,
+        sent=0,
+        warned=0,
+        failed=0,
+        there=0,
+        committed=0,
+        faults=0,
+        attempts=0,
         created_by=actor.name,
         created_at=now(),
     )
-    retries = load(session, DicomSettings).send_retries
-    transfer.job_id = jobs.enqueue(
-        session,
-        KIND,
-        {"transfer_id": transfer.id},
-        actor_name=actor.name,
-        facility_id=study.facility_id,
-        max_attempts=retries + 1,
-        total=len(uids),
-    )
     session.add(transfer)
     session.flush()
-    session.execute(insert(TransferInstance), [{"transfer_id": transfer.id, "sop_instance_uid": uid} for uid in uids])
+    holds.hold(session, transfer.study_instance_uid, holder(transfer))
     _record(session, actor, transfer, Verb.STUDY_SEND, node.name)
-    tell(session, transfer)
     return transfer
+
+
+def _add(session: Session, transfer: Transfer, uids: Sequence[str]) -> None:
+    session.execute(insert(TransferInstance), [{"transfer_id": transfer.id, "sop_instance_uid": uid} for uid in uids])
+    transfer.total += len(uids)
+
+
+def _wake(session: Session, transfer: Transfer) -> None:
+    """More is to be sent: one that ended goes on; one that waits for its pause keeps its pause."""
+    if transfer.committing:
+        commitment.forget(session, transfer.id)
+    if transfer.state in (DONE, FAILED) or transfer.committing:
+        transfer.state, transfer.run_after, transfer.faults = QUEUED, now(), 0
+        transfer.error, transfer.finished_at, transfer.committing = None, None, False
+        holds.hold(session, transfer.study_instance_uid, holder(transfer))
+    session.flush()
+    _recount(session, transfer)
+
+
+def _wait_again(session: Session, row_ids: Sequence[int]) -> None:
+    session.execute(
+        update(TransferInstance)
+        .where(TransferInstance.id.in_(row_ids))
+        .values(state=WAITING, status=None, message=None, tries=0, committed=False)
+    )
+
+
+def _recount(session: Session, transfer: Transfer) -> None:
+    of = forward_queries.counts(session, [transfer.id])[transfer.id]
+    transfer.sent, transfer.warned, transfer.failed = (of.get(s, 0) for s in (SENT, WARNED, REFUSED))
+    transfer.there, transfer.committed = of.get(THERE, 0), of.get("committed", 0)
 
 
 def cancel_transfer(session: Session, actor: Actor, transfer_id: str) -> Transfer:
     """Stops what has not ended; what the peer has already taken stays there and is marked so."""
     transfer = _own(session, actor, transfer_id)
-    jobs.cancel(session, transfer.job_id)
-    transfer.state, transfer.finished_at = CANCELLED, now()
+    if transfer.state not in forward_queries.ACTIVE:
+        raise Conflict("This transfer has already ended.", hint="Nothing to cancel.")
+    _end(session, transfer)
     _record(session, actor, transfer, "transfer.cancel")
-    tell(session, transfer)
     return transfer
+
+
+def drop_transfer(session: Session, actor: Actor, transfer_id: str) -> Transfer:
+    """Gives up a dead letter: it leaves the list, and holds its study no more. What arrived stays marked so."""
+    transfer = _own(session, actor, transfer_id)
+    if transfer.state != FAILED:
+        raise Conflict("Only a failed transfer can be dropped.", hint="Stop it first.")
+    _end(session, transfer)
+    _record(session, actor, transfer, "transfer.drop")
+    return transfer
+
+
+def _end(session: Session, transfer: Transfer) -> None:
+    commitment.forget(session, transfer.id)
+    transfer.state, transfer.finished_at, transfer.committing = CANCELLED, now(), False
+    holds.let_go(session, transfer.study_instance_uid, holder(transfer))
+    events_of.transfer(session, transfer)
 
 
 def retry_transfer(session: Session, actor: Actor, transfer_id: str) -> Transfer:
-    """Sends again what has not arrived; what has is not sent twice. Conflict when nothing is left or it still runs."""
+    """Sends again what has not arrived; what has is not sent twice. One that waits for its pause goes now. Conflict when
+    nothing is left or it still runs."""
     transfer = _own(session, actor, transfer_id)
-    jobs.retry(session, transfer.job_id)
+    if transfer.state == QUEUED and transfer.run_after > now():
+        transfer.run_after = now()
+    elif transfer.state in (FAILED, CANCELLED):
+        _again(session, transfer)
+    else:
+        raise Conflict("Only a failed or stopped transfer can be sent again.", hint="Wait until it ends.")
+    _record(session, actor, transfer, "transfer.retry")
+    return transfer
+
+
+def _again(session: Session, transfer: Transfer) -> None:
     session.execute(
         update(TransferInstance)
         .where(TransferInstance.transfer_id == transfer.id, TransferInstance.state == REFUSED)
-        .values(state=WAITING, status=None, message=None)
+        .values(state=WAITING, status=None, message=None, tries=0)
     )
-    transfer.state, transfer.error, transfer.failed, transfer.finished_at = QUEUED, None, 0, None
-    _record(session, actor, transfer, "transfer.retry")
-    tell(session, transfer)
+    _recount(session, transfer)
+    if transfer.sent + transfer.warned + transfer.there == transfer.total:
+        raise Conflict("Everything in this transfer has arrived.", hint="Send the study again if it has changed.")
+    transfer.state, transfer.run_after, transfer.faults = QUEUED, now(), 0
+    transfer.error, transfer.finished_at = None, None
+    holds.hold(session, transfer.study_instance_uid, holder(transfer))
+    events_of.transfer(session, transfer)
+
+
+def retry_many(
+    session: Session, actor: Actor, *, ids: Sequence[str] | None = None, node_name: str | None = None
+) -> int:
+    """Sends all dead letters again: those of `ids`, of a node, or (neither given) all the actor sees; how many."""
+    found = _failed(session, actor, ids, node_name)
+    for transfer in found:
+        _again(session, transfer)
+    _record_many(session, actor, "transfer.retry", found, node_name)
+    return len(found)
+
+
+def drop_many(session: Session, actor: Actor, *, ids: Sequence[str] | None = None, node_name: str | None = None) -> int:
+    """Gives up dead letters, as retry_many chooses them; how many."""
+    found = _failed(session, actor, ids, node_name)
+    for transfer in found:
+        _end(session, transfer)
+    _record_many(session, actor, "transfer.drop", found, node_name)
+    return len(found)
+
+
+def _failed(session: Session, actor: Actor, ids: Sequence[str] | None, node_name: str | None) -> list[Transfer]:
+    require(actor, Verb.STUDY_SEND)
+    node_id = queries.node(session, actor, node_name).id if node_name else None
+    return forward_queries.seen(session, actor, ids=ids, node_id=node_id, states=(FAILED,))[:MANY]
+
+
+def set_priority(session: Session, actor: Actor, transfer_id: str, priority: int) -> Transfer:
+    """How urgent what is left of it is: 0 to 9, 9 first."""
+    transfer = _own(session, actor, transfer_id)
+    if not 0 <= priority <= 9:
+        raise Invalid("A priority is a number from 0 to 9; 9 goes first.", field="priority")
+    if transfer.state not in forward_queries.ACTIVE:
+        raise Conflict("This transfer has already ended.")
+    transfer.priority = priority
+    _record(session, actor, transfer, "transfer.priority")
+    events_of.transfer(session, transfer)
     return transfer
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """What is known of objects at their destinations. safe: objects that every transfer asked about has delivered:
+    the peer answered success (or a warning), and committed where its node is set so; missing: the others -> why."""
+
+    safe: frozenset[str] = frozenset()
+    missing: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def complete(self) -> bool:
+        """Nothing is missing, and there is something."""
+        return bool(self.safe) and not self.missing
+
+
+def delivered(session: Session, transfer_ids: Sequence[str]) -> Proof:
+    """The proof that nothing local is dropped without (FWD-3). That a node had an object before (`there`) is its word in
+    a query and no success of ours: it counts only where the node committed it."""
+    wants = {one.id: _wants_commitment(session, one) for one in forward_queries.by_id(session, transfer_ids)}
+    if len(wants) != len(set(transfer_ids)):
+        return Proof(missing={"": phrase("A transfer is no longer there.")})
+    safe: dict[str, int] = {}
+    missing: dict[str, str] = {}
+    for transfer_id, uid, state, committed, words in forward_queries.object_states(session, transfer_ids):
+        if committed or (state in (SENT, WARNED) and not wants[transfer_id]):
+            safe[uid] = safe.get(uid, 0) + 1
+        else:
+            missing[uid] = words or state
+    for uid, number in safe.items():
+        if number < len(wants) and uid not in missing:
+            missing[uid] = phrase("It was not sent to every destination.")
+    return Proof(frozenset(safe.keys() - missing.keys()), missing)
+
+
+def _wants_commitment(session: Session, transfer: Transfer) -> bool:
+    node = session.get(Node, transfer.node_id)
+    return node is None or (options.of(node).commitment and options.of(node).protocol == "dicom")
 
 
 def _own(session: Session, actor: Actor, transfer_id: str) -> Transfer:
@@ -126,41 +338,42 @@ def _record(session: Session, actor: Actor, transfer: Transfer, verb: str, node_
     )
 
 
-def tell(session: Session, transfer: Transfer) -> None:
-    """The event that moves the bars on the pages."""
-    payload: dict[str, Any] = {
-        "id": transfer.id,
-        "state": transfer.state,
-        "study_instance_uid": transfer.study_instance_uid,
-    }
-    payload |= {"sent": transfer.sent + transfer.warned, "failed": transfer.failed, "total": transfer.total}
-    events.append(session, "transfer.changed", payload, facility_id=transfer.facility_id)
+def _record_many(
+    session: Session, actor: Actor, verb: str, transfers: Sequence[Transfer], node_name: str | None
+) -> None:
+    audit.record(
+        session,
+        actor_name=actor.name,
+        actor_kind=actor.kind,
+        verb=verb,
+        thing="node",
+        thing_id=node_name or "",
+        address=actor.address,
+        detail={"transfers": [one.id for one in transfers[:100]], "count": len(transfers)},
+    )
 
 
-def state_of(session: Session, transfer: Transfer) -> tuple[str, str | None]:
-    """State and error; a job that was given up with its worker speaks for its transfer."""
-    job = session.get(Job, transfer.job_id)
-    if job is not None and transfer.state in (QUEUED, RUNNING) and job.state in (FAILED, CANCELLED):
-        return job.state, job.error or transfer.error
-    return transfer.state, transfer.error
-
-
-def transfer_json(session: Session, transfer: Transfer, node_name: str) -> dict[str, Any]:
+def transfer_json(transfer: Transfer, node_name: str) -> dict[str, Any]:
     """A transfer as REST shows it (DESIGN part 2: long work)."""
-    state, error = state_of(session, transfer)
-    done = transfer.sent + transfer.warned + transfer.failed
+    done = transfer.sent + transfer.warned + transfer.failed + transfer.there
     return {
         "id": transfer.id,
-        "state": state,
+        "state": transfer.state,
         "progress": {"done": done, "total": transfer.total},
-        "error": error,
+        "error": transfer.error,
         "study_instance_uid": transfer.study_instance_uid,
         "node": node_name,
+        "priority": transfer.priority,
+        "source": transfer.source,
         "sent": transfer.sent,
         "warned": transfer.warned,
         "failed": transfer.failed,
+        "there": transfer.there,
+        "committed": transfer.committed,
+        "committing": transfer.committing,
         "waiting": transfer.total - done,
         "attempts": transfer.attempts,
+        "next_try_at": transfer.run_after.isoformat() if transfer.state == QUEUED and transfer.faults else None,
         "created_by": transfer.created_by,
         "created_at": transfer.created_at.isoformat(),
         "finished_at": transfer.finished_at and transfer.finished_at.isoformat(),
@@ -171,6 +384,28 @@ def instance_json(row: TransferInstance) -> dict[str, Any]:
     return {
         "sop_instance_uid": row.sop_instance_uid,
         "state": row.state,
+        "committed": row.committed,
         "status": None if row.status is None else f"{row.status:04X}",
         "message": row.message,
     }
+
+
+__all__ = [
+    "CANCELLED",
+    "DONE",
+    "FAILED",
+    "QUEUED",
+    "RUNNING",
+    "Proof",
+    "append",
+    "cancel_transfer",
+    "create_transfer",
+    "delivered",
+    "drop_many",
+    "drop_transfer",
+    "instance_json",
+    "retry_many",
+    "retry_transfer",
+    "set_priority",
+    "transfer_json",
+]

@@ -159,7 +159,10 @@ def _drop(session: Session, run: RouteRun, route: Route) -> bool:
     mine = {one.instance.sop_instance_uid for one in found}
     if not mine:
         return True
-    sent = [(queries.delivered(session, transfer.id), name) for transfer, name in queries.transfers_of(session, run.id)]
+    sent = [
+        (transfers.delivered(session, [transfer.id]).safe, name)
+        for transfer, name in queries.transfers_of(session, run.id)
+    ]
     for delivered, name in sent:
         if not mine <= delivered:
             run.reason = phrase("Kept: {name} has not taken everything.", name=name)

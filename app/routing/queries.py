@@ -207,14 +207,6 @@ def waiting_elsewhere(session: Session, study_instance_uid: str) -> set[str]:
     return set(session.scalars(query))
 
 
-def delivered(session: Session, transfer_id: str) -> set[str]:
-    """SOP Instance UIDs that the peer of a transfer has taken."""
-    query = select(TransferInstance.sop_instance_uid).where(
-        TransferInstance.transfer_id == transfer_id, TransferInstance.state.in_(("sent", "warned"))
-    )
-    return set(session.scalars(query))
-
-
 def transfer_of_run(session: Session, route_id: str, study_instance_uid: str, node_id: str) -> Transfer | None:
     """A transfer that an earlier run of this route made for the same study and node and that is still under way."""
     query = (

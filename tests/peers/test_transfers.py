@@ -1,5 +1,7 @@
 """Studies on their way to real peers."""
 
+import os
+import subprocess
 import threading
 import time
 from collections.abc import Iterator
@@ -7,17 +9,17 @@ from pathlib import Path
 
 import pytest
 from pydicom import Dataset, dcmread
-from sqlalchemy import update
+from sqlalchemy import select, update
 
-from app import jobs
 from app.archive import Source
 from app.config import Config
 from app.db import Database
-from app.jobs.models import Job
 from app.kit.clock import now
 from app.kit.errors import Conflict, NotFound
-from app.peers import queries, service, transfers
-from app.peers.jobs import send
+from app.peers import claims, forward_queries, journal, queries, service, transfers
+from app.peers.journal import Answer
+from app.peers.lanes import Runner
+from app.peers.models import Transfer
 from app.peers.service import NodeValues
 from app.worker import Worker
 from tests.support import dcmtk
@@ -64,21 +66,31 @@ def _order(database: Database, port: int, title: str = "STORESCP", **options: ob
 
 
 def _work(worker: Worker) -> None:
-    """One try of the next due job, as the worker role does it."""
-    claimed = worker._claim(["transfer.send"])
-    assert claimed is not None
-    worker._run(claimed, send)
+    """What a lane does for each node that has something due, until nothing is left or it fails; no lingering."""
+    with worker.database.read() as session:
+        nodes = forward_queries.due_nodes(session, now())
+    assert nodes
+    for node in nodes:
+        Runner(
+            worker.config, worker.database, worker.archive, worker.name, node.id, worker.forwarder.stopping, linger=0
+        ).run()
+
+
+def _idle(worker: Worker) -> bool:
+    """Nothing is due."""
+    with worker.database.read() as session:
+        return not forward_queries.due_nodes(session, now())
 
 
 def _shown(database: Database, transfer_id: str) -> dict[str, object]:
     with database.read() as session:
         row = queries.transfer(session, actor(database, "admin"), transfer_id)
-        return transfers.transfer_json(session, row, "pacs")
+        return transfers.transfer_json(row, "pacs")
 
 
 def _due_now(database: Database) -> None:
     with database.write() as session:
-        session.execute(update(Job).where(Job.state == "queued").values(run_after=now()))
+        session.execute(update(Transfer).where(Transfer.state == "queued").values(run_after=now()))
 
 
 def _received(folder: Path) -> dict[str, Path]:
@@ -166,7 +178,7 @@ def test_a_dead_peer_is_tried_again_and_then_gets_everything(
     found = _shown(peopled, transfer_id)
     assert found["state"] == "queued" and found["waiting"] == 3
     assert "refuses connections" in str(found["error"])
-    assert worker._claim(["transfer.send"]) is None, "it waits for its pause"
+    assert _idle(worker), "it waits for its pause"
     _due_now(peopled)
     with dcmtk.storescp(tmp_path / "scp", port=port):
         _work(worker)
@@ -255,15 +267,28 @@ def test_a_cancelled_transfer_stops(
 def test_a_worker_that_was_killed_leaves_a_transfer_that_goes_on(
     receiver: Station, worker: Worker, peopled: Database, shared_data: Path, tmp_path: Path
 ) -> None:
+    """It had taken all three, sent two of them, and written one answer down nowhere but in its journal."""
     _fill(receiver, shared_data / "codecs/wg04/ct1/ct1_uncompressed.dcm", 3, tmp_path)
+    gone = subprocess.Popen(["/bin/true"])
+    gone.wait()
     with dcmtk.storescp(tmp_path / "scp") as port:
         transfer_id = _order(peopled, port)
-        assert worker._claim(["transfer.send"]) is not None  # claimed, then nothing more is heard of it
         with peopled.write() as session:
-            session.execute(update(Job).values(heartbeat_at=None))
-            assert jobs.release_abandoned(session) == 1
+            node_id = session.scalars(select(Transfer.node_id)).one()
+            slot = claims.take_slot(session, node_id, f"{worker.name.rpartition(':')[0]}:{gone.pid}")
+            assert slot is not None
+            batch = claims.claim(session, slot, 10)
+            assert len(batch.rows) == 3
+            claims.record(session, [Answer(batch.rows[0].id, "sent", 0, None)])
+        left = journal.Journal(journal.place(worker.config.run, node_id, slot.number))
+        left.write(Answer(batch.rows[1].id, "sent", 0, None))
+        os.write(left._fd, b'[17, "se')  # and it was killed while it wrote
+        assert _idle(worker), "they are in dead hands"
+        worker.forwarder.release_dead()
         _work(worker)
-    assert _shown(peopled, transfer_id)["sent"] == 3
+    found = _shown(peopled, transfer_id)
+    assert (found["state"], found["sent"]) == ("done", 3)
+    assert list(_received(tmp_path / "scp")) == [batch.rows[2].sop_instance_uid]
 
 
 def test_what_cannot_be_sent_is_refused_at_once(receiver: Station, peopled: Database) -> None:

@@ -1,0 +1,37 @@
+"""Studies that must stay for now: each holder keeps a row while it needs the study's files (ARC-6, FWD-2)."""
+
+from sqlalchemy import delete, func, select
+from sqlalchemy.orm import Session
+
+from app.archive.models import StudyHold
+from app.kit.errors import Conflict
+from app.kit.phrases import phrase
+
+
+def hold(session: Session, study_instance_uid: str, holder: str) -> None:
+    """From now on the study is not deleted. Said twice it is one hold."""
+    if session.get(StudyHold, (study_instance_uid, holder)) is None:
+        session.add(StudyHold(study_instance_uid=study_instance_uid, holder=holder))
+        session.flush()
+
+
+def let_go(session: Session, study_instance_uid: str, holder: str) -> None:
+    """This holder needs it no more."""
+    session.execute(
+        delete(StudyHold).where(StudyHold.study_instance_uid == study_instance_uid, StudyHold.holder == holder)
+    )
+
+
+def count(session: Session, study_instance_uid: str) -> int:
+    """How many hold the study."""
+    query = select(func.count()).select_from(StudyHold).where(StudyHold.study_instance_uid == study_instance_uid)
+    return session.scalar(query) or 0
+
+
+def refuse_held(session: Session, study_instance_uid: str) -> None:
+    """Raises Conflict while somebody holds the study."""
+    if number := count(session, study_instance_uid):
+        raise Conflict(
+            phrase("{number} transfers of this study have not arrived yet.", number=number),
+            hint="Wait for them, or stop them under Incoming, Transfers.",
+        )

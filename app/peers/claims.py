@@ -1,0 +1,315 @@
+"""What lanes do in the database: take a slot, take objects, write answers down, give back. Each verb runs in the caller's
+short transaction; none is open while the network is waited for.
+
+A slot is one association that a node allows (option `parallel`). Objects that a lane has in its hands carry the slot's
+number, so that several lanes share one study, and what a dead worker held can be found and given back."""
+
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import bindparam, delete, select, update
+from sqlalchemy.orm import Session
+
+from app.archive import holds
+from app.kit.clock import now
+from app.kit.phrases import phrase
+from app.peers import commitment, events_of, forward_queries, options, service
+from app.peers.forward_queries import ACTIVE, Row
+from app.peers.forwarding import after_fault, in_window
+from app.peers.journal import Answer
+from app.peers.models import Node, Transfer, TransferInstance, TransferSlot
+from app.peers.settings import DicomSettings
+from app.security.actor import SYSTEM
+from app.settings import load
+
+QUEUED, RUNNING, DONE, FAILED, CANCELLED = "queued", "running", "done", "failed", "cancelled"
+WAITING, SENT, WARNED, REFUSED, THERE = "waiting", "sent", "warned", "failed", "there"
+SILENT = timedelta(seconds=30)  # a slot without a sign of life for so long is taken away
+
+_rows = TransferInstance.__table__
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """A slot that this process has."""
+
+    node_id: str
+    number: int
+    owner: str
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """What a lane goes on with. may_send: the node still wants anything; share: of how many open associations this is
+    one; rows: the objects it now has in its hands."""
+
+    may_send: bool
+    node: Node | None
+    settings: DicomSettings
+    share: int
+    rows: list[Row]
+
+
+def may_send(node: Node | None, moment: datetime) -> bool:
+    """Whether the node is to be sent anything at this moment: switched on, not paused, within its hours."""
+    if node is None or not node.enabled:
+        return False
+    set_to = options.of(node)
+    return not set_to.paused and in_window(set_to.window, moment)
+
+
+def _locked(session: Session, node_id: str) -> Node | None:
+    """The node's row, so that lanes of several processes choose one after another (SQLite has one writer anyway)."""
+    return session.scalar(select(Node).where(Node.id == node_id).with_for_update())
+
+
+def take_slot(session: Session, node_id: str, owner: str) -> Slot | None:
+    """A free slot of the node; None when all are taken or nothing may be sent to it now."""
+    node = _locked(session, node_id)
+    if node is None or not may_send(node, now()):
+        return None
+    taken = {one.number for one in forward_queries.slots(session, node_id)}
+    for number in range(options.of(node).parallel):
+        if number not in taken:
+            session.add(TransferSlot(node_id=node_id, number=number, owner=owner, heartbeat_at=now()))
+            return Slot(node_id, number, owner)
+    return None
+
+
+def beat(session: Session, slots: Iterable[Slot]) -> None:
+    """These lanes live."""
+    for slot in slots:
+        session.execute(
+            update(TransferSlot)
+            .where(
+                TransferSlot.node_id == slot.node_id,
+                TransferSlot.number == slot.number,
+                TransferSlot.owner == slot.owner,
+            )
+            .values(heartbeat_at=now())
+        )
+
+
+def free_slot(session: Session, slot: Slot) -> bool:
+    """Gives back the slot and what its lane still had in its hands; False when it was no longer that owner's."""
+    freed = session.execute(
+        delete(TransferSlot)
+        .where(
+            TransferSlot.node_id == slot.node_id,
+            TransferSlot.number == slot.number,
+            TransferSlot.owner == slot.owner,
+        )
+        .returning(TransferSlot.number)
+    ).all()
+    if not freed:
+        return False
+    mine = select(Transfer.id).where(Transfer.node_id == slot.node_id, Transfer.state.in_((*ACTIVE, CANCELLED)))
+    session.execute(
+        update(TransferInstance)
+        .where(
+            TransferInstance.slot == slot.number,
+            TransferInstance.state == WAITING,
+            TransferInstance.transfer_id.in_(mine),
+        )
+        .values(slot=None)
+    )
+    return True
+
+
+def claim(session: Session, slot: Slot, most: int) -> Batch:
+    """Takes the next objects of the node, at most so many; none when it may not be sent to any more or the slot was
+    taken away."""
+    node = _locked(session, slot.node_id)
+    taken = forward_queries.slots(session, slot.node_id)
+    mine = any(one.number == slot.number and one.owner == slot.owner for one in taken)
+    settings = load(session, DicomSettings)
+    if node is None or not mine or not may_send(node, now()) or slot.number >= options.of(node).parallel:
+        return Batch(False, node, settings, 1, [])
+    rows = forward_queries.head(session, slot.node_id, now(), most)
+    if rows:
+        session.execute(
+            update(TransferInstance).where(TransferInstance.id.in_([row.id for row in rows])).values(slot=slot.number)
+        )
+        for transfer in forward_queries.by_id(session, {row.transfer_id for row in rows}):
+            if transfer.state == QUEUED:
+                transfer.state, transfer.attempts = RUNNING, transfer.attempts + 1
+                events_of.transfer(session, transfer)
+    return Batch(True, node, settings, max(len(taken), 1), rows)
+
+
+def give_back(session: Session, row_ids: Sequence[int]) -> None:
+    """Objects that a lane took and did not send wait again."""
+    if row_ids:
+        session.execute(
+            update(TransferInstance)
+            .where(TransferInstance.id.in_(row_ids), TransferInstance.state == WAITING)
+            .values(slot=None)
+        )
+
+
+def record(session: Session, answers: Sequence[Answer]) -> None:
+    """Writes answers down, and ends the transfers that have none to wait for. An answer for a row that does not wait any
+    more is passed over: written twice (from a journal) it is the same."""
+    if not answers:
+        return
+    session.execute(
+        update(_rows)  # type: ignore[arg-type]
+        .where(_rows.c.id == bindparam("row_id"), _rows.c.state == WAITING)
+        .values(
+            state=bindparam("new_state"),
+            status=bindparam("new_status"),
+            message=bindparam("new_message"),
+            slot=None,
+        ),
+        [
+            {
+                "row_id": one.row_id,
+                "new_state": one.state,
+                "new_status": one.status,
+                "new_message": one.message and one.message[:256],
+            }
+            for one in answers
+        ],
+    )
+    moved = [one.row_id for one in answers if one.state in (SENT, WARNED, THERE)]
+    touched = forward_queries.transfers_of_rows(session, [one.row_id for one in answers])
+    went = forward_queries.transfers_of_rows(session, moved) if moved else set()
+    for transfer in _counted(session, touched):
+        if transfer.id in went and transfer.state in ACTIVE:
+            transfer.faults, transfer.error = 0, None
+        _end_if_over(session, transfer)
+        events_of.transfer(session, transfer)
+
+
+def _counted(session: Session, transfer_ids: Collection[str]) -> list[Transfer]:
+    """These transfers with their counters as their rows are."""
+    found = forward_queries.by_id(session, transfer_ids)
+    counts = forward_queries.counts(session, [one.id for one in found])
+    for transfer in found:
+        of = counts[transfer.id]
+        transfer.sent, transfer.warned, transfer.failed = (of.get(s, 0) for s in (SENT, WARNED, REFUSED))
+        transfer.there, transfer.committed = of.get(THERE, 0), of.get("committed", 0)
+    return found
+
+
+def _left(transfer: Transfer) -> int:
+    return transfer.total - transfer.sent - transfer.warned - transfer.failed - transfer.there
+
+
+def _end_if_over(session: Session, transfer: Transfer) -> None:
+    if transfer.state not in ACTIVE or transfer.committing or _left(transfer) > 0:
+        return
+    node = session.get(Node, transfer.node_id)
+    set_to = options.of(node) if node is not None else options.DEFAULTS
+    if set_to.commitment and set_to.protocol == "dicom":
+        objects = forward_queries.sent_objects(session, transfer.id)
+        if objects:
+            commitment.request(
+                session,
+                SYSTEM,
+                transfer.node_id,
+                objects,
+                transfer_id=transfer.id,
+                facility_id=transfer.facility_id,
+            )
+            transfer.state, transfer.committing = RUNNING, True
+            return
+    conclude(session, transfer)
+
+
+def conclude(session: Session, transfer: Transfer) -> None:
+    """All objects have their answer: done, or a dead letter that says how many were not taken."""
+    failed = transfer.failed
+    transfer.state, transfer.committing, transfer.finished_at = FAILED if failed else DONE, False, now()
+    transfer.error = (
+        phrase("{failed} of {total} objects were not taken.", failed=failed, total=transfer.total) if failed else None
+    )
+    if not failed:
+        holds.let_go(session, transfer.study_instance_uid, holder(transfer))
+
+
+def holder(transfer: Transfer) -> str:
+    """Under which name the transfer holds its study (archive/holds.py)."""
+    return f"transfer:{transfer.id}"
+
+
+def apply_commitments(session: Session) -> int:
+    """Ends the transfers whose objects the node has committed, or will not; how many."""
+    count = 0
+    for transfer in forward_queries.committing(session):
+        found = commitment.outcome(session, transfer.id)
+        if found.open:
+            continue
+        rows = forward_queries.rows_of_objects(session, transfer.id, sorted(found.committed | found.failed.keys()))
+        for uid, row in rows.items():
+            if uid in found.committed:
+                row.committed = True
+            elif row.state in (SENT, WARNED, THERE) and not row.committed:
+                row.state, row.message = REFUSED, found.failed[uid][:256]
+        session.flush()
+        _counted(session, {transfer.id})
+        conclude(session, transfer)
+        events_of.transfer(session, transfer)
+        count += 1
+    return count
+
+
+def fault(session: Session, slot: Slot, words: str, in_flight: Iterable[int]) -> None:
+    """The peer broke off, or could not be reached. in_flight: the rows whose objects were on their way: only their
+    transfers are held up, and these objects go last from now on. None: every transfer that is due shares the try, unless
+    another lane works, which shows that the node does."""
+    node = _locked(session, slot.node_id)
+    if node is None:
+        return
+    row_ids = list(in_flight)
+    set_to, settings = options.of(node), load(session, DicomSettings)
+    retries = settings.send_retries if set_to.retries is None else set_to.retries
+    if row_ids:
+        session.execute(
+            update(TransferInstance)
+            .where(TransferInstance.id.in_(row_ids), TransferInstance.state == WAITING)
+            .values(tries=TransferInstance.tries + 1)
+        )
+        if not set_to.retry_forever:
+            poison = (TransferInstance.id.in_(row_ids), TransferInstance.tries > retries)
+            session.execute(
+                update(TransferInstance)
+                .where(*poison, TransferInstance.state == WAITING)
+                .values(state=REFUSED, message=words[:256], slot=None)
+            )
+        touched = _counted(session, forward_queries.transfers_of_rows(session, row_ids))
+    else:
+        others = [one for one in forward_queries.slots(session, slot.node_id) if one.number != slot.number]
+        touched = [] if others else forward_queries.stalled(session, slot.node_id, now(), slot.number)
+    for transfer in touched:
+        _hold_up(session, transfer, words, retries, set_to.retry_forever)
+    service.note_outcome(session, node.id, words)
+
+
+def _hold_up(session: Session, transfer: Transfer, words: str, retries: int, for_ever: bool) -> None:
+    """One try of the transfer has failed: it waits for the next, or is a dead letter."""
+    if transfer.state not in ACTIVE:
+        return
+    transfer.faults += 1
+    then = after_fault(transfer.faults, retries, for_ever)
+    transfer.error = words
+    if then.over:
+        session.execute(
+            update(TransferInstance)
+            .where(TransferInstance.transfer_id == transfer.id, TransferInstance.state == WAITING)
+            .values(state=REFUSED, message=words[:256], slot=None)
+        )
+        session.flush()
+        _counted(session, {transfer.id})
+        transfer.state, transfer.finished_at, transfer.committing = FAILED, now(), False
+    else:
+        transfer.state, transfer.run_after = QUEUED, now() + then.pause
+        _end_if_over(session, transfer)  # the object in flight was the last one, and it is given up
+    events_of.transfer(session, transfer)
+
+
+def stopped(session: Session, transfer_ids: Collection[str]) -> set[str]:
+    """Which of these transfers are not to be gone on with: cancelled, or gone."""
+    active = {one.id for one in forward_queries.by_id(session, transfer_ids) if one.state in ACTIVE}
+    return set(transfer_ids) - active

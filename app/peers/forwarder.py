@@ -1,0 +1,123 @@
+"""The worker's part of the forward queue: looks for what is due, and keeps lanes for the nodes that want something.
+
+Each node has lanes of its own, as many as its option `parallel`, so that a slow or dead one takes nothing from others.
+What a lane does stands in lanes.py, what it writes down in claims.py."""
+
+import logging
+import os
+import threading
+import time
+from collections.abc import Callable
+
+from app.archive import Archive
+from app.config import Config
+from app.db import Database
+from app.kit.clock import now
+from app.kit.errors import AppError
+from app.peers import claims, forward_queries, journal, options
+from app.peers.lanes import Runner
+from app.peers.models import TransferSlot
+from app.peers.transcode_sweep import sweep
+
+log = logging.getLogger(__name__)
+LOOK = 0.25  # seconds between looks for due transfers
+BEAT = 5.0  # seconds between signs of life; a slot silent for six of them is taken away
+MOST = 128  # lanes of one worker
+
+
+class Forwarder:
+    """The lanes of one worker process."""
+
+    def __init__(self, config: Config, database: Database, archive: Archive, owner: str) -> None:
+        self._config, self._database, self._archive = config, database, archive
+        self.owner = owner  # host:pid
+        self.stopping = threading.Event()
+        self._lanes: dict[threading.Thread, Runner] = {}
+
+    def start(self) -> None:
+        sweep(self._config.run)
+        threading.Thread(target=self._run, name="forward", daemon=True).start()
+        threading.Thread(target=self._beat, name="forward-beat", daemon=True).start()
+
+    def stop(self, seconds: float) -> None:
+        """Lets each lane finish the object it is at, at most so long; what is in flight then goes out again later."""
+        self.stopping.set()
+        until = time.monotonic() + seconds
+        for lane in list(self._lanes):
+            lane.join(max(0.0, until - time.monotonic()))
+
+    def _run(self) -> None:
+        self._quietly(self.release_dead)
+        next_release = time.monotonic() + BEAT
+        while not self.stopping.wait(LOOK):
+            self._quietly(self.look)
+            if time.monotonic() > next_release:
+                next_release = time.monotonic() + BEAT
+                self._quietly(self.release_dead)
+
+    def _beat(self) -> None:
+        while not self.stopping.wait(BEAT):
+            if self._lanes:
+                self._quietly(self._say_alive)
+
+    def _quietly(self, verb: Callable[[], None]) -> None:
+        try:
+            verb()
+        except AppError as away:
+            log.warning("the forward queue waits: %s", away.detail)
+        except Exception:
+            log.exception("the forward queue stumbled; it goes on")
+
+    def _say_alive(self) -> None:
+        slots = [runner.slot for lane, runner in list(self._lanes.items()) if lane.is_alive() and runner.slot]
+        if slots:
+            with self._database.write() as session:
+                claims.beat(session, slots)
+
+    def look(self) -> None:
+        """Starts a lane for each node that has something due and may have one more; ends commitments that are answered."""
+        self._lanes = {lane: runner for lane, runner in self._lanes.items() if lane.is_alive()}
+        with self._database.read() as session:
+            nodes = [n for n in forward_queries.due_nodes(session, now()) if claims.may_send(n, now())]
+            committed = bool(forward_queries.committing(session))
+        for node in sorted(nodes, key=lambda n: -options.of(n).priority):
+            own = sum(runner.node_id == node.id for runner in self._lanes.values())
+            if own < options.of(node).parallel and len(self._lanes) < MOST:
+                runner = Runner(self._config, self._database, self._archive, self.owner, node.id, self.stopping)
+                lane = threading.Thread(target=runner.run, name=f"forward-{node.name[:20]}-{own}", daemon=True)
+                self._lanes[lane] = runner
+                lane.start()
+        if committed:
+            with self._database.write() as session:
+                claims.apply_commitments(session)
+
+    def release_dead(self) -> None:
+        """Gives back what lanes of dead workers held. Those of this machine are known at once by their process, others
+        by their silence. What their journals still say is written down first, so that nothing answered goes out again."""
+        with self._database.read() as session:
+            dead = [one for one in forward_queries.all_slots(session) if self._is_dead(one)]
+        for one in dead:
+            path = journal.place(self._config.run, one.node_id, one.number)
+            with self._database.write() as session:
+                claims.record(session, journal.read(path))
+                if claims.free_slot(session, claims.Slot(one.node_id, one.number, one.owner)):
+                    session.flush()
+                    path.unlink(missing_ok=True)  # before the commit: after it the file may be the next lane's
+            log.warning("a lane of the stopped worker %s was given back", one.owner)
+
+    def _is_dead(self, one: TransferSlot) -> bool:
+        host, _, pid = one.owner.rpartition(":")
+        own_machine = host == self.owner.rpartition(":")[0]
+        if own_machine and one.owner != self.owner and pid.isdigit() and not _alive(int(pid)):
+            return True
+        return now() - one.heartbeat_at > claims.SILENT
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True

@@ -16,15 +16,15 @@ from app.config import Config
 from app.db import Database
 from app.kit.clock import now
 from app.kit.errors import Conflict, NotFound
-from app.peers import claims, forward_queries, journal, queries, service, transfers
+from app.peers import claims, journal, queries, service, transfers
 from app.peers.journal import Answer
-from app.peers.lanes import Runner
 from app.peers.models import Transfer
 from app.peers.service import NodeValues
 from app.worker import Worker
 from tests.support import dcmtk
 from tests.support.client import actor
 from tests.support.dimse import Station, data_set_of
+from tests.support.forwarding import due, work_off
 from tests.support.postgres import free_port
 
 pytestmark = pytest.mark.peer
@@ -66,20 +66,12 @@ def _order(database: Database, port: int, title: str = "STORESCP", **options: ob
 
 
 def _work(worker: Worker) -> None:
-    """What a lane does for each node that has something due, until nothing is left or it fails; no lingering."""
-    with worker.database.read() as session:
-        nodes = forward_queries.due_nodes(session, now())
-    assert nodes
-    for node in nodes:
-        Runner(
-            worker.config, worker.database, worker.archive, worker.name, node.id, worker.forwarder.stopping, linger=0
-        ).run()
+    """What is due, once."""
+    assert work_off(worker)
 
 
 def _idle(worker: Worker) -> bool:
-    """Nothing is due."""
-    with worker.database.read() as session:
-        return not forward_queries.due_nodes(session, now())
+    return not due(worker)
 
 
 def _shown(database: Database, transfer_id: str) -> dict[str, object]:

@@ -19,6 +19,7 @@ from app.security import Actor
 from app.worker import LANES, Worker
 from tests.archive.make import ct_bytes
 from tests.support.client import actor, add_cast
+from tests.support.forwarding import work_off
 
 
 class House:
@@ -76,7 +77,7 @@ class House:
     def all_at_once(self) -> None:
         """Arrivals, runs, transfers and what follows."""
         self.turn()
-        self.work("transfer.send")
+        work_off(self.worker)
         self.soon()
         jobs.follow(self.database)
 
@@ -117,7 +118,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 
     for name in ("arrivals", "jobs", "service"):
         monkeypatch.setattr(f"app.routing.{name}.now", shifted)
-    for place in ("app.archive.index", "app.jobs.queue", "app.peers.transfers", "app.peers.jobs"):
+    for place in ("app.archive.index", "app.jobs.queue", "app.peers.transfers", "app.peers.claims", "app.peers.lanes"):
         monkeypatch.setattr(f"{place}.now", shifted)
 
     def move(seconds: float) -> None:

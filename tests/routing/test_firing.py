@@ -10,7 +10,7 @@ from app.archive import Source
 from app.archive import service as archive
 from app.archive.models import Instance
 from app.kit.errors import Conflict
-from app.peers import transfers
+from app.peers import transfers as forwarding
 from app.peers.models import Transfer, TransferInstance
 from app.routing import arrivals, service
 from app.routing.errors import NotTested
@@ -269,7 +269,7 @@ def test_an_object_deleted_and_sent_again_is_new(house: House) -> None:
         archive.delete_study(session, SYSTEM, STUDY)  # not while it is on its way
     with house.database.write() as session:
         for transfer in session.scalars(select(Transfer)):
-            transfers.cancel_transfer(session, SYSTEM, transfer.id)
+            forwarding.cancel_transfer(session, SYSTEM, transfer.id)
         archive.delete_study(session, SYSTEM, STUDY)
     for number in range(3):
         house.put(sop=f"1.2.9.1.1.{number}", study="1.2.9", series="1.2.9.1")

@@ -56,7 +56,7 @@ def create_app(config: Config) -> FastAPI:
         redoc_url=None,
     )
     app.state.hub = hub
-    for door in (api, dicomweb, pages):
+    for door in (dicomweb, api, pages):
         for router in getattr(door, "routers", list)():
             app.include_router(router)
     if paths.web_dist().is_dir():

@@ -4,14 +4,14 @@ from collections.abc import Iterator
 from typing import Annotated
 
 from fastapi import APIRouter, Depends
+from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 
 from app.archive import Archive, content
 from app.archive.models import Study
 from app.db import Session
-from app.dicom import uids
-from app.dicomweb import accept, respond
+from app.dicomweb import accept, quick_frames, respond
 from app.dicomweb.common import one_instance
 from app.dicomweb.respond import Part
 from app.http import allow, services
@@ -26,6 +26,7 @@ from app.viewing.frames import Frames, Located, frame_as, locate
 
 router = APIRouter(prefix=respond.PREFIX)
 _MOST = 100_000
+_ASKING_MORE = ("range", "if-none-match")
 
 
 def numbers(text: str, count: int) -> list[int]:
@@ -52,7 +53,17 @@ async def get_frames(
     frames: str,
 ) -> Response:
     ranges = respond.wishes(request)
-
+    if (
+        not any(name in request.headers for name in _ASKING_MORE)
+        and frames.isascii()
+        and frames.isdigit()
+        and len(frames) < 9
+    ):
+        at_once = await run_in_threadpool(
+            quick_frames.take, request, actor, ranges, study, series, instance, int(frames)
+        )
+        if at_once is not None:
+            return at_once
     known = specs(request)
 
     def plan(session: Session, found: Study) -> tuple[Located, PixelSpec | None, frozenset[str]]:
@@ -75,7 +86,7 @@ async def get_frames(
         return frame_as(opened, n, choice.syntax, spec)
 
     def parts() -> Iterator[Part]:
-        head = (("Content-Type", _content_type(choice)),)
+        head = (("Content-Type", quick_frames.content_type(choice)),)
         with Frames(archive, located) as opened:
             for n in wanted:
                 yield head, body(opened, n)
@@ -89,7 +100,7 @@ async def get_frames(
             request,
             lambda at, length: content.iter_region(archive, one, offset + at, length),
             size,
-            _content_type(choice),
+            quick_frames.content_type(choice),
             headers,
         )
 
@@ -97,19 +108,13 @@ async def get_frames(
         with Frames(archive, located) as opened:
             yield from body(opened, wanted[0])
 
-    return await streamed(alone(), _content_type(choice), headers)
-
-
-def _content_type(choice: accept.Choice) -> str:
-    native = choice.kind == accept.OCTETS and choice.syntax == uids.EXPLICIT_LE
-    return choice.kind if native else f"{choice.kind}; transfer-syntax={choice.syntax}"
+    return await streamed(alone(), quick_frames.content_type(choice), headers)
 
 
 def _place(archive: Archive, located: Located, n: int, syntax: str) -> tuple[int, int] | None:
     """Where a frame lies in one piece, as it is to be sent; None when it does not."""
     stored = located.instance.transfer_syntax_uid
-    same = syntax == stored or (syntax == uids.EXPLICIT_LE and stored == uids.IMPLICIT_LE)
-    if not same:
+    if not quick_frames.as_it_lies(syntax, stored):
         return None
     with Frames(archive, located) as opened:
         return opened.place(n)

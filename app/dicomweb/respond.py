@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
 from typing import Any
 
 from starlette.requests import Request
@@ -19,7 +20,13 @@ PREFIX = "/dicom-web"
 def wishes(request: Request) -> list[accept.Range]:
     """What the client accepts, from the `accept` parameter and the header."""
     header = ", ".join(request.headers.getlist("accept"))
-    return accept.parse(header, request.query_params.getlist("accept"))
+    return list(_parsed(header, tuple(request.query_params.getlist("accept"))))
+
+
+@lru_cache(maxsize=256)
+def _parsed(header: str, named: tuple[str, ...]) -> tuple[accept.Range, ...]:
+    """Clients say the same again and again."""
+    return tuple(accept.parse(header, named))
 
 
 def base_url(request: Request) -> str:

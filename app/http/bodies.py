@@ -61,7 +61,7 @@ async def pump(pieces: Iterator[bytes], ready: list[bytes] | None = None) -> Asy
         await run_in_threadpool(pump.close)
 
 
-class _Whole(Response):
+class Whole(Response):
     """An answer whose pieces are all there: they go out as they are, never joined, and nobody waits for a thread."""
 
     def __init__(self, pieces: list[bytes], status: int, headers: dict[str, str], media_type: str) -> None:
@@ -84,7 +84,7 @@ async def streamed(
     begun = _Pump(pieces)
     first = await run_in_threadpool(begun.take)
     if begun.ended:
-        return _Whole(first, status, dict(headers or {}), media_type)
+        return Whole(first, status, dict(headers or {}), media_type)
     return StreamingResponse(pump(pieces, first), status, dict(headers or {}), media_type)
 
 

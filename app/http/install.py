@@ -5,6 +5,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
 from app.http.cors import CrossOrigin
+from app.http.dispatch import quicken
 from app.http.edge import Edge
 from app.http.problems import handle
 from app.http.services import Services
@@ -12,7 +13,8 @@ from app.kit.errors import AppError
 
 
 def install(app: FastAPI, services: Services) -> None:
-    """State, fault handlers and the edge. Add other middleware before this call: the edge stays outermost."""
+    """State, fault handlers and the edge. Add routers and other middleware before this call: the edge stays outermost."""
+    quicken(app.router.routes)
     app.state.services = services
     for kind in (AppError, HTTPException, RequestValidationError):
         app.add_exception_handler(kind, handle)

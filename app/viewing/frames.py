@@ -45,6 +45,24 @@ def locate(session: Session, instances: Sequence[Instance], step: int = 500) -> 
     return located
 
 
+def lies(one: Instance, table: places.FrameTable | None, n: int) -> tuple[list[tuple[int, int]], int]:
+    """Where frame n (from 1) lies in the file: (offset, length) of its parts, and its first bit. Raises NoFrame."""
+    if not 1 <= n <= max(one.number_of_frames, 1) or one.pixel_offset is None or one.pixel_bytes is None:
+        raise NoFrame("The object has no such frame.")
+    if one.pixel_bytes == -1:
+        if table is None:
+            raise NoFrame("The frames of this object cannot be located.")
+        if n > table.count:
+            raise NoFrame("The pixel data ends before this frame.")
+        return table.locate(n), 0
+    bits = places.native_bits(one.rows, one.columns, one.samples, one.bits_allocated, one.photometric)
+    try:
+        offset, length, bit = places.native_range(n, bits, one.pixel_offset, one.pixel_bytes)
+    except places.BadFrames as fault:
+        raise NoFrame(str(fault)) from None
+    return [(offset, length)], bit
+
+
 class Frames:
     """The frames of one object; a context manager that keeps its file open. Raises NotFound when the file is gone."""
 
@@ -63,21 +81,7 @@ class Frames:
 
     def _places(self, n: int) -> tuple[list[tuple[int, int]], int]:
         """(offset, length) of the parts of frame n, and its first bit. Raises NoFrame."""
-        one = self.instance
-        if not 1 <= n <= max(one.number_of_frames, 1) or one.pixel_offset is None or one.pixel_bytes is None:
-            raise NoFrame("The object has no such frame.")
-        if one.pixel_bytes == -1:
-            if self._table is None:
-                raise NoFrame("The frames of this object cannot be located.")
-            if n > self._table.count:
-                raise NoFrame("The pixel data ends before this frame.")
-            return self._table.locate(n), 0
-        bits = places.native_bits(one.rows, one.columns, one.samples, one.bits_allocated, one.photometric)
-        try:
-            offset, length, bit = places.native_range(n, bits, one.pixel_offset, one.pixel_bytes)
-        except places.BadFrames as fault:
-            raise NoFrame(str(fault)) from None
-        return [(offset, length)], bit
+        return lies(self.instance, self._table, n)
 
     def _plain(self, bit: int) -> bool:
         return bit == 0 and not uids.transfer_syntax(self.instance.transfer_syntax_uid).deflated

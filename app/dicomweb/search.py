@@ -8,7 +8,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 
-from app.archive import attribute_search
+from app.archive import attribute_search, levels
 from app.archive.attribute_search import Found, Row
 from app.dicom import dicomjson
 from app.dicom.dicomjson import Model, attribute
@@ -181,73 +181,9 @@ def _some(paths: list[tuple[str, ...]], header: Model, known: Model) -> Model:
     return {tag: known.get(tag) or header[tag] for tag in tags if tag in known or tag in header}
 
 
-# Groups and attributes that belong to a level and are the same in all its instances; `all` adds no others.
-_STUDY_ALL = ("0008", "0010", "0020", "0032", "0038", "0040")
-_BELOW_STUDY = frozenset(
-    [
-        "00080008",
-        "00080012",
-        "00080013",
-        "00080014",
-        "00080016",
-        "00080018",
-        "00080021",
-        "00080022",
-        "00080023",
-        "0008002A",
-        "00080031",
-        "00080032",
-        "00080033",
-        "00080060",
-        "00080064",
-        "00080068",
-        "0008103E",
-        "00081050",
-        "00081070",
-        "00081111",
-        "00081115",
-        "00081140",
-        "00081199",
-        "00082111",
-        "00082112",
-        "00089215",
-        "00200011",
-        "00200012",
-        "00200013",
-        "00200020",
-        "00200032",
-        "00200037",
-        "00200052",
-        "00200060",
-        "00201040",
-        "00201041",
-        "0020000E",
-        "00204000",
-        "00209221",
-        "00209222",
-        "00400244",
-        "00400245",
-        "00400250",
-        "00400251",
-        "00400253",
-        "00400254",
-        "00400260",
-        "00400275",
-        "0040A730",
-    ]
-)
-
-
 def _everything(row: Row, header: Model, known: Model) -> Model:
-    if row.instance is not None:
-        return {**header, **known}
-    if row.series is not None:
-        varies = frozenset(
-            ("00080008", "00080012", "00080013", "00080016", "00080018", "00080023", "00080033", "00200013", "00200032")
-        )
-        kept = {t: e for t, e in header.items() if t[:4] in (*_STUDY_ALL, "0018") and t not in varies}
-        return {**kept, **known}
-    return {**{t: e for t, e in header.items() if t[:4] in _STUDY_ALL and t not in _BELOW_STUDY}, **known}
+    level = "instance" if row.instance is not None else "series" if row.series is not None else "study"
+    return {**{t: e for t, e in header.items() if levels.speaks_for(t, level)}, **known}
 
 
 def _addressed(model: Model, row: Row, base: str) -> Model:

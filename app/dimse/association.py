@@ -14,6 +14,7 @@ from app.dimse.services import Services
 from app.kit.errors import AppError
 from app.kit.logging import new_correlation_id
 from app.peers import commands, pdu
+from app.peers.admission import QUERY_VERBS
 from app.peers.commands import BadCommand
 from app.peers.pdu import BadPdu
 from app.peers.wire import Aborted, PdvReader, PeerGone, PeerSilent, Wire
@@ -110,7 +111,9 @@ class Association:
 
     def _answer(self, exchange: Exchange, operation: Operation, request: Request) -> Answer:
         if not can(exchange.actor, operation.verb):
-            return Answer(commands.NOT_AUTHORIZED, "Not allowed for this caller")
+            unknown = operation.verb in QUERY_VERBS and exchange.agreed.admission.node_id is None
+            words = "Only for known nodes: make this title one" if unknown else "Not allowed for this caller"
+            return Answer(commands.NOT_AUTHORIZED, words)
         exchange.begin(request)
         try:
             return operation.serve(exchange, request)

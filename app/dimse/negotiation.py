@@ -13,11 +13,8 @@ from app.peers.storage import storage_classes, transfer_syntaxes
 IMPLICIT_LITTLE, EXPLICIT_LITTLE = "1.2.840.10008.1.2", "1.2.840.10008.1.2.1"
 _UNCOMPRESSED = (EXPLICIT_LITTLE, IMPLICIT_LITTLE)
 
-# Services with an operation of ours behind them (operations.py): no context is taken for the others.
-_SERVICES: frozenset[Service] = frozenset(("move", "get"))
-OFFERED: frozenset[str] = frozenset(
-    (VERIFICATION, STORAGE_COMMITMENT, *(uid for uid, m in MODELS.items() if m.service in _SERVICES))
-)
+# Services with an operation of ours behind them (operations.py); and every storage class.
+OFFERED: frozenset[str] = frozenset((VERIFICATION, STORAGE_COMMITMENT, *MODELS))
 
 # Answered truthfully (PS3.4 C.5.1.1, C.5.2.1, C.5.3.1). C-FIND: relational queries, combined date-time matching, fuzzy
 # names; no time zone adjustment, no conversion of images. C-MOVE and C-GET: relational retrieval.

@@ -6,7 +6,7 @@ AppError (answered with its DIMSE status and words). A data set that it has not 
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from app.dimse import commit, get, move, store
+from app.dimse import commit, find, get, move, store
 from app.dimse.exchange import Answer, Exchange, Request
 from app.peers import commands
 from app.security.verbs import Verb
@@ -28,6 +28,7 @@ def echo(exchange: Exchange, request: Request) -> Answer:
 
 OPERATIONS: dict[int, Operation] = {
     commands.C_ECHO_RQ: Operation("echo", Verb.NODE_ECHO, echo),
+    commands.C_FIND_RQ: Operation("find", Verb.STUDY_SEARCH, find.serve),
     commands.C_STORE_RQ: Operation("store", Verb.STUDY_IMPORT, store.serve),
     commands.C_MOVE_RQ: Operation("move", Verb.STUDY_SEND, move.serve),
     commands.C_GET_RQ: Operation("get", Verb.STUDY_EXPORT, get.serve),

@@ -54,6 +54,13 @@ class DicomSettings(Group):
         le=1000,
         description="Associations at a time in each receiver process",
     )
+    query_limit: int = Field(
+        title="Most answers to a query",
+        default=0,
+        ge=0,
+        le=10_000_000,
+        description="Matches of a C-FIND that are sent before it is refused as too broad; 0: all",
+    )
     idle_timeout: int = Field(
         title="Seconds of silence",
         default=300,

@@ -3,7 +3,7 @@
 import argparse
 import dataclasses
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from app import __version__
@@ -17,11 +17,36 @@ _SERVE = {
 }
 
 
+def _status(config: Config) -> int:
+    """0: every role is ready; 1: some are not; 3: nothing runs (as the LSB says for status)."""
+    from app.kit import running
+
+    found = running.look(config.run)
+    for line in found.lines():
+        print(line)
+    return found.code
+
+
+def _stop(config: Config) -> int:
+    """0: it has ended, or did not run; 1: it does not end."""
+    from app.kit import running
+
+    words, ended = running.stop(config.run)
+    print(words)
+    return 0 if ended else 1
+
+
+_RUNNING: dict[str, tuple[str, Callable[[Config], int]]] = {
+    "status": ("say whether it runs over this data folder; exit code 0 ready, 1 in part, 3 not at all", _status),
+    "stop": ("stop what runs over this data folder, and wait for its end", _stop),
+}
+
+
 def _add_options(parser: argparse.ArgumentParser) -> None:
     for item in dataclasses.fields(Config):
         if item.metadata.get("secret"):
             continue  # never on a command line: other users of the machine could read it there
-        flag = f"--{item.name.replace('_', '-')}"
+        flag = item.metadata.get("flag") or f"--{item.name.replace('_', '-')}"
         text = f"{item.metadata['help']} (default: {item.default or 'none'})"
         if isinstance(item.default, bool):
             parser.add_argument(
@@ -36,6 +61,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"filmroom {__version__}")
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
     for name, text in _SERVE.items():
+        _add_options(verbs.add_parser(name, help=text, description=text))
+    for name, (text, _) in _RUNNING.items():
         _add_options(verbs.add_parser(name, help=text, description=text))
     config = verbs.add_parser(
         "config", help="show the boot configuration", description="Every value; secrets are masked."
@@ -57,6 +84,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         config = load(options)
         if verb == "config":
             _show(config)
+        elif verb in _RUNNING:
+            return _RUNNING[verb][1](config)
         elif verb == "serve":
             from app.supervisor import Supervisor
 

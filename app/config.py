@@ -13,6 +13,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from app.kit import classic
+from app.kit.classic import Classic
+
 
 class ConfigError(Exception):
     """The configuration cannot be used; the message says where and what to write instead."""
@@ -31,6 +34,16 @@ class Config:
     nodes: str = field(
         default="", metadata={"help": "JSON file of nodes, applied at each start and read-only in forms"}
     )
+    forwarder: str = field(
+        default="",
+        metadata={
+            "help": "JSON file of a store-and-forward box, with the names of the classic forwarder; applied at each start",
+            "flag": "--config",
+        },
+    )
+    store_dir: str = field(default="", metadata={"help": "folder of the stored objects; empty: DIR/store"})
+    log_dir: str = field(default="", metadata={"help": "folder of the logs; empty: DIR/logs"})
+    headless: bool = field(default=False, metadata={"help": "no pages: only DICOM and the jobs"})
     receivers: int = field(default=1, metadata={"help": "DICOM receiver processes on the one port"})
     workers: int = field(default=1, metadata={"help": "worker processes"})
     database_url: str = field(default="", metadata={"help": "PostgreSQL URL; empty means the embedded encrypted file"})
@@ -43,7 +56,7 @@ class Config:
 
     @property
     def store(self) -> Path:
-        return self.data / "store"
+        return Path(self.store_dir) if self.store_dir else self.data / "store"
 
     @property
     def cache(self) -> Path:
@@ -51,7 +64,7 @@ class Config:
 
     @property
     def logs(self) -> Path:
-        return self.data / "logs"
+        return Path(self.log_dir) if self.log_dir else self.data / "logs"
 
     @property
     def run(self) -> Path:
@@ -106,6 +119,30 @@ def _check(config: Config) -> Config:
     return config
 
 
+def read_forwarder(file: Path) -> Classic:
+    """The JSON file of a store-and-forward box. Raises ConfigError with file, line and key."""
+    try:
+        text = file.read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as fault:
+        raise ConfigError(f"--config: {file} cannot be read: {fault}") from None
+    try:
+        return classic.parse(text)
+    except classic.ClassicFaults as found:
+        raise ConfigError(
+            "\n".join([f"--config: {file} is not right:", *(f"  {one}" for one in found.faults)])
+        ) from None
+
+
+def _classic(file: Path) -> dict[str, Any]:
+    """What the file says about the boot. Its folders count from where the file lies."""
+    said = read_forwarder(file)
+    found: dict[str, Any] = {"aet": said.local_ae_title, "dicom_port": said.local_port, "dicom_host": said.local_host}
+    for name, folder in (("store_dir", said.storage_dir), ("log_dir", said.log_dir)):
+        if folder:
+            found[name] = str((file.resolve().parent / Path(folder).expanduser()).resolve())
+    return found
+
+
 def load(options: Mapping[str, Any] | None = None, environ: Mapping[str, str] | None = None) -> Config:
     """The configuration from all layers. options: what the command line set (None values are ignored)."""
     env = os.environ if environ is None else environ
@@ -123,6 +160,9 @@ def load(options: Mapping[str, Any] | None = None, environ: Mapping[str, str] | 
             if name not in kinds:
                 raise ConfigError(f"{file}: unknown key {name!r}; known are {', '.join(sorted(kinds))}")
             values[name] = _coerce(name, kinds[name], value, str(file))
+    forwarder = given.get("forwarder") or env.get("FILMROOM_FORWARDER") or values.get("forwarder")
+    if forwarder:
+        values |= _classic(Path(str(forwarder)).expanduser())
     for name, kind in kinds.items():
         variable = f"FILMROOM_{name.upper()}"
         if variable in env:
@@ -132,6 +172,8 @@ def load(options: Mapping[str, Any] | None = None, environ: Mapping[str, str] | 
     for name, value in given.items():
         values[name] = _coerce(name, kinds[name], value, f"--{name.replace('_', '-')}")
     values["data"] = data
+    if forwarder:
+        values["forwarder"] = str(Path(str(forwarder)).expanduser().resolve())
     return _check(Config(**values))
 
 

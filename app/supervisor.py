@@ -23,7 +23,8 @@ from typing import TYPE_CHECKING
 
 from app.config import Config, ConfigError
 from app.kit import logging as kit_logging
-from app.kit import priority, startup
+from app.kit import priority, running, startup
+from app.kit.rolestate import BEAT, RoleState
 
 if TYPE_CHECKING:
     from app.db import Database
@@ -72,7 +73,10 @@ def run_role(role: str, config: Config) -> None:
 def prepare(config: Config) -> None:
     """Folders, schema, roles and the first administrator: what must be there before any role starts."""
     for folder in (config.data, config.store, config.cache, config.run, config.logs, config.keys):
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        try:
+            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        except OSError as fault:
+            raise ConfigError(f"the folder {folder} cannot be made: {fault.strerror}") from None
     from app.db import migrate, open_database
 
     database = open_database(config)
@@ -80,6 +84,7 @@ def prepare(config: Config) -> None:
         migrate.upgrade(config, database)
         _seed(config, database)
         _apply_nodes(config, database)
+        _apply_forwarder(config, database)
     finally:
         database.dispose()
 
@@ -104,6 +109,17 @@ def _apply_nodes(config: Config, database: "Database") -> None:
 
     apply_file(config, database)
     marker.unlink(missing_ok=True) if not config.nodes else marker.touch(0o600)
+
+
+def _apply_forwarder(config: Config, database: "Database") -> None:
+    """The file of a store-and-forward box, if one is given or was given before."""
+    marker = config.data / ".forwarder-file"  # the last start had one: its node is set free when this one has none
+    if not config.forwarder and not marker.exists():
+        return
+    from app.routing import forwarder
+
+    forwarder.apply_file(config, database)
+    marker.unlink(missing_ok=True) if not config.forwarder else marker.touch(0o600)
 
 
 def _load(names: Iterable[str]) -> None:
@@ -144,7 +160,7 @@ class Supervisor:
 
     def __init__(self, config: Config, roles: list[str] | None = None) -> None:
         self.config = config
-        names = roles or list(ROLES)
+        names = roles or [role for role in ROLES if not (config.headless and role == "web")]
         counts = {"web": 1, "dicom": 1, "worker": config.workers}
         self.children = [_Child(role, n) for role in names for n in range(counts[role])]
         self.stopping = False
@@ -181,10 +197,17 @@ class Supervisor:
         for child in self.children:
             self._start(child)
         startup.over()
+        state = RoleState(self.config.run, running.SUPERVISOR)  # no thread of its own: the loop beats
+        beat = 0.0
         while not self.stopping:
             self._reap()
+            if time.monotonic() - beat > BEAT:
+                beat = time.monotonic()
+                state.set("ready", roles=sorted({child.role for child in self.children}))
             time.sleep(0.05)
+        state.set("stopping", roles=[])
         self._stop()
+        state.close()
 
     def _told_to_stop(self, number: int, frame: FrameType | None) -> None:
         self.stopping = True

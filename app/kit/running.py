@@ -1,0 +1,86 @@
+"""Whether an installation runs on this machine, and stopping it: what service managers and people ask of the command."""
+
+import contextlib
+import os
+import signal
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from app.kit.rolestate import Seen, read_all
+
+SUPERVISOR = "supervisor"
+STOP_SECONDS = 15.0
+READY, PARTLY, NOTHING = 0, 1, 3
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """What was found. roles: those that should be there; seen: the living processes."""
+
+    pid: int
+    roles: list[str]
+    seen: list[Seen]
+
+    @property
+    def missing(self) -> list[str]:
+        ready = {one.role for one in self.seen if one.state == "ready"}
+        return [role for role in self.roles if role not in ready]
+
+    @property
+    def code(self) -> int:
+        """As the LSB says for `status`: 0 runs, 3 does not; 1 for what is not ready in all its parts."""
+        if not self.seen and not self.pid:
+            return NOTHING
+        return PARTLY if self.missing or not self.seen else READY
+
+    def lines(self) -> list[str]:
+        """For people."""
+        if self.code == NOTHING:
+            return ["not running"]
+        head = f"running, process {self.pid}" if self.pid else "running without a supervisor"
+        each = [f"  {one.role}: {one.state}, process {one.pid}{_detail(one)}" for one in self.seen]
+        return [head, *each, *(f"  {role}: down" for role in self.missing if role not in {s.role for s in self.seen})]
+
+
+def _detail(one: Seen) -> str:
+    shown = {"port": one.detail.get("port"), "TLS port": one.detail.get("tls_port")}
+    words = "".join(f", {name} {value}" for name, value in shown.items() if value)
+    fault = one.detail.get("tls_fault")
+    return f"{words}, {fault}" if fault else words
+
+
+def look(folder: Path) -> Running:
+    """folder: Config.run."""
+    found = read_all(folder)
+    head = next((one for one in found if one.role == SUPERVISOR), None)
+    roles = [one for one in found if one.role != SUPERVISOR]
+    wanted = list(head.detail.get("roles", [])) if head else sorted({one.role for one in roles})
+    return Running(head.pid if head else 0, wanted, sorted(roles, key=lambda one: (one.role, one.pid)))
+
+
+def stop(folder: Path, seconds: float = STOP_SECONDS) -> tuple[str, bool]:
+    """Ends the supervisor (and with it its roles), or roles that run alone. Words, and whether it is over."""
+    found = look(folder)
+    pids = [found.pid] if found.pid else [one.pid for one in found.seen]
+    if not pids:
+        return "not running", True
+    for pid in pids:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGTERM)
+    until = time.monotonic() + seconds
+    while any(map(_lives, pids)):
+        if time.monotonic() > until:
+            return f"process {', '.join(map(str, pids))} does not end", False
+        time.sleep(0.05)
+    return "stopped", True
+
+
+def _lives(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except OSError:
+        return False
+    with contextlib.suppress(OSError):  # a zombie has ended; its parent has not looked yet
+        return " Z " not in Path(f"/proc/{pid}/stat").read_text("utf-8").rpartition(")")[2][:4]
+    return True

@@ -7,6 +7,7 @@ with the file, the key and what is allowed. Everything else is a setting, kept i
 import dataclasses
 import json
 import os
+import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -28,7 +29,7 @@ class Config:
     data: Path = field(default=Path("data"), metadata={"help": "folder of everything this installation keeps"})
     host: str = field(default="127.0.0.1", metadata={"help": "address the pages listen on"})
     port: int = field(default=8000, metadata={"help": "port the pages listen on"})
-    dicom_host: str = field(default="0.0.0.0", metadata={"help": "address DICOM listens on"})  # noqa: S104 NET-3
+    dicom_host: str = field(default="0.0.0.0", metadata={"help": "addresses DICOM listens on, comma separated"})  # noqa: S104 NET-3
     dicom_port: int = field(default=11112, metadata={"help": "port DICOM listens on"})
     aet: str = field(default="FILMROOM", metadata={"help": "our AE title, at most 16 characters"})
     nodes: str = field(
@@ -111,6 +112,8 @@ def _check(config: Config) -> Config:
             raise ConfigError(f"{name} is {getattr(config, name)}; write a port from 1 to 65535")
     if not 0 < len(config.aet.strip()) <= 16 or "\\" in config.aet or not config.aet.isascii():
         raise ConfigError(f"aet is {config.aet!r}; write 1 to 16 ASCII characters without a backslash (PS3.5 6.2)")
+    if not all(re.fullmatch(r"[0-9A-Za-z.:_-]+", host.strip()) for host in config.dicom_host.split(",")):
+        raise ConfigError(f"dicom_host is {config.dicom_host!r}; write addresses of this machine, or 0.0.0.0 for all")
     if config.log_level.upper() not in ("DEBUG", "INFO", "WARNING", "ERROR"):
         raise ConfigError(f"log_level is {config.log_level!r}; write DEBUG, INFO, WARNING or ERROR")
     for name in ("receivers", "workers"):

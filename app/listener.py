@@ -14,6 +14,7 @@ import time
 from typing import TYPE_CHECKING
 
 from app.config import Config
+from app.dimse.door import Door
 from app.kit import startup
 from app.kit.rolestate import RoleState
 
@@ -33,20 +34,8 @@ def run(config: Config) -> None:
     _Family(config).run()
 
 
-def _bind(config: Config, shared: bool) -> socket.socket:
-    host, port = config.dicom_host, config.dicom_port
-    sock = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM)
-    try:
-        if os.name == "posix":
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        if shared:
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-        sock.bind((host, port))
-        sock.listen(256)
-    except OSError:
-        sock.close()
-        raise
-    return sock
+def _bind(config: Config, shared: bool) -> Door:
+    return Door(config.dicom_host, config.dicom_port, shared)
 
 
 def _receive(config: Config, shared: bool) -> None:
@@ -67,7 +56,8 @@ def _receive(config: Config, shared: bool) -> None:
         threading.Thread(target=_sweep, args=(archive,), name="sweep", daemon=True).start()
         parent = os.getppid()
         while not ended.wait(1.0):
-            state.set("ready", port=config.dicom_port, associations=receiver.associations, **receiver.tls.state)
+            told = receiver.tls.state | {"facilities": receiver.facilities.state}
+            state.set("ready", port=config.dicom_port, associations=receiver.associations, **told)
             if not serving.is_alive():
                 raise RuntimeError("the listening thread ended")
             if shared and os.getppid() != parent:  # the family's head was killed: make room for the next

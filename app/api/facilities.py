@@ -6,6 +6,7 @@ from fastapi import APIRouter, Depends, Request
 from pydantic import BaseModel, Field
 
 from app.http import ReadSession, WriteSession, allow, services
+from app.peers import facility_titles
 from app.security import Actor, Verb, facilities
 from app.security.models import Facility
 
@@ -17,23 +18,28 @@ Admin = Annotated[Actor, Depends(allow(Verb.FACILITY_ADMIN))]
 class FacilityValues(BaseModel):
     name: str = Field(max_length=128)
     ae_title: str | None = Field(None, max_length=16, description="Made from the name when left out")
-    port: int | None = Field(None, description="The next free one from 11113 when left out")
+    port: int | None = Field(
+        None, description="The next free one from 11113 when left out; 0 for none of its own (null when changing one)"
+    )
 
 
-def as_json(facility: Facility) -> dict[str, Any]:
+def as_json(facility: Facility, states: dict[int, str]) -> dict[str, Any]:
+    """listening: "open", why its port is not open, or null (no port of its own, or no receiver here)."""
     return {
         "id": facility.id,
         "name": facility.name,
         "ae_title": facility.ae_title,
         "port": facility.port,
+        "listening": states.get(facility.port or 0),
         "created_at": facility.created_at,
     }
 
 
 @router.get("/facilities")
-def list_facilities(actor: Everyone, session: ReadSession) -> dict[str, Any]:
+def list_facilities(request: Request, actor: Everyone, session: ReadSession) -> dict[str, Any]:
     """All for those who see all, one's own for the others."""
-    items = [as_json(facility) for facility in facilities.list_facilities(session, actor)]
+    states = facility_titles.states(services(request).config)
+    items = [as_json(facility, states) for facility in facilities.list_facilities(session, actor)]
     return {"items": items, "total": len(items), "next": None}
 
 
@@ -41,29 +47,27 @@ def list_facilities(actor: Everyone, session: ReadSession) -> dict[str, Any]:
 def create_facility(request: Request, body: FacilityValues, actor: Admin, session: WriteSession) -> dict[str, Any]:
     """A new facility; title and port are made from its name when none are given."""
     config = services(request).config
-    return as_json(
-        facilities.create(
-            session,
-            actor,
-            body.name,
-            ae_title=body.ae_title,
-            port=body.port,
-            reserved_title=config.aet,
-            reserved_port=config.dicom_port,
-        )
-    )
+    reserved = facility_titles.reserved(session, config)
+    made = facilities.create(session, actor, body.name, ae_title=body.ae_title, port=body.port, reserved=reserved)
+    return as_json(made, facility_titles.states(config))
 
 
 @router.get("/facilities/{facility_id}")
-def show_facility(facility_id: str, actor: Everyone, session: ReadSession) -> dict[str, Any]:
+def show_facility(facility_id: str, request: Request, actor: Everyone, session: ReadSession) -> dict[str, Any]:
     """One facility."""
-    return as_json(facilities.get(session, actor, facility_id))
+    return as_json(facilities.get(session, actor, facility_id), facility_titles.states(services(request).config))
 
 
 @router.put("/facilities/{facility_id}")
-def change_facility(facility_id: str, body: FacilityValues, actor: Admin, session: WriteSession) -> dict[str, Any]:
-    """Renames; title and port stay unless others are given."""
-    return as_json(facilities.change(session, actor, facility_id, body.name, body.ae_title, body.port))
+def change_facility(
+    facility_id: str, request: Request, body: FacilityValues, actor: Admin, session: WriteSession
+) -> dict[str, Any]:
+    """Renames; title and port stay unless others are given. Ports open and close within seconds, without a restart."""
+    config = services(request).config
+    port = 0 if "port" in body.model_fields_set and body.port is None else body.port
+    reserved = facility_titles.reserved(session, config)
+    changed = facilities.change(session, actor, facility_id, body.name, body.ae_title, port, reserved)
+    return as_json(changed, facility_titles.states(config))
 
 
 @router.delete("/facilities/{facility_id}", status_code=204)

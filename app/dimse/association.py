@@ -9,8 +9,9 @@ import time
 from app.dimse.establish import Establishing, Rejected
 from app.dimse.exchange import Answer, Exchange, Refused, Request
 from app.dimse.operations import OPERATIONS, Operation
+from app.dimse.pace import Pace
 from app.dimse.record import Deeds, tell_refused
-from app.dimse.services import Services
+from app.dimse.services import Agreed, Services
 from app.kit.errors import AppError
 from app.kit.logging import new_correlation_id
 from app.peers import commands, pdu
@@ -33,6 +34,7 @@ class Association:
         self._settings = services.settings()
         self._beginning = Establishing(wire, address, services, self._settings)
         self._exchange: Exchange | None = None
+        self._pace = Pace()
 
     def run(self) -> None:
         """Never raises what a peer can cause."""
@@ -94,7 +96,12 @@ class Association:
             answer = self._answer(exchange, operation, request)
             exchange.drain()
             exchange.respond(request, answer)
-            seconds = time.monotonic() - begun
+            ended = time.monotonic()
+            seconds = ended - begun
+            if request.kind == commands.C_STORE_RQ:
+                self._pace.object(begun, ended)
+            else:
+                self._pace.other()
             deed = exchange.deeds.note(operation.kind, answer.status, seconds, answer.comment, answer.size)
             deed.objects += answer.objects
             deed.warned += answer.warned
@@ -141,5 +148,12 @@ class Association:
         log.info("association %s: %s; %s, %.2f s", who, ending, deeds, seconds)
         if exchange is not None:
             deeds.tell(database, exchange.agreed)
+            self._tell_pace(exchange.agreed)
         elif beginning.titles is not None:
             tell_refused(database, *beginning.titles, self._address, ending)
+
+    def _tell_pace(self, agreed: Agreed) -> None:
+        """A sender that waits for delayed acknowledgements is told at its node."""
+        if self._pace.is_known:
+            node_id = agreed.admission.node_id
+            self._services.book.gap(node_id, agreed.calling, agreed.address, self._pace.delay_ms)

@@ -87,7 +87,7 @@ class Establishing:
         if self._services.stopping.is_set():
             raise Rejected("we stop", _TRANSIENT, _PRESENTATION, 1)
         try:
-            admission = self._services.admit(request.calling, request.called, self._address)
+            admission = self._services.admit(request, self._address)
         except Unavailable:
             raise Rejected("the database is away", _TRANSIENT, _PRESENTATION, 1) from None
         if admission.reason:

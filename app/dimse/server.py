@@ -13,13 +13,17 @@ from app.archive import Archive
 from app.config import Config
 from app.db import Database
 from app.dimse.association import Association
+from app.dimse.door import Door
+from app.dimse.facility_ports import FacilityPorts
 from app.dimse.services import Services
 from app.dimse.tls_door import TlsDoor
 from app.kit.errors import Forbidden, Unauthorized, Unavailable
-from app.peers import admission
+from app.peers import admission, callers
 from app.peers.admission import Admission
+from app.peers.callers import Book
+from app.peers.pdu import Associate
 from app.peers.settings import DicomSettings
-from app.peers.tls import Caller
+from app.peers.tls import Caller as Certified
 from app.peers.tls_wire import TlsWire
 from app.peers.ways import Ways
 from app.peers.wire import PeerGone, PeerSilent, Wire
@@ -45,6 +49,8 @@ class Receiver:
         self._associations = 0
         self.ways = Ways(config, database)
         self.tls = TlsDoor(config, self.ways, self._start_tls, self._stopping)
+        self.facilities = FacilityPorts(config, database, self._start_at, self._stopping)
+        self._book = Book(database)
         self._known: tuple[float, DicomSettings] = (float("-inf"), DicomSettings())
         self._services = Services(
             archive,
@@ -56,6 +62,7 @@ class Receiver:
             self._take_place,
             self._leave_place,
             self._stopping,
+            self._book,
         )
         self._gate: Gate | None = None
 
@@ -73,12 +80,22 @@ class Receiver:
             self._known = (moment, kept)
         return self._known[1]
 
-    def _admit(self, calling: str, called: str, address: str, caller: Caller | None = None) -> Admission:
+    def _admit(
+        self, request: Associate, address: str, caller: Certified | None = None, at: str | None = None
+    ) -> Admission:
+        """at: the facility whose port was called."""
+        calling, called = request.calling, request.called
         with self._database.read() as session:
-            found = admission.admit(session, self.settings(), self._config.aet, calling, called, address, caller)
-        if found.node_id is not None and admission.is_news(found.node_id):
+            found = admission.admit(session, self.settings(), self._config.aet, calling, called, address, caller, at)
+        if found.node_id is not None and not found.reason and admission.is_news(found.node_id):
             with contextlib.suppress(Unavailable), self._database.write() as session:
                 admission.seen(session, found.node_id)
+        if found.node_id is None or found.reason or found.clash:
+            kind = callers.UNKNOWN if found.node_id is None and not found.clash else callers.CLASH
+            asked = [context.abstract for context in request.contexts]
+            self._book.call(kind, calling, called, address, found.facility_id or at, asked, found.words, found.clash)
+        if found.clash:
+            log.warning("association from %s: %s", address, found.clash)
         return found
 
     def _identify(self, name: str, password: str, address: str) -> Actor:
@@ -105,9 +122,12 @@ class Receiver:
         with self._lock:
             self._associations -= 1
 
-    def serve(self, listener: socket.socket) -> None:
-        """Accepts until `stop`. The listener must be bound and listening; it is closed at the end."""
+    def serve(self, listener: Door | socket.socket) -> None:
+        """Accepts until `stop`, at this listener, the TLS port and those of facilities. The listener must be bound and
+        listening; it is closed at the end."""
         threading.Thread(target=self.tls.serve, name="tls-listener", daemon=True).start()
+        threading.Thread(target=self.facilities.serve, name="facility-listener", daemon=True).start()
+        threading.Thread(target=self._book.run, name="callers", daemon=True).start()
         listener.settimeout(0.5)
         while not self._stopping.is_set():
             try:
@@ -133,13 +153,20 @@ class Receiver:
     def _is_full(self) -> bool:
         return len(self._open) >= self.settings().max_associations + _WAITING_ROOM
 
-    def _start(self, sock: socket.socket, address: str) -> None:
+    def _start(self, sock: socket.socket, address: str, facility_id: str | None = None) -> None:
         try:
             wire = Wire(sock)
         except OSError:  # gone already
             sock.close()
             return
-        self._serve(wire, address)
+        self._serve(wire, address, facility_id)
+
+    def _start_at(self, sock: socket.socket, address: str, facility_id: str) -> None:
+        """A caller of a facility's port."""
+        if self._is_full():
+            sock.close()
+        else:
+            self._start(sock, address, facility_id)
 
     def _start_tls(self, sock: socket.socket, address: str, context: ssl.SSLContext) -> None:
         """A caller of the TLS port. The handshake is its own thread's work."""
@@ -153,19 +180,23 @@ class Receiver:
             return
         self._serve(wire, address)
 
-    def _serve(self, wire: Wire, address: str) -> None:
+    def _serve(self, wire: Wire, address: str, facility_id: str | None = None) -> None:
         with self._lock:
             self._open.add(wire)
         try:
-            threading.Thread(target=self._run, args=(wire, address), name="association", daemon=True).start()
+            threading.Thread(
+                target=self._run, args=(wire, address, facility_id), name="association", daemon=True
+            ).start()
         except RuntimeError:
             with self._lock:
                 self._open.discard(wire)
             raise
 
-    def _run(self, wire: Wire, address: str) -> None:
+    def _run(self, wire: Wire, address: str, facility_id: str | None) -> None:
         try:
             services = self._secured(wire, address) if isinstance(wire, TlsWire) else self._services
+            if facility_id is not None:
+                services = dataclasses.replace(self._services, admit=functools.partial(self._admit, at=facility_id))
             if services is not None:
                 Association(wire, address, services).run()
         except Exception:
@@ -196,5 +227,7 @@ class Receiver:
                 wire.cut = min(wire.cut, until - 1.0)
         while self._open and time.monotonic() < until:
             time.sleep(0.02)
+        self._book.close()
+        self._book.write()
         if self._gate is not None:
             self._gate.close()

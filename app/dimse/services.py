@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from app.archive import Archive, Source
 from app.db import Database
 from app.peers.admission import Admission
-from app.peers.pdu import Role
+from app.peers.callers import Book
+from app.peers.pdu import Associate, Role
 from app.peers.settings import DicomSettings
 from app.security.actor import Actor
 
@@ -20,11 +21,12 @@ class Services:
     database: Database
     own_title: str
     settings: Callable[[], DicomSettings]
-    admit: Callable[[str, str, str], Admission]  # calling title, called title, address
+    admit: Callable[[Associate, str], Admission]  # what is asked, address
     identify: Callable[[str, str, str], Actor]  # name, password, address; raises AppError
     take_place: Callable[[], bool]  # a place among the allowed associations; False when all are taken
     leave_place: Callable[[], None]
     stopping: threading.Event
+    book: Book
 
 
 @dataclass(slots=True)

@@ -2,9 +2,7 @@
 
 The handshake belongs to the association's own thread, with a deadline: a caller that says nothing keeps nobody waiting."""
 
-import contextlib
 import logging
-import os
 import socket
 import ssl
 import threading
@@ -12,6 +10,7 @@ import time
 from collections.abc import Callable
 
 from app.config import Config
+from app.dimse.door import Door
 from app.peers.ways import Ways
 
 log = logging.getLogger(__name__)
@@ -26,7 +25,7 @@ class TlsDoor:
 
     def __init__(self, config: Config, ways: Ways, take: Take, stopping: threading.Event) -> None:
         self._config, self._ways, self._take, self._stopping = config, ways, take, stopping
-        self._listener: socket.socket | None = None
+        self._listener: Door | None = None
         self._fault = ""
         self._not_before = 0.0
         self.port = 0
@@ -85,7 +84,8 @@ class TlsDoor:
         if not port:
             return
         try:
-            self._listener = self._bind(port)
+            self._listener = Door(self._config.dicom_host, port, self._config.receivers > 1)
+            self._listener.settimeout(_LOOK)
         except OSError as fault:
             self._not_before = time.monotonic() + _AGAIN
             self._say(f"port {port} cannot be opened: {fault.strerror}")
@@ -93,20 +93,3 @@ class TlsDoor:
         self.port = port
         self._say("")
         log.info("DICOM TLS: listening on port %d", port)
-
-    def _bind(self, port: int) -> socket.socket:
-        host = self._config.dicom_host
-        sock = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM)
-        try:
-            if os.name == "posix":
-                sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            if self._config.receivers > 1:
-                with contextlib.suppress(AttributeError):
-                    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-            sock.bind((host, port))
-            sock.listen(256)
-            sock.settimeout(_LOOK)
-        except OSError:
-            sock.close()
-            raise
-        return sock

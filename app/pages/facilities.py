@@ -1,7 +1,7 @@
 """Settings, Facilities: the list at the left, one of them at the right."""
 
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Form, Request
 from starlette.responses import Response
@@ -9,6 +9,8 @@ from starlette.responses import Response
 from app.http import allow, render, services
 from app.pages.forms import Faults, attempt, go
 from app.pages.shell import fields
+from app.peers import callers, facility_titles
+from app.peers.models import Caller
 from app.security import Actor, Verb, facilities
 from app.security.models import Facility
 
@@ -24,38 +26,69 @@ class FacilityForm:
     name: str = ""
     ae_title: str = ""
     port: str = ""
+    own_port: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class FacilityList:
+    """facilities: all that are known, by name; states: port -> "open" or why it is not; chosen: the id at the right."""
+
+    facilities: list[Facility]
+    states: dict[int, str]
+    chosen: str
 
 
 @dataclass(frozen=True, slots=True)
 class FacilitiesPage:
+    """calls: who called it and did not fit (title, port or node of another facility), newest first."""
+
     section: str
-    facilities: list[Facility]
+    known: FacilityList
     form: FacilityForm | None
     saved: bool
     faults: Faults
+    calls: list[Caller]
+    own_title: str
 
 
 def _page(
     request: Request, actor: Actor, form: FacilityForm | None, saved: bool = False, faults: Faults | None = None
 ) -> Response:
-    with services(request).database.read() as session:
+    here = services(request)
+    with here.database.read() as session:
         there = facilities.list_facilities(session, actor)
-    page = FacilitiesPage("facilities", there, form, saved, faults or Faults())
+        calls = [one for one in callers.list_callers(session, actor) if form and form.id and one.facility_id == form.id]
+    shown = FacilityList(there, facility_titles.states(here.config), form.id if form else "")
+    page = FacilitiesPage("facilities", shown, form, saved, faults or Faults(), calls, here.config.aet)
     return render(request, "settings/facilities.html", fields(page), 422 if page.faults.message else 200)
 
 
 def _form(facility: Facility) -> FacilityForm:
-    return FacilityForm(facility.id, facility.name, facility.ae_title or "", str(facility.port or ""))
+    return FacilityForm(
+        facility.id, facility.name, facility.ae_title or "", str(facility.port or ""), facility.port is not None
+    )
 
 
-def _number(port: str) -> int | None:
-    """A port as typed; -1 when it is no number, which the verb refuses by name."""
-    return (int(port) if port.strip().isdigit() else -1) if port.strip() else None
+def _number(port: str, own_port: str) -> int | None:
+    """A port as typed; 0 for none of its own; -1 when it is no number, which the verb refuses by name."""
+    if not own_port:
+        return 0
+    return (int(port) if port.strip().isascii() and port.strip().isdigit() else -1) if port.strip() else None
 
 
 @router.get("/settings/facilities")
 def show_all(request: Request, actor: Admin) -> Response:
     return _page(request, actor, None)
+
+
+@router.get("/settings/facilities/list")
+def show_list(request: Request, actor: Admin, chosen: str = "") -> Response:
+    """The list again, for the live page."""
+    here = services(request)
+    with here.database.read() as session:
+        there = facilities.list_facilities(session, actor)
+    part = FacilityList(there, facility_titles.states(here.config), chosen)
+    return render(request, "settings/_facilities_list.html", {"known": part})
 
 
 @router.get("/settings/facilities/new")
@@ -70,25 +103,19 @@ def create(
     name: Annotated[str, Form(max_length=256)] = "",
     ae_title: Annotated[str, Form(max_length=64)] = "",
     port: Annotated[str, Form(max_length=16)] = "",
+    own_port: Annotated[str, Form(max_length=8)] = "",
 ) -> Response:
     """Title and port are made when they are left empty."""
     config = services(request).config
-    made, faults = attempt(
-        request,
-        lambda session: (
-            facilities.create(
-                session,
-                actor,
-                name,
-                ae_title=ae_title or None,
-                port=_number(port),
-                reserved_title=config.aet,
-                reserved_port=config.dicom_port,
-            ).id
-        ),
-    )
+
+    def make(session: Any) -> str:
+        reserved = facility_titles.reserved(session, config)
+        number = _number(port, own_port)
+        return facilities.create(session, actor, name, ae_title=ae_title or None, port=number, reserved=reserved).id
+
+    made, faults = attempt(request, make)
     if made is None:
-        return _page(request, actor, FacilityForm("", name, ae_title, port), faults=faults)
+        return _page(request, actor, FacilityForm("", name, ae_title, port, bool(own_port)), faults=faults)
     return go(f"/settings/facilities/{made}?saved=1")
 
 
@@ -107,13 +134,18 @@ def save(
     name: Annotated[str, Form(max_length=256)] = "",
     ae_title: Annotated[str, Form(max_length=64)] = "",
     port: Annotated[str, Form(max_length=16)] = "",
+    own_port: Annotated[str, Form(max_length=8)] = "",
 ) -> Response:
-    _, faults = attempt(
-        request,
-        lambda session: facilities.change(session, actor, facility_id, name, ae_title or None, _number(port)),
-    )
+    config = services(request).config
+
+    def change(session: Any) -> None:
+        reserved = facility_titles.reserved(session, config)
+        number = _number(port, own_port)
+        facilities.change(session, actor, facility_id, name, ae_title or None, number, reserved)
+
+    _, faults = attempt(request, change)
     if faults.message:
-        return _page(request, actor, FacilityForm(facility_id, name, ae_title, port), faults=faults)
+        return _page(request, actor, FacilityForm(facility_id, name, ae_title, port, bool(own_port)), faults=faults)
     return go(f"/settings/facilities/{facility_id}?saved=1")
 
 

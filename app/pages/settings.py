@@ -14,7 +14,7 @@ from app.http.i18n import say
 from app.kit.errors import Invalid, NotFound
 from app.kit.phrases import phrase
 from app.pages.forms import Faults, attempt, faults_of, go
-from app.pages.setup import checked_station, keep_station
+from app.pages.setup import checked_hosts, checked_station, keep_station
 from app.pages.shell import fields
 from app.security import Actor, Verb, can
 from app.settings import Group
@@ -61,7 +61,7 @@ class GroupForm:
 
 @dataclass(frozen=True, slots=True)
 class SettingsPage:
-    """wrong: the group whose form was refused. station: title and port of the boot configuration (section general)."""
+    """wrong: the group whose form was refused. station: title, port and addresses of the boot configuration (section general)."""
 
     section: str
     groups: list[GroupForm]
@@ -69,7 +69,7 @@ class SettingsPage:
     saved: str
     wrong: str
     faults: Faults
-    station: tuple[str, str] | None
+    station: tuple[str, str, str] | None
     restart: bool
 
 
@@ -122,7 +122,9 @@ def _page(request: Request, actor: Actor, section: str, **more: Any) -> Response
         saved=more.get("saved", ""),
         wrong=wrong,
         faults=more.get("faults", Faults()),
-        station=more.get("station", (config.aet, str(config.dicom_port))) if section == "general" else None,
+        station=more.get("station", (config.aet, str(config.dicom_port), config.dicom_host))
+        if section == "general"
+        else None,
         restart=more.get("restart", False),
     )
     return render(request, "settings/groups.html", fields(page), 422 if page.faults.message else 200)
@@ -149,13 +151,14 @@ def save_station(
     actor: Editor,
     title: Annotated[str, Form(max_length=64)] = "",
     port: Annotated[str, Form(max_length=16)] = "",
+    hosts: Annotated[str, Form(max_length=512)] = "",
 ) -> Response:
-    """Our AE title and port: boot configuration, so they count from the next start."""
+    """Our AE title, port and addresses: boot configuration, so they count from the next start."""
     try:
-        number = checked_station(title, port)
+        number, listed = checked_station(title, port), checked_hosts(hosts) if hosts else ""
+        restart = keep_station(request, actor, title.strip(), number, listed)
     except Invalid as fault:
-        return _page(request, actor, "general", wrong="station", faults=faults_of(fault), station=(title, port))
-    restart = keep_station(request, actor, title.strip(), number)
+        return _page(request, actor, "general", wrong="station", faults=faults_of(fault), station=(title, port, hosts))
     return go(f"/settings/general?saved=station{'&restart=1' if restart else ''}")
 
 

@@ -13,9 +13,11 @@ from app.http.csrf import check_origin
 from app.http.deps import client_address
 from app.http.settings import GeneralSettings
 from app.kit.errors import Invalid
+from app.kit.phrases import phrase
 from app.pages.forms import Faults, attempt, faults_of, go
 from app.pages.login import differ
 from app.pages.shell import fields
+from app.peers import names
 from app.peers import service as peers
 from app.peers.service import NodeValues
 from app.security import Actor, Verb, queries, setup, users
@@ -118,17 +120,37 @@ def checked_station(title: str, port: str) -> int:
     return int(port)
 
 
-def keep_station(request: Request, actor: Actor, title: str, port: int) -> bool:
-    """Writes title and port to config.toml when they are new; True when the next start is needed for them."""
+def checked_hosts(hosts: str) -> str:
+    """Addresses to listen on, apart by commas."""
+    listed = [host.strip() for host in hosts.split(",") if host.strip()]
+    if not listed or any(names.address(host) is None and host != "localhost" for host in listed):
+        raise Invalid(
+            "Write the addresses of this machine to listen on, apart by commas; 0.0.0.0 is all of them.", field="hosts"
+        )
+    return ", ".join(listed)
+
+
+def keep_station(request: Request, actor: Actor, title: str, port: int, hosts: str = "") -> bool:
+    """Writes title, port and addresses to config.toml when they are new; True when the next start is needed for them.
+    Invalid when a facility has the title or the port."""
     config = services(request).config
-    if (config.aet, config.dicom_port) == (title, port):
+    before: dict[str, str | int] = {"aet": config.aet, "dicom_port": config.dicom_port, "dicom_host": config.dicom_host}
+    after: dict[str, str | int] = {"aet": title, "dicom_port": port, "dicom_host": hosts or config.dicom_host}
+    if before == after:
         return False
-    boot.write(config.data, {"aet": title, "dicom_port": port})
     with services(request).database.write() as session:
-        detail = {"aet": [config.aet, title], "dicom_port": [config.dicom_port, port]}
+        for facility in queries.facilities(session):
+            if title == facility.ae_title:
+                raise Invalid(phrase("This is the title of {name}.", name=facility.name), field="title")
+            if port == facility.port:
+                raise Invalid(phrase("This is the port of {name}.", name=facility.name), field="port")
+        detail = {key: [before[key], after[key]] for key in after if before[key] != after[key]}
         audit.record(
             session, actor_name=actor.name, verb="settings.edit", thing="settings", thing_id="station", detail=detail
         )
+    if not hosts:
+        del after["dicom_host"]
+    boot.write(config.data, after)
     return True
 
 
@@ -142,11 +164,10 @@ def save_station(
 ) -> Response:
     """What the installation is called, here and on the DICOM network."""
     try:
-        number = checked_station(title, port)
+        restart = keep_station(request, actor, title.strip(), checked_station(title, port))
     except Invalid as fault:
         page = StationPage(site_name, title, port, faults_of(fault))
         return render(request, "security/setup_2.html", fields(page), 422)
-    restart = keep_station(request, actor, title.strip(), number)
     attempt(request, lambda s: settings.save(s, GeneralSettings(site_name=site_name.strip()), actor.name))
     return go("/setup/node?restart=1" if restart else "/setup/node")
 

@@ -8,6 +8,7 @@ from sqlalchemy.orm import Session
 
 from app.kit.clock import now
 from app.kit.errors import Forbidden
+from app.kit.phrases import phrase
 from app.peers import certificate_queries, names, options, queries
 from app.peers.models import Node
 from app.peers.options import NodeOptions
@@ -33,7 +34,8 @@ _resolved: dict[str, tuple[float, frozenset[str]]] = {}
 class Admission:
     """The answer to a caller. reason 0: come in; otherwise the diagnostic of our rejection, with words for the log.
     verbs: what the caller may do here; facility_id: whose what it sends will be, and whose studies it finds;
-    sees_all: it is bound to no facility and finds all; titled: the facility whose title it called."""
+    sees_all: it is bound to no facility and finds all; titled: the facility whose title or port it called;
+    clash: what does not fit together in it, in words: the title, the port and the node are of different facilities."""
 
     reason: int = 0
     words: str = ""
@@ -44,6 +46,7 @@ class Admission:
     sees_all: bool = False
     titled: str | None = None
     options: NodeOptions = options.DEFAULTS
+    clash: str = ""
 
     def actor(self, calling: str, address: str) -> Actor:
         """The caller as verbs take it."""
@@ -75,43 +78,75 @@ def admit(
     called: str,
     address: str,
     caller: Caller | None = None,
+    at: str | None = None,
 ) -> Admission:
     """Decides about one caller. A known node is known by its title and its address together: titles are no secrets.
-    caller: who it is by the certificate that it showed on the TLS port."""
-    titled_facility = queries.facility_titled(session, called)
-    ours = titled_facility is not None or called == own_title or called in settings.also_called
-    home = facilities.home_id(session)
+    caller: who it is by the certificate that it showed on the TLS port; at: the facility whose port it came to, where
+    any title will do. The called title wins over the port, both over the node's own facility."""
+    titled = queries.facility_titled(session, called)
+    ours = titled is not None or at is not None or called == own_title or called in settings.also_called
+    same_title = queries.nodes_titled(session, calling)
+    known = next((n for n in same_title if is_at(n.host, address)), None)
     if settings.check_called_title and not ours:
-        return Admission(CALLED_UNKNOWN, "it called a title that is not ours")
-    titled = queries.nodes_titled(session, calling)
-    known = next((n for n in titled if is_at(n.host, address)), None)
-    isolated = load(session, SecuritySettings).facility_isolation
+        words = phrase("it called a title that is not ours")
+        own = (known.id, known.name) if known is not None else (None, "")
+        return Admission(CALLED_UNKNOWN, words, None, *own)
+    clash = _between(session, titled, at) if titled and at and titled != at else ""
+    place = titled or at
     if known is not None:
-        if not known.enabled or not options.of(known).accept:
-            return Admission(
-                CALLING_UNKNOWN, "the node is switched off, or set not to send", None, known.id, known.name
-            )
-        if missing := _lacks(session, known, caller):
-            return Admission(CALLING_UNKNOWN, missing, None, known.id, known.name)
-        bound = titled_facility or known.facility_id
-        return Admission(
-            facility_id=bound or home,
-            node_id=known.id,
-            node_name=known.name,
-            verbs=CALLER_VERBS | QUERY_VERBS,
-            sees_all=bound is None or not isolated,
-            titled=titled_facility,
-            options=options.of(known),
-        )
+        return _known(session, known, caller, place, clash)
     verbs = CALLER_VERBS if _among(settings.unknown_callers, address) else frozenset()
     if _among(settings.query_callers, address):
         verbs |= QUERY_VERBS | {Verb.NODE_ECHO}
     if verbs:
-        whose = titled_facility or home
-        return Admission(facility_id=whose, verbs=verbs, sees_all=not isolated, titled=titled_facility)
-    if titled:
-        return Admission(CALLING_UNKNOWN, "a node of this title is known, but at another address")
-    return Admission(CALLING_UNKNOWN, "it is no known node")
+        whose = place or facilities.home_id(session)
+        return Admission(facility_id=whose, verbs=verbs, sees_all=not _isolated(session), titled=place, clash=clash)
+    if same_title:
+        return Admission(CALLING_UNKNOWN, phrase("a node of this title is known, but at another address"))
+    return Admission(CALLING_UNKNOWN, phrase("it is no known node"))
+
+
+def _known(session: Session, node: Node, caller: Caller | None, place: str | None, clash: str) -> Admission:
+    """A node may do what its options say. At another facility's title or port it may store there, and search nowhere:
+    a title is no secret that would open another house's studies."""
+    set_to = options.of(node)
+    elsewhere = place is not None and node.facility_id is not None and place != node.facility_id
+    if elsewhere and place is not None and node.facility_id is not None:
+        clash = phrase(
+            "The node belongs to {own} but called {other}: what it sends belongs to {other}, and it may not search there.",
+            own=queries.facility_name(session, node.facility_id),
+            other=queries.facility_name(session, place),
+        )
+    verbs = frozenset({Verb.NODE_ECHO})
+    verbs |= {Verb.STUDY_IMPORT} if set_to.accept else set()
+    verbs |= QUERY_VERBS if set_to.may_query and not elsewhere else set()
+    refused = "" if node.enabled else phrase("the node is switched off")
+    refused = refused or ("" if len(verbs) > 1 else phrase("the node is set neither to send nor to search here"))
+    if refused := refused or _lacks(session, node, caller):
+        return Admission(CALLING_UNKNOWN, refused, None, node.id, node.name)
+    bound = place or node.facility_id
+    return Admission(
+        facility_id=bound or facilities.home_id(session),
+        node_id=node.id,
+        node_name=node.name,
+        verbs=verbs,
+        sees_all=bound is None or not _isolated(session),
+        titled=place,
+        options=set_to,
+        clash=clash,
+    )
+
+
+def _between(session: Session, titled: str, at: str) -> str:
+    return phrase(
+        "It called the title of {titled} at the port of {at}: what it sends belongs to {titled}.",
+        titled=queries.facility_name(session, titled),
+        at=queries.facility_name(session, at),
+    )
+
+
+def _isolated(session: Session) -> bool:
+    return load(session, SecuritySettings).facility_isolation
 
 
 def _among(callers: Callers, address: str) -> bool:

@@ -49,6 +49,16 @@ def facility_titled(session: Session, title: str) -> str | None:
     return session.scalar(select(Facility.id).where(Facility.ae_title == title))
 
 
+def facility_ports(session: Session) -> dict[str, int]:
+    """Facility id -> its own port."""
+    found = session.execute(select(Facility.id, Facility.port).where(Facility.port.is_not(None)))
+    return {one: port for one, port in found if port is not None}
+
+
+def facility_name(session: Session, facility_id: str) -> str:
+    return session.scalar(select(Facility.name).where(Facility.id == facility_id)) or ""
+
+
 def transfers_of_node(session: Session, node_id: str) -> int:
     """How many transfers name the node."""
     return session.scalar(select(func.count()).select_from(Transfer).where(Transfer.node_id == node_id)) or 0

@@ -2,6 +2,8 @@
 
 import re
 import unicodedata
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
 
 from sqlalchemy.orm import Session
 
@@ -18,13 +20,15 @@ from app.security.verbs import Verb
 
 FIRST_PORT = 11113
 HOME_NAME = "Main"
+_LAST_PORT = 65535
 _AE = re.compile(r"[\x20-\x5b\x5d-\x7e]{1,16}")  # PS3.5 6.2, VR AE: no backslash, no control characters
 
 
 def title_for(name: str, taken: set[str]) -> str:
     """An AE title from a name: HOSPITAL, HOSPITAL02 when that is taken; at most 16 characters, unique."""
     plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode().upper()
-    stem = re.sub(r"[^A-Z0-9]+", "_", plain).strip("_")[:16].rstrip("_") or "FACILITY"
+    words = re.sub(r"[^A-Z0-9]+", "_", plain).strip("_")
+    stem = re.sub(r"(?<=[A-Z])_(?=[0-9])", "", words)[:16].rstrip("_") or "FACILITY"  # HOSPITAL1, CLINIC02
     title, number = stem, 1
     while title in taken:
         number += 1
@@ -32,21 +36,42 @@ def title_for(name: str, taken: set[str]) -> str:
     return title
 
 
-def port_for(taken: set[int]) -> int:
-    """The lowest free port from 11113 up."""
+def port_for(taken: Collection[int], is_free: Callable[[int], bool] = lambda port: True) -> int:
+    """The lowest free port from 11113 up. is_free: whether no other program has it."""
     port = FIRST_PORT
-    while port in taken:
+    while port in taken or not is_free(port):
         port += 1
+        if port > _LAST_PORT:
+            raise Conflict("There is no free port left.", hint="Write one yourself.", field="port")
     return port
 
 
-def _check(session: Session, name: str, ae_title: str | None, port: int | None, own_id: str = "") -> None:
+@dataclass(frozen=True, slots=True)
+class Reserved:
+    """What no facility can have: the installation's own titles and ports. is_free: whether no other program of this
+    machine listens at a port; asked only for one that is chosen, not for one that somebody typed."""
+
+    titles: Collection[str] = ()
+    ports: Collection[int] = ()
+    is_free: Callable[[int], bool] = lambda port: True
+
+
+NOTHING_RESERVED = Reserved()
+
+
+def _check(
+    session: Session, name: str, ae_title: str | None, port: int | None, reserved: Reserved, own_id: str = ""
+) -> None:
     if not 0 < len(name) <= 128:
         raise Invalid("A facility needs a name of at most 128 characters.", field="name")
     if ae_title is not None and (not _AE.fullmatch(ae_title) or ae_title != ae_title.strip()):
         raise Invalid("An AE title has 1 to 16 ASCII characters without a backslash.", field="ae_title")
-    if port is not None and not 0 < port < 65536:
+    if port is not None and not 0 < port <= _LAST_PORT:
         raise Invalid("A port is a number from 1 to 65535.", field="port")
+    if ae_title in reserved.titles:
+        raise Conflict("This is one of the installation's own AE titles.", hint="Choose another.", field="ae_title")
+    if port in reserved.ports:
+        raise Conflict("This port is the installation's own.", hint="Choose another.", field="port")
     for other in queries.facilities(session):
         if other.id == own_id:
             continue
@@ -78,33 +103,38 @@ def create(
     *,
     ae_title: str | None = None,
     port: int | None = None,
-    reserved_title: str = "",
-    reserved_port: int = 0,
+    reserved: Reserved = NOTHING_RESERVED,
 ) -> Facility:
-    """A new facility; title and port are made when none are given. reserved_*: the installation's own."""
+    """A new facility; title and port are made when none are given. port 0: it has none of its own."""
     require(actor, Verb.FACILITY_ADMIN)
     name, there = name.strip(), queries.facilities(session)
-    ae_title = ae_title or title_for(name, {f.ae_title or "" for f in there} | {reserved_title})
-    port = port or port_for({f.port or 0 for f in there} | {reserved_port})
-    if ae_title == reserved_title:
-        raise Conflict("This is the installation's own AE title.", hint="Choose another.", field="ae_title")
-    _check(session, name, ae_title, port)
-    facility = Facility(id=new_id(), name=name, ae_title=ae_title, port=port, created_at=now())
+    ae_title = ae_title or title_for(name, {f.ae_title or "" for f in there} | set(reserved.titles))
+    if port is None:
+        port = port_for({f.port or 0 for f in there} | set(reserved.ports), reserved.is_free)
+    _check(session, name, ae_title, port or None, reserved)
+    facility = Facility(id=new_id(), name=name, ae_title=ae_title, port=port or None, created_at=now())
     session.add(facility)
     session.flush()
-    _record(session, actor, "facility.create", facility, {"name": name, "ae_title": ae_title, "port": port})
+    _record(session, actor, "facility.create", facility, {"name": name, "ae_title": ae_title, "port": facility.port})
     return facility
 
 
 def change(
-    session: Session, actor: Actor, facility_id: str, name: str, ae_title: str | None, port: int | None
+    session: Session,
+    actor: Actor,
+    facility_id: str,
+    name: str,
+    ae_title: str | None,
+    port: int | None,
+    reserved: Reserved = NOTHING_RESERVED,
 ) -> Facility:
-    """Renames; title and port stay unless others are given."""
+    """Renames; title and port stay unless others are given. port 0: it has none of its own any more."""
     require(actor, Verb.FACILITY_ADMIN)
     facility = get(session, actor, facility_id)
     before = {"name": facility.name, "ae_title": facility.ae_title, "port": facility.port}
-    name, ae_title, port = name.strip(), ae_title or facility.ae_title, port or facility.port
-    _check(session, name, ae_title, port, facility.id)
+    name, ae_title = name.strip(), ae_title or facility.ae_title
+    port = facility.port if port is None else port or None
+    _check(session, name, ae_title, port, reserved, facility.id)
     facility.name, facility.ae_title, facility.port = name, ae_title, port
     after = {"name": name, "ae_title": ae_title, "port": port}
     _record(

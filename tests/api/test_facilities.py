@@ -15,6 +15,8 @@ from tests.support.client import Web
         ("a/b\\c", "A_B_C"),
         ("North", "NORTH02"),
         ("Seventeen letters", "SEVENTEEN_LETTER"),
+        ("Hospital 1", "HOSPITAL1"),
+        ("Clinic 02", "CLINIC02"),
     ],
 )
 def test_a_title_is_made_from_the_name(name: str, title: str) -> None:
@@ -31,6 +33,34 @@ def test_titles_never_clash_and_never_grow() -> None:
 
 def test_ports_begin_at_11113_and_fill_gaps() -> None:
     assert [port_for(set()), port_for({11113, 11114}), port_for({11114})] == [11113, 11115, 11113]
+
+
+def test_ports_of_other_programs_are_passed_by() -> None:
+    assert port_for({11113}, lambda port: port > 11115) == 11116
+
+
+def test_one_may_be_without_a_port(web: Web) -> None:
+    made = web.admin.post("/api/v1/facilities", json={"name": "Ward", "port": 0}).json()
+    assert made["port"] is None and made["ae_title"] == "WARD" and made["listening"] is None
+    address = f"/api/v1/facilities/{made['id']}"
+    assert web.admin.put(address, json={"name": "Ward", "port": 11300}).json()["port"] == 11300
+    assert web.admin.put(address, json={"name": "Ward 2"}).json()["port"] == 11300, "it stays when it is renamed"
+    assert web.admin.put(address, json={"name": "Ward", "port": None}).json()["port"] is None
+
+
+def test_titles_and_ports_of_the_installation_are_taken(web: Web) -> None:
+    web.admin.put("/api/v1/settings/dicom", json={"also_called": ["OLDNAME"]})
+    config = web.services.config
+    made = web.admin.post("/api/v1/facilities", json={"name": "Ward", "port": 0}).json()
+    for body, field in (
+        ({"name": "A", "ae_title": "OLDNAME"}, "ae_title"),
+        ({"name": "A", "port": config.dicom_port}, "port"),
+        ({"name": "A", "port": config.port}, "port"),
+        ({"name": "A", "ae_title": "FILMROOM"}, "ae_title"),
+    ):
+        answer = web.admin.post("/api/v1/facilities", json=body)
+        assert (answer.status_code, answer.json()["field"]) == (409, field)
+        assert web.admin.put(f"/api/v1/facilities/{made['id']}", json=body).status_code == 409
 
 
 def test_everyone_knows_their_own_only(web: Web) -> None:

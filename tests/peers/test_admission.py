@@ -10,6 +10,7 @@ from app.peers.admission import CALLED_UNKNOWN, CALLING_UNKNOWN
 from app.peers.service import NodeValues
 from app.peers.settings import DicomSettings
 from app.security.models import Facility
+from app.security.verbs import Verb
 from tests.support.client import actor, add_cast
 
 FAR, NEAR, KNOWN = "8.8.8.8", "192.168.1.9", "203.0.114.7"
@@ -62,11 +63,24 @@ def test_unknown_callers_by_rule(station: Database, rule: str, near: int, far: i
     assert _admit(station, "CT1", KNOWN, unknown_callers=rule).reason == 0
 
 
-@pytest.mark.parametrize("change", [NodeValues(enabled=False), NodeValues(accept=False)])
-def test_a_node_that_may_not_send_is_kept_out(station: Database, change: NodeValues) -> None:
+@pytest.mark.parametrize("change", [NodeValues(enabled=False), NodeValues(accept=False, may_query=False)])
+def test_a_node_that_may_do_nothing_is_kept_out(station: Database, change: NodeValues) -> None:
     with station.write() as session:
         service.update_node(session, actor(station, "admin"), "ct", replace(change))
     assert _admit(station, "CT1", KNOWN, unknown_callers="all").reason == CALLING_UNKNOWN
+
+
+def test_a_node_may_what_its_options_say(station: Database) -> None:
+    for change, may_store, may_search in (
+        (NodeValues(accept=False), False, True),
+        (NodeValues(accept=True, may_query=False), True, False),
+        (NodeValues(may_query=True), True, True),
+    ):
+        with station.write() as session:
+            service.update_node(session, actor(station, "admin"), "ct", change)
+        verbs = _admit(station, "CT1", KNOWN).verbs
+        assert (Verb.STUDY_IMPORT in verbs, Verb.STUDY_SEARCH in verbs) == (may_store, may_search)
+        assert Verb.NODE_ECHO in verbs
 
 
 def test_the_called_title_decides_first(station: Database) -> None:
@@ -79,6 +93,34 @@ def test_the_called_title_decides_first(station: Database) -> None:
 def test_the_called_facility_wins_over_the_callers(station: Database) -> None:
     assert _admit(station, "CT1", KNOWN, called="SOUTH1").facility_id == _facility(station, "South")
     assert _admit(station, "X", NEAR, called="SOUTH1").facility_id == _facility(station, "South")
+
+
+def test_a_node_finds_only_what_is_its_facilitys_and_nothing_elsewhere(station: Database) -> None:
+    """SEC-10 on DIMSE: another facility's title is no key to its studies."""
+    own = _admit(station, "CT1", KNOWN)
+    assert (own.sees_all, own.facility_id, own.clash) == (False, _facility(station, "North"), "")
+    assert Verb.STUDY_SEARCH in own.verbs
+    other = _admit(station, "CT1", KNOWN, called="SOUTH1")
+    assert other.facility_id == _facility(station, "South") and "belongs to North but called South" in other.clash
+    assert not other.verbs & admission.QUERY_VERBS and Verb.STUDY_IMPORT in other.verbs
+
+
+def test_what_comes_to_a_facilitys_port_belongs_to_it(station: Database) -> None:
+    north, south = _facility(station, "North"), _facility(station, "South")
+    with station.read() as session:
+        rules = DicomSettings()
+
+        def come(calling: str, called: str, at: str, address: str = NEAR) -> admission.Admission:
+            return admission.admit(session, rules, "FILMROOM", calling, called, address, None, at)
+
+        for called in ("FILMROOM", "WHATEVER"):
+            found = come("X", called, south)
+            assert (found.reason, found.facility_id, found.sees_all, found.clash) == (0, south, False, "")
+        between = come("X", "SOUTH1", north)
+        assert between.facility_id == south, "the title wins"
+        assert "title of South at the port of North" in between.clash
+        node = come("CT1", "WHATEVER", south, KNOWN)
+        assert node.facility_id == south and "belongs to North" in node.clash
 
 
 def test_a_call_is_noted_on_the_node(station: Database) -> None:

@@ -12,6 +12,7 @@ from app.http.deps import ReadSession, allow, public
 from app.http.services import Services, services
 from app.kit import rolestate
 from app.kit.errors import AppError
+from app.peers import facility_titles
 from app.security import Actor, Verb
 
 router = APIRouter(tags=["health"], include_in_schema=False)
@@ -43,6 +44,10 @@ def database_state(service: Services) -> str:
 def healthz(service: Annotated[Services, Depends(services)]) -> Response:
     """200 when every role is ready, else 503; the body names each. Says nothing about what is stored."""
     roles = role_states(service)
+    ports = facility_titles.states(service.config)
+    if ports:
+        open_ = sum(state == "open" for state in ports.values())
+        roles["dicom"]["facility_ports"] = {"open": open_, "failed": len(ports) - open_}
     roles["database"] = {"state": database_state(service), "processes": 1}
     ready = all(entry["state"] == "ready" for entry in roles.values())
     return JSONResponse(
@@ -65,6 +70,10 @@ def metrics(
     up = Gauge("filmroom_role_up", "1 when a process of the role is ready", ["role"], registry=registry)
     for role, entry in role_states(service).items():
         up.labels(role).set(entry["state"] == "ready")
+    ports = facility_titles.states(service.config).values()
+    listening = Gauge("filmroom_facility_ports", "ports of facilities", ["state"], registry=registry)
+    listening.labels("open").set(sum(state == "open" for state in ports))
+    listening.labels("failed").set(sum(state != "open" for state in ports))
     waiting = Gauge("filmroom_jobs", "jobs by state", ["state"], registry=registry)
     for state, count in jobs.count_by_state(session).items():
         waiting.labels(state).set(count)

@@ -72,6 +72,7 @@ class _Call:
     asked: frozenset[str]
     refused: bool
     words: str
+    first: datetime
     count: int = 1
 
 
@@ -110,11 +111,12 @@ class Book:
     ) -> None:
         """Somebody called. refusal: why it was not let in; words: what is to be told otherwise."""
         key = (kind, _plain(title), _plain(called), address[:64])
-        one = _Call(facility_id, now(), services_of(abstracts), bool(refusal), (refusal or words)[:256])
+        moment = now()
+        one = _Call(facility_id, moment, services_of(abstracts), bool(refusal), (refusal or words)[:256], moment)
         with self._lock:
             before = self._calls.get(key)
             if before is not None:
-                one.count, one.asked = before.count + 1, before.asked | one.asked
+                one.count, one.asked, one.first = before.count + 1, before.asked | one.asked, before.first
             elif len(self._calls) >= _WAITING:
                 return
             self._calls[key] = one
@@ -167,7 +169,9 @@ def _write(session: Session, calls: dict[tuple[str, str, str, str], _Call], gaps
     for (kind, title, called, address), one in calls.items():
         row = node_queries.caller_like(session, kind, title, called, address)
         if row is None:
-            row = Caller(id=new_id(), kind=kind, title=title, called=called, address=address, count=0, first_at=one.at)
+            row = Caller(
+                id=new_id(), kind=kind, title=title, called=called, address=address, count=0, first_at=one.first
+            )
             session.add(row)
         row.count += one.count
         row.last_at, row.refused, row.words, row.facility_id = one.at, one.refused, one.words, one.facility_id

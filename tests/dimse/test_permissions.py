@@ -31,7 +31,7 @@ def test_each_operation_asks_for_its_verb() -> None:
 @pytest.mark.peer
 @pytest.mark.parametrize("left", [frozenset((Verb.NODE_ECHO,)), frozenset((Verb.STUDY_IMPORT,)), frozenset()])
 def test_without_the_permission_it_is_refused(receiver: Station, shared_data: Path, left: frozenset[Verb]) -> None:
-    receiver.receiver._services.admit = lambda calling, called, address: Admission(verbs=left)
+    receiver.receiver._services.admit = lambda request, address: Admission(verbs=left)
     file = shared_data / "codecs/wg04/ct1/ct1_uncompressed.dcm"
     assert ("(Success)" in dcmtk.echoscu(receiver.port).output) == (Verb.NODE_ECHO in left)
     answer = dcmtk.storescu(receiver.port, [file], "-R", "-d")

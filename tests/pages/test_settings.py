@@ -66,13 +66,21 @@ def test_a_session_is_seen_and_ended(web: Web) -> None:
 
 
 def test_a_facility_is_made_renamed_and_removed(web: Web) -> None:
-    made = web.admin.post("/settings/facilities/new", data={"name": "East"})
+    made = web.admin.post("/settings/facilities/new", data={"name": "East", "own_port": "1"})
     assert made.status_code == 303
     where = made.headers["location"].partition("?")[0]
     assert 'value="EAST"' in web.admin.get(where).text
-    wrong = web.admin.post(where, data={"name": "East", "ae_title": "EAST", "port": "seventy"})
+    wrong = web.admin.post(where, data={"name": "East", "ae_title": "EAST", "port": "seventy", "own_port": "1"})
     assert wrong.status_code == 422 and "from 1 to 65535" in wrong.text and 'aria-invalid="true"' in wrong.text
+    assert (
+        web.admin.post(
+            where, data={"name": "East Clinic", "ae_title": "EAST", "port": "11113", "own_port": "1"}
+        ).status_code
+        == 303
+    )
+    assert "Port 11113 is about to open" in web.admin.get(where).text, "no receiver runs here"
     assert web.admin.post(where, data={"name": "East Clinic", "ae_title": "EAST", "port": "11113"}).status_code == 303
+    assert "No port of its own" in web.admin.get(where).text
     assert web.admin.post(f"{where}/delete").status_code == 303
 
 

@@ -13,6 +13,7 @@ import time
 from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import pairwise
 from pathlib import Path
 
 import httpx
@@ -209,7 +210,7 @@ def _repeats(arrived: dict[str, list[tuple[float, str, str]]], moments: list[flo
     count, odd = 0, []
     for uid, came in arrived.items():
         taken = [moment for moment, _, status in came if status == "0000"]
-        for earlier, _ in zip(taken, taken[1:], strict=False):
+        for earlier, _ in pairwise(taken):
             count += 1
             if not any(-NEAR <= moment - earlier <= NEAR for moment in moments):
                 odd.append(uid)

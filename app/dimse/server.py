@@ -8,6 +8,7 @@ import socket
 import ssl
 import threading
 import time
+from collections.abc import Callable
 
 from app.archive import Archive
 from app.config import Config
@@ -15,6 +16,7 @@ from app.db import Database
 from app.dimse.association import Association
 from app.dimse.door import Door
 from app.dimse.facility_ports import FacilityPorts
+from app.dimse.lobby import Lobby
 from app.dimse.services import Services
 from app.dimse.tls_door import TlsDoor
 from app.kit.errors import Forbidden, Unauthorized, Unavailable
@@ -34,6 +36,7 @@ from app.settings import load
 
 log = logging.getLogger(__name__)
 _WAITING_ROOM = 32  # connections beyond the limit of associations that may still ask (and be told that we are full)
+_AT_ONCE = 24  # open connections up to which a new one gets its thread before it has said anything
 _KEEP_SETTINGS = 2.0  # seconds
 
 
@@ -47,6 +50,7 @@ class Receiver:
         self._lock = threading.Lock()
         self._open: set[Wire] = set()
         self._associations = 0
+        self._lobby = Lobby(lambda: self.settings().artim, self._stopping)
         self.ways = Ways(config, database)
         self.tls = TlsDoor(config, self.ways, self._start_tls, self._stopping)
         self.facilities = FacilityPorts(config, database, self._start_at, self._stopping)
@@ -140,18 +144,28 @@ class Receiver:
                 log.exception("no connection can be accepted; trying again")  # out of file descriptors
                 time.sleep(0.2)
                 continue
-            if self._is_full():
-                sock.close()
-                continue
-            try:
-                self._start(sock, str(peer[0]))
-            except RuntimeError:  # no thread can be started just now
-                log.exception("a connection cannot be served")
-                sock.close()
+            self._admit_later(sock, functools.partial(self._start, sock, str(peer[0])))
         listener.close()
 
     def _is_full(self) -> bool:
         return len(self._open) >= self.settings().max_associations + _WAITING_ROOM
+
+    def _admit_later(self, sock: socket.socket, start: Callable[[], None]) -> None:
+        """A thread at once while few are open, which spares a modality a change of threads; else when it asks."""
+        if len(self._open) >= _AT_ONCE:
+            self._lobby.wait(sock, functools.partial(self._begin, sock, start))
+        else:
+            self._begin(sock, start)
+
+    def _begin(self, sock: socket.socket, start: Callable[[], None]) -> None:
+        if self._is_full():
+            sock.close()
+            return
+        try:
+            start()
+        except RuntimeError:  # no thread can be started just now
+            log.exception("a connection cannot be served")
+            sock.close()
 
     def _start(self, sock: socket.socket, address: str, facility_id: str | None = None) -> None:
         try:
@@ -163,16 +177,13 @@ class Receiver:
 
     def _start_at(self, sock: socket.socket, address: str, facility_id: str) -> None:
         """A caller of a facility's port."""
-        if self._is_full():
-            sock.close()
-        else:
-            self._start(sock, address, facility_id)
+        self._admit_later(sock, functools.partial(self._start, sock, address, facility_id))
 
     def _start_tls(self, sock: socket.socket, address: str, context: ssl.SSLContext) -> None:
         """A caller of the TLS port. The handshake is its own thread's work."""
-        if self._is_full():
-            sock.close()
-            return
+        self._admit_later(sock, functools.partial(self._wrap, sock, address, context))
+
+    def _wrap(self, sock: socket.socket, address: str, context: ssl.SSLContext) -> None:
         try:
             wire = TlsWire.wrap(sock, context)
         except OSError:

@@ -114,10 +114,9 @@ class Storm:
         """All that is free on the data folder's file system, and given back half a second later."""
         filler = self.live.data / "filler"
         try:
-            with filler.open("wb") as file, contextlib.suppress(OSError):
+            with filler.open("wb", buffering=0) as file, contextlib.suppress(OSError):
                 while True:
                     file.write(bytes(1 << 20))
-                    file.flush()
         finally:
             time.sleep(0.6)
             filler.unlink(missing_ok=True)

@@ -4,13 +4,16 @@ import os
 import random
 import socket
 import struct
+import threading
 import time
 from pathlib import Path
 
 import pytest
 
+from app import listener
 from app.peers import commands, pdu
 from app.peers.pdu import Context, ContextResult
+from tests.fuzz.watch import resident
 from tests.support import dcmtk
 from tests.support.dimse import Station
 
@@ -199,6 +202,28 @@ def test_silence_and_dribble_are_ended(receiver: Station) -> None:
     dribble.close()
     receiver.calm()
     assert receiver.files() == []
+
+
+def test_a_thousand_idle_connections_take_nobodys_place(receiver: Station) -> None:
+    listener._many_files()  # both ends are in this process
+    receiver.set(artim=10, max_associations=20)
+    before, threads = resident(), threading.active_count()
+    idle = [receiver.connect() for _ in range(1000)]
+    try:
+        receiver.wait(lambda: len(receiver.receiver._lobby) > 900)
+        started = time.monotonic()
+        for _ in range(3):
+            _still_serves(receiver)
+        assert time.monotonic() - started < 9, "before the idle ones were sent away"
+        assert threading.active_count() - threads < 40 and resident() - before < 50_000_000
+        receiver.wait(lambda: len(receiver.receiver._lobby) == 0, 30)
+        for sock in idle:
+            sock.settimeout(10)
+            assert sock.recv(10)[:1] in (b"", bytes([pdu.ABORT]))
+    finally:
+        for sock in idle:
+            sock.close()
+    receiver.calm()
 
 
 def test_the_limit_of_associations_is_told_and_freed(receiver: Station) -> None:

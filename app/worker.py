@@ -110,7 +110,7 @@ LANES: dict[str, tuple[int, dict[str, Handler]]] = {
 
 HEARTBEAT = 5.0  # seconds; a job silent for six of them is given to another worker
 SOON = 5.0  # seconds after the start: the first turn of what runs each hour
-IDLE = 0.25  # seconds between looks into an empty queue
+IDLE = 0.25  # seconds between looks into an empty queue: one for all lanes, each look costs pages of the database
 
 
 class Worker:
@@ -124,6 +124,7 @@ class Worker:
         self.stopping = threading.Event()
         self._running: dict[str, JobContext] = {}
         self._lock = threading.Lock()
+        self._bells = {lane: threading.Event() for lane in LANES}  # rung when something is due there
         self.forwarder = Forwarder(config, self.database, self.archive, self.name)
 
     def start(self) -> None:
@@ -131,7 +132,9 @@ class Worker:
         ways.use(self.config, self.database)
         for lane, (threads, handlers) in LANES.items():
             for number in range(threads):
-                threading.Thread(target=self._work, args=(handlers,), name=f"{lane}-{number}", daemon=True).start()
+                work = (handlers, self._bells[lane])
+                threading.Thread(target=self._work, args=work, name=f"{lane}-{number}", daemon=True).start()
+        threading.Thread(target=self._look, name="queue", daemon=True).start()
         self.forwarder.start()
         threading.Thread(target=self._beat, name="heartbeat", daemon=True).start()
         threading.Thread(target=self._keep_time, name="clock", daemon=True).start()
@@ -139,6 +142,8 @@ class Worker:
     def stop(self, seconds: float = 4.0) -> None:
         """Lets running jobs notice; what does not end in time comes back through its missing heartbeat."""
         self.stopping.set()
+        for bell in self._bells.values():
+            bell.set()
         with self._lock:
             for context in self._running.values():
                 context.stopped.set()
@@ -147,13 +152,28 @@ class Worker:
         while self._running and time.monotonic() < deadline:
             time.sleep(0.02)
 
-    def _work(self, handlers: dict[str, Handler]) -> None:
+    def _look(self) -> None:
+        """Rings for the lanes that have something to do."""
+        while not self.stopping.wait(IDLE):
+            try:
+                with self.database.read() as session:
+                    due = jobs.due_kinds(session)
+            except Exception:
+                log.exception("the queue cannot be read; trying again in 2 s")
+                self.stopping.wait(2)
+                continue
+            for lane, (_, handlers) in LANES.items():
+                if due & handlers.keys():
+                    self._bells[lane].set()
+
+    def _work(self, handlers: dict[str, Handler], bell: threading.Event) -> None:
         kinds = list(handlers)
         while not self.stopping.is_set():
             try:
                 claimed = self._claim(kinds)
                 if claimed is None:
-                    self.stopping.wait(IDLE)
+                    bell.wait()
+                    bell.clear()
                 else:
                     self._run(claimed, handlers[claimed.kind])
             except Exception:

@@ -67,6 +67,11 @@ def ready(session: Session, kinds: Sequence[str]) -> bool:
     return session.scalar(due) is not None
 
 
+def due_kinds(session: Session) -> set[str]:
+    """The kinds of which a claim would find something, in one look for all lanes of a worker."""
+    return set(session.scalars(select(Job.kind).where(Job.state == QUEUED, Job.run_after <= now()).distinct()))
+
+
 def claim(session: Session, kinds: Sequence[str], worker: str) -> Claimed | None:
     """Takes the next due job of these kinds, or None. Priority first, then age."""
     pick = (

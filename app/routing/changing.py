@@ -18,6 +18,7 @@ _FIXED = frozenset(
 _TEXT = frozenset(
     ("AE", "AS", "CS", "DA", "DS", "DT", "IS", "LO", "LT", "PN", "SH", "ST", "TM", "UC", "UI", "UR", "UT")
 )
+OPAQUE = frozenset(("OB", "OD", "OF", "OL", "OV", "OW", "SQ", "UN"))
 _NUMBERS = frozenset(("US", "SS", "UL", "SL", "UV", "SV", "FL", "FD"))
 
 

@@ -103,6 +103,7 @@ PAGES: dict[str, tuple[str, Prepare]] = {
     "user-new": ("/settings/users/new", nothing),
     "facilities": ("/settings/facilities/new", nothing),
     "nodes": ("/settings/nodes/new", nothing),
+    "routes": ("/settings/routes/new", nothing),
     "audit": ("/settings/audit", nothing),
     "transfer log": ("/settings/transfer-log", nothing),
     "prints": ("/prints", nothing),

@@ -11,6 +11,7 @@ import { installNavigation } from './navigation';
 import { installPreferences } from './preferences';
 import { installShortcuts } from './shortcuts';
 import { installSmall } from './small';
+import { installSorting } from './sorting';
 import { installStorage } from './storage';
 import { installTables } from './table';
 import { installUpload } from './upload';
@@ -22,6 +23,7 @@ installDialogs();
 installTables();
 installShortcuts();
 installSmall();
+installSorting();
 
 /** Pages of somebody who is signed in have the bar; the login page needs none of this. */
 if (document.getElementById('notices')) {

@@ -1,0 +1,259 @@
+"""The form of a route: fields with dotted names ("conditions.items.0.value") to nested values and on to a rule, and back.
+Rows are added, removed and moved by buttons of the form, so that it works without script. Pure."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from app.kit.errors import BadRequest
+from app.routing.rule import VIRTUAL
+
+# Attributes that most rules ask for; any other is typed as keyword or number.
+COMMON = (
+    "Modality",
+    "StudyDescription",
+    "SeriesDescription",
+    "BodyPartExamined",
+    "InstitutionName",
+    "StationName",
+    "Manufacturer",
+    "ReferringPhysicianName",
+    "PatientID",
+    "SOPClassUID",
+)
+OTHER = "tag"
+_MOST_ROWS, _DEEPEST = 60, 8
+Typed = dict[str, Any]
+
+
+def nest(pairs: Iterable[tuple[str, str]]) -> Typed:
+    """Fields by their dotted names; every leaf is the list of its values. Raises BadRequest for names no form has."""
+    found: Typed = {}
+    for name, value in pairs:
+        steps = name.split(".")
+        if len(steps) > _DEEPEST:
+            raise BadRequest("This is no field of the form.")
+        level = found
+        for step in steps[:-1]:
+            level = level.setdefault(step, {})
+            if not isinstance(level, dict):
+                raise BadRequest("This is no field of the form.")
+        leaf = level.setdefault(steps[-1], [])
+        if not isinstance(leaf, list):
+            raise BadRequest("This is no field of the form.")
+        leaf.append(value)
+    return found
+
+
+def _one(of: Any, name: str, default: str = "") -> str:
+    values = of.get(name) if isinstance(of, dict) else None
+    return str(values[0]).strip() if isinstance(values, list) and values else default
+
+
+def _many(of: Any, name: str) -> list[str]:
+    values = of.get(name) if isinstance(of, dict) else None
+    return [str(value) for value in values] if isinstance(values, list) else []
+
+
+def _rows(of: Any, name: str) -> list[Any]:
+    rows = of.get(name) if isinstance(of, dict) else None
+    if not isinstance(rows, dict):
+        return []
+    return [rows[key] for key in sorted((k for k in rows if k.isdigit()), key=int)][:_MOST_ROWS]
+
+
+def typed(pairs: Iterable[tuple[str, str]]) -> Typed:
+    """What stands in the form, complete and in order."""
+    raw = nest(pairs)
+    when, conditions = raw.get("when", {}), raw.get("conditions", {})
+    return {
+        "name": _one(raw, "name"),
+        "facility_id": _one(raw, "facility_id"),
+        "take": _one(raw, "take", "matching"),
+        "when": {
+            "kind": _one(when, "kind", "settled"),
+            "quiet": _one(when, "quiet", "10"),
+            "at": _one(when, "at"),
+            "every": _one(when, "every"),
+            "weekdays": _many(when, "weekdays"),
+        },
+        "conditions": {
+            "match": _one(conditions, "match", "all"),
+            "items": [_item(r) for r in _rows(conditions, "items")],
+        },
+        "actions": [_action(row) for row in _rows(raw, "actions")],
+    }
+
+
+def _item(raw: Any) -> Typed:
+    if _one(raw, "group"):
+        return {"match": _one(raw, "match", "any"), "items": [_condition(row) for row in _rows(raw, "items")]}
+    return _condition(raw)
+
+
+def _condition(raw: Any) -> Typed:
+    return {key: _one(raw, key, default) for key, default in _BLANK_CONDITION.items()}
+
+
+_BLANK_CONDITION = {"what": "Modality", "tag": "", "op": "is", "value": "", "high": ""}
+_BLANK_CHANGE = {"op": "set", "tag": "", "value": "", "find": "", "source": ""}
+
+
+def _action(raw: Any) -> Typed:
+    made = {
+        "do": _one(raw, "do", "send"),
+        "nodes": _many(raw, "nodes"),
+        "back": bool(_one(raw, "back")),
+        "profile": _one(raw, "profile", "basic"),
+        "project": _one(raw, "project"),
+        "options": _many(raw, "options"),
+    }
+    changes = [
+        {key: _one(row, key, default) for key, default in _BLANK_CHANGE.items()} for row in _rows(raw, "changes")
+    ]
+    return made | {"changes": changes}
+
+
+def blank() -> Typed:
+    """The form of a new route."""
+    return typed([("when.kind", "settled"), ("conditions.items.0.what", "Modality"), ("actions.0.do", "send")])
+
+
+# -- buttons of the form -----------------------------------------------------------------------------------------
+
+
+def command(form: Typed, said: str) -> None:
+    """Does what a button says: "add:conditions.items:condition", "remove:actions.1", "up:actions.1", "down:actions.1",
+    "refresh". Raises BadRequest for anything else."""
+    verb, _, rest = said.partition(":")
+    place, _, kind = rest.partition(":")
+    if verb == "refresh":
+        return
+    if verb == "add":
+        rows = _at(form, place.split("."))
+        if not isinstance(rows, list):
+            raise BadRequest("This is no button of the form.")
+        if len(rows) < _MOST_ROWS:
+            rows.append(_fresh(kind))
+        return
+    steps = place.split(".")
+    rows, number = _at(form, steps[:-1]), int(steps[-1]) if steps[-1].isdigit() else -1
+    if not isinstance(rows, list) or not 0 <= number < len(rows):
+        raise BadRequest("This is no button of the form.")
+    row = rows.pop(number)
+    if verb in ("up", "down"):
+        rows.insert(max(0, number + (1 if verb == "down" else -1)), row)
+    elif verb != "remove":
+        raise BadRequest("This is no button of the form.")
+
+
+def _at(form: Any, steps: Sequence[str]) -> Any:
+    for step in steps:
+        if isinstance(form, dict):
+            form = form.get(step)
+        elif isinstance(form, list) and step.isdigit() and int(step) < len(form):
+            form = form[int(step)]
+        else:
+            return None
+    return form
+
+
+def _fresh(kind: str) -> Typed:
+    if kind == "condition":
+        return dict(_BLANK_CONDITION)
+    if kind == "group":
+        return {"match": "any", "items": [dict(_BLANK_CONDITION)]}
+    if kind == "change":
+        return dict(_BLANK_CHANGE)
+    if kind in ("send", "anonymize", "change-step", "drop", "stop"):
+        made = _action({"do": [kind.removesuffix("-step")]})
+        return made | {"changes": [dict(_BLANK_CHANGE)]} if kind == "change-step" else made
+    raise BadRequest("This is no button of the form.")
+
+
+# -- to a rule and back ------------------------------------------------------------------------------------------
+
+
+def rule_of(form: Typed) -> dict[str, Any]:
+    """The rule that the form says, as a program would write it; what is wrong with it is found by `rule.read`."""
+    when = form["when"]
+    said: dict[str, Any] = {"kind": when["kind"]}
+    if when["kind"] in ("settled", "schedule"):
+        said["quiet"] = when["quiet"] or 10
+    if when["kind"] == "schedule":
+        said |= {"at": _listed(when["at"]), "every": when["every"] or None, "weekdays": when["weekdays"]}
+    return {
+        "when": said,
+        "take": form["take"],
+        "conditions": {
+            "match": form["conditions"]["match"],
+            "items": [_said(item) for item in form["conditions"]["items"]],
+        },
+        "actions": [_done(action) for action in form["actions"]],
+    }
+
+
+def _listed(text: str) -> list[str]:
+    return [part.strip() for part in text.replace(";", ",").split(",") if part.strip()]
+
+
+def _said(item: Typed) -> dict[str, Any]:
+    if "items" in item:
+        return {"match": item["match"], "items": [_said(one) for one in item["items"]]}
+    value: str | list[str] = item["value"]
+    if item["op"] == "one-of":
+        value = _listed(item["value"])
+    elif item["op"] == "between":
+        value = [item["value"], item["high"]]
+    elif item["op"] in ("exists", "missing"):
+        value = ""
+    return {"field": item["tag"] if item["what"] == OTHER else item["what"], "op": item["op"], "value": value}
+
+
+def _done(action: Typed) -> dict[str, Any]:
+    if action["do"] == "send":
+        return {"do": "send", "nodes": action["nodes"], "back": action["back"]}
+    if action["do"] == "anonymize":
+        return {key: action[key] for key in ("do", "profile", "project", "options")}
+    if action["do"] == "change":
+        used = {"set": ("value",), "replace": ("find", "value"), "copy": ("source",)}
+        return {
+            "do": "change",
+            "changes": [
+                {"op": one["op"], "tag": one["tag"]} | {key: one[key] for key in used.get(one["op"], ())}
+                for one in action["changes"]
+            ],
+        }
+    return {"do": action["do"]}
+
+
+def form_of(name: str, facility_id: str, rule: dict[str, Any]) -> Typed:
+    """The form of a saved route."""
+    when = rule["when"]
+    return {
+        "name": name,
+        "facility_id": facility_id,
+        "take": rule["take"],
+        "when": {
+            "kind": when["kind"],
+            "quiet": str(when["quiet"]),
+            "at": ", ".join(when["at"]),
+            "every": str(when["every"] or ""),
+            "weekdays": when["weekdays"],
+        },
+        "conditions": {
+            "match": rule["conditions"]["match"],
+            "items": [_shown(item) for item in rule["conditions"]["items"]],
+        },
+        "actions": [_action({}) | action for action in rule["actions"]],
+    }
+
+
+def _shown(item: dict[str, Any]) -> Typed:
+    if "items" in item:
+        return {"match": item["match"], "items": [_shown(one) for one in item["items"]]}
+    field, value = item["field"], item["value"]
+    known = field in VIRTUAL or field in COMMON
+    shown = {"what": field if known else OTHER, "tag": "" if known else field, "op": item["op"], "high": ""}
+    if item["op"] == "between":
+        return shown | {"value": value[0], "high": value[1]}
+    return shown | {"value": ", ".join(value) if isinstance(value, list) else value}

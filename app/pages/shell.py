@@ -1,4 +1,4 @@
-"""The pages of the shell itself: components, Query/Retrieve (says what comes), about; theme and language without script."""
+"""The pages of the shell itself: components, about; theme and language without script."""
 
 from dataclasses import dataclass
 from typing import Annotated, Any
@@ -33,12 +33,6 @@ def fields(page: Any) -> dict[str, Any]:
 def components(request: Request, actor: Annotated[Actor, Depends(allow(Verb.SETTINGS_READ))]) -> Response:
     """Every component in its states, for those who build pages."""
     return render(request, "shell/components.html", {})
-
-
-@router.get("/query")
-def query(request: Request, actor: Annotated[Actor, Depends(allow(Verb.QUERY_RETRIEVE))]) -> Response:
-    """Says what comes, and what already does the same."""
-    return render(request, "query/page.html", {})
 
 
 @router.get("/about")

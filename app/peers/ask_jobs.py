@@ -200,10 +200,11 @@ def unfold(
         query = qr_queries.query(session, actor, query_id)
         told = qr_queries.answers_of(session, query.id, study)
         patient = next((a.values["PatientID"] for _, a in told if a.values.get("PatientID")), "")
-        nodes = list(qr_queries.nodes_by_id(session, [row.node_id for row, _ in told]).values())
+        known = qr_queries.nodes_by_id(session, [row.node_id for row, _ in told])
+        nodes = [known[row.node_id] for row, _ in told if row.node_id in known]
         limits, own = load(session, DicomSettings), load(session, QuerySettings)
     question = Question(level, {**keys, **({"PatientID": patient} if patient else {})}, (), own.answers)
-    answers: list[tuple[str, Mapping[str, str]]] = []
+    gathered: dict[str, list[dict[str, str]]] = {node.name: [] for node in nodes}
     faults: list[tuple[str, str]] = []
 
     def one(node: Node) -> None:
@@ -211,7 +212,7 @@ def unfold(
         count, fault = 0, None
         try:
             for answer in sources.answers(node, config, limits, own, question, asked):
-                answers.append((node.name, answer))
+                gathered[node.name].append(answer)
                 count += 1
         except AppError as raised:
             fault = raised
@@ -220,7 +221,7 @@ def unfold(
 
     with ThreadPoolExecutor(max(1, len(nodes)), thread_name_prefix="unfold") as pool:
         list(pool.map(one, nodes))
-    found = asking.merge(level, answers)
+    found = asking.merge(level, ((name, answer) for name, answers in gathered.items() for answer in answers))
     with database.read() as session:
         if level == "SERIES":
             counted = qr_queries.series_here(session, actor, study)

@@ -81,16 +81,21 @@ def job_wanted(session: Session, job_id: str) -> bool:
 
 
 def about(session: Session, actor: Actor, study_uid: str) -> dict[str, str]:
-    """What a node told the actor of a study last."""
-    found = session.scalar(
-        select(RemoteAnswer.values)
-        .join(RemoteQueryNode, RemoteQueryNode.id == RemoteAnswer.query_node_id)
-        .join(RemoteQuery, RemoteQuery.id == RemoteQueryNode.query_id)
+    """What nodes told the actor of a study last: the first of them that says something, attribute by attribute."""
+    newest = (
+        select(RemoteQuery.id)
+        .join(RemoteQueryNode, RemoteQueryNode.query_id == RemoteQuery.id)
+        .join(RemoteAnswer, RemoteAnswer.query_node_id == RemoteQueryNode.id)
         .where(RemoteAnswer.key == study_uid, RemoteQuery.level == "STUDY", RemoteQuery.created_by == actor.name)
-        .order_by(RemoteAnswer.id.desc())
+        .order_by(RemoteQuery.id.desc())
         .limit(1)
     )
-    return dict(found or {})
+    query_id = session.scalar(newest)
+    found: dict[str, str] = {}
+    for _, answer in answers_of(session, query_id, study_uid) if query_id else ():
+        for keyword, text in answer.values.items():
+            found[keyword] = found.get(keyword) or text
+    return found
 
 
 # -- what is here ------------------------------------------------------------------------------------------------------
@@ -130,6 +135,17 @@ def instances_here(session: Session, actor: Actor | None, uids: Sequence[str]) -
         )
         found.update(session.scalars(part))
     return found
+
+
+def images_here(session: Session, actor: Actor, series_uids: Sequence[str]) -> list[str]:
+    """SOP Instance UIDs of these series that are here and the actor may see."""
+    wanted = (
+        select(Instance.sop_instance_uid)
+        .join(Series, Series.id == Instance.series_pk)
+        .join(Study, Study.id == Instance.study_pk)
+        .where(Series.series_instance_uid.in_(series_uids), visible(actor))
+    )
+    return list(session.scalars(wanted))
 
 
 def count_here(session: Session, scope: Scope) -> int:

@@ -9,7 +9,7 @@ from jinja2 import meta, nodes
 
 from app.http.templates import environment
 from app.kit import paths
-from app.pages import conflicts, deid, incoming, shell, storage
+from app.pages import conflicts, deid, incoming, query, shell, storage
 
 # What render_text gives every template, and what a page may set for the shell.
 SHARED = {
@@ -26,6 +26,12 @@ PAGES: list[tuple[str, Any]] = [
     ("incoming/page.html", incoming.IncomingPage),
     ("incoming/_live.html", incoming.ArrivalRows),
     ("incoming/_transfers.html", incoming.TransfersPart),
+    ("query/page.html", query.QueryPage),
+    ("query/_live.html", query.LiveRows),
+    ("query/_more.html", query.Rows),
+    ("query/_series.html", query.SeriesPart),
+    ("query/_images.html", query.ImagesPart),
+    ("query/_queue_live.html", query.QueuePart),
     ("conflicts/page.html", conflicts.ConflictsPage),
     ("deid/copy.html", deid.CopyPage),
     ("shell/about.html", shell.AboutPage),

@@ -9,6 +9,7 @@ import { installLock } from './lock';
 import { installMenus } from './menus';
 import { installNavigation } from './navigation';
 import { installPreferences } from './preferences';
+import { installQuery } from './query';
 import { installShortcuts } from './shortcuts';
 import { installSmall } from './small';
 import { installSorting } from './sorting';
@@ -31,6 +32,7 @@ if (document.getElementById('notices')) {
   installBell();
   installUpload();
   installStorage();
+  installQuery();
   installLock();
   installHealth();
   let broken = false;

@@ -2,7 +2,7 @@
 import htmx from 'htmx.org';
 import { all, delegate, one } from './dom';
 import { html } from './http';
-import { number, size, tn } from './i18n';
+import { number, size, t, tn } from './i18n';
 import { act, type Chosen } from './studies';
 import { clear } from './table';
 
@@ -29,7 +29,15 @@ async function unfold(row: HTMLElement, fold: HTMLElement): Promise<void> {
   cell.colSpan = [...row.children].filter((one) => getComputedStyle(one).display !== 'none').length;
   line.append(cell);
   row.after(line);
-  cell.innerHTML = await html(`/storage/studies/${encodeURIComponent(uid(row))}/series`);
+  const remote = row.dataset.unfold;
+  if (remote) cell.textContent = t('Asking…'); // another archive: that takes its time
+  try {
+    cell.innerHTML = await html(remote ?? `/storage/studies/${encodeURIComponent(uid(row))}/series`);
+  } catch (fault) {
+    line.remove();
+    fold.setAttribute('aria-expanded', 'false');
+    throw fault;
+  }
   htmx.process(cell);
 }
 

@@ -1,0 +1,365 @@
+"""Query/Retrieve: asks other archives, shows what they have and what of it is here, fetches it (NET-4)."""
+
+from dataclasses import dataclass
+from typing import Annotated, Any
+from urllib.parse import urlencode
+
+from fastapi import APIRouter, Depends, Form, Query, Request
+from starlette.responses import Response
+
+from app.http import ReadSession, allow, render, services
+from app.http.i18n import say
+from app.http.templates import is_htmx
+from app.kit.errors import NotFound
+from app.pages import listing, query_rows
+from app.pages.forms import Faults, attempt, go
+from app.pages.query_rows import Chip, ImageRow, MatchRow, QueueRow, SeriesRow, Typed
+from app.pages.shell import fields
+from app.peers import ask_jobs, asking, options, qr_queries, queries, retrievals
+from app.peers.asking import Wish
+from app.peers.qr_models import RemoteQuery, RemoteQueryNode
+from app.security import Actor, Verb
+
+router = APIRouter(include_in_schema=False)
+Asker = Annotated[Actor, Depends(allow(Verb.QUERY_RETRIEVE))]
+PAGE = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """What a node did not do, in its words."""
+
+    node: str
+    words: str
+    hint: str
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """The line above the answers. total: studies; nodes: how many answered; here: of which all is here; asking: names of
+    those still at it; limited, broken: names of nodes with more answers, or with some that could not be read."""
+
+    id: str
+    state: str
+    total: int
+    nodes: int
+    here: int
+    asking: list[str]
+    troubles: list[Trouble]
+    limited: list[str]
+    broken: list[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """matches: those shown; more: the address of the next, or None; query: the id of what was asked."""
+
+    query: str
+    matches: list[MatchRow]
+    more: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class LiveRows(Rows):
+    """What a live page fetches again: rows, the status line, the chips' notes."""
+
+    status: Status
+    chips: list[Chip]
+
+
+@dataclass(frozen=True, slots=True)
+class QueuePart:
+    """The retrieval queue. counts: in words."""
+
+    queue: list[QueueRow]
+    counts: str
+
+
+@dataclass(frozen=True, slots=True)
+class QueryPage(Rows):
+    """chips: the nodes that can be asked; typed, faults: the filter row; date_word: its dates in words; live_url: where
+    a live page gets the rows again; destinations: nodes that things can be sent to instead."""
+
+    chips: list[Chip]
+    status: Status | None
+    typed: Typed
+    faults: Faults
+    date_word: str
+    presets: list[tuple[str, str]]
+    modalities: tuple[str, ...]
+    sort: str
+    here: str
+    live_url: str
+    urls: dict[str, str]
+    queue: list[QueueRow]
+    counts: str
+    destinations: list[str]
+
+
+@dataclass(frozen=True, slots=True)
+class SeriesPart:
+    """The unfolded study: its series, and what nodes did not answer."""
+
+    query: str
+    study: str
+    label: str
+    series: list[SeriesRow]
+    troubles: list[Trouble]
+
+
+@dataclass(frozen=True, slots=True)
+class ImagesPart:
+    """The unfolded series: its images."""
+
+    study: str
+    series: str
+    images: list[ImageRow]
+    troubles: list[Trouble]
+
+
+def _status(
+    session: ReadSession, query: RemoteQuery, nodes: list[RemoteQueryNode], found: list[asking.Match]
+) -> Status:
+    return Status(
+        id=query.id,
+        state=asking.state_of(session, query, nodes),
+        total=len(found),
+        nodes=sum(node.state == asking.DONE for node in nodes),
+        here=sum(match.here.state == "all" for match in found),
+        asking=[node.node_name for node in nodes if node.state in asking.OPEN],
+        troubles=[Trouble(n.node_name, say(n.error), say(n.hint)) for n in nodes if n.error],
+        limited=[node.node_name for node in nodes if node.limited],
+        broken=[node.node_name for node in nodes if node.broken],
+    )
+
+
+def _chips(session: ReadSession, actor: Actor, asked: list[RemoteQueryNode] | None) -> list[Chip]:
+    """Without a query all are chosen, so that a first search finds what there is."""
+    by_id = {node.node_id: node for node in asked or ()}
+    known = query_rows.askable(queries.nodes(session, actor))
+    return [query_rows.chip(node, by_id.get(node.id), asked is None or node.id in by_id) for node in known]
+
+
+def _url(path: str, **wanted: str) -> str:
+    kept = {name: value for name, value in wanted.items() if value}
+    return f"{path}?{urlencode(kept)}" if kept else path
+
+
+def _rows(query: RemoteQuery, found: list[asking.Match], sort: str, here: str, first: int, last: int) -> Rows:
+    more = None
+    if last < len(found):
+        more = _url("/query", id=query.id, sort=sort, here=here, cursor=str(last))
+    return Rows(query.id, [query_rows.match_row(match) for match in found[first:last]], more)
+
+
+def _queue(session: ReadSession, actor: Actor) -> QueuePart:
+    shown = []
+    for row, node in qr_queries.queue(session, actor):
+        state, error = retrievals.state_of(session, row)
+        shown.append(query_rows.queue_row(row, node, state, say(error), {"hint": say(row.hint)}))
+    counted = qr_queries.counts(session, actor)
+    return QueuePart(shown, query_rows.counts_word(counted))
+
+
+@router.get("/query")
+def query_page(
+    request: Request,
+    actor: Asker,
+    session: ReadSession,
+    id: str = "",  # noqa: A002 the address reads so
+    sort: str = "-date",
+    here: str = "",
+    cursor: int = 0,
+) -> Response:
+    """The page; `id` is a query whose answers are shown. With `cursor` and htmx only the next rows."""
+    sort = sort if sort.removeprefix("-") in asking.SORTS else "-date"
+    here = here if here in ("all", "part", "none") else ""
+    try:
+        query = qr_queries.query(session, actor, id) if id else None
+    except NotFound:
+        query = None  # a day has passed: the page opens empty
+    if query is not None and cursor and is_htmx(request):
+        found = asking.arranged(asking.matches(session, actor, query), sort, here)
+        part = _rows(query, found, sort, here, max(0, cursor), max(0, cursor) + PAGE)
+        return render(request, "query/_more.html", fields(part))
+    return _page(request, actor, session, query, sort, here)
+
+
+def _page(
+    request: Request,
+    actor: Actor,
+    session: ReadSession,
+    query: RemoteQuery | None,
+    sort: str = "-date",
+    here: str = "",
+    typed: Typed | None = None,
+    faults: Faults | None = None,
+) -> Response:
+    asked = qr_queries.nodes_of(session, query.id) if query else None
+    found = asking.matches(session, actor, query) if query else []
+    shown = _rows(query, asking.arranged(found, sort, here), sort, here, 0, PAGE) if query else Rows("", [], None)
+    typed = typed or (Typed.of(query) if query else Typed())
+    key = query.id if query else ""
+    sorts = ("name", "patient_id", "date", "images", "where")
+    urls = {name: _url("/query", id=key, here=here, sort=_turned(name, sort)) for name in sorts}
+    urls["here"] = _url("/query", id=key, sort=sort)
+    queue = _queue(session, actor)
+    context = QueryPage(
+        query=shown.query,
+        matches=shown.matches,
+        more=shown.more,
+        chips=_chips(session, actor, asked),
+        status=_status(session, query, asked or [], found) if query else None,
+        typed=typed,
+        faults=faults or Faults(),
+        date_word=query_rows.date_word(typed),
+        presets=query_rows.presets(),
+        modalities=listing.MODALITIES + listing.MORE_MODALITIES,
+        sort=sort,
+        here=here,
+        live_url=_url("/query/rows", id=key, sort=sort, here=here),
+        urls=urls,
+        queue=queue.queue,
+        counts=queue.counts,
+        destinations=[
+            node.name
+            for node in queries.nodes(session, actor)
+            if node.enabled and node.ae_title and options.of(node).protocol == "dicom"
+        ],
+    )
+    return render(request, "query/page.html", fields(context), 422 if faults else 200)
+
+
+def _turned(name: str, sort: str) -> str:
+    """What a click on the column's head asks for: dates and counts begin with the largest."""
+    first = f"-{name}" if name in ("date", "images") else name
+    other = name if first.startswith("-") else f"-{name}"
+    return other if sort == first else first
+
+
+@router.post("/query")
+def ask(
+    request: Request,
+    actor: Asker,
+    session: ReadSession,
+    node: Annotated[list[str] | None, Form()] = None,
+    mod: Annotated[list[str] | None, Form()] = None,
+    name: Annotated[str, Form()] = "",
+    id: Annotated[str, Form()] = "",  # noqa: A002
+    born: Annotated[str, Form()] = "",
+    date: Annotated[str, Form()] = "",
+    desc: Annotated[str, Form()] = "",
+    acc: Annotated[str, Form()] = "",
+    before: Annotated[str, Form()] = "",
+) -> Response:
+    """Asks the chosen nodes; before: the query on the page, which is stopped."""
+    typed = Typed(name.strip(), id.strip(), born.strip(), date.strip(), tuple(mod or ()), desc.strip(), acc.strip())
+    if typed.wrong:
+        return _page(
+            request, actor, session, None, typed=typed, faults=Faults(next(iter(typed.wrong.values())), typed.wrong)
+        )
+    wish = Wish(tuple(node or ()), "STUDY", typed.keys(), typed.mod)
+
+    def work(writing: Any) -> str:
+        if before:
+            stop_quietly(writing, actor, before)
+        return asking.create_query(writing, actor, wish).id
+
+    made, faults = attempt(request, work)
+    if made is None:
+        return _page(request, actor, session, None, typed=typed, faults=faults)
+    return go(_url("/query", id=made))
+
+
+def stop_quietly(session: Any, actor: Actor, query_id: str) -> None:
+    """A new question ends the one before; one that has ended already is left alone."""
+    try:
+        query = qr_queries.query(session, actor, query_id)
+    except NotFound:
+        return
+    if any(node.state in asking.OPEN for node in qr_queries.nodes_of(session, query.id)):
+        state = asking.state_of(session, query, qr_queries.nodes_of(session, query.id))
+        if state in ("queued", "running"):
+            asking.cancel_query(session, actor, query_id)
+
+
+@router.post("/query/{query_id}/again")
+def ask_again(request: Request, query_id: str, actor: Asker) -> Response:
+    """The same question to the same nodes once more."""
+
+    def work(writing: Any) -> str:
+        query = qr_queries.query(writing, actor, query_id)
+        nodes = tuple(node.node_id for node in qr_queries.nodes_of(writing, query.id))
+        stop_quietly(writing, actor, query_id)
+        return asking.create_query(writing, actor, Wish(nodes, query.level, query.keys, tuple(query.modalities))).id
+
+    made, _faults = attempt(request, work)
+    return go(_url("/query", id=made or query_id))
+
+
+@router.get("/query/rows")
+def query_rows_part(
+    request: Request,
+    actor: Asker,
+    session: ReadSession,
+    id: str = "",  # noqa: A002
+    sort: str = "-date",
+    here: str = "",
+    last: str = "",
+) -> Response:
+    """The rows again, for a live page. last: the row its first part ends with, so that nothing is pushed out."""
+    query = qr_queries.query(session, actor, id)
+    nodes = qr_queries.nodes_of(session, query.id)
+    found = asking.matches(session, actor, query)
+    kept = asking.arranged(found, sort, here)
+    keys = [f"q{match.key}" for match in kept]
+    count = max(PAGE, keys.index(last) + 1 if last in keys else 0)
+    part = _rows(query, kept, sort, here, 0, count)
+    context = LiveRows(
+        part.query, part.matches, part.more, _status(session, query, nodes, found), _chips(session, actor, nodes)
+    )
+    return render(request, "query/_live.html", fields(context))
+
+
+@router.get("/query/here/{study_uid}")
+def here_part(
+    study_uid: str, actor: Asker, session: ReadSession, series: Annotated[list[str] | None, Query()] = None
+) -> dict[str, Any]:
+    """What of an unfolded study is here by now: objects by series, and which objects of these series. Asks no node."""
+    counted = qr_queries.series_here(session, actor, study_uid)
+    return {"series": counted, "images": qr_queries.images_here(session, actor, series or [])[:20_000]}
+
+
+@router.get("/query/queue")
+def queue_part(request: Request, actor: Asker, session: ReadSession) -> Response:
+    """The retrieval queue again."""
+    return render(request, "query/_queue_live.html", fields(_queue(session, actor)))
+
+
+@router.get("/query/{query_id}/studies/{study_uid}/series")
+def series_part(request: Request, query_id: str, study_uid: str, actor: Asker) -> Response:
+    """What unfolds below a study: its series, asked now."""
+    here = services(request)
+    keys = {"StudyInstanceUID": study_uid}
+    found, faults = ask_jobs.unfold(here.database, here.config, actor, query_id, "SERIES", keys)
+    with here.database.read() as session:
+        told = qr_queries.answers_of(session, query_id, study_uid)
+        label = query_rows.plain_name(told[0][1].values if told else {})
+    shown = [query_rows.series_row(match) for match in found]
+    context = SeriesPart(query_id, study_uid, label, shown, _troubles(faults))
+    return render(request, "query/_series.html", fields(context))
+
+
+@router.get("/query/{query_id}/studies/{study_uid}/series/{series_uid}/instances")
+def images_part(request: Request, query_id: str, study_uid: str, series_uid: str, actor: Asker) -> Response:
+    """What unfolds below a series: its images, asked now."""
+    here = services(request)
+    keys = {"StudyInstanceUID": study_uid, "SeriesInstanceUID": series_uid}
+    found, faults = ask_jobs.unfold(here.database, here.config, actor, query_id, "IMAGE", keys)
+    shown = [query_rows.image_row(match) for match in found]
+    context = ImagesPart(study_uid, series_uid, shown, _troubles(faults))
+    return render(request, "query/_images.html", fields(context))
+
+
+def _troubles(faults: list[tuple[str, str]]) -> list[Trouble]:
+    return [Trouble(node, say(words), "") for node, words in faults]

@@ -300,6 +300,13 @@ def follow_runs(worker: Worker) -> None:
     routing_jobs.follow(worker.database)
 
 
+def prune_commitments(worker: Worker) -> None:
+    from app.peers import commitment
+
+    with worker.database.write() as session:
+        commitment.prune(session)
+
+
 def sweep_store(worker: Worker) -> None:
     worker.archive.sweep()
 
@@ -358,6 +365,7 @@ CLOCK: dict[Callable[[Worker], None], float] = {
     give_to_routes: 0.5,
     follow_runs: 2.0,
     ask_again: 20.0,
+    prune_commitments: 3600.0,
     sweep_store: 60.0,
     sweep_prints: 3600.0,
     sweep_copies: 3600.0,

@@ -18,7 +18,7 @@ from app.peers.wire import PeerSilent
 
 log = logging.getLogger(__name__)
 DESTINATION_UNKNOWN = 0xA801
-_LOOK = 0.1  # seconds between looks for a C-CANCEL while objects leave
+_LOOK = 0.02  # seconds between looks at what has left, and for a C-CANCEL
 _LAST_OBJECT = 5.0  # seconds that the object in flight has after a C-CANCEL
 
 
@@ -65,28 +65,21 @@ def _destination(exchange: Exchange, request: Request) -> Node:
 def _follow(exchange: Exchange, request: Request, delivery: "_Delivery", tally: Tally) -> bool:
     """Counts what the delivery tells, until it ends; whether the caller cancelled it."""
     progress = Progress(exchange, request, tally)
-    while not isinstance(told := delivery.next(_LOOK), Over):
-        if told is not None:
-            tally.note(*told)
+    while True:
+        told, over = delivery.news(_LOOK)
+        for instance, outcome in told:
+            tally.note(instance, outcome)
+            progress.tell()
+        if over:
+            return False
         progress.tell()
         if exchange.services.stopping.is_set():
             raise PeerSilent
         if exchange.cancelled(request.message_id):
             delivery.stop()
-            _drain(delivery, tally)
+            for instance, outcome in delivery.news(_LAST_OBJECT)[0]:  # what is in flight may still be answered
+                tally.note(instance, outcome)
             return True
-    return False
-
-
-def _drain(delivery: "_Delivery", tally: Tally) -> None:
-    """After a C-CANCEL: what is in flight may still be answered."""
-    until = time.monotonic() + _LAST_OBJECT
-    while time.monotonic() < until:
-        told = delivery.next(_LOOK)
-        if isinstance(told, Over):
-            return
-        if told is not None:
-            tally.note(*told)
 
 
 def _count_the_unsent(delivery: "_Delivery", instances: Sequence[Instance], tally: Tally) -> None:
@@ -96,31 +89,25 @@ def _count_the_unsent(delivery: "_Delivery", instances: Sequence[Instance], tall
             tally.note(instance, outgoing.Outcome(outgoing.REFUSED, None, delivery.fault))
 
 
-class Over:
-    """The delivery says no more."""
-
-
 class _Delivery:
     """Sends in a thread of its own, so that a slow destination never keeps us from the caller."""
 
     def __init__(self, exchange: Exchange, request: Request, node: Node, instances: Sequence[Instance]) -> None:
         self._exchange, self._node, self._instances = exchange, node, instances
         self._originator = (exchange.agreed.calling, request.message_id)
-        self._told: queue.SimpleQueue[tuple[Instance, outgoing.Outcome] | Over] = queue.SimpleQueue()
-        self._stopped = threading.Event()
+        self._told: queue.SimpleQueue[tuple[Instance, outgoing.Outcome]] = queue.SimpleQueue()
+        self._over, self._stopped = threading.Event(), threading.Event()
         self.heard_of: set[int] = set()
         self.fault = ""
         threading.Thread(target=self._run, name="move", daemon=True).start()
 
-    def next(self, seconds: float) -> tuple[Instance, outgoing.Outcome] | Over | None:
-        """What became of the next object; Over after the last, None when nothing happened in this time."""
-        try:
-            told = self._told.get(timeout=seconds)
-        except queue.Empty:
-            return None
-        if not isinstance(told, Over):
-            self.heard_of.add(told[0].id)
-        return told
+    def news(self, seconds: float) -> tuple[list[tuple[Instance, outgoing.Outcome]], bool]:
+        """What became of the objects since the last call, and whether those were the last. Waits so long for the end,
+        not for each object: waking for each would cost the sending thread its turn."""
+        over = self._over.wait(seconds)
+        told = [self._told.get_nowait() for _ in range(self._told.qsize())]
+        self.heard_of.update(instance.id for instance, _ in told)
+        return told, over
 
     def stop(self) -> None:
         """No more objects. The one in flight ends by itself, within the network timeout at the latest."""
@@ -145,13 +132,15 @@ class _Delivery:
                 preferred=set_to.transfer_syntax,
                 bandwidth_kib=set_to.bandwidth_kib,
             )
+            if services.stopping.is_set():
+                self.fault = phrase("Filmroom is being stopped")
         except PeerFault as fault:
             self.fault = fault.detail
         except Exception:
             log.exception("a C-MOVE broke off")
             self.fault = "Internal fault"
         finally:
-            self._told.put(Over())
+            self._over.set()
 
 
 def _tell(exchange: Exchange, node: Node, tally: Tally, fault: str, seconds: float, cancelled: bool) -> None:

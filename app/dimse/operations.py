@@ -33,5 +33,5 @@ OPERATIONS: dict[int, Operation] = {
     commands.C_MOVE_RQ: Operation("move", Verb.STUDY_SEND, move.serve),
     commands.C_GET_RQ: Operation("get", Verb.STUDY_EXPORT, get.serve),
     commands.N_ACTION_RQ: Operation("commit", Verb.STUDY_IMPORT, commit.action),
-    commands.N_EVENT_REPORT_RQ: Operation("committed", Verb.STUDY_IMPORT, commit.event),
+    commands.N_EVENT_REPORT_RQ: Operation("commit", Verb.STUDY_IMPORT, commit.event),
 }

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import timedelta
 
-from sqlalchemy import insert, update
+from sqlalchemy import delete, insert, update
 from sqlalchemy.orm import Session
 
 from app import audit, events, jobs
@@ -275,6 +275,13 @@ def overdue(session: Session) -> int:
             row.transaction_uid = uids.new_uid()
             _enqueue_ask(session, row)
     return len(found)
+
+
+def prune(session: Session) -> int:
+    """Forgets requests that ended longer ago than the transfer log is kept; how many."""
+    limit = now() - timedelta(days=load(session, DicomSettings).log_days)
+    gone = delete(Commitment).where(Commitment.finished_at < limit).returning(Commitment.id)
+    return len(session.execute(gone).all())
 
 
 def outcome(session: Session, transfer_id: str) -> Outcome:

@@ -10,6 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydicom import dcmread, dcmwrite
 from pydicom.dataset import FileDataset, FileMetaDataset
+from pydicom.filebase import DicomFileLike
+from pydicom.filereader import read_dataset
+from pydicom.filewriter import write_dataset
 from sqlalchemy import select, update
 
 from app.archive import Archive, Source
@@ -205,6 +208,21 @@ def test_of_an_object_asked_about_twice_the_last_answer_counts(archive: Archive,
         assert commitment.outcome(session, "t") == commitment.Outcome(False, frozenset(("1.2.1", "1.2.2")), {})
 
 
+def test_what_ended_long_ago_is_forgotten(archive: Archive, database: Database) -> None:
+    node = _node(database)
+    _, first = _ask(database, node, "1.2.1", transfer="old")
+    kept, _ = _ask(database, node, "1.2.2", transfer="new")
+    with database.write() as session:
+        commitment.answered(session, node, References(first, [Reference(CT, "1.2.1")]))
+        assert commitment.prune(session) == 0
+        session.execute(update(Commitment).values(created_at=now() - timedelta(days=400)))
+        session.execute(update(Commitment).where(Commitment.id != kept).values(finished_at=now() - timedelta(days=91)))
+    with database.write() as session:
+        assert commitment.prune(session) == 1, "an open one stays, however old"
+        assert not commitment.outcome(session, "old").committed
+        assert commitment.outcome(session, "new").open
+
+
 def test_rest_shows_them_to_their_own_facility(web: Web) -> None:
     database = web.database
     north = actor(database, "bob").facility_id
@@ -238,6 +256,27 @@ _references = st.builds(
 @given(_references, st.sampled_from(SYNTAXES))
 def test_the_data_sets_come_back_as_they_went(references: References, syntax: str) -> None:
     assert decode(encode(references, syntax), syntax) == references
+
+
+@given(_references, st.sampled_from(SYNTAXES), st.booleans())
+def test_pydicom_and_we_write_and_read_the_same(references: References, syntax: str, undefined: bool) -> None:
+    """The second opinion, with lengths given and undefined."""
+    implicit, little = syntax == SYNTAXES[0], syntax != SYNTAXES[2]
+    ds = read_dataset(BytesIO(encode(references, syntax)), implicit, little)
+    assert [str(i.ReferencedSOPInstanceUID) for i in ds.get("ReferencedSOPSequence", [])] == [
+        one.sop_instance for one in references.objects
+    ]
+    assert [i.FailureReason for i in ds.get("FailedSOPSequence", [])] == [one.reason for one in references.failed]
+    for keyword in ("ReferencedSOPSequence", "FailedSOPSequence"):
+        if keyword in ds:
+            ds[keyword].is_undefined_length = undefined
+            for item in ds[keyword].value:
+                item.is_undefined_length_sequence_item = undefined
+    ds.PatientComments = "passed over"
+    out = DicomFileLike(BytesIO())
+    out.is_implicit_VR, out.is_little_endian = implicit, little
+    write_dataset(out, ds)
+    assert decode(out.parent.getvalue(), syntax) == references
 
 
 @given(_references, st.sampled_from(SYNTAXES), st.data())

@@ -126,6 +126,18 @@ def delete_node(name: str, actor: Editor, session: WriteSession) -> None:
     service.delete_node(session, actor, name)
 
 
+@router.post("/nodes/{name}/pause")
+def pause_node(name: str, actor: Editor, session: WriteSession) -> dict[str, Any]:
+    """Nothing is sent to it until it is resumed; what is to go waits. An object on its way is finished."""
+    return service.node_json(service.pause_node(session, actor, name, True))
+
+
+@router.post("/nodes/{name}/resume")
+def resume_node(name: str, actor: Editor, session: WriteSession) -> dict[str, Any]:
+    """Sending goes on where it stopped."""
+    return service.node_json(service.pause_node(session, actor, name, False))
+
+
 @router.post("/nodes/{name}/echo")
 def echo_node(name: str, request: Request, actor: Tester) -> dict[str, Any]:
     """Tests the node: C-ECHO, a DICOMweb search of one study, or a file written and removed. Always 200: a node that does not answer is a result, not a fault of the request."""

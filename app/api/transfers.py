@@ -3,7 +3,7 @@
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query, Request, Response
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from app.http import ReadSession, WriteSession, allow, i18n
 from app.peers import queries, transfers
@@ -18,12 +18,40 @@ class TransferBody(BaseModel):
 
     study_instance_uid: str = Field(max_length=64)
     node: str = Field(max_length=64, description="Name or id of the node")
+    sop_instance_uids: list[str] | None = Field(
+        None, max_length=100_000, description="Only these objects of the study; left out: all it has now"
+    )
+    priority: int | None = Field(None, ge=0, le=9, description="9 goes first; left out: as the node is set")
+
+
+class PriorityBody(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    priority: int = Field(ge=0, le=9, description="9 goes first")
+
+
+class ManyBody(BaseModel):
+    """Exactly one of them."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    ids: list[str] | None = Field(None, max_length=10_000, description="These transfers")
+    node: str | None = Field(None, max_length=64, description="All failed ones of this node")
+    all: bool = Field(False, description="All failed ones that the caller sees")
+
+    @model_validator(mode="after")
+    def _one(self) -> "ManyBody":
+        if (self.ids is not None) + (self.node is not None) + self.all != 1:
+            raise ValueError("give exactly one of ids, node, all")
+        return self
 
 
 @router.post("/transfers", status_code=202)
 def create_transfer(body: TransferBody, response: Response, actor: Sender, session: WriteSession) -> dict[str, Any]:
     """Queues the study for the node; Location says where its state stands."""
-    made = transfers.create_transfer(session, actor, body.study_instance_uid, body.node)
+    made = transfers.create_transfer(
+        session, actor, body.study_instance_uid, body.node, body.sop_instance_uids, body.priority
+    )
     response.headers["Location"] = f"/api/v1/transfers/{made.id}"
     return _shown(session, actor, made.id)
 
@@ -82,6 +110,32 @@ def cancel_transfer(transfer_id: str, actor: Sender, session: WriteSession) -> d
     """Stops it; what has arrived stays there."""
     transfers.cancel_transfer(session, actor, transfer_id)
     return _shown(session, actor, transfer_id)
+
+
+@router.patch("/transfers/{transfer_id}")
+def change_transfer(transfer_id: str, body: PriorityBody, actor: Sender, session: WriteSession) -> dict[str, Any]:
+    """How urgent what is left of it is."""
+    transfers.set_priority(session, actor, transfer_id, body.priority)
+    return _shown(session, actor, transfer_id)
+
+
+@router.post("/transfers/{transfer_id}/drop")
+def drop_transfer(transfer_id: str, actor: Sender, session: WriteSession) -> dict[str, Any]:
+    """Gives up a failed transfer: it leaves the dead letters; what has arrived stays there."""
+    transfers.drop_transfer(session, actor, transfer_id)
+    return _shown(session, actor, transfer_id)
+
+
+@router.post("/transfers/retry")
+def retry_many(body: ManyBody, actor: Sender, session: WriteSession) -> dict[str, int]:
+    """Sends failed transfers again: some, all of a node, or all."""
+    return {"retried": transfers.retry_many(session, actor, ids=body.ids, node_name=body.node)}
+
+
+@router.post("/transfers/drop")
+def drop_many(body: ManyBody, actor: Sender, session: WriteSession) -> dict[str, int]:
+    """Gives up failed transfers: some, all of a node, or all."""
+    return {"dropped": transfers.drop_many(session, actor, ids=body.ids, node_name=body.node)}
 
 
 def _shown(session: ReadSession, actor: Actor, transfer_id: str) -> dict[str, Any]:

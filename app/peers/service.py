@@ -90,6 +90,18 @@ def update_node(session: Session, actor: Actor, name: str, values: NodeValues, c
     return node
 
 
+def pause_node(session: Session, actor: Actor, name: str, paused: bool) -> Node:
+    """Stops or goes on with sending to a node; what waits for it waits. Also of a node from the start's file: it is no
+    change of what the node is."""
+    require(actor, Verb.NODE_EDIT)
+    node = queries.node(session, actor, name)
+    node.options = dict(node.options) | {"paused": paused}
+    node.changed_by, node.changed_at = actor.name, now()
+    session.flush()
+    _tell(session, actor, node, "node.pause" if paused else "node.resume")
+    return node
+
+
 def _editable(node: Node, actor: Actor) -> None:
     """Only the start itself changes what comes from its file."""
     if node.origin == FROM_FILE and actor.kind != "system":

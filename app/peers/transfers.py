@@ -250,6 +250,16 @@ def retry_many(
     return len(found)
 
 
+def cancel_many(session: Session, actor: Actor, ids: Sequence[str]) -> int:
+    """Stops those of them that have not ended; how many."""
+    require(actor, Verb.STUDY_SEND)
+    found = forward_queries.seen(session, actor, ids=ids, node_id=None, states=forward_queries.ACTIVE)
+    for transfer in found:
+        _end(session, transfer)
+    _record_many(session, actor, "transfer.cancel", found, None)
+    return len(found)
+
+
 def drop_many(session: Session, actor: Actor, *, ids: Sequence[str] | None = None, node_name: str | None = None) -> int:
     """Gives up dead letters, as retry_many chooses them; how many."""
     found = _failed(session, actor, ids, node_name)
@@ -398,6 +408,7 @@ __all__ = [
     "RUNNING",
     "Proof",
     "append",
+    "cancel_many",
     "cancel_transfer",
     "create_transfer",
     "delivered",

@@ -9,7 +9,7 @@ from jinja2 import meta, nodes
 
 from app.http.templates import environment
 from app.kit import paths
-from app.pages import conflicts, deid, incoming, query, shell, storage
+from app.pages import conflicts, deid, incoming, query, shell, storage, transfers
 
 # What render_text gives every template, and what a page may set for the shell.
 SHARED = {
@@ -34,6 +34,9 @@ PAGES: list[tuple[str, Any]] = [
     ("query/_queue_live.html", query.QueuePart),
     ("conflicts/page.html", conflicts.ConflictsPage),
     ("deid/copy.html", deid.CopyPage),
+    ("transfers/page.html", transfers.TransfersPage),
+    ("transfers/_live.html", transfers.TransferRows),
+    ("transfers/transfer.html", transfers.TransferPage),
     ("shell/about.html", shell.AboutPage),
 ]
 

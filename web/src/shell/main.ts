@@ -15,6 +15,7 @@ import { installSmall } from './small';
 import { installSorting } from './sorting';
 import { installStorage } from './storage';
 import { installTables } from './table';
+import { installTransfers } from './transfers';
 import { installUpload } from './upload';
 
 installPreferences();
@@ -33,6 +34,7 @@ if (document.getElementById('notices')) {
   installUpload();
   installStorage();
   installQuery();
+  installTransfers();
   installLock();
   installHealth();
   let broken = false;

@@ -114,7 +114,9 @@ def test_the_page_lists_them_with_their_reasons_and_acts(stocked: Web) -> None:
     page = web.admin.get("/transfers").text
     assert "It is off." in page and f"t-{one}" in page and f"t-{two}" in page
     assert f"t-{two}" not in web.admin.get("/transfers", params={"show": "failed"}).text
-    assert "no" in web.admin.get(f"/transfers/{one}").text
+    shown = web.admin.get(f"/transfers/{one}")
+    assert shown.status_code == 200 and "1.2.1.1.2" in shown.text, shown.text
+    assert web.admin.get(f"/transfers/{two}").status_code == 200
     assert web.admin.get("/transfers/rows").status_code == 200
     token: dict[str, str] = {}
     done = web.admin.post("/transfers", data={"do": f"retry:{one}", **token}, follow_redirects=False)

@@ -1,7 +1,5 @@
 """REST of transfers: lists with filters, dead letters one, many and all, priorities, pausing a node; and who sees what."""
 
-from pathlib import Path
-
 import pytest
 from sqlalchemy import update
 

@@ -32,8 +32,13 @@ class Committer:
     action: int = 0
     heard: list[Dataset] = field(default_factory=list)
     reports: list[tuple[int, Dataset]] = field(default_factory=list)
+    stored: list[str] = field(default_factory=list)
     said: list[int] = field(default_factory=list)
     answer_reports: int = 0
+
+    def store(self, event: Any) -> int:
+        self.stored.append(str(event.request.AffectedSOPInstanceUID))
+        return 0
 
     def asked(self, event: Any) -> tuple[int, None]:
         if self.action:
@@ -96,12 +101,13 @@ class Committer:
 
 @contextlib.contextmanager
 def committer(our_port: int, title: str = "COMMITTER", port: int = 0, **how: Any) -> Iterator[Committer]:
-    """A running one: takes requests (as SCP) and reports (as SCU), echoes too."""
+    """A running one: takes CT, requests (as SCP) and reports (as SCU), echoes too."""
     made = Committer(port or free_port(), our_port, title, **how)
     ae = AE(ae_title=title)
     ae.add_supported_context(StorageCommitmentPushModel, scu_role=True, scp_role=True)
     ae.add_supported_context("1.2.840.10008.1.1")
-    handlers = [(evt.EVT_N_ACTION, made.asked), (evt.EVT_N_EVENT_REPORT, made.told)]
+    ae.add_supported_context("1.2.840.10008.5.1.4.1.1.2", ["1.2.840.10008.1.2.1", "1.2.840.10008.1.2"])
+    handlers = [(evt.EVT_C_STORE, made.store), (evt.EVT_N_ACTION, made.asked), (evt.EVT_N_EVENT_REPORT, made.told)]
     server = ae.start_server(("127.0.0.1", made.port), block=False, evt_handlers=handlers)
     try:
         yield made

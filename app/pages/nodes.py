@@ -112,6 +112,7 @@ def _step_word(name: str) -> str:
         "reach": _("Reach the host"),
         "association": _("Association"),
         "echo": _("Echo"),
+        "find": _("Query"),
         "search": _("Search"),
         "folder": _("Folder"),
         "write": _("Write and read back"),

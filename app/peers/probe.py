@@ -4,7 +4,10 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from app.dicom import identifier
+from app.dicom.uids import new_uid
 from app.kit.phrases import phrase
+from app.peers import commands, statuses
 from app.peers.connecting import way_words
 from app.peers.errors import PeerFault
 from app.peers.pdu import Context
@@ -27,7 +30,7 @@ SIGNS = {
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One step. name: reach, association, echo or offers; of DICOMweb reach and search; of a folder folder, write and
+    """One step. name: reach, association, echo, find or offers; of DICOMweb reach and search; of a folder folder, write and
     space. hint: what to do about a failure."""
 
     name: str
@@ -47,8 +50,9 @@ class Probe:
 
     @property
     def ok(self) -> bool:
-        """Whether the last step that proves it went well; what it offers beside that is told, not judged."""
-        return any(step.name in ("echo", "search", "space") and step.ok for step in self.steps)
+        """Whether the steps that prove it went well; what it offers beside that is told, not judged."""
+        proven = any(step.name in ("echo", "search", "space") and step.ok for step in self.steps)
+        return proven and all(step.ok for step in self.steps if step.name == "find")
 
     @property
     def message(self) -> str:
@@ -58,6 +62,25 @@ class Probe:
     @property
     def seconds(self) -> float:
         return round(sum(step.seconds for step in self.steps), 4)
+
+
+def _ask_nothing(association: Association) -> str:
+    """A C-FIND for a study that nobody has: the service answers, and no patient's data travels. Raises PeerFault."""
+    context_id = 2 * list(SIGNS).index("find") + 3
+    explicit = association.accepted[context_id] == _SYNTAXES[1]
+    keys = {"QueryRetrieveLevel": "STUDY", "StudyInstanceUID": new_uid()}
+    command: dict[int, int | str] = {
+        commands.SOP_CLASS: SIGNS["find"],
+        commands.COMMAND_FIELD: commands.C_FIND_RQ,
+        commands.PRIORITY: 0,
+    }
+    data = identifier.encode(keys, explicit=explicit)
+    answers = list(association.request(context_id, command, data))
+    final = answers[-1]
+    if final.status != commands.SUCCESS:
+        said = statuses.words(final.status, final.comment, str(association.peer))
+        raise PeerFault(said.what, hint=said.hint)
+    return phrase("A query was answered (0000)")
 
 
 def probe(peer: Peer, settings: DicomSettings, wanted: Sequence[str] = ()) -> Probe:
@@ -102,6 +125,9 @@ def probe(peer: Peer, settings: DicomSettings, wanted: Sequence[str] = ()) -> Pr
                 else f"Status {answer.status:04X} {answer.comment}".strip()
             )
             note(step, answer.status == 0, words)
+            if "find" in wanted and "find" in offers:
+                step = "find"
+                note(step, True, _ask_nothing(association))
     except PeerFault as fault:
         note(step, False, fault.detail, fault.hint)
     else:

@@ -1,5 +1,6 @@
 """C-MOVE as SCP: DCMTK's movescu and a caller by pynetdicom, to destinations that behave and that do not."""
 
+import socket
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -8,6 +9,7 @@ from typing import Any
 import pytest
 from pydicom import dcmread
 from pynetdicom import AE
+from pynetdicom.pdu_primitives import SOPClassExtendedNegotiation
 from pynetdicom.sop_class import StudyRootQueryRetrieveInformationModelMove as STUDY_ROOT
 from sqlalchemy import select
 
@@ -41,11 +43,14 @@ def move(
     destination: str = "STORER",
     calling: str = "MOVESCU",
     watch: Callable[[Any, Heard, int], None] | None = None,
+    relational: bool = False,
 ) -> Heard:
     """One C-MOVE by pynetdicom. watch: called after each pending response with association, what was heard, context."""
     ae = AE(ae_title=calling)
     ae.add_requested_context(STUDY_ROOT)
-    association = ae.associate("127.0.0.1", station.port, ae_title="FILMROOM")
+    wish = SOPClassExtendedNegotiation()
+    wish.sop_class_uid, wish.service_class_application_information = STUDY_ROOT, b"\1"
+    association = ae.associate("127.0.0.1", station.port, ae_title="FILMROOM", ext_neg=[wish] if relational else [])
     assert association.is_established
     heard = Heard()
     for status, found in association.send_c_move(identifier(keys), destination, STUDY_ROOT, msg_id=7):
@@ -297,3 +302,32 @@ def test_gdcmscu_moves_to_itself(receiver: Station, study: Made, tmp_path: Path,
             dcmread(path).pixel_array.tobytes()
             == dcmread(study.files[study.instances.index(uid)]).pixel_array.tobytes()
         )
+
+
+def test_relational_retrieval_where_it_was_agreed(receiver: Station, study: Made) -> None:
+    keys = {"QueryRetrieveLevel": "IMAGE", "SOPInstanceUID": study.instances[1]}
+    with storer() as there:
+        add_node(receiver, "STORER", there.port)
+        assert move(receiver, keys).status == 0xA900
+        heard = move(receiver, keys, relational=True)
+    assert (heard.status, heard.counts, there.got) == (0, (1, 0, 0), [study.instances[1]])
+
+
+def test_a_destination_that_never_answers_is_given_up_while_the_caller_is_told(receiver: Station, study: Made) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as mute:  # takes connections and says nothing
+        add_node(receiver, "STORER", mute.getsockname()[1])
+        receiver.set(network_timeout=3)
+        heard = move(receiver, keys_of(study))
+    assert (heard.status, heard.counts) == (0xA702, (0, 5, 0))
+    assert heard.pending and set(heard.pending) == {(5, 0, 0, 0)}
+    assert "did not answer within 3 s" in heard.comment
+
+
+def test_a_cancel_of_something_else_stops_nothing(receiver: Station, study: Made) -> None:
+    def cancel(association: Any, heard: Heard, context: int) -> None:
+        association.send_c_cancel(8, context)
+
+    with storer(pause=0.5) as there:
+        add_node(receiver, "STORER", there.port)
+        heard = move(receiver, keys_of(study), watch=cancel)
+    assert (heard.status, heard.counts) == (0, (5, 0, 0))

@@ -16,7 +16,7 @@ from app.worker import LANES, Worker
 from tests.support.dimse import Station, data_set_of
 from tests.support.orthanc import orthanc
 from tests.support.pacs import CT, make_study
-from tests.support.retrieving import add_node, fill
+from tests.support.retrieving import add_node, fill, keys_of
 
 pytestmark = [pytest.mark.slow, pytest.mark.peer]
 
@@ -53,6 +53,16 @@ def test_moves_and_commitment_with_orthanc(receiver: Station, worker: Worker, tm
         for one in there:
             (tmp_path / "one.dcm").write_bytes(client.get(f"/instances/{one['ID']}/file").content)
             assert data_set_of(tmp_path / "one.dcm") == receiver.data_set(one["MainDicomTags"]["SOPInstanceUID"])
+
+        # it queries us, and retrieves one image of what it found
+        keys = keys_of(made, "IMAGE", series=2)
+        del keys["QueryRetrieveLevel"]
+        found = client.post("/modalities/filmroom/query", json={"Level": "Instance", "Query": keys}).json()
+        answer = client.post(f"/queries/{found['ID']}/retrieve", json={"TargetAet": "ORTHANC", "Synchronous": True})
+        assert answer.status_code == 200, answer.text
+        images = [*images, keys["SOPInstanceUID"]]
+        there = client.get("/instances", params={"expand": ""}).json()
+        assert sorted(i["MainDicomTags"]["SOPInstanceUID"] for i in there) == sorted(images)
 
         # we ask it to commit: it answers over an association of its own
         with receiver.database.write() as session:

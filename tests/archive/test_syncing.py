@@ -80,3 +80,29 @@ def test_what_is_discarded_while_the_disk_works_is_gone(archive: Archive) -> Non
     for number in range(20):
         archive.discard(_incoming(archive, part10(ct(f"1.2.3.1.1.{number}"))))
     assert not _left(archive)
+
+
+def test_no_success_before_the_commit_is_durable(archive: Archive, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The log is synced after the commit: where the disk refuses that, the sender hears no success, and what stands in
+    the index all the same keeps its file."""
+    if archive.database.dialect != "sqlite" or not hasattr(os, "fdatasync"):
+        pytest.skip("the database syncs by itself")
+    synced: list[str] = []
+    real = os.fdatasync
+
+    def broken(fd: int) -> None:
+        synced.append(os.readlink(f"/proc/self/fd/{fd}"))
+        raise OSError(errno.EIO, "input/output error")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fdatasync", broken)
+        with pytest.raises(Unavailable):
+            archive.ingest(_incoming(archive, part10(ct())))
+    assert [Path(path).name[-4:] for path in synced] == ["-wal"]
+    monkeypatch.setattr(os, "fdatasync", lambda fd: (synced.append("ok"), real(fd)))
+    assert archive.ingest(_incoming(archive, part10(ct("1.2.3.1.1.77")))).status == "stored"  # and the doubt is cleared
+    assert synced[1:] == ["ok"]
+    assert archive.ingest(_incoming(archive, part10(ct()))).status == "duplicate"
+    assert len(list(archive.config.store.rglob("*.dcm"))) == 2
+    with archive.database.write() as session:  # every other transaction syncs by SQLite itself
+        assert session.connection().exec_driver_sql("PRAGMA synchronous").scalar() == 2

@@ -180,6 +180,14 @@ def load(options: Mapping[str, Any] | None = None, environ: Mapping[str, str] | 
     return _check(Config(**values))
 
 
+def kept(data: Path) -> dict[str, Any]:
+    """What DIR/config.toml says for the next start; nothing where there is none, or it cannot be read."""
+    try:
+        return tomllib.loads((data / "config.toml").read_text("utf-8"))
+    except (OSError, ValueError):
+        return {}
+
+
 def write(data: Path, values: Mapping[str, str | int | bool]) -> Path:
     """Sets keys in DIR/config.toml and leaves its other lines as they are; they count from the next start."""
     file = data / "config.toml"

@@ -107,7 +107,7 @@ def _syntaxes() -> list[tuple[str, str]]:
     ]
 
 
-def _step_word(name: str) -> str:
+def step_word(name: str) -> str:
     return {
         "reach": _("Reach the host"),
         "association": _("Association"),
@@ -248,7 +248,7 @@ def run_test(node_id: str, request: Request, actor: Tester) -> Response:
 
 def _shown(found: Probe, actor: Actor) -> ResultPart:
     words = _words()
-    steps = [(_step_word(step.name), step) for step in found.steps]
+    steps = [(step_word(step.name), step) for step in found.steps]
     offered = ", ".join(words[name] for name in found.offers)
     missing = ", ".join(words[name] for name in found.missing)
     return ResultPart(steps, actor.name, now(), found.seconds, found.ok, offered, missing)

@@ -9,36 +9,46 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
+from app import audit
 from app import config as boot
 from app.config import Config, ConfigError
 from app.db import Database
+from app.kit import classic
 from app.kit.classic import Classic
 from app.kit.errors import AppError, Conflict, Invalid
-from app.peers import options, service
+from app.kit.phrases import phrase
+from app.peers import names, options, service
 from app.peers import queries as peers
 from app.peers.models import Node
 from app.peers.options import NodeValues
+from app.peers.probe import Probe, probe
+from app.peers.scu import Peer
 from app.peers.service import FROM_FILE
+from app.peers.settings import DicomSettings
 from app.routing import queries
 from app.routing import service as routes
 from app.routing.models import Route
 from app.routing.rule import Rule, Send
 from app.security.actor import SYSTEM, Actor, require
 from app.security.verbs import Verb
+from app.settings import load
 
 ROUTE = "Store and forward"
+_BOOT = {
+    "local_ae_title": "aet",
+    "local_port": "dicom_port",
+    "local_host": "dicom_host",
+    "storage_dir": "store_dir",
+    "log_dir": "log_dir",
+}
 _FIELDS = {"ae_title": "pacs_ae_title", "host": "pacs_host", "port": "pacs_port", "retries": "retry_attempts"}
 
 
 def current(session: Session, config: Config) -> Classic:
-    """What the box does now, as the file would say it; without a PACS where none is set up."""
-    own = Classic(
-        local_ae_title=config.aet,
-        local_port=config.dicom_port,
-        local_host=config.dicom_host,
-        storage_dir=config.store_dir,
-        log_dir=config.log_dir,
-    )
+    """What the box does now, as the file would say it; without a PACS where none is set up. Title, port and folders are
+    those of the next start, where it will have others."""
+    kept = boot.kept(config.data)
+    own = Classic(**{theirs: kept.get(ours, getattr(config, ours)) for theirs, ours in _BOOT.items()})
     route, node = _found(session)
     if route is None or node is None:
         return own
@@ -65,7 +75,7 @@ def _found(session: Session) -> tuple[Route | None, Node | None]:
     route = queries.route_named(session, ROUTE)
     if route is None:
         return None, None
-    ids = [name for action in Rule.model_validate(route.rule).action(Send) for name in action.nodes]
+    ids = [one for action in Rule.model_validate(route.rule).action(Send) for one in action.nodes]
     return route, session.get(Node, ids[0]) if ids else None
 
 
@@ -77,7 +87,7 @@ def apply(session: Session, actor: Actor, wanted: Classic, config: Config | None
     try:
         node, node_changed = _node(session, actor, wanted, node, config)
     except (Invalid, Conflict) as raised:
-        errors = {_FIELDS.get(str(k), str(k)): str(v) for k, v in dict(raised.extra.get("errors", {})).items()}
+        errors = {_FIELDS.get(str(k), str(k)): v for k, v in dict(raised.extra.get("errors", {})).items()}
         place = _FIELDS.get(str(raised.extra.get("field", "")), "pacs_host")
         raise type(raised)(
             raised.detail, hint=raised.hint, field=place, errors=errors or {place: raised.detail}
@@ -145,19 +155,58 @@ def keep(session: Session, actor: Actor, wanted: Classic, config: Config) -> boo
     """As the wizard does: node and route at once, the station's own title, port and folders into config.toml. True when
     these are new, so that they count from the next start."""
     apply(session, actor, wanted, config)
+    before = boot.kept(config.data)
     new: dict[str, str | int | bool] = {}
-    for name, value in (
-        ("aet", wanted.local_ae_title),
-        ("dicom_port", wanted.local_port),
-        ("dicom_host", wanted.local_host),
-        ("store_dir", wanted.storage_dir),
-        ("log_dir", wanted.log_dir),
-    ):
-        if getattr(config, name) != value:
-            new[name] = value
+    for theirs, ours in _BOOT.items():
+        value = getattr(wanted, theirs)
+        if before.get(ours, getattr(config, ours)) != value:
+            new[ours] = value
     if new:
         boot.write(config.data, new)
+        detail = {name: [before.get(name, getattr(config, name)), value] for name, value in new.items()}
+        audit.record(
+            session,
+            actor_name=actor.name,
+            actor_kind=actor.kind,
+            verb="settings.edit",
+            thing="settings",
+            thing_id="station",
+            address=actor.address,
+            detail=detail,
+        )
     return bool(new)
+
+
+def checked(values: dict[str, Any]) -> Classic:
+    """What a form or a program says. Raises Invalid with `errors` by the names of the file."""
+    wrong = classic.faults(values)
+    if wrong:
+        place, words = next(iter(wrong.items()))
+        raise Invalid(phrase("{field}: {words}", field=place, words=words), field=place, errors=wrong)
+    return Classic(**values)
+
+
+def test(database: Database, actor: Actor, wanted: Classic) -> Probe:
+    """*Test connection*: reaches the PACS, associates, echoes, with what is typed; nothing is kept. No transaction is open
+    while the network is waited for."""
+    require(actor, Verb.NODE_ECHO)
+    if fault := names.host_fault(wanted.pacs_host):
+        raise Invalid(fault, field="pacs_host")
+    with database.read() as session:
+        settings = load(session, DicomSettings)
+    peer = Peer(wanted.pacs_ae_title, wanted.local_ae_title, wanted.pacs_host, wanted.pacs_port)
+    return probe(peer, settings, ("store",))
+
+
+def waiting(session: Session) -> int:
+    """How many studies wait on the route for Send or its time."""
+    route = queries.route_named(session, ROUTE)
+    return len(queries.waiting_of(session, route.id)) if route else 0
+
+
+def send_now(session: Session, actor: Actor) -> int:
+    """*Send*: what waits is due now; how many studies that are."""
+    return routes.fire_now(session, actor, ROUTE)
 
 
 def apply_file(config: Config, database: Database) -> None:

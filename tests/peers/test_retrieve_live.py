@@ -1,0 +1,151 @@
+"""Query and retrieve through REST: from Orthanc by C-MOVE and C-GET, and from a second Filmroom by DICOM and by
+DICOMweb; what survives a restart; who may."""
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.support.dimse import data_set_of
+from tests.support.live import PASSWORD, Live, running
+from tests.support.orthanc import orthanc
+from tests.support.pacs import Made, make_study
+
+pytestmark = [pytest.mark.slow, pytest.mark.peer]
+
+
+@pytest.fixture(scope="module")
+def studies(tmp_path_factory: pytest.TempPathFactory) -> list[Made]:
+    folder = tmp_path_factory.mktemp("made")
+    return [
+        make_study(folder, n, name=f"Live^N{n}", patient_id=f"L{n}", series=[("CT", 6), ("MR", 3)])
+        for n in range(50, 55)
+    ]
+
+
+def _wait(client: httpx.Client, place: str, seconds: float = 60) -> dict:
+    until = time.monotonic() + seconds
+    while True:
+        shown = client.get(place).json()
+        if shown["state"] not in ("queued", "running") or time.monotonic() > until:
+            return shown
+        time.sleep(0.1)
+
+
+def _node(admin: httpx.Client, name: str, **body: object) -> None:
+    answer = admin.post("/api/v1/nodes", json={"name": name, **body})
+    assert answer.status_code == 201, answer.text
+
+
+def _retrieve(admin: httpx.Client, **order: object) -> dict:
+    answer = admin.post("/api/v1/retrieves", json=order)
+    assert answer.status_code == 202, answer.text
+    return _wait(admin, answer.headers["location"])
+
+
+def _ask(admin: httpx.Client, **wish: object) -> dict:
+    answer = admin.post("/api/v1/queries", json=wish)
+    assert answer.status_code == 202, answer.text
+    return _wait(admin, answer.headers["location"])
+
+
+def _stored(live: Live) -> set[bytes]:
+    return {data_set_of(path) for path in (live.data / "store").rglob("*.dcm") if "/." not in str(path)}
+
+
+@pytest.fixture(scope="module")
+def archive(live: Live, studies: list[Made], tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
+    """Orthanc as the node ORTHANC, with the first three studies."""
+    with orthanc(tmp_path_factory.mktemp("o") / "orthanc", live.dicom_port) as (port, client), live.client() as admin:
+        for file in (f for made in studies[:3] for f in made.files):
+            assert client.post("/instances", content=file.read_bytes()).status_code == 200
+        can = ["store", "find", "move", "get"]
+        _node(admin, "ORTHANC", ae_title="ORTHANC", host="127.0.0.1", port=port, capabilities=can)
+        yield admin
+
+
+def test_orthanc_is_queried_and_gives_by_move_and_get(live: Live, archive: httpx.Client, studies: list[Made]) -> None:
+    shown = _ask(archive, nodes=["ORTHANC"], patient_name="Live*", modalities=["MR"])
+    assert shown["state"] == "done" and shown["total"] == 3, shown
+    first = next(item for item in shown["items"] if item["key"] == studies[0].uid)
+    assert first["images"] == 9 and first["here"] == {"state": "none", "have": 0, "retrieving": None}
+    assert first["modalities_in_study"] == "CT\\MR" and first["where"] == ["ORTHANC"]
+    place = f"/api/v1/queries/{shown['id']}/studies/{studies[0].uid}/series"
+    series = archive.get(place).json()
+    assert {one["key"]: one["images"] for one in series["items"]} == {
+        uid: len(n) for uid, n in studies[0].series.items()
+    }
+    uid = next(iter(studies[0].series))
+    images = archive.get(f"{place}/{uid}/instances").json()["items"]
+    assert {one["sop_instance_uid"] for one in images} == set(studies[0].series[uid])
+
+    moved = _retrieve(archive, node="ORTHANC", study_instance_uid=studies[0].uid, method="move")
+    assert moved["state"] == "done" and moved["progress"] == {"done": 9, "total": 9} and moved["used"] == "move", moved
+    got = _retrieve(archive, node="ORTHANC", study_instance_uid=studies[1].uid, method="get")
+    assert got["state"] == "done" and got["progress"] == {"done": 9, "total": 9} and got["used"] == "get", got
+    series_uid = list(studies[2].series)[1]
+    part = _retrieve(archive, node="ORTHANC", study_instance_uid=studies[2].uid, series_instance_uid=series_uid)
+    assert part["state"] == "done" and part["progress"] == {"done": 3, "total": 3}, part
+    sent = {data_set_of(f) for made in studies[:2] for f in made.files}
+    assert sent <= _stored(live)
+    again = archive.get(f"/api/v1/queries/{shown['id']}").json()
+    states = {item["key"]: (item["here"]["state"], item["here"]["have"]) for item in again["items"]}
+    assert states == {studies[0].uid: ("all", 9), studies[1].uid: ("all", 9), studies[2].uid: ("part", 3)}
+    only = archive.get(f"/api/v1/queries/{shown['id']}", params={"here": "part", "sort": "name"}).json()
+    assert [item["key"] for item in only["items"]] == [studies[2].uid]
+    log = (
+        archive.get("/api/v1/transfer-log").json()["items"]
+        if archive.get("/api/v1/transfer-log").status_code == 200
+        else []
+    )
+    assert not log or {"find", "move", "get"} <= {one["kind"] for one in log}
+
+
+def test_a_second_filmroom_gives_by_dicom_and_by_dicomweb(
+    live: Live, archive: httpx.Client, studies: list[Made], tmp_path: Path
+) -> None:
+    with running(tmp_path / "second", "--aet", "SECOND") as other, other.client() as there:
+        for file in (f for made in studies[3:5] for f in made.files):
+            assert there.post("/api/v1/imports", files=[("files", file.read_bytes())]).status_code == 200
+        us = {"ae_title": "FILMROOM", "host": "127.0.0.1", "port": live.dicom_port}
+        _node(there, "US", **us, capabilities=["store", "find", "move", "get"])
+        can = ["find", "move", "get"]
+        _node(archive, "SECOND", ae_title="SECOND", host="127.0.0.1", port=other.dicom_port, capabilities=can)
+        web = {"protocol": "dicomweb", "url": f"{other.url}/dicom-web", "username": "admin", "password": PASSWORD}
+        _node(archive, "SECOND-WEB", **web, capabilities=["find"])
+        shown = _ask(archive, nodes=["SECOND", "SECOND-WEB", "ORTHANC"], patient_name="Live*")
+        where = {item["key"]: item["where"] for item in shown["items"]}
+        assert where[studies[3].uid] == ["SECOND", "SECOND-WEB"] and where[studies[0].uid] == ["ORTHANC"], shown[
+            "nodes"
+        ]
+        by_web = _retrieve(archive, node="SECOND-WEB", study_instance_uid=studies[3].uid)
+        assert by_web["state"] == "done" and by_web["progress"] == {"done": 9, "total": 9}, by_web
+        assert by_web["used"] == "web"
+        uid = next(iter(studies[4].series))
+        got = _retrieve(
+            archive, node="SECOND", study_instance_uid=studies[4].uid, series_instance_uid=uid, method="get"
+        )
+        assert got["state"] == "done" and got["progress"] == {"done": 6, "total": 6}, got
+        moved = _retrieve(archive, node="SECOND", study_instance_uid=studies[4].uid, method="move")
+        assert moved["state"] == "done" and moved["progress"] == {"done": 9, "total": 9}, moved
+        assert moved["completed"] == 3, "what the series of before brought is not fetched again"
+    sent = {data_set_of(f) for made in studies[3:5] for f in made.files}
+    assert sent <= _stored(live)
+
+
+def test_a_retrieval_waits_for_a_node_that_is_away_and_can_be_stopped_and_dropped(archive: httpx.Client) -> None:
+    _node(archive, "AWAY", ae_title="AWAY", host="127.0.0.1", port=1, capabilities=["find", "move"])
+    order = {"node": "AWAY", "study_instance_uid": "1.2.3.4.5"}
+    answer = archive.post("/api/v1/retrieves", json=order)
+    place = answer.headers["location"]
+    assert archive.post("/api/v1/retrieves", json=order).status_code == 409
+    until = time.monotonic() + 60
+    while not (shown := archive.get(place).json())["error"] and time.monotonic() < until:
+        time.sleep(0.1)
+    assert shown["state"] == "queued" and "refuses connections" in shown["error"] and shown["attempts"] == 1, shown
+    assert archive.post(f"{place}/cancel").json()["state"] == "cancelled"
+    assert archive.post(f"{place}/cancel").status_code == 409
+    assert archive.post(f"{place}/retry").status_code == 202
+    assert archive.delete(place).status_code == 204 and archive.get(place).status_code == 404

@@ -16,17 +16,16 @@ from app.peers.errors import PeerFault
 from app.peers.models import Node
 from app.peers.qr_models import Retrieval
 from app.peers.retrievals import CANCELLED, DONE, FAILED, QUEUED, RUNNING, scope_of, tell
-from app.peers.retrieve_plan import Ask, Here, Scope, There
+from app.peers.retrieve_look import Look
+from app.peers.retrieve_plan import Ask, Scope, There
 from app.peers.retrieving import Counts, Getter, Mover, Outcome, Watch
 from app.peers.settings import DicomSettings, QuerySettings
-from app.peers.sources import Asked, Question
 from app.security import facilities
 from app.settings import load
 
 log = logging.getLogger(__name__)
 _LOOK = 0.5  # seconds between looks at what has arrived, and whether somebody has cancelled
 _SETTLE = 5.0  # seconds that objects may still be on their way into the index after the peer's last word
-_MOST_SERIES = 200  # asked one by one for their objects
 
 
 @dataclass(slots=True)
@@ -43,6 +42,7 @@ class _Task:
     elsewhere: bool
     facility_id: str | None
     created_by: str
+    patient_id: str
     settings: DicomSettings
     own: QuerySettings
 
@@ -96,6 +96,7 @@ def _begin(ctx: JobContext, retrieval_id: str) -> _Task:
             bool(row.destination),
             row.facility_id or node.facility_id or home,
             row.created_by,
+            str(row.about.get("PatientID", "")),
             load(session, DicomSettings),
             load(session, QuerySettings),
         )
@@ -106,6 +107,7 @@ class _Try:
 
     def __init__(self, ctx: JobContext, task: _Task) -> None:
         self._ctx, self._task = ctx, task
+        self._look = Look(ctx, task.node, task.scope, task.method, task.patient_id, task.settings, task.own)
         self._due = 0.0
         self._seen = -1
         self._grown = False
@@ -116,16 +118,14 @@ class _Try:
         self.used = ""
         self.status: int | None = None
 
-    # -- the way ---------------------------------------------------------------------------------------------------
-
     def run(self) -> None:
         task = self._task
         if task.elsewhere:
             self._through("move", retrieve_plan.whole(task.scope), There())
             return
-        there = self._there()
+        there = self._look.there()
         self._total = len(task.scope.instances) or there.total
-        asks = retrieve_plan.plan(task.scope, there, self._here(there))
+        asks = retrieve_plan.plan(task.scope, there, self._look.here(there))
         self._refresh(force=True)
         if not asks:
             return
@@ -237,66 +237,11 @@ class _Try:
         self.counts = Counts()
         self._refresh(force=True)
 
-    # -- what there is ---------------------------------------------------------------------------------------------
-
-    def _there(self) -> There:
-        """What the node says there is; nothing known when it does not answer queries."""
-        node, scope = self._task.node, self._task.scope
-        there = There()
-        if not sources.can_find(node):
-            return there
-        try:
-            self._series(there, scope)
-            here = self._here(there)
-            partly = set(retrieve_plan.incomplete(scope, there, here))
-            ways = sources.ways(node)
-            by_get = (self._task.method if self._task.method != "auto" else ways[0] if ways else "") == "get"
-            for uid in list(there.series)[:_MOST_SERIES]:
-                if uid in partly or there.series[uid] is None or (by_get and not here.series.get(uid, 0)):
-                    self._images(there, uid)
-        except statuses.Refused as fault:
-            log.info("retrieval %s: the node does not tell what it has (%04X)", self._task.id, fault.dimse_status)
-        return there
-
-    def _series(self, there: There, scope: Scope) -> None:
-        for answer in self._find("SERIES", {"StudyInstanceUID": scope.study}):
-            uid, count = answer["SeriesInstanceUID"], answer.get("NumberOfSeriesRelatedInstances", "")
-            if not scope.series or uid == scope.series:
-                there.series[uid] = int(count[:9]) if count.isdigit() else None
-        there.known = True
-
-    def _images(self, there: There, series: str) -> None:
-        keys = {"StudyInstanceUID": self._task.scope.study, "SeriesInstanceUID": series}
-        found = list(self._find("IMAGE", keys))
-        there.instances[series] = [answer["SOPInstanceUID"] for answer in found]
-        there.sop_classes.update(answer["SOPClassUID"] for answer in found if answer.get("SOPClassUID"))
-
-    def _find(self, level: str, keys: dict[str, str]) -> list[dict[str, str]]:
-        self._ctx.check_cancelled()
-        patient = self._patient()
-        question = Question(level, keys | ({"PatientID": patient} if patient else {}), (), 20_000)
-        task = self._task
-        stop = self._ctx.stopped.is_set
-        return list(sources.answers(task.node, self._ctx.config, task.settings, task.own, question, Asked(), stop))
-
-    def _patient(self) -> str:
-        with self._ctx.database.read() as session:
-            row = session.get(Retrieval, self._task.id)
-            return str(row.about.get("PatientID", "")) if row is not None else ""
-
-    def _here(self, there: There) -> Here:
-        named = [uid for uids in there.instances.values() for uid in uids] or list(self._task.scope.instances)
-        with self._ctx.database.read() as session:
-            return Here(
-                qr_queries.series_here(session, None, self._task.scope.study),
-                frozenset(qr_queries.instances_here(session, None, named)),
-            )
-
     def _verify(self, there: There) -> None:
         """Waits a little for what is still on its way in, then says what is missing."""
         until = time.monotonic() + _SETTLE
         while True:
-            left = retrieve_plan.missing(self._task.scope, there, self._here(there))
+            left = retrieve_plan.missing(self._task.scope, there, self._look.here(there))
             if not left or time.monotonic() > until:
                 break
             self._ctx.check_cancelled()
@@ -318,8 +263,6 @@ class _Try:
                 total=total,
             )
             raise PeerFault(words, hint=phrase("They are asked for again."))
-
-    # -- while it goes on --------------------------------------------------------------------------------------------
 
     def _watch(self) -> Watch:
         return Watch(tell=self._told, stop=self._stop, alive=self._alive)

@@ -12,6 +12,8 @@ from app.peers.finding import Finder
 from app.peers.models import Node
 from app.peers.settings import DicomSettings, QuerySettings
 
+_UNTOLD = 100
+
 
 @dataclass(slots=True)
 class Asked:
@@ -107,13 +109,30 @@ def _dicom(
     finder = Finder(peer, limits, options.of(node).character_set, stop, own.seconds)
     try:
         with finder:
+            untold: dict[str, dict[str, str]] = {}
             for keys in _each(question):
-                yield from finder.find(question.level, keys, question.limit)
+                for answer in finder.find(question.level, keys, question.limit):
+                    if question.level != "STUDY" or not question.modalities or answer.get("ModalitiesInStudy"):
+                        yield answer
+                    else:
+                        untold[answer["StudyInstanceUID"]] = answer
                 asked.limited |= finder.limited
                 if stop():
                     return
+            yield from _told(finder, untold, stop)
     finally:
         asked.broken = finder.broken
+
+
+def _told(finder: Finder, untold: dict[str, dict[str, str]], stop: Callable[[], bool]) -> Iterator[dict[str, str]]:
+    """Studies of a peer that takes no heed of Modalities in Study (an optional key): their series tell. Those beyond
+    the first hundred pass as they are."""
+    for number, (uid, answer) in enumerate(untold.items()):
+        if number < _UNTOLD and not stop():
+            keys = {"StudyInstanceUID": uid, "PatientID": answer.get("PatientID", "")}
+            found = {one.get("Modality", "") for one in finder.find("SERIES", keys, _UNTOLD)} - {""}
+            answer["ModalitiesInStudy"] = "\\".join(sorted(found))
+        yield answer
 
 
 def _web(

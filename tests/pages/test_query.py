@@ -153,7 +153,7 @@ def test_a_wrong_date_is_told_beside_the_field_and_filters_are_kept(
         one.page.locator('[popovertarget="mods"]').click()
         one.page.locator("#mods label", has_text="MR").first.click()
         one.page.keyboard.press("Escape")
-        for other in ("PACS2", "CLINIC-SUR"):  # dcmqrscp tells no modalities and takes no heed of them
+        for other in ("PACS2", "CLINIC-SUR"):
             one.page.locator(".node-chip", has_text=other).click()
         expect(one.page.locator("#ask-button")).to_have_text("Ask 1 node")
         one.page.locator("#ask-button").click()

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from app.db import Database
-from app.kit.errors import Conflict, Invalid, NotFound
-from app.peers import ask_jobs, asking, qr_queries, retrievals, service
+from app.kit.errors import Conflict, Forbidden, Invalid, NotFound
+from app.peers import ask_jobs, asking, qr_queries, queries, retrievals, service
 from app.peers.ask_jobs import ask
 from app.peers.asking import Wish
 from app.peers.options import NodeValues
@@ -199,3 +199,51 @@ def test_answers_are_kept_for_a_day_and_belong_to_who_asked(
         ask_jobs.prune(session)
     with pytest.raises(NotFound):
         _found(peopled, query_id, "bob")
+
+
+def test_it_can_be_sent_to_another_node_instead(
+    receiver: Station, peopled: Database, worker: Worker, tmp_path: Path
+) -> None:
+    made = make_study(tmp_path / "made", 4)
+    other = free_port()
+    with (
+        dcmqrscp(tmp_path / "qr", receiver.port, more=f"o = (OTHER, 127.0.0.1, {other})\n") as port,
+        dcmtk.storescp(tmp_path / "other", port=other, title="OTHER"),
+    ):
+        assert dcmtk.storescu(port, made.files, called="DCMQR").code == 0
+        _node(peopled, "PACS", port, ["find", "move"])
+        _node(peopled, "OTHER", other, ["store"], title="OTHER")
+        shown = _fetch(peopled, worker, Order("PACS", made.uid, destination="OTHER"))
+    assert shown["state"] == "done" and shown["completed"] == 5 and shown["destination"] == "OTHER", shown
+    assert not receiver.instances() and len(list((tmp_path / "other").iterdir())) == 5
+
+
+def test_what_a_facilitys_person_fetches_belongs_to_it_and_others_see_nothing_of_it(
+    pacs: list[Made], peopled: Database, worker: Worker, receiver: Station
+) -> None:
+    first = pacs[0]
+    shown = _fetch(peopled, worker, Order("PACS", first.uid, method="get"), who="bob")
+    assert shown["state"] == "done", shown
+    bob = actor(peopled, "bob")
+    with peopled.read() as session:
+        assert queries.study(session, bob, first.uid).facility_id == bob.facility_id
+        assert qr_queries.studies_here(session, bob, [first.uid]) == {first.uid: 5}
+        dora = actor(peopled, "dora")
+        assert qr_queries.studies_here(session, dora, [first.uid]) == {}
+        assert qr_queries.series_here(session, dora, first.uid) == {}
+        assert qr_queries.images_here(session, dora, list(first.series)) == []
+    with peopled.write() as session, pytest.raises(Forbidden):
+        asking.create_query(session, dora, Wish(("PACS",)))
+    with peopled.write() as session, pytest.raises(Forbidden):
+        retrievals.create_retrieval(session, dora, Order("PACS", first.uid))
+
+
+def test_a_node_that_takes_no_heed_of_modalities_is_asked_for_its_series(
+    pacs: list[Made], peopled: Database, worker: Worker
+) -> None:
+    with peopled.write() as session:
+        wish = Wish(("PACS",), fields={"PatientName": "Ram*"}, modalities=("MR",))
+        query = asking.create_query(session, actor(peopled, "admin"), wish)
+    _work(worker, "query.ask", ask)
+    _, found = _found(peopled, query.id)
+    assert [(m.key, m.values["ModalitiesInStudy"]) for m in found] == [(pacs[1].uid, "MR")]

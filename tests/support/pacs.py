@@ -81,14 +81,16 @@ def make_study(
 
 
 @contextlib.contextmanager
-def dcmqrscp(folder: Path, our_port: int, *, title: str = "DCMQR", destinations: str = "FILMROOM") -> Iterator[int]:
-    """A dcmqrscp with an empty archive that knows us as FILMROOM; its port."""
+def dcmqrscp(
+    folder: Path, our_port: int, *, title: str = "DCMQR", destinations: str = "FILMROOM", more: str = ""
+) -> Iterator[int]:
+    """A dcmqrscp with an empty archive that knows us as FILMROOM; its port. more: further lines of its table of hosts."""
     port = free_port()
     store = folder / "store"
     store.mkdir(parents=True)
     (folder / "qr.cfg").write_text(
         f"NetworkTCPPort = {port}\nMaxPDUSize = 65536\nMaxAssociations = 32\n"
-        f"HostTable BEGIN\nus = ({destinations}, 127.0.0.1, {our_port})\nHostTable END\n"
+        f"HostTable BEGIN\nus = ({destinations}, 127.0.0.1, {our_port})\n{more}HostTable END\n"
         "VendorTable BEGIN\nVendorTable END\n"
         f"AETable BEGIN\n{title} {store} RW (200, 1024mb) ANY\nAETable END\n"
     )

@@ -5,12 +5,13 @@ import logging
 
 from app.archive.models import Instance
 from app.dicom.registry import name
-from app.dicom.uids import EXPLICIT_LE, IMPLICIT_LE
+from app.dicom.uids import EXPLICIT_BE, EXPLICIT_LE, IMPLICIT_LE
 from app.dimse.exchange import Answer, Exchange, Request
 from app.dimse.suboperations import Progress, Tally, chosen
 from app.kit.errors import NotFound
 from app.kit.phrases import phrase
 from app.peers import commands, disclosure, outgoing
+from app.peers.contexts import COMPRESSED
 from app.peers.errors import CannotConvert
 from app.peers.outgoing import REFUSED, Outcome
 from app.peers.payload import Payload
@@ -66,8 +67,11 @@ class _Lane:
         )
 
     def _ways(self, instance: Instance) -> list[tuple[int, str]]:
-        order = {instance.transfer_syntax_uid: 0, EXPLICIT_LE: 1, IMPLICIT_LE: 2}
-        return sorted(self._contexts.get(instance.sop_class_uid, []), key=lambda way: order.get(way[1], 3))
+        order = [instance.transfer_syntax_uid, EXPLICIT_LE, IMPLICIT_LE, EXPLICIT_BE]
+        if instance.pixel_offset is not None:
+            order += COMPRESSED  # without loss; nothing is ever sent in a lossy syntax that was not stored so
+        ways = self._contexts.get(instance.sop_class_uid, [])
+        return sorted((way for way in ways if way[1] in order), key=lambda way: order.index(way[1]))
 
     def _store(self, context_id: int, syntax: str, instance: Instance) -> Outcome:
         exchange = self._exchange

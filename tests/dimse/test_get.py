@@ -14,6 +14,7 @@ from pynetdicom.sop_class import StudyRootQueryRetrieveInformationModelGet as ST
 from sqlalchemy import select
 
 from app.audit.models import AuditEvent
+from app.peers.filemeta import preamble_and_meta
 from tests.support import dcmtk
 from tests.support.dimse import Station, data_set_of
 from tests.support.pacs import CT, MR, Made, make_study
@@ -108,6 +109,32 @@ def test_as_stored_where_a_context_has_the_syntax(receiver: Station, shared_data
     assert plain.get(receiver, keys).status == 0
     syntax, data = plain.got[stored.sop_instance_uid]
     assert syntax == IMPLICIT and len(data) > 512 * 512 * 2, "decompressed for who takes nothing else"
+
+
+@pytest.mark.parametrize(
+    ("syntax", "status"),
+    [
+        ("1.2.840.10008.1.2.4.80", 0),  # JPEG-LS lossless
+        ("1.2.840.10008.1.2.5", 0),  # RLE
+        ("1.2.840.10008.1.2.2", 0),  # Explicit VR Big Endian
+        ("1.2.840.10008.1.2.4.50", 0xA702),  # JPEG baseline: lossy
+        ("1.2.840.10008.1.2.4.81", 0xA702),  # JPEG-LS near-lossless
+    ],
+)
+def test_nothing_is_sent_with_a_loss(receiver: Station, study: Made, tmp_path: Path, syntax: str, status: int) -> None:
+    taker = Getter([(CT, [syntax])])
+    heard = taker.get(receiver, keys_of(study, "IMAGE"))
+    assert heard.status == status
+    if status:
+        assert not taker.got and "proposed no usable context" in heard.comment
+        return
+    ((uid, (got, data)),) = taker.got.items()
+    assert got == syntax
+    (tmp_path / "came.dcm").write_bytes(preamble_and_meta(CT, uid, syntax) + data)
+    program = {"1.2.840.10008.1.2.4.80": "dcmdjpls", "1.2.840.10008.1.2.5": "dcmdrle"}.get(syntax, "dcmconv")
+    assert dcmtk.run(program, tmp_path / "came.dcm", tmp_path / "plain.dcm").code == 0
+    sent = dcmread(study.files[study.instances.index(uid)])
+    assert (dcmread(tmp_path / "plain.dcm").pixel_array == sent.pixel_array).all()
 
 
 def test_of_several_syntaxes_explicit_little_endian_is_chosen(receiver: Station, study: Made) -> None:

@@ -295,9 +295,15 @@ def give_to_routes(worker: Worker) -> None:
 
 
 def follow_runs(worker: Worker) -> None:
-    from app.routing import jobs as routing_jobs
+    from app.routing import following
 
-    routing_jobs.follow(worker.database)
+    following.follow(worker.database, worker.archive)
+
+
+def sweep_derived(worker: Worker) -> None:
+    from app.routing import following
+
+    following.sweep(worker.database, worker.archive)
 
 
 def prune_commitments(worker: Worker) -> None:
@@ -364,6 +370,7 @@ CLOCK: dict[Callable[[Worker], None], float] = {
     settle_studies: 1.0,
     give_to_routes: 0.5,
     follow_runs: 2.0,
+    sweep_derived: 3600.0,
     ask_again: 20.0,
     prune_commitments: 3600.0,
     sweep_store: 60.0,

@@ -123,6 +123,7 @@ def delete_instances(session: Session, actor: Actor, study_uid: str, pks: Sequen
     lock_index(session)
     study = queries.study(session, actor, study_uid)
     _refuse_locked(study)
+    holds.refuse_held(session, study.study_instance_uid)
     for start in range(0, len(pks), 500):
         some = pks[start : start + 500]
         _forget_instances(session, Instance.id.in_(some), Series.study_pk == study.id)

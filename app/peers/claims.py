@@ -241,7 +241,7 @@ def apply_commitments(session: Session) -> int:
         found = commitment.outcome(session, transfer.id)
         if found.open:
             continue
-        rows = forward_queries.rows_of_objects(session, transfer.id, sorted(found.committed | found.failed.keys()))
+        rows = forward_queries.rows_that_left(session, transfer.id, sorted(found.committed | found.failed.keys()))
         for uid, row in rows.items():
             if uid in found.committed:
                 row.committed = True

@@ -9,7 +9,8 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from app.archive.models import Instance, Series, Study
-from app.peers.models import Node, Transfer, TransferInstance, TransferSlot
+from app.peers import derived
+from app.peers.models import DerivedObject, Node, Transfer, TransferInstance, TransferSlot
 from app.security.actor import Actor
 
 ACTIVE = ("queued", "running")
@@ -24,6 +25,12 @@ class Row:
     transfer_id: str
     study_instance_uid: str
     sop_instance_uid: str
+    derived_id: int | None = None
+
+    @property
+    def key(self) -> str:
+        """As derived.key_of tells objects apart."""
+        return self.sop_instance_uid if self.derived_id is None else f"#{self.derived_id}"
 
 
 def _free() -> Any:
@@ -82,7 +89,13 @@ def head(session: Session, node_id: str, moment: datetime, most: int) -> list[Ro
 
 def _rows_of(session: Session, transfer_ids: Sequence[str], most: int) -> list[Row]:
     rows = session.execute(
-        select(TransferInstance.id, Transfer.id, Transfer.study_instance_uid, TransferInstance.sop_instance_uid)
+        select(
+            TransferInstance.id,
+            Transfer.id,
+            Transfer.study_instance_uid,
+            TransferInstance.sop_instance_uid,
+            TransferInstance.derived_id,
+        )
         .join(Transfer, Transfer.id == TransferInstance.transfer_id)
         .where(
             TransferInstance.transfer_id.in_(transfer_ids),
@@ -95,10 +108,19 @@ def _rows_of(session: Session, transfer_ids: Sequence[str], most: int) -> list[R
     return [Row(*row) for row in rows]
 
 
-def objects(session: Session, uids: Sequence[str]) -> dict[str, Instance]:
-    """The archive's rows of these objects, as they are now; those that are gone are missing."""
-    found = session.scalars(select(Instance).where(Instance.sop_instance_uid.in_(uids)))
-    return {one.sop_instance_uid: one for one in found}
+def objects(session: Session, wanted: Sequence[Row]) -> dict[str, Instance]:
+    """The objects of these rows by their keys: the archive's rows as they are now, or what was made to leave in their
+    place; those that are gone are missing."""
+    uids = [row.sop_instance_uid for row in wanted if row.derived_id is None]
+    found = {
+        one.sop_instance_uid: one
+        for one in session.scalars(select(Instance).where(Instance.sop_instance_uid.in_(uids)))
+    }
+    if made := [row.derived_id for row in wanted if row.derived_id is not None]:
+        for one in derived.by_id(session, made).values():
+            instance = derived.as_instance(one)
+            found[derived.key_of(instance)] = instance
+    return found
 
 
 def series_of(session: Session, series_pks: Collection[int]) -> dict[int, str]:
@@ -119,6 +141,8 @@ def places(session: Session, instances: Sequence[Instance]) -> dict[int, tuple[s
             .where(Instance.id.in_(keys[at : at + 500]))
         )
         found |= {row[0]: (row[1], row[2], row[3]) for row in rows}
+    for number, one in derived.by_id(session, [-key for key in keys if key < 0]).items():
+        found[-number] = one.patient_id, one.study_instance_uid, one.series_instance_uid
     return found
 
 
@@ -178,10 +202,11 @@ def committing(session: Session) -> list[Transfer]:
 
 
 def sent_objects(session: Session, transfer_id: str) -> list[tuple[str, str]]:
-    """(SOP class, SOP instance) of what a transfer has delivered and nobody has committed."""
+    """(SOP class, SOP instance), as they left, of what a transfer has delivered and nobody has committed."""
     rows = session.execute(
-        select(Instance.sop_class_uid, Instance.sop_instance_uid)
-        .join(TransferInstance, TransferInstance.sop_instance_uid == Instance.sop_instance_uid)
+        select(Instance.sop_class_uid, TransferInstance.sop_instance_uid, DerivedObject.sop_instance_uid)
+        .join(Instance, Instance.sop_instance_uid == TransferInstance.sop_instance_uid)
+        .outerjoin(DerivedObject, DerivedObject.id == TransferInstance.derived_id)
         .where(
             TransferInstance.transfer_id == transfer_id,
             TransferInstance.state.in_(("sent", "warned", "there")),
@@ -189,7 +214,21 @@ def sent_objects(session: Session, transfer_id: str) -> list[tuple[str, str]]:
         )
         .order_by(TransferInstance.id)
     )
-    return [(row[0], row[1]) for row in rows]
+    return [(row[0], row[2] or row[1]) for row in rows]
+
+
+def rows_that_left(session: Session, transfer_id: str, uids: Sequence[str]) -> dict[str, TransferInstance]:
+    """The rows of a transfer by the SOP Instance UIDs that its objects left with."""
+    rows = session.execute(
+        select(TransferInstance, DerivedObject.sop_instance_uid)
+        .outerjoin(DerivedObject, DerivedObject.id == TransferInstance.derived_id)
+        .where(TransferInstance.transfer_id == transfer_id)
+    )
+    wanted, found = set(uids), {}
+    for row, uid in rows:
+        if (left := uid or row.sop_instance_uid) in wanted:
+            found[left] = row
+    return found
 
 
 def latest(session: Session, node_id: str, study_uid: str, source: str) -> Transfer | None:

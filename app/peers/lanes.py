@@ -18,7 +18,7 @@ from app.kit.errors import AppError
 from app.kit.ids import new_id
 from app.kit.logging import correlation_id
 from app.kit.phrases import phrase
-from app.peers import claims, forward_queries, journal, oplog, options, outgoing, service
+from app.peers import claims, derived, forward_queries, journal, oplog, options, outgoing, service
 from app.peers.claims import Slot
 from app.peers.destinations import Destination, open_destination
 from app.peers.errors import PeerFault
@@ -184,21 +184,21 @@ class _Work:
         assert batch.node is not None
         node = batch.node
         with self._database.read() as session:
-            found = forward_queries.objects(session, [row.sop_instance_uid for row in batch.rows])
-            series = forward_queries.series_of(session, {i.series_pk for i in found.values()})
+            found = forward_queries.objects(session, batch.rows)
+            series = forward_queries.series_of(session, {i.series_pk for i in found.values() if i.id > 0})
         self._hand, self._stopped = {}, set()
         for row in batch.rows:
-            self._hand.setdefault(row.sop_instance_uid, []).append(row)
+            self._hand.setdefault(row.key, []).append(row)
         self.tally.begin(node)
         destination: Destination | None = None
         try:
             destination = self._runner.destination(node, batch.settings)
             destination.expect(list(found.values()))
-            for study, uids in _by_study(batch.rows):
-                gone = [uid for uid in uids if uid not in found]
+            for study, keys in _by_study(batch.rows):
+                gone = [key for key in keys if key not in found]
                 self._answer_all(gone, Outcome(claims.REFUSED, None, "It is no longer in the archive."))
-                here = [found[uid] for uid in uids if uid in found]
-                if options.of(node).lacks_only and here:
+                here = [found[key] for key in keys if key in found]
+                if options.of(node).lacks_only and here and here[0].id > 0:
                     here = self._lacked(destination, study, here, [series[i.series_pk] for i in here])
                 with suppress(Enough):
                     destination.send(here, self._answered, self._check)
@@ -238,15 +238,15 @@ class _Work:
             raise _Busy(instance, outcome)
         self.tally.add(instance, outcome)
         words = outcome.comment or outgoing.converted(instance, outcome)
-        self._answer_all([instance.sop_instance_uid], Outcome(outcome.state, outcome.status, words))
+        self._answer_all([derived.key_of(instance)], Outcome(outcome.state, outcome.status, words))
         if time.monotonic() - self._written > KEEP:
             self.write()
             if self._stopped or self._halt:
                 raise Enough
 
-    def _answer_all(self, uids: list[str], outcome: Outcome) -> None:
-        for uid in uids:
-            for row in self._hand.pop(uid, []):
+    def _answer_all(self, keys: list[str], outcome: Outcome) -> None:
+        for key in keys:
+            for row in self._hand.pop(key, []):
                 answer = Answer(row.id, outcome.state, outcome.status, outcome.comment or None)
                 self.journal.write(answer)
                 self._answers.append(answer)
@@ -265,7 +265,7 @@ class _Work:
         words = f"{fault.detail} {fault.hint}".strip()
         busy = isinstance(fault, _Busy)
         flying = [] if destination is None or busy else destination.in_flight
-        rows = [row.id for one in flying for row in self._hand.get(one.sop_instance_uid, [])]
+        rows = [row.id for one in flying for row in self._hand.get(derived.key_of(one), [])]
         with self._database.write() as session:
             claims.record(session, self._answers)
             claims.fault(session, self.slot, words, rows)
@@ -301,8 +301,9 @@ class _Busy(PeerFault):
 
 
 def _by_study(rows: list[Row]) -> Iterator[tuple[str, list[str]]]:
-    for study, some in groupby(rows, key=lambda row: row.study_instance_uid):
-        yield study, list(dict.fromkeys(row.sop_instance_uid for row in some))
+    """Objects of one study together; what was made for a transfer apart, since it may have the UIDs of stored ones."""
+    for (study, _), some in groupby(rows, key=lambda row: (row.study_instance_uid, row.derived_id and row.transfer_id)):
+        yield study, list(dict.fromkeys(row.key for row in some))
 
 
 class _Tally:

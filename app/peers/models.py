@@ -1,4 +1,4 @@
-"""Tables: node, caller, node_test, transfer, transfer_instance, transfer_slot, network_operation,
+"""Tables: node, caller, node_test, transfer, transfer_instance, derived_object, transfer_slot, network_operation,
 commitment, commitment_instance, certificate, sealed_secret."""
 
 from datetime import datetime
@@ -133,11 +133,29 @@ class TransferInstance(Base):
     transfer_id: Mapped[str] = mapped_column(ForeignKey("transfer.id", ondelete="CASCADE"))
     sop_instance_uid: Mapped[str] = mapped_column(String(64))
     state: Mapped[str] = mapped_column(String(8), default="waiting")
+    derived_id: Mapped[int | None] = mapped_column(BigInteger)  # derived_object.id: that one leaves in its place
     slot: Mapped[int | None]
     tries: Mapped[int] = mapped_column(default=0)
     committed: Mapped[bool] = mapped_column(default=False)
     status: Mapped[int | None]  # the peer's DIMSE status
     message: Mapped[str | None] = mapped_column(String(256))  # the peer's own words
+
+
+class DerivedObject(Base):
+    """What leaves in place of a stored object, for as long as its holder (a run of a route) needs it. Old and new UIDs
+    stand side by side here: it is read by the lanes alone and never shown (ANON-3)."""
+
+    __tablename__ = "derived_object"
+
+    id: Mapped[int] = mapped_column(BigKey, primary_key=True, autoincrement=True)
+    holder: Mapped[str] = mapped_column(String(40), index=True)
+    original_uid: Mapped[str] = mapped_column(String(64))
+    sop_instance_uid: Mapped[str] = mapped_column(String(64))
+    study_instance_uid: Mapped[str] = mapped_column(String(64))
+    series_instance_uid: Mapped[str] = mapped_column(String(64))
+    patient_id: Mapped[str] = mapped_column(String(64), default="")
+    path: Mapped[str] = mapped_column(String(256))  # below the store's root
+    described: Mapped[dict[str, Any]]  # the columns of an archive row
 
 
 class TransferSlot(Base):

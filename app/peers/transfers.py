@@ -30,6 +30,7 @@ from app.peers.claims import (
     WARNED,
     holder,
 )
+from app.peers.derived import Derived
 from app.peers.models import Node, Transfer, TransferInstance
 from app.security.actor import Actor, require
 from app.security.verbs import Verb
@@ -76,10 +77,11 @@ def append(
     source: str,
     priority: int | None = None,
     again: bool = False,
+    made: Derived | None = None,
 ) -> Transfer:
     """Adds newly arrived objects to the transfer of this study, node and source, which goes on even when it was done; the
-    first ones make it. What is in it already is not sent twice, unless `again` says that it has changed. Cheap: a few
-    statements for a batch of any size. The same faults as create_transfer."""
+    first ones make it. What is in it already is not sent twice, unless `again` says that it has changed. made: what leaves in
+    place of the stored objects. Cheap: a few statements for a batch of any size. The same faults as create_transfer."""
     require(actor, Verb.STUDY_SEND)
     node = queries.node(session, actor, node_name)
     study = queries.study(session, actor, study_instance_uid)
@@ -94,9 +96,11 @@ def append(
     changed = [row.id for row in known.values() if again and row.state != WAITING]
     if changed:
         _wait_again(session, changed)
+    for uid, row in known.items():
+        row.derived_id = made.get(uid) if made and row.id in changed else row.derived_id
     fresh = [uid for uid in uids if uid not in known]
     if fresh:
-        _add(session, transfer, fresh)
+        _add(session, transfer, fresh, made)
     if fresh or changed:
         _wake(session, transfer)
         events_of.transfer(session, transfer)
@@ -152,8 +156,10 @@ def _made(session: Session, actor: Actor, node: Node, study: Study, priority: in
     return transfer
 
 
-def _add(session: Session, transfer: Transfer, uids: Sequence[str]) -> None:
-    session.execute(insert(TransferInstance), [{"transfer_id": transfer.id, "sop_instance_uid": uid} for uid in uids])
+def _add(session: Session, transfer: Transfer, uids: Sequence[str], made: Derived | None = None) -> None:
+    of = made or {}
+    rows = [{"transfer_id": transfer.id, "sop_instance_uid": uid, "derived_id": of.get(uid)} for uid in uids]
+    session.execute(insert(TransferInstance), rows)
     transfer.total += len(uids)
 
 

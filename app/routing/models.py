@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import JSON, BigInteger, ForeignKey, Index, String, text
+from sqlalchemy import JSON, BigInteger, ForeignKey, Index, LargeBinary, String, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.db.base import Base
@@ -55,6 +55,7 @@ class RouteRun(Base):
     objects: Mapped[int] = mapped_column(default=0)
     done: Mapped[dict[str, Any]] = mapped_column(default=dict)  # what was done: sent, dropped, skipped
     attempts: Mapped[int] = mapped_column(default=0)
+    uids: Mapped[bytes | None] = mapped_column(LargeBinary)  # old and new UIDs of an anonymized copy, sealed as in deid
     job_id: Mapped[str | None] = mapped_column(String(26))
     created_at: Mapped[datetime]
     last_at: Mapped[datetime]  # of the last arrival in it

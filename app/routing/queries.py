@@ -7,7 +7,7 @@ from sqlalchemy import exists, func, or_, select
 from sqlalchemy.orm import Session
 
 from app.kit.errors import NotFound
-from app.peers.models import Node, Transfer, TransferInstance
+from app.peers.models import Node, Transfer
 from app.routing.decide import Candidate
 from app.routing.facts import Names
 from app.routing.models import FAILED, QUEUED, SENDING, WAITING, Route, RouteRun, RouteRunTransfer
@@ -193,33 +193,7 @@ def others_open(session: Session, run: RouteRun) -> list[RouteRun]:
     return list(session.scalars(query))
 
 
-def waiting_elsewhere(session: Session, study_instance_uid: str) -> set[str]:
-    """SOP Instance UIDs of a study that any transfer has yet to deliver."""
-    query = (
-        select(TransferInstance.sop_instance_uid)
-        .join(Transfer, Transfer.id == TransferInstance.transfer_id)
-        .where(
-            Transfer.study_instance_uid == study_instance_uid,
-            Transfer.state.in_(("queued", "running", "failed")),
-            TransferInstance.state.not_in(("sent", "warned")),
-        )
-    )
+def open_among(session: Session, run_ids: Sequence[str]) -> set[str]:
+    """Which of these runs have not ended."""
+    query = select(RouteRun.id).where(RouteRun.id.in_(run_ids), RouteRun.state.in_((QUEUED, SENDING)))
     return set(session.scalars(query))
-
-
-def transfer_of_run(session: Session, route_id: str, study_instance_uid: str, node_id: str) -> Transfer | None:
-    """A transfer that an earlier run of this route made for the same study and node and that is still under way."""
-    query = (
-        select(Transfer)
-        .join(RouteRunTransfer, RouteRunTransfer.transfer_id == Transfer.id)
-        .join(RouteRun, RouteRun.id == RouteRunTransfer.run_id)
-        .where(
-            RouteRun.route_id == route_id,
-            RouteRun.study_instance_uid == study_instance_uid,
-            Transfer.node_id == node_id,
-            Transfer.state.in_(("queued", "running")),
-        )
-        .order_by(Transfer.id.desc())
-        .limit(1)
-    )
-    return session.scalar(query)

@@ -13,7 +13,7 @@ from app.db import Database
 from app.kit import clock as kit_clock
 from app.peers import service as peers
 from app.peers.options import NodeValues
-from app.routing import arrivals, jobs, queries, service
+from app.routing import arrivals, following, queries, service
 from app.routing.models import Route, RouteRun
 from app.security import Actor
 from app.worker import LANES, Worker
@@ -63,7 +63,7 @@ class House:
         """Arrivals, what is due, and every job of routes."""
         arrivals.turn(self.database)
         self.work("route.fire")
-        jobs.follow(self.database)
+        following.follow(self.database, self.archive)
 
     def work(self, kind: str) -> int:
         """Every job of this kind that is due now."""
@@ -79,7 +79,7 @@ class House:
         self.turn()
         work_off(self.worker)
         self.soon()
-        jobs.follow(self.database)
+        following.follow(self.database, self.archive)
 
     def soon(self) -> None:
         """What was put off for later is due now."""
@@ -116,7 +116,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     def shifted() -> datetime:
         return real() + timedelta(seconds=moved[0])
 
-    for name in ("arrivals", "jobs", "service"):
+    for name in ("arrivals", "jobs", "following", "service"):
         monkeypatch.setattr(f"app.routing.{name}.now", shifted)
     for place in ("app.archive.index", "app.jobs.queue", "app.peers.transfers", "app.peers.claims", "app.peers.lanes"):
         monkeypatch.setattr(f"{place}.now", shifted)

@@ -137,7 +137,7 @@ def test_nothing_goes_back_to_where_it_came_from_unless_the_route_says_so(house:
     house.route("echo", send("pacs", back=True), when={"kind": "object"})
     house.put(sop="1.2.3.1.1.2", source=Source("dimse", "PACS", "FILMROOM", node_id=node))
     house.turn()
-    assert len(transfers(house)) == 3
+    assert len(to_send(house)) == 3
 
 
 def test_a_route_that_stops_keeps_the_objects_from_those_below(house: House) -> None:

@@ -1,0 +1,140 @@
+"""What comes after sending, by the worker's clock: runs end, and what is proven elsewhere may be dropped here (FWD-3)."""
+
+import logging
+from datetime import timedelta
+
+from sqlalchemy.orm import Session
+
+from app import audit
+from app.archive import Archive, holds
+from app.archive import service as archive
+from app.db import Database
+from app.jobs import Job
+from app.kit.clock import now
+from app.kit.errors import AppError
+from app.kit.phrases import phrase
+from app.peers import derived, transfers
+from app.routing import queries
+from app.routing.jobs import actor_of, objects_of
+from app.routing.models import DONE, FAILED, QUEUED, SENDING, Route, RouteRun
+from app.routing.rule import Rule
+from app.routing.service import tell_run
+from app.security import SYSTEM
+
+log = logging.getLogger(__name__)
+_ENDED = 200  # runs that are followed up in one turn
+_LATER = timedelta(seconds=60)
+_SOON = timedelta(seconds=5)
+
+
+def follow(database: Database, files: Archive) -> int:
+    """Ends runs: those whose job was given up fail with its reason; those whose transfers are over are done, their
+    objects dropped if the route says so and all is proven."""
+    with database.read() as session:
+        lost = [run.id for run in queries.queued(session) if _reason(session, run)]
+        over = [run.id for run in queries.finished_sending(session, now(), _ENDED)]
+    for run_id in lost:
+        with database.write() as session:
+            _give_up(session, session.get(RouteRun, run_id))
+        derived.remove(files.store, run_id)
+    for run_id in over:
+        with database.write() as session:
+            ended = _end(session, session.get(RouteRun, run_id))
+        if ended:
+            derived.remove(files.store, run_id)
+    return len(lost) + len(over)
+
+
+def sweep(database: Database, files: Archive) -> int:
+    """Removes derived files that nobody waits for: what a crash between file and row left. How many runs that were of."""
+    there = derived.holders_on_disk(files.store)
+    if not there:
+        return 0
+    with database.read() as session:
+        needed = queries.open_among(session, there) | derived.with_rows(session, there)
+    gone = [holder for holder in there if holder not in needed]
+    for holder in gone:
+        derived.remove(files.store, holder)
+    return len(gone)
+
+
+def _reason(session: Session, run: RouteRun) -> str:
+    """Why the job of a queued run will not come any more; "" while it may."""
+    job = session.get(Job, run.job_id) if run.job_id else None
+    if job is None:
+        return "Its job is gone."
+    return (job.error or "It was cancelled.") if job.state in ("failed", "cancelled") else ""
+
+
+def _give_up(session: Session, run: RouteRun | None) -> None:
+    if run is not None and run.state == QUEUED and (reason := _reason(session, run)):
+        run.state, run.reason, run.finished_at = FAILED, reason, now()
+        tell_run(session, run)
+
+
+def _end(session: Session, run: RouteRun | None) -> bool:
+    """The transfers of a run are over. False: it stays open, `reason` says why."""
+    route = session.get(Route, run.route_id) if run else None
+    if run is None or route is None or run.state != SENDING:
+        return False
+    sent = queries.transfers_of(session, run.id)
+    waiting = next((name for transfer, name in sent if transfer.state == "failed"), None)
+    if waiting is not None:
+        run.reason = phrase("The transfer to {name} did not end well: see Transfers.", name=waiting)
+        run.due_at = now() + _LATER  # it may be tried again there: then this run goes on
+        return False
+    stopped = next((name for transfer, name in sent if transfer.state == "cancelled"), None)
+    run.reason = phrase("The transfer to {name} was stopped.", name=stopped) if stopped else None
+    if refused := run.done.get("refused"):
+        words = phrase("{count} objects were not sent: {why}", count=refused, why="; ".join(run.done["reasons"]))
+        run.reason, stopped = words, words
+    elif not stopped and Rule.model_validate(route.rule).drops and not _drop(session, run, route):
+        run.due_at = now() + _SOON
+        return False
+    run.state, run.finished_at, run.due_at = FAILED if stopped else DONE, now(), None
+    derived.forget(session, run.id)
+    tell_run(session, run)
+    return True
+
+
+def _drop(session: Session, run: RouteRun, route: Route) -> bool:
+    """Deletes the run's objects here, when all is proven at this moment: every transfer of the run has delivered every
+    one of them, nobody else has yet to send one, no other route has yet to look. False: not now, `reason` says why."""
+    found = objects_of(session, run)
+    mine = {one.instance.sop_instance_uid for one in found}
+    sent = queries.transfers_of(session, run.id)
+    if not mine:
+        return True
+    proof = transfers.delivered(session, [transfer.id for transfer, _ in sent])
+    expected = sum("transfer" in one for one in run.done["sends"])
+    if not sent or expected < len(run.done["sends"]) or not mine <= proof.safe:
+        _keep(run, len(mine), "Kept: not every destination has taken everything.")
+        return True
+    if queries.others_open(session, run):
+        run.reason = "Waits: another route has yet to look at these objects."
+        return False
+    if holds.count(session, run.study_instance_uid):
+        run.reason = "Waits: another transfer of this study has not arrived yet."
+        return False
+    try:
+        archive.delete_instances(session, SYSTEM, run.study_instance_uid, [one.instance.id for one in found])
+    except AppError as fault:
+        _keep(run, len(mine), phrase("Kept: {why}", why=fault.detail))
+        return True
+    run.done = run.done | {"dropped": len(mine)}
+    audit.record(
+        session,
+        actor_name=actor_of(route).name,
+        actor_kind="system",
+        verb="route.drop",
+        thing="study",
+        thing_id=run.study_instance_uid,
+        facility_id=run.facility_id,
+        detail={"route": route.name, "run": run.id, "objects": len(mine), "nodes": [name for _, name in sent]},
+    )
+    return True
+
+
+def _keep(run: RouteRun, count: int, words: str) -> None:
+    run.reason = words
+    run.done = run.done | {"kept": count}

@@ -1,0 +1,78 @@
+"""The derived objects of a run: made beside every transaction, noted in one with its transfers."""
+
+import logging
+import os
+from dataclasses import dataclass, field
+from typing import Any
+
+from app.archive import content
+from app.archive.arrivals import Stored
+from app.db.keys import derive as derive_key
+from app.deid import report
+from app.deid.errors import CannotClean
+from app.deid.profile import resolve
+from app.deid.service import CROSSREF_KEY
+from app.deid.walker import Tally
+from app.dicom.header import NotDicom
+from app.jobs.context import JobContext
+from app.kit.errors import NotFound
+from app.peers import derived
+from app.peers.derived import Made
+from app.routing.derive import Maker, leaving
+from app.routing.rule import Anonymize, Rule
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class Batch:
+    """What was made for a run. forms: which form of the objects (see derive.Leaving.number) -> its files; refused: SOP
+    Instance UID -> why nothing may leave for it; told: what de-identification did, without a value."""
+
+    forms: dict[int, list[Made]] = field(default_factory=dict)
+    refused: dict[str, str] = field(default_factory=dict)
+    told: list[dict[str, Any]] = field(default_factory=list)
+    uids: bytes | None = None
+
+
+def make(ctx: JobContext, run_id: str, rule: Rule, found: list[Stored]) -> Batch:
+    """Every form of every object that a rule sends otherwise than it is stored. Begins anew when a try before it died."""
+    store, batch, tally = ctx.archive.store, Batch(), Tally()
+    derived.remove(store, run_id)
+    wanted = {one.number: one.steps for one in leaving(rule.actions) if one.steps}
+    if wanted:
+        derived.folder(store, run_id).mkdir(parents=True, mode=0o700)
+    total, done = len(wanted) * len(found), 0
+    for number, steps in wanted.items():
+        maker = Maker(ctx.config, steps)
+        batch.forms[number] = []
+        for one in found:
+            ctx.progress(done, total)
+            done += 1
+            _one(ctx, run_id, number, maker, one, batch)
+        tally.add(maker.tally)
+        for step in steps:
+            if isinstance(step, Anonymize):
+                told = report.build(resolve(step.profile, step.options), maker.tally, len(found), {})
+                batch.told.append({"form": number, **told})
+    if tally.uids:
+        batch.uids = report.seal_uids(derive_key(ctx.config, CROSSREF_KEY), tally.uids)
+    return batch
+
+
+def _one(ctx: JobContext, run_id: str, number: int, maker: Maker, one: Stored, batch: Batch) -> None:
+    """One object in one form; what cannot be made does not leave, and is told."""
+    store, uid = ctx.archive.store, one.instance.sop_instance_uid
+    path = f"{derived.FOLDER}/{run_id}/{number}-{one.instance.id}.dcm"
+    try:
+        with content.open_object(ctx.archive, one.instance) as source, store.full(path).open("w+b") as out:
+            maker.write(source, out)
+            out.flush()
+            os.fsync(out.fileno())
+        batch.forms[number].append(derived.read(store, path, uid))
+    except (CannotClean, NotFound) as fault:
+        batch.refused[uid] = fault.detail
+        store.full(path).unlink(missing_ok=True)
+    except NotDicom as fault:
+        batch.refused[uid] = str(fault)
+        store.full(path).unlink(missing_ok=True)

@@ -48,6 +48,18 @@ def _ask(context: JobContext, payload: dict[str, Any]) -> dict[str, Any]:
     return ask(context, payload)
 
 
+def _test_node(context: JobContext, payload: dict[str, Any]) -> dict[str, Any]:
+    from app.peers import selftest_job
+
+    return selftest_job.run(context, payload)
+
+
+def _echo_nodes(context: JobContext, payload: dict[str, Any]) -> dict[str, Any]:
+    from app.peers import selftest_job
+
+    return selftest_job.echo_all(context, payload)
+
+
 def _fetch(context: JobContext, payload: dict[str, Any]) -> dict[str, Any]:
     from app.peers.retrieve_jobs import fetch
 
@@ -92,8 +104,11 @@ def _fire(context: JobContext, payload: dict[str, Any]) -> dict[str, Any]:
 
 # lane -> (threads, job kind -> function). Outside work waits on peers, so it has more threads than work on the processor.
 LANES: dict[str, tuple[int, dict[str, Handler]]] = {
-    "commitment": (2, {"commitment.ask": _ask_commitment, "commitment.report": _report_commitment}),
-    "query": (3, {"query.ask": _ask}),  # people wait for it: never behind transfers
+    "commitment": (
+        2,
+        {"commitment.ask": _ask_commitment, "commitment.report": _report_commitment, "node.echo": _echo_nodes},
+    ),
+    "query": (3, {"query.ask": _ask, "node.test": _test_node}),  # people wait for it: never behind transfers
     "retrieve": (3, {"retrieve.fetch": _fetch}),
     "routing": (1, {"route.fire": _fire}),
     "print": (1, {"print.render": _render}),
@@ -363,6 +378,21 @@ def prune_queries(worker: Worker) -> None:
         ask_jobs.prune(session)
 
 
+def echo_nodes(worker: Worker) -> None:
+    """Has nodes that were not heard of for long asked whether they are there, by one job at a time."""
+    from app.peers import node_queries
+    from app.peers.settings import DicomSettings
+    from app.settings import load
+
+    with worker.database.read() as session:
+        minutes = load(session, DicomSettings).echo_minutes
+        if not minutes or not node_queries.nodes_to_echo(session, minutes):
+            return
+    with worker.database.write() as session:
+        if not node_queries.is_queued(session, "node.echo"):
+            jobs.enqueue(session, "node.echo", {}, priority=8, max_attempts=1)
+
+
 CLOCK: dict[Callable[[Worker], None], float] = {
     release_abandoned: 10.0,
     prune_events: 3600.0,
@@ -378,6 +408,7 @@ CLOCK: dict[Callable[[Worker], None], float] = {
     sweep_copies: 3600.0,
     warn_of_certificates: 3600.0,
     prune_queries: 3600.0,
+    echo_nodes: 30.0,
 }
 
 

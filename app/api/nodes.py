@@ -6,7 +6,8 @@ from fastapi import APIRouter, Depends, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from app.http import ReadSession, WriteSession, allow, services
-from app.peers import options, queries, service
+from app.http.i18n import say, told
+from app.peers import options, queries, selftest, service
 from app.peers.options import NodeValues
 from app.security import Actor, Verb
 
@@ -145,3 +146,31 @@ def echo_node(name: str, request: Request, actor: Tester) -> dict[str, Any]:
     found = service.probe_node(here.database, actor, name, here.config)
     steps = [{"step": s.name, "ok": s.ok, "message": s.words, "seconds": s.seconds} for s in found.steps]
     return {"ok": found.ok, "message": found.message, "seconds": found.seconds, "steps": steps, "offers": found.offers}
+
+
+class TestBody(BaseModel):
+    """How far a self-test goes."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    with_object: bool = Field(
+        False,
+        description="Also stores a picture of the patient FILMROOM^TEST there, which stays on the node, and fetches it back",
+    )
+
+
+@router.post("/nodes/{name}/tests", status_code=202)
+def start_test(name: str, body: TestBody, response: Response, actor: Tester, session: WriteSession) -> dict[str, Any]:
+    """A self-test: reach, associate, echo, find; with a test object also store, find it, fetch it back by C-MOVE and
+    C-GET, and storage commitment, as far as the node offers them. What comes back is removed here again."""
+    test = selftest.start_test(session, actor, name, body.with_object)
+    response.headers["Location"] = f"/api/v1/nodes/{test.node_id}/tests/{test.id}"
+    return selftest.test_json(session, test)
+
+
+@router.get("/nodes/{name}/tests/{test_id}")
+def get_test(name: str, test_id: str, request: Request, actor: Reader, session: ReadSession) -> dict[str, Any]:
+    """A self-test: its state and its steps with words, hints and seconds."""
+    found = selftest.test_json(session, selftest.get(session, actor, test_id))
+    found["steps"] = [told(request, step) | {"hint": say(step["hint"])} for step in found["steps"]]
+    return told(request, found)

@@ -34,6 +34,8 @@ def takes_class(uid: str, settings: DicomSettings) -> bool:
 def answer(request: Associate, settings: DicomSettings) -> list[ContextResult]:
     """One result for each proposed context, in the order of the request."""
     known = transfer_syntaxes() | set(settings.private_transfer_syntaxes)
+    if settings.accepted_syntaxes:
+        known = frozenset((IMPLICIT_LITTLE, *settings.accepted_syntaxes, *settings.private_transfer_syntaxes))
     results = []
     for context in request.contexts:
         if context.abstract in OFFERED:

@@ -1,6 +1,6 @@
 """The form of a node: what stands in it, and what was typed as the verbs take it."""
 
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from datetime import datetime
 from typing import Any
 
@@ -10,7 +10,7 @@ from app.http.i18n import gettext as _
 from app.http.i18n import say
 from app.kit.errors import Conflict, Invalid
 from app.peers import options
-from app.peers.models import Node
+from app.peers.models import Caller, Node
 from app.peers.options import BY_SETTING, NodeValues
 from app.peers.service import FROM_FILE
 
@@ -96,6 +96,13 @@ def saved(node: Node) -> NodeForm:
 def blank() -> NodeForm:
     """A new one."""
     return NodeForm("", "", "", "", "104", True, "", _texts(asdict(options.DEFAULTS)))
+
+
+def of_caller(caller: Caller) -> NodeForm:
+    """A new one, with what is known of somebody who called: its title and address. Its port is for a person to know."""
+    return replace(
+        blank(), name=caller.title, ae_title=caller.title, host=caller.address, facility_id=caller.facility_id or ""
+    )
 
 
 class Typed(BaseModel):

@@ -1,8 +1,9 @@
 """Settings, Nodes: the list at the left, one node's form at the right, its test below."""
 
+import contextlib
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Form, Request
 from starlette.responses import RedirectResponse, Response
@@ -17,7 +18,7 @@ from app.pages import node_form
 from app.pages.node_form import NodeForm, Typed
 from app.pages.shell import fields
 from app.pages.tls_choices import TlsChoices, tls_choices
-from app.peers import options, queries, service
+from app.peers import callers, options, queries, selftest, service
 from app.peers.models import Node
 from app.peers.options import CAPABILITIES
 from app.peers.probe import Probe, Step
@@ -44,11 +45,54 @@ class NodeLine:
 
 
 @dataclass(frozen=True, slots=True)
+class CallerLine:
+    """Somebody who called and is no node. asked: services in words; last: when, and how often."""
+
+    id: str
+    title: str
+    called: str
+    address: str
+    asked: str
+    last: datetime
+    count: int
+    refused: bool
+    words: str
+    gap_ms: int | None
+
+
+@dataclass(frozen=True, slots=True)
 class NodeList:
-    """lines: all nodes by name; chosen: the id shown at the right."""
+    """lines: all nodes by name; chosen: the id shown at the right; callers: those that are no node, newest first."""
 
     lines: list[NodeLine]
     chosen: str
+    callers: list[CallerLine]
+    may_edit: bool
+
+
+@dataclass(frozen=True, slots=True)
+class SelfTestPart:
+    """The last self-test of a node. steps: word and step; running: it has not ended; node_id: whose."""
+
+    node_id: str
+    may_test: bool
+    may_store: bool
+    state: str
+    running: bool
+    steps: list[tuple[str, dict[str, Any]]]
+    who: str
+    at: datetime | None
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What is known of a node as a caller. gap_ms: it waits so long for delayed acknowledgements; slower: seconds that
+    a study of 500 objects takes longer for it."""
+
+    at: datetime | None
+    gap_ms: int | None
+    slower: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,12 +110,15 @@ class ResultPart:
 
 @dataclass(frozen=True, slots=True)
 class NodesPage:
-    """section: which part of Settings; form: None when there is no node yet and none is being made."""
+    """section: which part of Settings; caller: the id of the unknown caller that a new node is made of; form: None when there is no node yet and none is being made."""
 
     section: str
     nodes: NodeList
     form: NodeForm | None
     test: ResultPart | None
+    selftest: SelfTestPart | None
+    seen: Seen | None
+    caller: str
     capabilities: list[tuple[str, str]]
     protocols: list[tuple[str, str]]
     syntaxes: list[tuple[str, str]]
@@ -113,6 +160,12 @@ def step_word(name: str) -> str:
         "association": _("Association"),
         "echo": _("Echo"),
         "find": _("Query"),
+        "store": _("Store"),
+        "find-back": _("Find it again"),
+        "move": _("Move back"),
+        "get": _("Get back"),
+        "commitment": _("Commitment"),
+        "stays": _("What stays"),
         "search": _("Search"),
         "folder": _("Folder"),
         "write": _("Write and read back"),
@@ -151,8 +204,47 @@ def _today(moment: datetime | None) -> bool:
     return moment is not None and moment.astimezone().date() == now().astimezone().date()
 
 
+def _service_words() -> dict[str, str]:
+    return _words() | {"echo": _("Echo"), "mpps": _("MPPS"), "other": _("something else")}
+
+
 def _list(session: ReadSession, actor: Actor, chosen: str) -> NodeList:
-    return NodeList([_line(node) for node in queries.nodes(session, actor)], chosen)
+    words = _service_words()
+    strangers = [
+        CallerLine(
+            one.id,
+            one.title,
+            one.called,
+            one.address,
+            ", ".join(words.get(word, word) for word in one.asked.split(",") if word),
+            one.last_at,
+            one.count,
+            one.refused,
+            one.words,
+            one.ack_gap_ms,
+        )
+        for one in callers.list_callers(session, actor, kind=callers.UNKNOWN)
+    ]
+    lines = [_line(node) for node in queries.nodes(session, actor)]
+    return NodeList(lines, chosen, strangers, Verb.NODE_EDIT in actor.verbs)
+
+
+def _seen(session: ReadSession, actor: Actor, node_id: str) -> Seen:
+    node = queries.node(session, actor, node_id)
+    return Seen(node.last_seen_at, node.ack_gap_ms, round((node.ack_gap_ms or 0) * 0.5))
+
+
+def _selftest(session: ReadSession, actor: Actor, node_id: str) -> SelfTestPart:
+    last = selftest.newest(session, actor, node_id)
+    may = Verb.NODE_ECHO in actor.verbs
+    store = may and Verb.STUDY_SEND in actor.verbs
+    if last is None:
+        return SelfTestPart(node_id, may, store, "", False, [], "", None, 0.0)
+    state = selftest.state_of(session, last)
+    running = state in (selftest.QUEUED, selftest.RUNNING)
+    steps = [(_step_word(step["step"]), step) for step in last.steps]
+    took = sum(step["seconds"] for step in last.steps)
+    return SelfTestPart(node_id, may, store, state, running, steps, last.created_by, last.created_at, round(took, 2))
 
 
 def _page(
@@ -162,6 +254,7 @@ def _page(
     form: NodeForm | None,
     test: ResultPart | None = None,
     status: int = 200,
+    caller: str = "",
 ) -> Response:
     known = [(one.id, one.name) for one in facilities.list_facilities(session, actor)]
     page = NodesPage(
@@ -169,6 +262,9 @@ def _page(
         nodes=_list(session, actor, form.id if form else ""),
         form=form,
         test=test,
+        selftest=_selftest(session, actor, form.id) if form and form.id else None,
+        seen=_seen(session, actor, form.id) if form and form.id else None,
+        caller=caller,
         capabilities=list(_words().items()),
         protocols=[("dicom", "DICOM"), ("dicomweb", "DICOMweb"), ("folder", _("Folder"))],
         syntaxes=_syntaxes(),
@@ -196,8 +292,40 @@ def show_list(request: Request, actor: Reader, session: ReadSession, chosen: str
 
 
 @router.get("/settings/nodes/new")
-def show_new(request: Request, actor: Editor, session: ReadSession) -> Response:
-    return _page(request, session, actor, node_form.blank())
+def show_new(request: Request, actor: Editor, session: ReadSession, caller: str = "") -> Response:
+    """An empty form, or one with what is known of an unknown caller."""
+    form = node_form.blank()
+    if caller:
+        form = node_form.of_caller(callers.get_caller(session, actor, caller))
+    return _page(request, session, actor, form, caller=caller)
+
+
+@router.post("/settings/nodes/callers/{caller_id}/ignore")
+def ignore_caller(caller_id: str, actor: Editor, session: WriteSession) -> Response:
+    callers.ignore_caller(session, actor, caller_id)
+    return RedirectResponse("/settings/nodes", 303)
+
+
+@router.get("/settings/nodes/{node_id}/selftest")
+def show_selftest(node_id: str, request: Request, actor: Reader, session: ReadSession) -> Response:
+    """The self-test again, for the live page."""
+    return render(request, "settings/_nodes_selftest.html", {"selftest": _selftest(session, actor, node_id)})
+
+
+@router.post("/settings/nodes/{node_id}/selftest")
+def start_selftest(
+    node_id: str,
+    request: Request,
+    actor: Tester,
+    session: WriteSession,
+    with_object: Annotated[str, Form(max_length=8)] = "",
+) -> Response:
+    """Starts it; its steps come live."""
+    with contextlib.suppress(Conflict), session.begin_nested():  # one runs already: that one is shown
+        selftest.start_test(session, actor, node_id, bool(with_object))
+    if is_htmx(request):
+        return render(request, "settings/_nodes_selftest.html", {"selftest": _selftest(session, actor, node_id)})
+    return RedirectResponse(f"/settings/nodes/{node_id}", 303)
 
 
 @router.get("/settings/nodes/{node_id}")
@@ -207,7 +335,7 @@ def show_node(node_id: str, request: Request, actor: Reader, session: ReadSessio
 
 @router.post("/settings/nodes/new")
 def create_node(request: Request, actor: Editor, session: WriteSession, typed: Annotated[Typed, Form()]) -> Response:
-    """Makes it and shows it, or shows the form again with what is wrong."""
+    """Makes it and shows it, or shows the form again with what is wrong. Who called so is no unknown caller any more."""
     try:
         with session.begin_nested():
             node = service.create_node(session, actor, typed.values(), services(request).config)

@@ -1,9 +1,14 @@
 """Every select() about callers and self-tests."""
 
+from datetime import timedelta
+
 from sqlalchemy import delete, func, select
 from sqlalchemy.orm import Session
 
-from app.peers.models import Caller, NodeTest
+from app.archive.models import Instance
+from app.jobs.models import Job
+from app.kit.clock import now
+from app.peers.models import Caller, Commitment, CommitmentInstance, Node, NodeTest
 
 
 def caller_like(session: Session, kind: str, title: str, called: str, address: str) -> Caller | None:
@@ -52,3 +57,48 @@ def drop_tests(session: Session, node_id: str, keep: int) -> None:
         select(NodeTest.id).where(NodeTest.node_id == node_id).order_by(NodeTest.id.desc()).offset(keep)
     ).all()
     session.execute(delete(NodeTest).where(NodeTest.id.in_(old)))
+
+
+def running_studies(session: Session) -> set[str]:
+    """The study UIDs of self-tests of the last hour: what comes back of them is nobody's and goes nowhere."""
+    since = now() - timedelta(hours=1)
+    found = session.scalars(
+        select(NodeTest.study_instance_uid).where(NodeTest.study_instance_uid != "", NodeTest.created_at >= since)
+    )
+    return set(found)
+
+
+def job(session: Session, job_id: str) -> Job | None:
+    return session.get(Job, job_id)
+
+
+def is_queued(session: Session, kind: str) -> bool:
+    """Whether a job of this kind waits or runs."""
+    found = session.scalar(select(Job.id).where(Job.kind == kind, Job.state.in_(("queued", "running"))).limit(1))
+    return found is not None
+
+
+def is_stored(session: Session, sop_instance_uid: str) -> bool:
+    return session.scalar(select(Instance.id).where(Instance.sop_instance_uid == sop_instance_uid)) is not None
+
+
+def committed(session: Session, commitment_id: str) -> tuple[str, int | None, str | None]:
+    """State of the one object of a request, the failure reason, and what is wrong with the request."""
+    row = session.get(Commitment, commitment_id)
+    one = session.scalar(select(CommitmentInstance).where(CommitmentInstance.commitment_id == commitment_id))
+    if row is None or one is None:
+        return "failed", None, None
+    return one.state, one.reason, row.error
+
+
+def nodes_to_echo(session: Session, minutes: int) -> list[Node]:
+    """Nodes that are on and were neither heard of nor changed for so long, the longest first."""
+    since = now() - timedelta(minutes=minutes)
+    quiet = [column.is_(None) | (column < since) for column in (Node.last_ok_at, Node.last_fault_at)]
+    return list(
+        session.scalars(
+            select(Node)
+            .where(Node.enabled.is_(True), Node.changed_at < since, *quiet)
+            .order_by(Node.last_ok_at, Node.id)
+        )
+    )

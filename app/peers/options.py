@@ -45,7 +45,7 @@ CHARACTER_SETS = (
     "GB18030",
     "GBK",
 )
-RESERVED = ("export", "import", "schema")  # what follows /nodes/ in REST
+RESERVED = ("export", "import", "schema", "callers")  # what follows /nodes/ in REST
 BY_SETTING = -1  # in NodeValues: back to what the settings say (null in JSON)
 SECRETS = ("password", "token")
 

@@ -83,8 +83,9 @@ def _ask_nothing(association: Association) -> str:
     return phrase("A query was answered (0000)")
 
 
-def probe(peer: Peer, settings: DicomSettings, wanted: Sequence[str] = ()) -> Probe:
-    """Tests a peer. wanted: the capabilities it is set to have; those it refuses become a step of their own."""
+def probe(peer: Peer, settings: DicomSettings, wanted: Sequence[str] = (), quick: bool = False) -> Probe:
+    """Tests a peer. wanted: the capabilities it is set to have; those it refuses become a step of their own. quick: an
+    echo alone, nothing else is asked for."""
     steps: list[Step] = []
     offers: list[str] = []
     missing: list[str] = []
@@ -101,7 +102,7 @@ def probe(peer: Peer, settings: DicomSettings, wanted: Sequence[str] = ()) -> Pr
         sock = connect(peer, settings.connect_timeout)
         note(step, True, way_words(peer, sock))
         step = "association"
-        classes = [VERIFICATION, *SIGNS.values()]
+        classes = [VERIFICATION] if quick else [VERIFICATION, *SIGNS.values()]
         contexts = [Context(2 * n + 1, uid, _SYNTAXES) for n, uid in enumerate(classes)]
         association = Association(peer, contexts, settings).open(sock)
         with association:

@@ -13,7 +13,7 @@ from app.kit.clock import now
 from app.kit.errors import Conflict, Invalid
 from app.kit.ids import new_id
 from app.kit.phrases import phrase
-from app.peers import options, queries, scu
+from app.peers import node_queries, options, queries, scu
 from app.peers.models import Node
 from app.peers.options import CAPABILITIES, SYNTAXES, NodeOptions, NodeValues, faults
 from app.peers.probe import Probe, probe
@@ -71,6 +71,7 @@ def create_node(session: Session, actor: Actor, values: NodeValues, config: Conf
     _apply(node, actor, values, config)
     session.add(node)
     session.flush()
+    node_queries.forget_callers(session, node.ae_title, node.host)
     _tell(session, actor, node, "node.create")
     return node
 
@@ -85,6 +86,7 @@ def update_node(session: Session, actor: Actor, name: str, values: NodeValues, c
     _apply(node, actor, values, config)
     if _place(node) != place:
         node.last_fault = None  # it was about another address
+        node_queries.forget_callers(session, node.ae_title, node.host)
     session.flush()
     _tell(session, actor, node, "node.edit")
     return node
@@ -196,7 +198,7 @@ def probe_node(database: Database, actor: Actor, name: str, config: Config) -> P
     with database.read() as session:
         node = queries.node(session, actor, name)
         settings = load(session, DicomSettings)
-    found = _probed(node, settings, config)
+    found = probed(node, settings, config)
     with database.write() as session:
         note_outcome(session, node.id, "" if found.ok else found.message)
         audit.record(
@@ -212,13 +214,14 @@ def probe_node(database: Database, actor: Actor, name: str, config: Config) -> P
     return found
 
 
-def _probed(node: Node, settings: DicomSettings, config: Config) -> Probe:
+def probed(node: Node, settings: DicomSettings, config: Config, quick: bool = False) -> Probe:
+    """What the node's protocol can be tested by. quick: only whether it answers."""
     set_to = options.of(node)
     if set_to.protocol == "folder":
         return probe_folder(set_to.path)
     if set_to.protocol == "dicomweb":
         return probe_web(set_to, settings, config)
-    return probe(peer_of(node, config.aet, settings), settings, set_to.capabilities)
+    return probe(peer_of(node, config.aet, settings), settings, () if quick else set_to.capabilities, quick)
 
 
 def note_outcome(session: Session, node_id: str, fault: str) -> None:
@@ -252,6 +255,7 @@ def node_json(node: Node) -> dict[str, Any]:
         "last_fault_at": node.last_fault_at and node.last_fault_at.isoformat(),
         "last_fault": node.last_fault,
         "last_seen_at": node.last_seen_at and node.last_seen_at.isoformat(),
+        "delayed_acknowledgement_ms": node.ack_gap_ms,
         "changed_by": node.changed_by,
         "changed_at": node.changed_at.isoformat(),
     }

@@ -91,6 +91,19 @@ class DicomSettings(Group):
     max_object_gib: int = Field(
         title="Largest object", default=16, ge=1, le=1024, description="Largest object we take, in GiB"
     )
+    echo_minutes: int = Field(
+        title="Echo every so many minutes",
+        default=10,
+        ge=0,
+        le=1440,
+        description="How often nodes that were not heard of are asked whether they are there, for their lamps; 0: never",
+    )
+    accepted_syntaxes: list[str] = Field(
+        title="Accepted transfer syntaxes",
+        default=[],
+        description="Transfer syntaxes in which we take objects, by UID; none means all of the standard. Implicit VR"
+        " Little Endian is always taken (PS3.5 10.1)",
+    )
     send_retries: int = Field(
         title="Tries of a transfer", default=3, ge=0, le=20, description="How often a failed transfer is tried again"
     )
@@ -117,7 +130,7 @@ class DicomSettings(Group):
                 raise ValueError(f"{title!r}: {fault}")
         return value
 
-    @field_validator("private_sop_classes", "private_transfer_syntaxes")
+    @field_validator("private_sop_classes", "private_transfer_syntaxes", "accepted_syntaxes")
     @classmethod
     def _uids(cls, value: list[str]) -> list[str]:
         for uid in value:

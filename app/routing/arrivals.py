@@ -17,6 +17,7 @@ from app.db import Database
 from app.kit.clock import now
 from app.kit.ids import new_id
 from app.kit.phrases import phrase
+from app.peers import node_queries as peers
 from app.routing import queries, schedule
 from app.routing.decide import Candidate, concerns, spans, take, within
 from app.routing.facts import Names, of_stored
@@ -58,7 +59,10 @@ def note(database: Database) -> int:
 
 def _note(session: Session, routes: Sequence[Candidate], arrived: Sequence[archive.Arrived]) -> None:
     studies: dict[str, list[archive.Arrived]] = {}
+    tests = peers.running_studies(session)  # what a self-test of a node fetches back goes nowhere
     for one in arrived:
+        if one.study_instance_uid in tests:
+            continue
         studies.setdefault(one.study_instance_uid, []).append(one)
     known = queries.open_runs(session, list(studies))
     for uid, came in studies.items():

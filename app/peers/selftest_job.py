@@ -58,6 +58,7 @@ class _Run:
         self.steps: list[dict[str, Any]] = []
         self.offers: list[str] = []
         self.made: TestObject | None = None
+        self.address = ""  # where we listen, as the peer reaches us
 
     def keep(self, end: bool = False, study: str = "") -> None:
         with self.ctx.database.write() as session:
@@ -88,10 +89,18 @@ class _Run:
         try:
             entry["state"], entry["words"], entry["hint"] = work()
         except PeerFault as fault:
-            entry["state"], entry["words"], entry["hint"] = WRONG, fault.detail, fault.hint
+            entry["state"], entry["words"], entry["hint"] = WRONG, fault.detail, fault.hint or self.introduce()
         entry["seconds"] = round(time.monotonic() - begun, 4)
         self.keep()
         return bool(entry["state"] == OK)
+
+    def introduce(self) -> str:
+        """What to ask an administrator who has not heard of us: the echo went well, so it is about what we may."""
+        return phrase(
+            "Ask its administrator whether it knows us: AE title {title}{where}, and what we may do there.",
+            title=self.own_title,
+            where=f" ({self.address})" if self.address else "",
+        )
 
     def can(self, ability: str) -> bool:
         """Whether it offers this, or is set to have it: then a refusal is worth a step."""
@@ -138,7 +147,7 @@ class _Run:
     def move_back(self) -> Found:
         assert self.made is not None
         with Mover(self.peer, self.settings, self.own_title) as mover:
-            address = f"{mover.local_host}:{self.ctx.config.dicom_port}"
+            self.address = address = f"{mover.local_host}:{self.ctx.config.dicom_port}"
             ended = mover.retrieve("STUDY", {"StudyInstanceUID": self.made.study})
         return self._came_back(ended, address)
 

@@ -1,0 +1,225 @@
+"""The self-test of a node, against real archives: what works, what does not and why, and that nothing stays here."""
+
+import contextlib
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from pydicom import dcmread
+from pydicom.filebase import DicomBytesIO
+from pydicom.filereader import read_dataset
+
+from app import jobs
+from app.config import Config
+from app.db import Database
+from app.jobs.context import JobContext, PermanentFault
+from app.kit.clock import now
+from app.kit.errors import Conflict, Forbidden
+from app.peers import commitment_jobs, node_queries, queries, selftest, selftest_job, service, test_object
+from app.peers.errors import PeerFault
+from app.peers.models import NodeTest
+from app.peers.service import NodeValues
+from app.peers.settings import DicomSettings
+from app.security.actor import SYSTEM
+from app.settings import save
+from tests.support import dcmtk
+from tests.support.client import Web, actor
+from tests.support.dimse import Station
+from tests.support.live import Live
+from tests.support.orthanc import orthanc
+from tests.support.pacs import dcmqrscp
+from tests.support.postgres import free_port
+
+EVERYTHING = ["store", "find", "move", "get", "commitment"]
+
+
+@pytest.fixture
+def here(receiver: Station) -> Iterator[Station]:
+    """Our receiver; jobs say that DICOM listens on its port."""
+    yield receiver
+
+
+@contextlib.contextmanager
+def _commitments(here: Station, config: Config) -> Iterator[None]:
+    """The lane of the worker that asks for storage commitment."""
+    ended = threading.Event()
+
+    def work() -> None:
+        while not ended.wait(0.05):
+            with here.database.write() as session:
+                claimed = jobs.claim(session, ["commitment.ask"], "lane")
+            if claimed is not None:
+                with contextlib.suppress(
+                    PeerFault, PermanentFault
+                ):  # the worker writes those down; the row says it too
+                    commitment_jobs.ask(JobContext(config, here.database, here.archive, claimed), claimed.payload)
+
+    lane = threading.Thread(target=work)
+    lane.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        lane.join(30)
+
+
+def _tested(here: Station, values: NodeValues, with_object: bool = True) -> NodeTest:
+    config = Config(
+        **{f: getattr(here.config, f) for f in here.config.__dataclass_fields__} | {"dicom_port": here.port}
+    )
+    with here.database.write() as session:
+        node = service.create_node(session, SYSTEM, values)
+        test = selftest.start_test(session, SYSTEM, node.id, with_object)
+    with here.database.write() as session:
+        claimed = jobs.claim(session, [selftest.KIND], "test")
+    assert claimed is not None
+    with _commitments(here, config):
+        selftest_job.run(JobContext(config, here.database, here.archive, claimed), claimed.payload)
+    with here.database.read() as session:
+        found = session.get(NodeTest, test.id)
+        assert found is not None
+        return found
+
+
+def _states(test: NodeTest) -> dict[str, str]:
+    return {step["step"]: step["state"] for step in test.steps}
+
+
+def _word(test: NodeTest, name: str) -> str:
+    step = next(step for step in test.steps if step["step"] == name)
+    return f"{step['words']} {step['hint']}"
+
+
+def test_the_test_object_is_plain_dicom(tmp_path: Path) -> None:
+    made = test_object.make("FILMROOM^TEST", "FILMROOM-TEST", now())
+    found = read_dataset(DicomBytesIO(made.data), True, True)
+    assert (found.PatientName, found.PatientID, found.Rows) == ("FILMROOM^TEST", "FILMROOM-TEST", 64)
+    assert found.SOPInstanceUID == made.sop_instance and found.StudyInstanceUID == made.study
+    assert len(found.PixelData) == 64 * 64 and max(found.PixelData) > min(found.PixelData)
+    again = test_object.make("FILMROOM^TEST", "FILMROOM-TEST", now())
+    assert again.sop_instance != made.sop_instance
+
+
+@pytest.mark.peer
+def test_all_steps_with_an_archive_that_knows_us(here: Station, tmp_path: Path) -> None:
+    with orthanc(tmp_path / "orthanc", here.port) as (port, client):
+        values = NodeValues("pacs", "ORTHANC", "127.0.0.1", port, capabilities=EVERYTHING)
+        test = _tested(here, values)
+        there = client.get("/instances").json()
+        assert len(there) == 1, "the test study stays on the PACS"
+        assert client.get(f"/instances/{there[0]}/simplified-tags").json()["PatientName"] == "FILMROOM^TEST"
+    states = _states(test)
+    wanted = ["reach", "association", "echo", "find", "store", "find-back", "move", "get", "commitment", "stays"]
+    assert {name: states.get(name) for name in wanted} == dict.fromkeys(wanted[:-1], "ok") | {"stays": "warned"}
+    assert test.state == "done" and test.finished_at and all(step["seconds"] < 60 for step in test.steps)
+    assert here.instances() == [], "what came back is removed"
+    with here.database.read() as session:
+        assert node_queries.running_studies(session) == {test.study_instance_uid}, "routes leave it alone"
+        shown = selftest.test_json(session, test)
+    assert shown["ok"] == ("failed" not in states.values()) and "stays on the PACS" in _word(test, "stays")
+
+
+@pytest.mark.peer
+def test_an_archive_that_does_not_know_our_title_is_explained(here: Station, tmp_path: Path) -> None:
+    """dcmqrscp knows no destination FILMROOM; the other ways are tried all the same."""
+    with dcmqrscp(tmp_path / "qr", here.port, title="QR", destinations="SOMEONE") as port:
+        test = _tested(here, NodeValues("pacs", "QR", "127.0.0.1", port, capabilities=["store", "find", "move", "get"]))
+    states = _states(test)
+    assert (states["store"], states["find-back"], states["move"], states["get"]) == ("ok", "ok", "failed", "ok")
+    assert "Move destination unknown (A801)" in _word(test, "move")
+    assert f"title FILMROOM at 127.0.0.1:{here.port}" in _word(test, "move")
+    assert here.instances() == []
+
+
+@pytest.mark.peer
+def test_an_archive_that_lets_us_do_nothing_is_explained(here: Station, tmp_path: Path) -> None:
+    """Orthanc knows us as FILMROOM; called under another title it lets us store, and breaks off at a move."""
+    with orthanc(tmp_path / "orthanc", here.port) as (port, _):
+        values = NodeValues("pacs", "ORTHANC", "127.0.0.1", port, capabilities=["store", "move"], local_title="X1")
+        test = _tested(here, values)
+    assert _states(test)["move"] == "failed" and here.instances() == []
+    assert f"AE title X1 (127.0.0.1:{here.port})" in _word(test, "move")
+
+
+@pytest.mark.peer
+def test_without_consent_nothing_is_stored(here: Station, tmp_path: Path) -> None:
+    with dcmtk.storescp(tmp_path / "scp", title="STORESCP") as port:
+        test = _tested(here, NodeValues("scp", "STORESCP", "127.0.0.1", port), with_object=False)
+    assert list((tmp_path / "scp").iterdir()) == []
+    assert set(_states(test)) == {"reach", "association", "echo"} and test.study_instance_uid == ""
+
+
+@pytest.mark.peer
+def test_a_node_that_only_stores(here: Station, tmp_path: Path) -> None:
+    with dcmtk.storescp(tmp_path / "scp", title="STORESCP") as port:
+        test = _tested(here, NodeValues("scp", "STORESCP", "127.0.0.1", port))
+    states = _states(test)
+    assert states["store"] == "ok" and states["move"] == "skipped" and "find" not in states
+    (file,) = (tmp_path / "scp").iterdir()
+    assert dcmread(file, force=True).PatientID == "FILMROOM-TEST"
+
+
+def test_a_node_that_is_not_there(here: Station) -> None:
+    test = _tested(here, NodeValues("gone", "GONE", "127.0.0.1", free_port()))
+    assert _states(test) == {"reach": "failed"} and "refuses connections" in _word(test, "reach")
+    with here.database.read() as session:
+        assert selftest.test_json(session, test)["ok"] is False
+        assert queries.node(session, SYSTEM, "gone").last_fault
+
+
+def test_who_may_and_how_often(peopled: Database) -> None:
+    with peopled.write() as session:
+        service.create_node(session, SYSTEM, NodeValues("n", "N", "127.0.0.1", 104))
+        with pytest.raises(Forbidden):
+            selftest.start_test(session, actor(peopled, "charlie"), "n")
+        selftest.start_test(session, actor(peopled, "bob"), "n", True)
+        with pytest.raises(Conflict):
+            selftest.start_test(session, actor(peopled, "bob"), "n")
+
+
+@pytest.mark.peer
+def test_echoes_by_the_clock_set_the_lamps(here: Station, tmp_path: Path) -> None:
+    with here.database.write() as session:
+        save(session, DicomSettings(echo_minutes=10), "test")
+        for name, port in (("ours", here.port), ("gone", free_port()), ("off", free_port())):
+            node = service.create_node(session, SYSTEM, NodeValues(name, "FILMROOM", "127.0.0.1", port))
+            node.changed_at = node.changed_at.replace(year=2020)
+            node.enabled = name != "off"
+        jobs.enqueue(session, "node.echo", {})
+    with here.database.write() as session:
+        claimed = jobs.claim(session, ["node.echo"], "test")
+    assert claimed is not None
+    assert selftest_job.echo_all(JobContext(here.config, here.database, here.archive, claimed), {}) == {"nodes": 2}
+    with here.database.read() as session:
+        found = {node.name: node for node in queries.nodes(session, SYSTEM)}
+        assert found["ours"].last_ok_at and found["gone"].last_fault and not found["off"].last_ok_at
+        assert node_queries.nodes_to_echo(session, 10) == []
+
+
+def test_over_rest(web: Web) -> None:
+    node = {"name": "n", "ae_title": "N", "host": "127.0.0.1", "port": free_port()}
+    web.admin.post("/api/v1/nodes", json=node)
+    made = web.bob.post("/api/v1/nodes/n/tests", json={})
+    assert made.status_code == 202, made.text
+    assert web.bob.post("/api/v1/nodes/n/tests", json={}).status_code == 409
+    shown = web.bob.get(made.headers["location"]).json()
+    assert (shown["state"], shown["steps"], shown["with_object"]) == ("queued", [], False)
+    assert web.charlie.post("/api/v1/nodes/n/tests", json={}).status_code == 403
+    assert web.charlie.get(made.headers["location"]).status_code == 403
+
+
+@pytest.mark.slow
+def test_a_running_installation_tests_itself_live(live: Live) -> None:
+    """The worker carries it out; the node is the installation itself, which takes the picture and keeps it."""
+    with live.client() as client:
+        node = {"name": "self", "ae_title": "FILMROOM", "host": "127.0.0.1", "port": live.dicom_port}
+        assert client.post("/api/v1/nodes", json=node).status_code == 201
+        where = client.post("/api/v1/nodes/self/tests", json={"with_object": False}).headers["location"]
+        until = time.monotonic() + 60
+        while (shown := client.get(where).json())["state"] not in ("done", "failed"):
+            assert time.monotonic() < until
+            time.sleep(0.1)
+        assert shown["ok"], shown
+        assert [step["step"] for step in shown["steps"]][:3] == ["reach", "association", "echo"]

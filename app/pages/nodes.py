@@ -242,7 +242,7 @@ def _selftest(session: ReadSession, actor: Actor, node_id: str) -> SelfTestPart:
         return SelfTestPart(node_id, may, store, "", False, [], "", None, 0.0)
     state = selftest.state_of(session, last)
     running = state in (selftest.QUEUED, selftest.RUNNING)
-    steps = [(_step_word(step["step"]), step) for step in last.steps]
+    steps = [(step_word(step["step"]), step) for step in last.steps]
     took = sum(step["seconds"] for step in last.steps)
     return SelfTestPart(node_id, may, store, state, running, steps, last.created_by, last.created_at, round(took, 2))
 

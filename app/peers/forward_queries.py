@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from app.archive.models import Instance, Series, Study
 from app.peers import derived
-from app.peers.models import DerivedObject, Node, Transfer, TransferInstance, TransferSlot
+from app.peers.models import Commitment, DerivedObject, Node, Transfer, TransferInstance, TransferSlot
 from app.security.actor import Actor
 
 ACTIVE = ("queued", "running")
@@ -196,9 +196,13 @@ def stalled(session: Session, node_id: str, moment: datetime, slot: int) -> list
 
 
 def committing(session: Session) -> list[Transfer]:
-    """Transfers that wait for nothing but storage commitment."""
-    query = select(Transfer).where(Transfer.state == "running", Transfer.committing.is_(True)).order_by(Transfer.id)
-    return list(session.scalars(query))
+    """Transfers that waited for nothing but storage commitment, and whose requests are all answered or given up. Those
+    of a node that commits by night are passed over cheaply, however many they are."""
+    is_open = select(Commitment.id).where(
+        Commitment.transfer_id == Transfer.id, Commitment.state.in_(("queued", "waiting"))
+    )
+    query = select(Transfer).where(Transfer.state == "running", Transfer.committing.is_(True), ~is_open.exists())
+    return list(session.scalars(query.order_by(Transfer.id)))
 
 
 def sent_objects(session: Session, transfer_id: str) -> list[tuple[str, str]]:

@@ -21,8 +21,8 @@ from app.db import Database
 from app.jobs.models import Job
 from app.kit.clock import now
 from app.kit.errors import Conflict, Forbidden, NotFound
-from app.peers import commitment, queries, service
-from app.peers.models import Commitment
+from app.peers import commitment, forward_queries, queries, service
+from app.peers.models import Commitment, Transfer
 from app.peers.references import (
     CLASS_CONFLICT,
     NO_SUCH_OBJECT,
@@ -221,6 +221,33 @@ def test_what_ended_long_ago_is_forgotten(archive: Archive, database: Database) 
         assert commitment.prune(session) == 1, "an open one stays, however old"
         assert not commitment.outcome(session, "old").committed
         assert commitment.outcome(session, "new").open
+
+
+def test_only_transfers_that_are_answered_are_looked_at(archive: Archive, database: Database) -> None:
+    """A PACS that commits by night must not have the queue read all that waits for it, again and again."""
+    node = _node(database)
+    for name in ("a", "b"):
+        with database.write() as session:
+            session.add(
+                Transfer(
+                    id=name,
+                    node_id=node,
+                    study_instance_uid="1.2.3",
+                    state="running",
+                    committing=True,
+                    run_after=now(),
+                    created_by="x",
+                    created_at=now(),
+                )
+            )
+    _, first = _ask(database, node, "1.2.1", transfer="a")
+    _ask(database, node, "1.2.2", transfer="b")
+    with database.write() as session:
+        assert forward_queries.committing(session) == []
+        commitment.answered(session, node, References(first, [Reference(CT, "1.2.1")]))
+        assert [one.id for one in forward_queries.committing(session)] == ["a"]
+        commitment.forget(session, "b")
+        assert [one.id for one in forward_queries.committing(session)] == ["a", "b"]
 
 
 def test_rest_shows_them_to_their_own_facility(web: Web) -> None:

@@ -1,15 +1,25 @@
 """Query and retrieve through REST: from Orthanc by C-MOVE and C-GET, and from a second Filmroom by DICOM and by
 DICOMweb; what survives a restart; who may."""
 
+import threading
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
+from pydicom import Dataset, dcmread
+from pynetdicom import AE, evt
+from pynetdicom.sop_class import (
+    CTImageStorage,
+    StudyRootQueryRetrieveInformationModelFind,
+    StudyRootQueryRetrieveInformationModelGet,
+)
 
 from tests.support.dimse import data_set_of
-from tests.support.live import PASSWORD, Live, running
+from tests.support.live import PASSWORD, Live, running, start
 from tests.support.orthanc import orthanc
 from tests.support.pacs import Made, make_study
 
@@ -149,3 +159,109 @@ def test_a_retrieval_waits_for_a_node_that_is_away_and_can_be_stopped_and_droppe
     assert archive.post(f"{place}/cancel").status_code == 409
     assert archive.post(f"{place}/retry").status_code == 202
     assert archive.delete(place).status_code == 204 and archive.get(place).status_code == 404
+
+
+@contextmanager
+def slow_archive(made: Made, pause: float) -> Iterator[tuple[int, list[str], threading.Event]]:
+    """A pynetdicom archive with one study that gives its images slowly: its port, what it has sent, and the brake that
+    also holds back a query for the patient "Nobody" until it is let go."""
+    sent: list[str] = []
+    brake = threading.Event()
+    files = dict(zip(made.instances, made.files, strict=True))
+
+    def find(event: Any) -> Iterator[tuple[int, Any]]:
+        asked = event.identifier
+        if asked.QueryRetrieveLevel == "SERIES":
+            for uid, uids in made.series.items():
+                ds = Dataset()
+                ds.QueryRetrieveLevel, ds.SeriesInstanceUID, ds.NumberOfSeriesRelatedInstances = (
+                    "SERIES",
+                    uid,
+                    len(uids),
+                )
+                yield 0xFF00, ds
+        elif asked.QueryRetrieveLevel == "IMAGE":
+            for uid in made.series[asked.SeriesInstanceUID]:
+                ds = Dataset()
+                ds.QueryRetrieveLevel, ds.SOPInstanceUID, ds.SOPClassUID = "IMAGE", uid, CTImageStorage
+                yield 0xFF00, ds
+        elif asked.PatientName == "Nobody":
+            brake.wait(60)
+        yield 0x0000, None
+
+    def get(event: Any) -> Iterator[Any]:
+        asked = event.identifier
+        wanted = asked.get("SOPInstanceUID") or made.instances
+        uids = [wanted] if isinstance(wanted, str) else list(wanted)
+        yield len(uids)
+        for uid in uids:
+            if event.is_cancelled:
+                yield 0xFE00, None
+                return
+            sent.append(str(uid))
+            yield 0xFF00, dcmread(files[str(uid)])
+            time.sleep(pause)
+
+    ae = AE(ae_title="SLOW")
+    ae.add_supported_context(StudyRootQueryRetrieveInformationModelFind)
+    ae.add_supported_context(StudyRootQueryRetrieveInformationModelGet)
+    ae.add_supported_context(CTImageStorage, scu_role=True, scp_role=True)
+    handlers = [(evt.EVT_C_FIND, find), (evt.EVT_C_GET, get)]
+    server = ae.start_server(("127.0.0.1", 0), block=False, evt_handlers=handlers)
+    try:
+        yield server.socket.getsockname()[1], sent, brake
+    finally:
+        brake.set()
+        server.shutdown()
+
+
+def test_a_retrieval_goes_on_after_a_restart_and_fetches_nothing_twice(tmp_path: Path) -> None:
+    made = make_study(tmp_path / "made", 60, series=[("CT", 40)])
+    with slow_archive(made, 0.1) as (port, sent, _brake):
+        first = start(tmp_path / "data")
+        try:
+            with first.client() as admin:
+                _node(admin, "SLOW", ae_title="SLOW", host="127.0.0.1", port=port, capabilities=["find", "get"])
+                order = {"node": "SLOW", "study_instance_uid": made.uid}
+                place = admin.post("/api/v1/retrieves", json=order).headers["location"]
+                until = time.monotonic() + 60
+                while admin.get(place).json()["progress"]["done"] < 5:
+                    assert time.monotonic() < until, admin.get(place).json()
+                    time.sleep(0.05)
+        finally:
+            first.stop()
+        with running(tmp_path / "data") as second, second.client() as admin:
+            shown = _wait(admin, place)
+            assert shown["state"] == "done" and shown["progress"] == {"done": 40, "total": 40}, shown
+    assert set(sent) == set(made.instances)
+    assert len(sent) - len(set(sent)) <= 3, "at most what was under way came twice"
+
+
+def test_stopping_a_query_is_heeded_at_once_and_the_next_need_not_wait(live: Live, tmp_path: Path) -> None:
+    made = make_study(tmp_path / "made", 61, series=[("CT", 1)])
+    with slow_archive(made, 0) as (port, _sent, _brake), live.client() as admin:
+        _node(admin, "TARDY", ae_title="SLOW", host="127.0.0.1", port=port, capabilities=["find"])
+        places = [
+            admin.post("/api/v1/queries", json={"nodes": ["TARDY"], "patient_name": "Nobody"}).headers["location"]
+            for _ in range(3)
+        ]
+        until = time.monotonic() + 30
+        while admin.get(places[2]).json()["state"] != "running" and time.monotonic() < until:
+            time.sleep(0.05)
+        started = time.monotonic()
+        for place in places:
+            assert admin.delete(place).json()["state"] == "cancelled"
+        shown = _ask(admin, nodes=["TARDY"], patient_name="Somebody")
+        assert shown["state"] == "done" and shown["total"] == 0, shown
+        assert time.monotonic() - started < 12, "three stopped queries held all places of the worker"
+
+
+def test_what_is_kept_of_a_query_is_no_ones_else_business(live: Live, archive: httpx.Client) -> None:
+    shown = _ask(archive, nodes=["ORTHANC"], patient_name="Live^N51*")
+    assert shown["total"] == 1
+    audit = archive.get("/api/v1/audit", params={"thing_id": shown["id"]}).json()["items"]
+    assert audit and "Live" not in str(audit), "the trail names the keys, never their values"
+    jobs = archive.get("/api/v1/jobs", params={"kind": "query.ask"}).json()["items"]
+    assert jobs and "Live" not in str(jobs)
+    log = "".join(path.read_text() for path in (live.data / "logs").iterdir())
+    assert "Live^N" not in log and "L51" not in log

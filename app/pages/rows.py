@@ -86,8 +86,8 @@ def age(birth: str, on: str) -> str:
 def names_of(person_name: str) -> tuple[str, str]:
     """(the name people read first, the ideographic or phonetic group beside it), PS3.5 6.2.1."""
     parsed = names.parse(person_name)
-    groups = [format_person(group) for group in (parsed.alphabetic, parsed.ideographic, parsed.phonetic)]
-    shown = [group for group in groups if group]
+    groups = (parsed.alphabetic, parsed.ideographic, parsed.phonetic)
+    shown = [said for group in groups if group and (said := format_person(group))]
     return (shown[0], shown[1] if len(shown) > 1 else "") if shown else (_("No name"), "")
 
 

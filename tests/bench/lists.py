@@ -55,7 +55,10 @@ class _Push:
     def __enter__(self) -> "_Push":
         for sender in self._senders:
             sender.start()
+        until = time.monotonic() + 60
         while self._sent.value < 40:  # all of them are under way
+            if time.monotonic() > until or not all(sender.is_alive() for sender in self._senders):
+                raise RuntimeError("the senders do not send")
             time.sleep(0.01)
         self._begun, self._before = time.perf_counter(), self._sent.value
         return self

@@ -13,6 +13,7 @@ from app.peers.wire import Wire
 from app.security.actor import Actor
 
 _RQ_LIMIT = 1 << 20  # bytes: 128 contexts with all transfer syntaxes need a third of it
+_TLS_HANDSHAKE = 0x16  # the first byte of a ClientHello (RFC 8446 5.1)
 _PERMANENT, _TRANSIENT = 1, 2
 _USER, _ACSE, _PRESENTATION = 1, 2, 3
 _NO_REASON = 1
@@ -74,6 +75,8 @@ class Establishing:
         kind, length = self._wire.header()
         if kind != pdu.ASSOCIATE_RQ:
             known = pdu.ASSOCIATE_RQ <= kind <= pdu.ABORT
+            if kind == _TLS_HANDSHAKE:
+                raise BadPdu("it talks TLS on a port without it", pdu.UNRECOGNIZED_PDU)
             raise BadPdu(f"PDU type {kind} first", pdu.UNEXPECTED_PDU if known else pdu.UNRECOGNIZED_PDU)
         if not 68 <= length <= _RQ_LIMIT:
             raise BadPdu(f"an A-ASSOCIATE-RQ of {length} bytes")

@@ -12,12 +12,14 @@ import pytest
 
 from app.config import Config
 from app.db import Database, open_database
+from app.kit import rolestate
 from app.peers import certificates, service
 from app.peers.options import NodeValues
 from app.peers.settings import TlsSettings
 from app.security.actor import SYSTEM
 from app.security.secrets import Secrets
 from app.settings import save
+from tests.dimse.test_listener import _role
 from tests.support import dcmtk
 from tests.support.dimse import Station, station
 from tests.support.pki import Authority, Pair
@@ -230,3 +232,58 @@ def test_elder_devices_without_curves_need_the_non_downgrading_profile(secured: 
         context.wrap_socket(sock) as secure,
     ):
         assert secure.cipher() == ("DHE-RSA-AES128-GCM-SHA256", "TLSv1.2", 128)
+
+
+def test_a_caller_with_tls_on_the_plain_port_is_told_so(secured: TlsStation, caplog: pytest.LogCaptureFixture) -> None:
+    options = ("+tla", "+cf", str(secured.authority.file))
+    with caplog.at_level(logging.INFO, "app.dimse"):
+        assert dcmtk.echoscu(secured.plain.port, "FILMROOM", "ECHOSCU", *options).code != 0
+        secured.plain.calm()
+    assert "it talks TLS on a port without it" in caplog.text
+
+
+def test_garbage_after_the_handshake_ends_that_connection_only(secured: TlsStation) -> None:
+    secured.open()
+    context = ssl.create_default_context(cadata=secured.authority.text)
+    for data in (b"\x16" * 4000, b"\x01\x00\xff\xff\xff\xff", b"\x04\x00\x00\x00\x00\x06" + b"\0" * 6, b""):
+        with (
+            socket.create_connection(("127.0.0.1", secured.port), timeout=30) as sock,
+            context.wrap_socket(sock, server_hostname="localhost") as secure,
+        ):
+            secure.sendall(data)
+            if data:
+                assert secure.recv(10)[:1] == b"\x07", "an A-ABORT"
+    for data in (b"\x16\x03\x01\x00\x05hello", b"\x16\x03\x01\xff\xff" + b"\0" * 70000, b"GET / HTTP/1.0\r\n\r\n"):
+        with (
+            contextlib.suppress(OSError),
+            socket.create_connection(("127.0.0.1", secured.port), timeout=30) as sock,
+        ):
+            sock.sendall(data)
+            while sock.recv(4096):
+                pass
+    secured.plain.calm()
+    assert secured.echo().code == 0
+
+
+@pytest.mark.slow
+def test_every_receiver_process_opens_the_tls_port(sqlite_config: Config, authority: Authority, own: Pair) -> None:
+    database, port = open_database(sqlite_config), free_port()
+    with database.write() as session:
+        certificates.bring(session, SYSTEM, Secrets(sqlite_config), "own", own.chain, own.clear)
+        values = {"enabled": True, "dicom_tls_port": port}
+        save(session, TlsSettings.model_validate(values), "test")
+    database.dispose()
+    with _role(sqlite_config, 2) as role:
+        role.wait(2)
+        until = time.monotonic() + 30
+        while len(_ports(sqlite_config)) < 2:
+            assert time.monotonic() < until
+            time.sleep(0.1)
+        assert _ports(sqlite_config) == [port, port]
+        for _ in range(6):
+            shown = ("+tla", "+cf", str(authority.file))
+            assert dcmtk.echoscu(port, "FILMROOM", "ECHOSCU", *shown).code == 0
+
+
+def _ports(config: Config) -> list[int]:
+    return [one.detail["tls_port"] for one in rolestate.read_all(config.run) if one.detail.get("tls_port")]

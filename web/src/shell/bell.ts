@@ -64,6 +64,11 @@ export function installBell(): void {
   });
   on('transfer.changed', failed);
   on('conflict.opened', () => add({ kind: 'warn', what: t('Conflict'), detail: t('An object was kept aside: it differs from the one here.'), href: '/conflicts' }));
+  on('certificate.expiring', (event) => {
+    const { name, days } = event.payload as { name: string; days: number };
+    const detail = days < 0 ? t('{name} has expired.', { name }) : t('{name} expires in {days} days.', { name, days });
+    add({ kind: days < 7 ? 'bad' : 'warn', what: t('Certificate'), detail, href: '/settings/certificates' });
+  });
   on('job.failed', () => add({ kind: 'bad', what: t('A job failed'), detail: t('It can be tried again.'), href: '/' }));
   document.addEventListener('filmroom:page', draw);
   document.addEventListener(

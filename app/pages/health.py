@@ -12,7 +12,7 @@ from app.http.deps import ReadSession, allow, public
 from app.http.services import Services, services
 from app.kit import rolestate
 from app.kit.errors import AppError
-from app.peers import facility_titles
+from app.peers import facility_titles, forward_queries
 from app.security import Actor, Verb
 
 router = APIRouter(tags=["health"], include_in_schema=False)
@@ -77,6 +77,9 @@ def metrics(
     waiting = Gauge("filmroom_jobs", "jobs by state", ["state"], registry=registry)
     for state, count in jobs.count_by_state(session).items():
         waiting.labels(state).set(count)
+    going = Gauge("filmroom_transfers", "transfers that have not arrived, by state", ["state"], registry=registry)
+    for state, count in forward_queries.open_by_state(session).items():
+        going.labels(state).set(count)
     stored = Gauge("filmroom_stored", "what is in the archive", ["what"], registry=registry)
     for what, count in queries.totals(session).items():
         stored.labels(what).set(count)

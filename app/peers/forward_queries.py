@@ -307,6 +307,14 @@ def states_of_nodes(session: Session, actor: Actor) -> dict[str, dict[str, int]]
     return found
 
 
+def open_by_state(session: Session) -> dict[str, int]:
+    """How many transfers wait, run or have failed (dead letters)."""
+    rows = session.execute(
+        select(Transfer.state, func.count()).where(Transfer.state.in_((*ACTIVE, "failed"))).group_by(Transfer.state)
+    )
+    return dict.fromkeys((*ACTIVE, "failed"), 0) | {row[0]: row[1] for row in rows}
+
+
 @dataclass(frozen=True, slots=True)
 class Listed:
     """A transfer as the list shows it. words: why the first of its failed objects was not taken."""

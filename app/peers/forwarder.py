@@ -20,7 +20,7 @@ from app.peers.models import TransferSlot
 from app.peers.transcode_sweep import sweep
 
 log = logging.getLogger(__name__)
-LOOK = 0.25  # seconds between looks for due transfers
+LOOK = 0.1  # seconds between looks for due transfers
 BEAT = 5.0  # seconds between signs of life; a slot silent for six of them is taken away
 MOST = 128  # lanes of one worker
 

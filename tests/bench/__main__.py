@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tests.bench.table import Row, show, write
 
-MODULES = ("start", "ingest", "find", "move", "frames", "lists", "print", "memory", "browser")
+MODULES = ("start", "ingest", "find", "move", "send", "frames", "lists", "print", "memory", "browser")
 
 
 def main(arguments: list[str]) -> int:

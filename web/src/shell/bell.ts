@@ -55,7 +55,7 @@ function draw(): void {
 
 function failed(event: Event): void {
   const { state, node, error } = event.payload as { state?: string; node?: string; error?: string };
-  if (state === 'failed') add({ kind: 'bad', what: node ? t('Sending to {node} failed', { node }) : t('A transfer failed'), detail: error ?? '', href: '/?show=problems' });
+  if (state === 'failed') add({ kind: 'bad', what: node ? t('Sending to {node} failed', { node }) : t('A transfer failed'), detail: error ?? '', href: '/transfers?show=failed' });
 }
 
 export function installBell(): void {

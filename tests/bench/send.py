@@ -40,7 +40,21 @@ def sent(client: httpx.Client, study: str, node: str) -> float:
 
 def storescu(port: int, title: str, folder: Path) -> float:
     """Objects a second of storescu over these files, its start included."""
-    command = ["storescu", "-R", "-aec", title, "+sd", "+r", "+sp", "*.dcm", "-pdu", "131072", "127.0.0.1", str(port), str(folder)]
+    command = [
+        "storescu",
+        "-R",
+        "-aec",
+        title,
+        "+sd",
+        "+r",
+        "+sp",
+        "*.dcm",
+        "-pdu",
+        "131072",
+        "127.0.0.1",
+        str(port),
+        str(folder),
+    ]
     started = time.perf_counter()
     done = subprocess.run(command, env=os.environ | dcmtk.QUICK, capture_output=True, timeout=300, check=False)
     if done.returncode:

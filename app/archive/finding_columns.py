@@ -30,7 +30,12 @@ _PERSON = {
     "00100040": "sex",
 }
 _COUNTS = {"00201200": "count(*)", "00201202": "sum(x.series_count)", "00201204": "sum(x.instance_count)"}
-_STUDY_COUNTS = {"00080061": "s.modalities", "00080062": "s.sop_classes"}
+_OF_STUDY = {
+    "00080061": "s.modalities",
+    "00080062": "s.sop_classes",
+    # asked for at this level by many; the same in all its series, or the first one speaks
+    "00080080": "(SELECT x.institution FROM series x WHERE x.study_pk = s.id LIMIT 1)",
+}
 
 
 def _under(alias: str, known: dict[str, Any]) -> dict[str, str]:
@@ -48,7 +53,7 @@ def of_level(level: Level) -> dict[str, str]:
     known |= _under("p", columns.PATIENT) | _counts("p.id")
     if level == "patient":
         return known
-    known |= _under("s", columns.STUDY) | _STUDY_COUNTS | _counts("s.patient_pk")
+    known |= _under("s", columns.STUDY) | _OF_STUDY | _counts("s.patient_pk")
     if level == "study":
         return known
     known |= _under("r", columns.SERIES)

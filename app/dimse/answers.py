@@ -179,8 +179,8 @@ class _Plan:
             warnings.simplefilter("ignore")
             try:
                 element = header[number]
-                if self._strict and isinstance(element.value, str) and not element.value.isascii():
-                    self._text(element.value)
+                if self._strict and element.VR in _NAMED:
+                    self._text(str(element.value))
                 write_data_element(file, element, convert_encodings(list(self._terms) or [""]))
             except _CannotWrite:
                 raise
@@ -213,7 +213,8 @@ class _Plan:
         length = struct.Struct("<H" if self._explicit and not long else "<I").pack
         text = self._text if vr in _NAMED else _plain
         pad = b"\0" if vr == "UI" else b" "
-        known: dict[Any, bytes] = {}
+        # The column of frames says 0 where there is no image.
+        known: dict[Any, bytes] = {0: head + length(0)} if tag == "00280008" else {}
 
         def make(value: Any) -> bytes:
             found = known.get(value)

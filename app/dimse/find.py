@@ -93,6 +93,8 @@ def _answer(exchange: Exchange, request: Request, finding: Finding, answers: Ans
     pending = exchange.pending(request, status)
     limit = exchange.settings.query_limit
     for chunk in finding.chunks(exchange.services.database):
+        if exchange.services.stopping.is_set():
+            return Answer(commands.OUT_OF_RESOURCES, "Filmroom stops", pending.bytes, objects=pending.count)
         for identifier in _encoded(answers, chunk):
             if limit and pending.count >= limit:
                 pending.flush()

@@ -66,6 +66,7 @@ def test_what_an_answer_holds(asked: Station) -> None:
         "NumberOfStudyRelatedInstances",
         "InstanceAvailability",
         "RequestingService",
+        "InstitutionName",
     ]
     (one,) = findscu(asked.port, "-S", QueryRetrieveLevel="STUDY", StudyInstanceUID=study_uid(1), **dict.fromkeys(names, "")).answers  # fmt: skip
     got = {name: str(one[name].value) for name in names}
@@ -75,7 +76,7 @@ def test_what_an_answer_holds(asked: Station) -> None:
         "StudyDescription": "CT Thorax", "ReferringPhysicianName": "House^Gregory", "ModalitiesInStudy": "['CT', 'SR']",
         "SOPClassesInStudy": "1.2.840.10008.5.1.4.1.1.2", "NumberOfPatientRelatedStudies": "1",
         "NumberOfPatientRelatedSeries": "2", "NumberOfPatientRelatedInstances": "4", "NumberOfStudyRelatedSeries": "2",
-        "NumberOfStudyRelatedInstances": "4", "InstanceAvailability": "ONLINE", "RequestingService": "Ward 1",
+        "NumberOfStudyRelatedInstances": "4", "InstanceAvailability": "ONLINE", "RequestingService": "Ward 1", "InstitutionName": "Klinik Süd",
     }  # fmt: skip
     assert one.QueryRetrieveLevel == "STUDY"
     (image,) = findscu(

@@ -16,7 +16,7 @@ from app.archive.finding_rows import Plan, Row, Rows, driven, read
 from app.archive.finding_studies import ask, exists_below
 from app.archive.plans import Runner
 from app.db import Database
-from app.dicom import dicomjson, kept, names
+from app.dicom import dicomjson, names, picking
 from app.dicom.matching import Key, matches
 from app.security import Actor
 
@@ -68,6 +68,7 @@ class Finding:
             self._sort(key, path)
         self.paths = tuple(paths)
         self.header_tags = list(dict.fromkeys(self.header_tags))
+        self._header_numbers = [int(tag, 16) for tag in self.header_tags]
         self._combined = self._pairs(keys) if combined else []
 
     def _sort(self, key: Key, path: str) -> None:
@@ -202,13 +203,7 @@ class Finding:
         """The wanted attributes of a kept header."""
         from pydicom.dataset import Dataset
 
-        found = Dataset()
-        if raw is not None:
-            whole = kept.unpack(raw)
-            for tag in (int(name, 16) for name in ("00080005", *self.header_tags)):
-                if tag in whole:
-                    found[tag] = whole[tag]
-        return found
+        return picking.pick(raw, self._header_numbers) if raw is not None else Dataset()
 
     def _says(self, header: "Dataset") -> bool:
         return matches(dicomjson.to_json(header), self._header_keys, fold=names.fold, fuzzy=self._fuzzy)

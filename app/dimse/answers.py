@@ -27,6 +27,10 @@ _CODECS = {
     "ISO_IR 166": "tis-620", "GB18030": "gb18030", "GBK": "gbk",
 }  # fmt: skip
 
+_DAMAGED = (
+    ValueError, TypeError, AttributeError, LookupError, NotImplementedError, OSError, EOFError, OverflowError, struct.error,
+)  # fmt: skip
+
 Encode = Callable[[str], bytes]
 Piece = Callable[[Any], bytes]
 
@@ -184,15 +188,7 @@ class _Plan:
                 write_data_element(file, element, convert_encodings(list(self._terms) or [""]))
             except _CannotWrite:
                 raise
-            except (
-                ValueError,
-                TypeError,
-                AttributeError,
-                LookupError,
-                NotImplementedError,
-                struct.error,
-                OverflowError,
-            ):
+            except _DAMAGED:
                 # what pydicom cannot write is left empty: the answer is worth more than the attribute
                 return self._element(tag)("")
         return file.getvalue()

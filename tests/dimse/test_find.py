@@ -7,10 +7,13 @@ import pytest
 from pydicom.dataset import Dataset
 from pydicom.filewriter import dcmwrite
 
+from app.archive import Source
 from app.peers import service
 from app.peers.options import NodeValues
+from app.security.settings import SecuritySettings
+from app.settings import save
 from tests.dimse.patients import study_uid
-from tests.support import dcmtk
+from tests.support import dcmtk, hostile
 from tests.support.client import actor
 from tests.support.dimse import Station
 from tests.support.finding import EXPLICIT, IMPLICIT, PATIENT_ROOT, STUDY_ROOT, ask, connected, data_set, findscu
@@ -229,3 +232,44 @@ def test_the_transfer_log_has_it(asked: Station) -> None:
     before = count()
     findscu(asked.port, "-S", QueryRetrieveLevel="STUDY", calling="QUERY")
     asked.wait(lambda: count() == before + 1)
+
+
+HARMS = ("vr-", "charset", "name-", "uid-sql", "window", "spacing", "rescale", "nested", "negative", "palette", "voi")
+
+
+def test_damaged_objects_are_found_and_break_no_answer(receiver: Station) -> None:
+    stored = 0
+    for number, bad in enumerate(hostile.catalogue()):
+        if bad.name.startswith(HARMS):
+            incoming = receiver.archive.receive(Source("test"))
+            incoming.write(bad.make(f"1.2.826.0.1.66.{number}"))
+            stored += receiver.archive.ingest(incoming).status == "stored"
+    assert stored > 15
+    receiver.set(query_callers="all")
+    with receiver.database.write() as session:
+        save(session, SecuritySettings(facility_isolation=False), "test")
+    names = [
+        "PatientName",
+        "PatientID",
+        "StudyInstanceUID",
+        "StudyDescription",
+        "Rows",
+        "InstanceNumber",
+        "NumberOfFrames",
+        "WindowCenter",
+        "PixelSpacing",
+        "RescaleIntercept",
+        "RescaleSlope",
+        "VOILUTSequence",
+        "ReferencedImageSequence",
+        "RedPaletteColorLookupTableDescriptor",
+        "StudyDate",
+        "SmallestImagePixelValue",
+        "PixelAspectRatio",
+    ]
+    for terms in ("ISO_IR 100", "ISO_IR 192", None):
+        for level in ("IMAGE", "SERIES", "STUDY"):
+            keys = data_set(QueryRetrieveLevel=level, **dict.fromkeys(names, None) | {"SpecificCharacterSet": terms})
+            with connected(receiver.port, syntaxes=(EXPLICIT,)) as association:
+                found = ask(association, STUDY_ROOT, keys)
+            assert found.status == 0 and len(found.answers) == stored, level

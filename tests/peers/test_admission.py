@@ -5,12 +5,15 @@ from dataclasses import replace
 import pytest
 
 from app.db import Database
+from app.kit.errors import Forbidden
 from app.peers import admission, queries, service
-from app.peers.admission import CALLED_UNKNOWN, CALLING_UNKNOWN
+from app.peers.admission import CALLED_UNKNOWN, CALLER_VERBS, CALLING_UNKNOWN, QUERY_VERBS
 from app.peers.service import NodeValues
 from app.peers.settings import DicomSettings
 from app.security.models import Facility
+from app.security.settings import SecuritySettings
 from app.security.verbs import Verb
+from app.settings import save
 from tests.support.client import actor, add_cast
 
 FAR, NEAR, KNOWN = "8.8.8.8", "192.168.1.9", "203.0.114.7"
@@ -130,3 +133,34 @@ def test_a_call_is_noted_on_the_node(station: Database) -> None:
         admission.seen(session, node_id)
     with station.read() as session:
         assert queries.node(session, actor(station, "admin"), "ct").last_seen_at is not None
+
+
+def test_only_known_nodes_query_unless_the_setting_says_otherwise(station: Database) -> None:
+    assert _admit(station, "CT1", KNOWN).verbs == CALLER_VERBS | QUERY_VERBS
+    assert _admit(station, "X", NEAR).verbs == CALLER_VERBS
+    assert _admit(station, "X", NEAR, query_callers="private").verbs == CALLER_VERBS | QUERY_VERBS
+    assert _admit(station, "X", FAR, query_callers="private").reason == CALLING_UNKNOWN
+    assert _admit(station, "X", FAR, query_callers="all").verbs == QUERY_VERBS | {Verb.NODE_ECHO}, "it may not store"
+    assert _admit(station, "X", NEAR, unknown_callers="known").reason == CALLING_UNKNOWN
+
+
+def test_a_bound_node_or_title_sees_its_facility_and_others_all(station: Database) -> None:
+    assert not _admit(station, "CT1", KNOWN).sees_all, "bound to North"
+    with station.write() as session:
+        service.create_node(session, actor(station, "admin"), NodeValues("free", "FREE", KNOWN, 104))
+    assert _admit(station, "FREE", KNOWN).sees_all
+    assert not _admit(station, "FREE", KNOWN, called="SOUTH1").sees_all
+    assert not _admit(station, "X", NEAR, query_callers="private").sees_all
+    with station.write() as session:
+        save(session, SecuritySettings(facility_isolation=False), "test")
+    assert _admit(station, "CT1", KNOWN).sees_all, "isolation is switched off"
+
+
+def test_a_user_at_anothers_title_is_kept_out(station: Database) -> None:
+    north, south = _admit(station, "CT1", KNOWN), _admit(station, "CT1", KNOWN, called="SOUTH1")
+    bob, alice = actor(station, "bob"), actor(station, "alice")
+    assert (north.actor_of(bob).facility_id, north.actor_of(alice).sees_all) == (bob.facility_id, True)
+    seen = south.actor_of(alice)
+    assert (seen.facility_id, seen.sees_all) == (_facility(station, "South"), False)
+    with pytest.raises(Forbidden):
+        south.actor_of(bob)

@@ -4,8 +4,10 @@
 role that is down."""
 
 import contextlib
+import ctypes
 import json
 import os
+import sys
 import threading
 from dataclasses import dataclass
 from datetime import datetime
@@ -71,6 +73,26 @@ class Seen:
     detail: dict[str, Any]
 
 
+def lives(pid: int) -> bool:
+    """Whether a process of this machine is there. Windows has no signal 0: there it would be a Ctrl-C."""
+    if sys.platform == "win32":
+        kernel = ctypes.windll.kernel32
+        handle = kernel.OpenProcess(0x1000, False, pid)  # PROCESS_QUERY_LIMITED_INFORMATION
+        if not handle:
+            return False
+        code = ctypes.c_ulong()
+        kernel.GetExitCodeProcess(handle, ctypes.byref(code))
+        kernel.CloseHandle(handle)
+        return code.value == 259  # STILL_ACTIVE
+    try:
+        os.kill(pid, 0)
+    except PermissionError:
+        return True
+    except OSError:
+        return False
+    return True
+
+
 def read_all(folder: Path) -> list[Seen]:
     """Every role process on this machine whose last beat is fresh and whose process still lives."""
     found = []
@@ -78,7 +100,8 @@ def read_all(folder: Path) -> list[Seen]:
         try:
             known = json.loads(path.read_text("utf-8"))
             age = (now() - datetime.fromisoformat(known["at"])).total_seconds()
-            os.kill(known["pid"], 0)
+            if not lives(known["pid"]):
+                continue
         except (OSError, ValueError, KeyError):
             continue  # being replaced, or its process has gone
         if age < 3 * BEAT:

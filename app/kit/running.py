@@ -7,7 +7,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from app.kit.rolestate import Seen, read_all
+from app.kit.rolestate import Seen, lives, read_all
 
 SUPERVISOR = "supervisor"
 STOP_SECONDS = 15.0
@@ -77,9 +77,7 @@ def stop(folder: Path, seconds: float = STOP_SECONDS) -> tuple[str, bool]:
 
 
 def _lives(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except OSError:
+    if not lives(pid):
         return False
     with contextlib.suppress(OSError):  # a zombie has ended; its parent has not looked yet
         return " Z " not in Path(f"/proc/{pid}/stat").read_text("utf-8").rpartition(")")[2][:4]

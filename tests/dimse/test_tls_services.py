@@ -1,0 +1,81 @@
+"""The other services by TLS: C-FIND by DCMTK, C-GET and C-MOVE by our own SCU, since DCMTK's know no TLS."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from app.archive import Source
+from app.config import Config
+from app.db import open_database
+from app.peers import certificates, service, ways
+from app.peers.options import NodeValues
+from app.peers.retrieving import Getter, Mover
+from app.peers.scu import Peer
+from app.peers.settings import DicomSettings
+from app.security.actor import SYSTEM
+from app.security.secrets import Secrets
+from tests.dimse.test_tls import TlsStation
+from tests.peers.test_tls_out import storescp
+from tests.support import dcmtk
+from tests.support.dimse import station
+from tests.support.pki import Authority
+
+pytestmark = pytest.mark.peer
+SOURCE = "codecs/wg04/ct1/ct1_uncompressed.dcm"
+STUDY = "1.3.6.1.4.1.5962.1.2.1.20040826185059.5457"
+
+
+@pytest.fixture
+def secured(sqlite_config: Config, tmp_path: Path) -> Iterator[TlsStation]:
+    authority = Authority(tmp_path / "pki")
+    own, modality = authority.pair("own", "localhost", "127.0.0.1"), authority.pair("ct1", "127.0.0.1")
+    database, secrets = open_database(sqlite_config), Secrets(sqlite_config)
+    with database.write() as session:
+        certificates.bring(session, SYSTEM, secrets, "own", own.chain, own.clear)
+        certificates.bring(session, SYSTEM, secrets, "ct1", modality.chain, modality.clear)
+        certificates.trust(session, SYSTEM, authority.text)
+    ways.use(sqlite_config, database)
+    with station(sqlite_config, database) as plain:
+        yield TlsStation(plain, secrets, authority, own, modality)
+    ways._current = ways.Ways()
+    database.dispose()
+
+
+def test_find_get_and_move(secured: TlsStation, shared_data: Path, tmp_path: Path) -> None:
+    """A node that must show its certificate, and is called by TLS itself."""
+    port = secured.open(client_certificates="demanded")
+    shown = ("+tls", str(secured.modality.key), str(secured.modality.certificate), "+cf", str(secured.authority.file))
+    who = ("-aet", "WS1", "-aec", "FILMROOM", "127.0.0.1", str(port))
+    keys = ("-k", "QueryRetrieveLevel=STUDY", "-k", f"StudyInstanceUID={STUDY}")
+    with storescp(tmp_path / "moved", secured.modality, "+cf", str(secured.authority.file)) as back:
+        secured.node(
+            name="WS1", ae_title="WS1", port=back, tls=True, capabilities=["store", "find", "move", "get"],
+            tls_caller="fingerprint", tls_fingerprint=secured.modality.fingerprint,
+        )  # fmt: skip
+        assert dcmtk.storescu(port, [shared_data / SOURCE], "-R", *shown, calling="WS1").code == 0
+        found = dcmtk.run("findscu", "-v", "-S", *shown, *keys, "-k", "PatientID", *who)
+        assert found.code == 0 and STUDY in found.output
+        certified = Peer("FILMROOM", "WS1", "127.0.0.1", port, tls=True, client_certificate="ct1")
+        wanted = {"StudyInstanceUID": STUDY}
+        with Getter(certified, DicomSettings(), secured.plain.archive, Source("dimse", "WS1", "WS1")) as getter:
+            got = getter.retrieve("STUDY", wanted)
+        assert got.success and got.counts.stored == 1
+        with Mover(certified, DicomSettings(), "WS1") as mover:
+            assert mover.retrieve("STUDY", wanted).success
+        assert len(list((tmp_path / "moved").iterdir())) == 1
+    plain = ("-aet", "WS1", "-aec", "FILMROOM", "127.0.0.1", str(secured.plain.port))
+    refused = dcmtk.run("findscu", "-v", "-S", *keys, *plain)
+    assert refused.code != 0 and "Calling AE Title Not Recognized" in refused.output
+
+
+def test_a_pin_needs_its_fingerprint(secured: TlsStation) -> None:
+    """What the form of a node refuses about TLS."""
+    with secured.database.read() as session:
+        wrong = service.faults_of(
+            session,
+            NodeValues(name="x", ae_title="X", host="h", port=1, tls_check="fingerprint", tls_fingerprint=""),
+            None,
+            None,
+        )
+    assert wrong == {"tls_fingerprint": "This is needed."}

@@ -3,6 +3,7 @@
 What is said here may let through too much, never too little: `attribute_columns` and `dicom.matching` look at what is
 left."""
 
+import re
 from collections.abc import Sequence
 
 from app.archive import plans
@@ -18,8 +19,8 @@ _UIDS = {
     "0020000E": "SELECT study_pk AS id FROM series WHERE series_instance_uid IN ({})",
     "00080018": "SELECT study_pk AS id FROM instance WHERE sop_instance_uid IN ({})",
 }
+_PLAIN = re.compile(r"[A-Za-z0-9._/*? -]+")  # nothing that folding takes away
 _EXACT = {"00080050": "accession_number", "00200010": "study_id"}
-_FOLDED = {"00081030": "description_fold", "00080090": "referring_fold"}
 
 
 def narrowed(runner: Runner, actor: Actor, keys: Sequence[Key], fuzzy: bool) -> tuple[Asked, bool]:
@@ -51,13 +52,15 @@ def _add(asked: Asked, runner: Runner, key: Key, fuzzy: bool) -> bool:
     if path == "00100010":
         _name(asked, runner, value, fuzzy)
     elif path == "00100020":
-        _beginning(asked, "pid_fold", fold_id(plans.prefix_of(value)), plans.has_wildcards(value))
+        _patient_id(asked, runner, value)
     elif path in _EXACT:
         _beginning(asked, _EXACT[path], plans.prefix_of(value), plans.has_wildcards(value))
-    elif path in _FOLDED and value.isascii():
-        _beginning(asked, _FOLDED[path], names.fold(plans.prefix_of(value)), True)
+    elif path == "00081030" and _PLAIN.fullmatch(value):
+        plans.add_listed(asked, runner, "description_fold", names.fold(value))
     elif path == "00100030":
         _birth(asked, value)
+    elif path == "00080030":
+        _times(asked, value)
     return False
 
 
@@ -80,6 +83,21 @@ def _birth(asked: Asked, value: str) -> None:
     asked.drivers.append(("SELECT id FROM study WHERE birth_date >= ? AND birth_date <= ?", values))
 
 
+def _times(asked: Asked, value: str) -> None:
+    """By the hour: the sort key ends with hhmmss where there is a date."""
+    low, high = (bound.replace(":", "")[:2] for bound in split_range("TM", value))
+    if all(bound.isascii() and (bound.isdigit() or not bound) for bound in (low, high)):
+        values = [int(low or "0") * 10_000, int(high or "99") * 10_000 + 9_999]
+        asked.add("(s.dt = 0 OR s.dt - s.dt / 1000000 * 1000000 BETWEEN ? AND ?)", *values, covered=True)
+
+
+def _patient_id(asked: Asked, runner: Runner, value: str) -> None:
+    if plans.has_wildcards(value) and _PLAIN.fullmatch(value):
+        plans.add_patient_id(asked, runner, fold_id(value))
+    else:
+        _beginning(asked, "pid_fold", fold_id(plans.prefix_of(value)), plans.has_wildcards(value))
+
+
 def _beginning(asked: Asked, column: str, start: str, more: bool) -> None:
     if start:
         plans.matched(asked, column, f"{start}*" if more else start)
@@ -89,11 +107,21 @@ def _name(asked: Asked, runner: Runner, value: str, fuzzy: bool) -> None:
     """By the index where the alphabetic group begins so, else by full text."""
     if fuzzy:
         words = [word.strip("*?") for word in names.fold(value).split()]
-        plans.add_patients(asked, runner, [word for word in words if word.isascii() and word.isalnum()], [])
+        words = [word for word in words if word.isascii() and word.isalnum()]
+        _inside(asked, runner, words)
+        plans.add_patients(asked, runner, words, [])
         return
     start = names.fold(plans.prefix_of(value))
     if value.isascii() and "=" not in value and start:
         plans.matched(asked, "fold", f"{start}*")
         return
     parts = [part for chunk in value.replace("?", "*").split("*") for part in names.fold(chunk).split()]
-    plans.add_patients(asked, runner, [], [part for part in parts if len(part) >= 3 and part.isascii()])
+    parts = [part for part in parts if len(part) >= 3 and part.isascii()]
+    _inside(asked, runner, parts)
+    plans.add_patients(asked, runner, [], parts)
+
+
+def _inside(asked: Asked, runner: Runner, parts: Sequence[str]) -> None:
+    """Seen on the entries of every walk's index, so that no row is read for it."""
+    for part in parts:
+        asked.add(f"{'strpos' if runner.postgresql else 'instr'}(s.fold, ?) > 0", part, covered=True)

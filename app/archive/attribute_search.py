@@ -71,10 +71,10 @@ def search(
         asked, whole = attribute_plans.narrowed(runner, actor, used, fuzzy)
         if not asked.empty and len(asked.conditions) == (asked.facility is not None) and not asked.drivers:
             parts = None  # no index knows better than the database
-            if level == "study" and whole and offset:
-                parts = walks.stream(runner, asked, offset + limit + 1)
         else:
             parts = walks.stream(runner, asked, max(50, min(limit + 1, _STEP)), _STEP)
+        if whole and level == "study" and not again and offset:  # what stands before the page is never read
+            parts, offset = iter([next(walks.stream(runner, asked, offset + limit + 1), [])[offset:]]), 0
         chosen = _Chosen(session, query, parts)
         if again:
             return _verified(session, chosen, again, fuzzy, limit, offset)

@@ -44,6 +44,14 @@ QUERIES: list[dict[str, str]] = [
     {"StudyDescription": "*emergency"},
     {"PatientBirthDate": "19700101-19751231"},
     {"PatientSex": "F", "StudyDate": "20200101-"},
+    {"PatientID": "*00012*"},
+    {"PatientID": "?RN*7"},
+    {"PatientName": "*jos*"},
+    {"StudyTime": "10-12"},
+    {"StudyTime": "-0830"},
+    {"StudyTime": "221500-", "StudyDate": "20190101-20191231"},
+    {"StudyDescription": "*Tho*con*"},
+    {"StudyDate": "20150101-"},
 ]
 BELOW: list[dict[str, str]] = [
     {"Modality": "MR"},

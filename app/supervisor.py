@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 log = logging.getLogger("app.supervisor")
 
 STOP_SECONDS = 4.5  # a role that has not ended by then is killed: the whole stop stays within 5 s
-RESTART_PAUSES = (0.1, 0.5, 1.0, 2.0, 5.0)  # seconds before restart 1, 2, ...; back to the first after a calm minute
+RESTART_PAUSES = (0.1, 0.5, 1.0, 2.0)  # seconds after the first, second, ... death; a role that dies at once costs little
 
 # role -> module with run(config); only the role's own process imports it
 ROLES = {"dicom": "app.listener", "web": "app.server", "worker": "app.worker"}
@@ -217,7 +217,7 @@ class Supervisor:
         for child in self.children:
             if child.pid and self._ended(child):
                 child.pid = 0
-                if moment - child.started > 60:
+                if moment - child.started > 20:
                     child.deaths = 0
                 pause = RESTART_PAUSES[min(child.deaths, len(RESTART_PAUSES) - 1)]
                 child.deaths += 1

@@ -32,7 +32,12 @@ if TYPE_CHECKING:
 log = logging.getLogger("app.supervisor")
 
 STOP_SECONDS = 4.5  # a role that has not ended by then is killed: the whole stop stays within 5 s
-RESTART_PAUSES = (0.1, 0.5, 1.0, 2.0)  # seconds after the first, second, ... death; a role that dies at once costs little
+RESTART_PAUSES = (
+    0.1,
+    0.5,
+    1.0,
+    2.0,
+)  # seconds after the first, second, ... death; a role that dies at once costs little
 
 # role -> module with run(config); only the role's own process imports it
 ROLES = {"dicom": "app.listener", "web": "app.server", "worker": "app.worker"}

@@ -137,6 +137,7 @@ class Worker:
         self.archive = Archive(config, self.database)
         self.name = f"{socket.gethostname()[:40]}:{os.getpid()}"
         self.stopping = threading.Event()
+        self.drift: float | None = None  # between wall clock and the one that only runs forward, when last looked at
         self._running: dict[str, JobContext] = {}
         self._lock = threading.Lock()
         self._bells = {lane: threading.Event() for lane in LANES}  # rung when something is due there
@@ -277,6 +278,26 @@ def release_abandoned(worker: Worker) -> None:
         log.warning("%d jobs of stopped workers given back", count)
 
 
+def follow_clock(worker: Worker) -> None:
+    """When the wall clock went back (or may have before this worker was there), nothing may wait for moments that were
+    written while it was ahead."""
+    drift = time.time() - time.monotonic()
+    before, worker.drift = worker.drift, drift
+    if before is not None and drift > before - jobs.CLOCK_SLACK.total_seconds():
+        return
+    if before is not None:
+        log.warning("the clock went back by %.0f s", before - drift)
+    from app.peers import clock_back as peers_clock
+    from app.routing import clock_back as routing_clock
+
+    with worker.database.write() as session:
+        moment = now()
+        jobs.heal_clock(session, moment)
+        archive_service.heal_clock(session, moment)
+        peers_clock.heal(session, moment)
+        routing_clock.heal(session, moment)
+
+
 def prune_events(worker: Worker) -> None:
     from datetime import timedelta
 
@@ -395,6 +416,7 @@ def echo_nodes(worker: Worker) -> None:
 
 CLOCK: dict[Callable[[Worker], None], float] = {
     release_abandoned: 10.0,
+    follow_clock: 2.0,
     prune_events: 3600.0,
     prune_transfer_log: 3600.0,
     settle_studies: 1.0,

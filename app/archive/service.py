@@ -2,7 +2,7 @@
 by durable jobs, so that nothing is ever half there."""
 
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Literal
 
 from sqlalchemy import delete, func, insert, literal, select, text, update
@@ -59,6 +59,12 @@ def settle(session: Session, quiet: float = QUIET, limit: int = 200) -> int:
         )
         count += 1
     return count
+
+
+def heal_clock(session: Session, moment: datetime) -> None:
+    """See app.jobs.heal_clock: a study that seems to arrive in the future would not settle until then."""
+    ahead = Study.last_received_at > moment + jobs.CLOCK_SLACK
+    session.execute(update(Study).where(Study.state == RECEIVING, ahead).values(last_received_at=moment))
 
 
 def may_settle(session: Session, quiet: float = QUIET) -> bool:

@@ -6,6 +6,7 @@ Kinds are declared with their handlers in app/worker.py: the one visible table k
 
 from app.jobs.models import Job
 from app.jobs.queue import (
+    CLOCK_SLACK,
     Claimed,
     cancel,
     claim,
@@ -15,6 +16,7 @@ from app.jobs.queue import (
     enqueue,
     fail,
     get,
+    heal_clock,
     heartbeat,
     list_jobs,
     progress,
@@ -25,6 +27,7 @@ from app.jobs.queue import (
 )
 
 __all__ = [
+    "CLOCK_SLACK",
     "Claimed",
     "Job",
     "cancel",
@@ -35,6 +38,7 @@ __all__ = [
     "enqueue",
     "fail",
     "get",
+    "heal_clock",
     "heartbeat",
     "list_jobs",
     "progress",

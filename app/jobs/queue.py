@@ -31,6 +31,9 @@ class Claimed:
     created_by: str
 
 
+CLOCK_SLACK = timedelta(seconds=30)  # a clock that is corrected by less harms nothing
+
+
 def enqueue(
     session: Session,
     kind: str,
@@ -239,3 +242,17 @@ def count_by_state(session: Session) -> dict[str, int]:
     """How many jobs are in each state, dead letters ("failed") included."""
     rows = session.execute(select(Job.state, func.count()).group_by(Job.state)).all()
     return {row[0]: row[1] for row in rows}
+
+
+def heal_clock(session: Session, moment: datetime) -> int:
+    """Called when the wall clock has gone back: what was put off, or is held, by moments that now lie in the future is
+    due, or counts its silence from now on. How many jobs that were."""
+    ahead = moment + CLOCK_SLACK
+    waiting = update(Job).where(Job.state == QUEUED, Job.run_after > moment)
+    late = session.execute(
+        waiting.where(or_(Job.created_at > ahead, Job.started_at > ahead)).values(run_after=moment).returning(Job.id)
+    ).all()
+    held = session.execute(
+        update(Job).where(Job.state == RUNNING, Job.heartbeat_at > ahead).values(heartbeat_at=moment).returning(Job.id)
+    ).all()
+    return len(late) + len(held)

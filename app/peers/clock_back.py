@@ -1,0 +1,27 @@
+"""What the wall clock's going back leaves behind in this room: tries, slots and answers that seem due in the far future."""
+
+from datetime import datetime, timedelta
+
+from sqlalchemy import update
+from sqlalchemy.orm import Session
+
+from app.jobs import CLOCK_SLACK
+from app.peers.forwarding import PAUSES
+from app.peers.models import Commitment, Transfer, TransferSlot
+
+_LONGEST = timedelta(seconds=2 * PAUSES[-1])  # no try is put off for longer
+_ANSWER = timedelta(days=1)
+
+
+def heal(session: Session, moment: datetime) -> None:
+    """See app.jobs.heal_clock."""
+    session.execute(
+        update(Transfer)
+        .where(Transfer.state.in_(("queued", "running")), Transfer.run_after > moment)
+        .where((Transfer.created_at > moment + CLOCK_SLACK) | (Transfer.run_after > moment + _LONGEST))
+        .values(run_after=moment)
+    )
+    session.execute(
+        update(TransferSlot).where(TransferSlot.heartbeat_at > moment + CLOCK_SLACK).values(heartbeat_at=moment)
+    )
+    session.execute(update(Commitment).where(Commitment.due_at > moment + _ANSWER).values(due_at=moment))

@@ -2,7 +2,7 @@
 PY := .venv/bin/python
 export PYTHONPATH := $(CURDIR)
 
-.PHONY: help setup setup-test run test test-fast bench bench-large fuzz lint fmt lock messages wheel clean
+.PHONY: help setup setup-test run test test-fast bench bench-large fuzz chaos lint fmt lock messages wheel clean
 help:            ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 16
 
@@ -26,6 +26,8 @@ bench: setup-test ## all figures as ratios, written to bench.json
 bench-large: setup-test ## the same with a million studies
 	@$(PY) -m tests.bench --large
 
+chaos: setup-test ## store and forward through kills, dead peers, a full disk, clock jumps (FILMROOM_CHAOS_FAULTS=500)
+	@$(PY) -m pytest -q -s tests/chaos
 fuzz: setup-test ## a million mutated PDUs, 20,000 mutated objects, ten minutes guided by coverage
 	@$(PY) -W ignore -m tests.fuzz
 

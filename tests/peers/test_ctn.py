@@ -1,0 +1,113 @@
+"""CTN, a stack of its own beside DCMTK and Orthanc: it echoes and stores to us, and takes what we send."""
+
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+from pydicom import dcmread
+
+from app.peers import outgoing
+from app.peers.scu import Association, Peer
+from app.peers.settings import DicomSettings
+from tests.archive.make import ct_bytes
+from tests.support import dcmtk
+from tests.support.dimse import Station, data_set_of
+from tests.support.postgres import free_port
+
+pytestmark = pytest.mark.peer
+UID = "1.2.826.0.1.3680043.9.7100.1.1.1"
+
+
+@pytest.fixture
+def one(tmp_path: Path) -> Path:
+    path = tmp_path / "one.dcm"
+    path.write_bytes(
+        ct_bytes(UID, "1.2.826.0.1.3680043.9.7100.1", "1.2.826.0.1.3680043.9.7100.1.1", syntax="1.2.840.10008.1.2")
+    )
+    return path
+
+
+def _listening(port: int) -> None:
+    """Looks at the kernel's table: a connection without an association would end simple_storage."""
+    until = time.monotonic() + 30
+    while time.monotonic() < until:
+        rows = [
+            line.split() for name in ("tcp", "tcp6") for line in Path(f"/proc/net/{name}").read_text().splitlines()[1:]
+        ]
+        if any(row[1].endswith(f":{port:04X}") and row[3] == "0A" for row in rows):
+            return
+        time.sleep(0.05)
+    raise AssertionError("simple_storage does not listen")
+
+
+def test_ctn_echoes(receiver: Station) -> None:
+    done = dcmtk.run("dicom_echo", "-a", "CTN", "-c", "FILMROOM", "127.0.0.1", str(receiver.port))
+    assert done.code == 0 and "failed" not in done.output.lower(), done.output
+
+
+def test_ctn_stores_to_us(receiver: Station, one: Path) -> None:
+    done = dcmtk.run("send_image", "-a", "CTN", "-c", "FILMROOM", "-r", "127.0.0.1", str(receiver.port), one)
+    assert done.code == 0, done.output
+    (stored,) = receiver.instances()
+    assert stored.sop_instance_uid == UID
+    ours = dcmread(receiver.config.store / stored.path)
+    theirs = dcmread(one)
+    del ours.file_meta, theirs.file_meta
+    assert ours == theirs
+
+
+def test_ctn_takes_what_we_send(receiver: Station, one: Path, tmp_path: Path) -> None:
+    from app.archive import Source
+
+    incoming = receiver.archive.receive(Source(kind="upload", actor_name="admin"))
+    incoming.write(one.read_bytes())
+    assert receiver.archive.ingest(incoming).status == "stored"
+    port, kept = free_port(), tmp_path / "kept"
+    kept.mkdir()
+    server = subprocess.Popen(
+        [dcmtk.program("simple_storage"), "-c", "CTN", "-i", "-s", "-x", str(kept), str(port)],
+        cwd=kept,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        _listening(port)
+        answers: list[int] = []
+        outgoing.deliver(
+            receiver.archive,
+            Peer("CTN", "FILMROOM", "127.0.0.1", port),
+            DicomSettings(),
+            receiver.instances(),
+            lambda _one, answer: answers.append(answer.status),
+        )
+        assert answers == [0]
+        until = time.monotonic() + 30
+        while (
+            not (files := [p for p in kept.rglob("*") if p.is_file() and p.stat().st_size]) and time.monotonic() < until
+        ):
+            time.sleep(0.05)
+        assert data_set_of(one) in b"".join(p.read_bytes() for p in files)
+    finally:
+        server.kill()
+        server.wait()
+
+
+def test_ctn_is_echoed(tmp_path: Path) -> None:
+    from app.peers.pdu import Context
+
+    port = free_port()
+    server = subprocess.Popen(
+        [dcmtk.program("simple_storage"), "-c", "CTN", "-i", "-s", "-x", str(tmp_path), str(port)],
+        cwd=tmp_path,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        _listening(port)
+        contexts = [Context(1, "1.2.840.10008.1.1", ["1.2.840.10008.1.2"])]
+        with Association(Peer("CTN", "FILMROOM", "127.0.0.1", port), contexts, DicomSettings()) as association:
+            assert association.echo().status == 0
+    finally:
+        server.kill()
+        server.wait()

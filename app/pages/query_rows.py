@@ -312,7 +312,7 @@ def _state(row: Retrieval, state: str, error: str) -> tuple[str, str]:
     if state == "running":
         return "running", _rate(row)
     if state == "queued":
-        return ("warn", _("Tried again: %(why)s") % {"why": error}) if error else ("wait", _("Waiting"))
+        return ("warn", _("Waits to try again: %(why)s") % {"why": error}) if error else ("wait", _("Waiting"))
     if state == "failed":
         return "bad", error or _("Failed")
     return ("paused", _("Stopped")) if state == "cancelled" else ("ok", _("Here"))

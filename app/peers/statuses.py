@@ -63,7 +63,13 @@ def words(status: int, comment: str, peer: str, *, own_title: str = "", own_addr
     if high == 0xB000:
         return Words(phrase("{peer} could not send all of it ({code}{said}).", peer=peer, code=code, said=said))
     if status & 0xF000 == 0xC000:
-        return Words(phrase("{peer} could not process the request ({code}{said}).", peer=peer, code=code, said=said))
+        return Words(
+            phrase("{peer} could not process the request ({code}{said}).", peer=peer, code=code, said=said),
+            # Orthanc and others say so of a destination that they do not know
+            phrase("Perhaps it does not know title {title} at {address}.", title=own_title, address=own_address)
+            if own_title
+            else "",
+        )
     return Words(phrase("{peer} answered with status {code}{said}.", peer=peer, code=code, said=said))
 
 

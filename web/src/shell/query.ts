@@ -5,7 +5,7 @@ import { json } from './http';
 import { number, t, tn } from './i18n';
 import { refreshPart } from './live';
 import { clear } from './table';
-import { failed, toast } from './toasts';
+import { failed } from './toasts';
 
 interface Order {
   node: string;
@@ -89,9 +89,10 @@ async function retrieve(destination?: string): Promise<void> {
     }
   }
   if (!made) return;
-  const detail = destination ? t('{what} to {node}', { what: said, node: destination }) : said;
-  toast({ kind: 'ok', what: tn('1 retrieval queued', '{n} retrievals queued', made), detail });
   all<HTMLElement>('table.remote').forEach(clear);
+  // The queue below shows it at once; a toast would cover its buttons.
+  const what = one<HTMLElement>('#retrieve-bar .what span');
+  if (what) what.textContent = destination ? t('{what} queued for {node}', { what: said, node: destination }) : t('{what} queued', { what: said });
   refreshPart('retrievals');
 }
 

@@ -9,7 +9,7 @@ from jinja2 import meta, nodes
 
 from app.http.templates import environment
 from app.kit import paths
-from app.pages import conflicts, deid, incoming, query, shell, storage, transfers
+from app.pages import certificates, conflicts, deid, forwarder, incoming, proxy, query, shell, storage, transfers
 
 # What render_text gives every template, and what a page may set for the shell.
 SHARED = {
@@ -37,6 +37,9 @@ PAGES: list[tuple[str, Any]] = [
     ("transfers/page.html", transfers.TransfersPage),
     ("transfers/_live.html", transfers.TransferRows),
     ("transfers/transfer.html", transfers.TransferPage),
+    ("settings/certificates.html", certificates.CertificatesPage),
+    ("settings/proxy.html", proxy.ProxyPage),
+    ("settings/forwarder.html", forwarder.ForwarderPage),
     ("shell/about.html", shell.AboutPage),
 ]
 
@@ -53,6 +56,7 @@ def asked(template: str, seen: set[str] | None = None) -> set[str]:
     found = meta.find_undeclared_variables(tree)
     given = {node.name for node in tree.find_all(nodes.Name) if node.ctx == "store"}
     imported = {node.target for node in tree.find_all(nodes.Import)}
+    imported |= {node.name for node in tree.find_all(nodes.Macro)}  # those of its own
     for other in meta.find_referenced_templates(tree):
         assert other is not None, f"{template} names a template by a variable"
         found |= asked(other, seen) - given

@@ -54,6 +54,7 @@ class Hub:
         self._subscribers: dict[asyncio.Queue[Event | None], asyncio.AbstractEventLoop] = {}
         self._lock = threading.Lock()
         self._stopping = threading.Event()
+        self.following = threading.Event()  # set once every later event will be seen
         self._thread = threading.Thread(target=self._follow, name="events", daemon=True)
 
     def start(self) -> None:
@@ -84,6 +85,7 @@ class Hub:
                 with self._database.read() as session:
                     new = events.after(session, last, _BATCH) if last >= 0 else []
                     last = new[-1].id if new else (events.newest(session) if last < 0 else last)
+                self.following.set()
                 for event in new:
                     self._hand_out(event)
                 if len(new) < _BATCH:

@@ -32,6 +32,19 @@ def test_a_job_is_claimed_run_and_done(database: Database) -> None:
     assert (state["state"], state["progress"], state["result"]) == ("done", {"done": 3, "total": 10}, {"y": 2})
 
 
+def test_one_look_tells_the_kinds_that_are_due(database: Database) -> None:
+    with database.write() as session:
+        jobs.enqueue(session, "a", {})
+        jobs.enqueue(session, "b", {}, run_after=now() + timedelta(hours=1))
+        jobs.enqueue(session, "c", {})
+        jobs.enqueue(session, "c", {})
+    with database.read() as session:
+        assert jobs.due_kinds(session) == {"a", "c"}
+    assert _claim(database)
+    with database.read() as session:
+        assert jobs.due_kinds(session) == {"c"}
+
+
 def test_priority_goes_before_age(database: Database) -> None:
     with database.write() as session:
         jobs.enqueue(session, "a", {"n": 1})

@@ -212,7 +212,11 @@ def counts(session: Session, actor: Actor) -> dict[str, int]:
 
 def active(session: Session, actor: Actor, study_uids: Sequence[str]) -> list[Retrieval]:
     """Retrievals of these studies that wait or run."""
-    wanted = select(Retrieval).where(Retrieval.study_instance_uid.in_(study_uids), Retrieval.state.in_(ACTIVE))
+    wanted = (
+        select(Retrieval)
+        .join(Job, Job.id == Retrieval.job_id)  # one that was lost with its worker is active no more
+        .where(Retrieval.study_instance_uid.in_(study_uids), Retrieval.state.in_(ACTIVE), Job.state.in_(ACTIVE))
+    )
     if not can(actor, Verb.JOB_ALL):
         wanted = wanted.where(Retrieval.created_by == actor.name)
     return list(session.scalars(wanted.order_by(Retrieval.id)))

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from app.db import Database
+from app.jobs.models import Job
 from app.kit.errors import Conflict, Forbidden, Invalid, NotFound
 from app.peers import ask_jobs, asking, qr_queries, queries, retrievals, service
 from app.peers.ask_jobs import ask
@@ -247,3 +248,41 @@ def test_a_node_that_takes_no_heed_of_modalities_is_asked_for_its_series(
     _work(worker, "query.ask", ask)
     _, found = _found(peopled, query.id)
     assert [(m.key, m.values["ModalitiesInStudy"]) for m in found] == [(pacs[1].uid, "MR")]
+
+
+def test_every_level_can_be_asked(pacs: list[Made], peopled: Database, worker: Worker) -> None:
+    first = pacs[0]
+    series = next(iter(first.series))
+    for wish, keys in (
+        (Wish(("PACS",), "PATIENT", {"PatientName": "Ram*"}), {"80-11862", "74-30118"}),
+        (Wish(("PACS",), "SERIES", {"StudyInstanceUID": first.uid}), set(first.series)),
+        (
+            Wish(("PACS",), "IMAGE", {"StudyInstanceUID": first.uid, "SeriesInstanceUID": series}),
+            set(first.series[series]),
+        ),
+    ):
+        with peopled.write() as session:
+            query = asking.create_query(session, actor(peopled, "admin"), wish)
+        _work(worker, "query.ask", ask)
+        shown, found = _found(peopled, query.id)
+        assert shown["state"] == "done" and {m.key for m in found} == keys, shown
+
+
+def test_a_retrieval_that_died_with_its_worker_can_be_ordered_and_tried_again(
+    pacs: list[Made], peopled: Database, worker: Worker
+) -> None:
+    admin = actor(peopled, "admin")
+    with peopled.write() as session:
+        row = retrievals.create_retrieval(session, admin, Order("PACS", pacs[1].uid))
+        row.state = "running"
+        job = session.get(Job, row.job_id)
+        assert job is not None
+        job.state, job.error = "failed", "The worker stopped while it ran this job."
+    shown = _retrieval(peopled, row.id)
+    assert shown["state"] == "failed" and "worker stopped" in shown["error"]
+    with peopled.write() as session:
+        other = retrievals.create_retrieval(session, admin, Order("PACS", pacs[1].uid))
+        retrievals.drop_retrieval(session, admin, other.id)
+        retrievals.retry_retrieval(session, admin, row.id)
+    _work(worker, "retrieve.fetch", fetch)
+    assert _retrieval(peopled, row.id)["state"] == "done"

@@ -1,5 +1,7 @@
 """Studies that must stay for now: each holder keeps a row while it needs the study's files (ARC-6, FWD-2)."""
 
+from collections.abc import Collection
+
 from sqlalchemy import delete, func, select
 from sqlalchemy.orm import Session
 
@@ -20,6 +22,16 @@ def let_go(session: Session, study_instance_uid: str, holder: str) -> None:
     session.execute(
         delete(StudyHold).where(StudyHold.study_instance_uid == study_instance_uid, StudyHold.holder == holder)
     )
+
+
+def let_go_all(session: Session, study_instance_uids: Collection[str], holders: Collection[str]) -> None:
+    """These holders need these studies no more."""
+    if holders:
+        session.execute(
+            delete(StudyHold).where(
+                StudyHold.study_instance_uid.in_(study_instance_uids), StudyHold.holder.in_(holders)
+            )
+        )
 
 
 def count(session: Session, study_instance_uid: str) -> int:

@@ -70,7 +70,7 @@ class IncomingPage(ArrivalRows):
 
 
 def _route(transfer: Transfer, node: str) -> Route:
-    left = transfer.total - transfer.sent - transfer.warned
+    left = transfer.total - transfer.sent - transfer.warned - transfer.there
     if transfer.state == "done":
         kind = "warn" if transfer.failed or transfer.warned else "ok"
         return Route(kind, node, _("Sent to %(node)s") % {"node": node})

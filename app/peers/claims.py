@@ -175,11 +175,19 @@ def record(session: Session, answers: Sequence[Answer]) -> None:
     moved = [one.row_id for one in answers if one.state in (SENT, WARNED, THERE)]
     touched = forward_queries.transfers_of_rows(session, [one.row_id for one in answers])
     went = forward_queries.transfers_of_rows(session, moved) if moved else set()
-    for transfer in _counted(session, touched):
-        if transfer.id in went and transfer.state in ACTIVE:
-            transfer.faults, transfer.error = 0, None
-        _end_if_over(session, transfer)
-        events_of.transfer(session, transfer)
+    found = _counted(session, touched)
+    nodes = forward_queries.nodes_by_id(session, {one.node_id for one in found})
+    with session.no_autoflush:  # many small transfers end together: one statement for all, not one for each
+        done: list[Transfer] = []
+        for transfer in found:
+            if transfer.id in went and transfer.state in ACTIVE:
+                transfer.faults, transfer.error = 0, None
+            if _is_over(transfer) and not _to_commit(session, transfer, nodes[transfer.node_id]):
+                _conclude(transfer)
+                done.append(transfer)
+        _let_go(session, done)
+        for transfer in found:
+            events_of.transfer(session, transfer)
 
 
 def _counted(session: Session, transfer_ids: Collection[str]) -> list[Transfer]:
@@ -190,43 +198,53 @@ def _counted(session: Session, transfer_ids: Collection[str]) -> list[Transfer]:
         of = counts[transfer.id]
         transfer.sent, transfer.warned, transfer.failed = (of.get(s, 0) for s in (SENT, WARNED, REFUSED))
         transfer.there, transfer.committed = of.get(THERE, 0), of.get("committed", 0)
+        transfer.total = sum(number for state, number in of.items() if state != "committed")
     return found
 
 
-def _left(transfer: Transfer) -> int:
-    return transfer.total - transfer.sent - transfer.warned - transfer.failed - transfer.there
+def _is_over(transfer: Transfer) -> bool:
+    """Every object has its answer (the counters are fresh), and nobody has said so yet."""
+    left = transfer.total - transfer.sent - transfer.warned - transfer.failed - transfer.there
+    return transfer.state in ACTIVE and not transfer.committing and left <= 0
 
 
-def _end_if_over(session: Session, transfer: Transfer) -> None:
-    if transfer.state not in ACTIVE or transfer.committing or _left(transfer) > 0:
-        return
-    node = session.get(Node, transfer.node_id)
-    set_to = options.of(node) if node is not None else options.DEFAULTS
-    if set_to.commitment and set_to.protocol == "dicom":
-        objects = forward_queries.sent_objects(session, transfer.id)
-        if objects:
-            commitment.request(
-                session,
-                SYSTEM,
-                transfer.node_id,
-                objects,
-                transfer_id=transfer.id,
-                facility_id=transfer.facility_id,
-            )
-            transfer.state, transfer.committing = RUNNING, True
-            return
-    conclude(session, transfer)
+def _to_commit(session: Session, transfer: Transfer, node: Node) -> bool:
+    """Has the node asked to commit what it took, where it is set so; False when there is nothing to ask."""
+    if not options.of(node).commitment or options.of(node).protocol != "dicom":
+        return False
+    objects = forward_queries.sent_objects(session, transfer.id)
+    if not objects:
+        return False
+    commitment.request(
+        session, SYSTEM, transfer.node_id, objects, transfer_id=transfer.id, facility_id=transfer.facility_id
+    )
+    transfer.state, transfer.committing = RUNNING, True
+    return True
+
+
+def _end_if_over(session: Session, transfer: Transfer, node: Node) -> None:
+    if _is_over(transfer) and not _to_commit(session, transfer, node):
+        conclude(session, transfer)
 
 
 def conclude(session: Session, transfer: Transfer) -> None:
     """All objects have their answer: done, or a dead letter that says how many were not taken."""
+    _conclude(transfer)
+    _let_go(session, [transfer])
+
+
+def _conclude(transfer: Transfer) -> None:
     failed = transfer.failed
     transfer.state, transfer.committing, transfer.finished_at = FAILED if failed else DONE, False, now()
     transfer.error = (
         phrase("{failed} of {total} objects were not taken.", failed=failed, total=transfer.total) if failed else None
     )
-    if not failed:
-        holds.let_go(session, transfer.study_instance_uid, holder(transfer))
+
+
+def _let_go(session: Session, ended: Iterable[Transfer]) -> None:
+    """What has arrived is held no more; what has not, is."""
+    arrived = [one for one in ended if one.state == DONE]
+    holds.let_go_all(session, {one.study_instance_uid for one in arrived}, {holder(one) for one in arrived})
 
 
 def holder(transfer: Transfer) -> str:
@@ -283,16 +301,16 @@ def fault(session: Session, slot: Slot, words: str, in_flight: Iterable[int]) ->
         others = [one for one in forward_queries.slots(session, slot.node_id) if one.number != slot.number]
         touched = [] if others else forward_queries.stalled(session, slot.node_id, now(), slot.number)
     for transfer in touched:
-        _hold_up(session, transfer, words, retries, set_to.retry_forever)
+        _hold_up(session, transfer, node, words, retries)
     service.note_outcome(session, node.id, words)
 
 
-def _hold_up(session: Session, transfer: Transfer, words: str, retries: int, for_ever: bool) -> None:
+def _hold_up(session: Session, transfer: Transfer, node: Node, words: str, retries: int) -> None:
     """One try of the transfer has failed: it waits for the next, or is a dead letter."""
     if transfer.state not in ACTIVE:
         return
     transfer.faults += 1
-    then = after_fault(transfer.faults, retries, for_ever)
+    then = after_fault(transfer.faults, retries, options.of(node).retry_forever)
     transfer.error = words
     if then.over:
         session.execute(
@@ -305,11 +323,11 @@ def _hold_up(session: Session, transfer: Transfer, words: str, retries: int, for
         transfer.state, transfer.finished_at, transfer.committing = FAILED, now(), False
     else:
         transfer.state, transfer.run_after = QUEUED, now() + then.pause
-        _end_if_over(session, transfer)  # the object in flight was the last one, and it is given up
+        _end_if_over(session, transfer, node)  # the object in flight was the last one, and it is given up
     events_of.transfer(session, transfer)
 
 
 def stopped(session: Session, transfer_ids: Collection[str]) -> set[str]:
     """Which of these transfers are not to be gone on with: cancelled, or gone."""
-    active = {one.id for one in forward_queries.by_id(session, transfer_ids) if one.state in ACTIVE}
+    active = forward_queries.active_among(session, transfer_ids)
     return set(transfer_ids) - active

@@ -167,7 +167,24 @@ def transfers_of_rows(session: Session, row_ids: Sequence[int]) -> set[str]:
 
 
 def by_id(session: Session, transfer_ids: Collection[str]) -> list[Transfer]:
-    return list(session.scalars(select(Transfer).where(Transfer.id.in_(transfer_ids)).order_by(Transfer.id)))
+    """To be changed: locked in the order of their ids (PostgreSQL), so that nobody's counts are of an older state."""
+    query = select(Transfer).where(Transfer.id.in_(transfer_ids)).order_by(Transfer.id)
+    return list(session.scalars(query.with_for_update().execution_options(populate_existing=True)))
+
+
+def nodes_of(session: Session, transfer_ids: Collection[str]) -> dict[str, str]:
+    """Transfer -> its node."""
+    rows = session.execute(select(Transfer.id, Transfer.node_id).where(Transfer.id.in_(transfer_ids)))
+    return {row[0]: row[1] for row in rows}
+
+
+def active_among(session: Session, transfer_ids: Collection[str]) -> set[str]:
+    """Those of them that have not ended."""
+    return set(session.scalars(select(Transfer.id).where(Transfer.id.in_(transfer_ids), Transfer.state.in_(ACTIVE))))
+
+
+def nodes_by_id(session: Session, node_ids: Collection[str]) -> dict[str, Node]:
+    return {one.id: one for one in session.scalars(select(Node).where(Node.id.in_(node_ids)))}
 
 
 def slots(session: Session, node_id: str) -> list[TransferSlot]:
@@ -192,7 +209,7 @@ def stalled(session: Session, node_id: str, moment: datetime, slot: int) -> list
         .exists()
     )
     query = select(Transfer).where(Transfer.node_id == node_id, *_due(moment), ~others).order_by(Transfer.id)
-    return list(session.scalars(query))
+    return list(session.scalars(query.with_for_update()))
 
 
 def committing(session: Session) -> list[Transfer]:
@@ -248,6 +265,7 @@ def latest(session: Session, node_id: str, study_uid: str, source: str) -> Trans
         )
         .order_by(Transfer.id.desc())
         .limit(1)
+        .with_for_update()
     )
 
 
@@ -282,7 +300,7 @@ def seen(
     session: Session, actor: Actor, *, ids: Sequence[str] | None, node_id: str | None, states: Sequence[str]
 ) -> list[Transfer]:
     """Transfers the actor may see in one of these states: those of `ids`, of a node, or all."""
-    query = select(Transfer).where(Transfer.state.in_(states)).order_by(Transfer.id)
+    query = select(Transfer).where(Transfer.state.in_(states)).order_by(Transfer.id).with_for_update()
     if not actor.sees_all:
         query = query.where(Transfer.facility_id == actor.facility_id)
     if ids is not None:

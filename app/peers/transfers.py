@@ -311,7 +311,8 @@ class Proof:
 def delivered(session: Session, transfer_ids: Sequence[str]) -> Proof:
     """The proof that nothing local is dropped without (FWD-3). That a node had an object before (`there`) is its word in
     a query and no success of ours: it counts only where the node committed it."""
-    wants = {one.id: _wants_commitment(session, one) for one in forward_queries.by_id(session, transfer_ids)}
+    of_node = forward_queries.nodes_of(session, transfer_ids)
+    wants = {one: _wants_commitment(session, node_id) for one, node_id in of_node.items()}
     if len(wants) != len(set(transfer_ids)):
         return Proof(missing={"": phrase("A transfer is no longer there.")})
     safe: dict[str, int] = {}
@@ -327,14 +328,17 @@ def delivered(session: Session, transfer_ids: Sequence[str]) -> Proof:
     return Proof(frozenset(safe.keys() - missing.keys()), missing)
 
 
-def _wants_commitment(session: Session, transfer: Transfer) -> bool:
-    node = session.get(Node, transfer.node_id)
+def _wants_commitment(session: Session, node_id: str) -> bool:
+    node = session.get(Node, node_id)
     return node is None or (options.of(node).commitment and options.of(node).protocol == "dicom")
 
 
 def _own(session: Session, actor: Actor, transfer_id: str) -> Transfer:
+    """The transfer, locked until the verb is over: a lane may be about to end it."""
     require(actor, Verb.STUDY_SEND)
-    return queries.transfer(session, actor, transfer_id)
+    found = queries.transfer(session, actor, transfer_id)
+    session.refresh(found, with_for_update=True)
+    return found
 
 
 def _record(session: Session, actor: Actor, transfer: Transfer, verb: str, node_name: str = "") -> None:

@@ -96,6 +96,8 @@ def narrow(path: str, column: str, key: Key, fuzzy: bool) -> Narrow:
         return Narrow(f"{column} >= ? AND {column} < ?", [low or "0", (high or "9") + "~"], tester(key, fuzzy))
     if key.vr == "PN":
         return Narrow(f"{column} <> ''", [], tester(key, fuzzy))
+    if key.vr in ("DS", "IS"):
+        return Narrow(f"{column} <> ''", [], tester(key, fuzzy))
     if not any(_is_pattern(one) for one in wanted):
         return _any_of(column, wanted)
     likes = " OR ".join([f"{column} LIKE ? ESCAPE '!'"] * len(wanted))
@@ -109,6 +111,9 @@ def tester(key: Key, fuzzy: bool) -> Test:
         return lambda text: any(name_matches(str(text).split("="), one, names.fold, fuzzy) for one in wanted)
     if vr in _DATES:
         return lambda text: in_range(vr, str(text), key.value)
+    if vr in ("DS", "IS"):
+        numbers = {float(one) for one in wanted if _is_number(one)}
+        return lambda text: _is_number(str(text)) and float(str(text)) in numbers
     if vr not in _WILD:
         return lambda text: str(text) in wanted
     patterns = [wildcard(one) for one in wanted]
@@ -145,6 +150,14 @@ def _any_of(column: str, wanted: list[Any]) -> Narrow:
     if len(wanted) == 1:
         return Narrow(f"{column} = ?", wanted)
     return Narrow(f"{column} IN ({', '.join('?' * len(wanted))})", wanted)
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _whole(wanted: list[str]) -> list[int]:

@@ -56,9 +56,9 @@ def driven(runner: Runner, asked: Asked) -> list[int] | None:
     """The ids of the studies that can match, newest first, where an index names few."""
     for sql, values in asked.drivers:
         most = max(FEW, len(values))
-        rows = runner.rows(f"SELECT DISTINCT id FROM ({sql}) AS few LIMIT {most + 1}", values)
+        rows = runner.rows(f"SELECT id FROM ({sql}) AS few LIMIT {most + 1}", values)
         if len(rows) <= most:
-            return sorted((int(row[0]) for row in rows), reverse=True)
+            return sorted({int(row[0]) for row in rows}, reverse=True)
     return None
 
 
@@ -166,7 +166,8 @@ class Rows:
 
     def _counted(self) -> Iterator[Row]:
         """(id, series, instances) of each study that can match."""
-        select = f"SELECT s.id, s.series_count, s.instance_count FROM study s WHERE {self._where}"
+        hint = " NOT INDEXED" if self._ids is None and not self._plan.postgresql else ""
+        select = f"SELECT s.id, s.series_count, s.instance_count FROM study s{hint} WHERE {self._where}"
         if self._ids is not None:
             for some in batches(self._ids, 500):
                 yield from self._read(f"{select} AND s.id IN ({_listed(some)}) ORDER BY s.id DESC", self._values)

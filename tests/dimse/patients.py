@@ -26,6 +26,7 @@ STUDIES: dict[int, tuple[str, dict[str, Any], dict[str, int]]] = {
         "PatientName": "Müller^Jürgen", "PatientID": "P1", "PatientBirthDate": "19610203", "PatientSex": "M",
         "StudyDate": "20240102", "StudyTime": "101112", "AccessionNumber": "ACC1", "StudyID": "1",
         "StudyDescription": "CT Thorax", "ReferringPhysicianName": "House^Gregory", "BodyPartExamined": "CHEST",
+        "PatientWeight": "70.5", "PatientAge": "062Y",
     }, {"CT": 3, "SR": 1}),
     2: ("North", {
         "PatientName": "Yamada^Tarou=山田^太郎=やまだ^たろう", "PatientID": "P2", "PatientBirthDate": "19700405",

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from app.config import Config
 from app.dimse.door import Door
-from app.kit import startup
+from app.kit import priority, startup
 from app.kit.rolestate import RoleState
 
 if TYPE_CHECKING:
@@ -109,6 +109,7 @@ def _make(config: Config, archive: "Archive") -> "Receiver":
     receiver = Receiver(config, archive.database, archive)
     storage_classes(), transfer_syntaxes(), receiver.settings()  # before the first caller, not in its time
     startup.over()
+    priority.stand_back(priority.DICOM)
     return receiver
 
 

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING
 
 from app.config import Config, ConfigError
 from app.kit import logging as kit_logging
-from app.kit import priority, running, startup
+from app.kit import running, startup
 from app.kit.rolestate import BEAT, RoleState
 
 if TYPE_CHECKING:
@@ -41,7 +41,6 @@ RESTART_PAUSES = (
 
 # role -> module with run(config); only the role's own process imports it
 ROLES = {"dicom": "app.listener", "web": "app.server", "worker": "app.worker"}
-STANDS_BACK = {"dicom": 2, "worker": 5}  # role -> steps of nice: pages stay quick while senders push and jobs run
 
 # What every role imports, and what is imported while the data folder is prepared, which takes another process as long.
 _SHARED = ("app.archive", "app.jobs", "app.security.setup", "app.security.secrets")
@@ -68,8 +67,6 @@ def _die_with_parent() -> None:
 def run_role(role: str, config: Config) -> None:
     """One role in this process, until it is told to stop."""
     kit_logging.setup(role, config.logs, config.log_level, config.log_json)
-    if role in STANDS_BACK:
-        priority.stand_back(STANDS_BACK[role])
     startup.begin()
     runner: Callable[[Config], None] = import_module(ROLES[role]).run
     runner(config)

@@ -15,7 +15,7 @@ from app.archive import service as archive_service
 from app.config import Config
 from app.db import Database, open_database
 from app.jobs.context import Cancelled, JobContext, PermanentFault
-from app.kit import rolestate, startup
+from app.kit import priority, rolestate, startup
 from app.kit.clock import now
 from app.kit.errors import AppError
 from app.kit.logging import correlation_id
@@ -442,6 +442,7 @@ def run(config: Config) -> None:
     ended = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: ended.set())
+    priority.stand_back(priority.WORKER)
     worker.start()
     startup.over()
     state.set("ready")

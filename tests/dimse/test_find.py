@@ -8,8 +8,11 @@ from pydicom.dataset import Dataset
 from pydicom.filewriter import dcmwrite
 
 from app.archive import Source
-from app.peers import service
+from app.peers import certificates, service
 from app.peers.options import NodeValues
+from app.peers.settings import TlsSettings
+from app.security.actor import SYSTEM
+from app.security.secrets import Secrets
 from app.security.settings import SecuritySettings
 from app.settings import save
 from tests.dimse.patients import study_uid
@@ -18,6 +21,8 @@ from tests.support.client import actor
 from tests.support.dimse import Station
 from tests.support.finding import EXPLICIT, IMPLICIT, PATIENT_ROOT, STUDY_ROOT, ask, connected, data_set, findscu
 from tests.support.orthanc import orthanc
+from tests.support.pki import Authority
+from tests.support.postgres import free_port
 
 pytestmark = pytest.mark.peer
 
@@ -273,3 +278,17 @@ def test_damaged_objects_are_found_and_break_no_answer(receiver: Station) -> Non
             with connected(receiver.port, syntaxes=(EXPLICIT,)) as association:
                 found = ask(association, STUDY_ROOT, keys)
             assert found.status == 0 and len(found.answers) == stored, level
+
+
+def test_findscu_asks_by_tls(asked: Station, tmp_path: Path) -> None:
+    authority = Authority(tmp_path)
+    own, modality = authority.pair("filmroom", "localhost", "127.0.0.1"), authority.pair("ct1", "ct1.example")
+    with asked.database.write() as session:
+        certificates.bring(session, SYSTEM, Secrets(asked.config), "own", own.chain, own.clear)
+        certificates.trust(session, SYSTEM, authority.text)
+        save(session, TlsSettings(enabled=True, dicom_tls_port=(port := free_port())), "test")
+    asked.receiver.ways.forget()
+    asked.wait(lambda: asked.receiver.tls.port == port, 30)
+    shown = ("+tls", str(modality.key), str(modality.certificate), "+cf", str(authority.file))
+    found = findscu(port, "-S", *shown, QueryRetrieveLevel="STUDY", StudyInstanceUID="")
+    assert len(found.answers) == 5, found.output

@@ -19,6 +19,7 @@ from app.peers import facility_titles
 log = logging.getLogger(__name__)
 _LOOK = 1.0  # seconds between looks at the rows
 _WAIT = 0.5  # seconds without a caller
+_TELL = 2.0  # seconds until pages hear of a change: by then it stands in the role's state file
 
 Take = Callable[[socket.socket, str, str], None]
 
@@ -31,6 +32,8 @@ class FacilityPorts:
         self._open: dict[str, Door] = {}  # facility id -> its port
         self._faults: dict[int, str] = {}  # port -> why it is not open
         self._looked = float("-inf")
+        self._changed: set[str] = set()
+        self._tell_at = float("inf")
 
     @property
     def state(self) -> dict[str, str]:
@@ -85,8 +88,13 @@ class FacilityPorts:
         self._faults = {port: why for port, why in self._faults.items() if port in wanted.values()}
         changed += [one for one, port in wanted.items() if one not in self._open and self._try(one, port)]
         if changed:
+            self._changed.update(changed)
+            self._tell_at = time.monotonic() + _TELL
+        if time.monotonic() >= self._tell_at:
+            self._tell_at = float("inf")
             with contextlib.suppress(AppError):
-                facility_titles.tell(self._database, changed)
+                facility_titles.tell(self._database, sorted(self._changed))
+            self._changed.clear()
 
     def _try(self, facility_id: str, port: int) -> bool:
         """Whether something changed: it is open now, or cannot be for a new reason."""

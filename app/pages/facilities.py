@@ -56,9 +56,8 @@ def _page(
 ) -> Response:
     here = services(request)
     with here.database.read() as session:
-        there = facilities.list_facilities(session, actor)
         calls = [one for one in callers.list_callers(session, actor) if form and form.id and one.facility_id == form.id]
-    shown = FacilityList(there, facility_titles.states(here.config), form.id if form else "")
+    shown = _list(request, actor, form.id if form else "")
     page = FacilitiesPage("facilities", shown, form, saved, faults or Faults(), calls, here.config.aet)
     return render(request, "settings/facilities.html", fields(page), 422 if page.faults.message else 200)
 
@@ -81,14 +80,23 @@ def show_all(request: Request, actor: Admin) -> Response:
     return _page(request, actor, None)
 
 
-@router.get("/settings/facilities/list")
-def show_list(request: Request, actor: Admin, chosen: str = "") -> Response:
-    """The list again, for the live page."""
+def _list(request: Request, actor: Actor, chosen: str) -> FacilityList:
     here = services(request)
     with here.database.read() as session:
         there = facilities.list_facilities(session, actor)
-    part = FacilityList(there, facility_titles.states(here.config), chosen)
-    return render(request, "settings/_facilities_list.html", {"known": part})
+    return FacilityList(there, facility_titles.states(here.config), chosen)
+
+
+@router.get("/settings/facilities/list")
+def show_list(request: Request, actor: Admin, chosen: str = "") -> Response:
+    """The list again, for the live page."""
+    return render(request, "settings/_facilities_list.html", {"known": _list(request, actor, chosen)})
+
+
+@router.get("/settings/facilities/{facility_id}/state")
+def show_state(request: Request, facility_id: str, actor: Admin) -> Response:
+    """Whether its port is open, again, for the live page."""
+    return render(request, "settings/_facility_state.html", {"known": _list(request, actor, facility_id)})
 
 
 @router.get("/settings/facilities/new")

@@ -66,7 +66,7 @@ def test_everything_of_the_standard_is_taken_and_nothing_else() -> None:
     assert len(storage_classes()) > 150 and len(transfer_syntaxes()) > 40
     wanted = [
         Context(1, CT, ["1.2.3", "1.2.840.10008.1.2.4.90", "1.2.840.10008.1.2"]),  # the first that we know
-        Context(3, "1.2.840.10008.5.1.4.1.2.2.1", ["1.2.840.10008.1.2"]),  # a query
+        Context(3, "1.2.840.10008.5.1.4.31", ["1.2.840.10008.1.2"]),  # the worklist is not served
         Context(5, CT, ["1.2.3"]),
         Context(7, "1.3.46.670589.2.5.1.1", ["1.2.840.10008.1.2"]),  # private
         Context(9, "1.2.840.10008.1.1", ["1.2.840.10008.1.2.4.50"]),
@@ -81,4 +81,4 @@ def test_everything_of_the_standard_is_taken_and_nothing_else() -> None:
     open_door = DicomSettings(unknown_sop_classes=True, private_transfer_syntaxes=["1.2.3"])
     found = {r.id: (r.result, r.transfer) for r in answer(request, open_door)}
     assert found[7][0] == pdu.ACCEPTED and found[5] == (pdu.ACCEPTED, "1.2.3") and found[1][1] == "1.2.3"
-    assert found[3][0] == pdu.ABSTRACT_UNKNOWN, "a query is no storage class, however open the door"
+    assert found[3][0] == pdu.ABSTRACT_UNKNOWN, "the worklist is no storage class, however open the door"

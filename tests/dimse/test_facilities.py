@@ -12,7 +12,8 @@ from app.archive.models import Study
 from app.config import Config
 from app.db import Database
 from app.dimse.door import Door, hosts_of
-from app.peers import callers, facility_titles
+from app.peers import callers, facility_titles, service
+from app.peers.service import NodeValues
 from app.security import facilities
 from app.security.actor import SYSTEM
 from tests.support import dcmtk, live
@@ -182,3 +183,41 @@ def test_every_receiver_process_follows_and_health_tells(tmp_path: Path, shared_
         assert client.get(address).json()["listening"] is None
         with pytest.raises(httpx.HTTPStatusError):
             client.delete(address).raise_for_status()  # its studies name it
+
+
+def _found(port: int, called: str) -> str:
+    keys = ("-S", "-k", "QueryRetrieveLevel=STUDY", "-k", "StudyInstanceUID", "-k", "PatientID")
+    return dcmtk.run("findscu", "-v", *keys, "-aec", called, "-aet", "BOUND", "127.0.0.1", str(port)).output
+
+
+def test_another_facilitys_title_is_no_key_to_its_studies(here: Station, shared_data: Path) -> None:
+    """SEC-10 on DIMSE: a node of North finds what is North's, and nothing at the title or port of the Clinic."""
+    port = free_port()
+    _made(here, "Clinic", port)
+    north = actor(here.database, "bob").facility_id
+    with here.database.write() as session:
+        service.create_node(session, SYSTEM, NodeValues("b", "BOUND", "127.0.0.1", 104, facility_id=north))
+    here.wait(lambda: _answers(port), 30)
+    assert dcmtk.storescu(here.port, [shared_data / CT1], calling="BOUND").code == 0
+    assert dcmtk.storescu(port, [shared_data / CT2], calling="BOUND", called="CLINIC").code == 0
+    own = _found(here.port, "FILMROOM")
+    assert own.count("StudyInstanceUID") == 2, "the question, and the one answer: CT1 is North's, CT2 the Clinic's"
+    for where, called in ((here.port, "CLINIC"), (port, "FILMROOM"), (port, "CLINIC")):
+        said = _found(where, called)
+        assert said.count("StudyInstanceUID") == 1 and "0x124" in said, "not authorized"
+    here.calm()
+    here.receiver._book.write()
+    with here.database.read() as session:
+        words = {one.words for one in callers.list_callers(session, SYSTEM, kind=callers.CLASH)}
+    assert any("belongs to North but called Clinic" in one for one in words)
+
+
+def test_only_the_accepted_syntaxes_are_taken(here: Station, shared_data: Path) -> None:
+    """Implicit VR Little Endian always (PS3.5 10.1), explicit because it is listed, JPEG 2000 not."""
+    here.set(accepted_syntaxes=["1.2.840.10008.1.2.1"])
+    assert dcmtk.storescu(here.port, [shared_data / CT1], "-xe").code == 0
+    assert dcmtk.storescu(here.port, [shared_data / CT2], "-xi").code == 0
+    compressed = shared_data / "codecs/wg04/mr1/mr1_j2k-lossless.dcm"
+    assert dcmtk.storescu(here.port, [compressed], "-xv").code != 0
+    here.set(accepted_syntaxes=[])
+    assert dcmtk.storescu(here.port, [compressed], "-xv").code == 0

@@ -15,6 +15,7 @@ from app.peers import exchange, node_schema, options, queries, service
 from app.peers.exchange import Report
 from app.peers.options import NodeValues
 from app.security.actor import SYSTEM
+from tests.support import live
 from tests.support.client import Web, actor, add_cast
 
 ORTHANC = Path("/etc/orthanc/orthanc.json")
@@ -283,3 +284,19 @@ def test_on_the_page(web: Web) -> None:
     wrong = web.admin.post("/settings/nodes/import", data={"text": '{\n"a": }'})
     assert wrong.status_code == 422 and "Line 2" in wrong.text
     assert web.admin.post("/settings/nodes/import/apply", data={"text": "{"}).status_code == 422
+
+
+@pytest.mark.slow
+def test_a_start_with_a_file_of_nodes(tmp_path: Path) -> None:
+    """`filmroom serve --nodes FILE`: there at once, read-only on the page; a wrong file ends the start with its line."""
+    file = tmp_path / "nodes.json"
+    file.write_text(_file({"name": "pacs", "ae_title": "PACS", "host": "10.0.0.5", "port": 104}))
+    with live.running(tmp_path / "data", "--nodes", str(file)) as station, station.client() as client:
+        assert client.get("/api/v1/nodes/pacs").json()["from_file"] is True
+        assert client.patch("/api/v1/nodes/pacs", json={"port": 105}).status_code == 409
+        page = client.get("/settings/nodes").text
+        assert "From the file given at the start" in page and "from file" in page and "<fieldset" in page
+    file.write_text(_file({"name": "pacs", "ae_title": "PACS", "host": "10.0.0.5", "port": "x"}))
+    with pytest.raises(RuntimeError) as raised:
+        live.start(tmp_path / "data", "--nodes", str(file))
+    assert "line 9, nodes[0].port: Here a number is needed." in str(raised.value)

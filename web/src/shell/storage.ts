@@ -14,6 +14,18 @@ function uid(row: HTMLElement): string {
 
 // --- unfolding: a row below, with the series ---
 
+function columns(row: Element): number {
+  return [...row.children].filter((one) => getComputedStyle(one).display !== 'none').length;
+}
+
+/** Columns leave as the window narrows: a cell that spans more than are left would bring empty ones back. */
+function respan(): void {
+  for (const cell of all<HTMLTableCellElement>('tr.unfolded > td')) {
+    const row = document.getElementById(cell.parentElement?.dataset.after ?? '');
+    if (row) cell.colSpan = columns(row);
+  }
+}
+
 async function unfold(row: HTMLElement, fold: HTMLElement): Promise<void> {
   const next = row.nextElementSibling;
   if (next?.matches('tr.unfolded')) {
@@ -26,7 +38,7 @@ async function unfold(row: HTMLElement, fold: HTMLElement): Promise<void> {
   line.className = 'unfolded';
   line.dataset.after = row.id;
   const cell = document.createElement('td');
-  cell.colSpan = [...row.children].filter((one) => getComputedStyle(one).display !== 'none').length;
+  cell.colSpan = columns(row);
   line.append(cell);
   row.after(line);
   const remote = row.dataset.unfold;
@@ -106,6 +118,7 @@ function current(): HTMLElement[] {
 }
 
 export function installStorage(): void {
+  window.addEventListener('resize', respan);
   delegate('click', 'tr.item .fold', (event, fold) => {
     event.preventDefault();
     const row = fold.closest<HTMLElement>('tr.item');

@@ -19,7 +19,7 @@ from app.pages.node_form import NodeForm, Typed
 from app.pages.shell import fields
 from app.pages.tls_choices import TlsChoices, tls_choices
 from app.peers import callers, options, queries, selftest, service
-from app.peers.models import Node
+from app.peers.models import Caller, Node
 from app.peers.options import CAPABILITIES
 from app.peers.probe import Probe, Step
 from app.security import Actor, Verb, facilities
@@ -88,11 +88,12 @@ class SelfTestPart:
 @dataclass(frozen=True, slots=True)
 class Seen:
     """What is known of a node as a caller. gap_ms: it waits so long for delayed acknowledgements; slower: seconds that
-    a study of 500 objects takes longer for it."""
+    a study of 500 objects takes longer for it; calls: those that did not fit, newest first."""
 
     at: datetime | None
     gap_ms: int | None
     slower: float
+    calls: list[Caller]
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,7 +232,9 @@ def _list(session: ReadSession, actor: Actor, chosen: str) -> NodeList:
 
 def _seen(session: ReadSession, actor: Actor, node_id: str) -> Seen:
     node = queries.node(session, actor, node_id)
-    return Seen(node.last_seen_at, node.ack_gap_ms, round((node.ack_gap_ms or 0) * 0.5))
+    odd = callers.list_callers(session, actor, kind=callers.CLASH)
+    calls = [one for one in odd if one.title == node.ae_title][:5]
+    return Seen(node.last_seen_at, node.ack_gap_ms, round((node.ack_gap_ms or 0) * 0.5), calls)
 
 
 def _selftest(session: ReadSession, actor: Actor, node_id: str) -> SelfTestPart:

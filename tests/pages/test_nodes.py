@@ -2,6 +2,7 @@
 
 import re
 
+from app.peers.callers import CLASH, UNKNOWN, Book
 from tests.support.client import Web
 from tests.support.postgres import free_port
 
@@ -96,3 +97,44 @@ def test_only_administrators_see_the_forms_buttons(web: Web) -> None:
     assert "disabled" in page and "node-remove" not in page
     assert web.alice.post(where, data=FORM).status_code == 403
     assert web.charlie.get("/settings/nodes").status_code == 403
+
+
+def test_callers_delays_and_odd_calls_are_shown(web: Web) -> None:
+    """An unknown caller prefills the form and is gone once it is a node; what is known of a node stands on its page."""
+    book = Book(web.database)
+    book.call(UNKNOWN, "CT_NEW", "FILMROOM", "10.1.2.3", None, ["1.2.840.10008.1.1"], "")
+    book.write()
+    page = web.admin.get("/settings/nodes").text
+    assert "CT_NEW" in page and "called FILMROOM" in page and "Make a node" in page
+    assert "Make a node" not in web.alice.get("/settings/nodes").text
+    assert "CT_NEW" not in web.bob.get("/settings/nodes").text, "nobody's callers are for those who see all"
+    caller = web.admin.get("/api/v1/nodes/callers").json()["items"][0]
+    form = web.admin.get(f"/settings/nodes/new?caller={caller['id']}").text
+    assert 'value="CT_NEW"' in form and 'value="10.1.2.3"' in form
+    where = _make(web, name="ct", ae_title="CT_NEW", host="10.1.2.3")
+    assert web.admin.get("/api/v1/nodes/callers").json()["total"] == 0
+    node_id = where.rpartition("/")[2]
+    book.gap(node_id, "CT_NEW", "10.1.2.3", 41)
+    book.call(CLASH, "CT_NEW", "NORTH", "10.1.2.3", None, [], "", "The title is of another house.")
+    book.write()
+    page = web.admin.get(where).text
+    assert "it waits 41 ms" in page and "20 s longer" in page and "The title is of another house." in page
+    assert web.admin.get("/api/v1/nodes/ct").json()["delayed_acknowledgement_ms"] == 41
+    book.gap(node_id, "CT_NEW", "10.1.2.3", None)
+    book.write()
+    assert "TCP_NODELAY" not in web.admin.get(where).text
+
+
+def test_a_caller_is_ignored_shown_again_and_forgotten(web: Web) -> None:
+    book = Book(web.database)
+    book.call(UNKNOWN, "X", "FILMROOM", "10.1.2.3", None, [], "it is no known node")
+    book.write()
+    one = web.admin.get("/api/v1/nodes/callers").json()["items"][0]
+    assert one["refused"] is True and one["reason"] == "it is no known node"
+    assert web.admin.post(f"/settings/nodes/callers/{one['id']}/ignore").status_code == 303
+    assert web.admin.get("/api/v1/nodes/callers").json()["total"] == 0
+    assert web.admin.get("/api/v1/nodes/callers?ignored=true").json()["total"] == 1
+    assert web.admin.put(f"/api/v1/nodes/callers/{one['id']}?ignored=false").json()["ignored"] is False
+    assert web.bob.delete(f"/api/v1/nodes/callers/{one['id']}").status_code == 403
+    assert web.admin.delete(f"/api/v1/nodes/callers/{one['id']}").status_code == 204
+    assert web.admin.get("/api/v1/nodes/callers?ignored=true").json()["total"] == 0

@@ -153,7 +153,7 @@ def test_in_chromium_a_certificate_is_made_and_the_port_opens(
     with visitor(browser, live, theme=theme) as person:
         page = person.page
         person.go(PAGE)
-        if theme == "dark":
+        if not page.get_by_text("in use").count():  # the other theme, or a try before this one, may have made it
             page.fill("#f-make-name", "LAN")
             page.get_by_role("button", name="Make the certificate").click()
             page.wait_for_selector("text=in use", timeout=30_000)

@@ -23,7 +23,7 @@ from app.peers.scu import Peer
 from app.peers.settings import DicomSettings, ProxySettings
 from app.security.actor import SYSTEM
 from app.security.secrets import Secrets
-from tests.peers.test_tls_out import QUICK, server, storescp
+from tests.peers.test_tls_out import QUICK, _mute, server, storescp
 from tests.support import dcmtk
 from tests.support.pki import Authority
 from tests.support.postgres import free_port
@@ -153,7 +153,7 @@ def test_a_proxy_that_is_none_or_away_is_said(here: Installation, tmp_path: Path
             with pytest.raises(PeerFault) as raised:
                 open_through(Proxy(scheme, "127.0.0.1", port), "pacs.example", 104, 5)
             assert words in raised.value.detail or "broke off" in raised.value.detail
-    with server(lambda sock: time.sleep(5)) as port:
+    with server(_mute) as port:
         started = time.monotonic()
         with pytest.raises(PeerFault, match="no answer within 1 s"):
             open_through(Proxy("http", "127.0.0.1", port), "pacs.example", 104, 1)

@@ -107,6 +107,9 @@ def _storm(live: Live, storm: Storm, ledger: Ledger) -> None:
             time.sleep(storm.dice.uniform(0.0, 0.2))
     finally:
         storm.calm()
+        until = time.monotonic() + 120  # a slow machine may have had no time between the faults
+        while len(ledger.acknowledged) <= 10 * SENDERS and time.monotonic() < until:
+            time.sleep(0.5)
         time.sleep(3)
         stop.set()
         for thread in senders:

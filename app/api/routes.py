@@ -3,13 +3,13 @@
 import json
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Depends, Form, Query, Request, Response, UploadFile
+from fastapi import APIRouter, Body, Depends, Form, Query, Request, Response, UploadFile
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.concurrency import run_in_threadpool
 
 from app.http import ReadSession, WriteSession, allow, services
 from app.kit.errors import Invalid, TooLarge
-from app.routing import bench, queries, service
+from app.routing import bench, exchange, queries, service
 from app.routing.decide import Candidate
 from app.routing.models import Route
 from app.routing.rule import Action, Conditions, Rule, When
@@ -17,6 +17,7 @@ from app.security import Actor, Verb
 
 router = APIRouter(tags=["routes"])
 Editor = Annotated[Actor, Depends(allow(Verb.ROUTE_EDIT))]
+Revealer = Annotated[Actor, Depends(allow(Verb.CROSSREF_READ))]
 _MOST_FILE = 64 << 20
 
 
@@ -70,6 +71,30 @@ def order_routes(body: Order, actor: Editor, session: WriteSession) -> dict[str,
     """Puts the routes in this order."""
     service.order_routes(session, actor, body.order)
     return list_routes(actor, session)
+
+
+@router.get("/routes/schema")
+def show_schema(actor: Editor) -> dict[str, Any]:
+    """The JSON schema (2020-12) of the file that `/routes/export` gives and `/routes/import` takes."""
+    return exchange.schema()
+
+
+@router.get("/routes/export")
+def export_routes(actor: Editor, session: ReadSession) -> dict[str, Any]:
+    """All routes as one JSON file, nodes and facilities by name."""
+    return exchange.export_routes(session, actor)
+
+
+@router.post("/routes/import")
+def import_routes(
+    body: Annotated[dict[str, Any], Body()], actor: Editor, session: WriteSession, dry_run: bool = False
+) -> dict[str, Any]:
+    """Makes and changes routes by a file of `/routes/export`, all or none. New and changed ones come turned off.
+    dry_run: tells what would be done and does nothing."""
+    report = exchange.import_routes(session, actor, body)
+    if dry_run:
+        session.rollback()
+    return {"items": report, "total": len(report), "next": None, "dry_run": dry_run}
 
 
 class TestBody(BaseModel):
@@ -165,6 +190,13 @@ def list_runs(
 def get_run(run_id: str, actor: Editor, session: ReadSession) -> dict[str, Any]:
     """One run with its transfers."""
     return _run(session, actor, run_id)
+
+
+@router.get("/routes/runs/{run_id}/cross-reference")
+def run_cross_reference(run_id: str, request: Request, actor: Revealer, session: WriteSession) -> dict[str, Any]:
+    """Old and new UIDs of what a run sent anonymized. Each reading is audited (ANON-3)."""
+    pairs = service.cross_reference(session, actor, services(request).config, run_id)
+    return {"items": [{"old": old, "new": new} for old, new in pairs], "total": len(pairs), "next": None}
 
 
 @router.post("/routes/runs/{run_id}/retry")

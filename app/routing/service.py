@@ -9,6 +9,10 @@ from sqlalchemy.orm import Session
 
 from app import audit, events, jobs
 from app.archive import arrivals
+from app.config import Config
+from app.db.keys import derive
+from app.deid import report
+from app.deid.service import CROSSREF_KEY
 from app.kit.clock import now
 from app.kit.errors import Conflict, Invalid, NotFound
 from app.kit.ids import new_id
@@ -197,6 +201,16 @@ def drop_run(session: Session, actor: Actor, run_id: str) -> RouteRun:
     run.state, run.finished_at = DROPPED, now()
     _run_told(session, actor, run, "route.drop-run")
     return run
+
+
+def cross_reference(session: Session, actor: Actor, config: Config, run_id: str) -> list[tuple[str, str]]:
+    """Old and new UIDs of what a run sent anonymized, for administrators; each reading is audited (ANON-3)."""
+    require(actor, Verb.CROSSREF_READ)
+    run = queries.run(session, actor, run_id)
+    if run.uids is None:
+        raise NotFound("This run has anonymized nothing.")
+    _run_told(session, actor, run, Verb.CROSSREF_READ)
+    return report.open_uids(derive(config, CROSSREF_KEY), run.uids)
 
 
 def _run_told(session: Session, actor: Actor, run: RouteRun, verb: str) -> None:

@@ -151,3 +151,29 @@ def test_every_change_is_audited(web: Web, stored: str) -> None:
     assert web.admin.delete(f"/api/v1/routes/{route['id']}").status_code == 204
     verbs = [one["verb"] for one in web.admin.get("/api/v1/audit").json()["items"]]
     assert {"route.create", "route.edit", "route.delete"} <= set(verbs)
+
+
+def test_routes_go_to_a_file_and_come_back(web: Web, stored: str) -> None:
+    _make(
+        web,
+        "night",
+        when={"kind": "schedule", "at": ["02:00"]},
+        conditions={"match": "any", "items": [{"field": "Modality", "value": "CT"}, {"items": []}]},
+    )
+    file = web.admin.get("/api/v1/routes/export").json()
+    assert file["routes"][0]["actions"][0]["nodes"] == ["pacs"]
+    schema = web.admin.get("/api/v1/routes/schema").json()
+    assert set(file["routes"][0]) == set(schema["properties"]["routes"]["items"]["properties"])
+    again = web.admin.post("/api/v1/routes/import", json=file).json()
+    assert again["items"] == [{"name": "night", "result": "same"}]
+    file["routes"][0]["take"] = "study"
+    file["routes"].append({"name": "more", "actions": [SEND]})
+    tried = web.admin.post("/api/v1/routes/import?dry_run=true", json=file).json()
+    assert [one["result"] for one in tried["items"]] == ["changed", "created"]
+    assert len(web.admin.get("/api/v1/routes").json()["items"]) == 1
+    web.admin.post("/api/v1/routes/import", json=file)
+    assert [one["take"] for one in web.admin.get("/api/v1/routes").json()["items"]] == ["study", "matching"]
+    file["routes"][1]["actions"] = [{"do": "send", "nodes": ["gone"]}]
+    refused = web.admin.post("/api/v1/routes/import", json=file)
+    assert refused.status_code == 422 and "routes.1.actions.0.nodes.0" in refused.json()["errors"]
+    assert web.admin.post("/api/v1/routes/import", json={"format": "else"}).status_code == 422

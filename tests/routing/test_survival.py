@@ -1,0 +1,79 @@
+"""`kill -9` of the worker while studies settle and routes fire: every object leaves by its route, and by no run twice."""
+
+import os
+import random
+import signal
+import time
+from pathlib import Path
+
+import pytest
+from pydicom import dcmread
+
+from tests.support import dcmtk
+from tests.support import live as live_server
+from tests.support.sender import Sender, make_ct, renumber
+
+pytestmark = [pytest.mark.slow, pytest.mark.peer]
+STUDIES, OBJECTS = 8, 6
+
+
+def _node_and_route(live: live_server.Live, port: int, name: str, when: dict[str, object]) -> None:
+    with live.client() as client:
+        node = {"name": name, "ae_title": "STORESCP", "host": "127.0.0.1", "port": port, "retries": 50}
+        assert client.post("/api/v1/nodes", json=node).status_code == 201
+        body = {
+            "name": f"to {name}",
+            "when": when,
+            "actions": [{"do": "send", "nodes": [name]}],
+            "enabled": True,
+            "untested": True,
+        }
+        assert client.post("/api/v1/routes", json=body).status_code == 201
+
+
+def _arrived(folder: Path) -> set[str]:
+    return {str(dcmread(path, stop_before_pixels=True).SOPInstanceUID) for path in folder.iterdir()}
+
+
+def test_a_killed_worker_loses_no_run_and_makes_none_twice(tmp_path: Path) -> None:
+    seed = random.randrange(1 << 30)
+    dice = random.Random(seed)
+    print(f"seed {seed}")
+    with (
+        live_server.running(tmp_path / "data") as live,
+        dcmtk.storescp(tmp_path / "each") as each,
+        dcmtk.storescp(tmp_path / "settled") as settled,
+    ):
+        _node_and_route(live, each, "each", {"kind": "object"})
+        _node_and_route(live, settled, "settled", {"kind": "settled", "quiet": 1})
+        kills, sent = 0, 0
+        for number in range(STUDIES):
+            study = f"1.2.826.0.1.3680043.9.8{seed}.{number}"
+            template = make_ct(study, f"{study}.1", 1, size=32, patient_id=f"SURVIVE{number}")
+            sender = Sender(live.dicom_port)
+            for n in range(OBJECTS):
+                item = renumber(template, template.sop_instance_uid[:-4] + f"{n + 1000}")
+                assert sender.send(item)[0] == 0
+                sent += 1
+            sender.abort()
+            time.sleep(dice.uniform(0.05, 1.8))
+            for pid in live.role_pids("worker")[:1]:
+                os.kill(pid, signal.SIGKILL)
+                kills += 1
+        assert kills >= STUDIES // 2
+        live.wait_ready()
+        until = time.monotonic() + 180  # what a killed worker held comes back after its missing heartbeats
+        with live.client() as client:
+            while time.monotonic() < until:
+                routes = client.get("/api/v1/routes").json()["items"]
+                if all(set(route["runs"]) == {"done"} and route["objects"] >= sent for route in routes):
+                    break
+                time.sleep(0.5)
+            assert {route["name"]: (route["objects"], set(route["runs"])) for route in routes} == {
+                "to each": (sent, {"done"}),
+                "to settled": (sent, {"done"}),
+            }
+            runs = client.get("/api/v1/routes/runs", params={"limit": 500}).json()["items"]
+            assert sum(run["objects"] for run in runs) == 2 * sent
+        assert len(_arrived(tmp_path / "each")) == sent
+        assert _arrived(tmp_path / "each") == _arrived(tmp_path / "settled")

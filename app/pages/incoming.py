@@ -22,12 +22,15 @@ from app.pages.shell import fields
 from app.pages.storage import facility_names
 from app.peers import queries as peers
 from app.peers.models import Transfer
+from app.routing import queries as routing
+from app.routing.models import RouteRun
 from app.security import Actor, Verb
 
 router = APIRouter(include_in_schema=False)
 Searcher = Annotated[Actor, Depends(allow(Verb.STUDY_SEARCH))]
 SHOWN = 60
 MINUTES = 60
+_SOON = timedelta(minutes=2)  # a route that is due by then is not told of
 SPARK_HEIGHT = 20
 
 
@@ -83,6 +86,16 @@ def _route(transfer: Transfer, node: str) -> Route:
     return Route("wait", f"{node} {left}", _("Waiting for %(node)s") % {"node": node})
 
 
+def _run(run: RouteRun, name: str) -> Route | None:
+    """What a route has yet to do, or could not; what it is about to judge is no news."""
+    if run.state == "failed":
+        return Route("bad", name, say(run.reason) or _("Failed"))
+    if run.state == "queued":
+        return Route("running", name, _("The route acts"))
+    soon = run.due_at is not None and run.due_at - now() < _SOON
+    return None if soon else Route("wait", name, _("Waits for its time, if its conditions are met"))
+
+
 def _arrivals(session: ReadSession, actor: Actor, show: str) -> list[StudyRow]:
     state = "receiving" if show == "arriving" else ""
     studies = arrivals.recent(session, actor, state=state, limit=SHOWN)
@@ -90,6 +103,9 @@ def _arrivals(session: ReadSession, actor: Actor, show: str) -> list[StudyRow]:
     routes: dict[str, list[Route]] = defaultdict(list)
     for transfer, node in peers.latest_of_studies(session, actor, uids):
         routes[transfer.study_instance_uid].append(_route(transfer, node))
+    for run, name in routing.latest_of_studies(session, actor, uids):
+        if shown := _run(run, name):
+            routes[run.study_instance_uid].append(shown)
     conflicts = arrivals.open_conflicts_of(session, uids)
     names = facility_names(session, actor)
     made = [rows.study_row(study, names, conflicts, routes[study.study_instance_uid]) for study in studies]

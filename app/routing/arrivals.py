@@ -20,7 +20,7 @@ from app.kit.phrases import phrase
 from app.peers import node_queries as peers
 from app.routing import queries, schedule
 from app.routing.decide import Candidate, concerns, spans, take, within
-from app.routing.facts import Names, of_stored
+from app.routing.facts import Names, ObjectFacts, of_stored
 from app.routing.models import FAILED, QUEUED, WAITING, Route, RouteRun, RoutingMark
 from app.routing.service import tell_run
 
@@ -117,15 +117,38 @@ def judge(database: Database) -> int:
         if not runs:
             return 0
         routes = queries.candidates(session)
-        names = queries.names(session)
-        judged = [_judge(session, run, routes, names, moment) for run in runs]
+        looked = _Looked(session, runs, queries.names(session))
+        judged = [_judge(looked, run, routes, moment) for run in runs]
     with database.write() as session:
         for one in judged:
             _write_down(session, one)
     return len(judged)
 
 
-def _judge(session: Session, run: RouteRun, routes: Sequence[Candidate], names: Names, moment: datetime) -> _Judged:
+class _Looked:
+    """The objects of the studies that are judged: each is read once, however many routes ask."""
+
+    def __init__(self, session: Session, runs: Sequence[RouteRun], names: Names) -> None:
+        self._session, self._names = session, names
+        self._spans: dict[str, tuple[int, int]] = {}
+        for run in runs:
+            first, last = self._spans.get(run.study_instance_uid, (run.picked[0][0], run.picked[-1][1]))
+            self._spans[run.study_instance_uid] = min(first, run.picked[0][0]), max(last, run.picked[-1][1])
+        self._known: dict[str, tuple[str | None, list[tuple[int, ObjectFacts]]]] = {}
+
+    def of(self, run: RouteRun) -> tuple[str | None, list[tuple[int, ObjectFacts]]]:
+        """The facility of a run's study, and the run's objects that are still here."""
+        uid = run.study_instance_uid
+        if uid not in self._known:
+            found = archive.stored(self._session, uid, self._spans[uid])
+            facts = [(one.instance.id, of_stored(one, self._names)) for one in found]
+            self._known[uid] = (found[0].study.facility_id if found else run.facility_id, facts)
+        facility_id, facts = self._known[uid]
+        inside = within(run.picked)
+        return facility_id, [one for one in facts if inside(one[0])]
+
+
+def _judge(looked: _Looked, run: RouteRun, routes: Sequence[Candidate], moment: datetime) -> _Judged:
     route = next((one for one in routes if one.id == run.route_id), None)
     if route is None:
         return _Judged(run, [], 0, later=moment + timedelta(seconds=60))
@@ -133,14 +156,8 @@ def _judge(session: Session, run: RouteRun, routes: Sequence[Candidate], names: 
     if route.rule.when.kind == "schedule" and quiet > moment:
         return _Judged(run, [], 0, later=quiet)  # it is still arriving
     try:
-        inside = within(run.picked)
-        found = [
-            one
-            for one in archive.stored(session, run.study_instance_uid, (run.picked[0][0], run.picked[-1][1]))
-            if inside(one.instance.id)
-        ]
-        facts = [(one.instance.id, of_stored(one, names)) for one in found]
-        taken = take(route, routes, facts, found[0].study.facility_id if found else run.facility_id)
+        facility_id, facts = looked.of(run)
+        taken = take(route, routes, facts, facility_id)
     except Exception as fault:
         # Whatever a damaged header makes of it: this run alone is set aside, and nothing behind it waits.
         log.exception("run %s cannot be judged", run.id)

@@ -8,6 +8,9 @@ import pytest
 from app.archive import Archive, Source
 from app.config import Config
 from app.db import Database
+from app.kit.clock import now
+from app.kit.ids import new_id
+from app.routing.models import RouteRun
 from tests.archive.make import ct_bytes
 from tests.support.client import Web
 
@@ -177,3 +180,27 @@ def test_routes_go_to_a_file_and_come_back(web: Web, stored: str) -> None:
     refused = web.admin.post("/api/v1/routes/import", json=file)
     assert refused.status_code == 422 and "routes.1.actions.0.nodes.0" in refused.json()["errors"]
     assert web.admin.post("/api/v1/routes/import", json={"format": "else"}).status_code == 422
+
+
+def test_incoming_tells_of_a_route_that_failed(web: Web, stored: str, database: Database) -> None:
+    route = _make(web, "Nightly copies")
+    with database.write() as session:
+        session.add(
+            RouteRun(
+                id=new_id(),
+                route_id=route["id"],
+                study_instance_uid=stored,
+                state="failed",
+                reason="Its job is gone.",
+                picked=[[1, 2]],
+                objects=2,
+                done={},
+                created_at=now(),
+                last_at=now(),
+            )
+        )
+    page = web.admin.get("/").text
+    assert "Nightly copies" in page and "Its job is gone." in page
+    runs = web.admin.get("/api/v1/routes/runs", params={"state": "failed"}).json()["items"]
+    assert [run["route"] for run in runs] == ["Nightly copies"]
+    assert web.admin.post(f"/api/v1/routes/runs/{runs[0]['id']}/drop").json()["state"] == "dropped"

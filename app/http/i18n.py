@@ -63,6 +63,7 @@ def ngettext(one: str, many: str, count: int) -> str:
 
 # Values that are words of ours themselves; all others (names of nodes, file names, UIDs, a peer's words) stay as they are.
 _WORDS = frozenset(("words", "reasons", "message", "what", "why", "length", "detail"))
+_TELLING = re.compile(r"[^\W\d_]{2}")
 _PLACE = re.compile(r"\{(\w+)(?:![rs])?(?::[^{}]*)?\}")
 
 
@@ -97,7 +98,7 @@ def _templates(language: str) -> list[tuple[re.Pattern[str], str, str]]:
     """(what such a sentence looks like, template, translation), the most telling first."""
     found = []
     for template, translation in strings(language).items():
-        if _PLACE.search(template):
+        if _PLACE.search(template) and _TELLING.search(_PLACE.sub("", template)):  # "{why}" fits everything
             around = _PLACE.split(template)[::2]  # what stands between the places; their names are every second part
             found.append((re.compile("(.+?)".join(map(re.escape, around)), re.DOTALL), template, translation))
     return sorted(found, key=lambda one: -len(_PLACE.sub("", one[1])))

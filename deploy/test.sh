@@ -21,7 +21,7 @@ case "${1:-all}" in
   all)
     lint
     step "web tests"; (cd web && npx vitest run --reporter=dot)
-    step "tests"; .venv/bin/python -m pytest -n 2 --dist loadfile --durations=15
+    step "tests"; .venv/bin/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder --durations=15
     ;;
   *) echo "test.sh all|fast|lint"; exit 2 ;;
 esac

@@ -25,6 +25,9 @@ _MISSING = re.compile(r"missing|not here|not installed|No test data|no such", re
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(
+        key=lambda item: "chaos" not in item.path.parts
+    )  # the longest first: one worker has them, the other the rest
     for item in items:
         if "browser" in item.keywords:
             item.add_marker("slow")

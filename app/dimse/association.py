@@ -137,7 +137,7 @@ class Association:
             self.wire.send(data)
         except (PeerGone, PeerSilent):
             return
-        self.wire.close_after_peer(min(2.0, self._settings.artim))
+        self.wire.close_after_peer(min(2.0, self._settings.artim), end=False)
 
     def _tell(self, ending: str) -> None:
         """One log line for each association; titles and counts, no UIDs, nothing of a patient. And the transfer log."""

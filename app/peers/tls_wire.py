@@ -127,9 +127,10 @@ class TlsWire(Wire):
             self.send(data)
             offset, count = offset + len(data), count - len(data)
 
-    def close_after_peer(self, seconds: float) -> None:
-        self._notify()
-        super().close_after_peer(seconds)
+    def close_after_peer(self, seconds: float, end: bool = True) -> None:
+        if end:
+            self._notify()
+        super().close_after_peer(seconds, end)
 
     def close(self) -> None:
         self._notify()

@@ -179,12 +179,15 @@ class Wire:
             self.send(pdu.encode_abort(source, reason))
         self.close_after_peer(linger)
 
-    def close_after_peer(self, seconds: float) -> None:
-        """Closes once the peer has, so that our last PDU is not lost to a reset; reads away what still comes."""
+    def close_after_peer(self, seconds: float, end: bool = True) -> None:
+        """Closes once the peer has, so that our last PDU is not lost to a reset; reads away what still comes. end: say at
+        once that nothing more comes from us. After a rejection or release the peer is to close by itself (PS3.8 9.2,
+        Sta13), and pynetdicom takes an end that comes with the PDU for a broken connection."""
         until = time.monotonic() + seconds
         store = bytearray(65536)
         with contextlib.suppress(OSError, TimeoutError):
-            self.sock.shutdown(socket.SHUT_WR)
+            if end:
+                self.sock.shutdown(socket.SHUT_WR)
             while (left := until - time.monotonic()) > 0:
                 self.sock.settimeout(left)
                 if not self.sock.recv_into(store):

@@ -82,6 +82,7 @@ def test_the_form_shows_what_the_protocol_needs(browser: Browser, live: Live, th
         path.fill("relative")
         page.get_by_role("button", name="Save").click()
         expect(page.get_by_text("A folder is a whole path on the server")).to_be_visible(timeout=WAIT)
+        window.faults[:] = [fault for fault in window.faults if "422" not in fault]  # the refused form
         for part in page.locator("details.part").all():
             if part.is_visible():
                 part.locator("summary").click()

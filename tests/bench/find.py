@@ -187,7 +187,7 @@ def _ours(data: Path, count: int, push: bool) -> tuple[float, list[float], list[
             rate, single = _answers(caller, count), _one(caller, count)
             if not push:
                 return rate, single, []
-            with _Push(live.dicom_port):
+            with _Push(live.dicom_port, 4):
                 return rate, single, _one(caller, count)
 
 

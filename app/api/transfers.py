@@ -128,7 +128,7 @@ def drop_transfer(transfer_id: str, actor: Sender, session: WriteSession) -> dic
 
 @router.post("/transfers/retry")
 def retry_many(body: ManyBody, actor: Sender, session: WriteSession) -> dict[str, int]:
-    """Sends failed transfers again: some, all of a node, or all."""
+    """Sends failed transfers again, and those that wait for their next try at once: some, all of a node, or all."""
     return {"retried": transfers.retry_many(session, actor, ids=body.ids, node_name=body.node)}
 
 

@@ -297,9 +297,16 @@ def object_states(session: Session, transfer_ids: Sequence[str]) -> list[tuple[s
 
 
 def seen(
-    session: Session, actor: Actor, *, ids: Sequence[str] | None, node_id: str | None, states: Sequence[str]
+    session: Session,
+    actor: Actor,
+    *,
+    ids: Sequence[str] | None,
+    node_id: str | None,
+    states: Sequence[str],
+    after: datetime | None = None,
 ) -> list[Transfer]:
-    """Transfers the actor may see in one of these states: those of `ids`, of a node, or all."""
+    """Transfers the actor may see in one of these states: those of `ids`, of a node, or all. after: only those that wait
+    for a moment later than this."""
     query = select(Transfer).where(Transfer.state.in_(states)).order_by(Transfer.id).with_for_update()
     if not actor.sees_all:
         query = query.where(Transfer.facility_id == actor.facility_id)
@@ -307,6 +314,8 @@ def seen(
         query = query.where(Transfer.id.in_(ids))
     if node_id is not None:
         query = query.where(Transfer.node_id == node_id)
+    if after is not None:
+        query = query.where(Transfer.run_after > after)
     return list(session.scalars(query))
 
 

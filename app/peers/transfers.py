@@ -248,12 +248,17 @@ def _again(session: Session, transfer: Transfer) -> None:
 def retry_many(
     session: Session, actor: Actor, *, ids: Sequence[str] | None = None, node_name: str | None = None
 ) -> int:
-    """Sends all dead letters again: those of `ids`, of a node, or (neither given) all the actor sees; how many."""
+    """Sends all dead letters again, and at once what waits for its next try: those of `ids`, of a node, or (neither
+    given) all the actor sees; how many. A person who says "send again" after an outage means the whole line."""
     found = _failed(session, actor, ids, node_name)
     for transfer in found:
         _again(session, transfer)
-    _record_many(session, actor, "transfer.retry", found, node_name)
-    return len(found)
+    paused = _pausing(session, actor, ids, node_name)
+    for transfer in paused:
+        transfer.run_after = now()
+        events_of.transfer(session, transfer)
+    _record_many(session, actor, "transfer.retry", [*found, *paused], node_name)
+    return len(found) + len(paused)
 
 
 def cancel_many(session: Session, actor: Actor, ids: Sequence[str]) -> int:
@@ -279,6 +284,13 @@ def _failed(session: Session, actor: Actor, ids: Sequence[str] | None, node_name
     require(actor, Verb.STUDY_SEND)
     node_id = queries.node(session, actor, node_name).id if node_name else None
     return forward_queries.seen(session, actor, ids=ids, node_id=node_id, states=(FAILED,))[:MANY]
+
+
+def _pausing(session: Session, actor: Actor, ids: Sequence[str] | None, node_name: str | None) -> list[Transfer]:
+    """Those that a fault has held up until a later moment."""
+    node_id = queries.node(session, actor, node_name).id if node_name else None
+    waiting = forward_queries.seen(session, actor, ids=ids, node_id=node_id, states=(QUEUED,), after=now())
+    return waiting[:MANY]
 
 
 def set_priority(session: Session, actor: Actor, transfer_id: str, priority: int) -> Transfer:

@@ -1,8 +1,11 @@
 """REST of transfers: lists with filters, dead letters one, many and all, priorities, pausing a node; and who sees what."""
 
+from datetime import timedelta
+
 import pytest
 from sqlalchemy import update
 
+from app.kit.clock import now
 from app.peers.models import Transfer, TransferInstance
 from tests.archive.make import ct_bytes
 from tests.support.client import Web
@@ -54,6 +57,18 @@ def test_dead_letters_are_tried_again_one_many_of_a_node_and_all(stocked: Web) -
     assert web.admin.post("/api/v1/transfers/retry", json={"all": True}).json() == {"retried": 1}
     assert web.admin.post("/api/v1/transfers/retry", json={}).status_code == 422
     assert web.admin.post("/api/v1/transfers/retry", json={"all": True, "node": "one"}).status_code == 422
+
+
+def test_what_waits_for_its_next_try_goes_at_once_with_the_dead_letters(stocked: Web) -> None:
+    web = stocked
+    held, due = _send(web, "1.2.1", "one"), _send(web, "1.2.2", "one")
+    with web.database.write() as session:
+        later = now() + timedelta(minutes=5)
+        session.execute(update(Transfer).where(Transfer.id == held).values(faults=3, run_after=later))
+    assert web.admin.post("/api/v1/transfers/retry", json={"all": True}).json() == {"retried": 1}
+    assert web.admin.post("/api/v1/transfers/retry", json={"ids": [held, due]}).json() == {"retried": 0}
+    with web.database.read() as session:
+        assert session.get_one(Transfer, held).run_after <= now()
 
 
 def test_a_dropped_dead_letter_leaves_the_list_and_its_study_may_go(stocked: Web) -> None:

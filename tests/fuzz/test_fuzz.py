@@ -27,7 +27,7 @@ def test_one_seed_is_one_row_of_mutations() -> None:
 def test_mutated_pdus_harm_nobody(sqlite_config: Config) -> None:
     database = open_database(sqlite_config)
     with station(sqlite_config, database) as receiver:
-        receiver.set(network_timeout=5, idle_timeout=5, artim=2, query_callers="all")
+        receiver.set(**streams.OPEN)
         report = streams.run(receiver, PDUS, random.randrange(1 << 30))
         print(report)
         assert not report.faults, report.faults[:3]

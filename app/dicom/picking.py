@@ -7,6 +7,7 @@ from io import BytesIO
 from typing import TYPE_CHECKING
 
 from app.dicom import kept
+from app.dicom.damage import DAMAGE
 
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset
@@ -14,8 +15,6 @@ if TYPE_CHECKING:
 _LONG = frozenset((b"OB", b"OD", b"OF", b"OL", b"OV", b"OW", b"SQ", b"SV", b"UC", b"UN", b"UR", b"UT", b"UV"))
 _UNDEFINED = 0xFFFFFFFF
 _CHARACTER_SET = 0x00080005
-# What pydicom raises for values of strangers; such an attribute is left out.
-_DAMAGED = (ValueError, TypeError, LookupError, AttributeError, OSError, EOFError, NotImplementedError, struct.error)
 
 
 class _Unsure(Exception):
@@ -38,16 +37,16 @@ def pick(raw: bytes, tags: Iterable[int]) -> "Dataset":
             if not little:
                 raise _Unsure
             whole = read_dataset(BytesIO(_pieces(data, implicit, wanted)), implicit, True)
-        except (_Unsure, *_DAMAGED):
+        except (_Unsure, *DAMAGE):
             whole = kept.unpack(raw)
-    except _DAMAGED:
+    except DAMAGE:
         return found
     for_display(whole)
     for tag in sorted(wanted):
         if tag in whole:
             try:
                 found[tag] = whole[tag]
-            except _DAMAGED:
+            except DAMAGE:
                 continue
     return found
 

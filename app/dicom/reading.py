@@ -12,6 +12,8 @@ from pydicom.filereader import read_dataset
 from pydicom.sequence import Sequence
 from pydicom.valuerep import VR
 
+from app.dicom.damage import DAMAGE
+
 __all__ = ["dcmread", "for_display", "read_dataset"]
 
 _KNOWN = frozenset(VR)
@@ -34,7 +36,7 @@ def for_display(dataset: Dataset) -> None:
 def _value(raw: Any, data: dict[str, Any], *, ds: Dataset | None = None, **more: Any) -> None:
     try:
         hooks.raw_element_value(raw, data, ds=ds, **more)
-    except (OSError, EOFError):
+    except DAMAGE:
         if data["VR"] != VR.SQ or not getattr(ds, _MARK, False):
             raise
         data["value"] = Sequence()

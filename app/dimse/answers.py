@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from app.archive.finding_columns import REQUEST, REQUEST_PARTS, SEPARATOR
 from app.dicom import charset
+from app.dicom.damage import DAMAGE
 from app.dicom.identifier import UTF8
 from app.dicom.matching import vr_of
 
@@ -26,10 +27,6 @@ _CODECS = {
     "ISO_IR 126": "iso8859-7", "ISO_IR 138": "iso8859-8", "ISO_IR 148": "iso8859-9", "ISO_IR 203": "iso8859-15",
     "ISO_IR 166": "tis-620", "GB18030": "gb18030", "GBK": "gbk",
 }  # fmt: skip
-
-_DAMAGED = (
-    ValueError, TypeError, AttributeError, LookupError, NotImplementedError, OSError, EOFError, OverflowError, struct.error,
-)  # fmt: skip
 
 Encode = Callable[[str], bytes]
 Piece = Callable[[Any], bytes]
@@ -188,7 +185,7 @@ class _Plan:
                 write_data_element(file, element, convert_encodings(list(self._terms) or [""]))
             except _CannotWrite:
                 raise
-            except _DAMAGED:
+            except DAMAGE:
                 # what pydicom cannot write is left empty: the answer is worth more than the attribute
                 return self._element(tag)("")
         return file.getvalue()

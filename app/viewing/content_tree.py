@@ -6,6 +6,8 @@ from typing import Any
 
 from pydicom import Dataset
 
+from app.dicom.damage import DAMAGE
+
 # A hostile object may nest without end; no report of a person goes deeper.
 _DEEPEST = 64
 
@@ -28,7 +30,7 @@ def _node(item: Dataset, depth: int) -> Node:
     try:
         children = item.get("ContentSequence") or [] if depth < _DEEPEST else []
         name, value = _meaning(item.get("ConceptNameCodeSequence")), _value(item)
-    except (OSError, EOFError):  # pydicom, of a sequence that ends early: the rest of the tree is shown
+    except DAMAGE:  # of a sequence that ends early, say: the rest of the tree is shown
         return Node("", "", [])
     return Node(name, value, [_node(one, depth + 1) for one in children])
 

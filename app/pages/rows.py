@@ -50,6 +50,10 @@ class StudyRow:
     conflicts: int
     source: str
     facility: str
+    sex: str = ""
+    referrer: str = ""
+    study_id: str = ""
+    received: datetime | None = None
     routes: list[Route] = field(default_factory=list)
 
 
@@ -123,6 +127,10 @@ def study_row(
         conflicts=(conflicts or {}).get(study.study_instance_uid, 0),
         source=study.source,
         facility=facilities.get(study.facility_id or "", ""),
+        sex=study.sex[:1],
+        referrer=names_of(study.referring_physician)[0] if study.referring_physician else "",
+        study_id=study.study_id,
+        received=study.received_at,
         routes=list(routes),
     )
 

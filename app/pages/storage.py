@@ -4,16 +4,17 @@ import time
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Depends, Form, Request
 from starlette.responses import Response
 
 from app import audit
 from app.archive import arrivals, queries
-from app.http import ReadSession, allow, render
+from app.http import ReadSession, WriteSession, allow, render
 from app.http.i18n import format_days
 from app.http.i18n import gettext as _
 from app.http.templates import is_htmx
-from app.pages import listing, rows
+from app.pages import columns, forms, listing, rows
+from app.pages.columns import Column
 from app.pages.listing import Listing
 from app.pages.rows import SeriesCard, StudyRow
 from app.pages.shell import fields
@@ -34,6 +35,7 @@ class StorageRows:
     rows: list[StudyRow]
     more: str | None
     rows_url: str
+    columns: list[Column]
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +43,7 @@ class LiveRows:
     """What a live page fetches again: its first rows, and how many match now."""
 
     rows: list[StudyRow]
+    columns: list[Column]
     total: int
     capped: bool
 
@@ -61,6 +64,7 @@ class StoragePage(StorageRows):
     ranges: list[tuple[str, str]]
     facilities: list[tuple[str, str]]
     conflicts: int
+    choices: list[columns.Choice]
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,12 +132,13 @@ def storage(request: Request, actor: Searcher, session: ReadSession, cursor: str
     seconds = time.perf_counter() - begin
     more, here = _more(wanted, page), wanted.url("/storage/rows")
     if cursor and is_htmx(request):
-        return render(request, "archive/_more.html", fields(StorageRows(found, more, here)))
+        return render(request, "archive/_more.html", fields(StorageRows(found, more, here, _columns(actor, names))))
     everything = queries.totals(session).get("studies", 0) if wanted.active and actor.sees_all else None
     context = StoragePage(
         rows=found,
         more=more,
         rows_url=here,
+        columns=_columns(actor, names),
         listing=wanted,
         total=page.total,
         capped=page.total_capped,
@@ -143,10 +148,34 @@ def storage(request: Request, actor: Searcher, session: ReadSession, cursor: str
         modalities=listing.MODALITIES,
         more_modalities=listing.MORE_MODALITIES,
         ranges=_ranges(),
-        facilities=sorted(names.items(), key=lambda one: one[1]) if actor.sees_all and len(names) > 1 else [],
+        facilities=sorted(names.items(), key=lambda one: one[1]) if _several(actor, names) else [],
         conflicts=queries.count_conflicts(session, actor) if can(actor, Verb.CONFLICT_DECIDE) else 0,
+        choices=columns.choices(actor, several_facilities=_several(actor, names)),
     )
     return render(request, "archive/_list.html" if is_htmx(request) else "archive/storage.html", fields(context))
+
+
+def _columns(actor: Actor, names: dict[str, str]) -> list[Column]:
+    return columns.chosen(actor, several_facilities=_several(actor, names))
+
+
+def _several(actor: Actor, names: dict[str, str]) -> bool:
+    return actor.sees_all and len(names) > 1
+
+
+@router.post("/storage/columns")
+def choose_columns(
+    actor: Annotated[Actor, Depends(allow(Verb.SELF))],
+    session: WriteSession,
+    column: Annotated[list[str] | None, Form()] = None,
+    do: Annotated[str, Form(max_length=32)] = "",
+    back: Annotated[str, Form(max_length=2000)] = "/storage",
+) -> Response:
+    """Keeps which columns are shown, in the order of the fields; `up:KEY` and `down:KEY` move one, `usual` forgets it."""
+    verb, _sep, key = do.partition(":")
+    keys = [] if verb == "usual" else columns.moved(column or [], key, -1 if verb == "up" else 1)
+    columns.keep(session, actor, keys, several_facilities=_several(actor, facility_names(session, actor)))
+    return forms.go(forms.own_path(back))
 
 
 def _ranges() -> list[tuple[str, str]]:
@@ -162,7 +191,9 @@ def storage_rows(request: Request, actor: Searcher, session: ReadSession, last: 
     found, page = _rows(session, actor, wanted, names, None, PAGE if last is None else LIVE)
     keys = [row.key for row in found]
     shown = found[: keys.index(last) + 1] if last in keys else found[:PAGE]
-    return render(request, "archive/_live.html", fields(LiveRows(shown, page.total, page.total_capped)))
+    return render(
+        request, "archive/_live.html", fields(LiveRows(shown, _columns(actor, names), page.total, page.total_capped))
+    )
 
 
 @router.get("/storage/studies/{study_uid}/series")

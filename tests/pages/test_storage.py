@@ -3,6 +3,7 @@
 import re
 
 import pytest
+from httpx import Response
 
 from app.archive import Source
 from tests.archive.make import ct_bytes
@@ -141,3 +142,43 @@ def test_theme_and_language_work_without_script(web: Web) -> None:
     away = {"Referer": "http://elsewhere.example//evil"}
     assert web.bob.post("/preferences/theme", data={"theme": ""}, headers=away).headers["location"] == "/"
     assert web.bob.post("/preferences/theme", data={"theme": "pink"}).status_code == 422
+
+
+def heads(html: str) -> list[str]:
+    """The columns after the patient's, by their class."""
+    row = html[html.index("<thead>") : html.index('<tr class="filters">')]
+    return re.findall(r'<th[^>]*class="c-(\w+)', row)[1:]  # without the one that unfolds
+
+
+def choose(web: Web, *columns: str, do: str = "", back: str = "/storage") -> Response:
+    return web.admin.post(
+        "/storage/columns", data={"column": list(columns), "do": do, "back": back}, follow_redirects=False
+    )
+
+
+def test_a_person_chooses_the_columns_and_their_order(filled: Web) -> None:
+    usual = heads(filled.admin.get("/storage").text)
+    assert usual == ["id", "born", "age", "date", "mod", "desc", "acc", "fac", "images", "state"]
+    assert (
+        choose(filled, "date", "ref", "from", "acc", back="/storage?name=hong").headers["location"]
+        == "/storage?name=hong"
+    )
+    shown = filled.admin.get("/storage")
+    assert heads(shown.text) == ["date", "ref", "from", "acc"]
+    assert "CT_A801" in shown.text
+    assert "N1" in filled.admin.get("/storage/rows").text and "洪" in filled.admin.get("/storage/rows").text
+    assert heads(filled.bob.get("/storage").text) == [one for one in usual if one != "fac"], "another person's stay"
+    choose(filled, "date", "ref", "from", do="up:from")
+    assert heads(filled.admin.get("/storage").text) == ["date", "from", "ref"]
+    choose(filled, "date", do="usual")
+    assert heads(filled.admin.get("/storage").text) == usual
+
+
+def test_what_no_column_shows_stays_filtered_and_strangers_are_passed_over(filled: Web) -> None:
+    choose(filled, "date", "nothing", "date", "password", back="//evil.example/")
+    shown = filled.admin.get("/storage?acc=N1&mod=CT")
+    assert heads(shown.text) == ["date"]
+    assert '<input type="hidden" name="acc" value="N1">' in shown.text
+    assert '<input type="hidden" name="mod" value="CT">' in shown.text
+    assert choose(filled, back="//evil.example/").headers["location"] == "/"
+    assert len(heads(filled.admin.get("/storage").text)) == 10, "none at all is the usual choice"

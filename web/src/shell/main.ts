@@ -1,6 +1,7 @@
 // Every page loads this: styles, htmx, live updates, tables, dialogs, toasts, uploads. It stays while pages change.
 import '../styles/main.css';
 import { installBell } from './bell';
+import { installColumns } from './columns';
 import { installDialogs } from './dialogs';
 import { connect, onLink } from './events';
 import { installHealth } from './health';
@@ -26,6 +27,7 @@ installTables();
 installShortcuts();
 installSmall();
 installSorting();
+installColumns();
 
 /** Pages of somebody who is signed in have the bar; the login page needs none of this. */
 if (document.getElementById('notices')) {

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Annotated
 from urllib.parse import quote
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Depends, Query, Request
 from starlette.responses import Response
 
 from app.archive import content
@@ -18,6 +18,17 @@ from app.viewing.tags import Tag, groups
 
 router = APIRouter(include_in_schema=False)
 Viewer = Annotated[Actor, Depends(allow(Verb.STUDY_VIEW))]
+MOST = 100  # studies stepped through; their UIDs stand in the address
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where this study stands among those that were chosen together. before, after: addresses, empty at the ends."""
+
+    number: int
+    of: int
+    before: str
+    after: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +45,7 @@ class ViewerPage:
     back_url: str
     strip: list[StripSeries]
     documents: list[Document]
+    place: Place | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,13 +59,33 @@ class TagsPart:
 
 
 @router.get("/viewer")
-def viewer(request: Request, actor: Viewer, session: WriteSession, study: str, series: str = "") -> Response:
-    """A study on the screen; the scripts take over from the picture in the page."""
+def viewer(
+    request: Request,
+    actor: Viewer,
+    session: WriteSession,
+    study: str,
+    series: str = "",
+    among: Annotated[str, Query(max_length=6600)] = "",
+) -> Response:
+    """A study on the screen; the scripts take over from the picture in the page. among: the Study Instance UIDs that
+    were chosen together, with commas, to step through."""
     opened = open_study(session, actor, study, series)
-    return render(request, "viewing/viewer.html", fields(_page(opened)))
+    return render(request, "viewing/viewer.html", fields(_page(opened, _place(study, among))))
 
 
-def _page(opened: Opened) -> ViewerPage:
+def _place(study: str, among: str) -> Place | None:
+    chosen = list(dict.fromkeys(one for one in among.split(",") if one))[:MOST]
+    if len(chosen) < 2 or study not in chosen:
+        return None
+    at = chosen.index(study)
+    kept = quote(",".join(chosen))
+    before, after = (
+        f"/viewer?study={quote(chosen[to])}&among={kept}" if 0 <= to < len(chosen) else "" for to in (at - 1, at + 1)
+    )
+    return Place(at + 1, len(chosen), before, after)
+
+
+def _page(opened: Opened, place: Place | None) -> ViewerPage:
     study, first = opened.study, opened.first
     picture = first is not None and first.number_of_frames > 0
     uid = first.sop_instance_uid if first is not None else ""
@@ -68,6 +100,7 @@ def _page(opened: Opened) -> ViewerPage:
         back_url=f"/storage?study={quote(study.study_instance_uid)}",
         strip=opened.strip,
         documents=opened.documents,
+        place=place,
     )
 
 

@@ -36,6 +36,17 @@ def test_the_page_shows_the_first_picture_the_series_and_leaves_a_trace(web: Web
     assert ("alice", "study.view") in [(one.actor_name, one.verb) for one in trace]
 
 
+def test_studies_chosen_together_are_neighbours(web: Web, stored: dict[str, Dataset]) -> None:
+    uid = stored["ct"].StudyInstanceUID
+    ask = lambda among: web.alice.get("/viewer", params={"study": uid, "among": among}).text  # noqa: E731
+    middle = ask(f"1.2.3,{uid},1.2.3,4.5.6")
+    assert "Study 2 of 3" in middle
+    assert f'href="/viewer?study=1.2.3&amp;among=1.2.3%2C{uid}%2C4.5.6"' in middle
+    assert f'href="/viewer?study=4.5.6&amp;among=1.2.3%2C{uid}%2C4.5.6"' in middle
+    for alone in ("", uid, "1.2.3,4.5.6"):
+        assert "Study 1 of" not in ask(alone)
+
+
 def test_a_study_that_is_not_there_or_not_theirs_is_not_found(web: Web, stored: dict[str, Dataset]) -> None:
     ct = stored["ct"]
     assert web.alice.get("/viewer", params={"study": "1.2.3"}).status_code == 404

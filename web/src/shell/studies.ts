@@ -158,7 +158,10 @@ async function fillNodes(dialog: HTMLDialogElement): Promise<void> {
 export function act(kind: string, chosen: Chosen): void {
   const first = chosen.studies[0];
   if (!first) return;
-  if (kind === 'view') return visit(`/viewer?study=${encodeURIComponent(first.uid)}`);
+  if (kind === 'view') {
+    const among = chosen.studies.length > 1 ? `&among=${encodeURIComponent(chosen.studies.map((one) => one.uid).slice(0, 100).join(','))}` : '';
+    return visit(`/viewer?study=${encodeURIComponent(first.uid)}${among}`);
+  }
   if (kind === 'print') return visit(`/print?study=${encodeURIComponent(first.uid)}`);
   const dialog = one<HTMLDialogElement>(`#dialog-${kind}`);
   if (!dialog) return;
@@ -167,6 +170,15 @@ export function act(kind: string, chosen: Chosen): void {
   void fillNodes(dialog).catch((fault: unknown) => failed(t('The nodes could not be read'), fault));
   open(dialog);
 }
+
+// In the viewer, with several studies chosen: Alt+PageDown and Alt+PageUp step through them.
+document.addEventListener('keydown', (event) => {
+  if (!event.altKey || event.ctrlKey || event.metaKey || (event.key !== 'PageDown' && event.key !== 'PageUp')) return;
+  const step = one<HTMLElement>(`[data-step="${event.key === 'PageDown' ? 'after' : 'before'}"]`);
+  if (!step) return;
+  event.preventDefault();
+  step.click();
+});
 
 document.addEventListener('submit', (event) => {
   const form = event.target;

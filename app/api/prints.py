@@ -1,5 +1,6 @@
 """Prints: order, look, fetch the file, cancel, try again, delete (DESIGN part 2)."""
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -101,6 +102,18 @@ def preview_picture(
     room = services(request)
     made = preview.picture(room.database, room.archive, actor, item, (x, y, across, down) if part else None, size)
     return Response(made, media_type="image/jpeg", headers={"Cache-Control": "private, max-age=3600"})
+
+
+@router.get("/prints/preview/image")
+def preview_image(
+    request: Request,
+    actor: Printer,
+    sop: Annotated[str, Query(max_length=64)],
+    frame: Annotated[int, Query(ge=1)] = 1,
+) -> dict[str, Any]:
+    """Size, pixel spacing and usual window of one frame, for an editor of its window, zoom and crop."""
+    room = services(request)
+    return asdict(preview.image_facts(room.database, room.archive, actor, sop, frame))
 
 
 @router.get("/prints/{print_id}")

@@ -67,6 +67,15 @@ def has_window(ds: Dataset, frame: int) -> bool:
     return spec.colour or bool(display.windows or display.voi_luts)
 
 
+def header_window(ds: Dataset, frame: int) -> tuple[float, float] | None:
+    """(center, width) that the header names; None for colours, for a look-up table and where there is none."""
+    spec = PixelSpec.from_dataset(ds)
+    if spec.colour or spec.photometric == "PALETTE COLOR":
+        return None
+    windows = Display.from_dataset(ds, spec, frame).windows
+    return (windows[0].center, windows[0].width) if windows else None
+
+
 def window_text(ds: Dataset, spec: PixelSpec, frame: int, view: View) -> str:
     """W 400 L 40 as printed; empty for colours seen as they are; the look-up table's name where one is used."""
     if view.window is not None:

@@ -10,7 +10,7 @@ from app import audit
 from app.archive.models import Study
 from app.db import Database
 from app.kit.errors import NotFound
-from app.printing import pixels, queries, service, svg, wording
+from app.printing import facts, pixels, queries, service, svg, wording
 from app.printing.gather import Gatherer
 from app.printing.order import OrderItem, PrintOrder
 from app.printing.sheet import Picture, Placed, compose, page_count
@@ -83,6 +83,34 @@ def picture(
         source.frame(item.sop_instance_uid, item.frame), source.header(item.sop_instance_uid), item.frame, item.view()
     )
     return pixels.jpeg(pixels.shrink(image, part, size))
+
+
+@dataclass(frozen=True, slots=True)
+class ImageFacts:
+    """What an editor of one frame has to know. rows, columns: as stored; pixel: (height, width) of one in mm in the
+    patient, or relative where `measured` is False; window: (center, width) it is seen with, None for colours."""
+
+    rows: int
+    columns: int
+    pixel: tuple[float, float]
+    measured: bool
+    window: tuple[float, float] | None
+
+
+def image_facts(database: Database, archive: Any, actor: Actor, sop_instance_uid: str, frame: int) -> ImageFacts:
+    """The facts of one frame before anything is done to it. Raises NotFound, ImagingError."""
+    require(actor, Verb.STUDY_PRINT)
+    item = OrderItem(sop_instance_uid=sop_instance_uid, frame=frame)
+    source = Gatherer(database.read, archive, actor.language, [sop_instance_uid])
+    found = source.found.get(sop_instance_uid)
+    if found is None or not may_see(actor, found.study.facility_id) or frame > found.instance.number_of_frames:
+        raise NotFound("There is no such image.")
+    known = source.picture(item, 1)
+    header = source.header(sop_instance_uid)
+    window = facts.header_window(header, frame) or pixels.computed_window(
+        source.frame(sop_instance_uid, frame), header, frame
+    )
+    return ImageFacts(known.rows, known.columns, known.pixel, known.spacing is not None, window)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 import glob
 import os
+import re
 import subprocess
 from collections.abc import Iterator
 from io import BytesIO
@@ -80,6 +81,12 @@ def _numbers(page: Page) -> list[str]:
         ".composer-paper [data-cell]",
         "cells => cells.map(c => [...c.querySelectorAll('text')].map(t => t.textContent).find(t => t.includes('·'))?.split(' ')[0] ?? '')",
     )
+
+
+def _axe(page: Page) -> list[tuple[str, list[str]]]:
+    page.evaluate(AXE.read_text("utf-8"))
+    found: dict[str, Any] = page.evaluate("axe.run()")
+    return [(v["id"], [n["html"][:120] for n in v["nodes"]][:3]) for v in found["violations"]]
 
 
 def _drag(page: Page, start: str, end: str) -> None:
@@ -169,6 +176,103 @@ def test_the_keyboard_alone_is_enough(page: Page, study: tuple[str, list[str]]) 
     assert _numbers(page) == [first[1], first[0], *first[2:]]
 
 
+def _looks(page: Page, selector: str) -> np.ndarray:
+    return np.asarray(Image.open(BytesIO(page.locator(selector).first.screenshot())).convert("L"), float)
+
+
+def _differ(one: np.ndarray, other: np.ndarray) -> float:
+    """Mean difference of blocks of 6 x 6, at the shift of up to four pixels where it is least: the outline of a chosen
+    cell is taken into its picture, and noise that lies half a pixel aside does not count."""
+    rows, columns = ((min(one.shape[n], other.shape[n]) - 16) // 6 for n in (0, 1))
+
+    def blocks(image: np.ndarray, y: int, x: int) -> np.ndarray:
+        part = image[y : y + rows * 6, x : x + columns * 6]
+        return np.asarray(part.reshape(rows, 6, columns, 6).mean((1, 3)))
+
+    fixed = blocks(one, 6, 6)
+    return min(float(np.abs(fixed - blocks(other, y, x)).mean()) for y in range(2, 11) for x in range(2, 11))
+
+
+def _edit_shows(page: Page, part: str) -> None:
+    """The editor has fetched the picture as it is set now."""
+    expect(page.locator(".composer-edit")).to_have_attribute("data-shown", re.compile(part), timeout=30_000)
+
+
+def test_a_double_click_edits_window_zoom_and_crop_in_place(page: Page, study: tuple[str, list[str]]) -> None:
+    """What was seen while editing is what the page and so the paper show; one step takes it back."""
+    _open(page, _four(study))
+    page.locator('.composer-options input[name="texts"], .composer-options select[name="texts"]').select_option("none")
+    for name in ("ruler", "letters"):
+        page.locator(f'.composer-options input[name="{name}"]').uncheck()
+    _drawn(page)
+    before = _looks(page, '.composer-paper [data-cell="0"]')
+    page.locator('.composer-paper [data-cell="0"]').dblclick()
+    edit = page.locator(".composer-edit")
+    expect(edit).to_be_focused(timeout=30_000)
+    _edit_shows(page, "window=40%2C400")
+    box = edit.bounding_box()
+    assert box
+    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    page.mouse.move(x, y)
+    for _ in range(6):
+        page.mouse.wheel(0, -100)
+    page.mouse.down()
+    page.mouse.move(x + 100, y - 40, steps=4)  # wider, and a lower centre
+    page.mouse.up()
+    expect(page.locator('[data-edit="width"]')).to_have_value("600")
+    expect(page.locator('[data-edit="center"]')).to_have_value("-40")
+    expect(page.locator("[data-edit-zoom]")).to_have_text("231 %")
+    page.locator('[name="edit-drag"][value="move"]').check(force=True)
+    page.mouse.move(x, y)
+    page.mouse.down()
+    page.mouse.move(x + 60, y + 30, steps=4)
+    page.mouse.up()
+    _edit_shows(page, "window=-40%2C600")
+    SHOTS.mkdir(parents=True, exist_ok=True)
+    page.screenshot(path=SHOTS / "composer-edit.png")
+    faults = _axe(page)
+    assert faults == [], faults
+    edited = _looks(page, ".composer-edit")
+    page.locator('[data-edit-do="done"]').click()
+    expect(edit).to_have_count(0)
+    _drawn(page)
+    after = _looks(page, '.composer-paper [data-cell="0"]')
+    assert _differ(edited, after) < 5, "the page shows what was edited"
+    assert _differ(before, after) > 20
+    page.keyboard.press("Control+z")
+    _drawn(page)
+    assert _differ(_looks(page, '.composer-paper [data-cell="0"]'), before) < 2
+
+
+def test_the_keyboard_edits_in_place_too_and_escape_gives_up(page: Page, study: tuple[str, list[str]]) -> None:
+    _open(page, _four(study))
+    sent: list[dict[str, Any]] = []
+    page.on("request", lambda r: sent.append(r.post_data_json) if r.url.endswith("page=1&pages=8") else None)
+    cell = page.locator('.composer-paper [data-cell="1"] .cell-edge')
+    cell.focus()
+    page.keyboard.press("Enter")
+    edit = page.locator(".composer-edit")
+    expect(edit).to_be_focused(timeout=30_000)
+    for key in ("+", "+", "ArrowRight", "Shift+ArrowRight", "r", "f", "i"):
+        page.keyboard.press(key)
+    page.keyboard.press("Escape")
+    expect(edit).to_have_count(0)
+    expect(cell).to_be_focused()
+    assert sent == [], "nothing was kept"
+    page.keyboard.press("Enter")
+    expect(edit).to_be_focused(timeout=30_000)
+    for key in ("r", "+", "+", "+", "ArrowDown", "i"):
+        page.keyboard.press(key)
+    page.locator('[data-edit="width"]').fill("321")
+    page.keyboard.press("Enter")
+    _drawn(page)
+    expect(page.locator('.composer-paper [data-cell="1"] .cell-edge')).to_be_focused()
+    kept = sent[-1]["items"][1]
+    assert (kept["rotation"], kept["invert"], kept["window"][1]) == (90, True, 321)
+    x, y, width, height = kept["crop"]
+    assert 0 < width < 1 and 0 < height < 1 and x + width <= 1 and y + height <= 1 and y > (1 - height) / 2
+
+
 def test_layout_paper_and_rule_change_the_page(page: Page, study: tuple[str, list[str]]) -> None:
     _open(page, f"study={study[0]}")
     assert len(_cells(page)) == 16, "a CT is laid out 4x4"
@@ -198,9 +302,7 @@ def test_no_accessibility_fault(page: Page, study: tuple[str, list[str]], theme:
     page.evaluate("theme => document.documentElement.dataset.theme = theme", theme)
     SHOTS.mkdir(parents=True, exist_ok=True)
     page.screenshot(path=SHOTS / f"{place}-{theme}.png")
-    page.evaluate(AXE.read_text("utf-8"))
-    found: dict[str, Any] = page.evaluate("axe.run()")
-    assert [(v["id"], [n["html"][:120] for n in v["nodes"]][:3]) for v in found["violations"]] == []
+    assert _axe(page) == []
 
 
 @pytest.mark.parametrize("width", [1280, 1024, 768])

@@ -14,6 +14,7 @@ import pikepdf
 import pydicom
 import pytest
 from PIL import Image
+from pydicom.multival import MultiValue
 from sqlalchemy import update
 
 from app import audit, jobs
@@ -396,6 +397,20 @@ def test_a_preview_picture_is_what_imaging_renders(web: Web, store: Store, ct: l
     assert web.nobody.get(address, params=query).status_code == 401
     for wrong in ({"window": "a,b"}, {"part": "1,2"}, {"rotation": 45}, {"size": 9000}, {"part": "900,900,5,5"}):
         assert web.bob.get(address, params={**query, **wrong}).status_code == 422, wrong
+
+
+def test_the_facts_an_editor_needs(web: Web, store: Store, ct: list[Path]) -> None:
+    (uid,) = store(ct[:1])
+    ds = pydicom.dcmread(ct[0])
+    address = "/api/v1/prints/preview/image"
+    known = web.bob.get(address, params={"sop": uid}).json()
+    assert (known["rows"], known["columns"], known["measured"]) == (ds.Rows, ds.Columns, True)
+    assert known["pixel"] == [float(v) for v in ds.PixelSpacing]
+    center, width = (v[0] if isinstance(v, MultiValue) else v for v in (ds.WindowCenter, ds.WindowWidth))
+    assert known["window"] == [float(center), float(width)]
+    assert web.bob.get(address, params={"sop": "1.2.3"}).status_code == 404
+    assert web.dora.get(address, params={"sop": uid}).status_code == 403, "a facility user does not print"
+    assert web.bob.get(address, params={"sop": uid, "frame": 99}).status_code == 404
 
 
 def test_a_preview_page_is_safe_svg(web: Web, store: Store, tmp_path: Path, ct: list[Path]) -> None:

@@ -2,6 +2,7 @@
 import './composer.css';
 import { one, typing } from '../shell/dom';
 import { installDrag } from './drag';
+import { InPlace } from './inplace';
 import { Pages } from './pages';
 import { installPrint } from './print';
 import { Arrangement, key, type Item } from './state';
@@ -24,6 +25,11 @@ export function mount(root: HTMLElement): void {
   const arrangement = new Arrangement(data.items, data.cells[layout()] ?? 1);
   const strip = new Strip(root, data.series, arrangement, new Map(data.items.map((item) => [key(item), item])));
   const pages = new Pages(root, form, arrangement);
+  const inPlace = new InPlace(root, form, arrangement, pages);
+  root.addEventListener('dblclick', (event) => {
+    const cell = pages.cellAt(event.clientX, event.clientY);
+    if (cell !== null) void inPlace.edit(cell);
+  });
   installDrag(root, strip, pages, arrangement);
   installPrint(root, form, arrangement);
   form.addEventListener('input', (event) => {
@@ -62,7 +68,7 @@ export function mount(root: HTMLElement): void {
     const button = event.target instanceof Element ? event.target.closest<HTMLElement>('[data-do]') : null;
     if (button) actions[button.dataset.do ?? '']?.(button);
   });
-  installKeys(root, form, pages, arrangement, strip, actions);
+  installKeys(root, form, pages, arrangement, strip, actions, inPlace);
   root.dataset.composer = 'ready';
 }
 
@@ -78,6 +84,7 @@ function installKeys(
   arrangement: Arrangement,
   strip: Strip,
   actions: Record<string, (button: HTMLElement | null) => void>,
+  inPlace: InPlace,
 ): void {
   const keys = (event: KeyboardEvent): void => {
     if (!root.isConnected) return document.removeEventListener('keydown', keys);
@@ -93,7 +100,7 @@ function installKeys(
     }
     if (control || event.altKey) return;
     const cell = event.target instanceof Element ? event.target.closest<SVGElement>('[data-paper] [data-cell]') : null;
-    if (cell) return inCell(event, (pages.page - 1) * arrangement.cellsPerPage + Number(cell.dataset.cell), pages, arrangement, strip);
+    if (cell) return inCell(event, (pages.page - 1) * arrangement.cellsPerPage + Number(cell.dataset.cell), pages, arrangement, strip, inPlace);
     const plain: Record<string, string> = { '+': 'larger', '=': 'larger', '-': 'smaller', '0': 'fit' };
     const action = plain[event.key];
     if (action) actions[action]?.(null);
@@ -105,7 +112,7 @@ function installKeys(
   document.addEventListener('keydown', keys);
 }
 
-function inCell(event: KeyboardEvent, cell: number, pages: Pages, arrangement: Arrangement, strip: Strip): void {
+function inCell(event: KeyboardEvent, cell: number, pages: Pages, arrangement: Arrangement, strip: Strip, inPlace: InPlace): void {
   const step = { ArrowLeft: -1, ArrowRight: 1, ArrowUp: -1, ArrowDown: 1 }[event.key];
   if (event.key === 'Delete' || event.key === 'Backspace') {
     arrangement.empty(cell);
@@ -115,6 +122,9 @@ function inCell(event: KeyboardEvent, cell: number, pages: Pages, arrangement: A
     if (items.length) {
       arrangement.place(items, cell);
       strip.clear();
+    } else if (event.key === 'Enter' && arrangement.cells[cell]) {
+      event.preventDefault();
+      return void inPlace.edit(cell);
     }
     pages.choose(cell);
   } else if (step !== undefined) {

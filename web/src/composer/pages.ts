@@ -21,6 +21,8 @@ const WAIT_MS = 120; // changes within this time cost one request
 export class Pages {
   page = 1;
   cell: number | null = null; // the chosen cell, counted over all pages
+  beforeDraw: () => void = () => undefined;
+  onFit: () => void = () => undefined;
   private zoom: number | null = null; // null: fit
   private size = { width: 210, height: 297 };
   private timer: number | undefined;
@@ -50,6 +52,7 @@ export class Pages {
 
   /** Asks for the pages again, soon. */
   draw(wait = WAIT_MS): void {
+    this.beforeDraw();
     this.page = Math.min(this.page, this.arrangement.pages);
     this.buttons();
     this.root.dataset.drawn = 'no';
@@ -81,6 +84,11 @@ export class Pages {
     return (this.page - 1) * this.arrangement.cellsPerPage + Number(found.dataset.cell);
   }
 
+  /** Pixels of the screen for a millimetre of paper. */
+  perMillimetre(): number {
+    return this.factor() * PX_PER_MM;
+  }
+
   private async load(): Promise<void> {
     const mine = ++this.asked;
     const items = this.arrangement.cells;
@@ -99,6 +107,7 @@ export class Pages {
 
   private show(answer: Answer): void {
     this.size = { width: answer.width, height: answer.height };
+    const inside = this.paper.contains(document.activeElement); // the cell with the keyboard is about to go
     this.paper.innerHTML = answer.svg[this.page] ?? '';
     const svg = this.paper.firstElementChild;
     svg?.setAttribute('role', 'group');
@@ -113,6 +122,7 @@ export class Pages {
     this.note(answer.notices.join(' '));
     this.fit();
     this.mark();
+    if (inside) this.choose(this.cell);
     this.root.dataset.drawn = 'yes';
   }
 
@@ -185,6 +195,7 @@ export class Pages {
     const said = one<HTMLElement>('[data-zoom]', this.root);
     if (said) said.textContent = `${this.zoom === null ? `${t('Fit')} ` : ''}${Math.round(factor * 100)} %`;
     this.rulers();
+    this.onFit();
   }
 
   /** Millimetres along the edges, zero at the paper's corner. */

@@ -94,6 +94,11 @@ export class Arrangement {
     });
   }
 
+  /** Another view of the image in a cell: window, turn, crop. */
+  edit(index: number, item: Item): void {
+    if (this.current[index]) this.change((cells) => (cells[index] = item));
+  }
+
   empty(index: number): void {
     if (this.current[index]) this.change((cells) => (cells[index] = null));
   }

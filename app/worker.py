@@ -353,6 +353,17 @@ def sweep_store(worker: Worker) -> None:
     worker.archive.sweep()
 
 
+def trim_pictures(worker: Worker) -> None:
+    from app.settings import load
+    from app.viewing import pictures
+    from app.viewing.settings import PictureSettings
+
+    with worker.database.read() as session:
+        most = load(session, PictureSettings).cache_gib << 30
+    if gone := pictures.trim(worker.config.cache, most):
+        log.info("%d pictures of the cache were let go", gone)
+
+
 def sweep_prints(worker: Worker) -> None:
     from app.printing import jobs as printing_jobs
 
@@ -426,6 +437,7 @@ CLOCK: dict[Callable[[Worker], None], float] = {
     ask_again: 20.0,
     prune_commitments: 3600.0,
     sweep_store: 60.0,
+    trim_pictures: 3600.0,
     sweep_prints: 3600.0,
     sweep_copies: 3600.0,
     warn_of_certificates: 3600.0,

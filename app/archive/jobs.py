@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
-from app.archive import content, service
+from app.archive import cached, content, service
 from app.archive.index import Source, lock_index
 from app.archive.ingest import Archive
 from app.archive.models import Conflict, DeletedFile, Instance, InstanceHeader, Series, Study
@@ -50,7 +50,8 @@ def prepare(context: JobContext, payload: dict[str, Any]) -> dict[str, Any]:
 
 
 def remove_files(context: JobContext, payload: dict[str, Any]) -> dict[str, Any]:
-    """Removes the files of deleted rows. A path that has a row again (the object came anew) stays."""
+    """Removes the files of deleted rows and what was made from them. A path that has a row again (the object came anew)
+    stays; its pictures are made again when they are asked for."""
     archive: Archive = context.archive
     removed = 0
     while True:
@@ -71,6 +72,8 @@ def remove_files(context: JobContext, payload: dict[str, Any]) -> dict[str, Any]
                 if again.get(row.sop_instance_uid) != row.path:
                     archive.store.remove(row.path)
                     removed += 1
+                if row.sha256:
+                    cached.forget(context.config.cache, row.sha256)
             session.execute(delete(DeletedFile).where(DeletedFile.id.in_([row.id for row in batch])))
 
 

@@ -235,6 +235,7 @@ class DeletedFile(Base):
     id: Mapped[int] = mapped_column(BigKey, primary_key=True, autoincrement=True)
     path: Mapped[str] = mapped_column(String(1024))
     sop_instance_uid: Mapped[str] = mapped_column(String(64), default="")
+    sha256: Mapped[str] = mapped_column(String(64), default="", server_default="")
     deleted_at: Mapped[datetime]
 
 

@@ -152,11 +152,11 @@ def _forget_instances(session: Session, which: object, of_series: object) -> Non
     """Instance and header rows go, their files are noted for removal. of_series narrows the walk to an index."""
     chosen = select(Instance.id).join(Series, Series.id == Instance.series_pk).where(of_series, which)  # type: ignore[arg-type]
     paths = (
-        select(Instance.path, Instance.sop_instance_uid, literal(now()))
+        select(Instance.path, Instance.sop_instance_uid, Instance.sha256, literal(now()))
         .join(Series, Series.id == Instance.series_pk)
         .where(of_series, which)  # type: ignore[arg-type]
     )
-    session.execute(insert(DeletedFile).from_select(["path", "sop_instance_uid", "deleted_at"], paths))
+    session.execute(insert(DeletedFile).from_select(["path", "sop_instance_uid", "sha256", "deleted_at"], paths))
     session.execute(delete(InstanceHeader).where(InstanceHeader.instance_pk.in_(chosen)))
     session.execute(delete(Instance).where(Instance.id.in_(chosen)))
     arrivals.note_reissue(session)

@@ -23,7 +23,11 @@ router = APIRouter(include_in_schema=False)
 Reader = Annotated[Actor, Depends(allow(Verb.SETTINGS_READ))]
 Editor = Annotated[Actor, Depends(allow(Verb.SETTINGS_EDIT))]
 Auditor = Annotated[Actor, Depends(allow(Verb.AUDIT_READ))]
-SECTIONS = {"general": ("general", "query"), "security": ("security", "dicom", "cross-origin")}
+SECTIONS = {
+    "general": ("general", "query"),
+    "storage": ("pictures", "import"),
+    "security": ("security", "dicom", "cross-origin"),
+}
 _PAGE = 50
 # Values of settings as people read them.
 _CHOICES = {"private": phrase("Private networks"), "all": phrase("All addresses"), "known": phrase("Nobody")}
@@ -138,6 +142,11 @@ def show_first(request: Request, actor: Reader) -> Response:
 @router.get("/settings/general")
 def show_general(request: Request, actor: Reader, saved: str = "", restart: bool = False) -> Response:
     return _page(request, actor, "general", saved=saved, restart=restart)
+
+
+@router.get("/settings/storage")
+def show_storage(request: Request, actor: Reader, saved: str = "") -> Response:
+    return _page(request, actor, "storage", saved=saved)
 
 
 @router.get("/settings/security")

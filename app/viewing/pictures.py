@@ -2,20 +2,22 @@
 
 import contextlib
 import hashlib
-import shutil
+import os
+import time
 from dataclasses import astuple
 from pathlib import Path
 from typing import Literal
 
 from pydicom.dataset import Dataset
 
-from app.archive import Archive
+from app.archive import Archive, cached
 from app.imaging import RenderParams, encode, encode_animation, preview_jpeg, render_frame
 from app.kit.ids import new_id
 from app.viewing.frames import Frames, Located, spec_of
 
 Format = Literal["jpeg", "png", "gif"]
 MAX_ANIMATED = 300  # frames of one GIF; a longer loop is thinned
+_USED = 86_400.0  # seconds
 _VERSION = 1  # raise it when the same request must give another picture
 
 
@@ -24,7 +26,7 @@ class Pictures:
 
     def __init__(self, archive: Archive, folder: Path) -> None:
         self._archive = archive
-        self._folder = folder / "pictures"
+        self._cache = folder
 
     def preview(self, located: Located, header: Dataset, n: int, size: int) -> bytes:
         """A JPEG of frame n, at most size x size. Raises ImagingError, NoFrame."""
@@ -60,19 +62,39 @@ class Pictures:
     def forget(self, *digests: str) -> None:
         """Nothing of these objects (SHA-256 of their files) stays in the cache."""
         for sha256 in digests:
-            shutil.rmtree(self._folder_of(sha256), ignore_errors=True)
-
-    def _folder_of(self, sha256: str) -> Path:
-        return self._folder / sha256[:2] / sha256
+            cached.forget(self._cache, sha256)
 
     def _path(self, located: Located, how: tuple[object, ...]) -> Path:
         digest = hashlib.sha256(repr((_VERSION, *how)).encode()).hexdigest()[:32]
-        return self._folder_of(located.instance.sha256) / digest
+        return cached.folder_of(self._cache, located.instance.sha256) / digest
+
+
+def trim(cache: Path, most: int) -> int:
+    """Takes the pictures away that were not looked at for longest until at most `most` bytes are left; how many went.
+    Another process may read or write there meanwhile: a picture that is gone is made again."""
+    found: list[tuple[float, int, Path]] = []
+    for path in (cache / cached.FOLDER).glob("*/*/*"):
+        with contextlib.suppress(OSError):
+            about = path.stat()
+            found.append((about.st_mtime, about.st_size, path))
+    left, gone = sum(size for _, size, _ in found), 0
+    for _, size, path in sorted(found):
+        if left <= most:
+            break
+        with contextlib.suppress(OSError):
+            path.unlink()
+            left, gone = left - size, gone + 1
+        with contextlib.suppress(OSError):
+            path.parent.rmdir()  # when it was the last one
+    return gone
 
 
 def _read(path: Path) -> bytes | None:
     try:
-        return path.read_bytes()
+        with path.open("rb") as file:
+            if time.time() - os.fstat(file.fileno()).st_mtime > _USED:
+                os.utime(file.fileno())  # `trim` goes by it; once a day is enough
+            return file.read()
     except OSError:
         return None
 

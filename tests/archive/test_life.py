@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import func, select, text, update
 
 from app import events
-from app.archive import Archive, Source, content, jobs, queries, service
+from app.archive import Archive, Source, cached, content, jobs, queries, service
 from app.archive.models import Counter, DeletedFile, Instance, InstanceHeader, Patient, Study
 from app.kit.clock import now
 from app.kit.errors import Conflict, NotFound
@@ -85,6 +85,24 @@ def test_deleting_an_object_a_series_a_study(archive: Archive, put: Put) -> None
             assert session.scalar(text("SELECT count(*) FROM patient_words")) == 0
     with pytest.raises(NotFound), archive.database.read() as session:
         queries.study(session, SYSTEM, "1.2.3.1")
+
+
+def test_what_was_made_from_an_object_goes_with_it(archive: Archive, put: Put) -> None:
+    """However it was deleted: by a person, a route after delivery, or the decision on a conflict."""
+    put(ct_bytes())
+    put(ct_bytes("1.2.4.1.1.1", study="1.2.4.1", series="1.2.4.1.1"))
+    with archive.database.read() as session:
+        digests = dict(session.execute(select(Instance.sop_instance_uid, Instance.sha256)).all())
+    cache = archive.config.cache
+    for digest in digests.values():
+        folder = cached.folder_of(cache, digest)
+        folder.mkdir(parents=True)
+        (folder / "preview").write_bytes(b"a face")
+    with archive.database.write() as session:
+        service.delete_study(session, SYSTEM, "1.2.3.1")
+    _run(archive, jobs.remove_files, {})
+    assert not cached.folder_of(cache, digests["1.2.3.1.1.1"]).exists()
+    assert (cached.folder_of(cache, digests["1.2.4.1.1.1"]) / "preview").exists()
 
 
 def test_a_locked_study_stays(archive: Archive, put: Put) -> None:

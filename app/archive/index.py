@@ -16,6 +16,7 @@ from app.archive.rows import Row, Rows, modality_bit
 from app.archive.search_ddl import fts_text
 from app.archive.store import Incoming
 from app.dicom.header import Header
+from app.events import ORDER_LOCK
 from app.kit.clock import now
 
 _LOCK = 0x494E4458  # PostgreSQL: one index transaction at a time; batches make that quick and free of deadlocks
@@ -116,6 +117,8 @@ class Transaction:
         return self.run(f"INSERT INTO {table} ({', '.join(row)}) VALUES ({marks}){returning}", list(row.values()))
 
     def add_event(self, topic: str, facility_id: str | None, payload: dict[str, Any]) -> None:
+        if self.postgresql:  # as events.append: a lower number that commits later would be passed over by followers
+            self.run(f"SELECT pg_advisory_xact_lock({ORDER_LOCK})")
         self.run(
             "INSERT INTO event (at, topic, facility_id, payload) VALUES (?, ?, ?, ?)",
             (self.moment(now()), topic, facility_id, json.dumps(payload)),

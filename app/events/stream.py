@@ -20,7 +20,7 @@ from app.db import Database
 from app.events.models import Event
 from app.kit.clock import now
 
-_LOCK = 0x4556454E
+ORDER_LOCK = 0x4556454E  # PostgreSQL: held from the number to the commit. Whoever also locks the index does that first.
 _folder: Path | None = None  # where followers of this installation leave their ports; set once by `use_folder`
 _ports: tuple[float, list[int]] = (0.0, [])
 
@@ -43,7 +43,7 @@ def append(
     """Adds an event in the caller's transaction and wakes the followers once it is committed."""
     postgresql = session.get_bind().dialect.name == "postgresql"
     if postgresql:
-        session.execute(text(f"SELECT pg_advisory_xact_lock({_LOCK})"))
+        session.execute(text(f"SELECT pg_advisory_xact_lock({ORDER_LOCK})"))
     session.add(Event(at=now(), topic=topic, facility_id=facility_id, user_name=user_name, payload=payload))
     if postgresql:
         session.execute(text("NOTIFY filmroom_events"))

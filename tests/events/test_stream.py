@@ -8,6 +8,7 @@ from pathlib import Path
 from sqlalchemy import update
 
 from app import events
+from app.archive.index import Transaction
 from app.db import Database
 from app.kit.clock import now
 
@@ -59,3 +60,31 @@ def test_pruning_keeps_what_is_young_and_never_gives_a_number_again(database: Da
     with database.write() as session:
         events.prune(session, moment + timedelta(days=1))  # even when all of them are old
     assert add(moment) > young > old[-1]
+
+
+def test_a_follower_misses_nothing_of_two_writers_at_once(database: Database) -> None:
+    """An object that is being filed and another change: numbers come in the order of the commits, so that who has read
+    up to the last one has read them all. SQLite has one writer at a time anyway."""
+    filed, seen = threading.Event(), threading.Event()
+
+    def ingest() -> None:
+        with database.write_plain() as connection:
+            Transaction(connection).add_event("study.arriving", None, {"n": 1})
+            filed.set()
+            seen.wait(1)  # the other one tries to be first meanwhile
+
+    def other() -> None:
+        filed.wait(10)
+        with database.write() as session:
+            events.append(session, "node.changed", {"n": 2})
+        with database.read() as session:
+            read.extend(event.topic for event in events.after(session, 0))
+        seen.set()
+
+    read: list[str] = []
+    writers = [threading.Thread(target=one) for one in (ingest, other)]
+    for writer in writers:
+        writer.start()
+    for writer in writers:
+        writer.join(30)
+    assert read == ["study.arriving", "node.changed"], "the first number was passed over"

@@ -390,6 +390,24 @@ def prune_transfer_log(worker: Worker) -> None:
         oplog_queries.prune(session, now() - timedelta(days=days))
 
 
+def prune_transfers(worker: Worker) -> None:
+    """Little by little: a transaction deletes ten transfers and lets others write."""
+    from datetime import timedelta
+
+    from app.peers import upkeep
+    from app.peers.settings import DicomSettings
+    from app.routing import following
+    from app.settings import load
+
+    with worker.database.read() as session:
+        limit = now() - timedelta(days=load(session, DicomSettings).transfer_days)
+    for prune, most in ((upkeep.prune, upkeep.AT_ONCE), (following.prune, following.FORGOTTEN)):
+        gone = most
+        while gone == most and not worker.stopping.is_set():
+            with worker.database.write() as session:
+                gone = prune(session, limit)
+
+
 def warn_of_certificates(worker: Worker) -> None:
     """A write only when there is something to say."""
     from app.peers import certificates
@@ -430,6 +448,7 @@ CLOCK: dict[Callable[[Worker], None], float] = {
     follow_clock: 2.0,
     prune_events: 3600.0,
     prune_transfer_log: 3600.0,
+    prune_transfers: 3600.0,
     settle_studies: 1.0,
     give_to_routes: 0.5,
     follow_runs: 2.0,

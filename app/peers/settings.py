@@ -114,6 +114,13 @@ class DicomSettings(Group):
         le=3650,
         description="How long entries of the transfer log are kept; the daily text files stay 30 days",
     )
+    transfer_days: int = Field(
+        title="Days of finished transfers",
+        default=30,
+        ge=1,
+        le=3650,
+        description="How long transfers that have arrived, and runs of routes that are over, are kept in the lists; what failed stays until somebody decides",
+    )
     commitment_minutes: int = Field(
         title="Minutes to commit",
         default=60,

@@ -1,8 +1,9 @@
 """What comes after sending, by the worker's clock: runs end, and what is proven elsewhere may be dropped here (FWD-3)."""
 
 import logging
-from datetime import timedelta
+from datetime import datetime, timedelta
 
+from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
 from app import audit
@@ -12,17 +13,19 @@ from app.db import Database
 from app.jobs import Job
 from app.kit.clock import now
 from app.kit.errors import AppError
+from app.kit.ids import first_id
 from app.kit.phrases import phrase
 from app.peers import derived, transfers
 from app.routing import queries
 from app.routing.jobs import actor_of, objects_of
-from app.routing.models import DONE, FAILED, QUEUED, SENDING, Route, RouteRun
+from app.routing.models import DONE, DROPPED, FAILED, QUEUED, SENDING, Route, RouteRun, RouteRunTransfer
 from app.routing.rule import Rule
 from app.routing.service import tell_run
 from app.security import SYSTEM
 
 log = logging.getLogger(__name__)
 _ENDED = 200  # runs that are followed up in one turn
+FORGOTTEN = 100  # runs in one transaction
 _LATER = timedelta(seconds=60)
 _SOON = timedelta(seconds=5)
 
@@ -55,6 +58,26 @@ def sweep(database: Database, files: Archive) -> int:
     gone = [holder for holder in there if holder not in needed]
     for holder in gone:
         derived.remove(files.store, holder)
+    return len(gone)
+
+
+def prune(session: Session, older_than: datetime) -> int:
+    """Forgets runs that ended well before then, or left nothing to do; how many. Failed ones stay: they keep the objects
+    from being dropped until somebody decides. At most FORGOTTEN at a time: there may be more."""
+    gone = list(
+        session.scalars(
+            select(RouteRun.id)
+            .where(
+                RouteRun.state.in_((DONE, DROPPED)),
+                RouteRun.id < first_id(older_than),
+                RouteRun.finished_at < older_than,
+            )
+            .order_by(RouteRun.id)
+            .limit(FORGOTTEN)
+        )
+    )
+    session.execute(delete(RouteRunTransfer).where(RouteRunTransfer.run_id.in_(gone)))
+    session.execute(delete(RouteRun).where(RouteRun.id.in_(gone)))
     return len(gone)
 
 

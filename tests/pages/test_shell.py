@@ -100,6 +100,27 @@ def test_a_role_that_is_down_is_said_on_every_page(browser: Browser, live: Live)
         print(f"a stopped worker was seen after {seen:.1f} s")
 
 
+@pytest.mark.parametrize(("role", "words"), [("dicom", "nothing arrives by network"), ("web", "does not answer")])
+def test_a_frozen_role_is_said_too(browser: Browser, live: Live, role: str, words: str) -> None:
+    """One that is there and stands still: it neither ends nor answers."""
+    with visitor(browser, live) as window:
+        window.go("/storage")
+        notice = window.page.locator(".notices .notice", has_text=words)
+        expect(window.page.locator(".notices .notice")).to_have_count(0, timeout=20_000)
+        pids = live.role_pids(role)
+        assert pids
+        began = time.monotonic()
+        for pid in pids:
+            os.kill(pid, signal.SIGSTOP)
+        try:
+            expect(notice).to_be_visible(timeout=20_000)
+            print(f"{role} that stands still was seen after {time.monotonic() - began:.1f} s")
+        finally:
+            for pid in pids:
+                os.kill(pid, signal.SIGCONT)
+        expect(notice).to_have_count(0, timeout=20_000)
+
+
 def test_deleting_names_counts_and_asks_once(browser: Browser, live: Live) -> None:
     with live.client() as client:
         client.post(

@@ -49,6 +49,17 @@ export function installDialogs(): void {
     event.preventDefault();
     open(dialog);
   });
+  // A button whose deed cannot be taken back asks once more: data-sure is the sentence that says what is lost.
+  delegate('click', 'button[data-sure]', (event, button) => {
+    if (button.dataset.asked) return void delete button.dataset.asked;
+    event.preventDefault();
+    void ask({ title: button.dataset.sureTitle ?? t('Are you sure?'), text: button.dataset.sure ?? '', safe: t('Cancel'), go: button.textContent?.trim() ?? t('Go on'), danger: true }).then((yes) => {
+      button.focus();
+      if (!yes) return;
+      button.dataset.asked = 'yes';
+      button.click();
+    });
+  });
   delegate('click', '[data-close]', (event, button) => {
     event.preventDefault();
     button.closest('dialog')?.close();

@@ -4,6 +4,7 @@ import { on } from './events';
 import { t } from './i18n';
 
 const LOOK_MS = 2000;
+const PATIENCE_MS = 2500; // a server that is there but stands still answers never: with LOOK_MS within 5 s
 type Roles = Record<string, { state: string }>;
 
 let before = '';
@@ -51,7 +52,7 @@ function show(down: string[]): void {
 
 async function look(): Promise<void> {
   try {
-    const answer = await fetch('/healthz', { headers: { 'X-Background': '1' }, credentials: 'omit', cache: 'no-store' });
+    const answer = await fetch('/healthz', { headers: { 'X-Background': '1' }, credentials: 'omit', cache: 'no-store', signal: AbortSignal.timeout(PATIENCE_MS) });
     const body = (await answer.json()) as { roles?: Roles };
     unreachable = 0;
     show(Object.entries(body.roles ?? {}).filter(([, role]) => role.state !== 'ready').map(([name]) => name));

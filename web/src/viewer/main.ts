@@ -3,6 +3,7 @@
  * everything ready; it mounts whenever `#viewer-root` is on the page and frees the memory when it goes.
  */
 import { engine } from './engine';
+import { isClosed } from './loading/load';
 import { Viewer } from './viewer';
 
 let open: Viewer | undefined;
@@ -26,6 +27,10 @@ function follow(): void {
   else unmount();
 }
 
+// Cornerstone keeps promises of its own on images that are still awaited when the page is left.
+window.addEventListener('unhandledrejection', (event) => {
+  if (isClosed(event.reason)) event.preventDefault();
+});
 document.addEventListener('filmroom:page', follow);
 follow();
 if (!open) requestIdleCallback?.(() => void engine(), { timeout: 4000 });

@@ -75,7 +75,7 @@ export class SeriesLoad {
     this.abort.abort();
     clearTimeout(this.telling);
     this.bytes.length = 0;
-    for (const one of this.waiting.values()) one.reject(new DOMException('The series was closed', 'AbortError'));
+    for (const one of this.waiting.values()) one.reject(new DOMException(CLOSED, 'AbortError'));
     this.waiting.clear();
     this.listeners.clear();
   }
@@ -177,6 +177,13 @@ export class SeriesLoad {
     this.telling = undefined;
     for (const listener of this.listeners) listener();
   }
+}
+
+const CLOSED = 'The series was closed';
+
+/** Whether something was given up because its series was closed: to leave while images come is no fault. */
+export function isClosed(fault: unknown): boolean {
+  return fault instanceof DOMException && fault.name === 'AbortError' && fault.message === CLOSED;
 }
 
 function defer(): Waiting {

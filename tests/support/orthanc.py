@@ -41,7 +41,7 @@ def orthanc(
     )
     client = httpx.Client(base_url=f"http://127.0.0.1:{http_port}", timeout=30, trust_env=False)
     try:
-        until = time.monotonic() + 20
+        until = time.monotonic() + 60
         while True:
             with contextlib.suppress(httpx.HTTPError):
                 if client.get("/system").status_code == 200:

@@ -1,9 +1,7 @@
 """Composition root of the worker role: the one table job kind -> function, and the verbs that run by the clock."""
 
 import logging
-import os
 import signal
-import socket
 import threading
 import time
 from collections.abc import Callable
@@ -135,7 +133,7 @@ class Worker:
         self.config = config
         self.database: Database = open_database(config)
         self.archive = Archive(config, self.database)
-        self.name = f"{socket.gethostname()[:40]}:{os.getpid()}"
+        self.name = rolestate.own_name()
         self.stopping = threading.Event()
         self.drift: float | None = None  # between wall clock and the one that only runs forward, when last looked at
         self._running: dict[str, JobContext] = {}
@@ -272,8 +270,10 @@ class Worker:
 
 
 def release_abandoned(worker: Worker) -> None:
+    with worker.database.read() as session:
+        gone = [name for name in jobs.claimants(session) if rolestate.is_gone(name)]
     with worker.database.write() as session:
-        count = jobs.release_abandoned(session)
+        count = jobs.release_abandoned(session, gone=gone)
     if count:
         log.warning("%d jobs of stopped workers given back", count)
 

@@ -1,7 +1,7 @@
 """The verbs of the queue. Claims are compare-and-set on SQLite (one writer at a time by its lock) and
 FOR UPDATE SKIP LOCKED on PostgreSQL; no row is ever taken twice (tests/jobs/test_queue.py)."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -195,10 +195,17 @@ def retry(session: Session, job_id: str) -> None:
         raise Conflict("Only a failed or cancelled job can be tried again.", hint="Wait until it ends.")
 
 
-def release_abandoned(session: Session, silent_for: float = 30.0) -> int:
-    """Gives back the jobs of workers that died: to the queue, or failed when their tries are used up."""
+def claimants(session: Session) -> set[str]:
+    """The workers that have jobs in their hands, by name."""
+    return {name for name in session.scalars(select(Job.claimed_by).where(Job.state == RUNNING).distinct()) if name}
+
+
+def release_abandoned(session: Session, silent_for: float = 30.0, gone: Collection[str] = ()) -> int:
+    """Gives back the jobs of workers that died: to the queue, or failed when their tries are used up. Silent ones are
+    taken for dead; gone: those that are known to be."""
     limit = now() - timedelta(seconds=silent_for)
-    dead = (Job.state == RUNNING, or_(Job.heartbeat_at < limit, Job.heartbeat_at.is_(None)))
+    silent = or_(Job.heartbeat_at < limit, Job.heartbeat_at.is_(None), Job.claimed_by.in_(gone))
+    dead = (Job.state == RUNNING, silent)
     lost = session.execute(
         update(Job)
         .where(*dead, Job.attempts >= Job.max_attempts)

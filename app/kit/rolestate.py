@@ -5,8 +5,11 @@ role that is down."""
 
 import contextlib
 import ctypes
+import functools
+import hashlib
 import json
 import os
+import socket
 import sys
 import threading
 from dataclasses import dataclass
@@ -71,6 +74,27 @@ class Seen:
     pid: int
     state: str
     detail: dict[str, Any]
+
+
+@functools.cache
+def here() -> str:
+    """A name for where process numbers of this one mean something: the machine since its start, and the container. Host
+    names alone are not enough, cloned machines share theirs."""
+    unique = ""
+    with contextlib.suppress(OSError):  # where there is no /proc the host's name has to do
+        unique = Path("/proc/sys/kernel/random/boot_id").read_text("ascii") + str(Path("/proc/self/ns/pid").readlink())
+    return f"{socket.gethostname()[:40]}-{hashlib.sha256(unique.encode()).hexdigest()[:8]}"
+
+
+def own_name() -> str:
+    """This process among all workers of the installation, which may be on several machines."""
+    return f"{here()}:{os.getpid()}"
+
+
+def is_gone(name: str) -> bool:
+    """Whether a process, by its `own_name`, is known to be no more. One of another machine may live: False."""
+    place, _sep, pid = name.rpartition(":")
+    return place == here() and pid.isdigit() and not lives(int(pid))
 
 
 def lives(pid: int) -> bool:

@@ -4,7 +4,6 @@ Each node has lanes of its own, as many as its option `parallel`, so that a slow
 What a lane does stands in lanes.py, what it writes down in claims.py."""
 
 import logging
-import os
 import threading
 import time
 from collections.abc import Callable
@@ -12,6 +11,7 @@ from collections.abc import Callable
 from app.archive import Archive
 from app.config import Config
 from app.db import Database
+from app.kit import rolestate
 from app.kit.clock import now
 from app.kit.errors import AppError
 from app.peers import claims, forward_queries, journal, options
@@ -106,18 +106,4 @@ class Forwarder:
             log.warning("a lane of the stopped worker %s was given back", one.owner)
 
     def _is_dead(self, one: TransferSlot) -> bool:
-        host, _, pid = one.owner.rpartition(":")
-        own_machine = host == self.owner.rpartition(":")[0]
-        if own_machine and one.owner != self.owner and pid.isdigit() and not _alive(int(pid)):
-            return True
-        return now() - one.heartbeat_at > claims.SILENT
-
-
-def _alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
+        return rolestate.is_gone(one.owner) or now() - one.heartbeat_at > claims.SILENT

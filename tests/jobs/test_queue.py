@@ -1,5 +1,7 @@
 """The durable queue, on both databases."""
 
+import subprocess
+import sys
 import threading
 from datetime import timedelta
 
@@ -9,6 +11,7 @@ from sqlalchemy import update
 from app import jobs
 from app.db import Database
 from app.jobs.models import Job
+from app.kit import rolestate
 from app.kit.clock import now
 from app.kit.errors import Conflict, NotFound
 
@@ -84,6 +87,24 @@ def test_a_dead_workers_job_comes_back_and_a_killer_is_given_up(database: Databa
             assert jobs.release_abandoned(session) == 1
     with database.read() as session:
         assert jobs.get(session, job_id).state == "failed"
+
+
+def test_the_job_of_a_process_that_is_known_to_be_gone_comes_back_at_once(database: Database) -> None:
+    child = subprocess.Popen([sys.executable, "-c", ""])
+    child.wait()
+    ended, other = f"{rolestate.here()}:{child.pid}", f"elsewhere:{child.pid}"
+    with database.write() as session:
+        for _ in range(3):
+            jobs.enqueue(session, "a", {})
+    for name in (ended, other, rolestate.own_name()):
+        with database.write() as session:
+            assert jobs.claim(session, ["a"], name)
+    with database.write() as session:
+        claimants = jobs.claimants(session)
+        assert claimants == {ended, other, rolestate.own_name()}
+        assert jobs.release_abandoned(session, gone=[name for name in claimants if rolestate.is_gone(name)]) == 1
+    with database.read() as session:
+        assert jobs.claimants(session) == {other, rolestate.own_name()}, "of another machine only its silence tells"
 
 
 def test_cancelling_is_noticed_by_the_worker(database: Database) -> None:

@@ -1,6 +1,8 @@
 """Query and retrieve through REST: from Orthanc by C-MOVE and C-GET, and from a second Filmroom by DICOM and by
 DICOMweb; what survives a restart; who may."""
 
+import os
+import signal
 import threading
 import time
 from collections.abc import Iterator
@@ -235,6 +237,29 @@ def test_a_retrieval_goes_on_after_a_restart_and_fetches_nothing_twice(tmp_path:
             assert shown["state"] == "done" and shown["progress"] == {"done": 40, "total": 40}, shown
     assert set(sent) == set(made.instances)
     assert len(sent) - len(set(sent)) <= 3, "at most what was under way came twice"
+
+
+def test_a_retrieval_outlives_kill_9_of_every_role(tmp_path: Path) -> None:
+    """The worker that fetches and the receiver that files die in the middle; it goes on by itself, without a person."""
+    made = make_study(tmp_path / "made", 61, series=[("CT", 40)])
+    with slow_archive(made, 0.1) as (port, sent, _brake), running(tmp_path / "data") as live, live.client() as admin:
+        _node(admin, "SLOW", ae_title="SLOW", host="127.0.0.1", port=port, capabilities=["find", "get"])
+        order = {"node": "SLOW", "study_instance_uid": made.uid}
+        place = admin.post("/api/v1/retrieves", json=order).headers["location"]
+        for role, done in (("worker", 5), ("dicom", 12), ("worker", 20)):
+            until = time.monotonic() + 90
+            while admin.get(place).json()["progress"]["done"] < done:
+                assert time.monotonic() < until, admin.get(place).json()
+                time.sleep(0.05)
+            for pid in live.role_pids(role):
+                os.kill(pid, signal.SIGKILL)
+        shown = _wait(admin, place, 120)
+        assert shown["state"] == "done" and shown["progress"] == {"done": 40, "total": 40}, shown
+        paths = [path for path in (live.data / "store").rglob("*.dcm") if "/." not in str(path)]
+        here = {(str(ds.SOPInstanceUID), ds.PixelData) for ds in map(dcmread, paths)}
+    assert {(str(ds.SOPInstanceUID), ds.PixelData) for ds in map(dcmread, made.files)} == here
+    assert set(sent) == set(made.instances)
+    assert len(sent) - len(set(sent)) <= 6, "at most what was under way at a kill came twice"
 
 
 def test_stopping_a_query_is_heeded_at_once_and_the_next_need_not_wait(live: Live, tmp_path: Path) -> None:

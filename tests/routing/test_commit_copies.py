@@ -40,5 +40,7 @@ def test_a_copy_counts_as_delivered_when_the_node_has_committed_it(live: Live, t
             client.post("/api/v1/imports", files={"files": ("a.dcm", data)}).raise_for_status()
         shown = _ended(client)
         assert (shown["state"], shown["sent"], shown["committed"]) == ("done", 3, 3), shown
-        taken = {one["MainDicomTags"]["SOPInstanceUID"] for one in there.get("/instances", params={"expand": ""}).json()}
+        taken = {
+            one["MainDicomTags"]["SOPInstanceUID"] for one in there.get("/instances", params={"expand": ""}).json()
+        }
         assert len(taken) == 3 and not taken & set(uids), "only the copies left"

@@ -89,7 +89,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         elif verb == "serve":
             from app.supervisor import Supervisor
 
-            Supervisor(config).run()
+            Supervisor(config, lambda: load(options)).run()
         else:
             from app.supervisor import prepare, run_role
 

@@ -6,6 +6,7 @@ exists, spawned elsewhere."""
 
 import contextlib
 import ctypes
+import dataclasses
 import gc
 import logging
 import os
@@ -23,7 +24,7 @@ from typing import TYPE_CHECKING
 
 from app.config import Config, ConfigError
 from app.kit import logging as kit_logging
-from app.kit import running, startup
+from app.kit import renewal, running, startup
 from app.kit.rolestate import BEAT, RoleState
 
 if TYPE_CHECKING:
@@ -55,6 +56,7 @@ class _Child:
     started: float = 0.0
     deaths: int = 0
     due: float = 0.0
+    renewed: bool = False  # told to end, to begin again under another configuration
     process: subprocess.Popen[bytes] | None = field(default=None, repr=False)
 
 
@@ -160,9 +162,11 @@ def _in_child(work: Callable[[], None]) -> int:
 class Supervisor:
     """Owns the role processes of one installation."""
 
-    def __init__(self, config: Config, roles: list[str] | None = None) -> None:
+    def __init__(self, config: Config, reload: Callable[[], Config] | None = None) -> None:
+        """reload: the configuration from all its layers as they are now."""
         self.config = config
-        names = roles or [role for role in ROLES if not (config.headless and role == "web")]
+        self.reload = reload or (lambda: self.config)
+        names = [role for role in ROLES if not (config.headless and role == "web")]
         counts = {"web": 1, "dicom": 1, "worker": config.workers}
         self.children = [_Child(role, n) for role in names for n in range(counts[role])]
         self.stopping = False
@@ -203,6 +207,8 @@ class Supervisor:
         beat = 0.0
         while not self.stopping:
             self._reap()
+            if renewal.is_asked(self.config.run):
+                self._renew()
             if time.monotonic() - beat > BEAT:
                 beat = time.monotonic()
                 state.set("ready", roles=sorted({child.role for child in self.children}))
@@ -214,11 +220,31 @@ class Supervisor:
     def _told_to_stop(self, number: int, frame: FrameType | None) -> None:
         self.stopping = True
 
+    def _renew(self) -> None:
+        """A page has changed title, port or address: receiver and worker begin again with them, the pages stay."""
+        try:
+            now = self.reload()
+        except ConfigError as fault:
+            sys.stderr.write(f"filmroom: {fault}\n")
+            now = self.config
+        values = {key: getattr(now, key) for key in renewal.KEYS}
+        if any(getattr(self.config, key) != value for key, value in values.items()):
+            self.config = dataclasses.replace(self.config, **values)
+            for child in self.children:
+                if child.role != "web" and child.pid:
+                    child.renewed = True
+                    with contextlib.suppress(ProcessLookupError):
+                        os.kill(child.pid, signal.SIGTERM)
+        renewal.answer(self.config.run, values)
+
     def _reap(self) -> None:
         moment = time.monotonic()
         for child in self.children:
             if child.pid and self._ended(child):
                 child.pid = 0
+                if child.renewed:
+                    child.renewed, child.due = False, 0.0
+                    continue
                 if moment - child.started > 20:
                     child.deaths = 0
                 pause = RESTART_PAUSES[min(child.deaths, len(RESTART_PAUSES) - 1)]

@@ -1,6 +1,7 @@
 """`filmroom serve` as an administrator meets it: it starts, comes back, stops, and says what is wrong."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -10,8 +11,10 @@ from pathlib import Path
 import httpx
 import pytest
 
+from tests.support import dcmtk
 from tests.support import live as live_server
-from tests.support.live import ROOT
+from tests.support.live import PASSWORD, ROOT, Live
+from tests.support.postgres import free_port
 
 pytestmark = pytest.mark.slow
 
@@ -50,6 +53,50 @@ def test_a_role_that_dies_comes_back(tmp_path: Path, role: str) -> None:
             time.sleep(0.05)
         live.wait_ready()
         assert live.role_pids(role) not in ([], [before])
+
+
+def _save_station(live: Live, title: str, port: int) -> str:
+    """As an administrator in Settings, General; where the page goes then."""
+    with httpx.Client(base_url=live.url, trust_env=False, timeout=30) as client:
+        assert client.post("/api/v1/sessions", json={"user": "admin", "password": PASSWORD}).status_code == 201
+        page = client.get("/settings/general").text
+        token = re.findall(r'name="csrf_token" value="([^"]+)"', page)[0]
+        values = {"csrf_token": token, "title": title, "port": str(port), "hosts": "127.0.0.1"}
+        answer = client.post("/settings/general/station", data=values)
+        assert answer.status_code == 303, answer.text[:400]
+        assert f'value="{title}"' in client.get("/settings/general").text
+        return answer.headers["location"]
+
+
+def _echoed(port: int, title: str) -> bool:
+    until = time.monotonic() + 30
+    while time.monotonic() < until:
+        if dcmtk.echoscu(port, called=title).code == 0:
+            return True
+        time.sleep(0.2)
+    return False
+
+
+def test_title_and_port_count_at_once(tmp_path: Path) -> None:
+    """The pages stay; the receiver begins again where it was told to, and what it had stored is there."""
+    live = live_server.start(tmp_path / "data", kept_port=True)
+    try:
+        (web,), (receiver,) = live.role_pids("web"), live.role_pids("dicom")
+        new_port = free_port()
+        assert "restart" not in _save_station(live, "VALLE", new_port)
+        assert _echoed(new_port, "VALLE"), "it listens at the new port under the new title"
+        assert dcmtk.echoscu(live.dicom_port, called="VALLE").code != 0, "and at the old one no more"
+        assert live.role_pids("web") == [web] and live.role_pids("dicom") != [receiver]
+        live.wait_ready()
+        assert live.stop() < 5.5
+    finally:
+        live.stop()
+
+
+def test_what_the_command_line_says_wins_and_is_said(tmp_path: Path) -> None:
+    with live_server.running(tmp_path / "data") as live:
+        assert "restart=1" in _save_station(live, "VALLE", free_port())
+        assert _echoed(live.dicom_port, "VALLE"), "the title counts, the port is the command line's"
 
 
 def test_a_killed_supervisor_leaves_no_role_behind(tmp_path: Path) -> None:

@@ -162,7 +162,7 @@ def save_station(
     port: Annotated[str, Form(max_length=16)] = "",
     hosts: Annotated[str, Form(max_length=512)] = "",
 ) -> Response:
-    """Our AE title, port and addresses: boot configuration, so they count from the next start."""
+    """Our AE title, port and addresses: boot configuration; they count at once where a supervisor runs."""
     try:
         number, listed = checked_station(title, port), checked_hosts(hosts) if hosts else ""
         restart = keep_station(request, actor, title.strip(), number, listed)

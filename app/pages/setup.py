@@ -1,6 +1,6 @@
 """The first run: three steps, administrator, title and port, first node."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Form, Request
@@ -12,6 +12,7 @@ from app.http import allow, cookies, public, render, services
 from app.http.csrf import check_origin
 from app.http.deps import client_address
 from app.http.settings import GeneralSettings
+from app.kit import renewal
 from app.kit.errors import Invalid
 from app.kit.phrases import phrase
 from app.pages.forms import Faults, attempt, faults_of, go
@@ -50,7 +51,7 @@ class StationPage:
 
 @dataclass(frozen=True, slots=True)
 class NodePage:
-    """Step 3. restart: title or port were changed and count from the next start."""
+    """Step 3. restart: title or port were changed and do not count before the next start."""
 
     name: str
     ae_title: str
@@ -131,8 +132,8 @@ def checked_hosts(hosts: str) -> str:
 
 
 def keep_station(request: Request, actor: Actor, title: str, port: int, hosts: str = "") -> bool:
-    """Writes title, port and addresses to config.toml when they are new; True when the next start is needed for them.
-    Invalid when a facility has the title or the port."""
+    """Writes title, port and addresses to config.toml when they are new and has them count at once; True when the next
+    start is needed for that. Invalid when a facility has the title or the port."""
     config = services(request).config
     before: dict[str, str | int] = {"aet": config.aet, "dicom_port": config.dicom_port, "dicom_host": config.dicom_host}
     after: dict[str, str | int] = {"aet": title, "dicom_port": port, "dicom_host": hosts or config.dicom_host}
@@ -151,7 +152,11 @@ def keep_station(request: Request, actor: Actor, title: str, port: int, hosts: s
     if not hosts:
         del after["dicom_host"]
     boot.write(config.data, after)
-    return True
+    now = renewal.ask(config.run)
+    if now is None:
+        return True
+    services(request).config = replace(config, **now)  # for this process's pages; the others have begun again
+    return any(now[key] != value for key, value in after.items())  # the command line or the environment said otherwise
 
 
 @router.post("/setup/station")

@@ -72,9 +72,15 @@ class Live:
         return time.monotonic() - started
 
 
-def start(data: Path, *options: str, environ: dict[str, str] | None = None, wait: bool = True) -> Live:
-    """Starts `filmroom serve` on free ports over `data`, which may exist already."""
+def start(
+    data: Path, *options: str, environ: dict[str, str] | None = None, wait: bool = True, kept_port: bool = False
+) -> Live:
+    """Starts `filmroom serve` on free ports over `data`, which may exist already. kept_port: the DICOM port stands in
+    config.toml, where pages may change it, not on the command line, which wins."""
     port, dicom_port = free_port(), free_port()
+    if kept_port:
+        data.mkdir(parents=True, exist_ok=True)
+        (data / "config.toml").write_text(f"dicom_port = {dicom_port}\n")
     data.parent.mkdir(parents=True, exist_ok=True)
     log = data.parent / f"{data.name}.log"
     command = [
@@ -86,8 +92,7 @@ def start(data: Path, *options: str, environ: dict[str, str] | None = None, wait
         str(data),
         "--port",
         str(port),
-        "--dicom-port",
-        str(dicom_port),
+        *(() if kept_port else ("--dicom-port", str(dicom_port))),
         *options,
     ]
     environment = {k: v for k, v in os.environ.items() if not k.startswith("FILMROOM_")}

@@ -279,13 +279,12 @@ def release_abandoned(worker: Worker) -> None:
 
 
 def follow_clock(worker: Worker) -> None:
-    """When the wall clock went back (or may have before this worker was there), nothing may wait for moments that were
-    written while it was ahead."""
+    """Nothing may wait for moments that were written while the wall clock was ahead. It is looked for every few seconds,
+    not only when the clock is seen to go back: it may have been ahead for a moment only, or a transaction that began
+    then may end now."""
     drift = time.time() - time.monotonic()
     before, worker.drift = worker.drift, drift
-    if before is not None and drift > before - jobs.CLOCK_SLACK.total_seconds():
-        return
-    if before is not None:
+    if before is not None and drift < before - jobs.CLOCK_SLACK.total_seconds():
         log.warning("the clock went back by %.0f s", before - drift)
     from app.peers import clock_back as peers_clock
     from app.routing import clock_back as routing_clock
@@ -445,7 +444,7 @@ def echo_nodes(worker: Worker) -> None:
 
 CLOCK: dict[Callable[[Worker], None], float] = {
     release_abandoned: 10.0,
-    follow_clock: 2.0,
+    follow_clock: 5.0,
     prune_events: 3600.0,
     prune_transfer_log: 3600.0,
     prune_transfers: 3600.0,

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import func, or_, select, update
+from sqlalchemy import and_, func, or_, select, update
 from sqlalchemy.orm import Session
 
 from app.jobs.models import CANCELLED, DONE, FAILED, QUEUED, RUNNING, Job
@@ -31,6 +31,7 @@ class Claimed:
     created_by: str
 
 
+_LONGEST = timedelta(minutes=10)  # between two tries of a job
 CLOCK_SLACK = timedelta(seconds=30)  # a clock that is corrected by less harms nothing
 
 
@@ -212,9 +213,7 @@ def release_abandoned(session: Session, silent_for: float = 30.0, gone: Collecti
         .values(state=FAILED, finished_at=now(), error="The worker stopped while it ran this job.")
         .returning(Job.id)
     ).all()
-    back = session.execute(
-        update(Job).where(*dead).values(state=QUEUED, claimed_by=None, run_after=now()).returning(Job.id)
-    ).all()
+    back = session.execute(update(Job).where(*dead).values(state=QUEUED, claimed_by=None).returning(Job.id)).all()
     return len(lost) + len(back)
 
 
@@ -252,12 +251,17 @@ def count_by_state(session: Session) -> dict[str, int]:
 
 
 def heal_clock(session: Session, moment: datetime) -> int:
-    """Called when the wall clock has gone back: what was put off, or is held, by moments that now lie in the future is
-    due, or counts its silence from now on. How many jobs that were."""
+    """What was put off, or is held, by moments that lie in the future, which only a wall clock that went back leaves
+    behind, is due, or counts its silence from now on. Safe at any time. How many jobs that were."""
     ahead = moment + CLOCK_SLACK
     waiting = update(Job).where(Job.state == QUEUED, Job.run_after > moment)
+    put_off = (
+        and_(Job.attempts > 0, Job.run_after > moment + _LONGEST),
+    )  # one that was tried waits for its next try only
     late = session.execute(
-        waiting.where(or_(Job.created_at > ahead, Job.started_at > ahead)).values(run_after=moment).returning(Job.id)
+        waiting.where(or_(Job.created_at > ahead, Job.started_at > ahead, *put_off))
+        .values(run_after=moment)
+        .returning(Job.id)
     ).all()
     held = session.execute(
         update(Job).where(Job.state == RUNNING, Job.heartbeat_at > ahead).values(heartbeat_at=moment).returning(Job.id)

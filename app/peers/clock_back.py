@@ -2,7 +2,7 @@
 
 from datetime import datetime, timedelta
 
-from sqlalchemy import update
+from sqlalchemy import and_, or_, update
 from sqlalchemy.orm import Session
 
 from app.jobs import CLOCK_SLACK
@@ -18,7 +18,14 @@ def heal(session: Session, moment: datetime) -> None:
     session.execute(
         update(Transfer)
         .where(Transfer.state.in_(("queued", "running")), Transfer.run_after > moment)
-        .where((Transfer.created_at > moment + CLOCK_SLACK) | (Transfer.run_after > moment + _LONGEST))
+        .where(
+            or_(
+                Transfer.created_at > moment + CLOCK_SLACK,
+                Transfer.run_after > moment + _LONGEST,
+                # only a fault puts a transfer off
+                and_(Transfer.faults == 0, Transfer.run_after > moment + CLOCK_SLACK),
+            )
+        )
         .values(run_after=moment)
     )
     session.execute(

@@ -289,7 +289,7 @@ def _failed(session: Session, actor: Actor, ids: Sequence[str] | None, node_name
 def _pausing(session: Session, actor: Actor, ids: Sequence[str] | None, node_name: str | None) -> list[Transfer]:
     """Those that a fault has held up until a later moment."""
     node_id = queries.node(session, actor, node_name).id if node_name else None
-    waiting = forward_queries.seen(session, actor, ids=ids, node_id=node_id, states=(QUEUED,), after=now())
+    waiting = forward_queries.seen(session, actor, ids=ids, node_id=node_id, states=forward_queries.ACTIVE, after=now())
     return waiting[:MANY]
 
 

@@ -20,12 +20,14 @@ from pathlib import Path
 import httpx
 import pytest
 from pydicom.uid import generate_uid
-from sqlalchemy import select
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
 
 from app import config as boot
 from app.archive.models import Instance
 from app.db import open_database
-from app.peers.models import Node, Transfer, TransferInstance
+from app.kit.clock import now
+from app.peers.models import Node, Transfer, TransferInstance, TransferSlot
 from tests.chaos.faults import Destination, Storm, clock_environment
 from tests.chaos.test_kill import Ledger
 from tests.support import live as live_server
@@ -179,6 +181,7 @@ def _judge(data: Path, ledger: Ledger, destinations: list[Destination], storm: S
             .join(Transfer, Transfer.id == TransferInstance.transfer_id)
             .join(Node, Node.id == Transfer.node_id)
         ).all()
+        waiting = _waiting(session)
     database.dispose()
     missing = ledger.acknowledged - set(stored)
     assert not missing, f"seed {seed}: {len(missing)} acknowledged objects are gone"
@@ -207,8 +210,28 @@ def _judge(data: Path, ledger: Ledger, destinations: list[Destination], storm: S
     print(
         f"seed {seed}: {len(storm.log) // 2} faults {dict(faults)}, {len(ledger.acknowledged)} of {len(ledger.offered)} objects acknowledged"
     )
-    assert whole, f"seed {seed}: not everything went out within {DRAIN:g} s of calm"
+    assert whole, f"seed {seed}: not everything went out within {DRAIN:g} s of calm; what waits:\n{waiting}"
     assert len(ledger.acknowledged) > 10 * SENDERS, "the senders got through between the faults"
+
+
+def _waiting(session: Session) -> str:
+    """What had not gone out, for who looks into a failure: each transfer and what holds it."""
+    held = session.execute(
+        select(Transfer, TransferInstance.slot, TransferInstance.state, func.count())
+        .join(TransferInstance, TransferInstance.transfer_id == Transfer.id)
+        .where(TransferInstance.state.in_(("waiting", "failed")))
+        .group_by(Transfer.id, TransferInstance.slot, TransferInstance.state)
+    )
+    lines = [
+        f"{one.id} {one.state} due in {(one.run_after - now()).total_seconds():.0f} s, {one.faults} faults,"
+        f" {one.total} objects, committing {one.committing}: {count} {state}, slot {slot}; {one.error}"
+        for one, slot, state, count in held
+    ]
+    slots = [
+        f"slot {one.number} of {one.node_id}: {one.owner}, {one.heartbeat_at}"
+        for one in session.scalars(select(TransferSlot))
+    ]
+    return "\n".join(lines + slots)
 
 
 def _repeats(arrived: dict[str, list[tuple[float, str, str]]], moments: list[float]) -> tuple[int, list[str]]:

@@ -36,7 +36,7 @@ from tests.support.sender import Prepared, Sender, make_ct, renumber
 
 FAULTS = int(os.environ.get("FILMROOM_CHAOS_FAULTS", "500"))
 SENDERS = 10
-DRAIN = 240.0  # seconds all that waits may take to go out once it is calm
+DRAIN = 360.0  # seconds all that waits may take to go out once it is calm
 NEAR = 3.0  # seconds: an answer or its record can only be lost by a fault as near as this
 
 

@@ -104,6 +104,8 @@ def _state(one: Transfer, node: Node) -> tuple[str, str]:
         return "paused", _("Node is switched off")
     if not claims.may_send(node, now()):
         return "wait", _("Waits for %(hours)s") % {"hours": options.of(node).window}
+    if one.unreached:
+        return "warn", _("Waits for the node to answer")
     if one.faults:
         return "warn", _("Tried again later")
     return "wait", _("Waiting")

@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 from app.kit.clock import now
 from app.kit.errors import Forbidden
 from app.kit.phrases import phrase
-from app.peers import certificate_queries, names, options, queries
+from app.peers import certificate_queries, names, options, queries, waking
 from app.peers.models import Node
 from app.peers.options import NodeOptions
 from app.peers.settings import Callers, DicomSettings
@@ -199,7 +199,8 @@ def is_news(node_id: str) -> bool:
 
 
 def seen(session: Session, node_id: str) -> None:
-    """Notes that a node called."""
+    """Notes that a node called: it lives, so what waits for it is tried."""
     node = session.get(Node, node_id)
     if node is not None:
         node.last_seen_at = now()
+        waking.wake(session, node, waking.CALLED)

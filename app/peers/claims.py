@@ -182,6 +182,7 @@ def record(session: Session, answers: Sequence[Answer]) -> None:
         for transfer in found:
             if transfer.id in went and transfer.state in ACTIVE:
                 transfer.faults, transfer.error = 0, None
+                transfer.unreached, transfer.woken_from = False, None
             if _is_over(transfer) and not _to_commit(session, transfer, nodes[transfer.node_id]):
                 _conclude(transfer)
                 done.append(transfer)
@@ -273,10 +274,11 @@ def apply_commitments(session: Session) -> int:
     return count
 
 
-def fault(session: Session, slot: Slot, words: str, in_flight: Iterable[int]) -> None:
+def fault(session: Session, slot: Slot, words: str, in_flight: Iterable[int], *, unreached: bool = True) -> None:
     """The peer broke off, or could not be reached. in_flight: the rows whose objects were on their way: only their
     transfers are held up, and these objects go last from now on. None: every transfer that is due shares the try, unless
-    another lane works, which shows that the node does."""
+    another lane works, which shows that the node does. unreached: there was no way to it, rather than that it wanted
+    nothing now."""
     node = _locked(session, slot.node_id)
     if node is None:
         return
@@ -301,13 +303,19 @@ def fault(session: Session, slot: Slot, words: str, in_flight: Iterable[int]) ->
         others = [one for one in forward_queries.slots(session, slot.node_id) if one.number != slot.number]
         touched = [] if others else forward_queries.stalled(session, slot.node_id, now(), slot.number)
     for transfer in touched:
-        _hold_up(session, transfer, node, words, retries)
+        _hold_up(session, transfer, node, words, retries, unreached and not row_ids)
     service.note_outcome(session, node.id, words)
 
 
-def _hold_up(session: Session, transfer: Transfer, node: Node, words: str, retries: int) -> None:
-    """One try of the transfer has failed: it waits for the next, or is a dead letter."""
+def _hold_up(session: Session, transfer: Transfer, node: Node, words: str, retries: int, unreached: bool) -> None:
+    """One try of the transfer has failed: it waits for the next, or is a dead letter. One that was early, since the node
+    seemed to live (waking.py), costs nothing."""
     if transfer.state not in ACTIVE:
+        return
+    planned, transfer.woken_from, transfer.unreached = transfer.woken_from, None, unreached
+    if unreached and planned is not None and planned > now():
+        transfer.state, transfer.run_after, transfer.error = QUEUED, planned, words
+        events_of.transfer(session, transfer)
         return
     transfer.faults += 1
     then = after_fault(transfer.faults, retries, options.of(node).retry_forever)

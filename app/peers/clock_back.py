@@ -26,8 +26,9 @@ def heal(session: Session, moment: datetime) -> None:
                 and_(Transfer.faults == 0, Transfer.run_after > moment + CLOCK_SLACK),
             )
         )
-        .values(run_after=moment)
+        .values(run_after=moment, woken_from=None)
     )
+    session.execute(update(Transfer).where(Transfer.woken_from > moment + _LONGEST).values(woken_from=None))
     session.execute(
         update(TransferSlot).where(TransferSlot.heartbeat_at > moment + CLOCK_SLACK).values(heartbeat_at=moment)
     )

@@ -45,6 +45,7 @@ def report(ctx: JobContext, payload: dict[str, Any]) -> dict[str, Any]:
         raise
     with ctx.database.write() as session:
         commitment.reported(session, commitment_id)
+        service.note_outcome(session, node.id, "")
     _note(ctx, node, time.monotonic() - started, due, "")
     return {"committed": len(due.objects), "failed": len(due.failed)}
 
@@ -73,6 +74,7 @@ def ask(ctx: JobContext, payload: dict[str, Any]) -> dict[str, Any]:
             _check(peer, association.ask(asked))
             with ctx.database.write() as session:
                 commitment.asked(session, commitment_id)
+                service.note_outcome(session, node.id, "")
             association.await_report(_STAY, came)
     except PeerFault as fault:
         with ctx.database.write() as session:

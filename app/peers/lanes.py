@@ -18,7 +18,7 @@ from app.kit.errors import AppError
 from app.kit.ids import new_id
 from app.kit.logging import correlation_id
 from app.kit.phrases import phrase
-from app.peers import claims, derived, forward_queries, journal, oplog, options, outgoing, service
+from app.peers import claims, derived, forward_queries, journal, oplog, options, outgoing, service, waking
 from app.peers.claims import Slot
 from app.peers.destinations import Destination, open_destination
 from app.peers.errors import PeerFault
@@ -268,7 +268,7 @@ class _Work:
         rows = [row.id for one in flying for row in self._hand.get(derived.key_of(one), [])]
         with self._database.write() as session:
             claims.record(session, self._answers)
-            claims.fault(session, self.slot, words, rows)
+            claims.fault(session, self.slot, words, rows, unreached=not busy)
         self._clear()
         if busy:
             self._runner.part()
@@ -282,7 +282,7 @@ class _Work:
         if time.monotonic() - self.tally.dot > TOLD:
             self.tally.dot = time.monotonic()
             with self._database.write() as session:
-                service.note_outcome(session, node.id, "")
+                service.note_outcome(session, node.id, "", waking.DELIVERED)
         if time.monotonic() - self.tally.since > TOLD:
             self.tally.tell(self._database)
 

@@ -4,7 +4,7 @@ commitment, commitment_instance, certificate, sealed_secret."""
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import JSON, BigInteger, ForeignKey, Index, String, Text, UniqueConstraint, text
+from sqlalchemy import JSON, BigInteger, ForeignKey, Index, String, Text, UniqueConstraint, false, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 import app.peers.qr_models  # noqa: F401 more tables of this room
@@ -105,6 +105,10 @@ class Transfer(Base):
     run_after: Mapped[datetime]
     attempts: Mapped[int] = mapped_column(default=0)
     faults: Mapped[int] = mapped_column(default=0)
+    unreached: Mapped[bool] = mapped_column(default=False, server_default=false())  # last fault: no way to it
+    woken_from: Mapped[
+        datetime | None
+    ]  # it goes early, since the node proved alive; else it would have waited till then
     committing: Mapped[bool] = mapped_column(default=False)  # all is sent; the node was asked to commit it
     total: Mapped[int] = mapped_column(default=0)
     sent: Mapped[int] = mapped_column(default=0)

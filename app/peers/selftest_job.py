@@ -15,7 +15,7 @@ from app.jobs.context import JobContext, PermanentFault
 from app.kit.clock import now
 from app.kit.errors import AppError
 from app.kit.phrases import phrase
-from app.peers import commitment, node_queries, options, selftest, service, statuses, test_object
+from app.peers import commitment, node_queries, options, selftest, service, statuses, test_object, waking
 from app.peers.errors import PeerFault
 from app.peers.finding import IMPLICIT_LITTLE, Finder
 from app.peers.models import Node, NodeTest
@@ -233,7 +233,7 @@ def run(ctx: JobContext, payload: dict[str, Any]) -> dict[str, Any]:
                 test.take(step)
         test.keep()
         with ctx.database.write() as session:
-            service.note_outcome(session, test.node.id, "" if probe.ok else probe.message)
+            service.note_outcome(session, test.node.id, "" if probe.ok else probe.message, waking.TESTED)
         if probe.ok and options.of(test.node).protocol == "dicom":
             _go_on(test)
     finally:
@@ -276,5 +276,5 @@ def echo_all(ctx: JobContext, payload: dict[str, Any]) -> dict[str, Any]:
         ctx.progress(done, len(due))
         found = service.probed(node, quick, ctx.config, quick=True)
         with ctx.database.write() as session:
-            service.note_outcome(session, node.id, "" if found.ok else found.message)
+            service.note_outcome(session, node.id, "" if found.ok else found.message, waking.TESTED)
     return {"nodes": len(due)}

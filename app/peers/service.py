@@ -13,12 +13,13 @@ from app.kit.clock import now
 from app.kit.errors import Conflict, Invalid
 from app.kit.ids import new_id
 from app.kit.phrases import phrase
-from app.peers import node_queries, options, queries, scu
+from app.peers import node_queries, options, queries, scu, waking
 from app.peers.models import Node
 from app.peers.options import CAPABILITIES, SYNTAXES, NodeOptions, NodeValues, faults
 from app.peers.probe import Probe, probe
 from app.peers.probe_others import probe_folder, probe_web
 from app.peers.settings import DicomSettings
+from app.peers.waking import Alive
 from app.security.actor import Actor, require, require_facility
 from app.security.verbs import Verb
 from app.settings import load
@@ -200,7 +201,7 @@ def probe_node(database: Database, actor: Actor, name: str, config: Config) -> P
         settings = load(session, DicomSettings)
     found = probed(node, settings, config)
     with database.write() as session:
-        note_outcome(session, node.id, "" if found.ok else found.message)
+        note_outcome(session, node.id, "" if found.ok else found.message, waking.TESTED)
         audit.record(
             session,
             actor_name=actor.name,
@@ -224,8 +225,9 @@ def probed(node: Node, settings: DicomSettings, config: Config, quick: bool = Fa
     return probe(peer_of(node, config.aet, settings), settings, () if quick else set_to.capabilities, quick)
 
 
-def note_outcome(session: Session, node_id: str, fault: str) -> None:
-    """Remembers on the node whether it worked just now (its dot in the list), and tells the pages."""
+def note_outcome(session: Session, node_id: str, fault: str, alive: Alive = waking.ANSWERED) -> None:
+    """Remembers on the node whether it worked just now (its dot in the list), and tells the pages. alive: how it proved
+    that it does, without a fault: what waits for it then goes."""
     node = session.get(Node, node_id)
     if node is None:
         return
@@ -233,6 +235,7 @@ def note_outcome(session: Session, node_id: str, fault: str) -> None:
         node.last_fault, node.last_fault_at = fault, now()
     else:
         node.last_fault, node.last_ok_at = None, now()
+        waking.wake(session, node, alive)
     events.append(session, "node.changed", {"id": node.id, "name": node.name}, facility_id=node.facility_id)
 
 

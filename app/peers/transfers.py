@@ -145,6 +145,7 @@ def _made(session: Session, actor: Actor, node: Node, study: Study, priority: in
         there=0,
         committed=0,
         faults=0,
+        unreached=False,
         attempts=0,
         created_by=actor.name,
         created_at=now(),
@@ -168,11 +169,18 @@ def _wake(session: Session, transfer: Transfer) -> None:
     if transfer.committing:
         commitment.forget(session, transfer.id)
     if transfer.state in (DONE, FAILED) or transfer.committing:
-        transfer.state, transfer.run_after, transfer.faults = QUEUED, now(), 0
-        transfer.error, transfer.finished_at, transfer.committing = None, None, False
+        _fresh(transfer)
+        transfer.committing = False
         holds.hold(session, transfer.study_instance_uid, holder(transfer))
     session.flush()
     _recount(session, transfer)
+
+
+def _fresh(transfer: Transfer) -> None:
+    """It begins anew, with all its tries."""
+    transfer.state, transfer.run_after, transfer.faults = QUEUED, now(), 0
+    transfer.error, transfer.finished_at = None, None
+    transfer.unreached, transfer.woken_from = False, None
 
 
 def _wait_again(session: Session, row_ids: Sequence[int]) -> None:
@@ -221,7 +229,7 @@ def retry_transfer(session: Session, actor: Actor, transfer_id: str) -> Transfer
     nothing is left or it still runs."""
     transfer = _own(session, actor, transfer_id)
     if transfer.state == QUEUED and transfer.run_after > now():
-        transfer.run_after = now()
+        transfer.run_after, transfer.woken_from = now(), None
     elif transfer.state in (FAILED, CANCELLED):
         _again(session, transfer)
     else:
@@ -239,8 +247,7 @@ def _again(session: Session, transfer: Transfer) -> None:
     _recount(session, transfer)
     if transfer.sent + transfer.warned + transfer.there == transfer.total:
         raise Conflict("Everything in this transfer has arrived.", hint="Send the study again if it has changed.")
-    transfer.state, transfer.run_after, transfer.faults = QUEUED, now(), 0
-    transfer.error, transfer.finished_at = None, None
+    _fresh(transfer)
     holds.hold(session, transfer.study_instance_uid, holder(transfer))
     events_of.transfer(session, transfer)
 
@@ -255,7 +262,7 @@ def retry_many(
         _again(session, transfer)
     paused = _pausing(session, actor, ids, node_name)
     for transfer in paused:
-        transfer.run_after = now()
+        transfer.run_after, transfer.woken_from = now(), None
         events_of.transfer(session, transfer)
     _record_many(session, actor, "transfer.retry", [*found, *paused], node_name)
     return len(found) + len(paused)
@@ -366,6 +373,7 @@ def transfer_json(transfer: Transfer, node_name: str) -> dict[str, Any]:
         "committing": transfer.committing,
         "waiting": transfer.total - done,
         "attempts": transfer.attempts,
+        "waits_for_node": transfer.state == QUEUED and transfer.unreached,
         "next_try_at": transfer.run_after.isoformat() if transfer.state == QUEUED and transfer.faults else None,
         "created_by": transfer.created_by,
         "created_at": transfer.created_at.isoformat(),

@@ -1,0 +1,162 @@
+"""What waits for a node out of reach goes when it proves alive: bounded, at no cost, and nothing else with it."""
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import pytest
+from sqlalchemy import update
+
+from app.config import Config
+from app.db import Database
+from app.kit.clock import now
+from app.peers import admission, claims, service, waking
+from app.peers.models import Node, Transfer
+from app.worker import Worker
+from tests.peers.test_forwarding import Queue
+from tests.peers.test_transfers import _fill, _order, _shown, _work
+from tests.support import dcmtk
+from tests.support.client import actor
+from tests.support.dimse import Station
+from tests.support.postgres import free_port
+
+LATER = timedelta(minutes=9)
+
+
+@pytest.fixture
+def queue(config: Config, database: Database) -> Iterator[Queue]:
+    made = Queue(config, database)
+    yield made
+    made.archive.close()
+
+
+@pytest.fixture
+def worker(sqlite_config: Config, receiver: Station) -> Iterator[Worker]:
+    made = Worker(sqlite_config)
+    made.archive = receiver.archive
+    yield made
+    made.database.dispose()
+
+
+def _fail(queue: Queue, flying: bool = False, unreached: bool = True) -> None:
+    """One try of the node fails."""
+    slot = queue.slot()
+    assert slot is not None
+    rows = queue.take(slot)
+    with queue.database.write() as session:
+        claims.fault(session, slot, "It is off.", [rows[0].id] if flying else [], unreached=unreached)
+        claims.free_slot(session, slot)
+
+
+def _put_off(database: Database) -> datetime:
+    """The pauses have grown long; the fault is some time ago."""
+    until = now() + LATER
+    with database.write() as session:
+        session.execute(update(Transfer).where(Transfer.state == "queued").values(run_after=until))
+        session.execute(update(Node).values(last_fault_at=now() - timedelta(minutes=1)))
+    return until
+
+
+def _wake(queue: Queue, how: waking.Alive = waking.TESTED) -> int:
+    with queue.database.write() as session:
+        node = session.get(Node, queue.node("one"))
+        assert node is not None
+        return waking.wake(session, node, how)
+
+
+def test_a_few_go_first_and_what_is_delivered_brings_the_rest(queue: Queue) -> None:
+    made = [queue.send() for _ in range(waking.TESTED.most + 7)]
+    _fail(queue)
+    _put_off(queue.database)
+    assert _wake(queue) == waking.TESTED.most
+    due = [one for one in made if queue.get(one).run_after <= now()]
+    assert due == made[: waking.TESTED.most], "the oldest first"
+    assert _wake(queue, waking.DELIVERED) == 7
+    assert all(queue.get(one).run_after <= now() for one in made)
+
+
+def test_an_early_try_that_fails_costs_nothing_and_waits_as_before(queue: Queue) -> None:
+    transfer = queue.send()
+    _fail(queue)
+    until = _put_off(queue.database)
+    for _ in range(6):  # more often than a transfer may fail
+        assert _wake(queue) == 1
+        _fail(queue)
+        found = queue.get(transfer)
+        assert (found.state, found.faults, found.run_after) == ("queued", 1, until)
+    with queue.database.write() as session:  # when its moment has come, a try is a try
+        session.execute(update(Transfer).values(run_after=now()))
+    _fail(queue)
+    assert queue.get(transfer).faults == 2
+
+
+def test_what_an_object_or_a_full_disk_held_up_keeps_its_pause(queue: Queue) -> None:
+    queue.send()
+    _fail(queue, flying=True)
+    _put_off(queue.database)
+    assert _wake(queue) == 0
+    with queue.database.write() as session:
+        session.execute(update(Transfer).values(run_after=now()))
+    _fail(queue, unreached=False)
+    _put_off(queue.database)
+    assert _wake(queue) == 0
+
+
+def test_paused_and_dead_ones_stay_where_they_are(queue: Queue) -> None:
+    queue.set(retries=0)
+    dead = queue.send()
+    _fail(queue)
+    queue.set(retries=3)
+    stopped = queue.send()
+    _fail(queue)
+    until = _put_off(queue.database)
+    with queue.database.write() as session:
+        service.pause_node(session, queue.admin, "one", True)
+    assert _wake(queue) == 0 and queue.get(stopped).run_after == until
+    with queue.database.write() as session:
+        service.pause_node(session, queue.admin, "one", False)
+    queue.set(enabled=False)
+    assert _wake(queue) == 0
+    queue.set(enabled=True)
+    assert _wake(queue) == 1
+    assert queue.get(dead).state == "failed"
+
+
+def test_a_node_that_calls_but_takes_nothing_is_not_tried_with_each_call(queue: Queue) -> None:
+    queue.send()
+    _fail(queue)  # just now
+    with queue.database.write() as session:
+        session.execute(update(Transfer).values(run_after=now() + LATER))
+    assert _wake(queue, waking.CALLED) == 0 and _wake(queue, waking.ANSWERED) == 0
+    _put_off(queue.database)
+    assert _wake(queue, waking.CALLED) == 1
+
+
+@pytest.mark.peer
+@pytest.mark.parametrize("how", ["tested", "called"])
+def test_a_pacs_that_is_back_gets_its_studies_at_once(
+    receiver: Station,
+    worker: Worker,
+    peopled: Database,
+    sqlite_config: Config,
+    shared_data: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    how: str,
+) -> None:
+    """It was off; then it answers a test, or calls us itself: nobody waits for the pause."""
+    _fill(receiver, shared_data / "codecs/wg04/ct1/ct1_uncompressed.dcm", 3, tmp_path)
+    port = free_port()
+    transfer_id = _order(peopled, port)
+    _work(worker)
+    assert _shown(peopled, transfer_id)["waits_for_node"]
+    _put_off(peopled)
+    with dcmtk.storescp(tmp_path / "scp", port=port):
+        if how == "tested":
+            assert service.probe_node(peopled, actor(peopled, "admin"), "pacs", sqlite_config).ok
+        else:
+            monkeypatch.setattr(admission, "_told", {})
+            assert dcmtk.echoscu(receiver.port, calling="STORESCP").code == 0
+        _work(worker)
+    found = _shown(peopled, transfer_id)
+    assert (found["state"], found["sent"], found["waits_for_node"]) == ("done", 3, False)

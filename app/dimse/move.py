@@ -19,6 +19,7 @@ from app.peers.wire import PeerSilent
 log = logging.getLogger(__name__)
 DESTINATION_UNKNOWN = 0xA801
 _LOOK = 0.02  # seconds between looks at what has left, and for a C-CANCEL
+_LOOK_AT_NODE = 1.0  # seconds between looks whether somebody has paused the destination
 _LAST_OBJECT = 5.0  # seconds that the object in flight has after a C-CANCEL
 
 
@@ -29,6 +30,10 @@ def serve(exchange: Exchange, request: Request) -> Answer:
     node = _destination(exchange, request)
     tally = Tally(len(instances))
     if not instances:
+        return tally.answer(request)
+    if options.of(node).paused:
+        for instance in instances:
+            tally.note(instance, outgoing.Outcome(outgoing.REFUSED, None, _paused(node)))
         return tally.answer(request)
     disclosure.begin(exchange.services.database, exchange.actor, instances, node.name, "C-MOVE")
     started = time.monotonic()
@@ -62,6 +67,10 @@ def _destination(exchange: Exchange, request: Request) -> Node:
     return usable[0]
 
 
+def _paused(node: Node) -> str:
+    return phrase("The node {title} is paused in Filmroom", title=node.ae_title)
+
+
 def _follow(exchange: Exchange, request: Request, delivery: "_Delivery", tally: Tally) -> bool:
     """Counts what the delivery tells, until it ends; whether the caller cancelled it."""
     progress = Progress(exchange, request, tally)
@@ -86,7 +95,7 @@ def _count_the_unsent(delivery: "_Delivery", instances: Sequence[Instance], tall
     """Objects that the delivery said nothing about have not arrived: it broke off."""
     for instance in instances:
         if instance.id not in delivery.heard_of:
-            tally.note(instance, outgoing.Outcome(outgoing.REFUSED, None, delivery.fault))
+            tally.note(instance, outgoing.Outcome(outgoing.REFUSED, None, delivery.fault or delivery.held))
 
 
 class _Delivery:
@@ -97,8 +106,9 @@ class _Delivery:
         self._originator = (exchange.agreed.calling, request.message_id)
         self._told: queue.SimpleQueue[tuple[Instance, outgoing.Outcome]] = queue.SimpleQueue()
         self._over, self._stopped = threading.Event(), threading.Event()
+        self._look_at = time.monotonic() + _LOOK_AT_NODE
         self.heard_of: set[int] = set()
-        self.fault = ""
+        self.fault = self.held = ""  # why it broke off: the destination failed; somebody here paused it
         threading.Thread(target=self._run, name="move", daemon=True).start()
 
     def news(self, seconds: float) -> tuple[list[tuple[Instance, outgoing.Outcome]], bool]:
@@ -116,6 +126,11 @@ class _Delivery:
     def _check(self) -> None:
         if self._stopped.is_set() or self._exchange.services.stopping.is_set():
             raise outgoing.Enough
+        if time.monotonic() >= self._look_at:
+            self._look_at = time.monotonic() + _LOOK_AT_NODE
+            if disclosure.is_paused(self._exchange.services.database, self._node.id):
+                self.held = _paused(self._node)
+                raise outgoing.Enough
 
     def _run(self) -> None:
         services, node = self._exchange.services, self._node

@@ -1,5 +1,6 @@
 """Studies that leave at a caller's wish (C-MOVE, C-GET): where they may go, and what the trail keeps of it."""
 
+import contextlib
 from collections import Counter
 from collections.abc import Sequence
 
@@ -8,6 +9,7 @@ from sqlalchemy.orm import Session
 from app import audit
 from app.archive.models import Instance
 from app.db import Database
+from app.kit.errors import Unavailable
 from app.peers import options, queries, service
 from app.peers.admission import is_at
 from app.peers.models import Node
@@ -24,6 +26,14 @@ def destinations(session: Session, actor: Actor, title: str, address: str) -> li
         if options.of(node).protocol == "dicom" and (node.facility_id is None or may_see(actor, node.facility_id))
     ]
     return sorted(nodes, key=lambda node: not is_at(node.host, address))
+
+
+def is_paused(database: Database, node_id: str) -> bool:
+    """Whether somebody has paused the node, or switched it off, by now; no when the database is away."""
+    with contextlib.suppress(Unavailable), database.read() as session:
+        node = session.get(Node, node_id)
+        return node is not None and (options.of(node).paused or not node.enabled)
+    return False
 
 
 def begin(database: Database, actor: Actor, instances: Sequence[Instance], where: str, how: str) -> None:

@@ -3,6 +3,7 @@
 import socket
 import time
 from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from sqlalchemy import select
 
 from app.audit.models import AuditEvent
 from app.peers import service
+from app.peers.models import Node
 from app.peers.service import NodeValues
 from app.security.actor import SYSTEM
 from tests.support import dcmtk
@@ -124,6 +126,47 @@ def test_an_unknown_destination_is_said_with_what_to_do(receiver: Station, study
     add_node(receiver, "FINDER", capabilities=["find"])
     heard = move(receiver, keys_of(study), "FINDER")
     assert heard.status == 0xA801 and "not set to store" in heard.comment
+
+
+def test_a_paused_destination_gets_nothing_and_its_hours_do_not_count(receiver: Station, study: Made) -> None:
+    """A pause is meant for everybody; the hours of the queue are not for a person who waits at a workstation."""
+    hour = datetime.now().astimezone().hour
+    with storer() as there:
+        add_node(receiver, "STORER", there.port, window=f"{(hour + 2) % 24:02}:00-{(hour + 3) % 24:02}:00")
+        assert move(receiver, keys_of(study)).status == 0
+        set_paused(receiver, "storer", True)
+        heard = move(receiver, keys_of(study))
+        assert (heard.status, heard.counts) == (0xA702, (0, 5, 0))
+        assert heard.comment == "The node STORER is paused in Filmroom" and sorted(heard.failed) == study.instances
+        assert len(there.got) == 5, "nothing more"
+        answer = dcmtk.movescu(receiver.port, "STORER", keys_of(study))
+        assert answer.code != 0 and "is paused in Filmroom" in answer.output
+        set_paused(receiver, "storer", False)
+        assert move(receiver, keys_of(study)).status == 0
+
+
+def test_a_pause_holds_up_what_is_on_its_way(receiver: Station, tmp_path: Path) -> None:
+    made = make_study(tmp_path / "study", 3, series=[("CT", 40)])
+    fill(receiver, made.files)
+    add_node(receiver, "MOVESCU")
+
+    def pause(association: Any, heard: Heard, context: int) -> None:
+        set_paused(receiver, "storer", True)
+
+    with storer(pause=0.25) as there:
+        add_node(receiver, "STORER", there.port)
+        heard = move(receiver, keys_of(made), watch=pause)
+        assert heard.status == 0xB000 and "paused" in heard.comment
+        completed, failed, _ = heard.counts
+        assert completed == len(there.got) and completed + failed == 40 and failed
+    with receiver.database.read() as session:
+        node = session.scalars(select(Node).where(Node.name == "storer")).one()
+        assert node.last_fault is None, "it is no fault of the node"
+
+
+def set_paused(station: Station, name: str, paused: bool) -> None:
+    with station.database.write() as session:
+        service.pause_node(session, SYSTEM, name, paused)
 
 
 def test_an_unreachable_destination_is_a_failure_of_all(receiver: Station, study: Made) -> None:

@@ -84,7 +84,10 @@ _UNIQUE: dict[str, Any] = {"0020000E": Series.series_instance_uid, "00080018": I
 _NUMBERS = frozenset(
     ("00200011", "00200013", "00201206", "00201208", "00201209", "00280008", "00280010", "00280011", "00280100")
 )
-_LISTS = frozenset(("00081060", "00081048", "00101000", "00081070", "00081050"))  # several values, a backslash between
+# several values, a backslash between
+_LISTS = frozenset(
+    ("00081060", "00081048", "00101000", "00081070", "00081050", "00400275.00400009", "00400275.00401001")
+)
 
 
 def of_study(key: Key, fuzzy: bool) -> Condition | None:

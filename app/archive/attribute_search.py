@@ -200,14 +200,7 @@ def columns_model(row: Row) -> Model:
     model["00080062"] = attribute("UI", *row.study.sop_classes.split("\\"))
     if row.series is not None:
         model |= _of(row.series, {path: c for path, c in columns.SERIES.items() if "." not in path})
-        request = {
-            "00400009": attribute("SH", row.series.scheduled_step_id),
-            "00401001": attribute("SH", row.series.requested_procedure_id),
-        }
-        if row.series.scheduled_step_id or row.series.requested_procedure_id:
-            model["00400275"] = {"vr": "SQ", "Value": [request]}
-        else:
-            model["00400275"] = {"vr": "SQ"}
+        model["00400275"] = _requests(row.series.scheduled_step_id, row.series.requested_procedure_id)
     if row.instance is not None:
         model |= _of(row.instance, columns.INSTANCE)
         if not row.instance.number_of_frames:  # 0 and 0 x 0 say that there is no image
@@ -228,6 +221,15 @@ def _of(thing: Any, where: dict[str, Any]) -> Model:
         else:
             model[tag] = attribute(vr, value)
     return model
+
+
+def _requests(steps: str, procedures: str) -> Model:
+    """Request Attributes Sequence from the two columns, which have a value for each item."""
+    if not steps and not procedures:
+        return {"vr": "SQ"}
+    pairs = itertools.zip_longest(steps.split("\\"), procedures.split("\\"), fillvalue="")
+    items = [{"00400009": attribute("SH", step), "00401001": attribute("SH", procedure)} for step, procedure in pairs]
+    return {"vr": "SQ", "Value": items}
 
 
 def _decimal(value: str) -> Model:

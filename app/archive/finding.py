@@ -54,8 +54,10 @@ class Finding:
         self._own_keys: list[Key] = []
         self._below: list[Key] = []
         self._header_keys: list[Key] = []
-        if any(key.path[0] == columns.REQUEST and key.path[1:2] not in _REQUEST_PARTS for key in keys):
-            known = {path: column for path, column in known.items() if path != columns.REQUEST}
+        request = [key for key in keys if key.path[0] == columns.REQUEST]
+        two = sum(not is_universal(key) for key in request) > 1  # one item must meet both: its header tells
+        if two or any(key.path[1:2] not in _REQUEST_PARTS for key in request):
+            known = {path: column for path, column in known.items() if path[:8] != columns.REQUEST}
         self._known = known
         paths: dict[str, None] = {}
         for key in keys:

@@ -20,7 +20,8 @@ NUMBERS = frozenset(
         "00201200", "00201202", "00201204",
     )
 )  # fmt: skip
-LISTS = frozenset(("00081080", "00101000", "00080061", "00080062"))  # several values, a backslash between
+# several values, a backslash between
+LISTS = frozenset(("00081080", "00101000", "00080061", "00080062", *(f"{REQUEST}.{part}" for part in REQUEST_PARTS)))
 
 _PERSON = {
     "00100010": "patient_name",

@@ -11,11 +11,10 @@ from typing import Any
 from app.archive.finding_columns import LISTS, NUMBERS
 from app.archive.rows import clip
 from app.dicom import names
-from app.dicom.matching import Key, in_range, name_matches, split_range, split_uids, valid_range, wildcard
+from app.dicom.matching import EMPTY, Key, in_range, name_matches, split_range, split_uids, valid_range, wildcard
 from app.kit.errors import AppError, TooLarge
 from app.kit.phrases import phrase
 
-EMPTY = '""'
 MOST_UIDS = 20_000  # of one list
 _DATES = frozenset(("DA", "TM", "DT"))
 _WILD = frozenset(("AE", "CS", "LO", "LT", "PN", "SH", "ST", "UC", "UR", "UT"))

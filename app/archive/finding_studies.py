@@ -9,11 +9,11 @@ from typing import Any
 
 from app.archive import plans
 from app.archive.finding_columns import of_level
-from app.archive.finding_keys import EMPTY, Narrow, narrow, values_of
+from app.archive.finding_keys import Narrow, narrow, values_of
 from app.archive.plans import Asked, Runner
 from app.archive.search import StudyFilter, compiled
 from app.dicom import names
-from app.dicom.matching import Key, split_range
+from app.dicom.matching import EMPTY, Key, split_range
 from app.security import Actor
 
 NAME, PATIENT_ID, MODALITIES, STUDY_UID = "00100010", "00100020", "00080061", "0020000D"

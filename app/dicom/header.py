@@ -12,7 +12,7 @@ import zlib
 from dataclasses import dataclass, field
 
 from app.dicom import charset, kept, uids
-from app.dicom.walk import Buffer, Found, NeedMore, first_in_items, walk
+from app.dicom.walk import Buffer, Found, NeedMore, values_in_items, walk
 from app.kit.phrases import phrase
 
 WINDOW = 256 * 1024  # most headers end within it
@@ -75,10 +75,12 @@ class Header:
         return charset.decode(raw, self.character_sets, is_name=True).split("\\", 1)[0].rstrip("=^ ")
 
     def request_text(self, tag: int) -> str:
-        """The first value of an attribute in the Request Attributes Sequence (0040,0275)."""
+        """An attribute in the Request Attributes Sequence (0040,0275), of each of its items, a backslash between: a series
+        may fulfil several requests."""
         raw = self.values.get(0x00400275)
-        found = first_in_items(raw, tag, self.implicit, self.little) if raw else b""
-        return charset.decode(found, self.character_sets).split("\\", 1)[0].strip()
+        found = values_in_items(raw, tag, self.implicit, self.little) if raw else []
+        texts = [charset.decode(one, self.character_sets).split("\\", 1)[0].strip() for one in found]
+        return "\\".join(texts) if any(texts) else ""
 
     def integer(self, tag: int) -> int | None:
         """An IS value, None where it is absent or no number of 32 bits."""

@@ -2,7 +2,7 @@
 sequence, and fuzzy matching of person names (PS3.18 8.3.4.2). Pure; used where an index has no column."""
 
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, timezone
 from functools import lru_cache
@@ -14,6 +14,7 @@ from app.dicom.dicomjson import Model
 _WILD = frozenset(("AE", "CS", "LO", "LT", "PN", "SH", "ST", "UC", "UR", "UT"))
 _NUMERIC = frozenset(("DS", "FD", "FL", "IS", "SL", "SS", "SV", "UL", "US", "UV"))
 _BINARY = frozenset(("OB", "OD", "OF", "OL", "OV", "OW", "UN"))
+EMPTY = '""'  # asks for objects in which the attribute has no value (PS3.4 C.2.2.2.7)
 _TAG = re.compile(r"[0-9A-Fa-f]{8}")
 _WORD = re.compile(r"[\s^=,]+")
 
@@ -65,27 +66,43 @@ def vr_of(tag: str) -> str:
 
 
 def matches(model: Model, keys: Iterable[Key], *, fold: Callable[[str], str], fuzzy: bool = False) -> bool:
-    """Whether a data set satisfies every key. fold: how a person's name is made comparable (names.fold)."""
-    return all(_matches(model, key, fold, fuzzy) for key in keys)
+    """Whether a data set satisfies every key; keys of one sequence must be met by one and the same item of it (PS3.4
+    C.2.2.2.6). fold: how a person's name is made comparable (names.fold)."""
+    inside: dict[str, list[Key]] = {}
+    for key in keys:
+        if is_universal(key):
+            continue
+        if len(key.path) > 1:
+            inside.setdefault(key.path[0], []).append(Key(key.path[1:], key.vr, key.value))
+        elif not _matches(model, key, fold, fuzzy):
+            return False
+    return all(
+        any(matches(item, asked, fold=fold, fuzzy=fuzzy) for item in _items(model, tag))
+        for tag, asked in inside.items()
+    )
+
+
+def is_universal(key: Key) -> bool:
+    """Asks for the attribute, not for a value of it; nobody can ask for binary values."""
+    if key.value == "" or key.vr in _BINARY or key.vr == "SQ":
+        return True
+    return set(key.value) == {"*"} and key.vr in _WILD
 
 
 def _matches(model: Model, key: Key, fold: Callable[[str], str], fuzzy: bool) -> bool:
-    if key.value == "" or key.vr in _BINARY or (key.vr == "SQ"):
-        return True  # universal matching; nobody can ask for binary values
-    if set(key.value) == {"*"} and key.vr in _WILD:
-        return True
-    return any(_value_matches(key.vr, value, key.value, fold, fuzzy) for value in _values(model, key.path))
+    values = model.get(key.path[0], {}).get("Value", ())
+    if key.value == EMPTY:
+        return not any(_says_something(value) for value in values)
+    return any(_value_matches(key.vr, value, key.value, fold, fuzzy) for value in values)
 
 
-def _values(model: Model, path: tuple[str, ...]) -> Iterator[object]:
-    element = model.get(path[0])
-    if element is None:
-        return
-    for value in element.get("Value", ()):
-        if len(path) == 1:
-            yield value
-        elif isinstance(value, dict):
-            yield from _values(value, path[1:])
+def _says_something(value: object) -> bool:
+    return any(value.values()) if isinstance(value, dict) else value not in (None, "")
+
+
+def _items(model: Model, tag: str) -> list[Model]:
+    """The items of a sequence; one without attributes where there is none."""
+    return [item for item in model.get(tag, {}).get("Value", ()) if isinstance(item, dict)] or [{}]
 
 
 def _value_matches(vr: str, value: object, wanted: str, fold: Callable[[str], str], fuzzy: bool) -> bool:

@@ -263,16 +263,25 @@ def depth(data: bytes, implicit: bool, little: bool, limit: int) -> int:
     return deepest
 
 
-def first_in_items(value: bytes, wanted: int, implicit: bool, little: bool) -> bytes:
-    """The first value of `wanted` in the items of a sequence's value, at any depth; b"" where there is none."""
+_ITEMS = 8  # of one sequence that are looked at: more have no place in an index column
+
+
+def values_in_items(value: bytes, wanted: int, implicit: bool, little: bool) -> list[bytes]:
+    """For each item of a sequence's value the element `wanted` of it, b"" where it has none; nested items are passed over."""
     order = "<" if little else ">"
     implicit_head = struct.Struct(order + "HHI").unpack_from
     explicit_head = struct.Struct(order + "HH2sH").unpack_from
-    position, end = 0, len(value)
+    found: list[bytes] = []
+    position, end, depth = 0, len(value), 0
     while position + 8 <= end:
         group, element, length = implicit_head(value, position)
         start = position + 8
         if group == 0xFFFE:
+            if depth == 0 and element == 0xE000:
+                if len(found) == _ITEMS:
+                    break
+                found.append(b"")
+            depth = max(0, depth - (element == 0xE0DD))
             position = start
             continue
         if not implicit:
@@ -284,7 +293,8 @@ def first_in_items(value: bytes, wanted: int, implicit: bool, little: bool) -> b
                 )
             elif vr in _SHORT:
                 length = short
-        if group << 16 | element == wanted:
-            return value[start : start + length]
+        if group << 16 | element == wanted and depth == 0 and found and not found[-1]:
+            found[-1] = value[start : start + length]
+        depth += length == _UNDEFINED
         position = start if length == _UNDEFINED else start + length
-    return b""
+    return found

@@ -6,6 +6,7 @@ constant ones between them joined. A row costs a call for each value and one joi
 import struct
 import warnings
 from collections.abc import Callable, Sequence
+from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
 
 from app.archive.finding_columns import REQUEST, REQUEST_PARTS, SEPARATOR
@@ -231,8 +232,11 @@ class _Plan:
             values = str(value or "").split(SEPARATOR)
             if not any(values):
                 return head + struct.pack("<I", 0)
-            item = b"".join(part(one) for part, one in zip(parts, values, strict=False))
-            return head + struct.pack("<IHHI", len(item) + 8, 0xFFFE, 0xE000, len(item)) + item
+            items = b""
+            for each in zip_longest(*(value.split("\\") for value in values), fillvalue=""):
+                item = b"".join(part(one) for part, one in zip(parts, each, strict=False))
+                items += struct.pack("<HHI", 0xFFFE, 0xE000, len(item)) + item
+            return head + struct.pack("<I", len(items)) + items
 
         return make
 

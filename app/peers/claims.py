@@ -307,6 +307,31 @@ def fault(session: Session, slot: Slot, words: str, in_flight: Iterable[int], *,
     service.note_outcome(session, node.id, words)
 
 
+def killed(session: Session, slot: Slot, keys: Collection[str]) -> None:
+    """The worker of this slot died, and these objects (derived.key_of) were under its codecs: each has cost a try and
+    goes last from now on. Once its tries are used up it is given up alone, for ever or not: it would take everything
+    else down with it (OPS-8)."""
+    node = _locked(session, slot.node_id)
+    rows = [row for row in forward_queries.held(session, slot.node_id, slot.number) if row.key in keys]
+    if node is None or not rows:
+        return
+    tries = options.of(node).retries
+    retries = load(session, DicomSettings).send_retries if tries is None else tries
+    mine = TransferInstance.id.in_([row.id for row in rows])
+    session.execute(update(TransferInstance).where(mine).values(tries=TransferInstance.tries + 1))
+    words = phrase("The worker stopped each time it converted this object.")
+    given_up = session.execute(
+        update(TransferInstance)
+        .where(mine, TransferInstance.tries > retries)
+        .values(state=REFUSED, message=words, slot=None)
+        .returning(TransferInstance.id)
+    ).all()
+    if given_up:
+        for transfer in _counted(session, {row.transfer_id for row in rows}):
+            _end_if_over(session, transfer, node)
+            events_of.transfer(session, transfer)
+
+
 def _hold_up(session: Session, transfer: Transfer, node: Node, words: str, retries: int, unreached: bool) -> None:
     """One try of the transfer has failed: it waits for the next, or is a dead letter. One that was early, since the node
     seemed to live (waking.py), costs nothing."""

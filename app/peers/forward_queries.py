@@ -87,16 +87,20 @@ def head(session: Session, node_id: str, moment: datetime, most: int) -> list[Ro
     return found
 
 
+def _rows() -> Any:
+    """What a Row is made of."""
+    return select(
+        TransferInstance.id,
+        Transfer.id,
+        Transfer.study_instance_uid,
+        TransferInstance.sop_instance_uid,
+        TransferInstance.derived_id,
+    ).join(Transfer, Transfer.id == TransferInstance.transfer_id)
+
+
 def _rows_of(session: Session, transfer_ids: Sequence[str], most: int) -> list[Row]:
     rows = session.execute(
-        select(
-            TransferInstance.id,
-            Transfer.id,
-            Transfer.study_instance_uid,
-            TransferInstance.sop_instance_uid,
-            TransferInstance.derived_id,
-        )
-        .join(Transfer, Transfer.id == TransferInstance.transfer_id)
+        _rows()
         .where(
             TransferInstance.transfer_id.in_(transfer_ids),
             TransferInstance.state == "waiting",
@@ -104,6 +108,16 @@ def _rows_of(session: Session, transfer_ids: Sequence[str], most: int) -> list[R
         )
         .order_by(Transfer.priority.desc(), Transfer.id, TransferInstance.tries, TransferInstance.id)
         .limit(most)
+    )
+    return [Row(*row) for row in rows]
+
+
+def held(session: Session, node_id: str, slot: int) -> list[Row]:
+    """The objects that a slot of a node has in its hands."""
+    rows = session.execute(
+        _rows()
+        .where(Transfer.node_id == node_id, Transfer.state.in_(ACTIVE))
+        .where(TransferInstance.slot == slot, TransferInstance.state == "waiting")
     )
     return [Row(*row) for row in rows]
 

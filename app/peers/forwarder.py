@@ -14,10 +14,9 @@ from app.db import Database
 from app.kit import rolestate
 from app.kit.clock import now
 from app.kit.errors import AppError
-from app.peers import claims, forward_queries, journal, options
+from app.peers import claims, forward_queries, journal, options, transcode_sweep
 from app.peers.lanes import Runner
 from app.peers.models import TransferSlot
-from app.peers.transcode_sweep import sweep
 
 log = logging.getLogger(__name__)
 LOOK = 0.1  # seconds between looks for due transfers
@@ -35,7 +34,7 @@ class Forwarder:
         self._lanes: dict[threading.Thread, Runner] = {}
 
     def start(self) -> None:
-        sweep(self._config.run)
+        transcode_sweep.sweep(self._config.run)
         threading.Thread(target=self._run, name="forward", daemon=True).start()
         threading.Thread(target=self._beat, name="forward-beat", daemon=True).start()
 
@@ -93,17 +92,24 @@ class Forwarder:
 
     def release_dead(self) -> None:
         """Gives back what lanes of dead workers held. Those of this machine are known at once by their process, others
-        by their silence. What their journals still say is written down first, so that nothing answered goes out again."""
+        by their silence. What their journals still say is written down first, so that nothing answered goes out again; an
+        object that was being converted when its worker died has cost itself a try."""
         with self._database.read() as session:
             dead = [one for one in forward_queries.all_slots(session) if self._is_dead(one)]
+        broken = {owner: transcode_sweep.broken(self._config.run, owner) for owner in {one.owner for one in dead}}
         for one in dead:
             path = journal.place(self._config.run, one.node_id, one.number)
+            slot = claims.Slot(one.node_id, one.number, one.owner)
             with self._database.write() as session:
                 claims.record(session, journal.read(path))
-                if claims.free_slot(session, claims.Slot(one.node_id, one.number, one.owner)):
+                claims.killed(session, slot, broken[one.owner])
+                if claims.free_slot(session, slot):
                     session.flush()
                     path.unlink(missing_ok=True)  # before the commit: after it the file may be the next lane's
             log.warning("a lane of the stopped worker %s was given back", one.owner)
+        for folders in broken.values():
+            for folder in folders.values():
+                transcode_sweep.forget(folder)
 
     def _is_dead(self, one: TransferSlot) -> bool:
         return rolestate.is_gone(one.owner) or now() - one.heartbeat_at > claims.SILENT

@@ -21,8 +21,8 @@ from app.archive.models import Instance
 from app.imaging.transcode_file import transcode_dataset
 from app.kit.errors import AppError
 from app.kit.phrases import phrase
+from app.peers import derived, transcode_sweep
 from app.peers.errors import CannotConvert
-from app.peers.transcode_sweep import PREFIX
 
 _TROUBLE = (RecursionError, ValueError, TypeError, AttributeError, KeyError, EOFError, struct.error, zlib.error)
 
@@ -43,8 +43,9 @@ def whole(archive: Archive, instance: Instance, syntax: str) -> Iterator[tuple[B
     """The object as a PS3.10 file in `syntax`, its own included: for one that came without file meta information. An
     ordinary file at its first byte, and its length. Raises as data_set."""
     archive.config.run.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=PREFIX, dir=archive.config.run) as folder:
+    with tempfile.TemporaryDirectory(prefix=transcode_sweep.PREFIX, dir=archive.config.run) as folder:
         made = Path(folder) / "made"
+        transcode_sweep.mark(Path(folder), derived.key_of(instance))
         try:
             transcode_dataset(_source(archive, instance, Path(folder)), syntax, made)
         except FileNotFoundError:
@@ -53,6 +54,7 @@ def whole(archive: Archive, instance: Instance, syntax: str) -> Iterator[tuple[B
             raise CannotConvert(phrase("It cannot be converted: {detail}", detail=fault.detail)) from fault
         except _TROUBLE as fault:
             raise CannotConvert(phrase("It cannot be converted ({kind}).", kind=type(fault).__name__)) from fault
+        transcode_sweep.unmark(Path(folder))
         with made.open("rb", buffering=0) as file:
             length = file.seek(0, 2)
             file.seek(0)

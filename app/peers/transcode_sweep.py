@@ -1,11 +1,45 @@
-"""Folders in which objects are converted, and what a killed role left of them. Apart, since it needs no codec."""
+"""Folders in which objects are converted, and what a killed role left of them. Apart, since it needs no codec.
 
+While an object is decoded or encoded its folder says which one, and whose hands it is in: a codec that brings the process
+down would do so again with each try, so whoever takes the work over must know which object it was (OPS-8)."""
+
+import contextlib
+import json
 import shutil
 import time
 from pathlib import Path
 
+from app.kit import rolestate
+
 PREFIX = "convert-"  # of the folders in `run`
 _OLD = 3600.0  # seconds
+_MARK = "at-work.json"
+
+
+def mark(folder: Path, key: str) -> None:
+    """Says that this process converts the object in this folder. key: as `derived.key_of` tells objects apart."""
+    (folder / _MARK).write_text(json.dumps([rolestate.own_name(), key]), "utf-8")
+
+
+def unmark(folder: Path) -> None:
+    """It came through."""
+    (folder / _MARK).unlink(missing_ok=True)
+
+
+def broken(run: Path, owner: str) -> dict[str, Path]:
+    """The objects that a process had under its codecs when it died, by their keys, and the folders that say so."""
+    found: dict[str, Path] = {}
+    for path in run.glob(f"{PREFIX}*/{_MARK}"):
+        with contextlib.suppress(OSError, ValueError, TypeError):  # cut off while it was written: nothing had begun
+            whose, key = json.loads(path.read_text("utf-8"))
+            if whose == owner:
+                found[str(key)] = path.parent
+    return found
+
+
+def forget(folder: Path) -> None:
+    """What is known of it is written down."""
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def sweep(run: Path) -> None:

@@ -4,9 +4,10 @@ import random
 from collections.abc import Iterator
 
 import pytest
+from pydicom.dataset import Dataset
 from sqlalchemy import select
 
-from app.archive import Archive
+from app.archive import Archive, Source
 from app.archive.attribute_search import Row, columns_model
 from app.archive.finding import BadQuery, Finding
 from app.archive.finding_columns import Level
@@ -17,6 +18,7 @@ from app.dicom.matching import Key, attribute_path, matches, vr_of
 from app.kit.errors import TooLarge
 from app.security import Actor
 from app.security.actor import SYSTEM
+from tests.archive.make import ct_bytes
 from tests.dimse.patients import prepare, study_uid
 from tests.support import bulk
 
@@ -122,6 +124,10 @@ MATCHINGS: list[tuple[dict[str, str], set[int]]] = [
     ({"InstitutionName": "Klinik"}, set()),
     ({"RequestingService": "Ward 4"}, {4}),
     ({"RequestingService": "ward*"}, set()),
+    ({"RequestingService": '""'}, set()),
+    ({"InstitutionalDepartmentName": '""'}, {1, 2, 3, 4, 5}),
+    ({"PatientWeight": '""'}, {2, 3, 4, 5}),
+    ({"PatientAge": '""'}, {2, 3, 4, 5}),
     ({"PatientName": "Doe*", "StudyDate": "20240101"}, {4}),
     ({"PatientName": "a\x00b"}, set()),
     ({"PatientID": "x'; DROP TABLE study;--"}, set()),
@@ -178,6 +184,40 @@ def test_sequences_match_by_their_items(database: Database, facilities: dict[str
     chunk = next(finding.chunks(database))
     assert "00400275" in finding.paths
     assert str(chunk.rows[0][finding.paths.index("00400275")]).startswith("STEP5")
+
+
+def _requested(*pairs: tuple[str, str]) -> list[Dataset]:
+    items = []
+    for step, procedure in pairs:
+        item = Dataset()
+        item.ScheduledProcedureStepID, item.RequestedProcedureID = step, procedure
+        items.append(item)
+    return items
+
+
+def test_several_items_are_each_a_match_and_keys_of_one_item_belong_together(
+    database: Database, archive: Archive
+) -> None:
+    uid = "1.2.826.0.1.78.1"
+    incoming = archive.receive(Source("test"))
+    requests = _requested(("S1", "R1"), ("S2", "R2"))
+    incoming.write(ct_bytes(f"{uid}.1.1", uid, f"{uid}.1", RequestAttributesSequence=requests))
+    assert archive.ingest(incoming).status == "stored"
+    step, procedure = (
+        "RequestAttributesSequence__ScheduledProcedureStepID",
+        "RequestAttributesSequence__RequestedProcedureID",
+    )
+    for level in ("series", "instance"):
+        for keys, count in (
+            ({step: "S1"}, 1),
+            ({step: "S2"}, 1),
+            ({procedure: "R?"}, 1),
+            ({step: "S3"}, 0),
+            ({step: "S1", procedure: "R1"}, 1),
+            ({step: "S2", procedure: "R2"}, 1),
+            ({step: "S1", procedure: "R2"}, 0),  # each is met, by no one item both
+        ):
+            assert len(found(database, level, **keys)) == count, (level, keys)  # type: ignore[arg-type]
 
 
 def test_a_facility_is_not_left(database: Database, facilities: dict[str, str]) -> None:

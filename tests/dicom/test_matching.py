@@ -108,3 +108,30 @@ def test_attributes_are_named_by_keyword_tag_or_path() -> None:
     for wrong in ("", "Nonsense", "PatientID.StudyDate", "0010002", "zz", ".", "PatientID.", "' or 1=1"):
         with pytest.raises(UnknownAttribute):
             attribute_path(wrong)
+
+
+_STEP, _ROOM = Key(("00400275", "00400009"), "SH", "S1"), Key(("00400275", "00401001"), "SH", "R1")
+
+
+@pytest.mark.parametrize(
+    ("items", "expected"),
+    [
+        ([{"00400009": "S1", "00401001": "R1"}], True),
+        ([{"00400009": "S2", "00401001": "R2"}, {"00400009": "S1", "00401001": "R1"}], True),
+        ([{"00400009": "S1", "00401001": "R2"}, {"00400009": "S2", "00401001": "R1"}], False),
+        ([], False),
+    ],
+)
+def test_one_item_must_meet_all_keys_of_its_sequence(items: list[dict[str, str]], expected: bool) -> None:
+    model = {"00400275": {"vr": "SQ", "Value": [{t: attribute("SH", v) for t, v in item.items()} for item in items]}}
+    assert matches(model, [_STEP, _ROOM], fold=names.fold) is expected
+
+
+@pytest.mark.parametrize(("value", "expected"), [(None, True), ("", True), ("Ward", False)])
+def test_two_quotation_marks_ask_for_what_has_no_value(value: Any, expected: bool) -> None:
+    model = {} if value is None else {"00081040": attribute("LO", value)}
+    asked = Key(("00081040",), "LO", matching.EMPTY)
+    assert matches(model, [asked], fold=names.fold) is expected
+    inside = Key(("00400275", "00081040"), "LO", matching.EMPTY)
+    assert matches({"00400275": {"vr": "SQ", "Value": [model]}}, [inside], fold=names.fold) is expected
+    assert matches({}, [inside], fold=names.fold), "no item says anything"

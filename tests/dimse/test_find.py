@@ -15,6 +15,7 @@ from app.security.actor import SYSTEM
 from app.security.secrets import Secrets
 from app.security.settings import SecuritySettings
 from app.settings import save
+from tests.archive.make import ct_bytes
 from tests.dimse.patients import study_uid
 from tests.support import dcmtk, hostile
 from tests.support.client import actor
@@ -237,6 +238,24 @@ def test_the_transfer_log_has_it(asked: Station) -> None:
     before = count()
     findscu(asked.port, "-S", QueryRetrieveLevel="STUDY", calling="QUERY")
     asked.wait(lambda: count() == before + 1)
+
+
+@pytest.mark.parametrize("syntax", ["-xi", "-xe"])
+def test_every_item_of_the_requests_is_answered(receiver: Station, syntax: str) -> None:
+    items = []
+    for number in (1, 2):
+        items.append(item := Dataset())
+        item.ScheduledProcedureStepID, item.RequestedProcedureID = f"STEP{number}", f"REQ{number}"
+    incoming = receiver.archive.receive(Source("test"))
+    incoming.write(ct_bytes(RequestAttributesSequence=items))
+    assert receiver.archive.ingest(incoming).status == "stored"
+    receiver.set(query_callers="all")
+    with receiver.database.write() as session:
+        save(session, SecuritySettings(facility_isolation=False), "test")
+    step = {"RequestAttributesSequence[0].ScheduledProcedureStepID": "STEP2"}
+    (one,) = findscu(receiver.port, "-S", syntax, QueryRetrieveLevel="SERIES", SeriesInstanceUID="", **step).answers
+    got = [(item.ScheduledProcedureStepID, item.RequestedProcedureID) for item in one.RequestAttributesSequence]
+    assert got == [("STEP1", "REQ1"), ("STEP2", "REQ2")]
 
 
 HARMS = ("vr-", "charset", "name-", "uid-sql", "window", "spacing", "rescale", "nested", "negative", "palette", "voi")

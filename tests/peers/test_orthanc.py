@@ -25,6 +25,8 @@ def test_it_stores_from_and_sends_to_orthanc(
     with orthanc(tmp_path / "orthanc", receiver.port) as (port, client):
         found = probe(Peer("ORTHANC", "FILMROOM", "127.0.0.1", port), DicomSettings())
         assert found.ok and {"store"} <= set(found.offers), found
+        assert [step.ok for step in found.steps if step.name == "echo"] == [True]
+        assert client.post("/modalities/filmroom/echo", json={}).status_code == 200
         transfer_id = _order(peopled, port, "ORTHANC")
         _work(worker)
         shown = _shown(peopled, transfer_id)

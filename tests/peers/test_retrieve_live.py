@@ -80,7 +80,9 @@ def archive(live: Live, studies: list[Made], tmp_path_factory: pytest.TempPathFa
 
 def _logged(admin: httpx.Client) -> set[str]:
     """What the transfer log has of our asking ORTHANC, and that it went well."""
-    items = admin.get("/api/v1/operations", params={"peer": "ORTHANC", "role": "scu"}).raise_for_status().json()["items"]
+    items = (
+        admin.get("/api/v1/operations", params={"peer": "ORTHANC", "role": "scu"}).raise_for_status().json()["items"]
+    )
     return {one["kind"] for one in items if one["result"] == "success"}
 
 

@@ -1,14 +1,19 @@
 """The composer, and the print queue as page and as part of others."""
 
+from collections import Counter
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Depends, Query, Request
 from starlette.responses import Response
 
+from app.archive.models import Study
+from app.dicom.identity import patient_of
 from app.http import ReadSession, allow, render, services
+from app.http.i18n import format_date, format_person
 from app.http.i18n import gettext as _
 from app.kit.errors import Invalid
+from app.kit.phrases import phrase
 from app.pages.shell import fields
 from app.printing import papers, preview, service
 from app.printing.order import OUTPUTS_LATER
@@ -20,6 +25,7 @@ Printer = Annotated[Actor, Depends(allow(Verb.STUDY_PRINT))]
 Owner = Annotated[Actor, Depends(allow(Verb.JOB_OWN))]
 SHOWN = 50
 FILLED_BY_ITSELF = 100  # images of a study that are put on pages when nobody chose any
+STUDIES = 30  # at once in one composer
 # What a modality is printed on until somebody chooses (PRN-2).
 PRESETS = {"CR": "1x1", "DX": "1x1", "MG": "1x1", "CT": "4x4", "MR": "4x4", "US": "2x3", "PT": "3x4", "NM": "2x2"}
 
@@ -34,9 +40,11 @@ class LayoutChoice:
 
 @dataclass(frozen=True, slots=True)
 class ComposerPage:
-    """data: what web/src/composer reads; layout: the one to begin with; later: outputs that come later."""
+    """studies: in the order chosen; patients: how many they are of; data: what web/src/composer reads; layout: the one
+    to begin with; later: outputs that come later."""
 
-    study: Any
+    studies: list[Any]
+    patients: int
     data: dict[str, Any]
     layouts: list[LayoutChoice]
     layout: str
@@ -68,30 +76,71 @@ def chosen_items(text: str) -> list[dict[str, Any]]:
 
 
 @router.get("/print")
-def composer(request: Request, actor: Printer, study: str, series: str = "", items: str = "") -> Response:
-    """Arranges images of one study on pages. series: begins with all of its images; items: with these."""
-    found, strip = preview.strip(services(request).database, actor, study)
+def composer(
+    request: Request,
+    actor: Printer,
+    study: Annotated[list[str], Query()],
+    series: str = "",
+    items: str = "",
+) -> Response:
+    """Arranges images on pages. study: one or several; series: begins with all of its images; items: with these.
+    Images of different patients begin on pages of their own (web/src/composer/state.ts)."""
+    uids = list(dict.fromkeys(study))
+    if len(uids) > STUDIES:
+        raise Invalid(
+            phrase("{many} studies are too many for one print; it takes {most}.", many=len(uids), most=STUDIES),
+            hint="Choose fewer studies.",
+            field="study",
+        )
+    opened = [preview.strip(services(request).database, actor, uid) for uid in uids]
+    patients = list(dict.fromkeys(patient_of(one) for one, _strip in opened))
+    strip = [(number, one) for number, (_study, cards) in enumerate(opened) for one in cards]
+    begin = [one for _number, one in strip if not series or one.uid == series]
     chosen = chosen_items(items)
     if not chosen:
-        frames = [f for one in strip if not series or one.uid == series for f in one.frames]
-        if series or len(frames) <= FILLED_BY_ITSELF:
+        frames = [frame for one in begin for frame in one.frames]
+        if series or len(frames) <= FILLED_BY_ITSELF * len(uids):
             chosen = [{"sop_instance_uid": uid, "frame": frame} for uid, frame, _number in frames]
-    modality = next((one.modality for one in strip if not series or one.uid == series), "")
-    layout = PRESETS.get(modality, "2x2")
+    many = Counter({one.modality: 0 for one in begin})  # in display order: it decides where there are as many of each
+    for one in begin:
+        many[one.modality] += len(one.frames)
+    layout = PRESETS.get(many.most_common(1)[0][0] if many else "", "2x2")
     if items and len(chosen) <= 4:
         layout = {1: "1x1", 2: "1x2"}.get(len(chosen), "2x2")
     data = {
-        "study": study,
-        "series": [{"uid": s.uid, "title": s.title, "modality": s.modality, "frames": s.frames} for s in strip],
-        "first": series or (strip[0].uid if strip else ""),
+        "studies": [
+            {"uid": one.study_instance_uid, "title": _title(one), "patient": patients.index(patient_of(one))}
+            for one, _strip in opened
+        ],
+        "patients": _patients([one for one, _strip in opened]),
+        "series": [
+            {"uid": s.uid, "study": number, "title": s.title, "modality": s.modality, "frames": s.frames}
+            for number, s in strip
+        ],
+        "first": series or (strip[0][1].uid if strip else ""),
         "items": chosen,
         "cells": {name: len(papers.cells_of(name, False)) for name in papers.LAYOUTS},
         "presets": PRESETS,
     }
     sizes = [(name, name.replace("INX", " × ").replace("IN", " in")) for name in papers.PAPERS]
     later = [(name, word) for name, word in _outputs() if name in OUTPUTS_LATER]
-    page = ComposerPage(found, data, _layouts(), layout, sizes, later)
+    page = ComposerPage([one for one, _strip in opened], len(patients), data, _layouts(), layout, sizes, later)
     return render(request, "printing/composer.html", fields(page))
+
+
+def _title(study: Study) -> str:
+    """A study in the list of series, where several are open."""
+    said = (study.description or _("No description"), format_date(study.study_date))
+    return ", ".join(part for part in said if part)
+
+
+def _patients(studies: list[Study]) -> list[str]:
+    """What each patient is called, in the order of their first study; the id tells namesakes apart."""
+    named: dict[str, str] = {}
+    for one in studies:
+        said = (format_person(one.patient_name) or _("No name"), one.patient_id)
+        named.setdefault(patient_of(one), " · ".join(part for part in said if part))
+    return list(named.values())
 
 
 def _outputs() -> list[tuple[str, str]]:
@@ -108,6 +157,7 @@ class QueueRow:
 
     id: str
     patient: str
+    patients: int
     modality: str
     kind: str
     state: str
@@ -150,6 +200,7 @@ def _row(actor: Actor, row: Row) -> QueueRow:
     return QueueRow(
         id=made.id,
         patient=made.patient_name,
+        patients=service.patients_in(made),
         modality=made.modality,
         kind=_KINDS[row.state],
         state=row.state,

@@ -7,11 +7,13 @@ from dataclasses import dataclass, replace
 
 from pydicom.dataset import Dataset
 
+from app.dicom.identity import patient_key
 from app.imaging import Display, PixelSpec
 from app.imaging.display import frame_item, pixel_aspect
 from app.imaging.geometry import DETECTOR, SCANNED, orientation_letters, pixel_spacing_mm
 from app.printing.sheet import Picture, View
 
+_WHOSE = ("PatientID", "IssuerOfPatientID", "PatientName", "PatientBirthDate", "StudyInstanceUID")
 _PLANES = {DETECTOR: "detector", SCANNED: "film"}
 
 
@@ -40,7 +42,7 @@ def picture(ds: Dataset, sop_instance_uid: str, frame: int, view: View, position
         aspect=pixel_aspect(ds, frame),
         view=view,
         letters=turned(letters_of(ds, frame), view),
-        patient="\0".join(_text(ds, k) for k in ("PatientID", "IssuerOfPatientID", "PatientName")),
+        patient=patient_key(*(_text(ds, keyword) for keyword in _WHOSE)),
         values={**header_values(ds, words), "Image": position, "Window": window_text(ds, spec, frame, view)},
     )
 

@@ -52,7 +52,7 @@ class _Work:
     def __init__(self, ctx: JobContext, made: PrintRequest) -> None:
         self.ctx = ctx
         self.made = made
-        options = {k: v for k, v in made.options.items() if k != "language"}
+        options = {k: v for k, v in made.options.items() if k not in service.NOT_ORDERED}
         self.items = [OrderItem.model_validate(item) if item else None for item in made.items]
         self.order = PrintOrder.model_validate({**options, "items": self.items})
         self.language = str(made.options.get("language") or "en")

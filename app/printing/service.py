@@ -10,6 +10,7 @@ from app import audit, events, jobs
 from app.archive import content
 from app.config import Config
 from app.db.keys import derive, seal
+from app.dicom.identity import patient_of
 from app.imaging.geometry import pixel_spacing_mm
 from app.kit.clock import now
 from app.kit.errors import Conflict, Invalid, NotFound
@@ -24,6 +25,7 @@ from app.printing.sheet import page_count
 from app.security import Actor, Verb, can, may_see, require
 
 KIND = "print.render"
+NOT_ORDERED = ("language", "patients")  # what stands with the options of a row and is none
 KEY = "print passwords"  # purpose of the key that seals them
 MAX_PAGES = 500
 MAX_ATTACHED = 256 << 20  # bytes of DICOM files in one PDF
@@ -41,6 +43,11 @@ class Selection:
 
 def folder(config: Config) -> Path:
     return config.data / "prints"
+
+
+def patients_in(request: PrintRequest) -> int:
+    """How many patients' images it holds; rows from before this was counted say one."""
+    return int(request.options.get("patients", 1))
 
 
 def is_pdf(request: PrintRequest) -> bool:
@@ -70,6 +77,7 @@ def request(session: Session, actor: Actor, config: Config, order: PrintOrder) -
     first = next(iter(chosen.found.values()))
     facilities = {f.study.facility_id for f in chosen.found.values()}
     facility_id = facilities.pop() if len(facilities) == 1 else None
+    patients = len({patient_of(f.study) for f in chosen.found.values()})
     print_id = new_id()
     made = PrintRequest(
         id=print_id,
@@ -79,6 +87,7 @@ def request(session: Session, actor: Actor, config: Config, order: PrintOrder) -
         options={
             **order.model_dump(mode="json", exclude={"items", "study_instance_uid", "series_instance_uid", "password"}),
             "language": actor.language,
+            "patients": patients,
         },
         password=seal(derive(config, KEY), order.password) if order.password else "",
         pages=pages,
@@ -346,7 +355,7 @@ def as_json(row: Row) -> dict[str, Any]:
     """What lies behind a Location of long work (DESIGN part 2), and the print's own fields."""
     made = row.request
     done, total = row.progress
-    options = {k: v for k, v in made.options.items() if k not in ("language", "priority") and v is not None}
+    options = {k: v for k, v in made.options.items() if k not in (*NOT_ORDERED, "priority") and v is not None}
     return {
         "id": made.id,
         "state": row.state,
@@ -360,6 +369,7 @@ def as_json(row: Row) -> dict[str, Any]:
         "protected": bool(made.password),
         "study_instance_uid": made.study_instance_uid,
         "patient_name": made.patient_name,
+        "patients": patients_in(made),
         "modality": made.modality,
         "bytes": made.bytes,
         "created_by": made.created_by,

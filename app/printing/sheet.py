@@ -69,7 +69,16 @@ def compose(pictures: Sequence[Picture | None], options: SheetOptions) -> Sheet:
     notices: list[str] = []
     for number in range(1, pages + 1):
         chosen = pictures[(number - 1) * len(boxes) : number * len(boxes)]
-        one_patient = len({p.patient for p in chosen if p}) <= 1
+        patients = len({p.patient for p in chosen if p})
+        one_patient = patients <= 1
+        if not one_patient:
+            notices.append(
+                phrase(
+                    "Page {page} shows images of {patients} patients; each image says whose it is.",
+                    page=number,
+                    patients=patients,
+                )
+            )
         cells = []
         for index, box in enumerate(boxes):
             picture = chosen[index] if index < len(chosen) else None
@@ -163,7 +172,7 @@ def _cell(index: int, box: Box, picture: Picture | None, options: SheetOptions, 
     size = min(3.0, max(1.5, min(box.width, box.height) / 36))
     # Where a page mixes patients, or has no header, each image says itself whose it is.
     corners = options.texts if isinstance(options.texts, Corners) else CORNERS[options.texts]
-    if options.texts == "standard" and not (one_patient and options.header):
+    if not one_patient or (options.texts == "standard" and not options.header):
         corners = CORNERS["full"]
     values = {**options.values, **picture.values, "Scale": scale_text(placed)}
     texts = _corner_texts(corners, values, box, size)

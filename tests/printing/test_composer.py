@@ -273,6 +273,57 @@ def test_the_keyboard_edits_in_place_too_and_escape_gives_up(page: Page, study: 
     assert 0 < width < 1 and 0 < height < 1 and x + width <= 1 and y + height <= 1 and y > (1 - height) / 2
 
 
+@pytest.fixture(scope="module")
+def other(live: Live, shared_data: Path) -> str:
+    """A second patient's study: one radiograph."""
+    path = shared_data / "modality" / "cr_rg2_mono2_10bit_jpeg-lossless.dcm"
+    with live.client() as client:
+        assert client.post("/api/v1/imports", files=[("files", (path.name, path.read_bytes()))]).status_code == 200
+    return str(pydicom.dcmread(path, stop_before_pixels=True).StudyInstanceUID)
+
+
+def test_several_studies_print_together_but_patients_never_mix_silently(
+    page: Page, live: Live, study: tuple[str, list[str]], other: str
+) -> None:
+    page.goto("/storage")
+    for uid in (study[0], other):
+        page.locator(f'tr[data-study="{uid}"] input.box').click()
+    page.click('#selection [data-act="print"]')
+    question = page.locator("dialog:modal")
+    expect(question).to_contain_text("2 patients")
+    page.keyboard.press("Escape")  # the safe answer
+    expect(question).to_have_count(0)
+    assert page.url.endswith("/storage")
+    page.click('#selection [data-act="print"]')
+    question.get_by_role("button", name="Arrange").click()
+    page.wait_for_selector('[data-composer="ready"]')
+    _drawn(page)
+    expect(page.locator("[data-pages] li")).to_have_count(3)  # a CT of 32 images at 4x4, and the radiograph alone
+    expect(page.locator("#composer-series optgroup")).to_have_count(2)
+    expect(page.locator("[data-separate]")).to_contain_text("2 prints")
+    with live.client() as client:
+        before = client.get("/api/v1/prints").json()["total"]
+    page.click(".composer-print button")
+    expect(page.locator(".toast.ok")).to_have_count(2, timeout=60_000)
+    with live.client() as client:
+        made = client.get("/api/v1/prints").json()
+    assert made["total"] == before + 2
+    assert [(one["pages"], one["patients"]) for one in made["items"][:2]] in ([(1, 1), (2, 1)], [(2, 1), (1, 1)])
+    # Put beside each other by hand: asked before it is printed, and said in the preview.
+    page.select_option(
+        "#composer-series", label=page.locator("#composer-series optgroup").nth(1).locator("option").inner_text()
+    )
+    page.locator(".composer-thumb").first.click()
+    _drag(page, ".composer-thumb", '.composer-paper [data-cell="3"]')
+    expect(page.locator("[data-note]")).to_contain_text("Page 1 shows images of 2 patients")
+    page.click(".composer-print button")
+    expect(question).to_contain_text("Different patients on one page?")
+    question.get_by_role("button", name="Back to the pages").click()
+    expect(question).to_have_count(0)
+    with live.client() as client:
+        assert client.get("/api/v1/prints").json()["total"] == made["total"], "nothing was ordered"
+
+
 def test_layout_paper_and_rule_change_the_page(page: Page, study: tuple[str, list[str]]) -> None:
     _open(page, f"study={study[0]}")
     assert len(_cells(page)) == 16, "a CT is laid out 4x4"

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
+import httpx
 import numpy as np
 import page as validator
 import pikepdf
@@ -453,6 +454,47 @@ def test_the_composer_page_begins_with_what_was_chosen(web: Web, store: Store, c
     with web.database.read() as session:
         verbs = [e.verb for e in audit.list_events(session, thing_id=study)[0]]
     assert "study.view" in verbs, "the composer shows images"
+
+
+def _composer(answer: httpx.Response) -> dict[str, Any]:
+    assert answer.status_code == 200, answer.text
+    found: dict[str, Any] = json.loads(re.findall(r'id="composer-data">(.*?)</script>', answer.text, re.DOTALL)[0])
+    return found
+
+
+def test_the_composer_takes_several_studies_and_tells_patients_apart(
+    web: Web, store: Store, ct: list[Path], shared_data: Path, tmp_path: Path
+) -> None:
+    earlier = pydicom.dcmread(ct[0])  # the same patient on another day
+    study = str(earlier.StudyInstanceUID)
+    for keyword in ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID"):
+        setattr(earlier, keyword, f"{str(getattr(earlier, keyword))[:60]}.9")
+    earlier.file_meta.MediaStorageSOPInstanceUID = earlier.SOPInstanceUID
+    earlier.save_as(tmp_path / "earlier.dcm")
+    other = shared_data / "modality" / "cr_rg2_mono2_10bit_jpeg-lossless.dcm"
+    store([*ct[:2], tmp_path / "earlier.dcm", other])
+    another = str(pydicom.dcmread(other, stop_before_pixels=True).StudyInstanceUID)
+    data = _composer(web.bob.get("/print", params={"study": [study, earlier.StudyInstanceUID]}))
+    assert [one["patient"] for one in data["studies"]] == [0, 0] and len(data["items"]) == 3
+    data = _composer(web.bob.get("/print", params={"study": [study, another, earlier.StudyInstanceUID, study]}))
+    assert [one["patient"] for one in data["studies"]] == [0, 1, 0] and len(data["patients"]) == 2
+    assert [one["study"] for one in data["series"]] == [0, 1, 2] and len(data["items"]) == 4
+    assert web.bob.get("/print", params={"study": [study, "1.2.3"]}).status_code == 404
+    assert web.bob.get("/print", params={"study": [f"1.2.{n}" for n in range(31)]}).status_code == 422
+    assert web.bob.get("/print").status_code == 422
+
+
+def test_a_print_counts_its_patients_and_says_when_it_mixes_them(
+    web: Web, printer: Printer, store: Store, ct: list[Path], shared_data: Path
+) -> None:
+    uids = store([ct[0], shared_data / "modality" / "cr_rg2_mono2_10bit_jpeg-lossless.dcm"])
+    order = {"items": [{"sop_instance_uid": uid} for uid in uids], "layout": "1x2", "texts": "none"}
+    made = printer.make(order)
+    assert made["state"] == "done" and made["patients"] == 2
+    assert made["notices"] == ["Page 1 shows images of 2 patients; each image says whose it is."]
+    assert "patients" not in made["options"]
+    assert "2 patients" in web.bob.get("/prints/_queue").text
+    assert printer.make({**order, "items": order["items"][:1]})["patients"] == 1
 
 
 def test_the_queue_part_shows_states_and_what_may_be_done(

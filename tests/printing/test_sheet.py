@@ -173,6 +173,16 @@ def test_a_page_that_mixes_patients_names_each_in_its_own_cell() -> None:
         assert any(t.content == name for t in cell.texts)
 
 
+@pytest.mark.parametrize("texts", ["none", "standard", "full"])
+def test_a_mixed_page_names_its_patients_whatever_texts_were_chosen(texts: str) -> None:
+    """An image without a name beside another patient's would be anybody's."""
+    images = [picture(1, name="One, A"), picture(2, name="Two, B"), picture(3, name="One, A")]
+    sheet = compose(images, SheetOptions(layout="1x2", texts=texts, header=False))
+    for cell, name in zip(sheet.pages[0].cells, ("One, A", "Two, B"), strict=True):
+        assert any(t.content == name for t in cell.texts)
+    assert sheet.notices == ("Page 1 shows images of 2 patients; each image says whose it is.",)
+
+
 def test_without_header_each_image_names_its_patient() -> None:
     cell = compose([picture(1)], SheetOptions(header=False)).pages[0].cells[0]
     assert any(t.content == "Hong, Gildong" for t in cell.texts)

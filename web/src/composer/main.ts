@@ -9,8 +9,9 @@ import { Arrangement, key, type Item } from './state';
 import { Strip, type Series } from './strip';
 
 interface Data {
-  study: string;
-  series: Series[];
+  studies: { uid: string; title: string; patient: number }[];
+  patients: string[]; // what each is called
+  series: (Series & { study: number })[];
   first: string;
   items: Item[];
   cells: Record<string, number>;
@@ -22,7 +23,8 @@ export function mount(root: HTMLElement): void {
   const data = JSON.parse(one('#composer-data', root)?.textContent ?? '{}') as Data;
   if (!form) return;
   const layout = (): string => new FormData(form).get('layout') as string;
-  const arrangement = new Arrangement(data.items, data.cells[layout()] ?? 1);
+  const whose = new Map(data.series.flatMap((series) => series.frames.map(([sop]) => [sop, data.studies[series.study]?.patient ?? 0] as const)));
+  const arrangement = new Arrangement(data.items, data.cells[layout()] ?? 1, (item) => whose.get(item.sop_instance_uid) ?? 0);
   const strip = new Strip(root, data.series, arrangement, new Map(data.items.map((item) => [key(item), item])));
   const pages = new Pages(root, form, arrangement);
   const inPlace = new InPlace(root, form, arrangement, pages);
@@ -31,7 +33,7 @@ export function mount(root: HTMLElement): void {
     if (cell !== null) void inPlace.edit(cell);
   });
   installDrag(root, strip, pages, arrangement);
-  installPrint(root, form, arrangement);
+  installPrint(root, form, arrangement, data.patients);
   form.addEventListener('input', (event) => {
     if ((event.target as HTMLInputElement).name === 'layout') arrangement.relayout(data.cells[layout()] ?? 1);
     const output = new FormData(form).get('output');

@@ -3,7 +3,7 @@ import { element, one } from '../shell/dom';
 import { json, ProblemError } from '../shell/http';
 import { t } from '../shell/i18n';
 import { orderOf } from './order';
-import type { Arrangement } from './state';
+import type { Arrangement, Part } from './state';
 
 interface Answer {
   pages: number;
@@ -91,18 +91,29 @@ export class Pages {
 
   private async load(): Promise<void> {
     const mine = ++this.asked;
-    const items = this.arrangement.cells;
-    if (!items.some((item) => item !== null)) return this.blank();
     const first = Math.max(1, Math.min(this.page - AROUND / 2, this.arrangement.pages - AROUND + 1));
-    const order = orderOf(this.form, items);
-    delete order.password;
+    const parts = this.arrangement.parts(true);
+    if (!parts.length) return this.blank();
     try {
-      const answer = await json<Answer>('POST', `/api/v1/prints/preview?page=${first}&pages=${AROUND}`, order);
+      const answers = await Promise.all(parts.map((part) => this.draft(part, first, parts.length > 1)));
       if (mine !== this.asked || !this.paper.isConnected) return;
-      this.show(answer);
+      const drawn = answers.filter((answer) => answer !== undefined);
+      const [any] = drawn;
+      if (any) this.show({ ...any, svg: Object.assign({}, ...drawn.map((one) => one.svg)) as Answer['svg'], notices: drawn.flatMap((one) => one.notices) });
     } catch (fault) {
       if (mine === this.asked) this.note(fault instanceof ProblemError ? [fault.problem.detail, fault.problem.hint].filter(Boolean).join(' ') : t('The server did not answer. Try again in a moment.'));
     }
+  }
+
+  /** The pages from `first` on that belong to a part, drawn as that print will count them; undefined: none does. */
+  private async draft(part: Part, first: number, several: boolean): Promise<Answer | undefined> {
+    const within = part.pages.flatMap((page, n) => (page >= first && page < first + AROUND ? [n + 1] : []));
+    const [from] = within;
+    if (from === undefined) return undefined;
+    const order = orderOf(this.form, part.cells);
+    delete order.password;
+    const answer = await json<Answer>('POST', `/api/v1/prints/preview?page=${from}&pages=${several ? within.length : AROUND}`, order);
+    return { ...answer, svg: Object.fromEntries(Object.entries(answer.svg).map(([n, svg]) => [part.pages[Number(n) - 1], svg])) };
   }
 
   private show(answer: Answer): void {

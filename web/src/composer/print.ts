@@ -1,10 +1,11 @@
 // The big button: orders, follows the print, says where the file is.
+import { ask } from '../shell/dialogs';
 import { one } from '../shell/dom';
 import { follow, json, ProblemError, reason } from '../shell/http';
 import { t, tn } from '../shell/i18n';
 import { failed, toast } from '../shell/toasts';
 import { orderOf } from './order';
-import type { Arrangement } from './state';
+import type { Arrangement, Cells, Part } from './state';
 
 interface Print {
   id: string;
@@ -16,27 +17,57 @@ interface Print {
   file: string | null;
 }
 
-export function installPrint(root: HTMLElement, form: HTMLFormElement, arrangement: Arrangement): void {
+/** patients: what they are called, by number. */
+export function installPrint(root: HTMLElement, form: HTMLFormElement, arrangement: Arrangement, patients: string[]): void {
   const label = one<HTMLElement>('[data-print-label]', root);
   const state = one<HTMLElement>('[data-state]', root);
+  const separate = one<HTMLElement>('[data-separate]', root);
   const say = (): void => {
-    const pages = Math.ceil(arrangement.ordered().length / arrangement.cellsPerPage);
+    const parts = arrangement.parts();
+    const pages = parts.reduce((sum, part) => sum + Math.ceil(part.cells.length / arrangement.cellsPerPage), 0);
     if (label) label.textContent = pages ? tn('Print {n} page', 'Print {n} pages', pages) : t('Print');
+    if (!separate) return;
+    separate.hidden = parts.length < 2;
+    separate.textContent = t('{n} prints: each patient gets one of their own.', { n: parts.length });
   };
   arrangement.onChange(say);
   say();
   form.addEventListener('submit', (event) => {
     event.preventDefault();
-    void print(form, arrangement, (text) => {
+    void order(form, arrangement, patients, (text) => {
       if (state) state.textContent = text;
     });
   });
 }
 
-async function print(form: HTMLFormElement, arrangement: Arrangement, say: (text: string) => void): Promise<void> {
-  const items = arrangement.ordered();
-  if (!items.length) return say(t('Place at least one image first.'));
+type Say = (text: string) => void;
+
+async function order(form: HTMLFormElement, arrangement: Arrangement, patients: string[], say: Say): Promise<void> {
+  const parts = arrangement.parts();
+  if (!parts.length) return say(t('Place at least one image first.'));
+  if (!(await sure(parts, patients))) return;
   clearFaults(form);
+  for (const part of parts) if (!(await print(form, part.cells, say))) return;
+}
+
+/** Whoever mixes patients on a page is asked, by name and page. */
+async function sure(parts: Part[], patients: string[]): Promise<boolean> {
+  const mixed = parts.filter((part) => part.patients.length > 1);
+  if (!mixed.length) return true;
+  const pages = mixed.flatMap((part) => part.pages).sort((a, b) => a - b);
+  const names = [...new Set(mixed.flatMap((part) => part.patients))].map((n) => patients[n] ?? '');
+  return ask({
+    title: t('Different patients on one page?'),
+    text: `${tn('Page {pages} shows images of: {names}.', 'Pages {pages} show images of: {names}.', pages.length, { pages: pages.join(', '), names: names.join('; ') })} ${t('Each image will say whose it is.')}`,
+    safe: t('Back to the pages'),
+    go: t('Print mixed'),
+    danger: true,
+    iconName: 'alert-triangle',
+  });
+}
+
+/** One print; it goes on in a toast. False when it was not taken. */
+async function print(form: HTMLFormElement, items: Cells, say: Say): Promise<boolean> {
   say(t('Ordering …'));
   let made: Print;
   try {
@@ -44,8 +75,13 @@ async function print(form: HTMLFormElement, arrangement: Arrangement, say: (text
   } catch (fault) {
     say('');
     if (!(fault instanceof ProblemError && showFault(form, fault))) failed(t('Not printed'), fault);
-    return;
+    return false;
   }
+  void watch(made, say);
+  return true;
+}
+
+async function watch(made: Print, say: Say): Promise<void> {
   const message = toast({ kind: 'running', what: tn('Printing {n} page', 'Printing {n} pages', made.pages), progress: made.progress });
   try {
     const ended = await follow<Print>(`/api/v1/prints/${made.id}`, (now) => {
@@ -75,6 +111,7 @@ function finish(message: ReturnType<typeof toast>, ended: Print, say: (text: str
   }
 }
 
+// icons: alert-triangle
 async function cancel(id: string): Promise<void> {
   try {
     await json('POST', `/api/v1/prints/${id}/cancel`);

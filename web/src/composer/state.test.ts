@@ -35,11 +35,40 @@ describe('arrangement', () => {
     const a = new Arrangement([item(1), null], 2);
     a.addPage();
     a.place([item(9)], 5);
-    expect(a.ordered().map((cell) => cell && key(cell))).toEqual(['1.1:1', null, null, '1.9:1']);
+    expect(a.parts()[0]?.cells.map((cell) => cell && key(cell))).toEqual(['1.1:1', null, null, '1.9:1']);
   });
   it('closes gaps for another layout', () => {
     const a = new Arrangement([item(1), null, item(3), null], 4);
     a.relayout(1);
     expect(names(a)).toBe('13');
+  });
+});
+
+// Images 10 to 19 are one patient's, 20 to 29 another's.
+const whose = (one: Item): number => Math.floor(Number(one.sop_instance_uid.slice(2)) / 10);
+const rows = (a: Arrangement): string => a.cells.map((cell) => cell?.sop_instance_uid.slice(2) ?? '--').join(' ');
+
+describe('several patients', () => {
+  it('begin on pages of their own, in every layout', () => {
+    const a = new Arrangement([10, 11, 12, 20].map(item), 2, whose);
+    expect(rows(a)).toBe('10 11 12 -- 20 --');
+    a.relayout(4);
+    expect(rows(a)).toBe('10 11 12 -- 20 -- -- --');
+    a.replace([20, 10].map(item));
+    expect(rows(a)).toBe('20 -- -- -- 10 -- -- --');
+  });
+  it('never get an empty cell beside somebody else', () => {
+    const a = new Arrangement([10, 20].map(item), 2, whose);
+    a.add([21, 11, 22, 12].map(item));
+    expect(rows(a)).toBe('10 -- 20 21 11 -- 22 -- 12 --');
+  });
+  it('become a print each; a page mixed by hand is one of its own', () => {
+    const a = new Arrangement([10, 11, 20].map(item), 1, whose);
+    expect(a.parts().map((part) => [part.pages, part.patients])).toEqual([[[1, 2], [1]], [[3], [2]]]);
+    const b = new Arrangement([10, 20].map(item), 2, whose);
+    b.place([item(21)], 1);
+    b.addPage();
+    expect(b.parts().map((part) => [part.pages, part.patients])).toEqual([[[1], [1, 2]], [[2], [2]]]);
+    expect(b.parts(true).flatMap((part) => part.pages).sort()).toEqual([1, 2, 3]);
   });
 });

@@ -15,7 +15,17 @@ const REMEMBERED = 100; // steps that can be undone
 
 export const key = (item: Item): string => `${item.sop_instance_uid}:${item.frame}`;
 
-/** The cells of all pages, each step undoable. Trailing empty cells belong to pages somebody added. */
+/** Pages that become one print. pages: their numbers, from 1; patients: whose images are on them. */
+export interface Part {
+  pages: number[];
+  patients: number[];
+  cells: Cells;
+}
+
+/** The cells of all pages, each step undoable. Trailing empty cells belong to pages somebody added.
+ *
+ * No page gets images of two patients by itself: each patient begins on a page of their own, and only an image that is put
+ * into a certain cell by hand may stand beside another patient's. patientOf: a number for each patient. */
 export class Arrangement {
   private past: Cells[] = [];
   private current: Cells;
@@ -24,8 +34,9 @@ export class Arrangement {
   constructor(
     items: Cells,
     private perPage: number,
+    private readonly patientOf: (item: Item) => number = () => 0,
   ) {
-    this.current = [...items];
+    this.current = this.apart(items);
     this.fillUp();
   }
 
@@ -59,7 +70,7 @@ export class Arrangement {
     const images = this.current.filter((item) => item !== null);
     this.perPage = perPage;
     this.past = [];
-    this.current = images;
+    this.current = this.apart(images);
     this.fillUp();
     this.tell();
   }
@@ -79,7 +90,8 @@ export class Arrangement {
     this.change((cells) => {
       let next = at;
       for (const item of items) {
-        while (next < cells.length && cells[next] !== null) next += 1;
+        while ((cells[next] ?? null) !== null || this.foreign(cells, next, item)) next += 1;
+        while (cells.length < next) cells.push(null);
         cells[next] = item;
         next += 1;
       }
@@ -112,7 +124,7 @@ export class Arrangement {
   }
 
   replace(items: Item[]): void {
-    this.change((cells) => cells.splice(0, cells.length, ...items));
+    this.change((cells) => cells.splice(0, cells.length, ...this.apart(items)));
   }
 
   undo(): void {
@@ -122,15 +134,60 @@ export class Arrangement {
     this.tell();
   }
 
-  /** What is ordered: pages with nothing on them are left out. */
-  ordered(): Cells {
-    const kept: Cells = [];
-    for (let page = 0; page < this.pages; page += 1) {
-      const cells = this.current.slice(page * this.perPage, (page + 1) * this.perPage);
-      if (cells.some((item) => item !== null)) kept.push(...cells);
+  /** Whose images are on a page (from 1). */
+  patients(page: number): number[] {
+    return [...new Set(this.page(page).flatMap((item) => (item ? [this.patientOf(item)] : [])))];
+  }
+
+  /** The prints these pages make: one for each patient, so that what is handed to one holds nothing of another; pages that
+   * mix patients go apart again. empty: pages with nothing on them stay, with the pages before them. */
+  parts(empty = false): Part[] {
+    const made = new Map<string, Part>();
+    const pages = Array.from({ length: this.pages }, (_, n) => n + 1);
+    let last: Part | undefined;
+    const blank: number[] = []; // before the first image: they go with it
+    for (const number of pages) {
+      const patients = this.patients(number).sort((a, b) => a - b);
+      if (!patients.length) {
+        if (empty && last) this.into(last, number);
+        else if (empty) blank.push(number);
+        continue;
+      }
+      last = made.get(patients.join()) ?? { pages: [], patients, cells: [] };
+      made.set(patients.join(), last);
+      for (const earlier of blank.splice(0)) this.into(last, earlier);
+      this.into(last, number);
     }
-    while (kept.length && kept.at(-1) === null) kept.pop();
-    return kept;
+    if (!empty) for (const part of made.values()) while (part.cells.length && part.cells.at(-1) === null) part.cells.pop();
+    return [...made.values()];
+  }
+
+  private into(part: Part, page: number): void {
+    part.pages.push(page);
+    part.cells.push(...this.page(page));
+  }
+
+  private page(number: number): Cells {
+    return this.current.slice((number - 1) * this.perPage, number * this.perPage);
+  }
+
+  /** The cell's page shows somebody else. */
+  private foreign(cells: Cells, cell: number, item: Item): boolean {
+    const first = cell - (cell % this.perPage);
+    return cells.slice(first, first + this.perPage).some((other) => other && this.patientOf(other) !== this.patientOf(item));
+  }
+
+  /** Empty cells before another patient's first image, so that it begins a page. */
+  private apart(items: Cells): Cells {
+    const made: Cells = [];
+    let last: number | undefined;
+    for (const item of items) {
+      const whose = item ? this.patientOf(item) : last;
+      if (last !== undefined && whose !== last) while (made.length % this.perPage) made.push(null);
+      last = whose;
+      made.push(item);
+    }
+    return made;
   }
 
   private change(step: (cells: Cells) => void): void {

@@ -2,7 +2,7 @@
 // counts and a way to stop, and stays findable on the Incoming page.
 import htmx from 'htmx.org';
 import { one } from './dom';
-import { open } from './dialogs';
+import { ask, open } from './dialogs';
 import { follow, json, reason, request, ProblemError } from './http';
 import { size, t, tn } from './i18n';
 import { refreshAll } from './live';
@@ -154,6 +154,27 @@ async function fillNodes(dialog: HTMLDialogElement): Promise<void> {
   if (go) go.disabled = names.length === 0;
 }
 
+const PRINTED_AT_ONCE = 30; // as app/pages/printing.py
+
+/** The composer with the images of all that is chosen; different patients are never a surprise. */
+async function print(chosen: Chosen): Promise<void> {
+  const { studies, patients } = chosen;
+  if (studies.length > PRINTED_AT_ONCE)
+    return void toast({ kind: 'warn', what: t('Too many studies for one print'), detail: t('{n} are chosen, {most} are arranged at once.', { n: studies.length, most: PRINTED_AT_ONCE }) });
+  if (patients > 1) {
+    const names = [...new Set(studies.map((study) => study.name))];
+    const go = await ask({
+      title: t('Print studies of {n} patients?', { n: patients }),
+      text: `${names.slice(0, 8).join('; ')}${names.length > 8 ? ' …' : ''}. ${t('Each patient begins on a page of their own and gets a print of their own.')}`,
+      safe: t('Cancel'),
+      go: t('Arrange the pages'),
+      iconName: 'alert-triangle',
+    });
+    if (!go) return;
+  }
+  visit(`/print?${new URLSearchParams(studies.map((study) => ['study', study.uid])).toString()}`);
+}
+
 /** kind: view, print, send, export, anonymize, delete. The dialog of each is in the page as #dialog-<kind>. */
 export function act(kind: string, chosen: Chosen): void {
   const first = chosen.studies[0];
@@ -162,7 +183,7 @@ export function act(kind: string, chosen: Chosen): void {
     const among = chosen.studies.length > 1 ? `&among=${encodeURIComponent(chosen.studies.map((one) => one.uid).slice(0, 100).join(','))}` : '';
     return visit(`/viewer?study=${encodeURIComponent(first.uid)}${among}`);
   }
-  if (kind === 'print') return visit(`/print?study=${encodeURIComponent(first.uid)}`);
+  if (kind === 'print') return void print(chosen).catch(() => undefined);
   const dialog = one<HTMLDialogElement>(`#dialog-${kind}`);
   if (!dialog) return;
   pending = chosen;

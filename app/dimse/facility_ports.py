@@ -1,11 +1,14 @@
-"""The ports of facilities (NET-8): each receiver process opens and closes them as the rows say, while it runs.
+"""The ports of facilities (NET-8), plain and TLS (NET-7): each receiver process opens and closes them as the rows say,
+while it runs.
 
 What comes in at one belongs to its facility. One thread serves them all; a port that cannot be opened is tried again
-and again, said once in the log and told on the facility's page and by /healthz."""
+and again, said once in the log and told on the facility's page and by /healthz. By TLS callers meet the certificate,
+profile and demands of the installation, whether or not it has a TLS port of its own."""
 
 import contextlib
 import logging
 import socket
+import ssl
 import threading
 import time
 from collections.abc import Callable
@@ -14,22 +17,26 @@ from app.config import Config
 from app.db import Database
 from app.dimse.door import Door, ready
 from app.kit.errors import AppError
+from app.kit.phrases import phrase
 from app.peers import facility_titles
+from app.peers.facility_titles import Entrance
+from app.peers.ways import Ways
 
 log = logging.getLogger(__name__)
 _LOOK = 1.0  # seconds between looks at the rows
 _WAIT = 0.5  # seconds without a caller
 _TELL = 2.0  # seconds until pages hear of a change: by then it stands in the role's state file
 
-Take = Callable[[socket.socket, str, str], None]
+Take = Callable[[socket.socket, str, str, ssl.SSLContext | None], None]
 
 
 class FacilityPorts:
-    """take(socket, address, facility id) is called for each caller and must not block."""
+    """take(socket, address, facility id, TLS context or None) is called for each caller and must not block."""
 
-    def __init__(self, config: Config, database: Database, take: Take, stopping: threading.Event) -> None:
-        self._config, self._database, self._take, self._stopping = config, database, take, stopping
-        self._open: dict[str, Door] = {}  # facility id -> its port
+    def __init__(self, config: Config, database: Database, ways: Ways, take: Take, stopping: threading.Event) -> None:
+        self._config, self._database, self._ways = config, database, ways
+        self._take, self._stopping = take, stopping
+        self._open: dict[Entrance, Door] = {}
         self._faults: dict[int, str] = {}  # port -> why it is not open
         self._looked = float("-inf")
         self._changed: set[str] = set()
@@ -52,11 +59,11 @@ class FacilityPorts:
                 continue
             for door in ready(list(self._open.values()), _WAIT):
                 self._accept(door)
-        for facility_id in list(self._open):
-            self._close(facility_id)
+        for entrance in list(self._open):
+            self._close(entrance)
 
     def _accept(self, door: Door) -> None:
-        owner = next(one for one, its in self._open.items() if its is door)
+        entrance = next(one for one, its in self._open.items() if its is door)
         door.settimeout(0)
         try:
             sock, peer = door.accept()
@@ -66,11 +73,23 @@ class FacilityPorts:
             log.exception("no connection can be accepted at port %d; trying again", door.port)
             self._stopping.wait(0.2)
             return
+        context, fault = self._context() if entrance.secure else (None, "")
+        if fault:  # the certificate has gone just now; the next look closes the port
+            sock.close()
+            return
         try:
-            self._take(sock, str(peer[0]), owner)
+            self._take(sock, str(peer[0]), entrance.facility_id, context)
         except (RuntimeError, OSError):
             log.exception("a connection at port %d cannot be served", door.port)
             sock.close()
+
+    def _context(self) -> tuple[ssl.SSLContext | None, str]:
+        """What callers by TLS meet, or why they cannot."""
+        try:
+            found = self._ways.server_context(everywhere=True)
+        except (ssl.SSLError, ValueError, OSError) as fault:
+            return None, phrase("the certificate cannot be used: {fault}", fault=fault)
+        return found, "" if found is not None else phrase("this station has no certificate to show")
 
     def _look(self) -> None:
         """Opens, moves and closes ports; while the database is away all stay as they are."""
@@ -80,13 +99,16 @@ class FacilityPorts:
                 wanted = facility_titles.ports(session)
         except AppError:
             return
+        bare = self._context()[1] if any(one.secure for one in wanted) else ""
         changed = []
-        for facility_id, door in list(self._open.items()):
-            if wanted.get(facility_id) != door.port:
-                self._close(facility_id)
-                changed.append(facility_id)
+        for entrance, door in list(self._open.items()):
+            if wanted.get(entrance) != door.port or (entrance.secure and bare):
+                self._close(entrance)
+                changed.append(entrance.facility_id)
         self._faults = {port: why for port, why in self._faults.items() if port in wanted.values()}
-        changed += [one for one, port in wanted.items() if one not in self._open and self._try(one, port)]
+        for entrance, port in wanted.items():
+            if entrance not in self._open and self._try(entrance, port, bare if entrance.secure else ""):
+                changed.append(entrance.facility_id)
         if changed:
             self._changed.update(changed)
             self._tell_at = time.monotonic() + _TELL
@@ -96,22 +118,25 @@ class FacilityPorts:
                 facility_titles.tell(self._database, sorted(self._changed))
             self._changed.clear()
 
-    def _try(self, facility_id: str, port: int) -> bool:
-        """Whether something changed: it is open now, or cannot be for a new reason."""
-        try:
-            self._open[facility_id] = Door(self._config.dicom_host, port, self._config.receivers > 1)
-        except OSError as fault:
-            why = fault.strerror or str(fault)
+    def _try(self, entrance: Entrance, port: int, bare: str) -> bool:
+        """Whether something changed: it is open now, or cannot be for a new reason. bare: why there can be no TLS."""
+        why = bare
+        if not why:
+            try:
+                self._open[entrance] = Door(self._config.dicom_host, port, self._config.receivers > 1)
+            except OSError as fault:
+                why = fault.strerror or str(fault)
+        if why:
             if self._faults.get(port) == why:
                 return False
             log.error("port %d of a facility cannot be opened: %s; trying again", port, why)
             self._faults[port] = why
             return True
         self._faults.pop(port, None)
-        log.info("listening on port %d for a facility", port)
+        log.info("listening on port %d for a facility%s", port, " by TLS" if entrance.secure else "")
         return True
 
-    def _close(self, facility_id: str) -> None:
-        door = self._open.pop(facility_id)
+    def _close(self, entrance: Entrance) -> None:
+        door = self._open.pop(entrance)
         door.close()
         log.info("port %d of a facility closed", door.port)

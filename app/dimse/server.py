@@ -53,7 +53,7 @@ class Receiver:
         self._lobby = Lobby(lambda: self.settings().artim, self._stopping)
         self.ways = Ways(config, database)
         self.tls = TlsDoor(config, self.ways, self._start_tls, self._stopping)
-        self.facilities = FacilityPorts(config, database, self._start_at, self._stopping)
+        self.facilities = FacilityPorts(config, database, self.ways, self._start_at, self._stopping)
         self._book = Book(database)
         self._known: tuple[float, DicomSettings] = (float("-inf"), DicomSettings())
         self._services = Services(
@@ -175,21 +175,24 @@ class Receiver:
             return
         self._serve(wire, address, facility_id)
 
-    def _start_at(self, sock: socket.socket, address: str, facility_id: str) -> None:
-        """A caller of a facility's port."""
-        self._admit_later(sock, functools.partial(self._start, sock, address, facility_id))
+    def _start_at(self, sock: socket.socket, address: str, facility_id: str, context: ssl.SSLContext | None) -> None:
+        """A caller of a facility's port; context: of its TLS port."""
+        if context is None:
+            self._admit_later(sock, functools.partial(self._start, sock, address, facility_id))
+        else:
+            self._admit_later(sock, functools.partial(self._wrap, sock, address, context, facility_id))
 
     def _start_tls(self, sock: socket.socket, address: str, context: ssl.SSLContext) -> None:
         """A caller of the TLS port. The handshake is its own thread's work."""
         self._admit_later(sock, functools.partial(self._wrap, sock, address, context))
 
-    def _wrap(self, sock: socket.socket, address: str, context: ssl.SSLContext) -> None:
+    def _wrap(self, sock: socket.socket, address: str, context: ssl.SSLContext, facility_id: str | None = None) -> None:
         try:
             wire = TlsWire.wrap(sock, context)
         except OSError:
             sock.close()
             return
-        self._serve(wire, address)
+        self._serve(wire, address, facility_id)
 
     def _serve(self, wire: Wire, address: str, facility_id: str | None = None) -> None:
         with self._lock:
@@ -205,8 +208,9 @@ class Receiver:
 
     def _run(self, wire: Wire, address: str, facility_id: str | None) -> None:
         try:
-            services = self._secured(wire, address) if isinstance(wire, TlsWire) else self._services
-            if facility_id is not None:
+            if isinstance(wire, TlsWire):
+                services = self._secured(wire, address, facility_id)
+            else:
                 services = dataclasses.replace(self._services, admit=functools.partial(self._admit, at=facility_id))
             if services is not None:
                 Association(wire, address, services).run()
@@ -217,7 +221,7 @@ class Receiver:
             with self._lock:
                 self._open.discard(wire)
 
-    def _secured(self, wire: TlsWire, address: str) -> Services | None:
+    def _secured(self, wire: TlsWire, address: str, facility_id: str | None) -> Services | None:
         """The handshake has the time that asking has (ARTIM); who does not come through it leaves one line. The services
         of an association then know who its caller is by its certificate."""
         try:
@@ -227,7 +231,7 @@ class Receiver:
             words = getattr(fault, "words", "") or ("it left" if isinstance(fault, PeerGone) else "it said nothing")
             log.warning("DICOM TLS: no association with %s: %s", address, words)
             return None
-        return dataclasses.replace(self._services, admit=functools.partial(self._admit, caller=caller))
+        return dataclasses.replace(self._services, admit=functools.partial(self._admit, caller=caller, at=facility_id))
 
     def stop(self, seconds: float = 3.5) -> None:
         """No more connections; objects in flight may still end; what has not ended in time is aborted."""

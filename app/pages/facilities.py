@@ -27,6 +27,8 @@ class FacilityForm:
     ae_title: str = ""
     port: str = ""
     own_port: bool = True
+    tls_port: str = ""
+    own_tls: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,15 +66,45 @@ def _page(
 
 def _form(facility: Facility) -> FacilityForm:
     return FacilityForm(
-        facility.id, facility.name, facility.ae_title or "", str(facility.port or ""), facility.port is not None
+        facility.id,
+        facility.name,
+        facility.ae_title or "",
+        str(facility.port or ""),
+        facility.port is not None,
+        str(facility.tls_port or ""),
+        facility.tls_port is not None,
     )
 
 
-def _number(port: str, own_port: str) -> int | None:
-    """A port as typed; 0 for none of its own; -1 when it is no number, which the verb refuses by name."""
-    if not own_port:
+@dataclass(frozen=True, slots=True)
+class Typed:
+    """What was typed. The switches say whether there is a port of its own; one that is left empty is chosen."""
+
+    name: Annotated[str, Form(max_length=256)] = ""
+    ae_title: Annotated[str, Form(max_length=64)] = ""
+    port: Annotated[str, Form(max_length=16)] = ""
+    own_port: Annotated[str, Form(max_length=8)] = ""
+    tls_port: Annotated[str, Form(max_length=16)] = ""
+    own_tls: Annotated[str, Form(max_length=8)] = ""
+
+    def form(self, facility_id: str = "") -> FacilityForm:
+        """As it stood in the form."""
+        return FacilityForm(
+            facility_id, self.name, self.ae_title, self.port, bool(self.own_port), self.tls_port, bool(self.own_tls)
+        )
+
+    def plain(self) -> int | None:
+        return _number(self.port, self.own_port, None)
+
+    def secure(self) -> int | None:
+        return _number(self.tls_port, self.own_tls, facilities.NEXT_FREE)
+
+
+def _number(port: str, own: str, empty: int | None) -> int | None:
+    """A port as typed; 0 for none of its own; 65536 when it is no number, which the verb refuses by name."""
+    if not own:
         return 0
-    return (int(port) if port.strip().isascii() and port.strip().isdigit() else -1) if port.strip() else None
+    return (int(port) if port.strip().isascii() and port.strip().isdigit() else 65536) if port.strip() else empty
 
 
 @router.get("/settings/facilities")
@@ -108,22 +140,27 @@ def show_new(request: Request, actor: Admin) -> Response:
 def create(
     request: Request,
     actor: Admin,
-    name: Annotated[str, Form(max_length=256)] = "",
-    ae_title: Annotated[str, Form(max_length=64)] = "",
-    port: Annotated[str, Form(max_length=16)] = "",
-    own_port: Annotated[str, Form(max_length=8)] = "",
+    typed: Annotated[Typed, Depends()],
 ) -> Response:
     """Title and port are made when they are left empty."""
     config = services(request).config
 
     def make(session: Any) -> str:
         reserved = facility_titles.reserved(session, config)
-        number = _number(port, own_port)
-        return facilities.create(session, actor, name, ae_title=ae_title or None, port=number, reserved=reserved).id
+        made = facilities.create(
+            session,
+            actor,
+            typed.name,
+            ae_title=typed.ae_title or None,
+            port=typed.plain(),
+            tls_port=typed.secure(),
+            reserved=reserved,
+        )
+        return made.id
 
     made, faults = attempt(request, make)
     if made is None:
-        return _page(request, actor, FacilityForm("", name, ae_title, port, bool(own_port)), faults=faults)
+        return _page(request, actor, typed.form(), faults=faults)
     return go(f"/settings/facilities/{made}?saved=1")
 
 
@@ -139,21 +176,18 @@ def save(
     request: Request,
     facility_id: str,
     actor: Admin,
-    name: Annotated[str, Form(max_length=256)] = "",
-    ae_title: Annotated[str, Form(max_length=64)] = "",
-    port: Annotated[str, Form(max_length=16)] = "",
-    own_port: Annotated[str, Form(max_length=8)] = "",
+    typed: Annotated[Typed, Depends()],
 ) -> Response:
     config = services(request).config
 
     def change(session: Any) -> None:
         reserved = facility_titles.reserved(session, config)
-        number = _number(port, own_port)
-        facilities.change(session, actor, facility_id, name, ae_title or None, number, reserved)
+        title = typed.ae_title or None
+        facilities.change(session, actor, facility_id, typed.name, title, typed.plain(), reserved, typed.secure())
 
     _, faults = attempt(request, change)
     if faults.message:
-        return _page(request, actor, FacilityForm(facility_id, name, ae_title, port, bool(own_port)), faults=faults)
+        return _page(request, actor, typed.form(facility_id), faults=faults)
     return go(f"/settings/facilities/{facility_id}?saved=1")
 
 

@@ -2,6 +2,7 @@
 
 import contextlib
 import socket
+from typing import NamedTuple
 
 from sqlalchemy.orm import Session
 
@@ -15,9 +16,20 @@ from app.security.facilities import Reserved
 from app.settings import load
 
 
-def ports(session: Session) -> dict[str, int]:
-    """Facility id -> its own port, of those that have one."""
-    return queries.facility_ports(session)
+class Entrance(NamedTuple):
+    """A way in that belongs to a facility; secure: callers talk TLS there."""
+
+    facility_id: str
+    secure: bool
+
+
+def ports(session: Session) -> dict[Entrance, int]:
+    """The ports that facilities have of their own."""
+    found: dict[Entrance, int] = {}
+    for facility_id, plain, secure in queries.facility_ports(session):
+        found |= {Entrance(facility_id, False): plain} if plain else {}
+        found |= {Entrance(facility_id, True): secure} if secure else {}
+    return found
 
 
 def reserved(session: Session, config: Config) -> Reserved:

@@ -49,10 +49,9 @@ def facility_titled(session: Session, title: str) -> str | None:
     return session.scalar(select(Facility.id).where(Facility.ae_title == title))
 
 
-def facility_ports(session: Session) -> dict[str, int]:
-    """Facility id -> its own port."""
-    found = session.execute(select(Facility.id, Facility.port).where(Facility.port.is_not(None)))
-    return {one: port for one, port in found if port is not None}
+def facility_ports(session: Session) -> list[tuple[str, int | None, int | None]]:
+    """Facility id, its own port, its own TLS port."""
+    return [(row[0], row[1], row[2]) for row in session.execute(select(Facility.id, Facility.port, Facility.tls_port))]
 
 
 def facility_name(session: Session, facility_id: str) -> str:

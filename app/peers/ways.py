@@ -103,11 +103,12 @@ class Ways:
         found = material.identities.get(name)
         return None if found is None else Identity(found[0], self._unseal(found[1]))
 
-    def server_context(self) -> ssl.SSLContext | None:
-        """What callers of the TLS port meet; None while TLS is switched off or has no certificate. Raises ssl.SSLError
-        or ValueError when the certificate cannot be used."""
+    def server_context(self, everywhere: bool = False) -> ssl.SSLContext | None:
+        """What callers of the TLS port meet; None while TLS is switched off or has no certificate. everywhere: for the
+        port of a facility, which has its own switch. Raises ssl.SSLError or ValueError when the certificate cannot be
+        used."""
         known = self.material
-        if not known.tls.enabled or known.active not in known.identities:
+        if not (known.tls.enabled or everywhere) or known.active not in known.identities:
             return None
         chain, sealed = known.identities[known.active]
         return self._server(known.tls.profile, chain, sealed, known.trusted, known.tls.client_certificates)

@@ -19,6 +19,7 @@ from app.security.models import Facility
 from app.security.verbs import Verb
 
 FIRST_PORT = 11113
+NEXT_FREE = -1  # as a TLS port: one is chosen
 HOME_NAME = "Main"
 _LAST_PORT = 65535
 _AE = re.compile(r"[\x20-\x5b\x5d-\x7e]{1,16}")  # PS3.5 6.2, VR AE: no backslash, no control characters
@@ -60,18 +61,27 @@ NOTHING_RESERVED = Reserved()
 
 
 def _check(
-    session: Session, name: str, ae_title: str | None, port: int | None, reserved: Reserved, own_id: str = ""
+    session: Session,
+    name: str,
+    ae_title: str | None,
+    port: int | None,
+    tls_port: int | None,
+    reserved: Reserved,
+    own_id: str = "",
 ) -> None:
     if not 0 < len(name) <= 128:
         raise Invalid("A facility needs a name of at most 128 characters.", field="name")
     if ae_title is not None and (not _AE.fullmatch(ae_title) or ae_title != ae_title.strip()):
         raise Invalid("An AE title has 1 to 16 ASCII characters without a backslash.", field="ae_title")
-    if port is not None and not 0 < port <= _LAST_PORT:
-        raise Invalid("A port is a number from 1 to 65535.", field="port")
+    for field, number in (("port", port), ("tls_port", tls_port)):
+        if number is not None and not 0 < number <= _LAST_PORT:
+            raise Invalid("A port is a number from 1 to 65535.", field=field)
+        if number in reserved.ports:
+            raise Conflict("This port is the installation's own.", hint="Choose another.", field=field)
+    if port is not None and port == tls_port:
+        raise Conflict("Plain and TLS callers need a port each.", hint="Choose another.", field="tls_port")
     if ae_title in reserved.titles:
         raise Conflict("This is one of the installation's own AE titles.", hint="Choose another.", field="ae_title")
-    if port in reserved.ports:
-        raise Conflict("This port is the installation's own.", hint="Choose another.", field="port")
     for other in queries.facilities(session):
         if other.id == own_id:
             continue
@@ -79,6 +89,9 @@ def _check(
             ("name", name.casefold(), other.name.casefold()),
             ("ae_title", ae_title, other.ae_title),
             ("port", port, other.port),
+            ("port", port, other.tls_port),
+            ("tls_port", tls_port, other.port),
+            ("tls_port", tls_port, other.tls_port),
         ):
             if mine is not None and mine == theirs:
                 raise Conflict(phrase("{name} has this already.", name=other.name), hint="Choose another.", field=field)
@@ -103,20 +116,42 @@ def create(
     *,
     ae_title: str | None = None,
     port: int | None = None,
+    tls_port: int | None = None,
     reserved: Reserved = NOTHING_RESERVED,
 ) -> Facility:
-    """A new facility; title and port are made when none are given. port 0: it has none of its own."""
+    """A new facility; title and port are made when none are given. port 0: it has none of its own. tls_port: NEXT_FREE
+    to have one chosen, None or 0 for none."""
     require(actor, Verb.FACILITY_ADMIN)
     name, there = name.strip(), queries.facilities(session)
     ae_title = ae_title or title_for(name, {f.ae_title or "" for f in there} | set(reserved.titles))
     if port is None:
-        port = port_for({f.port or 0 for f in there} | set(reserved.ports), reserved.is_free)
-    _check(session, name, ae_title, port or None, reserved)
-    facility = Facility(id=new_id(), name=name, ae_title=ae_title, port=port or None, created_at=now())
+        port = _next_port(there, reserved, tls_port)
+    if tls_port == NEXT_FREE:
+        tls_port = _next_port(there, reserved, port)
+    _check(session, name, ae_title, port or None, tls_port or None, reserved)
+    facility = Facility(
+        id=new_id(), name=name, ae_title=ae_title, port=port or None, tls_port=tls_port or None, created_at=now()
+    )
     session.add(facility)
     session.flush()
-    _record(session, actor, "facility.create", facility, {"name": name, "ae_title": ae_title, "port": facility.port})
+    _record(session, actor, "facility.create", facility, _kept(facility))
     return facility
+
+
+def _next_port(there: Collection[Facility], reserved: Reserved, more: int | None) -> int:
+    """A port that neither these facilities nor the installation have; more: nor this one."""
+    taken = {port or 0 for one in there for port in (one.port, one.tls_port)}
+    return port_for(taken | set(reserved.ports) | {more or 0}, reserved.is_free)
+
+
+def _kept(facility: Facility) -> dict[str, object]:
+    """What the trail keeps of a facility."""
+    return {
+        "name": facility.name,
+        "ae_title": facility.ae_title,
+        "port": facility.port,
+        "tls_port": facility.tls_port,
+    }
 
 
 def change(
@@ -127,16 +162,22 @@ def change(
     ae_title: str | None,
     port: int | None,
     reserved: Reserved = NOTHING_RESERVED,
+    tls_port: int | None = None,
 ) -> Facility:
-    """Renames; title and port stay unless others are given. port 0: it has none of its own any more."""
+    """Renames; title and ports stay unless others are given. port, tls_port 0: it has none of its own any more;
+    tls_port NEXT_FREE: one is chosen, unless it has one."""
     require(actor, Verb.FACILITY_ADMIN)
     facility = get(session, actor, facility_id)
-    before = {"name": facility.name, "ae_title": facility.ae_title, "port": facility.port}
+    before = _kept(facility)
     name, ae_title = name.strip(), ae_title or facility.ae_title
     port = facility.port if port is None else port or None
-    _check(session, name, ae_title, port, reserved, facility.id)
-    facility.name, facility.ae_title, facility.port = name, ae_title, port
-    after = {"name": name, "ae_title": ae_title, "port": port}
+    if tls_port is None or (tls_port == NEXT_FREE and facility.tls_port):
+        tls_port = facility.tls_port
+    elif tls_port == NEXT_FREE:
+        tls_port = _next_port(queries.facilities(session), reserved, port)
+    _check(session, name, ae_title, port, tls_port or None, reserved, facility.id)
+    facility.name, facility.ae_title, facility.port, facility.tls_port = name, ae_title, port, tls_port or None
+    after = _kept(facility)
     _record(
         session, actor, "facility.edit", facility, {k: [before[k], after[k]] for k in after if before[k] != after[k]}
     )

@@ -96,3 +96,18 @@ def test_our_own_title_is_taken(web: Web) -> None:
     answer = web.admin.post("/api/v1/facilities", json={"name": "X", "ae_title": "FILMROOM"})
     assert answer.status_code == 409
     assert web.admin.post("/api/v1/facilities", json={"name": "Filmroom"}).json()["ae_title"] == "FILMROOM02"
+
+
+def test_a_tls_port_of_its_own(web: Web) -> None:
+    east = web.admin.post("/api/v1/facilities", json={"name": "East", "port": 11400, "tls_port": 11401}).json()
+    assert (east["port"], east["tls_port"], east["tls_listening"]) == (11400, 11401, None)
+    for body in ({"port": 11401}, {"port": 0, "tls_port": 11400}, {"port": 11500, "tls_port": 11500}):
+        assert web.admin.post("/api/v1/facilities", json={"name": "West"} | body).status_code == 409, body
+    assert web.admin.post("/api/v1/facilities", json={"name": "West", "tls_port": -5}).status_code == 422
+    west = web.admin.post("/api/v1/facilities", json={"name": "West", "tls_port": "next"}).json()
+    assert west["port"] and west["tls_port"] and west["port"] != west["tls_port"]
+    address = f"/api/v1/facilities/{east['id']}"
+    assert web.admin.put(address, json={"name": "East 2"}).json()["tls_port"] == 11401, "it stays"
+    assert web.admin.put(address, json={"name": "East 2", "tls_port": "next"}).json()["tls_port"] == 11401
+    assert web.admin.put(address, json={"name": "East 2", "tls_port": 0}).json()["tls_port"] is None
+    assert web.bob.put(address, json={"name": "East 2", "tls_port": 11600}).status_code == 403

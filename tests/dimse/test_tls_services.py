@@ -1,25 +1,31 @@
 """The other services by TLS: C-FIND by DCMTK, C-GET and C-MOVE by our own SCU, since DCMTK's know no TLS."""
 
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from sqlalchemy import select
 
 from app.archive import Source
+from app.archive.models import Study
 from app.config import Config
 from app.db import open_database
-from app.peers import certificates, service, ways
+from app.peers import certificate_queries, certificates, service, ways
 from app.peers.options import NodeValues
 from app.peers.retrieving import Getter, Mover
 from app.peers.scu import Peer
-from app.peers.settings import DicomSettings
+from app.peers.settings import DicomSettings, TlsSettings
+from app.security import facilities
 from app.security.actor import SYSTEM
 from app.security.secrets import Secrets
+from app.settings import save
 from tests.dimse.test_tls import TlsStation
 from tests.peers.test_tls_out import storescp
 from tests.support import dcmtk
 from tests.support.dimse import station
 from tests.support.pki import Authority
+from tests.support.postgres import free_port
 
 pytestmark = pytest.mark.peer
 SOURCE = "codecs/wg04/ct1/ct1_uncompressed.dcm"
@@ -79,3 +85,44 @@ def test_a_pin_needs_its_fingerprint(secured: TlsStation) -> None:
             None,
         )
     assert wrong == {"tls_fingerprint": "This is needed."}
+
+
+def test_a_facility_has_a_tls_port_of_its_own(secured: TlsStation, shared_data: Path) -> None:
+    """With the installation's certificate, whether or not that has a TLS port; what comes in there is the facility's."""
+    here, port, other = secured.plain, free_port(), free_port()
+    with secured.database.write() as session:
+        save(session, TlsSettings(client_certificates="asked"), "test")  # and no TLS port of the installation
+        clinic = facilities.create(session, SYSTEM, "Clinic", port=0, tls_port=port).id
+    here.receiver.ways.forget()
+    here.wait(lambda: here.receiver.facilities.state == {str(port): "open"}, 30)
+    tls = (
+        "-R",
+        "+tls",
+        str(secured.modality.key),
+        str(secured.modality.certificate),
+        "+cf",
+        str(secured.authority.file),
+    )
+    sent = dcmtk.storescu(port, [shared_data / SOURCE], *tls, called="ANYTHING")
+    assert sent.code == 0, sent.output
+    with secured.database.read() as session:
+        (study,) = session.scalars(select(Study)).all()
+        assert study.facility_id == clinic
+    assert dcmtk.echoscu(port, "ANY").code != 0, "nobody talks in clear there"
+    secured.node(tls_caller="fingerprint", tls_fingerprint=secured.modality.fingerprint)
+    assert dcmtk.echoscu(port, "ANY", "ECHOSCU", "+tla", "+cf", str(secured.authority.file)).code != 0
+    assert dcmtk.echoscu(port, "ANY", "ECHOSCU", *tls[1:]).code == 0, "a node is known by its certificate there too"
+    with secured.database.write() as session:
+        facilities.change(session, SYSTEM, clinic, "Clinic", None, None, tls_port=other)
+    here.wait(lambda: here.receiver.facilities.state == {str(other): "open"}, 30)
+    assert dcmtk.echoscu(other, "ANY", "ANYBODY", *tls[1:]).code == 0
+    with secured.database.write() as session:
+        for row in sorted(certificate_queries.of_kind(session, certificates.OWN), key=lambda row: row.active):
+            certificates.remove(session, SYSTEM, row.id)
+    here.receiver.ways.forget()
+    here.wait(lambda: "no certificate" in here.receiver.facilities.state.get(str(other), ""), 30)
+    with pytest.raises(OSError):
+        socket.create_connection(("127.0.0.1", other), timeout=5)
+    with secured.database.write() as session:
+        facilities.change(session, SYSTEM, clinic, "Clinic", None, None, tls_port=0)
+    here.wait(lambda: here.receiver.facilities.state == {}, 30)

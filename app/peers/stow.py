@@ -103,12 +103,9 @@ class WebNode:
 
     def _exchange(self, parts: Sequence[tuple[Instance, BinaryIO, int, str]]) -> tuple[int, Any]:
         boundary = multipart.new_boundary()
-        heads = [
-            multipart.part_head(
-                boundary, [("Content-Type", f"application/dicom; transfer-syntax={syntax}")], first=not n
-            )
-            for n, (_, _, _, syntax) in enumerate(parts)
-        ]
+        # Without the transfer syntax, which each file names itself: Orthanc passes over parts with any parameter.
+        kind = [("Content-Type", "application/dicom")]
+        heads = [multipart.part_head(boundary, kind, first=not n) for n in range(len(parts))]
         end = multipart.closing(boundary)
         total = sum(map(len, heads)) + sum(part[2] for part in parts) + len(end)
         headers = {
@@ -141,7 +138,7 @@ class WebNode:
         if status in (401, 403, 404, 405, 415) or status not in (200, 202, 400, 409, 413):
             web.judge(httpx.Response(status), self._name)
             raise PeerFault(phrase("{peer} answered with HTTP status {status}.", peer=self._name, status=status))
-        stored, failed = _sequences(model)
+        stored, failed, silent = _sequences(model)
         found = []
         for instance, _, _, syntax in parts:
             uid = instance.sop_instance_uid
@@ -150,7 +147,7 @@ class WebNode:
             elif uid in stored:
                 warning = stored[uid]
                 outcome = Outcome(WARNED if warning else SENT, warning or 0, _warning(warning), syntax)
-            elif status == 200 and not stored and not failed:
+            elif status == 200 and silent:
                 outcome = Outcome(SENT, 0, "", syntax)  # all were stored (PS3.18 Table 10.5.3-1), in few words
             elif status == 413:
                 outcome = Outcome(REFUSED, None, phrase("The server takes no object of this size (HTTP 413)."))
@@ -178,9 +175,11 @@ def _read(answer: httpx.Response, name: str) -> Any:
         return None
 
 
-def _sequences(model: Any) -> tuple[dict[str, int], dict[str, int]]:
-    """(stored -> Warning Reason or 0, failed -> Failure Reason) by SOP Instance UID (PS3.18 Annex I.2)."""
+def _sequences(model: Any) -> tuple[dict[str, int], dict[str, int], bool]:
+    """(stored -> Warning Reason or 0, failed -> Failure Reason) by SOP Instance UID (PS3.18 Annex I.2), and whether the
+    answer speaks of objects at all: an empty list of what is stored says that nothing is."""
     model = model[0] if isinstance(model, list) and model else model
+    silent = not (isinstance(model, dict) and ("00081199" in model or "00081198" in model))
     stored: dict[str, int] = {}
     failed: dict[str, int] = {}
     for target, sequence, reason in ((stored, "00081199", "00081196"), (failed, "00081198", "00081197")):
@@ -188,7 +187,7 @@ def _sequences(model: Any) -> tuple[dict[str, int], dict[str, int]]:
             for uid in _values(item, "00081155"):
                 numbers = [n for n in _values(item, reason) if isinstance(n, int)]
                 target[str(uid)] = numbers[0] if numbers else 0
-    return stored, failed
+    return stored, failed, silent
 
 
 def _values(item: Any, tag: str) -> list[Any]:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlencode, urlsplit
 
 import httpx
 from pydicom.datadict import keyword_for_tag
@@ -29,6 +29,7 @@ from app.peers.web_transport import transport
 _JSON_LIMIT = 64 << 20  # bytes of one answer's JSON
 _PAGE = 200  # answers asked for at a time
 _PATHS = {"STUDY": "studies", "SERIES": "series", "IMAGE": "instances"}
+_AS_IT_IS = "*?,:@/-._~"
 _DICOM = 'multipart/related; type="application/dicom"; transfer-syntax=*'
 
 
@@ -164,7 +165,9 @@ def _address(level: str, keys: Mapping[str, str]) -> tuple[str, list[tuple[str, 
 
 def _answers(http: httpx.Client, name: str, path: str, query: Sequence[tuple[str, str]]) -> list[Any]:
     headers = {"Accept": "application/dicom+json"}
-    with http.stream("GET", path, params=list(query), headers=headers) as answer:
+    # What a query may hold as it is stays so (RFC 3986 3.4): Orthanc's server does not decode keys, and finds Doe* only so.
+    address = f"{path}?{urlencode(list(query), quote_via=quote, safe=_AS_IT_IS)}"
+    with http.stream("GET", address, headers=headers) as answer:
         judge(answer, name)
         if answer.status_code == 204:
             return []

@@ -371,6 +371,27 @@ def test_each_object_has_its_own_answer_in_a_stow_response(
     assert "does not say that it stored it" in str(rows[3].message)
 
 
+@pytest.mark.parametrize(
+    ("model", "state"),
+    [
+        (None, "sent"),
+        ({}, "sent"),
+        ({"00081199": {"vr": "SQ"}, "00081198": {"vr": "SQ"}}, "failed"),
+        ({"00081199": {"vr": "SQ", "Value": []}}, "failed"),
+    ],
+)
+def test_success_with_an_empty_list_of_what_is_stored_is_none(
+    receiver: Station, worker: Worker, peopled: Database, model: Any, state: str
+) -> None:
+    """Orthanc answers so when it has passed over every part; 200 without a word means that all was stored."""
+    put(receiver, 1)
+    with stow_server(lambda uids: (200, model)) as (url, _):
+        node(peopled, protocol="dicomweb", url=url, retries=0)
+        transfer = send(peopled)
+        work_off(worker)
+    assert [row.state for row in objects(peopled, transfer)] == [state]
+
+
 def test_too_large_a_request_is_made_smaller_and_a_busy_server_asked_later(
     receiver: Station, worker: Worker, peopled: Database
 ) -> None:

@@ -74,7 +74,11 @@ CELLS = [
     Cell("DICOM TLS", "SCP", "Orthanc 1.10.1", "peers/test_tls_out.py::test_orthanc_by_tls_in_both_directions"),
     Cell("DICOM TLS", "SCU", "DCMTK 3.6.7", "peers/test_tls_out.py::test_it_echoes_and_stores_to_dcmtk"),
     Cell("DICOM TLS", "SCU", "Orthanc 1.10.1", "peers/test_tls_out.py::test_orthanc_by_tls_in_both_directions"),
+    Cell("DICOMweb QIDO and WADO", "SCP", "Orthanc 1.10.1", "peers/test_orthanc_web.py::test_orthanc_finds_fetches_and_stores_here"),
+    Cell("DICOMweb QIDO and WADO", "SCU", "Orthanc 1.10.1", "peers/test_orthanc_web.py::test_studies_and_parts_come_by_wado"),
     Cell("DICOMweb QIDO and WADO", "SCU", "Filmroom", "peers/test_retrieve_live.py::test_a_second_filmroom_gives_by_dicom_and_by_dicomweb"),
+    Cell("DICOMweb STOW", "SCP", "Orthanc 1.10.1", "peers/test_orthanc_web.py::test_orthanc_finds_fetches_and_stores_here"),
+    Cell("DICOMweb STOW", "SCU", "Orthanc 1.10.1", "peers/test_orthanc_web.py::test_it_takes_what_we_send_and_then_only_what_it_lacks"),
     Cell("DICOMweb STOW", "SCU", "Filmroom", "peers/test_destinations.py::test_a_second_filmroom_takes_them_by_stow"),
 ]  # fmt: skip
 

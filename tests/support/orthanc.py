@@ -9,9 +9,22 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
+import pytest
 
 from tests.support.dcmtk import QUICK, program
 from tests.support.postgres import free_port
+
+PLUGIN = Path("/usr/share/orthanc/plugins/libOrthancDicomWeb.so")
+
+
+def web(**servers: dict[str, str]) -> dict[str, object]:
+    """Its DICOMweb server under /dicom-web, and the servers it is to know (Debian's orthanc-dicomweb): for `more`."""
+    if not PLUGIN.exists():
+        message = "Orthanc's DICOMweb is missing: install Debian's package orthanc-dicomweb (`make setup` does)."
+        if os.environ.get("CI") == "true":
+            pytest.fail(message)
+        pytest.skip(message)
+    return {"Plugins": [str(PLUGIN)], "DicomWeb": {"Enable": True, "Root": "/dicom-web/", "Servers": servers}}
 
 
 @contextlib.contextmanager

@@ -2,7 +2,7 @@
 PY := .venv/bin/python
 export PYTHONPATH := $(CURDIR)
 
-.PHONY: help setup setup-test run test test-fast bench bench-large fuzz chaos lint fmt lock messages wheel clean
+.PHONY: help setup setup-test run test test-fast bench bench-large fuzz chaos container-test service-test lint fmt lock messages wheel clean
 help:            ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 16
 
@@ -30,6 +30,11 @@ chaos: setup-test ## store and forward through kills, dead peers, a full disk, c
 	@$(PY) -m pytest -q -s tests/chaos
 fuzz: setup-test ## a million mutated PDUs, 20,000 mutated objects, ten minutes guided by coverage
 	@$(PY) -W ignore -m tests.fuzz
+
+container-test: setup-test ## build the forwarder's image and try it for real (podman, buildah, root; see deploy/README.md)
+	@$(PY) -m tests.deploy.by_hand.container
+service-test: setup-test ## install the wheel in a machine that systemd really boots, and try the service there (root)
+	@$(PY) -m tests.deploy.by_hand.machine
 
 fmt:             ## format the code
 	.venv/bin/ruff format .

@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING
 from app.config import Config, ConfigError
 from app.kit import logging as kit_logging
 from app.kit import renewal, running, startup
+from app.kit.notify import Manager
 from app.kit.rolestate import BEAT, RoleState
 
 if TYPE_CHECKING:
@@ -39,6 +40,7 @@ RESTART_PAUSES = (
     1.0,
     2.0,
 )  # seconds after the first, second, ... death; a role that dies at once costs little
+READY_SECONDS = 30.0  # a service manager waits so long for every role; then it is told which one is down, and goes on
 
 # role -> module with run(config); only the role's own process imports it
 ROLES = {"dicom": "app.listener", "web": "app.server", "worker": "app.worker"}
@@ -99,6 +101,8 @@ def _seed(config: Config, database: "Database") -> None:
     from app.security.secrets import Secrets
 
     first = setup.prepare(database, Secrets(config), os.environ)
+    if config.headless:  # the one-time link leads nowhere without pages, and would stand in a journal for nothing
+        first = dataclasses.replace(first, code="")
     host = "127.0.0.1" if config.host in ("0.0.0.0", "::") else config.host  # noqa: S104
     for line in first.lines(f"http://{host}:{config.port}"):
         sys.stdout.write(f"filmroom: {line}\n")
@@ -170,6 +174,8 @@ class Supervisor:
         counts = {"web": 1, "dicom": 1, "worker": config.workers}
         self.children = [_Child(role, n) for role in names for n in range(counts[role])]
         self.stopping = False
+        self.manager = Manager()
+        self.told_ready = False
 
     def _start(self, child: _Child) -> None:
         child.started = time.monotonic()
@@ -181,41 +187,66 @@ class Supervisor:
             )
             child.pid = child.process.pid
 
-    def _prepare(self) -> None:
+    def _prepare(self) -> bool:
+        """The data folder, in another process while this one imports. False: told to stop meanwhile."""
         startup.begin()
         shutil.rmtree(self.config.run, ignore_errors=True)
         if not hasattr(os, "fork"):
             prepare(self.config)
-            return
+            return not self.stopping
         _load(_SHARED if self.config.database_url else (*_SHARED, "sqlcipher3.dbapi2"))
         pid = _in_child(lambda: prepare(self.config))
         _load(_MEANWHILE)
-        if os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) != 0:
+        while not (ended := os.waitpid(pid, os.WNOHANG))[0]:
+            if self.stopping:  # an upgrade of the schema is one transaction: it may end at any moment
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGTERM)
+            time.sleep(0.005)
+        status = os.waitstatus_to_exitcode(ended[1])
+        if self.stopping:
+            return False
+        if status != 0:
             raise SystemExit("filmroom: the data folder could not be prepared; the reason stands above")
         os.environ.pop("FILMROOM_ADMIN_PASSWORD", None)  # used once; no role inherits it
+        return True
 
     def run(self) -> None:
         """Until SIGTERM or SIGINT, or until a role cannot be started at all."""
-        self._prepare()
-        gc.freeze()
-        for number in (signal.SIGTERM, signal.SIGINT):
+        for number in (signal.SIGTERM, signal.SIGINT):  # from the first moment: as process 1 nothing else would end it
             signal.signal(number, self._told_to_stop)
+        self.manager.status("preparing the data folder")
+        if not self._prepare():
+            return
+        gc.freeze()
         for child in self.children:
             self._start(child)
         startup.over()
         state = RoleState(self.config.run, running.SUPERVISOR)  # no thread of its own: the loop beats
-        beat = 0.0
+        beat, latest = 0.0, time.monotonic() + READY_SECONDS
         while not self.stopping:
             self._reap()
             if renewal.is_asked(self.config.run):
                 self._renew()
-            if time.monotonic() - beat > BEAT:
+            if time.monotonic() - beat > BEAT or (self.manager and not self.told_ready):
                 beat = time.monotonic()
                 state.set("ready", roles=sorted({child.role for child in self.children}))
+                self._tell(late=beat > latest)
             time.sleep(0.05)
+        self.manager.stopping()
         state.set("stopping", roles=[])
         self._stop()
         state.close()
+
+    def _tell(self, late: bool) -> None:
+        """What the service manager hears with each beat."""
+        if not self.manager:
+            return
+        self.manager.alive()
+        found = running.look(self.config.run)
+        self.manager.status(found.summary())
+        if not self.told_ready and (late or found.code == running.READY):
+            self.told_ready = True
+            self.manager.ready()
 
     def _told_to_stop(self, number: int, frame: FrameType | None) -> None:
         self.stopping = True

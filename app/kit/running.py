@@ -34,6 +34,11 @@ class Running:
             return NOTHING
         return PARTLY if self.missing or not self.seen else READY
 
+    def summary(self) -> str:
+        """One line for a service manager: every role and its state."""
+        states = {one.role: one.state + _detail(one) for one in self.seen}
+        return "; ".join(f"{role} {states.get(role, 'down')}" for role in self.roles)
+
     def lines(self) -> list[str]:
         """For people."""
         if self.code == NOTHING:

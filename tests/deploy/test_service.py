@@ -1,17 +1,21 @@
 """The systemd unit and its install script: rendered, verified, judged; nothing of the machine is changed."""
 
+import dataclasses
 import json
 import os
 import re
 import shutil
+import socket
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from app.config import Config
 from app.kit import classic
 from tests.support.live import ROOT
+from tests.support.postgres import free_port
 
 SCRIPT = ROOT / "deploy" / "install-service.sh"
 PROGRAM = Path(sys.executable).parent / "filmroom"
@@ -63,7 +67,7 @@ def test_systemd_takes_the_unit_and_finds_little_exposed(program: Path, tmp_path
     done = subprocess.run([analyze, "verify", "--man=no", str(unit)], capture_output=True, text=True, timeout=60)
     assert done.returncode == 0 and unit.name not in done.stderr, done.stderr
     judged = subprocess.run(
-        [analyze, "security", "--offline=true", "--threshold=25", "--no-pager", str(unit)],
+        [analyze, "security", "--offline=true", "--threshold=20", "--no-pager", str(unit)],
         capture_output=True,
         text=True,
         timeout=60,
@@ -113,9 +117,70 @@ def test_an_uninstallation_keeps_the_data_unless_told() -> None:
     assert "+ rm -rf /var/lib/filmroom /var/log/filmroom /etc/filmroom" in _script("uninstall", "--purge", "--dry-run")
 
 
-def test_the_container_file_ends_as_nobody_with_a_health_check() -> None:
-    text = (ROOT / "deploy" / "Containerfile").read_text()
+@pytest.mark.slow
+def test_the_unit_runs_as_written_and_says_ready_alive_and_stopping(program: Path, tmp_path: Path) -> None:
+    """Its ExecStart= with the socket systemd gives to Type=notify and WatchdogSec=; only the file is another one."""
+    file = _forwarder(tmp_path, local_port=free_port(), local_host="127.0.0.1")
+    unit = _script("unit", "--program", program, "--forwarder", file, "--data", tmp_path / "data")
+    assert "Type=notify" in unit and re.search(r"^WatchdogSec=\d+$", unit, re.M)
+    (line,) = re.findall("^ExecStart=(.+)$", unit, re.M)
+    command = line.replace("/etc/filmroom/forwarder.json", str(file)).split()
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager, (tmp_path / "out").open("wb") as output:
+        manager.bind(str(tmp_path / "notify"))
+        manager.settimeout(60)
+        environment = {k: v for k, v in os.environ.items() if not k.startswith("FILMROOM_")}
+        environment |= {"NOTIFY_SOCKET": str(tmp_path / "notify"), "WATCHDOG_USEC": "30000000"}
+        process = subprocess.Popen(command, env=environment, stdout=output, stderr=output)
+        try:
+            said = ""
+            while "READY=1" not in said:
+                said += manager.recv(4096).decode() + "\n"
+            assert "STATUS=dicom ready" in said and "worker ready" in said, said
+            status = subprocess.run([program, "status", "--data", tmp_path / "data"], timeout=60, check=False)
+            assert status.returncode == 0, "ready is ready"
+            while "WATCHDOG=1" not in said:
+                said += manager.recv(4096).decode() + "\n"
+            process.terminate()
+            while "STOPPING=1" not in said:
+                said += manager.recv(4096).decode() + "\n"
+            assert process.wait(30) == 0
+        finally:
+            process.kill()
+            process.wait(30)
+    assert "/setup?code=" not in (tmp_path / "out").read_text(), (
+        "without pages a one-time link has no place in a journal"
+    )
+
+
+# -- the container file --------------------------------------------------------------------------------------------
+
+
+def _stages() -> dict[str, str]:
+    text = (ROOT / "deploy" / "Containerfile").read_text().replace("\\\n", " ")
+    found = re.split(r"^FROM +(\S+) +AS +(\S+)$", text, flags=re.M)
+    assert len(found) % 3 == 1
+    return {found[n + 1]: found[n + 2] for n in range(1, len(found), 3)}
+
+
+def test_the_container_file_copies_what_is_there_and_nothing_wholesale() -> None:
+    for stage, body in _stages().items():
+        for words in re.findall(r"^COPY (?!--from)(.+)$", body, re.M):
+            *sources, _target = words.split()
+            for source in sources:
+                assert source != "." and source.rstrip("/") != "web", (
+                    f"{stage}: whole folders bring data and keys along"
+                )
+                assert list(ROOT.glob(source)), f"{stage}: {source} is not there"
+
+
+def test_the_images_end_as_nobody_with_a_health_check_and_commands_that_are_there() -> None:
+    stages = _stages()
+    known = {f"FILMROOM_{one.name.upper()}" for one in dataclasses.fields(Config)}
+    assert set(re.findall(r"FILMROOM_\w+(?==)", " ".join(stages.values()))) <= known
+    assert "USER 10001" in stages["base"] and 'ENTRYPOINT ["filmroom"]' in stages["base"]
     for stage in ("forwarder", "station"):
-        body = text.partition(f" AS {stage}\n")[2].partition("\nFROM")[0]
-        assert "HEALTHCHECK" in body and "filmroom" in body, stage
-    assert re.search(r"^USER 10001", text, re.M) and "ADMIN_PASSWORD" not in text
+        (health,) = re.findall(r"HEALTHCHECK .*CMD (.+)$", stages[stage], re.M)
+        assert json.loads(health) == ["filmroom", "status"] and "USER" not in stages[stage]
+    text = (ROOT / "deploy" / "Containerfile").read_text()
+    assert re.findall("^ARG (\\w+)=", text, re.M) == ["PYTHON_BASE", "NODE_BASE"] and "PASSWORD" not in text
+    assert all(base in ("${PYTHON_BASE}", "${NODE_BASE}", "base") for base in re.findall(r"^FROM (\S+)", text, re.M))

@@ -12,8 +12,10 @@ from app.archive.models import Conflict
 from app.peers.pdu import Context
 from app.peers.scu import Association, Peer
 from app.peers.settings import DicomSettings
+from tests.archive.make import ct_bytes
 from tests.support import dcmtk
 from tests.support.dimse import Station, data_set_of, parts_of
+from tests.support.pacs import CT
 
 pytestmark = pytest.mark.peer
 
@@ -142,3 +144,38 @@ def test_dcmsend_sends_compressed_images(receiver: Station, shared_data: Path) -
     stored = {i.sop_instance_uid: i.transfer_syntax_uid for i in receiver.instances()}
     assert len(stored) > 0.8 * len(wanted), answer.output[-3000:]
     assert all(stored[uid] in wanted[uid] for uid in stored if uid in wanted)
+
+
+PRIVATE_CLASS, PRIVATE_SYNTAX = "1.2.826.0.1.3680043.9.7100.99.1", "1.2.826.0.1.3680043.9.7100.99.2"
+
+
+def test_private_classes_and_syntaxes_are_taken_once_they_are_configured(receiver: Station) -> None:
+    """NET-2: a device that stores objects of its own kind, in an encoding of its own; as bytes, as they came."""
+    data = data_set_of_class(PRIVATE_CLASS)
+    offered = [Context(1, PRIVATE_CLASS, ["1.2.840.10008.1.2.1"]), Context(3, CT, [PRIVATE_SYNTAX])]
+
+    def accepted() -> dict[int, str]:
+        with Association(Peer("FILMROOM", "TEST", "127.0.0.1", receiver.port), offered, DicomSettings()) as peer:
+            return dict(peer.accepted)
+
+    assert accepted() == {}
+    receiver.set(private_transfer_syntaxes=[PRIVATE_SYNTAX])
+    assert accepted() == {3: PRIVATE_SYNTAX}
+    receiver.set(private_sop_classes=[PRIVATE_CLASS])
+    assert accepted() == {1: "1.2.840.10008.1.2.1"}
+    receiver.set(unknown_sop_classes=True, private_transfer_syntaxes=[PRIVATE_SYNTAX])
+    with Association(Peer("FILMROOM", "TEST", "127.0.0.1", receiver.port), offered, DicomSettings()) as peer:
+        assert set(peer.accepted) == {1, 3}
+        assert peer.store(1, PRIVATE_CLASS, f"{PRIVATE_CLASS}.1", BytesIO(data), len(data)).status == 0
+        encoded = data_set_of_class(CT, ".2")
+        assert peer.store(3, CT, f"{CT}.2", BytesIO(encoded), len(encoded)).status == 0
+    assert receiver.data_set(f"{PRIVATE_CLASS}.1") == data
+    assert [(one.sop_class_uid, one.transfer_syntax_uid) for one in receiver.instances()] == [
+        (PRIVATE_CLASS, "1.2.840.10008.1.2.1"), (CT, PRIVATE_SYNTAX),
+    ]  # fmt: skip
+
+
+def data_set_of_class(sop_class: str, tail: str = ".1") -> bytes:
+    """The data set of an object of this class, in Explicit VR Little Endian."""
+    made = ct_bytes(f"{sop_class}{tail}", SOPClassUID=sop_class)
+    return made[144 + int.from_bytes(made[140:144], "little") :]

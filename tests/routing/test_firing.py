@@ -1,6 +1,9 @@
 """From an arrival to what leaves: every object is put to every route exactly once, whatever happens in between."""
 
+import re
+from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pydicom import dcmread
@@ -14,7 +17,10 @@ from app.peers import transfers as forwarding
 from app.peers.models import Transfer, TransferInstance
 from app.routing import arrivals, service
 from app.routing.errors import NotTested
+from app.routing.rule import WEEKDAYS
 from app.security import SYSTEM
+from app.security.queries import facilities
+from tests.archive.make import ct, part10
 from tests.routing.conftest import Clock, House
 from tests.support import dcmtk
 from tests.support.dimse import data_set_of
@@ -101,6 +107,52 @@ def test_quiet_is_each_routes_own_and_begins_anew_with_every_object(house: House
     assert (house.runs(slow)[0].state, house.runs(slow)[0].objects) == ("sending", 2)
 
 
+@pytest.mark.parametrize(
+    ("field", "op", "value", "other"),
+    [
+        ("calling", "is", "ct1", "ct2"),
+        ("called", "wildcard", "WARD*", "FILMROOM"),
+        ("facility", "is", "North", "South"),
+        ("source", "one-of", ["dimse", "stow"], ["upload"]),
+        ("node", "is", "scanner", "another"),
+        ("time", "between", ["{-1h}", "{+1h}"], ["{+2h}", "{+3h}"]),
+        ("weekday", "one-of", ["{+0d}", "{+1d}"], ["{+3d}", "{+4d}"]),
+        ("StudyDescription", "contains", "chest", "skull"),
+        ("0009xx01:FILMROOM_TEST", "is", "secret", "open"),
+    ],
+)
+def test_where_an_object_came_from_and_when_decides(house: House, field: str, op: str, value: Any, other: Any) -> None:
+    """FWD-1: titles, facility, node, door and time of day of a real arrival; and any attribute, private ones too."""
+    with house.database.read() as session:
+        north = next(f.id for f in facilities(session) if f.name == "North")
+    scanner = house.node("scanner", title="CT1")
+    house.node("pacs")
+    fires = house.route("fires", send("pacs"), when={"kind": "object"}, conditions=_one(field, op, value))
+    silent = house.route("silent", send("pacs"), when={"kind": "object"}, conditions=_one(field, op, other))
+    private = ct()
+    private.private_block(0x0009, "FILMROOM_TEST", create=True).add_new(1, "LO", "secret")
+    house.put(part10(private), Source("dimse", "CT1", "WARD1", facility_id=north, node_id=scanner))
+    house.turn()
+    assert [len(house.runs(route)) for route in (fires, silent)] == [1, 0]
+    assert len(transfers(house)) == 1
+
+
+def _one(field: str, op: str, value: Any) -> dict[str, Any]:
+    return {"items": [{"field": field, "op": op, "value": _moments(value)}]}
+
+
+def _moments(value: Any) -> Any:
+    """`{+1h}` as a time of day, `{+1d}` as a weekday from now: this machine's, as conditions read them."""
+    if isinstance(value, list):
+        return [_moments(one) for one in value]
+    if not (found := re.fullmatch(r"\{([+-]\d)([hd])\}", value)):
+        return value
+    moment = datetime.now().astimezone()
+    if found[2] == "h":
+        return (moment + timedelta(hours=int(found[1]))).strftime("%H:%M")
+    return WEEKDAYS[(moment + timedelta(days=int(found[1]))).weekday()]
+
+
 def test_an_object_route_does_not_wait(house: House) -> None:
     house.node("pacs")
     route = house.route("each", send("pacs"), when={"kind": "object"})
@@ -162,8 +214,6 @@ def test_a_route_may_take_the_whole_study(house: House) -> None:
 
 def test_a_route_of_a_facility_sees_its_studies_only(house: House) -> None:
     with house.database.read() as session:
-        from app.security.queries import facilities
-
         north, south = sorted((f for f in facilities(session) if not f.home), key=lambda f: f.name)
     house.node("pacs")
     house.route("north", send("pacs"), when={"kind": "object"}, facility=north.id)

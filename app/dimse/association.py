@@ -106,6 +106,7 @@ class Association:
             deed.objects += answer.objects
             deed.warned += answer.warned
             deed.failed += answer.failed
+            deed.words = deed.words or answer.told
             return
         exchange.drain()
         if request.kind == commands.C_CANCEL_RQ:  # what it was meant for is over (PS3.7 9.3.2.3)

@@ -46,7 +46,8 @@ class Request:
 class Answer:
     """The last response of an operation. comment: Error Comment; offending: tags for Offending Element; elements: more
     of the command set (counts of sub-operations, event type); identifier: an encoded data set that goes with it.
-    objects, warned, failed, size: what the operation did, for the transfer log (size: bytes of data sets)."""
+    objects, warned, failed, size: what the operation did, for the transfer log (size: bytes of data sets); told: what else
+    that log says."""
 
     status: int
     comment: str = ""
@@ -57,6 +58,7 @@ class Answer:
     objects: int = 0
     warned: int = 0
     failed: int = 0
+    told: str = ""
 
 
 class Refused(Exception):

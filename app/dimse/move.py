@@ -160,7 +160,7 @@ class _Delivery:
 
 def _tell(exchange: Exchange, node: Node, tally: Tally, fault: str, seconds: float, cancelled: bool) -> None:
     """The node's dot, the disclosure's end where not all arrived, and the transfer log's line for what we sent (NET-9)."""
-    database, words = exchange.services.database, fault or tally.words
+    database, words = exchange.services.database, fault or tally.words or tally.conversions.words
     try:
         disclosure.end(database, exchange.actor, node, "C-MOVE", tally.completed + tally.warned, tally.failed, fault)
     except AppError:

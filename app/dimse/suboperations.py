@@ -60,6 +60,7 @@ class Tally:
     bytes: int = 0
     failed_uids: list[str] = field(default_factory=list)
     words: str = ""
+    conversions: outgoing.Conversions = field(default_factory=outgoing.Conversions)
 
     def note(self, instance: Instance, outcome: outgoing.Outcome) -> None:
         """One sub-operation has ended."""
@@ -74,6 +75,7 @@ class Tally:
             self.words = outcome.comment or phrase("The node answered status {status}", status=_hex(outcome.status))
             return
         self.bytes += instance.bytes
+        self.conversions.note(instance, outcome)
 
     @property
     def done(self) -> int:
@@ -103,6 +105,7 @@ class Tally:
             objects=self.completed + self.warned,
             warned=self.warned,
             failed=self.failed,
+            told=self.conversions.words,
         )
 
 

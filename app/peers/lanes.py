@@ -315,6 +315,7 @@ class _Tally:
         self._node: Node | None = None
         self._sent = self._warned = self._failed = self._bytes = 0
         self._words = ""
+        self._conversions = outgoing.Conversions()
 
     def begin(self, node: Node) -> None:
         if not (self._sent or self._failed):
@@ -327,6 +328,7 @@ class _Tally:
             self._words = outcome.comment
             return
         self._sent += 1
+        self._conversions.note(instance, outcome)
         self._warned += outcome.state == claims.WARNED
         self._bytes += instance.bytes
 
@@ -354,8 +356,9 @@ class _Tally:
                 failed=self._failed,
                 bytes=self._bytes,
                 seconds=time.monotonic() - self.since,
-                words=self._words,
+                words=self._words or self._conversions.words,
             ),
         )
+        self._conversions = outgoing.Conversions()
         self._sent = self._warned = self._failed = self._bytes = 0
         self._words, self.since = "", time.monotonic()

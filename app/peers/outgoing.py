@@ -233,6 +233,27 @@ def deliver(
         lane.send(instances, on_answer, check)
 
 
+@dataclass(slots=True)
+class Conversions:
+    """What left in another transfer syntax than it is stored in, for the transfer log."""
+
+    count: int = 0
+    _how: tuple[str, str] = ("", "")
+
+    def note(self, instance: Instance, outcome: Outcome) -> None:
+        if outcome.state in (SENT, WARNED) and converted(instance, outcome):
+            self.count += 1
+            self._how = instance.transfer_syntax_uid, outcome.transfer_syntax
+
+    @property
+    def words(self) -> str:
+        """ "" where nothing was converted."""
+        if not self.count:
+            return ""
+        stored, sent = map(name, self._how)
+        return phrase("{count} converted, from {stored} to {sent}.", count=self.count, stored=stored, sent=sent)
+
+
 def converted(instance: Instance, outcome: Outcome) -> str:
     """Words for an object that left in another syntax than it is stored in; "" where it did not."""
     if not outcome.transfer_syntax or outcome.transfer_syntax == instance.transfer_syntax_uid:
@@ -249,6 +270,7 @@ __all__ = [
     "REFUSED",
     "SENT",
     "WARNED",
+    "Conversions",
     "Enough",
     "Lane",
     "Outcome",

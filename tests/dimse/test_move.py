@@ -15,8 +15,8 @@ from pynetdicom.sop_class import StudyRootQueryRetrieveInformationModelMove as S
 from sqlalchemy import select
 
 from app.audit.models import AuditEvent
-from app.peers import service
-from app.peers.models import Node
+from app.peers import oplog, service
+from app.peers.models import NetworkOperation, Node
 from app.peers.service import NodeValues
 from app.security.actor import SYSTEM
 from tests.support import dcmtk
@@ -88,6 +88,21 @@ def test_every_level_arrives_unchanged(receiver: Station, study: Made, tmp_path:
     assert set(arrived) == set(study.instances[:wanted])
     for uid, path in arrived.items():
         assert data_set_of(path) == receiver.data_set(uid)
+
+
+def test_a_conversion_is_said_in_the_log(receiver: Station, shared_data: Path) -> None:
+    file = shared_data / "codecs/wg04/ct1/ct1_rle.dcm"
+    fill(receiver, [file])
+    add_node(receiver, "MOVESCU")
+    with storer() as there:  # it takes uncompressed objects only
+        add_node(receiver, "STORER", there.port)
+        keys = {"QueryRetrieveLevel": "STUDY", "StudyInstanceUID": str(dcmread(file).StudyInstanceUID)}
+        assert move(receiver, keys).counts == (1, 0, 0)
+    receiver.calm()
+    oplog.flush(receiver.database)
+    with receiver.database.read() as session:
+        (line,) = session.scalars(select(NetworkOperation).where(NetworkOperation.kind == "store"))
+    assert line.words == "1 converted, from RLE Lossless to Explicit VR Little Endian."
 
 
 def test_a_list_of_uids_at_the_lowest_level(receiver: Station, study: Made) -> None:

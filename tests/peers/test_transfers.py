@@ -14,11 +14,12 @@ from sqlalchemy import select, update
 from app.archive import Source
 from app.config import Config
 from app.db import Database
+from app.dicom import registry
 from app.kit.clock import now
 from app.kit.errors import Conflict, NotFound
-from app.peers import claims, journal, queries, service, transfers
+from app.peers import claims, journal, oplog, queries, service, transfers
 from app.peers.journal import Answer
-from app.peers.models import Transfer
+from app.peers.models import NetworkOperation, Transfer
 from app.peers.service import NodeValues
 from app.worker import Worker
 from tests.support import dcmtk
@@ -136,6 +137,11 @@ def test_compressed_is_decompressed_for_who_does_not(
         assert found.file_meta.TransferSyntaxUID == "1.2.840.10008.1.2"
         assert (found.pixel_array == reference.pixel_array).all()
         assert found.PatientID == reference.PatientID
+    oplog.flush(worker.database)
+    with peopled.read() as session:
+        (line,) = session.scalars(select(NetworkOperation).where(NetworkOperation.kind == "store"))
+    stored = receiver.instances()[0].transfer_syntax_uid
+    assert line.words == f"2 converted, from {registry.name(stored)} to Implicit VR Little Endian."
 
 
 def test_big_endian_is_turned_round(

@@ -8,12 +8,16 @@ import sys
 import tempfile
 from pathlib import Path
 
-SHARES = ("associate", "command", "header")
+SHARES = ("associate", "command", "header", "query", "identifier", "references")
 
 
 def _targets() -> dict[str, object]:
+    from app.dicom import identifier as identifiers
+    from app.dicom import query as queries
     from app.dicom.header import NotDicom, scan_bytes
+    from app.dicom.identifier import BadIdentifier
     from app.peers import commands, pdu
+    from app.peers import references as commitments
 
     def associate(data: bytes) -> None:
         with contextlib.suppress(pdu.BadPdu):
@@ -27,7 +31,29 @@ def _targets() -> dict[str, object]:
         with contextlib.suppress(NotDicom):
             scan_bytes(bytes(128) + b"DICM" + data)
 
-    return {"associate": associate, "command": command, "header": header}
+    def query(data: bytes) -> None:
+        for explicit in (True, False):
+            with contextlib.suppress(BadIdentifier):
+                queries.parse(data, explicit)
+
+    def identifier(data: bytes) -> None:
+        for explicit in (True, False):
+            with contextlib.suppress(BadIdentifier):
+                identifiers.decode(data, explicit=explicit)
+
+    def references(data: bytes) -> None:
+        for syntax in ("1.2.840.10008.1.2", "1.2.840.10008.1.2.1"):
+            with contextlib.suppress(commitments.BadReferences):
+                commitments.decode(data, syntax)
+
+    return {
+        "associate": associate,
+        "command": command,
+        "header": header,
+        "query": query,
+        "identifier": identifier,
+        "references": references,
+    }
 
 
 def _corpus(name: str, folder: Path) -> None:
@@ -39,9 +65,24 @@ def _corpus(name: str, folder: Path) -> None:
         for number, data in enumerate(objects.seeds()):
             (folder / str(number)).write_bytes(data[132:])
         return
+    if name in ("query", "identifier", "references"):
+        for number, data in enumerate(_identifiers()):
+            (folder / str(number)).write_bytes(data)
+        return
     for number in range(30):
         pdus = streams.stream(random.Random(number))
         (folder / str(number)).write_bytes(pdus[0][6:] if name == "associate" else pdus[min(1, len(pdus) - 1)][12:])
+
+
+def _identifiers() -> list[bytes]:
+    """Queries, retrievals and requests of commitment, in both encodings."""
+    from app.dicom import identifier
+    from app.peers.references import Reference, References, encode
+
+    keys = {"QueryRetrieveLevel": "STUDY", "PatientName": "Müller*", "StudyDate": "20240101-", "StudyInstanceUID": ""}
+    made = [identifier.encode(keys, ("ISO_IR 192",), explicit=explicit) for explicit in (True, False)]
+    asked = References("1.2.3", [Reference("1.2.840.10008.5.1.4.1.1.2", f"1.2.3.{n}") for n in range(3)])
+    return made + [encode(asked, syntax) for syntax in ("1.2.840.10008.1.2", "1.2.840.10008.1.2.1")]
 
 
 def _one(name: str, seconds: int) -> None:

@@ -2,6 +2,9 @@
 
 import os
 import random
+import re
+import subprocess
+import sys
 
 import pytest
 
@@ -12,6 +15,7 @@ from tests.fuzz.mutate import mutated
 from tests.support import dcmtk
 from tests.support.client import open_web
 from tests.support.dimse import station
+from tests.support.live import ROOT
 
 PDUS = int(os.environ.get("FILMROOM_FUZZ_PDUS", "20000"))
 OBJECTS = int(os.environ.get("FILMROOM_FUZZ_OBJECTS", "1000"))
@@ -45,3 +49,15 @@ def test_mutated_objects_harm_nobody(sqlite_config: Config) -> None:
     assert not report.faults, report.faults[:3]
     assert report.growth < GROWTH and {"stored", "refused"} <= set(report.outcomes), str(report)
     database.dispose()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("decoder", ["associate", "query"])
+def test_guided_by_coverage_the_decoders_stand(decoder: str) -> None:
+    """A moment of what `make fuzz` does for minutes: the fuzzer runs, sees coverage grow, and finds nothing."""
+    command = [sys.executable, "-W", "ignore", "-m", "tests.fuzz.guided", decoder, "2"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, timeout=240, check=False)
+    said = (done.stdout + done.stderr).decode("utf-8", "replace")
+    assert done.returncode == 0, said[-3000:]
+    figures = dict(re.findall(r"stat::(\w+):\s+(\d+)", said))
+    assert int(figures["number_of_executed_units"]) > 50 and int(figures["new_units_added"]) > 0, figures

@@ -20,11 +20,14 @@ class CertificateBody(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    kind: Literal["own", "made", "trusted"] = Field(
-        description="own: brought with its key; made: made here for the local network; trusted: one of others"
+    kind: Literal["own", "made", "trusted", "crl"] = Field(
+        description="own: brought with its key; made: made here for the local network; trusted: one of others;"
+        " crl: a list of revoked certificates of an authority that is trusted"
     )
     name: str = Field("", max_length=64, description="What people see; empty: as the certificate says")
-    chain: str = Field("", description="own, trusted: PEM; of own the certificate first, then those that signed it")
+    chain: str = Field(
+        "", description="own, trusted, crl: PEM; of own the certificate first, then those that signed it"
+    )
     key: str = Field("", description="own: its private key in PEM; empty when it stands in chain")
     password: str = Field("", description="own: of a locked key")
     hosts: list[str] = Field([], description="made: host names and addresses; empty: those of this machine")
@@ -49,7 +52,7 @@ class Target(BaseModel):
 
 @router.get("/certificates")
 def list_certificates(actor: Reader, session: ReadSession) -> dict[str, Any]:
-    """Ours, those that are trusted, and our authority for the local network."""
+    """Ours, those that are trusted, our authority for the local network, and lists of revoked ones."""
     items = [certificates.certificate_json(row) for row in queries.everything(session)]
     return {"items": items, "total": len(items), "next": None}
 
@@ -58,12 +61,14 @@ def list_certificates(actor: Reader, session: ReadSession) -> dict[str, Any]:
 def add_certificate(
     body: CertificateBody, request: Request, response: Response, actor: Editor, session: WriteSession
 ) -> dict[str, Any]:
-    """Keeps or makes one. Of a trusted text with several certificates the first is answered."""
+    """Keeps or makes one. Of a text with several certificates or lists the first is answered."""
     secrets = services(request).secrets
     if body.kind == "own":
         row = certificates.bring(session, actor, secrets, body.name, body.chain, body.key, body.password)
     elif body.kind == "made":
         row, _ = certificates.make(session, actor, secrets, body.name, body.hosts)
+    elif body.kind == "crl":
+        row = certificates.revoke(session, actor, body.chain)[0]
     else:
         row = certificates.trust(session, actor, body.chain)[0]
     response.headers["Location"] = f"/api/v1/certificates/{row.id}"

@@ -47,7 +47,10 @@ class NodeBody(BaseModel):
     retrieve_by: str | None = Field(None, description="How we fetch from it: move or get")
     tls: bool | None = Field(None, description="DICOM TLS")
     tls_profile: str | None = Field(None, description="bcp195, non-downgrading or modified; empty: as the settings say")
-    client_certificate: str | None = Field(None, description="Name of the certificate of ours that we show to it")
+    client_certificate: str | None = Field(
+        None,
+        description="Name of the certificate of ours that we show to it where it asks; empty: the one in use, none to DICOMweb",
+    )
     tls_check: str | None = Field(
         None, description="What of its certificate must be right: name (chain and host name), ca (chain), fingerprint"
     )

@@ -226,6 +226,8 @@ class Receiver:
         of an association then know who its caller is by its certificate."""
         try:
             wire.handshake(self.settings().artim)
+            known = self.ways.material
+            wire.check_lists(known.revocations, known.trusted)
             caller = wire.caller()
         except (PeerGone, PeerSilent) as fault:
             words = getattr(fault, "words", "") or ("it left" if isinstance(fault, PeerGone) else "it said nothing")

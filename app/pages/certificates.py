@@ -50,6 +50,7 @@ class CertificatesPage:
     own: list[Line]
     trusted: list[Line]
     authorities: list[Line]
+    lists: list[Line]
     values: dict[str, Any]
     profiles: list[tuple[str, str]]
     demands: list[tuple[str, str]]
@@ -85,6 +86,7 @@ def _page(request: Request, actor: Actor, **more: Any) -> Response:
             own=[_line(row) for row in queries.of_kind(session, "own")],
             trusted=[_line(row) for row in queries.of_kind(session, "trusted")],
             authorities=[_line(row) for row in queries.of_kind(session, "authority")],
+            lists=[_line(row) for row in queries.of_kind(session, "crl")],
             values=values | more.get("values", {}),
             profiles=[(name, say(title)) for name, title in tls.TITLES.items()],
             demands=[("none", _("Not asked for")), ("asked", _("Asked for")), ("demanded", _("Demanded"))],
@@ -116,7 +118,7 @@ def download(certificate_id: str, actor: Reader, session: ReadSession) -> Respon
 
 async def _typed(request: Request) -> dict[str, str]:
     form = await request.form()
-    return {name: str(form.get(name) or "")[: pem.LIMIT + 1] for name in form}
+    return {name: str(form.get(name) or "")[: 16 * pem.LIMIT + 1] for name in form}
 
 
 Typed = Annotated[dict[str, str], Depends(_typed)]
@@ -165,11 +167,18 @@ def make(request: Request, actor: Editor, typed: Typed) -> Response:
 
 @router.post(_HERE + "/trust")
 def trust(request: Request, actor: Editor, typed: Typed) -> Response:
-    """Authorities of others, or a certificate of a peer itself."""
-    text = typed.get("trusted", "")
-    faults = attempt(request, lambda session: [row.id for row in certificates.trust(session, actor, text)])[1]
+    """Authorities of others, or a certificate of a peer itself; and lists of revoked certificates, or those alone."""
+    text, lists = typed.get("trusted", ""), typed.get("revocations", "")
+
+    def work(session: Any) -> None:
+        if text.strip() or not lists.strip():
+            certificates.trust(session, actor, text)
+        if lists.strip():
+            certificates.revoke(session, actor, lists)
+
+    faults = attempt(request, work)[1]
     if faults.message:
-        return _page(request, actor, wrong="trust", typed={"trusted": text}, faults=faults)
+        return _page(request, actor, wrong="trust", typed={"trusted": text, "revocations": lists}, faults=faults)
     return go(f"{_HERE}?saved=trust")
 
 

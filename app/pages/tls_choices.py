@@ -26,7 +26,7 @@ def tls_choices(session: ReadSession) -> TlsChoices:
     trusted = [*certificate_queries.of_kind(session, "authority"), *certificate_queries.of_kind(session, "trusted")]
     return TlsChoices(
         profiles=[("", _("As the settings say")), *((name, say(title)) for name, title in tls.TITLES.items())],
-        certificates=[("", _("The one in use")), *dict.fromkeys((one.name, one.name) for one in own)],
+        certificates=[("", _("Not chosen")), *dict.fromkeys((one.name, one.name) for one in own)],
         checks=[
             ("name", _("A trusted authority and its host name")),
             ("ca", _("A trusted authority")),

@@ -46,7 +46,9 @@ def with_fingerprint(session: Session, kind: str, fingerprint: str) -> Certifica
 
 def trusted(session: Session, fingerprint: str) -> Certificate | None:
     """An authority that is trusted: brought, or ours."""
-    query = select(Certificate).where(Certificate.fingerprint == fingerprint, Certificate.kind != "own")
+    query = select(Certificate).where(
+        Certificate.fingerprint == fingerprint, Certificate.kind.in_(("trusted", "authority"))
+    )
     return session.scalar(query.limit(1))
 
 

@@ -13,14 +13,16 @@ from app.kit.errors import Conflict, Invalid
 from app.kit.ids import new_id
 from app.kit.phrases import phrase
 from app.peers import certificate_queries as queries
-from app.peers import names, pem
+from app.peers import names, pem, revocation
 from app.peers.models import Certificate
 from app.security.actor import Actor, require
 from app.security.secrets import Secrets
 from app.security.verbs import Verb
 
 OWN, TRUSTED, AUTHORITY = "own", "trusted", "authority"
+LIST = "crl"  # a list of revoked certificates; its names: the fingerprint of who signed it
 WARN_DAYS = (30, 7)
+LIST_DAYS = 2  # lists come anew each week or so
 
 
 def bring(
@@ -87,6 +89,73 @@ def trust(session: Session, actor: Actor, text: str) -> list[Certificate]:
     return kept
 
 
+def revoke(session: Session, actor: Actor, text: str) -> list[Certificate]:
+    """Keeps every list of revoked certificates of a PEM text, in place of an older one of the same authority, which must
+    be trusted here. Raises Invalid for one that is over, older than the one kept, or of an authority not known."""
+    require(actor, Verb.SETTINGS_EDIT)
+    signers = [
+        (row, x509.load_pem_x509_certificate(row.chain.encode()))
+        for kind in (TRUSTED, AUTHORITY)
+        for row in queries.of_kind(session, kind)
+    ]
+    kept = []
+    for one in revocation.lists(text):
+        found = revocation.facts(one)
+        signer = revocation.signer_of(one, [certificate for _, certificate in signers])
+        if signer is None:
+            raise Invalid(
+                phrase("The list is of {authority}, which is not trusted here.", authority=found.authority),
+                hint="Trust the authority first.",
+                field=revocation.FIELD,
+            )
+        if found.until <= now():
+            raise Invalid(
+                phrase("The list ended on {day}.", day=f"{found.until:%Y-%m-%d}"),
+                hint="Ask for the newer one.",
+                field=revocation.FIELD,
+            )
+        owner = next(row for row, certificate in signers if certificate is signer)
+        kept.append(_keep_list(session, actor, one, found, owner))
+    return kept
+
+
+def _keep_list(
+    session: Session,
+    actor: Actor,
+    one: x509.CertificateRevocationList,
+    found: revocation.ListFacts,
+    owner: Certificate,
+) -> Certificate:
+    for old in queries.of_kind(session, LIST):
+        if old.fingerprint == found.fingerprint:
+            return old
+        if old.names[:1] == [owner.fingerprint]:
+            if old.not_before > found.since:
+                raise Invalid("A newer list of this authority is here already.", field=revocation.FIELD)
+            session.delete(old)
+    row = Certificate(
+        id=new_id(),
+        kind=LIST,
+        name=f"CRL {owner.name}"[:64],
+        chain=revocation.to_pem(one),
+        sealed_key=None,
+        subject=str(found.count),
+        issuer=found.authority,
+        fingerprint=found.fingerprint,
+        names=[owner.fingerprint],
+        not_before=found.since,
+        not_after=found.until,
+        active=False,
+        told=0,
+        created_by=actor.name,
+        created_at=now(),
+    )
+    session.add(row)
+    session.flush()
+    _tell(session, actor, row, "certificate.revocations")
+    return row
+
+
 def _keep(
     session: Session, actor: Actor, kind: str, name: str, chain: list[x509.Certificate], sealed: str | None
 ) -> Certificate:
@@ -143,6 +212,9 @@ def remove(session: Session, actor: Actor, certificate_id: str) -> None:
     nodes = queries.nodes_naming(session, found.name) if found.kind == OWN else []
     if nodes:
         raise Conflict(phrase("These nodes use it: {nodes}.", nodes=", ".join(nodes)))
+    for row in queries.of_kind(session, LIST):
+        if row.names[:1] == [found.fingerprint]:
+            session.delete(row)  # nobody is left whom it could be about
     session.delete(found)
     session.flush()
     _tell(session, actor, found, "certificate.remove")
@@ -176,6 +248,8 @@ def condition(row: Certificate, moment: datetime | None = None) -> tuple[str, st
     if row.not_before > moment:
         return "bad", phrase("not valid before {day}; look at the clock", day=f"{row.not_before:%Y-%m-%d}")
     until = f"{row.not_after:%Y-%m-%d}"
+    if row.kind == LIST and left >= LIST_DAYS:
+        return "ok", phrase("{count} revoked, valid until {day}", count=int(row.subject), day=until)
     if left < WARN_DAYS[1]:
         return "bad", phrase("expires in {days} days, on {day}", days=left, day=until)
     if left < WARN_DAYS[0]:
@@ -186,7 +260,8 @@ def condition(row: Certificate, moment: datetime | None = None) -> tuple[str, st
 def expiring(session: Session, moment: datetime | None = None) -> list[Certificate]:
     """Those in use or trusted that need a look: 30 days before their end and later."""
     limit = (moment or now()) + timedelta(days=WARN_DAYS[0])
-    return [one for one in queries.ending_before(session, limit) if one.active or one.kind != OWN]
+    found = [one for one in queries.ending_before(session, limit) if one.active or one.kind != OWN]
+    return [one for one in found if one.kind != LIST or days_left(one, moment) < LIST_DAYS]
 
 
 def warn(session: Session) -> list[str]:
@@ -216,16 +291,17 @@ def warn(session: Session) -> list[str]:
 
 
 def certificate_json(row: Certificate) -> dict[str, Any]:
-    """A certificate as REST shows it; never a key."""
+    """A certificate or a list of revoked ones as REST shows it; never a key. revoked: how many stand in the list."""
     state, words = condition(row)
     return {
         "id": row.id,
         "kind": row.kind,
         "name": row.name,
-        "subject": row.subject,
+        "subject": "" if row.kind == LIST else row.subject,
+        "revoked": int(row.subject) if row.kind == LIST else None,
         "issuer": row.issuer,
         "fingerprint": row.fingerprint,
-        "names": row.names,
+        "names": [] if row.kind == LIST else row.names,
         "not_before": row.not_before.isoformat(),
         "not_after": row.not_after.isoformat(),
         "days_left": days_left(row),

@@ -12,7 +12,7 @@ from app.peers import names, tls, ways
 from app.peers.errors import PeerFault
 from app.peers.proxy import open_through
 from app.peers.settings import DicomSettings
-from app.peers.tls_wire import TlsFault, TlsWire
+from app.peers.tls_wire import Distrusted, TlsWire
 from app.peers.wire import PeerGone, PeerSilent
 
 
@@ -126,7 +126,9 @@ def _secured(peer: Peer, sock: socket.socket, here: ways.Ways, seconds: float) -
     try:
         wire.handshake(seconds)
         _check_pin(peer, wire)
-    except TlsFault as fault:
+        if peer.tls_check != "fingerprint":
+            wire.check_lists(here.material.revocations, here.material.trusted)
+    except Distrusted as fault:
         wire.close()
         raise PeerFault(
             phrase("No TLS with {peer}: {words}.", peer=str(peer), words=fault.words), hint=fault.hint

@@ -245,7 +245,8 @@ class CommitmentInstance(Base):
 
 class Certificate(Base):
     """A certificate of DICOM TLS. kind: own (with its key), trusted (an authority, or one of a peer itself), authority
-    (ours for the local network, with its key). active: the own one that callers are shown."""
+    (ours for the local network, with its key); or crl: a list of revoked certificates in chain, how many in subject,
+    the fingerprint of its authority in names. active: the own one that callers are shown."""
 
     __tablename__ = "certificate"
     __table_args__ = (Index("ix_certificate_kind_fingerprint", "kind", "fingerprint", unique=True),)

@@ -69,7 +69,8 @@ class NodeOptions:
     capabilities: what it is set to do; accept: whether it may send to us; may_query: whether it may search here and
     fetch; local_title: what we call ourselves towards it, empty for our own title; transfer_syntax: how objects go out, preferred;
     protocol: dicom, dicomweb or folder; url, username, password, token: of dicomweb (the last two sealed: `reveal`);
-    path: of folder; tls, tls_profile, client_certificate: DICOM TLS, the last one by the name of a certificate of ours;
+    path: of folder; tls, tls_profile: DICOM TLS; client_certificate: what we show where it asks, by the name of a certificate of
+    ours, empty for the one in use (to DICOMweb none);
     tls_check: what of its certificate must be right when we call it (its chain and host name, its chain, or its
     fingerprint alone); tls_fingerprint: of its certificate (SHA-256); tls_caller: what it must show when it calls us
     (nothing, a trusted certificate, that of the fingerprint, or one signed by tls_authority, a trusted one's fingerprint);

@@ -21,7 +21,7 @@ from app.peers.options import NodeOptions
 from app.peers.probe import Probe, Step
 from app.peers.proxy import open_through
 from app.peers.settings import DicomSettings
-from app.peers.web_transport import transport
+from app.peers.web_transport import tls_fault, transport, wants_certificate
 
 _LIMIT = 1 << 20  # bytes of an answer that are read; one study has some hundred
 
@@ -153,12 +153,16 @@ def _search(node: NodeOptions, seconds: float, config: Config) -> str:
                 timeout=seconds,
                 trust_env=False,
                 auth=None if node.token else auth,
-                transport=transport(urlsplit(node.url).hostname or "", node.use_proxy),
+                transport=transport(urlsplit(node.url).hostname or "", node.use_proxy, node.client_certificate),
             ) as client,
             client.stream("GET", f"{node.url.rstrip('/')}/studies", params={"limit": 1}, headers=headers) as answer,
         ):
             _judge(answer)
     except httpx.HTTPError as fault:
+        if (secured := tls_fault(fault)) is not None:
+            raise PeerFault(
+                phrase("No TLS with the server: {words}.", words=secured.words), hint=secured.hint
+            ) from None
         raise PeerFault(
             phrase("The server did not answer as it should: {words}.", words=str(fault) or type(fault).__name__)
         ) from None
@@ -171,6 +175,11 @@ def _judge(answer: httpx.Response) -> None:
         raise PeerFault(
             phrase("The server refused us ({status}).", status=answer.status_code),
             hint="Check user and password or token, and what they may do there.",
+        )
+    if wants_certificate(answer):
+        raise PeerFault(
+            "The server does not take our certificate, or we showed none (400).",
+            hint="Choose a certificate of ours at the node, and give its authority to the other side.",
         )
     if answer.status_code == 404:
         raise PeerFault("There is no DICOMweb service at this address (404).", hint="Check the path of the address.")

@@ -88,8 +88,8 @@ def _context(side: int, profile: str) -> ssl.SSLContext:
     return context
 
 
-def _use(context: ssl.SSLContext, identity: Identity) -> None:
-    """Python loads keys from files only. So that none lies on a disk in clear, even for a moment, it is locked with a
+def use(context: ssl.SSLContext, identity: Identity) -> None:
+    """Shows this certificate from now on. Python loads keys from files only. So that none lies on a disk in clear, even for a moment, it is locked with a
     password that nobody keeps."""
     password = secrets.token_hex(16)
     locked = pem.key_pem(pem.key(identity.key), password.encode())
@@ -125,7 +125,7 @@ def server_context(profile: str, identity: Identity, trusted: Sequence[str], cli
     """For callers. clients: none, asked or demanded, what is asked of them. Raises ssl.SSLError or ValueError when the
     certificate cannot be used."""
     context = _context(ssl.PROTOCOL_TLS_SERVER, profile)
-    _use(context, identity)
+    use(context, identity)
     if "DHE-RSA-AES128-GCM-SHA256" in SUITES.get(profile, ()):
         with _private(_ffdhe2048()) as file:
             context.load_dh_params(file)
@@ -141,7 +141,7 @@ def client_context(profile: str, identity: Identity | None, trusted: Sequence[st
     context.check_hostname = check == "name"
     context.verify_mode = ssl.CERT_NONE if check == "fingerprint" else ssl.CERT_REQUIRED
     if identity is not None:
-        _use(context, identity)
+        use(context, identity)
     if trusted:
         context.load_verify_locations(cadata="".join(trusted))
     return context

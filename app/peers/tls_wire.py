@@ -7,19 +7,26 @@ import socket
 import ssl
 from collections.abc import Sequence
 
-from app.peers import tls
+from app.peers import revocation, tls
+from app.peers.revocation import Revocation
 from app.peers.wire import QUICKACK, TICK, PeerGone, Wire
 
 _FILE_CHUNK = 1 << 17
 
 
-class TlsFault(PeerGone):
-    """The connection ended for a reason that TLS tells. words: as part of a sentence; hint: what to do."""
+class Distrusted(PeerGone):
+    """The other side is not trusted. words: as part of a sentence; hint: what to do."""
+
+    def __init__(self, words: str, hint: str) -> None:
+        self.words, self.hint = words, hint
+        super().__init__(words)
+
+
+class TlsFault(Distrusted):
+    """The connection ended for a reason that TLS tells."""
 
     def __init__(self, fault: OSError, calling: bool) -> None:
-        self.words = tls.words(fault, calling)
-        self.hint = tls.hint(fault)
-        super().__init__(self.words)
+        super().__init__(tls.words(fault, calling), tls.hint(fault))
 
 
 class TlsWire(Wire):
@@ -66,6 +73,14 @@ class TlsWire(Wire):
 
     def caller(self) -> tls.Caller | None:
         return tls.caller_of(self._tls)
+
+    def check_lists(self, revocations: Sequence[Revocation], trusted: Sequence[str]) -> None:
+        """After the handshake, before anything is said: raises Distrusted when a list of revoked certificates speaks
+        against the other side's."""
+        shown = self.caller()
+        fault = revocation.distrust(shown.der, revocations, trusted) if shown is not None else None
+        if fault is not None:
+            raise Distrusted(fault.words, fault.hint)
 
     def _receive(self, target: memoryview) -> int:
         while True:

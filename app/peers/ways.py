@@ -22,6 +22,7 @@ from app.peers import certificate_queries as queries
 from app.peers import names, tls
 from app.peers.errors import PeerFault
 from app.peers.proxy import Proxy
+from app.peers.revocation import Revocation
 from app.peers.settings import ProxySettings, TlsSettings
 from app.peers.tls import Identity
 from app.security.secrets import Secrets
@@ -35,12 +36,14 @@ _KEEP = 2.0  # seconds
 @dataclass(frozen=True, slots=True)
 class Material:
     """What the database holds. identities: name -> a certificate of ours with its sealed key; active: the name of the
-    one that callers are shown; trusted: PEM of all that is trusted."""
+    one that callers are shown; trusted: PEM of all that is trusted; revocations: lists of revoked certificates with who
+    signed them."""
 
     tls: TlsSettings = field(default_factory=TlsSettings)
     identities: dict[str, tuple[str, str]] = field(default_factory=dict)
     active: str = ""
     trusted: tuple[str, ...] = ()
+    revocations: tuple[Revocation, ...] = ()
     proxy: ProxySettings = field(default_factory=ProxySettings)
     proxy_password: str = ""
 
@@ -48,20 +51,24 @@ class Material:
 def read(session: Session) -> Material:
     """Secrets stay sealed."""
     own: dict[str, tuple[str, str]] = {}
-    trusted: list[str] = []
+    trusted: dict[str, str] = {}
+    lists: list[tuple[str, str]] = []  # and the fingerprint of who signed it
     active = ""
     for row in queries.everything(session):
         if row.kind == "own":
             own[row.name] = (row.chain, row.sealed_key or "")
             active = row.name if row.active else active
+        elif row.kind == "crl":
+            lists += [(row.chain, signer) for signer in row.names[:1]]
         else:
-            trusted.append(row.chain)
+            trusted[row.fingerprint] = row.chain
     sealed = queries.secret(session, PROXY_PASSWORD)
     return Material(
         load(session, TlsSettings),
         own,
         active,
-        tuple(trusted),
+        tuple(trusted.values()),
+        tuple((one, trusted[signer]) for one, signer in lists if signer in trusted),
         load(session, ProxySettings),
         sealed.sealed if sealed else "",
     )
@@ -116,6 +123,19 @@ class Ways:
     @lru_cache(maxsize=2)  # noqa: B019 few instances, one a process
     def _server(self, profile: str, chain: str, sealed: str, trusted: tuple[str, ...], clients: str) -> ssl.SSLContext:
         return tls.server_context(profile, Identity(chain, self._unseal(sealed)), trusted, clients)
+
+    def web_identity(self, certificate: str) -> Identity | None:
+        """What DICOMweb servers are shown that ask for a certificate: the one of this name; empty: none. Raises
+        PeerFault."""
+        if not certificate:
+            return None
+        found = self._identity(self.material, certificate)
+        if found is None:
+            raise PeerFault(
+                phrase("There is no certificate {name} of ours.", name=certificate),
+                hint="Choose another one at the node.",
+            )
+        return found
 
     def client_context(self, profile: str, certificate: str, check: str) -> ssl.SSLContext:
         """For calling out. certificate: the name of ours to show, empty for the one in use; check as in tls. Raises PeerFault."""

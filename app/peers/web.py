@@ -24,7 +24,7 @@ from app.peers.errors import PeerFault
 from app.peers.finding import RETURNED
 from app.peers.models import Node
 from app.peers.settings import DicomSettings
-from app.peers.web_transport import transport
+from app.peers.web_transport import tls_fault, transport, wants_certificate
 
 _JSON_LIMIT = 64 << 20  # bytes of one answer's JSON
 _PAGE = 200  # answers asked for at a time
@@ -49,7 +49,7 @@ def client(node: Node, settings: DicomSettings, config: Config) -> httpx.Client:
         auth=auth,
         headers=headers,
         timeout=httpx.Timeout(seconds, connect=connect),
-        transport=transport(urlsplit(set_to.url).hostname or "", set_to.use_proxy),
+        transport=transport(urlsplit(set_to.url).hostname or "", set_to.use_proxy, set_to.client_certificate),
         trust_env=False,
         follow_redirects=False,
     )
@@ -60,22 +60,27 @@ def in_words(name: str) -> Iterator[None]:
     """Turns what httpx raises into PeerFault. name: the node's, for people."""
     try:
         yield
-    except httpx.ConnectTimeout:
-        raise PeerFault(
+    except (httpx.HTTPError, httpx.InvalidURL) as fault:
+        raise _in_words(name, fault) from None
+
+
+def _in_words(name: str, fault: httpx.HTTPError | httpx.InvalidURL) -> PeerFault:
+    words = str(fault) or type(fault).__name__
+    if (secured := tls_fault(fault)) is not None:
+        return PeerFault(phrase("No TLS with {peer}: {words}.", peer=name, words=secured.words), hint=secured.hint)
+    if isinstance(fault, httpx.ConnectTimeout):
+        return PeerFault(
             phrase("{peer} does not answer.", peer=name),
             hint="Is it switched on, and does a firewall let us through?",
-        ) from None
-    except httpx.TimeoutException:
-        raise PeerFault(phrase("{peer} did not answer in time.", peer=name)) from None
-    except httpx.ConnectError as fault:
-        raise PeerFault(
+        )
+    if isinstance(fault, httpx.TimeoutException):
+        return PeerFault(phrase("{peer} did not answer in time.", peer=name))
+    if isinstance(fault, httpx.ConnectError):
+        return PeerFault(
             phrase("{peer} cannot be reached: {words}.", peer=name, words=str(fault) or "no connection"),
             hint="Check the address, and whether the service runs there.",
-        ) from None
-    except (httpx.HTTPError, httpx.InvalidURL) as fault:
-        raise PeerFault(
-            phrase("{peer} broke off: {words}.", peer=name, words=str(fault) or type(fault).__name__)
-        ) from None
+        )
+    return PeerFault(phrase("{peer} broke off: {words}.", peer=name, words=words))
 
 
 def judge(answer: httpx.Response, name: str) -> None:
@@ -87,6 +92,11 @@ def judge(answer: httpx.Response, name: str) -> None:
         raise PeerFault(
             phrase("{peer} refused us ({status}).", peer=name, status=status),
             hint="Check user and password or token, and what they may do there.",
+        )
+    if wants_certificate(answer):
+        raise PeerFault(
+            phrase("{peer} does not take our certificate, or we showed none (400).", peer=name),
+            hint="Choose a certificate of ours at the node, and give its authority to the other side.",
         )
     if status == 404:
         raise PeerFault(

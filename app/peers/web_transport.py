@@ -1,6 +1,7 @@
 """How DICOMweb calls reach a server: to addresses that are checked after the name is resolved, or through the proxy
 (NET-10); by TLS with the system's authorities and those that are trusted here."""
 
+import contextlib
 import ssl
 from collections.abc import Iterable
 from typing import Any
@@ -9,10 +10,34 @@ import httpcore
 import httpx
 from httpcore._backends.sync import SyncStream
 
-from app.peers import names, ways
+from app.kit.phrases import phrase
+from app.peers import names, revocation, tls, ways
+from app.peers.errors import PeerFault
 from app.peers.proxy import Proxy, open_through
+from app.peers.revocation import Distrust
 
 _SECONDS = 30.0  # where the caller names no time to connect
+
+
+class _Revoked(httpcore.ConnectError):
+    def __init__(self, why: Distrust) -> None:
+        self.why = why
+        super().__init__(why.words)
+
+
+class _Stream(SyncStream):
+    """A connection whose server is held against the lists of revoked certificates before anything is said to it."""
+
+    def start_tls(
+        self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
+    ) -> httpcore.NetworkStream:
+        secured = super().start_tls(ssl_context, server_hostname, timeout)
+        known, shown = ways.current().material, tls.caller_of(secured.get_extra_info("socket"))
+        fault = revocation.distrust(shown.der, known.revocations, known.trusted) if shown is not None else None
+        if fault is not None:
+            secured.close()
+            raise _Revoked(fault)
+        return secured
 
 
 class _Checked(httpcore.SyncBackend):
@@ -22,7 +47,7 @@ class _Checked(httpcore.SyncBackend):
         fault: Exception = httpcore.ConnectError("the host name is not known")
         for address in names.resolved(host, port):
             try:
-                return super().connect_tcp(address, port, *more, **options)
+                return _Stream(super().connect_tcp(address, port, *more, **options).get_extra_info("socket"))
             except (httpcore.ConnectError, httpcore.ConnectTimeout) as raised:
                 fault = raised
         raise fault
@@ -45,19 +70,58 @@ class _Through(httpcore.SyncBackend):
     ) -> httpcore.NetworkStream:
         sock = open_through(self._proxy, host, port, timeout or _SECONDS)
         sock.settimeout(None)
-        return SyncStream(sock)
+        return _Stream(sock)
 
 
-def transport(host: str, use_proxy: bool = True) -> httpx.HTTPTransport:
-    """For calls to this host. Neither redirects nor the environment's proxies change where they go."""
-    made = httpx.HTTPTransport(trust_env=False, verify=_trust())
+def transport(host: str, use_proxy: bool = True, certificate: str = "") -> httpx.HTTPTransport:
+    """For calls to this host. Neither redirects nor the environment's proxies change where they go. certificate: the
+    name of ours to show where it is asked for. Raises PeerFault when it cannot be used."""
+    made = httpx.HTTPTransport(trust_env=False, verify=_context(certificate))
     proxy = ways.current().proxy_for(host) if use_proxy else None
     made._pool._network_backend = _Checked() if proxy is None else _Through(proxy)
     return made
 
 
-def _trust() -> ssl.SSLContext:
+def _context(certificate: str) -> ssl.SSLContext:
     context = httpx.create_ssl_context(trust_env=False)
-    if trusted := ways.current().material.trusted:
+    here = ways.current()
+    if trusted := here.material.trusted:
         context.load_verify_locations(cadata="".join(trusted))
+    identity = here.web_identity(certificate)
+    try:
+        if identity is not None:
+            tls.use(context, identity)
+    except (ssl.SSLError, ValueError):
+        raise PeerFault(
+            phrase("Our certificate {name} cannot be used.", name=certificate), hint="Look at Settings, Certificates."
+        ) from None
     return context
+
+
+def wants_certificate(answer: httpx.Response) -> bool:
+    """Whether a refusal is one of a server that looks at certificates only after the handshake (as nginx does), and saw
+    none of ours or not one it takes. Reads the first bytes of the answer."""
+    if answer.status_code != 400 or answer.url.scheme != "https":
+        return False
+    start = b""
+    with contextlib.suppress(httpx.HTTPError, httpx.StreamError):
+        for part in answer.iter_bytes():
+            start += part
+            if len(start) > 4096:
+                break
+    return b"SSL certificate" in start
+
+
+def tls_fault(fault: BaseException) -> Distrust | None:
+    """What TLS says about a call that failed; None when it was not TLS. With TLS 1.3 a server tells what it thinks of our
+    certificate only after the handshake, when its answer is read."""
+    seen: BaseException | None = fault
+    for _ in range(10):
+        if seen is None:
+            return None
+        if isinstance(seen, _Revoked):
+            return seen.why
+        if isinstance(seen, ssl.SSLError) and not isinstance(seen, ssl.SSLEOFError):
+            return Distrust(tls.words(seen, True), tls.hint(seen))
+        seen = seen.__cause__ or seen.__context__
+    return None

@@ -1,6 +1,7 @@
 """Settings, Certificates and Proxy, as forms of a browser without script, and in Chromium."""
 
 import re
+import ssl
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -182,15 +183,42 @@ def test_in_chromium_a_certificate_is_made_and_the_port_opens(
         page.wait_for_function("document.querySelector('#f-chain').value === 'hello'")
         page.get_by_role("button", name="Keep the certificate").click()
         page.wait_for_selector("text=There is no certificate in it", timeout=30_000)
+        page.get_by_text("Trust an authority").click()
+        der = ssl.PEM_cert_to_DER_cert(Authority(tmp_path).revoked().replace("X509 CRL", "CERTIFICATE"))
+        page.set_input_files("#f-revocations-file", files=[{"name": "a.crl", "mimeType": "", "buffer": der}])
+        page.wait_for_function("document.querySelector('#f-revocations').value.startsWith('-----BEGIN X509 CRL-----')")
+        page.get_by_role("button", name="Trust", exact=True).click()
+        page.wait_for_selector("text=The list is of Test authority, which is not trusted here", timeout=30_000)
+        assert person.axe() == []
         person.shot(f"certificates-wrong-{theme}")
         person.go("/settings/proxy")
         page.fill("#f-url", "socks5://127.0.0.1:1")
         page.fill("#f-exceptions", "10.0.0.0/8")
         page.locator("form[action='/settings/proxy']").get_by_role("button", name="Save").click()
         page.wait_for_selector("text=Saved", timeout=30_000)
+        page.wait_for_load_state("load")  # the answer to Save is a page of its own; its script must have begun
         page.fill("#f-host", "127.0.0.1")
         page.get_by_role("button", name="Test").click()
         page.wait_for_selector("#proxy-test >> text=cannot be reached", timeout=30_000)
         assert person.axe() == []
         person.shot(f"proxy-{theme}")
         assert [fault for fault in person.faults if "422" not in fault] == []
+
+
+def test_a_list_of_revoked_ones_stands_beside_its_authority(web: Web, authority: Authority, tmp_path: Path) -> None:
+    bad = authority.pair("revoked", "localhost")
+    both = {"trusted": authority.text, "revocations": authority.revoked(bad)}
+    assert web.admin.post(f"{PAGE}/trust", data=both).status_code == 303
+    page = web.admin.get(PAGE).text
+    assert "1 revoked, valid until" in page and "CRL Test authority" in page
+    other = Authority(tmp_path / "other", "Another").revoked()
+    wrong = web.admin.post(f"{PAGE}/trust", data={"trusted": "", "revocations": other})
+    assert wrong.status_code == 422 and "which is not trusted here. Trust the authority first." in wrong.text
+    assert 'aria-invalid="true"' in wrong.text
+    rest = web.admin.post("/api/v1/certificates", json={"kind": "crl", "chain": authority.revoked(days=9)})
+    assert rest.status_code == 201 and (rest.json()["revoked"], rest.json()["state"]) == (0, "ok")
+    items = web.admin.get("/api/v1/certificates").json()["items"]
+    assert [one["kind"] for one in items if one["kind"] == "crl"] == ["crl"], "the newer one in place of the older"
+    owner = next(one["id"] for one in items if one["kind"] == "trusted")
+    assert web.admin.delete(f"/api/v1/certificates/{owner}").status_code == 204
+    assert not [one for one in web.admin.get("/api/v1/certificates").json()["items"] if one["kind"] != "own"]

@@ -18,7 +18,7 @@ QUICK = {"TCP_NODELAY": "1"}
 
 
 def program(name: str) -> str:
-    found = shutil.which(name)
+    found = shutil.which(name) or shutil.which(name, path="/usr/sbin")  # which not everybody has in the path
     if found is None:
         message = f"{name} is missing: install Debian's package dcmtk (`make setup` does)."
         if os.environ.get("CI") == "true":

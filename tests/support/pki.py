@@ -9,7 +9,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from app.kit.clock import now
-from app.peers import pem
+from app.peers import pem, revocation
 
 
 @dataclass
@@ -53,6 +53,19 @@ class Authority:
         path = self._folder / name.replace(" ", "-")
         path.write_text(text)
         return path
+
+    def revoked(self, *pairs: Pair, since: float = 0, days: float = 7) -> str:
+        """A list of revoked certificates with these, in PEM, from so many days on for so many days."""
+        begin = now() + timedelta(days=since) - timedelta(minutes=1)
+        builder = x509.CertificateRevocationListBuilder().issuer_name(self._certificate.subject)
+        builder = builder.last_update(begin).next_update(begin + timedelta(days=days))
+        for pair in pairs:
+            serial = x509.load_pem_x509_certificate(pair.certificate.read_bytes()).serial_number
+            builder = builder.add_revoked_certificate(
+                x509.RevokedCertificateBuilder().serial_number(serial).revocation_date(begin).build()
+            )
+        signer = pem.key(self._key)
+        return revocation.to_pem(builder.sign(signer, hashes.SHA256()))  # type: ignore[arg-type]
 
     def pair(self, name: str, *names: str, days: int = 90, since: int = 0) -> Pair:
         made = rsa.generate_private_key(65537, 2048)

@@ -3,6 +3,13 @@ import { delegate, one } from './dom';
 import { t } from './i18n';
 import { toast } from './toasts';
 
+/** A file as text. Certificates and their lists often come in DER (it begins with a long SEQUENCE): those become PEM. */
+function asText(bytes: Uint8Array, label: string): string {
+  if (!label || bytes[0] !== 0x30 || (bytes[1] ?? 0) < 0x80) return new TextDecoder().decode(bytes);
+  const coded = btoa(bytes.reduce((all, byte) => all + String.fromCharCode(byte), ''));
+  return `-----BEGIN ${label}-----\n${coded.replace(/.{64}/g, '$&\n').trimEnd()}\n-----END ${label}-----\n`;
+}
+
 export function installSmall(): void {
   delegate('click', '[data-copy]', (_, button) => {
     const text = one<HTMLElement>(button.dataset.copy ?? '')?.innerText ?? '';
@@ -18,8 +25,9 @@ export function installSmall(): void {
   // A chosen text file is put into a field, where it can be looked at before it is sent.
   delegate('change', 'input[type=file][data-file-into]', (_, input) => {
     const into = one<HTMLTextAreaElement>(input.dataset.fileInto ?? '');
-    void (input as HTMLInputElement).files?.[0]?.text().then((text) => {
-      if (into) into.value = text;
+    const label = input.dataset.pem ?? '';
+    void (input as HTMLInputElement).files?.[0]?.arrayBuffer().then((data) => {
+      if (into) into.value = asText(new Uint8Array(data), label);
     });
   });
   delegate('change', 'select[data-submit]', (_, choice) => (choice as HTMLSelectElement).form?.requestSubmit());

@@ -87,7 +87,8 @@ def prepare(config: Config) -> None:
 
     database = open_database(config)
     try:
-        migrate.upgrade(config, database)
+        if done := migrate.upgrade(config, database):
+            sys.stdout.write(f"filmroom: {done}\n")
         _seed(config, database)
         _apply_nodes(config, database)
         _apply_forwarder(config, database)

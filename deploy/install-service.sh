@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Filmroom as a service of systemd (FWD-5): runs without a login, as a user of its own with least rights, comes back after
-# a failure. install | uninstall | status | unit; see usage below. Tried with systemd 252 by --dry-run and systemd-analyze.
+# a failure. install | uninstall | status | unit; see usage below. Tried with a systemd 252 that really booted: README.md here.
 set -euo pipefail
+umask 022  # the service's user has to read its program
 here=$(cd "$(dirname "$0")" && pwd)
 
 usage() {
@@ -13,7 +14,7 @@ install-service.sh unit [options]      prints the unit file and changes nothing
 
   --forwarder FILE  a pure store-and-forward box without pages, set up by this JSON file (copied to /etc/filmroom)
   --full            the whole station with its pages (the default without --forwarder)
-  --wheel FILE      installs this wheel into /opt/filmroom first
+  --wheel FILE      installs this wheel first, beside the version that runs; /opt/filmroom then leads to the new one
   --program PATH    the filmroom command to run; default /opt/filmroom/bin/filmroom
   --data DIR        default /var/lib/filmroom
   --user NAME       default filmroom; made when it is not there
@@ -93,6 +94,25 @@ check() {
   [ -z "$forwarder" ] || value_of aet >/dev/null || die "$forwarder is not right; the reason stands above"
 }
 
+# An upgrade leaves what runs alone until the new version is whole: a service imports some of its parts late, and a
+# network that fails in the middle must not leave half a program. The version before stays, for the way back.
+install_program() {
+  local releases=/opt/filmroom-releases release
+  release=$releases/$(date -u +%Y%m%dT%H%M%SZ)
+  [ -L /opt/filmroom ] || [ ! -e /opt/filmroom ] || die "/opt/filmroom is there and was not made by this script; move it away"
+  run install -d -m 0755 "$releases"
+  if ! { run python3 -m venv "$release" && run "$release/bin/pip" install --quiet "$wheel"; }; then
+    rm -rf "$release"; die "the wheel could not be installed; what was there before runs on"
+  fi
+  program=$release/bin/filmroom
+  if [ -z "$dry" ] && [ -n "$forwarder" ] && ! value_of aet >/dev/null; then
+    rm -rf "$release"; die "$forwarder is not right; the reason stands above"
+  fi
+  run ln -sfn "$release" /opt/filmroom.new
+  run mv -T /opt/filmroom.new /opt/filmroom
+  [ -n "$dry" ] || find "$releases" -mindepth 1 -maxdepth 1 -type d | sort | head -n -2 | while read -r old; do rm -rf "$old"; done
+}
+
 open_firewall() {  # open_firewall PORT: the rule's name is kept for uninstall
   if command -v ufw >/dev/null && ufw status 2>/dev/null | grep -q '^Status: active'; then
     run ufw allow "$1/tcp" comment Filmroom; rule="ufw $1"
@@ -110,23 +130,24 @@ install_service() {
   fi
   run install -d -m 0755 /etc/filmroom
   if [ -n "$wheel" ]; then
-    run python3 -m venv /opt/filmroom
-    run /opt/filmroom/bin/pip install --quiet --upgrade "$wheel"
+    install_program
     program=/opt/filmroom/bin/filmroom
   fi
-  local port=11112 rule=''
+  local port=11112 rule='' outside=''
   [ ! -x "$program" ] || port=$(value_of dicom_port)
   run install -d -m 0700 -o "$user" -g "$user" "$data"
   if [ -n "$forwarder" ]; then
     local folder
     for folder in $( [ ! -x "$program" ] || { value_of store_dir; value_of log_dir; } ); do
       run install -d -m 0700 -o "$user" -g "$user" "$folder"
+      case $folder in "$data"/*|/var/log/filmroom|/var/log/filmroom/*) ;; *) outside+="$folder " ;; esac
     done
     put /etc/filmroom/forwarder.json 0640 "root:$user" <"$forwarder"
   fi
   render | put "$unit" 0644 root:root
   [ -z "$firewall" ] || open_firewall "$port"
-  printf 'name=%s\nuser=%s\ndata=%s\nrule=%s\nwheel=%s\n' "$name" "$user" "$data" "$rule" "${wheel:+yes}" | put "$kept" 0644 root:root
+  printf 'name=%s\nuser=%s\ndata=%s\nrule=%s\nwheel=%s\noutside=%s\n' \
+    "$name" "$user" "$data" "$rule" "${wheel:+yes}" "$outside" | put "$kept" 0644 root:root
   run systemctl daemon-reload
   if [ -n "$boot" ]; then run systemctl enable "$name.service"; fi
   run systemctl restart "$name.service"
@@ -135,10 +156,11 @@ install_service() {
 
 uninstall_service() {
   needs_root
-  local rule='' kept_wheel=''
+  local rule='' kept_wheel='' outside=''
   if [ -r "$kept" ]; then
     name=$(sed -n 's/^name=//p' "$kept"); user=$(sed -n 's/^user=//p' "$kept"); data=$(sed -n 's/^data=//p' "$kept")
     rule=$(sed -n 's/^rule=//p' "$kept"); kept_wheel=$(sed -n 's/^wheel=//p' "$kept")
+    outside=$(sed -n 's/^outside=//p' "$kept")
     unit=/etc/systemd/system/$name.service
   fi
   run systemctl disable --now "$name.service" || true
@@ -148,11 +170,13 @@ uninstall_service() {
     ufw*) run ufw delete allow "${rule#ufw }/tcp" ;;
     firewalld*) run firewall-cmd --permanent --remove-port="${rule#firewalld }/tcp"; run firewall-cmd --reload ;;
   esac
-  [ -z "$kept_wheel" ] || run rm -rf /opt/filmroom
+  [ -z "$kept_wheel" ] || run rm -rf /opt/filmroom /opt/filmroom-releases
   if [ -n "$purge" ]; then
     run rm -rf "$data" /var/log/filmroom /etc/filmroom
     if id -u "$user" >/dev/null 2>&1; then run userdel "$user"; fi
-    say "removed, with all data"
+    say "removed, with the data and their keys"
+    # somebody's own folder: what lies there cannot be read without the keys, but it is theirs to delete
+    [ -z "$outside" ] || say "left alone, as they may hold other things too: $outside"
   else
     say "removed; the data stay in $data, the settings in /etc/filmroom"
   fi

@@ -5,6 +5,7 @@ import contextlib
 import logging
 import shutil
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 try:
@@ -15,7 +16,7 @@ except ImportError:  # Windows: there one supervisor starts alone
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
-from app.config import Config
+from app.config import Config, ConfigError
 from app.db.engine import Database
 from app.kit import paths
 from app.kit.clock import now
@@ -37,17 +38,19 @@ def current(database: Database) -> str | None:
         raise
 
 
-def _copy_before(config: Config, revision: str) -> None:
+def _copy_before(config: Config, revision: str) -> Path:
     copy = config.data / "backup" / f"before-upgrade-from-{revision}-{now():%Y%m%dT%H%M%SZ}.db"
     copy.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     shutil.copy2(config.sqlite_path, copy)
     copy.chmod(0o600)
+    return copy
 
 
-def upgrade(config: Config, database: Database) -> None:
-    """Brings the schema to HEAD. Safe to call from several processes at once: one works, the others wait."""
+def upgrade(config: Config, database: Database) -> str:
+    """Brings the schema to HEAD; for the console what was done to data that were there, else nothing. Safe to call from
+    several processes at once: one works, the others wait. Raises ConfigError for data of a newer version."""
     with _alone(config):  # before the first look too: a file that another process just makes cannot be read
-        _upgrade(config, database)
+        return _upgrade(config, database)
 
 
 @contextlib.contextmanager
@@ -60,10 +63,15 @@ def _alone(config: Config) -> Iterator[None]:
         yield
 
 
-def _upgrade(config: Config, database: Database) -> None:
-    before = current(database)
+def _upgrade(config: Config, database: Database) -> str:
+    before, copy = current(database), None
     if before == HEAD:
-        return
+        return ""
+    if before and before > HEAD:
+        raise ConfigError(
+            f"the data in {config.data} were upgraded by a newer Filmroom (schema {before}; this one knows {HEAD}): "
+            "install that one again, or go back to the copy it made in the folder backup"
+        )
     if database.dialect == "sqlite":
         with database.engine.connect() as connection:
             driver: Any = connection.connection.driver_connection
@@ -71,7 +79,7 @@ def _upgrade(config: Config, database: Database) -> None:
             if before:
                 driver.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         if before:
-            _copy_before(config, before)
+            copy = _copy_before(config, before)
     from alembic import command
     from alembic.config import Config as AlembicConfig
 
@@ -87,3 +95,7 @@ def _upgrade(config: Config, database: Database) -> None:
             connection.execute(text(f"SELECT pg_advisory_unlock({_LOCK})"))
             connection.commit()
     log.info("database schema upgraded from %s to %s", before or "nothing", HEAD)
+    if not before:
+        return ""
+    kept = f"; what was before is kept as {copy}" if copy else ""
+    return f"database schema upgraded from {before} to {HEAD}{kept}"

@@ -1,8 +1,11 @@
 """Schema upgrades: the models and the migrations say the same, and an upgrade keeps a copy of what was before."""
 
 import multiprocessing
+import shutil
 from pathlib import Path
 
+import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config as AlembicConfig
 from alembic.migration import MigrationContext
@@ -10,7 +13,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import text
 
 from app import config as boot
-from app.config import Config
+from app.config import Config, ConfigError
 from app.db import Base, Database, migrate, open_database
 from app.kit import paths
 
@@ -35,16 +38,42 @@ def test_the_newest_revision_is_the_one_the_start_looks_for(sqlite_config: Confi
     opened.dispose()
 
 
+def _step_back(opened: Database) -> str:
+    """The schema as the last version had it; its revision."""
+    settings = AlembicConfig()
+    settings.set_main_option("script_location", str(paths.migrations()))
+    with opened.engine.connect() as connection:
+        settings.attributes["connection"] = connection
+        command.downgrade(settings, "-1")
+        connection.commit()
+    return migrate.current(opened) or ""
+
+
 def test_an_upgrade_keeps_a_copy_of_the_database_before(sqlite_config: Config) -> None:
     opened = open_database(sqlite_config)
-    with opened.write() as session:
-        session.execute(text("UPDATE alembic_version SET version_num = '0000'"))
-    config = sqlite_config
-    migrate._copy_before(config, migrate.current(opened) or "")
-    (copy,) = (config.data / "backup").glob("before-upgrade-from-0000-*.db")
-    assert copy.stat().st_mode & 0o777 == 0o600
-    assert copy.read_bytes() == config.sqlite_path.read_bytes()
+    older = _step_back(opened)
+    said = migrate.upgrade(sqlite_config, opened)
+    assert migrate.current(opened) == migrate.HEAD > older
+    assert migrate.upgrade(sqlite_config, opened) == "", "nothing more to do"
     opened.dispose()
+    (copy,) = (sqlite_config.data / "backup").glob(f"before-upgrade-from-{older}-*.db")
+    assert copy.stat().st_mode & 0o777 == 0o600
+    assert f"from {older} to {migrate.HEAD}" in said and str(copy) in said, "the console tells it"
+    # the way back: the copy in the place of the database, and the version before
+    for file in sqlite_config.sqlite_path.parent.iterdir():
+        file.unlink()
+    shutil.copy2(copy, sqlite_config.sqlite_path)
+    opened = open_database(sqlite_config)
+    assert migrate.current(opened) == older
+    opened.dispose()
+
+
+def test_data_of_a_newer_version_are_left_alone_and_the_reason_is_told(config: Config, database: Database) -> None:
+    with database.write() as session:
+        session.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+    with pytest.raises(ConfigError, match="upgraded by a newer Filmroom"):
+        migrate.upgrade(config, database)
+    assert migrate.current(database) == "9999" and not (config.data / "backup").exists()
 
 
 def _upgrade(folder: str) -> None:

@@ -18,7 +18,7 @@ from app.kit.errors import AppError
 from app.kit.ids import new_id
 from app.kit.logging import correlation_id
 from app.kit.phrases import phrase
-from app.peers import claims, derived, forward_queries, journal, oplog, options, outgoing, service, waking
+from app.peers import claims, derived, forward_queries, journal, oplog, options, outgoing, service, tried, waking
 from app.peers.claims import Slot
 from app.peers.destinations import Destination, open_destination
 from app.peers.errors import PeerFault
@@ -199,7 +199,7 @@ class _Work:
                 self._answer_all(gone, Outcome(claims.REFUSED, None, "It is no longer in the archive."))
                 here = [found[key] for key in keys if key in found]
                 if options.of(node).lacks_only and here and here[0].id > 0:
-                    here = self._lacked(destination, study, here, [series[i.series_pk] for i in here])
+                    here = self._lacked(node, destination, study, here, [series[i.series_pk] for i in here])
                 with suppress(Enough):
                     destination.send(here, self._answered, self._check)
         except PeerFault as fault:
@@ -211,17 +211,21 @@ class _Work:
         return True
 
     def _lacked(
-        self, destination: Destination, study: str, instances: list[Instance], series: list[str]
+        self, node: Node, destination: Destination, study: str, instances: list[Instance], series: list[str]
     ) -> list[Instance]:
         """Those that the node does not say it has; the study is asked about once in a run of the lane."""
         known = self._there.get(study)
         if known is None or not set(series) <= self._there.get("series of " + study, set()):
             wanted = sorted(set(series))
-            known = destination.there(study, wanted) | (known or set())
+            begun = time.monotonic()
+            there = destination.there(study, wanted)
+            if options.of(node).protocol != "folder":
+                tried.asked(self._database, node, "find", True, time.monotonic() - begun, len(there))
+            known = there | (known or set())
             self._there[study] = known
             self._there.setdefault("series of " + study, set()).update(wanted)
-        there = [i.sop_instance_uid for i in instances if i.sop_instance_uid in known]
-        self._answer_all(there, Outcome(claims.THERE, None, "It was there already."))
+        has = [i.sop_instance_uid for i in instances if i.sop_instance_uid in known]
+        self._answer_all(has, Outcome(claims.THERE, None, "It was there already."))
         return [i for i in instances if i.sop_instance_uid not in known]
 
     def _check(self) -> None:

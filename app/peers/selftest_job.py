@@ -15,7 +15,7 @@ from app.jobs.context import JobContext, PermanentFault
 from app.kit.clock import now
 from app.kit.errors import AppError
 from app.kit.phrases import phrase
-from app.peers import commitment, node_queries, options, selftest, service, statuses, test_object, waking
+from app.peers import commitment, node_queries, options, selftest, service, statuses, test_object, tried, waking
 from app.peers.errors import PeerFault
 from app.peers.finding import IMPLICIT_LITTLE, Finder
 from app.peers.models import Node, NodeTest
@@ -92,7 +92,9 @@ class _Run:
             entry["state"], entry["words"], entry["hint"] = WRONG, fault.detail, fault.hint or self.introduce()
         entry["seconds"] = round(time.monotonic() - begun, 4)
         self.keep()
-        return bool(entry["state"] == OK)
+        well = bool(entry["state"] == OK)
+        tried.step(self.ctx.database, self.node, name, well, entry["seconds"], entry["words"])
+        return well
 
     def introduce(self) -> str:
         """What to ask an administrator who has not heard of us: the echo went well, so it is about what we may."""
@@ -227,6 +229,7 @@ def run(ctx: JobContext, payload: dict[str, Any]) -> dict[str, Any]:
     test = _Run(ctx, payload["test_id"])
     try:
         probe = service.probed(test.node, test.settings, ctx.config)
+        tried.probed(ctx.database, test.node, probe)
         test.offers = probe.offers
         for step in probe.steps:
             if step.name != "find":  # asked below, for something
@@ -275,6 +278,7 @@ def echo_all(ctx: JobContext, payload: dict[str, Any]) -> dict[str, Any]:
     for done, node in enumerate(due):
         ctx.progress(done, len(due))
         found = service.probed(node, quick, ctx.config, quick=True)
+        tried.probed(ctx.database, node, found)
         with ctx.database.write() as session:
             service.note_outcome(session, node.id, "" if found.ok else found.message, waking.TESTED)
     return {"nodes": len(due)}

@@ -13,7 +13,7 @@ from app.kit.clock import now
 from app.kit.errors import Conflict, Invalid
 from app.kit.ids import new_id
 from app.kit.phrases import phrase
-from app.peers import node_queries, options, queries, scu, waking
+from app.peers import node_queries, options, queries, scu, tried, waking
 from app.peers.models import Node
 from app.peers.options import CAPABILITIES, SYNTAXES, NodeOptions, NodeValues, faults
 from app.peers.probe import Probe, probe
@@ -200,6 +200,7 @@ def probe_node(database: Database, actor: Actor, name: str, config: Config) -> P
         node = queries.node(session, actor, name)
         settings = load(session, DicomSettings)
     found = probed(node, settings, config)
+    tried.probed(database, node, found)
     with database.write() as session:
         note_outcome(session, node.id, "" if found.ok else found.message, waking.TESTED)
         audit.record(

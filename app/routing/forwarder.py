@@ -17,7 +17,7 @@ from app.kit import classic
 from app.kit.classic import Classic
 from app.kit.errors import AppError, Conflict, Invalid
 from app.kit.phrases import phrase
-from app.peers import names, options, service
+from app.peers import names, oplog, options, service
 from app.peers import queries as peers
 from app.peers.models import Node
 from app.peers.options import NodeValues
@@ -195,7 +195,23 @@ def test(database: Database, actor: Actor, wanted: Classic) -> Probe:
     with database.read() as session:
         settings = load(session, DicomSettings)
     peer = Peer(wanted.pacs_ae_title, wanted.local_ae_title, wanted.pacs_host, wanted.pacs_port)
-    return probe(peer, settings, ("store",))
+    found = probe(peer, settings, ("store",))
+    words = "" if found.ok else found.message
+    where = f"{peer.host}:{peer.port}"
+    oplog.note(
+        database,
+        oplog.Operation(
+            "echo",
+            "scu",
+            peer.called,
+            "success" if found.ok else "failure",
+            title=peer.called,
+            address=where,
+            seconds=found.seconds,
+            words=words,
+        ),
+    )
+    return found
 
 
 def waiting(session: Session) -> int:

@@ -32,6 +32,7 @@ from tests.support.client import actor
 from tests.support.dimse import Station
 from tests.support.forwarding import due, work_off
 from tests.support.live import running
+from tests.support.network_log import logged
 from tests.support.orthanc import orthanc
 from tests.support.postgres import free_port
 
@@ -258,6 +259,7 @@ def test_orthanc_gets_only_what_it_lacks(receiver: Station, worker: Worker, peop
         found = shown(peopled, transfer)
         assert (found["state"], found["there"], found["sent"]) == ("done", 3, 1), found
         assert len(client.get("/instances").json()) == 4
+    assert logged(worker.database) == [("find", "pacs", "success"), ("store", "pacs", "success")]
 
 
 # -- DICOMweb ----------------------------------------------------------------------------------------------------

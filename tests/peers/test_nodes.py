@@ -17,6 +17,7 @@ from app.peers.settings import DicomSettings
 from app.settings import save
 from tests.support import dcmtk
 from tests.support.client import actor
+from tests.support.network_log import logged
 from tests.support.postgres import free_port
 
 
@@ -85,6 +86,7 @@ def test_an_echo_that_works_is_remembered(peopled: Database, sqlite_config: Conf
     with peopled.read() as session:
         node = queries.node(session, actor(peopled, "admin"), "pacs")
         assert node.last_ok_at and node.last_fault is None
+    assert logged(peopled) == [("echo", "pacs", "success")]
 
 
 def test_a_closed_port_is_said_in_words(peopled: Database, sqlite_config: Config) -> None:
@@ -93,6 +95,7 @@ def test_a_closed_port_is_said_in_words(peopled: Database, sqlite_config: Config
     assert not found.ok and "refuses connections" in found.message
     with peopled.read() as session:
         assert queries.node(session, actor(peopled, "admin"), "pacs").last_fault == found.message
+    assert logged(peopled) == [("echo", "pacs", "failure")]
 
 
 def test_an_unknown_host_is_said_in_words(peopled: Database, sqlite_config: Config) -> None:

@@ -28,6 +28,7 @@ from tests.support import dcmtk
 from tests.support.client import Web, actor
 from tests.support.dimse import Station
 from tests.support.live import Live
+from tests.support.network_log import logged
 from tests.support.orthanc import orthanc
 from tests.support.pacs import dcmqrscp
 from tests.support.postgres import free_port
@@ -114,6 +115,8 @@ def test_all_steps_with_an_archive_that_knows_us(here: Station, tmp_path: Path) 
     wanted = ["reach", "association", "echo", "find", "store", "find-back", "move", "get", "commitment", "stays"]
     assert {name: states.get(name) for name in wanted} == dict.fromkeys(wanted[:-1], "ok") | {"stays": "warned"}
     assert test.state == "done" and test.finished_at and all(step["seconds"] < 60 for step in test.steps)
+    told = [kind for kind, peer, result in logged(here.database) if (peer, result) == ("pacs", "success")]
+    assert sorted(told) == sorted(["echo", "find", "store", "find", "move", "get", "commit"])
     assert here.instances() == [], "what came back is removed"
     with here.database.read() as session:
         assert node_queries.running_studies(session) == {test.study_instance_uid}, "routes leave it alone"
@@ -196,6 +199,7 @@ def test_echoes_by_the_clock_set_the_lamps(here: Station, tmp_path: Path) -> Non
         found = {node.name: node for node in queries.nodes(session, SYSTEM)}
         assert found["ours"].last_ok_at and found["gone"].last_fault and not found["off"].last_ok_at
         assert node_queries.nodes_to_echo(session, 10) == []
+    assert set(logged(here.database)) == {("echo", "ours", "success"), ("echo", "gone", "failure")}
 
 
 def test_over_rest(web: Web) -> None:

@@ -1,0 +1,17 @@
+"""What the transfer log holds, for tests."""
+
+from sqlalchemy import select
+
+from app.db import Database
+from app.peers import oplog
+from app.peers.models import NetworkOperation
+
+
+def logged(database: Database, role: str = "scu") -> list[tuple[str, str, str]]:
+    """(kind, peer, result) of each of our operations with others, oldest first; what waits is written first."""
+    oplog.flush(database)
+    with database.read() as session:
+        rows = session.scalars(
+            select(NetworkOperation).where(NetworkOperation.role == role).order_by(NetworkOperation.id)
+        )
+        return [(one.kind, one.peer, one.result) for one in rows]

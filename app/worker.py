@@ -1,25 +1,35 @@
-"""Composition root of the worker role: the one table job kind -> function, and the verbs that run by the clock."""
+"""Composition root of the worker role: the one table job kind -> function, and what the clock runs of every room (each
+room's module `clock`); here stand only those that concern several rooms."""
 
 import logging
 import signal
 import threading
 import time
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 from app import events, jobs
 from app.archive import Archive
+from app.archive import clock as archive_clock
 from app.archive import service as archive_service
 from app.config import Config
 from app.db import Database, open_database
+from app.deid import clock as deid_clock
+from app.jobs import clock as jobs_clock
+from app.jobs.clock import HOUR
 from app.jobs.context import Cancelled, JobContext, PermanentFault
 from app.kit import priority, rolestate, startup
 from app.kit.clock import now
 from app.kit.errors import AppError
 from app.kit.logging import correlation_id
 from app.kit.phrases import phrase
+from app.peers import clock as peers_clock
 from app.peers import ways
 from app.peers.forwarder import Forwarder
+from app.printing import clock as printing_clock
+from app.routing import clock as routing_clock
+from app.viewing import clock as viewing_clock
 
 log = logging.getLogger(__name__)
 Handler = Callable[[JobContext, dict[str, Any]], dict[str, Any]]
@@ -269,15 +279,6 @@ class Worker:
                     log.exception("%s failed; next try in %g s", verb.__name__, period)
 
 
-def release_abandoned(worker: Worker) -> None:
-    with worker.database.read() as session:
-        gone = [name for name in jobs.claimants(session) if rolestate.is_gone(name)]
-    with worker.database.write() as session:
-        count = jobs.release_abandoned(session, gone=gone)
-    if count:
-        log.warning("%d jobs of stopped workers given back", count)
-
-
 def follow_clock(worker: Worker) -> None:
     """Nothing may wait for moments that were written while the wall clock was ahead. It is looked for every few seconds,
     not only when the clock is seen to go back: it may have been ahead for a moment only, or a transaction that began
@@ -286,182 +287,27 @@ def follow_clock(worker: Worker) -> None:
     before, worker.drift = worker.drift, drift
     if before is not None and drift < before - jobs.CLOCK_SLACK.total_seconds():
         log.warning("the clock went back by %.0f s", before - drift)
-    from app.peers import clock_back as peers_clock
-    from app.routing import clock_back as routing_clock
+    from app.peers import clock_back as peers_back
+    from app.routing import clock_back as routing_back
 
     with worker.database.write() as session:
         moment = now()
         jobs.heal_clock(session, moment)
         archive_service.heal_clock(session, moment)
-        peers_clock.heal(session, moment)
-        routing_clock.heal(session, moment)
+        peers_back.heal(session, moment)
+        routing_back.heal(session, moment)
 
 
 def prune_events(worker: Worker) -> None:
-    from datetime import timedelta
-
     with worker.database.write() as session:
         events.prune(session, now() - timedelta(days=7))
 
 
-def settle_studies(worker: Worker) -> None:
-    with worker.database.read() as session:
-        if not archive_service.may_settle(session):
-            return
-    with worker.database.write() as session:
-        archive_service.settle(session)
+_ROOMS = (jobs_clock, archive_clock, routing_clock, peers_clock, viewing_clock, printing_clock, deid_clock)
 
-
-def ask_again(worker: Worker) -> None:
-    """Requests for storage commitment that no node has answered in time."""
-    from app.peers import commitment
-
-    with worker.database.read() as session:
-        if not commitment.is_overdue(session):
-            return
-    with worker.database.write() as session:
-        commitment.overdue(session)
-
-
-def give_to_routes(worker: Worker) -> None:
-    from app.routing import arrivals
-
-    arrivals.turn(worker.database)
-
-
-def follow_runs(worker: Worker) -> None:
-    from app.routing import following
-
-    following.follow(worker.database, worker.archive)
-
-
-def sweep_derived(worker: Worker) -> None:
-    from app.routing import following
-
-    following.sweep(worker.database, worker.archive)
-
-
-def prune_commitments(worker: Worker) -> None:
-    from app.peers import commitment
-
-    with worker.database.write() as session:
-        commitment.prune(session)
-
-
-def sweep_store(worker: Worker) -> None:
-    worker.archive.sweep()
-
-
-def trim_pictures(worker: Worker) -> None:
-    from app.settings import load
-    from app.viewing import pictures
-    from app.viewing.settings import PictureSettings
-
-    with worker.database.read() as session:
-        most = load(session, PictureSettings).cache_gib << 30
-    if gone := pictures.trim(worker.config.cache, most):
-        log.info("%d pictures of the cache were let go", gone)
-
-
-def sweep_prints(worker: Worker) -> None:
-    from app.printing import jobs as printing_jobs
-
-    with worker.database.read() as session:
-        printing_jobs.sweep(worker.config, session)
-
-
-def sweep_copies(worker: Worker) -> None:
-    from app.deid import jobs as deid_jobs
-
-    with worker.database.read() as session:
-        deid_jobs.sweep(worker.config, session)
-
-
-def prune_transfer_log(worker: Worker) -> None:
-    from datetime import timedelta
-
-    from app.peers import oplog_queries
-    from app.peers.settings import DicomSettings
-    from app.settings import load
-
-    with worker.database.write() as session:
-        days = load(session, DicomSettings).log_days
-        oplog_queries.prune(session, now() - timedelta(days=days))
-
-
-def prune_transfers(worker: Worker) -> None:
-    """Little by little: a transaction deletes ten transfers and lets others write."""
-    from datetime import timedelta
-
-    from app.peers import upkeep
-    from app.peers.settings import DicomSettings
-    from app.routing import following
-    from app.settings import load
-
-    with worker.database.read() as session:
-        limit = now() - timedelta(days=load(session, DicomSettings).transfer_days)
-    for prune, most in ((upkeep.prune, upkeep.AT_ONCE), (following.prune, following.FORGOTTEN)):
-        gone = most
-        while gone == most and not worker.stopping.is_set():
-            with worker.database.write() as session:
-                gone = prune(session, limit)
-
-
-def warn_of_certificates(worker: Worker) -> None:
-    """A write only when there is something to say."""
-    from app.peers import certificates
-
-    with worker.database.read() as session:
-        due = bool(certificates.expiring(session))
-    if due:
-        with worker.database.write() as session:
-            said = certificates.warn(session)
-        for words in said:
-            log.warning("%s", words)
-
-
-def prune_queries(worker: Worker) -> None:
-    from app.peers import ask_jobs
-
-    with worker.database.write() as session:
-        ask_jobs.prune(session)
-
-
-def echo_nodes(worker: Worker) -> None:
-    """Has nodes that were not heard of for long asked whether they are there, by one job at a time."""
-    from app.peers import node_queries
-    from app.peers.settings import DicomSettings
-    from app.settings import load
-
-    with worker.database.read() as session:
-        minutes = load(session, DicomSettings).echo_minutes
-        if not minutes or not node_queries.nodes_to_echo(session, minutes):
-            return
-    with worker.database.write() as session:
-        if not node_queries.is_queued(session, "node.echo"):
-            jobs.enqueue(session, "node.echo", {}, priority=8, max_attempts=1)
-
-
-CLOCK: dict[Callable[[Worker], None], float] = {
-    release_abandoned: 10.0,
-    follow_clock: 5.0,
-    prune_events: 3600.0,
-    prune_transfer_log: 3600.0,
-    prune_transfers: 3600.0,
-    settle_studies: 1.0,
-    give_to_routes: 0.5,
-    follow_runs: 2.0,
-    sweep_derived: 3600.0,
-    ask_again: 20.0,
-    prune_commitments: 3600.0,
-    sweep_store: 60.0,
-    trim_pictures: 3600.0,
-    sweep_prints: 3600.0,
-    sweep_copies: 3600.0,
-    warn_of_certificates: 3600.0,
-    prune_queries: 3600.0,
-    echo_nodes: 30.0,
-}
+# verb -> seconds between two turns, in this order where several are due
+CLOCK: dict[Callable[[Worker], None], float] = {follow_clock: 5.0, prune_events: HOUR}
+CLOCK.update((verb, period) for room in _ROOMS for verb, period in room.VERBS.items())
 
 
 def run(config: Config) -> None:

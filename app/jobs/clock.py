@@ -1,0 +1,42 @@
+"""What runs by the clock: the verbs of a room stand in its module `clock` with their periods, the worker runs them all.
+
+A verb opens its own transactions, is safe to run in several workers at once, and imports what it needs when it first runs:
+the worker imports every `clock` at its start."""
+
+import logging
+import threading
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
+
+from app.config import Config
+from app.db import Database
+from app.jobs import queue
+from app.kit import rolestate
+
+log = logging.getLogger(__name__)
+
+
+class ClockContext(Protocol):
+    """What a verb is given. `archive` is an app.archive.Archive: this floor cannot name it. stopping: the role ends."""
+
+    config: Config
+    database: Database
+    archive: Any
+    stopping: threading.Event
+
+
+Clock = Mapping[Callable[[ClockContext], None], float]
+HOUR = 3600.0  # seconds
+
+
+def release_abandoned(context: ClockContext) -> None:
+    """Jobs whose worker is known to be gone, or has not been heard of for long."""
+    with context.database.read() as session:
+        gone = [name for name in queue.claimants(session) if rolestate.is_gone(name)]
+    with context.database.write() as session:
+        count = queue.release_abandoned(session, gone=gone)
+    if count:
+        log.warning("%d jobs of stopped workers given back", count)
+
+
+VERBS: Clock = {release_abandoned: 10.0}

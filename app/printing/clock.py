@@ -1,0 +1,13 @@
+"""What the clock runs in this room."""
+
+from app.jobs.clock import HOUR, Clock, ClockContext
+
+
+def sweep_prints(context: ClockContext) -> None:
+    from app.printing import jobs
+
+    with context.database.read() as session:
+        jobs.sweep(context.config, session)
+
+
+VERBS: Clock = {sweep_prints: HOUR}

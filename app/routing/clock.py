@@ -1,0 +1,41 @@
+"""What the clock runs in this room."""
+
+from datetime import timedelta
+
+from app.jobs.clock import HOUR, Clock, ClockContext
+from app.kit.clock import now
+
+
+def give_to_routes(context: ClockContext) -> None:
+    from app.routing import arrivals
+
+    arrivals.turn(context.database)
+
+
+def follow_runs(context: ClockContext) -> None:
+    from app.routing import following
+
+    following.follow(context.database, context.archive)
+
+
+def sweep_derived(context: ClockContext) -> None:
+    from app.routing import following
+
+    following.sweep(context.database, context.archive)
+
+
+def prune_runs(context: ClockContext) -> None:
+    """As long and as little by little as the transfers of the runs (app.peers.clock)."""
+    from app.peers.settings import DicomSettings
+    from app.routing import following
+    from app.settings import load
+
+    with context.database.read() as session:
+        limit = now() - timedelta(days=load(session, DicomSettings).transfer_days)
+    gone = following.FORGOTTEN
+    while gone == following.FORGOTTEN and not context.stopping.is_set():
+        with context.database.write() as session:
+            gone = following.prune(session, limit)
+
+
+VERBS: Clock = {give_to_routes: 0.5, follow_runs: 2.0, sweep_derived: HOUR, prune_runs: HOUR}

@@ -158,14 +158,16 @@ class TestBody(BaseModel):
 
     with_object: bool = Field(
         False,
-        description="Also stores a picture of the patient FILMROOM^TEST there, which stays on the node, and fetches it back",
+        description="Also stores a picture of the patient FILMROOM^TEST there, which stays on the node, and fetches it back;"
+        " in a folder it is removed again",
     )
 
 
 @router.post("/nodes/{name}/tests", status_code=202)
 def start_test(name: str, body: TestBody, response: Response, actor: Tester, session: WriteSession) -> dict[str, Any]:
     """A self-test: reach, associate, echo, find; with a test object also store, find it, fetch it back by C-MOVE and
-    C-GET, and storage commitment, as far as the node offers them. What comes back is removed here again."""
+    C-GET, and storage commitment, as far as the node offers them; of DICOMweb QIDO-RS, STOW-RS and WADO-RS; in a folder
+    a file is written, read back and removed. What comes back is removed here again."""
     test = selftest.start_test(session, actor, name, body.with_object)
     response.headers["Location"] = f"/api/v1/nodes/{test.node_id}/tests/{test.id}"
     return selftest.test_json(session, test)

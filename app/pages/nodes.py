@@ -72,9 +72,10 @@ class NodeList:
 
 @dataclass(frozen=True, slots=True)
 class SelfTestPart:
-    """The last self-test of a node. steps: word and step; running: it has not ended; node_id: whose."""
+    """The last self-test of a node. steps: word and step; running: it has not ended; node_id, protocol: whose."""
 
     node_id: str
+    protocol: str
     may_test: bool
     may_store: bool
     state: str
@@ -165,6 +166,7 @@ def step_word(name: str) -> str:
         "find-back": _("Find it again"),
         "move": _("Move back"),
         "get": _("Get back"),
+        "remove": _("Remove it again"),
         "commitment": _("Commitment"),
         "stays": _("What stays"),
         "search": _("Search"),
@@ -239,15 +241,18 @@ def _seen(session: ReadSession, actor: Actor, node_id: str) -> Seen:
 
 def _selftest(session: ReadSession, actor: Actor, node_id: str) -> SelfTestPart:
     last = selftest.newest(session, actor, node_id)
+    protocol = options.of(queries.node(session, actor, node_id)).protocol
     may = Verb.NODE_ECHO in actor.verbs
     store = may and Verb.STUDY_SEND in actor.verbs
     if last is None:
-        return SelfTestPart(node_id, may, store, "", False, [], "", None, 0.0)
+        return SelfTestPart(node_id, protocol, may, store, "", False, [], "", None, 0.0)
     state = selftest.state_of(session, last)
     running = state in (selftest.QUEUED, selftest.RUNNING)
     steps = [(step_word(step["step"]), step) for step in last.steps]
     took = sum(step["seconds"] for step in last.steps)
-    return SelfTestPart(node_id, may, store, state, running, steps, last.created_by, last.created_at, round(took, 2))
+    return SelfTestPart(
+        node_id, protocol, may, store, state, running, steps, last.created_by, last.created_at, round(took, 2)
+    )
 
 
 def _page(

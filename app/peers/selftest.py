@@ -9,7 +9,7 @@ from app import audit, events, jobs
 from app.kit.clock import now
 from app.kit.errors import Conflict, NotFound
 from app.kit.ids import new_id
-from app.peers import node_queries, options, queries
+from app.peers import node_queries, queries
 from app.peers.models import Node, NodeTest
 from app.security.actor import Actor, require
 from app.security.verbs import Verb
@@ -22,8 +22,8 @@ _KEEP = 5  # tests of a node
 
 
 def start_test(session: Session, actor: Actor, node_name: str, with_object: bool = False) -> NodeTest:
-    """Queues a self-test. with_object: also stores a test object there, which stays on the node, and fetches it back.
-    Conflict while another one of the same node runs."""
+    """Queues a self-test. with_object: also stores a test object there, which stays on the node (in a folder it does
+    not), and fetches it back. Conflict while another one of the same node runs."""
     require(actor, Verb.NODE_ECHO)
     if with_object:
         require(actor, Verb.STUDY_SEND)
@@ -35,7 +35,7 @@ def start_test(session: Session, actor: Actor, node_name: str, with_object: bool
         id=new_id(),
         job_id="",
         node_id=node.id,
-        with_object=with_object and options.of(node).protocol == "dicom",
+        with_object=with_object,
         state=QUEUED,
         steps=[],
         created_by=actor.name,

@@ -73,6 +73,39 @@ def words(status: int, comment: str, peer: str, *, own_title: str = "", own_addr
     return Words(phrase("{peer} answered with status {code}{said}.", peer=peer, code=code, said=said))
 
 
+def store_words(status: int, comment: str, peer: str, *, own_title: str = "") -> Words:
+    """A final status of a C-STORE that is neither success nor warning (PS3.4 Table B.2-1, PS3.7 Annex C)."""
+    code, said = f"{status:04X}", f" “{comment}”" if comment else ""
+    high = status & 0xFF00
+    if high == 0xA700:
+        return Words(
+            phrase("{peer} has no room for it ({code}{said}).", peer=peer, code=code, said=said),
+            phrase("Is its storage full? Ask the PACS administrator."),
+        )
+    if high == 0xA900 or status & 0xF000 == 0xC000:
+        return Words(
+            phrase("{peer} cannot use the object ({code}{said}).", peer=peer, code=code, said=said),
+            phrase("Ask the PACS administrator what it demands of objects."),
+            True,
+        )
+    if status in (0x0122, 0x0112):
+        return Words(
+            phrase("{peer} does not take objects of this kind ({code}{said}).", peer=peer, code=code, said=said),
+            phrase("Is it set to take what we send?"),
+            True,
+        )
+    if status == 0x0124:
+        return Words(
+            phrase("{peer} does not allow us to store ({code}{said}).", peer=peer, code=code, said=said),
+            phrase("Ask the PACS administrator to let title {title} store there.", title=own_title),
+            True,
+        )
+    return Words(
+        phrase("{peer} did not take it: status {code}{said}.", peer=peer, code=code, said=said),
+        phrase("Is it set to take what we send? Its own log says why."),
+    )
+
+
 class Refused(PeerFault):
     """The peer answered, with a failure. final: asking again the same way cannot help; `status` in extra is DIMSE's."""
 

@@ -2,6 +2,7 @@
 
 What the server says of each object in its Referenced and Failed SOP Sequences is what counts (PS3.18 Annex I.2)."""
 
+import io
 import json
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
@@ -65,6 +66,14 @@ class WebNode:
             batch = self._batch(waiting)
             waiting = waiting[len(batch) :]
             waiting = self._post(batch, on_answer) + waiting
+
+    def put(self, sop_instance_uid: str, data: bytes, syntax: str) -> Outcome:
+        """Stores one DICOM file that stands in no archive. Raises PeerFault."""
+        one = Instance(sop_instance_uid=sop_instance_uid)
+        parts = [(one, io.BytesIO(data), len(data), syntax)]
+        with web.in_words(self._name):
+            status, model = self._exchange(parts)
+        return self._judged(status, model, parts)[0][1]
 
     def _batch(self, waiting: Sequence[Instance]) -> list[Instance]:
         size = 0

@@ -18,7 +18,7 @@ def probed(database: Database, node: Node, found: Probe) -> None:
 
 def step(database: Database, node: Node, name: str, ok: bool, seconds: float, words: str) -> None:
     """A step of a self-test; commitment tells of itself."""
-    if kind := _STEPS.get(name):
+    if (kind := _STEPS.get(name)) and options.of(node).protocol in _KINDS:
         objects = int(ok and kind != "find")
         asked(database, node, kind, ok, seconds, objects, "" if ok else words)
 

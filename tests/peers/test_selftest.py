@@ -4,6 +4,7 @@ import contextlib
 import threading
 import time
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,16 @@ from app.db import Database
 from app.jobs.context import JobContext, PermanentFault
 from app.kit.clock import now
 from app.kit.errors import Conflict, Forbidden
-from app.peers import commitment_jobs, node_queries, queries, selftest, selftest_job, service, test_object
+from app.peers import (
+    commitment_jobs,
+    node_queries,
+    queries,
+    selftest,
+    selftest_job,
+    selftest_others,
+    service,
+    test_object,
+)
 from app.peers.errors import PeerFault
 from app.peers.models import NodeTest
 from app.peers.service import NodeValues
@@ -29,9 +39,10 @@ from tests.support.client import Web, actor
 from tests.support.dimse import Station
 from tests.support.live import Live
 from tests.support.network_log import logged
-from tests.support.orthanc import orthanc
+from tests.support.orthanc import orthanc, web
 from tests.support.pacs import dcmqrscp
 from tests.support.postgres import free_port
+from tests.support.storer import storer
 
 EVERYTHING = ["store", "find", "move", "get", "commitment"]
 
@@ -162,6 +173,113 @@ def test_a_node_that_only_stores(here: Station, tmp_path: Path) -> None:
     assert states["store"] == "ok" and states["move"] == "skipped" and "find" not in states
     (file,) = (tmp_path / "scp").iterdir()
     assert dcmread(file, force=True).PatientID == "FILMROOM-TEST"
+
+
+@contextlib.contextmanager
+def _within(seconds: float) -> Iterator[None]:
+    begun = time.monotonic()
+    yield
+    assert time.monotonic() - begun < seconds
+
+
+@pytest.mark.peer
+def test_an_archive_that_refuses_every_association(here: Station, tmp_path: Path) -> None:
+    """Nobody waits for it, and it is said who has to be asked."""
+    with storer("PACS", strict=True) as there, _within(20):
+        test = _tested(here, NodeValues("pacs", "OTHER", "127.0.0.1", there.port, capabilities=EVERYTHING))
+    assert _states(test) == {"reach": "ok", "association": "failed"}
+    assert "it is not the AE title we called" in _word(test, "association"), _word(test, "association")
+
+
+@pytest.mark.peer
+def test_an_archive_that_refuses_every_object(here: Station, tmp_path: Path) -> None:
+    """dcmqrscp that may only be read from; a storage that is full."""
+    with dcmqrscp(tmp_path / "qr", here.port, title="QR", rights="R") as port, _within(20):
+        test = _tested(here, NodeValues("pacs", "QR", "127.0.0.1", port, capabilities=EVERYTHING))
+    states = _states(test)
+    assert (states["echo"], states["find"], states["store"]) == ("ok", "ok", "failed") and "move" not in states
+    assert "stays" not in states, "nothing does"
+    with storer("FULL", otherwise=0xA700) as there, _within(20):
+        full = _tested(here, NodeValues("full", "FULL", "127.0.0.1", there.port))
+    assert "has no room for it (A700" in _word(full, "store") and "Is its storage full?" in _word(full, "store")
+
+
+@pytest.mark.peer
+def test_an_archive_that_takes_and_drops(here: Station, tmp_path: Path) -> None:
+    """Orthanc with a filter that lets nothing in answers success all the same."""
+    lua = tmp_path / "filter.lua"
+    lua.write_text("function ReceivedInstanceFilter(dicom, origin, info) return false end")
+    more: dict[str, object] = {"LuaScripts": [str(lua)]}
+    with orthanc(tmp_path / "orthanc", here.port, more=more) as (port, client), _within(20):
+        test = _tested(here, NodeValues("pacs", "ORTHANC", "127.0.0.1", port, capabilities=EVERYTHING))
+        assert client.get("/instances").json() == []
+    states = _states(test)
+    assert states["store"] == "ok"
+    assert {states[name] for name in ("find-back", "move", "get", "commitment")} == {"failed"}, states
+    assert "has not kept it" in _word(test, "move") and "has not kept it" in _word(test, "get")
+
+
+@pytest.mark.peer
+def test_a_dicomweb_server_as_a_dicom_node(here: Station, tmp_path: Path) -> None:
+    with orthanc(tmp_path / "orthanc", here.port, more=web()) as (_, client):
+        values = NodeValues(name="web", protocol="dicomweb", url=f"{client.base_url}/dicom-web")
+        test = _tested(here, values)
+        (there,) = client.get("/instances").json()
+        assert client.get(f"/instances/{there}/simplified-tags").json()["PatientName"] == "FILMROOM^TEST"
+    wanted = ["reach", "search", "find", "store", "find-back", "get"]
+    assert _states(test) == dict.fromkeys(wanted, "ok") | {"stays": "warned"}
+    assert "0 studies of today" in _word(test, "find") and "came back" in _word(test, "get")
+    assert here.instances() == []
+
+
+def test_a_dicomweb_server_that_takes_nothing(here: Station) -> None:
+    class ReadOnly(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(204)
+            self.end_headers()
+
+        def do_POST(self) -> None:
+            self.rfile.read(int(self.headers["content-length"]))
+            self.send_response(403)
+            self.send_header("content-length", "0")
+            self.end_headers()
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), ReadOnly)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        with _within(20):
+            url = f"http://127.0.0.1:{server.server_port}/dicom-web"
+            test = _tested(here, NodeValues(name="web", protocol="dicomweb", url=url))
+    finally:
+        server.shutdown()
+        server.server_close()
+    assert _states(test) == {"reach": "ok", "search": "ok", "find": "ok", "store": "failed"}
+    assert "web refused us (403)" in _word(test, "store") and "what they may do there" in _word(test, "store")
+
+
+def test_a_folder_gets_a_picture_and_is_left_as_it_was(here: Station, tmp_path: Path) -> None:
+    folder = tmp_path / "out"
+    (folder / "others").mkdir(parents=True)
+    test = _tested(here, NodeValues(name="out", protocol="folder", path=str(folder)))
+    steps = ("folder", "write", "space", "store", "get", "remove")
+    assert _states(test) == dict.fromkeys(steps, "ok")
+    assert f"FILMROOM-TEST/{test.study_instance_uid}/" in _word(test, "store")
+    assert [path.name for path in folder.rglob("*")] == ["others"]
+
+
+def test_a_folder_that_changes_files_is_told(here: Station, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A program that watches the folder takes the file away at once."""
+    kept = selftest_others.FolderSteps.get_back
+
+    def taken(steps: selftest_others.FolderSteps) -> tuple[str, str, str]:
+        for path in tmp_path.rglob("*.dcm"):
+            path.write_bytes(path.read_bytes()[:-1])
+        return kept(steps)
+
+    monkeypatch.setattr(selftest_others.FolderSteps, "get_back", taken)
+    test = _tested(here, NodeValues(name="out", protocol="folder", path=str(tmp_path)))
+    assert _states(test)["get"] == "failed" and "came back changed" in _word(test, "get")
+    assert _states(test)["remove"] == "ok" and not list(tmp_path.rglob("*.dcm"))
 
 
 def test_a_node_that_is_not_there(here: Station) -> None:

@@ -82,9 +82,16 @@ def make_study(
 
 @contextlib.contextmanager
 def dcmqrscp(
-    folder: Path, our_port: int, *, title: str = "DCMQR", destinations: str = "FILMROOM", more: str = ""
+    folder: Path,
+    our_port: int,
+    *,
+    title: str = "DCMQR",
+    destinations: str = "FILMROOM",
+    more: str = "",
+    rights: str = "RW",
 ) -> Iterator[int]:
-    """A dcmqrscp with an empty archive that knows us as FILMROOM; its port. more: further lines of its table of hosts."""
+    """A dcmqrscp with an empty archive that knows us as FILMROOM; its port. more: further lines of its table of hosts;
+    rights: R for one that stores nothing."""
     port = free_port()
     store = folder / "store"
     store.mkdir(parents=True)
@@ -92,7 +99,7 @@ def dcmqrscp(
         f"NetworkTCPPort = {port}\nMaxPDUSize = 65536\nMaxAssociations = 32\n"
         f"HostTable BEGIN\nus = ({destinations}, 127.0.0.1, {our_port})\n{more}HostTable END\n"
         "VendorTable BEGIN\nVendorTable END\n"
-        f"AETable BEGIN\n{title} {store} RW (200, 1024mb) ANY\nAETable END\n"
+        f"AETable BEGIN\n{title} {store} {rights} (200, 1024mb) ANY\nAETable END\n"
     )
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen(

@@ -9,6 +9,7 @@ from typing import Any
 
 from pydicom.dataset import Dataset
 from pynetdicom import AE, AllStoragePresentationContexts, evt
+from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]
 
 from tests.support.postgres import free_port
 
@@ -17,11 +18,13 @@ UNCOMPRESSED = ["1.2.840.10008.1.2.1", "1.2.840.10008.1.2"]
 
 @dataclass
 class Storer:
-    """statuses: SOP Instance UID -> what it is answered (else success); pause: seconds before each answer; gate: nothing
-    is answered until it is set. got: UIDs in their order; originators: who asked for the move, by C-STORE request."""
+    """statuses: SOP Instance UID -> what it is answered (otherwise success); strict: it takes associations for its own
+    title only; pause: seconds before each answer; gate: nothing is answered until it is set. got: UIDs in their order; originators: who asked for the move, by C-STORE request."""
 
     port: int
     statuses: dict[str, int] = field(default_factory=dict)
+    otherwise: int = 0
+    strict: bool = False
     pause: float = 0.0
     gate: threading.Event | None = None
     got: list[str] = field(default_factory=list)
@@ -39,7 +42,7 @@ class Storer:
         time.sleep(self.pause)
         if self.gate is not None:
             self.gate.wait(30)
-        status = self.statuses.get(uid, 0)
+        status = self.statuses.get(uid, self.otherwise)
         if not status:
             return 0
         answer = Dataset()
@@ -53,6 +56,8 @@ def storer(title: str = "STORER", **how: Any) -> Iterator[Storer]:
     ae = AE(ae_title=title)
     for context in AllStoragePresentationContexts:
         ae.add_supported_context(context.abstract_syntax, UNCOMPRESSED)
+    ae.add_supported_context(Verification)
+    ae.require_called_aet = made.strict
     server = ae.start_server(("127.0.0.1", made.port), block=False, evt_handlers=[(evt.EVT_C_STORE, made.store)])
     try:
         yield made

@@ -1,6 +1,6 @@
 """When a scheduled route fires next. Pure. Times are those of the wall clock where the machine stands."""
 
-from datetime import datetime, time, timedelta
+from datetime import UTC, datetime, time, timedelta
 
 from app.routing.rule import WEEKDAYS, When
 
@@ -18,8 +18,9 @@ def following(when: When, moment: datetime) -> datetime | None:
         if when.weekdays and WEEKDAYS[day.weekday()] not in when.weekdays:
             continue
         for clock in _times(when):
-            # naive on purpose: the zone's offset is that of the day itself, over a change of the clocks too
-            found = datetime.combine(day, clock).astimezone()
+            # Naive on purpose: the zone's offset is that of the day itself, over a change of the clocks too. By its
+            # timestamp, since astimezone() puts a time that the change leaps over before it: a night would be missed.
+            found = datetime.fromtimestamp(datetime.combine(day, clock).timestamp(), UTC)
             if found > moment:
                 return found
     return None

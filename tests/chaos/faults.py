@@ -21,6 +21,7 @@ class Destination:
 
     title: str
     folder: Path
+    transfer_syntax: str = "stored"  # as which it wants objects: the node option
     port: int = field(default_factory=free_port)
     process: subprocess.Popen[bytes] | None = None
 

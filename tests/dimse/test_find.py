@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydicom import dcmread
 from pydicom.dataset import Dataset
 from pydicom.filewriter import dcmwrite
 
@@ -311,3 +312,32 @@ def test_findscu_asks_by_tls(asked: Station, tmp_path: Path) -> None:
     shown = ("+tls", str(modality.key), str(modality.certificate), "+cf", str(authority.file))
     found = findscu(port, "-S", *shown, QueryRetrieveLevel="STUDY", StudyInstanceUID="")
     assert len(found.answers) == 5, found.output
+
+
+SCRIPTS = (
+    "Arab", "Fren", "FrenMulti", "Germ", "Greek", "H31", "H32", "Hbrw", "I2", "JapMulti", "KoreanMulti", "Russ", "X1", "X2",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_names_of_every_script_are_found_in_their_own_character_set(
+    receiver: Station, shared_data: Path, tmp_path: Path, script: str
+) -> None:
+    """Real objects of all scripts of the standard's examples (PS3.5 H to K): asked with the very bytes of the object, and
+    answered in the set of the question, with the very name."""
+    path = shared_data / "charset" / f"chr_{script}.dcm"
+    stored = dcmread(path)
+    incoming = receiver.archive.receive(Source("test"))
+    incoming.write(path.read_bytes())
+    assert receiver.archive.ingest(incoming).status == "stored"
+    receiver.set(query_callers="all")
+    with receiver.database.write() as session:
+        save(session, SecuritySettings(facility_isolation=False), "test")
+    terms = stored.SpecificCharacterSet
+    query = _query(tmp_path, terms if isinstance(terms, str) else list(terms), PatientName=stored.PatientName)
+    (answer,) = findscu(receiver.port, "-S", query).answers
+    assert answer.StudyInstanceUID == stored.StudyInstanceUID
+    assert answer.SpecificCharacterSet == terms and answer.PatientName == stored.PatientName
+    groups = str(stored.PatientName).split("=")
+    utf8 = _query(tmp_path, "ISO_IR 192", PatientName=groups[-1][:1] + "*")
+    assert findscu(receiver.port, "-S", utf8).of("StudyInstanceUID") == [stored.StudyInstanceUID]

@@ -25,7 +25,7 @@ from app.security import Actor, Verb, can, may_see
 log = logging.getLogger(__name__)
 router = APIRouter(tags=["events"])
 
-# What belongs to no facility and is no secret inside the house: everyone who follows events gets it.
+# No secret inside the house: everyone who follows events gets it, unless it belongs to another facility.
 _SHARED = ("node.", "role.", "settings.")
 RECHECK = 5.0  # seconds between looks whether the session still lives (locked, ended, disabled)
 _BATCH = 500  # events read in one go
@@ -34,10 +34,10 @@ _QUEUE = 1000  # events a slow reader may lag behind before it is told to start 
 
 
 def visible(actor: Actor, event: Event) -> bool:
-    """Own events, those of the actor's facility, and the shared ones."""
+    """Own events, those of the actor's facility, and the shared ones that belong to none."""
     if event.user_name is not None and event.user_name != actor.name:
         return can(actor, Verb.JOB_ALL)
-    if event.topic.startswith(_SHARED) or event.user_name == actor.name:
+    if event.user_name == actor.name or (event.facility_id is None and event.topic.startswith(_SHARED)):
         return True
     return may_see(actor, event.facility_id)
 

@@ -13,6 +13,7 @@ from tests.support.client import CAST, Web, all_routers
 
 # Endpoints that stream or wait for long: called by the tests of their own rooms.
 NOT_CALLED = {"/api/v1/events"}
+UNLOCK = "/api/v1/sessions/current/unlock"  # for those who are locked out: it looks at the password first
 
 
 def dependencies(dependant: Dependant) -> Iterator[Any]:
@@ -57,6 +58,36 @@ def test_a_route_asks_before_it_takes_the_write_lock() -> None:
     assert wrong == []
 
 
+def _filled(path: str) -> str:
+    """The route's path with made-up ids."""
+    filled = path.replace(":path}", "}")
+    while "{" in filled:
+        head, _, tail = filled.partition("{")
+        filled = head + "1" + tail.partition("}")[2]
+    return filled
+
+
+@pytest.mark.parametrize("name", ["nobody", *CAST])
+def test_what_the_matrix_denies_is_denied_before_anything_is_read(web: Web, name: str) -> None:
+    """Every route that changes something, with made-up ids and nothing in it: who lacks the verb is told so, and not what
+    is wrong with the request. Only the denied ones are called: the others might act."""
+    client = getattr(web, name)
+    verbs = DEFAULT_ROLES[CAST[name][0]][0] if name in CAST else frozenset()
+    called, wrong = 0, []
+    for route in routes():
+        wanted = declared(route)
+        for method in sorted({"POST", "PUT", "PATCH", "DELETE"} & set(route.methods or ())):
+            if not wanted or wanted <= verbs or route.path_format == UNLOCK:
+                continue
+            called += 1
+            answer = client.request(method, _filled(route.path_format or ""))
+            right = (403,) if name in CAST else (401, 403, 303)  # a page leads who is not signed in to the login
+            if answer.status_code not in right:
+                wrong.append(f"{method} {route.path_format}: {answer.status_code}")
+    assert wrong == []
+    assert called > 50 or name == "admin"
+
+
 @pytest.mark.parametrize("name", CAST)
 def test_a_role_opens_exactly_what_the_matrix_allows(web: Web, name: str) -> None:
     """Every GET route, with made-up ids: 403 exactly when the role lacks the verb."""
@@ -68,10 +99,7 @@ def test_a_role_opens_exactly_what_the_matrix_allows(web: Web, name: str) -> Non
         path = route.path_format or ""
         if "GET" not in (route.methods or ()) or not wanted or path in NOT_CALLED:
             continue
-        filled = path.replace(":path}", "}")
-        while "{" in filled:
-            head, _, tail = filled.partition("{")
-            filled = head + "1" + tail.partition("}")[2]
+        filled = _filled(path)
         status = client.get(filled).status_code
         if (status == 403) != (not wanted <= verbs) or status in (401, 500):
             wrong.append(f"{path}: {status}")

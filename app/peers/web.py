@@ -30,7 +30,8 @@ _JSON_LIMIT = 64 << 20  # bytes of one answer's JSON
 _PAGE = 200  # answers asked for at a time
 _PATHS = {"STUDY": "studies", "SERIES": "series", "IMAGE": "instances"}
 _AS_IT_IS = "*?,:@/-._~"
-_DICOM = 'multipart/related; type="application/dicom"; transfer-syntax=*'
+_PLAIN = 'multipart/related; type="application/dicom"'
+_DICOM = f"{_PLAIN}; transfer-syntax=*"  # as it is stored
 
 
 def client(node: Node, settings: DicomSettings, config: Config) -> httpx.Client:
@@ -251,7 +252,7 @@ def retrieve(
 
     path: studies/UID[/series/UID[/instances/UID]]; limit: bytes of one object; stop: asked at each part."""
     fetched = Fetched()
-    with in_words(name), http.stream("GET", path, headers={"Accept": _DICOM}) as answer:
+    with in_words(name), _as_stored(http, path) as answer:
         judge(answer, name)
         if answer.status_code == 204:
             return fetched
@@ -269,6 +270,17 @@ def retrieve(
         finally:
             taker.close()
     return fetched
+
+
+@contextmanager
+def _as_stored(http: httpx.Client, path: str) -> Iterator[httpx.Response]:
+    """The answer of a server asked for what is stored; in its default form of one that does not know how to say that."""
+    with http.stream("GET", path, headers={"Accept": _DICOM}) as answer:
+        if answer.status_code != 406:
+            yield answer
+            return
+    with http.stream("GET", path, headers={"Accept": _PLAIN}) as answer:
+        yield answer
 
 
 def _single(answer: httpx.Response, taker: "_Taker", stop: Callable[[], bool]) -> None:

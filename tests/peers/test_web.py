@@ -118,6 +118,33 @@ def test_a_broken_part_loses_no_good_one_and_a_cut_response_keeps_what_was_whole
     assert len(receiver.files()) == 2, "nothing of the cut object may stay"
 
 
+def test_a_server_that_knows_no_star_is_asked_for_its_default_form(
+    receiver: Station, sqlite_config: Config, tmp_path: Path
+) -> None:
+    made = make_study(tmp_path, 13, series=[("CT", 2)])
+    body = b"".join(
+        b"--b\r\nContent-Type: application/dicom\r\n\r\n" + path.read_bytes() + b"\r\n" for path in made.files
+    )
+    asked: list[str] = []
+
+    def answer(handler: BaseHTTPRequestHandler) -> None:
+        asked.append(handler.headers["Accept"])
+        good = "transfer-syntax" not in asked[-1]
+        kind = 'multipart/related; type="application/dicom"; boundary=b'
+        _sends(body + b"--b--\r\n" if good else b"", kind, status=200 if good else 406)(handler)
+
+    with _server(answer) as url, web.client(_node(url), SETTINGS, sqlite_config) as http:
+        source = Source(kind="dicomweb")
+        done = web.retrieve(http, "web", receiver.archive, source, f"studies/{made.uid}", limit=FILE_SIZE_LIMIT)
+    assert (done.stored, done.failed, len(asked)) == (2, 0, 2)
+    with (
+        _server(_sends(b"", status=406)) as url,
+        web.client(_node(url), SETTINGS, sqlite_config) as http,
+        pytest.raises(PeerFault, match="406"),
+    ):
+        web.retrieve(http, "web", receiver.archive, source, "studies/1.2.3", limit=FILE_SIZE_LIMIT)
+
+
 def test_a_server_that_misbehaves_is_told_in_words(sqlite_config: Config) -> None:
     study = {"0020000D": {"vr": "UI", "Value": ["1.2.3"]}, "00100010": {"vr": "PN", "Value": [{"Alphabetic": "A^B"}]}}
     cases = [

@@ -62,6 +62,22 @@ class _Child:
     process: subprocess.Popen[bytes] | None = field(default=None, repr=False)
 
 
+def role_options(config: Config) -> list[str]:
+    """The command line that gives a role process this configuration, whatever files and options it came from. Secrets stay
+    in the environment, which it inherits."""
+    found = []
+    for item in dataclasses.fields(Config):
+        value = getattr(config, item.name)
+        if item.metadata.get("secret") or value == item.default:
+            continue
+        flag = item.metadata.get("flag") or f"--{item.name.replace('_', '-')}"
+        if isinstance(value, bool):
+            found.append(flag if value else flag.replace("--", "--no-", 1))
+        else:
+            found += [flag, str(value)]
+    return found
+
+
 def _die_with_parent() -> None:
     """Linux: a role never outlives its supervisor, so a killed one leaves no ports taken."""
     if sys.platform == "linux":
@@ -184,7 +200,7 @@ class Supervisor:
             child.pid = _in_child(lambda: run_role(child.role, self.config))
         else:
             child.process = subprocess.Popen(  # noqa: S603 our own program
-                [sys.executable, "-m", "app.cli", child.role, "--data", str(self.config.data)]
+                [sys.executable, "-m", "app.cli", child.role, *role_options(self.config)]
             )
             child.pid = child.process.pid
 

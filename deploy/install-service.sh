@@ -89,6 +89,11 @@ render() {
 check() {
   case $program in /home/*|/root/*) die "$program lies in somebody's home, which the service may not see; use --wheel, or put it under /opt" ;; esac
   case "$data$program" in *[[:space:]]*) die "folders with spaces are not supported here" ;; esac
+  # The file is copied, and a relative folder counts from where the file lies; ~ would be root's home.
+  if [ -n "$forwarder" ]; then
+    [ -r "$forwarder" ] || die "$forwarder cannot be read"
+    ! grep -qE '"(storage_dir|log_dir)"[[:space:]]*:[[:space:]]*"[^/"]' "$forwarder" || die "write folders as whole paths, from /, in $forwarder"
+  fi
   if [ -n "$wheel" ]; then [ -f "$wheel" ] || die "$wheel is not there"; return; fi
   [ -x "$program" ] || die "$program is not there: give --wheel FILE, or --program PATH"
   [ -z "$forwarder" ] || value_of aet >/dev/null || die "$forwarder is not right; the reason stands above"

@@ -32,7 +32,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if "browser" in item.keywords:
             item.add_marker("slow")
             # A browser on a machine that is busy with something else may be late; what is wrong is wrong every time.
-            item.add_marker(pytest.mark.flaky(reruns=2))
+            item.add_marker(pytest.mark.flaky(reruns=int(os.environ.get("FILMROOM_RERUNS", "2"))))
 
 
 @pytest.fixture(autouse=True)

@@ -1,17 +1,26 @@
 """The wheel carries everything: an installation from it needs neither Node nor the checkout."""
 
+import json
 import os
+import re
 import subprocess
 import sys
+import sysconfig
+import time
+import venv
 import zipfile
+from importlib import metadata
 from pathlib import Path
 
 import httpx
 import pytest
+from packaging.requirements import Requirement
 
+from tests.support import dcmtk
 from tests.support.live import PASSWORD, ROOT
 from tests.support.postgres import free_port
 
+NEWEST = max((ROOT / "migrations" / "versions").glob("[0-9]*.py"))
 pytestmark = pytest.mark.slow
 
 
@@ -36,6 +45,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "app/_bundled/templates/shell/base.html",
         "app/_bundled/migrations/env.py",
         "app/_bundled/migrations/versions/0001_initial.py",
+        f"app/_bundled/migrations/versions/{NEWEST.name}",
         "app/locale/es/LC_MESSAGES/filmroom.mo",
     ],
 )
@@ -43,48 +53,68 @@ def test_the_wheel_holds_what_lies_beside_the_code(wheel: Path, name: str) -> No
     assert name in zipfile.ZipFile(wheel).namelist()
 
 
-def test_an_installed_wheel_serves_its_own_bundle(wheel: Path, tmp_path: Path) -> None:
-    target = tmp_path / "site"
-    with zipfile.ZipFile(wheel) as archive:
-        archive.extractall(target)
+@pytest.fixture(scope="module")
+def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A fresh environment with the wheel put in by pip; what it depends on is lent by ours (named in a path file, which
+    does not bring our editable filmroom along), so that no test asks an index. Answers its folder of programs."""
+    folder = tmp_path_factory.mktemp("fresh") / "venv"
+    venv.create(folder, symlinks=True)
+    (site,) = folder.glob("lib/python3*/site-packages")
+    (site / "lent.pth").write_text(sysconfig.get_path("purelib") + "\n")
+    pip = [sys.executable, "-m", "pip", "-q", "--disable-pip-version-check", "--python", folder / "bin" / "python"]
+    subprocess.run([*pip, "install", "--no-index", "--no-deps", "--ignore-installed", wheel], check=True, timeout=120)
+    return folder / "bin"
+
+
+def _alone(programs: Path) -> dict[str, str]:
+    """The environment of somebody who has nothing but that: no checkout, no Node."""
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(("FILMROOM_", "PYTHON", "VIRTUAL_ENV", "NODE"))}
+    return kept | {"PATH": f"{programs}:/bin", "FILMROOM_ADMIN_PASSWORD": PASSWORD}
+
+
+def test_it_needs_nothing_that_the_wheel_does_not_name(installed: Path) -> None:
+    """Every package our code imports at its top comes with the wheel's own requirements, at versions it accepts."""
+    asked = "import importlib.metadata as m; print('\\n'.join(m.requires('filmroom')))"
+    words = subprocess.run(
+        [installed / "python", "-c", asked], env=_alone(installed), capture_output=True, text=True, check=True
+    ).stdout.splitlines()
+    assert len(words) > 15
+    for requirement in map(Requirement, words):
+        assert requirement.specifier.contains(metadata.version(requirement.name)), requirement
+
+
+@pytest.mark.peer
+def test_an_installed_wheel_serves_a_store_and_forward_box_with_pages(installed: Path, tmp_path: Path) -> None:
+    """`filmroom serve --config that.json`, from the wheel alone: schema, pages, bundle, translations, DICOM."""
     port, dicom_port = free_port(), free_port()
-    environment = {k: v for k, v in os.environ.items() if not k.startswith("FILMROOM_")}
-    environment |= {"PYTHONPATH": str(target), "FILMROOM_ADMIN_PASSWORD": PASSWORD}
-    command = [
-        sys.executable,
-        "-m",
-        "app.cli",
-        "serve",
-        "--data",
-        str(tmp_path / "data"),
-        "--port",
-        str(port),
-        "--dicom-port",
-        str(dicom_port),
-    ]
-    process = subprocess.Popen(command, cwd=tmp_path, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    said = {"local_ae_title": "BOX", "local_port": dicom_port, "local_host": "127.0.0.1"}
+    said |= {"pacs_host": "127.0.0.1", "pacs_port": free_port(), "pacs_ae_title": "PACS"}
+    (tmp_path / "that.json").write_text(json.dumps(said))
+    command = [installed / "filmroom", "serve", "--config", "that.json", "--data", "data", "--port", str(port)]
+    with (tmp_path / "log").open("wb") as log:
+        process = subprocess.Popen(command, cwd=tmp_path, env=_alone(installed), stdout=log, stderr=log)
     try:
-        transport = httpx.HTTPTransport(retries=30)
-        with httpx.Client(
-            base_url=f"http://127.0.0.1:{port}", transport=transport, trust_env=False, timeout=20
-        ) as client:
-            for _ in range(100):
-                if client.get("/healthz").status_code == 200:
-                    break
-                subprocess.run(["sleep", "0.1"], check=True)
-            page = client.get("/login")
-            assert page.status_code == 200
-            script = page.text.split('src="/static/')[1].split('"')[0]
-            assert client.get(f"/static/{script}").status_code == 200
-            loaded = subprocess.run(
-                [sys.executable, "-c", "import app; print(app.__file__)"],
-                env=environment,
-                cwd=tmp_path,
-                capture_output=True,
-                text=True,
-                check=True,
-            ).stdout
-            assert str(target) in loaded
+        until = time.monotonic() + 90
+        status = [installed / "filmroom", "status", "--data", "data"]
+        while subprocess.run(status, cwd=tmp_path, env=_alone(installed), capture_output=True).returncode != 0:
+            assert process.poll() is None and time.monotonic() < until, (tmp_path / "log").read_text()
+            time.sleep(0.2)
+        with httpx.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False, timeout=60) as client:
+            page = client.get("/login", headers={"Accept-Language": "es"})
+            assert page.status_code == 200 and "Contraseña" in page.text
+            scripts = re.findall(r'(?:src|href)="(/static/[^"]+)"', page.text)
+            assert scripts and all(client.get(script).status_code == 200 for script in scripts)
+            shown = client.get("/api/v1/nodes", auth=("admin", PASSWORD)).json()["items"]
+            assert [(node["ae_title"], node["port"]) for node in shown] == [("PACS", said["pacs_port"])]
+        assert dcmtk.echoscu(dicom_port, called="BOX").code == 0
     finally:
         process.terminate()
-        process.wait(15)
+        process.wait(60)
+
+
+def test_what_runs_is_what_was_installed(installed: Path) -> None:
+    found = subprocess.run(
+        [installed / "python", "-c", "import app, app.kit.paths as p; print(app.__file__, p.templates(), p.web_dist())"],
+        env=_alone(installed), cwd=installed, capture_output=True, text=True, check=True,
+    ).stdout.split()  # fmt: skip
+    assert all(Path(one).is_relative_to(installed.parent) for one in found), found

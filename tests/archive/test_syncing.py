@@ -33,19 +33,19 @@ def test_no_name_and_no_success_before_the_file_is_durable(archive: Archive, mon
     def slow(fd: int) -> None:
         if threading.current_thread().name == "sync":
             asked.set()
-            assert allowed.wait(20)
+            assert allowed.wait(60)
         real(fd)
 
     monkeypatch.setattr(os, "fsync", slow)
     outcomes: list[Outcome] = []
     worker = threading.Thread(target=lambda: outcomes.append(archive.ingest(_incoming(archive, part10(ct())))))
     worker.start()
-    assert asked.wait(20)
+    assert asked.wait(60)
     worker.join(0.3)
     assert worker.is_alive() and not outcomes
     assert not list(archive.config.store.rglob("*.dcm")), "a final name before the fsync had ended"
     allowed.set()
-    worker.join(20)
+    worker.join(60)
     assert outcomes[0].status == "stored"
     assert len(list(archive.config.store.rglob("*.dcm"))) == 1
 
@@ -77,7 +77,7 @@ def test_a_large_file_is_durable_before_it_takes_its_turn(archive: Archive, monk
 
 
 def test_what_is_discarded_while_the_disk_works_is_gone(archive: Archive) -> None:
-    for number in range(20):
+    for number in range(60):
         archive.discard(_incoming(archive, part10(ct(f"1.2.3.1.1.{number}"))))
     assert not _left(archive)
 

@@ -114,7 +114,7 @@ def _check(data: Path, ledger: Ledger) -> None:
     with live_server.running(data) as live:
         live.wait_ready()
         config = boot.load({"data": data}, environ={})
-        until = time.monotonic() + 20  # the sweep runs beside the first callers; a busy disk may keep it for a while
+        until = time.monotonic() + 60  # the sweep runs beside the first callers; a busy disk may keep it for a while
         while time.monotonic() < until and len(_left(config.store)) > 0:
             time.sleep(0.2)
     assert not _left(config.store)

@@ -121,6 +121,12 @@ def test_a_wrong_file_is_refused_before_anything_is_done(program: Path, tmp_path
     assert "colour: this key is not known" in said and "+ " not in said
 
 
+def test_a_relative_folder_is_refused_since_the_file_is_copied(program: Path, tmp_path: Path) -> None:
+    file = _forwarder(tmp_path, storage_dir="kept")
+    said = _script("install", "--forwarder", file, "--program", program, "--dry-run", ok=False)
+    assert "write folders as whole paths" in said and "+ " not in said
+
+
 def test_an_uninstallation_keeps_the_data_unless_told() -> None:
     assert "rm -rf" not in _script("uninstall", "--dry-run")
     assert "+ rm -rf /var/lib/filmroom /var/log/filmroom /etc/filmroom" in _script("uninstall", "--purge", "--dry-run")

@@ -52,7 +52,7 @@ class Role:
         return found
 
     def wait(self, count: int) -> list[int]:
-        until = time.monotonic() + 20
+        until = time.monotonic() + 60
         while len(self.pids()) < count:
             assert self.process.poll() is None and time.monotonic() < until
             time.sleep(0.05)
@@ -75,7 +75,7 @@ def _role(config: Config, receivers: int, port: int | None = None) -> Iterator[R
         yield Role(chosen, process, config.run)
     finally:
         process.terminate()
-        process.wait(10)
+        process.wait(60)
 
 
 def _association(port: int) -> Association:
@@ -90,7 +90,7 @@ def test_two_receivers_share_the_port_and_one_that_dies_comes_back(sqlite_config
     with _role(sqlite_config, 2) as role:
         first = role.wait(2)
         os.kill(first[0], signal.SIGKILL)
-        until = time.monotonic() + 15
+        until = time.monotonic() + 60
         while len(set(role.pids()) - {first[0]}) < 2:
             assert time.monotonic() < until
             time.sleep(0.05)
@@ -98,7 +98,7 @@ def test_two_receivers_share_the_port_and_one_that_dies_comes_back(sqlite_config
         left = role.pids()
         role.process.kill()  # the head of the family: its children make room
         role.process.wait()
-        until = time.monotonic() + 8
+        until = time.monotonic() + 60
         while not all(_gone(pid) for pid in left):
             assert time.monotonic() < until
             time.sleep(0.05)
@@ -111,7 +111,7 @@ def test_it_stops_within_five_seconds_with_associations_open(sqlite_config: Conf
         idle = [_association(role.port).__enter__() for _ in range(4)]
         started = time.monotonic()
         role.process.terminate()
-        assert role.process.wait(10) == 0
+        assert role.process.wait(60) == 0
         assert time.monotonic() - started < 5
         for association in idle:
             with pytest.raises(PeerFault):
@@ -152,7 +152,7 @@ def test_kill_nine_in_the_middle_loses_nothing_that_was_acknowledged(
             with _role(sqlite_config, 1, port) as role:
                 (pid,) = role.wait(1)
                 before = len(acknowledged)
-                until = time.monotonic() + 15
+                until = time.monotonic() + 60
                 while len(acknowledged) < before + 20 + 7 * round_number and time.monotonic() < until:
                     time.sleep(0.001)
                 os.kill(pid, signal.SIGKILL)

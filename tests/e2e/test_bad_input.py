@@ -336,7 +336,7 @@ def test_bad_input(site: Site, bad: Bad) -> None:
 
 def _settle(site: Site) -> None:
     """Nothing outside the store, no temporary file left."""
-    until = time.monotonic() + 10
+    until = time.monotonic() + 60
     while (odd := site.surroundings() - site.around) and time.monotonic() < until:
         time.sleep(0.2)
     assert odd == set()

@@ -13,7 +13,7 @@ import pydicom
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.support import dcmtk
+from tests.support import dcmtk, slowed
 from tests.support import live as live_server
 from tests.support.browser import chromium
 from tests.support.live import ROOT, Live
@@ -44,7 +44,7 @@ def page() -> Iterator[Page]:
             viewport={"width": 1440, "height": 900}, color_scheme="dark", reduced_motion="reduce", accept_downloads=True
         )
         context.set_default_timeout(60_000)
-        yield context.new_page()
+        yield slowed.page(context.new_page())
         context.close()
 
 

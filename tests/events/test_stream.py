@@ -19,14 +19,14 @@ def test_a_follower_wakes_at_the_commit(database: Database, tmp_path: Path) -> N
     woken: list[float] = []
     time.sleep(1.1)  # the list of ports is kept for a second
     started = time.monotonic()
-    thread = threading.Thread(target=lambda: (follower.wait(5), woken.append(time.monotonic() - started)))
+    thread = threading.Thread(target=lambda: (follower.wait(60), woken.append(time.monotonic() - started)))
     thread.start()
     time.sleep(0.1)
     with database.write() as session:
         events.append(session, "study.arriving", {"n": 1})
     thread.join()
     follower.close()
-    assert woken[0] < 4, "it did not wait for the poll"
+    assert woken[0] < 30, "it did not wait for the poll"
     with database.read() as session:
         assert [e.topic for e in events.after(session, 0)] == ["study.arriving"]
 
@@ -74,7 +74,7 @@ def test_a_follower_misses_nothing_of_two_writers_at_once(database: Database) ->
             seen.wait(1)  # the other one tries to be first meanwhile
 
     def other() -> None:
-        filed.wait(10)
+        filed.wait(60)
         with database.write() as session:
             events.append(session, "node.changed", {"n": 2})
         with database.read() as session:

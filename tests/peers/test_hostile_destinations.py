@@ -59,7 +59,7 @@ def liar(script: Script) -> Iterator[int]:
         with contextlib.suppress(OSError):
             socket.create_connection(listener.getsockname(), 1).close()  # wakes the accept
         listener.close()
-        thread.join(5)
+        thread.join(60)
 
 
 def _exactly(connection: socket.socket, count: int) -> bytes:

@@ -47,7 +47,7 @@ def _process(command: list[str], port: int) -> Iterator[int]:
         yield port
     finally:
         process.terminate()
-        process.wait(10)
+        process.wait(60)
 
 
 @contextmanager
@@ -193,7 +193,7 @@ def test_web_calls_go_the_same_way(here: Installation, tmp_path: Path) -> None:
     finally:
         serving.shutdown()
         serving.server_close()
-        thread.join(10)
+        thread.join(60)
 
 
 def test_the_test_button(here: Installation) -> None:

@@ -170,7 +170,7 @@ def nginx(folder: Path, pair: Pair, authority: Authority, behind: str) -> Iterat
         yield f"https://127.0.0.1:{port}"
     finally:
         process.terminate()
-        process.wait(10)
+        process.wait(60)
 
 
 def search(config: Config, url: str, certificate: str) -> list[dict[str, str]]:

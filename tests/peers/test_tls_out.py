@@ -74,7 +74,7 @@ def storescp(folder: Path, pair: Pair, *options: str) -> Iterator[int]:
         yield port
     finally:
         process.terminate()
-        process.wait(10)
+        process.wait(60)
 
 
 def _await_port(port: int) -> None:
@@ -109,7 +109,7 @@ def server(handle: Callable[[socket.socket], None]) -> Iterator[int]:
     finally:
         listener.shutdown(socket.SHUT_RDWR)
         listener.close()
-        thread.join(10)
+        thread.join(60)
 
 
 def tls_server(pair: Pair, trusted: str = "") -> Callable[[socket.socket], None]:

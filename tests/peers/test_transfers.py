@@ -256,7 +256,7 @@ def test_a_cancelled_transfer_stops(
         time.sleep(1.5)
         with peopled.write() as session:
             transfers.cancel_transfer(session, actor(peopled, "admin"), transfer_id)
-        running.join(10)
+        running.join(60)
         assert not running.is_alive()
     found = _shown(peopled, transfer_id)
     assert found["state"] == "cancelled" and int(str(found["sent"])) < 10

@@ -75,7 +75,7 @@ def _server(answer: Callable[[BaseHTTPRequestHandler], None]) -> Iterator[str]:
     finally:
         server.shutdown()
         server.server_close()
-        thread.join(5)
+        thread.join(60)
 
 
 def _sends(body: bytes, kind: str = "application/dicom+json", length: int | None = None, status: int = 200):

@@ -16,6 +16,7 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
+from tests.support import slowed
 from tests.support.live import PASSWORD, ROOT, Live
 
 pytestmark = [pytest.mark.browser, pytest.mark.peer]
@@ -49,7 +50,7 @@ def browser() -> Iterator[Browser]:
 def page(browser: Browser, live: Live) -> Iterator[Page]:
     context = browser.new_context(base_url=live.url, viewport={"width": 1440, "height": 900}, color_scheme="dark")
     assert context.request.post("/api/v1/sessions", data={"user": "admin", "password": PASSWORD}).status == 201
-    opened = context.new_page()
+    opened = slowed.page(context.new_page())
     faults: list[str] = []
     opened.on("pageerror", lambda fault: faults.append(str(fault)))
     yield opened
@@ -113,7 +114,7 @@ def test_four_images_are_seen_printed_and_the_file_is_pdf_a(
     assert _cells(page) == [True] * 4
     expect(page.locator(".composer-print button")).to_contain_text("Print 1 page")
     page.click(".composer-print button")
-    page.wait_for_selector(".toast.ok", timeout=20_000)
+    page.wait_for_selector(".toast.ok", timeout=60_000)
     with live.client() as client:
         made = client.get("/api/v1/prints").json()["items"][0]
         data = client.get(made["pdf"]).content
@@ -128,7 +129,7 @@ def test_what_the_preview_shows_is_what_is_printed(page: Page, live: Live, study
     page.click('[data-do="margins"]')
     shown = np.asarray(Image.open(BytesIO(page.locator(".composer-paper").screenshot())).convert("L"), float)
     page.click(".composer-print button")
-    page.wait_for_selector(".toast.ok", timeout=20_000)
+    page.wait_for_selector(".toast.ok", timeout=60_000)
     with live.client() as client:
         data = client.get(client.get("/api/v1/prints").json()["items"][0]["pdf"]).content
     raster = subprocess.run(["pdftoppm", "-r", "100", "-gray", "-"], input=data, capture_output=True, check=True).stdout

@@ -167,7 +167,7 @@ def serving(data: Path, file: Path) -> Iterator[subprocess.Popen[bytes]]:
         yield process
     finally:
         process.terminate()
-        process.wait(20)
+        process.wait(60)
 
 
 def _until(condition: object, seconds: float = 60) -> None:
@@ -207,7 +207,7 @@ def test_from_storescu_through_the_box_to_storescp(tmp_path: Path, shared_data: 
         assert list((tmp_path / "logs").glob("*.log")) and not (tmp_path / "data" / "logs").exists()
         stopped = _ask("stop", tmp_path / "data")
         assert stopped.returncode == 0 and stopped.stdout == "stopped\n"
-        assert process.wait(10) == 0
+        assert process.wait(60) == 0
     gone = _ask("status", tmp_path / "data")
     assert gone.returncode == 3 and gone.stdout == "not running\n"
     assert _ask("stop", tmp_path / "data").returncode == 0

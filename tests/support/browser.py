@@ -9,6 +9,7 @@ from typing import Any
 
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
+from tests.support import slowed
 from tests.support.live import PASSWORD, ROOT, Live
 
 AXE = ROOT / "web" / "node_modules" / "axe-core" / "axe.min.js"
@@ -83,7 +84,7 @@ def visitor(
             {"name": "filmroom_language", "value": language, "url": live.url},
         ]
     )
-    made = Visitor(context.new_page(), live)
+    made = Visitor(slowed.page(context.new_page()), live)
     made.page.on("pageerror", lambda error: made.faults.append(f"script: {error}"))
     made.page.on("console", lambda said: made.faults.append(said.text) if said.type == "error" else None)
     yield made

@@ -83,7 +83,7 @@ def storescp(folder: Path, *options: str, port: int | None = None, title: str = 
     command = [program("storescp"), *options, "+B", "-aet", title, "-od", str(folder), str(chosen)]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=os.environ | QUICK)
     try:
-        until = time.monotonic() + 10
+        until = time.monotonic() + 60
         while echoscu(chosen, title).code != 0:
             if process.poll() is not None or time.monotonic() > until:
                 raise RuntimeError("storescp does not answer")
@@ -91,7 +91,7 @@ def storescp(folder: Path, *options: str, port: int | None = None, title: str = 
         yield chosen
     finally:
         process.terminate()
-        process.wait(10)
+        process.wait(60)
 
 
 def movescu(

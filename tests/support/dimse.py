@@ -62,7 +62,7 @@ class Station:
             save(session, DicomSettings.model_validate(values), "test")
         self.receiver._known = (float("-inf"), DicomSettings())
 
-    def wait(self, condition: Callable[[], bool], seconds: float = 10) -> None:
+    def wait(self, condition: Callable[[], bool], seconds: float = 60) -> None:
         until = time.monotonic() + seconds
         while not condition():
             if time.monotonic() > until:
@@ -85,7 +85,7 @@ def station(config: Config, database: Database) -> Iterator[Station]:
         yield Station(listener.getsockname()[1], receiver, config, database, archive)
     finally:
         receiver.stop(3.0)
-        serving.join(3)
+        serving.join(60)
 
 
 def parts_of(path: Path) -> tuple[FileMetaDataset, bytes] | None:

@@ -67,7 +67,7 @@ class Firefox:
         parameters = {"script": script, "args": list(arguments), "sandbox": None, "newSandbox": True}
         return self.call("WebDriver:ExecuteScript", parameters)["value"]
 
-    def until(self, condition: str, seconds: float = 15) -> None:
+    def until(self, condition: str, seconds: float = 60) -> None:
         """Waits until `return condition` is true."""
         end = time.monotonic() + seconds
         while not self.run(f"return Boolean({condition})"):
@@ -105,7 +105,7 @@ def firefox(profile: Path) -> Iterator[Firefox]:
     finally:
         process.terminate()
         try:
-            process.wait(10)
+            process.wait(60)
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()

@@ -119,4 +119,4 @@ def running(dist: Path, dicomweb: str, authorization: str) -> Iterator[str]:
     finally:
         server.shutdown()
         server.server_close()
-        thread.join(5)
+        thread.join(60)

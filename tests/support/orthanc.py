@@ -66,4 +66,4 @@ def orthanc(
     finally:
         client.close()
         process.terminate()
-        process.wait(20)
+        process.wait(60)

@@ -117,4 +117,4 @@ def dcmqrscp(
         yield port
     finally:
         process.terminate()
-        process.wait(10)
+        process.wait(60)

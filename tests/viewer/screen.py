@@ -2,7 +2,7 @@
 
 import base64
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,12 +13,15 @@ import imagecodecs
 import numpy as np
 from playwright.sync_api import Page, Playwright
 
+from tests.support import slowed
 from tests.support.live import PASSWORD, ROOT, Live
 
 SHOTS = ROOT / "build" / "viewer"
 ARGUMENTS = ["--no-sandbox", "--disable-gpu-sandbox", "--disable-background-networking"]
 NO_WEBGL = ["--disable-gpu", "--disable-software-rasterizer"]
 # Even sizes put an image of even size on whole pixels at zoom 1, so that what is drawn can be told to the grey level.
+_FRAMES = "new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))"
+_AT_REST = "() => !document.querySelector('.cell[aria-busy=true]')"
 SIZE = {"width": 1700, "height": 1200}
 
 
@@ -30,17 +33,17 @@ class Screen:
     live: Live
     faults: list[str] = field(default_factory=list)
 
-    def open(self, study: str, series: str = "", seconds: float = 30) -> str:
+    def open(self, study: str, series: str = "", seconds: float = 60) -> str:
         """Opens a study and waits until the viewer says how it ended; returns that word."""
         self.page.goto(f"{self.live.url}/viewer?study={quote(study)}" + (f"&series={quote(series)}" if series else ""))
         return self.settled(seconds)
 
-    def settled(self, seconds: float = 30) -> str:
+    def settled(self, seconds: float = 60) -> str:
         ends = time.monotonic() + seconds
         while time.monotonic() < ends:
             state = self.page.evaluate("document.body.dataset.viewer")
             if state in ("loaded", "failed"):
-                self.page.wait_for_timeout(120)
+                self.rest()
                 return str(state)
             self.page.wait_for_timeout(30)
         return f"still {state} after {seconds} s"
@@ -56,9 +59,20 @@ class Screen:
             self.rest()
 
     def rest(self) -> None:
-        """Two painted frames: what was asked for is on the screen."""
-        self.page.evaluate("new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
+        """What was asked for is on the screen: two painted frames, no cell that still waits for its picture, two more."""
+        self.page.evaluate(_FRAMES)
+        self.page.wait_for_function(_AT_REST, timeout=60_000)
+        self.page.evaluate(_FRAMES)
         self.page.wait_for_timeout(60)
+
+    def soon(self, holds: Callable[[], object], seconds: float = 60) -> bool:
+        """Whether it holds before the time is over."""
+        ends = time.monotonic() + seconds
+        while not holds():
+            if time.monotonic() > ends:
+                return False
+            self.page.wait_for_timeout(30)
+        return True
 
     def drag(self, start: tuple[float, float], end: tuple[float, float], button: Any = "left") -> None:
         self.page.mouse.move(*start)
@@ -133,7 +147,7 @@ def window(playwright: Playwright, live: Live, *arguments: str) -> Iterator[Scre
     context = browser.new_context(viewport=SIZE, base_url=live.url, reduced_motion="reduce")  # type: ignore[arg-type]
     answer = context.request.post("/api/v1/sessions", data={"user": "admin", "password": PASSWORD})
     assert answer.status == 201, answer.text()
-    screen = Screen(context.new_page(), live)
+    screen = Screen(slowed.page(context.new_page()), live)
     screen.page.on("pageerror", lambda error: screen.faults.append(f"script: {error}"))
     screen.page.on("console", lambda said: screen.faults.append(said.text) if said.type == "error" else None)
     yield screen

@@ -29,10 +29,7 @@ def test_the_viewer_is_open_to_everyone(
     browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=ARGUMENTS)
     with visitor(browser, station, theme=theme, size=size) as guest:
         guest.go(f"/viewer?study={ct.StudyInstanceUID}")
-        for _ in range(300):
-            if guest.page.evaluate("document.body.dataset.viewer") == "loaded":
-                break
-            guest.page.wait_for_timeout(50)
+        guest.page.wait_for_function("() => document.body.dataset.viewer === 'loaded'", timeout=60_000)
         guest.page.keyboard.press("l")
         box = guest.page.locator(".cell canvas").first.bounding_box()
         assert box is not None
@@ -40,7 +37,7 @@ def test_the_viewer_is_open_to_everyone(
         guest.page.mouse.down()
         guest.page.mouse.move(box["x"] + 260, box["y"] + 330, steps=4)
         guest.page.mouse.up()
-        guest.page.wait_for_timeout(400)
+        guest.page.locator(".viewer-mark").first.wait_for(state="attached")
         assert guest.axe() == []
         assert guest.overflow() == 0
         if guest.page.locator('[data-tab="metadata"]').is_visible():

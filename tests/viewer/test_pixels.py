@@ -97,8 +97,7 @@ def test_scrolling_shows_the_next_slice_in_the_same_window(screen: Screen, put: 
     x, y = screen.middle()
     screen.page.mouse.move(x, y)
     screen.page.mouse.wheel(0, 120)
-    screen.page.wait_for_timeout(300)
-    assert "2 of 32" in screen.text("br")
+    assert screen.soon(lambda: "2 of 32" in screen.text("br"))
 
 
 def test_monochrome1_is_shown_white_for_low_values(screen: Screen, put: Put) -> None:

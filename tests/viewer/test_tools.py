@@ -65,16 +65,17 @@ def test_cine_runs_at_the_speed_of_the_tags_and_shows_other_frames(screen: Scree
     first = screen.canvas()
     screen.key("c")
     places = set()
-    for _ in range(20):
-        screen.page.wait_for_timeout(50)
+
+    def seen() -> bool:
         places.add(screen.text("br").split("\n")[0])
+        return len(places) >= 4
+
+    assert screen.soon(seen), places
     speed = screen.page.locator("[data-cine-words]").inner_text()
     screen.key("c")
-    assert len(places) >= 4, places
     wanted = us.get("RecommendedDisplayFrameRate") or us.get("CineRate") or 1000 / float(us.FrameTime)
     assert speed.startswith(str(round(float(wanted))))
     screen.key("End")
-    screen.page.wait_for_timeout(300)
     assert np.abs(screen.canvas().astype(int) - first).mean() > 0.2
     still = screen.text("br")
     screen.page.wait_for_timeout(300)
@@ -90,11 +91,12 @@ def test_layouts_show_several_series_and_scroll_them_together(screen: Screen, pu
     assert screen.page.locator(".cell-empty:visible").count() == 3
     screen.page.locator('.cell[data-cell="1"]').click()
     screen.page.locator(f'.viewer-series[data-series="{ct.SeriesInstanceUID}"]').click()
-    screen.page.wait_for_timeout(500)
+    assert screen.soon(lambda: "1 of 32" in screen.text("br", 1))
+    screen.rest()
     screen.act("sync")
     screen.key("PageDown")
-    screen.page.wait_for_timeout(300)
-    assert "11 of 32" in screen.text("br", 1) and "11 of 32" in screen.text("br", 0)
+    assert screen.soon(lambda: "11 of 32" in screen.text("br", 1) and "11 of 32" in screen.text("br", 0))
+    screen.rest()
     assert np.ptp(screen.canvas(1)) > 100
     screen.shot("layout")
     screen.act("layout:1x1")
@@ -129,8 +131,7 @@ def test_the_marks_come_in_order_and_the_page_is_left_clean(screen: Screen, put:
     assert screen.page.locator(".cell-preview").count() == 0
     screen.page.locator('a[href="/storage"]').first.click()
     screen.page.wait_for_url("**/storage*")
-    screen.page.wait_for_timeout(400)
-    assert screen.page.evaluate("document.body.dataset.viewer") is None
+    assert screen.soon(lambda: screen.page.evaluate("document.body.dataset.viewer") is None)
     screen.page.go_back()
     assert screen.settled() == "loaded"
     assert np.ptp(screen.canvas()) > 100

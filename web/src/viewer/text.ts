@@ -6,6 +6,8 @@ import { t } from './strings';
 
 export function writeCell(cell: Cell, study: Study): void {
   const { element, series, frame } = cell;
+  // Busy until the picture that was asked for, or the reason why there is none, is on the cell.
+  element.ariaBusy = !series || cell.complete || cell.failure() !== undefined ? null : 'true';
   if (!series || !frame) return;
   const many = series.frames.length > 1;
   put(element, 'tl', [

@@ -7,7 +7,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from app.http import ReadSession, WriteSession, allow, services
 from app.http.i18n import say, told
-from app.peers import options, queries, selftest, service
+from app.kit.clock import now
+from app.peers import forward_queries, options, queries, selftest, service
 from app.peers.options import NodeValues
 from app.security import Actor, Verb
 
@@ -95,8 +96,9 @@ class NodeBody(BaseModel):
 
 @router.get("/nodes")
 def list_nodes(actor: Reader, session: ReadSession) -> dict[str, Any]:
-    """The nodes that the caller may know of."""
-    items = [service.node_json(node) for node in queries.nodes(session, actor)]
+    """The nodes that the caller may know of. sending: bytes a second that leave for it now."""
+    rates = forward_queries.rates(session, actor, now())
+    items = [service.node_json(node) | {"sending": rates.get(node.id, 0)} for node in queries.nodes(session, actor)]
     return {"items": items, "total": len(items), "next": None}
 
 
@@ -112,8 +114,9 @@ def create_node(
 
 @router.get("/nodes/{name}")
 def get_node(name: str, actor: Reader, session: ReadSession) -> dict[str, Any]:
-    """By name or id."""
-    return service.node_json(queries.node(session, actor, name))
+    """By name or id. sending: bytes a second that leave for it now."""
+    node = queries.node(session, actor, name)
+    return service.node_json(node) | {"sending": forward_queries.rates(session, actor, now()).get(node.id, 0)}
 
 
 @router.put("/nodes/{name}")

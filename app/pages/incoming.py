@@ -20,6 +20,7 @@ from app.pages.health import role_states
 from app.pages.rows import Route, StudyRow
 from app.pages.shell import fields
 from app.pages.storage import facility_names
+from app.peers import forward_queries
 from app.peers import queries as peers
 from app.peers.models import Transfer
 from app.routing import queries as routing
@@ -45,7 +46,8 @@ class ArrivalRows:
 
 @dataclass(frozen=True, slots=True)
 class NodeLine:
-    """One node in the last hour. lamp: "", warn, bad or off; spark: the bars as an SVG path 60 wide, 20 high."""
+    """One node in the last hour. lamp: "", warn, bad or off; spark: the bars as an SVG path 60 wide, 20 high; rate: now,
+    and whether there is one."""
 
     name: str
     way: str
@@ -53,6 +55,7 @@ class NodeLine:
     spark: str
     images: int
     rate: str
+    moving: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +142,7 @@ def _lines(session: ReadSession, actor: Actor) -> list[NodeLine]:
         if place >= MINUTES - 2:
             rates[one.source] += one.bytes / 120
     lines = [
-        NodeLine(name or "–", _("in"), "", spark(counts[name]), images[name], f"{format_size(int(rates[name]))}/s")
+        NodeLine(name or "–", _("in"), "", spark(counts[name]), images[name], *_rate(rates[name]))
         for name in sorted(images, key=lambda name: -images[name])
     ]
     return [*lines, *_outgoing(session, actor, since)]
@@ -153,15 +156,29 @@ def _outgoing(session: ReadSession, actor: Actor, since: datetime) -> list[NodeL
     counts: dict[str, dict[int, int]] = defaultdict(lambda: defaultdict(int))
     images: dict[str, int] = defaultdict(int)
     last: dict[str, str] = {}
+    rates = forward_queries.rates(session, actor, now())
+    ids: dict[str, str] = {}
     for transfer, node in peers.transfers_since(session, actor, since):
         images[node] += transfer.sent
-        last[node] = transfer.state
+        last[node], ids[node] = transfer.state, transfer.node_id
         if transfer.sent:
             counts[node][_minute(transfer.finished_at or now(), since)] += transfer.sent
     words = {"failed": (_("out, failed"), "bad"), "queued": (_("out, waiting"), "warn")}
     return [
-        NodeLine(node, *words.get(last[node], (_("out"), "")), spark(counts[node]), images[node], "") for node in images
+        NodeLine(
+            node,
+            *words.get(last[node], (_("out"), "")),
+            spark(counts[node]),
+            images[node],
+            *_rate(rates.get(ids[node], 0)),
+        )
+        for node in images
     ]
+
+
+def _rate(bytes_per_second: float) -> tuple[str, bool]:
+    moving = bytes_per_second >= 1
+    return f"{format_size(int(bytes_per_second))}/s" if moving else "", moving
 
 
 def own_address(request: Request) -> str:

@@ -32,7 +32,8 @@ Tester = Annotated[Actor, Depends(allow(Verb.NODE_ECHO))]
 
 @dataclass(frozen=True, slots=True)
 class NodeLine:
-    """One entry of the list. lamp: "", bad or off; abilities: words, comma separated; last: what happened last."""
+    """One entry of the list. lamp: "", bad or off; abilities: words, comma separated; last: what happened last;
+    seen: when it called us last."""
 
     id: str
     name: str
@@ -42,6 +43,7 @@ class NodeLine:
     lamp_word: str
     last: str
     from_file: bool
+    seen: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,7 +195,8 @@ def _line(node: Node) -> NodeLine:
         last = _("answered %(time)s") % {"time": moment}
     set_to = options.of(node)
     abilities = ", ".join(words[c] for c in CAPABILITIES if c in set_to.capabilities)
-    return NodeLine(node.id, node.name, _address(node), abilities, lamp, word, last, node.origin == service.FROM_FILE)
+    from_file = node.origin == service.FROM_FILE
+    return NodeLine(node.id, node.name, _address(node), abilities, lamp, word, last, from_file, node.last_seen_at)
 
 
 def _address(node: Node) -> str:
@@ -295,8 +298,8 @@ def show_nodes(request: Request, actor: Reader, session: ReadSession) -> Respons
 
 @router.get("/settings/nodes/list")
 def show_list(request: Request, actor: Reader, session: ReadSession, chosen: str = "") -> Response:
-    """The list again, for the live page."""
-    return render(request, "settings/_nodes_list.html", {"nodes": _list(session, actor, chosen)})
+    """The list again, and the lamp of the chosen one, for the live page."""
+    return render(request, "settings/_nodes_live.html", {"nodes": _list(session, actor, chosen)})
 
 
 @router.get("/settings/nodes/new")

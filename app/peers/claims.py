@@ -4,7 +4,7 @@ short transaction; none is open while the network is waited for.
 A slot is one association that a node allows (option `parallel`). Objects that a lane has in its hands carry the slot's
 number, so that several lanes share one study, and what a dead worker held can be found and given back."""
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -77,9 +77,9 @@ def take_slot(session: Session, node_id: str, owner: str) -> Slot | None:
     return None
 
 
-def beat(session: Session, slots: Iterable[Slot]) -> None:
-    """These lanes live."""
-    for slot in slots:
+def beat(session: Session, rates: Mapping[Slot, int]) -> None:
+    """These lanes live, and send so many bytes a second."""
+    for slot, rate in rates.items():
         session.execute(
             update(TransferSlot)
             .where(
@@ -87,7 +87,7 @@ def beat(session: Session, slots: Iterable[Slot]) -> None:
                 TransferSlot.number == slot.number,
                 TransferSlot.owner == slot.owner,
             )
-            .values(heartbeat_at=now())
+            .values(heartbeat_at=now(), rate=rate)
         )
 
 

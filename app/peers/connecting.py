@@ -57,11 +57,20 @@ def connect(peer: Peer, seconds: float) -> socket.socket:
 def way_words(peer: Peer, sock: socket.socket) -> str:
     """How the peer was reached, for the test of a node."""
     proxy = ways.current().proxy_for(peer.host) if peer.use_proxy else None
-    said: str = phrase("{host} port {port} open", host=peer.host, port=peer.port)
+    host, port, secured = peer.host, peer.port, tls.version_of(sock)
+    if proxy is not None and secured:
+        return phrase(
+            "{host} port {port} open, through {proxy}, by {secured}",
+            host=host,
+            port=port,
+            proxy=str(proxy),
+            secured=secured,
+        )
     if proxy is not None:
-        said = phrase("{host} port {port} open, through {proxy}", host=peer.host, port=peer.port, proxy=str(proxy))
-    secured = tls.version_of(sock)
-    return phrase("{reached}, {secured}", reached=said, secured=secured) if secured else said
+        return phrase("{host} port {port} open, through {proxy}", host=host, port=port, proxy=str(proxy))
+    if secured:
+        return phrase("{host} port {port} open, by {secured}", host=host, port=port, secured=secured)
+    return phrase("{host} port {port} open", host=host, port=port)
 
 
 def _direct(peer: Peer, seconds: float) -> socket.socket:

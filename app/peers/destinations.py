@@ -20,6 +20,10 @@ class Destination(Protocol):
 
     in_flight: list[Instance]  # what was on its way when a PeerFault was raised
 
+    @property
+    def sent(self) -> int:
+        """Bytes that have left so far; any thread may look."""
+
     def expect(self, instances: Sequence[Instance]) -> None:
         """What will be sent next."""
 

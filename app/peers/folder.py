@@ -32,6 +32,7 @@ class FolderNode:
         self._archive, self._throttle = archive, throttle
         self._root, self._preferred = Path(options.of(node).path), options.of(node).transfer_syntax
         self.in_flight: list[Instance] = []
+        self.sent = 0  # bytes so far
 
     def expect(self, instances: Sequence[Instance]) -> None:
         """Nothing needs to be known before."""
@@ -90,6 +91,7 @@ class FolderNode:
                 while left > 0 and (piece := file.read(min(_CHUNK, left))):
                     self._throttle.pace(len(piece))
                     out.write(piece)
+                    self.sent += len(piece)
                     left -= len(piece)
                 out.flush()
                 os.fsync(out.fileno())

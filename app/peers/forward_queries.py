@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import func, select
@@ -15,6 +15,7 @@ from app.security.actor import Actor
 
 ACTIVE = ("queued", "running")
 _AT_ONCE = 200  # transfers looked at together
+_NOW = 6  # seconds: a rate that is older says nothing of now
 
 
 @dataclass(frozen=True, slots=True)
@@ -331,6 +332,22 @@ def seen(
     if after is not None:
         query = query.where(Transfer.run_after > after)
     return list(session.scalars(query))
+
+
+def rates(session: Session, actor: Actor, moment: datetime) -> dict[str, int]:
+    """Node -> bytes a second that leave for it now. Of a node that several facilities share nobody sees more than
+    whether only its own studies are on their way."""
+    query = (
+        select(TransferSlot.node_id, func.sum(TransferSlot.rate))
+        .where(TransferSlot.heartbeat_at > moment - timedelta(seconds=_NOW))
+        .group_by(TransferSlot.node_id)
+    )
+    if not actor.sees_all:
+        others = select(Transfer.node_id).where(
+            Transfer.state == "running", Transfer.facility_id.is_distinct_from(actor.facility_id)
+        )
+        query = query.where(TransferSlot.node_id.not_in(others))
+    return {row[0]: int(row[1]) for row in session.execute(query)}
 
 
 def states_of_nodes(session: Session, actor: Actor) -> dict[str, dict[str, int]]:

@@ -20,7 +20,8 @@ from app.peers.models import TransferSlot
 
 log = logging.getLogger(__name__)
 LOOK = 0.1  # seconds between looks for due transfers
-BEAT = 5.0  # seconds between signs of life; a slot silent for six of them is taken away
+BEAT = 2.0  # seconds between signs of life, which say how fast a lane sends
+RELEASE = 5.0  # seconds between looks for slots of workers that are gone
 MOST = 128  # lanes of one worker
 
 
@@ -47,11 +48,11 @@ class Forwarder:
 
     def _run(self) -> None:
         self._quietly(self.release_dead)
-        next_release = time.monotonic() + BEAT
+        next_release = time.monotonic() + RELEASE
         while not self.stopping.wait(LOOK):
             self._quietly(self.look)
             if time.monotonic() > next_release:
-                next_release = time.monotonic() + BEAT
+                next_release = time.monotonic() + RELEASE
                 self._quietly(self.release_dead)
 
     def _beat(self) -> None:
@@ -68,10 +69,10 @@ class Forwarder:
             log.exception("the forward queue stumbled; it goes on")
 
     def _say_alive(self) -> None:
-        slots = [runner.slot for lane, runner in list(self._lanes.items()) if lane.is_alive() and runner.slot]
-        if slots:
+        rates = {r.slot: r.rate() for lane, r in list(self._lanes.items()) if lane.is_alive() and r.slot is not None}
+        if rates:
             with self._database.write() as session:
-                claims.beat(session, slots)
+                claims.beat(session, rates)
 
     def look(self) -> None:
         """Starts a lane for each node that has something due and may have one more; ends commitments that are answered."""

@@ -57,6 +57,8 @@ class Runner:
         self._throttle = Throttle()
         self._destination: Destination | None = None
         self._made_for: object = None
+        self._sent_before = 0
+        self._rated = (0, time.monotonic())  # bytes that had left at a moment
 
     def run(self) -> None:
         correlation_id.set(new_id()[-12:])
@@ -105,15 +107,27 @@ class Runner:
             self._made_for = key
         return self._destination
 
+    def rate(self) -> int:
+        """Bytes a second since this was last asked (by one thread alone)."""
+        destination, moment = self._destination, time.monotonic()
+        sent = self._sent_before + (destination.sent if destination is not None else 0)
+        (before, then), self._rated = self._rated, (sent, moment)
+        return max(0, int((sent - before) / max(moment - then, 0.1)))
+
+    def _leave(self) -> Destination | None:
+        destination, self._destination = self._destination, None
+        self._sent_before += destination.sent if destination is not None else 0
+        return destination
+
     def drop(self) -> None:
         """After a fault: the way is no longer one."""
-        destination, self._destination = self._destination, None
+        destination = self._leave()
         if destination is not None:
             destination.abort()
 
     def part(self) -> None:
         """Ends the association in peace; the next object opens another one."""
-        destination, self._destination = self._destination, None
+        destination = self._leave()
         if destination is not None:
             destination.close()
 

@@ -171,6 +171,7 @@ class TransferSlot(Base):
     number: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     owner: Mapped[str] = mapped_column(String(64))  # host:pid of the worker
     heartbeat_at: Mapped[datetime]
+    rate: Mapped[int] = mapped_column(BigInteger, default=0, server_default="0")  # bytes a second up to heartbeat_at
 
 
 class NetworkOperation(Base):

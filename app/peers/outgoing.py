@@ -110,6 +110,18 @@ class Lane:
         self._proposal = Proposal()
         self._known: set[tuple[str, str]] = set()
         self.in_flight: list[Instance] = []  # what was on its way when a PeerFault was raised
+        self._sent_before = 0
+
+    @property
+    def sent(self) -> int:
+        """Bytes that have left over all its associations; any thread may look."""
+        association = self._association
+        return self._sent_before + (association.sent if association is not None else 0)
+
+    def _part(self) -> Association | None:
+        association, self._association = self._association, None
+        self._sent_before += association.sent if association is not None else 0
+        return association
 
     def expect(self, instances: Sequence[Instance]) -> None:
         """What is to come soon: the next association proposes for it too, as far as its contexts reach."""
@@ -126,12 +138,12 @@ class Lane:
 
     def close(self) -> None:
         """Releases the association, if one is open."""
-        association, self._association = self._association, None
+        association = self._part()
         if association is not None:
             association.__exit__(None, None, None)
 
     def abort(self) -> None:
-        association, self._association = self._association, None
+        association = self._part()
         if association is not None:
             association.abort()
 

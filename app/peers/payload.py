@@ -32,6 +32,7 @@ class Payload:
         self._by_kernel = hasattr(os, "sendfile") and wire.direct and self._room >= BY_KERNEL
         self._store: bytearray | None = None
         self._gaps: list[memoryview] = []
+        self.sent = 0  # bytes of data sets so far; another thread may look
 
     def send(self, context_id: int, data: BinaryIO, length: int, plain: bool, pace: Pace | None = None) -> None:
         """`length` bytes of data from where it stands. plain: an ordinary file, whose bytes the kernel may take by itself.
@@ -53,6 +54,7 @@ class Payload:
             wire.send(_HEAD.pack(pdu.P_DATA, 0, size + 6, size + 2, context_id, 0 if left else 2), more=True)
             wire.send_file(number, offset, size)
             offset += size
+            self.sent += size
             if not left:
                 return
 
@@ -88,6 +90,7 @@ class Payload:
                 pace(size)
             self._wire.expect(self._timeout)
             self._wire.send(memoryview(store)[: size + pieces * HEADER])
+            self.sent += size
             if not left:
                 return
 

@@ -112,11 +112,11 @@ def latest_of_studies(session: Session, actor: Actor, study_uids: Sequence[str])
 
 
 def transfers_since(session: Session, actor: Actor, since: datetime) -> list[tuple[Transfer, str]]:
-    """Transfers made or ended since then, with the node's name; oldest first."""
+    """Transfers made or ended since then, or under way, with the node's name; oldest first."""
     query = (
         select(Transfer, Node.name)
         .join(Node, Node.id == Transfer.node_id)
-        .where((Transfer.created_at >= since) | (Transfer.finished_at >= since))
+        .where((Transfer.created_at >= since) | (Transfer.finished_at >= since) | (Transfer.state == "running"))
         .order_by(Transfer.id)
     )
     if not actor.sees_all:

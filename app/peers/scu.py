@@ -122,6 +122,12 @@ class Association:
         self._reader = PdvReader(self.wire, self._our_limit, timeout, timeout)
         self._payload = Payload(self.wire, self._limit, timeout)
 
+    @property
+    def sent(self) -> int:
+        """Bytes of data sets that have left; any thread may look."""
+        payload = getattr(self, "_payload", None)
+        return payload.sent if payload is not None else 0
+
     def _read_accept(self, accepted: Associate) -> None:
         proposed = {c.id: c for c in self._contexts}
         for one in accepted.results:

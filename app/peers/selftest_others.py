@@ -60,11 +60,10 @@ class WebSteps:
         finally:
             there.close()
         if outcome.state in (outgoing.SENT, outgoing.WARNED):
-            said = outcome.comment or phrase("success")
-            return OK, phrase("The picture of {patient} was taken ({said}).", patient=PATIENT, said=said), ""
+            return OK, outcome.comment or phrase("The picture of {patient} was taken.", patient=PATIENT), ""
         return (
             WRONG,
-            phrase("The picture was not taken: {said}.", said=outcome.comment.rstrip(".")),
+            phrase("The picture was not taken: {why}.", why=outcome.comment.rstrip(".")),
             phrase("Is it set to take what we send?"),
         )
 

@@ -41,6 +41,7 @@ class WebNode:
         self._http = web.client(node, settings, config)
         self.in_flight: list[Instance] = []
         self._most = OBJECTS
+        self.sent = 0  # bytes so far
 
     def expect(self, instances: Sequence[Instance]) -> None:
         """Nothing needs to be known before."""
@@ -135,6 +136,7 @@ class WebNode:
             while left > 0 and (piece := file.read(min(_CHUNK, left))):
                 self._throttle.pace(len(piece))
                 left -= len(piece)
+                self.sent += len(piece)
                 yield piece
         yield end
 

@@ -120,3 +120,20 @@ def test_a_facilitys_port_opens_before_ones_eyes(browser: Browser, live: Live) -
         _picture(window, "facilities")
         assert window.axe() == []
         assert dcmtk.echoscu(port, "CLINIC2").code == 0
+
+
+def test_the_lamp_in_the_heading_follows(browser: Browser, live: Live, tmp_path: Path) -> None:
+    """What others find out about the node is seen without a reload."""
+    port = free_port()
+    with visitor(browser, live) as window, live.client() as rest:
+        node = {"name": "LAMP", "ae_title": "STORESCP", "host": "127.0.0.1", "port": port}
+        made = rest.post("/api/v1/nodes", json=node).json()
+        window.go(f"/settings/nodes/{made['id']}")
+        state = window.page.locator("#node-state")
+        expect(state).to_contain_text("not tried yet")
+        assert rest.post("/api/v1/nodes/LAMP/echo").json()["ok"] is False
+        expect(state).to_contain_text("no answer", timeout=WAIT)
+        with dcmtk.storescp(tmp_path / "scp", port=port):
+            assert rest.post("/api/v1/nodes/LAMP/echo").json()["ok"] is True
+            expect(state.get_by_text("answers", exact=True)).to_be_visible(timeout=WAIT)
+        assert window.axe() == []

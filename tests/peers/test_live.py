@@ -8,7 +8,8 @@ from pydicom import dcmread
 
 from tests.support import dcmtk
 from tests.support.dimse import data_set_of
-from tests.support.live import running
+from tests.support.live import Live, running
+from tests.support.pacs import make_study
 from tests.support.postgres import free_port
 
 pytestmark = [pytest.mark.slow, pytest.mark.peer]
@@ -49,3 +50,33 @@ def test_a_study_comes_in_and_goes_on_to_another_node(shared_data: Path, tmp_pat
             found = dcmread(file, stop_before_pixels=True)
             for value in (str(found.get("PatientName", "")), str(found.get("PatientID", ""))):
                 assert len(value) < 4 or value not in log, "patient data in a log"
+
+
+def test_how_fast_it_leaves_is_told_while_it_leaves(live: Live, shared_data: Path, tmp_path: Path) -> None:
+    """Eight objects of half a megabyte at 500 KiB a second: the line of the start page says so, and stops saying so."""
+    made = make_study(tmp_path / "made", 71, patient_id="R71", name="Rate^Now", series=[("CT", 8)], side=512)
+    with live.client() as admin, dcmtk.storescp(tmp_path / "pacs") as port:
+        sent = dcmtk.storescu(live.dicom_port, made.files)
+        assert sent.code == 0, sent.output
+        node = {"name": "SLOWLY", "ae_title": "STORESCP", "host": "127.0.0.1", "port": port, "bandwidth_kib": 500}
+        assert admin.post("/api/v1/nodes", json=node).status_code == 201
+        assert admin.get("/api/v1/nodes/SLOWLY").json()["sending"] == 0
+        body = {"study_instance_uid": made.uid, "node": "SLOWLY"}
+        place = admin.post("/api/v1/transfers", json=body).headers["location"]
+        rates, lines = [], ""
+        until = time.monotonic() + 60
+        while admin.get(place).json()["state"] in ("queued", "running"):
+            assert time.monotonic() < until
+            rates.append(admin.get("/api/v1/nodes/SLOWLY").json()["sending"])
+            if rates[-1]:
+                page = admin.get("/incoming/transfers").text
+                lines += "".join(line for line in page.splitlines() if "SLOWLY" in line or "data-again" in line)
+            time.sleep(0.1)
+        assert admin.get(place).json()["state"] == "done"
+        assert 100_000 < max(rates) < 1_000_000, rates
+        assert "kB/s" in lines and "data-again" in lines
+        while admin.get("/api/v1/nodes/SLOWLY").json()["sending"]:
+            assert time.monotonic() < until + 30
+            time.sleep(0.2)
+        items = {one["name"]: one["sending"] for one in admin.get("/api/v1/nodes").json()["items"]}
+        assert items["SLOWLY"] == 0

@@ -15,6 +15,7 @@ import pytest
 
 from app.config import Config
 from app.db import Database
+from app.kit.phrases import Phrase
 from app.peers import certificates, service, ways
 from app.peers.errors import PeerFault
 from app.peers.options import NodeValues
@@ -156,6 +157,9 @@ def test_it_echoes_and_stores_to_dcmtk(
     with storescp(tmp_path / "in", pacs, "+cf", str(authority.file)) as port:  # which demands our certificate
         found = probe(peer(port, tls_profile=profile), QUICK)
         assert found.ok, found
+        reached = found.steps[0].words
+        assert isinstance(reached, Phrase) and "TLSv1." in reached, "one sentence, so that all of it can be translated"
+        assert not any(isinstance(value, Phrase) for value in reached.values.values())
         contexts = [Context(1, meta.MediaStorageSOPClassUID, [meta.TransferSyntaxUID])]
         with Association(peer(port), contexts, QUICK) as association:
             for plain in (False, True):  # from memory, and from a file by its descriptor

@@ -1,5 +1,6 @@
 // Live parts of a page: <div id data-live="study.* print.*" data-live-url="/x">. On such an event the part is fetched and
-// morphed in: rows keep their place, focus and selection, and nothing moves under the pointer.
+// morphed in: rows keep their place, focus and selection, and nothing moves under the pointer. While
+// something in it says data-again="5" it is fetched again after so many seconds: a rate changes and ends without an event.
 import htmx from 'htmx.org';
 import { all, modalOpen } from './dom';
 import { matches, on, type Event } from './events';
@@ -9,6 +10,7 @@ const QUIET_MS = 400; // events within this time cost one fetch
 const CALM_MS = 1500; // how long after a pointer move inside the part new rows wait
 
 const due = new Map<string, number>();
+const later = new Map<string, number>();
 let movedAt = 0;
 let pointer: Element | null = null;
 
@@ -52,6 +54,7 @@ async function refresh(part: HTMLElement): Promise<void> {
       if (box) box.checked = true;
     }
   }
+  again(part);
   part.dispatchEvent(new CustomEvent('filmroom:live', { bubbles: true }));
 }
 
@@ -75,6 +78,13 @@ function hear(event: Event): void {
     if ((part.dataset.live ?? '').split(/\s+/).some((pattern) => matches(pattern, event.topic))) schedule(part);
 }
 
+/** Fetches the part again after the time that it asks for itself. */
+function again(part: HTMLElement): void {
+  const seconds = Number(part.querySelector<HTMLElement>('[data-again]')?.dataset.again ?? 0);
+  window.clearTimeout(later.get(part.id));
+  if (seconds) later.set(part.id, window.setTimeout(() => schedule(part, 0), seconds * 1000));
+}
+
 /** Fetches every live part again, for example after the stream was broken. */
 export function refreshAll(): void {
   for (const part of all<HTMLElement>('[data-live]')) schedule(part, 0);
@@ -88,6 +98,7 @@ export function refreshPart(id: string): void {
 
 export function installLive(): void {
   on('*', hear);
+  for (const part of all<HTMLElement>('[data-live]')) again(part);
   document.addEventListener(
     'pointermove',
     (event) => {

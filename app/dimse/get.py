@@ -7,10 +7,10 @@ from app.archive.models import Instance
 from app.dicom.registry import name
 from app.dicom.uids import EXPLICIT_BE, EXPLICIT_LE, IMPLICIT_LE
 from app.dimse.exchange import Answer, Exchange, Request
-from app.dimse.suboperations import Progress, Tally, chosen
+from app.dimse.suboperations import Progress, Tally, begin, chosen
 from app.kit.errors import NotFound
 from app.kit.phrases import phrase
-from app.peers import commands, disclosure, outgoing
+from app.peers import commands, outgoing
 from app.peers.contexts import COMPRESSED
 from app.peers.errors import CannotConvert
 from app.peers.outgoing import REFUSED, Outcome
@@ -27,7 +27,7 @@ def serve(exchange: Exchange, request: Request) -> Answer:
     tally = Tally(len(instances))
     if not instances:
         return tally.answer(request)
-    disclosure.begin(exchange.services.database, exchange.actor, instances, exchange.agreed.calling, "C-GET")
+    begin(exchange, instances, exchange.agreed.calling, "C-GET")
     lane = _Lane(exchange, request)
     progress = Progress(exchange, request, tally)
     for instance in instances:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from app.archive.models import Instance
 from app.dimse.exchange import Answer, Exchange, Refused, Request
-from app.dimse.suboperations import CANNOT_CALCULATE, Progress, Tally, chosen
+from app.dimse.suboperations import CANNOT_CALCULATE, Progress, Tally, begin, chosen
 from app.kit.errors import AppError, Unavailable
 from app.kit.phrases import phrase
 from app.peers import commands, disclosure, oplog, options, outgoing, service
@@ -35,7 +35,7 @@ def serve(exchange: Exchange, request: Request) -> Answer:
         for instance in instances:
             tally.note(instance, outgoing.Outcome(outgoing.REFUSED, None, _paused(node)))
         return tally.answer(request)
-    disclosure.begin(exchange.services.database, exchange.actor, instances, node.name, "C-MOVE")
+    begin(exchange, instances, node.name, "C-MOVE")
     started = time.monotonic()
     delivery = _Delivery(exchange, request, node, instances)
     try:

@@ -208,9 +208,10 @@ class Receiver:
 
     def _run(self, wire: Wire, address: str, facility_id: str | None) -> None:
         try:
+            services: Services | None = self._services
             if isinstance(wire, TlsWire):
                 services = self._secured(wire, address, facility_id)
-            else:
+            elif facility_id is not None:
                 services = dataclasses.replace(self._services, admit=functools.partial(self._admit, at=facility_id))
             if services is not None:
                 Association(wire, address, services).run()

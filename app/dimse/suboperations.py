@@ -2,7 +2,7 @@
 
 import struct
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from app.archive.models import Instance
@@ -13,7 +13,7 @@ from app.dicom.uids import EXPLICIT_LE
 from app.dimse.exchange import Answer, Exchange, Refused, Request
 from app.kit.errors import Unavailable
 from app.kit.phrases import phrase
-from app.peers import commands, outgoing
+from app.peers import commands, disclosure, outgoing
 from app.peers.information_models import MODELS, Service
 
 CANNOT_CALCULATE, CANNOT_PERFORM, COMPLETE_WITH_FAILURES = 0xA701, 0xA702, 0xB000  # PS3.4 Table C.4-2, C.4-3
@@ -38,6 +38,14 @@ def chosen(exchange: Exchange, request: Request, service: Service) -> list[Insta
         raise Refused(fault.dimse, fault.detail, (fault.tag,)) from None
     except Unavailable as fault:
         raise Refused(CANNOT_CALCULATE, fault.detail) from None
+
+
+def begin(exchange: Exchange, instances: Sequence[Instance], where: str, how: str) -> None:
+    """Notes in the trail what is about to leave. Raises Refused where that cannot be written: then nothing may leave."""
+    try:
+        disclosure.begin(exchange.services.database, exchange.actor, instances, where, how)
+    except Unavailable as fault:
+        raise Refused(CANNOT_PERFORM, fault.detail) from None
 
 
 def _keys(data: bytes, syntax: str) -> Mapping[str, str]:

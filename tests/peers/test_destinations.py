@@ -158,6 +158,29 @@ def test_an_object_that_always_breaks_the_association_is_given_up_alone(
     )
 
 
+@pytest.mark.parametrize("protocol", ["dicom", "dicomweb", "folder"])
+def test_a_nodes_bandwidth_is_heeded_whatever_it_speaks(
+    receiver: Station, worker: Worker, peopled: Database, tmp_path: Path, protocol: str
+) -> None:
+    side, kib = 256, 256  # 128 KiB an object: three of them need 1.5 s, all but the first stretch
+    for number in range(3):
+        put(receiver, number, pixels=bytes(side * side * 2), Rows=side, Columns=side)
+    with listening(Answers()) as peer, stow_server(lambda uids: (200, {"00081199": _sequence(uids)})) as (url, _):
+        (tmp_path / "folder").mkdir()
+        how: dict[str, Any] = {
+            "dicom": {"port": peer.port},
+            "dicomweb": {"protocol": "dicomweb", "url": url},
+            "folder": {"protocol": "folder", "path": str(tmp_path / "folder")},
+        }[protocol]
+        node(peopled, bandwidth_kib=kib, **how)
+        transfer = send(peopled)
+        begun = time.monotonic()
+        work_off(worker)
+        seconds = time.monotonic() - begun
+    assert shown(peopled, transfer)["sent"] == 3
+    assert seconds > 0.6 * 3 * side * side * 2 / 1024 / kib, f"{seconds:.2f} s"
+
+
 def test_two_at_a_time_share_one_study(receiver: Station, worker: Worker, peopled: Database) -> None:
     for number in range(40):
         put(receiver, number)

@@ -18,7 +18,7 @@ from app.archive.ingest import Archive
 from app.archive.models import Instance
 from app.dicom import dicomjson, frames, kept, uids
 from app.dicom.dicomjson import Model
-from app.dicom.header import inflate, swells
+from app.dicom.header import inflate, most_inflated
 from app.dicom.matching import vr_of
 from app.dicom.walk import is_crowded
 from app.kit.errors import NotFound, Unsupported
@@ -111,7 +111,7 @@ def shift_bits(raw: bytes, first: int, bits: int) -> bytes:
 def check_swelling(instance: Instance) -> None:
     """Raises NoFrame where a deflated object would inflate to far more than was sent: not even looked at."""
     plain = (instance.pixel_offset or 0) + max(instance.pixel_bytes or 0, 0)
-    if swells(instance.bytes, plain):
+    if plain > most_inflated(instance.bytes):
         raise NoFrame("The deflated object claims to hold far more than was sent; that is no picture.")
 
 
@@ -125,7 +125,7 @@ def _deflated_frame(archive: Archive, instance: Instance, n: int) -> bytes:
         data, _ = inflate(file.read(), 0, offset + length)
     if len(data) < offset + length:
         raise NoFrame("The pixel data ends before this frame.")
-    frame = data[offset : offset + length]
+    frame = bytes(memoryview(data)[offset : offset + length])
     return frame if instance.bits_allocated != 1 else shift_bits(frame, bit, instance.rows * instance.columns)
 
 

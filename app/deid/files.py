@@ -17,7 +17,7 @@ from app.deid.errors import CannotClean
 from app.deid.profile import Profile
 from app.deid.pseudonym import Pseudonyms
 from app.deid.walker import Cleaner, Tally
-from app.dicom.header import SWELL_FREE, SWELL_RATIO, inflate
+from app.dicom.header import inflate, most_inflated
 from app.dicom.reading import read_dataset
 from app.dicom.walk import is_crowded
 from app.kit.phrases import phrase
@@ -31,7 +31,6 @@ IMPLICIT, EXPLICIT, BIG, DEFLATED = (
 IMPLEMENTATION_CLASS_UID = "2.25.318274021554912846180472910386112940531"
 IMPLEMENTATION_VERSION = "FILMROOM_DEID_1"
 GE_PRIVATE = "1.2.840.113619.5.2"  # implicit little endian but for its pixels
-_MAX_INFLATED = 128 << 20
 _UNDEFINED = 0xFFFFFFFF
 _PIXELS = {0x7FE00010, 0x7FE00008, 0x7FE00009}
 
@@ -89,10 +88,11 @@ def _rewrite(source: BinaryIO, out: BinaryIO, edit: Callable[[Opened], None]) ->
     uid = _syntax(source)
     if uid == DEFLATED:
         sent = source.read()
-        plain, more = inflate(sent, 0, min(_MAX_INFLATED, max(SWELL_FREE, SWELL_RATIO * len(sent))))
+        plain, more = inflate(sent, 0, most_inflated(len(sent)))
         if more:
             raise CannotClean("The deflated object is larger than any sense.")
         source, uid = BytesIO(plain), EXPLICIT
+        del sent, plain
     if is_crowded(source):
         raise CannotClean("The object has more sequence items than can be read in a sensible time.")
     implicit, little = uid in (IMPLICIT, GE_PRIVATE), uid != BIG

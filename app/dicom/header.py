@@ -22,14 +22,12 @@ _VR_LETTERS = re.compile(rb"[A-Z]{2}")
 _SHORT = struct.Struct("<HH2sH")
 _PIXELS = (0x7FE00008, 0x7FE00009, 0x7FE00010)
 SOP_CLASS, SOP_INSTANCE, STUDY, SERIES = 0x00080016, 0x00080018, 0x0020000D, 0x0020000E
-# Compressed bytes that give more than SWELL_FREE and more than SWELL_RATIO times themselves are no picture: to decode and
-# draw takes ten times the pixels, and 10 MB sent here may not take more than 200 MB.
-SWELL_FREE, SWELL_RATIO = 18 << 20, 40
 
 
-def swells(compressed: int, plain: int) -> bool:
-    """Whether so few bytes cannot be meant to hold so many."""
-    return plain > SWELL_FREE and plain > SWELL_RATIO * compressed
+def most_inflated(compressed: int) -> int:
+    """Bytes that a deflated data set of `compressed` bytes may inflate to when its pixels are wanted: it is held as a whole,
+    its frame beside it, and what is sent with up to 10 MB may not take more than 200 MB here."""
+    return (48 << 20) + 16 * max(0, compressed - (10 << 20))
 
 
 class NotDicom(ValueError):
@@ -133,7 +131,9 @@ def _scan(buffer: Buffer, size: int) -> Header:
     start = _start(buffer, size)
     data: Buffer = buffer
     if start.syntax.deflated:
-        data, cut = inflate(buffer if len(buffer) == size else None, start.offset, INFLATE_LIMIT)
+        plain, cut = inflate(buffer if len(buffer) == size else None, start.offset, INFLATE_LIMIT)
+        data = bytes(plain)
+        del plain
         found = walk(data, 0, len(data), len(data), start.implicit, start.little)
         if cut and found.pixel_tag == 0:
             start.warnings.append(
@@ -144,27 +144,27 @@ def _scan(buffer: Buffer, size: int) -> Header:
     return _header(buffer, data, size, start, found)
 
 
-def inflate(buffer: Buffer | None, offset: int, limit: int) -> tuple[bytes, bool]:
+def inflate(buffer: Buffer | None, offset: int, limit: int) -> tuple[bytearray, bool]:
     """The first `limit` bytes of the raw deflate stream (RFC 1951) at offset, and whether there is more."""
     if buffer is None:
         raise NeedMore
     machine = zlib.decompressobj(-zlib.MAX_WBITS)
-    parts: list[bytes] = []
+    plain = bytearray()  # not parts that are joined: both would be held for a moment
     room, position, end = limit, offset, len(buffer)
     try:
         while room > 0 and position < end and not machine.eof:
             piece = machine.decompress(buffer[position : position + 65536], room)
             position += 65536
             while True:
-                parts.append(piece)
+                plain += piece
                 room -= len(piece)
                 if room <= 0 or not machine.unconsumed_tail:
                     break
                 piece = machine.decompress(machine.unconsumed_tail, room)
     except zlib.error:
-        if not parts:
+        if not plain:
             raise NotDicom("The deflated data set cannot be inflated.") from None
-    return b"".join(parts), room <= 0
+    return plain, room <= 0
 
 
 def _start(buffer: Buffer, size: int) -> _Start:

@@ -3,7 +3,7 @@
 `render_frame(frame, ds, RenderParams(...))` is the short way from a stored frame to a picture; `decode_frame` and
 `render` are its halves; `preview_jpeg` is the quick one; `encode` makes a file of a picture."""
 
-from app.imaging.decode import Decoded, decode, decode_frame
+from app.imaging.decode import Decoded, decode, decode_frame, halvings
 from app.imaging.display import Display, Window
 from app.imaging.encode import MEDIA_TYPES, encode, encode_animation
 from app.imaging.errors import CannotDecode, CannotTranscode, FrameTooLarge, ImagingError, NotAnImage
@@ -35,6 +35,7 @@ __all__ = [
     "encode",
     "encode_animation",
     "frame_count",
+    "halvings",
     "preview",
     "preview_jpeg",
     "render",

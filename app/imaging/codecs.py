@@ -2,11 +2,13 @@
 
 Each takes bytes that `codestream.read` has checked and gives (rows, columns[, samples])."""
 
+import io
 import os
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+from PIL import Image, UnidentifiedImageError
 
 from app.imaging.codestream import Codestream
 from app.imaging.errors import CannotDecode
@@ -14,6 +16,7 @@ from app.imaging.native import Samples
 from app.imaging.spec import PixelSpec
 
 _THREADS = min(4, os.cpu_count() or 1)  # JPEG 2000 alone is slow enough to be worth it
+_DCMTK_MOST = 32 << 20  # bytes decoded: it holds a frame twice, and we hold its file
 Decoder = Callable[[bytes, Codestream, PixelSpec], Samples]
 
 
@@ -72,6 +75,37 @@ def _array(decoded: Any) -> Samples:
     return np.ascontiguousarray(decoded)
 
 
+def halved_j2k(frame: bytes, head: Codestream, times: int) -> Samples:
+    """A JPEG 2000 frame at 1/2, 1/4 ... of its sides, as its wavelets hold it: (rows, columns[, 3]), rounded up.
+
+    imagecodecs always decodes the whole; Pillow's OpenJPEG leaves the finer levels out. Raises CannotDecode."""
+    if head.components not in (1, 3) or head.precision > (16 if head.components == 1 else 8):
+        raise CannotDecode("Such a JPEG 2000 frame is decoded as a whole only.")
+    side = 1 << times
+    rows, columns = -(-head.rows // side), -(-head.columns // side)
+    try:
+        with Image.open(io.BytesIO(frame[head.start :]), formats=("JPEG2000",)) as picture:
+            # Pillow rounds the size of a reduced picture where JPEG 2000 rounds it up (T.800 B-15).
+            picture._size = columns * side, rows * side
+            picture.reduce = times  # type: ignore[assignment,method-assign]
+            picture.load()
+            array = np.asarray(picture)
+    except (OSError, UnidentifiedImageError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        raise CannotDecode("The compressed frame cannot be decoded.", hint=f"at 1/{side}: {error}"[:200]) from None
+    if array.shape != ((rows, columns) if head.components == 1 else (rows, columns, head.components)):
+        raise CannotDecode("The compressed frame cannot be decoded.", hint=f"at 1/{side}: gave {array.shape}")
+    return _as_stored(array, head)
+
+
+def _as_stored(array: Samples, head: Codestream) -> Samples:
+    """Pillow moves signed samples up by half their range and fills the upper bits of 8 or 16: both undone."""
+    width = array.dtype.itemsize * 8
+    words = array >> (width - head.precision) if head.precision < width else array
+    if not head.signed:
+        return words
+    return words.astype(f"i{array.dtype.itemsize * 2}") - (1 << (head.precision - 1))
+
+
 def decoders(head: Codestream) -> tuple[Decoder, ...]:
     """The decoders to try, best first."""
     if head.family == "jpeg":
@@ -89,6 +123,8 @@ def decode(frame: bytes, head: Codestream, spec: PixelSpec) -> Samples:
     said: list[str] = []
     for decoder in decoders(head):
         name = decoder.__name__.strip("_")
+        if decoder is _dcmtk and spec.frame_bytes > _DCMTK_MOST:
+            continue
         try:
             array = decoder(frame, head, spec)
         except (ValueError, RuntimeError, TypeError, MemoryError, OSError, CannotDecode) as error:

@@ -3,7 +3,7 @@
 JPEG: ITU-T T.81 B.2; JPEG-LS: T.87 C.1; JPEG 2000 and HTJ2K: T.800 A.5.1."""
 
 import struct
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from app.imaging.errors import CannotDecode
@@ -11,6 +11,7 @@ from app.imaging.errors import CannotDecode
 Family = Literal["jpeg", "jpeg-lossless", "jpeg-ls", "j2k"]
 _SOF_DCT = {0xC0, 0xC1, 0xC2, 0xC5, 0xC6, 0xC9, 0xCA, 0xCD, 0xCE}
 _SOF_LOSSLESS = {0xC3, 0xC7, 0xCB, 0xCF}
+_SOF_PROGRESSIVE = {0xC2, 0xC6, 0xCA, 0xCE}
 _JP2_SIGNATURE = b"\x00\x00\x00\x0cjP  \r\n\x87\n"
 
 
@@ -18,8 +19,9 @@ _JP2_SIGNATURE = b"\x00\x00\x00\x0cjP  \r\n\x87\n"
 class Codestream:
     """Size, depth and colour of a compressed frame by its own header.
 
-    rgb: JPEG whose markers say that the samples are RGB; None: they say nothing. mct: J2K with a component transform; reversible: J2K by
-    the 5-3 filter; high_throughput: J2K Part 15."""
+    rgb: JPEG whose markers say that the samples are RGB; None: they say nothing. several_scans: JPEG whose coefficients
+    come in more than one scan, so that all are held until the last. mct: J2K with a component transform; reversible: J2K
+    by the 5-3 filter; high_throughput: J2K Part 15; levels: how often a J2K picture can be halved while it is decoded."""
 
     family: Family
     rows: int
@@ -28,9 +30,11 @@ class Codestream:
     precision: int
     signed: bool = False
     rgb: bool | None = None
+    several_scans: bool = False
     mct: bool = False
     reversible: bool = True
     high_throughput: bool = False
+    levels: int = 0
     start: int = 0
 
 
@@ -52,7 +56,7 @@ def _j2k(frame: bytes, start: int) -> Codestream:
         width, height, x0, y0 = struct.unpack_from(">4I", frame, start + 8)
         (components,) = struct.unpack_from(">H", frame, start + 40)
         depth = frame[start + 42]
-        mct, reversible, high_throughput = _j2k_coding(frame, start)
+        mct, reversible, high_throughput, levels = _j2k_coding(frame, start)
     except (struct.error, IndexError):
         raise CannotDecode("The JPEG 2000 frame ends inside its header.") from None
     rows, columns = max(0, height - y0), max(0, width - x0)
@@ -66,24 +70,25 @@ def _j2k(frame: bytes, start: int) -> Codestream:
         mct=mct,
         reversible=reversible,
         high_throughput=high_throughput,
+        levels=levels,
         start=start,
     )
 
 
-def _j2k_coding(frame: bytes, start: int) -> tuple[bool, bool, bool]:
-    """Component transform and wavelet of the COD marker segment (T.800 A.6.1), and whether CAP names Part 15."""
-    mct, reversible, high_throughput = False, True, False
+def _j2k_coding(frame: bytes, start: int) -> tuple[bool, bool, bool, int]:
+    """Component transform, wavelet and levels of the COD marker segment (T.800 A.6.1), and whether CAP names Part 15."""
+    mct, reversible, high_throughput, levels = False, True, False, 0
     at = start + 2
     while at + 4 <= len(frame):
         marker, length = struct.unpack_from(">HH", frame, at)
         if marker == 0xFF52:
-            mct, reversible = frame[at + 8] == 1, frame[at + 13] == 1
+            mct, reversible, levels = frame[at + 8] == 1, frame[at + 13] == 1, frame[at + 9]
         elif marker == 0xFF50:
             high_throughput = bool(frame[at + 5] & 0x02)  # Pcap 15: bit 17 of 32, the most significant being the first
         elif marker == 0xFF90 or marker < 0xFF00:  # first tile part: the main header is over
             break
         at += 2 + length
-    return mct, reversible, high_throughput
+    return mct, reversible, high_throughput, levels
 
 
 def _jpeg(frame: bytes) -> Codestream:
@@ -105,12 +110,24 @@ def _jpeg(frame: bytes) -> Codestream:
             elif marker == 0xE0 and frame[at + 4 : at + 8] == b"JFIF":
                 jfif = True
             elif marker in _SOF_DCT or marker in _SOF_LOSSLESS or marker == 0xF7:
-                return _sof(frame, at, marker, adobe, jfif)
+                head = _sof(frame, at, marker, adobe, jfif)
+                return replace(
+                    head, several_scans=marker in _SOF_PROGRESSIVE or _first_scan(frame, at) < head.components
+                )
             elif marker in (0xDA, 0xD9) or length < 2:
                 raise CannotDecode("The JPEG frame has no frame header.")
             at += 2 + length
     except (IndexError, struct.error):
         raise CannotDecode("The JPEG frame ends inside its header.") from None
+
+
+def _first_scan(frame: bytes, at: int) -> int:
+    """Components in the first scan after the frame header at `at` (T.81 B.2.3); many where there is none."""
+    while at + 5 <= len(frame) and frame[at] == 0xFF:
+        if frame[at + 1] == 0xDA:
+            return frame[at + 4]
+        at += 1 if frame[at + 1] == 0xFF else 2 + int.from_bytes(frame[at + 2 : at + 4], "big")
+    return 255
 
 
 def _sof(frame: bytes, at: int, marker: int, adobe: int | None, jfif: bool) -> Codestream:

@@ -138,9 +138,12 @@ def to_srgb(rgb: Samples, profile: bytes | None) -> Samples:
 
     try:
         source: Any = ImageCms.ImageCmsProfile(io.BytesIO(profile))
-        image = ImageCms.profileToProfile(
-            Image.fromarray(rgb), source, ImageCms.createProfile("sRGB"), outputMode="RGB"
-        )
+        turn = ImageCms.buildTransform(source, ImageCms.createProfile("sRGB"), "RGB", "RGB")
+        out = np.empty_like(rgb)
+        step = max(1, (1 << 20) // max(1, rgb.shape[1]))  # in bands: Pillow holds colour in four bytes, twice here
+        for start in range(0, rgb.shape[0], step):
+            band = Image.fromarray(np.ascontiguousarray(rgb[start : start + step]))
+            out[start : start + step] = np.asarray(ImageCms.applyTransform(band, turn))
     except (ImageCms.PyCMSError, OSError, ValueError, struct.error):
         return rgb
-    return rgb if image is None else np.asarray(image)
+    return out

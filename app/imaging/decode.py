@@ -5,12 +5,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from app.dicom.header import swells
-from app.imaging import codecs, codestream, colour, native, rle, syntaxes
-from app.imaging.errors import CannotDecode, FrameTooLarge
+from app.imaging import codecs, codestream, colour, cost, native, rle, syntaxes
+from app.imaging.errors import CannotDecode
 from app.imaging.native import Samples
 from app.imaging.spec import PixelSpec
 from app.kit.phrases import phrase
+
+_CODESTREAMS = syntaxes.JPEG | syntaxes.JPEG_LS_ALL | syntaxes.J2K_ALL | syntaxes.HTJ2K_ALL
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,21 +27,13 @@ class Decoded:
     warnings: tuple[str, ...] = ()
 
 
-def decode(frame: bytes, spec: PixelSpec, bit_offset: int = 0) -> Decoded:
+def decode(frame: bytes, spec: PixelSpec, bit_offset: int = 0, *, halved: int = 0) -> Decoded:
     """Decodes one frame, colour as it is stored. bit_offset: for native 1-bit frames that begin inside a byte.
+    halved: JPEG 2000 alone can be given at 1/2, 1/4 ... of its sides, see `halvings`.
 
     Raises NotAnImage, CannotDecode or FrameTooLarge with a sentence for people."""
-    spec.check()
-    if not frame:
-        raise CannotDecode("The frame is empty.")
-    if swells(len(frame), spec.frame_bytes):
-        raise FrameTooLarge(
-            phrase(
-                "{found} bytes claim to hold {size} MB of pixels; that is no picture.",
-                found=len(frame),
-                size=spec.frame_bytes >> 20,
-            )
-        )
+    head = _head(frame, spec)
+    cost.check(len(frame), cost.drawing(spec, head, halved), spec)
     warnings: list[str] = []
     uid, photometric = spec.transfer_syntax_uid, spec.photometric
     if spec.native or uid == syntaxes.ENCAPSULATED_UNCOMPRESSED:
@@ -49,8 +42,8 @@ def decode(frame: bytes, spec: PixelSpec, bit_offset: int = 0) -> Decoded:
         words = native.unpack(_inflate(frame, spec), spec, warnings)
     elif uid == syntaxes.RLE:
         words = rle.decode(frame, spec, warnings)
-    elif uid in syntaxes.JPEG | syntaxes.JPEG_LS_ALL | syntaxes.J2K_ALL | syntaxes.HTJ2K_ALL:
-        words, photometric = _codestream(frame, spec)
+    elif head is not None:
+        words, photometric = _codestream(frame, head, spec, halved)
     else:
         raise CannotDecode(phrase("The transfer syntax {uid} is not known here.", uid=uid))
     if photometric in ("YBR_FULL_422", "YBR_PARTIAL_422"):
@@ -58,9 +51,49 @@ def decode(frame: bytes, spec: PixelSpec, bit_offset: int = 0) -> Decoded:
     return Decoded(words, native.to_values(words, spec), photometric, tuple(warnings))
 
 
-def decode_frame(frame: bytes, spec: PixelSpec, bit_offset: int = 0) -> Samples:
-    """Stored values of one frame: (rows, columns) for grey and palette, (rows, columns, 3) always as RGB for colour."""
-    decoded = decode(frame, spec, bit_offset)
+def _head(frame: bytes, spec: PixelSpec) -> codestream.Codestream | None:
+    """What a compressed frame says of itself; None for native, RLE and deflated ones."""
+    spec.check()
+    if not frame:
+        raise CannotDecode("The frame is empty.")
+    if spec.transfer_syntax_uid not in _CODESTREAMS:
+        return None
+    head = codestream.read(frame)
+    _check_size(head, spec)
+    return head
+
+
+def halvings(frame: bytes, spec: PixelSpec, size: int = 1) -> int:
+    """How often this frame has to be halved while it is decoded to cost no more memory than it is given, its longer side
+    staying at least `size` pixels; 0 where none is needed or it cannot be had. Raises as `decode` does."""
+    head = _head(frame, spec)
+    for times in range(_most_halvings(head, spec, size) + 1):
+        if cost.drawing(spec, head, times) <= cost.most(len(frame)):
+            return times
+    return 0
+
+
+def memory(frame: bytes, spec: PixelSpec, halved: int = 0) -> int:
+    """Bytes that decoding and drawing this frame take at their peak. Raises as `decode` does."""
+    return cost.drawing(spec, _head(frame, spec), halved)
+
+
+def coarsest(frame: bytes, spec: PixelSpec, size: int) -> int:
+    """How often this frame can be halved while it is decoded, its longer side staying at least `size` pixels."""
+    return _most_halvings(_head(frame, spec), spec, size)
+
+
+def _most_halvings(head: codestream.Codestream | None, spec: PixelSpec, size: int) -> int:
+    if head is None or head.family != "j2k" or spec.photometric == "PALETTE COLOR":  # no colour lies between two others
+        return 0
+    times = (max(spec.rows, spec.columns) // max(1, size)).bit_length() - 1
+    return max(0, min(times, head.levels, cost.MAX_HALVED))
+
+
+def decode_frame(frame: bytes, spec: PixelSpec, bit_offset: int = 0, *, halved: int = 0) -> Samples:
+    """Stored values of one frame: (rows, columns) for grey and palette, (rows, columns, 3) always as RGB for colour.
+    halved: as in `decode`."""
+    decoded = decode(frame, spec, bit_offset, halved=halved)
     if spec.samples == 1:
         return decoded.values
     return colour.to_rgb(decoded.values, decoded.photometric, spec.bits_stored)
@@ -74,16 +107,23 @@ def _inflate(frame: bytes, spec: PixelSpec) -> bytes:
         raise CannotDecode("The deflated frame is damaged.") from None
 
 
-def _codestream(frame: bytes, spec: PixelSpec) -> tuple[Samples, str]:
-    head = codestream.read(frame)
-    _check_size(head, spec)
-    array = codecs.decode(frame, head, spec)
+def _codestream(frame: bytes, head: codestream.Codestream, spec: PixelSpec, halved: int) -> tuple[Samples, str]:
+    array = _halved(frame, head, spec, halved) if halved else codecs.decode(frame, head, spec)
     if spec.samples == 1:
         return _fit_depth(array, head, spec), spec.photometric
     photometric = spec.photometric
     if head.family == "jpeg" or head.mct or photometric in ("YBR_ICT", "YBR_RCT"):
         photometric = "RGB"  # the codec has undone its own colour transform
     return _fit_depth(array, head, spec), photometric
+
+
+def _halved(frame: bytes, head: codestream.Codestream, spec: PixelSpec, times: int) -> Samples:
+    """The frame at a part of its resolution; the whole of one that cannot be had so, where its cost allows that."""
+    try:
+        return codecs.halved_j2k(frame, head, times)
+    except CannotDecode:
+        cost.check(len(frame), cost.decoding(spec, head), spec)
+        return codecs.decode(frame, head, spec)
 
 
 def _check_size(head: codestream.Codestream, spec: PixelSpec) -> None:

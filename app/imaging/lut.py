@@ -85,13 +85,12 @@ def has_table(values: Samples) -> bool:
 def apply_table(values: Samples, table: Greys) -> Greys:
     """Each stored value's entry: (rows, columns) or, for a colour table, (rows, columns, 3)."""
     index = values.view(f"u{values.dtype.itemsize}")
-    if table.ndim > 1 or not index.flags.c_contiguous:
-        picture: Greys = np.take(table, index, axis=0)
-        return picture
+    if not index.flags.c_contiguous:
+        index = np.ascontiguousarray(index)
     # In pieces that stay in the processor's cache: numpy widens the index, and eight bytes for each pixel of a large
     # radiograph cost four times the look-up. No index can be out of range, so the check is spared too.
-    out = np.empty(index.shape, np.uint8)
-    flat, found = index.reshape(-1), out.reshape(-1)
+    out = np.empty((*index.shape, *table.shape[1:]), np.uint8)
+    flat, found = index.reshape(-1), out.reshape(-1, *table.shape[1:])
     for start in range(0, flat.size, _PIECE):
-        np.take(table, flat[start : start + _PIECE], out=found[start : start + _PIECE], mode="clip")
+        np.take(table, flat[start : start + _PIECE], axis=0, out=found[start : start + _PIECE], mode="clip")
     return out

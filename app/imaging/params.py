@@ -8,6 +8,7 @@ from app.kit.errors import Invalid
 from app.kit.phrases import phrase
 
 MAX_SIDE = 16384
+MAX_PIXELS = 64 << 20  # of a picture that is asked for: A2 at 300 dpi has 35 million
 
 
 class Crop(NamedTuple):
@@ -28,7 +29,9 @@ class RenderParams:
     rotate: degrees clockwise, then flip_horizontal (left and right change places), as in PS3.3 C.10.6.
     zoom, pan: instead of a crop; zoom 2 shows half the width and height around the centre moved by pan (pixels).
     size: (rows, columns) to fit into; exact: fill exactly that, without keeping the shape. Without a size the
-    picture keeps its pixels, stretched by its pixel aspect ratio when square_pixels."""
+    picture keeps its pixels, stretched by its pixel aspect ratio when square_pixels.
+    coarse: JPEG 2000 that is too large for the memory of one picture may be decoded at half its resolution, or a quarter,
+    and enlarged again, instead of being refused."""
 
     window: tuple[float, float] | None = None
     voi_function: Literal["LINEAR", "LINEAR_EXACT", "SIGMOID"] | None = None
@@ -50,6 +53,7 @@ class RenderParams:
     upscale: bool = True
     square_pixels: bool = True
     resample: Literal["auto", "nearest", "area", "bicubic"] = "auto"
+    coarse: bool = False
 
     def __post_init__(self) -> None:
         if self.window is not None and not (
@@ -58,6 +62,10 @@ class RenderParams:
             raise Invalid("A window needs a width greater than 0.", field="window")
         if self.size is not None and not all(1 <= side <= MAX_SIDE for side in self.size):
             raise Invalid(phrase("A picture may have 1 to {most} pixels a side.", most=MAX_SIDE), field="size")
+        if self.size is not None and self.size[0] * self.size[1] > MAX_PIXELS and (self.exact or self.upscale):
+            raise Invalid(
+                phrase("A picture may have at most {most} million pixels.", most=MAX_PIXELS >> 20), field="size"
+            )
         if not 0.01 <= self.zoom <= 100 or not all(map(math.isfinite, self.pan)):
             raise Invalid("Zoom goes from 0.01 to 100.", field="zoom")
         if not math.isfinite(self.rotate):

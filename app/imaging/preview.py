@@ -6,14 +6,15 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 from pydicom.dataset import Dataset
 
-from app.imaging import colour, overlays, syntaxes, transform
-from app.imaging.decode import decode
+from app.imaging import codestream, colour, cost, overlays, syntaxes, transform
+from app.imaging.decode import coarsest, decode, memory
 from app.imaging.display import Display
 from app.imaging.encode import encode
 from app.imaging.errors import ImagingError
 from app.imaging.lut import Greys
+from app.imaging.native import Samples
 from app.imaging.params import RenderParams
-from app.imaging.render import big_endian, shade
+from app.imaging.render import big_endian, render_frame, shade
 from app.imaging.spec import PixelSpec
 
 
@@ -30,17 +31,24 @@ def preview(frame: bytes, ds: Dataset, size: int = 512, number: int = 1) -> Grey
     small = _dct_scaled(frame, spec, size)
     if small is not None:
         return transform.apply(small, params, display.aspect)
-    decoded = decode(frame, spec)
-    values, words = decoded.values, decoded.words
     has_overlay = any((group, 0x0010) in ds or (group, 0x0100) in ds for group in overlays.GROUPS)
-    step = 1 if has_overlay else max(1, min(spec.rows, spec.columns) // (2 * size))
-    values = values[::step, ::step]
+    if has_overlay:  # overlays count in the pixels of the whole
+        return render_frame(frame, ds, params, number, spec)
+    halved = coarsest(frame, spec, size)
+    with cost.ROOM.of(memory(frame, spec, halved)):
+        values, photometric = _thinned(frame, spec, size, halved)
     if spec.colour:
-        values = colour.to_rgb(values, decoded.photometric, spec.bits_stored)
-    image = shade(np.ascontiguousarray(values), ds, spec, display, params)
-    if has_overlay:
-        image = overlays.burn(image, overlays.planes(ds, number, words))
+        values = colour.to_rgb(values, photometric, spec.bits_stored)
+    image = shade(values, ds, spec, display, params)
     return transform.apply(image, params, display.aspect)
+
+
+def _thinned(frame: bytes, spec: PixelSpec, size: int, halved: int) -> tuple[Samples, str]:
+    """Values of about twice `size` or less, and what their colours are: JPEG 2000 without its finer wavelets, others by
+    leaving pixels out."""
+    decoded = decode(frame, spec, halved=halved)
+    step = max(1, min(decoded.values.shape[:2]) // (2 * size))
+    return np.ascontiguousarray(decoded.values[::step, ::step]), decoded.photometric
 
 
 def _dct_scaled(frame: bytes, spec: PixelSpec, size: int) -> Greys | None:
@@ -48,6 +56,9 @@ def _dct_scaled(frame: bytes, spec: PixelSpec, size: int) -> Greys | None:
     if spec.transfer_syntax_uid != syntaxes.JPEG_BASELINE or not spec.colour or min(spec.rows, spec.columns) < 2 * size:
         return None
     try:
+        head = codestream.read(frame)
+        if head.several_scans and cost.decoding(spec, head) > cost.most(len(frame)):
+            return None  # all coefficients are held whatever is made of them
         with Image.open(io.BytesIO(frame), formats=("JPEG",)) as picture:
             if picture.size != (spec.columns, spec.rows) or (
                 picture.info.get("jfif") is None and "adobe" not in picture.info

@@ -7,8 +7,8 @@ from functools import lru_cache
 import numpy as np
 from pydicom.dataset import Dataset
 
-from app.imaging import colour, lut, overlays, syntaxes, transform
-from app.imaging.decode import decode
+from app.imaging import colour, cost, lut, overlays, syntaxes, transform
+from app.imaging.decode import decode, halvings, memory
 from app.imaging.display import Display, Window
 from app.imaging.errors import CannotDecode, ImagingError
 from app.imaging.lut import Greys
@@ -29,11 +29,25 @@ def render_frame(
 
     frame: as stored, native 1-bit frames aligned to a byte. Raises ImagingError with the reason when there is no picture."""
     spec = spec or PixelSpec.from_dataset(ds)
-    decoded = decode(frame, spec)
-    values = decoded.values
-    if spec.colour:
-        values = colour.to_rgb(values, decoded.photometric, spec.bits_stored)
-    return render(values, ds, params, number=number, spec=spec, words=decoded.words)
+    params = params or RenderParams()
+    halved = _halved(frame, spec, params)
+    with cost.ROOM.of(memory(frame, spec, halved)):
+        decoded = decode(frame, spec, halved=halved)
+        values = decoded.values
+        if spec.colour:
+            values = colour.to_rgb(values, decoded.photometric, spec.bits_stored)
+        words = None if halved else decoded.words
+        del decoded  # what is drawn beside it may be as large
+        return render(values, ds, params, number=number, spec=spec, words=words)
+
+
+def _halved(frame: bytes, spec: PixelSpec, params: RenderParams) -> int:
+    """How often a frame that costs too much memory is halved: as far as nobody sees it, or the caller says so."""
+    if params.coarse:
+        return halvings(frame, spec)
+    if params.size is None or params.crop is not None or params.zoom != 1.0:
+        return 0
+    return halvings(frame, spec, max(params.size))
 
 
 def render(
@@ -50,6 +64,9 @@ def render(
     spec = spec or PixelSpec.from_dataset(ds)
     display = Display.from_dataset(ds, spec, number, big_endian(spec))
     image = shade(values, ds, spec, display, params)
+    if image.shape[:2] != (spec.rows, spec.columns):  # halved: everything below counts in the pixels of the whole
+        image = transform.resize(image, (spec.rows, spec.columns))
+    del values
     if params.overlays:
         found = overlays.planes(ds, number, words)
         if found:

@@ -18,14 +18,14 @@ def decode(frame: bytes, spec: PixelSpec, warnings: list[str]) -> Samples:
     pixels = spec.rows * spec.columns
     if spec.bits_allocated == 1:
         return _decode_bits(segments[0], spec, warnings)
-    out = np.zeros((len(segments), pixels), np.uint8)
+    words = np.zeros((pixels, spec.samples), f"<u{width}")
+    planes = words.view(np.uint8).reshape(pixels, spec.samples, width)
     for index, segment in enumerate(segments):
         plain = unpack(segment, pixels)
         if len(plain) < pixels:
             warnings.append(phrase("RLE segment {number} ends early; the rest is shown as zero.", number=index + 1))
-        out[index, : len(plain)] = np.frombuffer(plain, np.uint8, min(len(plain), pixels))
-    # Most significant byte first per sample (G.2); numpy wants them side by side.
-    words = np.ascontiguousarray(out.reshape(spec.samples, width, pixels).transpose(2, 0, 1)).view(f">u{width}")
+        sample, byte = divmod(index, width)  # most significant byte first per sample (G.2)
+        planes[: len(plain), sample, width - 1 - byte] = np.frombuffer(plain, np.uint8, len(plain))
     words = words.astype(f"=u{width}", copy=False)
     return words.reshape((spec.rows, spec.columns) if spec.samples == 1 else (spec.rows, spec.columns, spec.samples))
 

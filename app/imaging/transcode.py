@@ -4,8 +4,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from app.imaging import native, rle, syntaxes
-from app.imaging.decode import Decoded, decode
+from app.imaging import cost, native, rle, syntaxes
+from app.imaging.decode import Decoded, decode, memory
 from app.imaging.errors import CannotTranscode
 from app.imaging.native import Samples
 from app.imaging.spec import PixelSpec
@@ -38,6 +38,15 @@ def transcode_frame(frame: bytes, spec: PixelSpec, target_uid: str, bit_offset: 
         raise CannotTranscode(
             phrase("These pixels cannot be given in the transfer syntax {target_uid}.", target_uid=target_uid)
         )
+    if spec.native and syntaxes.is_native(target_uid):
+        return _encoded(frame, spec, target_uid, bit_offset)
+    need = cost.encoding(spec, target_uid)
+    cost.check(len(frame), need, spec)
+    with cost.ROOM.of(max(need, memory(frame, spec))):
+        return _encoded(frame, spec, target_uid, bit_offset)
+
+
+def _encoded(frame: bytes, spec: PixelSpec, target_uid: str, bit_offset: int) -> bytes:
     decoded = decode(frame, spec, bit_offset)
     words, values = _kept(decoded, spec)
     if syntaxes.is_native(target_uid):

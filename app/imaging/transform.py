@@ -7,9 +7,11 @@ import numpy as np
 from PIL import Image
 
 from app.imaging.lut import Greys
-from app.imaging.params import MAX_SIDE, Crop, RenderParams
+from app.imaging.params import MAX_PIXELS, MAX_SIDE, Crop, RenderParams
 from app.kit.errors import Invalid
 from app.kit.phrases import phrase
+
+_LARGE = 4 << 20  # pixels
 
 
 def apply(image: Greys, params: RenderParams, aspect: float = 1.0) -> Greys:
@@ -19,16 +21,25 @@ def apply(image: Greys, params: RenderParams, aspect: float = 1.0) -> Greys:
         image = crop(image, area)
     stretch = aspect if params.square_pixels else 1.0
     if params.rotate % 90 and stretch != 1.0:  # a free angle is meant in millimetres, not in pixels
-        image, stretch = resize(image, _square(image, stretch), params.resample), 1.0
+        image, stretch = resize(image, _square(image.shape, stretch), params.resample), 1.0
     turns = params.rotate % 360
     if turns % 90 == 0:
-        image = np.rot90(image, -int(turns // 90))
-        stretch = 1 / stretch if turns % 180 else stretch
-    else:
-        image = np.asarray(Image.fromarray(image).rotate(-turns, Image.Resampling.BICUBIC, expand=True))
+        return _quarters(image, params, int(turns // 90), stretch)
+    image = np.asarray(Image.fromarray(image).rotate(-turns, Image.Resampling.BICUBIC, expand=True))
+    return _quarters(image, params, 0, stretch)
+
+
+def _quarters(image: Greys, params: RenderParams, turns: int, stretch: float) -> Greys:
+    """Quarter turns clockwise, flips, scale: a picture that shrinks does so first, so that less is turned."""
+    rows, columns = image.shape[:2]
+    odd = turns % 2 == 1
+    target = _target((columns, rows) if odd else (rows, columns), params, 1 / stretch if odd else stretch)
+    upright = target[::-1] if odd else target
+    if upright != (rows, columns) and upright[0] * upright[1] <= rows * columns:
+        image = resize(image, upright, params.resample)
+    image = np.rot90(image, -turns)
     image = image[:, ::-1] if params.flip_horizontal else image
     image = image[::-1] if params.flip_vertical else image
-    target = _target(image, params, stretch)
     if target != image.shape[:2]:
         image = resize(image, target, params.resample)
     return np.ascontiguousarray(image)
@@ -46,7 +57,7 @@ def crop(image: Greys, area: Crop) -> Greys:
     """The rectangle, whole pixels; what lies outside the picture is black. Always at least one pixel."""
     top, left = round(area.row), round(area.column)
     rows, columns = max(1, round(area.rows)), max(1, round(area.columns))
-    if rows > MAX_SIDE or columns > MAX_SIDE:
+    if rows > MAX_SIDE or columns > MAX_SIDE or rows * columns > 2 * MAX_PIXELS:
         raise Invalid(phrase("A picture may have 1 to {most} pixels a side.", most=MAX_SIDE), field="crop")
     out = np.zeros((rows, columns, *image.shape[2:]), np.uint8)
     a, b = max(top, 0), min(top + rows, image.shape[0])
@@ -56,16 +67,17 @@ def crop(image: Greys, area: Crop) -> Greys:
     return out
 
 
-def _square(image: Greys, stretch: float) -> tuple[int, int]:
+def _square(shape: tuple[int, ...], stretch: float) -> tuple[int, int]:
     """The size at which pixels are square: the shorter side of a pixel grows, so nothing is lost."""
-    rows, columns = image.shape[:2]
+    rows, columns = shape[:2]
     return (max(1, round(rows * stretch)), columns) if stretch >= 1 else (rows, max(1, round(columns / stretch)))
 
 
-def _target(image: Greys, params: RenderParams, stretch: float) -> tuple[int, int]:
-    rows, columns = _square(image, stretch)
+def _target(shape: tuple[int, int], params: RenderParams, stretch: float) -> tuple[int, int]:
+    rows, columns = _square(shape, stretch)
     if params.size is None:
-        limit = min(1.0, MAX_SIDE / max(rows, columns))
+        grown = (rows, columns) != shape
+        limit = min(1.0, MAX_SIDE / max(rows, columns), (MAX_PIXELS / rows / columns) ** 0.5 if grown else 1.0)
         return max(1, math.floor(rows * limit)), max(1, math.floor(columns * limit))
     if params.exact:
         return params.size
@@ -85,5 +97,10 @@ def resize(image: Greys, size: tuple[int, int], resample: str = "auto") -> Greys
     }
     if resample == "auto":
         resample = "area" if size[0] * size[1] < rows * columns else "bicubic"
+    if image.ndim == 3 and rows * columns > _LARGE:  # Pillow holds colour in four bytes: one sample after the other
+        out = np.empty((*size, image.shape[2]), np.uint8)
+        for sample in range(image.shape[2]):
+            out[:, :, sample] = resize(image[:, :, sample], size, resample)
+        return out
     picture = Image.fromarray(np.ascontiguousarray(image))
     return np.asarray(picture.resize((size[1], size[0]), method[resample]))

@@ -18,6 +18,7 @@ from pydicom.uid import UID
 
 from app.archive import Archive, content
 from app.archive.models import Instance
+from app.dicom.reading import dcmread
 from app.imaging.transcode_file import transcode_dataset
 from app.kit.errors import AppError
 from app.kit.phrases import phrase
@@ -55,10 +56,18 @@ def whole(archive: Archive, instance: Instance, syntax: str) -> Iterator[tuple[B
         except _TROUBLE as fault:
             raise CannotConvert(phrase("It cannot be converted ({kind}).", kind=type(fault).__name__)) from fault
         transcode_sweep.unmark(Path(folder))
+        if not _is(made, instance):
+            # pydicom answers some damage with a nearly empty data set and no word
+            raise CannotConvert("The object is damaged; it can be given as it is stored only.")
         with made.open("rb", buffering=0) as file:
             length = file.seek(0, 2)
             file.seek(0)
             yield file, length
+
+
+def _is(made: Path, instance: Instance) -> bool:
+    ds = dcmread(made, stop_before_pixels=True, specific_tags=["SOPInstanceUID"], force=True)
+    return str(ds.get("SOPInstanceUID", "")).strip("\0 ") == instance.sop_instance_uid
 
 
 def _source(archive: Archive, instance: Instance, folder: Path) -> Path:

@@ -6,7 +6,7 @@ import math
 import numpy as np
 from pydicom.dataset import Dataset
 
-from app.imaging import PixelSpec, RenderParams, decode_frame, default_window, encode, render_frame
+from app.imaging import PixelSpec, RenderParams, decode_frame, default_window, encode, halvings, render_frame
 from app.imaging.display import Display
 from app.imaging.transform import resize
 from app.kit.errors import Invalid
@@ -22,6 +22,7 @@ def params(view: View) -> RenderParams:
         rotate=float(view.rotation),
         flip_horizontal=view.flip,
         square_pixels=False,
+        coarse=True,
     )
 
 
@@ -46,7 +47,7 @@ def cut(image: Pixels, placed: Placed, dpi: int) -> Pixels:
 def computed_window(frame: bytes, ds: Dataset, number: int) -> tuple[float, float] | None:
     """(center, width) for an image whose header names no window; None for what is shown without one."""
     spec = PixelSpec.from_dataset(ds)
-    values = decode_frame(frame, spec)
+    values = decode_frame(frame, spec, halved=halvings(frame, spec))
     if values.ndim != 2 or spec.photometric == "PALETTE COLOR":
         return None
     window = default_window(values, spec, Display.from_dataset(ds, spec, number))

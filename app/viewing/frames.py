@@ -71,7 +71,7 @@ class Frames:
         self.instance = located.instance
         self._table = places.unpack(located.table) if located.table is not None else None
         self._file: BinaryIO = content.open_object(archive, located.instance)
-        self._inflated: bytes | None = None
+        self._inflated: bytearray | None = None
 
     def __enter__(self) -> "Frames":
         return self
@@ -91,7 +91,7 @@ class Frames:
         parts, bit = self._places(n)
         if uids.transfer_syntax(self.instance.transfer_syntax_uid).deflated:
             offset, length = parts[0]
-            raw = self._data_set()[offset : offset + length]
+            raw = bytes(memoryview(self._data_set())[offset : offset + length])
             if len(raw) < length:
                 raise NoFrame("The pixel data ends before this frame.")
         else:
@@ -102,7 +102,7 @@ class Frames:
             return raw  # whole bytes: native samples of 8 bits and more, or a code stream
         return content.shift_bits(raw, bit, one.rows * one.columns)
 
-    def _data_set(self) -> bytes:
+    def _data_set(self) -> bytearray:
         """A deflated data set, inflated once for all its frames and no further than the last of them."""
         if self._inflated is None:
             one = self.instance

@@ -16,7 +16,8 @@ from app.kit.ids import new_id
 from app.viewing.frames import Frames, Located, spec_of
 
 Format = Literal["jpeg", "png", "gif"]
-MAX_ANIMATED = 300  # frames of one GIF; a longer loop is thinned
+# Of one GIF, in all its frames: a longer loop is thinned. It is held as a whole, a byte for each pixel, while it is made.
+MAX_ANIMATED, MAX_ANIMATED_PIXELS = 300, 96 << 20
 _USED = 86_400.0  # seconds
 _VERSION = 1  # raise it when the same request must give another picture
 
@@ -52,12 +53,14 @@ class Pictures:
         path = self._path(located, ("animated", astuple(params)))
         if (known := _read(path)) is not None:
             return known
-        count = max(located.instance.number_of_frames, 1)
-        step = -(-count // MAX_ANIMATED)
-        spec = spec_of(header, located.instance)
+        one = located.instance
+        count, pixels = max(one.number_of_frames, 1), max(1, (one.rows or 1) * (one.columns or 1))
+        shown = min(count, MAX_ANIMATED, max(1, MAX_ANIMATED_PIXELS // pixels))
+        step = -(-count // shown)
+        spec = spec_of(header, one)
         with Frames(self._archive, located) as frames:
-            images = [render_frame(frames.stored(n), header, params, n, spec) for n in range(1, count + 1, step)]
-        return _keep(path, encode_animation(images, _milliseconds(header) * step))
+            images = (render_frame(frames.stored(n), header, params, n, spec) for n in range(1, count + 1, step))
+            return _keep(path, encode_animation(images, _milliseconds(header) * step))
 
     def forget(self, *digests: str) -> None:
         """Nothing of these objects (SHA-256 of their files) stays in the cache."""

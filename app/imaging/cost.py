@@ -1,0 +1,119 @@
+"""What a frame costs in memory before a decoder is let near it, and how much may be spent at a time.
+
+Measured per codec as the peak of a process over what it held before (bytes per pixel; `make bench` shows the peak of the
+roles). An input of up to 10 MB may not take more than 200 MB in any role: what draws it gets 160 of them."""
+
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from app.imaging import syntaxes
+from app.imaging.codestream import Codestream
+from app.imaging.errors import FrameTooLarge
+from app.imaging.spec import PixelSpec
+from app.kit.phrases import phrase
+
+FREE = 160 << 20  # bytes of memory any frame may cost
+_SENT, _MORE = 10 << 20, 16  # and for each byte of a frame beyond 10 MB so many more
+MAX_HALVED = 5  # 1/32 of a side: what is still too large then is no picture
+_TURN = 1.25  # a picture being turned or scaled, beside itself, per sample
+
+
+def most(sent: int) -> int:
+    """Bytes of memory that may be spent on a frame of `sent` stored bytes."""
+    return FREE + _MORE * max(0, sent - _SENT)
+
+
+def _pixels(spec: PixelSpec, halved: int) -> int:
+    side = 1 << halved
+    return -(-spec.rows // side) * -(-spec.columns // side)
+
+
+def _word(spec: PixelSpec) -> int:
+    return max(1, spec.bits_allocated // 8)
+
+
+def decoding(spec: PixelSpec, head: Codestream | None = None, halved: int = 0) -> int:
+    """Bytes at the peak of decoding. head: of a compressed frame; None: native, RLE or deflated."""
+    plain = _word(spec) * spec.samples
+    if head is None:
+        # A short frame beside its padded copy, planes beside pixels, a deflated frame or a segment of runs while it grows.
+        each = 2.0 * plain + (2.0 if spec.transfer_syntax_uid == syntaxes.RLE else 0.0)
+    elif head.family == "j2k" and not (head.high_throughput and head.reversible):
+        each = (4.0 + _word(spec)) * spec.samples + 0.8  # OpenJPEG counts in 32 bits
+    elif head.family == "jpeg-ls":
+        each = plain * (1.0 if spec.samples == 1 else 2.0)
+    elif head.several_scans:
+        each = plain + 2.0 * spec.samples  # all coefficients are held until the last
+    else:
+        each = plain + 0.3 * spec.samples
+    return int(each * _pixels(spec, halved))
+
+
+def showing(spec: PixelSpec, halved: int = 0) -> int:
+    """Bytes at the peak of drawing what has been decoded: the values, their greys, and the picture being turned."""
+    if spec.samples > 1:
+        each = _word(spec) * spec.samples + 3 * 1.5 + (0 if spec.bits_stored == 8 else 3)
+    elif spec.photometric == "PALETTE COLOR":
+        each = _word(spec) + 3 * (1 + _TURN)
+    else:
+        each = _word(spec) + 1 + _TURN
+    whole = (1 + _TURN) * min(spec.samples, 3) * _pixels(spec, 0) if halved else 0.0  # enlarged again
+    return int(max(each * _pixels(spec, halved), whole))
+
+
+def drawing(spec: PixelSpec, head: Codestream | None, halved: int = 0) -> int:
+    """Bytes at the peak from the stored frame to a picture."""
+    return max(decoding(spec, head, halved), showing(spec, halved))
+
+
+def encoding(spec: PixelSpec, target_uid: str) -> int:
+    """Bytes at the peak of encoding decoded samples in another transfer syntax, these samples included."""
+    plain = _word(spec) * spec.samples
+    if syntaxes.is_native(target_uid):
+        each = 2.2 * plain
+    elif target_uid == syntaxes.J2K_LOSSLESS:
+        each = plain + 8.0 * spec.samples
+    else:
+        each = 4.4 * plain
+    return int(each * _pixels(spec, 0))
+
+
+def check(sent: int, need: int, spec: PixelSpec) -> None:
+    """Raises FrameTooLarge where `need` bytes of memory are more than a frame of `sent` stored bytes is given."""
+    if need > most(sent):
+        raise FrameTooLarge(
+            phrase(
+                "A picture of {columns} x {rows} pixels takes {need} MB of memory to draw here; one of this size in store is given {most} MB.",
+                columns=spec.columns,
+                rows=spec.rows,
+                need=-(-need >> 20),
+                most=most(sent) >> 20,
+            ),
+            hint="Ask for a smaller picture, or open it in the viewer: it decodes large images itself. The object is kept as it came.",
+        )
+
+
+class _Room:
+    """Memory that all drawing of one process shares: large frames wait for each other, small ones hardly ever."""
+
+    def __init__(self, size: int) -> None:
+        self._size, self._taken = size, 0
+        self._changed = threading.Condition()
+
+    @contextmanager
+    def of(self, need: int) -> Iterator[None]:
+        need = min(need, self._size)  # one that is larger than all gets all
+        with self._changed:
+            self._changed.wait_for(lambda: self._taken + need <= self._size)
+            self._taken += need
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._taken -= need
+                self._changed.notify_all()
+
+
+ROOM = _Room(FREE * max(1, (os.cpu_count() or 1) // 4))

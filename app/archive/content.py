@@ -21,6 +21,7 @@ from app.dicom.dicomjson import Model
 from app.dicom.header import inflate, most_inflated
 from app.dicom.matching import vr_of
 from app.dicom.walk import is_crowded
+from app.kit import memory
 from app.kit.errors import NotFound, Unsupported
 
 if TYPE_CHECKING:
@@ -126,6 +127,8 @@ def _deflated_frame(archive: Archive, instance: Instance, n: int) -> bytes:
     if len(data) < offset + length:
         raise NoFrame("The pixel data ends before this frame.")
     frame = bytes(memoryview(data)[offset : offset + length])
+    del data
+    memory.give_back()
     return frame if instance.bits_allocated != 1 else shift_bits(frame, bit, instance.rows * instance.columns)
 
 

@@ -12,6 +12,7 @@ from app.imaging import syntaxes
 from app.imaging.codestream import Codestream
 from app.imaging.errors import FrameTooLarge
 from app.imaging.spec import PixelSpec
+from app.kit import memory
 from app.kit.phrases import phrase
 
 FREE = 160 << 20  # bytes of memory any frame may cost
@@ -59,8 +60,7 @@ def showing(spec: PixelSpec, halved: int = 0) -> int:
         each = _word(spec) + 3 * (1 + _TURN)
     else:
         each = _word(spec) + 1 + _TURN
-    whole = (1 + _TURN) * min(spec.samples, 3) * _pixels(spec, 0) if halved else 0.0  # enlarged again
-    return int(max(each * _pixels(spec, halved), whole))
+    return int(each * _pixels(spec, halved))
 
 
 def drawing(spec: PixelSpec, head: Codestream | None, halved: int = 0) -> int:
@@ -82,6 +82,8 @@ def encoding(spec: PixelSpec, target_uid: str) -> int:
 
 def check(sent: int, need: int, spec: PixelSpec) -> None:
     """Raises FrameTooLarge where `need` bytes of memory are more than a frame of `sent` stored bytes is given."""
+    if spec.transfer_syntax_uid == syntaxes.DEFLATED_LE:
+        sent = 0  # what has been inflated says nothing of what was sent
     if need > most(sent):
         raise FrameTooLarge(
             phrase(
@@ -114,6 +116,8 @@ class _Room:
             with self._changed:
                 self._taken -= need
                 self._changed.notify_all()
+            if need > memory.LARGE:
+                memory.give_back()
 
 
 ROOM = _Room(FREE * max(1, (os.cpu_count() or 1) // 4))

@@ -30,8 +30,8 @@ class RenderParams:
     zoom, pan: instead of a crop; zoom 2 shows half the width and height around the centre moved by pan (pixels).
     size: (rows, columns) to fit into; exact: fill exactly that, without keeping the shape. Without a size the
     picture keeps its pixels, stretched by its pixel aspect ratio when square_pixels.
-    coarse: JPEG 2000 that is too large for the memory of one picture may be decoded at half its resolution, or a quarter,
-    and enlarged again, instead of being refused."""
+    coarse: JPEG 2000 that is too large for the memory of one picture may be given at half its resolution, or a quarter ...,
+    instead of being refused."""
 
     window: tuple[float, float] | None = None
     voi_function: Literal["LINEAR", "LINEAR_EXACT", "SIGMOID"] | None = None

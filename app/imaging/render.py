@@ -64,13 +64,12 @@ def render(
     spec = spec or PixelSpec.from_dataset(ds)
     display = Display.from_dataset(ds, spec, number, big_endian(spec))
     image = shade(values, ds, spec, display, params)
-    if image.shape[:2] != (spec.rows, spec.columns):  # halved: everything below counts in the pixels of the whole
-        image = transform.resize(image, (spec.rows, spec.columns))
     del values
-    if params.overlays:
-        found = overlays.planes(ds, number, words)
-        if found:
-            image = overlays.burn(image, found)
+    found = overlays.planes(ds, number, words) if params.overlays else []
+    if found:
+        if image.shape[:2] != (spec.rows, spec.columns):  # halved: overlays count in the pixels of the whole
+            image = transform.resize(image, (spec.rows, spec.columns))
+        image = overlays.burn(image, found)
     return transform.apply(image, params, display.aspect)
 
 

@@ -37,7 +37,7 @@ class Gatherer:
         self._headers: OrderedDict[str, tuple[Dataset, int]] = OrderedDict()
         self._weight = 0  # of the headers kept
         self._lock = threading.Lock()
-        self._kept: tuple[tuple[str, int, View], Pixels] | None = None
+        self._kept: tuple[tuple[str, int, View], pixels.Seen] | None = None
 
     def picture(self, item: OrderItem, number: int) -> Picture:
         """The facts of one item; number counts from 1 and stands in the fault. Raises NotFound, ImagingError."""

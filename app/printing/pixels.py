@@ -2,6 +2,7 @@
 printer can show."""
 
 import math
+from dataclasses import dataclass
 
 import numpy as np
 from pydicom.dataset import Dataset
@@ -26,17 +27,32 @@ def params(view: View) -> RenderParams:
     )
 
 
-def seen(frame: bytes, ds: Dataset, number: int, view: View) -> Pixels:
-    """The whole frame as seen: uint8 (rows, columns) or (rows, columns, 3)."""
-    return render_frame(frame, ds, params(view), number)
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """A whole frame as seen: uint8 (rows, columns) or (rows, columns, 3). Each pixel stands for step x step of the
+    stored ones: more than 1 for frames too large for the memory of one picture."""
+
+    image: Pixels
+    step: int = 1
+
+    def part(self, x: int, y: int, width: int, height: int) -> Pixels:
+        """A rectangle, in stored pixels as seen."""
+        step = self.step
+        return self.image[y // step : -(-(y + height) // step), x // step : -(-(x + width) // step)]
 
 
-def cut(image: Pixels, placed: Placed, dpi: int) -> Pixels:
+def seen(frame: bytes, ds: Dataset, number: int, view: View) -> Seen:
+    image = render_frame(frame, ds, params(view), number)
+    spec = PixelSpec.from_dataset(ds)
+    return Seen(image, max(1, round(max(spec.rows, spec.columns) / max(image.shape[:2]))))
+
+
+def cut(whole: Seen, placed: Placed, dpi: int) -> Pixels:
     """The placed part of `seen`, averaged down where it has more pixels than `dpi` on its box.
 
     Where it has fewer it keeps its own: a printer enlarges better than a file that has grown."""
     s = placed.source
-    part = image[s.y : s.y + s.height, s.x : s.x + s.width]
+    part = whole.part(s.x, s.y, s.width, s.height)
     rows = min(part.shape[0], max(1, math.ceil(placed.box.height / 25.4 * dpi)))
     columns = min(part.shape[1], max(1, math.ceil(placed.box.width / 25.4 * dpi)))
     if (rows, columns) == part.shape[:2]:
@@ -58,11 +74,9 @@ def jpeg(image: Pixels, quality: int = 85) -> bytes:
     return encode(image, "jpeg", quality)
 
 
-def shrink(image: Pixels, part: tuple[int, int, int, int] | None, size: int) -> Pixels:
+def shrink(whole: Seen, part: tuple[int, int, int, int] | None, size: int) -> Pixels:
     """The part (x, y, width, height) of an image as seen, scaled down to at most `size` pixels wide and high."""
-    if part is not None:
-        x, y, width, height = part
-        image = image[y : y + height, x : x + width]
+    image = whole.image if part is None else whole.part(*part)
     if image.size == 0:
         raise Invalid("This part lies outside the image.", field="part")
     factor = size / max(image.shape[:2])

@@ -19,6 +19,7 @@ from app.dicom.header import inflate
 from app.imaging import CannotDecode, NotAnImage, PixelSpec, syntaxes
 from app.imaging.errors import ImagingError
 from app.imaging.transcode import can_transcode, transcode_frame
+from app.kit import memory
 from app.viewing.manifest import kind_of
 
 PIECE = 4 << 20
@@ -78,6 +79,9 @@ class Frames:
 
     def __exit__(self, *_: object) -> None:
         self._file.close()
+        if uids.transfer_syntax(self.instance.transfer_syntax_uid).deflated:
+            self._inflated = None
+            memory.give_back()
 
     def _places(self, n: int) -> tuple[list[tuple[int, int]], int]:
         """(offset, length) of the parts of frame n, and its first bit. Raises NoFrame."""
@@ -92,6 +96,8 @@ class Frames:
         if uids.transfer_syntax(self.instance.transfer_syntax_uid).deflated:
             offset, length = parts[0]
             raw = bytes(memoryview(self._data_set())[offset : offset + length])
+            if self.instance.number_of_frames <= 1:
+                self._inflated = None  # nobody asks again: not both while it is drawn
             if len(raw) < length:
                 raise NoFrame("The pixel data ends before this frame.")
         else:

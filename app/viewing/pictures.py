@@ -4,7 +4,7 @@ import contextlib
 import hashlib
 import os
 import time
-from dataclasses import astuple
+from dataclasses import astuple, replace
 from pathlib import Path
 from typing import Literal
 
@@ -18,6 +18,7 @@ from app.viewing.frames import Frames, Located, spec_of
 Format = Literal["jpeg", "png", "gif"]
 # Of one GIF, in all its frames: a longer loop is thinned. It is held as a whole, a byte for each pixel, while it is made.
 MAX_ANIMATED, MAX_ANIMATED_PIXELS = 300, 96 << 20
+MAX_GIF_SIDE = 2048  # pixels: a slide of a talk; finding 256 colours for more takes seconds
 _USED = 86_400.0  # seconds
 _VERSION = 1  # raise it when the same request must give another picture
 
@@ -50,6 +51,7 @@ class Pictures:
 
     def animated(self, located: Located, header: Dataset, params: RenderParams) -> bytes:
         """All frames as a GIF that loops."""
+        params = _within_a_gif(params)
         path = self._path(located, ("animated", astuple(params)))
         if (known := _read(path)) is not None:
             return known
@@ -111,6 +113,13 @@ def _keep(path: Path, data: bytes) -> bytes:
         temporary.write_bytes(data)
         temporary.replace(path)
     return data
+
+
+def _within_a_gif(params: RenderParams) -> RenderParams:
+    if params.size is None:
+        return replace(params, size=(MAX_GIF_SIDE, MAX_GIF_SIDE), upscale=False)
+    rows, columns = params.size
+    return replace(params, size=(min(rows, MAX_GIF_SIDE), min(columns, MAX_GIF_SIDE)))
 
 
 def _milliseconds(header: Dataset) -> float:

@@ -273,6 +273,12 @@ def _ask_everything(site: Site, sop: str, study: str, series: str) -> None:
         f"/dicom-web/studies/{study}",
         headers={"Accept": 'multipart/related; type="application/dicom"; transfer-syntax=*'},
     )
+    site.get(
+        f"{web}", headers={"Accept": 'multipart/related; type="application/dicom"; transfer-syntax=1.2.840.10008.1.2.1'}
+    )
+    site.get(f"{web}/frames/1", headers={"Accept": 'multipart/related; type="image/jp2"'})
+    site.get(f"{web}/rendered", headers={"Accept": "image/gif"})
+    site.get(f"{api}/frames/1/rendered?size=1200")
     site.get(f"{web}/metadata", headers={"Accept": 'multipart/related; type="application/dicom+xml"'})
     export = site.get(f"/api/v1/studies/{study}/archive")
     assert export.content[:2] == b"PK"

@@ -160,6 +160,51 @@ def swelling(root: str, syntax: str, side: int, bits: int = 8) -> bytes:
     return compressed(root, syntax, bytes(frame), rows=side, columns=side, bits=bits)
 
 
+def heavy(root: str, syntax: str, side: int, bits: int = 8, samples: int = 1) -> bytes:
+    """A real picture with some noise, of a few megabytes, that is large when it is decoded."""
+    import imagecodecs
+
+    noise = np.random.default_rng(7)
+    line = np.linspace(0, 60, side, dtype=np.float32)
+    grey = (np.sin(line)[:, None] * np.cos(line)[None, :] * 0.45 + 0.5) * ((1 << bits) - 1)
+    step = 1 if syntax in (J2K, JPEG) else 1 << (bits - 5)  # terraces for what predicts, waves for what transforms
+    array = (grey // step * step).astype(np.uint16 if bits > 8 else np.uint8)
+    del grey
+    array[::16, ::16] ^= noise.integers(0, 4, array[::16, ::16].shape, array.dtype)
+    if samples == 3:
+        array = np.stack([array, array[::-1], array[:, ::-1]], axis=2)
+    more: dict[str, Any] = {}
+    if samples == 3:
+        more |= {"SamplesPerPixel": 3, "PlanarConfiguration": 0, "PhotometricInterpretation": "YBR_FULL_422"}
+    if syntax == JPEG:
+        frame = imagecodecs.jpeg8_encode(array, level=75)
+    elif syntax == JPEG_LS:
+        frame = imagecodecs.jpegls_encode(array)
+    elif syntax == DEFLATED:
+        return _deflated(root, array)
+    else:
+        frame = imagecodecs.jpeg2k_encode(array, codecformat="J2K", reversible=True)
+    return compressed(root, syntax, bytes(frame), rows=side, columns=side, bits=bits, **more)
+
+
+def _deflated(root: str, array: "np.ndarray[Any, Any]") -> bytes:
+    return _made(
+        root, syntax=DEFLATED, Rows=array.shape[0], Columns=array.shape[1], pixels=array.astype("<u2").tobytes()
+    )
+
+
+def cine(root: str, side: int, frames: int) -> bytes:
+    """A long loop of large frames, each a few kilobytes."""
+    import imagecodecs
+
+    flat = imagecodecs.jpeg8_encode(np.zeros((side, side), np.uint8), level=50)
+    ds = dataset(root, Rows=side, Columns=side, pixels=encapsulate([bytes(flat)] * frames), NumberOfFrames=frames,
+                 BitsAllocated=8, BitsStored=8, HighBit=7)  # fmt: skip
+    ds.file_meta.TransferSyntaxUID = UID(JPEG)
+    ds["PixelData"].VR = "OB"
+    return part10(ds)
+
+
 def rle_bomb(root: str, side: int) -> bytes:
     """Runs of 128 for two bytes each."""
     segment = b"\x81\x00" * (side * side // 128 + 1)
@@ -321,6 +366,15 @@ def catalogue() -> list[Bad]:
         Bad("swell-j2k-5500", partial(swelling, syntax=J2K, side=5500, bits=16)),
         Bad("swell-jls-8000", partial(swelling, syntax=JPEG_LS, side=8000)),
         Bad("swell-rle-8000", partial(rle_bomb, side=8000)),
+        # As large as is drawn, and larger: nothing but what a scanner of films may send.
+        Bad("heavy-j2k-4700", partial(heavy, syntax=J2K, side=4700, bits=16)),
+        Bad("heavy-j2k-8000", partial(heavy, syntax=J2K, side=8000)),
+        Bad("heavy-jls-6000", partial(heavy, syntax=JPEG_LS, side=6000, bits=16)),
+        Bad("heavy-jpeg-colour-4500", partial(heavy, syntax=JPEG, side=4500, samples=3)),
+        Bad("heavy-deflated-4900", partial(heavy, syntax=DEFLATED, side=4900, bits=16)),
+        Bad("heavy-bits-8800", lambda root: _made(root, Rows=8800, Columns=8800, BitsAllocated=1, BitsStored=1, HighBit=0, pixels=b"\x5a" * (8800 * 8800 // 8))),
+        Bad("heavy-short-14000", lambda root: _made(root, Rows=14_000, Columns=14_000, pixels=b"\x5a" * 9_800_000)),
+        Bad("heavy-cine-2000", partial(cine, side=2000, frames=24)),
         Bad("swell-deflated-frame", partial(swelling, syntax=DEFLATED_FRAME, side=8000)),
         Bad("palette-short", partial(palette_lie, descriptor=(0, 0, 16), entries=b"\1\2")),
         Bad("palette-offset", partial(palette_lie, descriptor=(65535, 65535, 16), entries=bytes(100))),

@@ -66,12 +66,10 @@ def transcode_dataset(source: Path, target_uid: str, out: Path) -> None:
 
 def _inflated(file: BinaryIO) -> BinaryIO:
     """The same file, inflated when its data set is deflated: with a limit, for a small file may hold any amount."""
-    head: Any = dcmread(file, specific_tags=[], stop_before_pixels=True) if _claims_deflated(file) else None
-    if head is None:
+    meta = _deflated_meta(file)
+    if meta is None:
         file.seek(0)
         return file
-    meta: FileMetaDataset = head.file_meta
-    file.seek(144 + int(meta.FileMetaInformationGroupLength))
     meta.TransferSyntaxUID = UID(syntaxes.EXPLICIT_LE)
     plain = cast(BinaryIO, TemporaryFile(prefix="filmroom-inflated-"))  # noqa: SIM115 - the caller closes it
     _write_meta(plain, meta)
@@ -91,11 +89,12 @@ def _inflated(file: BinaryIO) -> BinaryIO:
     return plain
 
 
-def _claims_deflated(file: BinaryIO) -> bool:
-    """Looked for in the raw meta group: pydicom would inflate the whole file to answer."""
-    head = file.read(4096)
-    file.seek(0)
-    return syntaxes.DEFLATED_LE.encode() in head
+def _deflated_meta(file: BinaryIO) -> FileMetaDataset | None:
+    """The meta group of a file that says it is deflated, the file then at its data set. Read by itself: pydicom's dcmread
+    would inflate the whole file to answer."""
+    file.seek(132)
+    meta = FileMetaDataset(read_dataset(file, False, True, stop_when=lambda tag, _vr, _length: tag >> 16 != 2))
+    return meta if str(meta.get("TransferSyntaxUID") or "").strip("\0 ") == syntaxes.DEFLATED_LE else None
 
 
 def _write_meta(out: BinaryIO, meta: FileMetaDataset) -> None:

@@ -36,7 +36,7 @@ class Pictures:
         if (known := _read(path)) is not None:
             return known
         with Frames(self._archive, located) as frames:
-            return _keep(path, preview_jpeg(frames.stored(n), header, size, n))
+            return self._keep(path, located, preview_jpeg(frames.stored(n), header, size, n))
 
     def rendered(
         self, located: Located, header: Dataset, n: int, params: RenderParams, fmt: Format, quality: int
@@ -47,7 +47,7 @@ class Pictures:
             return known
         with Frames(self._archive, located) as frames:
             image = render_frame(frames.stored(n), header, params, n, spec_of(header, located.instance))
-        return _keep(path, encode(image, fmt, quality))
+        return self._keep(path, located, encode(image, fmt, quality))
 
     def animated(self, located: Located, header: Dataset, params: RenderParams) -> bytes:
         """All frames as a GIF that loops."""
@@ -62,12 +62,19 @@ class Pictures:
         spec = spec_of(header, one)
         with Frames(self._archive, located) as frames:
             images = (render_frame(frames.stored(n), header, params, n, spec) for n in range(1, count + 1, step))
-            return _keep(path, encode_animation(images, _milliseconds(header) * step))
+            return self._keep(path, located, encode_animation(images, _milliseconds(header) * step))
 
     def forget(self, *digests: str) -> None:
         """Nothing of these objects (SHA-256 of their files) stays in the cache."""
         for sha256 in digests:
             cached.forget(self._cache, sha256)
+
+    def _keep(self, path: Path, located: Located, data: bytes) -> bytes:
+        """Files the picture; not that of an object which was deleted while it was drawn."""
+        _write(path, data)
+        if not self._archive.store.full(located.instance.path).exists():
+            cached.forget(self._cache, located.instance.sha256)
+        return data
 
     def _path(self, located: Located, how: tuple[object, ...]) -> Path:
         digest = hashlib.sha256(repr((_VERSION, *how)).encode()).hexdigest()[:32]
@@ -104,7 +111,7 @@ def _read(path: Path) -> bytes | None:
         return None
 
 
-def _keep(path: Path, data: bytes) -> bytes:
+def _write(path: Path, data: bytes) -> None:
     """A full disk costs the cache, never the answer."""
     with contextlib.suppress(OSError):
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -112,7 +119,6 @@ def _keep(path: Path, data: bytes) -> bytes:
         temporary.touch(0o600)
         temporary.write_bytes(data)
         temporary.replace(path)
-    return data
 
 
 def _within_a_gif(params: RenderParams) -> RenderParams:

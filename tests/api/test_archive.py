@@ -5,11 +5,13 @@ import json
 import struct
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import pydicom
 import pytest
 
 from app import audit
+from app.viewing import pictures
 from tests.support.client import Web
 
 CT, MR = "series/ct_chest_lidc0314", "series/mr_head_t1"
@@ -182,6 +184,25 @@ def test_previews_are_made_once_and_gone_with_the_study(web: Web, ct: pydicom.Da
     assert web.bob.get(path, params={"size": 128}, headers={"If-None-Match": first.headers["etag"]}).status_code == 304
     assert web.bob.get(f"/api/v1/instances/{ct.SOPInstanceUID}/frames/2/preview").status_code == 404
     assert web.admin.delete(f"/api/v1/studies/{ct.StudyInstanceUID}").status_code == 204
+    assert not any(p.is_file() for p in (web.services.config.cache / "pictures").rglob("*"))
+
+
+def test_no_picture_stays_of_an_object_whose_file_goes_while_it_is_drawn(
+    web: Web, ct: pydicom.Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    draw = pictures.preview_jpeg
+    stored = [p for p in web.services.config.store.rglob("*") if p.is_file() and p.stat().st_size > 1000]
+    [file] = [
+        p for p in stored if pydicom.dcmread(p, specific_tags=["SOPInstanceUID"]).SOPInstanceUID == ct.SOPInstanceUID
+    ]
+
+    def drawn_too_late(*asked: Any) -> bytes:
+        made = draw(*asked)
+        file.unlink()
+        return made
+
+    monkeypatch.setattr(pictures, "preview_jpeg", drawn_too_late)
+    assert web.bob.get(f"/api/v1/instances/{ct.SOPInstanceUID}/frames/1/preview").status_code == 200
     assert not any(p.is_file() for p in (web.services.config.cache / "pictures").rglob("*"))
 
 

@@ -41,6 +41,6 @@ def test_looking_at_a_picture_keeps_it(tmp_path: Path) -> None:
 
 def test_only_the_server_reads_them(tmp_path: Path) -> None:
     kept = cached.folder_of(tmp_path, "aa" * 32) / "p"
-    pictures._keep(kept, b"a face")
+    pictures._write(kept, b"a face")
     assert stat.S_IMODE(kept.stat().st_mode) == 0o600
     assert stat.S_IMODE(kept.parent.stat().st_mode) == 0o700

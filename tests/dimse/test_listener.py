@@ -28,10 +28,12 @@ from app.peers.scu import Association, Peer
 from app.peers.settings import DicomSettings
 from tests.support import dcmtk
 from tests.support.dimse import parts_of
+from tests.support.large import kilobytes, sparse_multiframe
 from tests.support.live import ROOT
 from tests.support.postgres import free_port
 
 pytestmark = pytest.mark.slow
+CT1 = "codecs/wg04/ct1/ct1_uncompressed.dcm"
 CT, EXPLICIT = "1.2.840.10008.5.1.4.1.1.2", "1.2.840.10008.1.2.1"
 
 
@@ -206,42 +208,20 @@ def _check(config: Config, acknowledged: dict[str, bytes]) -> None:
     database.dispose()
 
 
-def _memory(pid: int, field: str) -> int:
-    """kB of the process: VmRSS now, VmHWM at most."""
-    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
-        if line.startswith(field):
-            return int(line.split()[1])
-    raise AssertionError(field)
-
-
 def test_a_very_large_object_costs_little_memory(sqlite_config: Config, shared_data: Path, tmp_path: Path) -> None:
     """400 MB in one multi-frame object, from a sparse file, while an echo gets its answer beside it."""
-    ds = dcmread(shared_data / "codecs/wg04/ct1/ct1_uncompressed.dcm")
-    ds.pop("DataSetTrailingPadding", None)
     frames = 800
-    ds.NumberOfFrames = frames
-    ds.PixelData = b""
-    ds.SOPInstanceUID = ds.file_meta.MediaStorageSOPInstanceUID = "1.2.826.0.1.9.1"
-    ds.save_as(tmp_path / "large.dcm")
-    parts = parts_of(tmp_path / "large.dcm")
-    assert parts is not None
-    head = parts[1]
-    assert head[-12:-8] == b"\xe0\x7f\x10\x00", "the pixel data is the last element"
-    pixels = 512 * 512 * 2 * frames
-    large = tmp_path / "large.bin"
-    with large.open("wb") as file:
-        file.write(head[:-4] + pixels.to_bytes(4, "little"))
-        file.truncate(len(head) + pixels)
+    large, length = sparse_multiframe(shared_data / CT1, tmp_path, frames, "1.2.826.0.1.9.1")
     with _role(sqlite_config, 1) as role:
         (pid,) = role.wait(1)
-        idle = _memory(pid, "VmRSS")
+        idle = kilobytes(pid, "VmRSS")
         with _association(role.port) as association, large.open("rb", buffering=0) as file:
-            answer = association.store(1, CT, "1.2.826.0.1.9.1", file, len(head) + pixels, plain_file=True)
+            answer = association.store(1, CT, "1.2.826.0.1.9.1", file, length, plain_file=True)
         assert answer.status == 0, answer
-        assert _memory(pid, "VmHWM") - idle < 60_000
+        assert kilobytes(pid, "VmHWM") - idle < 60_000
         database = open_database(sqlite_config)
         with database.read() as session:
             stored = session.scalars(select(Instance)).one()
-        assert stored.number_of_frames == frames and stored.bytes > pixels
+        assert stored.number_of_frames == frames and stored.bytes > length
         database.dispose()
         shutil.rmtree(sqlite_config.store)  # 400 MB need not stay with the test's folder

@@ -30,7 +30,8 @@ _HERE = "/settings/certificates"
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One certificate. state: ok, warn or bad, in words; about: for whom it is, or who signed it."""
+    """One certificate. state: ok, warn or bad, in words; about: for whom it is, or who signed it; revoked: how
+    many stand in a list."""
 
     id: str
     name: str
@@ -39,6 +40,7 @@ class Line:
     state: str
     words: str
     active: bool
+    revoked: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,8 +68,9 @@ class CertificatesPage:
 
 def _line(row: Certificate) -> Line:
     state, words = certificates.condition(row)
+    count = int(row.subject) if row.kind == certificates.LIST else None
     about = ", ".join(row.names) if row.kind == "own" else row.issuer
-    return Line(row.id, row.name, about or row.subject, row.fingerprint, state, say(words), row.active)
+    return Line(row.id, row.name, about or row.subject, row.fingerprint, state, say(words), row.active, count)
 
 
 def _listening(request: Request) -> tuple[int, str]:

@@ -249,7 +249,7 @@ def condition(row: Certificate, moment: datetime | None = None) -> tuple[str, st
         return "bad", phrase("not valid before {day}; look at the clock", day=f"{row.not_before:%Y-%m-%d}")
     until = f"{row.not_after:%Y-%m-%d}"
     if row.kind == LIST and left >= LIST_DAYS:
-        return "ok", phrase("{count} revoked, valid until {day}", count=int(row.subject), day=until)
+        return "ok", phrase("valid until {day}", day=until)
     if left < WARN_DAYS[1]:
         return "bad", phrase("expires in {days} days, on {day}", days=left, day=until)
     if left < WARN_DAYS[0]:

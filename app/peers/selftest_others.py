@@ -126,7 +126,7 @@ class FolderSteps:
                 phrase("{path} cannot be written to: {words}.", path=str(self._root), words=fault.strerror or fault),
                 hint=phrase("Give the user that Filmroom runs as the right to write there."),
             ) from None
-        return OK, phrase("The picture was written as {file}.", file=str(final.relative_to(self._root))), ""
+        return OK, phrase("The picture was written below {folder}.", folder=str(self._root / PATIENT_ID)), ""
 
     def get_back(self) -> Found:
         assert self._file is not None

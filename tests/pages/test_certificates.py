@@ -210,7 +210,7 @@ def test_a_list_of_revoked_ones_stands_beside_its_authority(web: Web, authority:
     both = {"trusted": authority.text, "revocations": authority.revoked(bad)}
     assert web.admin.post(f"{PAGE}/trust", data=both).status_code == 303
     page = web.admin.get(PAGE).text
-    assert "1 revoked, valid until" in page and "CRL Test authority" in page
+    assert "1 revoked" in page and "CRL Test authority" in page
     other = Authority(tmp_path / "other", "Another").revoked()
     wrong = web.admin.post(f"{PAGE}/trust", data={"trusted": "", "revocations": other})
     assert wrong.status_code == 422 and "which is not trusted here. Trust the authority first." in wrong.text

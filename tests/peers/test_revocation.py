@@ -56,19 +56,22 @@ def calling(sqlite_config: Config, peopled: Database, authority: Authority) -> I
     ways._current = ways.Ways()
 
 
-def bring(database: Database, text: str) -> str:
+def bring(database: Database, text: str) -> int:
     with database.write() as session:
         row = certificates.revoke(session, SYSTEM, text)[0]
         found = certificates.certificate_json(row)
     ways.current().forget()
-    return str(found["message"])
+    assert str(found["message"]).startswith("valid until ")
+    return int(found["revoked"])
 
 
 def bring_old(database: Database, authority: Authority, monkeypatch: pytest.MonkeyPatch) -> None:
     """A list that was good when it was brought, and is over by now."""
     with monkeypatch.context() as then:
         then.setattr(certificates, "now", lambda: now() - timedelta(days=9))
-        bring(database, authority.revoked(since=-10, days=3))
+        with database.write() as session:
+            certificates.revoke(session, SYSTEM, authority.revoked(since=-10, days=3))
+    ways.current().forget()
 
 
 def test_whom_we_call(
@@ -81,7 +84,7 @@ def test_whom_we_call(
     good, stolen = pairs
     with storescp(tmp_path / "good", good, "-ic") as fine, storescp(tmp_path / "stolen", stolen, "-ic") as bad:
         assert probe(peer(bad), QUICK).ok, "nobody has said anything yet"
-        assert bring(calling, authority.revoked(stolen)).startswith("1 revoked, valid until ")
+        assert bring(calling, authority.revoked(stolen)) == 1
         words = said(bad)
         assert f"No TLS with PACS1 (127.0.0.1:{bad}): its certificate was revoked on " in words
         assert "It needs a new certificate" in words

@@ -145,6 +145,13 @@ def studies_of_patient(session: Session, actor: Actor, patient_id: str) -> list[
     return list(session.scalars(query))
 
 
+def studies_by_uid(session: Session, actor: Actor, uids: Sequence[str]) -> dict[str, Study]:
+    """Those of the studies that this actor may see, by Study Instance UID."""
+    wanted = list(dict.fromkeys(uids))
+    found = session.scalars(select(Study).where(Study.study_instance_uid.in_(wanted), visible(actor)))
+    return {one.study_instance_uid: one for one in found}
+
+
 def header_row(session: Session, of: Instance) -> InstanceHeader:
     found = session.get(InstanceHeader, of.id)
     if found is None:

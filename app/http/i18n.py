@@ -167,7 +167,7 @@ def _day(value: str, language: str) -> str:
     try:
         day = datetime.strptime(value.replace(".", ""), "%Y%m%d").date()  # noqa: DTZ007 a DA has no zone
     except ValueError:
-        return value
+        return value if value.strip("0. ") else ""  # 00000000: what some devices write for no date
     return dates.format_date(day, "medium", locale=_locale_of(language))
 
 

@@ -8,11 +8,13 @@ from fastapi import APIRouter, Depends, Form, Request
 from starlette.responses import RedirectResponse, Response
 
 from app import audit
-from app.archive import service
-from app.archive.models import Conflict
+from app.archive import queries, service
+from app.archive.models import Conflict, Study
 from app.archive.service import Decision
 from app.http import ReadSession, WriteSession, allow, render
+from app.http.i18n import format_date
 from app.http.i18n import gettext as _
+from app.pages.rows import names_of
 from app.pages.shell import fields
 from app.security import Actor, Verb
 
@@ -22,10 +24,13 @@ Decider = Annotated[Actor, Depends(allow(Verb.CONFLICT_DECIDE))]
 
 @dataclass(frozen=True, slots=True)
 class ConflictRow:
-    """One object kept aside. differences: keywords of the attributes that differ, never their values."""
+    """One object kept aside. patient, examination: of the study that is here, empty when it is gone;
+    differences: keywords of the attributes that differ, never their values."""
 
     id: str
     study: str
+    patient: str
+    examination: str
     object: str
     reason: str
     differences: list[str]
@@ -40,7 +45,7 @@ class ConflictsPage:
     conflicts: list[ConflictRow]
 
 
-def _row(conflict: Conflict) -> ConflictRow:
+def _row(conflict: Conflict, study: Study | None) -> ConflictRow:
     reasons = {
         "other content": _("Same object, other content"),
         "other patient": _("Same study, another patient"),
@@ -58,6 +63,8 @@ def _row(conflict: Conflict) -> ConflictRow:
     return ConflictRow(
         id=conflict.id,
         study=conflict.study_instance_uid,
+        patient=names_of(study.patient_name)[0] if study else "",
+        examination=", ".join(filter(None, (study.description, format_date(study.study_date)))) if study else "",
         object=conflict.sop_instance_uid,
         reason=reason,
         differences=conflict.differences,
@@ -71,7 +78,9 @@ def _row(conflict: Conflict) -> ConflictRow:
 @router.get("/conflicts")
 def conflicts(request: Request, actor: Decider, session: ReadSession) -> Response:
     """The open ones, newest first."""
-    context = ConflictsPage([_row(one) for one in service.list_conflicts(session, actor)])
+    found = service.list_conflicts(session, actor)
+    studies = queries.studies_by_uid(session, actor, [one.study_instance_uid for one in found])
+    context = ConflictsPage([_row(one, studies.get(one.study_instance_uid)) for one in found])
     return render(request, "conflicts/page.html", fields(context))
 
 

@@ -13,7 +13,30 @@ from app.http.i18n import gettext as _
 from app.kit.clock import now
 
 # Modalities whose objects are read, not looked at (PS3.3 C.7.3.1.1.1).
-DOCUMENTS = {"SR", "DOC", "PR", "KO", "PLAN", "RTSTRUCT", "RTPLAN", "RTRECORD", "SEG", "REG", "FID", "AU", "ECG", "HD"}
+DOCUMENTS = {
+    "SR",
+    "DOC",
+    "PR",
+    "KO",
+    "PLAN",
+    "RTSTRUCT",
+    "RTPLAN",
+    "RTRECORD",
+    "SEG",
+    "REG",
+    "FID",
+    "AU",
+    "ECG",
+    "HD",
+    "EPS",
+    "RESP",
+    "EEG",
+    "EMG",
+    "EOG",
+    "ANN",
+    "RWV",
+    "M3D",
+}
 FRESH = timedelta(seconds=30)
 
 

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, replace
 from typing import Annotated
+from urllib.parse import urlencode
 
 from fastapi import APIRouter, Depends, Form, Request
 from starlette.responses import Response
@@ -11,6 +12,8 @@ from app import config as boot
 from app.http import allow, cookies, public, render, services
 from app.http.csrf import check_origin
 from app.http.deps import client_address
+from app.http.i18n import COOKIE as LANGUAGE_COOKIE
+from app.http.i18n import LANGUAGES
 from app.http.settings import GeneralSettings
 from app.kit import renewal
 from app.kit.errors import Invalid
@@ -41,11 +44,13 @@ class FirstPage:
 
 @dataclass(frozen=True, slots=True)
 class StationPage:
-    """Step 2: what stands in the fields."""
+    """Step 2: what stands in the fields; dicom_host, host: where DICOM and the pages listen."""
 
     site_name: str
     title: str
     port: str
+    dicom_host: str
+    host: str
     faults: Faults
 
 
@@ -67,11 +72,15 @@ def _first(request: Request, page: FirstPage, status: int = 200) -> Response:
 
 @router.get("/setup")
 @public
-def show_first(request: Request, code: str = "") -> Response:
-    """Only while there is no user, and only with the code of the console's link."""
+def show_first(request: Request, code: str = "", lang: str = "") -> Response:
+    """Only while there is no user, and only with the code of the console's link. `lang` chooses the language."""
     with services(request).database.read() as session:
         if queries.has_users(session):
             return go("/")
+    if lang in LANGUAGES:
+        answer = go(f"/setup?{urlencode({'code': code})}")
+        cookies.set_choice(request, answer, LANGUAGE_COOKIE, lang)
+        return answer
     right = setup.is_setup_code(services(request).secrets, code)
     return _first(request, FirstPage(code, right, setup.FIRST_NAME, "", Faults()), 200 if right else 403)
 
@@ -109,7 +118,7 @@ def show_station(request: Request, actor: Editor) -> Response:
     config = services(request).config
     with services(request).database.read() as session:
         site = settings.load(session, GeneralSettings).site_name
-    page = StationPage(site, config.aet, str(config.dicom_port), Faults())
+    page = StationPage(site, config.aet, str(config.dicom_port), config.dicom_host, config.host, Faults())
     return render(request, "security/setup_2.html", fields(page))
 
 
@@ -171,7 +180,8 @@ def save_station(
     try:
         restart = keep_station(request, actor, title.strip(), checked_station(title, port))
     except Invalid as fault:
-        page = StationPage(site_name, title, port, faults_of(fault))
+        config = services(request).config
+        page = StationPage(site_name, title, port, config.dicom_host, config.host, faults_of(fault))
         return render(request, "security/setup_2.html", fields(page), 422)
     attempt(request, lambda s: settings.save(s, GeneralSettings(site_name=site_name.strip()), actor.name))
     return go("/setup/node?restart=1" if restart else "/setup/node")

@@ -107,7 +107,7 @@ def _state(one: Transfer, node: Node) -> tuple[str, str]:
     if one.unreached:
         return "warn", _("Waits for the node to answer")
     if one.faults:
-        return "warn", _("Tried again later")
+        return "warn", _("Will be tried again")
     return "wait", _("Waiting")
 
 

@@ -13,6 +13,7 @@ from app.viewing import queries
 
 PDF = "1.2.840.10008.5.1.4.1.1.104.1"
 REPORTS = "1.2.840.10008.5.1.4.1.1.88."
+_DRAWN_OVER = frozenset(("SEG", "RTDOSE"))  # made for other images: never the first thing to see where those are
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +50,7 @@ class Opened:
 
 
 def open_study(session: Session, actor: Actor, study_uid: str, series_uid: str = "") -> Opened:
-    """The study as the viewer opens it: the series asked for, else the first one with images. Audited.
+    """The study as the viewer opens it: the series asked for, else the first one with acquired images. Audited.
 
     Raises NotFound for a study or series that is not there or not theirs, Forbidden without study.view."""
     require(actor, Verb.STUDY_VIEW)
@@ -89,8 +90,9 @@ def _shown(series: list[Series], firsts: dict[int, Instance], wanted: str) -> Se
         if found is None:
             raise NotFound("There is no such series in this study.")
         return found
-    images = (one for one in series if one.id in firsts and firsts[one.id].number_of_frames > 0)
-    return next(images, series[0] if series else None)
+    images = [one for one in series if one.id in firsts and firsts[one.id].number_of_frames > 0]
+    acquired = (one for one in images if one.modality not in _DRAWN_OVER)
+    return next(acquired, images[0] if images else series[0] if series else None)
 
 
 def _strip_entry(series: Series, first: Instance | None, frames: int) -> StripSeries:

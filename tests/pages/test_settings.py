@@ -5,7 +5,8 @@ import time
 
 import pytest
 
-from app.security import totp
+from app.pages import settings_search
+from app.security import Actor, Verb, totp
 from tests.support.client import PASSWORD, Web
 
 ADMIN_PAGES = ["/settings/general", "/settings/security", "/settings/users", "/settings/facilities", "/settings/audit"]
@@ -18,6 +19,49 @@ def test_every_page_opens(web: Web, page: str) -> None:
     answer = web.admin.get(page)
     assert answer.status_code == 200 and "<h1" in answer.text
     assert "style=" not in answer.text.replace("stylesheet", "") and "<script>" not in answer.text
+
+
+def test_every_setting_is_found_by_the_words_people_see(web: Web) -> None:
+    """Groups, fields of pages and sections; the address leads to the field itself."""
+
+    def found(text: str, language: str = "en") -> dict[str, str]:
+        headers = {"HX-Request": "true", "Accept-Language": language}
+        answer = web.admin.get("/settings/search", params={"q": text}, headers=headers)
+        assert answer.status_code == 200 and "<html" not in answer.text
+        hits = re.findall(r'class="hit" href="([^"]+)"><span>([^<]+)<', answer.text)
+        return {label: href for href, label in reversed(hits)}  # of two with one name the first
+
+    assert found("screen lock") == {"Minutes until the screen locks": "/settings/security#f-security-idle_minutes"}
+    assert found("TLS port")["TLS port"].startswith("/settings/certificates#")
+    assert found("proxy")["Proxy"] == "/settings/proxy"
+    assert found("bandwidth") and all(href.startswith("/settings/nodes#f-") for href in found("bandwidth").values())
+    assert "no such thing at all" not in found("no such thing at all")
+    for page in ("users", "facilities", "nodes", "routes", "forwarder", "certificates", "proxy"):
+        assert settings_search.labels(settings_search._PAGES[page][0]), f"the fields of {page} are known"
+    whole = web.admin.get("/settings/search", params={"q": "lock"})
+    assert "<html" in whole.text and "Minutes until the screen locks" in whole.text, "without script too"
+    assert 'href="/settings/general"' in web.admin.get("/settings/search", headers={"HX-Request": "true"}).text
+    assert web.bob.get("/settings/search", params={"q": "lock"}).status_code == 403
+
+
+def test_every_field_that_is_found_stands_on_its_page(web: Web) -> None:
+    hits = [
+        hit for word in ("e", "a", "o", "i") for hit in settings_search.find(_everything(), word) if "#" in hit.href
+    ]
+    groups = {
+        hit.href
+        for hit in hits
+        if hit.href.startswith(("/settings/general", "/settings/storage", "/settings/security"))
+    }
+    assert len(groups) > 5
+    for page in {href.partition("#")[0] for href in groups}:
+        text = web.admin.get(page).text
+        for anchor in [href.partition("#")[2] for href in groups if href.startswith(page + "#")]:
+            assert f'id="{anchor}"' in text, anchor
+
+
+def _everything() -> Actor:
+    return Actor(name="admin", verbs=frozenset(Verb))
 
 
 @pytest.mark.parametrize("page", ADMIN_PAGES)

@@ -9,12 +9,23 @@ from jinja2 import meta, nodes
 
 from app.http.templates import environment
 from app.kit import paths
-from app.pages import certificates, conflicts, deid, forwarder, incoming, proxy, query, shell, storage, transfers
+from app.pages import (
+    certificates,
+    conflicts,
+    deid,
+    forwarder,
+    incoming,
+    proxy,
+    query,
+    shell,
+    storage,
+    transfers,
+)
 
 # What render_text gives every template, and what a page may set for the shell.
 SHARED = {
     "identity", "actor", "csrf_token", "language", "theme", "aet", "dicom_port", "path", "correlation_id", "htmx",
-    "tab", "scope", "section", "notices", "listing",
+    "tab", "scope", "section", "notices", "listing", "asked", "hits",
 }  # fmt: skip
 
 PAGES: list[tuple[str, Any]] = [

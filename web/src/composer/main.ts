@@ -26,7 +26,7 @@ export function mount(root: HTMLElement): void {
   const whose = new Map(data.series.flatMap((series) => series.frames.map(([sop]) => [sop, data.studies[series.study]?.patient ?? 0] as const)));
   const arrangement = new Arrangement(data.items, data.cells[layout()] ?? 1, (item) => whose.get(item.sop_instance_uid) ?? 0);
   const strip = new Strip(root, data.series, arrangement, new Map(data.items.map((item) => [key(item), item])));
-  const pages = new Pages(root, form, arrangement);
+  const pages = new Pages(root, form, arrangement, data.series.length > 0);
   const inPlace = new InPlace(root, form, arrangement, pages);
   root.addEventListener('dblclick', (event) => {
     const cell = pages.cellAt(event.clientX, event.clientY);

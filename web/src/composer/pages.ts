@@ -34,6 +34,7 @@ export class Pages {
     private readonly root: HTMLElement,
     private readonly form: HTMLFormElement,
     private readonly arrangement: Arrangement,
+    private readonly possible: boolean, // there are images to place
   ) {
     const paper = one<HTMLElement>('[data-paper]', root);
     const stage = one<HTMLElement>('[data-stage]', root);
@@ -139,7 +140,7 @@ export class Pages {
 
   /** Nothing is placed yet: an empty page of the right shape still takes what is dropped. */
   private blank(): void {
-    this.note(t('Pick images at the left and drag them here, or choose Fill by rule.'));
+    this.note(this.possible ? t('Pick images at the left and drag them here, or choose Fill by rule.') : t('There is no image here to print: reports and other documents are not printed yet.'));
     const count = this.arrangement.cellsPerPage;
     const columns = Math.ceil(Math.sqrt(count));
     const rows = Math.ceil(count / columns);

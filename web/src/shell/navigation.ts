@@ -23,7 +23,19 @@ function problemIn(ctx: Context): string {
   return text?.trim() ?? '';
 }
 
+/** The field an address names: unfolded, in view and with the focus. False when it names none. */
+function showAnchor(): boolean {
+  const named = location.hash ? document.getElementById(decodeURIComponent(location.hash.slice(1))) : null;
+  if (!named || !named.matches('input, select, textarea')) return false;
+  named.closest('details')?.setAttribute('open', '');
+  requestAnimationFrame(() => named.scrollIntoView({ block: 'center' })); // htmx puts it at the very top, its label out of sight
+  named.focus({ preventScroll: true });
+  return true;
+}
+
 export function installNavigation(): void {
+  window.addEventListener('hashchange', showAnchor);
+  showAnchor();
   document.addEventListener('htmx:config:request', (event) => {
     const ctx = context(event);
     ctx.request.headers['X-CSRF-Token'] = csrf();
@@ -58,7 +70,7 @@ export function installNavigation(): void {
   document.addEventListener('htmx:after:swap', (event) => {
     const ctx = context(event);
     if (ctx.select !== '#page' && ctx.select !== '[hx-history-elt]' && !(ctx.target as Element | null)?.matches?.('#page')) return;
-    one<HTMLElement>('#main')?.focus({ preventScroll: true });
+    if (!showAnchor()) one<HTMLElement>('#main')?.focus({ preventScroll: true });
     document.dispatchEvent(new CustomEvent('filmroom:page'));
   });
   htmx.config.includeIndicatorCSS = false;

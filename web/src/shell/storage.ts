@@ -122,7 +122,9 @@ export function installStorage(): void {
   delegate('click', 'tr.item .fold', (event, fold) => {
     event.preventDefault();
     const row = fold.closest<HTMLElement>('tr.item');
-    if (row) void unfold(row, fold).catch(() => undefined);
+    if (!row) return;
+    showPanel(row);
+    void unfold(row, fold).catch(() => undefined);
   });
   document.addEventListener('filmroom:current', (event) => showPanel(event.target as HTMLElement));
   document.addEventListener('filmroom:open', (event) => one<HTMLAnchorElement>('a[data-row-link]', event.target as HTMLElement)?.click());

@@ -102,6 +102,7 @@ export function installTables(): void {
       // The whole first cell ticks the box. A press on the box itself has ticked it already: undo, then do it our way.
       if (target instanceof HTMLInputElement) target.checked = row.getAttribute('aria-selected') === 'true';
       toggle(table, row, event.shiftKey);
+      row.dispatchEvent(new CustomEvent('filmroom:current', { bubbles: true })); // what was touched last is what the side panel shows
       return;
     }
     focusRow(row, table);

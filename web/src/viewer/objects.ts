@@ -1,7 +1,8 @@
 /** Objects that are no images: the viewport says what they are and offers their content. */
 import type { Cell } from './cell';
-import type { Instance, Kind, Series } from './manifest';
+import type { Instance, Kind, Series, Study } from './manifest';
 import { t } from './strings';
+import { displayDate, displayName } from './text';
 
 const NAMES: Readonly<Record<Kind, () => string>> = {
   image: () => t('Image'),
@@ -18,14 +19,22 @@ export function objectOf(series: Series): Instance | undefined {
 }
 
 /** Fills the cell with what `instance` is; the image part of the cell is hidden by `data-object`. */
-export function showObject(cell: Cell, series: Series, instance: Instance): void {
+export function showObject(cell: Cell, study: Study, series: Series, instance: Instance): void {
   const box = cell.element.querySelector<HTMLElement>('.cell-object');
   if (!box) return;
   cell.element.dataset['object'] = instance.kind;
   const head = node('h2', NAMES[instance.kind]());
   const what = [series.description, instance.sopClassName || instance.sopClass].filter(Boolean).join(' · ');
-  box.replaceChildren(head, node('p', what), ...contentOf(instance));
+  box.replaceChildren(head, whoseIs(study), node('p', what), ...contentOf(instance));
   box.hidden = false;
+}
+
+/** A report is read without an image beside it: it says itself whose it is, as the corners of an image do. */
+function whoseIs(study: Study): HTMLElement {
+  const who = [displayName(study.patientName) || t('No name'), study.patientId, study.patientSex, study.patientAge];
+  const made = node('p', [...who, study.description, displayDate(study.date, study.time)].filter(Boolean).join(' · '));
+  made.className = 'object-patient';
+  return made;
 }
 
 export function hideObject(cell: Cell): void {

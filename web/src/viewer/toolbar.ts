@@ -46,6 +46,10 @@ export class Toolbar {
     for (const button of this.root.querySelectorAll<HTMLElement>('[data-action^="layout:"]')) {
       button.setAttribute('aria-pressed', String(button.dataset['action'] === `layout:${viewer.grid.layout}`));
     }
+    const document_ = current.element.dataset['object'] !== undefined;
+    for (const button of this.root.querySelectorAll<HTMLButtonElement>('.viewer-tools button')) {
+      if (forImages(button)) button.disabled = document_;
+    }
     const cine = this.root.querySelector<HTMLElement>('[data-cine]');
     if (cine) cine.hidden = !viewer.cine.running;
     const speed = this.root.querySelector('[data-cine-words]');
@@ -83,6 +87,12 @@ export class Toolbar {
     const none = this.root.querySelector<HTMLElement>('[data-no-presets]');
     if (none) none.hidden = presets.length > 0;
   }
+}
+
+/** Buttons that do nothing to a report: they say so by being off. */
+function forImages(button: HTMLButtonElement): boolean {
+  const action = button.dataset['action'] ?? '';
+  return action.startsWith('tool:') || action === 'cine' || action === 'invert' || button.hasAttribute('popovertarget');
 }
 
 function nameOf(preset: { readonly own: boolean; readonly name: string }, at: number): string {

@@ -131,10 +131,10 @@ export class Viewer {
     const object = objectOf(series);
     cell.element.dataset['instance'] = object?.uid ?? '';
     this.strip.show(series.uid);
-    if (object) {
+    if (object && this.study) {
       cell.clear();
       cell.element.dataset['series'] = series.uid;
-      showObject(cell, series, object);
+      showObject(cell, this.study, series, object);
       cell.element.querySelector('.cell-preview')?.remove();
       if (cell.index === 0) say('loaded');
       this.chosen();

@@ -1,6 +1,6 @@
 // Local storage and arrivals: unfolding rows, the side panel, the selection bar and its actions.
 import htmx from 'htmx.org';
-import { all, delegate, one } from './dom';
+import { all, delegate, element, one } from './dom';
 import { html } from './http';
 import { number, size, t, tn } from './i18n';
 import { act, type Chosen } from './studies';
@@ -78,6 +78,20 @@ function showPanel(row: HTMLElement): void {
   }, SETTLE_MS);
 }
 
+/** The list was filtered or came anew: a study that is no longer in it is not shown beside it either. */
+function keepPanel(): void {
+  const side = one<HTMLElement>('#side');
+  if (!side || side.hidden || !shown) return;
+  const rows = all<HTMLElement>('table.studies tr.item');
+  const row = rows.find((each) => uid(each) === shown);
+  if (row) return row.setAttribute('aria-current', 'true');
+  if (rows[0]) return showPanel(rows[0]);
+  window.clearTimeout(timer);
+  shown = '';
+  const hint = element('p', { class: 'second', text: t('What is chosen in the list is shown here.') });
+  side.replaceChildren(element('section', {}, hint));
+}
+
 function toggleSide(button: HTMLElement): void {
   const side = one<HTMLElement>('#side');
   if (!side) return;
@@ -119,6 +133,7 @@ function current(): HTMLElement[] {
 
 export function installStorage(): void {
   window.addEventListener('resize', respan);
+  document.addEventListener('htmx:after:swap', keepPanel);
   delegate('click', 'tr.item .fold', (event, fold) => {
     event.preventDefault();
     const row = fold.closest<HTMLElement>('tr.item');

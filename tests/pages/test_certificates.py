@@ -180,13 +180,15 @@ def test_in_chromium_a_certificate_is_made_and_the_port_opens(
         page.locator("dialog[open]").get_by_role("button", name="Keep it").click()
         page.get_by_text("Bring one with its key").click()
         page.set_input_files("#f-chain-file", files=[{"name": "a.pem", "mimeType": "text/plain", "buffer": b"hello"}])
-        page.wait_for_function("document.querySelector('#f-chain').value === 'hello'")
+        page.wait_for_function("() => document.querySelector('#f-chain').value === 'hello'")
         page.get_by_role("button", name="Keep the certificate").click()
         page.wait_for_selector("text=There is no certificate in it", timeout=30_000)
         page.get_by_text("Trust an authority").click()
         der = ssl.PEM_cert_to_DER_cert(Authority(tmp_path).revoked().replace("X509 CRL", "CERTIFICATE"))
         page.set_input_files("#f-revocations-file", files=[{"name": "a.crl", "mimeType": "", "buffer": der}])
-        page.wait_for_function("document.querySelector('#f-revocations').value.startsWith('-----BEGIN X509 CRL-----')")
+        page.wait_for_function(
+            "() => document.querySelector('#f-revocations').value.startsWith('-----BEGIN X509 CRL-----')"
+        )
         page.get_by_role("button", name="Trust", exact=True).click()
         page.wait_for_selector("text=The list is of Test authority, which is not trusted here", timeout=30_000)
         assert person.axe() == []

@@ -8,6 +8,8 @@ from playwright.sync_api import Page, expect
 SLOW = float(os.environ.get("FILMROOM_SLOW", "1"))
 LATENCY = 60  # milliseconds more for each answer and step of slowness
 
+# A condition for `page.wait_for_function` is written as a function ("() => ..."): a bare expression is evaluated anew at each
+# look, which our CSP forbids, so that it only works when it holds at the first.
 # Playwright's own 5 s is what a page needs on an idle machine; a busy one may take longer, and what is wrong stays wrong.
 expect.set_options(timeout=30_000)
 

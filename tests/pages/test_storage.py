@@ -111,6 +111,7 @@ def test_a_conflict_is_shown_to_administrators_and_decided(filled: Web) -> None:
     assert filled.bob.get("/conflicts").status_code == 403
     page = filled.admin.get("/conflicts").text
     assert "Same object, other content" in page
+    assert '<span class="title">Hong, Gildong' in page, "who decides sees whose study it is"
     assert "Differs in AccessionNumber, StudyDescription" in re.sub(r"\s+", " ", page)
     assert "Overwrite deletes the stored object" in page
     [conflict] = re.findall(r'id="c-([^"]+)"', page)

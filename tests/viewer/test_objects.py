@@ -36,7 +36,19 @@ def test_a_report_is_shown_as_a_tree(screen: Screen, put: Put) -> None:
     texts = [item.TextValue for item in ds.ContentSequence if item.ValueType == "TEXT"]
     flat = " ".join(words.split())
     assert texts and all(" ".join(text.split()) in flat for text in texts)
+    family = str(ds.PatientName).split("^")[0]
+    assert family and family in screen.page.locator(".object-patient").inner_text(), "a report says whose it is"
+    assert screen.page.locator('[data-action="tool:length"]').is_disabled(), "nothing is measured on a report"
+    assert screen.page.locator('[data-action="panel"]').is_enabled()
     screen.shot("report")
+
+
+def test_what_was_acquired_is_seen_before_what_was_drawn_over_it(screen: Screen, put: Put) -> None:
+    """The segmentation has the lower series number; the PET is what people came to see."""
+    mask, pet = put("series/pt_headneck/seg_tumor.dcm"), put("series/pt_headneck/001.dcm")
+    assert mask.StudyInstanceUID == pet.StudyInstanceUID
+    assert screen.open(pet.StudyInstanceUID) == "loaded"
+    assert screen.page.locator(".viewer-series[aria-current]").get_attribute("data-series") == pet.SeriesInstanceUID
 
 
 @pytest.mark.parametrize(

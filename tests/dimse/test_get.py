@@ -17,7 +17,10 @@ from app.audit.models import AuditEvent
 from app.peers import oplog
 from app.peers.filemeta import preamble_and_meta
 from app.peers.models import NetworkOperation
+from app.security.settings import SecuritySettings
+from app.settings import save
 from tests.support import dcmtk
+from tests.support.client import actor, add_cast
 from tests.support.dimse import Station, data_set_of
 from tests.support.pacs import CT, MR, Made, make_study
 from tests.support.retrieving import Heard, add_node, fill, identifier, keys_of
@@ -204,3 +207,29 @@ def test_an_unknown_caller_gets_nothing(receiver: Station, study: Made) -> None:
     taker = Getter(calling="STRANGER")
     heard = taker.get(receiver, keys_of(study))
     assert heard.status == 0x0124 and not taker.got
+
+
+def test_facilities_are_kept_apart(receiver: Station, tmp_path: Path) -> None:
+    """SEC-10: at every level, by what is asked for and by whom; with isolation off everybody gets everything."""
+    add_cast(receiver.database)
+    north, south = (actor(receiver.database, name).facility_id for name in ("charlie", "dora"))
+    made = make_study(tmp_path / "study", 4)
+    fill(receiver, made.files, north)
+    for title, facility in (("NORTHSCU", north), ("SOUTHSCU", south), ("ANYSCU", None)):
+        add_node(receiver, title, facility_id=facility)
+
+    def taken() -> dict[tuple[str, str], int]:
+        found = {}
+        for calling in ("NORTHSCU", "SOUTHSCU", "ANYSCU"):
+            for level in ("STUDY", "SERIES", "IMAGE"):
+                taker = Getter(calling=calling)
+                assert taker.get(receiver, keys_of(made, level)).status == 0
+                found[calling, level] = len(taker.got)
+        return found
+
+    each = {"STUDY": 5, "SERIES": 3, "IMAGE": 1}
+    everything = {(who, level): n for who in ("NORTHSCU", "SOUTHSCU", "ANYSCU") for level, n in each.items()}
+    assert taken() == everything | {("SOUTHSCU", level): 0 for level in each}
+    with receiver.database.write() as session:
+        save(session, SecuritySettings(facility_isolation=False), "test")
+    assert taken() == everything

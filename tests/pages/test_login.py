@@ -151,6 +151,8 @@ def test_the_first_run_makes_administrator_station_and_node(fresh: Web) -> None:
 
     station = browser.get("/setup/station")
     assert 'value="FILMROOM"' in station.text and 'value="11112"' in station.text
+    assert "listens on all addresses of this machine; the pages only on this machine" in station.text  # NET-3
+    assert (boot.load({}, environ={}).dicom_host, boot.load({}, environ={}).host) == ("0.0.0.0", "127.0.0.1")
     fields = {
         "csrf_token": token_of(station.text),
         "site_name": "Hospital del Valle",

@@ -19,7 +19,7 @@ from app.deid import clock as deid_clock
 from app.jobs import clock as jobs_clock
 from app.jobs.clock import HOUR
 from app.jobs.context import Cancelled, JobContext, PermanentFault
-from app.kit import priority, rolestate, startup
+from app.kit import memory, priority, rolestate, startup
 from app.kit.clock import now
 from app.kit.errors import AppError
 from app.kit.logging import correlation_id
@@ -235,6 +235,7 @@ class Worker:
         finally:
             with self._lock:
                 self._running.pop(claimed.id, None)
+            memory.give_back()
 
     def _failed(self, claimed: jobs.Claimed, reason: str, final: bool = False) -> None:
         with self.database.write() as session:

@@ -1,7 +1,7 @@
 """What a frame costs in memory before a decoder is let near it, and how much may be spent at a time.
 
 Measured per codec as the peak of a process over what it held before (bytes per pixel; `make bench` shows the peak of the
-roles). An input of up to 10 MB may not take more than 200 MB in any role: what draws it gets 160 of them."""
+roles). An input of up to 10 MB may not take more than 200 MB in any role: what draws it gets 140 of them, and what reads, holds and answers the rest."""
 
 import os
 import threading
@@ -15,7 +15,7 @@ from app.imaging.spec import PixelSpec
 from app.kit import memory
 from app.kit.phrases import phrase
 
-FREE = 160 << 20  # bytes of memory any frame may cost
+FREE = 140 << 20  # bytes of memory any frame may cost
 _SENT, _MORE = 10 << 20, 16  # and for each byte of a frame beyond 10 MB so many more
 MAX_HALVED = 5  # 1/32 of a side: what is still too large then is no picture
 _TURN = 1.25  # a picture being turned or scaled, beside itself, per sample

@@ -4,6 +4,7 @@ Only here is WeasyPrint loaded. A name that sends the layout engine into a loop 
 (`app.printing.press` ends it). On the pipe: length (8 bytes, big endian), then JSON; back: one byte (0 done, 1 fault),
 length, then the PDF or the fault's kind. No URL is ever fetched."""
 
+import gc
 import html
 import json
 import os
@@ -12,6 +13,7 @@ import sys
 from collections.abc import Callable
 from typing import Any, BinaryIO
 
+from app.kit import memory
 from app.printing.fonts import CONFIG, FAMILIES, Coverage
 
 _STYLE = """
@@ -90,6 +92,9 @@ def _serve(source: BinaryIO, sink: BinaryIO) -> None:
         sink.write(status + struct.pack(">Q", len(answer)))
         sink.write(answer)
         sink.flush()
+        del order, answer
+        gc.collect()  # while nobody waits: layout trees are full of circles
+        memory.give_back()
 
 
 def main() -> None:

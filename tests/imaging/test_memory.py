@@ -130,8 +130,8 @@ def transcode_small(native: bytes, ds: Dataset, uid: str) -> bytes:
 
 
 def test_large_files_may_cost_more() -> None:
-    assert cost.most(1000) == cost.most(10 << 20) == 160 << 20
-    assert cost.most(60 << 20) == (160 << 20) + 16 * (50 << 20)
+    assert cost.most(1000) == cost.most(10 << 20) == cost.FREE
+    assert cost.most(60 << 20) == cost.FREE + 16 * (50 << 20)
 
 
 @pytest.mark.parametrize(("progressive", "several"), [(False, False), (True, True)])

@@ -367,10 +367,10 @@ def catalogue() -> list[Bad]:
         Bad("swell-jls-8000", partial(swelling, syntax=JPEG_LS, side=8000)),
         Bad("swell-rle-8000", partial(rle_bomb, side=8000)),
         # As large as is drawn, and larger: nothing but what a scanner of films may send.
-        Bad("heavy-j2k-4700", partial(heavy, syntax=J2K, side=4700, bits=16)),
+        Bad("heavy-j2k-4600", partial(heavy, syntax=J2K, side=4600, bits=16)),
         Bad("heavy-j2k-8000", partial(heavy, syntax=J2K, side=8000)),
-        Bad("heavy-jls-6000", partial(heavy, syntax=JPEG_LS, side=6000, bits=16)),
-        Bad("heavy-jpeg-colour-4500", partial(heavy, syntax=JPEG, side=4500, samples=3)),
+        Bad("heavy-jls-5800", partial(heavy, syntax=JPEG_LS, side=5800, bits=16)),
+        Bad("heavy-jpeg-colour-4400", partial(heavy, syntax=JPEG, side=4400, samples=3)),
         Bad("heavy-deflated-4900", partial(heavy, syntax=DEFLATED, side=4900, bits=16)),
         Bad("heavy-bits-8800", lambda root: _made(root, Rows=8800, Columns=8800, BitsAllocated=1, BitsStored=1, HighBit=0, pixels=b"\x5a" * (8800 * 8800 // 8))),
         Bad("heavy-short-14000", lambda root: _made(root, Rows=14_000, Columns=14_000, pixels=b"\x5a" * 9_800_000)),

@@ -90,10 +90,10 @@ def halved_j2k(frame: bytes, head: Codestream, times: int) -> Samples:
             picture.reduce = times  # type: ignore[assignment,method-assign]
             picture.load()
             array = np.asarray(picture)
-    except (OSError, UnidentifiedImageError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        raise CannotDecode("The compressed frame cannot be decoded.", hint=f"at 1/{side}: {error}"[:200]) from None
+    except (OSError, UnidentifiedImageError, ValueError, SyntaxError, Image.DecompressionBombError):
+        raise CannotDecode("The compressed frame cannot be decoded.") from None
     if array.shape != ((rows, columns) if head.components == 1 else (rows, columns, head.components)):
-        raise CannotDecode("The compressed frame cannot be decoded.", hint=f"at 1/{side}: gave {array.shape}")
+        raise CannotDecode("The compressed frame cannot be decoded.")
     return _as_stored(array, head)
 
 

@@ -3,6 +3,7 @@
 `python -m tests.fuzz.guided SECONDS`: each decoder gets its share. What a decoder may raise is named; all else is a find."""
 
 import contextlib
+import resource
 import subprocess
 import sys
 import tempfile
@@ -85,6 +86,12 @@ def _identifiers() -> list[bytes]:
     return made + [encode(asked, syntax) for syntax in ("1.2.840.10008.1.2", "1.2.840.10008.1.2.1")]
 
 
+def _peak_so_far() -> int:
+    """MB. The kernel hands a new process the peak of the one it was forked from, and libFuzzer looks at that: a large
+    test run would be taken for growth."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10
+
+
 def _one(name: str, seconds: int) -> None:
     import atheris
 
@@ -98,7 +105,7 @@ def _one(name: str, seconds: int) -> None:
             f"-max_total_time={seconds}",
             "-max_len=65536",
             "-timeout=5",
-            "-rss_limit_mb=1024",
+            f"-rss_limit_mb={_peak_so_far() + 768}",
         ]
         atheris.Setup([*arguments, "-verbosity=0", "-print_final_stats=1"], target)
         atheris.Fuzz()

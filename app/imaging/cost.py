@@ -18,6 +18,7 @@ from app.kit.phrases import phrase
 FREE = 140 << 20  # bytes of memory any frame may cost
 _SENT, _MORE = 10 << 20, 16  # and for each byte of a frame beyond 10 MB so many more
 MAX_HALVED = 5  # 1/32 of a side: what is still too large then is no picture
+_GIVE_BACK = 64 << 20  # bytes; for less the pages would only be asked for again by the next picture
 _TURN = 1.25  # a picture being turned or scaled, beside itself, per sample
 
 
@@ -116,7 +117,7 @@ class _Room:
             with self._changed:
                 self._taken -= need
                 self._changed.notify_all()
-            if need > memory.LARGE:
+            if need > _GIVE_BACK:
                 memory.give_back()
 
 

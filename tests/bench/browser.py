@@ -18,6 +18,7 @@ from tests.support.browser import chromium, visitor
 from tests.support.sender import Sender, make_ct, renumber
 
 FRAMES = 1000  # of 512 KB
+GOAL = 1.0  # seconds to the first image of any study (VIEW-9)
 
 
 def _mark(page: Page, name: str, since: float, seconds: float = 60) -> float:
@@ -81,14 +82,15 @@ def run() -> list[Row]:
             (folder / "large.dcm").unlink()
             for name, way in (("from the click", _click), ("from a fresh page", _fresh)):
                 for what, uid, mark, limit in (
-                    ("500 MB series, preview", study, "filmroom:preview", 1.0),
-                    ("500 MB series, first image", study, "filmroom:first-image", 1.0),
+                    ("500 MB series, preview", study, "filmroom:preview", GOAL),
+                    ("500 MB series, first image", study, "filmroom:first-image", GOAL),
                     ("500 MB series, fully loaded", study, "filmroom:all-loaded", 3.0),
                     ("2 GB object, preview", large, "filmroom:preview", 5.0),
                     ("2 GB object, first image", large, "filmroom:first-image", 5.0),
                 ):
                     best = min(way(browser, live, uid, mark) for _ in range(3))
-                    rows.append(Row("browser", f"{what}, {name}", best, "s", "limit", limit, less_is_better=True))
+                    against = "goal" if limit == GOAL else "limit"
+                    rows.append(Row("browser", f"{what}, {name}", best, "s", against, limit, less_is_better=True))
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     return rows

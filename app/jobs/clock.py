@@ -8,6 +8,8 @@ import threading
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
+from sqlalchemy.orm import Session
+
 from app.config import Config
 from app.db import Database
 from app.jobs import queue
@@ -27,6 +29,14 @@ class ClockContext(Protocol):
 
 Clock = Mapping[Callable[[ClockContext], None], float]
 HOUR = 3600.0  # seconds
+
+
+def little_by_little(context: ClockContext, prune: Callable[[Session], int], most: int) -> None:
+    """Prunes in transactions of their own, so that others write in between, until one takes less than `most` rows."""
+    gone = most
+    while gone == most and not context.stopping.is_set():
+        with context.database.write() as session:
+            gone = prune(session)
 
 
 def release_abandoned(context: ClockContext) -> None:

@@ -4,7 +4,7 @@ import logging
 from datetime import timedelta
 
 from app import jobs
-from app.jobs.clock import HOUR, Clock, ClockContext
+from app.jobs.clock import HOUR, Clock, ClockContext, little_by_little
 from app.kit.clock import now
 
 log = logging.getLogger(__name__)
@@ -39,17 +39,14 @@ def prune_transfer_log(context: ClockContext) -> None:
 
 
 def prune_transfers(context: ClockContext) -> None:
-    """Little by little: a transaction deletes ten transfers and lets others write."""
+    """Ten transfers in a transaction."""
     from app.peers import upkeep
     from app.peers.settings import DicomSettings
     from app.settings import load
 
     with context.database.read() as session:
         limit = now() - timedelta(days=load(session, DicomSettings).transfer_days)
-    gone = upkeep.AT_ONCE
-    while gone == upkeep.AT_ONCE and not context.stopping.is_set():
-        with context.database.write() as session:
-            gone = upkeep.prune(session, limit)
+    little_by_little(context, lambda session: upkeep.prune(session, limit), upkeep.AT_ONCE)
 
 
 def warn_of_certificates(context: ClockContext) -> None:

@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from app.jobs.clock import HOUR, Clock, ClockContext
+from app.jobs.clock import HOUR, Clock, ClockContext, little_by_little
 from app.kit.clock import now
 
 
@@ -25,17 +25,14 @@ def sweep_derived(context: ClockContext) -> None:
 
 
 def prune_runs(context: ClockContext) -> None:
-    """As long and as little by little as the transfers of the runs (app.peers.clock)."""
+    """As long as the transfers of the runs are kept (app.peers.clock)."""
     from app.peers.settings import DicomSettings
     from app.routing import following
     from app.settings import load
 
     with context.database.read() as session:
         limit = now() - timedelta(days=load(session, DicomSettings).transfer_days)
-    gone = following.FORGOTTEN
-    while gone == following.FORGOTTEN and not context.stopping.is_set():
-        with context.database.write() as session:
-            gone = following.prune(session, limit)
+    little_by_little(context, lambda session: following.prune(session, limit), following.FORGOTTEN)
 
 
 VERBS: Clock = {give_to_routes: 0.5, follow_runs: 2.0, sweep_derived: HOUR, prune_runs: HOUR}

@@ -20,10 +20,9 @@ from app.peers.models import NetworkOperation
 from app.security.settings import SecuritySettings
 from app.settings import save
 from tests.support import dcmtk
-from tests.support.client import actor, add_cast
 from tests.support.dimse import Station, data_set_of
 from tests.support.pacs import CT, MR, Made, make_study
-from tests.support.retrieving import Heard, add_node, fill, identifier, keys_of
+from tests.support.retrieving import Heard, add_node, fill, identifier, keys_of, two_facilities
 
 pytestmark = pytest.mark.peer
 EXPLICIT, IMPLICIT = "1.2.840.10008.1.2.1", "1.2.840.10008.1.2"
@@ -211,12 +210,7 @@ def test_an_unknown_caller_gets_nothing(receiver: Station, study: Made) -> None:
 
 def test_facilities_are_kept_apart(receiver: Station, tmp_path: Path) -> None:
     """SEC-10: at every level, by what is asked for and by whom; with isolation off everybody gets everything."""
-    add_cast(receiver.database)
-    north, south = (actor(receiver.database, name).facility_id for name in ("charlie", "dora"))
-    made = make_study(tmp_path / "study", 4)
-    fill(receiver, made.files, north)
-    for title, facility in (("NORTHSCU", north), ("SOUTHSCU", south), ("ANYSCU", None)):
-        add_node(receiver, title, facility_id=facility)
+    made, _ = two_facilities(receiver, tmp_path)
 
     def taken() -> dict[tuple[str, str], int]:
         found = {}

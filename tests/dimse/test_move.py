@@ -20,11 +20,10 @@ from app.peers.models import NetworkOperation, Node
 from app.peers.service import NodeValues
 from app.security.actor import SYSTEM
 from tests.support import dcmtk
-from tests.support.client import actor, add_cast
 from tests.support.dimse import Station, data_set_of
 from tests.support.pacs import Made, make_study
 from tests.support.postgres import free_port
-from tests.support.retrieving import Heard, add_node, fill, identifier, keys_of
+from tests.support.retrieving import Heard, add_node, fill, identifier, keys_of, two_facilities
 from tests.support.storer import storer
 
 pytestmark = pytest.mark.peer
@@ -285,12 +284,7 @@ def test_an_unknown_caller_moves_nothing(receiver: Station, study: Made) -> None
 
 
 def test_facilities_are_kept_apart(receiver: Station, tmp_path: Path) -> None:
-    add_cast(receiver.database)
-    north, south = (actor(receiver.database, name).facility_id for name in ("charlie", "dora"))
-    made = make_study(tmp_path / "study", 4)
-    fill(receiver, made.files, north)
-    for title, facility in (("NORTHSCU", north), ("SOUTHSCU", south), ("ANYSCU", None)):
-        add_node(receiver, title, facility_id=facility)
+    made, north = two_facilities(receiver, tmp_path)
     with storer() as there:
         add_node(receiver, "STORER", there.port)
         add_node(receiver, "NORTHPACS", there.port, facility_id=north)

@@ -11,8 +11,9 @@ from app.archive import Source
 from app.peers import service
 from app.peers.service import NodeValues
 from app.security.actor import SYSTEM
+from tests.support.client import actor, add_cast
 from tests.support.dimse import Station
-from tests.support.pacs import Made
+from tests.support.pacs import Made, make_study
 
 PENDING = (0xFF00, 0xFF01)
 
@@ -30,6 +31,18 @@ def add_node(station: Station, title: str, port: int = 104, **more: Any) -> str:
     name = more.pop("name", title.lower())
     with station.database.write() as session:
         return service.create_node(session, SYSTEM, NodeValues(name, title, "127.0.0.1", port, **more)).id
+
+
+def two_facilities(station: Station, folder: Path) -> tuple[Made, str]:
+    """A study of North in the archive and the id of North; nodes NORTHSCU, SOUTHSCU and ANYSCU of North, South and nobody are known."""
+    add_cast(station.database)
+    north, south = (actor(station.database, name).facility_id for name in ("charlie", "dora"))
+    assert north
+    made = make_study(folder / "study", 4)
+    fill(station, made.files, north)
+    for title, facility in (("NORTHSCU", north), ("SOUTHSCU", south), ("ANYSCU", None)):
+        add_node(station, title, facility_id=facility)
+    return made, north
 
 
 def keys_of(study: Made, level: str = "STUDY", series: int = 1, image: int = 1) -> dict[str, str]:

@@ -11,11 +11,13 @@ from typing import Any
 
 import numpy as np
 import page as validator
+import pikepdf
 import pydicom
 import pytest
 from PIL import Image
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
+from tests.archive.make import ct_bytes
 from tests.support import slowed
 from tests.support.live import PASSWORD, ROOT, Live
 
@@ -121,6 +123,42 @@ def test_four_images_are_seen_printed_and_the_file_is_pdf_a(
     assert made["pages"] == 1 and validator.is_pdf_compliant_bytes(data, profile="3b")
     page.goto("/prints")
     expect(page.locator(".queue-list > li").first).to_contain_text("Done")
+
+
+def test_a_refused_print_keeps_page_and_password_and_the_next_one_is_as_chosen(page: Page, live: Live) -> None:
+    """A refusal is answered in the form; nothing is sent to the page's own address, where a password would be read."""
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    files = [
+        ("files", ("a.dcm", ct_bytes("1.2.77.1.1", "1.2.77", "1.2.77.1", InstanceNumber=1, PixelSpacing=[0.5, 0.5]))),
+        ("files", ("b.dcm", ct_bytes("1.2.77.1.2", "1.2.77", "1.2.77.1", InstanceNumber=2))),
+    ]
+    with live.client() as client:
+        assert client.post("/api/v1/imports", files=files).status_code == 200
+    _open(page, "study=1.2.77&items=1.2.77.1.1:1,1.2.77.1.2:1")
+    address = page.url
+    page.fill('[name="password"]', "Zebra-Crossing-99")
+    page.fill('[name="margin_mm"]', "15")
+    page.click('label:has([name="scaling"][value="actual"])')
+    page.click(".composer-print button")
+    expect(page.locator('.field:has([name="scaling"]) .error')).to_contain_text("does not say how large its pixels are")
+    assert page.url == address and page.input_value('[name="password"]') == "Zebra-Crossing-99"
+    page.click('label:has([name="scaling"][value="fill"])')
+    _drawn(page)
+    assert _cells(page) == [True, True]
+    with page.expect_response(lambda r: r.url.endswith("/api/v1/prints") and r.status == 202) as accepted:
+        page.keyboard.press("Control+p")
+    page.wait_for_selector(".toast.ok", timeout=60_000)
+    made = accepted.value.json()
+    assert (made["options"]["scaling"], made["options"]["margin_mm"], made["images"]) == ("fill", 15, 2)
+    with live.client() as client:
+        data = client.get(f"/api/v1/prints/{made['id']}/pdf").content
+    with pytest.raises(pikepdf.PasswordError):
+        pikepdf.open(BytesIO(data))
+    with pikepdf.open(BytesIO(data), password="Zebra-Crossing-99") as pdf:
+        assert len(pdf.pages) == 1
+    assert page.url == address
+    assert not [url for url in asked if "password" in url or "Zebra" in url]
 
 
 def test_what_the_preview_shows_is_what_is_printed(page: Page, live: Live, study: tuple[str, list[str]]) -> None:

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Depends, Query
 from pydicom.dataset import Dataset
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import JSONResponse, Response
 
 from app.archive import content, queries
 from app.db import Session
@@ -20,6 +20,7 @@ from app.kit.errors import Invalid, NotFound
 from app.security import Actor, Verb
 from app.viewing import content_tree, report, service
 from app.viewing.frames import Frames, Located, frame_as, locate, native_target, series_stream, spec_of
+from app.viewing.overlays import frame_planes
 from app.viewing.pictures import Format
 
 router = APIRouter(tags=["images"])
@@ -29,7 +30,7 @@ _STREAM = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
 
 async def _object(request: Request, actor: Actor, uid: str, verb: Verb = Verb.STUDY_VIEW) -> tuple[Located, Dataset]:
     def find(session: Session) -> tuple[tuple[Located, Dataset], Any]:
-        located, header = service.located_instance(session, actor, uid)
+        located, header = service.located_instance(services(request).archive, session, actor, uid)
         return (located, header), queries.study_of(session, located.instance)
 
     return await look(request, actor, verb, find)
@@ -70,6 +71,20 @@ async def one_frame(request: Request, actor: Viewer, uid: str, n: int) -> Respon
     return await streamed(
         pieces(), "application/octet-stream", {**_STREAM, "X-Transfer-Syntax": one.transfer_syntax_uid}
     )
+
+
+@router.get("/instances/{uid}/frames/{n}/overlays")
+async def frame_overlays(request: Request, actor: Viewer, uid: str, n: int) -> Response:
+    """The overlay planes of frame n (from 1): {"planes": [...]}, each {group, type, label, description, rows, columns, row, column,
+    bits}. row and column: place of the plane's first pixel in the image, from 0, also negative. bits: base64 of the
+    plane row by row, least significant bit first, rows not padded (PS3.3 C.9.2). Empty where nothing is to be drawn."""
+    located, header = await _object(request, actor, uid)
+    etag = f'"{located.instance.sha256[:32]}-{n}-overlays"'
+    headers = {"ETag": etag, "Cache-Control": "private, max-age=300", "Vary": "Authorization, Cookie"}
+    if etag in request.headers.get("if-none-match", ""):
+        return Response(status_code=304, headers=headers)
+    found = await run_in_threadpool(frame_planes, services(request).archive, located, header, n)
+    return JSONResponse({"planes": found}, headers=headers)
 
 
 @router.get("/instances/{uid}/frames/{n}/preview")
@@ -121,7 +136,10 @@ async def series_thumbnail(
         one = service.middle_of(session, series)
         if one is None:
             raise NotFound("There is no image in this series.")
-        return (locate(session, [one])[0], content.header(session, one)), queries.study_of(session, series)
+        return (
+            locate(session, [one])[0],
+            content.drawn_header(services(request).archive, session, one),
+        ), queries.study_of(session, series)
 
     located, header = await look(request, actor, Verb.STUDY_VIEW, find)
     return await _preview(request, located, header, service.representative_frame(header, located.instance), size)

@@ -16,7 +16,7 @@ from app.dicomweb import accept, pictures, respond
 from app.dicomweb.common import instances, one_instance
 from app.dicomweb.frames import numbers
 from app.dicomweb.respond import Part
-from app.http import allow
+from app.http import allow, services
 from app.http.looking import look_at_study as look
 from app.http.looking import pictures as cache
 from app.kit.errors import NotFound
@@ -54,7 +54,7 @@ async def rendered_frames(
     wanted = numbers(frames, max(located.instance.number_of_frames, 1))
     if len(wanted) == 1:
         return await pictures.answer(request, located, header, wanted[0])
-    return await _parts(request, [(located, header, n) for n in wanted])
+    return await _parts(request, [(located, n) for n in wanted])
 
 
 @router.get("/studies/{study}/thumbnail")
@@ -82,7 +82,7 @@ async def frame_thumbnail(
 async def _one(request: Request, actor: Actor, study: str, series: str, instance: str) -> Shown:
     def find(session: Session, found: Study) -> Shown:
         one = one_instance(session, found, series, instance)
-        return locate(session, [one])[0], content.header(session, one)
+        return locate(session, [one])[0], content.drawn_header(services(request).archive, session, one)
 
     return await look(request, actor, Verb.STUDY_VIEW, study, find, "rendered")
 
@@ -90,23 +90,30 @@ async def _one(request: Request, actor: Actor, study: str, series: str, instance
 async def _many(request: Request, actor: Actor, study: str, series: str) -> Response:
     """Every image of a study or series as a part; of a multi-frame one its representative frame."""
 
-    def find(session: Session, found: Study) -> list[Shown]:
+    def find(session: Session, found: Study) -> list[tuple[Located, int]]:
         images = [one for one in instances(session, found, series) if kind_of(one) == "image"]
         if not images:
             raise NotFound("There are no images to show.")
-        return [(one, content.header(session, one.instance)) for one in locate(session, images)]
+        return [
+            (one, representative_frame(content.header(session, one.instance), one.instance))
+            for one in locate(session, images)
+        ]
 
     shown = await look(request, actor, Verb.STUDY_VIEW, study, find, "rendered")
-    return await _parts(request, [(one, h, representative_frame(h, one.instance)) for one, h in shown])
+    return await _parts(request, shown)
 
 
-async def _parts(request: Request, shown: list[tuple[Located, Dataset, int]]) -> Response:
+async def _parts(request: Request, shown: list[tuple[Located, int]]) -> Response:
     choice = accept.pick(respond.wishes(request), [(kind, multi) for multi in (True, False) for kind in pictures.STILL])
     params, quality = pictures.parameters(request)
-    store = cache(request)
+    store, here = cache(request), services(request)
 
     def parts() -> Iterator[Part]:
-        for located, header, n in shown:
+        for located, n in shown:
+            with (
+                here.database.read() as session
+            ):  # one after the other: large overlays and profiles are not held for all
+                header = content.drawn_header(here.archive, session, located.instance)
             try:
                 made = store.rendered(located, header, n, params, pictures.STILL[choice.kind], quality)
             except pictures.UNSHOWABLE:
@@ -125,7 +132,7 @@ async def _thumbnail(request: Request, actor: Actor, study: str, series: str, in
         if not images:
             raise NotFound("There is no image to show.")
         one = images[len(images) // 2]
-        return locate(session, [one])[0], content.header(session, one)
+        return locate(session, [one])[0], content.drawn_header(services(request).archive, session, one)
 
     located, header = await look(request, actor, Verb.STUDY_VIEW, study, find, "thumbnail")
     count = max(located.instance.number_of_frames, 1)

@@ -42,7 +42,7 @@ async def wado(request: Request, actor: Annotated[Actor, Depends(allow(Verb.STUD
 
     def find(session: Session, found: Study) -> Found:
         one = one_instance(session, found, series, instance)
-        return locate(session, [one])[0], content.header(session, one)
+        return locate(session, [one])[0], content.drawn_header(services(request).archive, session, one)
 
     located, header = await look(request, actor, Verb.STUDY_VIEW, study, find, "WADO-URI")
     kind = _kind(wanted, kind_of(located.instance))

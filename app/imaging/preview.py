@@ -28,12 +28,11 @@ def preview(frame: bytes, ds: Dataset, size: int = 512, number: int = 1) -> Grey
     spec = PixelSpec.from_dataset(ds)
     params = RenderParams(size=(size, size), upscale=False)
     display = Display.from_dataset(ds, spec, number, big_endian(spec))
+    if overlays.any_in(ds):  # overlays count in the pixels of the whole
+        return render_frame(frame, ds, params, number, spec)
     small = _dct_scaled(frame, spec, size)
     if small is not None:
-        return transform.apply(small, params, display.aspect)
-    has_overlay = any((group, 0x0010) in ds or (group, 0x0100) in ds for group in overlays.GROUPS)
-    if has_overlay:  # overlays count in the pixels of the whole
-        return render_frame(frame, ds, params, number, spec)
+        return transform.apply(shade(small, ds, spec, display, params), params, display.aspect)
     halved = coarsest(frame, spec, size)
     with cost.ROOM.of(memory(frame, spec, halved)):
         values, photometric = _thinned(frame, spec, size, halved)

@@ -65,7 +65,7 @@ def render(
     display = Display.from_dataset(ds, spec, number, big_endian(spec))
     image = shade(values, ds, spec, display, params)
     del values
-    found = overlays.planes(ds, number, words) if params.overlays else []
+    found = overlays.planes(ds, number, words, spec) if params.overlays else []
     if found:
         if image.shape[:2] != (spec.rows, spec.columns):  # halved: overlays count in the pixels of the whole
             image = transform.resize(image, (spec.rows, spec.columns))

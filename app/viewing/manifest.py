@@ -134,6 +134,8 @@ def instance_entry(instance: Object, model: Model) -> dict[str, Any]:
         count = entry["number_of_frames"]
         items = [framed(g, plain=False) if isinstance(g, dict) else {} for g in groups[:count]]
         entry["per_frame"] = _only_differing(entry, items + [{}] * (count - len(items)) if items else [{}])
+    if any("6000" <= tag[:4] <= "601E" and tag[4:] in ("0010", "0100", "3000") for tag in model):
+        entry["overlays"] = True  # /instances/{uid}/frames/{n}/overlays has them
     if presets := windows(model):
         entry.setdefault("windows", presets)
     _slide_by_frame(entry, model)

@@ -6,7 +6,7 @@ from typing import Any
 from pydicom.dataset import Dataset
 from sqlalchemy.orm import Session
 
-from app.archive import content, queries
+from app.archive import Archive, content, queries
 from app.archive.models import Instance, Series
 from app.dicom import dicomjson
 from app.kit.errors import NotFound
@@ -44,11 +44,13 @@ def located_series(
     return series, frames.locate(session, instances), turned
 
 
-def located_instance(session: Session, actor: Actor, instance_uid: str) -> tuple[frames.Located, Dataset]:
-    """One object and its header. Raises NotFound."""
+def located_instance(
+    archive: Archive, session: Session, actor: Actor, instance_uid: str
+) -> tuple[frames.Located, Dataset]:
+    """One object and its header, with all that drawing needs. Raises NotFound."""
     require(actor, Verb.STUDY_VIEW)
     instance = queries.instance(session, actor, instance_uid)
-    return frames.locate(session, [instance])[0], content.header(session, instance)
+    return frames.locate(session, [instance])[0], content.drawn_header(archive, session, instance)
 
 
 def middle_of(session: Session, series: Series) -> Instance | None:

@@ -141,7 +141,7 @@ def test_overlays_partly_or_wholly_outside_are_cut() -> None:
 
 def test_a_lying_overlay_costs_only_itself() -> None:
     assert overlays.planes(overlay(60000, 60000, [1, 1], b"\xff\xff")) == []
-    assert overlays.planes(overlay(4, 4, [1, 1], b"\xff")) == []
+    assert overlays.planes(overlay(4, 4, [1, 1], b"\xff"))[0].bits.tolist() == [[1] * 4, [1] * 4, [0] * 4, [0] * 4]
 
 
 def test_frames_of_an_overlay_are_packed_without_padding() -> None:

@@ -47,6 +47,24 @@ def picture(ds: Dataset, sop_instance_uid: str, frame: int, view: View, position
     )
 
 
+def undrawable(
+    ds: Dataset | None, sop_instance_uid: str, frame: int, view: View, position: str, words: Words, why: str
+) -> Picture:
+    """The same for a frame that cannot be drawn, with the reason. ds: None where not even the header is here."""
+    known = header_values(ds, words) if ds is not None else {}
+    return Picture(
+        sop_instance_uid=sop_instance_uid,
+        frame=frame,
+        rows=1,
+        columns=1,
+        spacing=None,
+        view=view,
+        patient=patient_key(*(_text(ds, keyword) for keyword in _WHOSE)) if ds is not None else "",
+        fault=why,
+        values={**known, "Image": position},
+    )
+
+
 def letters_of(ds: Dataset, frame: int) -> tuple[str, str, str, str]:
     """(left, right, top, bottom) of the stored frame."""
     orientation = frame_item(ds, "PlaneOrientationSequence", frame).get("ImageOrientationPatient")

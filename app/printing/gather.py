@@ -1,16 +1,20 @@
 """From the archive to pictures: headers, frames and pixels of what an order chose. Preview and print use this one way,
 so both show the same window, letters and texts."""
 
+import contextlib
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from typing import Any
 
 from pydicom.dataset import Dataset
 from sqlalchemy.orm import Session
 
 from app.archive import content
+from app.archive.errors import NoFrame
+from app.imaging import ImagingError
 from app.kit.errors import NotFound
 from app.kit.phrases import phrase
 from app.printing import facts, pixels, queries, wording
@@ -19,6 +23,7 @@ from app.printing.pdf import Pixels
 from app.printing.queries import Found
 from app.printing.sheet import Picture, Placed, View
 
+UNDRAWABLE = (ImagingError, NoFrame, NotFound)  # the faults of one image
 _HEADERS = 2000  # kept in memory at a time, each some 40 KB; one of many frames counts as several
 
 Read = Callable[[], AbstractContextManager[Session]]
@@ -26,21 +31,55 @@ Read = Callable[[], AbstractContextManager[Session]]
 
 class Gatherer:
     """Reads for one order. read: opens a session; each look is a short transaction of its own, for a print of minutes
-    must not keep the database from tidying up behind it."""
+    must not keep the database from tidying up behind it.
+
+    An image that cannot be drawn (damaged, of a kind no decoder knows, deleted meanwhile) does not end the print: its
+    Picture says why, and `check` finds it before paper is made."""
 
     def __init__(self, read: Read, archive: Any, language: str, uids: Iterable[str]) -> None:
         self._read = read
         self._archive = archive
+        self._language = language
         self._words = wording.words(language)
         with read() as session:
             self.found = queries.instances(session, list(dict.fromkeys(uids)))
         self._headers: OrderedDict[str, tuple[Dataset, int]] = OrderedDict()
         self._weight = 0  # of the headers kept
+        self._faults: dict[tuple[str, int], str] = {}  # (SOP Instance UID, frame): why it cannot be drawn
         self._lock = threading.Lock()
         self._kept: tuple[tuple[str, int, View], pixels.Seen] | None = None
 
     def picture(self, item: OrderItem, number: int) -> Picture:
-        """The facts of one item; number counts from 1 and stands in the fault. Raises NotFound, ImagingError."""
+        """The facts of one item; number counts from 1 and stands in the fault of what is gone."""
+        fault = self._faults.get((item.sop_instance_uid, item.frame), "")
+        try:
+            return self._undrawable(item, fault) if fault else self._drawable(item, number)
+        except UNDRAWABLE as raised:
+            return self._undrawable(item, raised.detail)
+
+    def _undrawable(self, item: OrderItem, why: str) -> Picture:
+        header, position = None, ""
+        with contextlib.suppress(*UNDRAWABLE):
+            found = self._one(item.sop_instance_uid, 0)
+            position = wording.position(found.instance, item.frame, found.series.instance_count)
+            header = self.header(item.sop_instance_uid)
+        known = facts.undrawable(header, item.sop_instance_uid, item.frame, item.view(), position, self._words, why)
+        return replace(known, values={**known.values, "Fault": wording.sentence(why, self._language)})
+
+    def check(self, items: Iterable[OrderItem | None]) -> None:
+        """Decodes each frame once; `picture` says from then on which of them cannot be drawn, and why."""
+        for item in items:
+            if item is None or (item.sop_instance_uid, item.frame) in self._faults:
+                continue
+            try:
+                self._one(item.sop_instance_uid, 0)
+                header = self.header(item.sop_instance_uid)
+                pixels.seen(self.frame(item.sop_instance_uid, item.frame), header, item.frame, item.view())
+            except UNDRAWABLE as raised:
+                self._faults[item.sop_instance_uid, item.frame] = raised.detail
+
+    def _drawable(self, item: OrderItem, number: int) -> Picture:
+        """Raises what UNDRAWABLE names."""
         found = self._one(item.sop_instance_uid, number)
         header = self.header(item.sop_instance_uid)
         position = wording.position(found.instance, item.frame, found.series.instance_count)

@@ -12,11 +12,10 @@ from sqlalchemy.orm import Session
 
 from app.config import Config
 from app.db.keys import derive, unseal
-from app.imaging import ImagingError
 from app.jobs.context import Cancelled, JobContext, PermanentFault
 from app.kit.clock import now
 from app.printing import images, pdf, press, queries, service, wording
-from app.printing.gather import Gatherer
+from app.printing.gather import UNDRAWABLE, Gatherer
 from app.printing.models import PrintRequest
 from app.printing.order import OrderItem, PrintOrder
 from app.printing.sheet import Picture, Sheet, compose
@@ -33,8 +32,6 @@ def render(ctx: JobContext, payload: dict[str, Any]) -> dict[str, Any]:
     _tell(ctx, made.id)
     try:
         return _Work(ctx, made).run()
-    except ImagingError as fault:
-        raise PermanentFault(fault.detail) from fault
     finally:
         _tell(ctx, made.id)
 
@@ -60,12 +57,12 @@ class _Work:
         self.source = Gatherer(ctx.database.read, ctx.archive, self.language, uids)
 
     def run(self) -> dict[str, Any]:
-        sheet = self.compose()
+        sheet = self._drawable(self.compose())
         target = service.folder(self.ctx.config) / f"{self.made.id}-{self.ctx.job.id[-6:]}.{self.order.ending}"
         target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         temporary = target.with_suffix(".part")
         try:
-            self._write(sheet, temporary)
+            sheet = self._write_what_can_be_drawn(sheet, temporary)
             if self.order.output == "images":
                 self._to_images(temporary)
             _settle(temporary, target)
@@ -80,6 +77,26 @@ class _Work:
             pictures.append(self.source.picture(item, number) if item else None)
         options = self.order.sheet_options(**wording.moment(self.language, self.made.created_by))
         return compose(pictures, wording.translated(options, self.language))
+
+    def _write_what_can_be_drawn(self, sheet: Sheet, target: Path) -> Sheet:
+        """Writes the sheet; where an image cannot be drawn, each is looked at once and the sheet is made again with the
+        reason in the cells of those. Answers the sheet that was written."""
+        try:
+            self._write(sheet, target)
+        except UNDRAWABLE:
+            for item in self.items:
+                self.ctx.check_cancelled()
+                self.source.check([item])
+            sheet = self._drawable(self.compose())
+            self._write(sheet, target)
+        return sheet
+
+    def _drawable(self, sheet: Sheet) -> Sheet:
+        """The sheet. Raises PermanentFault where none of its images can be drawn: paper without images helps nobody."""
+        cells = [cell for page in sheet.pages for cell in page.cells]
+        if not any(cell.placed for cell in cells) and any(cell.undrawable for cell in cells):
+            raise PermanentFault(sheet.notices[0])
+        return sheet
 
     def _write(self, sheet: Sheet, target: Path) -> None:
         password = self.made.password and unseal(derive(self.ctx.config, service.KEY), self.made.password)

@@ -167,7 +167,8 @@ def _draw(
     sheet: Sheet,
     rasters: Sequence[_Raster],
 ) -> None:
-    """A page: black cells and pictures (rasters: one for each placed picture, in order), texts, rulers over them."""
+    """A page: black cells and pictures (rasters: one for each placed picture, in order), texts, rulers over them, and
+    the edges of cells whose image cannot be drawn."""
     under, over = bytearray(b"q\n"), bytearray(b"q\n")
     images = pikepdf.Dictionary()
     with_picture = [(cell, cell.placed) for cell in what.cells if cell.placed]
@@ -178,9 +179,10 @@ def _draw(
         box = placed.box
         matrix = (box.width * POINT, 0, 0, box.height * POINT, box.x * POINT, (sheet.height - box.bottom) * POINT)
         under += b"q %s cm %s Do Q\n" % (numbers(*matrix), name.encode())
-        over += _strokes(cell.strokes, sheet.height)
     under += b"Q\n"
-    over += _strokes(what.strokes, sheet.height) + b"Q\n"
+    for strokes in (*(cell.strokes for cell in what.cells), what.strokes):
+        over += _strokes(strokes, sheet.height)
+    over += b"Q\n"
     content = bytes(under) + lines.draw(lines.texts_of(what), pieces, sheet.height) + bytes(over)
     page = pikepdf.Dictionary(
         Type=pikepdf.Name.Page,

@@ -70,7 +70,8 @@ class Picture:
     rows, columns: of the stored frame. spacing: (between rows, between columns) in mm in the patient, or None where
     nobody knows. aspect: height by width of a pixel, used where there is no spacing. plane: "detector" or "film" where
     the spacing is known there only, not in the patient (PS3.3 10.7).
-    letters: (left, right, top, bottom) of the image as seen. values: variables of the corner texts."""
+    letters: (left, right, top, bottom) of the image as seen. values: variables of the corner texts.
+    fault: why the image cannot be drawn, empty when it can; its cell shows this sentence instead of pixels."""
 
     sop_instance_uid: str
     frame: int
@@ -82,6 +83,7 @@ class Picture:
     letters: tuple[str, str, str, str] = ("", "", "", "")
     patient: str = ""
     plane: str = ""
+    fault: str = ""
     values: Mapping[str, str] = field(default_factory=dict)
 
     @property
@@ -123,11 +125,14 @@ class Placed:
 
 @dataclass(frozen=True, slots=True)
 class Cell:
+    """placed: None in an empty cell and in one whose image cannot be drawn (`undrawable`, the texts say why)."""
+
     index: int
     box: Box
     placed: Placed | None
     texts: tuple[Text, ...] = ()
     strokes: tuple[Stroke, ...] = ()
+    undrawable: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,6 +166,7 @@ class PageLines:
     warning: str = "Not for primary diagnosis on paper"
     page: str = "Page [Page] of [Pages]"
     check: str = "100 mm: check with a ruler"
+    undrawable: str = "This image cannot be drawn."
 
 
 @dataclass(frozen=True, slots=True)

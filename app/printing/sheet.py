@@ -2,7 +2,9 @@
 
 Preview and PDF are drawn from the same Sheet, so what the preview shows is what is printed (PRN-4)."""
 
+import textwrap
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from app.kit.phrases import phrase
 from app.printing import papers
@@ -69,7 +71,7 @@ def compose(pictures: Sequence[Picture | None], options: SheetOptions) -> Sheet:
     notices: list[str] = []
     for number in range(1, pages + 1):
         chosen = pictures[(number - 1) * len(boxes) : number * len(boxes)]
-        patients = len({p.patient for p in chosen if p})
+        patients = len({p.patient for p in chosen if p and (p.patient or not p.fault)})
         one_patient = patients <= 1
         if not one_patient:
             notices.append(
@@ -82,6 +84,8 @@ def compose(pictures: Sequence[Picture | None], options: SheetOptions) -> Sheet:
         cells = []
         for index, box in enumerate(boxes):
             picture = chosen[index] if index < len(chosen) else None
+            if picture and picture.fault:
+                notices.append(_undrawable_sentence((number - 1) * len(boxes) + index + 1, picture))
             cells.append(_cell(index, box, picture, options, one_patient))
             placed = cells[-1].placed
             if placed and placed.cut and options.scaling == "actual":
@@ -95,7 +99,7 @@ def _check_actual(pictures: Sequence[Picture | None], options: SheetOptions) -> 
     if options.scaling != "actual":
         return
     for index, picture in enumerate(pictures):
-        if picture and picture.spacing is None:
+        if picture and picture.spacing is None and not picture.fault:
             raise ActualSizeImpossible(
                 phrase(
                     "Image {number} cannot be printed in actual size: it does not say how large its pixels are.",
@@ -165,15 +169,50 @@ def _cut_sentence(placed: Placed, box: Box) -> str:
     )
 
 
+def _undrawable_sentence(number: int, picture: Picture) -> str:
+    """Names the image by its place in the order, series and instance number, so that it can be found."""
+    named = ", ".join(filter(None, (picture.values.get("SeriesDescription", ""), picture.values.get("Image", ""))))
+    if named:
+        return phrase("Image {number} ({name}) cannot be drawn: {why}", number=number, name=named, why=picture.fault)
+    return phrase("Image {number} cannot be drawn: {why}", number=number, why=picture.fault)
+
+
+def _corners_of(options: SheetOptions, one_patient: bool) -> Corners:
+    """Where a page mixes patients, or has no header, each image says itself whose it is."""
+    if not one_patient or (options.texts == "standard" and not options.header):
+        return CORNERS["full"]
+    return options.texts if isinstance(options.texts, Corners) else CORNERS[options.texts]
+
+
+def _undrawable_cell(index: int, box: Box, picture: Picture, options: SheetOptions, one_patient: bool) -> Cell:
+    """A frame with the reason in the middle and, as with any image, whose it is in the corners."""
+    size = min(3.0, max(1.5, min(box.width, box.height) / 36))
+    texts = [
+        replace(text, tone="soft")
+        for text in _corner_texts(_corners_of(options, one_patient), {**options.values, **picture.values}, box, size)
+    ]
+    width = box.width - 4 * size
+    why = picture.values.get("Fault", picture.fault)
+    lines = [options.lines.undrawable, *textwrap.wrap(why, max(10, int(width / (size * 0.55))))]
+    line = size * 1.4
+    lines = lines[: max(1, int((box.height - 6 * size) / line))]
+    first = box.y + (box.height - line * len(lines)) / 2
+    for n, content in enumerate(lines):
+        texts.append(Text(Box(box.x + 2 * size, first + n * line, width, line), content, size, "center", bold=n == 0))
+    corners = [(box.x, box.y), (box.right, box.y), (box.right, box.bottom), (box.x, box.bottom)]
+    edges = zip(corners, [*corners[1:], corners[0]], strict=True)
+    strokes = tuple(Stroke(*start, *end, 0.2) for start, end in edges)
+    return Cell(index, box, None, tuple(texts), strokes, undrawable=True)
+
+
 def _cell(index: int, box: Box, picture: Picture | None, options: SheetOptions, one_patient: bool) -> Cell:
     if picture is None:
         return Cell(index, box, None)
+    if picture.fault:
+        return _undrawable_cell(index, box, picture, options, one_patient)
     placed = place(picture, box, options.scaling)
     size = min(3.0, max(1.5, min(box.width, box.height) / 36))
-    # Where a page mixes patients, or has no header, each image says itself whose it is.
-    corners = options.texts if isinstance(options.texts, Corners) else CORNERS[options.texts]
-    if not one_patient or (options.texts == "standard" and not options.header):
-        corners = CORNERS["full"]
+    corners = _corners_of(options, one_patient)
     values = {**options.values, **picture.values, "Scale": scale_text(placed)}
     texts = _corner_texts(corners, values, box, size)
     if options.letters:

@@ -31,17 +31,19 @@ def draw(sheet: Sheet, page: Page, image_url: Callable[[Placed], str]) -> str:
 
 def _cell(cell: Cell, image_url: Callable[[Placed], str]) -> str:
     box = f'x="{_n(cell.box.x)}" y="{_n(cell.box.y)}" width="{_n(cell.box.width)}" height="{_n(cell.box.height)}"'
-    if cell.placed is None:
+    if cell.placed is None and not cell.undrawable:
         return f'<g class="cell empty" data-cell="{cell.index}"><rect class="cell-edge" {box} fill="#e9e7e1"/></g>'
+    edge = f'<rect class="cell-edge" {box} fill="none" pointer-events="all"/>'
+    drawn = [*map(_stroke, cell.strokes), *map(_text, cell.texts)]
+    if cell.placed is None:
+        return f'<g class="cell undrawable" data-cell="{cell.index}">{"".join(drawn)}{edge}</g>'
     where = cell.placed.box
     inner = [f'<rect {box} fill="#000"/>']
     inner.append(
         f'<image x="{_n(where.x)}" y="{_n(where.y)}" width="{_n(where.width)}" height="{_n(where.height)}" '
         f'preserveAspectRatio="none" href="{escape(image_url(cell.placed))}"/>'
     )
-    inner += [_stroke(stroke) for stroke in cell.strokes]
-    inner += [_text(text) for text in cell.texts]
-    inner.append(f'<rect class="cell-edge" {box} fill="none" pointer-events="all"/>')
+    inner += [*drawn, edge]
     return f'<g class="cell" data-cell="{cell.index}">{"".join(inner)}</g>'
 
 

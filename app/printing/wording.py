@@ -10,6 +10,7 @@ from app.archive.models import Instance
 from app.dicom import names
 from app.kit.catalogs import catalog
 from app.kit.clock import now
+from app.kit.phrases import Phrase
 from app.printing.facts import Words
 from app.printing.sheet import PageLines, SheetOptions
 
@@ -54,8 +55,18 @@ def translated(options: SheetOptions, language: str) -> SheetOptions:
             warning=said.gettext("Not for primary diagnosis on paper"),
             page=said.gettext("Page [Page] of [Pages]"),
             check=said.gettext("100 mm: check with a ruler"),
+            undrawable=said.gettext("This image cannot be drawn."),
         ),
     )
+
+
+def sentence(text: str, language: str) -> str:
+    """A fault's sentence (kit/phrases.py) in this language; what is not ours stays as it is."""
+    said = catalog(language)
+    if not isinstance(text, Phrase):
+        return said.gettext(text) if text else ""
+    values = {name: sentence(v, language) if isinstance(v, Phrase) else v for name, v in text.values.items()}
+    return said.gettext(text.template).format(**values)
 
 
 def _parse(value: str) -> date | None:

@@ -13,6 +13,7 @@ import numpy as np
 import page as validator
 import pikepdf
 import pydicom
+import pypdfium2
 import pytest
 from PIL import Image
 from pydicom.multival import MultiValue
@@ -510,3 +511,81 @@ def test_the_queue_part_shows_states_and_what_may_be_done(
     assert "Done" in shown and f"/api/v1/prints/{waiting}/pdf" in shown
     assert f"/api/v1/prints/{waiting}/pdf" not in web.charlie.get("/prints").text
     assert waiting not in web.dora.get("/prints").text
+
+
+CASES = Path(__file__).parents[1] / "cases"
+
+
+@pytest.fixture
+def mixed(store: Store) -> tuple[str, list[str]]:
+    """Case H60: a study of two images, one that cannot be decoded, and documents: its UID and those of the three images."""
+    folder = CASES / "H60"
+    store([folder / f"{name}.dcm" for name in ("ko", "pdf", "pr", "rt", "sr")])
+    uids = store([folder / f"{name}.dcm" for name in ("ct1", "bad", "ct2")])
+    return str(pydicom.dcmread(folder / "ct1.dcm", stop_before_pixels=True).StudyInstanceUID), uids
+
+
+def _text(data: bytes) -> str:
+    with pypdfium2.PdfDocument(data) as pdf:
+        return "\n".join(page.get_textpage().get_text_bounded() for page in pdf)
+
+
+def test_an_image_that_cannot_be_drawn_leaves_the_others_on_paper(
+    web: Web, printer: Printer, mixed: tuple[str, list[str]]
+) -> None:
+    answer = printer.make({"study_instance_uid": mixed[0], "layout": "2x2"})
+    assert answer["state"] == "done", answer["error"]
+    data = printer.file(answer)
+    _check(data)
+    assert [len(page) for page in _images(data)] == [2]
+    said = _text(data)
+    assert "This image cannot be drawn." in said
+    (notice,) = answer["notices"]
+    assert re.match(r"Image [123] \(.*\) cannot be drawn: \w", notice), notice
+    why = notice.split("drawn: ")[1]
+    assert why.split()[0] in said, "the cell says why"
+    row = web.bob.get("/prints/_queue").text
+    assert "cannot be drawn" in row
+
+
+def test_the_preview_says_beforehand_what_cannot_be_drawn(
+    web: Web, printer: Printer, mixed: tuple[str, list[str]]
+) -> None:
+    _study, images = mixed
+    order = {"items": [{"sop_instance_uid": one} for one in images], "layout": "2x2"}
+    shown = web.bob.post("/api/v1/prints/preview", json=order).json()
+    assert [n for n in shown["notices"] if n.startswith("Image 2 ") and "cannot be drawn: " in n], shown["notices"]
+    drawing = ElementTree.fromstring(shown["svg"]["1"])
+    (cell,) = [g for g in drawing.iter() if g.get("class") == "cell undrawable"]
+    assert cell.get("data-cell") == "1"
+    assert "This image cannot be drawn." in "".join(cell.itertext())
+    assert not [e for e in cell.iter() if e.tag.endswith("image")]
+    assert shown["notices"] == printer.make(order)["notices"], "the preview says what the print will say"
+
+
+def test_the_reason_is_in_the_language_of_who_orders(web: Web, mixed: tuple[str, list[str]]) -> None:
+    order = {"items": [{"sop_instance_uid": mixed[1][1]}]}
+    web.bob.post("/preferences/language", data={"language": "es"})
+    shown = web.bob.post("/api/v1/prints/preview", json=order).json()
+    assert "This image" not in shown["svg"]["1"]
+
+
+def test_images_that_are_deleted_while_a_print_waits_are_named(
+    web: Web, printer: Printer, store: Store, ct: list[Path]
+) -> None:
+    uids = store(ct[:3])
+    accepted = web.bob.post("/api/v1/prints", json={"items": [{"sop_instance_uid": u} for u in uids], "layout": "2x2"})
+    assert web.admin.delete(f"/api/v1/instances/{uids[1]}").status_code in (200, 204)
+    printer.work()
+    answer = web.bob.get(accepted.headers["Location"]).json()
+    assert answer["state"] == "done", answer["error"]
+    assert [n for n in answer["notices"] if n.startswith("Image 2 ")]
+    assert [len(page) for page in _images(printer.file(answer))] == [2]
+
+
+def test_a_print_without_any_image_that_can_be_drawn_fails(
+    web: Web, printer: Printer, mixed: tuple[str, list[str]]
+) -> None:
+    answer = printer.make({"items": [{"sop_instance_uid": mixed[1][1]}] * 3, "layout": "1x1"})
+    assert answer["state"] == "failed"
+    assert "cannot be drawn" in answer["error"]

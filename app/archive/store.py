@@ -124,10 +124,10 @@ class Incoming:
         self.path.unlink(missing_ok=True)
 
 
-def _make_folders(folder: Path) -> None:
-    """With those above it, each private: `mkdir(parents=True)` makes the upper ones by the umask."""
+def make_folders(folder: Path) -> None:
+    """Creates the folder and those above it, each private: `mkdir(parents=True)` makes the upper ones by the umask."""
     if not folder.parent.is_dir():
-        _make_folders(folder.parent)
+        make_folders(folder.parent)
     folder.mkdir(exist_ok=True, mode=0o700)
 
 
@@ -162,7 +162,7 @@ class Store:
         with self._opening:
             while self._mine is None:
                 folder = self.root / INCOMING / f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"
-                _make_folders(folder)
+                make_folders(folder)
                 with contextlib.suppress(FileNotFoundError):  # a sweep was quicker: once more
                     self._lock_fd = os.open(folder / "lock", os.O_RDWR | os.O_CREAT, 0o600)
                     fcntl.flock(self._lock_fd, fcntl.LOCK_EX)
@@ -192,7 +192,7 @@ class Store:
                 os.link(temporary, target)
                 return
             except FileNotFoundError:
-                _make_folders(target.parent)
+                make_folders(target.parent)
             except FileExistsError:
                 if attempt == 2:
                     raise

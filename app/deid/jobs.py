@@ -11,7 +11,7 @@ from typing import Any
 from pydicom.dataset import Dataset
 from sqlalchemy.orm import Session
 
-from app.archive import Source, content
+from app.archive import Source, content, products
 from app.archive import queries as archive
 from app.archive.models import Instance
 from app.config import Config
@@ -28,8 +28,6 @@ from app.kit.clock import now
 from app.kit.errors import NotFound
 from app.kit.phrases import phrase
 from app.security import SYSTEM
-
-_STRAY_AFTER = 3600.0  # seconds
 
 
 def anonymize_study(ctx: JobContext, payload: dict[str, Any]) -> dict[str, Any]:
@@ -70,7 +68,6 @@ class _Work:
 
     def run(self) -> dict[str, Any]:
         target = service.folder(self.ctx.config) / f"{self.made.id}-{secrets.token_hex(3)}.zip"
-        target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         temporary, scratch = target.with_suffix(".part"), target.with_suffix(".one")
         try:
             with zipfile.ZipFile(temporary, "x", zipfile.ZIP_STORED, allowZip64=True) as bundle:
@@ -146,11 +143,4 @@ def _settle(temporary: Path, target: Path) -> None:
 
 def sweep(config: Config, session: Session) -> int:
     """Removes files that no row names: what a crash between file and row left. Returns how many."""
-    where = service.folder(config)
-    if not where.is_dir():
-        return 0
-    known, young = queries.files(session), now().timestamp() - _STRAY_AFTER
-    stray = [path for path in where.iterdir() if path.name not in known and path.stat().st_mtime < young]
-    for path in stray:
-        path.unlink(missing_ok=True)
-    return len(stray)
+    return products.remove_strays(config, service.PRODUCTS, queries.files(session))

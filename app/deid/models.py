@@ -25,7 +25,7 @@ class Anonymization(Base):
     project: Mapped[str] = mapped_column(String(64), default="")
     to_archive: Mapped[bool] = mapped_column(default=False)
     uids: Mapped[bytes | None] = mapped_column(LargeBinary)  # AES-256-GCM over zlib over JSON [[old, new], ...]
-    file: Mapped[str] = mapped_column(String(256), default="")  # below DIR/anonymized
+    file: Mapped[str] = mapped_column(String(256), default="")  # name of a file of app.archive.products
     bytes: Mapped[int] = mapped_column(BigInteger, default=0)
     report: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict)
     created_by: Mapped[str] = mapped_column(String(128), index=True)

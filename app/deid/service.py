@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy.orm import Session
 
 from app import audit, events, jobs
+from app.archive import products
 from app.archive import queries as archive
 from app.config import Config
 from app.db.keys import derive
@@ -21,6 +22,7 @@ from app.kit.ids import new_id
 from app.security import Actor, Verb, can, require
 
 KIND = "anonymize.study"
+PRODUCTS = "anonymized"  # kind of app.archive.products
 UID_KEY, CROSSREF_KEY = "de-identification pseudonyms", "de-identification cross-reference"
 
 
@@ -38,7 +40,8 @@ class Order(BaseModel):
 
 
 def folder(config: Config) -> Path:
-    return config.data / "anonymized"
+    """Where finished copies lie."""
+    return products.folder(config, PRODUCTS)
 
 
 def request(session: Session, actor: Actor, order: Order) -> Row:
@@ -85,7 +88,7 @@ def open_file(session: Session, actor: Actor, config: Config, anonymization_id: 
     """The finished zip; its leaving is audited. Raises NotReady until it is done."""
     require(actor, Verb.STUDY_ANONYMIZE)
     row = queries.anonymization(session, actor, anonymization_id)
-    path = folder(config) / row.made.file
+    path = products.path(config, PRODUCTS, row.made.file)
     if row.state != "done" or not row.made.file or not path.is_file():
         raise NotReady("The copy is not there (yet).", hint="Ask for its state, or make it again.", state=row.state)
     _trace(
@@ -114,7 +117,7 @@ def delete(session: Session, actor: Actor, config: Config, anonymization_id: str
     _trace(session, actor, row.made, "anonymization.delete", {"study": row.made.study_instance_uid})
     changed(session, row.made)
     if row.made.file:
-        (folder(config) / row.made.file).unlink(missing_ok=True)
+        products.path(config, PRODUCTS, row.made.file).unlink(missing_ok=True)
     session.delete(row.made)
 
 

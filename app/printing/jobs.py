@@ -3,13 +3,13 @@ file takes its place at the end, in one step."""
 
 import json
 import os
-import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy.orm import Session
 
+from app.archive import products
 from app.config import Config
 from app.db.keys import derive, unseal
 from app.jobs.context import Cancelled, JobContext, PermanentFault
@@ -19,8 +19,6 @@ from app.printing.gather import UNDRAWABLE, Gatherer
 from app.printing.models import PrintRequest
 from app.printing.order import OrderItem, PrintOrder
 from app.printing.sheet import Picture, Sheet, compose
-
-_STRAY_AFTER = 3600.0  # seconds; no print takes that long
 
 
 def render(ctx: JobContext, payload: dict[str, Any]) -> dict[str, Any]:
@@ -59,7 +57,6 @@ class _Work:
     def run(self) -> dict[str, Any]:
         sheet = self._drawable(self.compose())
         target = service.folder(self.ctx.config) / f"{self.made.id}-{self.ctx.job.id[-6:]}.{self.order.ending}"
-        target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         temporary = target.with_suffix(".part")
         try:
             sheet = self._write_what_can_be_drawn(sheet, temporary)
@@ -154,15 +151,4 @@ def _settle(temporary: Path, target: Path) -> None:
 
 def sweep(config: Config, session: Session) -> int:
     """Removes files that no row names: what a crash between file and row left. Returns how many."""
-    folder = service.folder(config)
-    if not folder.is_dir():
-        return 0
-    known = queries.files(session)
-    young = now().timestamp() - _STRAY_AFTER
-    stray = [p for p in folder.iterdir() if p.name not in known and p.stat().st_mtime < young]
-    for path in stray:
-        if path.is_dir():
-            shutil.rmtree(path, ignore_errors=True)
-        else:
-            path.unlink(missing_ok=True)
-    return len(stray)
+    return products.remove_strays(config, service.PRODUCTS, queries.files(session))

@@ -21,7 +21,7 @@ class PrintRequest(Base):
     options: Mapped[dict[str, Any]]  # PrintOrder without items and password
     password: Mapped[str] = mapped_column(String(1024), default="")  # sealed
     pages: Mapped[int] = mapped_column(default=0)
-    file: Mapped[str] = mapped_column(String(256), default="")  # below DIR/prints
+    file: Mapped[str] = mapped_column(String(256), default="")  # name of a file of app.archive.products
     bytes: Mapped[int] = mapped_column(BigInteger, default=0)
     notices: Mapped[list[str]] = mapped_column(default=list)
     # For the queue's rows, so that showing it asks one table:

@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from app import audit, events, jobs
-from app.archive import content
+from app.archive import content, products
 from app.config import Config
 from app.db.keys import derive, seal
 from app.dicom.identity import patient_of
@@ -25,6 +25,7 @@ from app.printing.sheet import page_count
 from app.security import Actor, Verb, can, may_see, require
 
 KIND = "print.render"
+PRODUCTS = "prints"  # kind of app.archive.products
 NOT_ORDERED = ("language", "patients")  # what stands with the options of a row and is none
 KEY = "print passwords"  # purpose of the key that seals them
 MAX_PAGES = 500
@@ -42,7 +43,8 @@ class Selection:
 
 
 def folder(config: Config) -> Path:
-    return config.data / "prints"
+    """Where finished prints lie."""
+    return products.folder(config, PRODUCTS)
 
 
 def patients_in(request: PrintRequest) -> int:
@@ -55,7 +57,7 @@ def is_pdf(request: PrintRequest) -> bool:
 
 
 def file_of(config: Config, request: PrintRequest) -> Path:
-    return folder(config) / request.file
+    return products.path(config, PRODUCTS, request.file)
 
 
 def request(session: Session, actor: Actor, config: Config, order: PrintOrder) -> Row:

@@ -15,6 +15,7 @@ from app import audit
 from app.archive import Source, content
 from app.archive import queries as archive
 from app.deid import jobs as deid_jobs
+from app.deid import service as deid_service
 from app.deid.models import Anonymization
 from app.security import SYSTEM
 from app.security.models import Facility
@@ -183,7 +184,7 @@ def test_who_may_and_who_may_not(web: Web, study: str, copy: Copy) -> None:
     assert [item["id"] for item in listed["items"]] == [answer["id"]]
     assert web.bob.delete(url).status_code == 204
     assert web.bob.get(url).status_code == 404
-    assert not list((web.services.config.data / "anonymized").iterdir())
+    assert not list(deid_service.folder(web.services.config).iterdir())
 
 
 def test_a_damaged_object_is_left_out_and_told(web: Web, study: str, copy: Copy) -> None:
@@ -208,14 +209,14 @@ def test_a_study_of_nothing_readable_fails_with_the_reason(web: Web, study: str,
     assert answer["state"] == "failed"
     assert "missing" in answer["error"]
     assert web.bob.get(f"/api/v1/anonymizations/{answer['id']}/archive").status_code == 409
-    assert list((web.services.config.data / "anonymized").iterdir()) == []
+    assert list(deid_service.folder(web.services.config).iterdir()) == []
 
 
 def test_files_without_a_row_are_swept(web: Web, study: str, copy: Copy) -> None:
     import os
 
     copy({"study_instance_uid": study})
-    folder = web.services.config.data / "anonymized"
+    folder = deid_service.folder(web.services.config)
     stray = folder / "stray.part"
     stray.write_bytes(b"x")
     os.utime(stray, (0, 0))

@@ -45,7 +45,9 @@ def test_prints_survive_a_killed_worker_and_a_restart(tmp_path: Path, shared_dat
         assert (state["state"], state["progress"]) == ("done", {"done": 200, "total": 200}), state
         made = client.get(state["pdf"]).content
         assert validator.is_pdf_compliant_bytes(made, profile="3b")
-        assert [p.suffix for p in (data / "prints").iterdir() if not p.name.startswith(".")].count(".pdf") == 1
+        assert [
+            p.suffix for p in (data / "store" / ".products" / "prints").iterdir() if not p.name.startswith(".")
+        ].count(".pdf") == 1
     with live_server.running(data) as live, live.client() as client:
         assert client.get(location).json()["state"] == "done"
         assert client.get(state["pdf"]).content == made

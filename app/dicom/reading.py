@@ -1,23 +1,80 @@
-"""pydicom's readers, taught not to stumble over one damaged element.
+"""pydicom's readers, which here read text as `charset.py` does and do not stumble over one damaged element.
 
 pydicom raises for a value representation that the standard does not know, and with it everything else of the object is
 lost to the reader. Here such an element is taken as its tag's own representation, or as UN where there is none (PS3.5
 6.2.2). Whoever reads objects of strangers imports from here."""
 
+from collections.abc import Iterable
+from functools import lru_cache
 from typing import Any
 
-from pydicom import Dataset, dcmread, hooks
+import pydicom.charset
+from pydicom import DataElement, Dataset, filereader, hooks
 from pydicom.datadict import dictionary_has_tag, dictionary_VR
-from pydicom.filereader import read_dataset
+from pydicom.multival import MultiValue
 from pydicom.sequence import Sequence
-from pydicom.valuerep import VR
+from pydicom.tag import BaseTag
+from pydicom.valuerep import VR, PersonName
 
+from app.dicom import charset
+from app.dicom.charset import Terms
 from app.dicom.damage import DAMAGE
-
-__all__ = ["dcmread", "for_display", "read_dataset"]
 
 _KNOWN = frozenset(VR)
 _MARK = "_filmroom_for_display"
+_INHERITED = "_filmroom_terms"  # of an item: the defined terms that hold in the data set around it
+_CHARACTER_SET = BaseTag(0x00080005)
+
+
+def dcmread(source: Any, **options: Any) -> Dataset:
+    """`pydicom.dcmread`; its sequences know the character set that they inherit."""
+    found = pydicom.dcmread(source, **options)
+    _pass_on(found, ())
+    return found
+
+
+def read_dataset(source: Any, implicit: bool, little: bool, **options: Any) -> Dataset:
+    """`pydicom.filereader.read_dataset`, the same."""
+    found: Dataset = filereader.read_dataset(source, implicit, little, **options)
+    _pass_on(found, ())
+    return found
+
+
+def terms_of(dataset: Dataset) -> Terms:
+    """The defined terms of Specific Character Set that hold in a data set: its own, else those of the one around it (PS3.5
+    7.5.3)."""
+    element: Any = dataset._dict.get(_CHARACTER_SET)  # pydicom itself asks through this hook
+    if element is None:
+        inherited: Terms | None = getattr(dataset, _INHERITED, None)
+        return _terms_for(dataset._parent_encoding) if inherited is None else inherited
+    value = element.value
+    if isinstance(value, bytes):
+        return charset.terms_of(value)
+    return tuple(str(term or "").strip() for term in ([value] if isinstance(value, str) else value or ()))
+
+
+def _terms_for(codecs: str | Iterable[str]) -> Terms:
+    """The terms behind pydicom's names of codecs: of items that pydicom alone has read."""
+    return tuple(_terms_by_codec().get(codec, "") for codec in ([codecs] if isinstance(codecs, str) else codecs))
+
+
+@lru_cache(1)
+def _terms_by_codec() -> dict[str, str]:
+    return {codec: term for term, codec in reversed(pydicom.charset.python_encoding.items())}
+
+
+def _pass_on(dataset: Dataset, inherited: Terms) -> None:
+    """Notes the inherited terms in the items of all sequences that are read already (those of undefined length)."""
+    terms = terms_of(dataset) if _CHARACTER_SET in dataset else inherited
+    for element in dataset._dict.values():
+        if isinstance(element, DataElement) and element.VR == VR.SQ:
+            _into_items(element.value, terms)
+
+
+def _into_items(items: Iterable[Dataset] | None, terms: Terms) -> None:
+    for item in items or ():
+        object.__setattr__(item, _INHERITED, terms)
+        _pass_on(item, terms)
 
 
 def _known_vr(raw: Any, data: dict[str, Any], **more: Any) -> None:
@@ -34,12 +91,33 @@ def for_display(dataset: Dataset) -> None:
 
 
 def _value(raw: Any, data: dict[str, Any], *, ds: Dataset | None = None, **more: Any) -> None:
+    vr, terms = data["VR"], () if ds is None else terms_of(ds)
+    if vr in charset.TEXT_VRS and isinstance(raw.value, bytes):
+        data["value"] = _text(raw.value, terms, vr, more.get("encoding"))
+        return
     try:
         hooks.raw_element_value(raw, data, ds=ds, **more)
     except DAMAGE:
-        if data["VR"] != VR.SQ or not getattr(ds, _MARK, False):
+        if vr != VR.SQ or not getattr(ds, _MARK, False):
             raise
         data["value"] = Sequence()
+    if data["VR"] == VR.SQ:
+        _into_items(data["value"], terms)
+
+
+def _text(raw: bytes, terms: Terms, vr: str, encodings: Any) -> Any:
+    """As pydicom gives text: one string, several as MultiValue, names as PersonName."""
+    found: list[Any] = list(charset.values(raw, terms, vr))
+    if vr == VR.PN:
+        found = [_name(one, encodings) for one in found or [""]]
+        if len(found) == 1:
+            found[0].original_string = raw.rstrip(b"\0 ")
+        return found[0] if len(found) == 1 else MultiValue(PersonName, found)
+    return "" if not found else found[0] if len(found) == 1 else MultiValue(str, found)
+
+
+def _name(text: str, encodings: Any) -> PersonName:
+    return PersonName(text, [encodings] if isinstance(encodings, str) else encodings)
 
 
 hooks.hooks.register_callback("raw_element_vr", _known_vr)

@@ -87,6 +87,14 @@ async def frame_overlays(request: Request, actor: Viewer, uid: str, n: int) -> R
     return JSONResponse({"planes": found}, headers=headers)
 
 
+@router.get("/instances/{uid}/frames/{n}/appearance")
+async def frame_appearance(request: Request, actor: Viewer, uid: str, n: int) -> dict[str, object]:
+    """How frame n is shown and measured: what the manifest says of it, and its look-up tables and the window it opens
+    with (null where the VOI LUT is used), computed from the pixels where the header has neither."""
+    located, header = await _object(request, actor, uid)
+    return await run_in_threadpool(pictures(request).described, located, header, n)
+
+
 @router.get("/instances/{uid}/frames/{n}/preview")
 async def preview(
     request: Request, actor: Viewer, uid: str, n: int, size: Annotated[int, Query(ge=16, le=4096)] = 512

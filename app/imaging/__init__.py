@@ -3,6 +3,7 @@
 `render_frame(frame, ds, RenderParams(...))` is the short way from a stored frame to a picture; `decode_frame` and
 `render` are its halves; `preview_jpeg` is the quick one; `encode` makes a file of a picture."""
 
+from app.imaging.appearance import Appearance, opening_window
 from app.imaging.decode import Decoded, decode, decode_frame, halvings
 from app.imaging.display import Display, Window
 from app.imaging.encode import MEDIA_TYPES, encode, encode_animation
@@ -16,6 +17,7 @@ from app.imaging.window import computed_window, default_window
 
 __all__ = [
     "MEDIA_TYPES",
+    "Appearance",
     "CannotDecode",
     "CannotTranscode",
     "Crop",
@@ -36,6 +38,7 @@ __all__ = [
     "encode_animation",
     "frame_count",
     "halvings",
+    "opening_window",
     "preview",
     "preview_jpeg",
     "render",

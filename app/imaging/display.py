@@ -4,11 +4,10 @@ Enhanced objects keep these in functional groups (C.7.6.16): the frame's own, el
 
 import math
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from pydicom.dataset import Dataset
-
+from app.imaging.header import Header, frame_item
 from app.imaging.native import Samples
 from app.imaging.spec import PixelSpec
 from app.imaging.tables import descriptor, words_of
@@ -59,8 +58,10 @@ class Display:
         return self.photometric == "MONOCHROME1" or self.shape == "INVERSE"
 
     @classmethod
-    def from_dataset(cls, ds: Dataset, spec: PixelSpec, frame: int = 1, big_endian: bool = False) -> "Display":
-        """Reads the display attributes of frame `frame` (from 1). Nonsense in them is left out, never fatal."""
+    def from_dataset(cls, ds: Header, spec: PixelSpec, frame: int = 1, big_endian: bool = False) -> "Display":
+        """Reads the display attributes of frame `frame` (from 1). Nonsense in them is left out, never fatal.
+
+        A slope of 0 would make every pixel the intercept: it is read as 1 (C.11.1 knows no such rescale)."""
         transformation = frame_item(ds, "PixelValueTransformationSequence", frame)
         voi = frame_item(ds, "FrameVOILUTSequence", frame)
         slope = _float(transformation.get("RescaleSlope"), 1.0)
@@ -71,7 +72,7 @@ class Display:
             slope=slope or 1.0,
             intercept=intercept,
             modality_lut=modality_lut,
-            windows=tuple(_windows(voi)),
+            windows=tuple(_usable(one, spec) for one in _windows(voi)),
             voi_luts=tuple(_luts(voi.get("VOILUTSequence") or ds.get("VOILUTSequence"), signed_input, big_endian)),
             shape=str(ds.get("PresentationLUTShape") or "IDENTITY").strip().upper(),
             photometric=spec.photometric,
@@ -81,20 +82,7 @@ class Display:
         )
 
 
-def frame_item(ds: Dataset, sequence: str, frame: int) -> Dataset:
-    """The macro's item for this frame, or the data set itself where there are no functional groups."""
-    per_frame = ds.get("PerFrameFunctionalGroupsSequence") or ()
-    shared = ds.get("SharedFunctionalGroupsSequence") or ()
-    own = per_frame[frame - 1] if 0 < frame <= len(per_frame) else None
-    for group in (own, *shared[:1]):
-        items = group.get(sequence) if group is not None else None
-        if items:
-            item: Dataset = items[0]
-            return item
-    return ds
-
-
-def pixel_aspect(ds: Dataset, frame: int = 1) -> float:
+def pixel_aspect(ds: Header, frame: int = 1) -> float:
     """Height of a pixel by its width: Pixel Aspect Ratio, else the spacings (PS3.3 C.7.6.3.1.7); 1 when unknown."""
     ratio = _pair(ds.get("PixelAspectRatio"))
     if ratio is None:
@@ -128,16 +116,22 @@ def _many(value: Any) -> list[Any]:
     return list(value) if isinstance(value, Iterable) and not isinstance(value, str) else [value]
 
 
-def _windows(voi: Dataset) -> Iterator[Window]:
+def _windows(voi: Header) -> Iterator[Window]:
     function = str(voi.get("VOILUTFunction") or "LINEAR").strip().upper()
     function = function if function in ("LINEAR_EXACT", "SIGMOID") else "LINEAR"
     names = _many(voi.get("WindowCenterWidthExplanation"))
     pairs = zip(_many(voi.get("WindowCenter")), _many(voi.get("WindowWidth")), strict=False)
     for index, (center, width) in enumerate(pairs):
         c, w = _float(center, math.nan), _float(width, math.nan)
-        # C.11.2.1.2.1: LINEAR needs a width of at least 1, the others more than 0; what breaks that is ignored.
-        if math.isfinite(c) and math.isfinite(w) and (w >= 1 if function == "LINEAR" else w > 0):
+        if math.isfinite(c) and math.isfinite(w) and w > 0:
             yield Window(c, w, str(names[index]) if index < len(names) else "", function)
+
+
+def _usable(window: Window, spec: PixelSpec) -> Window:
+    """LINEAR counts in whole units and needs a width of 1 (C.11.2.1.2.1): narrower windows of small rescale slopes, and
+    those of float pixels, mean LINEAR_EXACT."""
+    exact = window.function == "LINEAR" and (window.width < 1 or spec.kind != "int")
+    return replace(window, function="LINEAR_EXACT") if exact else window
 
 
 def _luts(sequence: Any, signed: bool, big_endian: bool) -> Iterator[Lut]:
@@ -153,12 +147,13 @@ def _luts(sequence: Any, signed: bool, big_endian: bool) -> Iterator[Lut]:
         yield Lut(first, data, bits, str(item.get("LUTExplanation") or ""))
 
 
-def _padding(ds: Dataset, spec: PixelSpec) -> tuple[int, int] | None:
+def _padding(ds: Header, spec: PixelSpec) -> tuple[int, int] | None:
     """Pixel Padding Value to Range Limit (C.7.5.1.1.2) as stored values, in order."""
+    value, limit = ds.get("PixelPaddingValue"), ds.get("PixelPaddingRangeLimit")
     try:
-        low = int(ds["PixelPaddingValue"].value)
-        high = int(ds.get("PixelPaddingRangeLimit", low) if ds.get("PixelPaddingRangeLimit") is not None else low)
-    except (KeyError, TypeError, ValueError):
+        low = int(value)
+        high = int(limit) if limit is not None else low
+    except (TypeError, ValueError):
         return None
     half = 1 << (spec.bits_stored - 1)
 

@@ -2,19 +2,46 @@
 
 import math
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
-from pydicom.dataset import Dataset
+from app.imaging.header import Header, frame_item
+from app.imaging.regions import Region, regions
 
-from app.imaging.display import frame_item
+Plane = Literal["patient", "detector", "film", "unknown"]
 
 PIXEL_SPACING = "PixelSpacing"
+UNPLACED = "PixelSpacing of a projection"
 MAGNIFIED = "ImagerPixelSpacing/EstimatedRadiographicMagnificationFactor"
+BEAM_CENTER = "ObjectPixelSpacingInCenterOfBeam"
 DETECTOR = "ImagerPixelSpacing"
+IMAGE_PLANE = "ImagePlanePixelSpacing"
 SCANNED = "NominalScannedPixelSpacing"
 ULTRASOUND = "SequenceOfUltrasoundRegions"
-_CENTIMETRES = 3  # Physical Units (C.8.5.5.1.15)
+_PLANES: dict[str, Plane] = {DETECTOR: "detector", IMAGE_PLANE: "detector", SCANNED: "film", UNPLACED: "unknown"}
+_SIDES = frozenset("RLBU")
 _OPPOSITE = {"L": "R", "R": "L", "A": "P", "P": "A", "H": "F", "F": "H"}
+# Images that are shadows: a millimetre depends on how far a thing is from the detector (PS3.3 10.7.1).
+_PROJECTION_CLASSES = tuple(
+    f"1.2.840.10008.5.1.4.1.1.{n}"
+    for n in (
+        "1",
+        "1.1",
+        "1.1.1",
+        "1.2",
+        "1.2.1",
+        "1.3",
+        "1.3.1",
+        "12.1",
+        "12.1.1",
+        "12.2",
+        "12.2.1",
+        "12.3",
+        "13.1.4",
+        "13.1.5",
+    )
+)
+_PROJECTION_MODALITIES = frozenset(("CR", "DX", "DR", "MG", "IO", "PX", "RG", "RF", "XA"))
+_CAPTURES = "1.2.840.10008.5.1.4.1.1.7"
 
 
 class Spacing(NamedTuple):
@@ -25,9 +52,13 @@ class Spacing(NamedTuple):
     source: str
 
     @property
+    def plane(self) -> Plane:
+        """Where a millimetre is one: in the patient, on the detector, on the scanned film, or nobody knows."""
+        return _PLANES.get(self.source, "patient")
+
+    @property
     def in_patient(self) -> bool:
-        """True where a millimetre is one in the patient; else it is one on the detector or the scanned film."""
-        return self.source not in (DETECTOR, SCANNED)
+        return self.plane == "patient"
 
 
 class Letters(NamedTuple):
@@ -71,65 +102,88 @@ def _opposite(letters: str) -> str:
     return "".join(_OPPOSITE[letter] for letter in letters)
 
 
-def pixel_spacing_mm(ds: Dataset, frame: int = 1, at: tuple[int, int] | None = None) -> Spacing | None:
+def letters_of(ds: Header, frame: int = 1) -> Letters | None:
+    """The letters at the edges of the stored frame `frame` (from 1)."""
+    return orientation_letters(
+        frame_item(ds, "PlaneOrientationSequence", frame).get("ImageOrientationPatient")
+        or ds.get("ImageOrientationPatient"),
+        frame_item(ds, "PatientOrientationInFrameSequence", frame).get("PatientOrientation")
+        or ds.get("PatientOrientation"),
+    )
+
+
+def laterality_of(ds: Header, frame: int = 1) -> str:
+    """R, L, B (both) or U (unpaired): of the frame, the image, the series; empty where none says it (C.7.6.1.1.2)."""
+    values = (
+        frame_item(ds, "FrameAnatomySequence", frame).get("FrameLaterality"),
+        ds.get("ImageLaterality"),
+        ds.get("Laterality"),
+    )
+    return next((text for text in (str(value or "").strip().upper() for value in values) if text in _SIDES), "")
+
+
+def pixel_spacing_mm(ds: Header, frame: int = 1, at: tuple[int, int] | None = None) -> Spacing | None:
     """Spacing of a frame's pixels, None where nothing says it (then there is no actual size).
 
     By PS3.3 10.7: Pixel Spacing when it is in the patient; on projections Imager Pixel Spacing, divided by the
     magnification where that is known; Nominal Scanned Pixel Spacing for films; for ultrasound the region that covers
-    `at` (row, column), or what all its regions agree on."""
-    measured = _pair(frame_item(ds, "PixelMeasuresSequence", frame).get("PixelSpacing")) or _pair(
-        ds.get("PixelSpacing")
-    )
-    imager = _pair(ds.get("ImagerPixelSpacing"))
-    calibrated = bool(str(ds.get("PixelSpacingCalibrationType") or "").strip())
-    if measured and (calibrated or imager is None or not _same(measured, imager)):
-        return Spacing(*measured, PIXEL_SPACING)
-    if imager:
-        factor = magnification(ds)
-        if factor:
-            return Spacing(imager[0] / factor, imager[1] / factor, MAGNIFIED)
-        return Spacing(*imager, DETECTOR)
-    regions = _ultrasound(ds, at)
-    if regions:
-        return Spacing(*regions, ULTRASOUND)
+    `at` (row, column), or what all its regions in centimetres agree on. `Spacing.plane` says what it is a size of."""
+    found = regions(ds)
+    if any(region.spatial for region in found):
+        return _of_regions(found, at)
+    measures = frame_item(ds, "PixelMeasuresSequence", frame)
+    measured = _pair(measures.get("PixelSpacing")) or _pair(ds.get("PixelSpacing"))
+    imager = _pair(frame_item(ds, "FramePixelDataPropertiesSequence", frame).get("ImagerPixelSpacing"))
+    imager = imager or _pair(ds.get("ImagerPixelSpacing"))
     scanned = _pair(ds.get("NominalScannedPixelSpacing"))
-    return Spacing(*scanned, SCANNED) if scanned else None
+    calibrated = bool(str(ds.get("PixelSpacingCalibrationType") or "").strip())
+    raw = imager or scanned
+    if measured and (calibrated or raw is None or not _same(measured, raw)):
+        unplaced = not calibrated and raw is None and is_projection(ds)
+        return Spacing(*measured, UNPLACED if unplaced else PIXEL_SPACING)
+    if imager:
+        return _projected(ds, imager, frame)
+    if scanned:
+        return Spacing(*scanned, SCANNED)
+    plane = _pair(ds.get("ImagePlanePixelSpacing"))
+    return Spacing(*plane, IMAGE_PLANE) if plane else None
 
 
-def magnification(ds: Dataset) -> float | None:
+def is_projection(ds: Header) -> bool:
+    """By its SOP Class; screen captures and objects without a class by their modality."""
+    uid = str(ds.get("SOPClassUID") or "").strip()
+    if uid in _PROJECTION_CLASSES:
+        return True
+    captured = uid == "" or uid == _CAPTURES or uid.startswith(_CAPTURES + ".")
+    return captured and str(ds.get("Modality") or "").strip().upper() in _PROJECTION_MODALITIES
+
+
+def _projected(ds: Header, imager: tuple[float, float], frame: int) -> Spacing:
+    """The spacing at the detector carried back into the patient where the beam's geometry is known (C.8.7.4, C.8.19.6)."""
+    calibration = frame_item(ds, "ProjectionPixelCalibrationSequence", frame)
+    object_spacing = _pair(calibration.get("ObjectPixelSpacingInCenterOfBeam"))
+    if object_spacing:
+        return Spacing(*object_spacing, BEAM_CENTER)
+    factor = magnification(ds)
+    return Spacing(imager[0] / factor, imager[1] / factor, MAGNIFIED) if factor else Spacing(*imager, DETECTOR)
+
+
+def _of_regions(found: Sequence[Region], at: tuple[int, int] | None) -> Spacing | None:
+    """What all regions (that cover `at`) agree on."""
+    sizes = [r.spacing_mm for r in found if (r.covers(*at) if at is not None else r.spatial)]
+    first = sizes[0] if sizes else None
+    if first is None or any(size is None or not _same(first, size) for size in sizes):
+        return None
+    return Spacing(*first, ULTRASOUND)
+
+
+def magnification(ds: Header) -> float | None:
     """Estimated Radiographic Magnification Factor, as written or as SID / SOD (PS3.3 C.8.7.4)."""
     factor = _positive(ds.get("EstimatedRadiographicMagnificationFactor"))
     if factor is None:
         detector, patient = _positive(ds.get("DistanceSourceToDetector")), _positive(ds.get("DistanceSourceToPatient"))
         factor = detector / patient if detector and patient else None
     return factor if factor is not None and 1.0 <= factor <= 10.0 else None
-
-
-def _ultrasound(ds: Dataset, at: tuple[int, int] | None) -> tuple[float, float] | None:
-    found: list[tuple[float, float]] = []
-    for region in ds.get("SequenceOfUltrasoundRegions") or ():
-        if (
-            region.get("PhysicalUnitsXDirection") != _CENTIMETRES
-            or region.get("PhysicalUnitsYDirection") != _CENTIMETRES
-        ):
-            continue
-        if at is not None and not _covers(region, at):
-            continue
-        deltas = (_positive(region.get(f"PhysicalDelta{axis}"), signed=True) for axis in "YX")
-        row, column = ((value or 0.0) * 10 for value in deltas)
-        if row and column:
-            found.append((row, column))
-    if not found or any(not _same(found[0], other) for other in found[1:]):
-        return None
-    return found[0]
-
-
-def _covers(region: Dataset, at: tuple[int, int]) -> bool:
-    try:
-        x0, y0, x1, y1 = (int(region[f"RegionLocation{k}"].value) for k in ("MinX0", "MinY0", "MaxX1", "MaxY1"))
-    except (KeyError, TypeError, ValueError):
-        return False
-    return y0 <= at[0] <= y1 and x0 <= at[1] <= x1
 
 
 def _same(one: tuple[float, float], other: tuple[float, float]) -> bool:
@@ -144,10 +198,9 @@ def _pair(value: Any) -> tuple[float, float] | None:
     return (row, column) if row and column else None
 
 
-def _positive(value: Any, signed: bool = False) -> float | None:
+def _positive(value: Any) -> float | None:
     try:
         number = float(value)
     except (TypeError, ValueError):
         return None
-    number = abs(number) if signed else number
     return number if math.isfinite(number) and 1e-9 < number < 1e6 else None

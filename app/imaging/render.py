@@ -142,10 +142,8 @@ def chosen_window(values: Samples, spec: PixelSpec, display: Display, params: Re
         function = params.voi_function or ("LINEAR_EXACT" if params.window[1] < 1 and known == "LINEAR" else known)
         return Window(*params.window, "as seen", function)
     if display.windows:
-        # LINEAR counts in whole units (C.11.2.1.2.1 needs a width of 1): float maps of 0 to 1 mean LINEAR_EXACT.
         window = display.windows[min(max(params.window_index, 0), len(display.windows) - 1)]
-        meant = "LINEAR_EXACT" if spec.kind != "int" and window.function == "LINEAR" else window.function
-        return replace(window, function=params.voi_function or meant)
+        return replace(window, function=params.voi_function or window.function)
     return default_window(values, spec, display)
 
 

@@ -7,6 +7,7 @@ from pydicom.dataset import Dataset
 
 from app.imaging import syntaxes
 from app.imaging.errors import CannotDecode, FrameTooLarge, NotAnImage
+from app.imaging.header import Header
 from app.kit.phrases import phrase
 
 MAX_FRAME_BYTES = 512 << 20  # decoded; a 14x17 inch film digitised at 50 micrometres has 240 MB
@@ -43,7 +44,7 @@ class PixelSpec:
     swapped: bool = False
 
     @classmethod
-    def from_dataset(cls, ds: Dataset, transfer_syntax_uid: str | None = None) -> Self:
+    def from_dataset(cls, ds: Header, transfer_syntax_uid: str | None = None) -> Self:
         """Reads the spec from a data set or a header without its pixels.
 
         Raises NotAnImage where there are no Rows and Columns, CannotDecode where what they say makes no sense."""
@@ -137,18 +138,18 @@ class PixelSpec:
         return Span(start // 8, (end + 7) // 8 - start // 8, start % 8)
 
 
-def frame_count(ds: Dataset) -> int:
+def frame_count(ds: Header) -> int:
     """Number of frames; 1 where the attribute is missing or nonsense, 0 where there is no image."""
     if not _number(ds, "Rows") or not _number(ds, "Columns"):
         return 0
     return max(1, _number(ds, "NumberOfFrames", 1))
 
 
-def has_pixels(ds: Dataset) -> bool:
+def has_pixels(ds: Header) -> bool:
     return any(keyword in ds for keyword in ("PixelData", "FloatPixelData", "DoubleFloatPixelData"))
 
 
-def _kind(ds: Dataset) -> Literal["int", "float32", "float64"]:
+def _kind(ds: Header) -> Literal["int", "float32", "float64"]:
     # A header without pixels shows a float image by what it lacks: Bits Stored belongs to integers only (C.7.6.3.1).
     if "FloatPixelData" in ds or (_number(ds, "BitsAllocated") == 32 and "BitsStored" not in ds):
         return "float32"
@@ -157,11 +158,12 @@ def _kind(ds: Dataset) -> Literal["int", "float32", "float64"]:
     return "int"
 
 
-def _pixel_vr(ds: Dataset) -> str:
-    return str(ds["PixelData"].VR) if "PixelData" in ds else "OB"
+def _pixel_vr(ds: Header) -> str:
+    element = ds["PixelData"] if isinstance(ds, Dataset) and "PixelData" in ds else None
+    return str(element.VR) if element is not None else "OB"
 
 
-def _syntax_of(ds: Dataset) -> str:
+def _syntax_of(ds: Header) -> str:
     meta = getattr(ds, "file_meta", None)
     uid = str(meta.get("TransferSyntaxUID") or "") if meta is not None else ""
     if uid:
@@ -172,7 +174,7 @@ def _syntax_of(ds: Dataset) -> str:
     return syntaxes.IMPLICIT_LE if implicit else syntaxes.EXPLICIT_LE
 
 
-def _number(ds: Dataset, keyword: str, default: int = 0) -> int:
+def _number(ds: Header, keyword: str, default: int = 0) -> int:
     """An integer attribute as people really write them: empty, multi-valued, as text. Nonsense counts as missing."""
     try:
         value: Any = ds.get(keyword)

@@ -3,12 +3,12 @@
 from typing import Any
 
 import numpy as np
-from pydicom.dataset import Dataset
 
+from app.imaging.header import Header
 from app.imaging.native import Samples
 
 
-def descriptor(ds: Dataset, keyword: str) -> tuple[int, int, int]:
+def descriptor(ds: Header, keyword: str) -> tuple[int, int, int]:
     """(entries, first stored value mapped, bits per entry); 0 entries means 65536, negative numbers are unsigned ones."""
     value = ds.get(keyword)
     try:

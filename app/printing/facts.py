@@ -9,8 +9,9 @@ from pydicom.dataset import Dataset
 
 from app.dicom.identity import patient_key
 from app.imaging import Display, PixelSpec
-from app.imaging.display import frame_item, pixel_aspect
+from app.imaging.display import pixel_aspect
 from app.imaging.geometry import DETECTOR, SCANNED, orientation_letters, pixel_spacing_mm
+from app.imaging.header import frame_item
 from app.printing.sheet import Picture, View
 
 _WHOSE = ("PatientID", "IssuerOfPatientID", "PatientName", "PatientBirthDate", "StudyInstanceUID")

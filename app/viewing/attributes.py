@@ -34,20 +34,12 @@ INSTANCE: tuple[str, ...] = (
     "BitsStored",
     "HighBit",
     "PixelRepresentation",
-    "PixelPaddingValue",
-    "PixelPaddingRangeLimit",
     "PixelAspectRatio",
     "ImageType",
     "FrameOfReferenceUID",
-    "VOILUTFunction",
-    "PresentationLUTShape",
     "RescaleType",
     "LossyImageCompression",
     "BurnedInAnnotation",
-    "Laterality",
-    "ImageLaterality",
-    "ViewPosition",
-    "PatientOrientation",
     "PatientPosition",
     "AcquisitionNumber",
     "AcquisitionDate",
@@ -77,9 +69,8 @@ INSTANCE: tuple[str, ...] = (
 PER_FRAME: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("PlanePositionSequence", ("ImagePositionPatient",)),
     ("PlaneOrientationSequence", ("ImageOrientationPatient",)),
-    ("PixelMeasuresSequence", ("PixelSpacing", "SliceThickness", "ImagerPixelSpacing", "NominalScannedPixelSpacing")),
+    ("PixelMeasuresSequence", ("PixelSpacing", "SliceThickness")),
     ("PixelValueTransformationSequence", ("RescaleSlope", "RescaleIntercept", "RescaleType")),
-    ("FrameVOILUTSequence", ("WindowCenter", "WindowWidth", "WindowCenterWidthExplanation", "VOILUTFunction")),
 )
 
 
@@ -140,20 +131,5 @@ def framed(group: Mapping[str, Any], *, plain: bool) -> dict[str, Any]:
     for sequence, keywords in PER_FRAME:
         where = group if plain else item(group, sequence)
         if where is not None:
-            found.update(named(where, (k for k in keywords if not k.startswith("Window"))))
-            if sequence == "FrameVOILUTSequence" and (presets := windows(where)):
-                found["windows"] = presets
+            found.update(named(where, keywords))
     return found
-
-
-def windows(model: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Window presets as {"center", "width", "explanation"} in the order of the header."""
-    explanations = values(model, "WindowCenterWidthExplanation")
-    presets: list[dict[str, Any]] = []
-    for n, (center, width) in enumerate(zip(values(model, "WindowCenter"), values(model, "WindowWidth"), strict=False)):
-        if isinstance(center, int | float) and isinstance(width, int | float) and width > 0:
-            preset: dict[str, Any] = {"center": center, "width": width}
-            if n < len(explanations) and explanations[n]:
-                preset["explanation"] = explanations[n]
-            presets.append(preset)
-    return presets

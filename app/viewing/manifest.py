@@ -9,7 +9,9 @@ from pydicom.uid import UID
 
 from app.dicom.dicomjson import Model
 from app.viewing import attributes
-from app.viewing.attributes import framed, item, named, text, values, windows
+from app.viewing.appearance import frame_appearances
+from app.viewing.attributes import framed, item, named, text, values
+from app.viewing.json_header import JsonHeader
 
 _PDF = "1.2.840.10008.5.1.4.1.1.104.1"
 _REPORTS, _WAVEFORMS, _PRESENTATIONS = (
@@ -108,7 +110,8 @@ def series_entry(series_uid: str, objects: Sequence[tuple[Object, Model]]) -> di
 
 
 def instance_entry(instance: Object, model: Model) -> dict[str, Any]:
-    """One object. Attributes that vary by frame stand in per_frame[n - 1] and override those of the instance."""
+    """One object. Attributes that vary by frame stand in per_frame[n - 1] and override those of the instance, those of
+    `appearance` (app.viewing.appearance) one by one."""
     entry: dict[str, Any] = {
         "sop_instance_uid": instance.sop_instance_uid,
         "sop_class_uid": instance.sop_class_uid,
@@ -136,9 +139,9 @@ def instance_entry(instance: Object, model: Model) -> dict[str, Any]:
         entry["per_frame"] = _only_differing(entry, items + [{}] * (count - len(items)) if items else [{}])
     if any("6000" <= tag[:4] <= "601E" and tag[4:] in ("0010", "0100", "3000") for tag in model):
         entry["overlays"] = True  # /instances/{uid}/frames/{n}/overlays has them
-    if presets := windows(model):
-        entry.setdefault("windows", presets)
     _slide_by_frame(entry, model)
+    if entry["kind"] == "image":
+        _add_appearance(entry, model)
     if radiopharmaceutical := item(model, "RadiopharmaceuticalInformationSequence"):
         entry["radiopharmaceutical"] = dict(
             named(
@@ -147,6 +150,14 @@ def instance_entry(instance: Object, model: Model) -> dict[str, Any]:
         )
         entry.update(named(model, ("PatientWeight",)))
     return entry
+
+
+def _add_appearance(entry: dict[str, Any], model: Model) -> None:
+    shared, own = frame_appearances(JsonHeader(model), entry["transfer_syntax_uid"], entry["number_of_frames"])
+    entry["appearance"] = shared
+    if own:
+        frames = entry.get("per_frame") or [{}] * len(own)
+        entry["per_frame"] = [{**frame, "appearance": one} for frame, one in zip(frames, own, strict=True)]
 
 
 def _only_differing(entry: dict[str, Any], frames: list[dict[str, Any]]) -> list[dict[str, Any]]:

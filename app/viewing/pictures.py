@@ -2,6 +2,7 @@
 
 import contextlib
 import hashlib
+import json
 import os
 import time
 from dataclasses import astuple, replace
@@ -11,8 +12,21 @@ from typing import Literal
 from pydicom.dataset import Dataset
 
 from app.archive import Archive, cached
-from app.imaging import RenderParams, encode, encode_animation, preview_jpeg, render_frame
+from app.imaging import (
+    Appearance,
+    Display,
+    PixelSpec,
+    RenderParams,
+    Window,
+    encode,
+    encode_animation,
+    opening_window,
+    preview_jpeg,
+    render_frame,
+)
+from app.imaging.render import big_endian
 from app.kit.ids import new_id
+from app.viewing import appearance
 from app.viewing.frames import Frames, Located, spec_of
 
 Format = Literal["jpeg", "png", "gif"]
@@ -20,7 +34,7 @@ Format = Literal["jpeg", "png", "gif"]
 MAX_ANIMATED, MAX_ANIMATED_PIXELS = 300, 96 << 20
 MAX_GIF_SIDE = 2048  # pixels: a slide of a talk; finding 256 colours for more takes seconds
 _USED = 86_400.0  # seconds
-_VERSION = 1  # raise it when the same request must give another picture
+_VERSION = 2  # raise it when the same request must give another picture
 
 
 class Pictures:
@@ -49,6 +63,25 @@ class Pictures:
             image = render_frame(frames.stored(n), header, params, n, spec_of(header, located.instance))
         return self._keep(path, located, encode(image, fmt, quality))
 
+    def described(self, located: Located, header: Dataset, n: int) -> dict[str, object]:
+        """How frame n looks, with its tables and the window it opens with (`appearance.description`), computed from the
+        pixels where the header names none. Raises ImagingError, NoFrame."""
+        spec = PixelSpec.from_dataset(header, located.instance.transfer_syntax_uid)
+        found = Appearance.of(header, spec, n, big_endian(spec))
+        return appearance.description(found, self._opening_window(located, spec, found.display, n))
+
+    def _opening_window(self, located: Located, spec: PixelSpec, display: Display, n: int) -> Window | None:
+        if display.windows or display.voi_luts:
+            return opening_window(b"", spec, display)
+        path = self._path(located, ("window", n))
+        if (known := _read(path)) is not None:
+            return Window(*json.loads(known))
+        with Frames(self._archive, located) as frames:
+            window = opening_window(frames.stored(n), spec, display)
+        if window is not None:
+            self._keep(path, located, json.dumps(astuple(window)).encode())
+        return window
+
     def animated(self, located: Located, header: Dataset, params: RenderParams) -> bytes:
         """All frames as a GIF that loops."""
         params = _within_a_gif(params)
@@ -70,7 +103,7 @@ class Pictures:
             cached.forget(self._cache, sha256)
 
     def _keep(self, path: Path, located: Located, data: bytes) -> bytes:
-        """Files the picture; not that of an object which was deleted while it was drawn."""
+        """Files the picture or what was computed for it; not that of an object which was deleted while it was drawn."""
         _write(path, data)
         if not self._archive.store.full(located.instance.path).exists():
             cached.forget(self._cache, located.instance.sha256)

@@ -143,7 +143,11 @@ def test_the_manifest_opens_a_viewport(web: Web, ct: pydicom.Dataset) -> None:
     assert one["image_orientation_patient"] == [float(v) for v in ct.ImageOrientationPatient]
     assert one["pixel_spacing"] == [float(v) for v in ct.PixelSpacing]
     assert (one["rows"], one["columns"], one["bits_stored"], one["native"]) == (512, 512, ct.BitsStored, True)
-    assert (one["rescale_slope"], one["rescale_intercept"]) == (float(ct.RescaleSlope), float(ct.RescaleIntercept))
+    shown = one["appearance"]
+    assert (shown["slope"], shown["intercept"]) == (float(ct.RescaleSlope), float(ct.RescaleIntercept))
+    assert (shown["spacing"]["row"], shown["spacing"]["plane"]) == (float(ct.PixelSpacing[0]), "patient")
+    assert shown["letters"] == ["R", "L", "A", "P"]
+    assert "partial" not in shown
 
 
 def test_one_stream_holds_every_frame(web: Web, ct: pydicom.Dataset, shared_data: Path) -> None:

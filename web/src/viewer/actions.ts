@@ -2,7 +2,7 @@
 import { LAYOUTS, type Layout } from './grid';
 import type { KeyMap } from './keys';
 import { printAddress } from './print';
-import { presetsFor } from './tools/presets';
+import { applyPreset } from './tools/presets';
 import { activate, isTool } from './tools/group';
 import type { Viewer } from './viewer';
 import { Cine } from './tools/cine';
@@ -36,7 +36,7 @@ export function actionsOf(viewer: Viewer): Actions {
     const [verb = '', value = ''] = name.split(':');
     if (verb === 'tool' && isTool(value)) activate(value);
     else if (verb === 'layout' && (LAYOUTS as readonly string[]).includes(value)) viewer.setLayout(value as Layout);
-    else if (verb === 'preset') preset(viewer, Number(value));
+    else if (verb === 'preset') applyPreset(viewer.grid.current, value);
     else VERBS[verb]?.(viewer);
     viewer.refresh();
   };
@@ -77,7 +77,7 @@ function keysOf(viewer: Viewer, run: (name: string) => void): KeyMap {
     ArrowRight: () => step(viewer, 1),
     ArrowLeft: () => step(viewer, -1),
   };
-  for (let n = 1; n <= 9; n++) keys[String(n)] = () => run(`preset:${n - 1}`);
+  for (let n = 1; n <= 9; n++) keys[String(n)] = () => run(`preset:${n}`);
   return keys;
 }
 
@@ -85,12 +85,6 @@ function step(viewer: Viewer, by: 1 | -1): void {
   const { current } = viewer.grid;
   const next = viewer.strip.next(current.element.dataset['series'], by);
   if (next) viewer.showSeries(next);
-}
-
-function preset(viewer: Viewer, index: number): void {
-  const cell = viewer.grid.current;
-  const chosen = presetsFor(cell.series, cell.frame)[index];
-  if (chosen && cell.window()) cell.setWindow(chosen.center, chosen.width);
 }
 
 function toggleCine(viewer: Viewer): void {

@@ -3,7 +3,11 @@ import { Enums, type StackViewport, type Types } from '@cornerstonejs/core';
 import { engine, onCpu } from './engine';
 import { failureReason, fallbackReason } from './loading/image';
 import type { SeriesLoad } from './loading/load';
+import type { Description, VoiFunction } from './appearance';
+import { descriptionOf } from './loading/describe';
 import type { Frame, Series } from './manifest';
+import { shade } from './shading';
+import { functionFor, lutNodes, rangeOf, windowNodes, windowOf, type Range, type Window } from './voi';
 
 export const MIN_ZOOM = 0.1;
 export const MAX_ZOOM = 8;
@@ -23,8 +27,11 @@ export class Cell {
   load: SeriesLoad | undefined;
   private shown = -1;
   private unlisten: (() => void) | undefined;
-  /** The window last set: without WebGL Cornerstone keeps showing it but forgets its numbers with each new image. */
-  private range: { readonly lower: number; readonly upper: number } | undefined;
+  /** The window somebody has set; undefined = each frame opens as its header says. */
+  private chosen: Range | undefined;
+  /** What Cornerstone was last told: its own notices of it are no choice of a person. */
+  private applied: Range | undefined;
+  private settling = false;
 
   constructor(
     readonly element: HTMLElement,
@@ -61,14 +68,20 @@ export class Cell {
     this.series = load.series;
     this.load = load;
     this.shown = -1;
-    this.range = undefined;
+    this.chosen = undefined;
+    this.settling = true;
     this.unlisten = load.onChange(() => this.hooks.changed(this));
     this.element.dataset['series'] = load.series.uid;
-    await this.viewport.setStack(
-      load.series.frames.map((frame) => frame.imageId),
-      Math.min(Math.max(at, 0), load.series.frames.length - 1),
-    );
+    try {
+      await this.viewport.setStack(
+        load.series.frames.map((frame) => frame.imageId),
+        Math.min(Math.max(at, 0), load.series.frames.length - 1),
+      );
+    } finally {
+      this.settling = false;
+    }
     this.viewport.resetCamera();
+    this.shade();
     this.viewport.render();
     this.hooks.changed(this);
   }
@@ -103,18 +116,70 @@ export class Cell {
     this.scrollTo(around ? (target + count) % count : target);
   }
 
-  /** Window as center and width, undefined for colour images. */
-  window(): { center: number; width: number } | undefined {
-    if (!this.series || this.viewport.getCornerstoneImage()?.color) return undefined;
-    const range = (onCpu() ? this.range : undefined) ?? this.viewport.getProperties().voiRange;
-    if (!range) return undefined;
-    return { center: (range.lower + range.upper + 1) / 2, width: range.upper - range.lower + 1 };
+  /** Colours have no window. */
+  get colour(): boolean {
+    return this.series !== undefined && this.viewport.getCornerstoneImage()?.color === true;
+  }
+
+  /** Whether nobody has set a window. */
+  get opensAsStored(): boolean {
+    return this.chosen === undefined;
+  }
+
+  /** Window as center and width; undefined for colours and while a VOI LUT of the header is used. */
+  window(): Window | undefined {
+    if (!this.series || this.colour) return undefined;
+    if (this.chosen) return windowOf(this.chosen, this.functionOf(this.chosen));
+    const shown = this.description();
+    if (shown?.voiLut) return undefined;
+    return shown?.window ?? (this.applied && windowOf(this.applied, 'LINEAR'));
+  }
+
+  /** The VOI LUT of the header that is used, by its explanation. */
+  lutName(): string | undefined {
+    const lut = this.chosen ? undefined : this.description()?.voiLut;
+    return lut && (lut.name || 'VOI LUT');
   }
 
   setWindow(center: number, width: number): void {
-    const half = (Math.max(width, 1) - 1) / 2;
-    this.viewport.setProperties({ voiRange: { lower: center - 0.5 - half, upper: center - 0.5 + half } });
+    const { frame } = this;
+    if (!frame || this.colour) return;
+    this.choose(rangeOf({ center, width }, functionFor(width, frame.appearance.windows, frame.appearance.floats)));
+  }
+
+  /** Goes back to how each frame opens: the first window of its header, its VOI LUT, or a window computed from its pixels. */
+  useDefaultWindow(): void {
+    this.choose(undefined);
+  }
+
+  private choose(range: Range | undefined): void {
+    this.chosen = range;
+    this.shade();
     this.draw();
+  }
+
+  private description(): Description | undefined {
+    return this.frame && descriptionOf(this.frame);
+  }
+
+  private functionOf(range: Range): VoiFunction {
+    const { frame } = this;
+    return frame ? functionFor(range.upper - range.lower + 1, frame.appearance.windows, frame.appearance.floats) : 'LINEAR';
+  }
+
+  /** Puts the window or VOI LUT in use, and the inversion, on what the viewport shows. */
+  private shade(): void {
+    const { frame, viewport } = this;
+    const image = viewport.getCornerstoneImage();
+    if (!frame || !image || image.imageId !== frame.imageId || image.color) return;
+    const shown = this.description();
+    const lut = this.chosen ? undefined : shown?.voiLut;
+    const opening = rangeOf({ center: Number(image.windowCenter), width: Number(image.windowWidth) }, 'LINEAR');
+    const range = this.chosen ?? opening;
+    const name = this.chosen ? this.functionOf(this.chosen) : (shown?.window?.function ?? 'LINEAR');
+    this.applied = range;
+    viewport.setProperties({ voiRange: range }, true);
+    shade(viewport, lut ? lutNodes(lut) : windowNodes(range, name), frame.appearance.inverted !== Boolean(viewport.getProperties().invert));
   }
 
   /** 1 = one image pixel on one CSS pixel. */
@@ -147,6 +212,7 @@ export class Cell {
   invert(): void {
     if (!this.series) return;
     this.viewport.setProperties({ invert: !this.viewport.getProperties().invert });
+    this.shade();
     this.draw();
   }
 
@@ -170,9 +236,12 @@ export class Cell {
   reset(): void {
     if (!this.series) return;
     this.viewport.setViewPresentation({ rotation: 0, flipHorizontal: false, flipVertical: false });
-    this.range = undefined;
+    this.chosen = undefined;
+    this.settling = true;
     this.viewport.resetProperties();
+    this.settling = false;
     this.viewport.resetCamera();
+    this.shade();
     this.draw();
   }
 
@@ -195,12 +264,16 @@ export class Cell {
     const { Events } = Enums;
     this.canvas.addEventListener(Events.IMAGE_RENDERED, () => this.rendered());
     this.canvas.addEventListener(Events.VOI_MODIFIED, (event) => {
-      this.range = (event as CustomEvent<Types.EventTypes.VoiModifiedEventDetail>).detail.range;
+      const { range } = (event as CustomEvent<Types.EventTypes.VoiModifiedEventDetail>).detail;
+      if (this.settling || (range.lower === this.applied?.lower && range.upper === this.applied.upper)) return;
+      this.chosen = range;
+      this.shade();
       this.hooks.changed(this);
     });
     this.canvas.addEventListener(Events.CAMERA_MODIFIED, () => this.limitZoom());
     this.canvas.addEventListener(Events.STACK_NEW_IMAGE, (event) => {
       const { imageId } = (event as CustomEvent<Types.EventTypes.StackNewImageEventDetail>).detail;
+      this.shade();
       if (imageId === this.frame?.imageId) this.hooks.changed(this);
     });
   }

@@ -1,22 +1,28 @@
 import { describe, expect, it } from 'vitest';
-import { cross, edgeLetters, letters, nearestSlice } from './geometry';
+import { cross, edgeLetters, nearestSlice } from './geometry';
+
+const AXIAL = { left: 'R', right: 'L', top: 'A', bottom: 'P' };
+const FLAT = [
+  [1, 0, 0],
+  [0, 1, 0],
+] as const;
 
 describe('orientation letters', () => {
-  it('names the axes of the patient', () => {
-    expect(letters([1, 0, 0])).toBe('L');
-    expect(letters([0, -1, 0])).toBe('A');
-    expect(letters([0, 0, 1])).toBe('H');
+  it('stand as stored, and turn and flip with the image', () => {
+    expect(edgeLetters(AXIAL, FLAT, [1, 0, 0], [0, 1, 0])).toEqual(AXIAL);
+    expect(edgeLetters(AXIAL, FLAT, [-1, 0, 0], [0, 1, 0])).toEqual({ left: 'L', right: 'R', top: 'A', bottom: 'P' });
+    expect(edgeLetters(AXIAL, FLAT, [1, 0, 0], [0, -1, 0])).toEqual({ left: 'R', right: 'L', top: 'P', bottom: 'A' });
+    // A quarter clockwise: what was at the left is on top.
+    expect(edgeLetters(AXIAL, FLAT, [0, -1, 0], [1, 0, 0])).toEqual({ left: 'P', right: 'A', top: 'R', bottom: 'L' });
   });
 
-  it('puts the strongest axis first in an oblique image', () => {
-    expect(letters([0.2, 0.9, -0.39])).toBe('PFL');
-    expect(letters([0.05, 1, 0])).toBe('P');
-  });
-
-  it('stands as seen for an axial and a sagittal image, and turns with the image', () => {
-    expect(edgeLetters([0, -1, 0], [1, 0, 0])).toEqual({ top: 'A', bottom: 'P', left: 'R', right: 'L' });
-    expect(edgeLetters([0, 0, 1], [0, 1, 0])).toEqual({ top: 'H', bottom: 'F', left: 'A', right: 'P' });
-    expect(edgeLetters([-1, 0, 0], [0, -1, 0])).toEqual({ top: 'R', bottom: 'L', left: 'P', right: 'A' });
+  it('follow rows and columns that lie anywhere in the patient', () => {
+    const sagittal = [
+      [0, 1, 0],
+      [0, 0, -1],
+    ] as const;
+    const stored = { left: 'A', right: 'P', top: 'H', bottom: 'F' };
+    expect(edgeLetters(stored, sagittal, [0, 5, 0], [0, 0, -5])).toEqual(stored);
   });
 });
 

@@ -1,36 +1,21 @@
-/** Orientation letters and scales: pure arithmetic on direction cosines (PS3.3 C.7.6.2.1.1, patient axes L, P, H). */
+/** Letters at the edges of the screen, and planes: pure arithmetic on vectors in Cornerstone's world. */
+import type { Letters } from './appearance';
 import type { Vector } from './manifest';
 
-const AXES = [
-  ['L', 'R'],
-  ['P', 'A'],
-  ['H', 'F'],
-] as const;
-
-/** Letters of the direction `v` points to, strongest first ("A", "AL", "PHR"); empty when there is none. */
-export function letters(v: readonly number[]): string {
-  const parts = AXES.map(([plus, minus], axis) => {
-    const value = v[axis] ?? 0;
-    return { letter: value > 0 ? plus : minus, size: Math.abs(value) };
-  });
-  return parts
-    .filter(({ size }) => size > 0.1)
-    .sort((one, other) => other.size - one.size)
-    .map(({ letter }) => letter)
-    .join('');
-}
-
-export interface EdgeLetters {
-  readonly top: string;
-  readonly bottom: string;
-  readonly left: string;
-  readonly right: string;
-}
-
-/** Letters at the edges of what is on the screen, from the vectors that point up and right there. */
-export function edgeLetters(up: readonly number[], right: readonly number[]): EdgeLetters {
-  const back = (v: readonly number[]): number[] => v.map((one) => -one);
-  return { top: letters(up), bottom: letters(back(up)), left: letters(back(right)), right: letters(right) };
+/**
+ * The letters of the stored frame at the edges where they are on the screen.
+ * row, column: where the frame's rows and columns run; right, down: where the screen does.
+ */
+export function edgeLetters(stored: Letters, [row, column]: readonly [Vector, Vector], right: readonly number[], down: readonly number[]): Letters {
+  const ends = (v: readonly number[]): readonly [from: string, to: string] => {
+    const [along, across] = [dot(v, row), dot(v, column)];
+    const pair = Math.abs(along) >= Math.abs(across) ? ([stored.left, stored.right] as const) : ([stored.top, stored.bottom] as const);
+    const forward = Math.abs(along) >= Math.abs(across) ? along > 0 : across > 0;
+    return forward ? pair : [pair[1], pair[0]];
+  };
+  const [left, toRight] = ends(right);
+  const [top, bottom] = ends(down);
+  return { left, right: toRight, top, bottom };
 }
 
 export function cross(a: readonly number[], b: readonly number[]): Vector {

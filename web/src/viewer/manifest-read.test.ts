@@ -15,12 +15,17 @@ const CT = {
   high_bit: 11,
   pixel_representation: 0,
   photometric_interpretation: 'MONOCHROME2',
-  rescale_slope: 1,
-  rescale_intercept: -1024,
-  windows: [{ center: 40, width: 400, explanation: 'Abdomen' }, { center: 1, width: 0 }],
+  appearance: {
+    slope: 1,
+    intercept: -1024,
+    inverted: false,
+    aspect: 1,
+    windows: [{ center: 40, width: 400, function: 'SIGMOID', explanation: 'Abdomen' }, { center: 1, width: 0 }],
+    spacing: { row: 0.7, column: 0.6, plane: 'detector', source: 'ImagerPixelSpacing' },
+    letters: ['R', 'L', 'A', 'P'],
+  },
   image_position_patient: [1, 2, 3],
   image_orientation_patient: [1, 0, 0, 0, 1, 0],
-  pixel_spacing: [0.7, 0.7],
 };
 
 function manifest(...instances: object[]): ReturnType<typeof readManifest> {
@@ -30,15 +35,17 @@ function manifest(...instances: object[]): ReturnType<typeof readManifest> {
 describe('the manifest', () => {
   it('gives one frame an instance, with what it needs to be shown', () => {
     const frame = manifest(CT).series[0]?.frames[0];
-    expect(frame).toMatchObject({ imageId: 'filmroom:1.2.3/1', frame: 1, slope: 1, intercept: -1024, windows: [{ center: 40, width: 400, name: 'Abdomen' }] });
-    expect(frame?.geometry).toMatchObject({ position: [1, 2, 3], row: [1, 0, 0], column: [0, 1, 0], spacing: [0.7, 0.7] });
+    expect(frame).toMatchObject({ imageId: 'filmroom:1.2.3/1', frame: 1 });
+    expect(frame?.appearance).toMatchObject({ slope: 1, intercept: -1024, windows: [{ center: 40, width: 400, function: 'SIGMOID', name: 'Abdomen' }] });
+    expect(frame?.appearance).toMatchObject({ spacing: { row: 0.7, column: 0.6, plane: 'detector' }, letters: { left: 'R', right: 'L', top: 'A', bottom: 'P' } });
+    expect(frame?.geometry).toMatchObject({ position: [1, 2, 3], row: [1, 0, 0], column: [0, 1, 0] });
     expect(frame?.instance.pixels).toMatchObject({ rows: 512, bitsStored: 12, signed: false });
   });
 
   it('lets a frame of a multi-frame object override its instance', () => {
-    const frames = manifest({ ...CT, number_of_frames: 2, per_frame: [{}, { image_position_patient: [0, 0, 9], rescale_intercept: 5 }] }).series[0]?.frames;
+    const frames = manifest({ ...CT, number_of_frames: 2, per_frame: [{}, { image_position_patient: [0, 0, 9], appearance: { intercept: 5 } }] }).series[0]?.frames;
     expect(frames?.map((one) => one.geometry.position?.[2])).toEqual([3, 9]);
-    expect(frames?.map((one) => one.intercept)).toEqual([-1024, 5]);
+    expect(frames?.map((one) => one.appearance.intercept)).toEqual([-1024, 5]);
   });
 
   it('keeps objects without an image out of the frames but in the series', () => {
@@ -55,11 +62,10 @@ describe('the manifest', () => {
   });
 
   it('does without spacing, orientation and windows, and with the shape of the pixels instead', () => {
-    const { geometry, windows } = manifest({ ...CT, pixel_spacing: ['x', 1], image_orientation_patient: [1], windows: 'none', pixel_aspect_ratio: [4, 3] }).series[0]!.frames[0]!;
-    expect(geometry.spacing).toBeUndefined();
+    const odd = { windows: 'none', spacing: { row: 'x' }, letters: ['A'], regions: [{ bounds: [1] }], aspect: 4 / 3, partial: true };
+    const { geometry, appearance } = manifest({ ...CT, image_orientation_patient: [1], appearance: odd }).series[0]!.frames[0]!;
     expect(geometry.row).toBeUndefined();
-    expect(geometry.aspect).toBeCloseTo(4 / 3);
-    expect(windows).toEqual([]);
+    expect(appearance).toMatchObject({ spacing: undefined, letters: undefined, regions: [], windows: [], partial: true, aspect: 4 / 3 });
   });
 
   it('survives what is no manifest', () => {

@@ -1,7 +1,8 @@
 /** Turns the manifest's JSON into `Study`. Attributes that vary by frame stand in `frames[n]` and override the instance's. */
+import { readAppearance } from './appearance';
 import { list, number, numbers, record, text, type Json } from './json';
 import type { PixelSpec } from './loading/pixels';
-import { imageIdOf, type Frame, type Geometry, type Instance, type Kind, type Series, type Study, type Vector, type WindowPreset } from './manifest';
+import { imageIdOf, type Frame, type Geometry, type Instance, type Kind, type Series, type Study, type Vector } from './manifest';
 
 const KINDS: readonly Kind[] = ['image', 'pdf', 'sr', 'waveform', 'video', 'presentation', 'other'];
 
@@ -59,7 +60,6 @@ function readInstance(json: Json): Instance {
     native: json['native'] === true,
     frames: Math.max(1, number(json['number_of_frames']) ?? 1),
     pixels: readPixels(json),
-    voiFunction: text(json['voilut_function'] ?? json['voi_lut_function']) || 'LINEAR',
     frameOfReference: text(json['frame_of_reference_uid']),
     fps: number(json['frames_per_second']) ?? number(json['recommended_display_frame_rate']) ?? number(json['cine_rate']) ?? (spacing ? 1000 / spacing : undefined),
     acquired: [text(json['acquisition_date']), text(json['acquisition_time'])].join(' ').trim(),
@@ -80,8 +80,8 @@ function readPixels(json: Json): PixelSpec {
     bitsStored: stored,
     highBit: number(json['high_bit']) ?? stored - 1,
     signed: number(json['pixel_representation']) === 1,
-    slope: number(json['rescale_slope']) ?? 1,
-    intercept: number(json['rescale_intercept']) ?? 0,
+    slope: 1,
+    intercept: 0,
   };
 }
 
@@ -94,40 +94,18 @@ function readFrame(index: number, instance: Instance, instanceIndex: number, fra
     instanceIndex,
     frame,
     geometry: readGeometry(both),
-    windows: readWindows(both),
-    slope: number(both['rescale_slope']) ?? 1,
-    intercept: number(both['rescale_intercept']) ?? 0,
+    appearance: readAppearance(own, special),
   };
 }
 
 function readGeometry(json: Json): Geometry {
   const orientation = numbers(json['image_orientation_patient'], 6);
-  // Imager Pixel Spacing is the detector's, still the best there is for a projection (PS3.3 10.7.1.3).
-  const spacing = numbers(json['pixel_spacing'], 2) ?? numbers(json['imager_pixel_spacing'], 2);
   return {
     position: numbers(json['image_position_patient'], 3) as Vector | undefined,
     row: orientation?.slice(0, 3) as Vector | undefined,
     column: orientation?.slice(3, 6) as Vector | undefined,
-    aspect: aspectOf(json),
-    spacing: spacing && spacing[0]! > 0 && spacing[1]! > 0 ? [spacing[0]!, spacing[1]!] : undefined,
     thickness: number(json['slice_thickness']),
   };
-}
-
-/** Height of a pixel by its width; Pixel Aspect Ratio is vertical\\horizontal (PS3.3 C.7.6.3.1.7). */
-function aspectOf(json: Json): number {
-  const ratio = numbers(json['pixel_aspect_ratio'], 2);
-  return ratio && ratio[0]! > 0 && ratio[1]! > 0 ? ratio[0]! / ratio[1]! : 1;
-}
-
-function readWindows(json: Json): WindowPreset[] {
-  return list(json['windows']).flatMap((one) => {
-    const pair = numbers(one, 2);
-    const { center, width, explanation } = record(one);
-    const c = pair?.[0] ?? number(center);
-    const w = pair?.[1] ?? number(width);
-    return c === undefined || w === undefined || w <= 0 ? [] : [{ center: c, width: w, name: text(explanation) }];
-  });
 }
 
 function techniqueOf(json: Json): string {

@@ -1,4 +1,5 @@
 /** What the viewer knows of a study: the JSON of `GET /api/v1/studies/{uid}/manifest`, checked and flattened to frames. */
+import type { Appearance } from './appearance';
 import type { PixelSpec } from './loading/pixels';
 
 export type Vector = readonly [number, number, number];
@@ -6,21 +7,11 @@ export type Vector = readonly [number, number, number];
 /** What an object is to a reader; everything but `image` is shown in its own way, never as a black box. */
 export type Kind = 'image' | 'pdf' | 'sr' | 'waveform' | 'video' | 'presentation' | 'other';
 
-export interface WindowPreset {
-  readonly center: number;
-  readonly width: number;
-  readonly name: string;
-}
-
 export interface Geometry {
   readonly position: Vector | undefined;
   readonly row: Vector | undefined;
   readonly column: Vector | undefined;
-  /** Millimetres between rows and between columns; undefined = distances are measured in pixels. */
-  readonly spacing: readonly [number, number] | undefined;
   readonly thickness: number | undefined;
-  /** Height of a pixel by its width, for images without millimetres. */
-  readonly aspect: number;
 }
 
 export interface Instance {
@@ -33,7 +24,6 @@ export interface Instance {
   readonly native: boolean;
   readonly frames: number;
   readonly pixels: PixelSpec;
-  readonly voiFunction: string;
   readonly frameOfReference: string;
   readonly fps: number | undefined;
   readonly acquired: string;
@@ -48,9 +38,7 @@ export interface Frame {
   readonly instanceIndex: number;
   readonly frame: number;
   readonly geometry: Geometry;
-  readonly windows: readonly WindowPreset[];
-  readonly slope: number;
-  readonly intercept: number;
+  readonly appearance: Appearance;
 }
 
 export interface Series {

@@ -4,7 +4,7 @@ import { annotation, Enums, type Types } from '@cornerstonejs/tools';
 import type { Cell } from './cell';
 import { frameOf, seriesOf } from './loading/metadata';
 import { t } from './strings';
-import { measureOf, MEASURES, regionLines, type MeasureData } from './tools/measure';
+import { lengthLines, measureOf, MEASURES, regionLines, type MeasureData, type MeasureName } from './tools/measure';
 
 type Mark = Types.Annotation;
 
@@ -78,8 +78,8 @@ export class Panel {
       const target = item.querySelector(`[data-set="${key}"]`);
       if (target) target.textContent = words;
     };
-    set('value', valueOf(mark) || MEASURES[name].label());
-    set('detail', [MEASURES[name].label(), ...moreOf(mark)].join('. '));
+    set('value', valueOf(mark, name) || MEASURES[name].label());
+    set('detail', [MEASURES[name].label(), ...linesOf(mark, name).slice(1)].join('. '));
     set('slice', whereOf(imageId));
     item.classList.toggle('chosen', annotation.selection.isAnnotationSelected(mark.annotationUID as string));
     for (const icon of item.querySelectorAll<SVGElement>('[data-icon]')) icon.toggleAttribute('hidden', icon.dataset['icon'] !== name);
@@ -118,36 +118,29 @@ function whereOf(imageId: string): string {
   return frame && series && series.frames.length > 1 ? t('slice {n}', { n: frame.index + 1 }) : '';
 }
 
-/** What a region has to say beside its mean. */
-function moreOf(mark: Mark): string[] {
+/** What is written beside a mark, line by line. */
+function linesOf(mark: Mark, name: MeasureName): string[] {
   const data = mark.data as MeasureData;
   const target = Object.keys(data.cachedStats ?? {})[0];
-  return target === undefined ? [] : (regionLines(data, target)?.slice(1) ?? []);
+  if (target === undefined) return [];
+  if (name === 'length' || name === 'bidirectional') return [(lengthLines(data, target) ?? []).join(' × ')];
+  return name === 'ellipse' || name === 'rectangle' ? (regionLines(data, target, name) ?? []) : [];
 }
 
-interface LineStats {
-  readonly length?: number;
-  readonly width?: number;
-  readonly unit?: string;
+interface PointStats {
   readonly angle?: number | string;
   readonly value?: number | readonly number[];
   readonly modalityUnit?: string;
 }
 
 /** The main number of a mark: millimetres, degrees, mean. */
-export function valueOf(mark: { readonly data: unknown }): string {
+function valueOf(mark: Mark, name: MeasureName): string {
   const data = mark.data as MeasureData;
   if (data.text || data.label) return data.text ?? data.label ?? '';
-  const [target, raw] = Object.entries(data.cachedStats ?? {})[0] ?? [];
-  const stats = (raw ?? {}) as LineStats;
-  if (target === undefined) return '';
-  if (stats.length !== undefined) {
-    const second = stats.width === undefined ? '' : ` × ${stats.width.toFixed(1)}`;
-    return `${stats.length.toFixed(1)}${second} ${stats.unit ?? ''}`.trim();
-  }
-  if (typeof stats.angle === 'number') return `${stats.angle.toFixed(1)}°`;
-  const [mean] = regionLines(data, target) ?? [];
-  if (mean) return mean;
-  if (stats.value !== undefined) return `${Array.isArray(stats.value) ? stats.value.join(' ') : String(stats.value)} ${stats.modalityUnit ?? ''}`.trim();
-  return '';
+  const [line] = linesOf(mark, name);
+  if (line) return line;
+  const { angle, value, modalityUnit } = (Object.values(data.cachedStats ?? {})[0] ?? {}) as PointStats;
+  if (typeof angle === 'number') return `${angle.toFixed(1)}°`;
+  if (value === undefined) return '';
+  return `${Array.isArray(value) ? value.join(' ') : String(value)} ${modalityUnit ?? ''}`.trim();
 }

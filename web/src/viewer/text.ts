@@ -1,7 +1,9 @@
 /** The words on a cell: corner texts, orientation letters, slice bar, progress, notice. */
 import type { Cell } from './cell';
 import { edgeLetters } from './geometry';
-import type { Study } from './manifest';
+import { axesOf } from './loading/metadata';
+import { planeNote } from './tools/lengths';
+import type { Frame, Study } from './manifest';
 import { t } from './strings';
 
 export function writeCell(cell: Cell, study: Study): void {
@@ -16,11 +18,12 @@ export function writeCell(cell: Cell, study: Study): void {
     study.description,
     study.accession,
   ]);
-  put(element, 'tr', [study.institution, frame.instance.technique, [series.number, series.description].filter(Boolean).join(': '), displayDate(study.date, study.time)]);
+  put(element, 'tr', [study.institution, [sideOf(frame), frame.instance.technique].filter(Boolean).join('  '), [series.number, series.description].filter(Boolean).join(': '), displayDate(study.date, study.time)]);
   const window = cell.window();
   put(element, 'bl', [
-    window ? t('W {width}  L {center}', { width: tidy(window.width), center: tidy(window.center) }) : '',
+    window ? t('W {width}  L {center}', { width: tidy(window.width), center: tidy(window.center) }) : (cell.lutName() ?? ''),
     t('Zoom {percent} %', { percent: Math.round(cell.zoom() * 100) }),
+    planeNote(frame),
   ]);
   put(element, 'br', [many ? t('Slice {n} of {count}', { n: cell.at + 1, count: series.frames.length }) : '', where(cell)]);
   writeLetters(cell);
@@ -60,8 +63,14 @@ function put(element: HTMLElement, corner: string, lines: readonly string[]): vo
 
 /** Whole numbers for wide windows, more digits for narrow ones (PET, fractions), with a true minus sign. */
 function tidy(value: number): string {
-  const digits = Math.abs(value) >= 100 ? 0 : Math.abs(value) >= 1 ? 1 : 3;
-  return String(Number(value.toFixed(digits))).replace('-', '−');
+  const size = Math.abs(value);
+  const words = size >= 1 || size === 0 ? value.toFixed(size >= 100 ? 0 : 1) : value.toPrecision(3);
+  return String(Number(words)).replace('-', '−');
+}
+
+/** Laterality and view of a projection, as on the film: "R MLO". */
+function sideOf({ appearance }: Frame): string {
+  return [appearance.laterality, appearance.view].filter(Boolean).join(' ');
 }
 
 function where(cell: Cell): string {
@@ -78,21 +87,18 @@ function where(cell: Cell): string {
 
 function writeLetters(cell: Cell): void {
   const { viewport, frame } = cell;
-  const known = frame?.geometry.row !== undefined && cell.complete;
-  const at = known ? screenLetters(viewport.canvasToWorld([0, 0]), viewport.canvasToWorld([10, 0]), viewport.canvasToWorld([0, 10])) : undefined;
+  const stored = cell.complete ? frame?.appearance.letters : undefined;
+  const shown = frame && stored && edgeLetters(stored, axesOf(frame), towards(viewport, [10, 0]), towards(viewport, [0, 10]));
   for (const edge of ['top', 'bottom', 'left', 'right'] as const) {
     const target = cell.element.querySelector(`[data-letter="${edge}"]`);
-    if (target) target.textContent = at?.[edge].slice(0, 2) ?? '';
+    if (target) target.textContent = shown?.[edge].slice(0, 2) ?? '';
   }
 }
 
-function screenLetters(origin: readonly number[], right: readonly number[], down: readonly number[]): ReturnType<typeof edgeLetters> {
-  const unit = (from: readonly number[], to: readonly number[]): number[] => {
-    const v = to.map((one, at) => one - (from[at] ?? 0));
-    const size = Math.hypot(...v) || 1;
-    return v.map((one) => one / size);
-  };
-  return edgeLetters(unit(down, origin), unit(origin, right));
+/** Where in the world a point of the screen lies, seen from its upper left corner. */
+function towards(viewport: Cell['viewport'], point: [number, number]): number[] {
+  const origin = viewport.canvasToWorld([0, 0]);
+  return viewport.canvasToWorld(point).map((one, at) => one - (origin[at] ?? 0));
 }
 
 function writeSlices(cell: Cell): void {

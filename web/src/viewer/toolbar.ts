@@ -1,7 +1,7 @@
 /** Buttons: `data-action` runs a verb; pressed states and the preset menu follow what the active viewport shows. */
 import type { Actions } from './actions';
 import { t } from './strings';
-import { presetsFor } from './tools/presets';
+import { presetShown, presetsFor } from './tools/presets';
 import { activeTool } from './tools/group';
 import type { Viewer } from './viewer';
 
@@ -39,7 +39,7 @@ export class Toolbar {
     this.press('cine', viewer.cine.running);
     this.press('sync', viewer.synced);
     this.press('panel', !this.root.classList.contains('no-panel'));
-    this.press('invert', Boolean(current.series && current.viewport.getProperties().invert !== (current.frame?.instance.pixels.photometric === 'MONOCHROME1')));
+    this.press('invert', Boolean(current.series && current.viewport.getProperties().invert));
     for (const button of this.root.querySelectorAll<HTMLElement>('[data-action^="tool:"]')) {
       button.setAttribute('aria-pressed', String(button.dataset['action'] === `tool:${activeTool()}`));
     }
@@ -63,11 +63,9 @@ export class Toolbar {
 
   private fillPresets(): void {
     const cell = this.viewer.grid.current;
-    const presets = presetsFor(cell.series, cell.frame);
-    const window = cell.window();
-    const chosen = presets.find((one) => window && Math.abs(one.center - window.center) < 0.5 && Math.abs(one.width - window.width) < 0.5);
+    const presets = presetsFor(cell);
     const label = this.root.querySelector('[data-preset-name]');
-    const words = chosen ? nameOf(chosen, presets.indexOf(chosen)) : t('Window');
+    const words = presetShown(cell)?.name ?? t('Window');
     if (label && label.textContent !== words) label.textContent = words;
     const key = JSON.stringify(presets);
     const menu = this.root.querySelector('[data-presets]');
@@ -75,12 +73,13 @@ export class Toolbar {
     if (!menu || !template || key === this.presetKey) return;
     this.presetKey = key;
     menu.replaceChildren(
-      ...presets.map((one, at) => {
+      ...presets.map((one) => {
         const entry = (template.content.firstElementChild as HTMLElement).cloneNode(true) as HTMLElement;
-        entry.dataset['action'] = `preset:${at}`;
-        (entry.querySelector('[data-set="name"]') as HTMLElement).textContent = nameOf(one, at);
-        (entry.querySelector('[data-set="window"]') as HTMLElement).textContent = `${one.center} / ${one.width}`;
-        (entry.querySelector('[data-set="key"]') as HTMLElement).textContent = String(at + 1);
+        entry.dataset['action'] = `preset:${one.id}`;
+        (entry.querySelector('[data-set="name"]') as HTMLElement).textContent = one.name;
+        (entry.querySelector('[data-set="window"]') as HTMLElement).textContent = one.window ? `${one.window.center} / ${one.window.width}` : '';
+        (entry.querySelector('[data-set="key"]') as HTMLElement).textContent = one.key;
+        (entry.querySelector('[data-set="key"]') as HTMLElement).hidden = one.key === '';
         return entry;
       }),
     );
@@ -93,9 +92,4 @@ export class Toolbar {
 function forImages(button: HTMLButtonElement): boolean {
   const action = button.dataset['action'] ?? '';
   return action.startsWith('tool:') || action === 'cine' || action === 'invert' || button.hasAttribute('popovertarget');
-}
-
-function nameOf(preset: { readonly own: boolean; readonly name: string }, at: number): string {
-  if (!preset.own) return preset.name;
-  return preset.name || (at === 0 ? t('As acquired') : t('As acquired {n}', { n: at + 1 }));
 }

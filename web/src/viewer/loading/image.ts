@@ -3,10 +3,11 @@ import { Enums, imageLoader, utilities, type Types } from '@cornerstonejs/core';
 import { createImage } from '@cornerstonejs/dicom-image-loader';
 import type { Frame, Series } from '../manifest';
 import type { SeriesLoad } from './load';
-import { frameOf, seriesOf } from './metadata';
-import { modalityPixels, readable, rgbPixels, type GreyPixels, type ModalityArray, type PixelSpec } from './pixels';
+import { lutRange, rangeOf, windowOf } from '../voi';
+import { describe, descriptionOf, forgetDescriptions } from './describe';
+import { frameOf, gridOf, seriesOf } from './metadata';
+import { lookedUp, modalityPixels, readable, rgbPixels, type GreyPixels, type ModalityArray, type PixelSpec } from './pixels';
 import { renderedByServer } from './rendered';
-import { computedWindow } from './window';
 
 type Loaded = Types.IImage;
 
@@ -33,6 +34,7 @@ export function detach(seriesUid: string): void {
 export function forgetFallbacks(): void {
   fallbacks.clear();
   failures.clear();
+  forgetDescriptions();
 }
 
 /** Why a frame is shown as a picture of the server, or undefined when the pixels are its own. */
@@ -62,14 +64,15 @@ async function load(imageId: string, rgba: boolean): Promise<Loaded> {
   const source = series && loads.get(series.uid);
   if (!frame || !series || !source) throw new Error(`${imageId} is not open`);
   const reason = unreadable(frame);
-  if (reason) return ready(await viaServer(frame, rgba, reason), frame);
+  if (reason) return ready(await viaServer(frame, rgba, reason));
   try {
-    const bytes = await source.frame(frame.index);
+    const [bytes] = await Promise.all([source.frame(frame.index), describe(frame).catch(() => undefined)]);
+    // Without a description (a frame too large for the server) the image opens from its lowest to its highest value.
     const image = frame.instance.native ? fromNative(frame, series, bytes, rgba) : await fromEncapsulated(frame, series, bytes, rgba);
-    return ready(image, frame);
+    return ready(image);
   } catch (fault) {
     if (fault instanceof DOMException && fault.name === 'AbortError') throw fault;
-    return ready(await viaServer(frame, rgba, fault instanceof Error ? fault.message : String(fault)), frame);
+    return ready(await viaServer(frame, rgba, fault instanceof Error ? fault.message : String(fault)));
   }
 }
 
@@ -89,7 +92,7 @@ function fromNative(frame: Frame, series: Series, bytes: Uint8Array<ArrayBuffer>
   if (pixels.samples > 1) return colourImage(frame, rgbPixels(bytes, pixels), rgba);
   let grey = converted.get(bytes);
   if (!grey) {
-    grey = modalityPixels(bytes, { ...pixels, slope: frame.slope, intercept: frame.intercept });
+    grey = modalityPixels(bytes, { ...pixels, slope: frame.appearance.slope, intercept: frame.appearance.intercept });
     converted.set(bytes, grey);
   }
   return greyImage(frame, series, grey);
@@ -100,7 +103,7 @@ async function fromEncapsulated(frame: Frame, series: Series, bytes: Uint8Array<
   // A copy: the decoder's worker takes the buffer away, and the frame may be asked for again.
   const decoded = (await createImage(frame.imageId, bytes.slice(), transferSyntax, { useRGBA: rgba, preScale: { enabled: false } })) as unknown as Loaded;
   if (pixels.samples > 1) return decoded;
-  return greyImage(frame, series, modalityPixels(wordsOf(decoded.getPixelData()), { ...decodedSpec(frame), slope: frame.slope, intercept: frame.intercept }));
+  return greyImage(frame, series, modalityPixels(wordsOf(decoded.getPixelData()), { ...decodedSpec(frame), slope: frame.appearance.slope, intercept: frame.appearance.intercept }));
 }
 
 /** How decoded grey values lie: in words of 16 bits, at their low end. RLE alone keeps the layout of the header. */
@@ -125,20 +128,23 @@ async function viaServer(frame: Frame, rgba: boolean, reason: string): Promise<L
   return colourImage(frame, picture.rgb, rgba, picture.width, picture.height);
 }
 
-function greyImage(frame: Frame, series: Series, grey: GreyPixels): Loaded {
+function greyImage(frame: Frame, series: Series, stored: GreyPixels): Loaded {
   const { rows, columns } = frame.instance.pixels;
+  const { modalityLut, voiLut, window } = descriptionOf(frame) ?? {};
+  const grey = modalityLut ? lookedUp(stored, modalityLut) : stored;
   const image = base(frame, grey.values, rows, columns, 1);
   image.minPixelValue = grey.min;
   image.maxPixelValue = grey.max;
-  image.slope = frame.slope;
-  image.intercept = frame.intercept;
-  image.invert = frame.instance.pixels.photometric === 'MONOCHROME1';
+  const { slope, intercept } = frame.appearance;
+  image.slope = slope;
+  image.intercept = intercept;
   image.preScale = {
     enabled: true,
     scaled: true,
-    scalingParameters: { modality: series.modality, rescaleSlope: frame.slope, rescaleIntercept: frame.intercept },
+    scalingParameters: { modality: series.modality, rescaleSlope: slope, rescaleIntercept: intercept },
   };
-  const opening = frame.windows[0] ?? computedWindow(grey, { ...frame.instance.pixels, slope: frame.slope, intercept: frame.intercept });
+  const range = voiLut ? lutRange(voiLut) : window ? rangeOf(window, window.function) : { lower: grey.min, upper: Math.max(grey.max, grey.min + 1) };
+  const opening = windowOf(range, 'LINEAR');
   image.windowCenter = opening.center;
   image.windowWidth = opening.width;
   return image;
@@ -159,7 +165,8 @@ function colourImage(frame: Frame, rgb: Uint8Array<ArrayBuffer>, rgba: boolean, 
 }
 
 function base(frame: Frame, values: ModalityArray, rows: number, columns: number, components: number): Loaded {
-  const { spacing, thickness, aspect } = frame.geometry;
+  const { thickness } = frame.geometry;
+  const [between, across] = gridOf(frame);
   const voxelManager = utilities.VoxelManager.createImageVoxelManager({ scalarData: values, width: columns, height: rows, numberOfComponents: components });
   return {
     imageId: frame.imageId,
@@ -169,7 +176,7 @@ function base(frame: Frame, values: ModalityArray, rows: number, columns: number
     intercept: 0,
     windowCenter: 128,
     windowWidth: 256,
-    voiLUTFunction: voiFunction(frame),
+    voiLUTFunction: Enums.VOILUTFunctionType.LINEAR,
     getPixelData: () => values,
     getCanvas: (() => undefined) as unknown as () => HTMLCanvasElement,
     rows,
@@ -179,8 +186,8 @@ function base(frame: Frame, values: ModalityArray, rows: number, columns: number
     color: false,
     rgba: false,
     numberOfComponents: components,
-    rowPixelSpacing: spacing?.[0] ?? aspect,
-    columnPixelSpacing: spacing?.[1] ?? 1,
+    rowPixelSpacing: between,
+    columnPixelSpacing: across,
     ...(thickness === undefined ? {} : { sliceThickness: thickness }),
     invert: false,
     photometricInterpretation: frame.instance.pixels.photometric,
@@ -191,18 +198,13 @@ function base(frame: Frame, values: ModalityArray, rows: number, columns: number
 }
 
 /** What every image gets, whoever decoded it. */
-function ready(image: Loaded, frame: Frame): Loaded {
-  image.voiLUTFunction = voiFunction(frame);
+function ready(image: Loaded): Loaded {
+  // Windows are drawn by shading.ts; Cornerstone counts in the ranges of LINEAR.
+  image.voiLUTFunction = Enums.VOILUTFunctionType.LINEAR;
   const manager = image.voxelManager as Types.IVoxelManager<number> | undefined;
   // The probe asks with the number of the slice as third index; an image has but one.
   if (manager) manager.getAtIJKPoint = ([i, j]) => manager.getAtIJK(i, j, 0);
   return image;
-}
-
-function voiFunction(frame: Frame): Enums.VOILUTFunctionType {
-  const name = frame.instance.voiFunction;
-  if (name === 'LINEAR_EXACT') return Enums.VOILUTFunctionType.LINEAR_EXACT;
-  return name === 'SIGMOID' ? Enums.VOILUTFunctionType.SAMPLED_SIGMOID : Enums.VOILUTFunctionType.LINEAR;
 }
 
 function withAlpha(rgb: Uint8Array<ArrayBuffer>): Uint8Array<ArrayBuffer> {

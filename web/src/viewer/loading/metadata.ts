@@ -1,6 +1,7 @@
 /** Gives Cornerstone the attributes of our frames. Without them a viewport stays silently black (DESIGN 3.1). */
 import { metaData } from '@cornerstonejs/core';
-import type { Frame, Series } from '../manifest';
+import { dot } from '../geometry';
+import type { Frame, Series, Vector } from '../manifest';
 
 const known = new Map<string, { frame: Frame; series: Series }>();
 
@@ -35,10 +36,8 @@ function provide(type: string, imageId: string): unknown {
       return imagePlane(frame);
     case 'generalSeriesModule':
       return { modality: series.modality, seriesInstanceUID: series.uid, seriesNumber: Number(series.number) || 0 };
-    case 'voiLutModule':
-      return voi(frame);
     case 'modalityLutModule':
-      return { rescaleSlope: frame.slope, rescaleIntercept: frame.intercept, rescaleType: series.modality === 'CT' ? 'HU' : '' };
+      return { rescaleSlope: frame.appearance.slope, rescaleIntercept: frame.appearance.intercept, rescaleType: series.modality === 'CT' ? 'HU' : '' };
     case 'sopCommonModule':
       return { sopClassUID: frame.instance.sopClass, sopInstanceUID: frame.instance.uid };
     case 'transferSyntax':
@@ -56,7 +55,8 @@ function imagePixel({ instance }: Frame, series: Series): Record<string, unknown
     rows: pixels.rows,
     columns: pixels.columns,
     samplesPerPixel: pixels.samples,
-    photometricInterpretation: pixels.photometric,
+    // Inversion is ours (shading.ts): Cornerstone would decide it once for a stack, by this word.
+    photometricInterpretation: pixels.photometric === 'MONOCHROME1' ? 'MONOCHROME2' : pixels.photometric,
     planarConfiguration: pixels.planar,
     bitsAllocated: pixels.bitsAllocated,
     bitsStored: pixels.bitsStored,
@@ -66,11 +66,10 @@ function imagePixel({ instance }: Frame, series: Series): Record<string, unknown
   };
 }
 
-function imagePlane({ geometry, instance }: Frame): Record<string, unknown> {
-  const { spacing, thickness, aspect } = geometry;
-  const row = geometry.row ?? [1, 0, 0];
-  const column = geometry.column ?? [0, 1, 0];
-  const [between, across] = spacing ?? [aspect, 1];
+function imagePlane(frame: Frame): Record<string, unknown> {
+  const { geometry, instance } = frame;
+  const [row, column] = axesOf(frame);
+  const [between, across] = gridOf(frame);
   return {
     rows: instance.pixels.rows,
     columns: instance.pixels.columns,
@@ -82,18 +81,29 @@ function imagePlane({ geometry, instance }: Frame): Record<string, unknown> {
     rowPixelSpacing: between,
     columnPixelSpacing: across,
     pixelSpacing: [between, across],
-    sliceThickness: thickness ?? null,
+    sliceThickness: geometry.thickness ?? null,
     // Says whether lengths are millimetres. Left out, Cornerstone would take every image without a position in the patient
     // (CR, DX, US) for one without spacing.
-    usingDefaultValues: spacing === undefined,
+    usingDefaultValues: frame.appearance.spacing === undefined,
   };
 }
 
-function voi({ windows, instance }: Frame): Record<string, unknown> {
-  if (windows.length === 0) return {};
-  return {
-    windowCenter: windows.map((one) => one.center),
-    windowWidth: windows.map((one) => one.width),
-    voiLUTFunction: [instance.voiFunction],
-  };
+/** Distances between rows and columns in Cornerstone's world: millimetres, or the shape of a pixel where those are unknown. */
+export function gridOf({ appearance }: Frame): readonly [row: number, column: number] {
+  const { spacing, aspect } = appearance;
+  return spacing ? [spacing.row, spacing.column] : [aspect, 1];
+}
+
+/** Where rows and columns run in Cornerstone's world; images without a place in the patient lie flat in it. */
+export function axesOf({ geometry }: Frame): readonly [row: Vector, column: Vector] {
+  return [geometry.row ?? [1, 0, 0], geometry.column ?? [0, 1, 0]];
+}
+
+/** The pixel of the frame at a point of Cornerstone's world: column and row, whole numbers in the middle of pixels. */
+export function pixelAt(frame: Frame, world: readonly number[]): readonly [column: number, row: number] {
+  const [row, column] = axesOf(frame);
+  const [between, across] = gridOf(frame);
+  const origin = frame.geometry.position ?? [0, 0, 0];
+  const from = origin.map((one, at) => (world[at] ?? 0) - one);
+  return [dot(from, row) / across, dot(from, column) / between];
 }

@@ -1,5 +1,7 @@
 /** Stored pixels to what the viewport shows: masks, sign, modality rescale, colour models. Arrays in, arrays out. */
 
+import type { Lut } from '../appearance';
+
 export interface PixelSpec {
   readonly rows: number;
   readonly columns: number;
@@ -94,6 +96,20 @@ function rescale(stored: StoredArray, spec: PixelSpec): GreyPixels {
   if (identity) for (let i = 0; i < stored.length; i++) values[i] = stored[i] as number;
   else for (let i = 0; i < stored.length; i++) values[i] = (stored[i] as number) * slope + intercept;
   return { values, min, max };
+}
+
+/** Values through a Modality LUT (PS3.3 C.11.1): those outside take its first or last entry. */
+export function lookedUp({ values }: GreyPixels, { first, entries }: Lut): GreyPixels {
+  const out = new Uint16Array(values.length);
+  const last = entries.length - 1;
+  let [min, max] = [Infinity, -Infinity];
+  for (let at = 0; at < out.length; at++) {
+    const found = entries[Math.min(Math.max(Math.round(values[at] as number) - first, 0), last)] as number;
+    out[at] = found;
+    if (found < min) min = found;
+    if (found > max) max = found;
+  }
+  return { values: out, min, max };
 }
 
 /** Where the rescaled values go: over the stored ones when both take two bytes, else into a new array. */

@@ -1,14 +1,17 @@
 /** Tools that leave a mark: length, angle, regions, probe, arrow, text; their words and colours. */
 import { annotation, AngleTool, ArrowAnnotateTool, BidirectionalTool, EllipticalROITool, LabelTool, LengthTool, ProbeTool, RectangleROITool } from '@cornerstonejs/tools';
+import { frameOf, pixelAt } from '../loading/metadata';
+import type { Frame } from '../manifest';
 import { t } from '../strings';
+import { areaText, lengthText, type Pixel } from './lengths';
 
 export const MEASURES = {
   length: { tool: LengthTool, label: () => t('Length') },
-  bidirectional: { tool: BidirectionalTool, label: () => t('Two diameters') },
+  bidirectional: { tool: BidirectionalTool, label: () => t('Bidirectional') },
   angle: { tool: AngleTool, label: () => t('Angle') },
   ellipse: { tool: EllipticalROITool, label: () => t('Ellipse') },
   rectangle: { tool: RectangleROITool, label: () => t('Rectangle') },
-  probe: { tool: ProbeTool, label: () => t('Value at a point') },
+  probe: { tool: ProbeTool, label: () => t('Probe') },
   arrow: { tool: ArrowAnnotateTool, label: () => t('Arrow') },
   text: { tool: LabelTool, label: () => t('Text') },
 } as const;
@@ -30,13 +33,12 @@ export function measureConfiguration(name: MeasureName, ask: Ask): Record<string
         void ask(data.text ?? data.label ?? '').then(done),
     };
   }
-  if (name === 'ellipse' || name === 'rectangle') return { getTextLines: regionLines };
+  if (name === 'ellipse' || name === 'rectangle') return { getTextLines: (data: MeasureData, targetId: string) => regionLines(data, targetId, name) };
+  if (name === 'length' || name === 'bidirectional') return { getTextLines: lengthLines };
   return {};
 }
 
 interface RegionStats {
-  readonly area?: number;
-  readonly areaUnit?: string;
   readonly mean?: number;
   readonly stdDev?: number;
   readonly min?: number;
@@ -48,10 +50,26 @@ export interface MeasureData {
   readonly text?: string;
   readonly label?: string;
   readonly cachedStats?: Readonly<Record<string, unknown>>;
+  readonly handles?: { readonly points?: readonly (readonly number[])[] };
+}
+
+/** The length of a line, the two lengths of a bidirectional measurement; undefined while the frame is not known. */
+export function lengthLines(data: MeasureData, targetId: string): string[] | undefined {
+  const frame = frameOfTarget(targetId);
+  const points = data.handles?.points ?? [];
+  if (!frame || points.length < 2) return undefined;
+  const pixels = points.map((one) => pixelAt(frame, one));
+  const pairs = pixels.length < 4 ? [[0, 1]] : [[0, 1], [2, 3]];
+  return pairs.map(([from, to]) => lengthText(frame, pixels[from as number] as Pixel, pixels[to as number] as Pixel));
+}
+
+/** Cornerstone names what a value belongs to "imageId:" and the image. */
+function frameOfTarget(targetId: string): Frame | undefined {
+  return frameOf(targetId.replace(/^imageId:/, ''));
 }
 
 /** Mean, deviation, extremes and area of a region, in the unit of the pixels (HU for CT). */
-export function regionLines(data: MeasureData, targetId: string): string[] | undefined {
+export function regionLines(data: MeasureData, targetId: string, name: 'ellipse' | 'rectangle'): string[] | undefined {
   const stats = data.cachedStats?.[targetId] as RegionStats | undefined;
   if (stats?.mean === undefined || !Number.isFinite(stats.mean)) return undefined;
   const unit = tidyUnit(stats.modalityUnit);
@@ -59,15 +77,16 @@ export function regionLines(data: MeasureData, targetId: string): string[] | und
     t('Mean {value}', { value: `${round(stats.mean)}${unit}` }),
     t('SD {value}', { value: round(stats.stdDev) }),
     t('Min {min}  Max {max}', { min: round(stats.min), max: round(stats.max) }),
-    area(stats.area, stats.areaUnit),
+    areaLine(data, targetId, name),
   ];
   return lines.filter(Boolean);
 }
 
-function area(value: number | undefined, unit = ''): string {
-  if (value === undefined || !Number.isFinite(value)) return '';
-  if (unit.startsWith('mm') && value >= 100) return `${(value / 100).toFixed(2)} cm²`;
-  return `${round(value)} ${unit.replace('\xb2', '²')}`;
+function areaLine(data: MeasureData, targetId: string, name: 'ellipse' | 'rectangle'): string {
+  const frame = frameOfTarget(targetId);
+  const points = data.handles?.points ?? [];
+  if (!frame || points.length < 4) return '';
+  return areaText(frame, points.map((one) => pixelAt(frame, one)), name === 'ellipse' ? Math.PI / 4 : 1);
 }
 
 function tidyUnit(unit = ''): string {

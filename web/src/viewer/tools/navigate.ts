@@ -1,6 +1,23 @@
 /** Tools that change the view: window, zoom, pan, scroll, magnifier. */
 import { MagnifyTool, PanTool, StackScrollTool, WindowLevelTool, ZoomTool } from '@cornerstonejs/tools';
 
+/** Cornerstone's tool never goes below a width of 1, which is wide for fractions (PET, small rescale slopes). */
+class WindowTool extends WindowLevelTool {
+  override getNewRange({ viewport, deltaPointsCanvas, lower, upper }: NewRange): { lower: number; upper: number } {
+    const step = this._getMultiplierFromDynamicRange(viewport, undefined) || 1;
+    const half = Math.max((upper - lower + deltaPointsCanvas[0] * step) / 2, step / 4);
+    const middle = (lower + upper) / 2 + deltaPointsCanvas[1] * step;
+    return { lower: middle - half, upper: middle + half };
+  }
+}
+
+interface NewRange {
+  readonly viewport: unknown;
+  readonly deltaPointsCanvas: readonly [number, number];
+  readonly lower: number;
+  readonly upper: number;
+}
+
 export const NAVIGATION = {
   window: WindowLevelTool.toolName,
   zoom: ZoomTool.toolName,
@@ -11,4 +28,4 @@ export const NAVIGATION = {
 
 export type NavigationName = keyof typeof NAVIGATION;
 
-export const NAVIGATION_TOOLS = [WindowLevelTool, ZoomTool, PanTool, StackScrollTool, MagnifyTool];
+export const NAVIGATION_TOOLS = [WindowTool, ZoomTool, PanTool, StackScrollTool, MagnifyTool];

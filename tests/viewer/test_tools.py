@@ -108,7 +108,7 @@ def test_layouts_show_several_series_and_scroll_them_together(screen: Screen, pu
 def test_what_is_seen_goes_to_the_composer(screen: Screen, put: Put) -> None:
     ct = put("series/ct_chest_lidc0314/*.dcm")
     screen.open(ct.StudyInstanceUID)
-    screen.act("preset:1")
+    screen.act("preset:3")
     screen.key("ArrowDown", "ArrowDown")
     center, width = screen.window()
     screen.page.locator('[data-action="print"]').click()

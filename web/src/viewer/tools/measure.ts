@@ -63,9 +63,9 @@ export function lengthLines(data: MeasureData, targetId: string): string[] | und
   return pairs.map(([from, to]) => lengthText(frame, pixels[from as number] as Pixel, pixels[to as number] as Pixel));
 }
 
-/** Cornerstone names what a value belongs to "imageId:" and the image. */
-function frameOfTarget(targetId: string): Frame | undefined {
-  return frameOf(targetId.replace(/^imageId:/, ''));
+/** Cornerstone names what a value belongs to "imageId:" and the image; its rectangle tool hands over a list of one. */
+function frameOfTarget(targetId: string | readonly string[]): Frame | undefined {
+  return frameOf(String(targetId).replace(/^imageId:/, ''));
 }
 
 /** Mean, deviation, extremes and area of a region, in the unit of the pixels (HU for CT). */

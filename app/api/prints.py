@@ -83,6 +83,7 @@ def preview_picture(
     invert: bool = False,
     rotation: Annotated[int, Query(ge=0, le=270, multiple_of=90)] = 0,
     flip: bool = False,
+    presentation_state_uid: Annotated[str | None, Query(max_length=64)] = None,
     part: Annotated[str, Query(max_length=64, pattern=r"^(\d+,\d+,\d+,\d+)?$")] = "",
     size: Annotated[int, Query(ge=16, le=2048)] = 640,
 ) -> Response:
@@ -96,6 +97,7 @@ def preview_picture(
             "invert": invert,
             "rotation": rotation,
             "flip": flip,
+            "presentation_state_uid": presentation_state_uid or None,
         }
     )
     x, y, across, down = (int(v) for v in part.split(",")) if part else (0, 0, 0, 0)

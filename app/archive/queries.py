@@ -160,13 +160,10 @@ def header_row(session: Session, of: Instance) -> InstanceHeader:
 
 
 def instance_in(session: Session, of: Study, series_uid: str, uid: str) -> Instance | None:
-    """An object of this study and series."""
+    """An object of this study and series; of any of its series where none is named."""
     query = select(Instance).join(Series, Series.id == Instance.series_pk)
-    return session.scalar(
-        query.where(
-            Instance.sop_instance_uid == uid, Instance.study_pk == of.id, Series.series_instance_uid == series_uid
-        )
-    )
+    query = query.where(Instance.sop_instance_uid == uid, Instance.study_pk == of.id)
+    return session.scalar(query.where(Series.series_instance_uid == series_uid) if series_uid else query)
 
 
 _PLACED = """SELECT i.id, i.sha256, i.path, s.facility_id FROM instance i

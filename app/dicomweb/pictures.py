@@ -21,6 +21,7 @@ from app.viewing.frames import Located
 from app.viewing.manifest import kind_of
 from app.viewing.pictures import Format
 from app.viewing.service import document, representative_frame
+from app.viewing.states import State
 
 STILL: dict[str, Format] = {"image/jpeg": "jpeg", "image/png": "png"}
 UNSHOWABLE = (ImagingError, NoFrame)
@@ -87,15 +88,17 @@ def thumbnail_size(request: Request) -> int:
     return min(max(size), 1024) if size else 200
 
 
-async def answer(request: Request, located: Located, header: Dataset, n: int | None) -> Response:
-    """One object, or frame n of it, for people: a picture, a loop, a document, a report."""
+async def answer(
+    request: Request, located: Located, header: Dataset, n: int | None, state: State | None = None
+) -> Response:
+    """One object, or frame n of it, for people: a picture, a loop, a document, a report. state: a presentation state the
+    picture is seen by."""
     kind = kind_of(located.instance)
     if n is None and kind == "pdf":
         return await document_answer(request, located, header)
     if n is None and kind == "sr":
         return await _report(request, located)
-    moving = n is None and located.instance.number_of_frames > 1
-    offers = [*STILL, *(["image/gif"] if moving or n is None else [])]
+    offers = [*STILL, *(["image/gif"] if n is None and state is None else [])]
     choice = accept.pick(respond.wishes(request), [(k, False) for k in offers] + [(k, True) for k in offers])
     params, quality = parameters(request)
     store = cache(request)
@@ -103,7 +106,9 @@ async def answer(request: Request, located: Located, header: Dataset, n: int | N
         data = await run_in_threadpool(store.animated, located, header, params)
     else:
         shown = n or representative_frame(header, located.instance)
-        data = await run_in_threadpool(store.rendered, located, header, shown, params, STILL[choice.kind], quality)
+        data = await run_in_threadpool(
+            store.rendered, located, header, shown, params, STILL[choice.kind], quality, state
+        )
     if choice.multipart:
         return await respond.related(choice.kind, [((("Content-Type", choice.kind),), iter([data]))])
     return Response(data, media_type=choice.kind, headers={"Cache-Control": "private, no-cache"})

@@ -1,6 +1,7 @@
 """WADO-RS rendered and thumbnail resources (PS3.18 10.4.1.1.3, 10.4.1.1.4; 8.3.5 for the parameters)."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Annotated
 
 from fastapi import APIRouter, Depends
@@ -21,13 +22,24 @@ from app.http.looking import look_at_study as look
 from app.http.looking import pictures as cache
 from app.kit.errors import NotFound
 from app.security import Actor, Verb
+from app.viewing import states
 from app.viewing.frames import Located, locate
 from app.viewing.manifest import kind_of
 from app.viewing.service import representative_frame
+from app.viewing.states import State
 
 router = APIRouter(prefix=respond.PREFIX)
 Viewer = Annotated[Actor, Depends(allow(Verb.STUDY_VIEW))]
-Shown = tuple[Located, Dataset]
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """One object, its header, and the presentation state it is seen by. frame: the one the state is about."""
+
+    located: Located
+    header: Dataset
+    state: State | None = None
+    frame: int | None = None
 
 
 @router.get("/studies/{study}/rendered")
@@ -42,19 +54,19 @@ async def rendered_series(request: Request, actor: Viewer, study: str, series: s
 
 @router.get("/studies/{study}/series/{series}/instances/{instance}/rendered")
 async def rendered_instance(request: Request, actor: Viewer, study: str, series: str, instance: str) -> Response:
-    located, header = await _one(request, actor, study, series, instance)
-    return await pictures.answer(request, located, header, None)
+    shown = await _one(request, actor, study, series, instance)
+    return await pictures.answer(request, shown.located, shown.header, shown.frame, shown.state)
 
 
 @router.get("/studies/{study}/series/{series}/instances/{instance}/frames/{frames}/rendered")
 async def rendered_frames(
     request: Request, actor: Viewer, study: str, series: str, instance: str, frames: str
 ) -> Response:
-    located, header = await _one(request, actor, study, series, instance)
-    wanted = numbers(frames, max(located.instance.number_of_frames, 1))
+    shown = await _one(request, actor, study, series, instance)
+    wanted = numbers(frames, max(shown.located.instance.number_of_frames, 1))
     if len(wanted) == 1:
-        return await pictures.answer(request, located, header, wanted[0])
-    return await _parts(request, [(located, n) for n in wanted])
+        return await pictures.answer(request, shown.located, shown.header, wanted[0], shown.state)
+    return await _parts(request, [(shown.located, n) for n in wanted], shown.state)
 
 
 @router.get("/studies/{study}/thumbnail")
@@ -80,9 +92,19 @@ async def frame_thumbnail(
 
 
 async def _one(request: Request, actor: Actor, study: str, series: str, instance: str) -> Shown:
+    """The object; for a presentation state the first image it is about, seen by it. presentationUID (as in WADO-URI,
+    PS3.18 9.1.2.2.12) applies a state of the same study to an image."""
+    archive, query = services(request).archive, request.query_params
+
     def find(session: Session, found: Study) -> Shown:
         one = one_instance(session, found, series, instance)
-        return locate(session, [one])[0], content.drawn_header(services(request).archive, session, one)
+        state, frame = None, None
+        if states.is_state(one):
+            state = states.load(archive, session, one)
+            one, frame = states.first_image(session, found, state)
+        elif wanted := query.get("presentationUID", ""):
+            state = states.find(archive, session, found, wanted, query.get("presentationSeriesUID", ""))
+        return Shown(locate(session, [one])[0], content.drawn_header(archive, session, one), state, frame)
 
     return await look(request, actor, Verb.STUDY_VIEW, study, find, "rendered")
 
@@ -103,7 +125,7 @@ async def _many(request: Request, actor: Actor, study: str, series: str) -> Resp
     return await _parts(request, shown)
 
 
-async def _parts(request: Request, shown: list[tuple[Located, int]]) -> Response:
+async def _parts(request: Request, shown: list[tuple[Located, int]], state: State | None = None) -> Response:
     choice = accept.pick(respond.wishes(request), [(kind, multi) for multi in (True, False) for kind in pictures.STILL])
     params, quality = pictures.parameters(request)
     store, here = cache(request), services(request)
@@ -115,7 +137,7 @@ async def _parts(request: Request, shown: list[tuple[Located, int]]) -> Response
             ):  # one after the other: large overlays and profiles are not held for all
                 header = content.drawn_header(here.archive, session, located.instance)
             try:
-                made = store.rendered(located, header, n, params, pictures.STILL[choice.kind], quality)
+                made = store.rendered(located, header, n, params, pictures.STILL[choice.kind], quality, state)
             except pictures.UNSHOWABLE:
                 continue  # one object that cannot be drawn does not spoil the others
             yield (("Content-Type", choice.kind),), iter([made])
@@ -132,9 +154,10 @@ async def _thumbnail(request: Request, actor: Actor, study: str, series: str, in
         if not images:
             raise NotFound("There is no image to show.")
         one = images[len(images) // 2]
-        return locate(session, [one])[0], content.drawn_header(services(request).archive, session, one)
+        return Shown(locate(session, [one])[0], content.drawn_header(services(request).archive, session, one))
 
-    located, header = await look(request, actor, Verb.STUDY_VIEW, study, find, "thumbnail")
+    shown = await look(request, actor, Verb.STUDY_VIEW, study, find, "thumbnail")
+    located, header = shown.located, shown.header
     count = max(located.instance.number_of_frames, 1)
     n = numbers(frames, count)[0] if frames else representative_frame(header, located.instance)
     size = pictures.thumbnail_size(request)

@@ -24,33 +24,36 @@ from app.kit.errors import BadRequest, NotAcceptable
 from app.kit.phrases import phrase
 from app.media import transcoding
 from app.security import Actor, Verb, require
-from app.viewing import content_tree, report
+from app.viewing import content_tree, report, states
 from app.viewing.frames import Located, locate
 from app.viewing.manifest import kind_of
 from app.viewing.service import representative_frame
+from app.viewing.states import State
 
 router = APIRouter()
 _PICTURES: dict[str, Literal["jpeg", "png"]] = {"image/jpeg": "jpeg", "image/png": "png"}
-Found = tuple[Located, Dataset]
+Found = tuple[Located, Dataset, State | None]
 
 
 @router.get("/wado")
 async def wado(request: Request, actor: Annotated[Actor, Depends(allow(Verb.STUDY_VIEW))]) -> Response:
-    query = request.query_params
+    query, archive = request.query_params, services(request).archive
     study, series, instance = _address(query)
     wanted = [kind.kind for kind in accept.parse(query.get("contentType", "*/*"))]
 
     def find(session: Session, found: Study) -> Found:
         one = one_instance(session, found, series, instance)
-        return locate(session, [one])[0], content.drawn_header(services(request).archive, session, one)
+        wanted, within = query.get("presentationUID", ""), query.get("presentationSeriesUID", "")
+        state = states.find(archive, session, found, wanted, within) if wanted else None
+        return locate(session, [one])[0], content.drawn_header(archive, session, one), state
 
-    located, header = await look(request, actor, Verb.STUDY_VIEW, study, find, "WADO-URI")
+    located, header, state = await look(request, actor, Verb.STUDY_VIEW, study, find, "WADO-URI")
     kind = _kind(wanted, kind_of(located.instance))
     if kind == accept.DICOM:
         require(actor, Verb.STUDY_EXPORT)
         return await _object(request, located, header)
     if kind in _PICTURES:
-        return await _picture(request, located, header, kind)
+        return await _picture(request, located, header, kind, state)
     return await _report(request, located)
 
 
@@ -63,8 +66,10 @@ def _address(query: QueryParams) -> tuple[str, str, str]:
         raise BadRequest("studyUID, seriesUID and objectUID are all needed.")
     if query.get("anonymize", "no") != "no":
         raise BadRequest("Objects are not anonymized here.", hint="Use POST /api/v1/anonymizations.")
-    if "presentationUID" in query:
-        raise BadRequest("Presentation states are not applied here.")
+    if "presentationUID" in query and not query.get("presentationSeriesUID"):
+        raise BadRequest("presentationUID needs presentationSeriesUID beside it.")
+    if "presentationUID" in query and ("windowCenter" in query or "windowWidth" in query):
+        raise BadRequest("A window and a presentation state exclude each other.")
     return uids[0], uids[1], uids[2]
 
 
@@ -97,13 +102,13 @@ async def _object(request: Request, located: Located, header: Dataset) -> Respon
     )
 
 
-async def _picture(request: Request, located: Located, header: Dataset, kind: str) -> Response:
+async def _picture(request: Request, located: Located, header: Dataset, kind: str, state: State | None) -> Response:
     query = request.query_params
     count = max(located.instance.number_of_frames, 1)
     n = _whole(query, "frameNumber", 1, count) or representative_frame(header, located.instance)
     quality = _whole(query, "imageQuality", 1, 100) or 90
     params = _params(query, located)
-    data = await run_in_threadpool(cache(request).rendered, located, header, n, params, _PICTURES[kind], quality)
+    data = await run_in_threadpool(cache(request).rendered, located, header, n, params, _PICTURES[kind], quality, state)
     return Response(data, media_type=kind, headers={"Cache-Control": "private, no-cache"})
 
 

@@ -10,6 +10,7 @@ from app.imaging.encode import MEDIA_TYPES, encode, encode_animation
 from app.imaging.errors import CannotDecode, CannotTranscode, FrameTooLarge, ImagingError, NotAnImage
 from app.imaging.native import align_bits
 from app.imaging.params import Crop, RenderParams
+from app.imaging.presentation import DoesNotApply, Presentation
 from app.imaging.preview import preview, preview_jpeg
 from app.imaging.render import render, render_frame
 from app.imaging.spec import PixelSpec, frame_count
@@ -23,10 +24,12 @@ __all__ = [
     "Crop",
     "Decoded",
     "Display",
+    "DoesNotApply",
     "FrameTooLarge",
     "ImagingError",
     "NotAnImage",
     "PixelSpec",
+    "Presentation",
     "RenderParams",
     "Window",
     "align_bits",

@@ -42,6 +42,7 @@ class Display:
     modality_lut: Lut | None = None
     windows: tuple[Window, ...] = ()
     voi_luts: tuple[Lut, ...] = ()
+    presentation_lut: Lut | None = None
     shape: str = "IDENTITY"
     photometric: str = "MONOCHROME2"
     padding: tuple[int, int] | None = None
@@ -66,14 +67,14 @@ class Display:
         voi = frame_item(ds, "FrameVOILUTSequence", frame)
         slope = _float(transformation.get("RescaleSlope"), 1.0)
         intercept = _float(transformation.get("RescaleIntercept"), 0.0)
-        modality_lut = next(_luts(ds.get("ModalityLUTSequence"), spec.signed, big_endian), None)
+        modality_lut = next(luts_of(ds.get("ModalityLUTSequence"), spec.signed, big_endian), None)
         signed_input = spec.signed or (modality_lut is None and intercept < 0)
         return cls(
             slope=slope or 1.0,
             intercept=intercept,
             modality_lut=modality_lut,
-            windows=tuple(_usable(one, spec) for one in _windows(voi)),
-            voi_luts=tuple(_luts(voi.get("VOILUTSequence") or ds.get("VOILUTSequence"), signed_input, big_endian)),
+            windows=tuple(windows_of(voi, spec)),
+            voi_luts=tuple(luts_of(voi.get("VOILUTSequence") or ds.get("VOILUTSequence"), signed_input, big_endian)),
             shape=str(ds.get("PresentationLUTShape") or "IDENTITY").strip().upper(),
             photometric=spec.photometric,
             padding=_padding(ds, spec),
@@ -116,7 +117,8 @@ def _many(value: Any) -> list[Any]:
     return list(value) if isinstance(value, Iterable) and not isinstance(value, str) else [value]
 
 
-def _windows(voi: Header) -> Iterator[Window]:
+def windows_of(voi: Header, spec: PixelSpec) -> Iterator[Window]:
+    """The windows of a data set or of an item of a VOI LUT macro (C.11.2.1.2)."""
     function = str(voi.get("VOILUTFunction") or "LINEAR").strip().upper()
     function = function if function in ("LINEAR_EXACT", "SIGMOID") else "LINEAR"
     names = _many(voi.get("WindowCenterWidthExplanation"))
@@ -124,7 +126,8 @@ def _windows(voi: Header) -> Iterator[Window]:
     for index, (center, width) in enumerate(pairs):
         c, w = _float(center, math.nan), _float(width, math.nan)
         if math.isfinite(c) and math.isfinite(w) and w > 0:
-            yield Window(c, w, str(names[index]) if index < len(names) else "", function)
+            name = str(names[index]) if index < len(names) else ""
+            yield _usable(Window(c, w, name, function), spec)
 
 
 def _usable(window: Window, spec: PixelSpec) -> Window:
@@ -134,7 +137,8 @@ def _usable(window: Window, spec: PixelSpec) -> Window:
     return replace(window, function="LINEAR_EXACT") if exact else window
 
 
-def _luts(sequence: Any, signed: bool, big_endian: bool) -> Iterator[Lut]:
+def luts_of(sequence: Any, signed: bool, big_endian: bool) -> Iterator[Lut]:
+    """The tables of a LUT sequence. signed: the first value mapped is a signed number (C.11.1.1.1)."""
     for item in sequence or ():
         entries, first, bits = descriptor(item, "LUTDescriptor")
         data = words_of(item.get("LUTData"), big_endian, entries)[:entries]

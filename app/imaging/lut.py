@@ -59,8 +59,12 @@ def voi_lut(values: Floats, lut: Lut) -> Floats:
     return look_up(values, lut) / np.float32((1 << lut.bits) - 1)
 
 
-def present(fractions: Floats, inverted: bool) -> Greys:
-    """0..1 to grey levels, lowest white when inverted (C.11.6, C.7.6.3.1.2)."""
+def present(fractions: Floats, inverted: bool, table: Lut | None = None) -> Greys:
+    """0..1 to grey levels, lowest white when inverted (C.11.6, C.7.6.3.1.2). table: a Presentation LUT, whose first
+    entry belongs to 0 and whose last to 1 (C.11.6.1.1)."""
+    if table is not None:
+        index = (np.clip(fractions, 0, 1) * (len(table.data) - 1)).astype(np.intp)
+        fractions = np.asarray(table.data[index], np.float32) / np.float32((1 << table.bits) - 1)
     scaled = np.subtract(1, fractions, dtype=np.float32) if inverted else fractions
     return np.rint(np.clip(scaled, 0, 1) * np.float32(255)).astype(np.uint8)
 

@@ -7,13 +7,14 @@ from functools import lru_cache
 import numpy as np
 from pydicom.dataset import Dataset
 
-from app.imaging import colour, cost, lut, overlays, syntaxes, transform
+from app.imaging import colour, cost, lut, marks, overlays, shutter, syntaxes, transform
 from app.imaging.decode import decode, halvings, memory
 from app.imaging.display import Display, Window
 from app.imaging.errors import CannotDecode, ImagingError
 from app.imaging.lut import Greys
 from app.imaging.native import Samples
 from app.imaging.params import RenderParams
+from app.imaging.presentation import Presentation
 from app.imaging.spec import PixelSpec
 from app.imaging.window import default_window
 from app.kit.errors import Invalid
@@ -23,9 +24,15 @@ _BAND = 1 << 20  # samples computed at a time where there is no table
 
 
 def render_frame(
-    frame: bytes, ds: Dataset, params: RenderParams | None = None, number: int = 1, spec: PixelSpec | None = None
+    frame: bytes,
+    ds: Dataset,
+    params: RenderParams | None = None,
+    number: int = 1,
+    spec: PixelSpec | None = None,
+    state: Presentation | None = None,
 ) -> Greys:
-    """Decodes and shows frame `number` (from 1): uint8, (rows, columns) or (rows, columns, 3).
+    """Decodes and shows frame `number` (from 1): uint8, (rows, columns) or (rows, columns, 3). state: a presentation
+    state that is applied to it.
 
     frame: as stored, native 1-bit frames aligned to a byte. Raises ImagingError with the reason when there is no picture."""
     spec = spec or PixelSpec.from_dataset(ds)
@@ -38,7 +45,7 @@ def render_frame(
             values = colour.to_rgb(values, decoded.photometric, spec.bits_stored)
         words = None if halved else decoded.words
         del decoded  # what is drawn beside it may be as large
-        return render(values, ds, params, number=number, spec=spec, words=words)
+        return render(values, ds, params, number=number, spec=spec, words=words, state=state)
 
 
 def _halved(frame: bytes, spec: PixelSpec, params: RenderParams) -> int:
@@ -58,19 +65,50 @@ def render(
     number: int = 1,
     spec: PixelSpec | None = None,
     words: Samples | None = None,
+    state: Presentation | None = None,
 ) -> Greys:
     """Shows the values of `decode_frame`. words: raw words of the frame, only for overlays inside the pixels."""
     params = params or RenderParams()
     spec = spec or PixelSpec.from_dataset(ds)
     display = Display.from_dataset(ds, spec, number, big_endian(spec))
+    if state is not None:
+        display, params = state.display(display, spec), state.params(params)
     image = shade(values, ds, spec, display, params)
     del values
+    if state is not None:
+        image = _covered(_coloured(image, state, params), state, spec)
     found = overlays.planes(ds, number, words, spec) if params.overlays else []
+    if state is not None:
+        found = state.overlays(found, spec) if params.overlays else []
     if found:
-        if image.shape[:2] != (spec.rows, spec.columns):  # halved: overlays count in the pixels of the whole
-            image = transform.resize(image, (spec.rows, spec.columns))
-        image = overlays.burn(image, found)
-    return transform.apply(image, params, display.aspect)
+        image = overlays.burn(_whole_size(image, spec), found)
+    drawn = state.marks if state is not None and params.overlays else ()
+    image = _whole_size(image, spec) if drawn else image
+    made = transform.apply(image, params, display.aspect)
+    return marks.draw(made, drawn, transform.placement(image.shape, params, made.shape))
+
+
+def _whole_size(image: Greys, spec: PixelSpec) -> Greys:
+    """Overlays, shutters and graphics count in the pixels of the whole, which a halved image no longer has."""
+    whole = (spec.rows, spec.columns)
+    return image if image.shape[:2] == whole else transform.resize(image, whole)
+
+
+def _coloured(image: Greys, state: Presentation, params: RenderParams) -> Greys:
+    """Pseudo-colour: grey levels as indices of the state's palette, whose first entry is black's (PS3.4 N.2.4.2). Colour:
+    by the state's ICC profile."""
+    if image.ndim == 3:
+        return colour.to_srgb(image, colour.icc_profile(state.ds)) if params.icc and "ICCProfile" in state.ds else image
+    if "RedPaletteColorLookupTableDescriptor" not in state.ds:
+        return image
+    _first, entries = colour.palette(state.ds, False)
+    index = np.rint(np.arange(256) * ((len(entries) - 1) / 255)).astype(np.intp)
+    return np.asarray(entries[index].astype(np.uint8)[image], np.uint8)
+
+
+def _covered(image: Greys, state: Presentation, spec: PixelSpec) -> Greys:
+    seen = shutter.open_area(state.ds, spec)
+    return image if seen is None else shutter.cover(_whole_size(image, spec), seen, state.ds)
 
 
 def shade(values: Samples, ds: Dataset, spec: PixelSpec, display: Display, params: RenderParams) -> Greys:
@@ -95,7 +133,8 @@ def big_endian(spec: PixelSpec) -> bool:
 def _shade_grey(values: Samples, spec: PixelSpec, display: Display, params: RenderParams) -> Greys:
     window = chosen_window(values, spec, display, params)
     inverted = display.inverted != params.invert
-    if window is not None and display.modality_lut is None and lut.has_table(values):
+    plain = display.modality_lut is None and display.presentation_lut is None
+    if window is not None and plain and lut.has_table(values):
         known = window.center, window.width, window.function
         return lut.apply_table(values, _table(values.dtype.str, display.slope, display.intercept, *known, inverted))
 
@@ -105,7 +144,7 @@ def _shade_grey(values: Samples, spec: PixelSpec, display: Display, params: Rend
             fractions = lut.voi_lut(units, display.voi_luts[min(params.voi_lut_index, len(display.voi_luts) - 1)])
         else:
             fractions = lut.window(units, window.center, window.width, window.function)
-        return lut.present(fractions, inverted)
+        return lut.present(fractions, inverted, display.presentation_lut)
 
     if lut.has_table(values):
         return lut.apply_table(values, chain(lut.all_values(values.dtype)))

@@ -1,6 +1,7 @@
 """Crop, turn, flip and scale 8-bit pictures."""
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -27,6 +28,30 @@ def apply(image: Greys, params: RenderParams, aspect: float = 1.0) -> Greys:
         return _quarters(image, params, int(turns // 90), stretch)
     image = np.asarray(Image.fromarray(image).rotate(-turns, Image.Resampling.BICUBIC, expand=True))
     return _quarters(image, params, 0, stretch)
+
+
+def placement(
+    shape: tuple[int, ...], params: RenderParams, made: tuple[int, ...]
+) -> Callable[[tuple[float, float]], tuple[float, float]]:
+    """From (column, row) of the image that `apply` was given to those of what it made. Turns are quarters only."""
+    area = params.crop or Crop(0.0, 0.0, float(shape[0]), float(shape[1]))
+    # `crop` takes whole pixels
+    top, left, rows, columns = (
+        round(area.row),
+        round(area.column),
+        max(1, round(area.rows)),
+        max(1, round(area.columns)),
+    )
+
+    def place(point: tuple[float, float]) -> tuple[float, float]:
+        x, y = (point[0] - left) / columns, (point[1] - top) / rows
+        for _ in range(round(params.rotate % 360) // 90):
+            x, y = 1 - y, x
+        x = 1 - x if params.flip_horizontal else x
+        y = 1 - y if params.flip_vertical else y
+        return x * made[1], y * made[0]
+
+    return place
 
 
 def _quarters(image: Greys, params: RenderParams, turns: int, stretch: float) -> Greys:

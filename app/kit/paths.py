@@ -25,3 +25,8 @@ def web_dist() -> Path:
 
 def locale() -> Path:
     return _PACKAGE / "locale"
+
+
+def font() -> Path:
+    """The typeface of texts over images (Latin, Greek, Cyrillic)."""
+    return _PACKAGE / "printing" / "fonts" / "NotoSans-Regular.ttf"

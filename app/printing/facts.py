@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pydicom.dataset import Dataset
 
 from app.dicom.identity import patient_key
-from app.imaging import Display, PixelSpec
+from app.imaging import Display, PixelSpec, Presentation, RenderParams
 from app.imaging.display import pixel_aspect
 from app.imaging.geometry import DETECTOR, SCANNED, orientation_letters, pixel_spacing_mm
 from app.imaging.header import frame_item
@@ -27,11 +27,21 @@ class Words:
     age: Callable[[str, str], str]
 
 
-def picture(ds: Dataset, sop_instance_uid: str, frame: int, view: View, position: str, words: Words) -> Picture:
-    """What has to be known of frame `frame` (from 1). position: "138 of 306" in what was chosen.
+def picture(
+    ds: Dataset,
+    sop_instance_uid: str,
+    frame: int,
+    view: View,
+    position: str,
+    words: Words,
+    state: Presentation | None = None,
+) -> Picture:
+    """What has to be known of frame `frame` (from 1). position: "138 of 306" in what was chosen. state: the presentation
+    state it is seen by; view: what was ordered on top of that.
 
     Raises app.imaging.NotAnImage or CannotDecode when the header describes no image."""
     spec = PixelSpec.from_dataset(ds)
+    view = presented(view, state, spec) if state else view
     spacing = pixel_spacing_mm(ds, frame)
     return Picture(
         sop_instance_uid=sop_instance_uid,
@@ -44,8 +54,26 @@ def picture(ds: Dataset, sop_instance_uid: str, frame: int, view: View, position
         view=view,
         letters=turned(letters_of(ds, frame), view),
         patient=patient_key(*(_text(ds, keyword) for keyword in _WHOSE)),
-        values={**header_values(ds, words), "Image": position, "Window": window_text(ds, spec, frame, view)},
+        values={**header_values(ds, words), "Image": position, "Window": window_text(ds, spec, frame, view, state)},
     )
+
+
+def presented(view: View, state: Presentation, spec: PixelSpec) -> View:
+    """What is seen in all: the state's turn and flip, then those ordered; its displayed area where no part was chosen."""
+    moved = state.params(RenderParams(rotate=float(view.rotation), flip_horizontal=view.flip))
+    rotation, area = int(moved.rotate), state.area
+    if area is None or view.crop != (0.0, 0.0, 1.0, 1.0):
+        return replace(view, rotation=rotation, flip=moved.flip_horizontal)
+    x1, y1 = max(area.column, 0) / spec.columns, max(area.row, 0) / spec.rows
+    x2 = min(area.column + area.columns, spec.columns) / spec.columns
+    y2 = min(area.row + area.rows, spec.rows) / spec.rows
+    if x1 >= x2 or y1 >= y2:  # beside the image: there is nothing to cut out
+        return replace(view, rotation=rotation, flip=moved.flip_horizontal)
+    for _ in range(rotation // 90):  # a quarter clockwise: what was at the left is on top
+        x1, x2, y1, y2 = 1 - y2, 1 - y1, x1, x2
+    if moved.flip_horizontal:
+        x1, x2 = 1 - x2, 1 - x1
+    return replace(view, rotation=rotation, flip=moved.flip_horizontal, crop=(x1, y1, x2 - x1, y2 - y1))
 
 
 def undrawable(
@@ -97,7 +125,7 @@ def header_window(ds: Dataset, frame: int) -> tuple[float, float] | None:
     return (windows[0].center, windows[0].width) if windows else None
 
 
-def window_text(ds: Dataset, spec: PixelSpec, frame: int, view: View) -> str:
+def window_text(ds: Dataset, spec: PixelSpec, frame: int, view: View, state: Presentation | None = None) -> str:
     """W 400 L 40 as printed; empty for colours seen as they are; the look-up table's name where one is used."""
     if view.window is not None:
         center, width = view.window
@@ -105,6 +133,12 @@ def window_text(ds: Dataset, spec: PixelSpec, frame: int, view: View) -> str:
         if spec.colour or spec.photometric == "PALETTE COLOR":
             return ""
         display = Display.from_dataset(ds, spec, frame)
+        if state is not None:
+            display = replace(
+                display,
+                windows=(state.window,) if state.window else (),
+                voi_luts=(state.voi_lut,) if state.voi_lut else (),
+            )
         if not display.windows:
             return display.voi_luts[0].explanation or "VOI LUT" if display.voi_luts else ""
         center, width = display.windows[0].center, display.windows[0].width

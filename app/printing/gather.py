@@ -14,14 +14,16 @@ from sqlalchemy.orm import Session
 
 from app.archive import content
 from app.archive.errors import NoFrame
-from app.imaging import ImagingError
+from app.imaging import ImagingError, PixelSpec, Presentation
 from app.kit.errors import NotFound
 from app.kit.phrases import phrase
 from app.printing import facts, pixels, queries, wording
 from app.printing.order import OrderItem
 from app.printing.pdf import Pixels
+from app.printing.pixels import Seen
 from app.printing.queries import Found
 from app.printing.sheet import Picture, Placed, View
+from app.viewing import states
 
 UNDRAWABLE = (ImagingError, NoFrame, NotFound)  # the faults of one image
 _HEADERS = 2000  # kept in memory at a time, each some 40 KB; one of many frames counts as several
@@ -45,9 +47,10 @@ class Gatherer:
             self.found = queries.instances(session, list(dict.fromkeys(uids)))
         self._headers: OrderedDict[str, tuple[Dataset, int]] = OrderedDict()
         self._weight = 0  # of the headers kept
+        self._states: dict[str, states.State] = {}
         self._faults: dict[tuple[str, int], str] = {}  # (SOP Instance UID, frame): why it cannot be drawn
         self._lock = threading.Lock()
-        self._kept: tuple[tuple[str, int, View], pixels.Seen] | None = None
+        self._kept: tuple[tuple[str, int, View], Seen] | None = None
 
     def picture(self, item: OrderItem, number: int) -> Picture:
         """The facts of one item; number counts from 1 and stands in the fault of what is gone."""
@@ -74,7 +77,8 @@ class Gatherer:
             try:
                 self._one(item.sop_instance_uid, 0)
                 header = self.header(item.sop_instance_uid)
-                pixels.seen(self.frame(item.sop_instance_uid, item.frame), header, item.frame, item.view())
+                state = self._state(item.sop_instance_uid, item.frame, item.view().state)
+                pixels.seen(self.frame(item.sop_instance_uid, item.frame), header, item.frame, item.view(), state)
             except UNDRAWABLE as raised:
                 self._faults[item.sop_instance_uid, item.frame] = raised.detail
 
@@ -83,9 +87,12 @@ class Gatherer:
         found = self._one(item.sop_instance_uid, number)
         header = self.header(item.sop_instance_uid)
         position = wording.position(found.instance, item.frame, found.series.instance_count)
-        known = facts.picture(header, item.sop_instance_uid, item.frame, item.view(), position, self._words)
+        view = item.view()
+        state = self._state(item.sop_instance_uid, item.frame, view.state)
+        known = facts.picture(header, item.sop_instance_uid, item.frame, view, position, self._words, state)
         # Only where the caption names no window the header is asked again: it is read a thousand times for a long print.
-        if item.window is None and not known.values["Window"] and not facts.has_window(header, item.frame):
+        plain = item.window is None and state is None and not known.values["Window"]
+        if plain and not facts.has_window(header, item.frame):
             window = pixels.computed_window(self.frame(item.sop_instance_uid, item.frame), header, item.frame)
             known = facts.with_window(known, window) if window else known
         return known
@@ -123,10 +130,25 @@ class Gatherer:
         key = (what.sop_instance_uid, what.frame, what.view)
         kept = self._kept
         if kept is None or kept[0] != key:
-            frame = self.frame(what.sop_instance_uid, what.frame)
-            kept = key, pixels.seen(frame, self.header(what.sop_instance_uid), what.frame, what.view)
-            self._kept = kept
+            self._kept = kept = key, self.seen(*key)
         return pixels.cut(kept[1], placed, dpi)
+
+    def seen(self, uid: str, frame: int, view: View) -> Seen:
+        """A whole frame by this view, which names what is seen in all. Raises what UNDRAWABLE names."""
+        state = self._state(uid, frame, view.state)
+        return pixels.seen(self.frame(uid, frame), self.header(uid), frame, view, state)
+
+    def _state(self, uid: str, frame: int, state_uid: str) -> Presentation | None:
+        """The presentation state as it applies to a frame; None where none was chosen. Raises NotFound, DoesNotApply."""
+        if not state_uid:
+            return None
+        if state_uid not in self._states:
+            with self._read() as session:
+                found = queries.instances(session, [state_uid]).get(state_uid)
+                if found is None or found.study.id != self._one(uid, 0).study.id:
+                    raise NotFound("The presentation state is no longer in the archive.")
+                self._states[state_uid] = states.load(self._archive, session, found.instance)
+        return self._states[state_uid].of(uid, PixelSpec.from_dataset(self.header(uid)), frame)
 
     def dicom_json(self) -> list[dict[str, object]]:
         with self._read() as session:

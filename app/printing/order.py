@@ -19,7 +19,8 @@ _PAPERS = {name.lower(): name for name in papers.PAPERS}
 
 
 class OrderItem(BaseModel):
-    """One frame as it is seen. frame counts from 1; window is [center, width]; rotation is clockwise, the flip comes after."""
+    """One frame as it is seen. frame counts from 1; window is [center, width]; rotation is clockwise, the flip comes after.
+    presentation_state_uid: a stored presentation state of the same study; everything else is on top of it."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -30,6 +31,7 @@ class OrderItem(BaseModel):
     rotation: Literal[0, 90, 180, 270] = 0
     flip: bool = False
     crop: tuple[Fraction, Fraction, Fraction, Fraction] = (0.0, 0.0, 1.0, 1.0)
+    presentation_state_uid: str | None = Field(default=None, min_length=1, max_length=64)
 
     @field_validator("window")
     @classmethod
@@ -47,7 +49,7 @@ class OrderItem(BaseModel):
         return crop
 
     def view(self) -> View:
-        return View(self.window, self.invert, self.rotation, self.flip, self.crop)
+        return View(self.window, self.invert, self.rotation, self.flip, self.crop, self.presentation_state_uid or "")
 
 
 class PrintOrder(BaseModel):

@@ -7,7 +7,16 @@ from dataclasses import dataclass
 import numpy as np
 from pydicom.dataset import Dataset
 
-from app.imaging import PixelSpec, RenderParams, decode_frame, default_window, encode, halvings, render_frame
+from app.imaging import (
+    PixelSpec,
+    Presentation,
+    RenderParams,
+    decode_frame,
+    default_window,
+    encode,
+    halvings,
+    render_frame,
+)
 from app.imaging.display import Display
 from app.imaging.transform import resize
 from app.kit.errors import Invalid
@@ -41,9 +50,10 @@ class Seen:
         return self.image[y // step : -(-(y + height) // step), x // step : -(-(x + width) // step)]
 
 
-def seen(frame: bytes, ds: Dataset, number: int, view: View) -> Seen:
-    image = render_frame(frame, ds, params(view), number)
+def seen(frame: bytes, ds: Dataset, number: int, view: View, state: Presentation | None = None) -> Seen:
+    """state: the presentation state of the view, whose own turn and flip are part of the view already."""
     spec = PixelSpec.from_dataset(ds)
+    image = render_frame(frame, ds, params(view), number, spec, state and state.unmoved())
     return Seen(image, max(1, round(max(spec.rows, spec.columns) / max(image.shape[:2]))))
 
 

@@ -10,7 +10,7 @@ from app import audit
 from app.archive.models import Study
 from app.db import Database
 from app.kit.errors import NotFound
-from app.printing import facts, pixels, queries, service, svg, wording
+from app.printing import facts, pixels, queries, selection, svg, wording
 from app.printing.gather import Gatherer
 from app.printing.order import OrderItem, PrintOrder
 from app.printing.sheet import Picture, Placed, compose, page_count
@@ -36,7 +36,7 @@ def pages(
     require(actor, Verb.STUDY_PRINT)
     options = wording.translated(order.sheet_options(**wording.moment(actor.language, actor.name)), actor.language)
     with database.read() as session:
-        items = service.select(session, actor, order).items
+        items = selection.select(session, actor, order).items
     total = page_count(len(items), options)
     size = options.cells_per_page
     chosen = {n for page in wanted for n in range((page - 1) * size, page * size) if 0 <= n < len(items)}
@@ -59,6 +59,8 @@ def _address(path: str) -> Callable[[Placed], str]:
         if view.window:
             query["window"] = f"{view.window[0]:g},{view.window[1]:g}"
         query |= {k: v for k, v in (("invert", view.invert), ("rotation", view.rotation), ("flip", view.flip)) if v}
+        if view.state:
+            query["presentation_state_uid"] = view.state
         query["part"] = f"{source.x},{source.y},{source.width},{source.height}"
         return f"{path}?{urlencode(query)}"
 
@@ -80,9 +82,7 @@ def picture(
     found = source.found.get(item.sop_instance_uid)
     if found is None or not may_see(actor, found.study.facility_id):
         raise NotFound("There is no such image.")
-    image = pixels.seen(
-        source.frame(item.sop_instance_uid, item.frame), source.header(item.sop_instance_uid), item.frame, item.view()
-    )
+    image = source.seen(item.sop_instance_uid, item.frame, item.view())
     return pixels.jpeg(pixels.shrink(image, part, size))
 
 

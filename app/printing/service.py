@@ -1,6 +1,5 @@
 """The verbs of printing: request, show, cancel, try again, reorder, delete."""
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +15,13 @@ from app.kit.clock import now
 from app.kit.errors import Conflict, Invalid, NotFound
 from app.kit.ids import new_id
 from app.kit.phrases import phrase
-from app.printing import queries
-from app.printing.errors import ActualSizeImpossible, NothingToPrint
+from app.printing import queries, selection
+from app.printing.errors import ActualSizeImpossible
 from app.printing.models import PrintRequest
-from app.printing.order import MAX_ITEMS, OrderItem, PrintOrder
-from app.printing.queries import Found, Row
+from app.printing.order import PrintOrder
+from app.printing.queries import Row
 from app.printing.sheet import page_count
-from app.security import Actor, Verb, can, may_see, require
+from app.security import Actor, Verb, can, require
 
 KIND = "print.render"
 PRODUCTS = "prints"  # kind of app.archive.products
@@ -32,14 +31,6 @@ MAX_PAGES = 500
 MAX_ATTACHED = 256 << 20  # bytes of DICOM files in one PDF
 _LOOKED_AT = 50  # headers read while somebody waits; the job looks at the others
 _RESTARTED_AT_MOST = 3
-
-
-@dataclass(frozen=True, slots=True)
-class Selection:
-    """What an order chose: frames page by page (None: an empty cell) and the instances they come from."""
-
-    items: list[OrderItem | None]
-    found: dict[str, Found]
 
 
 def folder(config: Config) -> Path:
@@ -66,7 +57,7 @@ def request(session: Session, actor: Actor, config: Config, order: PrintOrder) -
     Raises Invalid (with the field) for what cannot be printed, NotFound for what is not here or not this actor's."""
     require(actor, Verb.STUDY_PRINT)
     order.check_output()
-    chosen = select(session, actor, order)
+    chosen = selection.select(session, actor, order)
     pages = page_count(len(chosen.items), order.sheet_options())
     if pages > MAX_PAGES:
         raise Invalid(
@@ -111,7 +102,7 @@ def request(session: Session, actor: Actor, config: Config, order: PrintOrder) -
 _FEWER = "Choose a layout with more images a page, or fewer images."
 
 
-def _studies(chosen: Selection) -> list[str]:
+def _studies(chosen: selection.Selection) -> list[str]:
     return sorted({f.study.study_instance_uid for f in chosen.found.values()})
 
 
@@ -128,64 +119,7 @@ def _enqueue(session: Session, print_id: str, actor: Actor, facility_id: str | N
     )
 
 
-def select(session: Session, actor: Actor, order: PrintOrder) -> Selection:
-    """The frames that an order means. Raises NotFound, NothingToPrint and Invalid with the field."""
-    if order.items is not None:
-        return _from_items(session, actor, order.items)
-    if order.study_instance_uid is not None:
-        study = queries.study(session, order.study_instance_uid)
-        if study is None or not may_see(actor, study.facility_id):
-            raise NotFound("There is no such study.", field="study_instance_uid")
-        found = queries.images_of(session, study_uid=order.study_instance_uid)
-    else:
-        assert order.series_instance_uid is not None
-        pair = queries.series_and_study(session, order.series_instance_uid)
-        if pair is None or not may_see(actor, pair[1].facility_id):
-            raise NotFound("There is no such series.", field="series_instance_uid")
-        found = queries.images_of(session, series_uid=order.series_instance_uid)
-    if not found:
-        raise NothingToPrint(
-            "There is no image to print here.", hint="Reports and other documents are not printed yet."
-        )
-    if sum(f.instance.number_of_frames for f in found) > MAX_ITEMS:
-        raise Invalid(
-            phrase("This is more than {most} images.", most=MAX_ITEMS),
-            hint="Choose a series or single images.",
-            field="items",
-        )
-    items: list[OrderItem | None] = [
-        OrderItem(sop_instance_uid=f.instance.sop_instance_uid, frame=frame)
-        for f in found
-        for frame in range(1, f.instance.number_of_frames + 1)
-    ]
-    return Selection(items, {f.instance.sop_instance_uid: f for f in found})
-
-
-def _from_items(session: Session, actor: Actor, items: list[OrderItem | None]) -> Selection:
-    uids = list(dict.fromkeys(item.sop_instance_uid for item in items if item))
-    if not uids:
-        raise NothingToPrint("Every cell is empty.", hint="Choose at least one image.", field="items")
-    found = queries.instances(session, uids)
-    for index, item in enumerate(items):
-        if item is None:
-            continue
-        one = found.get(item.sop_instance_uid)
-        field = f"items.{index}"
-        if one is None or not may_see(actor, one.study.facility_id):
-            raise NotFound("There is no such image.", field=f"{field}.sop_instance_uid")
-        if one.instance.number_of_frames < 1:
-            raise NothingToPrint(
-                phrase("Item {number} is no image.", number=index + 1), field=f"{field}.sop_instance_uid"
-            )
-        if item.frame > one.instance.number_of_frames:
-            many = one.instance.number_of_frames
-            raise Invalid(
-                phrase("Item {number} has frames 1 to {many}.", number=index + 1, many=many), field=f"{field}.frame"
-            )
-    return Selection(items, found)
-
-
-def _check_sizes(session: Session, order: PrintOrder, chosen: Selection) -> None:
+def _check_sizes(session: Session, order: PrintOrder, chosen: selection.Selection) -> None:
     """Actual size is refused now where it is cheap to know; the job asks every image again."""
     if order.scaling != "actual":
         return
@@ -207,7 +141,7 @@ def _check_sizes(session: Session, order: PrintOrder, chosen: Selection) -> None
             )
 
 
-def _check_attachments(order: PrintOrder, chosen: Selection) -> None:
+def _check_attachments(order: PrintOrder, chosen: selection.Selection) -> None:
     if order.attach != "dicom":
         return
     total = sum(f.instance.bytes for f in chosen.found.values())

@@ -54,13 +54,15 @@ class Stroke:
 @dataclass(frozen=True, slots=True)
 class View:
     """How an image is seen. rotation: degrees clockwise; flip: then left and right change places (PS3.3 C.10.6);
-    crop: part of the image as seen, (x, y, width, height) from 0 to 1; window: (center, width) or None."""
+    crop: part of the image as seen, (x, y, width, height) from 0 to 1; window: (center, width) or None; state: SOP
+    Instance UID of the presentation state it is seen by, empty for none."""
 
     window: tuple[float, float] | None = None
     invert: bool = False
     rotation: int = 0
     flip: bool = False
     crop: tuple[float, float, float, float] = (0.0, 0.0, 1.0, 1.0)
+    state: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,6 +28,7 @@ from app.imaging.render import big_endian
 from app.kit.ids import new_id
 from app.viewing import appearance
 from app.viewing.frames import Frames, Located, spec_of
+from app.viewing.states import State
 
 Format = Literal["jpeg", "png", "gif"]
 # Of one GIF, in all its frames: a longer loop is thinned. It is held as a whole, a byte for each pixel, while it is made.
@@ -53,14 +54,27 @@ class Pictures:
             return self._keep(path, located, preview_jpeg(frames.stored(n), header, size, n))
 
     def rendered(
-        self, located: Located, header: Dataset, n: int, params: RenderParams, fmt: Format, quality: int
+        self,
+        located: Located,
+        header: Dataset,
+        n: int,
+        params: RenderParams,
+        fmt: Format,
+        quality: int,
+        state: State | None = None,
     ) -> bytes:
-        """Frame n as a file. Raises ImagingError, NoFrame."""
-        path = self._path(located, ("rendered", n, astuple(params), fmt, quality if fmt == "jpeg" else 0))
+        """Frame n as a file, by a presentation state if one is given. Raises ImagingError, NoFrame."""
+        how = ("rendered", n, astuple(params), fmt, quality if fmt == "jpeg" else 0)
+        path = self._path(located, (*how, state.digest) if state else how)
         if (known := _read(path)) is not None:
             return known
         with Frames(self._archive, located) as frames:
-            image = render_frame(frames.stored(n), header, params, n, spec_of(header, located.instance))
+            spec = spec_of(header, located.instance)
+            presented = None
+            if state is not None:
+                about = spec or PixelSpec.from_dataset(header)
+                presented = state.of(located.instance.sop_instance_uid, about, n)
+            image = render_frame(frames.stored(n), header, params, n, spec, presented)
         return self._keep(path, located, encode(image, fmt, quality))
 
     def described(self, located: Located, header: Dataset, n: int) -> dict[str, object]:

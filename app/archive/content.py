@@ -15,11 +15,11 @@ from sqlalchemy.orm import Session
 
 from app.archive import queries
 from app.archive.errors import NoFrame
-from app.archive.ingest import Archive
-from app.archive.models import Instance
+from app.archive.ingest import SESSION_KEY, Archive, locate_tail
+from app.archive.models import Instance, InstanceHeader
 from app.dicom import dicomjson, frames, kept, uids
 from app.dicom.dicomjson import Model
-from app.dicom.header import inflate, most_inflated
+from app.dicom.header import NotDicom, inflate, most_inflated, scan
 from app.dicom.matching import vr_of
 from app.dicom.walk import is_crowded
 from app.kit import memory
@@ -32,9 +32,13 @@ _lock = threading.Lock()
 _tables: OrderedDict[str, frames.FrameTable] = OrderedDict()
 
 
+_rescanned: OrderedDict[str, bytes] = OrderedDict()
+
+
 def header(session: Session, instance: Instance) -> "Dataset":
-    """The data set without pixels (and without bulk values, see `bulk_values`), its file meta information beside it."""
-    return kept.unpack(queries.raw_header_of(session, instance))
+    """The data set without pixels, its file meta information beside it. Long sequences and the large values that pictures
+    need (overlays, palettes, ICC profile) are read from the file; other large values are left out, see `bulk_values`."""
+    return _unpack(_archive(session), queries.raw_header_of(session, instance), instance)
 
 
 # Large values that pictures need: ICC Profile, palettes (also segmented ones) and the overlay data of groups 6000 to 601E.
@@ -70,8 +74,75 @@ def bulk_bytes(archive: Archive, instance: Instance, bulk: kept.Bulk) -> bytes:
 
 
 def bulk_values(session: Session, instance: Instance) -> list[kept.Bulk]:
-    """Large values outside of the pixels: where they lie in the file."""
-    return kept.bulks(queries.raw_header_of(session, instance))
+    """Large values outside of the pixels that `header` does not hold: where they lie in the file, of a deflated object in
+    its inflated data set (`read_bulk`)."""
+    raw = queries.raw_header_of(session, instance)
+    return kept.bulks(_current(_archive(session), raw, instance))
+
+
+def bulk_value(session: Session, instance: Instance, path: str) -> bytes | tuple[int, int]:
+    """The value at `TAG[/item/TAG...]`, which metadata name by an address, as little endian bytes (PS3.18 8.7.3.2), or
+    (offset, length) in the file where it lies there so. Raises KeyError when there is none."""
+    syntax = uids.transfer_syntax(instance.transfer_syntax_uid)
+    for bulk in bulk_values(session, instance):
+        if f"{bulk.tag:08X}" == path.upper():
+            if syntax.little and not syntax.deflated:
+                return bulk.offset, bulk.length
+            value = b"".join(read_bulk(_archive(session), instance, bulk.offset, bulk.length))
+            return value if syntax.little else dicomjson.turned(bulk.vr, value)
+    vr, value = dicomjson.find_bulk(header(session, instance), path)
+    return value if syntax.little else dicomjson.turned(vr, value)
+
+
+def _archive(session: Session) -> Archive:
+    found: Archive = session.info[SESSION_KEY]
+    return found
+
+
+def _unpack(archive: Archive, raw: bytes, instance: Instance, drawn: bool = True) -> "Dataset":
+    """A header with what is read on from its file. A file that is gone, or more than can be read in a sensible time, costs
+    only what was left out of the kept form."""
+
+    def read(offset: int, length: int) -> bytes:
+        return b"".join(read_bulk(archive, instance, offset, length))
+
+    raw = _current(archive, raw, instance)
+    try:
+        return kept.unpack(raw, read, drawn=drawn)
+    except (kept.TooLarge, NotFound, NoFrame):
+        return kept.unpack(raw)
+
+
+def _current(archive: Archive, raw: bytes, instance: Instance) -> bytes:
+    """The kept header as this version makes it: what an earlier one kept is made anew from the file. The last ones stay."""
+    if kept.is_current(raw):
+        return raw
+    with _lock:
+        if (known := _rescanned.get(instance.sha256)) is not None:
+            return known
+    try:
+        with open_object(archive, instance) as file:
+            found = scan(file.fileno(), instance.bytes)
+            locate_tail(file.fileno(), instance.bytes, found)
+    except (NotDicom, NotFound, OSError):
+        return raw
+    with _lock:
+        _rescanned[instance.sha256] = found.kept
+        while len(_rescanned) > 64:
+            _rescanned.popitem(last=False)
+    return found.kept
+
+
+def read_bulk(archive: Archive, instance: Instance, offset: int, length: int) -> Iterator[bytes]:
+    """A large value in pieces, as the file has it. Raises NotFound, NoFrame."""
+    if not uids.transfer_syntax(instance.transfer_syntax_uid).deflated:
+        yield from iter_region(archive, instance, offset, length)
+        return
+    check_swelling(instance)
+    with open_object(archive, instance) as file:
+        file.seek(instance.data_set_offset)
+        data, _ = inflate(file.read(), 0, offset + length)
+    yield bytes(memoryview(data)[offset : offset + length])
 
 
 def frame_location(archive: Archive, session: Session, instance: Instance, n: int) -> list[tuple[int, int]]:
@@ -219,8 +290,13 @@ def dicom_json(session: Session, instance: Instance) -> Model:
 
 def encoded_json(session: Session, instance: Instance) -> bytes:
     """The same as UTF-8 bytes; `dicomjson.with_bulk_address` gives the marks their address."""
-    row = queries.header_row(session, instance)
-    return zlib.decompress(row.json) if row.json is not None else json_of(row.raw, instance)
+    return _encoded(_archive(session), queries.header_row(session, instance), instance)
+
+
+def _encoded(archive: Archive, row: InstanceHeader, instance: Instance) -> bytes:
+    if row.json is not None and kept.is_current(row.raw):
+        return zlib.decompress(row.json)
+    return json_of(archive, row.raw, instance)
 
 
 def encoded_json_of(session: Session, instances: Sequence[Instance], step: int = 200) -> Iterator[bytes]:
@@ -231,24 +307,33 @@ def encoded_json_of(session: Session, instances: Sequence[Instance], step: int =
         for one in some:
             row = kept_rows.get(one.id)
             if row is not None:  # else it was deleted meanwhile
-                yield zlib.decompress(row.json) if row.json is not None else json_of(row.raw, one)
+                yield _encoded(_archive(session), row, one)
 
 
-def json_of(raw: bytes, instance: Instance) -> bytes:
-    """A kept header as DICOM JSON."""
+def json_of(archive: Archive, raw: bytes, instance: Instance) -> bytes:
+    """A kept header as DICOM JSON, with what was left out of it: long sequences from the file, large values as addresses."""
+    raw = _current(archive, raw, instance)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        model = dicomjson.to_json(kept.unpack(raw))
+        model = dicomjson.to_json(_unpack(archive, raw, instance, drawn=False))
     for bulk in kept.bulks(raw):
         name = f"{bulk.tag:08X}"
         vr = bulk.vr or vr_of(name)
         model[name] = {"vr": "OW" if vr in ("US", "SS") else vr, "BulkDataURI": dicomjson.BULK_MARK + name}
     if instance.pixel_offset is not None:
-        name = pixel_tag(model)
-        wide = name != "7FE00010" or (instance.bits_allocated > 8 and instance.pixel_bytes != -1)
-        vr = {"7FE00008": "OF", "7FE00009": "OD"}.get(name, "OW" if wide else "OB")
-        model[name] = {"vr": vr, "BulkDataURI": dicomjson.BULK_MARK + name}
+        name, vr = _pixel_element(raw, model, instance)
+        model[name] = {"vr": vr} | ({"BulkDataURI": dicomjson.BULK_MARK + name} if instance.pixel_bytes else {})
     return dicomjson.dumps(dict(sorted(model.items())))
+
+
+def _pixel_element(raw: bytes, model: Model, instance: Instance) -> tuple[str, str]:
+    """Tag and VR of the pixel data as in the file (PS3.5 8.2, A.1 to A.4)."""
+    tag, vr = kept.pixels(raw)
+    name = f"{tag:08X}" if tag else pixel_tag(model)
+    if vr in ("OB", "OW", "OF", "OD"):
+        return name, vr
+    wide = instance.pixel_bytes != -1 and (not vr or instance.bits_allocated > 8)
+    return name, {"7FE00008": "OF", "7FE00009": "OD"}.get(name, "OW" if wide else "OB")
 
 
 def pixel_tag(model: Model) -> str:

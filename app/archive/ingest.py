@@ -14,12 +14,13 @@ from app.archive.syncing import Sync, Syncer
 from app.config import Config
 from app.db import Database
 from app.dicom import frames, paths, uids
-from app.dicom.header import Header, NotDicom, scan
+from app.dicom.header import Header, NotDicom, add_tail, scan
 from app.events import stream
 from app.kit.errors import AppError, Unavailable
 from app.kit.ids import new_id
 
 log = logging.getLogger(__name__)
+SESSION_KEY = "archive"  # in the info of each session of the database: headers are read on from the files they are of
 
 
 class Archive:
@@ -32,6 +33,7 @@ class Archive:
         self.files = OpenFiles()
         self._commit: GroupCommit[Entry] = GroupCommit(self._write)
         self._syncer = Syncer()
+        database.session_info[SESSION_KEY] = self
         self._doubtful: list[Path] = []  # temporary files whose commit failed in an unknown way
 
     def receive(self, source: Source) -> Incoming:
@@ -257,9 +259,23 @@ def locate(fd: int, size: int, header: Header, instance: rows.Row) -> bytes | No
         )
     except frames.BadFrames as fault:
         header.warnings.append(str(fault))
+        locate_tail(fd, size, header)
         return None
     header.warnings.extend(warnings)
+    locate_tail(fd, size, header, table)
     return table.pack()
+
+
+def locate_tail(fd: int, size: int, header: Header, table: frames.FrameTable | None = None) -> None:
+    """Reads what stands behind encapsulated pixel data; native pixel data is passed over by `scan` itself."""
+    if header.pixel_offset is None or header.pixel_bytes != -1:
+        return
+    try:
+        after = frames.end_of(lambda offset, length: os.pread(fd, length, offset), header.pixel_offset, size, table)
+    except frames.BadFrames:
+        return
+    if after is not None:
+        add_tail(header, fd, size, after)
 
 
 def _check_native(header: Header, instance: rows.Row) -> None:

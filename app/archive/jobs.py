@@ -40,7 +40,7 @@ def prepare(context: JobContext, payload: dict[str, Any]) -> dict[str, Any]:
                 .join(InstanceHeader, InstanceHeader.instance_pk == Instance.id)
                 .where(Instance.id.in_(pks[start : start + _CHUNK]), InstanceHeader.json.is_(None))
             ).all()
-        done = {one.id: zlib.compress(content.json_of(raw, one), 1) for one, raw in rows}
+        done = {one.id: zlib.compress(content.json_of(context.archive, raw, one), 1) for one, raw in rows}
         with context.database.write() as session:
             for header in session.scalars(select(InstanceHeader).where(InstanceHeader.instance_pk.in_(done))):
                 header.json = done[header.instance_pk]

@@ -32,6 +32,7 @@ class Database:
         self._wal = write_ahead_log if hasattr(os, "fdatasync") else None
         self._writer = engine.execution_options(filmroom_write=True)
         self._hook = dispose_hook
+        self.session_info: dict[str, Any] = {}  # `Session.info` of every session, for what belongs to this installation
 
     @property
     def dialect(self) -> str:
@@ -40,7 +41,10 @@ class Database:
     @contextmanager
     def read(self) -> Iterator[Session]:
         """A session for looking only; whatever it changed is rolled back."""
-        with _plainly(), Session(self.engine, expire_on_commit=False, autoflush=False) as session:
+        with (
+            _plainly(),
+            Session(self.engine, expire_on_commit=False, autoflush=False, info=self.session_info) as session,
+        ):
             try:
                 yield session
             finally:
@@ -50,7 +54,11 @@ class Database:
     @contextmanager
     def write(self) -> Iterator[Session]:
         """One transaction: committed at the end, rolled back when anything is raised."""
-        with _plainly(), Session(self._writer, expire_on_commit=False) as session, session.begin():
+        with (
+            _plainly(),
+            Session(self._writer, expire_on_commit=False, info=self.session_info) as session,
+            session.begin(),
+        ):
             session.connection()  # take the write lock now, not at the first change
             yield session
 

@@ -86,6 +86,33 @@ def find_bulk(ds: Dataset, path: str) -> tuple[str, bytes]:
     raise KeyError(path)
 
 
+_WIDTHS = {
+    "OW": 2,
+    "OF": 4,
+    "OL": 4,
+    "OD": 8,
+    "OV": 8,
+    "US": 2,
+    "SS": 2,
+    "UL": 4,
+    "SL": 4,
+    "FL": 4,
+    "FD": 8,
+    "SV": 8,
+    "UV": 8,
+}
+
+
+def turned(vr: str, value: bytes) -> bytes:
+    """A value of big endian encoding as little endian bytes (PS3.5 7.3); one whose VR has no byte order as it is."""
+    width = _WIDTHS.get(vr, 1)
+    whole = len(value) - len(value) % width
+    out = bytearray(value)
+    for byte in range(width if width > 1 else 0):
+        out[byte:whole:width] = value[width - 1 - byte : whole : width]
+    return bytes(out)
+
+
 def _dataset(ds: Dataset, limit: int | None, where: str, depth: int) -> Model:
     model: Model = {}
     usual = _usual(ds, depth)

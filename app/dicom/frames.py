@@ -44,6 +44,11 @@ class FrameTable:
     def count(self) -> int:
         return len(self.firsts)
 
+    @property
+    def end(self) -> int:
+        """Where the last fragment's value ends."""
+        return self._starts[len(self.lengths) - 1] + self.lengths[-1]
+
     def locate(self, frame: int) -> list[tuple[int, int]]:
         """(offset, length) of the fragments of a frame, counted from 1."""
         first = self.firsts[frame - 1]
@@ -106,6 +111,17 @@ def _fragments(read: Read, position: int, size: int) -> tuple[list[tuple[int, in
             raise BadFrames("The pixel data has too many fragments.")
         position += 8 + length
     return items, False
+
+
+def end_of(read: Read, position: int, size: int, table: FrameTable | None = None) -> int | None:
+    """Where encapsulated pixel data whose first item starts at `position` ends, its sequence delimiter included (PS3.5
+    A.4); None where it ends early."""
+    if table is None:
+        items, whole = _fragments(read, position, size)
+        if not whole:
+            return None
+        return (items[-1][0] + items[-1][1] if items else position) + 8
+    return table.end + 8 if read(table.end, 4) == b"\xfe\xff\xdd\xe0" else None
 
 
 def locate_encapsulated(

@@ -12,7 +12,7 @@ import zlib
 from dataclasses import dataclass, field
 
 from app.dicom import charset, kept, uids
-from app.dicom.walk import Buffer, Found, NeedMore, values_in_items, walk
+from app.dicom.walk import Buffer, Found, NeedMore, values_in_items, walk, walk_behind
 from app.kit.phrases import phrase
 
 WINDOW = 256 * 1024  # most headers end within it
@@ -118,6 +118,16 @@ def scan(fd: int, size: int) -> Header:
         pass
     with mmap.mmap(fd, size, access=mmap.ACCESS_READ) as whole:
         return _scan(whole, size)
+
+
+def add_tail(header: Header, fd: int, size: int, after: int) -> None:
+    """Adds the attributes behind encapsulated pixel data, which ends at `after`, to the kept header."""
+    if after + 8 > size:
+        return
+    with mmap.mmap(fd, size, access=mmap.ACCESS_READ) as whole:
+        found = walk_behind(whole, after, size, header.implicit, header.little)
+        if found.tails:
+            header.kept = kept.append(header.kept, whole, found)
 
 
 def scan_bytes(data: bytes) -> Header:

@@ -51,8 +51,9 @@ class Found:
     # elements left out of the kept header: tag, vr, start, end, value offset, value length (-1: dropped for good)
     begin: int = 0
     end: int = 0  # of the last whole top-level element before the pixels
-    tail: tuple[int, int] = (0, 0)  # whole elements after the pixels
+    tails: list[tuple[int, int]] = field(default_factory=list)  # whole elements after the pixels
     pixel_tag: int = 0
+    pixel_vr: bytes = b""  # as the file has it; empty for implicit VR
     pixel_start: int = 0
     pixel_offset: int = 0
     pixel_length: int = 0  # as stated; -1: undefined
@@ -69,21 +70,30 @@ def walk(buffer: Buffer, position: int, have: int, size: int, implicit: bool, li
     _elements(buffer, position, have, size, implicit, little, found)
     if found.pixel_tag and found.pixel_length >= 0:
         after = found.pixel_offset + found.pixel_length
-        if after + 8 <= size and size - after <= BULK:
+        if after + 8 <= size:
             if have < size:
                 raise NeedMore
-            _tail(buffer, after, size, implicit, little, found)
+            walk_tail(buffer, after, size, implicit, little, found)
     return found
 
 
-def _tail(buffer: Buffer, after: int, size: int, implicit: bool, little: bool, found: Found) -> None:
-    """Attributes behind native pixel data: rare (private groups, padding), kept when they are few and whole."""
-    if not any(buffer[after : after + 8]) or buffer[after : after + 4] in (b"\xfc\xff\xfc\xff", b"\xff\xfc\xff\xfc"):
-        return  # padding (PS3.10 7.2)
+def walk_behind(buffer: Buffer, after: int, size: int, implicit: bool, little: bool) -> Found:
+    """The elements behind pixel data whose end only its fragments tell."""
+    found = Found(begin=after, end=after)
+    if after + 8 <= size:
+        walk_tail(buffer, after, size, implicit, little, found)
+    return found
+
+
+def walk_tail(buffer: Buffer, after: int, size: int, implicit: bool, little: bool, found: Found) -> None:
+    """Attributes behind the pixel data, which ends at `after`: rare (private groups, padding), kept when they are whole."""
+    if not any(buffer[after : after + 8]):
+        return  # padding that is no element
     more = Found(begin=after, end=after)
     _elements(buffer, after, size, size, implicit, little, more)
     if more.end > after and not more.pixel_tag:
-        found.tail = (after, more.end)
+        found.tails.append((after, more.end))
+        found.elements += more.elements
         found.cuts.extend(more.cuts)
         for tag, value in more.values.items():
             found.values.setdefault(tag, value)
@@ -142,6 +152,7 @@ def _elements(buffer: Buffer, position: int, have: int, size: int, implicit: boo
             if group == 0x7FE0 and element in (0x0008, 0x0009, 0x0010):
                 found.pixel_tag, found.pixel_start, found.pixel_offset = tag, position, value
                 found.pixel_length = -1 if length == _UNDEFINED else length
+                found.pixel_vr = vr
                 return
             if tag == 0 and length == 0:
                 return  # padding
@@ -188,12 +199,17 @@ def _done(
         deep = deepest > 2 * MAX_DEPTH
         if not deep and items > MAX_ITEMS:
             found.crowded = True
-            found.cuts.append((tag, vr, start, end, 0, -1))
+            found.cuts.append((tag, b"SQ", start, end, start, end - start))
         elif deep or (items > MAX_DEPTH and depth(data, implicit, little, MAX_DEPTH) > MAX_DEPTH):
             found.too_deep = True
             found.cuts.append((tag, vr, start, end, 0, -1))
     elif length > BULK:
         found.cuts.append((tag, vr, start, end, value, length))
+
+
+def count_items(data: bytes) -> int:
+    """At least as many as there are sequence items in the data."""
+    return max(data.count(_ITEM_LE), data.count(_ITEM_BE))
 
 
 def is_crowded(file: BinaryIO) -> bool:

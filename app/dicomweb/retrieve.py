@@ -186,10 +186,7 @@ def _frame_parts(request: Request, located: Located) -> Iterator[Part]:
 
 
 def _value(session: Session, instance: Instance, path: str) -> bytes | tuple[int, int]:
-    for bulk in content.bulk_values(session, instance):
-        if f"{bulk.tag:08X}" == path.upper():
-            return bulk.offset, bulk.length
     try:
-        return dicomjson.find_bulk(content.header(session, instance), path)[1]
+        return content.bulk_value(session, instance, path)
     except KeyError:
         raise NotFound("This object has no such value.") from None

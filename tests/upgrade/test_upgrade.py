@@ -1,0 +1,80 @@
+"""The present version starts on the data folder of an earlier one and reads all of it, also what that one did not keep."""
+
+import io
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pydicom
+import pytest
+from PIL import Image
+
+from tests.support import live as live_server
+from tests.upgrade import folder, objects
+
+OVERLAY, PROFILE = (
+    "2.25.1172410218120454943894810768354738331",
+    "2.25.1157916583997938261282126416529095502",
+)
+
+
+@pytest.fixture(scope="module")
+def upgraded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[live_server.Live]:
+    with live_server.running(folder.unpack(tmp_path_factory.mktemp("upgrade"))) as running:
+        yield running
+
+
+def metadata_of(live: live_server.Live, uid: str) -> tuple[str, dict[str, Any]]:
+    """Address and metadata of an object."""
+    with live.client() as client:
+        (found,) = client.get("/dicom-web/instances", params={"SOPInstanceUID": uid}).json()
+        address = "/dicom-web/studies/{}/series/{}/instances/{}".format(
+            *(found[tag]["Value"][0] for tag in ("0020000D", "0020000E", "00080018"))
+        )
+        (model,) = client.get(f"{address}/metadata").json()
+    return address, model
+
+
+def test_everything_of_the_earlier_version_is_there(upgraded: live_server.Live) -> None:
+    with upgraded.client() as client:
+        assert len(client.get("/dicom-web/studies").json()) == 4
+        assert client.get("/api/v1/conflicts").json()["items"][0]["sop_instance_uid"] == "1.2.3.1.1.1"
+        assert "pacs" in [one["name"] for one in client.get("/api/v1/nodes").json()["items"]]
+    with upgraded.client("rita", "Another-Horse-8-Battery") as client:
+        assert client.get("/api/v1/studies").status_code == 200
+
+
+@pytest.mark.parametrize("uid", objects.large())
+def test_its_metadata_are_those_of_the_file(upgraded: live_server.Live, uid: str) -> None:
+    _, model = metadata_of(upgraded, uid)
+    original = pydicom.dcmread(io.BytesIO(objects.large()[uid]))
+    assert {f"{tag:08X}": original[tag].VR for tag in original.keys()} == {  # noqa: SIM118
+        name: element["vr"] for name, element in model.items()
+    }
+    if "52009230" in model:
+        assert len(model["52009230"]["Value"]) == 52_000
+    with upgraded.client() as client:
+        for name in set(model) & {"60003000", "7FE31001"}:
+            value = client.get(model[name]["BulkDataURI"], headers={"Accept": "application/octet-stream"})
+            assert value.content == original[int(name, 16)].value
+
+
+@pytest.mark.parametrize("uid", [OVERLAY, PROFILE])
+def test_large_values_of_it_are_drawn(upgraded: live_server.Live, uid: str) -> None:
+    address, _ = metadata_of(upgraded, uid)
+    with upgraded.client() as client:
+        answer = client.get(f"{address}/rendered", headers={"Accept": "image/png"})
+        raw = client.get(f"/api/v1/instances/{uid}/file").content
+    ds = pydicom.dcmread(io.BytesIO(raw))
+    picture = np.asarray(Image.open(io.BytesIO(answer.content)).convert("RGB")).astype(int)
+    if uid == OVERLAY:
+        bits = np.unpackbits(np.frombuffer(ds[0x60003000].value, np.uint8), bitorder="little")
+        drawn = bits[: ds.Rows * ds.Columns].reshape(ds.Rows, ds.Columns).astype(bool)
+        assert drawn.any() and (picture[drawn] == 255).all()
+    else:
+        assert np.abs(picture - ds.pixel_array).max() > 8  # the profile turns the colours; without it they stay
+
+
+def test_small_values_stay_inside_the_metadata(upgraded: live_server.Live) -> None:
+    _, model = metadata_of(upgraded, "1.2.3.1.1.1")
+    assert model["00100010"]["Value"] == [{"Alphabetic": "Doe^Jane"}]

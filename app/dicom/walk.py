@@ -19,6 +19,9 @@ _SHORT = frozenset(
     )
 )  # fmt: skip
 _UNDEFINED = 0xFFFFFFFF
+PADDING = (
+    0xFFFCFFFC  # Data Set Trailing Padding has no meaning (PS3.10 7.2): the last element, and nobody is told of it
+)
 _ITEM_LE, _ITEM_BE = b"\xfe\xff\x00\xe0", b"\xff\xfe\xe0\x00"
 
 # What the index holds of the top level (see app/archive/rows.py), and what locates the pixels.
@@ -154,8 +157,8 @@ def _elements(buffer: Buffer, position: int, have: int, size: int, implicit: boo
                 found.pixel_length = -1 if length == _UNDEFINED else length
                 found.pixel_vr = vr
                 return
-            if tag == 0 and length == 0:
-                return  # padding
+            if (tag == 0 and length == 0) or tag == PADDING:
+                return
         if length == _UNDEFINED:
             modes.append(implicit)
             deepest = max(deepest, len(modes))

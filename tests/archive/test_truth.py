@@ -19,6 +19,7 @@ from app.archive import Archive, content
 from app.archive.models import Instance
 from app.config import Config
 from app.db import Database
+from app.dicom.walk import PADDING
 from tests.archive.conftest import Put
 from tests.upgrade import objects
 
@@ -32,7 +33,7 @@ SAMPLE = (
 
 def differing(ds: pydicom.Dataset, model: dict[str, Any], where: str = "") -> Iterator[str]:
     """Where the model says something else than the data set."""
-    expected = {f"{tag:08X}" for tag in ds.keys() if tag.element and tag.group > 2}  # noqa: SIM118
+    expected = {f"{tag:08X}" for tag in ds.keys() if tag.element and tag.group > 2 and tag != PADDING}  # noqa: SIM118
     yield from (where + name for name in sorted(expected ^ model.keys()))
     for name in expected & model.keys():
         element, said = ds[int(name, 16)], model[name]

@@ -158,7 +158,7 @@ def _dates(column: Any, value: str) -> Condition:
         bounds.append(column >= low)
     if high:
         bounds.append(column <= high)
-    return and_(*bounds), True
+    return and_(*bounds, func.length(column) == 8), True  # what is no date stands there as it is written
 
 
 def _text(column: Any, value: str) -> ColumnElement[bool]:

@@ -26,7 +26,7 @@ class Patient(Base):
     patient_id: Mapped[str] = mapped_column(String(64), default="")
     issuer_of_patient_id: Mapped[str] = mapped_column(String(64), default="")
     patient_name: Mapped[str] = mapped_column(String(400), default="")
-    birth_date: Mapped[str] = mapped_column(String(8), default="")
+    birth_date: Mapped[str] = mapped_column(String(32), default="")
     sex: Mapped[str] = mapped_column(String(16), default="")
     fold: Mapped[str] = mapped_column(Bytewise, default="")  # the name's groups, each folded, `=` between
     pid_fold: Mapped[str] = mapped_column(Bytewise, default="")
@@ -64,7 +64,7 @@ class Study(Base):
     patient_pk: Mapped[int] = mapped_column(ForeignKey("patient.id"), index=True)
     study_instance_uid: Mapped[str] = mapped_column(String(64), unique=True)
     facility_id: Mapped[str | None] = mapped_column(ForeignKey("facility.id"))
-    study_date: Mapped[str] = mapped_column(String(8), default="")
+    study_date: Mapped[str] = mapped_column(String(32), default="")
     study_time: Mapped[str] = mapped_column(String(16), default="")
     dt: Mapped[int] = mapped_column(
         BigInteger, default=0
@@ -91,7 +91,7 @@ class Study(Base):
     patient_name: Mapped[str] = mapped_column(String(400), default="")
     patient_id: Mapped[str] = mapped_column(String(64), default="")
     issuer_of_patient_id: Mapped[str] = mapped_column(String(64), default="")
-    birth_date: Mapped[str] = mapped_column(String(8), default="")
+    birth_date: Mapped[str] = mapped_column(String(32), default="")
     sex: Mapped[str] = mapped_column(String(16), default="")
     fold: Mapped[str] = mapped_column(Bytewise, default="")
     pid_fold: Mapped[str] = mapped_column(Bytewise, default="")
@@ -130,9 +130,9 @@ class Series(Base):
     model_name: Mapped[str] = mapped_column(String(128), default="")
     station_name: Mapped[str] = mapped_column(String(64), default="")
     institution: Mapped[str] = mapped_column(String(128), default="")
-    series_date: Mapped[str] = mapped_column(String(8), default="")
+    series_date: Mapped[str] = mapped_column(String(32), default="")
     series_time: Mapped[str] = mapped_column(String(16), default="")
-    pps_start_date: Mapped[str] = mapped_column(String(8), default="")
+    pps_start_date: Mapped[str] = mapped_column(String(32), default="")
     pps_start_time: Mapped[str] = mapped_column(String(16), default="")
     scheduled_step_id: Mapped[str] = mapped_column(String(64), default="")
     requested_procedure_id: Mapped[str] = mapped_column(String(64), default="")
@@ -163,7 +163,7 @@ class Instance(Base):
     bits_allocated: Mapped[int] = mapped_column(default=0)
     number_of_frames: Mapped[int] = mapped_column(default=0)  # 0: no image
     photometric: Mapped[str] = mapped_column(String(24), default="")
-    content_date: Mapped[str] = mapped_column(String(8), default="")
+    content_date: Mapped[str] = mapped_column(String(32), default="")
     content_time: Mapped[str] = mapped_column(String(16), default="")
     path: Mapped[str] = mapped_column(String(1024))  # below the store's root, with /
     bytes: Mapped[int] = mapped_column(BigInteger)

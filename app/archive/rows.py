@@ -3,9 +3,11 @@
 import re
 from dataclasses import dataclass
 from functools import cached_property
+from hashlib import sha256
 from typing import Any
 
 from app.dicom import names
+from app.dicom.dates import parse_date
 from app.dicom.header import Header
 
 Row = dict[str, Any]
@@ -63,6 +65,7 @@ MODALITIES = [
 _BITS = {modality: 1 << position for position, modality in enumerate(MODALITIES)}
 OTHER_MODALITY = 1 << 62
 
+_EIGHT_DIGITS = re.compile(r"[0-9]{8}")
 _NOT_TIME = re.compile(r"[^0-9.]")
 
 
@@ -84,7 +87,8 @@ class Rows:
     @property
     def identity_without_facility(self) -> str:
         if self.patient_id:
-            return f"{self.issuer}\\{self.patient_id}"
+            issuer, patient_id = (self.header.text(tag) for tag in (0x00100021, 0x00100020))
+            return f"{_unmistakable(issuer)}\\{_unmistakable(patient_id)}"
         return f"study\\{self.header.study_instance_uid}"
 
     @cached_property
@@ -104,6 +108,16 @@ class Rows:
         return _series(self.header)
 
 
+def _unmistakable(text: str) -> str:
+    """A part of an identity: two texts that are not the same never give the same, whatever they hold and however long they
+    are. What is usual stays as it is."""
+    plain = clip(text, 64)
+    escaped = text.replace("\\", "\\\\")
+    if plain == text and len(escaped) <= 72:
+        return escaped
+    return f"{plain[:32]}\\~{sha256(text.encode('utf-8', 'replace')).hexdigest()[:24]}"
+
+
 def clip(text: str, length: int) -> str:
     """Without control characters (PostgreSQL refuses NUL, logs and pages mind the rest), at most so long."""
     if not text.isprintable():
@@ -112,9 +126,9 @@ def clip(text: str, length: int) -> str:
 
 
 def date(text: str) -> str:
-    """DA as YYYYMMDD, also from the old YYYY.MM.DD; "" for anything else."""
-    digits = text.replace(".", "").replace("-", "")
-    return digits if len(digits) == 8 and digits.isascii() and digits.isdigit() else ""
+    """DA as YYYYMMDD, also from YYYY.MM.DD and YYYY-MM-DD; what is no day stays as it is written."""
+    day = parse_date(text)
+    return f"{day:%Y%m%d}" if day else clip(text, 32)
 
 
 def time(text: str) -> str:
@@ -124,7 +138,7 @@ def time(text: str) -> str:
 
 def sort_key(day: str, clock: str) -> int:
     """YYYYMMDDhhmmss as a number; 0 where there is no date."""
-    return int(day + (clock.split(".")[0] + "000000")[:6]) if day else 0
+    return int(day + (clock.split(".")[0] + "000000")[:6]) if _EIGHT_DIGITS.fullmatch(day) else 0
 
 
 def _texts(header: Header, tag: int, length: int) -> str:

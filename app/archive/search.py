@@ -187,7 +187,7 @@ def _birth(asked: Asked, text: str) -> None:
         last = first
     bounds = [_day(first) or "0", _day(last) or "99999999"]
     ids = ("SELECT id FROM study WHERE birth_date >= ? AND birth_date <= ?", bounds)
-    asked.add("s.birth_date >= ? AND s.birth_date <= ?", *bounds, ids=ids)
+    asked.add("s.birth_date >= ? AND s.birth_date <= ? AND length(s.birth_date) = 8", *bounds, ids=ids)
 
 
 def _counted(session: Session, asked: Asked) -> int:

@@ -17,6 +17,9 @@ from pydicom.errors import BytesLengthException
 from pydicom.multival import MultiValue
 from pydicom.uid import UID
 
+from app.dicom import numbers
+from app.dicom.charset import TEXT_VRS
+
 Model = dict[str, Any]
 
 BULK_MARK = "bulkdata:"  # stands for ".../instances/{uid}/bulkdata" until an answer knows its own address
@@ -24,8 +27,8 @@ INLINE_LIMIT = 4096  # bytes of a binary value that still travel inside the JSON
 MAX_DEPTH = 48  # sequences inside sequences; deeper ones come out empty instead of exhausting the stack
 
 _BINARY = frozenset(("OB", "OD", "OF", "OL", "OV", "OW", "UN", "OB or OW", "OB/OW"))
-_INTEGER = frozenset(("IS", "SL", "SS", "SV", "UL", "US", "UV", "US or SS"))
-_REAL = frozenset(("DS", "FD", "FL"))
+_INTEGER = frozenset(("SL", "SS", "SV", "UL", "US", "UV", "US or SS"))
+_REAL = frozenset(("FD", "FL"))
 _UNREADABLE = (
     OSError,
     BytesLengthException,
@@ -166,8 +169,10 @@ def _quick(raw: RawDataElement, name: str, usual: bool) -> Model | None:
             parts = value.decode("ascii").rstrip(" \0").split("\\")
             return {"vr": vr, "Value": parts} if _tidy(parts) else None
         if vr in ("IS", "DS"):
-            parts = value.decode("ascii").rstrip(" \0").split("\\")
-            return {"vr": vr, "Value": [int(p) if vr == "IS" else _real(float(p)) for p in parts]}
+            read = [numbers.number(part) for part in value.decode("ascii").split("\\")]
+            return None if None in read else {"vr": vr, "Value": [written(one) for one in read]}
+        if vr in TEXT_VRS and _dictionary_vr(name) in numbers.TEXT_NUMBERS:
+            return None  # read as the number that it is
         if vr in ("LO", "SH", "PN") and _is_ascii(value, usual):
             parts = value.decode("ascii").rstrip(" \0").split("\\")
             if not _tidy(parts) or (vr == "PN" and any("=" in part for part in parts)):
@@ -177,8 +182,8 @@ def _quick(raw: RawDataElement, name: str, usual: bool) -> Model | None:
             code = (
                 ("<" if raw.is_little_endian else ">") + str(len(value) // struct.calcsize(_STRUCTS[vr])) + _STRUCTS[vr]
             )
-            numbers = struct.unpack(code, value)
-            return {"vr": vr, "Value": [_real(n) for n in numbers] if vr in _REAL else list(numbers)}
+            unpacked = struct.unpack(code, value)
+            return {"vr": vr, "Value": [_real(n) for n in unpacked] if vr in _REAL else list(unpacked)}
     except (ValueError, struct.error):
         return None
     return None
@@ -237,11 +242,20 @@ def _value(vr: str, value: Any) -> Any:
         return _name(value)
     if vr == "AT":
         return f"{int(value):08X}"
+    if vr in numbers.TEXT_NUMBERS:
+        text = getattr(value, "original_string", None) or str(value)
+        read = numbers.number(text)
+        return text.strip(" \0") if read is None else written(read)
     if vr in _INTEGER:
         return int(value)
     if vr in _REAL:
         return _real(float(value))
     return str(value)
+
+
+def written(value: numbers.Number | None) -> numbers.Number | str | None:
+    """A number of IS or DS; as a string where readers of JSON would round it (PS3.18 F.2.3.1)."""
+    return str(value) if isinstance(value, int) and abs(value) >= numbers.EXACT else value
 
 
 def _real(value: float) -> float | str:
@@ -253,7 +267,7 @@ def _real(value: float) -> float | str:
 
 def _name(value: Any) -> Model | None:
     """Component groups of a person name (PS3.18 F.2.2); empty groups are left out."""
-    groups = (str(value)).split("=")[:3]
+    groups = str(value).split("=", 2)  # of more than three the rest stays with the third: nothing is lost
     named = {
         key: text for key, text in zip(("Alphabetic", "Ideographic", "Phonetic"), groups, strict=False) if text != ""
     }

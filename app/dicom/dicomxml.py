@@ -7,14 +7,15 @@ from xml.sax.saxutils import escape, quoteattr
 
 from pydicom.datadict import keyword_for_tag
 
+from app.dicom import dicomjson, numbers
 from app.dicom.dicomjson import MAX_DEPTH, Model
 
 _NAMESPACE = "http://dicom.nema.org/PS3.19/models/NativeDICOM"
 _HEAD = f'<?xml version="1.0" encoding="UTF-8"?>\n<NativeDicomModel xmlns="{_NAMESPACE}" xml:space="preserve">'
 _GROUPS = ("Alphabetic", "Ideographic", "Phonetic")
 _COMPONENTS = ("FamilyName", "GivenName", "MiddleName", "NamePrefix", "NameSuffix")
-_NUMBERS = {"IS": int, "SL": int, "SS": int, "SV": int, "UL": int, "US": int, "UV": int}
-_REALS = frozenset(("DS", "FD", "FL"))
+_NUMBERS = {"SL": int, "SS": int, "SV": int, "UL": int, "US": int, "UV": int}
+_REALS = frozenset(("FD", "FL"))
 # XML 1.0 has no place for the other control characters, not even escaped.
 _FORBIDDEN = dict.fromkeys((*range(9), 11, 12, *range(14, 32), 65534, 65535))
 
@@ -128,6 +129,8 @@ def _read_element(node: ElementTree.Element, vr: str, depth: int) -> Model:
 
 
 def _typed(vr: str, text: str) -> Any:
+    if vr in numbers.TEXT_NUMBERS:
+        return dicomjson.written(numbers.number(text)) if numbers.number(text) is not None else text
     if vr in _NUMBERS:
         return _NUMBERS[vr](text)
     if vr in _REALS:

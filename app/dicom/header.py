@@ -11,7 +11,8 @@ import struct
 import zlib
 from dataclasses import dataclass, field
 
-from app.dicom import charset, kept, uids
+from app.dicom import charset, kept, numbers, uids
+from app.dicom.matching import vr_of
 from app.dicom.walk import Buffer, Found, NeedMore, values_in_items, walk, walk_behind
 from app.kit.phrases import phrase
 
@@ -57,36 +58,38 @@ class Header:
     warnings: list[str] = field(default_factory=list)
 
     def text(self, tag: int) -> str:
-        """The first value as text; "" where it is absent."""
-        raw = self.values.get(tag)
-        return charset.decode(raw, self.character_sets).split("\\", 1)[0].strip() if raw else ""
+        """The value as text, "" where it is absent. Of an attribute that may have several (PS3.6) the first; a backslash in
+        one that has a single value is part of it: two patients with such IDs are not one."""
+        found = self.texts(tag)
+        return found[0] if found and numbers.multiplicity(tag) != 1 else "\\".join(found)
 
     def texts(self, tag: int) -> list[str]:
+        """All values as text; the VR is the dictionary's."""
         raw = self.values.get(tag)
-        return [v.strip() for v in charset.decode(raw, self.character_sets).split("\\")] if raw else []
+        return charset.values(raw, self.character_sets, vr_of(f"{tag:08X}")) if raw else []
 
     def name(self, tag: int) -> str:
-        """The first person name, its groups as they are, `=` between."""
-        raw = self.values.get(tag)
-        if not raw:
-            return ""
-        return charset.decode(raw, self.character_sets, is_name=True).split("\\", 1)[0].rstrip("=^ ")
+        """A person name as `text` gives it, its groups as they are, `=` between."""
+        return self.text(tag).rstrip("=^ ")
 
     def request_text(self, tag: int) -> str:
         """An attribute in the Request Attributes Sequence (0040,0275), of each of its items, a backslash between: a series
         may fulfil several requests."""
         raw = self.values.get(0x00400275)
-        found = values_in_items(raw, tag, self.implicit, self.little) if raw else []
-        texts = [charset.decode(one, self.character_sets).split("\\", 1)[0].strip() for one in found]
+        if not raw:
+            return ""
+        found = values_in_items(raw, tag, self.implicit, self.little)
+        declared = values_in_items(raw, 0x00080005, self.implicit, self.little)
+        texts = [
+            charset.decode(one, charset.terms_of(own) or self.character_sets).split("\\", 1)[0].strip()
+            for one, own in zip(found, declared, strict=True)
+        ]
         return "\\".join(texts) if any(texts) else ""
 
     def integer(self, tag: int) -> int | None:
-        """An IS value, None where it is absent or no number of 32 bits."""
-        try:
-            number = int(float(self.text(tag)))
-        except (ValueError, OverflowError):
-            return None
-        return number if -(2**31) <= number < 2**31 else None
+        """An IS value, None where it is absent or no whole number of 32 bits."""
+        number = numbers.number(self.text(tag))
+        return int(number) if number is not None and -(2**31) <= number < 2**31 and number == int(number) else None
 
     def short(self, tag: int) -> int:
         """A US value, 0 where it is absent."""

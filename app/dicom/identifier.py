@@ -9,7 +9,6 @@ from pydicom.datadict import dictionary_VR, keyword_for_tag, tag_for_keyword
 from app.dicom import charset
 
 _LONG = frozenset((b"OB", b"OD", b"OF", b"OL", b"OV", b"OW", b"SQ", b"SV", b"UC", b"UN", b"UR", b"UT", b"UV"))
-_TEXT = frozenset(("LO", "LT", "PN", "SH", "ST", "UC", "UT"))  # what Specific Character Set speaks about
 _NUMBERS = {"US": "H", "SS": "h", "UL": "I", "SL": "i", "FL": "f", "FD": "d"}
 _UNDEFINED = 0xFFFFFFFF
 _CHARACTER_SET = 0x00080005
@@ -52,7 +51,7 @@ def encode(values: Mapping[str, str], terms: Sequence[str] = (), *, explicit: bo
         if tag is None:
             raise ValueError(f"{keyword} is no attribute")
         vr = str(dictionary_VR(tag))[:2]
-        raw = _encode(text, terms or (UTF8,)) if vr in _TEXT else text.encode("ascii", "replace")
+        raw = _encode(text, terms or (UTF8,)) if vr in charset.TEXT_VRS else text.encode("ascii", "replace")
         elements.append((tag, vr, raw or b""))
     if terms:
         elements.append((_CHARACTER_SET, "CS", "\\".join(terms).encode("ascii", "replace")))
@@ -93,9 +92,7 @@ def _text(vr: str, value: bytes, terms: tuple[str, ...]) -> str:
         return "\\".join(
             str(struct.unpack_from("<" + _NUMBERS[vr], value, at)[0]) for at in range(0, len(value) - size + 1, size)
         )
-    if vr in _TEXT:
-        return charset.decode(value, terms, is_name=vr == "PN")
-    return value.decode("ascii", "replace").strip("\0 \t\r\n")
+    return charset.decode(value, terms, is_name=vr == "PN")
 
 
 def _walk(data: bytes, explicit: bool, found: dict[int, tuple[str, bytes]]) -> None:

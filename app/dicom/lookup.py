@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from app.dicom import charset
+from app.dicom.charset import Terms
 from app.dicom.kept import open_data
 from app.dicom.matching import UnknownAttribute, attribute_path, vr_of
 from app.dicom.walk import _LONG as LONG
@@ -18,7 +19,6 @@ _ITEM, _ITEM_END, _SEQUENCE_END = 0xFFFEE000, 0xFFFEE00D, 0xFFFEE0DD
 _PRIVATE = re.compile(r'([0-9A-Fa-f]{3}[13579BDFbdf])[xX]{2}([0-9A-Fa-f]{2}):(?:"([^"]{1,64})"|([^".]{1,64}))')
 _NUMBER = re.compile(r"\(?([0-9A-Fa-f]{4}),?([0-9A-Fa-f]{4})\)?")
 _PART = re.compile(r'(?:[^.":]|:(?:"[^"]*"|[^".]*))+')
-_WHOLE = frozenset(("LT", "ST", "UT", "UR"))  # a backslash is a letter in these (PS3.5 6.2)
 _PACKED = {"US": "H", "SS": "h", "UL": "I", "SL": "i", "FL": "f", "FD": "d", "UV": "Q", "SV": "q"}
 _OPAQUE = frozenset(("OB", "OD", "OF", "OL", "OV", "OW", "SQ"))
 
@@ -77,37 +77,36 @@ class Attributes:
         self._explicit_head = struct.Struct(order + "HH2sH").unpack_from
         self._order = order
         self._top: _Level | None = None
-        self._terms: tuple[str, ...] = ()
 
     def values(self, path: Path) -> list[str] | None:
         """All values at the path as text, through every item of the sequences on the way; None where it is absent,
         an empty list where it is there without a value."""
         if self._top is None:
             self._top = self._level(0, len(self._data), self._implicit, 0)[0]
-            found = self._top.get(0x00080005)
-            self._terms = charset.terms_of(self._data[found.start : found.end]) if found else ()
-        return self._down(self._top, path)
+        return self._down(self._top, path, ())
 
-    def _down(self, level: _Level, path: Path) -> list[str] | None:
-        element = level.get(self._tag(level, path[0]))
+    def _down(self, level: _Level, path: Path, inherited: Terms) -> list[str] | None:
+        own = level.get(0x00080005)
+        terms = charset.terms_of(self._data[own.start : own.end]) if own else inherited
+        element = level.get(self._tag(level, path[0], terms))
         if element is None:
             return None
         if len(path) == 1:
-            return self._decode(element, path[0])
+            return self._decode(element, path[0], terms)
         below: list[str] | None = None
         for item in self._items(element):
-            if (values := self._down(item, path[1:])) is not None:
+            if (values := self._down(item, path[1:], terms)) is not None:
                 below = [*(below or []), *values]
         return below
 
-    def _tag(self, level: _Level, step: Step) -> int:
+    def _tag(self, level: _Level, step: Step, terms: Terms) -> int:
         """The number of a private attribute: its creator says which block it stands in."""
         if not step.creator:
             return step.tag
         group = step.tag & 0xFFFF0000
         for block in range(0x10, 0x100):
             owner = level.get(group | block)
-            if owner and charset.decode(self._data[owner.start : owner.end], self._terms) == step.creator:
+            if owner and charset.decode(self._data[owner.start : owner.end], terms) == step.creator:
                 return group | block << 8 | step.tag & 0xFF
         return -1
 
@@ -170,7 +169,7 @@ class Attributes:
                 position += length
         return end, end
 
-    def _decode(self, element: _Element, step: Step) -> list[str]:
+    def _decode(self, element: _Element, step: Step, terms: Terms) -> list[str]:
         raw = self._data[element.start : element.end]
         vr = element.vr or step.vr
         if packed := _PACKED.get(vr):
@@ -182,9 +181,7 @@ class Attributes:
             return [f"{a:04X}{b:04X}" for a, b in zip(pairs[::2], pairs[1::2], strict=True)]
         if vr in _OPAQUE or (vr == "UN" and not _is_text(raw)):
             return []
-        text = charset.decode(raw, self._terms, is_name=vr == "PN")
-        values = [text] if vr in _WHOLE else [value.strip() for value in text.split("\\")]
-        return [value for value in values if value]
+        return [value for value in charset.values(raw, terms, vr) if value]
 
 
 def _is_text(raw: bytes) -> bool:

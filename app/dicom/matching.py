@@ -9,6 +9,7 @@ from functools import lru_cache
 
 from pydicom.datadict import dictionary_VR, keyword_for_tag, tag_for_keyword
 
+from app.dicom import numbers
 from app.dicom.dicomjson import Model
 
 _WILD = frozenset(("AE", "CS", "LO", "LT", "PN", "SH", "ST", "UC", "UR", "UT"))
@@ -93,6 +94,8 @@ def _matches(model: Model, key: Key, fold: Callable[[str], str], fuzzy: bool) ->
     values = model.get(key.path[0], {}).get("Value", ())
     if key.value == EMPTY:
         return not any(_says_something(value) for value in values)
+    if len(values) > 1 and key.vr in _WILD and numbers.multiplicity(int(key.path[0], 16)) == 1:
+        values = ("\\".join(str(value) for value in values),)  # a backslash in what has one value is a letter of it
     return any(_value_matches(key.vr, value, key.value, fold, fuzzy) for value in values)
 
 

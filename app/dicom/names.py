@@ -22,8 +22,8 @@ class PersonName:
 
 
 def parse(text: str) -> PersonName:
-    """Splits a PN value (already decoded). More than three groups: the rest is ignored."""
-    groups = [group.strip() for group in text.split("=")] + ["", "", ""]
+    """Splits a PN value (already decoded). More than three groups: the rest stays with the third."""
+    groups = [group.strip() for group in text.split("=", 2)] + ["", "", ""]
     return PersonName(*groups[:3])
 
 
@@ -38,8 +38,8 @@ def shown(text: str) -> str:
 
 
 def _group(group: str) -> str:
-    family, given, middle, prefix, suffix = ([part.strip() for part in group.split("^")] + [""] * 5)[:5]
-    rest = " ".join(part for part in (prefix, given, middle, suffix) if part)
+    family, given, middle, prefix, *more = [part.strip() for part in group.split("^")] + [""] * 4
+    rest = " ".join(part for part in (prefix, given, middle, *more) if part)
     return f"{family}, {rest}" if family and rest else family or rest
 
 

@@ -11,7 +11,6 @@ from app.dicom.matching import Key, vr_of
 
 CHARACTER_SET, LEVEL, TIMEZONE = 0x00080005, 0x00080052, 0x00080201
 _LONG = frozenset((b"OB", b"OD", b"OF", b"OL", b"OV", b"OW", b"SQ", b"SV", b"UC", b"UN", b"UR", b"UT", b"UV"))
-_NAMED = frozenset(("LO", "LT", "PN", "SH", "ST", "UC", "UT"))  # what Specific Character Set speaks about
 _NUMBERS = {"US": "<H", "SS": "<h", "UL": "<I", "SL": "<i", "FL": "<f", "FD": "<d", "UV": "<Q", "SV": "<q"}
 _UNDEFINED = 0xFFFFFFFF
 _DEPTH, _ELEMENTS = 8, 20_000
@@ -62,6 +61,7 @@ def _into(keys: list[Key], path: tuple[str, ...], items: list[Elements], terms: 
     """Adds the keys of a sequence, whose only item holds them (PS3.4 C.2.2.2.6); its attributes."""
     if not items:
         return ()
+    terms = _terms(items[0].get(CHARACTER_SET)) or terms
     for tag in sorted(items[0]):
         vr, value = items[0][tag]
         if isinstance(value, list):
@@ -93,9 +93,7 @@ def _text(vr: str, value: bytes, terms: tuple[str, ...]) -> str:
         form = _NUMBERS[vr]
         size = struct.calcsize(form)
         return "\\".join(str(struct.unpack_from(form, value, at)[0]) for at in range(0, len(value) - size + 1, size))
-    if vr in _NAMED:
-        return charset.decode(value, terms, is_name=vr == "PN")
-    return value.decode("ascii", "replace").strip("\0 \t\r\n")
+    return charset.decode(value, terms, is_name=vr == "PN")
 
 
 class _Reader:

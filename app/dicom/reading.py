@@ -4,6 +4,7 @@ pydicom raises for a value representation that the standard does not know, and w
 lost to the reader. Here such an element is taken as its tag's own representation, or as UN where there is none (PS3.5
 6.2.2). Whoever reads objects of strangers imports from here."""
 
+import re
 from collections.abc import Iterable
 from functools import lru_cache
 from typing import Any
@@ -14,14 +15,23 @@ from pydicom.datadict import dictionary_has_tag, dictionary_VR
 from pydicom.multival import MultiValue
 from pydicom.sequence import Sequence
 from pydicom.tag import BaseTag
-from pydicom.valuerep import VR, PersonName
+from pydicom.valuerep import IS, VR, DSfloat, ISfloat, PersonName
 
-from app.dicom import charset
+from app.dicom import charset, numbers
 from app.dicom.charset import Terms
 from app.dicom.damage import DAMAGE
 
 _KNOWN = frozenset(VR)
+_ASCII_VRS = frozenset(
+    (VR.AE, VR.AS, VR.CS, VR.DA, VR.DT, VR.TM, VR.UR)
+)  # what is not ASCII in them reads as text does
+_TEXTUAL = charset.TEXT_VRS | {VR.CS}
 _MARK = "_filmroom_for_display"
+_PART = rb" *(?:[+-]?(?:[0-9]{1,40}\.?[0-9]{0,40}|\.[0-9]{1,40})%b)? *"
+_PLAIN = {  # pydicom reads these as `numbers` does, and keeps the text that they are written as
+    vr: re.compile(rb"(?:%b)(?:\\(?:%b))*\0?" % (part, part))
+    for vr, part in ((VR.IS, _PART % b""), (VR.DS, _PART % rb"(?:[eE][+-]?[0-9]{1,2})?"))
+}
 _INHERITED = "_filmroom_terms"  # of an item: the defined terms that hold in the data set around it
 _CHARACTER_SET = BaseTag(0x00080005)
 
@@ -77,11 +87,26 @@ def _into_items(items: Iterable[Dataset] | None, terms: Terms) -> None:
         _pass_on(item, terms)
 
 
+def text_of(dataset: Dataset, name: str | int) -> str:
+    """A top-level attribute as people read it: its values with backslashes between, as they are written; "" where it is
+    absent or empty. name: keyword or tag."""
+    return shown(dataset[name].value) if name in dataset else ""
+
+
+def shown(value: Any) -> str:
+    """An element's value as text, several with backslashes between."""
+    if isinstance(value, MultiValue | list | tuple):
+        return "\\".join("" if one is None else str(one) for one in value)
+    return "" if value is None else str(value)
+
+
 def _known_vr(raw: Any, data: dict[str, Any], **more: Any) -> None:
     hooks.raw_element_vr(raw, data, **more)
     if data["VR"] not in _KNOWN:
         own = dictionary_VR(raw.tag) if dictionary_has_tag(raw.tag) else VR.UN
         data["VR"] = own if own in _KNOWN else VR.UN  # the dictionary has items, which have none
+    elif data["VR"] in _TEXTUAL and dictionary_has_tag(raw.tag) and dictionary_VR(raw.tag) in numbers.TEXT_NUMBERS:
+        data["VR"] = dictionary_VR(raw.tag)  # a number written as a text is the same characters
 
 
 def for_display(dataset: Dataset) -> None:
@@ -92,8 +117,12 @@ def for_display(dataset: Dataset) -> None:
 
 def _value(raw: Any, data: dict[str, Any], *, ds: Dataset | None = None, **more: Any) -> None:
     vr, terms = data["VR"], () if ds is None else terms_of(ds)
-    if vr in charset.TEXT_VRS and isinstance(raw.value, bytes):
+    is_text = vr in charset.TEXT_VRS or (vr in _ASCII_VRS and isinstance(raw.value, bytes) and not raw.value.isascii())
+    if is_text and isinstance(raw.value, bytes):
         data["value"] = _text(raw.value, terms, vr, more.get("encoding"))
+        return
+    if vr in numbers.TEXT_NUMBERS and isinstance(raw.value, bytes) and not _PLAIN[vr].fullmatch(raw.value):
+        data["value"] = _numbers(raw.value, raw.tag, vr)
         return
     try:
         hooks.raw_element_value(raw, data, ds=ds, **more)
@@ -114,6 +143,19 @@ def _text(raw: bytes, terms: Terms, vr: str, encodings: Any) -> Any:
             found[0].original_string = raw.rstrip(b"\0 ")
         return found[0] if len(found) == 1 else MultiValue(PersonName, found)
     return "" if not found else found[0] if len(found) == 1 else MultiValue(str, found)
+
+
+def _numbers(raw: bytes, tag: int, vr: str) -> Any:
+    """As pydicom gives numbers, each beside the text that it is written as; one that cannot be read stays its text."""
+    found = numbers.values(raw.decode("latin-1"), tag)
+    made = [one if isinstance(one, str) else _number(one, vr) for one in found]
+    return made[0] if len(made) == 1 else MultiValue(lambda one: one, made)
+
+
+def _number(value: numbers.Number, vr: str) -> Any:
+    if vr == VR.DS:
+        return DSfloat(value)
+    return IS(value) if isinstance(value, int) else ISfloat(value)
 
 
 def _name(text: str, encodings: Any) -> PersonName:

@@ -14,6 +14,7 @@ from app.dicom import charset
 from app.dicom.damage import DAMAGE
 from app.dicom.identifier import UTF8
 from app.dicom.matching import vr_of
+from app.dicom.reading import shown
 
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset
@@ -182,7 +183,7 @@ class _Plan:
             try:
                 element = header[number]
                 if self._strict and element.VR in _NAMED:
-                    self._text(str(element.value))
+                    self._text(shown(element.value))
                 write_data_element(file, element, convert_encodings(list(self._terms) or [""]))
             except _CannotWrite:
                 raise

@@ -9,6 +9,7 @@ from typing import Any
 from babel import Locale, dates, numbers
 from starlette.requests import HTTPConnection
 
+from app.dicom.dates import parse_date
 from app.kit.catalogs import catalog
 from app.kit.clock import now
 from app.kit.phrases import Phrase
@@ -164,9 +165,8 @@ def format_date(value: date | datetime | str | None) -> str:
 
 @lru_cache(maxsize=8192)
 def _day(value: str, language: str) -> str:
-    try:
-        day = datetime.strptime(value.replace(".", ""), "%Y%m%d").date()  # noqa: DTZ007 a DA has no zone
-    except ValueError:
+    day = parse_date(value)
+    if day is None:
         return value if value.strip("0. ") else ""  # 00000000: what some devices write for no date
     return dates.format_date(day, "medium", locale=_locale_of(language))
 
@@ -210,7 +210,8 @@ def format_person(name: str | None) -> str:
 
 def _group(group: str) -> str:
     parts = [part.strip() for part in group.split("^")] + [""] * 5
-    family, given, middle, prefix, suffix = parts[:5]
+    family, given, middle, prefix = parts[:4]
+    suffix = " ".join(part for part in parts[4:] if part)
     rest = " ".join(part for part in (prefix, given, middle) if part)
     shown = ", ".join(part for part in (family, rest) if part)
     return f"{shown}, {suffix}" if suffix and shown else shown or suffix
@@ -218,12 +219,8 @@ def _group(group: str) -> str:
 
 def format_age(birth: str | None, on: str | None = None) -> str:
     """Whole years at a day (DA strings; today when none is given); months and days for small children."""
-    try:
-        born = datetime.strptime((birth or "").strip(), "%Y%m%d").date()  # noqa: DTZ007
-        day = datetime.strptime(on, "%Y%m%d").date() if on else now().date()  # noqa: DTZ007
-    except ValueError:
-        return ""
-    if day < born:
+    born, day = parse_date(birth or ""), parse_date(on) if on else now().date()
+    if born is None or day is None or day < born:
         return ""
     months = (day.year - born.year) * 12 + day.month - born.month - (day.day < born.day)
     years = months // 12

@@ -2,11 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 from hashlib import blake2s
 
 from app.archive.models import Series, Study
 from app.dicom import names
+from app.dicom.dates import parse_date
 from app.dicom.identity import patient_of
 from app.http.i18n import format_person, format_time
 from app.http.i18n import gettext as _
@@ -99,10 +100,8 @@ class SeriesCard:
 
 def age(birth: str, on: str) -> str:
     """Short age for a column: "58", "5 mo", "9 d"; empty where it cannot be told."""
-    try:
-        born = date(int(birth[:4]), int(birth[4:6]), int(birth[6:8]))
-        day = date(int(on[:4]), int(on[4:6]), int(on[6:8])) if on else now().date()
-    except ValueError:
+    born, day = parse_date(birth), parse_date(on) if on else now().date()
+    if born is None or day is None:
         return ""
     months = (day.year - born.year) * 12 + day.month - born.month - (day.day < born.day)
     if day < born:

@@ -7,7 +7,9 @@ from dataclasses import dataclass, replace
 
 from pydicom.dataset import Dataset
 
+from app.dicom.dates import shown_age
 from app.dicom.identity import patient_key
+from app.dicom.reading import text_of
 from app.imaging import Display, PixelSpec, Presentation, RenderParams
 from app.imaging.display import pixel_aspect
 from app.imaging.geometry import DETECTOR, SCANNED, orientation_letters, pixel_spacing_mm
@@ -160,7 +162,7 @@ def header_values(ds: Dataset, words: Words) -> Mapping[str, str]:
         "PatientID": _text(ds, "PatientID"),
         "PatientBirthDate": words.day(birth),
         "PatientSex": _text(ds, "PatientSex"),
-        "PatientAge": words.age(birth, day) or _text(ds, "PatientAge").lstrip("0"),
+        "PatientAge": words.age(birth, day) or shown_age(_text(ds, "PatientAge")),
         "StudyDescription": _text(ds, "StudyDescription"),
         "StudyDate": words.day(day),
         "AccessionNumber": _text(ds, "AccessionNumber"),
@@ -172,10 +174,7 @@ def header_values(ds: Dataset, words: Words) -> Mapping[str, str]:
 
 
 def _text(ds: Dataset, keyword: str) -> str:
-    value = ds.get(keyword)
-    if value is None:
-        return ""
-    return " ".join(str(value).replace("\0", " ").split())
+    return " ".join(text_of(ds, keyword).replace("\0", " ").split())
 
 
 def _number(value: float) -> str:

@@ -1,13 +1,13 @@
 """How names, days and page lines are written on paper in the language of who orders."""
 
 from dataclasses import replace
-from datetime import date, datetime
 
 from babel import dates
 from babel.units import format_unit
 
 from app.archive.models import Instance
 from app.dicom import names
+from app.dicom.dates import parse_date
 from app.kit.catalogs import catalog
 from app.kit.clock import now
 from app.kit.phrases import Phrase
@@ -69,21 +69,14 @@ def sentence(text: str, language: str) -> str:
     return said.gettext(text.template).format(**values)
 
 
-def _parse(value: str) -> date | None:
-    try:
-        return datetime.strptime(value.replace(".", ""), "%Y%m%d").date()  # noqa: DTZ007 a DA has no zone
-    except ValueError:
-        return None
-
-
 def _day(value: str, language: str) -> str:
     """A DA (PS3.5 6.2) as people write a day; what is no date stays as it is."""
-    day = _parse(value)
+    day = parse_date(value)
     return dates.format_date(day, "medium", locale=language) if day else value
 
 
 def _age(birth: str, day: str, language: str) -> str:
-    born, then = _parse(birth), _parse(day)
+    born, then = parse_date(birth), parse_date(day)
     if not born or not then or then < born:
         return ""
     months = (then.year - born.year) * 12 + then.month - born.month - (then.day < born.day)

@@ -7,6 +7,7 @@ from typing import Any
 
 from pydicom.datadict import tag_for_keyword
 
+from app.dicom import numbers
 from app.dicom.dicomjson import Model
 
 _WORD = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
@@ -94,8 +95,15 @@ def values(model: Mapping[str, Any], keyword: str) -> list[Any]:
 
 
 def first(model: Mapping[str, Any], keyword: str) -> Any:
-    """The first value; None when there is none."""
+    """The first value, or the text with its backslashes where an attribute with one value has several; None when there is
+    none."""
     found = values(model, keyword)
+    if (
+        len(found) > 1
+        and numbers.multiplicity(int(tag_of(keyword), 16)) == 1
+        and all(isinstance(v, str) for v in found)
+    ):
+        return "\\".join(found)
     return found[0] if found else None
 
 

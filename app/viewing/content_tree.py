@@ -7,6 +7,7 @@ from typing import Any
 from pydicom import Dataset
 
 from app.dicom.damage import DAMAGE
+from app.dicom.reading import text_of
 
 # A hostile object may nest without end; no report of a person goes deeper.
 _DEEPEST = 64
@@ -60,21 +61,20 @@ def _reference(item: Dataset) -> str:
     found = _first(item.get("ReferencedSOPSequence"))
     if found is None:
         return ""
-    frames = found.get("ReferencedFrameNumber")
+    frames = text_of(found, "ReferencedFrameNumber").replace("\\", ", ")
     uid = str(found.get("ReferencedSOPInstanceUID") or "")
     return f"{uid} [{frames}]" if frames else uid
 
 
 def _text(item: Dataset, keyword: str) -> str:
-    value = item.get(keyword)
-    return "" if value is None else str(value)
+    return text_of(item, keyword)
 
 
 def _meaning(codes: Any) -> str:
     code = _first(codes)
     if code is None:
         return ""
-    return str(code.get("CodeMeaning") or code.get("CodeValue") or code.get("LongCodeValue") or "")
+    return text_of(code, "CodeMeaning") or text_of(code, "CodeValue") or text_of(code, "LongCodeValue")
 
 
 def _first(sequence: Sequence[Dataset] | None) -> Dataset | None:

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from pydicom import DataElement, Dataset
 from pydicom.datadict import keyword_for_tag
 
+from app.dicom.reading import shown
+
 _PATIENT = frozenset((0x0010,))
 _STUDY = frozenset(
     [
@@ -128,5 +130,5 @@ def _shown(element: DataElement) -> str:
         return ""
     if isinstance(value, bytes):
         return f"[{len(value)} B]"
-    words = "\\".join(str(one) for one in value) if element.VM > 1 else str(value)
+    words = shown(value)
     return words if len(words) <= _LONGEST else words[:_LONGEST] + "…"

@@ -1,13 +1,13 @@
-"""API tokens of oneself."""
+"""API tokens: one's own, and everybody's for administrators."""
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter, Depends, Query
 from pydantic import BaseModel, Field
 
 from app.http import ReadSession, WriteSession, allow
-from app.security import Actor, Verb, tokens
-from app.security.models import ApiToken
+from app.security import Actor, Verb, tokens, users
+from app.security.models import ApiToken, User
 
 router = APIRouter(tags=["tokens"])
 Self = Annotated[Actor, Depends(allow(Verb.SELF))]
@@ -19,9 +19,11 @@ class NewToken(BaseModel):
     days: int | None = Field(None, ge=1, le=3650, description="Days it is good for; without: until it is deleted")
 
 
-def as_json(row: ApiToken) -> dict[str, Any]:
+def as_json(row: ApiToken, owner: User) -> dict[str, Any]:
     return {
         "id": row.id,
+        "user": owner.name,
+        "user_id": row.user_id,
         "name": row.name,
         "scopes": row.scopes,
         "created_at": row.created_at,
@@ -31,9 +33,11 @@ def as_json(row: ApiToken) -> dict[str, Any]:
 
 
 @router.get("/tokens")
-def list_tokens(actor: Self, session: ReadSession) -> dict[str, Any]:
-    """One's own tokens, without their secrets."""
-    items = [as_json(row) for row in tokens.list_tokens(session, actor)]
+def list_tokens(
+    actor: Self, session: ReadSession, user: Annotated[str | None, Query(description="Only one user's, by id")] = None
+) -> dict[str, Any]:
+    """Everybody's for administrators, one's own for the others; without their secrets."""
+    items = [as_json(row, owner) for row, owner in tokens.list_all(session, actor, user)]
     return {"items": items, "total": len(items), "next": None, "scopes": tokens.scopes_of(actor)}
 
 
@@ -41,7 +45,7 @@ def list_tokens(actor: Self, session: ReadSession) -> dict[str, Any]:
 def create_token(body: NewToken, actor: Self, session: WriteSession) -> dict[str, Any]:
     """The answer is the only place where the token itself stands."""
     row, token = tokens.create(session, actor, body.name, body.scopes, body.days)
-    return as_json(row) | {"token": token}
+    return as_json(row, users.get(session, actor, row.user_id)) | {"token": token}
 
 
 @router.delete("/tokens/{token_id}", status_code=204)

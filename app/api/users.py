@@ -6,8 +6,9 @@ import segno
 from fastapi import APIRouter, Depends, Request
 from pydantic import BaseModel, ConfigDict, Field
 
+from app.api.tokens import as_json as token_json
 from app.http import ReadSession, WriteSession, allow, services
-from app.security import Actor, Verb, second_factor, users
+from app.security import Actor, Verb, second_factor, tokens, users
 from app.security.models import User
 
 router = APIRouter(tags=["users"])
@@ -74,9 +75,13 @@ def show_me(request: Request, actor: Self, session: ReadSession) -> dict[str, An
 
 
 @router.put("/users/me/password", status_code=204)
-def change_my_password(request: Request, body: OwnPassword, actor: Self, session: WriteSession) -> None:
+def change_my_password(request: Request, body: OwnPassword, actor: Self) -> None:
     """One's own password; every other session ends."""
-    users.change_own_password(session, actor, body.old, body.new, request.state.identity.session_id)
+    here, session_id = services(request), request.state.identity.session_id
+    proof = here.gate.login.confirm(actor, body.old, field="old")
+    new = users.new_password(here.database, body.new, actor.name, proof.user_id)
+    with here.database.write() as session:
+        users.change_own_password(session, actor, proof, new, session_id)
 
 
 @router.patch("/users/me/preferences")
@@ -93,22 +98,31 @@ def set_preferences(body: dict[str, Any], actor: Self, session: WriteSession) ->
 
 
 @router.post("/users/me/second-factor")
-def begin_second_factor(request: Request, body: NewPassword, actor: Self, session: WriteSession) -> dict[str, str]:
+def begin_second_factor(request: Request, body: NewPassword, actor: Self) -> dict[str, str]:
     """A new secret to put into an authenticator; it counts once PUT has confirmed it by a code."""
-    secret, address = second_factor.begin(session, actor, services(request).secrets, body.password)
+    here = services(request)
+    proof = here.gate.login.confirm(actor, body.password)
+    with here.database.write() as session:
+        secret, address = second_factor.begin(session, actor, here.secrets, proof)
     return {"secret": secret, "address": address, "qr": segno.make(address, micro=False).svg_data_uri(scale=4)}
 
 
 @router.put("/users/me/second-factor")
-def confirm_second_factor(request: Request, body: Code, actor: Self, session: WriteSession) -> dict[str, list[str]]:
+def confirm_second_factor(request: Request, body: Code, actor: Self) -> dict[str, list[str]]:
     """Turns it on; the recovery codes are shown this once."""
-    return {"recovery_codes": second_factor.confirm(session, actor, services(request).secrets, body.code)}
+    here = services(request)
+    here.gate.login.confirm_new_factor(actor, body.code)
+    with here.database.write() as session:
+        return {"recovery_codes": second_factor.confirm(session, actor, here.secrets, body.code)}
 
 
 @router.delete("/users/me/second-factor", status_code=204)
-def remove_second_factor(body: NewPassword, actor: Self, session: WriteSession) -> None:
-    """Takes off one's own second factor; asks for the password."""
-    second_factor.remove(session, actor, body.password)
+def remove_second_factor(request: Request, body: NewPassword, actor: Self) -> None:
+    """Removes one's own second factor; asks for the password."""
+    here = services(request)
+    proof = here.gate.login.confirm(actor, body.password)
+    with here.database.write() as session:
+        second_factor.remove(session, actor, proof)
 
 
 @router.get("/users")
@@ -119,9 +133,12 @@ def list_users(actor: Admin, session: ReadSession) -> dict[str, Any]:
 
 
 @router.post("/users", status_code=201)
-def create_user(body: NewUser, actor: Admin, session: WriteSession) -> dict[str, Any]:
+def create_user(request: Request, body: NewUser, actor: Admin) -> dict[str, Any]:
     """A new account."""
-    return as_json(users.create(session, actor, **body.model_dump()))
+    database = services(request).database
+    password = users.new_password(database, body.password, body.name)
+    with database.write() as session:
+        return as_json(users.create(session, actor, password=password, **body.model_dump(exclude={"password"})))
 
 
 @router.get("/users/{user_id}")
@@ -132,14 +149,33 @@ def show_user(user_id: str, actor: Admin, session: ReadSession) -> dict[str, Any
 
 @router.patch("/users/{user_id}")
 def change_user(user_id: str, body: UserChange, actor: Admin, session: WriteSession) -> dict[str, Any]:
-    """Changes what is given; disabling ends the user's sessions at once."""
+    """Changes what is given; disabling ends the user's sessions and tokens at once."""
     return as_json(users.change(session, actor, user_id, body.model_dump(exclude_unset=True)))
 
 
 @router.put("/users/{user_id}/password", status_code=204)
-def reset_password(user_id: str, body: NewPassword, actor: Admin, session: WriteSession) -> None:
-    """A temporary password, to be changed at the next sign-in."""
-    users.reset_password(session, actor, user_id, body.password)
+def reset_password(request: Request, user_id: str, body: NewPassword, actor: Admin) -> None:
+    """A temporary password, to be changed at the next sign-in. The user's sessions and tokens end."""
+    database = services(request).database
+    with database.read() as session:
+        user = users.get(session, actor, user_id)
+    password = users.new_password(database, body.password, user.name, user.id)
+    with database.write() as session:
+        users.reset_password(session, actor, user.id, password)
+
+
+@router.get("/users/{user_id}/tokens")
+def list_tokens_of_user(user_id: str, actor: Admin, session: ReadSession) -> dict[str, Any]:
+    """The tokens of one user, without their secrets."""
+    user = users.get(session, actor, user_id)
+    items = [token_json(row, owner) for row, owner in tokens.list_all(session, actor, user.id)]
+    return {"items": items, "total": len(items), "next": None}
+
+
+@router.delete("/users/{user_id}/tokens/{token_id}", status_code=204)
+def delete_token_of_user(user_id: str, token_id: str, actor: Admin, session: WriteSession) -> None:
+    """Ends a token of this user at once."""
+    tokens.delete(session, actor, token_id, users.get(session, actor, user_id).id)
 
 
 @router.delete("/users/{user_id}/second-factor", status_code=204)

@@ -10,7 +10,7 @@ from starlette.responses import Response
 from app.http import allow, cookies, render, services
 from app.http.i18n import COOKIE as LANGUAGE_COOKIE
 from app.http.templates import THEME_COOKIE
-from app.pages.forms import NO_FAULTS, Faults, attempt, go
+from app.pages.forms import NO_FAULTS, Faults, attempt, attempt_alone, go
 from app.pages.shell import fields
 from app.security import Actor, Verb, second_factor, tokens, users
 from app.security.models import ApiToken, User
@@ -76,8 +76,14 @@ def save_account(
 @router.post("/account/second-factor")
 def begin(request: Request, actor: Self, password: Annotated[str, Form(max_length=1024)] = "") -> Response:
     """Shows the QR code; nothing counts before a code has confirmed it."""
-    secrets = services(request).secrets
-    begun, faults = attempt(request, lambda session: second_factor.begin(session, actor, secrets, password))
+    here = services(request)
+
+    def start() -> tuple[str, str]:
+        proof = here.gate.login.confirm(actor, password)
+        with here.database.write() as session:
+            return second_factor.begin(session, actor, here.secrets, proof)
+
+    begun, faults = attempt_alone(start)
     if begun is None:
         return _page(request, actor, 422, part="second-factor", faults=faults)
     secret, address = begun
@@ -97,8 +103,14 @@ def confirm(
     secret: Annotated[str, Form(max_length=64)] = "",
 ) -> Response:
     """Turns it on and shows the recovery codes, this once."""
-    secrets = services(request).secrets
-    codes, faults = attempt(request, lambda session: second_factor.confirm(session, actor, secrets, code))
+    here = services(request)
+
+    def turn_on() -> list[str]:
+        here.gate.login.confirm_new_factor(actor, code)
+        with here.database.write() as session:
+            return second_factor.confirm(session, actor, here.secrets, code)
+
+    codes, faults = attempt_alone(turn_on)
     if codes is None:
         return _page(request, actor, 422, part="second-factor", faults=faults, secret=secret)
     return _page(request, actor, part="second-factor", codes=tuple(codes))
@@ -106,7 +118,14 @@ def confirm(
 
 @router.post("/account/second-factor/remove")
 def remove(request: Request, actor: Self, password: Annotated[str, Form(max_length=1024)] = "") -> Response:
-    _, faults = attempt(request, lambda session: second_factor.remove(session, actor, password))
+    here = services(request)
+
+    def turn_off() -> None:
+        proof = here.gate.login.confirm(actor, password)
+        with here.database.write() as session:
+            second_factor.remove(session, actor, proof)
+
+    _, faults = attempt_alone(turn_off)
     return _answer(request, actor, "second-factor", faults)
 
 

@@ -9,7 +9,7 @@ from starlette.responses import RedirectResponse
 
 from app.http import i18n, services
 from app.http.deps import known_identity
-from app.kit.errors import AppError, Conflict, Forbidden, Invalid, Unauthorized
+from app.kit.errors import AppError, Conflict, Forbidden, Invalid, TooMany, Unauthorized
 from app.security.identity import Identity
 
 T = TypeVar("T")
@@ -50,10 +50,19 @@ def faults_of(raised: AppError) -> Faults:
 def attempt(request: Request, work: Callable[[Any], T]) -> tuple[T | None, Faults]:
     """Runs `work(session)` in a transaction of its own. A fault the person can correct is answered, not raised:
     the transaction is rolled back and the form is shown again."""
-    try:
+
+    def run() -> T:
         with services(request).database.write() as session:
-            return work(session), Faults()
-    except (Invalid, Conflict, Unauthorized) as raised:
+            return work(session)
+
+    return attempt_alone(run)
+
+
+def attempt_alone(work: Callable[[], T]) -> tuple[T | None, Faults]:
+    """The same without a transaction, for what opens its own: passwords are hashed outside of any."""
+    try:
+        return work(), Faults()
+    except (Invalid, Conflict, Unauthorized, TooMany) as raised:
         return None, faults_of(raised)
     except Forbidden as raised:
         if raised.code != "forbidden":

@@ -16,7 +16,7 @@ from app.http.i18n import LANGUAGES
 from app.http.i18n import gettext as _
 from app.http.settings import GeneralSettings
 from app.kit.errors import TooMany, Unauthorized
-from app.pages.forms import Faults, attempt, faults_of, go, me, own_path
+from app.pages.forms import Faults, attempt, attempt_alone, faults_of, go, me, own_path
 from app.pages.shell import fields
 from app.security import Actor, Verb, queries, sessions, users
 from app.security.errors import SecondFactorRequired
@@ -89,7 +89,7 @@ def sign_in(
         else:
             proven = gate.login.prove(user, password, code, address)
     except SecondFactorRequired as fault:
-        step = ticket or gate.login.ticket(user, password)
+        step = ticket or fault.ticket
         said = faults_of(fault) if ticket else Faults()
         return _login_page(request, user, then, ticket=step, faults=said, status=401)
     except (Unauthorized, TooMany) as fault:
@@ -161,10 +161,17 @@ def change_password(
     again: Annotated[str, Form(max_length=1024)] = "",
 ) -> Response:
     """One's own password; all other sessions end."""
+    here, session_id = services(request), me(request).session_id
+
+    def change() -> None:
+        proof = here.gate.login.confirm(actor, old, field="old")
+        hashed = users.new_password(here.database, new, actor.name, proof.user_id)
+        with here.database.write() as session:
+            users.change_own_password(session, actor, proof, hashed, session_id)
+
     said = differ(new, again)
     if said is None:
-        session_id = me(request).session_id
-        _, said = attempt(request, lambda session: users.change_own_password(session, actor, old, new, session_id))
+        _, said = attempt_alone(change)
     return _password_page(request, _renamed(said), 422) if said.message else go("/account?saved=password")
 
 

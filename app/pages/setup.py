@@ -18,13 +18,14 @@ from app.http.settings import GeneralSettings
 from app.kit import renewal
 from app.kit.errors import Invalid
 from app.kit.phrases import phrase
-from app.pages.forms import Faults, attempt, faults_of, go
+from app.pages.forms import Faults, attempt, attempt_alone, faults_of, go
 from app.pages.login import differ
 from app.pages.shell import fields
 from app.peers import names
 from app.peers import service as peers
 from app.peers.service import NodeValues
 from app.security import Actor, Verb, queries, setup, users
+from app.security.models import User
 
 router = APIRouter(include_in_schema=False)
 Editor = Annotated[Actor, Depends(allow(Verb.SETTINGS_EDIT))]
@@ -99,12 +100,17 @@ def make_first(
     check_origin(request)
     here = services(request)
     if not setup.is_setup_code(here.secrets, code):
+        here.gate.login.refuse_setup_code(client_address(request))
         return _first(request, FirstPage(code, False, name, display_name, Faults()), 403)
+
+    def make() -> User:
+        hashed = users.new_password(here.database, password, name)
+        with here.database.write() as session:
+            return users.make_first_administrator(session, name, hashed, display_name)
+
     made, said = None, differ(password, again)
     if said is None:
-        made, said = attempt(
-            request, lambda session: users.make_first_administrator(session, name, password, display_name)
-        )
+        made, said = attempt_alone(make)
     if made is None:
         return _first(request, FirstPage(code, True, name, display_name, said), 422)
     agent = request.headers.get("user-agent", "")

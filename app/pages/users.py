@@ -7,10 +7,10 @@ from fastapi import APIRouter, Depends, Form, Request
 from starlette.responses import Response
 
 from app.http import allow, i18n, render, services
-from app.pages.forms import Faults, attempt, go
+from app.pages.forms import Faults, attempt, attempt_alone, go
 from app.pages.shell import fields
-from app.security import Actor, Verb, facilities, passwords, queries, roles, second_factor, sessions, users
-from app.security.models import User, WebSession
+from app.security import Actor, Verb, facilities, passwords, queries, roles, second_factor, sessions, tokens, users
+from app.security.models import ApiToken, User, WebSession
 
 router = APIRouter(include_in_schema=False)
 Admin = Annotated[Actor, Depends(allow(Verb.USER_ADMIN))]
@@ -41,6 +41,7 @@ class UsersPage:
     facilities: list[tuple[str, str]]
     places: dict[str, str]
     sessions: list[WebSession]
+    tokens: list[ApiToken]
     saved: str
     password: str
     faults: Faults
@@ -78,6 +79,7 @@ def _page(
             facilities=[("", "—"), *places.items()],
             places=places,
             sessions=[row for row, _ in queries.sessions(session, form.id)] if form and form.id else [],
+            tokens=queries.tokens(session, form.id) if form and form.id else [],
             saved=saved,
             password=password,
             faults=faults or Faults(),
@@ -106,14 +108,15 @@ def create(
     facility_id: Annotated[str, Form(max_length=26)] = "",
 ) -> Response:
     """Made with a temporary password, which is shown this once."""
-    password = passwords.generate()
+    database, password = services(request).database, passwords.generate()
     values: dict[str, Any] = {"display_name": display_name, "email": email, "role": role}
-    made, faults = attempt(
-        request,
-        lambda session: users.create(
-            session, actor, name=name, password=password, facility_id=facility_id or None, temporary=True, **values
-        ),
-    )
+
+    def make() -> User:
+        hashed = users.new_password(database, password, name)
+        with database.write() as session:
+            return users.create(session, actor, name=name, password=hashed, facility_id=facility_id or None, **values)
+
+    made, faults = attempt_alone(make)
     if made is None:
         form = UserForm("", name, display_name, email, role, facility_id)
         return _page(request, actor, form, faults=faults)
@@ -164,9 +167,16 @@ def _did(request: Request, actor: Actor, user_id: str, faults: Faults) -> Respon
 
 @router.post("/settings/users/{user_id}/password")
 def give_password(request: Request, user_id: str, actor: Admin) -> Response:
-    """A temporary password, shown this once; the user's sessions end."""
-    password = passwords.generate()
-    _, faults = attempt(request, lambda session: users.reset_password(session, actor, user_id, password))
+    """A temporary password, shown this once; the user's sessions and tokens end."""
+    database, password = services(request).database, passwords.generate()
+    user = _chosen(request, actor, user_id)
+
+    def reset() -> None:
+        hashed = users.new_password(database, password, user.name, user.id)
+        with database.write() as session:
+            users.reset_password(session, actor, user.id, hashed)
+
+    _, faults = attempt_alone(reset)
     form = _form(_chosen(request, actor, user_id))
     return _page(request, actor, form, password="" if faults.message else password, faults=faults)
 
@@ -180,6 +190,12 @@ def drop_second_factor(request: Request, user_id: str, actor: Admin) -> Response
 @router.post("/settings/users/{user_id}/sessions/{session_id}/end")
 def end_session(request: Request, user_id: str, session_id: str, actor: Admin) -> Response:
     _, faults = attempt(request, lambda session: sessions.close(session, actor, session_id))
+    return _did(request, actor, user_id, faults)
+
+
+@router.post("/settings/users/{user_id}/tokens/{token_id}/end")
+def end_token(request: Request, user_id: str, token_id: str, actor: Admin) -> Response:
+    _, faults = attempt(request, lambda session: tokens.delete(session, actor, token_id, user_id))
     return _did(request, actor, user_id, faults)
 
 

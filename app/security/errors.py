@@ -4,9 +4,11 @@ from app.kit.errors import AppError, Forbidden, TooMany, Unauthorized
 
 
 class SecondFactorRequired(Unauthorized):
-    """Name and password are right, the code of the second factor is still missing."""
+    """Name and password are right, the code of the second factor is still missing. ticket: for the second step of the
+    login page (`Login.prove_by_ticket`)."""
 
     code = "second-factor"
+    ticket = ""
 
 
 class SessionLocked(AppError):

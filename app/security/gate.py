@@ -6,6 +6,7 @@ A verified Basic password is remembered for five minutes under an HMAC, so that 
 import hashlib
 import hmac
 import secrets as random
+import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -15,6 +16,7 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from app import settings
+from app.audit.tally import Tally
 from app.db import Database
 from app.kit.clock import monotonic, now
 from app.kit.errors import AppError
@@ -29,6 +31,7 @@ FRESH = 1.0  # seconds a looked-up identity is believed
 BASIC = 300.0  # seconds a verified Basic password is remembered
 _NOTED_EVERY = timedelta(seconds=20)  # how often input is written to the session's row
 _KEPT = 4096
+_STRIPES = 64
 
 
 @dataclass(slots=True)
@@ -45,16 +48,19 @@ class Gate:
 
     def __init__(self, database: Database, secrets: Secrets) -> None:
         self.database = database
-        self.login = Login(database, secrets)
+        self.tally = Tally(database)
+        self.login = Login(database, secrets, self.tally)
         self._known: dict[str, _Known] = {}
         self._basic: dict[bytes, tuple[str, str, float]] = {}  # HMAC -> user id, password hash, until
         self._basic_key = random.token_bytes(32)
+        self._proving = [threading.Lock() for _ in range(_STRIPES)]  # the same pair is proven once at a time
         self._inputs: dict[str, datetime] = {}  # session id -> last input seen by this process
         self._noted: dict[str, datetime] = {}
         self._notes = ThreadPoolExecutor(1, "session-notes")
 
     def close(self) -> None:
         self._notes.shutdown(wait=True)
+        self.tally.close()
 
     # sessions
 
@@ -149,19 +155,24 @@ class Gate:
     def basic(self, name: str, password: str, address: str) -> Identity | None:
         """Verifies a Basic pair, by memory when it was verified lately. Raises what `Login.prove` raises."""
         digest = self._basic_digest(name, password)
-        remembered = self._basic.get(digest)
-        if remembered is not None and remembered[2] >= monotonic():
-            identity = self._user(remembered[0], remembered[1])
+        with self._proving[digest[0] % _STRIPES]:  # a program's first requests come together: one of them hashes
+            identity = self._remembered(digest)
             if identity is not None:
                 return identity
-        user = self.login.prove(name, password, "", address, how="basic")
-        with self.database.read() as session:
-            fresh = session.get(User, user.id)  # proving may have renewed the hash
-        if fresh is None:
+            user = self.login.prove(name, password, "", address, how="basic")
+            with self.database.read() as session:
+                fresh = session.get(User, user.id)  # proving may have renewed the hash
+            if fresh is None:
+                return None
+            _trim(self._basic)
+            self._basic[digest] = (fresh.id, fresh.password_hash, monotonic() + BASIC)
+            return self._user(fresh.id, fresh.password_hash)
+
+    def _remembered(self, digest: bytes) -> Identity | None:
+        remembered = self._basic.get(digest)
+        if remembered is None or remembered[2] < monotonic():
             return None
-        _trim(self._basic)
-        self._basic[digest] = (fresh.id, fresh.password_hash, monotonic() + BASIC)
-        return self._user(fresh.id, fresh.password_hash)
+        return self._user(remembered[0], remembered[1])
 
     def _user(self, user_id: str, password_hash: str) -> Identity | None:
         """The user while the verified password is still theirs and no second factor was added."""

@@ -1,17 +1,24 @@
 """Proving who somebody is. These verbs take the database and not a session: an Argon2 hash takes 50 ms, which no
-transaction may last, and a failure must be written down although the request fails."""
+transaction may last, and a failure must be written down although the request fails.
+
+Every try is counted as a failure before anything is hashed or compared, and taken back when it was right: tries sent at
+the same moment gain nothing."""
 
 import logging
 import time
+from collections.abc import Callable
+from dataclasses import dataclass
 
 from cryptography.exceptions import InvalidTag
 
 from app import audit, settings
+from app.audit.tally import Tally
 from app.db import Database
 from app.kit.clock import now
-from app.kit.errors import Unauthorized
+from app.kit.errors import AppError, Invalid, NotFound, Unauthorized
 from app.security import passwords, queries, sessions, totp
-from app.security.errors import SecondFactorRequired
+from app.security.actor import Actor
+from app.security.errors import SecondFactorRequired, Throttled
 from app.security.models import User
 from app.security.secrets import Secrets
 from app.security.settings import SecuritySettings
@@ -22,12 +29,32 @@ _TICKET_SECONDS = 180
 _WRONG = "The user name or the password is wrong."
 
 
+@dataclass(frozen=True, slots=True)
+class Confirmed:
+    """Proof that a signed-in user has just given the password again; only `Login.confirm` makes it."""
+
+    user_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Attempt:
+    """One counted try. user: None for a name that nobody has; failures: the count of the user with this try."""
+
+    name: str
+    address: str
+    how: str
+    user: User | None
+    at: float
+    failures: int = 0
+
+
 class Login:
     """What proving needs: the database, the key of sealed secrets, the pauses of this process."""
 
-    def __init__(self, database: Database, secrets: Secrets) -> None:
+    def __init__(self, database: Database, secrets: Secrets, tally: Tally) -> None:
         self.database = database
         self.secrets = secrets
+        self.tally = tally
         self.throttle = Throttle()
 
     def prove(self, name: str, password: str, code: str, address: str, *, how: str = "session") -> User:
@@ -36,37 +63,37 @@ class Login:
         how: session, unlock or basic, for the audit trail; `basic` is refused to users with a second factor.
         Raises Unauthorized, SecondFactorRequired or Throttled; failures are counted and audited."""
         key = name.strip().lower()[:128]
-        self.throttle.check(key, address)
         with self.database.read() as session:
-            user = queries.user_named(session, key)
+            found = queries.user_named(session, key)
+        attempt = self._begin(key, found, address, how)
+        user = attempt.user
         if user is None:
             passwords.waste_time(password)
-            raise self._failed(key, None, address, how, "unknown user")
-        if user.locked_until is not None and user.locked_until > now():
-            refuse((user.locked_until - now()).total_seconds())
+            raise self._failed(attempt, "unknown user")
         if not passwords.verify_password(user.password_hash, password):
-            raise self._failed(key, user, address, how, "wrong password")
+            raise self._failed(attempt, "wrong password")
         if user.disabled:
-            raise self._failed(key, user, address, how, "disabled")
+            raise self._failed(attempt, "disabled")
         if user.totp_secret and how == "basic":
+            self._take_back(attempt)
             raise SecondFactorRequired(
                 "This account has a second factor, so its password alone opens nothing.", hint="Use an API token."
             )
         if user.totp_secret and not code.strip():
-            raise SecondFactorRequired("The code of your authenticator is missing.", hint="Type its six digits.")
+            self._take_back(attempt)
+            raise self._code_missing(user)
         if user.totp_secret and not self._spend_code(user.id, code):
-            raise self._failed(key, user, address, how, "wrong code")
-        self._succeeded(user, password, address, how)
+            raise self._failed(attempt, "wrong code")
+        self._succeeded(attempt, user, password)
         return user
 
-    def ticket(self, name: str, password: str) -> str:
-        """For the second step of the login page: says that name and password were right, for three minutes.
+    def _code_missing(self, user: User) -> SecondFactorRequired:
+        fault = SecondFactorRequired("The code of your authenticator is missing.", hint="Type its six digits.")
+        fault.ticket = self._ticket(user)
+        return fault
 
-        Call it only after `prove` asked for the code with this password."""
-        with self.database.read() as session:
-            user = queries.user_named(session, name)
-        if user is None or not passwords.verify_password(user.password_hash, password):
-            raise Unauthorized(_WRONG, hint="Begin again.")
+    def _ticket(self, user: User) -> str:
+        """For the second step of the login page: says that name and password were right, for three minutes."""
         until = int(now().timestamp()) + _TICKET_SECONDS
         return self.secrets.seal(f"{user.id}|{until}|{sessions.digest_of(user.password_hash)}")
 
@@ -82,15 +109,44 @@ class Login:
             raise Unauthorized("This sign-in was broken off.", hint="Begin again.")
         if int(until) < now().timestamp():
             raise Unauthorized("The code came too late.", hint="Begin again.")
-        self.throttle.check(user.name, address)
-        if user.locked_until is not None and user.locked_until > now():
-            refuse((user.locked_until - now()).total_seconds())
         if not code.strip():
-            raise SecondFactorRequired("The code of your authenticator is missing.", hint="Type its six digits.")
+            raise self._code_missing(user)
+        attempt = self._begin(user.name.lower(), user, address, "session")
         if not self._spend_code(user.id, code):
-            raise self._failed(user.name, user, address, "session", "wrong code")
-        self._succeeded(user, None, address, "session")
+            raise self._failed(attempt, "wrong code")
+        self._succeeded(attempt, user, None)
         return user
+
+    def confirm(self, actor: Actor, password: str, *, field: str = "password") -> Confirmed:
+        """A signed-in user gives the password again (change of password, second factor). Counted and slowed as a sign-in
+        is. field: the form's name of the password. Raises Invalid or Throttled."""
+        fault = Invalid("The password is wrong.", hint="Passwords are case-sensitive.", field=field)
+        self._confirm(
+            actor, lambda user: passwords.verify_password(user.password_hash, password), "wrong password", fault
+        )
+        return Confirmed(actor.user_id or "")
+
+    def confirm_new_factor(self, actor: Actor, code: str) -> None:
+        """The first code of an authenticator that is being enrolled; counted too. Raises Invalid or Throttled."""
+
+        def fits(user: User) -> bool:
+            if not user.totp_pending:
+                return True  # nothing to guess at: the verb says so
+            return totp.matching_step(self.secrets.unseal(user.totp_pending), code, time.time(), 0) is not None
+
+        hint = "Check the clock of your phone; then type the newest code."
+        self._confirm(actor, fits, "wrong code", Invalid("This code does not fit.", hint=hint, field="code"))
+
+    def _confirm(self, actor: Actor, fits: Callable[[User], bool], why: str, fault: AppError) -> None:
+        with self.database.read() as session:
+            user = session.get(User, actor.user_id) if actor.user_id else None
+        if user is None:
+            raise NotFound("There is no such user.")
+        attempt = self._begin(user.name.lower(), user, actor.address, "confirmation")
+        if not fits(user):
+            self._failed(attempt, why)
+            raise fault
+        self._take_back(attempt)
 
     def open_session_for(self, user: User, address: str, agent: str) -> str:
         """A session for somebody just proven; answers the cookie's secret."""
@@ -121,43 +177,80 @@ class Login:
                 return True
             return False
 
-    def _failed(self, name: str, user: User | None, address: str, how: str, why: str) -> Unauthorized:
-        self.throttle.failed(name, address, known=user is not None)
-        with self.database.write() as session:
-            if user is not None:
-                row = session.get(User, user.id)
-                if row is not None:
-                    row.failed_logins += 1
-                    pause = pause_after(row.failed_logins)
-                    row.locked_until = now() + pause if pause else None
-            audit.record(
-                session,
-                actor_name=name,
-                verb="login",
-                outcome="failed",
-                thing="user",
-                thing_id=user.id if user else "",
-                address=address,
-                detail={"how": how, "why": why},
-            )
-        log.warning("a sign-in failed: %s", why)
-        return Unauthorized(_WRONG, hint="Check both; capitals count.")
+    def refuse_setup_code(self, address: str) -> None:
+        """A wrong code of the first start's link. Counted for its address; raises Throttled after many."""
+        attempt = self._begin("", None, address, "setup")
+        self._failed(attempt, "wrong setup code")
 
-    def _succeeded(self, user: User, password: str | None, address: str, how: str) -> None:
+    # counting
+
+    def _begin(self, name: str, user: User | None, address: str, how: str) -> _Attempt:
+        """Counts a failure in advance. Raises Throttled while a pause lasts."""
+        try:
+            at = self.throttle.begin(name, address, known=user is not None)
+            if user is None:
+                return _Attempt(name, address, how, None, at)
+            with self.database.write() as session:
+                row = session.get(User, user.id)
+                if row is None:
+                    return _Attempt(name, address, how, None, at)
+                if row.locked_until is not None and row.locked_until > now():
+                    self.throttle.take_back(address, at)
+                    refuse((row.locked_until - now()).total_seconds())
+                row.failed_logins += 1
+                pause = pause_after(row.failed_logins)
+                row.locked_until = now() + pause if pause else None
+            return _Attempt(name, address, how, row, at, row.failed_logins)
+        except Throttled:
+            self._tell(name, user, address, how, "paused")
+            raise
+
+    def _take_back(self, attempt: _Attempt) -> None:
+        """The try was right as far as it went. Earlier failures stay counted: who knows the password must not be able to
+        wipe out the count of wrong codes."""
+        self.throttle.take_back(attempt.address, attempt.at)
+        if attempt.user is None:
+            return
+        with self.database.write() as session:
+            row = session.get(User, attempt.user.id)
+            if row is not None and row.failed_logins > 0:
+                if row.failed_logins == attempt.failures:  # nobody else has tried meanwhile
+                    row.locked_until = None
+                row.failed_logins -= 1
+
+    def _failed(self, attempt: _Attempt, why: str) -> Unauthorized:
+        self._tell(attempt.name, attempt.user, attempt.address, attempt.how, why)
+        log.warning("a sign-in failed: %s", why)
+        return Unauthorized(_WRONG, hint="Check both; passwords are case-sensitive.")
+
+    def _tell(self, name: str, user: User | None, address: str, how: str, why: str) -> None:
+        self.tally.count(
+            actor_name=name,
+            verb="login",
+            outcome="failed",
+            thing="user",
+            thing_id=user.id if user else "",
+            address=address,
+            detail={"how": how, "why": why},
+        )
+
+    def _succeeded(self, attempt: _Attempt, user: User, password: str | None) -> None:
         outdated = password is not None and passwords.outdated(user.password_hash)
         rehashed = passwords.hash_password(password or "") if outdated else None
+        self.throttle.take_back(attempt.address, attempt.at)
         with self.database.write() as session:
             row = session.get(User, user.id)
             if row is not None:
                 row.failed_logins, row.locked_until, row.last_login_at = 0, None, now()
-                row.password_hash = rehashed or row.password_hash
-            if how != "unlock":  # an unlock has its own row
+                if rehashed and row.password_hash == user.password_hash:
+                    row.password_hash = rehashed
+            if attempt.how != "unlock":  # an unlock has its own row
                 audit.record(
                     session,
                     actor_name=user.name,
                     verb="login",
                     thing="user",
                     thing_id=user.id,
-                    address=address,
-                    detail={"how": how},
+                    address=attempt.address,
+                    detail={"how": attempt.how},
                 )

@@ -97,6 +97,13 @@ def tokens(session: Session, user_id: str) -> list[ApiToken]:
     return list(session.scalars(select(ApiToken).where(ApiToken.user_id == user_id).order_by(ApiToken.id.desc())))
 
 
+def tokens_with_owners(session: Session, user_id: str | None) -> list[tuple[ApiToken, User]]:
+    query = select(ApiToken, User).join(User, User.id == ApiToken.user_id).order_by(ApiToken.id.desc())
+    if user_id is not None:
+        query = query.where(ApiToken.user_id == user_id)
+    return [(row[0], row[1]) for row in session.execute(query)]
+
+
 def is_referred_to(session: Session, table: str, key: str) -> bool:
     """True when a row of any room points at this one by foreign key."""
     for other in Base.metadata.tables.values():

@@ -7,9 +7,10 @@ from sqlalchemy.orm import Session
 from app import audit
 from app.kit.errors import Conflict, Invalid, NotFound
 from app.kit.phrases import phrase
-from app.security import queries
+from app.security import queries, strength
 from app.security.actor import Actor, require
 from app.security.changes import announce
+from app.security.identity import verbs_of
 from app.security.models import Role
 from app.security.verbs import DEFAULT_ROLES, Verb
 
@@ -65,6 +66,9 @@ def save(session: Session, actor: Actor, name: str, verbs: Iterable[str], sees_a
     if name == ADMINISTRATOR:
         raise Conflict("The administrator's role always has every permission.", hint="Make a role of another name.")
     wanted = _known(verbs)
+    if role is not None:
+        strength.require_verbs(session, actor, verbs_of(role.verbs), role.sees_all)
+    strength.require_verbs(session, actor, verbs_of(wanted), sees_all)
     before = {"verbs": role.verbs, "sees_all": role.sees_all} if role else None
     if role is None:
         role = Role(name=name, verbs=wanted, sees_all=sees_all, built_in=False)
@@ -89,6 +93,7 @@ def delete(session: Session, actor: Actor, name: str) -> None:
         raise Conflict("The built-in roles stay.", hint="Make a role of your own and delete that.")
     if queries.users_of_role(session, name):
         raise Conflict("This role still has users.", hint="Give them another role first.")
+    strength.require_verbs(session, actor, verbs_of(role.verbs), role.sees_all)
     session.delete(role)
     announce(session)
     audit.record(session, actor_name=actor.name, verb="role.delete", thing="role", thing_id=name, address=actor.address)

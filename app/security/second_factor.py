@@ -6,9 +6,10 @@ from sqlalchemy.orm import Session
 
 from app import audit
 from app.kit.errors import Conflict, Forbidden, Invalid, NotFound
-from app.security import passwords, sessions, totp
+from app.security import sessions, strength, totp
 from app.security.actor import Actor, require
 from app.security.changes import announce
+from app.security.login import Confirmed
 from app.security.models import User
 from app.security.secrets import Secrets
 from app.security.verbs import Verb
@@ -23,19 +24,26 @@ def _own(session: Session, actor: Actor) -> User:
     return user
 
 
-def begin(session: Session, actor: Actor, secrets: Secrets, password: str) -> tuple[str, str]:
-    """(secret, otpauth address) for the QR code; nothing changes until `confirm`. The password proves who sits there."""
+def _proven(session: Session, actor: Actor, proof: Confirmed) -> User:
     user = _own(session, actor)
+    if proof.user_id != user.id:
+        raise Forbidden("The password of another user was given.")
+    return user
+
+
+def begin(session: Session, actor: Actor, secrets: Secrets, proof: Confirmed) -> tuple[str, str]:
+    """(secret, otpauth address) for the QR code; nothing changes until `confirm`. proof: the password was given again."""
+    user = _proven(session, actor, proof)
     if user.totp_secret:
         raise Conflict("You have a second factor already.", hint="Remove it first.")
-    _check_password(user, password)
     secret = totp.new_secret()
     user.totp_pending = secrets.seal(secret)
     return secret, totp.address(secret, user.name)
 
 
 def confirm(session: Session, actor: Actor, secrets: Secrets, code: str) -> list[str]:
-    """Turns it on once a code proves that the authenticator has the secret; answers the recovery codes, shown once."""
+    """Turns it on once a code proves that the authenticator has the secret; answers the recovery codes, shown once.
+    `Login.confirm_new_factor` has counted the try before."""
     user = _own(session, actor)
     if not user.totp_pending:
         raise Conflict("There is nothing to confirm.", hint="Begin again.")
@@ -52,10 +60,9 @@ def confirm(session: Session, actor: Actor, secrets: Secrets, code: str) -> list
     return codes
 
 
-def remove(session: Session, actor: Actor, password: str) -> None:
-    """Off again, with the password."""
-    user = _own(session, actor)
-    _check_password(user, password)
+def remove(session: Session, actor: Actor, proof: Confirmed) -> None:
+    """Off again. proof: the password was given again."""
+    user = _proven(session, actor, proof)
     _clear(user)
     _record(session, actor, user, "second-factor.off")
 
@@ -66,14 +73,10 @@ def reset(session: Session, actor: Actor, user_id: str) -> None:
     user = session.get(User, user_id)
     if user is None:
         raise NotFound("There is no such user.")
+    strength.require_user(session, actor, user)
     _clear(user)
     sessions.close_all_of(session, user.id)
     _record(session, actor, user, "second-factor.off")
-
-
-def _check_password(user: User, password: str) -> None:
-    if not passwords.verify_password(user.password_hash, password):
-        raise Invalid("The password is wrong.", hint="Capitals count.", field="password")
 
 
 def _clear(user: User) -> None:

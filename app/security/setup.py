@@ -62,8 +62,9 @@ def prepare(database: Database, secrets: Secrets, environ: Mapping[str, str]) ->
     if not password:
         return FirstStart(code=setup_code(secrets))
     try:
+        hashed = users.new_password(database, password, FIRST_NAME)
         with database.write() as session:
-            users.make_first_administrator(session, FIRST_NAME, password)
+            users.make_first_administrator(session, FIRST_NAME, hashed)
     except Invalid as fault:
         return FirstStart(code=setup_code(secrets), refused=fault.detail)
     return FirstStart(created=FIRST_NAME)

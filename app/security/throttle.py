@@ -5,7 +5,9 @@ here, alike, so that a pause does not tell which names exist."""
 
 import threading
 from datetime import timedelta
+from typing import Any
 
+from app.kit.addresses import source_of
 from app.kit.clock import monotonic
 from app.security.errors import Throttled
 
@@ -37,25 +39,35 @@ class Throttle:
         self._addresses: dict[str, list[float]] = {}
         self._names: dict[str, tuple[int, float]] = {}  # unknown name -> failures, not before
 
-    def check(self, name: str, address: str) -> None:
-        """Raises Throttled while a pause lasts."""
-        moment = monotonic()
+    def begin(self, name: str, address: str, *, known: bool) -> float:
+        """Counts a try as failed before it is judged; answers its moment, for `take_back`. Raises Throttled while a pause
+        lasts. known: the name's failures are counted with the account."""
+        moment, source = monotonic(), source_of(address)
         with self._lock:
-            recent = [t for t in self._addresses.get(address, ()) if moment - t < WINDOW]
-            until = self._names.get(name, (0, 0.0))[1]
-        if len(recent) >= ADDRESS_TRIES:
-            refuse(WINDOW - (moment - recent[-ADDRESS_TRIES]))
-        if until > moment:
-            refuse(until - moment)
+            recent = [t for t in self._addresses.get(source, ()) if moment - t < WINDOW]
+            failures, until = (0, 0.0) if known else self._names.get(name, (0, 0.0))
+            wait = until - moment
+            if len(recent) >= ADDRESS_TRIES:
+                wait = max(wait, WINDOW - (moment - recent[-ADDRESS_TRIES]))
+            if wait <= 0:
+                self._addresses.pop(source, None)  # to the end: the one that tried longest ago is forgotten first
+                self._addresses[source] = [*recent, moment]
+                if not known and name:
+                    self._names[name] = (failures + 1, moment + pause_after(failures + 1).total_seconds())
+                _trim(self._addresses)
+                _trim(self._names)
+        if wait > 0:
+            refuse(wait)
+        return moment
 
-    def failed(self, name: str, address: str, *, known: bool) -> None:
-        moment = monotonic()
+    def take_back(self, address: str, moment: float) -> None:
+        """The try was right, or was not made."""
         with self._lock:
-            self._addresses[address] = [t for t in self._addresses.get(address, ()) if moment - t < WINDOW] + [moment]
-            if not known:
-                failures = self._names.get(name, (0, 0.0))[0] + 1
-                self._names[name] = (failures, moment + pause_after(failures).total_seconds())
-            while len(self._addresses) > _KEPT:
-                self._addresses.pop(next(iter(self._addresses)))
-            while len(self._names) > _KEPT:
-                self._names.pop(next(iter(self._names)))
+            times = self._addresses.get(source_of(address), [])
+            if moment in times:
+                times.remove(moment)
+
+
+def _trim(kept: dict[str, Any]) -> None:
+    while len(kept) > _KEPT:
+        kept.pop(next(iter(kept)))

@@ -4,6 +4,7 @@ import secrets
 from collections.abc import Iterable
 from datetime import timedelta
 
+from sqlalchemy import delete as delete_rows
 from sqlalchemy.orm import Session
 
 from app import audit
@@ -12,10 +13,10 @@ from app.kit.errors import Forbidden, Invalid, NotFound
 from app.kit.ids import new_id
 from app.kit.phrases import phrase
 from app.security import queries
-from app.security.actor import Actor, can
+from app.security.actor import Actor, can, require
 from app.security.changes import announce
 from app.security.identity import SCOPE_WORDS, verbs_of
-from app.security.models import ApiToken
+from app.security.models import ApiToken, User
 from app.security.sessions import digest_of
 from app.security.verbs import Verb
 
@@ -64,14 +65,33 @@ def list_tokens(session: Session, actor: Actor) -> list[ApiToken]:
     return queries.tokens(session, actor.user_id or "")
 
 
-def delete(session: Session, actor: Actor, token_id: str) -> None:
-    """Ends a token: one's own, or anybody's for those who look after users."""
+def list_all(session: Session, actor: Actor, user_id: str | None = None) -> list[tuple[ApiToken, User]]:
+    """Everybody's with their owners, for those who look after users, one's own for the others. user_id: only one user's."""
+    if not can(actor, Verb.USER_ADMIN):
+        if user_id not in (None, actor.user_id):
+            require(actor, Verb.USER_ADMIN)
+        user_id = actor.user_id
+    return queries.tokens_with_owners(session, user_id)
+
+
+def delete(session: Session, actor: Actor, token_id: str, user_id: str | None = None) -> None:
+    """Ends a token: one's own, or anybody's for those who look after users. user_id: it must be this user's."""
     row = session.get(ApiToken, token_id)
     if row is None or (row.user_id != actor.user_id and not can(actor, Verb.USER_ADMIN)):
         raise NotFound("There is no such token.")
+    if user_id is not None and row.user_id != user_id:
+        raise NotFound("There is no such token.")
+    owner = session.get(User, row.user_id)
     session.delete(row)
     announce(session)
-    _record(session, actor, "token.delete", row)
+    _record(session, actor, "token.delete", row, owner.name if owner else "")
+
+
+def end_all_of(session: Session, user_id: str) -> int:
+    """Ends every token of a user; the caller writes the audit row of what it is part of."""
+    ended = session.execute(delete_rows(ApiToken).where(ApiToken.user_id == user_id).returning(ApiToken.id)).all()
+    announce(session)
+    return len(ended)
 
 
 def scopes_of(actor: Actor) -> list[str]:
@@ -80,7 +100,7 @@ def scopes_of(actor: Actor) -> list[str]:
     return sorted(words + [str(verb) for verb in actor.verbs])
 
 
-def _record(session: Session, actor: Actor, verb: str, row: ApiToken) -> None:
+def _record(session: Session, actor: Actor, verb: str, row: ApiToken, owner: str = "") -> None:
     audit.record(
         session,
         actor_name=actor.name,
@@ -88,5 +108,5 @@ def _record(session: Session, actor: Actor, verb: str, row: ApiToken) -> None:
         thing="token",
         thing_id=row.id,
         address=actor.address,
-        detail={"name": row.name, "scopes": row.scopes},
+        detail={"name": row.name, "scopes": row.scopes, "user": owner or actor.name},
     )

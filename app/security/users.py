@@ -1,17 +1,20 @@
 """Accounts: made, changed, disabled and deleted by administrators; their own password by everyone."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from sqlalchemy.orm import Session
 
 from app import audit, settings
+from app.db import Database
 from app.kit.clock import now
 from app.kit.errors import Conflict, Invalid, NotFound
 from app.kit.ids import new_id
 from app.kit.phrases import phrase
-from app.security import passwords, queries, sessions
+from app.security import passwords, queries, sessions, strength, tokens
 from app.security.actor import SYSTEM, Actor, require
 from app.security.changes import announce
+from app.security.login import Confirmed
 from app.security.models import Facility, PasswordHistory, Role, User
 from app.security.roles import ADMINISTRATOR, FACILITY_USER
 from app.security.settings import SecuritySettings
@@ -45,11 +48,21 @@ def _check_place(session: Session, role: str, facility_id: str | None) -> str | 
     return facility_id
 
 
-def _set_password(session: Session, user: User, password: str, *, temporary: bool) -> None:
-    """Checks the policy and the history, then keeps the hash (and the former one in the history)."""
-    policy = settings.load(session, SecuritySettings)
-    passwords.check(password, user.name, policy.password_length)
-    earlier = queries.earlier_passwords(session, user.id, policy.password_history) if user.password_hash else []
+@dataclass(frozen=True, slots=True)
+class NewPassword:
+    """A password that was checked against the policy and hashed; only `new_password` makes it."""
+
+    hashed: str
+
+
+def new_password(database: Database, password: str, name: str, user_id: str = "") -> NewPassword:
+    """Checks a password against the policy (and the history of a user who exists) and hashes it. It takes the database
+    because hashing takes longer than a transaction may last: call it before the transaction that keeps the password.
+    Raises Invalid."""
+    with database.read() as session:
+        policy = settings.load(session, SecuritySettings)
+        earlier = queries.earlier_passwords(session, user_id, policy.password_history) if user_id else []
+    passwords.check(password, name, policy.password_length)
     if any(passwords.verify_password(old, password) for old in earlier):
         raise Invalid(
             phrase(
@@ -57,7 +70,12 @@ def _set_password(session: Session, user: User, password: str, *, temporary: boo
             ),
             field="password",
         )
-    user.password_hash = passwords.hash_password(password)
+    return NewPassword(passwords.hash_password(password))
+
+
+def _set_password(session: Session, user: User, password: NewPassword, *, temporary: bool) -> None:
+    """Keeps the hash, and in the history too."""
+    user.password_hash = password.hashed
     user.password_changed_at = now()
     user.must_change_password = temporary
     user.failed_logins, user.locked_until = 0, None
@@ -73,7 +91,7 @@ def create(
     actor: Actor,
     *,
     name: str,
-    password: str,
+    password: NewPassword,
     role: str,
     facility_id: str | None = None,
     display_name: str = "",
@@ -84,6 +102,8 @@ def create(
     require(actor, Verb.USER_ADMIN)
     name = _check_name(session, name)
     facility_id = _check_place(session, role, facility_id)
+    strength.require_role(session, actor, role)
+    strength.require_place(session, actor, facility_id)
     moment = now()
     user = User(
         id=new_id(),
@@ -123,6 +143,14 @@ def get(session: Session, actor: Actor, user_id: str) -> User:
     return user
 
 
+def _manageable(session: Session, actor: Actor, user_id: str) -> User:
+    """A user whom this actor may change: nobody who may do more than the actor."""
+    require(actor, Verb.USER_ADMIN)
+    user = get(session, actor, user_id)
+    strength.require_user(session, actor, user)
+    return user
+
+
 def list_users(session: Session, actor: Actor) -> Sequence[User]:
     require(actor, Verb.USER_ADMIN)
     return queries.users(session)
@@ -132,14 +160,16 @@ _EDITABLE = ("display_name", "email", "role", "facility_id", "disabled")
 
 
 def change(session: Session, actor: Actor, user_id: str, values: dict[str, object]) -> User:
-    """Changes some of: display_name, email, role, facility_id, disabled. Disabling ends the user's sessions at once."""
-    require(actor, Verb.USER_ADMIN)
-    user = get(session, actor, user_id)
+    """Changes some of: display_name, email, role, facility_id, disabled. Disabling ends the user's sessions and
+    tokens at once."""
+    user = _manageable(session, actor, user_id)
     new = {key: values[key] for key in _EDITABLE if key in values}
     role, place = new.get("role", user.role), new.get("facility_id", user.facility_id)
     place = _check_place(session, str(role), str(place) if place else None)
     if place != user.facility_id:
         new["facility_id"] = place
+    strength.require_role(session, actor, str(role))
+    strength.require_place(session, actor, place)
     leaves = bool(new.get("disabled", user.disabled)) or new.get("role", user.role) != ADMINISTRATOR
     if (
         user.role == ADMINISTRATOR
@@ -153,6 +183,7 @@ def change(session: Session, actor: Actor, user_id: str, values: dict[str, objec
         setattr(user, key, value)
     if user.disabled:
         sessions.close_all_of(session, user.id)
+        tokens.end_all_of(session, user.id)
     announce(session)
     changed = {key: [before[key], new[key]] for key in new if before[key] != new[key]}
     audit.record(
@@ -169,8 +200,7 @@ def change(session: Session, actor: Actor, user_id: str, values: dict[str, objec
 
 def delete(session: Session, actor: Actor, user_id: str) -> None:
     """The account goes; its name stays in the audit trail."""
-    require(actor, Verb.USER_ADMIN)
-    user = get(session, actor, user_id)
+    user = _manageable(session, actor, user_id)
     if user.id == actor.user_id:
         raise Conflict("You cannot delete yourself.", hint="Another administrator can.")
     if user.role == ADMINISTRATOR and not user.disabled and not queries.enabled_administrators(session, user.id):
@@ -188,25 +218,31 @@ def delete(session: Session, actor: Actor, user_id: str) -> None:
     session.delete(user)
 
 
-def reset_password(session: Session, actor: Actor, user_id: str, password: str) -> User:
-    """An administrator gives a temporary password; the user's sessions end and a second factor stays."""
-    require(actor, Verb.USER_ADMIN)
-    user = get(session, actor, user_id)
+def reset_password(session: Session, actor: Actor, user_id: str, password: NewPassword) -> User:
+    """An administrator gives a temporary password; the user's sessions and tokens end and a second factor stays."""
+    user = _manageable(session, actor, user_id)
     _set_password(session, user, password, temporary=True)
     sessions.close_all_of(session, user.id)
+    ended = tokens.end_all_of(session, user.id)
     audit.record(
-        session, actor_name=actor.name, verb="user.password", thing="user", thing_id=user.id, address=actor.address
+        session,
+        actor_name=actor.name,
+        verb="user.password",
+        thing="user",
+        thing_id=user.id,
+        address=actor.address,
+        detail={"tokens_ended": ended},
     )
     return user
 
 
-def change_own_password(session: Session, actor: Actor, old: str, new: str, session_id: str = "") -> User:
-    """One's own password; all other sessions of the user end."""
-    user = session.get(User, actor.user_id) if actor.user_id else None
-    if user is None:
+def change_own_password(
+    session: Session, actor: Actor, proof: Confirmed, new: NewPassword, session_id: str = ""
+) -> User:
+    """One's own password; all other sessions of the user end. proof: the former password was given."""
+    user = session.get(User, proof.user_id)
+    if user is None or user.id != actor.user_id:
         raise NotFound("There is no such user.")
-    if not passwords.verify_password(user.password_hash, old):
-        raise Invalid("The present password is wrong.", hint="Capitals count.", field="old")
     _set_password(session, user, new, temporary=False)
     sessions.close_all_of(session, user.id, besides=session_id)
     audit.record(
@@ -236,7 +272,7 @@ def set_preferences(session: Session, actor: Actor, values: dict[str, object]) -
     return user
 
 
-def make_first_administrator(session: Session, name: str, password: str, display_name: str = "") -> User:
+def make_first_administrator(session: Session, name: str, password: NewPassword, display_name: str = "") -> User:
     """The account an installation begins with; only while there is none."""
     if queries.has_users(session):
         raise Conflict("This installation already has an administrator.", hint="Sign in.")

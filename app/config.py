@@ -53,6 +53,9 @@ class Config:
     log_level: str = field(default="INFO", metadata={"help": "DEBUG, INFO, WARNING or ERROR"})
     log_json: bool = field(default=False, metadata={"help": "console log as JSON lines"})
     trusted_proxies: str = field(default="", metadata={"help": "addresses whose X-Forwarded-For is believed"})
+    host_names: str = field(
+        default="", metadata={"help": "further names the pages are reached under, comma separated; * accepts any name"}
+    )
     secure_cookies: bool = field(default=False, metadata={"help": "mark cookies Secure (behind HTTPS)"})
 
     @property

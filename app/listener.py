@@ -38,20 +38,8 @@ def _bind(config: Config, shared: bool) -> Door:
     return Door(config.dicom_host, config.dicom_port, shared)
 
 
-def _many_files() -> None:
-    """As many open files as the machine lets us have: each connection is one, each object in flight another."""
-    with contextlib.suppress(ImportError, ValueError, OSError):
-        import resource
-
-        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-        most = 65536 if hard == resource.RLIM_INFINITY else min(hard, 65536)
-        if soft < most:
-            resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
-
-
 def _receive(config: Config, shared: bool) -> None:
     """One receiver process."""
-    _many_files()
     ended = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: ended.set())

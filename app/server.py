@@ -1,5 +1,7 @@
 """Composition root of the web role: every door's routes, the static bundle, the event stream."""
 
+import asyncio
+import contextlib
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -8,26 +10,32 @@ from typing import Any
 
 import uvicorn
 from fastapi import FastAPI
+from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 from starlette.staticfiles import StaticFiles
 
 import app.api as api
 import app.dicomweb as dicomweb
 import app.pages as pages
-from app import __version__, events
+from app import __version__, events, settings
 from app.api.events import Hub
 from app.archive import Archive
 from app.config import Config
 from app.db import open_database
 from app.http import install
+from app.http.connections import Connections, guarded
 from app.http.services import Services
-from app.kit import paths, rolestate, startup
+from app.http.settings import WebSettings
+from app.kit import files, paths, rolestate, startup
+from app.kit.errors import AppError
 from app.peers import ways
 
 log = logging.getLogger(__name__)
+_LOOK = 5.0  # seconds between looks at the limits
+_OWN_FILES = 256  # open files that the process itself needs: database, objects, logs
 
 
-def create_app(config: Config) -> FastAPI:
+def create_app(config: Config, connections: Connections | None = None) -> FastAPI:
     """The whole web application over one installation; opens the database, so call it after the fork."""
     database = open_database(config)
     archive = Archive(config, database)
@@ -39,9 +47,12 @@ def create_app(config: Config) -> FastAPI:
         events.use_folder(config.run / "events")
         ways.use(config, database)
         hub.start()
+        limits = asyncio.create_task(_follow_limits(service, connections)) if connections is not None else None
         try:
             yield
         finally:
+            if limits is not None:
+                limits.cancel()
             hub.stop()
             service.close()
             archive.close()
@@ -63,6 +74,21 @@ def create_app(config: Config) -> FastAPI:
         app.mount("/static", _Bundle(directory=paths.web_dist()), name="static")
     install(app, service)
     return app
+
+
+async def _follow_limits(service: Services, connections: Connections) -> None:
+    """The limits on connections as they are set; a change counts within seconds."""
+
+    def read() -> WebSettings:
+        with service.database.read() as session:
+            return settings.load(session, WebSettings)
+
+    while True:
+        with contextlib.suppress(AppError):  # the database is away: the last limits stay
+            limits = await run_in_threadpool(read)
+            connections.per_address = limits.connections_per_address
+            connections.most = min(limits.connections, max(64, (files.raise_limit() or 1 << 16) - _OWN_FILES))
+        await asyncio.sleep(_LOOK)
 
 
 class _Bundle(StaticFiles):
@@ -97,8 +123,9 @@ def run(config: Config) -> None:
     state = rolestate.RoleState(config.run, "web")
     state.start()
     try:
-        settings = uvicorn.Config(
-            create_app(config),
+        connections = Connections(config.trusted_proxies)
+        options = uvicorn.Config(
+            create_app(config, connections),
             host=config.host,
             port=config.port,
             log_config=None,
@@ -109,7 +136,8 @@ def run(config: Config) -> None:
             proxy_headers=bool(config.trusted_proxies),
             forwarded_allow_ips=config.trusted_proxies or None,
             ws_max_size=1 << 16,
+            **guarded(connections),
         )
-        _Server(settings, state).run()
+        _Server(options, state).run()
     finally:
         state.close()

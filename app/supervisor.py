@@ -23,8 +23,8 @@ from types import FrameType
 from typing import TYPE_CHECKING
 
 from app.config import Config, ConfigError
+from app.kit import files, memory, renewal, running, startup
 from app.kit import logging as kit_logging
-from app.kit import memory, renewal, running, startup
 from app.kit.notify import Manager
 from app.kit.rolestate import BEAT, RoleState
 
@@ -87,6 +87,7 @@ def _die_with_parent() -> None:
 def run_role(role: str, config: Config) -> None:
     """One role in this process, until it is told to stop."""
     kit_logging.setup(role, config.logs, config.log_level, config.log_json)
+    files.raise_limit()
     startup.begin()
     memory.keep_small()
     runner: Callable[[Config], None] = import_module(ROLES[role]).run

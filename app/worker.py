@@ -241,9 +241,8 @@ class Worker:
         with self.database.write() as session:
             over = jobs.fail(session, claimed, reason, final=final)
             if over:
-                events.append(
-                    session, "job.failed", {"id": claimed.id, "kind": claimed.kind}, user_name=claimed.created_by
-                )
+                about = {"id": claimed.id, "kind": claimed.kind}
+                events.append(session, "job.failed", about, user_id=claimed.owner_id or events.NOBODY)
         log.warning("job %s %s try %d failed: %s", claimed.kind, claimed.id, claimed.attempt, reason)
 
     def _give_back(self, claimed: jobs.Claimed) -> None:

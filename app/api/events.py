@@ -20,7 +20,7 @@ from app.events import Event
 from app.http.deps import actor_for, allow, asks
 from app.http.services import Services, services
 from app.kit.errors import AppError
-from app.security import Actor, Verb, can, may_see
+from app.security import Actor, Verb, can, may_see, owns
 
 log = logging.getLogger(__name__)
 router = APIRouter(tags=["events"])
@@ -35,9 +35,9 @@ _QUEUE = 1000  # events a slow reader may lag behind before it is told to start 
 
 def visible(actor: Actor, event: Event) -> bool:
     """Own events, those of the actor's facility, and the shared ones that belong to none."""
-    if event.user_name is not None and event.user_name != actor.name:
+    if event.user_id is not None and event.user_id != actor.user_id:
         return can(actor, Verb.JOB_ALL)
-    if event.user_name == actor.name or (event.facility_id is None and event.topic.startswith(_SHARED)):
+    if owns(actor, event.user_id) or (event.facility_id is None and event.topic.startswith(_SHARED)):
         return True
     return may_see(actor, event.facility_id)
 

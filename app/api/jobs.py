@@ -8,7 +8,7 @@ from app import jobs
 from app.http import ReadSession, WriteSession, allow, i18n
 from app.jobs import Job
 from app.kit.errors import NotFound
-from app.security import Actor, Verb, can
+from app.security import Actor, Verb, can, owns
 
 router = APIRouter(tags=["jobs"])
 Owner = Annotated[Actor, Depends(allow(Verb.JOB_OWN))]
@@ -16,7 +16,7 @@ Owner = Annotated[Actor, Depends(allow(Verb.JOB_OWN))]
 
 def _mine(actor: Actor, job: Job) -> Job:
     """Another's job does not exist for those who may not see all."""
-    if job.created_by != actor.name and not can(actor, Verb.JOB_ALL):
+    if not owns(actor, job.owner_id) and not can(actor, Verb.JOB_ALL):
         raise NotFound("There is no such job.")
     return job
 
@@ -32,8 +32,8 @@ def list_jobs(
     cursor: str | None = None,
 ) -> dict[str, Any]:
     """Newest first."""
-    whose = None if can(actor, Verb.JOB_ALL) else actor.name
-    items, total = jobs.list_jobs(session, created_by=whose, kind=kind, state=state, limit=limit, before=cursor)
+    whose = None if can(actor, Verb.JOB_ALL) else actor.user_id or ""
+    items, total = jobs.list_jobs(session, owner_id=whose, kind=kind, state=state, limit=limit, before=cursor)
     following = items[-1].id if len(items) == limit else None
     return {"items": [i18n.told(request, job.as_json()) for job in items], "total": total, "next": following}
 

@@ -214,7 +214,7 @@ def _forget_study(session: Session, study: Study) -> None:
 
 
 def _remove_files_soon(session: Session, actor: Actor) -> None:
-    jobs.enqueue(session, "archive.remove_files", {}, actor_name=actor.name, priority=6)
+    jobs.enqueue(session, "archive.remove_files", {}, actor_name=actor.name, owner_id=actor.user_id, priority=6)
 
 
 # -- conflicts ---------------------------------------------------------------------------------------------------
@@ -250,6 +250,7 @@ def decide_conflict(session: Session, actor: Actor, conflict_id: str, decision: 
         "archive.carry_out",
         {"conflict_id": conflict_id, "decision": decision},
         actor_name=actor.name,
+        owner_id=actor.user_id,
         facility_id=found.facility_id,
     )
     payload = {"conflict_id": conflict_id, "study_instance_uid": found.study_instance_uid, "decision": decision}

@@ -29,6 +29,7 @@ class Anonymization(Base):
     bytes: Mapped[int] = mapped_column(BigInteger, default=0)
     report: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict)
     created_by: Mapped[str] = mapped_column(String(128), index=True)
+    owner_id: Mapped[str | None] = mapped_column(String(26), index=True)  # the user; the name may be another's later
     facility_id: Mapped[str | None] = mapped_column(String(26), index=True)
     created_at: Mapped[datetime]
     finished_at: Mapped[datetime | None]

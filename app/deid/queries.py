@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 from app.deid.models import Anonymization
 from app.jobs import Job
 from app.kit.errors import NotFound
-from app.security import Actor, Verb, can
+from app.security import Actor, Verb, can, owns
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +51,7 @@ def _visible(actor: Actor, made: Anonymization) -> bool:
         return True
     if actor.facility_id is None or made.facility_id != actor.facility_id:
         return False
-    return made.created_by == actor.name or can(actor, Verb.STUDY_ANONYMIZE)
+    return owns(actor, made.owner_id) or can(actor, Verb.STUDY_ANONYMIZE)
 
 
 def anonymizations(

@@ -19,7 +19,7 @@ from app.deid.queries import Row
 from app.kit.clock import now
 from app.kit.errors import Forbidden, Invalid
 from app.kit.ids import new_id
-from app.security import Actor, Verb, can, require
+from app.security import Actor, Verb, can, owns, require
 
 KIND = "anonymize.study"
 PRODUCTS = "anonymized"  # kind of app.archive.products
@@ -65,6 +65,7 @@ def request(session: Session, actor: Actor, order: Order) -> Row:
         to_archive=order.to_archive,
         report={},
         created_by=actor.name,
+        owner_id=actor.user_id,
         facility_id=study.facility_id,
         created_at=now(),
     )
@@ -73,6 +74,7 @@ def request(session: Session, actor: Actor, order: Order) -> Row:
         KIND,
         {"anonymization_id": made.id},
         actor_name=actor.name,
+        owner_id=actor.user_id,
         facility_id=study.facility_id,
         total=study.instance_count,
     )
@@ -110,7 +112,7 @@ def cross_reference(session: Session, actor: Actor, config: Config, anonymizatio
 def delete(session: Session, actor: Actor, config: Config, anonymization_id: str) -> None:
     """Removes the copy's zip and row; one's own, or anyone's for who may. What went to the archive stays there."""
     row = queries.anonymization(session, actor, anonymization_id)
-    if row.made.created_by != actor.name and not can(actor, Verb.JOB_ALL):
+    if not owns(actor, row.made.owner_id) and not can(actor, Verb.JOB_ALL):
         raise Forbidden("Only who made this copy, or an administrator, may delete it.")
     if row.state in ("queued", "running"):
         jobs.cancel(session, row.made.job_id)
@@ -124,8 +126,8 @@ def delete(session: Session, actor: Actor, config: Config, anonymization_id: str
 def changed(session: Session, made: Anonymization) -> None:
     """Tells open pages. Ids only."""
     payload = {"id": made.id, "study_instance_uid": made.study_instance_uid}
-    owner = made.created_by if made.facility_id is None else None
-    events.append(session, "anonymization.changed", payload, facility_id=made.facility_id, user_name=owner)
+    owner = made.owner_id if made.facility_id is None else None
+    events.append(session, "anonymization.changed", payload, facility_id=made.facility_id, user_id=owner)
 
 
 def as_json(row: Row) -> dict[str, Any]:

@@ -43,7 +43,8 @@ class Association:
         try:
             agreed = self._beginning.run()
             settings = self._settings
-            reader = PdvReader(self.wire, settings.max_pdu, settings.idle_timeout, settings.network_timeout)
+            silence = settings.silence(self._beginning.known)
+            reader = PdvReader(self.wire, settings.max_pdu, silence, settings.network_timeout)
             self._exchange = Exchange(self.wire, reader, agreed, self._services, settings)
             ending = self._serve(self._exchange)
         except Rejected as refused:
@@ -66,7 +67,7 @@ class Association:
         finally:
             self.wire.close()
             if self._beginning.has_place:
-                self._services.leave_place()
+                self._services.places.leave(self._address, self._beginning.known)
             self._tell(ending)
 
     # Sta6

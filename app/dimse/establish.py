@@ -30,13 +30,14 @@ class Rejected(Exception):
 
 class Establishing:
     """The beginning of one association. who: the titles, for the log, and titles: calling and called, once they are
-    known; user: what to log of the user identity; has_place: it took one of the allowed places."""
+    known; user: what to log of the user identity; has_place: it took one of the allowed places; known: as a node."""
 
     def __init__(self, wire: Wire, address: str, services: Services, settings: DicomSettings) -> None:
         self.who = "no association"
         self.titles: tuple[str, str] | None = None
         self.user = ""
         self.has_place = False
+        self.known = False
         self._wire = wire
         self._address = address
         self._services = services
@@ -48,7 +49,7 @@ class Establishing:
         self.who = f"{_printable(request.calling)} to {_printable(request.called)}"
         self.titles = (_printable(request.calling), _printable(request.called))
         admission = self._admit(request)
-        self._take_place()
+        self._take_place(admission)
         results = answer(request, self._settings)
         said = user_items(request, results)
         actor = admission.actor(request.calling, self._address)
@@ -97,8 +98,9 @@ class Establishing:
             raise Rejected(admission.words, _PERMANENT, _USER, admission.reason)
         return admission
 
-    def _take_place(self) -> None:
-        if not self._services.take_place():
+    def _take_place(self, admission: Admission) -> None:
+        self.known = admission.node_id is not None
+        if not self._services.places.take(self._address, self.known):
             raise Rejected("all associations are taken", _TRANSIENT, _PRESENTATION, 2)
         self.has_place = True
 

@@ -17,6 +17,7 @@ from app.dimse.association import Association
 from app.dimse.door import Door
 from app.dimse.facility_ports import FacilityPorts
 from app.dimse.lobby import Lobby
+from app.dimse.places import Places
 from app.dimse.services import Services
 from app.dimse.tls_door import TlsDoor
 from app.kit.errors import Forbidden, Unauthorized, Unavailable
@@ -49,7 +50,7 @@ class Receiver:
         self._stopping = threading.Event()
         self._lock = threading.Lock()
         self._open: set[Wire] = set()
-        self._associations = 0
+        self.places = Places(self.settings)
         self._lobby = Lobby(lambda: self.settings().artim, self._stopping)
         self.ways = Ways(config, database)
         self.tls = TlsDoor(config, self.ways, self._start_tls, self._stopping)
@@ -63,8 +64,7 @@ class Receiver:
             self.settings,
             self._admit,
             self._identify,
-            self._take_place,
-            self._leave_place,
+            self.places,
             self._stopping,
             self._book,
         )
@@ -72,7 +72,7 @@ class Receiver:
 
     @property
     def associations(self) -> int:
-        return self._associations
+        return self.places.taken
 
     def settings(self) -> DicomSettings:
         """The group `dicom`, at most two seconds old; the last known one while the database is away."""
@@ -114,17 +114,6 @@ class Receiver:
         if found.must_change_password:
             raise Forbidden("The password must be changed first.")
         return found.seen_from(address).actor
-
-    def _take_place(self) -> bool:
-        with self._lock:
-            if self._associations >= self.settings().max_associations:
-                return False
-            self._associations += 1
-            return True
-
-    def _leave_place(self) -> None:
-        with self._lock:
-            self._associations -= 1
 
     def serve(self, listener: Door | socket.socket) -> None:
         """Accepts until `stop`, at this listener, the TLS port and those of facilities. The listener must be bound and
@@ -195,6 +184,10 @@ class Receiver:
         self._serve(wire, address, facility_id)
 
     def _serve(self, wire: Wire, address: str, facility_id: str | None = None) -> None:
+        if not self.places.begin(address):
+            log.warning("a connection from %s was refused: too many of its address have asked for nothing yet", address)
+            wire.close()
+            return
         with self._lock:
             self._open.add(wire)
         try:
@@ -202,8 +195,7 @@ class Receiver:
                 target=self._run, args=(wire, address, facility_id), name="association", daemon=True
             ).start()
         except RuntimeError:
-            with self._lock:
-                self._open.discard(wire)
+            self._ended(wire, address)
             raise
 
     def _run(self, wire: Wire, address: str, facility_id: str | None) -> None:
@@ -219,8 +211,12 @@ class Receiver:
             log.exception("fault at the edge of an association")
         finally:
             wire.close()
-            with self._lock:
-                self._open.discard(wire)
+            self._ended(wire, address)
+
+    def _ended(self, wire: Wire, address: str) -> None:
+        with self._lock:
+            self._open.discard(wire)
+        self.places.end(address)
 
     def _secured(self, wire: TlsWire, address: str, facility_id: str | None) -> Services | None:
         """The handshake has the time that asking has (ARTIM); who does not come through it leaves one line. The services

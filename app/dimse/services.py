@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from app.archive import Archive, Source
 from app.db import Database
+from app.dimse.places import Places
 from app.peers.admission import Admission
 from app.peers.callers import Book
 from app.peers.pdu import Associate, Role
@@ -23,8 +24,7 @@ class Services:
     settings: Callable[[], DicomSettings]
     admit: Callable[[Associate, str], Admission]  # what is asked, address
     identify: Callable[[str, str, str], Actor]  # name, password, address; raises AppError
-    take_place: Callable[[], bool]  # a place among the allowed associations; False when all are taken
-    leave_place: Callable[[], None]
+    places: Places
     stopping: threading.Event
     book: Book
 

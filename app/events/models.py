@@ -8,6 +8,8 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from app.db.base import Base, BigKey
 
+NOBODY = "-"  # as `user_id`: of a user who is none or no longer there
+
 
 class Event(Base):
     __tablename__ = "event"
@@ -18,5 +20,5 @@ class Event(Base):
     at: Mapped[datetime]
     topic: Mapped[str] = mapped_column(String(64))
     facility_id: Mapped[str | None] = mapped_column(String(26))
-    user_name: Mapped[str | None] = mapped_column(String(128))  # set: only for this user (and who may see all jobs)
+    user_id: Mapped[str | None] = mapped_column(String(26))  # set: only for this user (and who may see all jobs)
     payload: Mapped[dict[str, Any]] = mapped_column(default=dict)

@@ -38,13 +38,13 @@ def append(
     payload: dict[str, Any],
     *,
     facility_id: str | None = None,
-    user_name: str | None = None,
+    user_id: str | None = None,
 ) -> None:
     """Adds an event in the caller's transaction and wakes the followers once it is committed."""
     postgresql = session.get_bind().dialect.name == "postgresql"
     if postgresql:
         session.execute(text(f"SELECT pg_advisory_xact_lock({ORDER_LOCK})"))
-    session.add(Event(at=now(), topic=topic, facility_id=facility_id, user_name=user_name, payload=payload))
+    session.add(Event(at=now(), topic=topic, facility_id=facility_id, user_id=user_id, payload=payload))
     if postgresql:
         session.execute(text("NOTIFY filmroom_events"))
     elif not session.info.get("filmroom_wake"):

@@ -1,6 +1,7 @@
 """The outermost layer of the web role: one correlation id, one log line and one set of headers per request; requests
 that are too large or oddly addressed end here; an exception nobody expected becomes an answer with a code to quote."""
 
+import asyncio
 import logging
 import re
 import time
@@ -11,7 +12,9 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.http import i18n, problems, security_headers
-from app.kit.errors import AppError, BadRequest, TooLarge
+from app.http.deps import identify
+from app.http.hosts import Hosts
+from app.kit.errors import AppError, BadRequest, TooLarge, Unauthorized
 from app.kit.logging import correlation_id, new_correlation_id
 from app.kit.phrases import phrase
 
@@ -20,15 +23,25 @@ _ID = re.compile(r"[A-Za-z0-9_-]{8,64}")
 _HOST = re.compile(r"[A-Za-z0-9.\-_]{1,253}(:\d{1,5})?|\[[0-9A-Fa-f:.]{2,45}\](:\d{1,5})?")
 _SMALL = 16 * 1024 * 1024
 # Where objects come in; those doors stream to disk and keep the limits of SEC-7 themselves.
+_SIGN_IN = ("/login", "/setup", "/api/v1/sessions")
+_BEFORE_SIGN_IN = 64 * 1024  # bytes of a body
+_SECONDS = 30.0  # for such a body to arrive
 _UPLOADS = ("/api/v1/imports", "/dicom-web/", "/imports", "/uploads")
 _QUIET = ("/static/", "/healthz", "/metrics")
+
+
+class TooSlow(AppError):
+    """The body did not arrive in time (RFC 9110 15.5.9)."""
+
+    code, status = "too-slow", 408
 
 
 class Edge:
     """Pure ASGI, so that streams pass untouched."""
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, hosts: Hosts) -> None:
         self.app = app
+        self.hosts = hosts
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] not in ("http", "websocket"):
@@ -40,26 +53,52 @@ class Edge:
         else:
             new_correlation_id()
         if scope["type"] == "websocket":
-            await self.app(scope, receive, send)
+            await self._socket(scope, receive, send)
             return
-        await _Exchange(self.app, scope, receive, send).run()
+        await _Exchange(self.app, self.hosts, scope, receive, send).run()
+
+    async def _socket(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await check_host(HTTPConnection(scope), self.hosts)
+        except AppError:
+            await receive()
+            await send({"type": "websocket.close", "code": 1008})  # before it is accepted: the answer is 403
+            return
+        await self.app(scope, receive, send)
+
+
+async def check_host(connection: HTTPConnection, hosts: Hosts) -> None:
+    """Raises BadRequest for a Host that is missing, malformed or given twice, Misdirected for one that is not ours."""
+    given = connection.headers.getlist("host")
+    if len(given) != 1 or not _HOST.fullmatch(given[0]):
+        raise BadRequest("The Host header is missing or malformed.", hint="Send a Host as in RFC 9110 7.2.")
+    await hosts.check(connection)
 
 
 class _Exchange:
     """One request and its answer."""
 
-    def __init__(self, app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
+    def __init__(self, app: ASGIApp, hosts: Hosts, scope: Scope, receive: Receive, send: Send) -> None:
         self.app, self.scope, self.receive, self.send = app, scope, receive, send
+        self.hosts = hosts
         self.status = 0
         self.https = scope.get("scheme") == "https"
         self.limit = None if scope["path"].startswith(_UPLOADS) else _SMALL
+        if scope["path"] in _SIGN_IN:
+            self.limit = _BEFORE_SIGN_IN
         self.read = 0
+        self.signed_in: bool | None = None  # None: not looked yet
+        self.fault: AppError | None = None  # why the body was refused
+        self.replaced = False  # the application's answer is not sent: the fault was
+        self.complete: bool | None = None  # whether the body is here; None: nothing was asked for yet
+        self.due = asyncio.get_running_loop().time() + _SECONDS
 
     async def run(self) -> None:
         begin = time.perf_counter()
         request = Request(self.scope, self._receive)
         try:
             i18n.use(i18n.language_of(request))  # as the browser says; who is found later may have chosen another
+            await check_host(request, self.hosts)
             self._refuse(request)
             await self.app(self.scope, self._receive, self._send)
         except AppError as fault:
@@ -73,8 +112,6 @@ class _Exchange:
             log.log(level, "%s %s %s %.0f ms", self.scope["method"], self._route(), self.status, seconds * 1000)
 
     def _refuse(self, request: Request) -> None:
-        if not _HOST.fullmatch(request.headers.get("host", "")):
-            raise BadRequest("The Host header is missing or malformed.", hint="Send a Host as in RFC 9110 7.2.")
         length = request.headers.get("content-length", "0")
         if self.limit is not None and length.isdigit() and int(length) > self.limit:
             raise TooLarge(
@@ -83,7 +120,15 @@ class _Exchange:
             )
 
     async def _receive(self) -> Message:
-        message = await self.receive()
+        try:
+            return await self._piece()
+        except AppError as fault:
+            self.fault = fault
+            raise
+
+    async def _piece(self) -> Message:
+        message = await self._next()
+        self.complete = not message.get("more_body", False)
         if self.limit is not None and message["type"] == "http.request":
             self.read += len(message.get("body", b""))
             if self.read > self.limit:
@@ -93,7 +138,33 @@ class _Exchange:
                 )
         return message
 
+    async def _next(self) -> Message:
+        """The next piece of the body. Whoever is not signed in has little room and time for it, so that a request that
+        will be refused cannot occupy memory or a connection."""
+        if self.signed_in or self.complete is not False:
+            return await self.receive()
+        if self.signed_in is None:
+            self.signed_in = await identify(Request(self.scope)) is not None
+        if self.signed_in:
+            return await self.receive()
+        if self.read > _BEFORE_SIGN_IN:
+            raise Unauthorized("You are not signed in.", hint="Sign in, or send Basic or Bearer credentials.")
+        try:
+            async with asyncio.timeout_at(self.due):
+                return await self.receive()
+        except TimeoutError:
+            raise TooSlow("The request took too long to arrive.", hint="Try again.") from None
+
     async def _send(self, message: Message) -> None:
+        if self.replaced:
+            return
+        if self.fault is not None:  # FastAPI answers 400 for whatever happens while it reads a body
+            fault, self.fault, self.replaced = self.fault, None, True
+            await problems.answer(Request(self.scope), fault)(self.scope, self._receive, self._complete)
+            return
+        await self._complete(message)
+
+    async def _complete(self, message: Message) -> None:
         if message["type"] == "http.response.start":
             self.status = message["status"]
             message["headers"] = security_headers.complete(
@@ -105,7 +176,7 @@ class _Exchange:
         if self.status:  # the answer has begun: cutting it off is all that is left
             raise ConnectionError("the answer was broken off") from None
         answer: Response = problems.answer(request, fault)
-        await answer(self.scope, self._receive, self._send)
+        await answer(self.scope, self._receive, self._complete)
 
     def _route(self) -> str:
         """The route's pattern: a path may hold UIDs or a name, which no log may."""

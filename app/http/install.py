@@ -7,6 +7,7 @@ from starlette.exceptions import HTTPException
 from app.http.cors import CrossOrigin
 from app.http.dispatch import quicken
 from app.http.edge import Edge
+from app.http.hosts import Hosts
 from app.http.problems import handle
 from app.http.services import Services
 from app.kit.errors import AppError
@@ -19,4 +20,4 @@ def install(app: FastAPI, services: Services) -> None:
     for kind in (AppError, HTTPException, RequestValidationError):
         app.add_exception_handler(kind, handle)
     app.add_middleware(CrossOrigin, services=services)
-    app.add_middleware(Edge)
+    app.add_middleware(Edge, hosts=Hosts(services))

@@ -34,6 +34,8 @@ _TITLES = {
     "not-acceptable": "Not available in this form",
     "unsupported-media-type": "This kind of content is not taken",
     "too-many-requests": "Too many requests",
+    "misdirected": "Not a name of this server",
+    "too-slow": "The request took too long",
     "unavailable": "Not available just now",
     "second-factor": "The second factor is missing",
     "session-locked": "The session is locked",

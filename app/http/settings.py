@@ -1,5 +1,6 @@
 """Settings of every page."""
 
+import re
 from typing import ClassVar
 
 from pydantic import Field, field_validator
@@ -14,6 +15,39 @@ class GeneralSettings(Group):
     title: ClassVar[str] = "General"
 
     site_name: str = Field("", title="Hospital and department", max_length=128, description="Shown at the sign-in.")
+
+
+class WebSettings(Group):
+    """The web server: which names it answers to, and how many connections it accepts."""
+
+    group: ClassVar[str] = "web"
+    title: ClassVar[str] = "Web server"
+
+    host_names: list[str] = Field(
+        title="Host names",
+        default_factory=list,
+        max_length=50,
+        description="Further names under which this server is reached, such as filmroom.example.org; one per line."
+        " The names and addresses of this machine are always accepted.",
+    )
+    connections_per_address: int = Field(
+        256,
+        title="Connections per address",
+        ge=16,
+        le=10_000,
+        description="Connections that one client address may have open. Idle ones are closed first.",
+    )
+    connections: int = Field(
+        2000, title="Connections in total", ge=64, le=20_000, description="Connections open at the same time."
+    )
+
+    @field_validator("host_names")
+    @classmethod
+    def _names(cls, names: list[str]) -> list[str]:
+        for name in names:
+            if not re.fullmatch(r"[A-Za-z0-9._-]{1,253}|[0-9A-Fa-f:.]{2,45}", name):
+                raise ValueError("A host name has letters, digits, dots and hyphens; no port and no path.")
+        return names
 
 
 class CrossOriginSettings(Group):

@@ -50,6 +50,7 @@ class Job(Base):
     heartbeat_at: Mapped[datetime | None]
     claimed_by: Mapped[str | None] = mapped_column(String(64))
     created_by: Mapped[str] = mapped_column(String(128), default="system")
+    owner_id: Mapped[str | None] = mapped_column(String(26), index=True)  # the user; the name may be another's later
     facility_id: Mapped[str | None] = mapped_column(String(26), index=True)
     correlation_id: Mapped[str] = mapped_column(String(32), default="")
 

@@ -29,6 +29,7 @@ class Claimed:
     last_attempt: bool
     correlation_id: str
     created_by: str
+    owner_id: str | None
 
 
 _LONGEST = timedelta(minutes=10)  # between two tries of a job
@@ -41,18 +42,21 @@ def enqueue(
     payload: dict[str, Any],
     *,
     actor_name: str = "system",
+    owner_id: str | None = None,
     facility_id: str | None = None,
     priority: int = 5,
     max_attempts: int = 3,
     run_after: datetime | None = None,
     total: int = 0,
 ) -> str:
-    """Adds a job in the caller's transaction: it exists exactly if what it is about exists."""
+    """Adds a job in the caller's transaction: it exists exactly if what it is about exists. owner_id: the user who may see
+    it as their own; actor_name: only for display."""
     job = Job(
         id=new_id(),
         kind=kind,
         payload=payload,
         created_by=actor_name,
+        owner_id=owner_id,
         facility_id=facility_id,
         priority=priority,
         max_attempts=max_attempts,
@@ -101,7 +105,16 @@ def claim(session: Session, kinds: Sequence[str], worker: str) -> Claimed | None
             attempts=Job.attempts + 1,
             error=None,
         )
-        .returning(Job.id, Job.kind, Job.payload, Job.attempts, Job.max_attempts, Job.correlation_id, Job.created_by)
+        .returning(
+            Job.id,
+            Job.kind,
+            Job.payload,
+            Job.attempts,
+            Job.max_attempts,
+            Job.correlation_id,
+            Job.owner_id,
+            Job.created_by,
+        )
     ).first()
     if row is None:
         return None
@@ -113,6 +126,7 @@ def claim(session: Session, kinds: Sequence[str], worker: str) -> Claimed | None
         row.attempts >= row.max_attempts,
         row.correlation_id,
         row.created_by,
+        row.owner_id,
     )
 
 
@@ -227,7 +241,7 @@ def get(session: Session, job_id: str) -> Job:
 def list_jobs(
     session: Session,
     *,
-    created_by: str | None = None,
+    owner_id: str | None = None,
     kind: str | None = None,
     state: str | None = None,
     limit: int = 50,
@@ -235,7 +249,7 @@ def list_jobs(
 ) -> tuple[list[Job], int]:
     """Newest first, and how many there are. before: the last id of the page before."""
     query = select(Job)
-    for column, value in ((Job.created_by, created_by), (Job.kind, kind), (Job.state, state)):
+    for column, value in ((Job.owner_id, owner_id), (Job.kind, kind), (Job.state, state)):
         if value is not None:
             query = query.where(column == value)
     total = session.scalar(select(func.count()).select_from(query.subquery())) or 0

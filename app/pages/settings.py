@@ -26,7 +26,7 @@ Auditor = Annotated[Actor, Depends(allow(Verb.AUDIT_READ))]
 SECTIONS = {
     "general": ("general", "query"),
     "storage": ("pictures", "import"),
-    "security": ("security", "dicom", "cross-origin"),
+    "security": ("security", "web", "dicom", "cross-origin"),
 }
 _PAGE = 50
 # Values of settings as people read them.

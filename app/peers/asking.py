@@ -52,11 +52,18 @@ def create_query(session: Session, actor: Actor, wish: Wish) -> RemoteQuery:
         modalities=list(wish.modalities),
         limit=load(session, QuerySettings).answers,
         created_by=actor.name,
+        owner_id=actor.user_id,
         facility_id=actor.facility_id,
         created_at=now(),
     )
     query.job_id = jobs.enqueue(
-        session, KIND, {"query_id": query.id}, actor_name=actor.name, facility_id=actor.facility_id, max_attempts=2
+        session,
+        KIND,
+        {"query_id": query.id},
+        actor_name=actor.name,
+        owner_id=actor.user_id,
+        facility_id=actor.facility_id,
+        max_attempts=2,
     )
     session.add(query)
     session.flush()
@@ -143,7 +150,7 @@ def _record(session: Session, actor: Actor, query: RemoteQuery, verb: str, detai
 
 def tell(session: Session, query: RemoteQuery) -> None:
     """The event that moves the page; for the one who asks alone."""
-    events.append(session, "query.changed", {"id": query.id}, user_name=query.created_by)
+    events.append(session, "query.changed", {"id": query.id}, user_id=query.owner_id or events.NOBODY)
 
 
 # -- results -----------------------------------------------------------------------------------------------------------

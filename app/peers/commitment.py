@@ -80,6 +80,7 @@ def keep(session: Session, actor: Actor, node_id: str, asked: References) -> str
         REPORT,
         {"commitment_id": made.id},
         actor_name=actor.name,
+        owner_id=actor.user_id,
         facility_id=made.facility_id,
         max_attempts=REPORT_TRIES,
         run_after=now() + PATIENCE,

@@ -21,6 +21,7 @@ class RemoteQuery(Base):
     modalities: Mapped[list[str]] = mapped_column(default=list)  # each is asked for by itself
     limit: Mapped[int] = mapped_column(default=500)  # answers of each node
     created_by: Mapped[str] = mapped_column(String(128), index=True)
+    owner_id: Mapped[str | None] = mapped_column(String(26), index=True)  # the user; the name may be another's later
     facility_id: Mapped[str | None] = mapped_column(String(26))
     created_at: Mapped[datetime] = mapped_column(index=True)
 
@@ -82,6 +83,7 @@ class Retrieval(Base):
     error: Mapped[str | None]
     hint: Mapped[str | None]
     created_by: Mapped[str] = mapped_column(String(128), index=True)
+    owner_id: Mapped[str | None] = mapped_column(String(26), index=True)  # the user; the name may be another's later
     created_at: Mapped[datetime]
     started_at: Mapped[datetime | None]
     finished_at: Mapped[datetime | None] = mapped_column(index=True)

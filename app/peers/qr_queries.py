@@ -13,7 +13,7 @@ from app.kit.errors import NotFound
 from app.peers.models import Node
 from app.peers.qr_models import RemoteAnswer, RemoteQuery, RemoteQueryNode, Retrieval
 from app.peers.retrieve_plan import Scope
-from app.security.actor import Actor, can
+from app.security.actor import Actor, can, owns
 from app.security.verbs import Verb
 
 ACTIVE = ("queued", "running")
@@ -23,7 +23,7 @@ _CHUNK = 500  # values of one IN
 def query(session: Session, actor: Actor, query_id: str) -> RemoteQuery:
     """A query of the actor's own (or any, for who sees others' work); NotFound otherwise."""
     found = session.get(RemoteQuery, query_id)
-    if found is None or not (found.created_by == actor.name or can(actor, Verb.JOB_ALL)):
+    if found is None or not (owns(actor, found.owner_id) or can(actor, Verb.JOB_ALL)):
         raise NotFound("There is no such query.", hint="Queries are kept for a day. Ask again.")
     return found
 
@@ -54,7 +54,7 @@ def queries_of(session: Session, actor: Actor, limit: int, before: str | None) -
     """The actor's own (all, for who sees others' work), newest first, and how many."""
     wanted = select(RemoteQuery)
     if not can(actor, Verb.JOB_ALL):
-        wanted = wanted.where(RemoteQuery.created_by == actor.name)
+        wanted = wanted.where(RemoteQuery.owner_id == (actor.user_id or ""))
     total = session.scalar(select(func.count()).select_from(wanted.subquery())) or 0
     if before:
         wanted = wanted.where(RemoteQuery.id < before)
@@ -86,7 +86,9 @@ def about(session: Session, actor: Actor, study_uid: str) -> dict[str, str]:
         select(RemoteQuery.id)
         .join(RemoteQueryNode, RemoteQueryNode.query_id == RemoteQuery.id)
         .join(RemoteAnswer, RemoteAnswer.query_node_id == RemoteQueryNode.id)
-        .where(RemoteAnswer.key == study_uid, RemoteQuery.level == "STUDY", RemoteQuery.created_by == actor.name)
+        .where(
+            RemoteAnswer.key == study_uid, RemoteQuery.level == "STUDY", RemoteQuery.owner_id == (actor.user_id or "")
+        )
         .order_by(RemoteQuery.id.desc())
         .limit(1)
     )
@@ -163,7 +165,7 @@ def count_here(session: Session, scope: Scope) -> int:
 
 def retrieval(session: Session, actor: Actor, retrieval_id: str) -> Retrieval:
     found = session.get(Retrieval, retrieval_id)
-    if found is None or not (found.created_by == actor.name or can(actor, Verb.JOB_ALL)):
+    if found is None or not (owns(actor, found.owner_id) or can(actor, Verb.JOB_ALL)):
         raise NotFound("There is no such retrieval.")
     return found
 
@@ -180,7 +182,7 @@ def retrievals(
     """Newest first with the node's name, and how many there are."""
     wanted = select(Retrieval, Node.name).join(Node, Node.id == Retrieval.node_id)
     if not can(actor, Verb.JOB_ALL):
-        wanted = wanted.where(Retrieval.created_by == actor.name)
+        wanted = wanted.where(Retrieval.owner_id == (actor.user_id or ""))
     if state is not None:
         wanted = wanted.where(Retrieval.state == state)
     if study is not None:
@@ -197,7 +199,7 @@ def queue(session: Session, actor: Actor, limit: int = 50) -> list[tuple[Retriev
     order = case({"running": 0, "queued": 1, "failed": 2}, value=Retrieval.state, else_=3)
     wanted = select(Retrieval, Node.name).join(Node, Node.id == Retrieval.node_id)
     if not can(actor, Verb.JOB_ALL):
-        wanted = wanted.where(Retrieval.created_by == actor.name)
+        wanted = wanted.where(Retrieval.owner_id == (actor.user_id or ""))
     rows = session.execute(wanted.order_by(order, Retrieval.id.desc()).limit(limit)).all()
     return [(row[0], row[1]) for row in rows]
 
@@ -206,7 +208,7 @@ def counts(session: Session, actor: Actor) -> dict[str, int]:
     """State -> retrievals in it."""
     wanted = select(Retrieval.state, func.count()).group_by(Retrieval.state)
     if not can(actor, Verb.JOB_ALL):
-        wanted = wanted.where(Retrieval.created_by == actor.name)
+        wanted = wanted.where(Retrieval.owner_id == (actor.user_id or ""))
     return {row[0]: row[1] for row in session.execute(wanted)}
 
 
@@ -218,5 +220,5 @@ def active(session: Session, actor: Actor, study_uids: Sequence[str]) -> list[Re
         .where(Retrieval.study_instance_uid.in_(study_uids), Retrieval.state.in_(ACTIVE), Job.state.in_(ACTIVE))
     )
     if not can(actor, Verb.JOB_ALL):
-        wanted = wanted.where(Retrieval.created_by == actor.name)
+        wanted = wanted.where(Retrieval.owner_id == (actor.user_id or ""))
     return list(session.scalars(wanted.order_by(Retrieval.id)))

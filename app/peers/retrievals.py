@@ -70,6 +70,7 @@ def create_retrieval(session: Session, actor: Actor, order: Order) -> Retrieval:
         state=QUEUED,
         total=len(scope.instances) or whole,
         created_by=actor.name,
+        owner_id=actor.user_id,
         created_at=now(),
     )
     row.job_id = jobs.enqueue(
@@ -77,6 +78,7 @@ def create_retrieval(session: Session, actor: Actor, order: Order) -> Retrieval:
         KIND,
         {"retrieval_id": row.id},
         actor_name=actor.name,
+        owner_id=actor.user_id,
         facility_id=actor.facility_id,
         max_attempts=load(session, QuerySettings).retries + 1,
         total=row.total,
@@ -178,7 +180,7 @@ def tell(session: Session, row: Retrieval) -> None:
     """The event that moves the bars; for the one who asked alone."""
     payload: dict[str, Any] = {"id": row.id, "state": row.state, "study_instance_uid": row.study_instance_uid}
     payload |= {"done": row.done, "total": row.total, "failed": row.failed}
-    events.append(session, "retrieve.changed", payload, user_name=row.created_by)
+    events.append(session, "retrieve.changed", payload, user_id=row.owner_id or events.NOBODY)
 
 
 def state_of(session: Session, row: Retrieval) -> tuple[str, str | None]:

@@ -46,6 +46,7 @@ def start_test(session: Session, actor: Actor, node_name: str, with_object: bool
         KIND,
         {"test_id": made.id},
         actor_name=actor.name,
+        owner_id=actor.user_id,
         facility_id=node.facility_id,
         priority=1,
         max_attempts=1,

@@ -54,6 +54,27 @@ class DicomSettings(Group):
         le=1000,
         description="Associations at a time in each receiver process",
     )
+    places_for_nodes: int = Field(
+        title="Associations kept for known nodes",
+        default=10,
+        ge=0,
+        le=500,
+        description="Associations of each receiver process that unknown callers cannot use; at most a quarter of all",
+    )
+    associations_per_address: int = Field(
+        title="Associations per address",
+        default=25,
+        ge=1,
+        le=1000,
+        description="Associations at a time from one address of an unknown caller",
+    )
+    stranger_timeout: int = Field(
+        title="Seconds of silence of unknown callers",
+        default=30,
+        ge=5,
+        le=86400,
+        description="Seconds an association of an unknown caller may be silent between two messages",
+    )
     query_limit: int = Field(
         title="Most answers to a query",
         default=0,
@@ -128,6 +149,15 @@ class DicomSettings(Group):
         le=10080,
         description="Minutes a node has to answer a request for storage commitment before it is asked again",
     )
+
+    @property
+    def places_for_strangers(self) -> int:
+        """Associations that unknown callers may have at a time, in each receiver process."""
+        return self.max_associations - min(self.places_for_nodes, self.max_associations // 4)
+
+    def silence(self, known: bool) -> int:
+        """Seconds an association may be silent. known: of a node."""
+        return self.idle_timeout if known else min(self.idle_timeout, self.stranger_timeout)
 
     @field_validator("also_called")
     @classmethod

@@ -117,7 +117,7 @@ def _visible(actor: Actor) -> ColumnElement[bool] | None:
     """Facility isolation (SEC-10): what belongs to no facility is seen by who sees all, and by who made it."""
     if actor.sees_all:
         return None
-    own = PrintRequest.created_by == actor.name
+    own = PrintRequest.owner_id == (actor.user_id or "")
     mixed = and_(PrintRequest.facility_id.is_(None), own)
     return or_(PrintRequest.facility_id == actor.facility_id, mixed) if actor.facility_id else mixed
 

@@ -21,7 +21,7 @@ from app.printing.models import PrintRequest
 from app.printing.order import PrintOrder
 from app.printing.queries import Row
 from app.printing.sheet import page_count
-from app.security import Actor, Verb, can, require
+from app.security import Actor, Verb, can, owns, require
 
 KIND = "print.render"
 PRODUCTS = "prints"  # kind of app.archive.products
@@ -88,6 +88,7 @@ def request(session: Session, actor: Actor, config: Config, order: PrintOrder) -
         patient_name=first.study.patient_name,
         modality=first.series.modality,
         created_by=actor.name,
+        owner_id=actor.user_id,
         facility_id=facility_id,
         created_at=now(),
         notices=[],
@@ -112,6 +113,7 @@ def _enqueue(session: Session, print_id: str, actor: Actor, facility_id: str | N
         KIND,
         {"print_id": print_id},
         actor_name=actor.name,
+        owner_id=actor.user_id,
         facility_id=facility_id,
         priority=priority,
         max_attempts=_RESTARTED_AT_MOST,
@@ -183,7 +185,7 @@ def counts(session: Session, actor: Actor) -> dict[str, int]:
 
 def may_change(actor: Actor, row: Row) -> bool:
     """Users cancel and retry their own, administrators any (PRN-10)."""
-    return can(actor, Verb.JOB_ALL) or (can(actor, Verb.JOB_OWN) and row.request.created_by == actor.name)
+    return can(actor, Verb.JOB_ALL) or (can(actor, Verb.JOB_OWN) and owns(actor, row.request.owner_id))
 
 
 def _changeable(session: Session, actor: Actor, print_id: str) -> Row:
@@ -269,8 +271,8 @@ def _fresh(session: Session, actor: Actor, print_id: str) -> Row:
 def changed(session: Session, made: PrintRequest, *, gone: bool = False) -> None:
     """Tells every open page. Ids only: who may not see the print asks for it in vain."""
     payload: dict[str, Any] = {"id": made.id, "study_instance_uid": made.study_instance_uid, "gone": gone}
-    owner = made.created_by if made.facility_id is None else None
-    events.append(session, "print.changed", payload, facility_id=made.facility_id, user_name=owner)
+    owner = made.owner_id if made.facility_id is None else None
+    events.append(session, "print.changed", payload, facility_id=made.facility_id, user_id=owner)
 
 
 def _trace(session: Session, actor: Actor, made: PrintRequest, verb: str, **detail: Any) -> None:

@@ -33,6 +33,11 @@ def can(actor: Actor, verb: Verb) -> bool:
     return verb in actor.verbs
 
 
+def owns(actor: Actor, owner_id: str | None) -> bool:
+    """Whether something is this user's own. By the account's id: a name may later be another account's."""
+    return owner_id is not None and owner_id == actor.user_id
+
+
 def require(actor: Actor, verb: Verb) -> None:
     """Raises Forbidden when the actor may not do this at all."""
     if not can(actor, verb):

@@ -27,7 +27,7 @@ def _append(web: Web) -> int:
         events.append(session, "study.arriving", {"is": "study north"}, facility_id=north)
         events.append(session, "study.arriving", {"is": "study south"}, facility_id=south)
         events.append(session, "study.arriving", {"is": "study nobody's"})
-        events.append(session, "job.changed", {"is": "job of bob"}, facility_id=north, user_name="bob")
+        events.append(session, "job.changed", {"is": "job of bob"}, facility_id=north, user_id=web.actor("bob").user_id)
         events.append(session, "node.changed", {"is": "node shared"})
         events.append(session, "node.changed", {"is": "node south"}, facility_id=south)
     return before

@@ -2,12 +2,13 @@
 
 import argparse
 import dataclasses
+import os
 import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from app import __version__
-from app.config import Config, ConfigError, load
+from app.config import Config, ConfigError, load, take_secrets
 
 _SERVE = {
     "serve": "start everything on this machine",
@@ -34,6 +35,29 @@ def _stop(config: Config) -> int:
     words, ended = running.stop(config.run)
     print(words)
     return 0 if ended else 1
+
+
+def _verify_audit(config: Config, as_json: bool) -> int:
+    """0: the audit trail is whole; 1: it is not, and where."""
+    import json
+
+    from app import audit
+    from app.db import open_database
+
+    database = open_database(config)
+    try:
+        with database.read() as session:
+            found = audit.verify(session, config.keys)
+    finally:
+        database.dispose()
+    if as_json:
+        print(json.dumps({"whole": found.whole} | dataclasses.asdict(found)))
+    elif found.whole:
+        print(f"audit trail: {found.rows} entries, none missing or changed")
+    else:
+        where = f"entry {found.first_broken}: " if found.first_broken is not None else ""
+        print(f"audit trail: {where}{found.reason} ({found.rows} entries before it are in order)")
+    return 0 if found.whole else 1
 
 
 _RUNNING: dict[str, tuple[str, Callable[[Config], int]]] = {
@@ -64,6 +88,10 @@ def _parser() -> argparse.ArgumentParser:
         _add_options(verbs.add_parser(name, help=text, description=text))
     for name, (text, _) in _RUNNING.items():
         _add_options(verbs.add_parser(name, help=text, description=text))
+    text = "check that no entry of the audit trail was changed or removed; exit code 0 whole, 1 broken"
+    verify = verbs.add_parser("verify-audit", help=text, description=text)
+    verify.add_argument("--json", action="store_true", help="answer as JSON")
+    _add_options(verify)
     config = verbs.add_parser(
         "config", help="show the boot configuration", description="Every value; secrets are masked."
     )
@@ -79,21 +107,25 @@ def _show(config: Config) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     options = vars(_parser().parse_args(arguments))
-    verb = options.pop("verb")
+    verb, as_json = options.pop("verb"), options.pop("json", False)
     try:
         config = load(options)
         if verb == "config":
             _show(config)
-        elif verb in _RUNNING:
+            return 0
+        if verb == "verify-audit":
+            return _verify_audit(config, as_json)
+        if verb in _RUNNING:
             return _RUNNING[verb][1](config)
-        elif verb == "serve":
+        withheld = take_secrets()
+        if verb == "serve":
             from app.supervisor import Supervisor
 
-            Supervisor(config, lambda: load(options)).run()
+            Supervisor(config, lambda: load(options, os.environ | withheld), withheld).run()
         else:
             from app.supervisor import prepare, run_role
 
-            prepare(config)
+            prepare(config, os.environ | withheld)
             run_role(verb, config)
     except ConfigError as fault:
         print(f"filmroom: {fault}", file=sys.stderr)

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from app.kit import classic
+from app.kit import classic, withheld
 from app.kit.classic import Classic
 
 
@@ -181,6 +181,15 @@ def load(options: Mapping[str, Any] | None = None, environ: Mapping[str, str] | 
     if forwarder:
         values["forwarder"] = str(Path(str(forwarder)).expanduser().resolve())
     return _check(Config(**values))
+
+
+def take_secrets() -> dict[str, str]:
+    """Takes the variables of FILMROOM_ that are or may hold a secret out of this process's environment, once `load` has
+    read them, and answers them."""
+    named = {f"FILMROOM_{f.name.upper()}" for f in dataclasses.fields(Config) if f.metadata.get("secret")}
+    words = ("PASSWORD", "SECRET", "TOKEN", "_KEY", "DATABASE_URL")
+    more = {name for name in os.environ if name.startswith("FILMROOM_") and any(word in name for word in words)}
+    return withheld.take(name for name in sorted(named | more) if not name.endswith("_FILE"))
 
 
 def kept(data: Path) -> dict[str, Any]:

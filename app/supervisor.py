@@ -16,7 +16,7 @@ import subprocess
 import sys
 import time
 import traceback
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from importlib import import_module
 from types import FrameType
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("app.supervisor")
 
+ADMIN_PASSWORD = "FILMROOM_ADMIN_PASSWORD"  # noqa: S105 the variable's name
 STOP_SECONDS = 4.5  # a role that has not ended by then is killed: the whole stop stays within 5 s
 RESTART_PAUSES = (
     0.1,
@@ -94,8 +95,10 @@ def run_role(role: str, config: Config) -> None:
     runner(config)
 
 
-def prepare(config: Config) -> None:
-    """Folders, schema, roles and the first administrator: what must be there before any role starts."""
+def prepare(config: Config, environ: Mapping[str, str] = os.environ) -> None:
+    """Folders, schema, roles and the first administrator: what must be there before any role starts.
+
+    environ: where the first administrator's password may be; the process's own has none any more (`kit.withheld`)."""
     for folder in (config.data, config.store, config.cache, config.run, config.logs, config.keys):
         try:
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -107,19 +110,29 @@ def prepare(config: Config) -> None:
     try:
         if done := migrate.upgrade(config, database):
             sys.stdout.write(f"filmroom: {done}\n")
-        _seed(config, database)
+        _look_at_trail(config, database)
+        _seed(config, database, environ)
         _apply_nodes(config, database)
         _apply_forwarder(config, database)
     finally:
         database.dispose()
 
 
-def _seed(config: Config, database: "Database") -> None:
+def _look_at_trail(config: Config, database: "Database") -> None:
+    """Whether the audit trail still ends where it did at the last start or goes on from there."""
+    from app import audit
+
+    if fault := audit.begin(database, config.keys):
+        log.error("%s", fault)
+        sys.stderr.write(f"filmroom: {fault} `filmroom verify-audit` says where.\n")
+
+
+def _seed(config: Config, database: "Database", environ: Mapping[str, str]) -> None:
     """Built-in roles and the first administrator; the console says how to sign in the first time."""
     from app.security import setup
     from app.security.secrets import Secrets
 
-    first = setup.prepare(database, Secrets(config), os.environ)
+    first = setup.prepare(database, Secrets(config), environ)
     if config.headless:  # the one-time link leads nowhere without pages, and would stand in a journal for nothing
         first = dataclasses.replace(first, code="")
     host = "127.0.0.1" if config.host in ("0.0.0.0", "::") else config.host  # noqa: S104
@@ -185,8 +198,15 @@ def _in_child(work: Callable[[], None]) -> int:
 class Supervisor:
     """Owns the role processes of one installation."""
 
-    def __init__(self, config: Config, reload: Callable[[], Config] | None = None) -> None:
-        """reload: the configuration from all its layers as they are now."""
+    def __init__(
+        self,
+        config: Config,
+        reload: Callable[[], Config] | None = None,
+        withheld: Mapping[str, str] | None = None,
+    ) -> None:
+        """reload: the configuration from all its layers as they are now. withheld: secret variables that were taken out
+        of the environment; forked roles have them in `config`."""
+        self._withheld = dict(withheld or {})
         self.config = config
         self.reload = reload or (lambda: self.config)
         names = [role for role in ROLES if not (config.headless and role == "web")]
@@ -202,7 +222,8 @@ class Supervisor:
             child.pid = _in_child(lambda: run_role(child.role, self.config))
         else:
             child.process = subprocess.Popen(  # noqa: S603 our own program
-                [sys.executable, "-m", "app.cli", child.role, *role_options(self.config)]
+                [sys.executable, "-m", "app.cli", child.role, *role_options(self.config)],
+                env={**os.environ, **self._withheld},
             )
             child.pid = child.process.pid
 
@@ -211,10 +232,12 @@ class Supervisor:
         startup.begin()
         shutil.rmtree(self.config.run, ignore_errors=True)
         if not hasattr(os, "fork"):
-            prepare(self.config)
+            prepare(self.config, os.environ | self._withheld)
+            self._withheld.pop(ADMIN_PASSWORD, None)
             return not self.stopping
         _load(_SHARED if self.config.database_url else (*_SHARED, "sqlcipher3.dbapi2"))
-        pid = _in_child(lambda: prepare(self.config))
+        environ = os.environ | self._withheld
+        pid = _in_child(lambda: prepare(self.config, environ))
         _load(_MEANWHILE)
         while not (ended := os.waitpid(pid, os.WNOHANG))[0]:
             if self.stopping:  # an upgrade of the schema is one transaction: it may end at any moment
@@ -226,7 +249,7 @@ class Supervisor:
             return False
         if status != 0:
             raise SystemExit("filmroom: the data folder could not be prepared; the reason stands above")
-        os.environ.pop("FILMROOM_ADMIN_PASSWORD", None)  # used once; no role inherits it
+        self._withheld.pop(ADMIN_PASSWORD, None)  # used once
         return True
 
     def run(self) -> None:

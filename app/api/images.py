@@ -106,7 +106,7 @@ async def preview(
 
 async def _preview(request: Request, located: Located, header: Dataset, n: int, size: int) -> Response:
     etag = f'"{located.instance.sha256[:32]}-{n}-{size}"'
-    headers = {"ETag": etag, "Cache-Control": "private, max-age=300", "Vary": "Authorization, Cookie"}
+    headers = {"ETag": etag, "Cache-Control": "private, max-age=0, must-revalidate", "Vary": "Authorization, Cookie"}
     if etag in request.headers.get("if-none-match", ""):
         return Response(status_code=304, headers=headers)
     data = await run_in_threadpool(pictures(request).preview, located, header, n, size)

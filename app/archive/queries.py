@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from sqlalchemy import ColumnElement, func, or_, select, true, update
 from sqlalchemy.orm import Session
 
+from app import audit
 from app.archive.models import Conflict, Counter, Instance, InstanceHeader, Patient, Series, Study
 from app.archive.plans import Runner
 from app.archive.search import StudyFilter, StudyPage, search_studies
@@ -40,27 +41,32 @@ def study(session: Session, actor: Actor, uid: str) -> Study:
     found = session.scalar(select(Study).where(Study.study_instance_uid == uid, visible(actor)))
     if found is None:
         raise NotFound("There is no such study.")
+    audit.saw(found.study_instance_uid, found.facility_id)
     return found
 
 
 def series(session: Session, actor: Actor, uid: str) -> Series:
-    found = session.scalar(
-        select(Series).join(Study, Study.id == Series.study_pk).where(Series.series_instance_uid == uid, visible(actor))
-    )
+    found = session.execute(
+        select(Series, Study)
+        .join(Study, Study.id == Series.study_pk)
+        .where(Series.series_instance_uid == uid, visible(actor))
+    ).first()
     if found is None:
         raise NotFound("There is no such series.")
-    return found
+    audit.saw(found[1].study_instance_uid, found[1].facility_id)
+    return found[0]
 
 
 def instance(session: Session, actor: Actor, uid: str) -> Instance:
-    found = session.scalar(
-        select(Instance)
+    found = session.execute(
+        select(Instance, Study)
         .join(Study, Study.id == Instance.study_pk)
         .where(Instance.sop_instance_uid == uid, visible(actor))
-    )
+    ).first()
     if found is None:
         raise NotFound("There is no such object.")
-    return found
+    audit.saw(found[1].study_instance_uid, found[1].facility_id)
+    return found[0]
 
 
 def study_of(session: Session, thing: Series | Instance) -> Study:

@@ -1,9 +1,22 @@
-"""Who did what, when, to what: an append-only trail whose rows are chained by hash (SEC-6).
+"""Who did what, when, to what: an append-only trail whose rows are chained by a keyed digest (SEC-6).
 
 audit.record(session, actor_name="bob", verb="study.print", outcome="success", thing="study", thing_id=uid, detail={...})
 """
 
 from app.audit.models import AuditEvent
-from app.audit.trail import list_events, record, verify
+from app.audit.seen import Seen, collect, saw, traced
+from app.audit.trail import list_events, record
+from app.audit.verification import Verification, begin, verify
 
-__all__ = ["AuditEvent", "list_events", "record", "verify"]
+__all__ = [
+    "AuditEvent",
+    "Seen",
+    "Verification",
+    "begin",
+    "collect",
+    "list_events",
+    "record",
+    "saw",
+    "traced",
+    "verify",
+]

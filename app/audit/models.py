@@ -1,9 +1,9 @@
-"""One table: audit_event."""
+"""Tables: audit_event, and audit_head, which says how long the chain is."""
 
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import String
+from sqlalchemy import BigInteger, String
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.db.base import Base, BigKey
@@ -26,3 +26,15 @@ class AuditEvent(Base):
     detail: Mapped[dict[str, Any]] = mapped_column(default=dict)
     previous: Mapped[str] = mapped_column(String(64))
     digest: Mapped[str] = mapped_column(String(64), unique=True)
+
+
+class AuditHead(Base):
+    """One row: the end of the chain, so that cutting off its end is noticed."""
+
+    __tablename__ = "audit_head"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    rows: Mapped[int] = mapped_column(BigInteger)
+    digest: Mapped[str] = mapped_column(String(64))  # of the last row
+    keyed_after: Mapped[int] = mapped_column(BigInteger)  # rows up to this id are of an older version, without a key
+    mac: Mapped[str] = mapped_column(String(64))  # over the three; empty until a process with the key has been there

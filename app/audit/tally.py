@@ -1,5 +1,6 @@
-"""Failures that strangers can repeat at will (wrong passwords, refused calls): the first of a kind from an address is
-written at once, the others of the same minute as one row with their number, so that nobody can fill the trail."""
+"""What happens many times over (wrong passwords and refused calls of strangers, looks at lists and studies): the first
+of a kind is written at once, the others of the same window as one row with their number. So nobody can fill the trail,
+and paging through a list costs one transaction."""
 
 import logging
 import threading
@@ -14,63 +15,81 @@ from app.kit.clock import now
 from app.kit.errors import AppError
 
 log = logging.getLogger(__name__)
-WINDOW = 60.0  # seconds
-_MOST = 200  # kinds a minute that have rows of their own; all others share one
+MINUTE = 60.0  # seconds
 _NAMES = 5  # names that the row of a kind lists
 
 _Key = tuple[str, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Deed:
+    """The fields of an audit row (`audit.record`), and who_id: the account's id, when there is one: deeds of one account
+    are counted together, those of strangers by address."""
+
+    actor_name: str
+    verb: str
+    outcome: str = "success"
+    thing: str = ""
+    thing_id: str = ""
+    facility_id: str | None = None
+    address: str = ""
+    actor_kind: str = "user"
+    detail: Mapping[str, object] = field(default_factory=dict)
+    who_id: str = ""
+
+    @property
+    def key(self) -> _Key:
+        who = self.who_id or source_of(self.address)
+        more = (f"{name}={value}" for name, value in sorted(self.detail.items()))
+        return (self.verb, self.outcome, self.thing, self.thing_id, who, *more)
+
+
 @dataclass(slots=True)
 class _Kind:
-    """The failures of one kind within one window."""
+    """The deeds of one kind within one window, without the first, which is written."""
 
-    fields: Mapping[str, str]
-    detail: Mapping[str, object]
+    deed: Deed
     count: int = 0
     names: list[str] = field(default_factory=list)
-    first: datetime = field(default_factory=now)
+    since: datetime = field(default_factory=now)
 
 
 class Tally:
-    """Of one process. Thread-safe. `close` writes what is still counted."""
+    """Of one process. Thread-safe. `close` writes what is still counted.
 
-    def __init__(self, database: Database, window: float = WINDOW) -> None:
+    window: seconds; most: kinds in a window that have rows of their own, all others share one."""
+
+    def __init__(self, database: Database, window: float = MINUTE, most: int = 200) -> None:
         self._database = database
-        self._window = window
+        self._window, self._most = window, most
         self._lock = threading.Lock()
         self._kinds: dict[_Key, _Kind] = {}
         self._timer: threading.Timer | None = None
 
-    def count(
-        self,
-        *,
-        actor_name: str,
-        verb: str,
-        outcome: str,
-        thing: str = "",
-        thing_id: str = "",
-        address: str = "",
-        detail: Mapping[str, object] | None = None,
-    ) -> None:
-        """One failure. detail: what tells kinds apart besides the fields, such as {"why": "wrong password"}."""
-        fields = {"verb": verb, "outcome": outcome, "thing": thing, "thing_id": thing_id, "address": address}
-        detail = detail or {}
-        key = (verb, outcome, thing, thing_id, source_of(address), *(f"{k}={v}" for k, v in sorted(detail.items())))
+    def count(self, deed: Deed) -> None:
+        """One deed: written now, or counted."""
+        if self.is_new(deed):
+            self.write(deed)
+
+    def is_new(self, deed: Deed) -> bool:
+        """Counts it; True for the first of its kind, which the caller writes by `write`. Never touches the database."""
         with self._lock:
-            known = self._kinds.get(key)
-            if known is None and len(self._kinds) >= _MOST:
-                key, fields, detail = ("others",), {"verb": verb, "outcome": outcome}, {"why": "many addresses"}
-                known = self._kinds.setdefault(key, _Kind(fields, detail))
-            if known is not None:
-                known.count += 1
-                if actor_name not in known.names and len(known.names) < _NAMES:
-                    known.names.append(actor_name)
+            known = self._kinds.get(deed.key)
+            if known is None and len(self._kinds) < self._most:
+                self._kinds[deed.key] = _Kind(deed)
                 self._arm()
-                return
-            self._kinds[key] = _Kind(fields, detail)
+                return True
+            if known is None:
+                rest = Deed("", deed.verb, deed.outcome, detail={"why": "many addresses"})
+                known = self._kinds.setdefault(("many",), _Kind(rest))
+            known.count += 1
+            if deed.actor_name not in known.names and len(known.names) < _NAMES:
+                known.names.append(deed.actor_name)
             self._arm()
-        self._write(_Kind(fields, detail, 1, [actor_name]))
+            return False
+
+    def write(self, deed: Deed) -> None:
+        self._write(deed, dict(deed.detail))
 
     def _arm(self) -> None:
         if self._timer is None:
@@ -87,17 +106,29 @@ class Tally:
                 self._timer = None
         for kind in kinds.values():
             if kind.count:
-                self._write(kind)
+                since = kind.since.isoformat(timespec="seconds")
+                more: dict[str, object] = {"count": kind.count, "since": since}
+                if not kind.deed.who_id:
+                    more["names"] = kind.names
+                self._write(kind.deed, dict(kind.deed.detail) | more)
 
     def close(self) -> None:
         self.flush()
 
-    def _write(self, kind: _Kind) -> None:
-        detail = dict(kind.detail)
-        if kind.count > 1:
-            detail |= {"count": kind.count, "names": kind.names, "since": kind.first.isoformat(timespec="seconds")}
+    def _write(self, deed: Deed, detail: dict[str, object]) -> None:
         try:
             with self._database.write() as session:
-                record(session, actor_name=kind.names[0] if kind.names else "", detail=detail, **kind.fields)
+                record(
+                    session,
+                    actor_name=deed.actor_name,
+                    verb=deed.verb,
+                    outcome=deed.outcome,
+                    thing=deed.thing,
+                    thing_id=deed.thing_id,
+                    facility_id=deed.facility_id,
+                    address=deed.address,
+                    actor_kind=deed.actor_kind,
+                    detail=detail,
+                )
         except AppError:
-            log.error("a failure could not be written to the audit trail: the database cannot be reached")
+            log.error("an entry could not be written to the audit trail: the database cannot be reached")

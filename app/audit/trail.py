@@ -1,6 +1,7 @@
 """The verbs of the trail."""
 
 import hashlib
+import hmac
 import json
 from datetime import datetime
 from typing import Any
@@ -8,15 +9,15 @@ from typing import Any
 from sqlalchemy import func, select, text
 from sqlalchemy.orm import Session
 
+from app.audit import head
 from app.audit.models import AuditEvent
 from app.kit.clock import now
 from app.kit.logging import correlation_id
 
-_START = "0" * 64
 _LOCK = 0x41554449  # PostgreSQL: one link is forged at a time; SQLite has one writer anyway
 
 
-def _digest(event: AuditEvent) -> str:
+def _fields(event: AuditEvent) -> bytes:
     fields = (
         event.at.isoformat(timespec="microseconds"),
         event.actor_name,
@@ -31,7 +32,15 @@ def _digest(event: AuditEvent) -> str:
         json.dumps(event.detail, sort_keys=True),
         event.previous,
     )
-    return hashlib.sha256(json.dumps(fields).encode()).hexdigest()
+    return json.dumps(fields).encode()
+
+
+def digest_of(event: AuditEvent, key: bytes | None) -> str:
+    """What chains a row to the one before. Without the key nobody can compute it anew; None: as versions before 0015
+    did it."""
+    if key is None:
+        return hashlib.sha256(_fields(event)).hexdigest()
+    return hmac.new(key, _fields(event), hashlib.sha256).hexdigest()
 
 
 def record(
@@ -50,7 +59,7 @@ def record(
     """Adds a link in the caller's transaction: the act and its trace stand or fall together."""
     if session.get_bind().dialect.name == "postgresql":
         session.execute(text(f"SELECT pg_advisory_xact_lock({_LOCK})"))
-    last = session.scalar(select(AuditEvent.digest).order_by(AuditEvent.id.desc()).limit(1))
+    end = head.of(session)
     event = AuditEvent(
         at=now(),
         actor_name=actor_name,
@@ -63,21 +72,12 @@ def record(
         address=address,
         correlation_id=correlation_id.get(),
         detail=detail or {},
-        previous=last or _START,
+        previous=end.digest,
     )
-    event.digest = _digest(event)
+    event.digest = digest_of(event, head.key_of(session))
     session.add(event)
+    head.move(session, end, event.digest)
     session.flush()
-
-
-def verify(session: Session) -> int | None:
-    """Walks the chain; the id of the first row that was changed or follows a gap, or None when all is whole."""
-    previous = _START
-    for event in session.scalars(select(AuditEvent).order_by(AuditEvent.id).execution_options(yield_per=1000)):
-        if event.previous != previous or _digest(event) != event.digest:
-            return event.id
-        previous = event.digest
-    return None
 
 
 # Operations with peers say failure, sign-ins failed; the chain of digests forbids writing old rows anew.

@@ -11,12 +11,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy import Connection, Engine, create_engine, event, inspect
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 from sqlalchemy.pool import QueuePool
 
-from app.config import Config
+from app.config import Config, ConfigError
 from app.kit.errors import Unavailable
 
 _LOCK_DEADLINE = 30.0  # seconds a writer waits before it says that the database is busy
@@ -26,13 +26,18 @@ class Database:
     """One database and its pool. Made once a process, after the fork."""
 
     def __init__(
-        self, engine: Engine, dispose_hook: Callable[[], None] | None = None, write_ahead_log: Path | None = None
+        self,
+        engine: Engine,
+        dispose_hook: Callable[[], None] | None = None,
+        write_ahead_log: Path | None = None,
+        audit_key: bytes = b"",
     ) -> None:
         self.engine = engine
         self._wal = write_ahead_log if hasattr(os, "fdatasync") else None
         self._writer = engine.execution_options(filmroom_write=True)
         self._hook = dispose_hook
-        self.session_info: dict[str, Any] = {}  # `Session.info` of every session, for what belongs to this installation
+        # `Session.info` of every session, for what belongs to this installation. audit_key: chains the audit trail.
+        self.session_info: dict[str, Any] = {"audit_key": audit_key}
 
     @property
     def dialect(self) -> str:
@@ -189,13 +194,28 @@ def _postgresql_engine(url: str) -> Engine:
     return create_engine(url, hide_parameters=True, pool_size=8, max_overflow=24, pool_timeout=30, pool_pre_ping=True)
 
 
+def _refuse_lost_key(config: Config, engine: Engine) -> None:
+    """Where there is no key yet, the database must be new: another key would leave its secrets unreadable."""
+    if (config.keys / "data.key").exists():
+        return
+    with _plainly(), engine.connect() as connection:
+        used = inspect(connection).has_table("alembic_version")
+    if used:
+        raise ConfigError(
+            f"{config.keys / 'data.key'} is missing, but the database was set up with one; "
+            "restore the folder keys from the backup, or copy it from the other machine"
+        )
+
+
 def open_database(config: Config) -> Database:
     """The installation's database, opened but not migrated (`app.db.migrate.upgrade` does that at the start)."""
-    if config.database_url:
-        return Database(_postgresql_engine(config.database_url))
     from app.db.keys import derive
 
+    if config.database_url:
+        engine = _postgresql_engine(config.database_url)
+        _refuse_lost_key(config, engine)
+        return Database(engine, audit_key=derive(config, "audit trail"))
+    audit_key = derive(config, "audit trail")
     path = config.sqlite_path
-    return Database(
-        _sqlite_engine(path, derive(config, "database")), write_ahead_log=path.with_name(f"{path.name}-wal")
-    )
+    engine = _sqlite_engine(path, derive(config, "database"))
+    return Database(engine, write_ahead_log=path.with_name(f"{path.name}-wal"), audit_key=audit_key)

@@ -5,6 +5,7 @@ The data key stands in DIR/keys/data.key as AES-256-GCM(master, nonce, key): use
 
 import os
 import secrets
+import stat
 from pathlib import Path
 
 from cryptography.exceptions import InvalidTag
@@ -55,8 +56,48 @@ def master_key(config: Config) -> bytes:
             raise ConfigError(f"key_file {path} does not exist; write 64 hex digits there or leave key_file out")
         if (config.keys / "data.key").exists():
             raise ConfigError(f"{path} is missing, and without it the data cannot be read; restore it from the backup")
+        _refuse_new_key(config, path)
         write_private(path, secrets.token_bytes(32).hex().encode() + b"\n")
-    return _parse(path.read_text("ascii"), str(path))
+    _check_private(path, own_folder=path.parent == config.keys)
+    return _parse(path.read_text("ascii", errors="replace"), str(path))
+
+
+def _refuse_new_key(config: Config, path: Path) -> None:
+    """A new key beside data that an older one encrypts would make them unreadable for good, and look like a new
+    installation. On PostgreSQL `app.db.migrate` asks the database itself."""
+    if not config.database_url and config.sqlite_path.exists():
+        raise ConfigError(
+            f"{path} is missing, but {config.sqlite_path} exists and cannot be read without it; "
+            "restore the folder keys from the backup"
+        )
+
+
+def _check_private(path: Path, *, own_folder: bool) -> None:
+    """Raises ConfigError when others than the owner may read or write a key, or put another one in its place.
+
+    own_folder: it is in DIR/keys, which nobody else needs to look into."""
+    if os.name != "posix":
+        return
+    try:
+        file, folder = path.stat(), path.parent.stat()
+    except OSError as fault:
+        raise ConfigError(f"{path} cannot be read: {fault.strerror}") from None
+    if file.st_uid not in (os.geteuid(), 0):
+        raise ConfigError(f"{path} belongs to another user; run: chown {os.geteuid()} {path}")
+    if stat.S_IMODE(file.st_mode) & (0o022 if _is_mounted_secret(path) else 0o077):
+        raise ConfigError(
+            f"other users can read or write {path} (mode {file.st_mode & 0o777:03o}); run: chmod 600 {path}"
+        )
+    shared = bool(folder.st_mode & stat.S_ISVTX)  # such as /tmp: others cannot replace our file there
+    if stat.S_IMODE(folder.st_mode) & (0o077 if own_folder else 0o022) and not shared:
+        raise ConfigError(
+            f"other users can use the folder {path.parent}, where the key is; run: chmod 700 {path.parent}"
+        )
+
+
+def _is_mounted_secret(path: Path) -> bool:
+    """Docker and Kubernetes mount secrets there, readable by all inside the container, and the mode cannot be changed."""
+    return path.resolve().is_relative_to("/run/secrets")
 
 
 def data_key(config: Config) -> bytes:
@@ -64,8 +105,10 @@ def data_key(config: Config) -> bytes:
     box = AESGCM(master_key(config))
     path = config.keys / "data.key"
     if not path.exists():
+        _refuse_new_key(config, path)
         nonce = secrets.token_bytes(12)
         write_private(path, nonce + box.encrypt(nonce, secrets.token_bytes(32), _CONTEXT))
+    _check_private(path, own_folder=True)
     wrapped = path.read_bytes()
     try:
         return box.decrypt(wrapped[:12], wrapped[12:], _CONTEXT)

@@ -116,6 +116,7 @@ async def identity_for(connection: HTTPConnection, verb: Verb, *, locked_too: bo
     if found.must_change_password and verb is not Verb.SELF:
         raise PasswordChangeRequired("Your password must be changed first.", hint="Open /password, then go on.")
     require(found.actor, verb)
+    connection.state.verb = verb  # what it was let in for: `readings` audits by it
     if not locked_too and _counts_as_input(connection):
         services(connection).gate.saw_input(found)
     return found

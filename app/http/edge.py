@@ -11,7 +11,9 @@ from starlette.requests import HTTPConnection, Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.http import i18n, problems, security_headers
+from app import audit
+from app.audit.tally import Tally
+from app.http import i18n, problems, readings, security_headers
 from app.http.deps import identify
 from app.http.hosts import Hosts
 from app.kit.errors import AppError, BadRequest, TooLarge, Unauthorized
@@ -39,9 +41,10 @@ class TooSlow(AppError):
 class Edge:
     """Pure ASGI, so that streams pass untouched."""
 
-    def __init__(self, app: ASGIApp, hosts: Hosts) -> None:
+    def __init__(self, app: ASGIApp, hosts: Hosts, readings: Tally) -> None:
         self.app = app
         self.hosts = hosts
+        self.readings = readings
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] not in ("http", "websocket"):
@@ -55,7 +58,7 @@ class Edge:
         if scope["type"] == "websocket":
             await self._socket(scope, receive, send)
             return
-        await _Exchange(self.app, self.hosts, scope, receive, send).run()
+        await _Exchange(self.app, self.hosts, self.readings, scope, receive, send).run()
 
     async def _socket(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
@@ -78,10 +81,11 @@ async def check_host(connection: HTTPConnection, hosts: Hosts) -> None:
 class _Exchange:
     """One request and its answer."""
 
-    def __init__(self, app: ASGIApp, hosts: Hosts, scope: Scope, receive: Receive, send: Send) -> None:
+    def __init__(self, app: ASGIApp, hosts: Hosts, tally: Tally, scope: Scope, receive: Receive, send: Send) -> None:
         self.app, self.scope, self.receive, self.send = app, scope, receive, send
-        self.hosts = hosts
+        self.hosts, self.readings = hosts, tally
         self.status = 0
+        self.seen = audit.Seen()
         self.https = scope.get("scheme") == "https"
         self.limit = None if scope["path"].startswith(_UPLOADS) else _SMALL
         if scope["path"] in _SIGN_IN:
@@ -97,6 +101,7 @@ class _Exchange:
         begin = time.perf_counter()
         request = Request(self.scope, self._receive)
         try:
+            self.seen = audit.collect()
             i18n.use(i18n.language_of(request))  # as the browser says; who is found later may have chosen another
             await check_host(request, self.hosts)
             self._refuse(request)
@@ -167,6 +172,8 @@ class _Exchange:
     async def _complete(self, message: Message) -> None:
         if message["type"] == "http.response.start":
             self.status = message["status"]
+            if self.status < 400:
+                await readings.note(self.readings, self.scope, self.seen)
             message["headers"] = security_headers.complete(
                 list(message.get("headers", [])), https=self.https, correlation=correlation_id.get()
             )

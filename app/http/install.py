@@ -20,4 +20,4 @@ def install(app: FastAPI, services: Services) -> None:
     for kind in (AppError, HTTPException, RequestValidationError):
         app.add_exception_handler(kind, handle)
     app.add_middleware(CrossOrigin, services=services)
-    app.add_middleware(Edge, hosts=Hosts(services))
+    app.add_middleware(Edge, hosts=Hosts(services), readings=services.readings)

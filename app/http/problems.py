@@ -10,7 +10,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import HTTPConnection
 from starlette.responses import JSONResponse, RedirectResponse, Response
 
-from app import audit
+from app.audit.tally import Deed
 from app.http import i18n
 from app.http.deps import identify, known_identity
 from app.http.services import services
@@ -185,17 +185,14 @@ async def handle(request: HTTPConnection, raised: Exception) -> Response:
 def _record_denial(request: HTTPConnection, fault: Forbidden) -> None:
     identity = known_identity(request)
     route = request.scope.get("route")
-    name = identity.actor.name if identity else "anonymous"
-    try:
-        with services(request).database.write() as session:
-            audit.record(
-                session,
-                actor_name=name,
-                verb=str(fault.extra.get("verb", fault.code)),
-                outcome="denied",
-                thing="route",
-                thing_id=f"{request.scope.get('method', 'WEBSOCKET')} {getattr(route, 'path_format', '')}"[:128],
-                address=request.client.host if request.client else "",
-            )
-    except AppError:
-        log.error("a denial could not be written to the audit trail")  # the answer stays a denial
+    services(request).gate.tally.count(
+        Deed(
+            identity.actor.name if identity else "anonymous",
+            str(fault.extra.get("verb", fault.code)),
+            "denied",
+            thing="route",
+            thing_id=f"{request.scope.get('method', 'WEBSOCKET')} {getattr(route, 'path_format', '')}"[:128],
+            address=request.client.host if request.client else "",
+            who_id=(identity.actor.user_id or "") if identity else "",
+        )
+    )

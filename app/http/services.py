@@ -5,20 +5,24 @@ from typing import Any
 
 from starlette.requests import HTTPConnection
 
+from app.audit.tally import Tally
 from app.config import Config
 from app.db import Database, open_database
+from app.http.readings import MOST as READING_MOST
+from app.http.readings import WINDOW as READING_WINDOW
 from app.security.gate import Gate
 from app.security.secrets import Secrets
 
 
 @dataclass(slots=True)
 class Services:
-    """config, database and keys of this process. archive: `app.archive.Archive`; `extra` holds what one door shares."""
+    """config, database and keys of this process. readings: who looked at what. archive: `app.archive.Archive`; `extra` holds what one door shares."""
 
     config: Config
     database: Database
     secrets: Secrets
     gate: Gate
+    readings: Tally
     archive: Any = None
     extra: dict[str, Any] = field(default_factory=dict)
 
@@ -27,11 +31,13 @@ class Services:
         """Opens what is not given. Call after a fork, never before."""
         opened = database or open_database(config)
         secrets = Secrets(config)
-        return cls(config, opened, secrets, Gate(opened, secrets), archive)
+        looks = Tally(opened, READING_WINDOW, READING_MOST)
+        return cls(config, opened, secrets, Gate(opened, secrets), looks, archive)
 
     def close(self) -> None:
         """Writes what is still to be noted. Whoever opened the database disposes of it."""
         self.gate.close()
+        self.readings.close()
 
 
 def services(connection: HTTPConnection) -> Services:

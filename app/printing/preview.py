@@ -82,6 +82,7 @@ def picture(
     found = source.found.get(item.sop_instance_uid)
     if found is None or not may_see(actor, found.study.facility_id):
         raise NotFound("There is no such image.")
+    _saw(found.study)
     image = source.seen(item.sop_instance_uid, item.frame, item.view())
     return pixels.jpeg(pixels.shrink(image, part, size))
 
@@ -106,6 +107,7 @@ def image_facts(database: Database, archive: Any, actor: Actor, sop_instance_uid
     found = source.found.get(sop_instance_uid)
     if found is None or not may_see(actor, found.study.facility_id) or frame > found.instance.number_of_frames:
         raise NotFound("There is no such image.")
+    _saw(found.study)
     known = source.picture(item, 1)
     header = source.header(sop_instance_uid)
     window = facts.header_window(header, frame) or pixels.computed_window(
@@ -143,19 +145,10 @@ def strip(database: Database, actor: Actor, study_uid: str) -> tuple[Study, list
             grouped[series.id].frames.extend(
                 (uid, frame, shown if many == 1 else f"{shown}/{frame}") for frame in range(1, many + 1)
             )
-    _saw(database, actor, study)
+    _saw(study)
     return study, list(grouped.values())
 
 
-def _saw(database: Database, actor: Actor, study: Study) -> None:
-    with database.write() as session:
-        audit.record(
-            session,
-            actor_name=actor.name,
-            actor_kind=actor.kind,
-            verb=str(Verb.STUDY_VIEW),
-            thing="study",
-            thing_id=study.study_instance_uid,
-            facility_id=study.facility_id,
-            address=actor.address,
-        )
+def _saw(study: Study) -> None:
+    """Images of it go out; the web role writes that down, once for many."""
+    audit.saw(study.study_instance_uid, study.facility_id, shown=True)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from cryptography.exceptions import InvalidTag
 
 from app import audit, settings
-from app.audit.tally import Tally
+from app.audit.tally import Deed, Tally
 from app.db import Database
 from app.kit.clock import now
 from app.kit.errors import AppError, Invalid, NotFound, Unauthorized
@@ -225,13 +225,15 @@ class Login:
 
     def _tell(self, name: str, user: User | None, address: str, how: str, why: str) -> None:
         self.tally.count(
-            actor_name=name,
-            verb="login",
-            outcome="failed",
-            thing="user",
-            thing_id=user.id if user else "",
-            address=address,
-            detail={"how": how, "why": why},
+            Deed(
+                name,
+                "login",
+                "failed",
+                thing="user",
+                thing_id=user.id if user else "",
+                address=address,
+                detail={"how": how, "why": why},
+            )
         )
 
     def _succeeded(self, attempt: _Attempt, user: User, password: str | None) -> None:

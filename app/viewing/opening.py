@@ -80,6 +80,7 @@ def open_study(session: Session, actor: Actor, study_uid: str, series_uid: str =
         facility_id=study.facility_id,
         address=actor.address,
     )
+    audit.traced(study_uid)
     first = firsts.get(shown.id) if shown else None
     return Opened(study, shown.series_instance_uid if shown else "", first, strip, documents)
 

@@ -8,6 +8,7 @@ from sqlalchemy.orm import Session
 from app import audit
 from app.db import Database
 from app.kit.clock import monotonic, now
+from app.kit.errors import AppError
 from app.security import Actor, Verb
 
 _AGAIN = 300.0  # seconds after which the same look counts as a new one
@@ -47,11 +48,17 @@ class Traces:
         self, database: Database, actor: Actor, verb: Verb, study_uid: str, facility_id: str | None, how: str = ""
     ) -> None:
         """Opens a transaction of its own only when there is something to write."""
-        if self._is_new((actor.name, str(verb), study_uid)):
-            if self._written(database, actor, verb, study_uid):
-                return
-            with database.write() as session:
-                record(session, actor, verb, "study", study_uid, facility_id, {"how": how} if how else {})
+        audit.traced(study_uid)
+        key = (actor.user_id or actor.name, str(verb), study_uid)
+        if self._is_new(key):
+            try:
+                if self._written(database, actor, verb, study_uid):
+                    return
+                with database.write() as session:
+                    record(session, actor, verb, "study", study_uid, facility_id, {"how": how} if how else {})
+            except AppError:
+                self._seen.pop(key, None)  # not written: the next look tries again
+                raise
 
 
 def record(

@@ -18,7 +18,7 @@ def _write(database: Database, count: int = 5) -> None:
 def test_a_whole_chain_verifies(database: Database) -> None:
     _write(database)
     with database.read() as session:
-        assert audit.verify(session) is None
+        assert audit.verify(session).whole
         rows, total = audit.list_events(session, verb="study.view", limit=2)
     assert total == 5 and [r.thing_id for r in rows] == ["4", "3"]
 
@@ -28,7 +28,7 @@ def test_a_changed_row_is_found(database: Database) -> None:
     with database.write() as session:
         session.execute(update(AuditEvent).where(AuditEvent.id == 3).values(actor_name="nobody"))
     with database.read() as session:
-        assert audit.verify(session) == 3
+        assert audit.verify(session).first_broken == 3
 
 
 def test_a_removed_row_is_found(database: Database) -> None:
@@ -36,4 +36,4 @@ def test_a_removed_row_is_found(database: Database) -> None:
     with database.write() as session:
         session.execute(delete(AuditEvent).where(AuditEvent.id == 3))
     with database.read() as session:
-        assert audit.verify(session) == 4
+        assert audit.verify(session).first_broken == 4

@@ -1,0 +1,41 @@
+"""Which studies a request has looked at: the archive notes them where it finds them, and the web role writes them down
+once the request is answered. Outside a request nothing is collected."""
+
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+
+
+@dataclass(slots=True)
+class Seen:
+    """Of one request. studies: UID -> facility; shown: those of them that are shown whatever the method says;
+    traced: studies whose trace has been written already."""
+
+    studies: dict[str, str | None] = field(default_factory=dict)
+    shown: set[str] = field(default_factory=set)
+    traced: set[str] = field(default_factory=set)
+
+
+_now: ContextVar[Seen | None] = ContextVar("seen", default=None)
+
+
+def collect() -> Seen:
+    """Begins a request."""
+    found = Seen()
+    _now.set(found)
+    return found
+
+
+def saw(study_uid: str, facility_id: str | None, *, shown: bool = False) -> None:
+    """A study was found for somebody. shown: its pictures go out, also where the request is a POST (print previews)."""
+    found = _now.get()
+    if found is not None:
+        found.studies[study_uid] = facility_id
+        if shown:
+            found.shown.add(study_uid)
+
+
+def traced(study_uid: str) -> None:
+    """The trace of this look is written, or was within the last minutes."""
+    found = _now.get()
+    if found is not None:
+        found.traced.add(study_uid)

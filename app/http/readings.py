@@ -1,0 +1,90 @@
+"""Reading is audited: every answered request that shows patient data or the audit trail leaves a trace, of the studies it
+looked at or of the list it showed (SEC-6). Which routes those are is said by the permission they ask for."""
+
+from collections.abc import Iterator
+
+from starlette.concurrency import run_in_threadpool
+from starlette.types import Scope
+
+from app.audit import Seen
+from app.audit.tally import Deed, Tally
+from app.security import Verb
+from app.security.identity import Identity
+
+WINDOW = (
+    300.0  # seconds in which the same look of the same person is one row, and one more with the number of the others
+)
+MOST = 20_000
+_MOST_STUDIES = 20  # of one request that have rows of their own
+_READING = frozenset(
+    {
+        Verb.STUDY_SEARCH,
+        Verb.STUDY_VIEW,
+        Verb.STUDY_EXPORT,
+        Verb.STUDY_PRINT,
+        Verb.STUDY_SEND,
+        Verb.STUDY_ANONYMIZE,
+        Verb.QUERY_RETRIEVE,
+        Verb.JOB_OWN,
+        Verb.JOB_ALL,
+        Verb.NODE_READ,
+        Verb.ROUTE_EDIT,
+        Verb.CONFLICT_DECIDE,
+        Verb.CROSSREF_READ,
+        Verb.AUDIT_READ,
+    }
+)
+# Lists that hold no patient's name.
+_PLAIN = ("/api/v1/jobs", "/api/v1/nodes", "/api/v1/certificates", "/api/v1/routes", "/api/v1/proxy", "/settings/")
+_TRAIL = ("/settings/audit", "/api/v1/audit")
+
+
+async def note(tally: Tally, scope: Scope, seen: Seen) -> None:
+    """Called once for each request that is answered with what it asked for, before the answer goes out."""
+    state = scope.get("state", {})
+    verb, identity = state.get("verb"), state.get("identity")
+    if verb not in _READING or not isinstance(identity, Identity):
+        return
+    new = [deed for deed in _deeds(scope, verb, identity, seen) if tally.is_new(deed)]
+    if new:
+        await run_in_threadpool(_write, tally, new)
+
+
+def _write(tally: Tally, deeds: list[Deed]) -> None:
+    for deed in deeds:
+        tally.write(deed)
+
+
+def _deeds(scope: Scope, verb: Verb, identity: Identity, seen: Seen) -> Iterator[Deed]:
+    reads = scope["method"] in ("GET", "HEAD")
+    studies = seen.studies if reads else {uid: seen.studies[uid] for uid in seen.shown}
+    where = _pattern(scope)
+    if studies and len(studies) <= _MOST_STUDIES:
+        for uid, facility_id in studies.items():
+            if uid not in seen.traced:
+                yield _deed(identity, verb, "study", uid, facility_id, where)
+    elif (studies or not seen.traced) and reads and (not where.startswith(_PLAIN) or where.startswith(_TRAIL)):
+        yield _deed(identity, verb, "list", f"GET {where}"[:128], identity.actor.facility_id, where)
+
+
+def _pattern(scope: Scope) -> str:
+    """The path with the names of its parameters in place of their values."""
+    path = str(scope["path"])
+    for name, value in scope.get("path_params", {}).items():
+        path = path.replace(f"/{value}", f"/{{{name}}}")
+    return path
+
+
+def _deed(identity: Identity, verb: Verb, thing: str, thing_id: str, facility_id: str | None, where: str) -> Deed:
+    actor = identity.actor
+    return Deed(
+        actor.name,
+        str(verb),
+        thing=thing,
+        thing_id=thing_id,
+        facility_id=facility_id,
+        address=actor.address,
+        actor_kind=actor.kind,
+        detail={"what": where} if thing == "study" else {},
+        who_id=actor.user_id or actor.name,
+    )

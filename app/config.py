@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from app.kit import classic, withheld
+from app.kit import classic, folders, withheld
 from app.kit.classic import Classic
 
 
@@ -119,10 +119,24 @@ def _check(config: Config) -> Config:
         raise ConfigError(f"dicom_host is {config.dicom_host!r}; write addresses of this machine, or 0.0.0.0 for all")
     if config.log_level.upper() not in ("DEBUG", "INFO", "WARNING", "ERROR"):
         raise ConfigError(f"log_level is {config.log_level!r}; write DEBUG, INFO, WARNING or ERROR")
+    _check_folders(config)
     for name in ("receivers", "workers"):
         if not 1 <= getattr(config, name) <= 64:
             raise ConfigError(f"{name} is {getattr(config, name)}; write a number from 1 to 64")
     return config
+
+
+def _check_folders(config: Config) -> None:
+    """Objects and logs of others do not go where the system or our keys are; links and `..` do not help."""
+    beside = [config.keys, config.run, config.cache, config.data / "db"]
+    for name, said, folder in (("store_dir", config.store_dir, config.store), ("log_dir", config.log_dir, config.logs)):
+        if not said:
+            continue
+        if folders.is_system(folder):
+            raise ConfigError(f"{name} is {said}, a folder of the operating system; choose one for this purpose")
+        key_place = Path(config.key_file).resolve().parent if config.key_file else None
+        if folders.touches(folder, beside) or folder.resolve() == key_place:
+            raise ConfigError(f"{name} is {said}, where Filmroom keeps its keys or its own data; choose another folder")
 
 
 def read_forwarder(file: Path) -> Classic:

@@ -76,6 +76,9 @@ def wake() -> None:
 def _sender() -> socket.socket:
     """One for the process: several threads may send through it, and a fork may share it."""
     sender = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    sender.bind(
+        ("127.0.0.1", 0)
+    )  # unbound, the kernel would choose all addresses of the machine with the first datagram
     sender.setblocking(False)
     atexit.register(sender.close)
     return sender

@@ -24,7 +24,7 @@ Reader = Annotated[Actor, Depends(allow(Verb.SETTINGS_READ))]
 Editor = Annotated[Actor, Depends(allow(Verb.SETTINGS_EDIT))]
 Auditor = Annotated[Actor, Depends(allow(Verb.AUDIT_READ))]
 SECTIONS = {
-    "general": ("general", "query"),
+    "general": ("general", "query", "printing"),
     "storage": ("pictures", "import"),
     "security": ("security", "web", "dicom", "cross-origin"),
 }

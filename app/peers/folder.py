@@ -15,6 +15,7 @@ from typing import BinaryIO
 from app.archive import Archive
 from app.archive.models import Instance
 from app.dicom.paths import object_path
+from app.kit import folders
 from app.kit.errors import NotFound
 from app.kit.phrases import phrase
 from app.peers import forward_queries, options, part10
@@ -65,12 +66,19 @@ class FolderNode:
                 phrase("{path} is no folder on this server.", path=str(self._root)),
                 hint="Check that the share is mounted.",
             )
+        if folders.is_system(self._root) or folders.inside(self._root, folders.own()):  # a link put there later
+            raise PeerFault(
+                phrase("{path} leads to a folder that cannot be used.", path=str(self._root)),
+                hint="Choose a folder that belongs neither to the system nor to Filmroom.",
+            )
         final = self._root / below
         self.in_flight = [instance]
         try:
             with part10.opened(self._archive, instance, self._preferred) as (file, length, syntax):
                 final.parent.mkdir(parents=True, exist_ok=True)
-                if not final.parent.resolve().is_relative_to(self._root.resolve()):
+                if not final.parent.resolve().is_relative_to(self._root.resolve()) or folders.inside(
+                    final.parent, folders.own()
+                ):
                     return Outcome(REFUSED, None, "A link in the folder leads out of it.")
                 return self._write(file, length, final, syntax)
         except NotFound as gone:

@@ -7,11 +7,12 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from functools import lru_cache
-from pathlib import PurePosixPath, PureWindowsPath
+from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
 from urllib.parse import urlsplit
 
 from app.config import Config
+from app.kit import folders
 from app.kit.phrases import phrase
 from app.peers import names, pem
 from app.peers.models import Node
@@ -231,6 +232,10 @@ def _path_fault(path: str) -> str:
     absolute = PurePosixPath(path).is_absolute() or PureWindowsPath(path).is_absolute()
     if not absolute or not path.isprintable() or len(path) > 1024 or ".." in re.split(r"[\\/]", path):
         return "A folder is a whole path on the server, such as /srv/dicom/out."
+    if folders.is_system(Path(path)):
+        return "This is a folder of the operating system. Choose one for this purpose."
+    if folders.inside(Path(path), folders.own()):
+        return "Filmroom keeps its own data there. Choose another folder."
     return ""
 
 

@@ -16,6 +16,7 @@ from sqlalchemy.orm import Session
 
 from app.config import Config
 from app.db import Database
+from app.kit import folders
 from app.kit.errors import Unavailable
 from app.kit.phrases import phrase
 from app.peers import certificate_queries as queries
@@ -186,6 +187,7 @@ def use(config: Config, database: Database) -> None:
     """From now on this process calls out as this installation."""
     global _current
     _current = Ways(config, database)
+    folders.protect([config.data, config.store, config.logs])
 
 
 def current() -> Ways:

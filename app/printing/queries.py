@@ -109,6 +109,9 @@ def _joined() -> Any:
 # The queue -------------------------------------------------------------------------------------------------------
 
 
+_UNFINISHED = ("queued", "running")
+
+
 def _state() -> ColumnElement[str]:
     return case((PrintRequest.state != "", PrintRequest.state), else_=func.coalesce(Job.state, "failed"))
 
@@ -120,6 +123,17 @@ def _visible(actor: Actor) -> ColumnElement[bool] | None:
     own = PrintRequest.owner_id == (actor.user_id or "")
     mixed = and_(PrintRequest.facility_id.is_(None), own)
     return or_(PrintRequest.facility_id == actor.facility_id, mixed) if actor.facility_id else mixed
+
+
+def unfinished(session: Session, actor: Actor) -> int:
+    """How many prints of this user wait or are being made."""
+    query = (
+        select(func.count())
+        .select_from(PrintRequest)
+        .join(Job, Job.id == PrintRequest.job_id)
+        .where(PrintRequest.owner_id == (actor.user_id or ""), PrintRequest.state == "", Job.state.in_(_UNFINISHED))
+    )
+    return session.scalar(query) or 0
 
 
 def request(session: Session, actor: Actor, print_id: str) -> Row | None:

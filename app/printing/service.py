@@ -12,7 +12,7 @@ from app.db.keys import derive, seal
 from app.dicom.identity import patient_of
 from app.imaging.geometry import pixel_spacing_mm
 from app.kit.clock import now
-from app.kit.errors import Conflict, Invalid, NotFound
+from app.kit.errors import Conflict, Invalid, NotFound, TooMany
 from app.kit.ids import new_id
 from app.kit.phrases import phrase
 from app.printing import queries, selection
@@ -20,8 +20,10 @@ from app.printing.errors import ActualSizeImpossible
 from app.printing.models import PrintRequest
 from app.printing.order import PrintOrder
 from app.printing.queries import Row
+from app.printing.settings import PrintSettings
 from app.printing.sheet import page_count
 from app.security import Actor, Verb, can, owns, require
+from app.settings import load
 
 KIND = "print.render"
 PRODUCTS = "prints"  # kind of app.archive.products
@@ -67,6 +69,7 @@ def request(session: Session, actor: Actor, config: Config, order: PrintOrder) -
         )
     _check_sizes(session, order, chosen)
     _check_attachments(order, chosen)
+    _check_quota(session, actor)
     first = next(iter(chosen.found.values()))
     facilities = {f.study.facility_id for f in chosen.found.values()}
     facility_id = facilities.pop() if len(facilities) == 1 else None
@@ -98,6 +101,17 @@ def request(session: Session, actor: Actor, config: Config, order: PrintOrder) -
     _trace(session, actor, made, Verb.STUDY_PRINT, pages=pages, output=order.output, studies=_studies(chosen))
     changed(session, made)
     return _row(session, actor, print_id)
+
+
+def _check_quota(session: Session, actor: Actor) -> None:
+    """One user cannot fill the queue and the disk for all others."""
+    most = load(session, PrintSettings).queued_per_user
+    if queries.unfinished(session, actor) >= most:
+        raise TooMany(
+            phrase("You have {most} prints in the queue; no more are accepted now.", most=most),
+            hint="Wait until some are done, or cancel some.",
+            retry_after=30,
+        )
 
 
 _FEWER = "Choose a layout with more images a page, or fewer images."
@@ -211,6 +225,7 @@ def retry(session: Session, actor: Actor, config: Config, print_id: str) -> Row:
     row = _changeable(session, actor, print_id)
     if row.state in ("queued", "running"):
         raise Conflict("This print is still under way.", hint="Wait until it ends, or cancel it first.")
+    _check_quota(session, actor)
     made = row.request
     _remove(config, made)
     made.state, made.file, made.bytes, made.finished_at = "", "", 0, None

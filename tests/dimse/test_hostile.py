@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from app import listener
+from app.kit import files
 from app.peers import commands, pdu
 from app.peers.pdu import Context, ContextResult
 from tests.fuzz.watch import resident
@@ -205,7 +205,7 @@ def test_silence_and_dribble_are_ended(receiver: Station) -> None:
 
 
 def test_a_thousand_idle_connections_take_nobodys_place(receiver: Station) -> None:
-    listener._many_files()  # both ends are in this process
+    files.raise_limit()  # both ends are in this process
     receiver.set(artim=10, max_associations=20)
     before, threads = resident(), threading.active_count()
     idle = [receiver.connect() for _ in range(1000)]

@@ -132,28 +132,32 @@ class _Exchange:
             raise
 
     async def _piece(self) -> Message:
-        message = await self._next()
-        self.complete = not message.get("more_body", False)
-        if self.limit is not None and message["type"] == "http.request":
-            self.read += len(message.get("body", b""))
-            if self.read > self.limit:
-                raise TooLarge(
-                    phrase("A request here has at most {limit} bytes.", limit=self.limit),
-                    hint="Files go to /api/v1/imports.",
-                )
-        return message
-
-    async def _next(self) -> Message:
         """The next piece of the body. Whoever is not signed in has little room and time for it, so that a request that
         will be refused cannot occupy memory or a connection."""
-        if self.signed_in or self.complete is not False:
-            return await self.receive()
+        if self.complete is False and not self.signed_in:
+            await self._look()
+        message = await self._next()
+        self.complete = not message.get("more_body", False)
+        if message["type"] == "http.request":
+            self.read += len(message.get("body", b""))
+        if self.limit is not None and self.read > self.limit:
+            raise TooLarge(
+                phrase("A request here has at most {limit} bytes.", limit=self.limit),
+                hint="Files go to /api/v1/imports.",
+            )
+        if self.read > _BEFORE_SIGN_IN and not self.signed_in:
+            await self._look()
+            if not self.signed_in:
+                raise Unauthorized("You are not signed in.", hint="Sign in, or send Basic or Bearer credentials.")
+        return message
+
+    async def _look(self) -> None:
         if self.signed_in is None:
             self.signed_in = await identify(Request(self.scope)) is not None
-        if self.signed_in:
+
+    async def _next(self) -> Message:
+        if self.signed_in or self.complete is not False:
             return await self.receive()
-        if self.read > _BEFORE_SIGN_IN:
-            raise Unauthorized("You are not signed in.", hint="Sign in, or send Basic or Bearer credentials.")
         try:
             async with asyncio.timeout_at(self.due):
                 return await self.receive()

@@ -44,12 +44,14 @@ def test_it_comes_as_csv_without_formulas(web: Web) -> None:
 
 
 def test_the_chain_is_whole_until_somebody_touches_it(web: Web) -> None:
-    assert web.admin.get("/api/v1/audit/verification").json() == {"whole": True, "first_broken": None}
+    found = web.admin.get("/api/v1/audit/verification").json()
+    assert (found["whole"], found["first_broken"], found["reason"]) == (True, None, "") and found["rows"] > 0
     with web.database.write() as session:
         row = audit.list_events(session)[0][0]
         row.actor_name = "somebody else"
         broken = row.id
-    assert web.admin.get("/api/v1/audit/verification").json() == {"whole": False, "first_broken": broken}
+    found = web.admin.get("/api/v1/audit/verification").json()
+    assert (found["whole"], found["first_broken"], found["reason"]) == (False, broken, "This entry was changed.")
 
 
 def test_changed_settings_stand_there_old_and_new(web: Web) -> None:

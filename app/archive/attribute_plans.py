@@ -11,7 +11,7 @@ from app.archive.plans import Asked, Runner
 from app.archive.rows import fold_id, sort_key
 from app.archive.search import add_dates, add_facility
 from app.dicom import names
-from app.dicom.matching import Key, split_range, split_uids
+from app.dicom.matching import EMPTY, Key, alternatives, split_range, split_uids
 from app.security import Actor
 
 _UIDS = {
@@ -37,6 +37,10 @@ def narrowed(runner: Runner, actor: Actor, keys: Sequence[Key], fuzzy: bool) -> 
 def _add(asked: Asked, runner: Runner, key: Key, fuzzy: bool) -> bool:
     """Adds a key; whether it is decided by that."""
     path, value = ".".join(key.path), key.value
+    if value == EMPTY:
+        return False
+    if len(alternatives(key)) > 1:
+        return _add_list(asked, path, value)
     if path in _UIDS:
         uids = sorted(split_uids(value))
         sql = _UIDS[path].format(", ".join("?" * len(uids)))
@@ -46,7 +50,7 @@ def _add(asked: Asked, runner: Runner, key: Key, fuzzy: bool) -> bool:
         return False
     if path == "00080020":
         return _dates(asked, value)
-    if path in ("00080061", "00080060") and value and not plans.has_wildcards(value) and "\\" not in value:
+    if path in ("00080061", "00080060") and value and not plans.has_wildcards(value):
         plans.add_modalities(asked, [value])
         return path == "00080061"
     if path == "00100010":
@@ -62,6 +66,14 @@ def _add(asked: Asked, runner: Runner, key: Key, fuzzy: bool) -> bool:
     elif path == "00080030":
         _times(asked, value)
     return False
+
+
+def _add_list(asked: Asked, path: str, value: str) -> bool:
+    """Adds a key with several values, of which one must match; whether it is decided by that."""
+    if path not in ("00080061", "00080060") or plans.has_wildcards(value):
+        return False
+    plans.add_modalities(asked, [one for one in value.split("\\") if one])
+    return path == "00080061"
 
 
 def _bounds(value: str) -> tuple[str, str]:

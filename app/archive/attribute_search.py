@@ -4,10 +4,10 @@ Columns narrow, `dicom.matching` decides where SQL cannot; attributes without a 
 
 import itertools
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
-from sqlalchemy import ColumnElement, func, select
+from sqlalchemy import ColumnElement, func, or_, select
 from sqlalchemy.orm import Session
 
 from app.archive import attribute_columns as columns
@@ -16,7 +16,7 @@ from app.archive.models import Instance, Series, Study
 from app.archive.plans import Runner
 from app.dicom import names
 from app.dicom.dicomjson import Model, attribute
-from app.dicom.matching import Key, matches, vr_of
+from app.dicom.matching import EMPTY, Key, alternatives, matches, vr_of
 from app.security import Actor
 
 Level = Literal["study", "series", "instance"]
@@ -121,6 +121,15 @@ class _Chosen:
 
 
 def _condition(level: Level, key: Key, fuzzy: bool) -> tuple[ColumnElement[bool] | None, bool]:
+    """What SQL can say of a key, and whether that decides it."""
+    if key.value == EMPTY:
+        return None, False
+    each = [_single(level, replace(key, value=value), fuzzy) for value in alternatives(key)]
+    some = [condition for condition, _exact in each if condition is not None]
+    return (or_(*some), all(exact for _, exact in each)) if len(some) == len(each) else (None, False)
+
+
+def _single(level: Level, key: Key, fuzzy: bool) -> tuple[ColumnElement[bool] | None, bool]:
     path = ".".join(key.path)
     if (condition := columns.of_study(key, fuzzy)) is not None:
         return condition

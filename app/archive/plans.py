@@ -330,9 +330,9 @@ def add_modalities(asked: Asked, modalities: Sequence[str]) -> None:
     asked.add("(s.modmask & ?) <> 0", mask, covered=True)
     marks = ", ".join("?" * len(modalities))
     if mask & OTHER_MODALITY:  # the bit of all that have none of their own: the table knows better
-        asked.add(
-            f"EXISTS (SELECT 1 FROM study_modality m WHERE m.study_pk = s.id AND m.modality IN ({marks}))", *modalities
-        )
+        # One EXISTS for each: SQLite 3.51 repeats a study that has several of the modalities of an IN.
+        one = "EXISTS (SELECT 1 FROM study_modality m WHERE m.study_pk = s.id AND m.modality = ?)"
+        asked.add(f"({' OR '.join([one] * len(modalities))})", *modalities)
     first, last = asked.dates
     between = " AND dt >= ? AND dt <= ?" if asked.dates != (0, 0) else ""
     asked.drivers.append(

@@ -13,6 +13,7 @@ from app.dicom import numbers
 from app.dicom.dicomjson import Model
 
 _WILD = frozenset(("AE", "CS", "LO", "LT", "PN", "SH", "ST", "UC", "UR", "UT"))
+_TEXTS = frozenset(("LT", "ST", "UR", "UT"))  # a backslash is a character of these (PS3.5 6.2)
 _NUMERIC = frozenset(("DS", "FD", "FL", "IS", "SL", "SS", "SV", "UL", "US", "UV"))
 _BINARY = frozenset(("OB", "OD", "OF", "OL", "OV", "OW", "UN"))
 EMPTY = '""'  # asks for objects in which the attribute has no value (PS3.4 C.2.2.2.7)
@@ -90,13 +91,22 @@ def is_universal(key: Key) -> bool:
     return set(key.value) == {"*"} and key.vr in _WILD
 
 
+def alternatives(key: Key) -> tuple[str, ...]:
+    """The values of which one must match: a list has backslashes between them (PS3.4 C.2.2.2.8, PS3.18 8.3.4.5). The text
+    as a whole is one of them, because there are IDs that hold a backslash."""
+    if "\\" not in key.value or key.vr == "UI" or key.vr in _TEXTS:
+        return (key.value,)
+    return tuple(dict.fromkeys((key.value, *filter(None, key.value.split("\\")))))
+
+
 def _matches(model: Model, key: Key, fold: Callable[[str], str], fuzzy: bool) -> bool:
     values = model.get(key.path[0], {}).get("Value", ())
     if key.value == EMPTY:
         return not any(_says_something(value) for value in values)
     if len(values) > 1 and key.vr in _WILD and numbers.multiplicity(int(key.path[0], 16)) == 1:
         values = ("\\".join(str(value) for value in values),)  # a backslash in what has one value is a letter of it
-    return any(_value_matches(key.vr, value, key.value, fold, fuzzy) for value in values)
+    wanted = alternatives(key)
+    return any(_value_matches(key.vr, value, one, fold, fuzzy) for one in wanted for value in values)
 
 
 def _says_something(value: object) -> bool:

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
-from app.dicom.matching import Key, UnknownAttribute, attribute_path, valid_range, vr_of
+from app.dicom.matching import EMPTY, Key, UnknownAttribute, attribute_path, valid_range, vr_of
 from app.kit.errors import BadRequest
 from app.kit.phrases import phrase
 
@@ -46,6 +46,8 @@ def parse(pairs: Iterable[tuple[str, str]]) -> Search:
     include: set[tuple[str, ...]] = set()
     ignored: list[str] = []
     include_all = fuzzy = False
+    pairs = list(pairs)
+    lists = any(name == "multiplevaluematching" and _flag(name, value) for name, value in pairs)
     limit, offset = MAX_LIMIT, 0
     for name, value in pairs:
         if name == "includefield":
@@ -59,8 +61,10 @@ def parse(pairs: Iterable[tuple[str, str]]) -> Search:
             limit = min(_whole(name, value), MAX_LIMIT)
         elif name == "offset":
             offset = _whole(name, value)
+        elif name == "emptyvaluematching":
+            _flag(name, value)  # two quotation marks ask for it, with or without the parameter (PS3.4 C.2.2.2.7)
         elif name not in _CONTROL:
-            key = _key(name, value)
+            key = _key(name, value, lists)
             if key.path in keys:
                 key = _together(keys[key.path], key)
             keys[key.path] = key
@@ -69,7 +73,8 @@ def parse(pairs: Iterable[tuple[str, str]]) -> Search:
     return Search(tuple(keys.values()), frozenset(include), include_all, fuzzy, limit, offset, tuple(ignored))
 
 
-def _key(name: str, value: str) -> Key:
+def _key(name: str, value: str, lists: bool) -> Key:
+    """lists: commas separate values (PS3.18 8.3.4.5). In attributes of coded strings they always do."""
     try:
         path = attribute_path(name)
     except UnknownAttribute:
@@ -81,7 +86,9 @@ def _key(name: str, value: str) -> Key:
     value = value.strip().strip('"') if vr == "UI" else value.strip()
     if len(value) > 16384:
         raise BadRequest(phrase("The value of {name} is too long.", name=name))
-    if value and vr in ("DA", "TM", "DT") and not valid_range(vr, value):
+    if "," in value and vr != "UI" and (lists or vr == "CS"):
+        value = "\\".join(part.strip() for part in value.split(","))
+    if vr in ("DA", "TM", "DT") and not all(valid_range(vr, one) for one in _values(value)):
         raise BadRequest(
             phrase("The value of {name} is no date or time, nor a range of them.", name=name),
             hint="YYYYMMDD, YYYYMMDD-YYYYMMDD, hhmmss.",
@@ -90,10 +97,18 @@ def _key(name: str, value: str) -> Key:
 
 
 def _together(first: Key, second: Key) -> Key:
-    """The same attribute twice: a list of UIDs may be repeated, anything else contradicts itself (8.3.4.1)."""
-    if first.vr == "UI" and first.value and second.value:
-        return Key(first.path, first.vr, f"{first.value},{second.value}")
-    raise BadRequest(phrase("{name} is asked for twice.", name=second.keyword or second.path[-1]))
+    """The same attribute twice is a list of values, of which one must match. Texts in which a backslash is a character
+    have no lists."""
+    if not first.value or not second.value or first.value == second.value:
+        return first if first.value else second
+    if first.vr in ("LT", "ST", "UR", "UT"):
+        raise BadRequest(phrase("{name} is asked for twice.", name=second.keyword or second.path[-1]))
+    return Key(first.path, first.vr, f"{first.value}\\{second.value}")
+
+
+def _values(value: str) -> list[str]:
+    """What is to be checked of a list; two quotation marks ask for an empty value."""
+    return [one for one in value.split("\\") if one and one != EMPTY]
 
 
 def _include(value: str) -> tuple[bool, set[tuple[str, ...]], list[str]]:

@@ -2,8 +2,8 @@
 
     python -m app.deid.build_table /path/to/standard
 
-Basic actions come from the 2026c edition, option columns from 2024e (the newest published as data), types of
-attributes per IOD from highdicom's maps. See data/NOTICE.txt for where each comes from and its licence."""
+Basic actions come from the 2026c edition, option columns from 2024e (the newest published as data), the trees of
+attributes and their types per IOD (data/iods.json.gz) from highdicom's maps. See data/NOTICE.txt for where each comes from and its licence."""
 
 import gzip
 import json
@@ -36,7 +36,8 @@ _COLUMNS = {
     "cleanStructContOpt": "clean_structured_content",
     "cleanGraphOpt": "clean_graphics",
 }
-_STRICTNESS = {"1": 0, "1C": 0, "2": 1, "2C": 1, "3": 2}
+# As in app/deid/iods.py: negative where the type is conditional.
+_TYPES = {"1": 1, "1C": -1, "2": 2, "2C": -2}
 
 
 def attributes(standard: Path) -> dict[str, dict[str, Any]]:
@@ -66,38 +67,36 @@ def _name(tag: str) -> str:
         return ""
 
 
-def types(standard: Path, wanted: set[str]) -> dict[str, dict[str, int]]:
-    """IOD -> {path of tags joined by ">": 1, 2 or 3} for attributes whose action depends on their type."""
-    iods = json.loads((standard / "highdicom/iod_module_map.json").read_text())
+def modules(standard: Path) -> dict[str, str]:
+    """Module -> JSON of its tree: tag (8 hex digits) -> type, or [type, tree of its items]. See app/deid/iods.py."""
     with gzip.open(standard / "highdicom/module_attribute_map.json.gz") as file:
-        modules = json.load(file)
-    made: dict[str, dict[str, int]] = {}
-    for iod, uses in iods.items():
-        found: dict[str, int] = {}
-        for use in uses:
-            for attribute in modules.get(use["key"], ()):
-                path = _path([*attribute["path"], attribute["keyword"]])
-                if path is None or path.rpartition(">")[2] not in wanted:
-                    continue
-                kind = _STRICTNESS.get(attribute["type"], 2) + 1
-                found[path] = min(kind, found.get(path, 3))
-        made[iod] = found
+        raw = json.load(file)
+    made: dict[str, str] = {}
+    for module, attributes in raw.items():
+        tree: dict[str, Any] = {}
+        for attribute in attributes:
+            tags = [tag_for_keyword(keyword) for keyword in (*attribute["path"], attribute["keyword"])]
+            if None in tags:
+                continue  # repeating groups, which table.py settles
+            *above, last = [f"{tag:08X}" for tag in tags]
+            node = tree
+            for tag in above:
+                if not isinstance(node.get(tag), list):
+                    node[tag] = [node.get(tag, 3), {}]
+                node = node[tag][1]
+            node.setdefault(last, _TYPES.get(attribute["type"], 3))
+        made[module] = json.dumps(tree, separators=(",", ":"), sort_keys=True)
     return made
 
 
-def _path(keywords: list[str]) -> str | None:
-    tags = [tag_for_keyword(keyword) for keyword in keywords]
-    return None if None in tags else ">".join(f"{tag:08X}" for tag in tags)
-
-
 def main(standard: Path) -> None:
-    table = attributes(standard)
-    combined = {tag for tag, entry in table.items() if "/" in entry["basic"]}
     classes = json.loads((standard / "highdicom/sop_class_iod_map.json").read_text())
+    iods = json.loads((standard / "highdicom/iod_module_map.json").read_text())
     data = Path(__file__).parent / "data"
-    (data / "table_e1_1.json").write_text(json.dumps(table, indent=0) + "\n")
-    packed = {"classes": classes, "types": types(standard, combined)}
-    (data / "types.json.gz").write_bytes(gzip.compress(json.dumps(packed, sort_keys=True).encode(), mtime=0))
+    (data / "table_e1_1.json").write_text(json.dumps(attributes(standard), indent=0) + "\n")
+    used = {iod: [(use["key"], use["usage"]) for use in uses] for iod, uses in iods.items()}
+    packed = {"classes": classes, "iods": used, "modules": modules(standard)}
+    (data / "iods.json.gz").write_bytes(gzip.compress(json.dumps(packed, sort_keys=True).encode(), mtime=0))
 
 
 if __name__ == "__main__":

@@ -8,6 +8,8 @@ from typing import Any
 
 from pydicom.dataset import Dataset
 
+from app.deid.identifiers import Identifiers
+
 # Schemes anybody can look up (PS3.16 8). Their codes are checked against pydicom's copy of PS3.16, else by form.
 _PUBLIC = {
     "DCM": r"\d{6}",
@@ -23,6 +25,10 @@ _PUBLIC = {
     "NCIt": r"C\d{1,7}",
 }
 REMOVED = "REMOVED"
+_TEXTS = (
+    "CodeValue", "LongCodeValue", "URNCodeValue", "CodeMeaning", "CodingSchemeDesignator", "CodingSchemeVersion",
+    "ExtendedCodeValue", "ExtendedCodeMeaning",
+)  # fmt: skip
 
 
 @cache
@@ -44,28 +50,19 @@ def is_code(item: Dataset) -> bool:
     return any(tag in item for tag in (0x00080100, 0x00080119, 0x00080120))
 
 
-def clean(item: Dataset) -> bool:
+def clean(item: Dataset, people: Identifiers) -> bool:
     """Makes a coded entry safe in place; True when something of it had to go."""
     scheme = str(item.get("CodingSchemeDesignator") or "").strip()
     value = str(item.get("CodeValue") or item.get("LongCodeValue") or "").strip()
     pattern = _PUBLIC.get(scheme)
     known = _meanings().get((scheme, value)) or _meanings().get(("SCT" if scheme == "SRT" else scheme, value))
-    formed = pattern is not None and re.fullmatch(pattern, value)
+    formed = pattern is not None and re.fullmatch(pattern, value) and not people.holds(value)
     if not (known or formed) or "URNCodeValue" in item:
-        for keyword in (
-            "LongCodeValue",
-            "URNCodeValue",
-            "CodingSchemeVersion",
-            "ExtendedCodeValue",
-            "ExtendedCodeMeaning",
-        ):
-            if keyword in item:
-                del item[keyword]
-        item.CodeValue, item.CodingSchemeDesignator, item.CodeMeaning = REMOVED, "99REMOVED", REMOVED
+        remove(item)
         return True
     meaning = str(item.get("CodeMeaning") or "")
     version = str(item.get("CodingSchemeVersion") or "")
-    dirty = bool(version) and not re.fullmatch(r"[\w.-]{1,16}", version)
+    dirty = bool(version) and (not re.fullmatch(r"[\w.-]{1,16}", version) or people.holds(version))
     if dirty:
         del item.CodingSchemeVersion
     if meaning and meaning != known:
@@ -73,3 +70,16 @@ def clean(item: Dataset) -> bool:
         item.CodeMeaning = known or value
         dirty = True
     return dirty
+
+
+def names_patient(item: Dataset, people: Identifiers) -> bool:
+    """Whether a coded entry that the profile promises to keep holds the patient's own name or number."""
+    return any(people.holds(str(item.get(keyword) or ""), only_certain=True) for keyword in _TEXTS)
+
+
+def remove(item: Dataset) -> None:
+    """Puts a code that says nothing in place of a coded entry."""
+    for keyword in (*_TEXTS, "EquivalentCodeSequence"):
+        if keyword in item:
+            del item[keyword]
+    item.CodeValue, item.CodingSchemeDesignator, item.CodeMeaning = REMOVED, "99REMOVED", REMOVED

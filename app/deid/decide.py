@@ -1,19 +1,23 @@
 """From attribute to action: the table, the options, the IOD, and a careful rule for what the table leaves out."""
 
+import re
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal, cast
 
 from pydicom.datadict import dictionary_has_tag, dictionary_is_retired, dictionary_keyword
 
+from app.deid import iods
 from app.deid.profile import Profile
-from app.deid.table import Entry, lookup, type_of
+from app.deid.table import Entry, lookup
 
-# K keep, X remove, Z empty, D dummy, U new UID, U* keep the sequence with new UIDs inside, C date shifted.
-Action = Literal["K", "X", "Z", "D", "U", "U*", "C"]
+# K keep, R keep because an option promises it, X remove, Z empty, D dummy, U new UID, U* keep the sequence with new UIDs
+# inside, C moment shifted.
+Action = Literal["K", "R", "X", "Z", "D", "U", "U*", "C"]
 _TEXT = {"ST", "LT", "UT", "UC", "UR", "AE", "AS"}
 _MOMENTS = {"DA", "DT", "TM"}
-_BINARY = {"OB", "OW", "OB or OW", "OF", "OD", "OL", "OV", "UN"}
+_ARRAYS = {"OW", "OB or OW", "OF", "OD", "OL", "OV"}  # numbers; the content of spectra, surfaces and grids
+_BINARY = _ARRAYS | {"OB", "UN"}
 
 # Identifiers that the table leaves out, mostly because they live in objects its authors did not think of.
 _IDENTIFYING = {
@@ -42,6 +46,7 @@ CODE_KEYWORDS = {"CodeValue", "LongCodeValue", "URNCodeValue", "CodeMeaning", "C
     "CodingSchemeVersion",
     "EquivalentCodeSequence",
 }
+_UID = re.compile(r"[0-9]+(\.[0-9]+)*")
 _KNOWN_UIDS = "1.2.840.10008."
 _CODING_UIDS = {"CodingSchemeUID", "ContextUID", "MappingResourceUID"}
 
@@ -63,8 +68,15 @@ def decide(place: Place, vr: str, profile: Profile) -> Action:
     """The action for one attribute. A code that gives a choice is settled by its type in the IOD (E.1.1 note)."""
     row = lookup(place.tag)
     if row is None:
-        return unlisted(place.tag, vr)
-    return settle(_code(row, vr, profile), place)
+        action = unlisted(place, vr)
+    else:
+        action = settle(_code(row, vr, profile), place)
+    group = place.tag >> 16
+    if action != "X" or group & 1 or group & 0xFF00 in (0x5000, 0x6000):
+        return action
+    # What must be there is replaced: PS3.15 E.1.1 asks for objects that still conform to their IOD.
+    kind = iods.is_mandatory(place.sop_class_uid, place.path)
+    return "D" if kind == 1 else "Z" if kind == 2 else "X"
 
 
 def _code(row: Entry, vr: str, profile: Profile) -> str:
@@ -72,7 +84,7 @@ def _code(row: Entry, vr: str, profile: Profile) -> str:
     for option in profile.options.chosen():
         code = row.options.get(option)
         if code == "K":
-            return "K"
+            return "R"
         # C under the dates option means shifted; under others it means cleaned text, which the Basic action outdoes.
         if code == "C" and option == "retain_modified_dates" and vr in _MOMENTS:
             return "C"
@@ -84,7 +96,7 @@ def settle(code: str, place: Place) -> Action:
     allowed = cast(list[Action], code.split("/"))
     if len(allowed) == 1:
         return allowed[0]
-    kind = type_of(place.sop_class_uid, place.path)
+    kind = iods.type_of(place.sop_class_uid, place.path)
     if kind is None:
         return allowed[-1]
     wanted: dict[int, tuple[Action, ...]] = {
@@ -95,13 +107,11 @@ def settle(code: str, place: Place) -> Action:
     return next(action for action in wanted[kind] if action in allowed)
 
 
-def unlisted(tag: int, vr: str) -> Action:
+def unlisted(place: Place, vr: str) -> Action:
     """What the table does not name is kept when the standard knows it and it is no name, moment, address or free text."""
-    group = tag >> 16
-    if group & 0xFF00 == 0x6000:
+    tag, group = place.tag, place.tag >> 16
+    if group & 0xFF00 == 0x6000 or not dictionary_has_tag(tag):
         return "X"  # without its data an overlay's other attributes describe nothing
-    if not dictionary_has_tag(tag):
-        return "X"
     keyword = dictionary_keyword(tag)
     if vr == "SQ":
         return "X" if keyword in _IDENTIFYING else "K"
@@ -116,7 +126,7 @@ def unlisted(tag: int, vr: str) -> Action:
     if vr in _TEXT:
         return "K" if keyword in _HARMLESS else "X"
     if vr in _BINARY and keyword not in _STRUCTURAL_BINARY:
-        return "X"
+        return "K" if vr in _ARRAYS and iods.has(place.sop_class_uid, place.path) else "X"
     if dictionary_is_retired(tag) and vr in ("LO", "SH", "UN"):
         return "X"
     return "K"
@@ -124,6 +134,8 @@ def unlisted(tag: int, vr: str) -> Action:
 
 def keeps_uid(tag: int, uid: str) -> bool:
     """UIDs of the standard itself and of coding schemes identify nobody."""
+    if not _UID.fullmatch(uid):
+        return False
     if uid.startswith(_KNOWN_UIDS):
         return True
     return (

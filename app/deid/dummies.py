@@ -3,7 +3,11 @@
 import re
 from typing import Any
 
+from pydicom.datadict import dictionary_has_tag, dictionary_keyword, dictionary_VR
+from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset
+
+from app.deid import iods
 
 REMOVED = "REMOVED"
 _TEXTS = {"AE", "CS", "LO", "LT", "PN", "SH", "ST", "UC", "UT"}
@@ -24,6 +28,9 @@ _MOMENTS = {
     "DT": re.compile(r"\d{4}(\d{2}(\d{2}(\d{2}(\d{2}(\d{2}(\.\d{1,6})?)?)?)?)?)?([+-]\d{4})?"),
 }
 _CONTENT, _DOCUMENT = 0x0040A730, 0x00420011
+# Of attributes that have a list of terms, or a form of their own.
+_BY_TAG: dict[int, Any] = {0x00100040: "O", 0x00080201: "+0000", 0x00280301: "NO", 0x0040A493: "UNVERIFIED"}
+_MOST_DEPTH = 4  # of items made up
 
 
 def _blank_pdf() -> bytes:
@@ -55,20 +62,50 @@ def empty(vr: str) -> Any:
     return "" if vr in _TEXTS or vr in _FIXED else None
 
 
-def dummy(tag: int, vr: str, ds: Dataset) -> Any:
-    """A value of some length for this attribute of this data set."""
+def dummy(path: tuple[int, ...], vr: str, ds: Dataset, sop_class_uid: str = "") -> Any:
+    """A value of some length for the attribute at this path of tags, in this data set of an object."""
+    tag = path[-1]
     if tag == _CONTENT:
         return [_content_item()]
     if tag == _DOCUMENT:
-        pdf = str(ds.get("MIMETypeOfEncapsulatedDocument") or "") == "application/pdf"
-        return _blank_pdf() if pdf else b"\0\0"
+        return _document(str(ds.get("MIMETypeOfEncapsulatedDocument") or "").strip().lower())
     if vr == "SQ":
-        return [Dataset()]
+        return [_item(path, sop_class_uid)]
+    if tag in _BY_TAG:
+        return _BY_TAG[tag]
     if vr in _TEXTS:
         return REMOVED
     if vr in _FIXED:
         return _FIXED[vr]
+    if vr == "AT":
+        return tag
     return 0 if vr in _NUMBERS else b"\0\0\0\0\0\0\0\0"
+
+
+def _item(path: tuple[int, ...], sop_class_uid: str) -> Dataset:
+    """An item with what the IOD asks of every one at this place; a coded entry where it does not say (PS3.3 8.8)."""
+    item = Dataset()
+    wanted = iods.required(sop_class_uid, path)
+    for tag, kind in wanted.items() if len(path) < _MOST_DEPTH else ():
+        vr = dictionary_VR(tag).split(" or ")[0]
+        item.add(DataElement(tag, vr, dummy((*path, tag), vr, item, sop_class_uid) if kind == 1 else empty(vr)))
+    keyword = dictionary_keyword(path[-1]) if dictionary_has_tag(path[-1]) else ""
+    if not wanted or "CodeSequence" in keyword or 0x00080104 in item:
+        item.CodeValue, item.CodingSchemeDesignator, item.CodeMeaning = REMOVED, "99REMOVED", REMOVED
+    return item
+
+
+def _document(mime: str) -> bytes:
+    """An empty document of a kind (PS3.3 C.24.2), even in length."""
+    if mime == "application/pdf":
+        data = _blank_pdf()
+    elif mime.endswith("xml"):
+        data = b'<?xml version="1.0"?><ClinicalDocument xmlns="urn:hl7-org:v3"/>'
+    elif mime in ("model/stl", "application/sla"):
+        data = bytes(84)  # a header and no triangles
+    else:
+        data = b"\n"
+    return data + (b"\n" if mime.endswith("xml") else b"\0") * (len(data) % 2)
 
 
 def _content_item() -> Dataset:

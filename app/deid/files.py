@@ -61,6 +61,7 @@ def anonymize(source: BinaryIO, out: BinaryIO, profile: Profile, pseudonyms: Pse
             cleaner.tally.warnings["The compressed pixels carry a comment or camera data; it remains there."] += 1
         cleaner.clean(opened.ds)
         cleaner.clean(opened.tail)
+        cleaner.declare(opened.ds)
         method.record(opened.ds, profile)
 
     return rewrite(source, out, clean), tallies[0]

@@ -5,9 +5,10 @@ import base64
 import hashlib
 import hmac
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import timedelta
 
 _LONGEST_SHIFT = 3650  # days
+_DAY = 24 * 3600 * 1_000_000  # microseconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,17 +33,8 @@ class Pseudonyms:
         """What stands as name and id: ANON and ten letters and digits."""
         return "ANON" + base64.b32encode(self._digest("patient", identity)[:8]).decode()[:10]
 
-    def shift(self, identity: str) -> int:
-        """Days that a patient's dates move into the past, 1 to 3650."""
-        return int.from_bytes(self._digest("shift", identity)[:8], "big") % _LONGEST_SHIFT + 1
-
-
-def shifted(value: str, days: int) -> str | None:
-    """A DA or DT moved back by days, its time of day kept; None when it is no date (PS3.5 6.2)."""
-    head, tail = value.strip()[:8], value.strip()[8:]
-    try:
-        day = date(int(head[:4]), int(head[4:6]), int(head[6:8])) if len(head) == 8 and head.isdigit() else None
-        moved = day - timedelta(days=days) if day else None
-    except (ValueError, OverflowError):
-        return None
-    return moved.strftime("%Y%m%d").rjust(8, "0") + tail if moved else None
+    def shift(self, identity: str) -> timedelta:
+        """How far a patient's moments go into the past: 1 to 3650 days, and less than a day to the microsecond."""
+        days = int.from_bytes(self._digest("shift", identity)[:8], "big") % _LONGEST_SHIFT + 1
+        clock = int.from_bytes(self._digest("clock", identity)[:8], "big") % (_DAY - 1) + 1
+        return timedelta(days=days, microseconds=clock)

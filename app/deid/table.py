@@ -1,6 +1,5 @@
 """Table E.1-1 of PS3.15: which attribute gets which action. Data and their origin: data/NOTICE.txt."""
 
-import gzip
 import json
 from dataclasses import dataclass, field
 from functools import cache
@@ -54,20 +53,3 @@ def lookup(tag: int) -> Entry | None:
 def tags() -> list[int]:
     """Every tag with a row of its own."""
     return list(_rows())
-
-
-@cache
-def _types() -> tuple[dict[str, str], dict[str, dict[str, int]]]:
-    with gzip.open(_DATA / "types.json.gz") as file:
-        raw = json.load(file)
-    return raw["classes"], raw["types"]
-
-
-def type_of(sop_class_uid: str, path: tuple[int, ...]) -> int | None:
-    """1, 2 or 3 as the IOD asks of the attribute at this path of tags; 3 where the IOD does not have it; None where
-    the IOD is not known. Conditional types count as if their condition held."""
-    classes, types = _types()
-    iod = classes.get(sop_class_uid)
-    if iod is None or iod not in types:
-        return None
-    return types[iod].get(">".join(f"{tag:08X}" for tag in path), 3)

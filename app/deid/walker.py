@@ -1,26 +1,26 @@
 """Walks a data set and does to every attribute what its profile asks, sequences within sequences included."""
 
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from pydicom.datadict import dictionary_description, dictionary_has_tag, dictionary_VR
-from pydicom.dataelem import DataElement, RawDataElement
+from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 from pydicom.tag import BaseTag
 
-from app.deid import codes, dummies
+from app.deid import codes, content, dummies, iods, moments, people, retained, texts
 from app.deid.decide import Action, Place, decide, keeps_uid
 from app.deid.profile import Profile
-from app.deid.pseudonym import Pseudonyms, shifted
+from app.deid.pseudonym import Pseudonyms
 from app.deid.table import lookup
+from app.dicom.damage import DAMAGE
 from app.kit.phrases import phrase
 
-MAX_DEPTH = 64
-_ID = 0x00100020
-PSEUDONYMS = {0x00100010, _ID}  # name and id: the same pseudonym, so that one patient stays one
+PSEUDONYMS = {0x00100010, people.PATIENT_ID}  # name and id: the same pseudonym, so that one patient stays one
 _CODE_TAGS = {0x00080100, 0x00080102, 0x00080103, 0x00080104, 0x00080119, 0x00080120, 0x00080121}
+_UTF8 = "ISO_IR 192"
 
 
 @dataclass(slots=True)
@@ -37,6 +37,16 @@ class Tally:
         self.uids.update(other.uids)
 
 
+@dataclass(frozen=True, slots=True)
+class _Level:
+    """One data set on the way down. promised: inside a sequence that an option retains."""
+
+    path: tuple[int, ...]
+    terms: tuple[str, ...]
+    promised: bool = False
+    others: dict[int, str] = field(default_factory=dict)
+
+
 class Cleaner:
     """Cleans one object: its file's data set, and what follows its pixels."""
 
@@ -44,82 +54,162 @@ class Cleaner:
         self.profile = profile
         self.pseudonyms = pseudonyms
         self.tally = Tally()
-        self.sop_class_uid = str(ds.get("SOPClassUID") or "")
-        self.identity = _identity(ds)
-        self.days = pseudonyms.shift(self.identity)
-        self.tokens = known_identifiers(ds)
+        self.sop_class_uid = texts.plain(ds.get_item(0x00080016))
+        self.identity = people.identity(ds)
+        self.people = people.identifiers(ds, profile.options)
+        time = texts.plain(ds.get_item(moments.STUDY_TIME)).split("\\")[0].strip()
+        self.shift = moments.Shift(pseudonyms.shift(self.identity), time or "120000")
+        self._terms = people.terms_of(ds)
+        self._is_encoded = people.CHARACTER_SET in ds
 
     def clean(self, ds: Dataset) -> None:
         """Changes the data set in place."""
-        self._walk(ds, (), 0)
+        self._walk(ds, _Level((), self._terms))
 
-    def _walk(self, ds: Dataset, path: tuple[int, ...], depth: int) -> None:
-        if path and codes.is_code(ds) and codes.clean(ds):
-            self._count(0x00080104, "C")
+    def declare(self, ds: Dataset) -> None:
+        """Specific Character Set of the cleaned object: what is kept beyond ASCII is written in UTF-8."""
+        if self._is_encoded:
+            ds.SpecificCharacterSet = _UTF8
+
+    def _walk(self, ds: Dataset, level: _Level) -> None:
+        is_code = bool(level.path) and codes.is_code(ds)
+        if is_code:
+            self._code(ds, level)
+        level = replace(level, terms=people.terms_of(ds, level.terms), others=self._moments(ds))
         for tag in list(ds.keys()):
             number = int(tag)
-            if number & 0xFFFF == 0 and number >> 16 != 0:
+            if number == people.CHARACTER_SET or (number & 0xFFFF == 0 and number >> 16 != 0):
                 del ds[tag]  # group lengths (retired) would be wrong now
                 continue
             item = ds.get_item(tag)
             vr = _vr(tag, item)
-            if path and number in _CODE_TAGS and codes.is_code(ds):
-                continue  # looked at as a whole above
-            where = (*path, number)
-            action = decide(Place(self.sop_class_uid, where), vr, self.profile)
-            self._act(ds, tag, vr, action, where, depth)
+            place = Place(self.sop_class_uid, (*level.path, number))
+            if is_code and number in _CODE_TAGS:
+                self._keep(ds, tag, vr, place, level)  # looked at as a whole above
+                continue
+            action = decide(place, vr, self.profile)
+            if action in ("K", "R") and content.is_foreign(item, number):
+                action = "Z"
+            self._act(ds, tag, vr, action, place, level)
 
-    def _act(self, ds: Dataset, tag: BaseTag, vr: str, action: Action, path: tuple[int, ...], depth: int) -> None:
+    def _moments(self, ds: Dataset) -> dict[int, str]:
+        if not self.profile.options.retain_modified_dates:
+            return {}
+        return {
+            int(tag): texts.plain(ds.get_item(tag))
+            for tag in ds.keys()  # noqa: SIM118 - a data set iterates over elements
+            if _vr(tag, ds.get_item(tag)) in ("DA", "TM")
+        }
+
+    def _code(self, ds: Dataset, level: _Level) -> None:
+        """A coded entry as a whole (PS3.3 8.8)."""
+        if not level.promised:
+            if codes.clean(ds, self.people):
+                self._count(0x00080104, "C")
+        elif codes.names_patient(ds, self.people):
+            codes.remove(ds)
+            self._count(0x00080104, "Z")
+
+    def _act(self, ds: Dataset, tag: BaseTag, vr: str, action: Action, place: Place, level: _Level) -> None:
         number = int(tag)
-        if action == "K" and vr != "SQ":
-            self._keep(ds, tag, vr)
+        if action in ("K", "R") and vr != "SQ":
+            self._keep(ds, tag, vr, place, replace(level, promised=level.promised or action == "R"))
             return
         if action == "X":
             del ds[tag]
-        elif vr == "SQ" and action in ("K", "U", "U*", "C"):
-            self._sequence(ds, tag, path, depth)
-            if action == "K":
+        elif vr == "SQ" and action in ("K", "R", "U", "U*", "C"):
+            self._sequence(ds, tag, place, replace(level, promised=level.promised or action == "R"))
+            if action in ("K", "R"):
                 return
         elif action == "U" or action == "U*":
             if not self._uids(ds, tag):
                 return
         elif action == "C":
-            self._shift(ds, tag, vr)
+            self._shift(ds, tag, vr, place, level)
         else:
-            self._replace(ds, tag, vr, action)
+            self._replace(ds, tag, vr, action, place)
         self._count(number, "P" if number in PSEUDONYMS and action in ("Z", "D") else action)
 
-    def _sequence(self, ds: Dataset, tag: BaseTag, path: tuple[int, ...], depth: int) -> None:
-        if depth >= MAX_DEPTH:
+    def _sequence(self, ds: Dataset, tag: BaseTag, place: Place, level: _Level) -> None:
+        if len(level.path) >= people.MAX_DEPTH:
             del ds[tag]
-            self.tally.warnings[phrase("Sequences nested deeper than {most} were removed.", most=MAX_DEPTH)] += 1
+            self.tally.warnings[phrase("Sequences nested deeper than {most} were removed.", most=people.MAX_DEPTH)] += 1
             return
         try:
             items = ds[tag].value
-        except Exception:  # noqa: BLE001 - pydicom raises anything over damaged bytes; what cannot be read must not leave
+        except DAMAGE:
             del ds[tag]
             self._unreadable(int(tag))
             return
         if not isinstance(items, Sequence):
             ds[tag] = DataElement(tag, "SQ", [])
             return
+        filled = [bool(len(item)) for item in items]
         for item in items:
-            self._walk(item, path, depth + 1)
+            self._walk(item, replace(level, path=place.path))
+        # An item of which nothing may stay is left out; the frames of functional groups are counted, so all stay there.
+        if int(tag) in content.PER_FRAME or all(len(item) for item in items):
+            return
+        kept = [item for item, was_filled in zip(items, filled, strict=True) if len(item) or not was_filled]
+        kind = 2 if kept else iods.type_of(self.sop_class_uid, place.path)
+        if kind == 3:
+            del ds[tag]
+        elif kind == 2:
+            ds[tag] = DataElement(tag, "SQ", kept)
+        else:
+            ds[tag] = DataElement(tag, "SQ", dummies.dummy(place.path, "SQ", ds, self.sop_class_uid))
 
-    def _keep(self, ds: Dataset, tag: BaseTag, vr: str) -> None:
-        """Kept, unless the patient's own name, number or the like stands in its text."""
-        raw = _raw_text(ds.get_item(tag), vr)
-        if raw is not None and any(token in raw for token in self.tokens):
+    def _keep(self, ds: Dataset, tag: BaseTag, vr: str, place: Place, level: _Level) -> None:
+        """Kept, unless the patient's own name, number or the like is in it."""
+        item = ds.get_item(tag)
+        if vr not in texts.TEXTS:
+            warning = content.clean(ds, tag, vr, self.people)
+            if warning:
+                self._count(int(tag), "C")
+                self.tally.warnings[warning] += 1
+            return
+        if vr == "UI":
+            if not all(keeps_uid(0, uid) or retained.is_uid(uid) for uid in texts.plain(item).split("\\")):
+                self._uids(ds, tag)
+                self._count(int(tag), "U")
+            return
+        found = texts.readings(item, vr, level.terms)
+        fault = retained.fault(int(tag), vr, found, self.people, only_certain=level.promised)
+        if not fault:
+            if not texts.is_plain(item):
+                self._is_encoded = True
+                ds[tag] = DataElement(tag, vr, found[0])
+            return
+        self._empty(ds, tag, vr, found, place, level)
+        self._count(int(tag), "Z")
+        self.tally.warnings[fault] += 1
+
+    def _empty(self, ds: Dataset, tag: BaseTag, vr: str, found: list[str], place: Place, level: _Level) -> None:
+        """Takes the values that name somebody out of a text, as the type of the attribute allows."""
+        kind = iods.type_of(self.sop_class_uid, place.path)
+        if kind == 3:
+            del ds[tag]
+            return
+        if kind == 2:
             ds[tag] = DataElement(tag, vr, dummies.empty(vr))
-            self._count(int(tag), "Z")
-            self.tally.warnings["Texts that named the patient or a person were emptied."] += 1
+            return
+        spare = str(dummies.dummy(place.path, vr, ds, self.sop_class_uid))
+        values = [found[0]] if vr in texts.WHOLE else found[0].split("\\")
+        clean = [
+            spare if retained.fault(int(tag), vr, [one], self.people, only_certain=level.promised) else one
+            for one in values
+        ]
+        if clean == values:  # it is only there in another reading, or in several values together
+            clean = [spare] * len(values)
+        self._is_encoded = self._is_encoded or not "".join(clean).isascii()
+        ds[tag] = DataElement(tag, vr, clean if len(clean) > 1 else clean[0])
 
     def _uids(self, ds: Dataset, tag: BaseTag) -> bool:
         """New UIDs for all but those of the standard; False when nothing had to change."""
         if _vr(tag, ds.get_item(tag)) != "UI":
             del ds[tag]
             return True
-        value = _text(ds.get_item(tag))
+        value = texts.plain(ds.get_item(tag))
         new, changed = [], False
         for uid in (part.strip(" \0") for part in value.split("\\")):
             if not uid or keeps_uid(int(tag), uid):
@@ -132,31 +222,21 @@ class Cleaner:
             ds[tag] = DataElement(tag, "UI", new if len(new) > 1 else new[0])
         return changed
 
-    def _shift(self, ds: Dataset, tag: BaseTag, vr: str) -> None:
-        if vr == "TM":
-            self._only_time(ds, tag)
-            return
-        parts = [shifted(part, self.days) for part in _text(ds.get_item(tag)).strip(" \0").split("\\")]
-        dates = [part for part in parts if part is not None and dummies.is_moment(part, vr)]
-        if len(dates) == len(parts):
-            ds[tag] = DataElement(tag, vr, dates if len(dates) > 1 else dates[0])
-        else:
-            ds[tag] = DataElement(tag, vr, "")
+    def _shift(self, ds: Dataset, tag: BaseTag, vr: str, place: Place, level: _Level) -> None:
+        value = texts.plain(ds.get_item(tag))
+        moved = moments.shifted(int(tag), vr, value, level.others, self.shift) if value else ""
+        if moved is None:
+            must = iods.type_of(self.sop_class_uid, place.path) == 1
+            moved = dummies.dummy(place.path, vr, ds) if must else ""
+        ds[tag] = DataElement(tag, vr, moved)
 
-    def _only_time(self, ds: Dataset, tag: BaseTag) -> None:
-        """Times of day stay when they are times."""
-        parts = [part.strip() for part in _text(ds.get_item(tag)).strip(" \0").split("\\")]
-        if not all(dummies.is_moment(part, "TM") for part in parts):
-            ds[tag] = DataElement(tag, "TM", "")
-
-    def _replace(self, ds: Dataset, tag: BaseTag, vr: str, action: Action) -> None:
-        number = int(tag)
-        if number in PSEUDONYMS:
+    def _replace(self, ds: Dataset, tag: BaseTag, vr: str, action: Action, place: Place) -> None:
+        if int(tag) in PSEUDONYMS:
             ds[tag] = DataElement(tag, vr, self.pseudonyms.patient(self.identity))
-        elif action == "Z":
+        elif action == "Z" and not (place.tag >> 16) & 1 and iods.is_mandatory(self.sop_class_uid, place.path) != 1:
             ds[tag] = DataElement(tag, vr, dummies.empty(vr))
         else:
-            ds[tag] = DataElement(tag, vr, dummies.dummy(number, vr, ds))
+            ds[tag] = DataElement(tag, vr, dummies.dummy(place.path, vr, ds, self.sop_class_uid))
 
     def _count(self, tag: int, action: str) -> None:
         self.tally.actions[(tag, action)] += 1
@@ -172,55 +252,6 @@ def _vr(tag: BaseTag, item: Any) -> str:
     if vr in ("", "UN") and dictionary_has_tag(tag):
         return dictionary_VR(tag).split(" or ")[0]
     return vr or "UN"
-
-
-def _text(item: Any) -> str:
-    """A value as text, however it came."""
-    value = item.value if item is not None else None
-    if isinstance(value, bytes):
-        return value.decode("latin-1")
-    if value is None:
-        return ""
-    if isinstance(value, str):
-        return value
-    return "\\".join(str(part) for part in value) if hasattr(value, "__iter__") else str(value)
-
-
-def _raw_text(item: Any, vr: str) -> bytes | None:
-    """Lower-case bytes of a text to look for names in; None for what is no free text."""
-    if vr not in ("LO", "SH", "ST", "LT", "UT", "UC", "PN") or item is None:
-        return None
-    value = item.value
-    if isinstance(item, RawDataElement) and isinstance(value, bytes):
-        return value.lower()
-    return _text(item).encode("utf-8", "replace").lower()
-
-
-def _identity(ds: Dataset) -> str:
-    """What makes a patient the same one: issuer and id, else the study."""
-    patient = _text(ds.get_item(_ID)).strip(" \0")
-    if not patient:
-        return _text(ds.get_item(0x0020000D)).strip(" \0")
-    issuer = _text(ds.get_item(0x00100021)).strip(" \0")
-    return f"{issuer}|{patient}"
-
-
-_PEOPLE = (0x00100010, 0x00101001, 0x00101005, 0x00101060, 0x00080090, 0x00081048, 0x00081050, 0x00081060, 0x00081070)
-_NUMBERS = (0x00100020, 0x00101000, 0x00080050, 0x00100030, 0x00380010, 0x00081010, 0x00080080)
-
-
-def known_identifiers(ds: Dataset) -> tuple[bytes, ...]:
-    """Names and numbers of this object's own people, to be looked for in texts that are kept.
-
-    Four letters or more: shorter ones would find themselves in every other word."""
-    found: set[bytes] = set()
-    for tag in _PEOPLE:
-        for part in _text(ds.get_item(tag)).replace("\\", "^").replace("=", "^").replace(" ", "^").split("^"):
-            found.add(part.strip(" \0,.").lower().encode("latin-1", "replace"))
-    for tag in _NUMBERS:
-        for part in _text(ds.get_item(tag)).split("\\"):
-            found.add(part.strip(" \0").lower().encode("latin-1", "replace"))
-    return tuple(sorted(token for token in found if len(token) >= 4))
 
 
 def describe(tag: int) -> str:

@@ -2,7 +2,7 @@
 
 import json
 import os
-from datetime import date, timedelta
+from datetime import datetime, timedelta
 from io import BytesIO
 from pathlib import Path
 
@@ -13,11 +13,11 @@ from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset
 from pydicom.uid import UID
 
-from app.deid import build_table, dummies, table
+from app.deid import build_table, dummies, iods, moments, table
 from app.deid.decide import Place, decide, settle
 from app.deid.errors import UnknownProfile
 from app.deid.profile import Options, Profile, resolve
-from app.deid.pseudonym import Pseudonyms, shifted
+from app.deid.pseudonym import Pseudonyms
 from app.deid.walker import Cleaner
 
 BASIC = Profile("basic")
@@ -72,12 +72,10 @@ def test_a_choice_is_settled_by_the_type_in_the_iod() -> None:
 
 
 def _place_of_type(kind: int) -> Place:
-    classes, types = table._types()
-    for uid, iod in classes.items():
-        for path, found in types.get(iod, {}).items():
-            if found == kind:
-                return Place(uid, tuple(int(part, 16) for part in path.split(">")))
-    raise AssertionError(f"no attribute of type {kind}")
+    """At the top of a CT image: Image Type, Accession Number, Derivation Description."""
+    place = Place(CT, ({1: 0x00080008, 2: 0x00080050, 3: 0x00082111}[kind],))
+    assert iods.type_of(CT, place.path) == kind
+    return place
 
 
 def test_where_the_iod_is_not_known_a_dummy_stays() -> None:
@@ -95,12 +93,12 @@ def test_the_iod_is_asked_for_the_very_place() -> None:
 @pytest.mark.parametrize(
     ("option", "tag", "vr", "action"),
     [
-        ("retain_uids", 0x00080018, "UI", "K"),
-        ("retain_device_identity", 0x00181000, "LO", "K"),
-        ("retain_institution_identity", 0x00080080, "LO", "K"),
-        ("retain_patient_characteristics", 0x00101010, "AS", "K"),
+        ("retain_uids", 0x00080018, "UI", "R"),
+        ("retain_device_identity", 0x00181000, "LO", "R"),
+        ("retain_institution_identity", 0x00080080, "LO", "R"),
+        ("retain_patient_characteristics", 0x00101010, "AS", "R"),
         ("retain_patient_characteristics", 0x00102110, "LO", "X"),  # C there: text that cannot be cleaned goes
-        ("retain_full_dates", 0x00080020, "DA", "K"),
+        ("retain_full_dates", 0x00080020, "DA", "R"),
         ("retain_modified_dates", 0x00080020, "DA", "C"),
         ("retain_modified_dates", 0x00100030, "DA", "Z"),  # a birth date is no longitudinal information
     ],
@@ -123,20 +121,51 @@ def test_a_profile_that_cannot_be_kept_is_no_profile(name: str) -> None:
         resolve(name)
 
 
+MOMENTS = st.datetimes(min_value=datetime(1901, 1, 1), max_value=datetime(2100, 1, 1))
+SHIFTS = st.timedeltas(min_value=timedelta(days=1), max_value=timedelta(days=3651))
+
+
 @settings(max_examples=200, deadline=None)
-@given(st.dates(min_value=date(1901, 1, 1)), st.integers(1, 365), st.sampled_from(["", "101112", "101112.5+0200"]))
-def test_shifted_dates_keep_their_distance(day: object, days: int, tail: str) -> None:
+@given(MOMENTS, MOMENTS, SHIFTS)
+def test_moments_keep_their_distance_over_midnight_too(one: datetime, other: datetime, by: timedelta) -> None:
+    shift = moments.Shift(by)
+    found = []
+    for moment in (one, other):
+        day, time = moment.strftime("%Y%m%d"), moment.strftime("%H%M%S.%f")
+        pair = {0x00080020: day, 0x00080030: time}
+        moved = [
+            moments.shifted(tag, vr, pair[tag], pair, shift) for tag, vr in ((0x00080020, "DA"), (0x00080030, "TM"))
+        ]
+        assert shift.date_time(day + time + "+0200") == "".join(part or "" for part in moved) + "+0200"
+        found.append(datetime.strptime("".join(part or "" for part in moved), "%Y%m%d%H%M%S.%f"))
+    assert found[0] - found[1] == one - other
+    assert one - found[0] == by
 
-    assert isinstance(day, date)
-    moved = shifted(day.strftime("%Y%m%d").rjust(8, "0") + tail, days)
+
+@settings(max_examples=100, deadline=None)
+@given(MOMENTS, SHIFTS, st.integers(2, 13).filter(lambda digits: digits not in (3, 5, 7)))
+def test_a_time_keeps_the_precision_it_is_written_in(moment: datetime, by: timedelta, digits: int) -> None:
+    time = moment.strftime("%H%M%S.%f")[:digits]
+    moved = moments.Shift(by).time(time)
     assert moved is not None
-    assert moved[8:] == tail
-    assert date(int(moved[:4]), int(moved[4:6]), int(moved[6:8])) == day - timedelta(days=days)
+    assert len(moved) == len(time)
+    assert dummies.is_moment(moved, "TM")
 
 
-@pytest.mark.parametrize("text", ["", "2020", "20201399", "JOHNSMITH", "00010101"])
+def test_equal_dates_stay_equal_though_only_one_has_a_time() -> None:
+    shift = moments.Shift(timedelta(days=3, hours=5), "010000")
+    both = {0x00080020: "20240506", 0x00080030: "010000", 0x00080021: "20240506"}
+    assert moments.shifted(0x00080020, "DA", "20240506", both, shift) == "20240502"
+    assert moments.shifted(0x00080021, "DA", "20240506", both, shift) == "20240502"
+    assert moments.shifted(0x00080030, "TM", "010000", both, shift) == "200000"
+
+
+@pytest.mark.parametrize("text", ["2020", "20201399", "JOHNSMITH", "00010101", "20200101T10"])
 def test_what_is_no_date_is_not_shifted(text: str) -> None:
-    assert shifted(text, 400) is None
+    shift = moments.Shift(timedelta(days=400))
+    assert shift.date(text) is None
+    assert shift.date_time(text) is None
+    assert moments.shifted(0x00080020, "DA", f"20200101\\{text}", {}, shift) is None
 
 
 @settings(max_examples=100, deadline=None)
@@ -147,7 +176,7 @@ def test_pseudonyms_are_stable_valid_and_differ_by_project(value: str, project: 
     assert one.uid(value) == Pseudonyms(b"k" * 32, project).uid(value) != other.uid(value)
     assert one.uid(value) != Pseudonyms(b"l" * 32, project).uid(value)
     assert len(one.patient(value)) == 14
-    assert 1 <= one.shift(value) <= 3650
+    assert timedelta(days=1) < one.shift(value) < timedelta(days=3651)
 
 
 def test_every_vr_has_a_dummy_that_can_be_written() -> None:
@@ -189,7 +218,7 @@ def test_every_vr_has_a_dummy_that_can_be_written() -> None:
     ]:
         ds = Dataset()
         tag = 0x00189999
-        ds.add(DataElement(tag, vr, dummies.dummy(tag, vr, ds)))
+        ds.add(DataElement(tag, vr, dummies.dummy((tag,), vr, ds)))
         ds.add(DataElement(tag + 2, vr, dummies.empty(vr)))
         out = BytesIO()
         ds.save_as(out, implicit_vr=False, little_endian=True)
@@ -213,7 +242,7 @@ def test_a_dummy_document_is_a_pdf() -> None:
     ds = Dataset()
     ds.MIMETypeOfEncapsulatedDocument = "application/pdf"
 
-    with pikepdf.open(BytesIO(dummies.dummy(0x00420011, "OB", ds))) as pdf:
+    with pikepdf.open(BytesIO(dummies.dummy((0x00420011,), "OB", ds))) as pdf:
         assert len(pdf.pages) == 1
         assert pdf.check_pdf_syntax() == []
 

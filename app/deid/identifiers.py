@@ -1,0 +1,146 @@
+"""What names the people of one object, and whether a text that is kept holds any of it (PS3.15 E.1)."""
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from itertools import permutations
+
+from app.deid import words
+from app.deid.spellings import inflections, transcriptions
+
+# In front of or within a family name and in ordinary texts alike; they count only where they are the whole name.
+_PARTICLES = frozenset(
+    ["van", "der", "den", "de", "del", "della", "di", "da", "do", "dos", "das", "du", "la", "le", "les", "lo", "las", "los", "von", "vom", "zu", "zum", "zur", "ten", "ter", "op", "ap", "al", "el", "ul", "ibn", "bin", "bint", "ben", "bar", "abu", "st", "san", "santa", "and", "und", "et", "y", "i", "e", "of", "the", "af", "av", "til", "mac", "mc"]
+)
+_TITLES = frozenset(
+    ["mr", "mrs", "ms", "miss", "dr", "prof", "professor", "med", "phd", "md", "rn", "jr", "sr", "ii", "iii", "iv", "herr", "frau", "hr", "fr", "dipl", "ing", "sir", "dame", "lord", "lady", "mme", "mlle", "dott", "sig", "sra", "don", "dona", "anon", "anonymous", "unknown", "patient", "test"]
+)
+_MONTHS = ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"]
+_FEWEST = 4  # letters and digits of a number; shorter ones are found in every other text by chance
+_FAMILY, _GIVEN, _MIDDLE = 0, 1, 2
+
+
+@dataclass(slots=True)
+class Identifiers:
+    """The folded words of one object's people.
+
+    certain: they are the patient's own names and numbers. suspected: they are a name cut short, the name of a physician, the
+    place; a text that nobody asked to keep goes for them too. characters: single characters of scripts without spaces that
+    are a part of the name by themselves."""
+
+    certain: set[str] = field(default_factory=set)
+    suspected: set[str] = field(default_factory=set)
+    characters: set[str] = field(default_factory=set)
+    numbers: set[str] = field(default_factory=set)
+
+    def add_patient(self, name: str) -> None:
+        """A patient's name (PN), each of its groups (PS3.5 6.2.1)."""
+        for group in _groups(name):
+            single, joined = _parts(group)
+            self.characters.update(part for part in single if len(part) == 1 and words.is_unspaced(part))
+            self.certain |= joined | {part for part in single if part not in self.characters}
+            for part in single:
+                self.certain |= inflections(part)
+                self.suspected.update(part[:length] for length in _cut_lengths(part))
+
+    def add_person(self, name: str) -> None:
+        """Somebody else's name: words of three letters or more."""
+        for group in _groups(name):
+            single, joined = _parts(group)
+            self.suspected.update(
+                part for part in single | joined if len(part) >= (2 if words.is_unspaced(part) else 3)
+            )
+
+    def add_number(self, number: str, *, certain: bool = True) -> None:
+        """A patient ID, accession number or the like; or a text that is known as a whole."""
+        squeezed = "".join(words.split(number))
+        if len(squeezed) >= _FEWEST:
+            (self.certain if certain else self.suspected).add(squeezed)
+        for digits in re.findall(r"\d{5,}", number):
+            (self.certain if certain else self.suspected).add(digits)
+            if certain:
+                self.numbers.add(digits)
+
+    def add_birth_date(self, date: str) -> None:
+        """A DA, in the ways people write dates."""
+        found = re.fullmatch(r"(\d{4})\D?(\d\d)\D?(\d\d)", date)
+        if not found:
+            return
+        year, month, day = found.groups()
+        whole = {year + month + day, day + month + year, month + day + year}
+        self.numbers.add(year + month + day)
+        bare = {f"{int(day)}{int(month)}{year}", f"{int(month)}{int(day)}{year}"}
+        if 1 <= int(month) <= 12:
+            name = _MONTHS[int(month) - 1]
+            whole |= {f"{one}{name}{year}" for one in (day, str(int(day)))} | {
+                f"{name}{int(day)}{year}",
+                f"{name}{day}{year}",
+            }
+        self.certain |= whole | {one for one in bare if len(one) >= 6}
+        self.suspected |= {year[2:] + month + day, day + month + year[2:]}
+
+    def holds(self, text: str, *, only_certain: bool = False) -> bool:
+        """Whether a text names one of these people. only_certain: the text is one that the profile promises to keep."""
+        for line in words.lines(text):
+            if any(part in line.run and line.has(part) for part in self.certain):
+                return True
+            if only_certain:
+                if any(line.has_apart(character) for character in self.characters):
+                    return True
+            elif any(character in line.run for character in self.characters) or any(
+                part in line.run and line.has(part) for part in self.suspected
+            ):
+                return True
+        return False
+
+    def is_number(self, text: str) -> bool:
+        """Whether a numeric string is one of the patient's numbers, six digits or more."""
+        digits = text.strip().removesuffix(".").lstrip("+")
+        return len(digits) >= 6 and digits in self.numbers
+
+    def raw_forms(self) -> set[bytes]:
+        """The longer names and numbers as bytes to look for in data that is no text."""
+        return {part.encode() for part in self.certain if len(part) >= 5 and part.isascii()}
+
+
+def _groups(name: str) -> Iterator[str]:
+    for value in name.split("\\"):
+        for group in value.split("="):
+            if group.strip(" ^"):
+                yield group
+                yield from transcriptions(group)
+
+
+def _parts(group: str) -> tuple[set[str], set[str]]:
+    """(words that are a name by themselves, names that are several words run together)."""
+    single: set[str] = set()
+    joined: set[str] = set()
+    whole: list[str] = []
+    for place, component in enumerate(group.split("^")):
+        compounds = words.names(component)
+        flat = [word for compound in compounds for word in compound]
+        telling = [word for word in flat if _is_telling(word)]
+        # One word alone is the family or given name, whatever it is; elsewhere it may be an initial or a title.
+        single.update(flat if len(flat) == 1 and place <= _GIVEN else telling)
+        if telling:
+            joined.update("".join(compound) for compound in compounds if len(compound) > 1)
+            joined.add("".join(flat))
+        if flat and place <= _MIDDLE:
+            whole.append("".join(flat))
+    if len(whole) == 1 and words.is_unspaced(whole[0]) and 2 <= len(whole[0]) <= 4:
+        single |= {whole[0][0], whole[0][1:]}  # Chinese and Korean names are often written without a delimiter
+    for size in (2, 3):
+        joined.update("".join(chosen) for chosen in permutations(whole, size))
+    if len(whole) >= 2 and len(whole[_FAMILY]) >= 3 and not words.is_unspaced(whole[_FAMILY]):
+        joined |= {whole[_GIVEN][0] + whole[_FAMILY], whole[_FAMILY] + whole[_GIVEN][0]}
+    return single, joined - single
+
+
+def _is_telling(word: str) -> bool:
+    """Neither a single letter nor a particle nor a title."""
+    return (len(word) > 1 or words.is_unspaced(word)) and word not in _PARTICLES and word not in _TITLES
+
+
+def _cut_lengths(part: str) -> Iterable[int]:
+    """How much of a name is still the name: five letters and two thirds of it."""
+    return range(max(5, -(-2 * len(part) // 3)), len(part)) if not words.is_unspaced(part) else ()

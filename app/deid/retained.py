@@ -1,0 +1,41 @@
+"""Whether a value that the profile keeps may stay as it is."""
+
+import re
+
+from app.deid import terms, texts
+from app.deid.identifiers import Identifiers
+
+_NAMED = "Texts that named the patient or a person were emptied."
+_UNREADABLE = "Texts that cannot be read in their character set were emptied."
+_UNFIT = "Values that are not what their VR asks for were emptied."
+_UID = re.compile(r"[0-9.]*")
+_AGE = re.compile(r"(\d{1,3}[DWMY])?")
+_MOMENT = re.compile(r"[0-9 .:+\-/\\]*")
+_NUMBERS = re.compile(r"[0-9 .,+\-eE\\]*")
+
+
+def is_uid(text: str) -> bool:
+    """Digits and points, which may not be written as PS3.5 9.1 asks."""
+    return _UID.fullmatch(text.strip(" \0")) is not None
+
+
+def fault(tag: int, vr: str, readings: list[str], people: Identifiers, *, only_certain: bool) -> str:
+    """Why a text may not stay; "" when it may. only_certain: an option promises to keep it.
+
+    Raises nothing: every VR of texts.TEXTS but UI is judged."""
+    best = readings[0]
+    if not best:
+        return ""
+    if texts.UNREADABLE in best:
+        return _UNREADABLE
+    if vr in ("DA", "DT", "TM"):
+        return "" if _MOMENT.fullmatch(best) else _UNFIT
+    if vr == "AS":
+        return "" if all(_AGE.fullmatch(one.strip()) for one in best.split("\\")) else _UNFIT
+    if vr in ("DS", "IS"):
+        if not _NUMBERS.fullmatch(best):
+            return _UNFIT
+        return _NAMED if any(people.is_number(one) for one in best.split("\\")) else ""
+    if terms.are_terms(tag, vr, best):
+        return ""
+    return _NAMED if any(people.holds(text, only_certain=only_certain) for text in readings) else ""

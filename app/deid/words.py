@@ -1,0 +1,133 @@
+"""Whether a text holds a name, in any script: texts and names are folded alike and compared word by word.
+
+Folding is NFKC, case folding, and removal of accents and invisible characters; umlauts written as two letters are the same
+letter (Müller, Mueller, Muller), and so are hiragana and katakana. A word ends at a space or sign, between letters and
+digits, and at a capital behind a small letter; in scripts without spaces between words every character is one."""
+
+import html
+import re
+import sys
+import unicodedata
+from dataclasses import dataclass
+from functools import cache
+from urllib.parse import unquote
+
+from app.deid.spellings import transcriptions
+
+_STROKES = {
+    "ø": "o", "ł": "l", "đ": "d", "ð": "d", "þ": "th", "æ": "ae", "œ": "oe", "ı": "i", "ħ": "h", "ŧ": "t", "ß": "ss",
+    "ى": "ي", "ة": "ه", "ς": "σ",
+}  # fmt: skip
+# Scripts without spaces between words: Thai, Lao, Tibetan, Myanmar, Khmer, kana, Bopomofo, Hangul, ideographs.
+_UNSPACED = (
+    "\u0e00-\u0eff\u0f00-\u0fff\u1000-\u109f\u1780-\u17ff\u3040-\u312f\u3130-\u318f\u31a0-\u31ff\u3400-\u9fff\ua960-\ua97f"
+    "\uac00-\ud7af\uf900-\ufaff\U00020000-\U0003ffff々"
+)
+_WORD = re.compile(rf"[{_UNSPACED}]|[^\W\d_{_UNSPACED}]+|\d+")
+_SINGLE = re.compile(rf"[{_UNSPACED}]")
+_CAPITAL = re.compile(r"(?<=[a-z])(?=[A-Z])")
+_COMPOUNDS = re.compile(r"[\s\-‐-―,./;_・·]+")
+_SHORT = re.compile(r"(?<![^\W_])(?:[^\W\d_](?![^\W_]|['’])|[^\W\d_]{2}(?![^\W\d_]))")
+_TWO_LETTERS = re.compile(r"([aou])e")
+# What follows a family name of one character when a person is meant: Mr, Mrs, Miss, doctor, patient; Japanese; Korean.
+_TITLES_BEHIND = ("先生", "女士", "小姐", "太太", "医生", "患者", "さん", "様", "殿", "氏", "씨", "님")
+
+
+@cache
+def _table() -> dict[int, str | None]:
+    """For str.translate: accents, marks and invisible characters go, katakana becomes hiragana."""
+    table: dict[int, str | None] = {ord(letter): plain for letter, plain in _STROKES.items()}
+    for code in range(sys.maxunicode + 1):
+        if unicodedata.category(chr(code)) in ("Mn", "Me", "Cf"):
+            table[code] = None
+    table.update({code: chr(code - 0x60) for code in range(0x30A1, 0x30F7)})
+    table[0x0640] = None  # Arabic tatweel, which only stretches a word
+    return table
+
+
+def _folded(text: str) -> str:
+    if text.isascii():
+        return text.lower()
+    decomposed = unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", text).casefold())
+    return unicodedata.normalize("NFC", decomposed.translate(_table()))
+
+
+def split(text: str) -> list[str]:
+    """The folded words of a text, in order."""
+    if not text.isascii():
+        text = unicodedata.normalize("NFKC", text)
+    spaced = _CAPITAL.sub(" ", text)
+    return [_one_umlaut(word) for word in _WORD.findall(_folded(spaced))]
+
+
+def _one_umlaut(word: str) -> str:
+    return _TWO_LETTERS.sub(r"\1", word) if len(word) >= 4 else word
+
+
+def names(text: str) -> list[list[str]]:
+    """The words of a name, in compounds: "O'Hara-Hunter" has two, of which the first has two words. A compound of a script
+    without spaces is one word."""
+    found = []
+    for compound in _COMPOUNDS.split(unicodedata.normalize("NFKC", text)):
+        parts = split(compound)
+        if parts:
+            found.append(["".join(parts)] if all(is_unspaced(part) for part in parts) else parts)
+    return found
+
+
+def is_unspaced(word: str) -> bool:
+    """Whether a word is of a script that is written without spaces."""
+    return _SINGLE.match(word) is not None
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A text to be searched: its words run together, and where each begins and ends. short: words of one or two letters."""
+
+    run: str
+    starts: frozenset[int]
+    ends: frozenset[int]
+    short: frozenset[str]
+
+    @classmethod
+    def of(cls, text: str) -> "Line":
+        run, starts, ends = "", [], []
+        for word in split(text):
+            starts.append(len(run))
+            run += word
+            ends.append(len(run))
+        return cls(run, frozenset(starts), frozenset(ends), frozenset(_SHORT.findall(_folded(text))))
+
+    def has(self, part: str) -> bool:
+        """Whether these words stand here whole, whatever is between them: "O'Hara", "O HARA" and "OHara" are one name,
+        and "Phil" is not in "Philips". One or two letters stand by themselves: "Ma" is not in "200mA", nor "O" in "O2"."""
+        if len(part) <= 2 and not is_unspaced(part):
+            return part in self.short
+        return any(at in self.starts and at + len(part) in self.ends for at in _places(self.run, part))
+
+    def has_apart(self, character: str) -> bool:
+        """Whether a character of a script without spaces stands alone or before a title, as a family name does."""
+        for at in _places(self.run, character):
+            before, behind = self.run[at - 1 : at] if at else "", self.run[at + 1 :]
+            alone = not _SINGLE.match(before) and not _SINGLE.match(behind)
+            if alone or behind.startswith(_TITLES_BEHIND):
+                return True
+        return False
+
+
+def _places(run: str, part: str) -> list[int]:
+    places, at = [], run.find(part)
+    while at >= 0:
+        places.append(at)
+        at = run.find(part, at + 1)
+    return places
+
+
+def lines(text: str) -> list[Line]:
+    """The ways to read a text: as it is, with percent signs and HTML entities resolved, and Cyrillic or Greek in Latin."""
+    texts = [text]
+    if "%" in text or "&" in text:
+        texts.append(html.unescape(unquote(text)))
+    if not text.isascii():
+        texts.extend(other for one in list(texts) for other in transcriptions(one))
+    return [Line.of(one) for one in dict.fromkeys(texts)]

@@ -67,10 +67,7 @@ class Place:
 def decide(place: Place, vr: str, profile: Profile) -> Action:
     """The action for one attribute. A code that gives a choice is settled by its type in the IOD (E.1.1 note)."""
     row = lookup(place.tag)
-    if row is None:
-        action = unlisted(place, vr)
-    else:
-        action = settle(_code(row, vr, profile), place)
+    action = unlisted(place, vr) if row is None else settle(_code(row, vr, profile), place)
     group = place.tag >> 16
     if action != "X" or group & 1 or group & 0xFF00 in (0x5000, 0x6000):
         return action

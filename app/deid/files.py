@@ -1,4 +1,4 @@
-"""A Part 10 file in, a clean one out. Pixel bytes go over unread and unchanged; everything around them is made anew."""
+"""A file in, a clean Part 10 file out. Pixels stay what they are; everything around them is made anew."""
 
 import struct
 import warnings
@@ -14,62 +14,66 @@ from pydicom.uid import UID
 
 from app.deid import method
 from app.deid.errors import CannotClean
+from app.deid.pixels import PIXELS, Pixels, Writer, find
 from app.deid.profile import Profile
 from app.deid.pseudonym import Pseudonyms
 from app.deid.walker import Cleaner, Tally
-from app.dicom.header import inflate, most_inflated
+from app.dicom.header import NotDicom, Start, inflate, most_inflated, read_start
 from app.dicom.reading import read_dataset
+from app.dicom.uids import is_safe
 from app.dicom.walk import is_crowded
 from app.kit.phrases import phrase
 
-IMPLICIT, EXPLICIT, BIG, DEFLATED = (
-    "1.2.840.10008.1.2",
-    "1.2.840.10008.1.2.1",
-    "1.2.840.10008.1.2.2",
-    "1.2.840.10008.1.2.1.99",
-)
+IMPLICIT, EXPLICIT, BIG = "1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.2"
 IMPLEMENTATION_CLASS_UID = "2.25.318274021554912846180472910386112940531"
 IMPLEMENTATION_VERSION = "FILMROOM_DEID_1"
-GE_PRIVATE = "1.2.840.113619.5.2"  # implicit little endian but for its pixels
-_UNDEFINED = 0xFFFFFFFF
-_PIXELS = {0x7FE00010, 0x7FE00008, 0x7FE00009}
+_INFLATED = {
+    f"1.2.840.10008.1.2.4.{one}": f"1.2.840.10008.1.2.4.{other}" for one, other in (("95", "94"), ("205", "204"))
+}
+_META_WINDOW = 1 << 20  # bytes; the file meta information ends within
+_DELIMITERS, _ITEM_END = 0xFFFE, 0xE00D
 
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """An object as an edit gets it: what stands before its pixels, what stands behind them, and whether there are any.
-    pixels: the first bytes of the pixel data element."""
+    """An object as an edit gets it: what stands before its pixels, the pixels, and what stands behind them."""
 
     ds: Dataset
     tail: Dataset
-    has_pixels: bool
-    pixels: bytes
+    pixels: Pixels
+
+
+Edit = Callable[[Opened], Writer | None]
 
 
 def anonymize(source: BinaryIO, out: BinaryIO, profile: Profile, pseudonyms: Pseudonyms) -> tuple[Dataset, Tally]:
     """Writes the clean object; gives its header (for names of files) and what was done.
 
-    A deflated object comes out as Explicit VR Little Endian. Raises CannotClean when the file cannot be read well
-    enough to be sure; what then stands in `out` must not leave."""
+    A deflated object comes out as Explicit VR Little Endian, one without file meta information as a Part 10 file. Raises
+    CannotClean when the file cannot be read well enough to be sure; what then stands in `out` must not leave."""
     tallies: list[Tally] = []
+    writers: list[Writer] = []
 
-    def clean(opened: Opened) -> None:
+    def clean(opened: Opened) -> Writer:
         cleaner = Cleaner(opened.ds, profile, pseudonyms)
         tallies.append(cleaner.tally)
-        _warn_of_pixels(opened.ds, cleaner.tally, has_pixels=opened.has_pixels)
-        if _has_comment(opened.pixels):
-            cleaner.tally.warnings["The compressed pixels carry a comment or camera data; it remains there."] += 1
+        _warn_of_pixels(opened.ds, cleaner.tally, has_pixels=opened.pixels.is_there)
+        writers.append(Writer(opened.pixels, opened.ds))
         cleaner.clean(opened.ds)
         cleaner.clean(opened.tail)
         cleaner.declare(opened.ds)
         method.record(opened.ds, profile)
+        return writers[0]
 
-    return rewrite(source, out, clean), tallies[0]
+    ds = rewrite(source, out, clean)
+    for warning in dict.fromkeys(writers[0].warnings):
+        tallies[0].warnings[warning] += 1
+    return ds, tallies[0]
 
 
-def rewrite(source: BinaryIO, out: BinaryIO, edit: Callable[[Opened], None]) -> Dataset:
-    """Writes the object with its header as `edit` leaves it, and a file meta group of ours. Raises CannotClean as
-    `anonymize` does."""
+def rewrite(source: BinaryIO, out: BinaryIO, edit: Edit) -> Dataset:
+    """Writes the object with its header as `edit` leaves it, and a file meta group of ours. The pixel data is written by the
+    Writer that `edit` gives, byte for byte where it gives none. Raises CannotClean as `anonymize` does."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # pydicom's remarks quote values
         try:
@@ -78,6 +82,8 @@ def rewrite(source: BinaryIO, out: BinaryIO, edit: Callable[[Opened], None]) -> 
             raise CannotClean("The object's sequences are nested too deeply to be read.") from None
         except (CannotClean, MemoryError):
             raise
+        except NotDicom as fault:
+            raise CannotClean(str(fault)) from None
         except Exception as fault:
             if isinstance(fault, OSError) and fault.errno is not None:
                 raise  # the disk's; pydicom raises OSError without a number for a sequence that is cut off
@@ -85,70 +91,85 @@ def rewrite(source: BinaryIO, out: BinaryIO, edit: Callable[[Opened], None]) -> 
             raise CannotClean(phrase("The object cannot be read ({kind}).", kind=type(fault).__name__)) from None
 
 
-def _rewrite(source: BinaryIO, out: BinaryIO, edit: Callable[[Opened], None]) -> Dataset:
-    uid = _syntax(source)
-    if uid == DEFLATED:
+def _rewrite(source: BinaryIO, out: BinaryIO, edit: Edit) -> Dataset:
+    size = source.seek(0, 2)
+    source.seek(0)
+    begin = read_start(source.read(_META_WINDOW), size)
+    source.seek(begin.offset)
+    uid, implicit, little = begin.syntax.uid, begin.implicit, begin.little
+    if begin.syntax.deflated:
         sent = source.read()
         plain, more = inflate(sent, 0, most_inflated(len(sent)))
         if more:
             raise CannotClean("The deflated object is larger than any sense.")
-        source, uid = BytesIO(plain), EXPLICIT
+        source, uid = BytesIO(plain), _INFLATED.get(uid, EXPLICIT)
         del sent, plain
+    elif (implicit, little) != (begin.syntax.implicit, begin.syntax.little):
+        uid = _as_encoded(begin)
     if is_crowded(source):
         raise CannotClean("The object has more sequence items than can be read in a sensible time.")
-    implicit, little = uid in (IMPLICIT, GE_PRIVATE), uid != BIG
-    ds = read_dataset(source, implicit, little, stop_when=lambda tag, _vr, _length: tag in _PIXELS)
-    start = source.tell()
-    end = _pixels_end(source, start, implicit, little)
-    source.seek(end)
-    tail = read_dataset(source, implicit, little)
-    source.seek(start)
-    edit(Opened(ds, tail, end > start, source.read(min(end - start, 1 << 16))))
-    _write_meta(out, ds, uid)
+    ds = _read(source, implicit, little)
+    pixels = find(source, source.tell(), implicit, little, uid)
+    source.seek(pixels.end)
+    tail = _read(source, implicit, little)
+    _name_object(ds, begin.meta)
+    writer = edit(Opened(ds, tail, pixels))
+    _write_meta(out, ds, writer.syntax_uid if writer else uid)
     _write(out, ds, implicit, little)
-    source.seek(start)
-    _copy(source, out, end - start)
+    if writer:
+        writer.write(out, implicit, little)
+    else:
+        source.seek(pixels.start)
+        _copy(source, out, pixels.end - pixels.start)
     _write(out, tail, implicit, little)
     return ds
 
 
-def _syntax(source: BinaryIO) -> str:
-    """The transfer syntax, from the meta group alone; leaves the file at the first byte of the data set."""
-    source.seek(0)
-    if source.read(132)[128:] != b"DICM":
-        raise CannotClean("The object is not a DICOM file.")
-    meta = read_dataset(source, False, True, stop_when=lambda tag, _vr, _length: tag >> 16 != 2)
-    uid = str(meta.get("TransferSyntaxUID") or "").strip(" \0")
-    if not uid:
-        raise CannotClean("The object does not say its transfer syntax.")
-    return uid
+def _name_object(ds: Dataset, meta: dict[int, bytes]) -> None:
+    """SOP Class and Instance UID, which some objects have only in their file meta information."""
+    for keyword, tag in (("SOPClassUID", 0x00020002), ("SOPInstanceUID", 0x00020003)):
+        if not ds.get(keyword):
+            uid = meta.get(tag, b"").decode("ascii", "replace").strip("\0 ")
+            if not is_safe(uid):
+                raise CannotClean("The object does not say what it is: it has no SOP Class or Instance UID.")
+            setattr(ds, keyword, uid)
 
 
-def _pixels_end(file: BinaryIO, start: int, implicit: bool, little: bool) -> int:
-    """First byte after the pixel data element that begins at start; start where there is none."""
-    order = "<" if little else ">"
-    head = file.read(8)
-    if len(head) < 8:
-        return start
-    group, element = struct.unpack(f"{order}HH", head[:4])
-    if group << 16 | element not in _PIXELS:
-        raise CannotClean("The object ends in bytes that cannot be read.")
-    length: int = struct.unpack(f"{order}L", head[4:] if implicit else file.read(4))[0]
-    value = file.tell()
-    size = file.seek(0, 2)
-    if length != _UNDEFINED:
-        if value + length > size:
-            raise CannotClean("The object is cut off in its pixel data.")
-        return value + length
-    file.seek(value)
-    while len(item := file.read(8)) == 8:
-        tag, length = item[:4], struct.unpack("<L", item[4:])[0]
-        if tag == b"\xfe\xff\xdd\xe0":
-            return file.tell()
-        if tag != b"\xfe\xff\x00\xe0" or length == _UNDEFINED or file.tell() + length > size:
-            break
-        file.seek(length, 1)
-    raise CannotClean("The object is cut off in its pixel data.")
+def _as_encoded(begin: Start) -> str:
+    """The transfer syntax of an object that is written otherwise than it says."""
+    if begin.syntax.encapsulated:
+        raise CannotClean("The object is not encoded as its transfer syntax says.")
+    return IMPLICIT if begin.implicit else EXPLICIT if begin.little else BIG
+
+
+def _read(source: BinaryIO, implicit: bool, little: bool) -> Dataset:
+    """The elements up to the pixel data or the end. Delimiters and items outside of a sequence are left out: some senders
+    leave them behind."""
+    ds = read_dataset(source, implicit, little, stop_when=_stops)
+    while True:
+        at = source.tell()
+        is_ended = _delimiter(source, at - 8, little) == _ITEM_END  # it is read over, and ends the reading
+        is_ahead = _delimiter(source, at, little) != 0
+        source.seek(at + 8 if is_ahead else at)
+        if not is_ended and not is_ahead:
+            return ds
+        ds.update(read_dataset(source, implicit, little, stop_when=_stops))
+        if source.tell() == at:
+            return ds
+
+
+def _stops(tag: int, _vr: str | None, _length: int) -> bool:
+    return tag in PIXELS or tag >> 16 == _DELIMITERS
+
+
+def _delimiter(source: BinaryIO, at: int, little: bool) -> int:
+    """The element number of a delimiter or item that stands at a place; 0 where there is none."""
+    if at < 0:
+        return 0
+    source.seek(at)
+    head = source.read(8)
+    group, element = struct.unpack("<HH" if little else ">HH", head[:4]) if len(head) == 8 else (0, 0)
+    return element if group == _DELIMITERS and element in (0xE000, _ITEM_END, 0xE0DD) else 0
 
 
 def _write_meta(out: BinaryIO, ds: Any, uid: str) -> None:
@@ -176,16 +197,6 @@ def _copy(source: BinaryIO, out: BinaryIO, length: int) -> None:
             raise CannotClean("The object is cut off in its pixel data.")
         out.write(piece)
         length -= len(piece)
-
-
-def _has_comment(head: bytes) -> bool:
-    """Whether the first JPEG frame has a COM, Exif or IPTC segment before its pixels (T.81 B.1.1.3)."""
-    at = head.find(b"\xff\xd8\xff") + 2
-    while at >= 2 and at + 4 <= len(head) and head[at] == 0xFF and head[at + 1] != 0xDA:
-        if head[at + 1] in (0xFE, 0xE1, 0xED):
-            return True
-        at += 2 + int(struct.unpack_from(">H", head, at + 2)[0])
-    return False
 
 
 _PHOTOGRAPHED = {"US", "IVUS", "SC", "OT", "XC", "ES", "GM", "SM", "OP", "DOC", "RG", "RF"}

@@ -34,11 +34,11 @@ def _read(day: str, time: str) -> datetime | None:
     if not _DATE.fullmatch(day) or not found or (found[4] and not found[3]):
         return None
     hours, minutes, seconds = (int(part or 0) for part in found.groups()[:3])
-    try:
-        start = datetime.strptime(day, "%Y%m%d")
-    except ValueError:
-        return None
     if hours > 23 or minutes > 59 or seconds > 60:
+        return None
+    try:
+        start = datetime(int(day[:4]), int(day[4:6]), int(day[6:]))  # noqa: DTZ001 - as written, in no zone
+    except ValueError:
         return None
     fraction = timedelta(microseconds=int((found[4] or ".0")[1:].ljust(6, "0")))
     return start + timedelta(hours=hours, minutes=minutes, seconds=seconds) + fraction

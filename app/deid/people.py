@@ -72,7 +72,7 @@ def _add(found: Identifiers, tag: int, text: str) -> None:
         found.add_person(text)
     elif tag in _BIRTH_DATES:
         found.add_birth_date(text)
-    else:
+    elif tag != _STATION or any(sign.isdigit() for sign in text):  # "TOSHIBA" is no name of a station alone
         for value in text.split("\\"):
             found.add_number(value, certain=tag in _NUMBERS)
 

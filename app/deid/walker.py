@@ -21,6 +21,7 @@ from app.kit.phrases import phrase
 PSEUDONYMS = {0x00100010, people.PATIENT_ID}  # name and id: the same pseudonym, so that one patient stays one
 _CODE_TAGS = {0x00080100, 0x00080102, 0x00080103, 0x00080104, 0x00080119, 0x00080120, 0x00080121}
 _UTF8 = "ISO_IR 192"
+_NO_DATA_SET = {0x0000, 0x0002, 0xFFFE}  # groups of commands, of file meta information, of items (PS3.5 7.1)
 
 
 @dataclass(slots=True)
@@ -78,7 +79,7 @@ class Cleaner:
         level = replace(level, terms=people.terms_of(ds, level.terms), others=self._moments(ds))
         for tag in list(ds.keys()):
             number = int(tag)
-            if number == people.CHARACTER_SET or (number & 0xFFFF == 0 and number >> 16 != 0):
+            if number == people.CHARACTER_SET or number & 0xFFFF == 0 or number >> 16 in _NO_DATA_SET:
                 del ds[tag]  # group lengths (retired) would be wrong now
                 continue
             item = ds.get_item(tag)

@@ -98,7 +98,7 @@ class Header:
 
 
 @dataclass(slots=True)
-class _Start:
+class Start:
     """Where the data set begins and how it is encoded."""
 
     offset: int
@@ -141,7 +141,7 @@ def scan_bytes(data: bytes) -> Header:
 
 
 def _scan(buffer: Buffer, size: int) -> Header:
-    start = _start(buffer, size)
+    start = read_start(buffer, size)
     data: Buffer = buffer
     if start.syntax.deflated:
         plain, cut = inflate(buffer if len(buffer) == size else None, start.offset, INFLATE_LIMIT)
@@ -180,8 +180,9 @@ def inflate(buffer: Buffer | None, offset: int, limit: int) -> tuple[bytearray, 
     return plain, room <= 0
 
 
-def _start(buffer: Buffer, size: int) -> _Start:
-    """Preamble and file meta information, or the guess where there is none."""
+def read_start(buffer: Buffer, size: int) -> Start:
+    """Preamble and file meta information, or the guess where there is none. buffer: the file, or its first bytes as far as
+    the file meta information goes. Raises NotDicom."""
     at = 132 if buffer[128:132] == b"DICM" else 0
     warnings: list[str] = []
     meta, offset = _read_meta(buffer, at)
@@ -201,14 +202,14 @@ def _start(buffer: Buffer, size: int) -> _Start:
         if uid not in uids.TRANSFER_SYNTAXES:
             warnings.append("The transfer syntax is not one of the standard; the bytes are kept as they came.")
         if syntax.deflated:
-            return _Start(offset, meta, at, syntax, False, True, warnings)
+            return Start(offset, meta, at, syntax, False, True, warnings)
         implicit, little = _encoding(buffer, offset, syntax.implicit, syntax.little)
         if (implicit, little) != (syntax.implicit, syntax.little):
             warnings.append("The data set is not encoded as the transfer syntax says; it was read as it is.")
-        return _Start(offset, meta, at, syntax, implicit, little, warnings)
+        return Start(offset, meta, at, syntax, implicit, little, warnings)
     implicit, little = _encoding(buffer, offset, True, True)
     guessed = uids.IMPLICIT_LE if implicit else uids.EXPLICIT_LE if little else uids.EXPLICIT_BE
-    return _Start(offset, meta, at, uids.transfer_syntax(guessed), implicit, little, warnings)
+    return Start(offset, meta, at, uids.transfer_syntax(guessed), implicit, little, warnings)
 
 
 def _looks_like_data_set(buffer: Buffer, at: int) -> bool:
@@ -259,7 +260,7 @@ def _uid(found: Found, tag: int, meta: dict[int, bytes], spare: int = 0) -> str:
     return raw.decode("ascii", "replace").strip("\0 ").split("\\", 1)[0].strip("\0 ")
 
 
-def _required_uids(found: Found, start: _Start) -> tuple[str, str, str, str]:
+def _required_uids(found: Found, start: Start) -> tuple[str, str, str, str]:
     """SOP class, SOP instance, study, series; refuses with a sentence that names what is wrong."""
     sop_class = _uid(found, SOP_CLASS, start.meta, 0x00020002)
     if sop_class == uids.MEDIA_DIRECTORY:
@@ -291,7 +292,7 @@ def _required_uids(found: Found, start: _Start) -> tuple[str, str, str, str]:
     return wanted[0][1], wanted[1][1], wanted[2][1], wanted[3][1]
 
 
-def _header(buffer: Buffer, data: Buffer, size: int, start: _Start, found: Found) -> Header:
+def _header(buffer: Buffer, data: Buffer, size: int, start: Start, found: Found) -> Header:
     sop_class, sop_instance, study, series = _required_uids(found, start)
     warnings = start.warnings
     if found.fault:

@@ -52,7 +52,7 @@ def test_every_real_file_is_cleaned_or_refused_with_a_reason(shared_data: Path) 
         assert [text for text in _texts(again) if known.holds(text)] == [], path
         done += 1
     assert done >= 340
-    expected = ("not a DICOM file", "cut off", "transfer syntax", "cannot be read")
+    expected = ("not a DICOM file", "cut off", "does not say what it is", "cannot be read")
     assert all(any(word in said for word in expected) for said in refused), refused
 
 
@@ -116,7 +116,7 @@ def test_research_moves_dates_by_the_same_days_and_says_so(shared_data: Path) ->
     assert [code.CodeValue for code in basic.DeidentificationMethodCodeSequence] == ["113100"]
 
 
-@pytest.mark.parametrize("damage", ["half of the pixels", "not dicom", "no syntax", "nested", "nothing"])
+@pytest.mark.parametrize("damage", ["half of the pixels", "not dicom", "nested", "nothing"])
 def test_what_cannot_be_read_is_refused(shared_data: Path, damage: str) -> None:
     data = (shared_data / "codecs" / "implicit_mr.dcm").read_bytes()
     if damage == "half of the pixels":
@@ -125,8 +125,6 @@ def test_what_cannot_be_read_is_refused(shared_data: Path, damage: str) -> None:
         data = b"x" * 5000
     elif damage == "nothing":
         data = b""
-    elif damage == "no syntax":
-        data = (shared_data / "odd" / "meta_no_transfer_syntax.dcm").read_bytes()
     else:
         ds = Dataset()
         ds.SOPClassUID, ds.SOPInstanceUID = UID("1.2.840.10008.5.1.4.1.1.2"), UID("1.2.3")
@@ -195,26 +193,6 @@ def test_deflated_files_come_out_plain(shared_data: Path) -> None:
     again = dcmread(BytesIO(cleaned(path)))
     assert again.file_meta.TransferSyntaxUID == "1.2.840.10008.1.2.1"
     assert again.PixelData == dcmread(path).PixelData
-
-
-def test_a_comment_inside_a_jpeg_is_told(shared_data: Path) -> None:
-    """Pixel bytes are not touched; what a camera wrote among them is for a person to look at."""
-    from pydicom.encaps import encapsulate, generate_frames
-
-    for comment, told in ((b"", False), (b"\xff\xfe\x00\x0eQuillfeather", True)):
-        ds = dcmread(shared_data / "codecs" / "jpeg-baseline_gray8.dcm")
-        frame = next(generate_frames(ds.PixelData, number_of_frames=1))
-        frame = frame if told or b"\xff\xfe" not in frame[:700] else _without_comments(frame)
-        ds.PixelData = encapsulate([frame[:2] + comment + frame[2:]])
-        source = BytesIO()
-        ds.save_as(source)
-        _, tally = anonymize(source, BytesIO(), resolve("basic"), KEY)
-        assert any("carry a comment" in warning for warning in tally.warnings) is told
-
-
-def _without_comments(frame: bytes) -> bytes:
-    at = frame.index(b"\xff\xfe")
-    return frame[:at] + frame[at + 2 + int.from_bytes(frame[at + 2 : at + 4], "big") :]
 
 
 def test_a_sequence_that_is_cut_off_is_refused_in_words_and_is_no_fault_of_the_disk() -> None:

@@ -1,0 +1,230 @@
+"""What a compressed frame carries beside its picture: comments, application data, thumbnails, bytes behind its end.
+
+Everything is overwritten where it stands, with the same number of bytes: a frame keeps its length, its offset tables hold,
+and it decodes to the same pixels. JPEG: ITU-T T.81 B; JPEG-LS: T.87; JPEG 2000 and HTJ2K: T.800 A; JPEG XL: ISO/IEC 18181-2;
+RLE: PS3.5 G."""
+
+import itertools
+import re
+import struct
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from app.deid.errors import CannotClean
+
+Frame = bytes | bytearray
+Edit = tuple[int, bytes]  # where in the frame, and what to write there
+
+_JP2 = b"\x00\x00\x00\x0cjP  \r\n\x87\n"
+_JXL = b"\x00\x00\x00\x0cJXL \r\n\x87\n"
+_JPEG_MARKER = re.compile(rb"\xff+[\x01-\xcf\xd8-\xfe]")  # in coded data: no stuffing, no restart
+_LS_MARKER = re.compile(rb"\xff+[\x80-\xcf\xd8-\xfe]")
+_SOF_LS, _SOS, _EOI, _COM = 0xF7, 0xDA, 0xD9, 0xFE
+_J2K_COM, _SOT, _SOD, _EOC = 0xFF64, 0xFF90, 0xFF93, b"\xff\xd9"
+_KEPT_BOXES = {b"jP  ", b"JXL ", b"ftyp", b"jp2h", b"jp2c", b"jxlc", b"jxlp", b"jxll", b"jxli"}
+_UNKNOWN = "The compressed pixels cannot be followed to their end, so that what else they carry cannot be removed."
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """What a frame is told apart by. compression: "" for one that shows itself by its first bytes, else rle or deflate.
+    plane: bytes of one decoded plane (rle), of the frame (deflate)."""
+
+    compression: str = ""
+    plane: int = 0
+
+
+def edits(frame: Frame, kind: Kind) -> list[Edit]:
+    """What has to be overwritten in one frame. Raises CannotClean for what is no known stream."""
+    try:
+        if frame[:2] == b"\xff\xd8":
+            return list(_jpeg(frame))
+        if frame[:4] == b"\xff\x4f\xff\x51":
+            return list(_j2k(frame, 0))
+        if frame[:12] == _JP2 or frame[:12] == _JXL:
+            return list(_boxes(frame))
+        if frame[:2] == b"\xff\x0a":
+            return []  # a bare JPEG XL codestream: see is_endless
+        if kind.compression == "rle":
+            return list(_rle(frame, kind.plane))
+        if kind.compression == "deflate":
+            return list(_deflate(frame, kind.plane))
+    except (struct.error, IndexError):
+        pass
+    raise CannotClean(_UNKNOWN)
+
+
+def is_endless(frame: Frame) -> bool:
+    """Whether the end of a stream cannot be told without decoding it."""
+    return frame[:2] == b"\xff\x0a"
+
+
+def rebuilds_jpeg(frame: Frame) -> bool:
+    """Whether a JPEG XL file holds what its JPEG is rebuilt from, comments included; `edits` takes that out."""
+    return frame[:12] == _JXL and any(name == b"jbrd" for name, _, _, _ in _walk_boxes(frame))
+
+
+def _blank(start: int, end: int, filler: bytes = b"\0") -> Iterator[Edit]:
+    if end > start:
+        yield start, filler * (end - start)
+
+
+def _jpeg(frame: Frame) -> Iterator[Edit]:
+    marker_after = _JPEG_MARKER
+    at, size = 2, len(frame)
+    while at + 2 <= size:
+        if frame[at] != 0xFF:
+            raise CannotClean(_UNKNOWN)
+        marker = frame[at + 1]
+        if marker == 0xFF:
+            at += 1
+            continue
+        if marker == _EOI:
+            yield from _blank(at + 2, size)
+            return
+        if marker == 1 or 0xD0 <= marker <= 0xD8:
+            at += 2
+            continue
+        (length,) = struct.unpack_from(">H", frame, at + 2)
+        end = at + 2 + length
+        if length < 2 or end > size:
+            raise CannotClean(_UNKNOWN)
+        if marker == _COM or 0xE0 <= marker <= 0xEF:
+            yield from _blank(at + 4 + _kept_of_segment(frame, at, marker, end), end)
+        elif marker == _SOF_LS:
+            marker_after = _LS_MARKER
+        elif marker == _SOS:
+            found = marker_after.search(frame, end)
+            if not found:
+                return  # cut off: nothing is behind
+            end = found.end() - 2
+        at = end
+
+
+def _kept_of_segment(frame: Frame, at: int, marker: int, end: int) -> int:
+    """How many bytes of an application segment decoders need: JFIF and Adobe say what the colours are, HP's transform
+    is needed to undo it."""
+    value = bytes(frame[at + 4 : min(end, at + 20)])
+    for application, name, kept in ((0xE0, b"JFIF\0", 14), (0xEE, b"Adobe", 12), (0xE8, b"mrfx", 5)):
+        if marker == application and value.startswith(name):
+            return min(kept, end - at - 4)
+    return 0
+
+
+def _j2k(frame: Frame, start: int) -> Iterator[Edit]:
+    at = start + 2
+    while at + 2 <= len(frame):
+        (marker,) = struct.unpack_from(">H", frame, at)
+        if marker == 0xFFD9:
+            yield from _blank(at + 2, len(frame))
+            return
+        (length,) = struct.unpack_from(">H", frame, at + 2)
+        if marker == _SOT:
+            (tile,) = struct.unpack_from(">I", frame, at + 6)
+            yield from _tile_header(frame, at + 12)
+            end = at + tile if tile >= 14 else _end_of_image(frame, at)
+            if end > len(frame):
+                return  # cut off
+            at = end
+            continue
+        if marker < 0xFF4F or length < 2:
+            raise CannotClean(_UNKNOWN)
+        yield from _j2k_comment(frame, at, marker, length)
+        at += 2 + length
+
+
+def _end_of_image(frame: Frame, at: int) -> int:
+    """Where the last tile-part ends that does not say so: no coded data has a marker above FF8F in it."""
+    end = frame.find(_EOC, at)
+    return end if end >= 0 else len(frame) + 1
+
+
+def _tile_header(frame: Frame, at: int) -> Iterator[Edit]:
+    while True:
+        (marker,) = struct.unpack_from(">H", frame, at)
+        if marker == _SOD:
+            return
+        (length,) = struct.unpack_from(">H", frame, at + 2)
+        if marker < 0xFF4F or length < 2:
+            raise CannotClean(_UNKNOWN)
+        yield from _j2k_comment(frame, at, marker, length)
+        at += 2 + length
+
+
+def _j2k_comment(frame: Frame, at: int, marker: int, length: int) -> Iterator[Edit]:
+    if marker == _J2K_COM:
+        yield from _blank(at + 6, min(at + 2 + length, len(frame)), b" ")
+
+
+def _walk_boxes(frame: Frame) -> Iterator[tuple[bytes, int, int, int]]:
+    """(type, start, start of the content, end) of each box at the top; what is no box any more has the type b""."""
+    at, size = 0, len(frame)
+    while at < size:
+        if at + 8 > size:
+            yield b"", at, at, size
+            return
+        length, name = struct.unpack_from(">I4s", frame, at)
+        head = 8
+        if length == 1 and at + 16 <= size:
+            (length,) = struct.unpack_from(">Q", frame, at + 8)
+            head = 16
+        end = at + length if length else size
+        if end > size or end < at + head or not name.isascii() or not bytes(name).strip():
+            yield b"", at, at, size
+            return
+        yield bytes(name), at, at + head, end
+        at = end
+
+
+def _boxes(frame: Frame) -> Iterator[Edit]:
+    """A JP2 or JPEG XL file: boxes that are not the picture become free space."""
+    for name, start, content, end in _walk_boxes(frame):
+        if name == b"jp2c":
+            for at, written in _j2k(frame[content:end], 0):
+                yield content + at, written
+        elif name not in _KEPT_BOXES:
+            if name:
+                yield start + 4, b"free"
+            yield from _blank(content, end)
+
+
+def _rle(frame: Frame, plane: int) -> Iterator[Edit]:
+    """Each segment as far as it fills its plane; behind that are no-operation bytes, which no decoder takes for pixels."""
+    (count, *offsets) = struct.unpack_from("<16L", frame)
+    used = [*offsets[:count], len(frame)]
+    if not 1 <= count <= 15 or used[0] < 64 or any(a >= b for a, b in itertools.pairwise(used)):
+        raise CannotClean(_UNKNOWN)
+    yield from _blank(4 + 4 * count, used[0])
+    for start, end in itertools.pairwise(used):
+        stop = _packed_end(frame, start, end, plane)
+        if end - stop > 1 or (end > stop and frame[stop]):
+            yield from _blank(stop, end, b"\0" if end - stop == 1 else b"\x80")
+
+
+def _packed_end(frame: Frame, at: int, end: int, plane: int) -> int:
+    """Where the bytes end that PackBits needs to fill a plane."""
+    made = 0
+    while at < end and made < plane:
+        head = frame[at]
+        if head < 128:
+            made += head + 1
+            at += head + 2
+        elif head > 128:
+            made += 257 - head
+            at += 2
+        else:
+            at += 1
+    return min(at, end)
+
+
+def _deflate(frame: Frame, plane: int) -> Iterator[Edit]:
+    """A raw deflate stream (RFC 1951): PS3.5 A.4.12."""
+    reader = zlib.decompressobj(-zlib.MAX_WBITS)
+    try:
+        made = len(reader.decompress(frame, plane + 2))
+    except zlib.error:
+        raise CannotClean(_UNKNOWN) from None
+    if made > plane + 1 or not reader.eof:
+        raise CannotClean(_UNKNOWN)
+    yield from _blank(len(frame) - len(reader.unused_data), len(frame))

@@ -90,6 +90,7 @@ class Writer:
         self.pixels = pixels
         self.rows, self.columns = _number(ds, "Rows"), _number(ds, "Columns")
         self.frames = max(1, _number(ds, "NumberOfFrames"))
+        self.has_unread_count = bool(ds.get("NumberOfFrames")) and not _number(ds, "NumberOfFrames")
         self.samples = max(1, _number(ds, "SamplesPerPixel"))
         float_bits = {0x7FE00008: 32, 0x7FE00009: 64}.get(_tag(pixels)) if pixels.is_there else None
         self.bits = float_bits or _number(ds, "BitsAllocated") or 8
@@ -136,6 +137,9 @@ class Writer:
             if there:
                 self.warnings.append(_NO_IMAGE)
             return 0
+        one = self.rows * self.columns * self.samples * self.bits // 8
+        if self.has_unread_count and one:
+            self.frames = max(1, there // one)
         bits = self.frames * native_bits(self.rows, self.columns, self.samples, self.bits, self.photometric)
         whole = -(-self.frames * self.rows * self.columns * self.samples * self.bits // 8)
         wanted = whole if there >= whole else -(-bits // 8)  # 4:2:2 is often declared for 4:4:4

@@ -164,7 +164,7 @@ class Cleaner:
         """Kept, unless the patient's own name, number or the like is in it."""
         item = ds.get_item(tag)
         if vr not in texts.TEXTS:
-            warning = content.clean(ds, tag, vr, self.people)
+            warning = content.clean(ds, tag, vr, self.people, self.sop_class_uid)
             if warning:
                 self._count(int(tag), "C")
                 self.tally.warnings[warning] += 1

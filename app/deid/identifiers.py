@@ -225,7 +225,7 @@ def _parts(group: str) -> tuple[set[str], set[str]]:
         joined.update("".join(chosen) for chosen in permutations(whole, size))
     if len(whole) >= 2 and len(whole[_FAMILY]) >= 3 and not words.is_unspaced(whole[_FAMILY]):
         joined |= {whole[_GIVEN][0] + whole[_FAMILY], whole[_FAMILY] + whole[_GIVEN][0]}
-    return single, joined - single
+    return single, {one for one in joined if len(one) >= _FEWEST or words.is_unspaced(one)} - single
 
 
 def _is_telling(word: str) -> bool:

@@ -117,8 +117,8 @@ class Writer:
         if self.pixels.fragments is None:
             even = self.length + self.length % 2
             out.write(struct.pack("<L" if little else ">L", even))
-            self._copy(out, self.pixels.value_at, self.length)
-            out.write(bytes(even - self.length))
+            self._copy(out, self.pixels.value_at, self.length - self.length % 2)
+            self._write_odd(out, implicit=implicit, little=little)
             return
         out.write(struct.pack("<L", _UNDEFINED))
         self._write_offsets(out)
@@ -129,6 +129,14 @@ class Writer:
             for frame in range(1, self.table.count + 1):
                 self._write_frame(out, self.table.locate(frame))
         out.write(_END)
+
+    def _write_odd(self, out: BinaryIO, *, implicit: bool, little: bool) -> None:
+        """The last byte of an odd length and its padding; in big endian words the padding comes first (PS3.5 A.3)."""
+        if not self.length % 2:
+            return
+        last = self.pixels.read(self.pixels.value_at + self.length - 1, 2)
+        is_words = not little and not implicit and self.pixels.read(self.pixels.start + 4, 2) == b"OW"
+        out.write(b"\0" + last[1:] if is_words and len(last) == 2 else last[:1] + b"\0")
 
     def _native_length(self) -> int:
         """Bytes of the picture; 0 where it has no size (PS3.5 8.1.1)."""

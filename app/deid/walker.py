@@ -188,20 +188,18 @@ class Cleaner:
     def _empty(self, ds: Dataset, tag: BaseTag, vr: str, found: list[str], place: Place, level: _Level) -> None:
         """Takes the values that name somebody out of a text, as the type of the attribute allows."""
         kind = iods.type_of(self.sop_class_uid, place.path)
-        if kind == 3:
-            del ds[tag]
-            return
-        if kind == 2:
-            ds[tag] = DataElement(tag, vr, dummies.empty(vr))
-            return
-        spare = str(dummies.dummy(place.path, vr, ds, self.sop_class_uid))
         values = [found[0]] if vr in texts.WHOLE else found[0].split("\\")
-        clean = [
-            spare if retained.fault(int(tag), vr, [one], self.people, only_certain=level.promised) else one
-            for one in values
-        ]
-        if clean == values:  # it is only there in another reading, or in several values together
-            clean = [spare] * len(values)
+        faults = [retained.fault(int(tag), vr, [one], self.people, only_certain=level.promised) for one in values]
+        if all(faults) or not any(faults):  # or it is only there in another reading, or in several values together
+            if kind == 3:
+                del ds[tag]
+                return
+            if kind == 2:
+                ds[tag] = DataElement(tag, vr, dummies.empty(vr))
+                return
+            faults = ["all"] * len(values)
+        spare = str(dummies.dummy(place.path, vr, ds, self.sop_class_uid))
+        clean = [spare if fault else one for one, fault in zip(values, faults, strict=True)]
         self._is_encoded = self._is_encoded or not "".join(clean).isascii()
         ds[tag] = DataElement(tag, vr, clean if len(clean) > 1 else clean[0])
 

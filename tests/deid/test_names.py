@@ -1,5 +1,6 @@
 """No part of a name stays, in whatever script and way it is written; what only looks like one does (H50, H48, H56)."""
 
+from collections.abc import Callable
 from io import BytesIO
 from pathlib import Path
 
@@ -132,7 +133,7 @@ def _bytes(ds: Dataset) -> bytes:
     return out.getvalue()
 
 
-@pytest.mark.parametrize("path", sorted((CASES / "H48").glob("*.dcm")) + [CASES / "H56" / "x.dcm"], ids=str)
+@pytest.mark.parametrize("path", [*sorted((CASES / "H48").glob("*.dcm")), CASES / "H56" / "x.dcm"], ids=str)
 def test_kept_texts_are_written_in_utf8_without_escape_sequences(path: Path) -> None:
     """Under Retain Institution Identity a text beyond ASCII stays, and is readable by what the copy declares."""
     data = path.read_bytes().replace(b"\x08\x00\x30\x10LO", b"\x08\x00\x40\x10LO")  # as Institutional Department Name
@@ -153,8 +154,8 @@ def test_kept_texts_are_written_in_utf8_without_escape_sequences(path: Path) -> 
     st.sampled_from([str, str.upper, str.lower, str.swapcase, str.title]),
 )
 def test_signs_around_a_name_and_the_case_of_its_letters_do_not_hide_it(
-    name: str, ahead: str, behind: str, case
-) -> None:  # type: ignore[no-untyped-def]
+    name: str, ahead: str, behind: str, case: Callable[[str], str]
+) -> None:
     people = Identifiers()
     people.add_patient(name)
     for part in name.split("^"):

@@ -36,7 +36,7 @@ def _fields(event: AuditEvent) -> bytes:
 
 
 def digest_of(event: AuditEvent, key: bytes | None) -> str:
-    """What chains a row to the one before. Without the key nobody can compute it anew; None: as versions before 0015
+    """What chains a row to the one before. Without the key nobody can compute it anew; None: as versions before schema 0016
     did it."""
     if key is None:
         return hashlib.sha256(_fields(event)).hexdigest()

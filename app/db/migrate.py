@@ -21,7 +21,7 @@ from app.db.engine import Database
 from app.kit import paths
 from app.kit.clock import now
 
-HEAD = "0015"  # the newest revision; tests/db/test_migrate.py keeps it true
+HEAD = "0016"  # the newest revision; tests/db/test_migrate.py keeps it true
 _LOCK = 0x46494C4D  # PostgreSQL advisory lock: one process migrates
 log = logging.getLogger(__name__)
 

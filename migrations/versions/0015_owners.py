@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 from alembic import op
 
-revision, down_revision = "0014", "0013"
+revision, down_revision = "0015", "0014"
 _OWNED = ("job", "print_request", "anonymization", "remote_query", "retrieval")
 
 

@@ -27,7 +27,7 @@ class _CodedSet(NamedTuple):
     double: bool = False
 
 
-_SETS: dict[int, _CodedSet] = {
+SETS: dict[int, _CodedSet] = {
     6: _CodedSet("ascii", 0, b"(B"), 14: _CodedSet("jisx0201", 0, b"(J"), 13: _CodedSet("shift_jis", 1, b")I"),
     100: _CodedSet("latin-1", 1, b"-A"), 101: _CodedSet("iso8859-2", 1, b"-B"), 109: _CodedSet("iso8859-3", 1, b"-C"),
     110: _CodedSet("iso8859-4", 1, b"-D"), 126: _CodedSet("iso8859-7", 1, b"-F"),
@@ -37,7 +37,7 @@ _SETS: dict[int, _CodedSet] = {
     159: _CodedSet("jisx0212", 0, b"$(D", True), 149: _CodedSet("cp949", 1, b"$)C", True),
     58: _CodedSet("gbk", 1, b"$)A", True),
 }  # fmt: skip
-_DESIGNATED = {one.escape: number for number, one in _SETS.items()} | {b"$@": 87, b"$(B": 87}
+_DESIGNATED = {one.escape: number for number, one in SETS.items()} | {b"$@": 87, b"$(B": 87}
 _ASCII, _ROMAJI = 6, 14
 _UTF8, _GB18030 = "utf-8", "gb18030"
 _NUMBERED = re.compile(r"(?:ISO)?(?:2022)?(?:IR)?(\d{1,3})")
@@ -86,14 +86,14 @@ def character_sets(terms: Terms) -> CharacterSets:
         codec = _UTF8 if plain in _UTF8_TERMS else _GB18030 if plain in _GB18030_TERMS else ""
         codec = "gbk" if plain in _GBK_TERMS else codec
         number = _number(plain)
-        found.append(number if number in _SETS else 0)
+        found.append(number if number in SETS else 0)
         if codec:
             alone = alone if place else codec
-        elif plain and number not in _SETS:
+        elif plain and number not in SETS:
             unknown = unknown or term
     numbers = tuple(number for number in found if number)
     named = found[0] if found and found[0] else _ASCII
-    high = next((number for number in (named, *numbers) if _SETS[number].element == 1), 0)
+    high = next((number for number in (named, *numbers) if SETS[number].element == 1), 0)
     g0 = _ROMAJI if named in (13, _ROMAJI) else _ASCII
     return CharacterSets(alone, (g0, high), bool(alone or set(numbers) - {_ASCII}), numbers, unknown)
 
@@ -170,7 +170,7 @@ def _extended(raw: bytes, sets: CharacterSets, vr: str) -> str:
         byte = raw[at]
         if byte == _ESCAPE:
             number, at = _designation(raw, at + 1)
-            if number and _SETS[number].element == 0:
+            if number and SETS[number].element == 0:
                 g0 = number
             elif number:
                 g1 = number
@@ -179,9 +179,9 @@ def _extended(raw: bytes, sets: CharacterSets, vr: str) -> str:
         if byte >= 0x80:
             run = _HIGH.match(raw, at)
             out.append(_high(run[0], g1, sets) if run else "")
-        elif _SETS[g0].double and byte > 0x20:
+        elif SETS[g0].double and byte > 0x20:
             run = _GRAPHIC.match(raw, at)
-            out.append(_pairs(run[0], _SETS[g0].codec) if run else "")
+            out.append(_pairs(run[0], SETS[g0].codec) if run else "")
         else:
             run = None
             is_delimiter = byte in delimiters
@@ -204,7 +204,7 @@ def _designation(raw: bytes, at: int) -> tuple[int, int]:
 def _high(run: bytes, number: int, sets: CharacterSets) -> str:
     """Bytes above 7F hex."""
     if number:
-        return run.decode(_SETS[number].codec, "replace")
+        return run.decode(SETS[number].codec, "replace")
     return _alone(run, sets.alone) if sets.alone else _undeclared(run)
 
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 
 from app.dicom import charset, kept, numbers, uids
 from app.dicom.matching import vr_of
+from app.dicom.remarks import remarks
 from app.dicom.walk import Buffer, Found, NeedMore, values_in_items, walk, walk_behind
 from app.kit.phrases import phrase
 
@@ -305,6 +306,7 @@ def _header(buffer: Buffer, data: Buffer, size: int, start: Start, found: Found)
         start.syntax.uid, sop_class, sop_instance, study, series, start.implicit, start.little, start.syntax.deflated,
         start.offset, found.values, charset.terms_of(found.values.get(0x00080005, b"")), warnings=warnings,
     )  # fmt: skip
+    warnings.extend(remarks(found.values, header.character_sets))
     extent = len(data) if start.syntax.deflated else size
     if found.pixel_tag:
         header.pixel_tag, header.pixel_offset = found.pixel_tag, found.pixel_offset

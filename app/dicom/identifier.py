@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from pydicom.datadict import dictionary_VR, keyword_for_tag, tag_for_keyword
 
-from app.dicom import charset
+from app.dicom import charset, charset_writing
 
 _LONG = frozenset((b"OB", b"OD", b"OF", b"OL", b"OV", b"OW", b"SQ", b"SV", b"UC", b"UN", b"UR", b"UT", b"UV"))
 _NUMBERS = {"US": "H", "SS": "h", "UL": "I", "SL": "i", "FL": "f", "FD": "d"}
@@ -26,20 +26,15 @@ def terms_for(values: Mapping[str, str], wanted: str = "") -> tuple[str, ...]:
     terms = tuple(part.strip() for part in wanted.split("\\")) if wanted.strip() else ()
     if plain:
         return terms
-    return terms if terms and all(_encode(v, terms, strict=True) is not None for v in values.values()) else (UTF8,)
+    return terms if terms and all(_can_write(v, terms) for v in values.values()) else (UTF8,)
 
 
-def _encode(text: str, terms: Sequence[str], strict: bool = False) -> bytes | None:
-    if text.isascii():
-        return text.encode("ascii")
-    from pydicom.charset import convert_encodings, encode_string
-
+def _can_write(text: str, terms: Sequence[str]) -> bool:
     try:
-        raw: bytes = encode_string(text, convert_encodings(list(terms)))
-    except (LookupError, ValueError):
-        return None
-    # pydicom replaces what it cannot write by question marks; read back, the loss shows
-    return None if strict and charset.decode(raw, tuple(terms)) != text.strip() else raw
+        charset_writing.encode(text, terms, is_name=True)
+    except charset_writing.CannotWrite:
+        return False
+    return True
 
 
 def encode(values: Mapping[str, str], terms: Sequence[str] = (), *, explicit: bool = False) -> bytes:
@@ -51,8 +46,10 @@ def encode(values: Mapping[str, str], terms: Sequence[str] = (), *, explicit: bo
         if tag is None:
             raise ValueError(f"{keyword} is no attribute")
         vr = str(dictionary_VR(tag))[:2]
-        raw = _encode(text, terms or (UTF8,)) if vr in charset.TEXT_VRS else text.encode("ascii", "replace")
-        elements.append((tag, vr, raw or b""))
+        is_text = vr in charset.TEXT_VRS
+        write = charset_writing.encode_lossy
+        raw = write(text, terms or (UTF8,), is_name=True) if is_text else text.encode("ascii", "replace")
+        elements.append((tag, vr, raw))
     if terms:
         elements.append((_CHARACTER_SET, "CS", "\\".join(terms).encode("ascii", "replace")))
     return b"".join(_element(*one, explicit) for one in sorted(elements))

@@ -10,7 +10,9 @@ from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
 
 from app.archive.finding_columns import REQUEST, REQUEST_PARTS, SEPARATOR
-from app.dicom import charset
+from app.dicom import charset, charset_writing
+from app.dicom.charset import character_sets
+from app.dicom.charset_writing import CannotWrite
 from app.dicom.damage import DAMAGE
 from app.dicom.identifier import UTF8
 from app.dicom.matching import vr_of
@@ -20,7 +22,6 @@ if TYPE_CHECKING:
     from pydicom.dataset import Dataset
 
 _LONG = frozenset(("OB", "OD", "OF", "OL", "OV", "OW", "SQ", "SV", "UC", "UN", "UR", "UT", "UV"))
-_NAMED = frozenset(("LO", "LT", "PN", "SH", "ST", "UC", "UT"))  # what Specific Character Set speaks about
 _CHARACTER_SET = "00080005"
 # Python's codecs of the single sets whose bytes need no escapes (PS3.3 Table C.12-2 and C.12-5).
 _CODECS = {
@@ -34,12 +35,8 @@ Encode = Callable[[str], bytes]
 Piece = Callable[[Any], bytes]
 
 
-class _CannotWrite(Exception):
-    """The character set has no bytes for this text."""
-
-
 def encoder(terms: Sequence[str], strict: bool) -> Encode:
-    """Text to bytes of a Specific Character Set. strict: _CannotWrite where it has none, else question marks."""
+    """Text to bytes of a Specific Character Set. strict: CannotWrite where it has none, else question marks."""
     codec = _CODECS.get(terms[0] if terms else "") if len(terms) < 2 else None
     if codec is not None:
         how = "strict" if strict else "replace"
@@ -48,29 +45,11 @@ def encoder(terms: Sequence[str], strict: bool) -> Encode:
             try:
                 return text.encode(codec, how)
             except UnicodeEncodeError:
-                raise _CannotWrite from None
+                raise CannotWrite from None
 
         return by_codec
-    return lambda text: _with_escapes(text, terms, strict)
-
-
-def _with_escapes(text: str, terms: Sequence[str], strict: bool) -> bytes:
-    """By pydicom's tables, component group by component group, since each begins in the first set (PS3.5 6.1.2.5.3)."""
-    if text.isascii():
-        return text.encode("ascii")
-    from pydicom.charset import convert_encodings, encode_string
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        try:
-            encodings = convert_encodings(list(terms))
-            groups = ["^".join(part) for part in (group.split("^") for group in text.split("="))]
-            raw = b"=".join(b"^".join(encode_string(c, encodings) for c in group.split("^")) for group in groups)
-        except (LookupError, ValueError):
-            raise _CannotWrite from None
-    if strict and charset.decode(raw, tuple(terms), is_name=True) != text.strip():  # read back, the loss shows
-        raise _CannotWrite
-    return bytes(raw)
+    write = charset_writing.encode if strict else charset_writing.encode_lossy
+    return lambda text: write(text, terms, is_name=True)
 
 
 class Answers:
@@ -89,7 +68,7 @@ class Answers:
         self._explicit = explicit
         self._paths, self._constants, self._header_tags = list(paths), constants, list(header_tags)
         first = tuple(fixed or terms)
-        if first and first[0] not in _CODECS and not _is_known(first):
+        if first and first[0] not in _CODECS and character_sets(first).unknown:
             first = ()
         self._first = _Plan(self, first, strict=not fixed)
         self._second = _Plan(self, (UTF8,), strict=False)
@@ -101,7 +80,7 @@ class Answers:
         for row in rows:
             try:
                 found.append(first.encode(row))
-            except _CannotWrite:
+            except CannotWrite:
                 found.append(second.encode(row))
         return found
 
@@ -111,21 +90,9 @@ class Answers:
         for row, header in zip(rows, headers, strict=True):
             try:
                 found.append(self._first.encode_with(row, header))
-            except _CannotWrite:
+            except CannotWrite:
                 found.append(self._second.encode_with(row, header))
         return found
-
-
-def _is_known(terms: Sequence[str]) -> bool:
-    from pydicom.charset import convert_encodings
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        try:
-            convert_encodings(list(terms))
-        except (LookupError, ValueError, Warning):
-            return False
-    return True
 
 
 class _Plan:
@@ -182,10 +149,12 @@ class _Plan:
             warnings.simplefilter("ignore")
             try:
                 element = header[number]
-                if self._strict and element.VR in _NAMED:
-                    self._text(shown(element.value))
+                if element.VR in charset.TEXT_VRS:
+                    return self._element(tag)(shown(element.value))
+                if self._strict and self._terms != (UTF8,) and not str(element.value).isascii():
+                    raise CannotWrite  # texts in a sequence
                 write_data_element(file, element, convert_encodings(list(self._terms) or [""]))
-            except _CannotWrite:
+            except CannotWrite:
                 raise
             except DAMAGE:
                 # what pydicom cannot write is left empty: the answer is worth more than the attribute
@@ -206,7 +175,7 @@ class _Plan:
         long = self._explicit and vr in _LONG
         head = ahead + head + (vr.encode() + (b"\0\0" if long else b"") if self._explicit else b"")
         length = struct.Struct("<H" if self._explicit and not long else "<I").pack
-        text = self._text if vr in _NAMED else _plain
+        text = self._text if vr in charset.TEXT_VRS else _plain
         pad = b"\0" if vr == "UI" else b" "
         # The column of frames says 0 where there is no image.
         known: dict[Any, bytes] = {0: head + length(0)} if tag == "00280008" else {}

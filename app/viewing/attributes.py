@@ -9,6 +9,7 @@ from pydicom.datadict import tag_for_keyword
 
 from app.dicom import numbers
 from app.dicom.dicomjson import Model
+from app.dicom.matching import vr_of
 
 _WORD = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 
@@ -125,12 +126,20 @@ def named(model: Mapping[str, Any], keywords: Iterable[str]) -> Iterator[tuple[s
     for keyword in keywords:
         if keyword in _LISTS:
             found = values(model, keyword)
-            if found:
+            if found and _is_usable(keyword, found):
                 yield snake(keyword), found
         else:
             value = first(model, keyword)
-            if value is not None:
+            if value is not None and _is_usable(keyword, [value]):
                 yield snake(keyword), value
+
+
+def _is_usable(keyword: str, found: list[Any]) -> bool:
+    """Numbers that are none, or too many or too few of them, are not handed on: nobody could compute with them."""
+    tag = tag_of(keyword)
+    if vr_of(tag) not in numbers.TEXT_NUMBERS:
+        return True
+    return not numbers.is_odd(int(tag, 16), [one if isinstance(one, int | float) else str(one) for one in found])
 
 
 def framed(group: Mapping[str, Any], *, plain: bool) -> dict[str, Any]:

@@ -40,6 +40,7 @@ class Object(Protocol):
     rows: int
     columns: int
     bytes: int
+    warnings: list[str]
 
 
 def kind_of(instance: Object) -> str:
@@ -122,6 +123,8 @@ def instance_entry(instance: Object, model: Model) -> dict[str, Any]:
         "number_of_frames": max(instance.number_of_frames, 1 if instance.rows else 0),
         "bytes": instance.bytes,
     }
+    if instance.warnings:
+        entry["warnings"] = instance.warnings
     if instance.instance_number is not None:
         entry["instance_number"] = instance.instance_number
     entry.update(named(model, attributes.INSTANCE))

@@ -13,6 +13,7 @@ interface Print {
   progress: { done: number; total: number };
   error: string | null;
   pages: number;
+  notices: string[];
   pdf: string | null;
   file: string | null;
 }
@@ -101,7 +102,8 @@ function finish(message: ReturnType<typeof toast>, ended: Print, say: (text: str
     say(t('Done'));
     const download = { label: t('Download'), href: `${ended.file}?download` };
     const links = ended.pdf ? [{ label: t('Open the PDF'), act: () => void window.open(ended.pdf ?? '', '_blank', 'noopener') }, download] : [download];
-    message.update({ kind: 'ok', what: tn('{n} page printed', '{n} pages printed', ended.pages), detail: t('The file stays in the print queue.'), links });
+    const detail = [...ended.notices, t('The file stays in the print queue.')].join(' ');
+    message.update({ kind: 'ok', what: tn('{n} page printed', '{n} pages printed', ended.pages), detail, links });
   } else if (ended.state === 'cancelled') {
     say(t('Cancelled'));
     message.update({ kind: 'warn', what: t('The print was cancelled') });

@@ -88,6 +88,7 @@ export class Strip {
         draggable: 'false',
       },
     });
+    picture.addEventListener('error', () => picture.replaceWith(element('span', { class: 'composer-undrawable', text: t('Cannot be drawn') })), { once: true });
     const label = t('Image {name}', { name: shown || String(index + 1) });
     return element(
       'li',

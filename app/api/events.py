@@ -28,6 +28,7 @@ router = APIRouter(tags=["events"])
 # No secret inside the house: everyone who follows events gets it, unless it belongs to another facility.
 _SHARED = ("node.", "role.", "settings.")
 RECHECK = 5.0  # seconds between looks whether the session still lives (locked, ended, disabled)
+_HIGHEST = 2**63 - 1  # of a number that a database takes
 _BATCH = 500  # events read in one go
 _TOGETHER, _NOBODY = 0.05, 0.25  # seconds between looks while events keep coming; and while nobody is connected
 _QUEUE = 1000  # events a slow reader may lag behind before it is told to start over
@@ -125,17 +126,22 @@ def _offer(queue: asyncio.Queue[Event | None], event: Event) -> None:
         queue.put_nowait(event)
 
 
-async def _missed(service: Services, actor: Actor, since: int) -> list[dict[str, Any]]:
-    def look() -> list[dict[str, Any]]:
+async def _missed(service: Services, actor: Actor, since: int) -> tuple[list[dict[str, Any]], int, bool]:
+    """Of the events after number `since`: those of the next _BATCH that this actor sees, the number of the last one that
+    was examined, seen or not, and whether that was the newest."""
+
+    def look() -> tuple[list[dict[str, Any]], int, bool]:
         with service.database.read() as session:
-            return [as_json(event) for event in events.after(session, since) if visible(actor, event)]
+            found = events.after(session, since, _BATCH)
+            seen = [as_json(event) for event in found if visible(actor, event)]
+            return seen, found[-1].id if found else since, len(found) < _BATCH
 
     return await run_in_threadpool(look)
 
 
 @router.websocket("/events")
 @asks(Verb.EVENT_FOLLOW)
-async def follow(socket: WebSocket, since: int | None = None) -> None:
+async def follow(socket: WebSocket, since: Annotated[int | None, Query(ge=0, le=_HIGHEST)] = None) -> None:
     """Live events as JSON {id, topic, at, payload}. `since`: first those after that number."""
     service = services(socket)
     try:
@@ -145,20 +151,32 @@ async def follow(socket: WebSocket, since: int | None = None) -> None:
         return
     await socket.accept()
     hub: Hub = socket.app.state.hub
-    queue = hub.subscribe()
+    queue: asyncio.Queue[Event | None] | None = None
     try:
-        if since is not None:
-            for item in await _missed(service, actor, since):
-                await socket.send_json(item)
-        await _pump(socket, actor, queue)
+        last = since if since is None else await _catch_up(socket, service, actor, since)
+        queue = hub.subscribe()  # only now: a long way to catch up must not fill the queue
+        if last is not None:
+            last = await _catch_up(socket, service, actor, last)
+        await _pump(socket, actor, queue, last or 0)
     except (WebSocketDisconnect, RuntimeError):
         pass
     finally:
-        hub.unsubscribe(queue)
+        if queue is not None:
+            hub.unsubscribe(queue)
 
 
-async def _pump(socket: WebSocket, actor: Actor, queue: asyncio.Queue[Event | None]) -> None:
-    """Sends what comes until the peer leaves or its session is locked or ended."""
+async def _catch_up(socket: WebSocket, service: Services, actor: Actor, since: int) -> int:
+    """Sends what came after `since`, to the newest; the number of the last event that was examined."""
+    newest = False
+    while not newest:
+        items, since, newest = await _missed(service, actor, since)
+        for item in items:
+            await socket.send_json(item)
+    return since
+
+
+async def _pump(socket: WebSocket, actor: Actor, queue: asyncio.Queue[Event | None], last: int) -> None:
+    """Sends what comes after event `last` until the peer leaves or its session is locked or ended."""
     gone, clock = asyncio.ensure_future(_wait_gone(socket)), asyncio.get_running_loop().time
     due = clock() + RECHECK
     try:
@@ -177,7 +195,7 @@ async def _pump(socket: WebSocket, actor: Actor, queue: asyncio.Queue[Event | No
             if event is None:
                 await socket.close(4408)
                 return
-            if visible(actor, event):
+            if event.id > last and visible(actor, event):
                 await socket.send_json(as_json(event))
     finally:
         gone.cancel()
@@ -201,16 +219,18 @@ async def poll(
     request: Request,
     socket_services: Annotated[Services, Depends(services)],
     actor: Annotated[Actor, Depends(allow(Verb.EVENT_FOLLOW))],
-    since: Annotated[int, Query(ge=0, description="the last number you have")] = 0,
+    since: Annotated[int, Query(ge=0, le=_HIGHEST, description="the last number you have")] = 0,
     wait: Annotated[float, Query(ge=0, le=60, description="seconds to wait when there is nothing yet")] = 25,
 ) -> dict[str, Any]:
-    """Long poll: answers at once when there is something after `since`, else as soon as there is, or empty after `wait`."""
+    """Long poll: answers at once when there is something after `since`, else as soon as there is, or empty after `wait`.
+    `next` is the `since` of the next request; it moves on past events of others, too."""
     clock = asyncio.get_running_loop().time
     deadline, due = clock() + wait, clock() + RECHECK
     while True:
         if clock() >= due:
             due, actor = clock() + RECHECK, await _ask_again(request)
-        items = await _missed(socket_services, actor, since)
-        if items or clock() >= deadline:
-            return {"items": items, "next": items[-1]["id"] if items else since}
-        await asyncio.sleep(0.25)
+        items, since, newest = await _missed(socket_services, actor, since)
+        if items or (newest and clock() >= deadline):
+            return {"items": items, "next": since}
+        if newest:
+            await asyncio.sleep(0.25)

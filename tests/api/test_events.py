@@ -1,9 +1,12 @@
 """Who hears of what, by WebSocket and by long poll: SEC-10 holds for events too."""
 
 import pytest
+from sqlalchemy import insert
 
 from app import events
 from app.api.events import Hub
+from app.events import Event
+from app.kit.clock import now
 from app.security.queries import facilities
 from tests.support.client import Web
 
@@ -56,3 +59,55 @@ def test_everyone_hears_of_their_own_facility(web: Web, who: str) -> None:
 
 def test_nobody_follows_without_signing_in(web: Web) -> None:
     assert web.nobody.get("/api/v1/events").status_code == 401
+
+
+FOREIGN = 1234  # events of another facility in a row: more than are read in one go, and no multiple of that
+
+
+def _among_foreign(web: Web) -> tuple[int, list[str]]:
+    """Events of North with many of South before, between and behind them; the number before all, and what North hears."""
+    with web.database.write() as session:
+        known = {one.name: one.id for one in facilities(session)}
+        before = events.newest(session)
+
+        def add(facility: str, words: str, times: int = 1) -> None:
+            row = {"at": now(), "topic": "study.arriving", "facility_id": known[facility], "payload": {"is": words}}
+            session.execute(insert(Event), [row] * times)
+
+        for name in ("first", "second"):
+            add("South", "foreign", FOREIGN)
+            add("North", name)
+        add("South", "foreign", FOREIGN)
+    return before, ["first", "second"]
+
+
+def test_polling_reaches_every_event_beyond_those_of_others(web: Web) -> None:
+    before, wanted = _among_foreign(web)
+    since, heard, asked = before, [], 0
+    with web.database.read() as session:
+        newest = events.newest(session)
+    while since < newest:
+        answer = web.charlie.get("/api/v1/events", params={"since": since, "wait": 0}).json()
+        assert answer["next"] > since, "the cursor stands still"
+        since, asked = answer["next"], asked + 1
+        heard += [one["payload"]["is"] for one in answer["items"]]
+    assert heard == wanted
+    assert asked <= len(wanted) + 1, "an empty answer ends the way, it is no step of it"
+
+
+def test_a_socket_reaches_every_event_beyond_those_of_others(web: Web) -> None:
+    before, wanted = _among_foreign(web)
+    web.app.state.hub = hub = Hub(web.database)
+    hub.start()
+    assert hub.following.wait(30)
+    try:
+        with web.charlie.websocket_connect(f"/api/v1/events?since={before}") as socket:
+            assert [socket.receive_json()["payload"]["is"] for _ in wanted] == wanted
+            _append(web)
+            assert socket.receive_json()["payload"]["is"] == "study north"
+    finally:
+        hub.stop()
+
+
+def test_a_number_that_no_database_takes_is_refused(web: Web) -> None:
+    assert web.alice.get("/api/v1/events", params={"since": 10**20, "wait": 0}).status_code == 422

@@ -49,5 +49,5 @@ def decide(conflict_id: str, body: DecisionBody, actor: Decider, session: WriteS
     """Keep the first, overwrite it, or save the later one as new; the files follow by a job."""
     decided = service.decide_conflict(session, actor, conflict_id, body.decision)
     detail: dict[str, object] = {"decision": body.decision, "study_instance_uid": decided.study_instance_uid}
-    record(session, actor, Verb.CONFLICT_DECIDE, "conflict", conflict_id, decided.facility_id, detail)
+    record(session, actor, Verb.CONFLICT_DECIDE, "conflict", conflict_id, decided.told_facility_id, detail)
     return as_json(decided)

@@ -39,7 +39,13 @@ async def create_import(request: Request, actor: Annotated[Actor, Depends(allow(
         with here.database.read() as session:
             limits = Limits.of(settings.load(session, ImportSettings))
             facility_id = actor.facility_id or facilities.home_id(session)
-        source = Source(kind="upload", address=actor.address, actor_name=actor.name, facility_id=facility_id)
+        source = Source(
+            kind="upload",
+            address=actor.address,
+            actor_name=actor.name,
+            facility_id=facility_id,
+            sees_all=actor.sees_all,
+        )
         return Intake(here.archive, source, limits, here.config.cache / "uploads")
 
     intake = await run_in_threadpool(begin)

@@ -9,7 +9,7 @@ from sqlalchemy import String, cast, delete, func, select, text
 from sqlalchemy.orm import Session
 
 from app.archive.models import ArrivalSource, Conflict, Counter, Instance, InstanceHeader, Series, Study
-from app.archive.queries import visible
+from app.archive.queries import visible, visible_conflicts
 from app.security import Actor
 
 
@@ -57,11 +57,11 @@ def per_minute(session: Session, actor: Actor, since: datetime) -> list[Minute]:
     return [Minute(row[0], row[1], row[2], int(row[3] or 0)) for row in session.execute(query)]
 
 
-def open_conflicts_of(session: Session, study_uids: Sequence[str]) -> dict[str, int]:
-    """Study Instance UID -> open conflicts."""
+def open_conflicts_of(session: Session, actor: Actor, study_uids: Sequence[str]) -> dict[str, int]:
+    """Study Instance UID -> open conflicts that this actor may see."""
     query = (
         select(Conflict.study_instance_uid, func.count())
-        .where(Conflict.study_instance_uid.in_(study_uids), Conflict.state == "open")
+        .where(Conflict.study_instance_uid.in_(study_uids), Conflict.state == "open", visible_conflicts(actor))
         .group_by(Conflict.study_instance_uid)
     )
     return {row[0]: row[1] for row in session.execute(query)}

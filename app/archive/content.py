@@ -15,7 +15,8 @@ from sqlalchemy.orm import Session
 
 from app.archive import queries
 from app.archive.errors import NoFrame
-from app.archive.ingest import SESSION_KEY, Archive, locate_tail
+from app.archive.framing import locate_tail
+from app.archive.ingest import SESSION_KEY, Archive
 from app.archive.models import Instance, InstanceHeader
 from app.dicom import dicomjson, frames, kept, uids
 from app.dicom.dicomjson import Model

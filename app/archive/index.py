@@ -12,6 +12,7 @@ from typing import Any, Literal, Protocol
 from sqlalchemy import Connection, text
 from sqlalchemy.orm import Session
 
+from app.archive.models import OTHER_FACILITY
 from app.archive.rows import Row, Rows, modality_bit
 from app.archive.search_ddl import fts_text
 from app.archive.store import Incoming
@@ -35,6 +36,7 @@ class Source:
     actor_name: str = ""
     facility_id: str | None = None
     node_id: str = ""  # the known node it came from
+    sees_all: bool = False  # whoever sends it sees the objects of every facility
 
     @property
     def label(self) -> str:
@@ -43,7 +45,8 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of an object. reason: one sentence when it is refused or in conflict."""
+    """What became of an object. reason: one sentence when it is refused or in conflict; comment: the same for an Error
+    Comment (PS3.7 C.4.2), at most 64 characters; other_content: an object of the same UID is here that differs."""
 
     status: Status
     sop_class_uid: str = ""
@@ -52,6 +55,8 @@ class Outcome:
     series_instance_uid: str = ""
     warnings: list[str] = field(default_factory=list)
     reason: str = ""
+    comment: str = ""
+    other_content: bool = False
 
 
 @dataclass(slots=True)
@@ -72,12 +77,19 @@ class Entry:
     placed: bool = False
     doubtful: bool = False  # its commit failed in an unknown way; its temporary file must stay
     conflict_id: str = ""
+    undecided: "Stored | None" = None  # what it has to be compared with before anything can be decided
+    compared: dict[str, bool] = field(default_factory=dict)  # checksum of a stored object -> whether this is the same
 
-    def decide(self, status: Status, reason: str = "") -> None:
+    def decide(self, status: Status, reason: str = "", comment: str = "", other_content: bool = False) -> None:
         h = self.header
         self.outcome = Outcome(
-            status, h.sop_class_uid, h.sop_instance_uid, h.study_instance_uid, h.series_instance_uid, h.warnings, reason
-        )
+            status, h.sop_class_uid, h.sop_instance_uid, h.study_instance_uid, h.series_instance_uid, h.warnings,
+            reason, comment, other_content,
+        )  # fmt: skip
+
+    def once_more(self) -> None:
+        """Ready to join another batch."""
+        self.wake, self.done, self.undecided = threading.Lock(), False, None
 
 
 def lock_index(session: Session) -> None:
@@ -142,7 +154,7 @@ class Stored:
     transfer_syntax_uid: str
     data_set_offset: int
     bytes: int
-    pixel_offset: int | None
+    facility_id: str | None
 
 
 @dataclass(slots=True)
@@ -192,7 +204,7 @@ class Batch:
             row[0]: Stored(*row[1:])
             for row in self.sql.rows(
                 "SELECT i.sop_instance_uid, i.sha256, i.path, s.study_instance_uid, i.transfer_syntax_uid, "
-                "i.data_set_offset, i.bytes, i.pixel_offset FROM instance i "
+                "i.data_set_offset, i.bytes, s.facility_id FROM instance i "
                 f"JOIN study s ON s.id = i.study_pk WHERE i.sop_instance_uid IN ({marks})",
                 uids,
             )
@@ -204,37 +216,32 @@ class Batch:
     def _one(self, entry: Entry) -> None:
         h = entry.header
         there = self.existing.get(h.sop_instance_uid)
-        if there is not None:
-            if there.sha256 == entry.sha256 or self.files.same_content(entry, there):
-                entry.decide("duplicate")
-            else:
-                reason = "other content" if there.study_instance_uid == h.study_instance_uid else "other study"
-                other = reason == "other content" and there.transfer_syntax_uid != h.transfer_syntax_uid
-                self._conflict(entry, reason, _OTHER_SYNTAX if other else "")
-            return
-        study = self._study(h.study_instance_uid)
-        if study is not None and (why := self._differs(entry, study)):
-            self._conflict(entry, why)
-            return
-        series = self._series(h.series_instance_uid)
-        if series is not None and (study is None or series.study_pk != study.id):
-            self._conflict(entry, "other study")
-            return
-        if study is None:
-            study = self._new_study(entry)
-        if series is None:
-            series = self._new_series(entry, study)
-        self._new_instance(entry, study, series)
-        entry.decide("stored")
+        study, series = self._study(h.study_instance_uid), self._series(h.series_instance_uid)
+        if any(known is not None and _is_foreign(entry, known.facility_id) for known in (there, study, series)):
+            self._conflict(entry, OTHER_FACILITY)
+        elif there is not None:
+            self._again(entry, there)
+        elif study is not None and _is_other_patient(entry, study):
+            self._conflict(entry, "other patient")
+        elif series is not None and (study is None or series.study_pk != study.id):
+            self._conflict(entry, "other study", _OTHER_SERIES)
+        else:
+            study = study or self._new_study(entry)
+            self._new_instance(entry, study, series or self._new_series(entry, study))
+            entry.decide("stored")
 
-    @staticmethod
-    def _differs(entry: Entry, study: _Known) -> str:
-        if entry.rows.patient_id != study.patient_id:
-            return "other patient"
-        if entry.rows.issuer and study.issuer and entry.rows.issuer != study.issuer:
-            return "other patient"
-        ours = entry.source.facility_id
-        return "other facility" if ours and study.facility_id and ours != study.facility_id else ""
+    def _again(self, entry: Entry, there: Stored) -> None:
+        """An object whose UID is here already: the same once more, whatever its encoding, or other content."""
+        h = entry.header
+        if there.sha256 == entry.sha256 or entry.compared.get(there.sha256) or self.files.same_content(entry, there):
+            entry.decide("duplicate")
+        elif there.study_instance_uid != h.study_instance_uid:
+            self._conflict(entry, "other study")
+        elif there.sha256 not in entry.compared:
+            entry.undecided = there
+        else:
+            other = there.transfer_syntax_uid != h.transfer_syntax_uid
+            self._conflict(entry, "other content", _OTHER_SYNTAX if other else "")
 
     def _study(self, uid: str) -> _Known | None:
         if uid not in self.studies:
@@ -248,8 +255,12 @@ class Batch:
 
     def _series(self, uid: str) -> _Known | None:
         if uid not in self.series:
-            found = self.sql.rows("SELECT id, study_pk FROM series WHERE series_instance_uid = ?", (uid,))
-            self.series[uid] = _Known(found[0][0], None, "", "", "", 0, 0, "", "", found[0][1]) if found else None
+            found = self.sql.rows(
+                "SELECT e.id, e.study_pk, s.facility_id FROM series e JOIN study s ON s.id = e.study_pk "
+                "WHERE e.series_instance_uid = ?",
+                (uid,),
+            )
+            self.series[uid] = _series_row(*found[0]) if found else None
         return self.series[uid]
 
     def _patient(self, entry: Entry) -> int:
@@ -304,7 +315,7 @@ class Batch:
 
     def _new_series(self, entry: Entry, study: _Known) -> _Known:
         row = entry.rows.series | {"study_pk": study.id, "instance_count": 0, "bytes": 0, "received_at": self.at}
-        known = _Known(self.sql.insert("series", row), None, "", "", "", 0, 0, "", "", study.id)
+        known = _series_row(self.sql.insert("series", row), study.id, study.facility_id)
         self.series[entry.header.series_instance_uid] = known
         study.new_series += 1
         return known
@@ -338,7 +349,7 @@ class Batch:
             h.transfer_syntax_uid,
             h.data_set_offset,
             size,
-            h.pixel_offset,
+            study.facility_id,
         )
         for known in (study, series):
             known.new_instances += 1
@@ -383,10 +394,12 @@ class Batch:
             )  # fmt: skip
             self.sql.add_event(
                 "conflict.opened",
-                facility,
+                None if reason == OTHER_FACILITY else facility,
                 {"conflict_id": entry.conflict_id, "study_instance_uid": h.study_instance_uid, "reason": reason},
             )
-        entry.decide("conflict", words or _REASONS[reason])
+        entry.decide(
+            "conflict", words or _REASONS[reason], _COMMENTS.get(words, _COMMENTS[reason]), reason == "other content"
+        )
 
     def _close(self) -> None:
         """Counts, and one event per study."""
@@ -415,10 +428,34 @@ class Batch:
                 )
 
 
+def _series_row(pk: int, study_pk: int, facility_id: str | None) -> _Known:
+    return _Known(pk, facility_id, "", "", "", 0, 0, "", "", study_pk)
+
+
+def _is_foreign(entry: Entry, facility_id: str | None) -> bool:
+    """Whether something here is of a facility whose objects the sender may not know of (SEC-10)."""
+    ours = entry.source.facility_id
+    return ours is not None and ours != facility_id and not entry.source.sees_all
+
+
+def _is_other_patient(entry: Entry, study: _Known) -> bool:
+    if entry.rows.patient_id != study.patient_id:
+        return True
+    return bool(entry.rows.issuer and study.issuer and entry.rows.issuer != study.issuer)
+
+
 _OTHER_SYNTAX = "This object is stored in another transfer syntax; the first stays, this one is kept aside."
+_OTHER_SERIES = "Its series belongs to another study here; this object is kept aside."
 _REASONS = {
     "other content": "Another object with this SOP Instance UID is stored; the first stays, this one is kept aside.",
     "other study": "Its SOP or Series Instance UID already belongs to another study; it is kept aside.",
     "other patient": "The study belongs to another patient here; this object is kept aside.",
-    "other facility": "The study belongs to another facility here; this object is kept aside.",
+    OTHER_FACILITY: "The object is on hold until an administrator decides.",
+}
+_COMMENTS = {  # at most 64 characters each
+    "other content": "Kept aside: other content under a known SOP Instance UID",
+    _OTHER_SERIES: "Kept aside: its series belongs to another study",
+    "other study": "Kept aside: its SOP Instance UID belongs to another study",
+    "other patient": "Kept aside: its study belongs to another patient",
+    OTHER_FACILITY: "On hold until an administrator decides",
 }

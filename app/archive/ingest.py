@@ -8,13 +8,14 @@ from pathlib import Path
 from app.archive import differences, queries, rows, sweep
 from app.archive.commit import GroupCommit
 from app.archive.files import OpenFiles
+from app.archive.framing import believe_frames, locate
 from app.archive.index import Batch, Entry, Outcome, Source, Stored, Transaction
 from app.archive.store import ASIDE, Incoming, Store, unavailable
 from app.archive.syncing import Sync, Syncer
 from app.config import Config
 from app.db import Database
-from app.dicom import frames, paths, uids
-from app.dicom.header import Header, NotDicom, add_tail, scan
+from app.dicom import paths
+from app.dicom.header import NotDicom, scan
 from app.events import stream
 from app.kit.errors import AppError, Unavailable
 from app.kit.ids import new_id
@@ -59,6 +60,10 @@ class Archive:
             except NotDicom as no:
                 return Outcome("refused", reason=str(no))
             self._commit.submit(entry)
+            while entry.undecided is not None and entry.fault is None:
+                entry.compared[entry.undecided.sha256] = self._is_same(entry, entry.undecided)
+                entry.once_more()
+                self._commit.submit(entry)
             if entry.fault is not None:
                 raise entry.fault
             assert entry.outcome is not None
@@ -87,7 +92,7 @@ class Archive:
         size = os.fstat(fd).st_size
         header = scan(fd, size)
         described = rows.describe(header)
-        _believe_frames(size, header, described.instance)
+        believe_frames(size, header, described.instance)
         table = locate(fd, size, header, described.instance)
         path = paths.object_path(
             described.patient_id,
@@ -96,6 +101,16 @@ class Archive:
             header.sop_instance_uid,
         )
         return Entry(incoming, incoming.source, header, described, incoming.finish(), path, table)
+
+    def _is_same(self, entry: Entry, there: Stored) -> bool:
+        """Whether the stored object is this one in another encoding. Beside the index's lock, since pixels are decoded."""
+        from app.archive import sameness  # here: a role that starts need not load the codecs
+
+        try:
+            with self.store.full(there.path).open("rb", buffering=0) as file:
+                return sameness.same_object(entry.incoming.fileno(), entry.incoming.size, file.fileno(), there.bytes)
+        except OSError:
+            return False
 
     def _tell_differences(self, entry: Entry) -> None:
         """Beside the index's lock, since files are compared. The conflict stands whatever becomes of this."""
@@ -220,74 +235,3 @@ class _Placer:
                 ours, theirs = ours + len(left), theirs + len(left)
         finally:
             os.close(stored)
-
-
-def _believe_frames(size: int, header: Header, instance: rows.Row) -> None:
-    """A Number of Frames far beyond what the file could hold: only what fits counts, since lists are made of it. The
-    header keeps what it said; a file that is merely cut off keeps its count."""
-    count = int(instance["number_of_frames"] or 0)
-    bits = frames.native_bits(
-        instance["rows"], instance["columns"], instance["samples"], instance["bits_allocated"], instance["photometric"]
-    )
-    if header.pixel_offset is None:
-        room = 1
-    elif (header.pixel_bytes or 0) >= 0:
-        room = max(1, (header.pixel_bytes or 0) * 8 // max(bits, 1))
-    else:
-        room = max(1, (size - header.pixel_offset) // 8)  # an item's head for each
-    if count > 10_000 and count > 2 * room:
-        instance["number_of_frames"] = room
-        header.warnings.append("The pixel data is shorter than rows, columns and frames ask for.")
-
-
-def locate(fd: int, size: int, header: Header, instance: rows.Row) -> bytes | None:
-    """The frame table of encapsulated pixel data, packed; None for native pixels and where there are none. What is odd
-    becomes a warning: the object is stored all the same."""
-    if header.pixel_offset is None or header.pixel_bytes is None or header.deflated:
-        return None
-    if header.pixel_bytes >= 0:
-        _check_native(header, instance)
-        return None
-    try:
-        table, warnings = frames.locate_encapsulated(
-            lambda offset, length: os.pread(fd, length, offset),
-            header.pixel_offset,
-            size,
-            max(1, int(instance["number_of_frames"])),
-            extended=header.values.get(0x7FE00001, b""),
-            video=uids.transfer_syntax(header.transfer_syntax_uid).video,
-        )
-    except frames.BadFrames as fault:
-        header.warnings.append(str(fault))
-        locate_tail(fd, size, header)
-        return None
-    header.warnings.extend(warnings)
-    locate_tail(fd, size, header, table)
-    return table.pack()
-
-
-def locate_tail(fd: int, size: int, header: Header, table: frames.FrameTable | None = None) -> None:
-    """Reads what stands behind encapsulated pixel data; native pixel data is passed over by `scan` itself."""
-    if header.pixel_offset is None or header.pixel_bytes != -1:
-        return
-    try:
-        after = frames.end_of(lambda offset, length: os.pread(fd, length, offset), header.pixel_offset, size, table)
-    except frames.BadFrames:
-        return
-    if after is not None:
-        add_tail(header, fd, size, after)
-
-
-def _check_native(header: Header, instance: rows.Row) -> None:
-    count = instance["number_of_frames"]
-    bits = frames.native_bits(
-        instance["rows"], instance["columns"], instance["samples"], instance["bits_allocated"], instance["photometric"]
-    )
-    needed = -(-bits * count // 8)
-    if (
-        count
-        and header.pixel_bytes
-        and needed > header.pixel_bytes
-        and not any("ends early" in w or "shorter than" in w for w in header.warnings)
-    ):
-        header.warnings.append("The pixel data is shorter than rows, columns and frames ask for.")

@@ -11,10 +11,10 @@ from sqlalchemy.orm import Session
 from app.archive import cached, content, service
 from app.archive.index import Source, lock_index
 from app.archive.ingest import Archive
-from app.archive.models import Conflict, DeletedFile, Instance, InstanceHeader, Series, Study
+from app.archive.models import OTHER_FACILITY, Conflict, DeletedFile, Instance, InstanceHeader, Series, Study
 from app.dicom import uids
+from app.dicom.header import Header, scan_bytes
 from app.jobs.context import JobContext, PermanentFault
-from app.kit.errors import NotFound
 from app.security import SYSTEM
 
 _CHUNK = 50
@@ -92,7 +92,7 @@ def carry_out(context: JobContext, payload: dict[str, Any]) -> dict[str, Any]:
         if decision == "overwrite":
             data = aside.read_bytes()
             with context.database.write() as session:
-                _make_room(session, conflict)
+                _make_room(session, conflict, scan_bytes(data))
         else:
             data = _with_new_uids(aside.read_bytes(), conflict)
         source = Source("job", actor_name=context.job.created_by, facility_id=conflict.facility_id)
@@ -106,15 +106,26 @@ def carry_out(context: JobContext, payload: dict[str, Any]) -> dict[str, Any]:
     return {"outcome": outcome}
 
 
-def _make_room(session: Session, conflict: Conflict) -> None:
-    """What stands where the later object belongs goes: the object with its UID, or the other patient's whole study."""
-    try:
-        if conflict.reason in ("other patient", "other facility"):
-            service.delete_study(session, SYSTEM, conflict.study_instance_uid)
-        else:
-            service.delete_instance(session, SYSTEM, conflict.sop_instance_uid)
-    except NotFound:
-        pass  # done by an earlier try, or deleted by somebody
+def _make_room(session: Session, conflict: Conflict, header: Header) -> None:
+    """What is stored where the later object belongs goes: the object with its UID, its series where that is part of
+    another study, or the whole study of the other patient or facility."""
+    study = session.scalar(select(Study).where(Study.study_instance_uid == header.study_instance_uid))
+    if study is not None and (
+        conflict.reason == "other patient"
+        or (conflict.reason == OTHER_FACILITY and study.facility_id != conflict.facility_id)
+    ):
+        service.delete_study(session, SYSTEM, study.study_instance_uid)
+        session.flush()
+    if session.scalar(select(Instance.id).where(Instance.sop_instance_uid == header.sop_instance_uid)) is not None:
+        service.delete_instance(session, SYSTEM, header.sop_instance_uid)
+        session.flush()
+    owner = session.scalar(
+        select(Study.study_instance_uid)
+        .join(Series, Series.study_pk == Study.id)
+        .where(Series.series_instance_uid == header.series_instance_uid)
+    )
+    if owner is not None and owner != header.study_instance_uid:
+        service.delete_series(session, SYSTEM, header.series_instance_uid)
 
 
 def _with_new_uids(data: bytes, conflict: Conflict) -> bytes:

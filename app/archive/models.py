@@ -10,6 +10,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from app.db.base import Base, BigKey
 
 RECEIVING, SETTLED = "receiving", "settled"
+OTHER_FACILITY = "other facility"  # reason of a conflict that only people who see all facilities may know of
 
 
 # Byte order, so that plain indexes serve prefixes on PostgreSQL too, whatever the cluster's locale.
@@ -225,6 +226,11 @@ class Conflict(Base):
     decided_by: Mapped[str | None] = mapped_column(String(128))
     decided_at: Mapped[datetime | None]
     received_at: Mapped[datetime]
+
+    @property
+    def told_facility_id(self) -> str | None:
+        """Whose people may know of it; None: only those who see all facilities, since it meets another's object."""
+        return None if self.reason == OTHER_FACILITY else self.facility_id
 
 
 class DeletedFile(Base):

@@ -2,11 +2,11 @@
 
 from collections.abc import Sequence
 
-from sqlalchemy import ColumnElement, func, or_, select, true, update
+from sqlalchemy import ColumnElement, func, select, true, update
 from sqlalchemy.orm import Session
 
 from app import audit
-from app.archive.models import Conflict, Counter, Instance, InstanceHeader, Patient, Series, Study
+from app.archive.models import OTHER_FACILITY, Conflict, Counter, Instance, InstanceHeader, Patient, Series, Study
 from app.archive.plans import Runner
 from app.archive.search import StudyFilter, StudyPage, search_studies
 from app.kit.errors import NotFound
@@ -233,29 +233,31 @@ def set_differences(session: Session, conflict_id: str, names: list[str]) -> Non
     session.execute(update(Conflict).where(Conflict.id == conflict_id).values(differences=names))
 
 
+def visible_conflicts(actor: Actor) -> ColumnElement[bool]:
+    """The condition on Conflict that keeps facilities apart: of an object that meets one of another facility only people
+    who see all may know."""
+    if actor.sees_all:
+        return true()
+    return (Conflict.facility_id == (actor.facility_id or "-")) & (Conflict.reason != OTHER_FACILITY)
+
+
+def conflict(session: Session, actor: Actor, conflict_id: str) -> Conflict:
+    """Raises NotFound when there is none this actor may see."""
+    found = session.scalar(select(Conflict).where(Conflict.id == conflict_id, visible_conflicts(actor)))
+    if found is None:
+        raise NotFound("There is no such conflict.")
+    return found
+
+
 def conflicts(session: Session, actor: Actor, *, state: str = "open", limit: int = 200) -> list[Conflict]:
-    query = select(Conflict).where(Conflict.state == state)
-    if not actor.sees_all:
-        query = query.where(Conflict.facility_id == (actor.facility_id or "-"))
+    query = select(Conflict).where(Conflict.state == state, visible_conflicts(actor))
     return list(session.scalars(query.order_by(Conflict.id.desc()).limit(limit)))
 
 
 def count_conflicts(session: Session, actor: Actor) -> int:
     """Open ones that this actor may see."""
-    query = select(func.count()).select_from(Conflict).where(Conflict.state == "open")
-    if not actor.sees_all:
-        query = query.where(Conflict.facility_id == (actor.facility_id or "-"))
+    query = select(func.count()).select_from(Conflict).where(Conflict.state == "open", visible_conflicts(actor))
     return session.scalar(query) or 0
-
-
-def count_open_conflicts(session: Session) -> int:
-    return session.scalar(select(func.count()).select_from(Conflict).where(Conflict.state == "open")) or 0
-
-
-def instance_exists(session: Session, sop_uids: Sequence[str]) -> set[str]:
-    """Which of these SOP Instance UIDs are stored, whoever asks (storage commitment)."""
-    query = select(Instance.sop_instance_uid).where(or_(Instance.sop_instance_uid.in_(sop_uids)))
-    return set(session.scalars(query))
 
 
 def totals(session: Session) -> dict[str, int]:

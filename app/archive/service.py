@@ -27,9 +27,9 @@ from app.archive.models import (
 from app.archive.rows import modality_bit
 from app.kit.clock import now
 from app.kit.errors import Conflict as AlreadyDone
-from app.kit.errors import Invalid, NotFound
+from app.kit.errors import Invalid
 from app.kit.phrases import phrase
-from app.security import Actor, Verb, may_see, require
+from app.security import Actor, Verb, require
 
 QUIET = 10.0  # seconds without a new object after which a study is settled (FWD-1)
 
@@ -232,9 +232,7 @@ def decide_conflict(session: Session, actor: Actor, conflict_id: str, decision: 
     require(actor, Verb.CONFLICT_DECIDE)
     if decision not in _STATES:
         raise Invalid(phrase("Choose one of {known}.", known=", ".join(_STATES)), field="decision")
-    found = session.get(Conflict, conflict_id)
-    if found is None or not may_see(actor, found.facility_id):
-        raise NotFound("There is no such conflict.")
+    found = queries.conflict(session, actor, conflict_id)
     moment = now()
     changed = session.execute(
         update(Conflict)
@@ -251,8 +249,8 @@ def decide_conflict(session: Session, actor: Actor, conflict_id: str, decision: 
         {"conflict_id": conflict_id, "decision": decision},
         actor_name=actor.name,
         owner_id=actor.user_id,
-        facility_id=found.facility_id,
+        facility_id=found.told_facility_id,
     )
     payload = {"conflict_id": conflict_id, "study_instance_uid": found.study_instance_uid, "decision": decision}
-    events.append(session, "conflict.decided", payload, facility_id=found.facility_id)
+    events.append(session, "conflict.decided", payload, facility_id=found.told_facility_id)
     return found

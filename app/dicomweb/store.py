@@ -26,8 +26,7 @@ from app.security import Actor, Verb, facilities
 router = APIRouter(prefix=respond.PREFIX)
 Sender = Annotated[Actor, Depends(allow(Verb.STUDY_IMPORT))]
 
-# PS3.18 annex I.2.2 and PS3.4 table B.2-1.
-_DUPLICATE, _NOT_UNDERSTOOD = 0x0111, 0xC000
+_NOT_UNDERSTOOD = 0xC000  # PS3.18 annex I.2.2
 _DOES_NOT_MATCH = 0xB007  # warning: stored, but something in it breaks its SOP Class
 
 
@@ -62,7 +61,13 @@ async def _store(request: Request, actor: Actor, study: str) -> Response:
         with here.database.read() as session:
             limits = Limits.of(settings.load(session, ImportSettings))
             facility_id = actor.facility_id or facilities.home_id(session)
-        source = Source(kind="stow", address=actor.address, actor_name=actor.name, facility_id=facility_id)
+        source = Source(
+            kind="stow",
+            address=actor.address,
+            actor_name=actor.name,
+            facility_id=facility_id,
+            sees_all=actor.sees_all,
+        )
         return Intake(here.archive, source, limits, here.config.cache / "uploads", study)
 
     intake = await run_in_threadpool(begin)
@@ -153,9 +158,9 @@ def response_model(results: list[Result], base: str) -> Model:
                 named["00081196"] = attribute("US", _DOES_NOT_MATCH)
             referenced.append(named)
         elif one.sop_instance_uid:
-            failed.append({**named, "00081197": attribute("US", _reason(one))})
+            failed.append({**_comment(one), **named, "00081197": attribute("US", one.code or _NOT_UNDERSTOOD)})
         else:
-            others.append({"00081197": attribute("US", _reason(one))})
+            others.append({**_comment(one), "00081197": attribute("US", one.code or _NOT_UNDERSTOOD)})
     model: Model = {"00081190": attribute("UR")}
     studies = {one.study_instance_uid for one in results if one.status in ("stored", "duplicate")}
     if len(studies) == 1:
@@ -166,5 +171,7 @@ def response_model(results: list[Result], base: str) -> Model:
     return model
 
 
-def _reason(one: Result) -> int:
-    return _DUPLICATE if one.status == "conflict" else one.code or _NOT_UNDERSTOOD
+def _comment(one: Result) -> Model:
+    """The reason in words, as Error Comment (PS3.7 C.4.2, LO)."""
+    words = one.comment or one.reason
+    return {"00000902": attribute("LO", words if len(words) <= 64 else f"{words[:63]}…")} if words else {}

@@ -139,6 +139,7 @@ class Establishing:
             actor_name=actor.name,
             facility_id=admission.titled or own or admission.facility_id,
             node_id=admission.node_id or "",
+            sees_all=actor.kind == "user" and actor.sees_all,
         )
 
 

@@ -18,7 +18,7 @@ from app.media.errors import BadArchive, MemberRefused
 from app.media.unzip import Limits, Unzip
 
 _PARALLEL = 4
-_OTHER_STUDY = 0xC409
+_PROCESSING, _DUPLICATE, _OTHER_STUDY = 0x0110, 0x0111, 0xC409
 _ZIP = (b"PK\x03\x04", b"PK\x05\x06", b"PK\x07\x08")
 _SNIFF = 132  # bytes until a file shows what it is
 
@@ -36,6 +36,7 @@ class Result:
     warnings: list[str] = field(default_factory=list)
     reason: str = ""
     code: int = 0  # Failure Reason of PS3.18 annex I.2.2 where it is not the general one
+    comment: str = ""  # the reason in at most 64 characters
 
     def public(self) -> dict[str, Any]:
         """As REST says it."""
@@ -114,6 +115,8 @@ class Intake:
             outcome.series_instance_uid,
             list(outcome.warnings),
             outcome.reason,
+            code=_DUPLICATE if outcome.other_content else _PROCESSING if outcome.status == "conflict" else 0,
+            comment=outcome.comment,
         )
 
     def _other_study(self, name: str, incoming: Incoming) -> Result | None:

@@ -9,7 +9,7 @@ from starlette.responses import RedirectResponse, Response
 
 from app import audit
 from app.archive import queries, service
-from app.archive.models import Conflict, Study
+from app.archive.models import OTHER_FACILITY, Conflict, Study
 from app.archive.service import Decision
 from app.http import ReadSession, WriteSession, allow, render
 from app.http.i18n import format_date
@@ -50,12 +50,12 @@ def _row(conflict: Conflict, study: Study | None) -> ConflictRow:
         "other content": _("Same object, other content"),
         "other patient": _("Same study, another patient"),
         "other study": _("Same series or object in another study"),
-        "other facility": _("Same study, another facility"),
+        OTHER_FACILITY: _("UIDs in use at another facility"),
     }
     overwriting = {
         "other patient": _("Overwrite deletes the stored study of the other patient with all its objects, and takes this object."),
-        "other study": _("Overwrite deletes the object stored under this UID in the other study, and takes this one."),
-        "other facility": _("Overwrite deletes the stored study of the other facility with all its objects, and takes this object."),
+        "other study": _("Overwrite deletes the object or series stored under these UIDs in the other study, and takes this object."),
+        OTHER_FACILITY: _("Overwrite deletes what the other facility stores under these UIDs, with all its objects, and takes this object."),
     }  # fmt: skip
     reason = reasons.get(conflict.reason, conflict.reason)
     if conflict.reason == "other content" and "TransferSyntaxUID" in conflict.differences:
@@ -96,7 +96,7 @@ def decide(
         verb=str(Verb.CONFLICT_DECIDE),
         thing="study",
         thing_id=decided.study_instance_uid,
-        facility_id=decided.facility_id,
+        facility_id=decided.told_facility_id,
         address=actor.address,
         detail={"decision": decision, "object": decided.sop_instance_uid},
     )

@@ -109,7 +109,7 @@ def _arrivals(session: ReadSession, actor: Actor, show: str) -> list[StudyRow]:
     for run, name in routing.latest_of_studies(session, actor, uids):
         if shown := _run(run, name):
             routes[run.study_instance_uid].append(shown)
-    conflicts = arrivals.open_conflicts_of(session, uids)
+    conflicts = arrivals.open_conflicts_of(session, actor, uids)
     names = facility_names(session, actor)
     made = [rows.study_row(study, names, conflicts, routes[study.study_instance_uid]) for study in studies]
     if show == "problems":

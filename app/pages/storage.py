@@ -104,7 +104,7 @@ def _rows(
     page = queries.search_studies(
         session, actor, wanted.filter(), sort=wanted.order(), limit=limit or PAGE, cursor=cursor
     )
-    conflicts = arrivals.open_conflicts_of(session, [study.study_instance_uid for study in page.items])
+    conflicts = arrivals.open_conflicts_of(session, actor, [study.study_instance_uid for study in page.items])
     return [rows.study_row(study, names, conflicts) for study in page.items], page
 
 

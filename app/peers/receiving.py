@@ -143,7 +143,7 @@ def answer_for(outcome: Outcome, sop_class: str, sop_instance: str, size: int) -
     if outcome.status == "refused":
         return Answer(CANNOT_UNDERSTAND, outcome.reason or "Refused")
     if outcome.status == "conflict":
-        return Answer(commands.SUCCESS, "Kept aside: other content under a known SOP Instance UID", size)
+        return Answer(commands.SUCCESS, outcome.comment, size)
     if outcome.sop_class_uid != sop_class:
         return Answer(WRONG_CLASS, "Stored; the data set has another SOP class than the request", size)
     if outcome.sop_instance_uid != sop_instance:

@@ -33,6 +33,7 @@ def unpack(folder: Path) -> Path:
     with tarfile.open(ARCHIVE) as packed:
         packed.extractall(folder, filter="data")
     data = folder / "data"
+    (data / "keys").chmod(0o700)  # unpacking sets no modes of folders
     (data / "db").mkdir(mode=0o700)
     convert(data / PLAIN, data / "db" / "filmroom.db", "", key_of(data))
     (data / PLAIN).unlink()

@@ -1,7 +1,8 @@
 """Objects for the viewer and for programs: frames, previews, pictures, files, documents."""
 
 from collections.abc import Iterator
-from typing import Annotated, Any
+from contextlib import ExitStack
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Query
 from pydicom.dataset import Dataset
@@ -10,18 +11,21 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from app.archive import content, queries
+from app.archive.models import Instance
 from app.db import Session
 from app.dicom import uids
 from app.http import allow, services
 from app.http.bodies import ranged, streamed
-from app.http.looking import look, pictures
-from app.imaging import RenderParams
+from app.http.looking import look, pictures, specs
+from app.imaging import PixelSpec, RenderParams
+from app.imaging.browser import Form
 from app.kit.errors import Invalid, NotFound
 from app.security import Actor, Verb
 from app.viewing import content_tree, report, service
-from app.viewing.frames import Frames, Located, frame_as, locate, native_target, series_stream, spec_of
+from app.viewing.frames import Frames, Located, frame_as, locate, native_target, spec_of
 from app.viewing.overlays import frame_planes
 from app.viewing.pictures import Format
+from app.viewing.streaming import SpecOf, series_stream, viewer_frame
 
 router = APIRouter(tags=["images"])
 Viewer = Annotated[Actor, Depends(allow(Verb.STUDY_VIEW))]
@@ -36,32 +40,54 @@ async def _object(request: Request, actor: Actor, uid: str, verb: Verb = Verb.ST
     return await look(request, actor, verb, find)
 
 
+def _spec_reader(request: Request) -> SpecOf:
+    """How the pixels of an object are made, read when a frame of it is sent."""
+    here, known = services(request), specs(request)
+
+    def read(instance: Instance) -> PixelSpec | None:
+        with here.database.read() as session:
+            return known.of(session, instance)[0]
+
+    return read
+
+
 @router.get("/series/{uid}/frames")
 async def series_frames(
     request: Request, actor: Viewer, uid: str, start: Annotated[int, Query(alias="from", ge=0)] = 0, instance: str = ""
 ) -> Response:
     """Every frame of a series as one stream: 16 bytes little endian (uint32 place of the instance in the manifest's
-    series, uint32 frame number from 1, uint64 length), then the bytes; from frame `from` to the end, then the rest.
-    instance: only the frames of that one."""
+    series, uint32 frame number from 1, uint32 length, uint32 form), then the bytes; from frame `from` to the end, then the
+    rest. instance: only the frames of that one.
+
+    Forms: 0 as stored (native as little endian), 1 stored values as little endian integers of the width that length and
+    number of pixels give, 2 as floats of 32 bits, 3 RGB of 8 bits by pixel. Only what browsers are known to decode
+    rightly comes as stored."""
 
     def find(session: Session) -> tuple[Any, Any]:
-        series, located, headers = service.located_series(session, actor, uid)
-        return (located, headers), queries.study_of(session, series)
+        series, located = service.located_series(session, actor, uid)
+        return located, queries.study_of(session, series)
 
-    located, headers = await look(request, actor, Verb.STUDY_VIEW, find)
+    located = await look(request, actor, Verb.STUDY_VIEW, find)
     if instance and instance not in {one.instance.sop_instance_uid for one in located}:
         raise NotFound("There is no such object in this series.")
     archive = services(request).archive
     return await streamed(
-        series_stream(archive, located, headers, start, instance), "application/octet-stream", _STREAM
+        series_stream(archive, located, _spec_reader(request), start, instance), "application/octet-stream", _STREAM
     )
 
 
 @router.get("/instances/{uid}/frames/{n}")
-async def one_frame(request: Request, actor: Viewer, uid: str, n: int) -> Response:
-    """Frame n (from 1): native as little endian, encapsulated as stored. The manifest names the transfer syntax."""
+async def one_frame(
+    request: Request, actor: Viewer, uid: str, n: int, form: Literal["stored", "viewer"] = "stored"
+) -> Response:
+    """Frame n (from 1): native as little endian, encapsulated as stored. The manifest names the transfer syntax.
+
+    form=viewer: as in the stream of the series; the header X-Frame-Form says in which of its forms."""
     located, header = await _object(request, actor, uid)
     one = located.instance
+    if form == "viewer":
+        made, body = await run_in_threadpool(_frame_for_viewer, request, located, n)
+        return await streamed(body, "application/octet-stream", {**_STREAM, "X-Frame-Form": str(int(made))})
 
     def pieces() -> Iterator[bytes]:
         with Frames(services(request).archive, located) as frames:
@@ -71,6 +97,20 @@ async def one_frame(request: Request, actor: Viewer, uid: str, n: int) -> Respon
     return await streamed(
         pieces(), "application/octet-stream", {**_STREAM, "X-Transfer-Syntax": one.transfer_syntax_uid}
     )
+
+
+def _frame_for_viewer(request: Request, located: Located, n: int) -> tuple[Form, Iterator[bytes]]:
+    """The form of a frame and its bytes; the file stays open until these are read."""
+    with ExitStack() as stack:
+        frames = stack.enter_context(Frames(services(request).archive, located))
+        form, _, pieces = viewer_frame(frames, n, _spec_reader(request))
+        stack.pop_all()
+
+    def body() -> Iterator[bytes]:
+        with frames:
+            yield from pieces
+
+    return form, body()
 
 
 @router.get("/instances/{uid}/frames/{n}/overlays")

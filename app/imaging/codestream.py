@@ -19,7 +19,8 @@ _JP2_SIGNATURE = b"\x00\x00\x00\x0cjP  \r\n\x87\n"
 class Codestream:
     """Size, depth and colour of a compressed frame by its own header.
 
-    rgb: JPEG whose markers say that the samples are RGB; None: they say nothing. several_scans: JPEG whose coefficients
+    process: SOF marker of a JPEG or JPEG-LS, 0 of JPEG 2000. rgb: JPEG whose markers say that the samples are RGB; None: they
+    say nothing. alike: every component of a JPEG 2000 has the depth and sampling of the first. several_scans: JPEG whose coefficients
     come in more than one scan, so that all are held until the last. mct: J2K with a component transform; reversible: J2K
     by the 5-3 filter; high_throughput: J2K Part 15; levels: how often a J2K picture can be halved while it is decoded."""
 
@@ -29,7 +30,9 @@ class Codestream:
     components: int
     precision: int
     signed: bool = False
+    process: int = 0
     rgb: bool | None = None
+    alike: bool = True
     several_scans: bool = False
     mct: bool = False
     reversible: bool = True
@@ -56,6 +59,7 @@ def _j2k(frame: bytes, start: int) -> Codestream:
         width, height, x0, y0 = struct.unpack_from(">4I", frame, start + 8)
         (components,) = struct.unpack_from(">H", frame, start + 40)
         depth = frame[start + 42]
+        sizes = {frame[start + 42 + 3 * n : start + 45 + 3 * n] for n in range(components)}
         mct, reversible, high_throughput, levels = _j2k_coding(frame, start)
     except (struct.error, IndexError):
         raise CannotDecode("The JPEG 2000 frame ends inside its header.") from None
@@ -67,6 +71,7 @@ def _j2k(frame: bytes, start: int) -> Codestream:
         components,
         (depth & 0x7F) + 1,
         bool(depth & 0x80),
+        alike=len(sizes) == 1,
         mct=mct,
         reversible=reversible,
         high_throughput=high_throughput,
@@ -144,4 +149,4 @@ def _sof(frame: bytes, at: int, marker: int, adobe: int | None, jfif: bool) -> C
         rgb = True
     elif jfif:
         rgb = False  # JFIF knows YCbCr only
-    return Codestream(family, rows, columns, components, precision, rgb=rgb)
+    return Codestream(family, rows, columns, components, precision, process=marker, rgb=rgb)

@@ -2,7 +2,6 @@
 that is asked for. Everything here blocks; doors run it in threads."""
 
 import os
-import struct
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import BinaryIO
@@ -17,13 +16,12 @@ from app.dicom import frames as places
 from app.dicom import uids
 from app.dicom.header import inflate
 from app.imaging import CannotDecode, NotAnImage, PixelSpec, syntaxes
+from app.imaging.browser import HEAD, TAIL, Ends
 from app.imaging.errors import ImagingError
 from app.imaging.transcode import can_transcode, transcode_frame
 from app.kit import memory
-from app.viewing.manifest import kind_of
 
 PIECE = 4 << 20
-_HEAD = struct.Struct("<IIQ")
 # What the stream hands out as it is: native little endian, or any encapsulated syntax.
 _TURNED = frozenset((uids.EXPLICIT_BE, uids.DEFLATED_LE, "1.2.840.113619.5.2"))
 
@@ -123,6 +121,18 @@ class Frames:
         parts, bit = self._places(n)
         return sum(length for _, length in parts) if self._plain(bit) else None
 
+    def ends(self, n: int) -> Ends:
+        """Beginning and end of compressed frame n. Raises NoFrame."""
+        parts, _ = self._places(n)
+        fd, head = self._file.fileno(), b""
+        for offset, length in parts:
+            head += os.pread(fd, min(length, HEAD - len(head)), offset)
+            if len(head) >= HEAD:
+                break
+        offset, length = parts[-1]
+        tail = os.pread(fd, min(length, TAIL), offset + max(0, length - TAIL))
+        return Ends(head, tail, sum(length for _, length in parts))
+
     def place(self, n: int) -> tuple[int, int] | None:
         """(offset, length) in the file when frame n lies there in one piece."""
         parts, bit = self._places(n)
@@ -193,50 +203,3 @@ def frame_as(frames: Frames, n: int, target: str, spec: PixelSpec | None) -> Ite
         yield from frames.pieces(n)
     else:
         yield transcode_frame(frames.stored(n), spec, target)
-
-
-def series_stream(
-    archive: Archive, located: Sequence[Located], headers: dict[int, Dataset], start: int = 0, only: str = ""
-) -> Iterator[bytes]:
-    """Every frame of a series in display order as a stream: per frame 16 bytes, little endian (uint32 place of the
-    instance in the list, uint32 frame number from 1, uint64 length), then its bytes. Frames that cannot be read are
-    left out. start: the frame (from 0, over all images) to begin with; those before it come at the end.
-    only: the frames of that SOP instance alone.
-
-    headers: of big endian objects, by instance id: their frames are turned into little endian."""
-    every = [
-        (place, n)
-        for place, one in enumerate(located)
-        if kind_of(one.instance) == "image" and only in ("", one.instance.sop_instance_uid)
-        for n in range(1, max(one.instance.number_of_frames, 1) + 1)
-    ]
-    start = start % len(every) if every else 0
-    frames: Frames | None = None
-    open_place = -1
-    try:
-        for place, n in every[start:] + every[:start]:
-            if place != open_place or frames is None:
-                if frames is not None:
-                    frames.__exit__()
-                frames, open_place = Frames(archive, located[place]), place
-            yield from _framed(frames, place, n, headers.get(located[place].instance.id))
-    finally:
-        if frames is not None:
-            frames.__exit__()
-
-
-def _framed(frames: Frames, place: int, n: int, header: Dataset | None) -> Iterator[bytes]:
-    try:
-        if header is None:
-            size = frames.size(n)
-            if size is not None:
-                yield _HEAD.pack(place, n, size)
-                yield from frames.pieces(n)
-                return
-            data = frames.stored(n)
-        else:
-            data = b"".join(frame_as(frames, n, uids.EXPLICIT_LE, spec_of(header, frames.instance)))
-    except (NoFrame, ImagingError):
-        return
-    yield _HEAD.pack(place, n, len(data))
-    yield data

@@ -33,15 +33,11 @@ def study_manifest(session: Session, actor: Actor, study_uid: str, series_uid: s
     return manifest.assemble({**manifest.study_entry(head), "study_instance_uid": study_uid}, entries)
 
 
-def located_series(
-    session: Session, actor: Actor, series_uid: str
-) -> tuple[Series, list[frames.Located], dict[int, Dataset]]:
-    """What `frames.series_stream` needs of a series: readable after the session is gone."""
+def located_series(session: Session, actor: Actor, series_uid: str) -> tuple[Series, list[frames.Located]]:
+    """What `streaming.series_stream` needs of a series: readable after the session is gone."""
     require(actor, Verb.STUDY_VIEW)
     series = queries.series(session, actor, series_uid)
-    instances = queries.instances_of(session, series)
-    turned = {one.id: content.header(session, one) for one in instances if frames.native_target(one)}
-    return series, frames.locate(session, instances), turned
+    return series, frames.locate(session, queries.instances_of(session, series))
 
 
 def located_instance(

@@ -6,8 +6,9 @@ import type { SeriesLoad } from './load';
 import { lutRange, rangeOf, windowOf } from '../voi';
 import { describe, descriptionOf, forgetDescriptions } from './describe';
 import { frameOf, gridOf, seriesOf } from './metadata';
-import { lookedUp, modalityPixels, readable, rgbPixels, type GreyPixels, type ModalityArray, type PixelSpec } from './pixels';
+import { floatPixels, integerSpec, lookedUp, modalityPixels, rgbPixels, whole, type GreyPixels, type ModalityArray, type PixelSpec } from './pixels';
 import { renderedByServer } from './rendered';
+import { Form, type FrameData } from './stream';
 
 type Loaded = Types.IImage;
 
@@ -66,33 +67,32 @@ async function load(imageId: string, rgba: boolean): Promise<Loaded> {
   const reason = unreadable(frame);
   if (reason) return ready(await viaServer(frame, rgba, reason));
   try {
-    const [bytes] = await Promise.all([source.frame(frame.index), describe(frame).catch(() => undefined)]);
+    const [data] = await Promise.all([source.frame(frame.index), describe(frame).catch(() => undefined)]);
     // Without a description (a frame too large for the server) the image opens from its lowest to its highest value.
-    const image = frame.instance.native ? fromNative(frame, series, bytes, rgba) : await fromEncapsulated(frame, series, bytes, rgba);
-    return ready(image);
+    return ready(await imageOf(frame, series, data, rgba));
   } catch (fault) {
     if (fault instanceof DOMException && fault.name === 'AbortError') throw fault;
     return ready(await viaServer(frame, rgba, fault instanceof Error ? fault.message : String(fault)));
   }
 }
 
+/** Palettes stand in the header, which the stream does not carry. */
 function unreadable({ instance }: Frame): string | undefined {
   const { pixels } = instance;
   if (pixels.rows < 1 || pixels.columns < 1) return 'no size';
-  if (instance.native) return readable(pixels) ? undefined : `${pixels.photometric}, ${pixels.bitsAllocated} bit`;
-  // The decoders know 8 and 16 bits; palettes stand in the header, which the stream does not carry.
-  if (pixels.photometric === 'PALETTE COLOR') return pixels.photometric;
-  if (pixels.samples > 1 && pixels.bitsAllocated !== 8) return `${pixels.photometric}, ${pixels.bitsAllocated} bit`;
-  if (pixels.bitsAllocated !== 8 && pixels.bitsAllocated !== 16) return `${pixels.bitsAllocated} bit`;
-  return undefined;
+  return pixels.photometric === 'PALETTE COLOR' ? pixels.photometric : undefined;
 }
 
-function fromNative(frame: Frame, series: Series, bytes: Uint8Array<ArrayBuffer>, rgba: boolean): Loaded {
-  const { pixels } = frame.instance;
-  if (pixels.samples > 1) return colourImage(frame, rgbPixels(bytes, pixels), rgba);
+async function imageOf(frame: Frame, series: Series, { form, bytes }: FrameData, rgba: boolean): Promise<Loaded> {
+  const { native, pixels } = frame.instance;
+  if (form === Form.Rgb) return colourImage(frame, whole(bytes, pixels), rgba);
+  if (form === Form.Stored && !native) return fromEncapsulated(frame, series, bytes, rgba);
+  if (form === Form.Stored && pixels.samples > 1) return colourImage(frame, rgbPixels(bytes, pixels), rgba);
   let grey = converted.get(bytes);
   if (!grey) {
-    grey = modalityPixels(bytes, { ...pixels, slope: frame.appearance.slope, intercept: frame.appearance.intercept });
+    const { slope, intercept } = frame.appearance;
+    const spec = { ...(form === Form.Integers ? integerSpec(pixels, bytes) : pixels), slope, intercept };
+    grey = form === Form.Floats ? floatPixels(bytes, spec) : modalityPixels(bytes, spec);
     converted.set(bytes, grey);
   }
   return greyImage(frame, series, grey);

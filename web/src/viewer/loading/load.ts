@@ -1,6 +1,6 @@
 /** One series on its way into memory: the stream in the background, single frames ahead of it when someone waits for them. */
 import type { Frame, Series } from '../manifest';
-import { readFrames } from './stream';
+import { readForm, readFrames, type Form, type FrameData } from './stream';
 
 /** A frame this far ahead of the stream is worth its own request; nearer ones arrive sooner by themselves. */
 const NEAR = 8;
@@ -12,8 +12,8 @@ const TELL_EVERY = 120;
 export type LoadState = 'loading' | 'loaded' | 'failed';
 
 interface Waiting {
-  readonly promise: Promise<Uint8Array<ArrayBuffer>>;
-  readonly resolve: (bytes: Uint8Array<ArrayBuffer>) => void;
+  readonly promise: Promise<FrameData>;
+  readonly resolve: (data: FrameData) => void;
   readonly reject: (reason: Error) => void;
 }
 
@@ -22,7 +22,7 @@ export class SeriesLoad {
   loaded = 0;
   /** Bytes that have arrived; encapsulated frames count as they are stored. */
   received = 0;
-  private readonly bytes: (Uint8Array<ArrayBuffer> | undefined)[];
+  private readonly frames: (FrameData | undefined)[];
   private readonly byKey = new Map<string, number>();
   private readonly waiting = new Map<number, Waiting>();
   private readonly listeners = new Set<() => void>();
@@ -33,7 +33,7 @@ export class SeriesLoad {
   private telling: ReturnType<typeof setTimeout> | undefined;
 
   constructor(readonly series: Series) {
-    this.bytes = new Array<Uint8Array<ArrayBuffer> | undefined>(series.frames.length);
+    this.frames = new Array<FrameData | undefined>(series.frames.length);
     series.frames.forEach((frame, at) => this.byKey.set(`${frame.instanceIndex}/${frame.frame}`, at));
   }
 
@@ -42,7 +42,7 @@ export class SeriesLoad {
   }
 
   has(index: number): boolean {
-    return this.bytes[index] !== undefined;
+    return this.frames[index] !== undefined;
   }
 
   onChange(listener: () => void): () => void {
@@ -58,9 +58,9 @@ export class SeriesLoad {
     void this.run(from);
   }
 
-  /** The bytes of a frame as stored, fetched before its turn when the stream is far from it. */
-  frame(index: number): Promise<Uint8Array<ArrayBuffer>> {
-    const here = this.bytes[index];
+  /** The bytes of a frame, fetched before its turn when the stream is far from it. */
+  frame(index: number): Promise<FrameData> {
+    const here = this.frames[index];
     if (here) return Promise.resolve(here);
     const running = this.waiting.get(index);
     if (running) return running.promise;
@@ -74,7 +74,7 @@ export class SeriesLoad {
   dispose(): void {
     this.abort.abort();
     clearTimeout(this.telling);
-    this.bytes.length = 0;
+    this.frames.length = 0;
     for (const one of this.waiting.values()) one.reject(new DOMException(CLOSED, 'AbortError'));
     this.waiting.clear();
     this.listeners.clear();
@@ -112,7 +112,7 @@ export class SeriesLoad {
   private async oneByOne(): Promise<void> {
     for (let index = 0; index < this.total; index++) {
       if (this.abort.signal.aborted) return;
-      if (!this.bytes[index]) await this.fetchOne(index);
+      if (!this.frames[index]) await this.fetchOne(index);
     }
   }
 
@@ -124,29 +124,30 @@ export class SeriesLoad {
       const index = this.byKey.get(`${header.instance}/${header.frame}`);
       if (index === undefined) return;
       this.streamAt = index;
-      this.keep(index, bytes as Uint8Array<ArrayBuffer>);
+      this.keep(index, header.form, bytes as Uint8Array<ArrayBuffer>);
     });
   }
 
   private async fetchOne(index: number): Promise<void> {
     const frame = this.series.frames[index] as Frame;
     try {
-      const url = `/api/v1/instances/${frame.instance.uid}/frames/${frame.frame}`;
+      const url = `/api/v1/instances/${frame.instance.uid}/frames/${frame.frame}?form=viewer`;
       const response = await fetch(url, { signal: this.abort.signal, cache: 'no-store', credentials: 'same-origin' });
       if (!response.ok) throw new Error(`frame answered ${response.status}`);
-      this.keep(index, new Uint8Array(await response.arrayBuffer()));
+      this.keep(index, readForm(Number(response.headers.get('x-frame-form') ?? NaN)), new Uint8Array(await response.arrayBuffer()));
     } catch (reason) {
       this.waiting.get(index)?.reject(reason instanceof Error ? reason : new Error(String(reason)));
       this.waiting.delete(index);
     }
   }
 
-  private keep(index: number, bytes: Uint8Array<ArrayBuffer>): void {
-    if (this.bytes[index] || this.abort.signal.aborted) return;
-    this.bytes[index] = bytes;
+  private keep(index: number, form: Form, bytes: Uint8Array<ArrayBuffer>): void {
+    if (this.frames[index] || this.abort.signal.aborted) return;
+    const data = { form, bytes };
+    this.frames[index] = data;
     this.loaded += 1;
     this.received += bytes.byteLength;
-    this.waiting.get(index)?.resolve(bytes);
+    this.waiting.get(index)?.resolve(data);
     this.waiting.delete(index);
     if (this.loaded === this.total) this.finish('loaded');
     else this.tellSoon();
@@ -161,7 +162,7 @@ export class SeriesLoad {
   private firstMissing(near: number): number {
     for (let step = 0; step < this.total; step++) {
       const index = (near + step) % this.total;
-      if (!this.bytes[index]) return index;
+      if (!this.frames[index]) return index;
     }
     return 0;
   }
@@ -187,9 +188,9 @@ export function isClosed(fault: unknown): boolean {
 }
 
 function defer(): Waiting {
-  let resolve!: (bytes: Uint8Array<ArrayBuffer>) => void;
+  let resolve!: (data: FrameData) => void;
   let reject!: (reason: Error) => void;
-  const promise = new Promise<Uint8Array<ArrayBuffer>>((yes, no) => {
+  const promise = new Promise<FrameData>((yes, no) => {
     resolve = yes;
     reject = no;
   });

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { modalityPixels, readable, rgbPixels, type PixelSpec } from './pixels';
+import { floatPixels, integerSpec, modalityPixels, rgbPixels, whole, type PixelSpec } from './pixels';
 
 const SPEC: PixelSpec = {
   rows: 1,
@@ -100,15 +100,26 @@ describe('colour', () => {
     expect(rgb[5]).toBeLessThan(4);
   });
 
-  it('shares the colour of a 4:2:2 pair', () => {
-    expect([...rgbPixels(Uint8Array.of(10, 200, 128, 128), { ...spec, photometric: 'YBR_FULL_422' })]).toEqual([10, 10, 10, 200, 200, 200]);
+  it('takes RGB of the server as it comes and refuses too little', () => {
+    expect([...whole(Uint8Array.of(1, 2, 3, 4, 5, 6, 0), spec)]).toEqual([1, 2, 3, 4, 5, 6]);
+    expect(() => whole(Uint8Array.of(1, 2, 3), spec)).toThrow(RangeError);
+  });
+});
+
+describe('frames decoded by the server', () => {
+  it('have the width their length says: one byte for single bits, two for words', () => {
+    const bit = { ...SPEC, bitsAllocated: 1, bitsStored: 1, highBit: 0 };
+    expect(integerSpec(bit, new Uint8Array(4))).toMatchObject({ bitsAllocated: 8, bitsStored: 1, highBit: 0 });
+    expect(integerSpec({ ...SPEC, bitsStored: 12, highBit: 15 }, words(1, 2, 3, 4))).toMatchObject({ bitsAllocated: 16, bitsStored: 12, highBit: 11 });
+    expect(() => integerSpec(SPEC, new Uint8Array(5))).toThrow(RangeError);
   });
 
-  it('knows what it can read', () => {
-    expect(readable(spec)).toBe(true);
-    expect(readable(SPEC)).toBe(true);
-    expect(readable({ ...spec, bitsAllocated: 16 })).toBe(false);
-    expect(readable({ ...SPEC, photometric: 'PALETTE COLOR' })).toBe(false);
-    expect(readable({ ...SPEC, bitsAllocated: 1 })).toBe(false);
+  it('are floats where the pixels are, rescaled and never cut to integers', () => {
+    const bytes = new Uint8Array(Float32Array.of(-0.5, 0, 0.25, 3).buffer);
+    expect([...floatPixels(bytes, SPEC).values]).toEqual([-0.5, 0, 0.25, 3]);
+    const { values, min, max } = floatPixels(bytes, { ...SPEC, slope: 2, intercept: 1 });
+    expect([...values]).toEqual([0, 1, 1.5, 7]);
+    expect([min, max]).toEqual([0, 7]);
+    expect(() => floatPixels(words(1, 2), SPEC)).toThrow(RangeError);
   });
 });

@@ -24,11 +24,19 @@ export interface GreyPixels {
   readonly max: number;
 }
 
-/** Which layouts of native pixels this file can read; the rest is drawn by the server. */
-export function readable(spec: PixelSpec): boolean {
-  const { photometric, samples, bitsAllocated } = spec;
-  if (samples === 1) return photometric.startsWith('MONOCHROME') && (bitsAllocated === 8 || bitsAllocated === 16 || bitsAllocated === 32);
-  return samples === 3 && bitsAllocated === 8 && ['RGB', 'YBR_FULL', 'YBR_FULL_422'].includes(photometric);
+/** The layout of values that the server has decoded: cut to Bits Stored already, as wide as their number says. */
+export function integerSpec(spec: PixelSpec, bytes: Uint8Array<ArrayBuffer>): PixelSpec {
+  const bitsAllocated = (bytes.byteLength / (spec.rows * spec.columns)) * 8;
+  if (bitsAllocated !== 8 && bitsAllocated !== 16 && bitsAllocated !== 32) throw new RangeError(`frame holds ${bytes.byteLength} bytes`);
+  const bitsStored = Math.min(spec.bitsStored, bitsAllocated);
+  return { ...spec, bitsAllocated, bitsStored, highBit: bitsStored - 1 };
+}
+
+/** The bytes of one 8-bit RGB frame by pixel. */
+export function whole(bytes: Uint8Array<ArrayBuffer>, spec: PixelSpec): Uint8Array<ArrayBuffer> {
+  const need = spec.rows * spec.columns * 3;
+  if (bytes.byteLength < need) throw new RangeError(`frame holds ${bytes.byteLength} bytes, needs ${need}`);
+  return bytes.subarray(0, need);
 }
 
 /**
@@ -41,7 +49,14 @@ export function modalityPixels(bytes: Uint8Array<ArrayBuffer>, spec: PixelSpec):
   return rescale(stored, spec);
 }
 
-type StoredArray = Uint8Array<ArrayBuffer> | Int8Array<ArrayBuffer> | Uint16Array<ArrayBuffer> | Int16Array<ArrayBuffer> | Uint32Array<ArrayBuffer> | Int32Array<ArrayBuffer>;
+/** Modality values of one frame of floats (Float and Double Float Pixel Data, PS3.3 C.7.6.24). */
+export function floatPixels(bytes: Uint8Array<ArrayBuffer>, spec: PixelSpec): GreyPixels {
+  const count = spec.rows * spec.columns;
+  if (bytes.byteLength < count * 4) throw new RangeError(`frame holds ${bytes.byteLength} bytes, needs ${count * 4}`);
+  return rescale(new Float32Array(bytes.buffer, bytes.byteOffset, count), spec);
+}
+
+type StoredArray = Float32Array<ArrayBuffer> | Uint8Array<ArrayBuffer> | Int8Array<ArrayBuffer> | Uint16Array<ArrayBuffer> | Int16Array<ArrayBuffer> | Uint32Array<ArrayBuffer> | Int32Array<ArrayBuffer>;
 
 function storedValues(bytes: Uint8Array<ArrayBuffer>, spec: PixelSpec, count: number): StoredArray {
   const width = spec.bitsAllocated / 8;
@@ -89,7 +104,7 @@ function rescale(stored: StoredArray, spec: PixelSpec): GreyPixels {
   const min = Math.min(...ends);
   const max = Math.max(...ends);
   const identity = slope === 1 && intercept === 0;
-  if (identity && (stored instanceof Uint8Array || stored instanceof Uint16Array || stored instanceof Int16Array)) {
+  if (identity && !(stored instanceof Int8Array || stored instanceof Uint32Array || stored instanceof Int32Array)) {
     return { values: stored, min, max };
   }
   const values = room(stored, min, max, Number.isInteger(slope) && Number.isInteger(intercept));
@@ -114,7 +129,7 @@ export function lookedUp({ values }: GreyPixels, { first, entries }: Lut): GreyP
 
 /** Where the rescaled values go: over the stored ones when both take two bytes, else into a new array. */
 function room(stored: StoredArray, min: number, max: number, integers: boolean): ModalityArray {
-  const fits16 = integers && min >= -32768 && max <= 32767;
+  const fits16 = integers && !(stored instanceof Float32Array) && min >= -32768 && max <= 32767;
   if (!fits16) return new Float32Array(stored.length);
   return stored.BYTES_PER_ELEMENT === 2 ? new Int16Array(stored.buffer, stored.byteOffset, stored.length) : new Int16Array(stored.length);
 }
@@ -122,10 +137,8 @@ function room(stored: StoredArray, min: number, max: number, integers: boolean):
 /** Interleaved 8-bit RGB of one native colour frame (PS3.3 C.7.6.3.1.2). */
 export function rgbPixels(bytes: Uint8Array<ArrayBuffer>, spec: PixelSpec): Uint8Array<ArrayBuffer> {
   const count = spec.rows * spec.columns;
-  if (spec.photometric === 'YBR_FULL_422') return fromYbr422(bytes, count);
-  const need = count * 3;
-  if (bytes.byteLength < need) throw new RangeError(`frame holds ${bytes.byteLength} bytes, needs ${need}`);
-  const pixels = spec.planar === 1 ? interleave(bytes, count) : bytes.subarray(0, need);
+  const samples = whole(bytes, spec);
+  const pixels = spec.planar === 1 ? interleave(samples, count) : samples;
   return spec.photometric === 'YBR_FULL' ? fromYbr(pixels, count) : pixels;
 }
 
@@ -142,19 +155,6 @@ function interleave(planes: Uint8Array<ArrayBuffer>, count: number): Uint8Array<
 function fromYbr(ybr: Uint8Array<ArrayBuffer>, count: number): Uint8Array<ArrayBuffer> {
   const out = new Uint8ClampedArray(count * 3);
   for (let i = 0; i < count * 3; i += 3) toRgb(out, i, ybr[i] as number, ybr[i + 1] as number, ybr[i + 2] as number);
-  return new Uint8Array(out.buffer);
-}
-
-/** Uncompressed 4:2:2 is stored as Y1 Y2 Cb Cr for each pair of pixels. */
-function fromYbr422(bytes: Uint8Array<ArrayBuffer>, count: number): Uint8Array<ArrayBuffer> {
-  const out = new Uint8ClampedArray(count * 3);
-  if (bytes.byteLength < count * 2) throw new RangeError(`frame holds ${bytes.byteLength} bytes, needs ${count * 2}`);
-  for (let i = 0, o = 0; o < count * 3; i += 4, o += 6) {
-    const cb = bytes[i + 2] as number;
-    const cr = bytes[i + 3] as number;
-    toRgb(out, o, bytes[i] as number, cb, cr);
-    toRgb(out, o + 3, bytes[i + 1] as number, cb, cr);
-  }
   return new Uint8Array(out.buffer);
 }
 

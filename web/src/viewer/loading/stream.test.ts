@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { FrameAssembler, HEADER_BYTES, readFrames, readHeader, StreamError, type FrameHeader } from './stream';
+import { Form, FrameAssembler, HEADER_BYTES, readFrames, readHeader, StreamError, type FrameHeader } from './stream';
 
 function encode(frames: readonly (readonly [instance: number, frame: number, bytes: readonly number[]])[]): Uint8Array<ArrayBuffer> {
   const parts = frames.map(([instance, frame, bytes]) => {
@@ -7,7 +7,8 @@ function encode(frames: readonly (readonly [instance: number, frame: number, byt
     const view = new DataView(part.buffer);
     view.setUint32(0, instance, true);
     view.setUint32(4, frame, true);
-    view.setBigUint64(8, BigInt(bytes.length), true);
+    view.setUint32(8, bytes.length, true);
+    view.setUint32(12, instance % 4, true);
     part.set(bytes, HEADER_BYTES);
     return part;
   });
@@ -50,7 +51,7 @@ async function collect(body: ReadableStream<Uint8Array<ArrayBuffer>>): Promise<[
 
 describe('the stream of a series', () => {
   const whole = encode(FRAMES);
-  const wanted = FRAMES.map(([instance, frame, bytes]) => [{ instance, frame, length: bytes.length }, [...bytes]]);
+  const wanted = FRAMES.map(([instance, frame, bytes]) => [{ instance, frame, length: bytes.length, form: instance % 4 }, [...bytes]]);
 
   for (const size of [1, 7, HEADER_BYTES, 17, 64, whole.length]) {
     it(`comes out the same in pieces of ${size} bytes, through a byte reader and by copying`, async () => {
@@ -72,9 +73,9 @@ describe('the stream of a series', () => {
     });
   }
 
-  it('refuses a length no frame can have instead of allocating it', () => {
+  it('refuses a form it does not know instead of reading rubbish', () => {
     const header = new Uint8Array(HEADER_BYTES);
-    new DataView(header.buffer).setBigUint64(8, 1n << 40n, true);
+    new DataView(header.buffer).setUint32(12, 256, true);
     expect(() => new FrameAssembler(() => undefined).push(header)).toThrow(StreamError);
   });
 
@@ -90,6 +91,6 @@ describe('the stream of a series', () => {
   it('reads a header at any offset', () => {
     const shifted = new Uint8Array(HEADER_BYTES + 5);
     shifted.set(whole.subarray(0, HEADER_BYTES), 5);
-    expect(readHeader(shifted.buffer, 5)).toEqual({ instance: 0, frame: 1, length: 5 });
+    expect(readHeader(shifted.buffer, 5)).toEqual({ instance: 0, frame: 1, length: 5, form: Form.Stored });
   });
 });

@@ -1,0 +1,85 @@
+"""The frames of a series for the viewer, each in a form that the browser shows with the right values."""
+
+import struct
+from collections.abc import Callable, Iterator, Sequence
+
+from app.archive import Archive
+from app.archive.errors import NoFrame
+from app.archive.models import Instance
+from app.dicom import uids
+from app.imaging import PixelSpec, browser
+from app.imaging.browser import Form
+from app.imaging.errors import ImagingError
+from app.viewing.frames import Frames, Located
+from app.viewing.manifest import kind_of
+
+_HEAD = struct.Struct("<IIII")
+_GREY_DEPTHS = (8, 16)
+SpecOf = Callable[[Instance], PixelSpec | None]
+
+
+def viewer_frame(frames: Frames, n: int, spec_of: SpecOf) -> tuple[Form, int, Iterator[bytes]]:
+    """Frame n (from 1) as the viewer gets it: its form, its length in bytes, and the bytes.
+
+    As stored where the browser is proven to read it rightly (`imaging.browser`), else decoded here.
+    spec_of: asked only where the index alone does not tell. Raises NoFrame, ImagingError."""
+    one = frames.instance
+    if _plain_grey(one):
+        return _as_stored(frames, n)
+    spec = spec_of(one)
+    if spec is None:
+        raise NoFrame("The pixels of this object cannot be read.")
+    if browser.decodes(spec, None if spec.native else frames.ends(n)):
+        return _as_stored(frames, n)
+    form, data = browser.decoded(frames.stored(n), spec)
+    return form, len(data), iter((data,))
+
+
+def _plain_grey(one: Instance) -> bool:
+    """Native little endian words: most of all images, for which no header has to be read."""
+    return (
+        one.transfer_syntax_uid in (uids.IMPLICIT_LE, uids.EXPLICIT_LE)
+        and one.samples == 1
+        and one.bits_allocated in _GREY_DEPTHS
+    )
+
+
+def _as_stored(frames: Frames, n: int) -> tuple[Form, int, Iterator[bytes]]:
+    size = frames.size(n)
+    if size is not None:
+        return Form.STORED, size, frames.pieces(n)
+    data = frames.stored(n)
+    return Form.STORED, len(data), iter((data,))
+
+
+def series_stream(
+    archive: Archive, located: Sequence[Located], spec_of: SpecOf, start: int = 0, only: str = ""
+) -> Iterator[bytes]:
+    """Every frame of a series in display order as a stream: per frame 16 bytes, little endian (uint32 place of the
+    instance in the list, uint32 frame number from 1, uint32 length, uint32 `Form`), then its bytes. Frames that cannot be
+    read are left out. start: the frame (from 0, over all images) to begin with; those before it come at the end.
+    only: the frames of that SOP instance alone."""
+    every = [
+        (place, n)
+        for place, one in enumerate(located)
+        if kind_of(one.instance) == "image" and only in ("", one.instance.sop_instance_uid)
+        for n in range(1, max(one.instance.number_of_frames, 1) + 1)
+    ]
+    start = start % len(every) if every else 0
+    frames: Frames | None = None
+    open_place = -1
+    try:
+        for place, n in every[start:] + every[:start]:
+            if place != open_place or frames is None:
+                if frames is not None:
+                    frames.__exit__()
+                frames, open_place = Frames(archive, located[place]), place
+            try:
+                form, size, pieces = viewer_frame(frames, n, spec_of)
+            except (NoFrame, ImagingError):
+                continue
+            yield _HEAD.pack(place, n, size, form)
+            yield from pieces
+    finally:
+        if frames is not None:
+            frames.__exit__()

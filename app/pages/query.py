@@ -15,9 +15,10 @@ from app.pages import listing, query_rows
 from app.pages.forms import Faults, attempt, go
 from app.pages.query_rows import Chip, ImageRow, MatchRow, QueueRow, SeriesRow, Typed
 from app.pages.shell import fields
-from app.peers import ask_jobs, asking, options, qr_queries, queries, retrievals
+from app.peers import ask_jobs, ask_states, asking, options, qr_queries, queries, retrievals
+from app.peers.ask_states import NodeState
 from app.peers.asking import Wish
-from app.peers.qr_models import RemoteQuery, RemoteQueryNode
+from app.peers.qr_models import RemoteQuery
 from app.security import Actor, Verb
 
 router = APIRouter(include_in_schema=False)
@@ -37,7 +38,8 @@ class Trouble:
 @dataclass(frozen=True, slots=True)
 class Status:
     """The line above the answers. total: studies; nodes: how many answered; here: of which all is here; asking: names of
-    those still at it; limited, broken: names of nodes with more answers, or with some that could not be read."""
+    those still at it; partial: of those that answered in part only; limited, broken: names of nodes with more answers, or
+    with some that could not be read."""
 
     id: str
     state: str
@@ -46,6 +48,7 @@ class Status:
     here: int
     asking: list[str]
     troubles: list[Trouble]
+    partial: list[str]
     limited: list[str]
     broken: list[str]
 
@@ -61,10 +64,11 @@ class Rows:
 
 @dataclass(frozen=True, slots=True)
 class LiveRows(Rows):
-    """What a live page fetches again: rows, the status line, the chips' notes."""
+    """What a live page fetches again: rows, the status line, what is said where there are no rows, the chips' notes."""
 
     status: Status
     chips: list[Chip]
+    here: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,25 +121,28 @@ class ImagesPart:
     troubles: list[Trouble]
 
 
-def _status(
-    session: ReadSession, query: RemoteQuery, nodes: list[RemoteQueryNode], found: list[asking.Match]
-) -> Status:
+def _status(query: RemoteQuery, states: list[NodeState], found: list[asking.Match]) -> Status:
     return Status(
         id=query.id,
-        state=asking.state_of(session, query, nodes),
+        state=ask_states.overall(states),
         total=len(found),
-        nodes=sum(node.state == asking.DONE for node in nodes),
+        nodes=sum(one.answered for one in states),
         here=sum(match.here.state == "all" for match in found),
-        asking=[node.node_name for node in nodes if node.state in asking.OPEN],
-        troubles=[Trouble(n.node_name, say(n.error), say(n.hint)) for n in nodes if n.error],
-        limited=[node.node_name for node in nodes if node.limited],
-        broken=[node.node_name for node in nodes if node.broken],
+        asking=[one.node.node_name for one in states if one.state in ask_states.OPEN],
+        troubles=[Trouble(one.node.node_name, say(one.error), say(one.hint)) for one in states if one.error],
+        partial=[one.node.node_name for one in states if one.incomplete and not one.answered and one.node.answers],
+        limited=[one.node.node_name for one in states if one.node.limited],
+        broken=[one.node.node_name for one in states if one.node.broken],
     )
 
 
-def _chips(session: ReadSession, actor: Actor, asked: list[RemoteQueryNode] | None) -> list[Chip]:
+def _states(session: ReadSession, query: RemoteQuery | None) -> list[NodeState]:
+    return ask_states.node_states(session, query, qr_queries.nodes_of(session, query.id)) if query else []
+
+
+def _chips(session: ReadSession, actor: Actor, asked: list[NodeState] | None) -> list[Chip]:
     """Without a query all are chosen, so that a first search finds what there is."""
-    by_id = {node.node_id: node for node in asked or ()}
+    by_id = {one.node.node_id: one for one in asked or ()}
     known = query_rows.askable(queries.nodes(session, actor))
     return [query_rows.chip(node, by_id.get(node.id), asked is None or node.id in by_id) for node in known]
 
@@ -195,7 +202,7 @@ def _page(
     typed: Typed | None = None,
     faults: Faults | None = None,
 ) -> Response:
-    asked = qr_queries.nodes_of(session, query.id) if query else None
+    states = _states(session, query)
     found = asking.matches(session, actor, query) if query else []
     shown = _rows(query, asking.arranged(found, sort, here), sort, here, 0, PAGE) if query else Rows("", [], None)
     typed = typed or (Typed.of(query) if query else Typed())
@@ -208,8 +215,8 @@ def _page(
         query=shown.query,
         matches=shown.matches,
         more=shown.more,
-        chips=_chips(session, actor, asked),
-        status=_status(session, query, asked or [], found) if query else None,
+        chips=_chips(session, actor, states if query else None),
+        status=_status(query, states, found) if query else None,
         typed=typed,
         faults=faults or Faults(),
         date_word=query_rows.date_word(typed),
@@ -277,10 +284,8 @@ def stop_quietly(session: Any, actor: Actor, query_id: str) -> None:
         query = qr_queries.query(session, actor, query_id)
     except NotFound:
         return
-    if any(node.state in asking.OPEN for node in qr_queries.nodes_of(session, query.id)):
-        state = asking.state_of(session, query, qr_queries.nodes_of(session, query.id))
-        if state in ("queued", "running"):
-            asking.cancel_query(session, actor, query_id)
+    if ask_states.overall(_states(session, query)) in ("queued", "running"):
+        asking.cancel_query(session, actor, query_id)
 
 
 @router.post("/query/{query_id}/again")
@@ -309,15 +314,14 @@ def query_rows_part(
 ) -> Response:
     """The rows again, for a live page. last: the row its first part ends with, so that nothing is pushed out."""
     query = qr_queries.query(session, actor, id)
-    nodes = qr_queries.nodes_of(session, query.id)
+    states = _states(session, query)
     found = asking.matches(session, actor, query)
     kept = asking.arranged(found, sort, here)
     keys = [f"q{match.key}" for match in kept]
     count = max(PAGE, keys.index(last) + 1 if last in keys else 0)
     part = _rows(query, kept, sort, here, 0, count)
-    context = LiveRows(
-        part.query, part.matches, part.more, _status(session, query, nodes, found), _chips(session, actor, nodes)
-    )
+    status, chips = _status(query, states, found), _chips(session, actor, states)
+    context = LiveRows(part.query, part.matches, part.more, status, chips, here)
     return render(request, "query/_live.html", fields(context))
 
 

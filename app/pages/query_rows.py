@@ -6,16 +6,17 @@ from dataclasses import dataclass, field
 from datetime import date, timedelta
 
 from app.dicom.names import shown as name_shown
-from app.http.i18n import format_days, format_number
+from app.http.i18n import format_days, format_number, say
 from app.http.i18n import gettext as _
 from app.http.i18n import ngettext as _n
 from app.kit.clock import now
 from app.pages import rows
 from app.pages.listing import between
 from app.peers import options, sources
+from app.peers.ask_states import NodeState
 from app.peers.asking import Match
 from app.peers.models import Node
-from app.peers.qr_models import RemoteQuery, RemoteQueryNode, Retrieval
+from app.peers.qr_models import RemoteQuery, Retrieval
 
 __all__ = ["Chip", "ImageRow", "MatchRow", "QueueRow", "SeriesRow", "Typed"]
 
@@ -127,15 +128,17 @@ def date_word(typed: Typed) -> str:
     return format_days(*days) if days else ""
 
 
-def chip(node: Node, asked: RemoteQueryNode | None, on: bool) -> Chip:
+def chip(node: Node, asked: NodeState | None, on: bool) -> Chip:
     """asked: how the shown query went at this node."""
     if asked is not None and asked.state in ("waiting", "asking"):
         return Chip(node.id, node.name, "off", _("Asking"), _("asking"), on)
     if asked is not None and asked.state == "failed":
-        return Chip(node.id, node.name, "bad", _("No answer"), _("no answer"), on)
+        note = _("incomplete") if asked.node.answers else _("no answer")
+        return Chip(node.id, node.name, "bad", say(asked.error) or _("No answer"), note, on)
     if asked is not None and asked.state == "done":
-        slow = asked.seconds >= 1
-        time = f"{format_number(asked.seconds, 1)} s" if slow else f"{max(1, round(asked.seconds * 1000))} ms"
+        seconds = asked.node.seconds
+        slow = seconds >= 1
+        time = f"{format_number(seconds, 1)} s" if slow else f"{max(1, round(seconds * 1000))} ms"
         note = _("slow, %(time)s") % {"time": time} if slow else time
         return Chip(node.id, node.name, "warn" if slow else "", _("Answers"), note, on)
     web = "DICOMweb" if options.of(node).protocol == "dicomweb" else ""

@@ -19,7 +19,8 @@ from app.kit.clock import now
 from app.kit.errors import AppError
 from app.kit.phrases import phrase
 from app.peers import asking, oplog, qr_queries, service, sources
-from app.peers.asking import ASKING, DONE, FAILED, OPEN, Match
+from app.peers.ask_states import ASKING, DONE, FAILED, GRACE, OPEN, longest
+from app.peers.asking import Match
 from app.peers.errors import PeerFault
 from app.peers.models import Node
 from app.peers.qr_models import RemoteQuery, RemoteQueryNode
@@ -30,9 +31,9 @@ from app.security.verbs import Verb
 from app.settings import load
 
 log = logging.getLogger(__name__)
+_REMOVED = phrase("This node has been removed.")
 _KEEP = 0.4  # seconds answers gather before they are written down together
 _LOOK = 0.5  # seconds between looks whether somebody has cancelled
-_GRACE = 3.0  # seconds nodes have to heed a cancellation before the job leaves them behind
 
 
 def ask(ctx: JobContext, payload: dict[str, Any]) -> dict[str, Any]:
@@ -49,25 +50,22 @@ def ask(ctx: JobContext, payload: dict[str, Any]) -> dict[str, Any]:
             qr_queries.delete_answers(session, row.id)
             row.state, row.answers = ASKING, 0
         asking.tell(session, query)
-    threads = [
-        threading.Thread(
-            target=_One(ctx, query.id, row.id, nodes.get(row.node_id), limits, own, question).run,
-            name=f"ask-{row.node_name}",
-            daemon=True,
-        )
-        for row in rows
-    ]
-    for thread in threads:
-        thread.start()
-    _wait(ctx, threads)
+    asking_now = [_One(ctx, query.id, row.id, nodes.get(row.node_id), limits, own, question) for row in rows]
+    for one in asking_now:
+        one.start()
+    _wait(ctx, [one.thread for one in asking_now], longest(own))
+    for one in asking_now:
+        if one.thread.is_alive():
+            one.give_up(phrase("It did not end its answers within {seconds} s.", seconds=round(longest(own))))
     return {"nodes": len(rows)}
 
 
-def _wait(ctx: JobContext, threads: list[threading.Thread]) -> None:
-    leave, look = float("inf"), time.monotonic() + _LOOK
-    while any(thread.is_alive() for thread in threads):
+def _wait(ctx: JobContext, threads: list[threading.Thread], seconds: float) -> None:
+    """Until all have ended, but no longer than that. Raises Cancelled."""
+    leave, look, ends = float("inf"), time.monotonic() + _LOOK, time.monotonic() + seconds
+    while any(thread.is_alive() for thread in threads) and time.monotonic() < ends:
         if ctx.stopped.wait(0.02) and leave == float("inf"):
-            leave = time.monotonic() + _GRACE
+            leave = time.monotonic() + GRACE
         if time.monotonic() > leave:
             break
         if time.monotonic() > look:
@@ -96,12 +94,24 @@ class _One:
         self._limits, self._own, self._question = limits, own, question
         self._new: list[dict[str, str]] = []
         self._asked = Asked()
+        self.thread = threading.Thread(target=self.run, name=f"ask-{row_id}", daemon=True)
+
+    def start(self) -> None:
+        self.thread.start()
+
+    def give_up(self, words: str) -> None:
+        """Ends the row of a node whose thread goes on: what it brings later is not kept."""
+        with self._ctx.database.write() as session:
+            row, query = session.get(RemoteQueryNode, self._row_id), session.get(RemoteQuery, self._query_id)
+            if row is not None and query is not None and row.state == ASKING:
+                row.state, row.error = FAILED, words
+                asking.tell(session, query)
 
     def run(self) -> None:
         fault: AppError | None = None
         try:
             if self._node is None:
-                raise PeerFault("This node has been removed.")
+                raise PeerFault(_REMOVED)
             sources.may_ask(self._node)
             self._ask(self._node)
         except AppError as raised:
@@ -130,6 +140,8 @@ class _One:
             query = session.get(RemoteQuery, self._query_id)
             if row is None or query is None:
                 return 0
+            if row.state == FAILED:  # given up already
+                return row.answers
             asking.add_answers(session, row, self._question.level, new)
             if end is not None:
                 end(row)
@@ -202,10 +214,11 @@ def unfold(
         patient = next((a.values["PatientID"] for _, a in told if a.values.get("PatientID")), "")
         known = qr_queries.nodes_by_id(session, [row.node_id for row, _ in told])
         nodes = [known[row.node_id] for row, _ in told if row.node_id in known]
+        removed = [row.node_name for row, _ in told if row.node_id not in known]
         limits, own = load(session, DicomSettings), load(session, QuerySettings)
     question = Question(level, {**keys, **({"PatientID": patient} if patient else {})}, (), own.answers)
     gathered: dict[str, list[dict[str, str]]] = {node.name: [] for node in nodes}
-    faults: list[tuple[str, str]] = []
+    faults: list[tuple[str, str]] = [(name, _REMOVED) for name in removed]
 
     def one(node: Node) -> None:
         asked = Asked()

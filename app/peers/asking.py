@@ -9,12 +9,12 @@ from sqlalchemy.orm import Session
 
 from app import audit, events, jobs
 from app.dicom.names import fold
-from app.jobs.models import Job
 from app.kit.clock import now
 from app.kit.errors import Conflict, Invalid
 from app.kit.ids import new_id
 from app.kit.phrases import phrase
 from app.peers import qr_queries, queries, sources
+from app.peers.ask_states import CANCELLED, FAILED, OPEN, NodeState, node_states, overall
 from app.peers.finding import LEVELS, RETURNED, UNIQUE
 from app.peers.models import Node
 from app.peers.qr_models import RemoteAnswer, RemoteQuery, RemoteQueryNode
@@ -24,8 +24,6 @@ from app.security.verbs import Verb
 from app.settings import load
 
 KIND = "query.ask"
-WAITING, ASKING, DONE, FAILED, CANCELLED = "waiting", "asking", "done", "failed", "cancelled"
-OPEN = (WAITING, ASKING)
 _MOST_NODES, _MOST_MODALITIES, _LONGEST = 32, 16, 256
 
 
@@ -247,47 +245,37 @@ def arranged(found: list[Match], sort: str = "-date", here: str = "") -> list[Ma
     return sorted(kept, key=SORTS.get(name, SORTS["date"]), reverse=sort.startswith("-"))
 
 
-def state_of(session: Session, query: RemoteQuery, nodes: list[RemoteQueryNode]) -> str:
-    """queued, running, done, failed (no node answered) or cancelled. A job that was lost with its worker speaks for it."""
-    job = session.get(Job, query.job_id)
-    states = {node.state for node in nodes}
-    if states & set(OPEN):
-        if job is not None and job.state in (FAILED, CANCELLED):
-            return job.state
-        return "running" if job is not None and job.state == "running" else "queued"
-    if CANCELLED in states:
-        return CANCELLED
-    return DONE if DONE in states else FAILED
-
-
-def node_json(node: RemoteQueryNode) -> dict[str, Any]:
+def node_json(shown: NodeState) -> dict[str, Any]:
+    """answers: what the node has told so far; incomplete: it ended without having told all."""
+    node = shown.node
     return {
         "node": node.node_name,
-        "state": node.state,
+        "state": shown.state,
         "answers": node.answers,
+        "incomplete": shown.incomplete,
         "broken": node.broken,
         "limited": node.limited,
         "seconds": round(node.seconds, 3),
-        "error": node.error,
-        "hint": node.hint,
+        "error": shown.error or None,
+        "hint": shown.hint or None,
     }
 
 
 def query_json(session: Session, query: RemoteQuery) -> dict[str, Any]:
-    """A query as REST shows it (DESIGN part 2: long work), node by node."""
-    nodes = qr_queries.nodes_of(session, query.id)
-    state = state_of(session, query, nodes)
-    ended = sum(node.state not in OPEN for node in nodes)
-    error = next((node.error for node in nodes if node.error), None) if state == FAILED else None
+    """A query as REST shows it (DESIGN part 2: long work), node by node. complete: every node has told all it has."""
+    states = node_states(session, query, qr_queries.nodes_of(session, query.id))
+    state = overall(states)
+    error = next((one.error for one in states if one.error), None) if state == FAILED else None
     return {
         "id": query.id,
         "state": state,
-        "progress": {"done": ended, "total": len(nodes)},
+        "progress": {"done": sum(one.state not in OPEN for one in states), "total": len(states)},
         "error": error,
+        "complete": all(one.answered and not one.incomplete for one in states),
         "level": query.level.lower(),
         "keys": query.keys,
         "modalities": query.modalities,
-        "nodes": [node_json(node) for node in nodes],
+        "nodes": [node_json(one) for one in states],
         "created_by": query.created_by,
         "created_at": query.created_at.isoformat(),
     }

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from app.config import Config
 from app.dicom.matching import wildcard
+from app.kit.phrases import phrase
 from app.peers import options, service, web
 from app.peers.errors import PeerFault
 from app.peers.finding import Finder
@@ -144,6 +145,7 @@ def _web(
     stop: Callable[[], bool],
     until: float,
 ) -> Iterator[dict[str, str]]:
+    """Raises PeerFault when the time is over before the last page."""
     search = web.Search()
 
     def over() -> bool:
@@ -155,8 +157,10 @@ def _web(
                 yield from web.find(
                     http, node.name, question.level, keys, limit=question.limit, search=search, stop=over
                 )
-                if over():
+                if stop():
                     return
+                if over():
+                    raise PeerFault(phrase("{peer} did not end its answers in time.", peer=node.name))
     finally:
         asked.broken, asked.limited = search.broken, search.limited
 

@@ -11,7 +11,7 @@ from tests.viewer.screen import Screen
 pytestmark = pytest.mark.browser
 Put = Callable[..., pydicom.Dataset]
 FRAMES = "**/api/v1/series/*/frames*"
-ONE = "**/api/v1/instances/*/frames/1"
+ONE = "**/api/v1/instances/*/frames/1?form=viewer"
 RENDERED = "**/api/v1/instances/*/frames/1/rendered"
 
 
@@ -47,7 +47,7 @@ def test_a_broken_stream_is_made_good_frame_by_frame(screen: Screen, put: Put) -
 def test_pixels_the_browser_gets_wrong_come_from_the_server_with_a_word(screen: Screen, put: Put) -> None:
     ct = put("modality/ct_brain_explicit.dcm")
     screen.page.route(FRAMES, refuse)
-    screen.page.route(ONE, lambda route: route.fulfill(status=200, body=b"\0" * 100))
+    screen.page.route(ONE, lambda route: route.fulfill(status=200, body=b"\0" * 100, headers={"X-Frame-Form": "0"}))
     try:
         screen.open(ct.StudyInstanceUID)
         assert "Drawn by the server" in screen.notice()

@@ -84,7 +84,7 @@ def preview_picture(
     frame: Annotated[int, Query(ge=1)] = 1,
     window: Annotated[str, Query(max_length=64, pattern=r"^-?[\d.e+-]+,[\d.e+-]+$")] = "0,0",
     invert: bool = False,
-    rotation: Annotated[int, Query(ge=0, le=270, multiple_of=90)] = 0,
+    rotate: Annotated[int, Query(ge=0, le=270, multiple_of=90)] = 0,
     flip: bool = False,
     presentation_state_uid: Annotated[str | None, Query(max_length=64)] = None,
     part: Annotated[str, Query(max_length=64, pattern=r"^(\d+,\d+,\d+,\d+)?$")] = "",
@@ -105,8 +105,8 @@ def preview_picture(
             "frame": frame,
             "window": (center, width) if width else None,
             "invert": invert,
-            "rotation": rotation,
-            "flip": flip,
+            "rotate": rotate,
+            "flip_horizontal": flip,
             "presentation_state_uid": presentation_state_uid or None,
         }
     )

@@ -1,5 +1,6 @@
 """The composer, and the print queue as page and as part of others."""
 
+import math
 from collections import Counter
 from dataclasses import dataclass
 from typing import Annotated, Any
@@ -62,17 +63,38 @@ def _layouts() -> list[LayoutChoice]:
 
 
 def chosen_items(text: str) -> list[dict[str, Any]]:
-    """`SOPUID:frame:center:width,...` as the viewer and the list send it; all but the UID may be left out."""
-    items = []
-    for part in filter(None, text.split(",")):
-        uid, *numbers = part.split(":")
-        try:
-            frame = int(numbers[0]) if numbers and numbers[0] else 1
-            window = [float(n) for n in numbers[1:3]] if len(numbers) >= 3 and numbers[1] and numbers[2] else None
-        except ValueError:
-            raise Invalid("The images to print cannot be read.", hint="Choose them again.", field="items") from None
-        items.append({"sop_instance_uid": uid, "frame": frame, **({"window": window} if window else {})})
-    return items
+    """`SOPUID:frame:center:width:invert:rotation:flip:x:y:width:height,...` as the viewer and the list send it; all but the
+    UID may be left out. The last four are the part of the image that is shown."""
+    try:
+        return [_chosen_item(part) for part in text.split(",") if part]
+    except ValueError:
+        raise Invalid("The images to print cannot be read.", hint="Choose them again.", field="items") from None
+
+
+def _chosen_item(text: str) -> dict[str, Any]:
+    """One of them by the names of web/src/composer/state.ts. Raises ValueError."""
+    uid, *fields = text.split(":")
+    fields += [""] * (10 - len(fields))
+    frame, center, width, invert, rotation, flip, *crop = fields[:10]
+    item: dict[str, Any] = {"sop_instance_uid": uid, "frame": int(frame or 1)}
+    if center and width:
+        item["window"] = [_finite(center), _finite(width)]
+    if invert == "1":
+        item["invert"] = True
+    if rotation:
+        item["rotation"] = int(rotation)
+    if flip == "1":
+        item["flip"] = True
+    if all(crop):
+        item["crop"] = [_finite(n) for n in crop]
+    return item
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError(text)
+    return number
 
 
 @router.get("/print")

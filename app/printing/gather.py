@@ -95,7 +95,7 @@ class Gatherer:
         if plain and not facts.has_window(header, item.frame):
             window = pixels.computed_window(self.frame(item.sop_instance_uid, item.frame), header, item.frame)
             known = facts.with_window(known, window) if window else known
-        return known
+        return replace(known, marks=item.marks()) if item.annotations else known
 
     def _one(self, uid: str, number: int) -> Found:
         if uid not in self.found:

@@ -8,18 +8,49 @@ from app.kit.errors import Invalid
 from app.kit.phrases import phrase
 from app.printing import papers
 from app.printing.errors import OutputNotAvailable
-from app.printing.sheet import SheetOptions, View
+from app.printing.sheet import Mark, SheetOptions, View
 from app.printing.texts import CORNERS
 
 AVAILABLE = ("pdf", "images")
 OUTPUTS_LATER = ("printer", "film", "email")
 MAX_ITEMS = 10_000
 Fraction = Annotated[float, Field(ge=0, le=1)]
+Coordinate = Annotated[float, Field(ge=-1e6, le=1e6)]
+ImagePoint = tuple[Coordinate, Coordinate]
 _PAPERS = {name.lower(): name for name in papers.PAPERS}
 
 
+class MarkLine(BaseModel):
+    """A line through points (column, row) in pixels of the stored image; the first pixel's centre is (0.5, 0.5).
+    dashed: it only leads to a text."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    points: tuple[ImagePoint, ...] = Field(min_length=2, max_length=2000)
+    dashed: bool = False
+
+
+class MarkText(BaseModel):
+    """Lines of text whose top left corner is at a point of the stored image; upright however the image is turned."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    at: ImagePoint
+    lines: tuple[Annotated[str, Field(max_length=256)], ...] = Field(min_length=1, max_length=20)
+
+
+class Annotation(BaseModel):
+    """One measurement or annotation as it is drawn on the screen, its values as text."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    lines: tuple[MarkLine, ...] = Field(default=(), max_length=200)
+    texts: tuple[MarkText, ...] = Field(default=(), max_length=20)
+
+
 class OrderItem(BaseModel):
-    """One frame as it is seen. frame counts from 1; window is [center, width]; rotation is clockwise, the flip comes after.
+    """One frame as it is seen. frame counts from 1; window is [center, width]; rotate is clockwise, flips come after;
+    crop is [x0, y0, x1, y1], from 0 to 1 of the image as it is then seen.
     presentation_state_uid: a stored presentation state of the same study; everything else is on top of it."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -28,10 +59,26 @@ class OrderItem(BaseModel):
     frame: int = Field(default=1, ge=1)
     window: tuple[float, float] | None = None
     invert: bool = False
-    rotation: Literal[0, 90, 180, 270] = 0
-    flip: bool = False
+    rotate: Literal[0, 90, 180, 270] = 0
+    flip_horizontal: bool = False
+    flip_vertical: bool = False
     crop: tuple[Fraction, Fraction, Fraction, Fraction] = (0.0, 0.0, 1.0, 1.0)
     presentation_state_uid: str | None = Field(default=None, min_length=1, max_length=64)
+    annotations: tuple[Annotation, ...] = Field(default=(), max_length=200)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _former_names(cls, values: Any) -> Any:
+        """Orders kept by earlier versions: rotation, flip, and a crop of [x, y, width, height]."""
+        if not isinstance(values, dict) or not {"rotation", "flip"} & values.keys():
+            return values
+        named = {"rotation": "rotate", "flip": "flip_horizontal"}
+        renamed = {named.get(name, name): value for name, value in values.items()}
+        crop = values.get("crop")
+        if isinstance(crop, list | tuple) and len(crop) == 4 and all(isinstance(n, int | float) for n in crop):
+            x, y, width, height = crop
+            renamed["crop"] = (x, y, min(1.0, x + width), min(1.0, y + height))
+        return renamed
 
     @field_validator("window")
     @classmethod
@@ -43,13 +90,29 @@ class OrderItem(BaseModel):
     @field_validator("crop")
     @classmethod
     def _crop(cls, crop: tuple[float, float, float, float]) -> tuple[float, float, float, float]:
-        x, y, width, height = crop
-        if width <= 0 or height <= 0 or x + width > 1 + 1e-9 or y + height > 1 + 1e-9:
-            raise ValueError("the crop must lie inside the image: x, y, width, height from 0 to 1")
+        x0, y0, x1, y1 = crop
+        if x0 >= x1 or y0 >= y1:
+            raise ValueError("the crop must lie inside the image: x0, y0, x1, y1 from 0 to 1, x0 < x1, y0 < y1")
         return crop
 
     def view(self) -> View:
-        return View(self.window, self.invert, self.rotation, self.flip, self.crop, self.presentation_state_uid or "")
+        """A flip of top and bottom is half a turn and a flip of left and right."""
+        x0, y0, x1, y1 = self.crop
+        rotation = (self.rotate + (180 if self.flip_vertical else 0)) % 360
+        flip = self.flip_horizontal != self.flip_vertical
+        return View(
+            self.window, self.invert, rotation, flip, (x0, y0, x1 - x0, y1 - y0), self.presentation_state_uid or ""
+        )
+
+    def marks(self) -> tuple[Mark, ...]:
+        """What is drawn over the image."""
+        return tuple(
+            Mark(
+                tuple((line.points, line.dashed) for line in one.lines),
+                tuple((text.at, text.lines) for text in one.texts),
+            )
+            for one in self.annotations
+        )
 
 
 class PrintOrder(BaseModel):

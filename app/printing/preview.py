@@ -58,7 +58,7 @@ def _address(path: str) -> Callable[[Placed], str]:
         query: dict[str, Any] = {"sop": placed.picture.sop_instance_uid, "frame": placed.picture.frame}
         if view.window:
             query["window"] = f"{view.window[0]:g},{view.window[1]:g}"
-        query |= {k: v for k, v in (("invert", view.invert), ("rotation", view.rotation), ("flip", view.flip)) if v}
+        query |= {k: v for k, v in (("invert", view.invert), ("rotate", view.rotation), ("flip", view.flip)) if v}
         if view.state:
             query["presentation_state_uid"] = view.state
         query["part"] = f"{source.x},{source.y},{source.width},{source.height}"

@@ -65,6 +65,18 @@ class View:
     state: str = ""
 
 
+Point = tuple[float, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """A measurement or annotation. lines: (points, dashed); texts: (top left corner, lines of text); points are (column,
+    row) in pixels of the stored frame, the first pixel's centre at (0.5, 0.5)."""
+
+    lines: tuple[tuple[tuple[Point, ...], bool], ...] = ()
+    texts: tuple[tuple[Point, tuple[str, ...]], ...] = ()
+
+
 @dataclass(frozen=True, slots=True)
 class Picture:
     """What has to be known of one frame to place it, without its pixels.
@@ -72,7 +84,7 @@ class Picture:
     rows, columns: of the stored frame. spacing: (between rows, between columns) in mm in the patient, or None where
     nobody knows. aspect: height by width of a pixel, used where there is no spacing. plane: "detector" or "film" where
     the spacing is known there only, not in the patient (PS3.3 10.7).
-    letters: (left, right, top, bottom) of the image as seen. values: variables of the corner texts.
+    letters: (left, right, top, bottom) of the image as seen. marks: drawn over it. values: variables of the corner texts.
     fault: why the image cannot be drawn, empty when it can; its cell shows this sentence instead of pixels."""
 
     sop_instance_uid: str
@@ -86,6 +98,7 @@ class Picture:
     patient: str = ""
     plane: str = ""
     fault: str = ""
+    marks: tuple[Mark, ...] = ()
     values: Mapping[str, str] = field(default_factory=dict)
 
     @property

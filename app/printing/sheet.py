@@ -7,12 +7,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from app.kit.phrases import phrase
-from app.printing import papers
+from app.printing import overdraw, papers
 from app.printing.errors import ActualSizeImpossible
 from app.printing.shapes import (
     Align,
     Box,
     Cell,
+    Mark,
     Page,
     PageLines,
     Picture,
@@ -31,6 +32,7 @@ __all__ = [
     "Align",
     "Box",
     "Cell",
+    "Mark",
     "Page",
     "PageLines",
     "Picture",
@@ -222,6 +224,8 @@ def _cell(index: int, box: Box, picture: Picture | None, options: SheetOptions, 
         bar, label = _ruler(placed, box, size)
         strokes += bar
         texts += label
+    strokes += overdraw.strokes(placed, box)
+    texts += overdraw.texts(placed, box, size)
     return Cell(index, box, placed, tuple(texts), tuple(strokes))
 
 

@@ -166,4 +166,8 @@ def test_a_lost_job_is_shown_on_the_page(web: Web) -> None:
     shown = web.bob.get(f"/api/v1/queries/{made['id']}").json()
     assert (shown["state"], shown["complete"], shown["nodes"][0]["state"]) == ("failed", False, "failed")
     page = web.bob.get(f"/query?id={made['id']}").text
-    assert "data-asking" not in page and "No archive could be searched" in page and "P1: The search was interrupted" in page
+    assert (
+        "data-asking" not in page
+        and "No archive could be searched" in page
+        and "P1: The search was interrupted" in page
+    )

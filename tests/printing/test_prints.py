@@ -59,8 +59,8 @@ def test_four_images_on_a_page_with_the_window_as_seen(
     items = [
         {"sop_instance_uid": uids[0], "frame": 1, "window": [-600, 1500]},
         {"sop_instance_uid": uids[1], "frame": 1},
-        {"sop_instance_uid": uids[2], "frame": 1, "invert": True, "rotation": 90, "flip": True},
-        {"sop_instance_uid": uids[3], "frame": 1, "crop": [0.25, 0.5, 0.5, 0.25]},
+        {"sop_instance_uid": uids[2], "frame": 1, "invert": True, "rotate": 90, "flip_horizontal": True},
+        {"sop_instance_uid": uids[3], "frame": 1, "crop": [0.25, 0.5, 0.75, 0.75]},
     ]
     answer = printer.make({"items": items, "layout": "2x2", "paper": "A4"})
     assert (answer["state"], answer["pages"], answer["progress"]) == ("done", 1, {"done": 1, "total": 1})
@@ -195,8 +195,8 @@ def test_a_password_is_never_kept_in_clear(web: Web, printer: Printer, store: St
         ({"items": [{"sop_instance_uid": "UID", "frame": 2}]}, "items.0.frame"),
         ({"items": [{"sop_instance_uid": "UID", "window": [40, 0]}]}, "items.0.window"),
         ({"items": [{"sop_instance_uid": "UID", "window": [40]}]}, "items.0.window.1"),
-        ({"items": [{"sop_instance_uid": "UID", "crop": [0.5, 0, 0.6, 1]}]}, "items.0.crop"),
-        ({"items": [{"sop_instance_uid": "UID", "rotation": 45}]}, "items.0.rotation"),
+        ({"items": [{"sop_instance_uid": "UID", "crop": [0.5, 0, 0.5, 1]}]}, "items.0.crop"),
+        ({"items": [{"sop_instance_uid": "UID", "rotate": 45}]}, "items.0.rotate"),
     ],
 )  # fmt: skip
 def test_what_is_wrong_is_named(web: Web, store: Store, ct: list[Path], order: dict[str, Any], field: str) -> None:
@@ -397,7 +397,7 @@ def test_a_preview_picture_is_what_imaging_renders(web: Web, store: Store, ct: l
     assert shown.shape == wanted.shape and np.abs(shown - wanted).mean() < 3
     assert web.dora.get(address, params=query).status_code == 404, "another facility"
     assert web.nobody.get(address, params=query).status_code == 401
-    for wrong in ({"window": "a,b"}, {"part": "1,2"}, {"rotation": 45}, {"size": 9000}, {"part": "900,900,5,5"}):
+    for wrong in ({"window": "a,b"}, {"part": "1,2"}, {"rotate": 45}, {"size": 9000}, {"part": "900,900,5,5"}):
         assert web.bob.get(address, params={**query, **wrong}).status_code == 422, wrong
 
 

@@ -33,7 +33,7 @@ def test_prints_survive_a_killed_worker_and_a_restart(tmp_path: Path, shared_dat
     with live_server.running(data) as live, live.client() as client:
         port = str(live.dicom_port)
         subprocess.run(["storescu", "-aec", "FILMROOM", "127.0.0.1", port, *map(str, files)], check=True, timeout=60)
-        items = [{"sop_instance_uid": uids[n % 8], "rotation": 90 * (n % 4)} for n in range(800)]
+        items = [{"sop_instance_uid": uids[n % 8], "rotate": 90 * (n % 4)} for n in range(800)]
         accepted = client.post("/api/v1/prints", json={"items": items, "layout": "2x2"})
         assert accepted.status_code == 202, accepted.text
         location = accepted.headers["Location"]

@@ -143,7 +143,7 @@ export class InPlace {
     const query = new URLSearchParams({ sop: item.sop_instance_uid, frame: String(item.frame), size: String(this.pixels(now)) });
     if (item.window) query.set('window', item.window.join(','));
     if (item.invert) query.set('invert', 'true');
-    if (item.rotation) query.set('rotation', String(item.rotation));
+    if (item.rotation) query.set('rotate', String(item.rotation));
     if (item.flip) query.set('flip', 'true');
     this.loading = true;
     const next = new Image();

@@ -3,6 +3,7 @@ import './composer.css';
 import { one, typing } from '../shell/dom';
 import { installDrag } from './drag';
 import { InPlace } from './inplace';
+import { withMarks } from './marks';
 import { Pages } from './pages';
 import { installPrint } from './print';
 import { Arrangement, key, type Item } from './state';
@@ -21,6 +22,7 @@ interface Data {
 export function mount(root: HTMLElement): void {
   const form = one<HTMLFormElement>('#composer-options', root);
   const data = JSON.parse(one('#composer-data', root)?.textContent ?? '{}') as Data;
+  data.items = withMarks(data.items, new URLSearchParams(location.search).get('marks'));
   if (!form) return;
   const layout = (): string => new FormData(form).get('layout') as string;
   const whose = new Map(data.series.flatMap((series) => series.frames.map(([sop]) => [sop, data.studies[series.study]?.patient ?? 0] as const)));

@@ -1,5 +1,12 @@
 // What is arranged: frames in cells, page after page. Pure, so that it can be tested without a page.
 
+/** A measurement as the viewer draws it; points are (column, row) in pixels of the stored frame. */
+export interface Annotation {
+  lines: { points: [number, number][]; dashed: boolean }[];
+  texts: { at: [number, number]; lines: string[] }[];
+}
+
+/** crop: x, y, width, height of the image as seen, from 0 to 1. */
 export interface Item {
   sop_instance_uid: string;
   frame: number;
@@ -8,6 +15,7 @@ export interface Item {
   rotation?: 0 | 90 | 180 | 270;
   flip?: boolean;
   crop?: [number, number, number, number];
+  annotations?: Annotation[];
 }
 export type Cells = (Item | null)[];
 

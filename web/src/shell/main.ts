@@ -5,6 +5,7 @@ import { installColumns } from './columns';
 import { installDialogs } from './dialogs';
 import { connect, onLink } from './events';
 import { installHealth } from './health';
+import { installLeaving } from './leaving';
 import { installLive, refreshAll } from './live';
 import { installLock } from './lock';
 import { installMenus } from './menus';
@@ -21,6 +22,7 @@ import { installUpload } from './upload';
 
 installPreferences();
 installNavigation();
+installLeaving();
 installMenus();
 installDialogs();
 installTables();

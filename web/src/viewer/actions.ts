@@ -1,11 +1,14 @@
 /** What buttons and keys do: one table of verbs, one of keys. */
 import { LAYOUTS, type Layout } from './grid';
+import htmx from 'htmx.org';
+import { leave } from '../shell/leaving';
 import type { KeyMap } from './keys';
 import { printAddress } from './print';
 import { applyPreset } from './tools/presets';
 import { activate, isTool } from './tools/group';
 import type { Viewer } from './viewer';
 import { Cine } from './tools/cine';
+import { keep } from './unsaved';
 
 export interface Actions {
   readonly run: (name: string) => void;
@@ -28,7 +31,7 @@ const VERBS: Readonly<Record<string, Verb>> = {
   panel: (viewer) => viewer.root.classList.toggle('no-panel'),
   fullscreen: toggleFullscreen,
   help: (viewer) => viewer.root.querySelector<HTMLDialogElement>('#viewer-help')?.showModal(),
-  print: (viewer) => go(printAddress(viewer.studyUid, viewer.grid.cells)),
+  print,
 };
 
 export function actionsOf(viewer: Viewer): Actions {
@@ -99,12 +102,20 @@ function toggleFullscreen(viewer: Viewer): void {
   done.catch(() => undefined);
 }
 
+/** The measurements go along, and are there again when the study is opened once more: nothing is lost by leaving. */
+function print(viewer: Viewer): void {
+  const address = printAddress(viewer.studyUid, viewer.grid.cells);
+  keep(viewer.studyUid);
+  leave(() => go(address));
+}
+
 /** Goes on as a link of the page would, so that the warm page stays (htmx boost). */
 function go(address: string): void {
   const link = document.createElement('a');
   link.href = address;
   link.hidden = true;
   document.querySelector('#viewer-root')?.append(link);
+  htmx.process(link);
   link.click();
   link.remove();
 }

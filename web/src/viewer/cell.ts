@@ -1,11 +1,12 @@
 /** One viewport of the grid: shows one series and answers for its window, zoom, turn and slice. */
-import { Enums, type StackViewport, type Types } from '@cornerstonejs/core';
+import { Enums, utilities, type StackViewport, type Types } from '@cornerstonejs/core';
 import { engine, onCpu } from './engine';
 import { failureReason, fallbackReason } from './loading/image';
 import type { SeriesLoad } from './loading/load';
 import type { Description, VoiFunction } from './appearance';
 import { descriptionOf } from './loading/describe';
 import type { Frame, Series } from './manifest';
+import type { Point } from './seen';
 import { shade } from './shading';
 import { functionFor, lutNodes, rangeOf, windowNodes, windowOf, type Range, type Window } from './voi';
 
@@ -244,6 +245,23 @@ export class Cell {
     this.shade();
     this.draw();
   }
+
+  /** Whether somebody has turned the greys round, beside what the image asks for itself. */
+  inverted(): boolean {
+    return Boolean(this.viewport.getProperties().invert);
+  }
+
+  /** Pixels of the screen that the picture has room in. */
+  get size(): { readonly width: number; readonly height: number } {
+    return { width: this.canvas.clientWidth, height: this.canvas.clientHeight };
+  }
+
+  /** (column, row) of the stored image at a point of the canvas; the first pixel's centre is (0.5, 0.5). */
+  readonly toImage = ([x, y]: Point): Point => {
+    const world = this.viewport.canvasToWorld([x, y]);
+    const [column = 0, row = 0] = utilities.worldToImageCoords(this.frame?.imageId ?? '', world) ?? [];
+    return [column, row];
+  };
 
   /** Why the server drew what is shown, if it did. */
   fallback(): string | undefined {

@@ -1,2 +1,2 @@
 /** Words of the viewer go through the shell's catalog. */
-export { t } from '../shell/i18n';
+export { t, tn } from '../shell/i18n';

@@ -22,6 +22,7 @@ import { writeCell } from './text';
 import { Toolbar } from './toolbar';
 import { Cine } from './tools/cine';
 import { styleMarks } from './tools/measure';
+import { askBeforeLeaving, restore } from './unsaved';
 
 export class Viewer {
   readonly grid: Grid;
@@ -33,6 +34,7 @@ export class Viewer {
   private readonly panel: Panel;
   private readonly toolbar: Toolbar;
   private readonly unwire: () => void;
+  private readonly unguard = askBeforeLeaving();
   private readonly dirty = new Set<Cell>();
   private drawing = 0;
   private closed = false;
@@ -72,6 +74,7 @@ export class Viewer {
     this.cine.stop();
     cancelAnimationFrame(this.drawing);
     this.unwire();
+    this.unguard();
     this.toolbar.destroy();
     this.panel.destroy();
     this.grid.destroy();
@@ -119,6 +122,7 @@ export class Viewer {
   private begin(study: Study): void {
     if (this.closed) return;
     this.study = study;
+    restore(study.uid);
     const { series: wantedSeries, instance, frame } = this.root.dataset;
     const series = study.series.find((one) => one.uid === wantedSeries) ?? study.series.find((one) => one.frames.length > 0) ?? study.series[0];
     if (!series) return this.fail(this.grid.current, t('This study has no objects.'));

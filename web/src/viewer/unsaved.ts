@@ -1,0 +1,49 @@
+/** Measurements are nowhere but in this page: whoever leaves it is asked, and who goes to print finds them again. */
+import { annotation, type Types } from '@cornerstonejs/tools';
+import type { Question } from '../shell/dialogs';
+import { guard } from '../shell/leaving';
+import { t, tn } from './strings';
+import { measureOf } from './tools/measure';
+
+type Mark = Types.Annotation;
+
+/** Those of a study that was left for its print. */
+let kept: { readonly study: string; readonly marks: readonly Mark[] } | undefined;
+
+export function measurements(): Mark[] {
+  return annotation.state.getAllAnnotations().filter((mark) => measureOf(mark.metadata?.toolName ?? ''));
+}
+
+/** Keeps the measurements of the study while it is printed; `restore` brings them back. */
+export function keep(study: string): void {
+  const marks = measurements();
+  kept = marks.length ? { study, marks } : undefined;
+}
+
+export function restore(study: string): void {
+  if (kept?.study !== study) return;
+  for (const mark of kept.marks) annotation.state.addAnnotation(mark, mark.metadata?.FrameOfReferenceUID ?? '');
+  kept = undefined;
+}
+
+function lost(count: number): Question | undefined {
+  if (count === 0) return undefined;
+  return {
+    title: t('Leave without saving?'),
+    text: tn('1 measurement is not saved and will be lost.', '{n} measurements are not saved and will be lost.', count),
+    safe: t('Stay'),
+    go: t('Leave'),
+    danger: true,
+    iconName: 'alert-triangle',
+  };
+}
+
+/** While the viewer is open. Answers what ends it. */
+export function askBeforeLeaving(): () => void {
+  return guard(() => lost(measurements().length));
+}
+
+// Kept ones outlast pages of Filmroom, not the window.
+window.addEventListener('beforeunload', (event) => {
+  if (kept) event.preventDefault();
+});

@@ -2,7 +2,7 @@
 PY := .venv/bin/python
 export PYTHONPATH := $(CURDIR)
 
-.PHONY: help setup setup-test run test test-fast bench bench-large fuzz chaos container-test service-test lint fmt lock messages wheel clean
+.PHONY: help setup setup-test run test test-fast test-long bench bench-large fuzz chaos container-test service-test lint fmt lock messages wheel clean
 help:            ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 16
 
@@ -18,6 +18,8 @@ test: setup-test ## every check and every test
 	@deploy/test.sh all
 test-fast: setup-test ## the quick part, under a minute
 	@deploy/test.sh fast
+test-long: setup-test ## the tests that load the product for a minute and more
+	@$(PY) -m pytest -m long -s tests
 lint: setup-test ## formatting, types, floors, templates
 	@deploy/test.sh lint
 

@@ -9,6 +9,8 @@ from typing import Any
 
 from app import __version__
 from app.config import Config, ConfigError, load, take_secrets
+from app.kit import arguments
+from app.kit.errors import AppError
 
 _SERVE = {
     "serve": "start everything on this machine",
@@ -102,11 +104,15 @@ def _parser() -> argparse.ArgumentParser:
 def _show(config: Config) -> None:
     for item in dataclasses.fields(Config):
         value: Any = getattr(config, item.name)
-        print(f"{item.name} = {'******' if value and item.metadata.get('secret') else value}")
+        if isinstance(value, str):
+            value = "******" if value and item.metadata.get("secret") else arguments.mask_password(value)
+        print(f"{item.name} = {value}")
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    options = vars(_parser().parse_args(arguments))
+def main(given: Sequence[str] | None = None) -> int:
+    options = vars(_parser().parse_args(given))
+    if url := options.get("database_url"):
+        arguments.hide_passwords(url)
     verb, as_json = options.pop("verb"), options.pop("json", False)
     try:
         config = load(options)
@@ -127,7 +133,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
             prepare(config, os.environ | withheld)
             run_role(verb, config)
-    except ConfigError as fault:
+    except (ConfigError, AppError) as fault:
         print(f"filmroom: {fault}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:

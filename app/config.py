@@ -44,13 +44,24 @@ class Config:
     )
     store_dir: str = field(default="", metadata={"help": "folder of the stored objects; empty: DIR/store"})
     log_dir: str = field(default="", metadata={"help": "folder of the logs; empty: DIR/logs"})
+    disk_reserve: int = field(
+        default=0,
+        metadata={"help": "MiB that intake leaves free on the disks of store and database; 0: 2 %, from 32 to 256"},
+    )
     headless: bool = field(default=False, metadata={"help": "no pages: only DICOM and the jobs"})
     receivers: int = field(default=1, metadata={"help": "DICOM receiver processes on the one port"})
     workers: int = field(default=1, metadata={"help": "worker processes"})
-    database_url: str = field(default="", metadata={"help": "PostgreSQL URL; empty means the embedded encrypted file"})
+    database_url: str = field(
+        default="", metadata={"help": "PostgreSQL URL; empty means the embedded encrypted file", "password": True}
+    )
     key: str = field(default="", metadata={"help": "master key, 64 hex digits; prefer key_file", "secret": True})
     key_file: str = field(default="", metadata={"help": "file with the master key; default DIR/keys/master.key"})
+    hang_seconds: int = field(
+        default=30, metadata={"help": "seconds without a sign of life after which a role is replaced; 0: never"}
+    )
     log_level: str = field(default="INFO", metadata={"help": "DEBUG, INFO, WARNING or ERROR"})
+    log_days: int = field(default=30, metadata={"help": "days that log files are kept"})
+    log_mib: int = field(default=100, metadata={"help": "MiB of one log file; there are two a day and role at most"})
     log_json: bool = field(default=False, metadata={"help": "console log as JSON lines"})
     trusted_proxies: str = field(default="", metadata={"help": "addresses whose X-Forwarded-For is believed"})
     host_names: str = field(
@@ -120,6 +131,15 @@ def _check(config: Config) -> Config:
     if config.log_level.upper() not in ("DEBUG", "INFO", "WARNING", "ERROR"):
         raise ConfigError(f"log_level is {config.log_level!r}; write DEBUG, INFO, WARNING or ERROR")
     _check_folders(config)
+    if not (config.hang_seconds == 0 or 5 <= config.hang_seconds <= 3600):
+        raise ConfigError(f"hang_seconds is {config.hang_seconds}; write a number from 5 to 3600, or 0 for never")
+    for name in ("log_days", "log_mib"):
+        if not 1 <= getattr(config, name) <= 100_000:
+            raise ConfigError(f"{name} is {getattr(config, name)}; write a number from 1 to 100000")
+    if config.disk_reserve < 0:
+        raise ConfigError(f"disk_reserve is {config.disk_reserve}; write MiB, or 0 for the usual share")
+    if config.port == config.dicom_port and not config.headless:
+        raise ConfigError(f"port and dicom_port are both {config.port}; write two different ports")
     for name in ("receivers", "workers"):
         if not 1 <= getattr(config, name) <= 64:
             raise ConfigError(f"{name} is {getattr(config, name)}; write a number from 1 to 64")

@@ -7,16 +7,17 @@ import contextlib
 import logging
 import os
 import signal
-import socket
 import sys
 import threading
 import time
 from typing import TYPE_CHECKING
 
-from app.config import Config
-from app.dimse.door import Door
-from app.kit import priority, startup
-from app.kit.rolestate import RoleState
+from app.config import Config, ConfigError
+from app.dimse.door import Door, shared_folder
+from app.kit import occupied, priority, startup
+from app.kit.rolestate import BEAT, RoleState
+from app.kit.running import RECEIVERS
+from app.kit.watchdog import Watchdog
 
 if TYPE_CHECKING:
     from app.archive import Archive
@@ -26,16 +27,19 @@ log = logging.getLogger(__name__)
 
 
 def run(config: Config) -> None:
-    """Runs until SIGTERM or SIGINT, and is over within five seconds of it. Raises OSError when the port is taken."""
-    shared = config.receivers > 1 and hasattr(socket, "SO_REUSEPORT") and hasattr(os, "fork")
-    if not shared:
+    """Runs until SIGTERM or SIGINT, and is over within five seconds of it. Raises ConfigError when the port is taken."""
+    if shared_folder(config) is None:
         _receive(config, shared=False)
         return
     _Family(config).run()
 
 
-def _bind(config: Config, shared: bool) -> Door:
-    return Door(config.dicom_host, config.dicom_port, shared)
+def _bind(config: Config) -> Door:
+    """Raises ConfigError with one line when the port cannot be had."""
+    try:
+        return Door(config.dicom_host, config.dicom_port, shared_folder(config))
+    except OSError as fault:
+        raise ConfigError(occupied.port_fault(config.dicom_host, config.dicom_port, fault)) from None
 
 
 def _receive(config: Config, shared: bool) -> None:
@@ -43,7 +47,7 @@ def _receive(config: Config, shared: bool) -> None:
     ended = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: ended.set())
-    listener = _bind(config, shared)
+    listener = _bind(config)
     state = RoleState(config.run, "dicom")
     state.start()
     try:
@@ -56,6 +60,7 @@ def _receive(config: Config, shared: bool) -> None:
         threading.Thread(target=_sweep, args=(archive,), name="sweep", daemon=True).start()
         parent = os.getppid()
         while not ended.wait(1.0):
+            state.pulse()
             told = receiver.tls.state | {"facilities": receiver.facilities.state}
             state.set("ready", port=config.dicom_port, associations=receiver.associations, **told)
             if not serving.is_alive():
@@ -110,12 +115,20 @@ class _Family:
         self._ended = False
 
     def run(self) -> None:
-        _bind(self._config, shared=True).close()  # says at once when the port is taken
+        _bind(self._config).close()  # says at once when the port is taken
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._end)
         for _ in range(self._config.receivers):
             self._fork()
+        state, beat = RoleState(self._config.run, RECEIVERS), 0.0  # no thread of its own: the loop beats
+        watchdog = Watchdog(self._config.run, self._config.hang_seconds)
         while not self._ended:
+            if time.monotonic() - beat > BEAT:
+                beat = time.monotonic()
+                state.set("ready")
+                for pid in watchdog.hung(self._children):
+                    log.error("receiver %d has not answered for %d s; replacing it", pid, self._config.hang_seconds)
+                    os.kill(pid, signal.SIGKILL)
             with contextlib.suppress(ChildProcessError, InterruptedError):
                 pid, status = os.waitpid(-1, os.WNOHANG)
                 if pid and not self._ended:
@@ -126,6 +139,7 @@ class _Family:
                     continue
             time.sleep(0.1)
         self._await_children()
+        state.close()
 
     def _end(self, *_: object) -> None:
         self._ended = True
@@ -143,6 +157,8 @@ class _Family:
         try:
             _receive(self._config, shared=True)
             code = 0
+        except ConfigError as fault:
+            log.error("receiver failed: %s", fault)
         except Exception:
             log.exception("receiver failed")
         finally:

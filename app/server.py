@@ -20,13 +20,13 @@ import app.pages as pages
 from app import __version__, events, settings
 from app.api.events import Hub
 from app.archive import Archive
-from app.config import Config
+from app.config import Config, ConfigError
 from app.db import open_database
 from app.http import install
 from app.http.connections import Connections, guarded
 from app.http.services import Services
 from app.http.settings import WebSettings
-from app.kit import files, paths, rolestate, startup
+from app.kit import files, occupied, paths, rolestate, startup
 from app.kit.errors import AppError
 from app.peers import ways
 
@@ -113,13 +113,21 @@ class _Server(uvicorn.Server):
         startup.over()
         self._state.set("ready")
 
+    async def on_tick(self, counter: int) -> bool:
+        self._state.pulse()
+        return await super().on_tick(counter)
+
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         self._state.set("stopping")
         super().handle_exit(sig, frame)
 
 
 def run(config: Config) -> None:
-    """Runs until SIGTERM or SIGINT."""
+    """Runs until SIGTERM or SIGINT. Raises ConfigError when the port is taken."""
+    try:
+        occupied.require_free([(config.host, config.port)])
+    except occupied.Occupied as taken:
+        raise ConfigError(str(taken)) from None
     state = rolestate.RoleState(config.run, "web")
     state.start()
     try:

@@ -16,6 +16,7 @@ import subprocess
 import sys
 import time
 import traceback
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from importlib import import_module
@@ -23,10 +24,12 @@ from types import FrameType
 from typing import TYPE_CHECKING
 
 from app.config import Config, ConfigError
-from app.kit import files, memory, renewal, running, startup
+from app.kit import files, memory, occupied, renewal, running, startup
 from app.kit import logging as kit_logging
+from app.kit.errors import AppError
 from app.kit.notify import Manager
 from app.kit.rolestate import BEAT, RoleState
+from app.kit.watchdog import Watchdog
 
 if TYPE_CHECKING:
     from app.db import Database
@@ -35,12 +38,8 @@ log = logging.getLogger("app.supervisor")
 
 ADMIN_PASSWORD = "FILMROOM_ADMIN_PASSWORD"  # noqa: S105 the variable's name
 STOP_SECONDS = 4.5  # a role that has not ended by then is killed: the whole stop stays within 5 s
-RESTART_PAUSES = (
-    0.1,
-    0.5,
-    1.0,
-    2.0,
-)  # seconds after the first, second, ... death; a role that dies at once costs little
+# Seconds after the first, second, ... death; a role that dies at once costs little.
+RESTART_PAUSES = (0.1, 0.5, 1.0, 2.0)
 READY_SECONDS = 30.0  # a service manager waits so long for every role; then it is told which one is down, and goes on
 
 # role -> module with run(config); only the role's own process imports it
@@ -65,11 +64,11 @@ class _Child:
 
 def role_options(config: Config) -> list[str]:
     """The command line that gives a role process this configuration, whatever files and options it came from. Secrets stay
-    in the environment, which it inherits."""
+    in the environment, which it inherits; the database's address may hold one."""
     found = []
     for item in dataclasses.fields(Config):
         value = getattr(config, item.name)
-        if item.metadata.get("secret") or value == item.default:
+        if item.metadata.get("secret") or item.metadata.get("password") or value == item.default:
             continue
         flag = item.metadata.get("flag") or f"--{item.name.replace('_', '-')}"
         if isinstance(value, bool):
@@ -85,9 +84,13 @@ def _die_with_parent() -> None:
         ctypes.CDLL(None).prctl(1, signal.SIGTERM)
 
 
+def _log_to_files(role: str, config: Config) -> None:
+    kit_logging.setup(role, config.logs, config.log_level, config.log_json, days=config.log_days, mib=config.log_mib)
+
+
 def run_role(role: str, config: Config) -> None:
     """One role in this process, until it is told to stop."""
-    kit_logging.setup(role, config.logs, config.log_level, config.log_json)
+    _log_to_files(role, config)
     files.raise_limit()
     startup.begin()
     memory.keep_small()
@@ -183,7 +186,7 @@ def _in_child(work: Callable[[], None]) -> int:
         code = ended.code if isinstance(ended.code, int) else 1
     except KeyboardInterrupt:
         code = 0
-    except ConfigError as fault:
+    except (ConfigError, AppError) as fault:
         sys.stderr.write(f"filmroom: {fault}\n")
         code = 2
     except BaseException:  # noqa: BLE001 the outer edge of a process
@@ -215,15 +218,41 @@ class Supervisor:
         self.stopping = False
         self.manager = Manager()
         self.told_ready = False
+        self.watchdog = Watchdog(config.run, config.hang_seconds)
+        self.replaced: Counter[str] = Counter()
+        self.lock: occupied.FolderLock | None = None
+
+    def _occupy(self) -> None:
+        """The data folder and the ports, or the end of the start in one line."""
+        try:
+            self.config.data.mkdir(parents=True, exist_ok=True, mode=0o700)
+            self.lock = occupied.FolderLock(self.config.data)
+            occupied.require_free(self._places(), wait=bool(running.look(self.config.run).seen))
+        except occupied.Occupied as taken:
+            raise ConfigError(str(taken)) from None
+        except OSError as fault:
+            raise ConfigError(f"the folder {self.config.data} cannot be used: {fault.strerror}") from None
+
+    def _places(self) -> list[tuple[str, int]]:
+        """Address and port of everything that listens."""
+        hosts = [host.strip() for host in self.config.dicom_host.split(",") if host.strip()]
+        pages = [] if self.config.headless else [(self.config.host, self.config.port)]
+        return pages + [(host, self.config.dicom_port) for host in hosts]
+
+    def _run_role(self, role: str) -> None:
+        if self.lock is not None:
+            self.lock.leave()
+        run_role(role, self.config)
 
     def _start(self, child: _Child) -> None:
         child.started = time.monotonic()
         if hasattr(os, "fork"):
-            child.pid = _in_child(lambda: run_role(child.role, self.config))
+            child.pid = _in_child(lambda: self._run_role(child.role))
         else:
             child.process = subprocess.Popen(  # noqa: S603 our own program
                 [sys.executable, "-m", "app.cli", child.role, *role_options(self.config)],
-                env={**os.environ, **self._withheld},
+                env={**os.environ, **self._withheld}
+                | ({"FILMROOM_DATABASE_URL": url} if (url := self.config.database_url) else {}),
             )
             child.pid = child.process.pid
 
@@ -247,6 +276,8 @@ class Supervisor:
         status = os.waitstatus_to_exitcode(ended[1])
         if self.stopping:
             return False
+        if status == 2:  # the reason stands above, in one line
+            raise SystemExit(2)
         if status != 0:
             raise SystemExit("filmroom: the data folder could not be prepared; the reason stands above")
         self._withheld.pop(ADMIN_PASSWORD, None)  # used once
@@ -257,9 +288,11 @@ class Supervisor:
         for number in (signal.SIGTERM, signal.SIGINT):  # from the first moment: as process 1 nothing else would end it
             signal.signal(number, self._told_to_stop)
         self.manager.status("preparing the data folder")
+        self._occupy()
         if not self._prepare():
             return
         gc.freeze()
+        _log_to_files(running.SUPERVISOR, self.config)
         for child in self.children:
             self._start(child)
         startup.over()
@@ -271,7 +304,9 @@ class Supervisor:
                 self._renew()
             if time.monotonic() - beat > BEAT or (self.manager and not self.told_ready):
                 beat = time.monotonic()
-                state.set("ready", roles=sorted({child.role for child in self.children}))
+                roles = sorted({child.role for child in self.children})
+                state.set("ready", roles=roles, replaced=dict(self.replaced))
+                self._replace_hung()
                 self._tell(late=beat > latest)
             time.sleep(0.05)
         self.manager.stopping()
@@ -289,6 +324,17 @@ class Supervisor:
         if not self.told_ready and (late or found.code == running.READY):
             self.told_ready = True
             self.manager.ready()
+
+    def _replace_hung(self) -> None:
+        """A role that no longer answers is killed; it begins again as after any other death."""
+        roles = {child.pid: child.role for child in self.children if child.pid}
+        for pid in self.watchdog.hung(roles):
+            self.replaced[roles[pid]] += 1
+            log.error(
+                "role %s (process %d) has not answered for %d s; replacing it", roles[pid], pid, self.watchdog.seconds
+            )
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
 
     def _told_to_stop(self, number: int, frame: FrameType | None) -> None:
         self.stopping = True

@@ -292,8 +292,8 @@ def follow_clock(worker: Worker) -> None:
 
     with worker.database.write() as session:
         moment = now()
+        archive_service.heal_clock(session, moment)  # first: it may lock the index (app/db/locks.py)
         jobs.heal_clock(session, moment)
-        archive_service.heal_clock(session, moment)
         peers_back.heal(session, moment)
         routing_back.heal(session, moment)
 

@@ -11,6 +11,7 @@ from app.archive.models import Instance, Patient, Series, Study, StudyModality
 from app.dicom import names
 from app.dicom.matching import Key, split_range, split_uids
 
+_MOST_WORDS = 32  # of a name in one condition; the others are looked at afterwards (SQLite: expressions of depth 1000)
 Condition = tuple[ColumnElement[bool], bool]  # the condition, and whether it is exact
 
 STUDY: dict[str, Any] = {
@@ -181,10 +182,10 @@ def _contains(column: Any, part: str) -> ColumnElement[bool]:
 def _patient_name(value: str, fuzzy: bool) -> Condition:
     """`Study.fold` holds the folded groups one behind the other; the alphabetic one comes first (names.fold)."""
     if fuzzy:
-        words = [word.strip("*?") for word in names.fold(value).split()]
+        words = dict.fromkeys(word.strip("*?") for word in names.fold(value).split())
         each = [
             or_(Study.fold.like(f"{_pattern(w)}%", escape="!"), Study.fold.like(f"% {_pattern(w)}%", escape="!"))
-            for w in words
+            for w in list(words)[:_MOST_WORDS]
             if w
         ]
         return and_(Study.fold != "", *each), False

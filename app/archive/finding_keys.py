@@ -120,7 +120,7 @@ def tester(key: Key, fuzzy: bool) -> Test:
     if vr not in _WILD:
         return lambda text: str(text) in wanted
     patterns = [wildcard(one) for one in wanted]
-    return lambda text: any(pattern.fullmatch(str(text)) for pattern in patterns)
+    return lambda text: any(pattern.matches(str(text)) for pattern in patterns)
 
 
 def both(day: Key, clock: Key) -> Callable[[Any, Any], bool]:

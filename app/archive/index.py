@@ -9,18 +9,16 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Literal, Protocol
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection
 from sqlalchemy.orm import Session
 
 from app.archive.models import OTHER_FACILITY
 from app.archive.rows import Row, Rows, modality_bit
 from app.archive.search_ddl import fts_text
 from app.archive.store import Incoming
+from app.db.locks import Lock, take
 from app.dicom.header import Header
-from app.events import ORDER_LOCK
 from app.kit.clock import now
-
-_LOCK = 0x494E4458  # PostgreSQL: one index transaction at a time; batches make that quick and free of deadlocks
 
 Status = Literal["stored", "duplicate", "conflict", "refused"]
 
@@ -93,19 +91,20 @@ class Entry:
 
 
 def lock_index(session: Session) -> None:
-    """One writer of the index at a time, to the end of the transaction. On SQLite every writer is alone anyway."""
-    if session.get_bind().dialect.name == "postgresql":
-        session.execute(text(f"SELECT pg_advisory_xact_lock({_LOCK})"))
+    """One writer of the index at a time, to the end of the transaction: before the first row (app/db/locks.py)."""
+    take(session, Lock.INDEX)
 
 
 class Transaction:
-    """One open index transaction. Plain SQL written with `?`; moments and lists are bound as SQLAlchemy stores them."""
+    """One open index transaction. Plain SQL written with `?`; moments and lists are bound as SQLAlchemy stores them.
+    It holds `Lock.INDEX`; its events are written at the end (app/db/locks.py)."""
 
     def __init__(self, connection: Connection) -> None:
         self.postgresql = connection.dialect.name == "postgresql"
         self._cursor = connection.connection.cursor()
+        self._events: list[tuple[Any, ...]] = []
         if self.postgresql:
-            self.run(f"SELECT pg_advisory_xact_lock({_LOCK})")
+            self.run(Lock.INDEX.sql)
 
     def run(self, sql: str, values: Sequence[Any] = ()) -> Any:
         self._cursor.execute(sql.replace("?", "%s") if self.postgresql else sql, tuple(values))
@@ -129,12 +128,15 @@ class Transaction:
         return self.run(f"INSERT INTO {table} ({', '.join(row)}) VALUES ({marks}){returning}", list(row.values()))
 
     def add_event(self, topic: str, facility_id: str | None, payload: dict[str, Any]) -> None:
-        if self.postgresql:  # as events.append: a lower number that commits later would be passed over by followers
-            self.run(f"SELECT pg_advisory_xact_lock({ORDER_LOCK})")
-        self.run(
-            "INSERT INTO event (at, topic, facility_id, payload) VALUES (?, ?, ?, ?)",
-            (self.moment(now()), topic, facility_id, json.dumps(payload)),
-        )
+        self._events.append((self.moment(now()), topic, facility_id, json.dumps(payload)))
+
+    def write_events(self) -> None:
+        """As events.append: a lower number that commits later would be passed over by followers. Nothing is written after it."""
+        if self._events and self.postgresql:
+            self.run(Lock.EVENTS.sql)
+            self.run("NOTIFY filmroom_events")
+        for values in self._events:
+            self.run("INSERT INTO event (at, topic, facility_id, payload) VALUES (?, ?, ?, ?)", values)
 
     def count(self, name: str, by: int) -> None:
         self.run(
@@ -212,6 +214,7 @@ class Batch:
         for entry in entries:
             self._one(entry)
         self._close()
+        self.sql.write_events()
 
     def _one(self, entry: Entry) -> None:
         h = entry.header

@@ -3,6 +3,8 @@
 import contextlib
 import logging
 import os
+import random
+import time
 from pathlib import Path
 
 from app.archive import differences, queries, rows, sweep
@@ -10,10 +12,11 @@ from app.archive.commit import GroupCommit
 from app.archive.files import OpenFiles
 from app.archive.framing import believe_frames, locate
 from app.archive.index import Batch, Entry, Outcome, Source, Stored, Transaction
+from app.archive.reserve import Reserve
 from app.archive.store import ASIDE, Incoming, Store, unavailable
 from app.archive.syncing import Sync, Syncer
 from app.config import Config
-from app.db import Database
+from app.db import Collided, Database
 from app.dicom import paths
 from app.dicom.header import NotDicom, scan
 from app.events import stream
@@ -22,6 +25,7 @@ from app.kit.ids import new_id
 
 log = logging.getLogger(__name__)
 SESSION_KEY = "archive"  # in the info of each session of the database: headers are read on from the files they are of
+_REPEATS = 6  # tries of a batch that PostgreSQL ends for the sake of another transaction
 
 
 class Archive:
@@ -30,7 +34,7 @@ class Archive:
     def __init__(self, config: Config, database: Database) -> None:
         self.config = config
         self.database = database
-        self.store = Store(config.store)
+        self.store = Store(config.store, Reserve.of(config))
         self.files = OpenFiles()
         self._commit: GroupCommit[Entry] = GroupCommit(self._write)
         self._syncer = Syncer()
@@ -128,21 +132,42 @@ class Archive:
     def _write(self, entries: list[Entry]) -> None:
         """One transaction for all; when that fails, one for each, so that a bad one spoils nobody else's."""
         try:
-            self._transact(entries)
+            self._repeat(entries)
         except Exception as fault:  # noqa: BLE001 whatever it is, every waiting thread must get its answer
             if len(entries) == 1 or isinstance(fault, Unavailable):
-                for entry in entries:
-                    entry.fault = fault
+                self._give_up(entries, fault)
                 return
             for entry in entries:
-                if not entry.doubtful:
-                    entry.outcome, entry.placed = None, False
-                    self._write([entry])
-                else:
+                if entry.doubtful:
                     entry.fault = fault
+                else:
+                    self._write([entry])
         else:
             if self._doubtful:
                 self._clear_doubts()
+
+    def _repeat(self, entries: list[Entry]) -> None:
+        """The transaction, again when PostgreSQL ended it for the sake of another one."""
+        for left in reversed(range(_REPEATS)):
+            for entry in entries:
+                entry.outcome, entry.placed, entry.conflict_id = None, False, ""
+            try:
+                self._transact(entries)
+                return
+            except Collided:
+                if not left or any(entry.doubtful for entry in entries):
+                    raise
+                time.sleep(random.uniform(0.01, 0.1))  # noqa: S311 jitter, not a secret
+
+    def _give_up(self, entries: list[Entry], fault: Exception) -> None:
+        """Final names without a row go, under the index's lock: the database released it when the transaction failed, and
+        another process may have come to these names since."""
+        for entry in entries:
+            entry.fault = fault
+            if entry.placed and not entry.doubtful:
+                entry.doubtful = True
+                self._doubtful.append(entry.incoming.path)
+        self._clear_doubts()
 
     def _transact(self, entries: list[Entry]) -> None:
         placer = _Placer(self.store)
@@ -150,20 +175,15 @@ class Archive:
         self.store.sync_names()
         try:
             with self.database.write_plain() as connection:
-                try:
-                    transaction = Transaction(connection)
-                    Batch(transaction, placer).write(entries)
-                    if transaction.postgresql:
-                        transaction.run("NOTIFY filmroom_events")
-                    wrote = True
-                except BaseException:
-                    placer.undo()  # while the index is still locked: nobody else can have come to these names
-                    raise
+                Batch(Transaction(connection), placer).write(entries)
+                wrote = True
         except BaseException:
             if wrote:  # the commit itself failed: perhaps it went through all the same
                 for entry in entries:
                     entry.doubtful = entry.placed
                 self._doubtful.extend(entry.incoming.path for entry in entries if entry.doubtful)
+            else:
+                placer.undo()
             raise
         if self.database.dialect == "sqlite":
             stream.wake()
@@ -186,17 +206,16 @@ class Archive:
 
 
 class _Placer:
-    """What the batch does with files; `undo` takes it back."""
+    """What the batch does with files. `undo` takes back what was kept aside, whose names are nobody else's."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._done: list[tuple[Entry, str]] = []
+        self._aside: list[tuple[Entry, str]] = []
 
     def place(self, entry: Entry) -> None:
         entry.incoming.wait_durable()
         self._store.place(entry.incoming.path, entry.path)
         entry.placed = True
-        self._done.append((entry, entry.path))
 
     def keep_aside(self, entry: Entry) -> tuple[str, str]:
         """(id of the conflict, path)"""
@@ -205,11 +224,11 @@ class _Placer:
         path = f"{ASIDE}/{conflict}.dcm"
         self._store.place(entry.incoming.path, path)
         entry.placed = True
-        self._done.append((entry, path))
+        self._aside.append((entry, path))
         return conflict, path
 
     def undo(self) -> None:
-        for entry, path in self._done:
+        for entry, path in self._aside:
             with contextlib.suppress(OSError):
                 self._store.remove(path)
             entry.placed = False

@@ -3,7 +3,6 @@
 Here a filter becomes conditions with what an index knows of each; `walks` answers it. Plain SQL: the planners would choose
 badly here, and SQLite is told the index."""
 
-import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,6 +11,7 @@ from sqlalchemy.orm import Session
 
 from app.archive.rows import OTHER_MODALITY, modality_bit
 from app.dicom import names
+from app.dicom.matching import wildcard
 
 FEW = 1000  # rows that are read one by one: each is a page of its own, to be read, authenticated and deciphered
 PACKED = 4  # entries of a covering index that are read as quickly as one row, and more
@@ -156,6 +156,8 @@ def matched(asked: Asked, column: str, wanted: str) -> None:
         asked.add(f"s.{column} LIKE ? ESCAPE '!'", like(wanted), covered=covered)
 
 
+_MOST_WORDS = 32  # that full text is asked for at once
+
 # -- patients by full text ---------------------------------------------------------------------------------------
 
 
@@ -175,8 +177,8 @@ def _quoted(text: str) -> str:
 def patients_with(runner: Runner, beginnings: Iterable[str], parts: Iterable[str]) -> Bound | None:
     """SELECT of patient ids that may hold words beginning so and parts so (checked again by the conditions); None when
     full text cannot narrow anything."""
-    begin = [b for b in beginnings if any(c.isalnum() for c in b)]
-    part = [p for p in parts if len(p) >= 3]
+    begin = [b for b in dict.fromkeys(beginnings) if any(c.isalnum() for c in b)][:_MOST_WORDS]
+    part = [p for p in dict.fromkeys(parts) if len(p) >= 3][:_MOST_WORDS]
     if not begin and not part:
         return None
     if runner.postgresql:
@@ -314,8 +316,8 @@ def add_listed(asked: Asked, runner: Runner, column: str, pattern: str) -> None:
     if len(distinct) >= 3000:
         matched(asked, column, pattern)
         return
-    fits = re.compile(re.escape(pattern).replace(r"\*", ".*").replace(r"\?", "."), re.DOTALL).fullmatch
-    chosen = [v for v in distinct if fits(v)]
+    fits = wildcard(pattern)
+    chosen = [v for v in distinct if fits.matches(v)]
     if not chosen:
         asked.empty = True
         return

@@ -39,7 +39,8 @@ _STATES: dict[str, str] = {"keep-first": "kept-first", "overwrite": "overwritten
 
 def settle(session: Session, quiet: float = QUIET, limit: int = 200) -> int:
     """Marks studies that got nothing new for `quiet` seconds as settled, tells so, and has their DICOM JSON made. Called
-    by the worker's clock; returns how many."""
+    by the worker's clock, by one worker at a time; returns how many."""
+    lock_index(session)  # what arrives meanwhile would find the study receiving, and leave it settled
     before = now() - timedelta(seconds=quiet)
     ready = session.scalars(
         select(Study).where(Study.state == RECEIVING, Study.last_received_at < before).order_by(Study.id).limit(limit)
@@ -63,8 +64,10 @@ def settle(session: Session, quiet: float = QUIET, limit: int = 200) -> int:
 
 def heal_clock(session: Session, moment: datetime) -> None:
     """See app.jobs.heal_clock: a study that seems to arrive in the future would not settle until then."""
-    ahead = Study.last_received_at > moment + jobs.CLOCK_SLACK
-    session.execute(update(Study).where(Study.state == RECEIVING, ahead).values(last_received_at=moment))
+    ahead = (Study.state == RECEIVING, Study.last_received_at > moment + jobs.CLOCK_SLACK)
+    if session.scalar(select(Study.id).where(*ahead).limit(1)) is not None:
+        lock_index(session)
+        session.execute(update(Study).where(*ahead).values(last_received_at=moment))
 
 
 def may_settle(session: Session, quiet: float = QUIET) -> bool:

@@ -17,19 +17,32 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from app.archive.reserve import STEP, Reserve
 from app.archive.syncing import Sync
-from app.kit.errors import Unavailable
+from app.kit.errors import StorageFull, Unavailable
 from app.kit.ids import new_id
 
 INCOMING, ASIDE = ".incoming", ".aside"
 _EARLY = 4 << 20  # bytes: a larger file is synced before its turn to be indexed, so that the index never waits long
-_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.ENOTCONN, errno.ESTALE}
+_FULL = {errno.ENOSPC, errno.EDQUOT}
+_AWAY = {
+    errno.EROFS,
+    errno.EACCES,
+    errno.EIO,
+    errno.ENOTCONN,
+    errno.ESTALE,
+    errno.ENXIO,
+    errno.ETIMEDOUT,
+    errno.EHOSTDOWN,
+}
 
 
 def unavailable(fault: OSError) -> Exception:
-    """A store that is full or away is a fault every door knows; any other is a bug and stays what it is."""
+    """A store that is full, read-only or away is a fault every door knows; any other is a bug and stays what it is."""
     if fault.errno in _FULL:
-        return Unavailable("The store cannot take anything just now.", hint="Free disk space; work resumes by itself.")
+        return StorageFull("The store cannot take anything just now.", hint="Free disk space; work resumes by itself.")
+    if fault.errno in _AWAY:
+        return Unavailable("The store cannot be written just now.", hint="Work resumes by itself.")
     return fault
 
 
@@ -47,9 +60,17 @@ def _file_system(folder: Path) -> str:
 class Incoming:
     """An object on its way in: bytes go to a temporary file on the store's own file system as they come."""
 
-    def __init__(self, path: Path, source: Any, begin_sync: Callable[[int], Sync | None] | None = None) -> None:
+    def __init__(
+        self,
+        path: Path,
+        source: Any,
+        begin_sync: Callable[[int], Sync | None] | None = None,
+        require_space: Callable[[], None] | None = None,
+    ) -> None:
+        """require_space: called now and then while a large object comes; raises when the disk is full."""
         self.path = path
         self.source = source
+        self._require_space = require_space
         self.size = 0
         self._begin_sync = begin_sync
         self._sync: Sync | None = None
@@ -61,6 +82,8 @@ class Incoming:
         disk is full."""
         view = memoryview(data)
         try:
+            if self._require_space is not None and self.size // STEP != (self.size + len(view)) // STEP:
+                self._require_space()
             while len(view):
                 written = os.write(self._fd, view)
                 self.size += written
@@ -139,21 +162,27 @@ def sha256_of(path: Path) -> str:
 class Store:
     """One process's hands on the files."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, reserve: Reserve | None = None) -> None:
         self.root = root
-        root.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self.reserve = reserve
+        with contextlib.suppress(OSError):  # a store that is read-only or away is told to who wants to write
+            root.mkdir(parents=True, exist_ok=True, mode=0o700)
+            (root / ASIDE).mkdir(exist_ok=True, mode=0o700)
         self._journaled = _file_system(root) in ("ext4", "xfs", "btrfs", "zfs", "overlay", "tmpfs")
-        (root / ASIDE).mkdir(exist_ok=True, mode=0o700)
         self._opening = threading.Lock()
         self._mine: Path | None = None
         self._lock_fd = -1
         self._folder_fd = -1
 
     def incoming(self, source: Any, begin_sync: Callable[[int], Sync | None] | None = None) -> Incoming:
-        """A new temporary file. begin_sync: begins to sync an open file, or answers None where that is no gain."""
-        folder = self._mine or self._open_folder()
+        """A new temporary file. begin_sync: begins to sync an open file, or answers None where that is no gain. Raises
+        Unavailable when the disk is full up to its reserve, or cannot be written."""
+        require = self.reserve.require if self.reserve is not None else None
         try:
-            return Incoming(folder / new_id(), source, begin_sync)
+            if require is not None:
+                require()
+            folder = self._mine or self._open_folder()
+            return Incoming(folder / new_id(), source, begin_sync, require)
         except OSError as fault:
             raise unavailable(fault) from fault
 

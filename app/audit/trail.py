@@ -6,15 +6,14 @@ import json
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import func, select, text
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from app.audit import head
 from app.audit.models import AuditEvent
+from app.db.locks import Lock, at_commit
 from app.kit.clock import now
 from app.kit.logging import correlation_id
-
-_LOCK = 0x41554449  # PostgreSQL: one link is forged at a time; SQLite has one writer anyway
 
 
 def _fields(event: AuditEvent) -> bytes:
@@ -56,10 +55,7 @@ def record(
     actor_kind: str = "user",
     detail: dict[str, Any] | None = None,
 ) -> None:
-    """Adds a link in the caller's transaction: the act and its trace stand or fall together."""
-    if session.get_bind().dialect.name == "postgresql":
-        session.execute(text(f"SELECT pg_advisory_xact_lock({_LOCK})"))
-    end = head.of(session)
+    """Adds a link at the end of the caller's transaction (app/db/locks.py): the act and its trace stand or fall together."""
     event = AuditEvent(
         at=now(),
         actor_name=actor_name,
@@ -72,8 +68,13 @@ def record(
         address=address,
         correlation_id=correlation_id.get(),
         detail=detail or {},
-        previous=end.digest,
     )
+    at_commit(session, Lock.AUDIT, lambda session: _chain(session, event))
+
+
+def _chain(session: Session, event: AuditEvent) -> None:
+    end = head.of(session)
+    event.previous = end.digest
     event.digest = digest_of(event, head.key_of(session))
     session.add(event)
     head.move(session, end, event.digest)

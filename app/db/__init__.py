@@ -6,6 +6,6 @@ commit (STYLE 3.4). `Session` stands here for the doors, which write no SQL."""
 from sqlalchemy.orm import Session
 
 from app.db.base import Base, UtcDateTime
-from app.db.engine import Database, open_database
+from app.db.engine import Collided, Database, open_database
 
-__all__ = ["Base", "Database", "Session", "UtcDateTime", "open_database"]
+__all__ = ["Base", "Collided", "Database", "Session", "UtcDateTime", "open_database"]

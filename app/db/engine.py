@@ -11,15 +11,22 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Engine, create_engine, event, inspect
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy import Connection, Engine, create_engine, event, inspect, make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session
 from sqlalchemy.pool import QueuePool
 
 from app.config import Config, ConfigError
+from app.db.locks import run_pending
 from app.kit.errors import Unavailable
 
 _LOCK_DEADLINE = 30.0  # seconds a writer waits before it says that the database is busy
+
+
+class Collided(Unavailable):
+    """PostgreSQL ended the transaction for the sake of another one (deadlock, serialization failure): nothing of it stays,
+    and it can be repeated as it was."""
 
 
 class Database:
@@ -38,6 +45,9 @@ class Database:
         self._hook = dispose_hook
         # `Session.info` of every session, for what belongs to this installation. audit_key: chains the audit trail.
         self.session_info: dict[str, Any] = {"audit_key": audit_key}
+        driver = engine.dialect.loaded_dbapi
+        self._faults: tuple[type[Exception], ...] = (DBAPIError, PoolTimeout, driver.Error)
+        self._answering_since = float("-inf")
 
     @property
     def dialect(self) -> str:
@@ -47,7 +57,7 @@ class Database:
     def read(self) -> Iterator[Session]:
         """A session for looking only; whatever it changed is rolled back."""
         with (
-            _plainly(),
+            self._plainly(),
             Session(self.engine, expire_on_commit=False, autoflush=False, info=self.session_info) as session,
         ):
             try:
@@ -60,18 +70,19 @@ class Database:
     def write(self) -> Iterator[Session]:
         """One transaction: committed at the end, rolled back when anything is raised."""
         with (
-            _plainly(),
+            self._plainly(),
             Session(self._writer, expire_on_commit=False, info=self.session_info) as session,
             session.begin(),
         ):
             session.connection()  # take the write lock now, not at the first change
             yield session
+            run_pending(session)
 
     @contextmanager
     def write_plain(self) -> Iterator[Connection]:
         """The same without a Session: for the one place where its cost shows, the index of what comes in. On return the
         commit is on the disk, as with every other; an OSError says that this is not known."""
-        with _plainly(), self._writer.connect() as connection:
+        with self._plainly(), self._writer.connect() as connection:
             if self._wal is None:
                 with connection.begin():
                     yield connection
@@ -86,6 +97,31 @@ class Database:
                 _sync_data(self._wal)  # while this connection is open nobody takes the log away
             finally:
                 driver.execute("PRAGMA synchronous = FULL")
+
+    @contextmanager
+    def _plainly(self) -> Iterator[None]:
+        """A database that cannot be reached becomes the one fault every door knows."""
+        try:
+            yield
+        except self._faults as raised:
+            fault = raised.orig if isinstance(raised, DBAPIError) and isinstance(raised.orig, Exception) else raised
+            if getattr(fault, "sqlstate", None) in _COLLISIONS:
+                raise Collided("The database was busy with another change.", hint="Try again.") from raised
+            if getattr(raised, "connection_invalidated", False) or _is_outage(fault):
+                self._answering_since = float("inf")
+                raise Unavailable(
+                    "The database cannot be reached just now.", hint="Work resumes by itself."
+                ) from raised
+            raise
+        else:
+            if self._answering_since == float("inf"):
+                self._answering_since = float("-inf")
+
+    @property
+    def answering_for(self) -> float:
+        """Seconds since the last outage that this process met, infinite where it met none, 0 during one. Right after an
+        outage the heartbeats of the living are old, too: who judges by silence waits until they could write again."""
+        return max(0.0, time.monotonic() - self._answering_since)
 
     def dispose(self) -> None:
         self.engine.dispose()
@@ -102,33 +138,25 @@ def _sync_data(path: Path) -> None:
         os.close(handle)
 
 
-@contextmanager
-def _plainly() -> Iterator[None]:
-    """A database that cannot be reached becomes the one fault every door knows."""
-    try:
-        yield
-    except DBAPIError as fault:
-        if fault.connection_invalidated or _is_outage(fault):
-            raise Unavailable("The database cannot be reached just now.", hint="Work resumes by itself.") from fault
-        raise
+# SQLSTATE classes and codes (PostgreSQL, appendix A) after which work resumes by itself: connection, resources, shutdown, a
+# server that only reads (a standby that is not promoted yet), trouble outside PostgreSQL.
+_OUTAGE_CLASSES = ("08", "53", "58")
+_OUTAGE_CODES = ("57P01", "57P02", "57P03", "57P05", "25006")
+_COLLISIONS = ("40P01", "40001")  # deadlock_detected, serialization_failure
+_SQLITE_OUTAGES = ("database is locked", "disk is full", "disk i/o", "unable to open", "readonly database")
 
 
-def _is_outage(fault: DBAPIError) -> bool:
-    words = str(fault.orig).lower()
-    signs = (
-        "database is locked",
-        "disk is full",
-        "disk i/o",
-        "unable to open",
-        "connection refused",
-        "connection failed",
-        "server closed",
-        "terminating connection",
-        "could not connect",
-        "is starting up",
-        "is shutting down",
-    )
-    return any(sign in words for sign in signs)
+def _is_outage(fault: Exception) -> bool:
+    """Whether the database is away, full or busy, rather than asked for something wrong. fault: of the driver."""
+    if isinstance(fault, PoolTimeout):
+        return True
+    state = getattr(fault, "sqlstate", None)
+    if state:
+        return state in _OUTAGE_CODES or state[:2] in _OUTAGE_CLASSES
+    if type(fault).__module__.startswith("psycopg"):  # a connection that broke, or was never made, has no SQLSTATE
+        return type(fault).__name__ in ("OperationalError", "ConnectionTimeout")
+    words = str(fault).lower()
+    return any(sign in words for sign in _SQLITE_OUTAGES)
 
 
 def _begin_immediate(connection: Any) -> None:
@@ -191,6 +219,10 @@ def _sqlite_engine(path: Path, key: bytes) -> Engine:
 def _postgresql_engine(url: str) -> Engine:
     if url.startswith("postgresql://"):
         url = "postgresql+psycopg://" + url.removeprefix("postgresql://")
+    try:
+        make_url(url)
+    except (ArgumentError, ValueError):  # its words would quote the password
+        raise ConfigError("database_url cannot be read; write postgresql://USER:PASSWORD@HOST:PORT/DATABASE") from None
     return create_engine(url, hide_parameters=True, pool_size=8, max_overflow=24, pool_timeout=30, pool_pre_ping=True)
 
 
@@ -198,8 +230,8 @@ def _refuse_lost_key(config: Config, engine: Engine) -> None:
     """Where there is no key yet, the database must be new: another key would leave its secrets unreadable."""
     if (config.keys / "data.key").exists():
         return
-    with _plainly(), engine.connect() as connection:
-        used = inspect(connection).has_table("alembic_version")
+    with Database(engine).read() as session:
+        used = inspect(session.connection()).has_table("alembic_version")
     if used:
         raise ConfigError(
             f"{config.keys / 'data.key'} is missing, but the database was set up with one; "

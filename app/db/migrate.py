@@ -17,11 +17,13 @@ from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
 from app.config import Config, ConfigError
+from app.db import key_check
 from app.db.engine import Database
 from app.kit import paths
 from app.kit.clock import now
+from app.kit.errors import Unavailable
 
-HEAD = "0016"  # the newest revision; tests/db/test_migrate.py keeps it true
+HEAD = "0017"  # the newest revision; tests/db/test_migrate.py keeps it true
 _LOCK = 0x46494C4D  # PostgreSQL advisory lock: one process migrates
 log = logging.getLogger(__name__)
 
@@ -48,9 +50,24 @@ def _copy_before(config: Config, revision: str) -> Path:
 
 def upgrade(config: Config, database: Database) -> str:
     """Brings the schema to HEAD; for the console what was done to data that were there, else nothing. Safe to call from
-    several processes at once: one works, the others wait. Raises ConfigError for data of a newer version."""
+    several processes at once: one works, the others wait. Raises ConfigError for data of a newer version,
+    or of another key."""
     with _alone(config):  # before the first look too: a file that another process just makes cannot be read
-        return _upgrade(config, database)
+        _require_answer(database)
+        done = _upgrade(config, database)
+        key_check.check(config, database)
+    return done
+
+
+def _require_answer(database: Database) -> None:
+    """One line instead of a trace when the database is away at the start."""
+    try:
+        with database.read() as session:
+            session.execute(text("SELECT 1"))
+    except Unavailable as away:
+        cause = getattr(away.__cause__, "orig", None) or away.__cause__
+        words = (str(cause).strip().splitlines() or [""])[0]
+        raise ConfigError(f"the database does not answer: {words}") from None
 
 
 @contextlib.contextmanager

@@ -134,7 +134,7 @@ def _value_matches(vr: str, value: object, wanted: str, fold: Callable[[str], st
         except ValueError:
             return False
     if vr in _WILD:
-        return bool(wildcard(wanted).fullmatch(str(value)))
+        return wildcard(wanted).matches(str(value))
     return str(value) == wanted
 
 
@@ -143,11 +143,73 @@ def split_uids(wanted: str) -> set[str]:
     return {uid.strip() for uid in re.split(r"[,\\]", wanted) if uid.strip()}
 
 
+class Wildcard:
+    """A pattern in which `*` matches any characters and `?` exactly one, the rest as written (PS3.4 C.2.2.2.4).
+
+    Patterns come from outside. Each text between two `*` is looked for once, from left to right, and never again: the
+    time grows with the length of pattern and text, never with the number of wildcards."""
+
+    __slots__ = ("_first", "_last", "_middle")
+
+    def __init__(self, pattern: str) -> None:
+        self._first, *rest = pattern.split("*")
+        self._last: str | None = rest[-1] if rest else None
+        self._middle = [_Piece(piece) for piece in rest[:-1] if piece]
+
+    def matches(self, text: str) -> bool:
+        """Whether the whole text matches, case and accents as they are."""
+        if self._last is None:
+            return len(text) == len(self._first) and _fits(self._first, text, 0)
+        begin, end = len(self._first), len(text) - len(self._last)
+        if begin > end or not _fits(self._first, text, 0) or not _fits(self._last, text, end):
+            return False
+        for piece in self._middle:
+            begin = piece.end_in(text, begin, end)
+            if begin < 0:
+                return False
+        return True
+
+
+def _fits(piece: str, text: str, at: int) -> bool:
+    """Whether a piece without `*`, which may hold `?`, stands at a place of the text."""
+    if "?" not in piece:
+        return text.startswith(piece, at)
+    return all(p in ("?", t) for p, t in zip(piece, text[at : at + len(piece)], strict=True))
+
+
+class _Piece:
+    """What stands between two `*`. With a `?` in it, all places of the text are tried at once, one bit for each character
+    of the piece (Baeza-Yates and Gonnet, shift-and)."""
+
+    __slots__ = ("_any", "_bits", "_text")
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+        self._any, self._bits = 0, dict[str, int]()
+        for place, char in enumerate(text if "?" in text else ""):
+            if char == "?":
+                self._any |= 1 << place
+            else:
+                self._bits[char] = self._bits.get(char, 0) | 1 << place
+        self._bits = {char: bits | self._any for char, bits in self._bits.items()}
+
+    def end_in(self, text: str, begin: int, end: int) -> int:
+        """Where the first occurrence between two places of the text ends; -1 where there is none."""
+        if not self._any:
+            found = text.find(self._text, begin, end)
+            return found if found < 0 else found + len(self._text)
+        state, whole = 0, 1 << (len(self._text) - 1)
+        for place in range(begin, end):
+            state = (state << 1 | 1) & self._bits.get(text[place], self._any)
+            if state & whole:
+                return place + 1
+        return -1
+
+
 @lru_cache(256)
-def wildcard(pattern: str) -> re.Pattern[str]:
-    """`*` any characters, `?` exactly one, the rest as written (PS3.4 C.2.2.2.4)."""
-    parts = (".*" if c == "*" else "." if c == "?" else re.escape(c) for c in re.sub(r"\*+", "*", pattern))
-    return re.compile("".join(parts), re.DOTALL)
+def wildcard(pattern: str) -> Wildcard:
+    """The pattern, made once for all the values it is compared with."""
+    return Wildcard(pattern)
 
 
 def name_matches(groups: list[str], wanted: str, fold: Callable[[str], str], fuzzy: bool) -> bool:
@@ -158,7 +220,7 @@ def name_matches(groups: list[str], wanted: str, fold: Callable[[str], str], fuz
         words = [word for group in folded for word in _WORD.split(group) if word]
         asked = [word.strip("*?") for word in _WORD.split(fold(wanted))]
         return all(any(word.startswith(one) for word in words) for one in asked if one)
-    return any(wildcard(pattern).fullmatch(name) for pattern in _groups(wanted, fold) for name in folded)
+    return any(wildcard(pattern).matches(name) for pattern in _groups(wanted, fold) for name in folded)
 
 
 def _groups(wanted: str, fold: Callable[[str], str]) -> list[str]:

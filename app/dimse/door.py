@@ -5,6 +5,16 @@ import os
 import select
 import socket
 import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+try:
+    import fcntl
+except ImportError:  # Windows: one receiver, nothing is shared
+    fcntl = None  # type: ignore[assignment]
+
+from app.config import Config
+from app.kit import occupied
 
 Accepted = tuple[socket.socket, tuple[object, ...]]
 
@@ -12,20 +22,44 @@ Accepted = tuple[socket.socket, tuple[object, ...]]
 class Door:
     """Listens on a port of every given host. Raises OSError when one of them cannot be had.
 
-    shared: other processes of ours listen on the same port, and the kernel deals the callers out."""
+    shared: other receivers of this installation listen on the same port, and the kernel deals the callers out
+    (SO_REUSEPORT); the folder is where they know each other by a lock (Config.run). A port that any other program
+    listens on, another installation with several receivers too, is refused: the first one opens it for itself alone
+    and lets others join only afterwards."""
 
-    def __init__(self, hosts: str, port: int, shared: bool = False) -> None:
+    def __init__(self, hosts: str, port: int, shared: Path | None = None) -> None:
         self.port = port
         self._seconds = 0.5
         self._sockets: dict[int, socket.socket] = {}
-        listed = hosts_of(hosts)
+        self._member = -1  # the lock that says this port is open here
         try:
-            for host in listed:
-                sock = _bind(host, port, shared, only=len(listed) > 1)
-                self._sockets[sock.fileno()] = sock
+            if shared is None or fcntl is None:
+                self._open(hosts, joining=False)
+            else:
+                with _turn(shared):
+                    self._share(hosts, shared)
         except OSError:
             self.close()
             raise
+
+    def _share(self, hosts: str, folder: Path) -> None:
+        self._member = os.open(folder / f"port-{self.port}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(self._member, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            joining = False
+        except BlockingIOError:
+            joining = True
+        self._open(hosts, joining)
+        for sock in self._sockets.values():
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        fcntl.flock(self._member, fcntl.LOCK_SH)
+
+    def _open(self, hosts: str, joining: bool) -> None:
+        listed = hosts_of(hosts)
+        for host in listed:
+            sock = occupied.listen(host, self.port, only_ipv6=len(listed) > 1, joining=joining)
+            sock.setblocking(False)
+            self._sockets[sock.fileno()] = sock
 
     def settimeout(self, seconds: float) -> None:
         """How long `accept` waits."""
@@ -47,6 +81,15 @@ class Door:
         for sock in self._sockets.values():
             sock.close()
         self._sockets.clear()
+        if self._member >= 0:
+            os.close(self._member)
+            self._member = -1
+
+
+def shared_folder(config: Config) -> Path | None:
+    """What `Door` wants to know as `shared`."""
+    several = config.receivers > 1 and hasattr(socket, "SO_REUSEPORT") and hasattr(os, "fork")
+    return config.run if several else None
 
 
 def hosts_of(hosts: str) -> list[str]:
@@ -70,20 +113,10 @@ def _readable(numbers: list[int], seconds: float) -> list[int]:
     return [number for number, _ in poller.poll(seconds * 1000)]
 
 
-def _bind(host: str, port: int, shared: bool, only: bool) -> socket.socket:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    sock = socket.socket(family, socket.SOCK_STREAM)
-    try:
-        if os.name == "posix":
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        if shared and hasattr(socket, "SO_REUSEPORT"):
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-        if only and family == socket.AF_INET6:  # :: beside 0.0.0.0 would want the same port twice
-            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-        sock.bind((host, port))
-        sock.listen(256)
-        sock.setblocking(False)
-    except OSError:
-        sock.close()
-        raise
-    return sock
+@contextlib.contextmanager
+def _turn(folder: Path) -> Iterator[None]:
+    """One receiver of an installation opens a port at a time."""
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with (folder / "ports.lock").open("w") as handle:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield

@@ -15,7 +15,7 @@ from collections.abc import Callable
 
 from app.config import Config
 from app.db import Database
-from app.dimse.door import Door, ready
+from app.dimse.door import Door, ready, shared_folder
 from app.kit.errors import AppError
 from app.kit.phrases import phrase
 from app.peers import facility_titles
@@ -123,7 +123,7 @@ class FacilityPorts:
         why = bare
         if not why:
             try:
-                self._open[entrance] = Door(self._config.dicom_host, port, self._config.receivers > 1)
+                self._open[entrance] = Door(self._config.dicom_host, port, shared_folder(self._config))
             except OSError as fault:
                 why = fault.strerror or str(fault)
         if why:

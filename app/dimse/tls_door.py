@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 
 from app.config import Config
-from app.dimse.door import Door
+from app.dimse.door import Door, shared_folder
 from app.peers.ways import Ways
 
 log = logging.getLogger(__name__)
@@ -84,7 +84,7 @@ class TlsDoor:
         if not port:
             return
         try:
-            self._listener = Door(self._config.dicom_host, port, self._config.receivers > 1)
+            self._listener = Door(self._config.dicom_host, port, shared_folder(self._config))
             self._listener.settimeout(_LOOK)
         except OSError as fault:
             self._not_before = time.monotonic() + _AGAIN

@@ -1,7 +1,8 @@
 """Append, wake, follow. On SQLite a loopback datagram wakes the followers, on PostgreSQL LISTEN/NOTIFY; a poll each
 second is the safety net, so a lost wake-up costs a second and never an event.
 
-On PostgreSQL numbers can commit out of order, so writers take turns with an advisory lock held to the commit."""
+On PostgreSQL numbers can commit out of order, so writers take turns with an advisory lock held from the number to the
+commit (`Lock.EVENTS`)."""
 
 import atexit
 import contextlib
@@ -17,10 +18,10 @@ from sqlalchemy import delete, event, func, select, text
 from sqlalchemy.orm import Session
 
 from app.db import Database
+from app.db.locks import Lock, at_commit
 from app.events.models import Event
 from app.kit.clock import now
 
-ORDER_LOCK = 0x4556454E  # PostgreSQL: held from the number to the commit. Whoever also locks the index does that first.
 _folder: Path | None = None  # where followers of this installation leave their ports; set once by `use_folder`
 _ports: tuple[float, list[int]] = (0.0, [])
 
@@ -40,12 +41,14 @@ def append(
     facility_id: str | None = None,
     user_id: str | None = None,
 ) -> None:
-    """Adds an event in the caller's transaction and wakes the followers once it is committed."""
-    postgresql = session.get_bind().dialect.name == "postgresql"
-    if postgresql:
-        session.execute(text(f"SELECT pg_advisory_xact_lock({ORDER_LOCK})"))
-    session.add(Event(at=now(), topic=topic, facility_id=facility_id, user_id=user_id, payload=payload))
-    if postgresql:
+    """Adds an event in the caller's transaction, at its end (app/db/locks.py), and wakes the followers once it is committed."""
+    new = Event(at=now(), topic=topic, facility_id=facility_id, user_id=user_id, payload=payload)
+    at_commit(session, Lock.EVENTS, lambda session: _add(session, new))
+
+
+def _add(session: Session, new: Event) -> None:
+    session.add(new)
+    if session.get_bind().dialect.name == "postgresql":
         session.execute(text("NOTIFY filmroom_events"))
     elif not session.info.get("filmroom_wake"):
         session.info["filmroom_wake"] = True

@@ -95,13 +95,13 @@ def told(connection: HTTPConnection, answer: dict[str, Any]) -> dict[str, Any]:
 
 
 @lru_cache
-def _templates(language: str) -> list[tuple[re.Pattern[str], str, str]]:
-    """(what such a sentence looks like, template, translation), the most telling first."""
+def _templates(language: str) -> list[tuple[list[str], str, str]]:
+    """(what stands around the places of such a sentence, template, translation), the most telling first."""
     found = []
     for template, translation in strings(language).items():
         if _PLACE.search(template) and _TELLING.search(_PLACE.sub("", template)):  # "{why}" fits everything
             around = _PLACE.split(template)[::2]  # what stands between the places; their names are every second part
-            found.append((re.compile("(.+?)".join(map(re.escape, around)), re.DOTALL), template, translation))
+            found.append((around, template, translation))
     return sorted(found, key=lambda one: -len(_PLACE.sub("", one[1])))
 
 
@@ -124,14 +124,31 @@ def _one(sentence: str, language: str) -> str | None:
     known = gettext(sentence)
     if known != sentence:
         return known
-    for pattern, template, translation in _templates(language):
-        match = pattern.fullmatch(sentence)
-        if match:
+    for around, template, translation in _templates(language):
+        places = _places(around, sentence)
+        if places is not None:
             values: dict[str, str] = {}
-            for name, value in zip(_PLACE.findall(template), match.groups(), strict=True):
+            for name, value in zip(_PLACE.findall(template), places, strict=True):
                 values.setdefault(name, say(value) if name in _WORDS else value)
             return _put(translation, values)
     return None
+
+
+def _places(around: list[str], sentence: str) -> list[str] | None:
+    """What stands in the places of a template, each at least one character and as short as can be; None where the sentence
+    was not made from it. From left to right, never back: sentences quote what others sent."""
+    first, *between, last = around
+    end = len(sentence) - len(last)
+    if not sentence.startswith(first) or not sentence.endswith(last):
+        return None
+    places, begin = [], len(first)
+    for words in between:
+        found = sentence.find(words, begin + 1, end)
+        if found < 0:
+            return None
+        places.append(sentence[begin:found])
+        begin = found + len(words)
+    return [*places, sentence[begin:end]] if begin < end else None
 
 
 def _put(translation: str, values: dict[str, str]) -> str:

@@ -43,8 +43,9 @@ def release_abandoned(context: ClockContext) -> None:
     """Jobs whose worker is known to be gone, or has not been heard of for long."""
     with context.database.read() as session:
         gone = [name for name in queue.claimants(session) if rolestate.is_gone(name)]
+    judged = context.database.answering_for >= queue.SILENT  # right after an outage nobody could write a heartbeat
     with context.database.write() as session:
-        count = queue.release_abandoned(session, gone=gone)
+        count = queue.release_abandoned(session, queue.SILENT if judged else None, gone)
     if count:
         log.warning("%d jobs of stopped workers given back", count)
 

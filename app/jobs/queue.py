@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import and_, func, or_, select, update
+from sqlalchemy import ColumnElement, and_, func, or_, select, update
 from sqlalchemy.orm import Session
 
 from app.jobs.models import CANCELLED, DONE, FAILED, QUEUED, RUNNING, Job
@@ -32,6 +32,7 @@ class Claimed:
     owner_id: str | None
 
 
+SILENT = 30.0  # seconds without a heartbeat after which a worker counts as dead
 _LONGEST = timedelta(minutes=10)  # between two tries of a job
 CLOCK_SLACK = timedelta(seconds=30)  # a clock that is corrected by less harms nothing
 
@@ -215,12 +216,13 @@ def claimants(session: Session) -> set[str]:
     return {name for name in session.scalars(select(Job.claimed_by).where(Job.state == RUNNING).distinct()) if name}
 
 
-def release_abandoned(session: Session, silent_for: float = 30.0, gone: Collection[str] = ()) -> int:
-    """Gives back the jobs of workers that died: to the queue, or failed when their tries are used up. Silent ones are
-    taken for dead; gone: those that are known to be."""
-    limit = now() - timedelta(seconds=silent_for)
-    silent = or_(Job.heartbeat_at < limit, Job.heartbeat_at.is_(None), Job.claimed_by.in_(gone))
-    dead = (Job.state == RUNNING, silent)
+def release_abandoned(session: Session, silent_for: float | None = SILENT, gone: Collection[str] = ()) -> int:
+    """Gives back the jobs of workers that died: to the queue, or failed when their tries are used up. silent_for: seconds
+    of silence that stand for death, None for none; gone: workers known to be dead."""
+    lost_workers: list[ColumnElement[bool]] = [Job.claimed_by.in_(gone)]
+    if silent_for is not None:
+        lost_workers += [Job.heartbeat_at < now() - timedelta(seconds=silent_for), Job.heartbeat_at.is_(None)]
+    dead = (Job.state == RUNNING, or_(*lost_workers))
     lost = session.execute(
         update(Job)
         .where(*dead, Job.attempts >= Job.max_attempts)

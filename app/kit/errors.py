@@ -69,3 +69,9 @@ class Unavailable(AppError):
     """Database or store cannot be reached, or the disk is full; work resumes by itself."""
 
     code, status, dimse = "unavailable", 503, 0xA700
+
+
+class StorageFull(Unavailable):
+    """The disk is full up to its reserve: nothing is taken in; everything else goes on."""
+
+    code, status = "storage-full", 507

@@ -14,6 +14,7 @@ import warnings
 from pathlib import Path
 from typing import Any
 
+from app.kit import repeats
 from app.kit.dailylog import DailyFile
 
 NETWORK = "filmroom.network"  # logger of every operation on the DICOM network: logs/dicom_YYYYMMDD.log
@@ -24,6 +25,7 @@ _SENSITIVE = re.compile(
     r"|AccessionNumber|Patient(?:Address|TelephoneNumbers|MotherBirthName)|ReferringPhysicianName|password|token)\b(\s*[:=]\s*|\s+)(\S[^\n|;]*)"
 )
 _PERSON = re.compile(r"\b[^\s^|;=]{1,64}\^[^\s|;=]{0,64}")  # Family^Given wherever it stands
+_CREDENTIALS = re.compile(r"(://[^\s/:@]{0,200}:)[^\s/@]{1,400}@")  # of an address: postgresql://user:password@host
 _QUERY = re.compile(r"(\?)[^\s\"]+")  # URLs: a query string may carry a name
 
 
@@ -35,12 +37,13 @@ def new_correlation_id() -> str:
 
 def mask(text: str) -> str:
     """The text with anything that looks like a person's data replaced by ******."""
+    text = _CREDENTIALS.sub(r"\1******@", text)
     text = _SENSITIVE.sub(lambda m: f"{m[1]}{m[2] if m[2].strip() else ': '}******", text)
     return _QUERY.sub(r"\1******", _PERSON.sub("******", text))
 
 
 # What an exception quotes is often the value it stumbled over: 'Doe', [parameters: (...)], Key (name)=(Doe).
-_QUOTED = re.compile(r"\"[^\"\n]*\"|'[^'\n]*'|\[parameters: .*|=\([^)\n]*\)")
+_QUOTED = re.compile(r"\"[^\"\n]*\"|'[^'\n]*'|\[parameters: .*|=\([^)\n]{0,4000}\)")
 
 
 def mask_trace(text: str) -> str:
@@ -81,11 +84,14 @@ def _correlate(record: logging.LogRecord) -> bool:
     if record.name.partition(".")[0] == "pydicom":  # it quotes the values it stumbles over, and sets its own level
         return False
     record.correlation_id = correlation_id.get()
-    return True
+    return not repeats.is_one_too_many(record)
 
 
-def setup(role: str, folder: Path, level: str = "INFO", as_json: bool = False) -> None:
-    """Configures the process's logging once. role: web, dicom or worker."""
+def setup(
+    role: str, folder: Path, level: str = "INFO", as_json: bool = False, *, days: int = 30, mib: int = 100
+) -> None:
+    """Configures the process's logging once. role: web, dicom or worker; days: files older than that are deleted; mib: a
+    day's file is no larger, and there are two at most."""
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     plain = _Formatter(
         f"%(asctime)s.%(msecs)03dZ %(levelname)-7s {role} [%(correlation_id)s] %(name)s: %(message)s",
@@ -93,13 +99,13 @@ def setup(role: str, folder: Path, level: str = "INFO", as_json: bool = False) -
     )
     console = logging.StreamHandler(sys.stderr)
     console.setFormatter(_JsonFormatter() if as_json else plain)
-    daily = DailyFile(folder, role)
+    daily = DailyFile(folder, role, days, mib << 20)
     daily.setFormatter(plain)
     root = logging.getLogger()
     root.handlers = [console, daily]
     network = logging.getLogger(NETWORK)
     # What other roles do on the DICOM network (send, find, fetch) stands in the dicom role's file too.
-    network.handlers = [] if role == "dicom" else [DailyFile(folder, "dicom")]
+    network.handlers = [] if role == "dicom" else [DailyFile(folder, "dicom", days, mib << 20)]
     for handler in (*root.handlers, *network.handlers):
         handler.setFormatter(handler.formatter or plain)
         handler.addFilter(_correlate)

@@ -12,6 +12,7 @@ import os
 import socket
 import sys
 import threading
+import time
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -19,6 +20,7 @@ from typing import Any
 
 from app.kit.clock import now
 
+PULSE = 5.0  # seconds without a pulse after which a role that promised one no longer beats
 BEAT = 1.0  # seconds between two beats; three missed ones mean down, so a page knows within 5 s (OPS-7)
 
 
@@ -26,19 +28,25 @@ class RoleState:
     """The state of one process of one role: `starting`, `ready`, `stopping`, or whatever the role says.
 
     The file is `role-<role>-<pid>.json`: {"role", "pid", "state", "since", "at", "detail"}; `since` is when the state
-    began, `at` the last beat (both ISO 8601, UTC)."""
+    began, `at` the last beat (both ISO 8601, UTC). Who finds no beat for long replaces the process (kit/watchdog.py)."""
 
     def __init__(self, folder: Path, role: str) -> None:
         self._path = folder / f"role-{role}-{os.getpid()}.json"
         self._known: dict[str, Any] = {"role": role, "pid": os.getpid()}
         self._lock = threading.Lock()
         self._ended = threading.Event()
+        self._pulse: float | None = None
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         self.set("starting")
 
     def start(self) -> None:
         """Beats from a thread of its own until `close`."""
         threading.Thread(target=self._beat, name="role-state", daemon=True).start()
+
+    def pulse(self) -> None:
+        """Called again and again by the part that does the role's work, an event loop for example. From the first time on
+        the beats end when it does: a thread of its own would go on while the work stands still."""
+        self._pulse = time.monotonic()
 
     def set(self, state: str, **detail: Any) -> None:
         """A new state, or the same one with another detail (counts, words; never patient data)."""
@@ -55,15 +63,23 @@ class RoleState:
 
     def _beat(self) -> None:
         while not self._ended.wait(BEAT):
-            self._write()
+            if self._pulse is None or time.monotonic() - self._pulse < PULSE:
+                self._write()
 
     def _write(self) -> None:
-        with self._lock, contextlib.suppress(OSError):  # a full disk must not end the role; an old beat says enough
+        with self._lock:
             if self._ended.is_set():
                 return
             fresh = self._path.with_suffix(f".{threading.get_ident()}.tmp")
-            fresh.write_text(json.dumps(self._known | {"at": now().isoformat()}), "utf-8")
-            fresh.replace(self._path)
+            try:
+                fresh.write_text(json.dumps(self._known | {"at": now().isoformat()}), "utf-8")
+                fresh.replace(self._path)
+            except (
+                OSError
+            ):  # a full disk must not end the role, nor make it look dead: the file's time is the beat then
+                with contextlib.suppress(OSError):
+                    fresh.unlink(missing_ok=True)
+                    os.utime(self._path)
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +139,8 @@ def read_all(folder: Path) -> list[Seen]:
     for path in folder.glob("role-*.json"):
         try:
             known = json.loads(path.read_text("utf-8"))
-            age = (now() - datetime.fromisoformat(known["at"])).total_seconds()
+            beat = max(datetime.fromisoformat(known["at"]).timestamp(), path.stat().st_mtime)
+            age = now().timestamp() - beat
             if not lives(known["pid"]):
                 continue
         except (OSError, ValueError, KeyError):

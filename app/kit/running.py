@@ -10,6 +10,7 @@ from pathlib import Path
 from app.kit.rolestate import Seen, lives, read_all
 
 SUPERVISOR = "supervisor"
+RECEIVERS = "receivers"  # the process that looks after several receivers: no role of its own
 STOP_SECONDS = 15.0
 READY, PARTLY, NOTHING = 0, 1, 3
 
@@ -59,7 +60,7 @@ def look(folder: Path) -> Running:
     """folder: Config.run."""
     found = read_all(folder)
     head = next((one for one in found if one.role == SUPERVISOR), None)
-    roles = [one for one in found if one.role != SUPERVISOR]
+    roles = [one for one in found if one.role not in (SUPERVISOR, RECEIVERS)]
     wanted = list(head.detail.get("roles", [])) if head else sorted({one.role for one in roles})
     return Running(head.pid if head else 0, wanted, sorted(roles, key=lambda one: (one.role, one.pid)))
 

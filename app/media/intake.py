@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import IO, Any
 
 from app.archive import Archive, Source
-from app.archive.store import Incoming
+from app.archive.store import Incoming, unavailable
 from app.dicom.header import NotDicom, scan
-from app.kit.errors import AppError, Unavailable
+from app.kit.errors import AppError, TooLarge, Unavailable
+from app.kit.phrases import phrase
 from app.media.errors import BadArchive, MemberRefused
 from app.media.unzip import Limits, Unzip
 
@@ -59,6 +60,7 @@ class Intake:
         self._pool = ThreadPoolExecutor(_PARALLEL, thread_name_prefix="intake")
         self._waiting: list[Future[Result] | Result] = []
         self._busy: list[Future[Result]] = []
+        self._files = 0
 
     def __enter__(self) -> "Intake":
         return self
@@ -71,7 +73,11 @@ class Intake:
         self._pool.shutdown(wait=True)
 
     def file(self, name: str, *, allow_zip: bool = True) -> "Upload":
-        """A new file; write() its bytes, then finish() or abandon() it."""
+        """A new file; write() its bytes, then finish() or abandon() it. Raises TooLarge for more files than a request may
+        bring: what became of each is remembered to the end."""
+        self._files += 1
+        if self._files > self._limits.members:
+            raise TooLarge(phrase("A request may bring at most {count} files.", count=self._limits.members))
         return Upload(self, name, allow_zip)
 
     def refuse(self, name: str, reason: str) -> None:
@@ -153,6 +159,10 @@ class Intake:
             return
         before = len(self._waiting)
         for member in unzip.members():
+            self._files += 1
+            if self._files > self._limits.members:
+                self.refuse(name, "The request brings more files than are allowed; the others were not read.")
+                break
             self._chunks(f"{name}/{member.name}" if name else member.name, member.chunks())
         unzip.close()
         if len(self._waiting) == before:
@@ -180,7 +190,7 @@ class Upload:
             self.refuse("The file is too large.")
             return
         if self._zip is not None:
-            self._zip.write(data)
+            self._keep(data)
         elif self._incoming is not None:
             self._incoming.write(data)
         else:
@@ -192,10 +202,20 @@ class Upload:
         head, self._head = self._head, b""
         if head.startswith(_ZIP) and self._allow_zip:
             self._zip = tempfile.TemporaryFile(dir=self._intake._folder)  # noqa: SIM115 closed in finish and _drop
-            self._zip.write(head)
+            self._keep(head)
         else:
             self._incoming = self._intake._archive.receive(self._intake._source)
             self._incoming.write(head)
+
+    def _keep(self, data: bytes) -> None:
+        """A zip waits on the disk; its members need the same space once more. Raises StorageFull."""
+        assert self._zip is not None
+        if self._intake._archive.store.reserve is not None:
+            self._intake._archive.store.reserve.require()
+        try:
+            self._zip.write(data)
+        except OSError as fault:
+            raise unavailable(fault) from fault
 
     def finish(self) -> None:
         """All bytes are there."""

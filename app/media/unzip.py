@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import IO
 
 from app.kit.phrases import phrase
+from app.media import zipcontents
 from app.media.errors import BadArchive, MemberRefused
 from app.media.settings import ImportSettings
 
@@ -45,16 +46,15 @@ class Unzip:
         self._limits = limits
         self._left = limits.unpacked_bytes
         try:
+            zipcontents.check(file, limits.members)
             self._zip = zipfile.ZipFile(file)
-        except _BROKEN as fault:
-            raise BadArchive("The zip file cannot be read: it is damaged or cut off.") from fault
-        members = self._zip.infolist()
-        if len(members) > limits.members:
+        except zipcontents.TooMany as fault:
             raise BadArchive(
                 phrase("The zip file holds more than {count} files.", count=limits.members), hint="Split it."
-            )
-        size = file.seek(0, 2)
-        if sum(m.compress_size for m in members) > size:
+            ) from fault
+        except _BROKEN as fault:
+            raise BadArchive("The zip file cannot be read: it is damaged or cut off.") from fault
+        if _overlap(self._zip.infolist(), file.seek(0, 2)):
             raise BadArchive("The zip file's members overlap: it is made to be larger than it is.")
 
     def members(self) -> Iterator["Member"]:
@@ -104,6 +104,16 @@ class Unzip:
             raise MemberRefused("It unpacks to far more than its size: this looks like a zip bomb.")
         if self._left < 0:
             raise MemberRefused("The zip file unpacks to more than is allowed.")
+
+
+def _overlap(members: list[zipfile.ZipInfo], size: int) -> bool:
+    """Whether members share bytes of the file: one packed file under many names unpacks to any size."""
+    end = 0
+    for start, packed in sorted((m.header_offset, m.compress_size) for m in members):
+        if start < end:
+            return True
+        end = start + 30 + packed  # the local header is longer by its name at least
+    return end > size
 
 
 class Member:

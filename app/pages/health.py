@@ -8,9 +8,10 @@ from fastapi.responses import JSONResponse
 
 from app import jobs
 from app.archive import queries
+from app.archive.reserve import Reserve
 from app.http.deps import ReadSession, allow, public
 from app.http.services import Services, services
-from app.kit import rolestate
+from app.kit import rolestate, running
 from app.kit.errors import AppError
 from app.peers import facility_titles, forward_queries
 from app.security import Actor, Verb
@@ -20,13 +21,19 @@ ROLES = ("web", "dicom", "worker")
 
 
 def role_states(service: Services) -> dict[str, dict[str, Any]]:
-    """Each role's newest word: {"state": "ready"|"starting"|"down", "processes": n}."""
+    """Each role's newest word: {"state": "ready"|"starting"|"down", "processes": n}, and "replaced" where the supervisor
+    has replaced processes that no longer answered."""
     found = rolestate.read_all(service.config.run)
+    replaced: dict[str, int] = next(
+        (one.detail.get("replaced", {}) for one in found if one.role == running.SUPERVISOR), {}
+    )
     answer: dict[str, dict[str, Any]] = {}
     for role in ROLES:
         mine = [entry for entry in found if entry.role == role]
         ready = [entry for entry in mine if entry.state == "ready"]
         answer[role] = {"state": "ready" if ready else ("starting" if mine else "down"), "processes": len(mine)}
+        if replaced.get(role):
+            answer[role]["replaced"] = replaced[role]
     return answer
 
 
@@ -39,10 +46,18 @@ def database_state(service: Services) -> str:
         return "down"
 
 
+def storage_state(service: Services) -> str:
+    try:
+        return Reserve.of(service.config).state()
+    except OSError:
+        return "down"
+
+
 @router.get("/healthz")
 @public
 def healthz(service: Annotated[Services, Depends(services)]) -> Response:
-    """200 when every role is ready, else 503; the body names each. Says nothing about what is stored."""
+    """200 when every role is ready, else 503; the body names each, and whether the store takes objects ("ready", "full",
+    "read-only", "down"): a full disk stops intake and nothing else. Says nothing about what is stored."""
     roles = role_states(service)
     ports = facility_titles.states(service.config)
     if ports:
@@ -51,7 +66,7 @@ def healthz(service: Annotated[Services, Depends(services)]) -> Response:
     roles["database"] = {"state": database_state(service), "processes": 1}
     ready = all(entry["state"] == "ready" for entry in roles.values())
     return JSONResponse(
-        {"status": "ready" if ready else "not ready", "roles": roles},
+        {"status": "ready" if ready else "not ready", "roles": roles, "storage": {"state": storage_state(service)}},
         200 if ready else 503,
         {"cache-control": "no-store"},
     )
@@ -83,6 +98,10 @@ def metrics(
     stored = Gauge("filmroom_stored", "what is in the archive", ["what"], registry=registry)
     for what, count in queries.totals(session).items():
         stored.labels(what).set(count)
+    intake = Gauge(
+        "filmroom_intake", "1 when the store takes objects, 0 when the disk is full or read-only", registry=registry
+    )
+    intake.set(storage_state(service) == "ready")
     disk = shutil.disk_usage(service.config.store)
     Gauge("filmroom_disk_free_bytes", "free space where the store lies", registry=registry).set(disk.free)
     Gauge("filmroom_disk_total_bytes", "size of the disk where the store lies", registry=registry).set(disk.total)

@@ -34,7 +34,7 @@ MORE_MODALITIES = (
 )
 SORTS = ("-date", "date", "name", "patient_id", "-received")
 _DAY = re.compile(r"(\d{4})(?:[-./ ]?(\d{1,2}))?(?:[-./ ]?(\d{1,2}))?")
-_BETWEEN = re.compile(r"\s*(?:\.\.|–|—|to|hasta|\s-\s)\s*")
+_BETWEEN = re.compile(r"\.\.|–|—|to|hasta|\s-\s")
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +159,7 @@ def _span(text: str) -> tuple[date, date] | None:
 def between(text: str) -> tuple[str, str] | None:
     """`2026`, `2026-11`, `2026-11-20`, or two of them with .. or – between -> (first, last) as YYYYMMDD."""
     parts: Iterable[str] = _BETWEEN.split(text.strip(), maxsplit=1) if text.strip() else []
-    spans = [_span(part) for part in parts if part]
+    spans = [_span(part) for part in map(str.strip, parts) if part]
     known = [span for span in spans if span]
     if not known or len(known) != len(spans):
         return None

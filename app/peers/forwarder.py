@@ -113,4 +113,7 @@ class Forwarder:
                 transcode_sweep.forget(folder)
 
     def _is_dead(self, one: TransferSlot) -> bool:
-        return rolestate.is_gone(one.owner) or now() - one.heartbeat_at > claims.SILENT
+        if rolestate.is_gone(one.owner):
+            return True
+        silent = now() - one.heartbeat_at > claims.SILENT
+        return silent and self._database.answering_for > claims.SILENT.total_seconds()

@@ -22,7 +22,9 @@ LIMIT = 1 << 20  # characters of a PEM text; a chain has some thousand
 LEAF_DAYS = 397  # what browsers and careful devices take at most
 AUTHORITY_DAYS = 3650
 _EARLIER = timedelta(minutes=10)  # clocks of modalities are late
-_BLOCK = re.compile(r"-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----", re.S)
+# Up to the next five dashes and no further: a text of beginnings without an end costs no more than its length.
+_BLOCK = re.compile(r"-----BEGIN CERTIFICATE-----(?:(?!-----).)+-----END CERTIFICATE-----", re.S)
+_KEY = re.compile(r"-----BEGIN [A-Z ]{0,40}PRIVATE KEY-----(?:(?!-----).)+-----END [A-Z ]{0,40}PRIVATE KEY-----", re.S)
 Key = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey
 
 
@@ -110,7 +112,7 @@ def to_pem(chain: Sequence[x509.Certificate]) -> str:
 
 def key(text: str, password: str = "") -> PrivateKeyTypes:
     """The private key of a PEM text, which may also hold certificates. Raises Invalid."""
-    found = re.search(r"-----BEGIN [A-Z ]*PRIVATE KEY-----.+?-----END [A-Z ]*PRIVATE KEY-----", text[:LIMIT], re.S)
+    found = _KEY.search(text[:LIMIT])
     if found is None:
         raise Invalid("There is no private key in it: PEM begins with -----BEGIN PRIVATE KEY-----.", field="key")
     raw, secret = found[0].encode("ascii", "replace"), password.encode() or None

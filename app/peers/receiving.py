@@ -85,10 +85,10 @@ class DataSetReceiver:
             return Answer(commands.INVALID_SOP_INSTANCE, "Affected SOP Instance UID is not a valid UID")
         try:
             incoming = self._archive.receive(self._source)
-        except (OSError, AppError):
-            log.exception("no object can be received")
+        except (OSError, AppError) as fault:
+            log.warning("no object can be received", exc_info=fault)
             self.drain(context_id)
-            return Answer(OUT_OF_RESOURCES, _AWAY)
+            return Answer(OUT_OF_RESOURCES, fault.detail if isinstance(fault, AppError) else _AWAY)
         sink = _Sink(incoming, self._limit, syntax, sop_class, sop_instance)
         try:
             self._receive(context_id, sink)
@@ -100,7 +100,7 @@ class DataSetReceiver:
         self._archive.discard(incoming)
         if sink.fault is not None:
             log.error("an object could not be written", exc_info=sink.fault)
-            return Answer(OUT_OF_RESOURCES, _AWAY)
+            return Answer(OUT_OF_RESOURCES, sink.fault.detail if isinstance(sink.fault, AppError) else _AWAY)
         return Answer(OUT_OF_RESOURCES, phrase("The object is larger than {most} GiB", most=self._limit >> 30))
 
     def drain(self, context_id: int) -> None:

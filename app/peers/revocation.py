@@ -19,7 +19,7 @@ from app.kit.phrases import phrase
 from app.peers import pem
 
 FIELD = "revocations"  # of the form
-_BLOCK = re.compile(r"-----BEGIN X509 CRL-----.+?-----END X509 CRL-----", re.S)
+_BLOCK = re.compile(r"-----BEGIN X509 CRL-----(?:(?!-----).)+-----END X509 CRL-----", re.S)
 _DEEPEST = 8  # authorities above one another
 
 Revocation = tuple[str, str]  # a list and the certificate of the authority that signed it, both PEM

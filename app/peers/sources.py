@@ -93,7 +93,7 @@ def _fits(question: Question, answer: Mapping[str, str]) -> bool:
     if question.modalities and told and not set(told.split("\\")) & set(question.modalities):
         return False
     wanted, description = question.keys.get("StudyDescription", ""), answer.get("StudyDescription", "")
-    return not (wanted and description) or wildcard(wanted.casefold()).fullmatch(description.casefold()) is not None
+    return not (wanted and description) or wildcard(wanted.casefold()).matches(description.casefold())
 
 
 def _dicom(

@@ -98,7 +98,7 @@ def order(field: str, text: str) -> float | str | None:
         except ValueError:
             return None
     if kind == "time":
-        digits = re.sub(r"\..*$", "", text.replace(":", ""))
+        digits = text.replace(":", "").partition(".")[0]
         if not re.fullmatch(r"([01]\d|2[0-3])([0-5]\d){0,2}", digits):
             return None
         return digits.ljust(6, "0")
@@ -139,7 +139,7 @@ def _one(field: str, op: str, value: str, asked: list[str]) -> bool:
     if op == "starts":
         return text.startswith(first)
     if op == "wildcard":
-        return bool(wildcard(first).fullmatch(text))
+        return wildcard(first).matches(text)
     return bool(_regex(asked[0]).search(value))
 
 
@@ -151,7 +151,7 @@ def _same(field: str, value: str, wanted: str) -> bool:
         return False
     left, right = order(field, value), order(field, wanted)
     if kind == "time" and left is not None and right is not None:  # 08:15 is all of that minute
-        length = len(re.sub(r"\..*$", "", wanted.strip().replace(":", "")))
+        length = len(wanted.strip().replace(":", "").partition(".")[0])
         return str(left)[:length] == str(right)[:length]
     return left is not None and left == right
 

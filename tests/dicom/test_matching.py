@@ -1,5 +1,6 @@
 """Attribute matching against definitions written as plainly as the standard's."""
 
+import time
 from typing import Any
 
 import pytest
@@ -29,7 +30,34 @@ def _naive(text: str, pattern: str) -> bool:
 @settings(max_examples=500, deadline=None)
 @given(st.text("ab", max_size=6), _LETTERS)
 def test_wildcards(text: str, pattern: str) -> None:
-    assert bool(matching.wildcard(pattern).fullmatch(text)) == _naive(text, pattern)
+    assert matching.wildcard(pattern).matches(text) == _naive(text, pattern)
+
+
+@settings(max_examples=500, deadline=None)
+@given(st.text("ab", max_size=12), st.text("ab??*", max_size=9))
+def test_wildcards_of_one_character(text: str, pattern: str) -> None:
+    assert matching.wildcard(pattern).matches(text) == _naive(text, pattern)
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    [
+        "*a" * 14 + "*b",
+        "*a" * 5000 + "*b",
+        "*?" * 5000 + "*b",
+        "*?a" * 3000 + "b",
+        "*" + "?a" * 20_000 + "b*",
+        "*" + "a" * 20_000 + "b*",
+        "*" * 50_000 + "b",
+        "?" * 50_000,
+        "*a?" * 3000,
+    ],
+)
+def test_no_pattern_takes_longer_than_its_length_allows(pattern: str) -> None:
+    started = time.thread_time()
+    for text in ("a" * 64, "a" * 10_240, "ab" * 100_000, "a" * 262_144):
+        matching.Wildcard(pattern).matches(text)
+    assert time.thread_time() - started < 10, "measured: below 2 s"
 
 
 _DATES = st.dates().map(lambda d: d.strftime("%Y%m%d").rjust(8, "0"))

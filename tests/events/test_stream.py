@@ -46,7 +46,7 @@ def test_pruning_keeps_what_is_young_and_never_gives_a_number_again(database: Da
     def add(at: datetime) -> int:
         with database.write() as session:
             events.append(session, "study.arriving", {"n": 1})
-            session.flush()
+        with database.write() as session:
             session.execute(update(events.Event).where(events.Event.id == events.newest(session)).values(at=at))
             return events.newest(session)
 
@@ -69,7 +69,9 @@ def test_a_follower_misses_nothing_of_two_writers_at_once(database: Database) ->
 
     def ingest() -> None:
         with database.write_plain() as connection:
-            Transaction(connection).add_event("study.arriving", None, {"n": 1})
+            index = Transaction(connection)
+            index.add_event("study.arriving", None, {"n": 1})
+            index.write_events()
             filed.set()
             seen.wait(1)  # the other one tries to be first meanwhile
 

@@ -5,7 +5,9 @@ import os
 import stat
 import struct
 import subprocess
+import tracemalloc
 import zipfile
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -148,3 +150,88 @@ def test_a_streamed_zip_is_read_by_unzip(tmp_path: Path) -> None:
     assert (
         subprocess.run(["python3", "-m", "zipfile", "-t", str(made)], capture_output=True, check=False).returncode == 0
     )
+
+
+def _entry(number: int, offset: int = 0, extra: bytes = b"") -> bytes:
+    name = f"{number:05}".encode()
+    sizes = (len(name), len(extra), 0)
+    return (
+        struct.pack("<4s6H3I5H2I", b"PK\x01\x02", 20, 20, 0, 0, 0, 0, 0, 0, 0, *sizes, 0, 0, 0, offset) + name + extra
+    )
+
+
+def _end(count: int, size: int, offset: int, comment: bytes = b"") -> bytes:
+    return (
+        struct.pack("<4s4H2IH", b"PK\x05\x06", 0, 0, count & 0xFFFF, count & 0xFFFF, size, offset, len(comment))
+        + comment
+    )
+
+
+def _end64(count: int, size: int, offset: int, at: int) -> bytes:
+    record = struct.pack("<4sQ2H2I4Q", b"PK\x06\x06", 44, 45, 45, 0, 0, count, count, size, offset)
+    return record + struct.pack("<4sIQI", b"PK\x06\x07", 0, at, 1)
+
+
+def _many(
+    count: int, said: int | None = None, wide: bool = False, extra: bytes = b"", comment: bytes = b""
+) -> io.BytesIO:
+    table = b"".join(_entry(number, extra=extra) for number in range(count))
+    said = count if said is None else said
+    end = _end64(said, len(table), 0, len(table)) if wide else b""
+    size = 0xFFFFFFFF if wide else len(table)
+    return io.BytesIO(table + end + _end(0xFFFF if wide else said, size, 0xFFFFFFFF if wide else 0, comment))
+
+
+@pytest.mark.parametrize(
+    ("made", "says"),
+    [
+        (_many(200_000), "more than 1000"),
+        (_many(200_000, said=1), "more than 1000"),
+        (_many(200_000, wide=True), "more than 1000"),
+        (_many(200_000, said=3, wide=True), "more than 1000"),
+        (_many(2000, comment=b"x" * 65_535), "more than 1000"),
+        (_many(500, extra=b"x" * 60_000), "more than 1000"),
+        (io.BytesIO(b"x" * 100 + _end(1, 0x7FFFFFFF, 0)), "damaged"),
+        (io.BytesIO(b"x" * 100 + _end64(1, 1 << 60, 0, 100) + _end(1, 0xFFFFFFFF, 0xFFFFFFFF)), "damaged"),
+        (io.BytesIO(_end64(1, 0, 0, 0)[56:] + _end(1, 0xFFFFFFFF, 0xFFFFFFFF)), "damaged"),
+        (io.BytesIO(_entry(1) + b"PK\x01\x02" + _end(2, 55, 0)), "damaged"),
+    ],
+)
+def test_a_table_of_contents_is_counted_before_it_is_read(made: io.BytesIO, says: str) -> None:
+    """Whatever the count says, with zip64, long extra fields and comments."""
+    tracemalloc.start()
+    try:
+        with pytest.raises(BadArchive, match=says):
+            Unzip(made, Limits(members=1000))
+        most = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert most < 4 << 20, f"{most >> 10} KiB"
+
+
+def test_the_largest_table_that_is_allowed_is_read() -> None:
+    """And takes a bounded amount of memory."""
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w") as archive:
+        for number in range(3000):
+            archive.writestr(f"study/{number:06}.dcm", b"x")
+        archive.comment = b"PK and so on" * 100
+    assert len(list(Unzip(out, Limits(members=3000)).members())) == 3000
+    with pytest.raises(BadArchive, match="more than 2999"):
+        Unzip(out, Limits(members=2999))
+
+
+def test_members_that_share_bytes_in_part_are_seen() -> None:
+    """Quoted local headers (David Fifield): each member holds the next one's header, and all share the same end."""
+    kernel = zlib.compress(bytes(1 << 20), 9)[2:-4]
+    local = struct.pack("<4s5H3I2H", b"PK\x03\x04", 20, 0, 8, 0, 0, 0, len(kernel), 1 << 20, 5, 0)
+    body = b"".join(local + f"{number:05}".encode() for number in range(100)) + kernel
+    table = b""
+    for number in range(100):
+        start = number * len(local + b"00000")
+        packed = len(body) - start - len(local) - 5
+        sizes = (5, 0, 0)
+        head = struct.pack("<4s6H3I5H2I", b"PK\x01\x02", 20, 20, 0, 8, 0, 0, 0, packed, 1 << 20, *sizes, 0, 0, 0, start)
+        table += head + f"{number:05}".encode()
+    with pytest.raises(BadArchive, match="overlap"):
+        Unzip(io.BytesIO(body + table + _end(100, len(table), len(body))), Limits())

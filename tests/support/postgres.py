@@ -35,6 +35,7 @@ class Cluster:
 
     def __init__(self, folder: Path) -> None:
         self._folder, self._port = folder, free_port()
+        self.folder = folder  # its log stands there as "log"
         account = pwd.getpwnam("postgres") if os.geteuid() == 0 else None
         self._user: dict[str, Any] = {}
         if account:

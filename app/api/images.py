@@ -16,7 +16,7 @@ from app.db import Session
 from app.dicom import uids
 from app.http import allow, services
 from app.http.bodies import ranged, streamed
-from app.http.looking import look, pictures, specs
+from app.http.looking import frame_warning, look, pictures, specs
 from app.imaging import PixelSpec, RenderParams
 from app.imaging.browser import Form
 from app.kit.errors import Invalid, NotFound
@@ -34,7 +34,7 @@ _STREAM = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
 
 async def _object(request: Request, actor: Actor, uid: str, verb: Verb = Verb.STUDY_VIEW) -> tuple[Located, Dataset]:
     def find(session: Session) -> tuple[tuple[Located, Dataset], Any]:
-        located, header = service.located_instance(services(request).archive, session, actor, uid)
+        located, header = service.located_instance(session, actor, uid)
         return (located, header), queries.study_of(session, located.instance)
 
     return await look(request, actor, verb, find)
@@ -150,6 +150,7 @@ async def _preview(request: Request, located: Located, header: Dataset, n: int, 
     if etag in request.headers.get("if-none-match", ""):
         return Response(status_code=304, headers=headers)
     data = await run_in_threadpool(pictures(request).preview, located, header, n, size)
+    headers |= await run_in_threadpool(frame_warning, request, located, header, n)
     return Response(data, media_type="image/jpeg", headers=headers)
 
 
@@ -160,7 +161,9 @@ async def rendered(request: Request, actor: Viewer, uid: str, n: int, window: st
     fmt: Format = "jpeg" if request.headers.get("accept", "").startswith("image/jpeg") else "png"
     params = RenderParams(window=_window(window), size=(size, size) if size else None)
     data = await run_in_threadpool(pictures(request).rendered, located, header, n, params, fmt, 90)
-    return Response(data, media_type=f"image/{fmt}", headers={"Cache-Control": "private, no-cache", "Vary": "Accept"})
+    headers = await run_in_threadpool(frame_warning, request, located, header, n)
+    headers |= {"Cache-Control": "private, no-cache", "Vary": "Accept"}
+    return Response(data, media_type=f"image/{fmt}", headers=headers)
 
 
 def _window(text: str) -> tuple[float, float] | None:
@@ -186,7 +189,7 @@ async def series_thumbnail(
             raise NotFound("There is no image in this series.")
         return (
             locate(session, [one])[0],
-            content.drawn_header(services(request).archive, session, one),
+            content.header(session, one),
         ), queries.study_of(session, series)
 
     located, header = await look(request, actor, Verb.STUDY_VIEW, find)

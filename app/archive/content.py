@@ -1,6 +1,5 @@
 """What is inside stored objects: headers from the index, frames by one positioned read, whole files as streams."""
 
-import contextlib
 import json
 import os
 import threading
@@ -40,38 +39,6 @@ def header(session: Session, instance: Instance) -> "Dataset":
     """The data set without pixels, its file meta information beside it. Long sequences and the large values that pictures
     need (overlays, palettes, ICC profile) are read from the file; other large values are left out, see `bulk_values`."""
     return _unpack(_archive(session), queries.raw_header_of(session, instance), instance)
-
-
-# Large values that pictures need: ICC Profile, palettes (also segmented ones) and the overlay data of groups 6000 to 601E.
-_DRAWN = frozenset(
-    {0x00282000, *range(0x00281201, 0x00281204), *range(0x00281221, 0x00281224)}
-    | {group << 16 | 0x3000 for group in range(0x6000, 0x6020, 2)}
-)
-
-
-def drawn_header(archive: Archive, session: Session, instance: Instance) -> "Dataset":
-    """The header with the large values that drawing its frames needs, read from the file at their places.
-
-    A value that cannot be read any more is left out. Raises NotFound when the file is gone."""
-    raw = queries.raw_header_of(session, instance)
-    dataset = kept.unpack(raw)
-    for bulk in kept.bulks(raw):
-        if bulk.tag in _DRAWN:
-            with contextlib.suppress(NoFrame):
-                vr = bulk.vr if bulk.vr in ("OB", "OW") else "OB" if bulk.tag == 0x00282000 else "OW"
-                dataset.add_new(bulk.tag, vr, bulk_bytes(archive, instance, bulk))
-    return dataset
-
-
-def bulk_bytes(archive: Archive, instance: Instance, bulk: kept.Bulk) -> bytes:
-    """A large value as it stands in the object, also in a deflated one. Raises NoFrame where the file ends before it."""
-    if not uids.transfer_syntax(instance.transfer_syntax_uid).deflated:
-        return read_range(archive, instance, bulk.offset, bulk.length)
-    check_swelling(instance)
-    with open_object(archive, instance) as file:
-        file.seek(instance.data_set_offset)
-        data, _ = inflate(file.read(), 0, bulk.offset + bulk.length)
-    return bytes(memoryview(data)[bulk.offset : bulk.offset + bulk.length])
 
 
 def bulk_values(session: Session, instance: Instance) -> list[kept.Bulk]:
@@ -185,14 +152,21 @@ def _table(session: Session, instance: Instance) -> frames.FrameTable:
     return table
 
 
+def native_layout(instance: Instance) -> frames.Native:
+    """How the native frames of an object lie in its pixel data."""
+    return frames.native(
+        instance.rows, instance.columns, instance.samples, instance.bits_allocated, instance.photometric,
+        instance.number_of_frames, max(instance.pixel_bytes or 0, 0),
+    )  # fmt: skip
+
+
 def _native(instance: Instance, n: int) -> tuple[int, int, int]:
-    bits = frames.native_bits(
-        instance.rows, instance.columns, instance.samples, instance.bits_allocated, instance.photometric
-    )
+    """(offset, length, first bit) of what is there of native frame n. Raises NoFrame."""
     try:
-        return frames.native_range(n, bits, instance.pixel_offset or 0, instance.pixel_bytes or 0)
+        offset, length, bit, _ = native_layout(instance).span(n)
     except frames.BadFrames as fault:
         raise NoFrame(str(fault)) from None
+    return (instance.pixel_offset or 0) + offset, length, bit
 
 
 def frame_bytes(archive: Archive, session: Session, instance: Instance, n: int) -> bytes:

@@ -7,46 +7,35 @@ from app.dicom import frames, uids
 from app.dicom.header import Header, add_tail
 
 
-def believe_frames(size: int, header: Header, instance: rows.Row) -> None:
-    """A Number of Frames far beyond what the file could hold: only what fits counts, since lists are made of it. The
-    header keeps what it said; a file that is merely cut off keeps its count."""
-    count = int(instance["number_of_frames"] or 0)
-    bits = frames.native_bits(
-        instance["rows"], instance["columns"], instance["samples"], instance["bits_allocated"], instance["photometric"]
-    )
-    if header.pixel_offset is None:
-        room = 1
-    elif (header.pixel_bytes or 0) >= 0:
-        room = max(1, (header.pixel_bytes or 0) * 8 // max(bits, 1))
-    else:
-        room = max(1, (size - header.pixel_offset) // 8)  # an item's head for each
-    if count > 10_000 and count > 2 * room:
-        instance["number_of_frames"] = room
-        header.warnings.append("The pixel data is shorter than rows, columns and frames ask for.")
-
-
 def locate(fd: int, size: int, header: Header, instance: rows.Row) -> bytes | None:
     """The frame table of encapsulated pixel data, packed; None for native pixels and where there are none. What is odd
     becomes a warning: the object is stored all the same."""
-    if header.pixel_offset is None or header.pixel_bytes is None or header.deflated:
+    if header.pixel_offset is None or header.pixel_bytes is None:
         return None
+    stated = _stated_frames(header)
     if header.pixel_bytes >= 0:
-        _check_native(header, instance)
+        _count_native(header, instance, stated)
         return None
+    if header.deflated:
+        return None
+    video = uids.transfer_syntax(header.transfer_syntax_uid).video
     try:
         table, warnings = frames.locate_encapsulated(
             lambda offset, length: os.pread(fd, length, offset),
             header.pixel_offset,
             size,
-            max(1, int(instance["number_of_frames"])),
+            stated,
             extended=header.values.get(0x7FE00001, b""),
-            video=uids.transfer_syntax(header.transfer_syntax_uid).video,
+            video=video,
         )
     except frames.BadFrames as fault:
         header.warnings.append(str(fault))
+        instance["number_of_frames"] = min(instance["number_of_frames"], 1)
         locate_tail(fd, size, header)
         return None
     header.warnings.extend(warnings)
+    if instance["number_of_frames"] and not video:
+        instance["number_of_frames"] = table.count
     locate_tail(fd, size, header, table)
     return table.pack()
 
@@ -63,16 +52,27 @@ def locate_tail(fd: int, size: int, header: Header, table: frames.FrameTable | N
         add_tail(header, fd, size, after)
 
 
-def _check_native(header: Header, instance: rows.Row) -> None:
-    count = instance["number_of_frames"]
-    bits = frames.native_bits(
-        instance["rows"], instance["columns"], instance["samples"], instance["bits_allocated"], instance["photometric"]
+def _stated_frames(header: Header) -> int | None:
+    """Number of Frames as the header says it; None where it says nothing that could be a number of frames."""
+    stated = header.integer(0x00280008)
+    return stated if stated is not None and stated > 0 else None
+
+
+def _count_native(header: Header, instance: rows.Row, stated: int | None) -> None:
+    """Counts the frames that are there. The header keeps what it says; what contradicts that becomes a warning."""
+    if not instance["number_of_frames"]:
+        return
+    label, length = instance["photometric"], header.pixel_bytes or 0
+    lies = frames.native(
+        instance["rows"], instance["columns"], instance["samples"], instance["bits_allocated"], label, stated, length
     )
-    needed = -(-bits * count // 8)
-    if (
-        count
-        and header.pixel_bytes
-        and needed > header.pixel_bytes
-        and not any("ends early" in w or "shorter than" in w for w in header.warnings)
-    ):
+    instance["number_of_frames"] = max(1, lies.count)
+    if length and lies.count != (stated or 1):
+        header.warnings.append(frames.contradicts(stated, lies.count))
+    elif length and lies.span(lies.count)[3] and not any("ends early" in w for w in header.warnings):
         header.warnings.append("The pixel data is shorter than rows, columns and frames ask for.")
+    samples = instance["rows"] * instance["columns"] * instance["samples"] * instance["bits_allocated"]
+    if length and instance["samples"] == 3 and frames.is_mislabelled(lies, samples, label):
+        header.warnings.append(
+            "The pixel data is not sampled as the Photometric Interpretation says; its length decides."
+        )

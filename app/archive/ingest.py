@@ -10,7 +10,7 @@ from pathlib import Path
 from app.archive import differences, queries, rows, sweep
 from app.archive.commit import GroupCommit
 from app.archive.files import OpenFiles
-from app.archive.framing import believe_frames, locate
+from app.archive.framing import locate
 from app.archive.index import Batch, Entry, Outcome, Source, Stored, Transaction
 from app.archive.reserve import Reserve
 from app.archive.store import ASIDE, Incoming, Store, unavailable
@@ -96,7 +96,6 @@ class Archive:
         size = os.fstat(fd).st_size
         header = scan(fd, size)
         described = rows.describe(header)
-        believe_frames(size, header, described.instance)
         table = locate(fd, size, header, described.instance)
         path = paths.object_path(
             described.patient_id,

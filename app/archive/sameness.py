@@ -51,13 +51,22 @@ class _Side:
     def read(self, offset: int, length: int) -> bytes:
         return self.plain[offset : offset + length] if self.header.deflated else os.pread(self.fd, length, offset)
 
-    def frame(self, number: int, bits: int) -> tuple[bytes, int]:
+    def frame(self, number: int) -> tuple[bytes, int]:
         """A frame as stored and the bit it begins at."""
         if self.table is not None:
             return b"".join(self.read(*place) for place in self.table.locate(number)), 0
-        start, length = self.header.pixel_offset or 0, self.header.pixel_bytes or 0
-        offset, length, bit = frames.native_range(number, bits, start, length)
-        return self.read(offset, length), bit
+        offset, length, bit, missing = self.layout.span(number)
+        if missing:
+            raise frames.BadFrames("The pixel data ends before this frame.")
+        return self.read((self.header.pixel_offset or 0) + offset, length), bit
+
+    @property
+    def layout(self) -> frames.Native:
+        of = self.rows
+        return frames.native(
+            of["rows"], of["columns"], of["samples"], of["bits_allocated"], of["photometric"], of["number_of_frames"],
+            max(self.header.pixel_bytes or 0, 0),
+        )  # fmt: skip
 
 
 def _side(fd: int, size: int) -> _Side:
@@ -194,7 +203,7 @@ def _same_pixels(left: _Side, right: _Side, one: Dataset, other: Dataset, until:
         return False
     for number in range(1, count + 1):
         _check_time(until)
-        stored = [side.frame(number, spec.frame_bits) for side, spec in zip((left, right), specs, strict=True)]
+        stored = [side.frame(number) for side in (left, right)]
         alike = specs[0] == specs[1] and stored[0][1] == stored[1][1]
         if alike and _unpadded(stored[0][0]) == _unpadded(stored[1][0]):
             continue

@@ -11,7 +11,7 @@ from typing import Any, BinaryIO
 from app.deid import streams, video
 from app.deid.errors import CannotClean
 from app.dicom import uids
-from app.dicom.frames import BadFrames, FrameTable, locate_encapsulated, native_bits
+from app.dicom.frames import BadFrames, FrameTable, locate_encapsulated, native
 
 PIXELS = {0x7FE00010, 0x7FE00008, 0x7FE00009}
 _UNDEFINED = 0xFFFFFFFF
@@ -148,7 +148,8 @@ class Writer:
         one = self.rows * self.columns * self.samples * self.bits // 8
         if self.has_unread_count and one:
             self.frames = max(1, there // one)
-        bits = self.frames * native_bits(self.rows, self.columns, self.samples, self.bits, self.photometric)
+        layout = native(self.rows, self.columns, self.samples, self.bits, self.photometric, self.frames, there)
+        bits = self.frames * layout.bits
         whole = -(-self.frames * self.rows * self.columns * self.samples * self.bits // 8)
         wanted = whole if there >= whole else -(-bits // 8)  # 4:2:2 is often declared for 4:4:4
         if not wanted <= there <= wanted + 1 and self.syntax_uid in uids.TRANSFER_SYNTAXES and self.syntax.encapsulated:

@@ -23,7 +23,11 @@ def encode(text: str, terms: Sequence[str], *, is_name: bool = False) -> bytes:
     if sets.unknown:
         raise CannotWrite
     try:
-        raw = text.encode(sets.alone) if sets.alone else _Writer(sets, is_name, bool(terms[:1] and terms[0].strip())).written(text)
+        raw = (
+            text.encode(sets.alone)
+            if sets.alone
+            else _Writer(sets, is_name, bool(terms[:1] and terms[0].strip())).written(text)
+        )
     except UnicodeEncodeError:
         raise CannotWrite from None
     if charset.decode(raw, tuple(terms), is_name=is_name) != text.strip():  # read back, a loss shows

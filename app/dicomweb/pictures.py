@@ -12,6 +12,7 @@ from app.archive.errors import NoFrame
 from app.dicomweb import accept, respond
 from app.http import services
 from app.http.bodies import streamed
+from app.http.looking import frame_warning
 from app.http.looking import pictures as cache
 from app.imaging import Crop, RenderParams
 from app.imaging.errors import ImagingError
@@ -102,6 +103,7 @@ async def answer(
     choice = accept.pick(respond.wishes(request), [(k, False) for k in offers] + [(k, True) for k in offers])
     params, quality = parameters(request)
     store = cache(request)
+    warning: dict[str, str] = {}
     if choice.kind == "image/gif":
         data = await run_in_threadpool(store.animated, located, header, params)
     else:
@@ -109,9 +111,10 @@ async def answer(
         data = await run_in_threadpool(
             store.rendered, located, header, shown, params, STILL[choice.kind], quality, state
         )
+        warning = await run_in_threadpool(frame_warning, request, located, header, shown)
     if choice.multipart:
-        return await respond.related(choice.kind, [((("Content-Type", choice.kind),), iter([data]))])
-    return Response(data, media_type=choice.kind, headers={"Cache-Control": "private, no-cache"})
+        return await respond.related(choice.kind, [((("Content-Type", choice.kind),), iter([data]))], warning)
+    return Response(data, media_type=choice.kind, headers={"Cache-Control": "private, no-cache", **warning})
 
 
 async def document_answer(request: Request, located: Located, header: Dataset) -> Response:

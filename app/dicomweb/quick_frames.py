@@ -105,11 +105,11 @@ def _look(request: Request, session: Session, actor: Actor, study: str, series: 
 def _read(request: Request, known: _Known, n: int) -> bytes | None:
     archive, one = services(request).archive, known.instance
     try:
-        parts, bit = lies(one, known.table, n)
-        size = sum(length for _, length in parts)
-        if bit or size > _LARGEST:
+        place = lies(one, known.table, n)
+        size = sum(length for _, length in place.parts)
+        if place.bit or place.missing or size > _LARGEST:
             return None
-        data: bytes = archive.files.read(archive.store.full(one.path), one.sha256, parts)
+        data: bytes = archive.files.read(archive.store.full(one.path), one.sha256, place.parts)
     except (NoFrame, FileNotFoundError):
         return None
     return data if len(data) == size else None

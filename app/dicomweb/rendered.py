@@ -18,6 +18,7 @@ from app.dicomweb.common import instances, one_instance
 from app.dicomweb.frames import numbers
 from app.dicomweb.respond import Part
 from app.http import allow, services
+from app.http.looking import frame_warning
 from app.http.looking import look_at_study as look
 from app.http.looking import pictures as cache
 from app.kit.errors import NotFound
@@ -104,7 +105,7 @@ async def _one(request: Request, actor: Actor, study: str, series: str, instance
             one, frame = states.first_image(session, found, state)
         elif wanted := query.get("presentationUID", ""):
             state = states.find(archive, session, found, wanted, query.get("presentationSeriesUID", ""))
-        return Shown(locate(session, [one])[0], content.drawn_header(archive, session, one), state, frame)
+        return Shown(locate(session, [one])[0], content.header(session, one), state, frame)
 
     return await look(request, actor, Verb.STUDY_VIEW, study, find, "rendered")
 
@@ -135,7 +136,7 @@ async def _parts(request: Request, shown: list[tuple[Located, int]], state: Stat
             with (
                 here.database.read() as session
             ):  # one after the other: large overlays and profiles are not held for all
-                header = content.drawn_header(here.archive, session, located.instance)
+                header = content.header(session, located.instance)
             try:
                 made = store.rendered(located, header, n, params, pictures.STILL[choice.kind], quality, state)
             except pictures.UNSHOWABLE:
@@ -154,7 +155,7 @@ async def _thumbnail(request: Request, actor: Actor, study: str, series: str, in
         if not images:
             raise NotFound("There is no image to show.")
         one = images[len(images) // 2]
-        return Shown(locate(session, [one])[0], content.drawn_header(services(request).archive, session, one))
+        return Shown(locate(session, [one])[0], content.header(session, one))
 
     shown = await look(request, actor, Verb.STUDY_VIEW, study, find, "thumbnail")
     located, header = shown.located, shown.header
@@ -162,6 +163,6 @@ async def _thumbnail(request: Request, actor: Actor, study: str, series: str, in
     n = numbers(frames, count)[0] if frames else representative_frame(header, located.instance)
     size = pictures.thumbnail_size(request)
     data = await run_in_threadpool(cache(request).preview, located, header, n, size)
-    return Response(
-        data, headers=respond.cached(f"{located.instance.sha256[:32]}-{n}-t{size}"), media_type="image/jpeg"
-    )
+    warning = await run_in_threadpool(frame_warning, request, located, header, n)
+    headers = respond.cached(f"{located.instance.sha256[:32]}-{n}-t{size}")
+    return Response(data, headers={**headers, **warning}, media_type="image/jpeg")

@@ -17,6 +17,7 @@ from app.dicomweb import accept
 from app.dicomweb.common import one_instance
 from app.http import allow, services
 from app.http.bodies import streamed
+from app.http.looking import frame_warning
 from app.http.looking import look_at_study as look
 from app.http.looking import pictures as cache
 from app.imaging import Crop, RenderParams
@@ -45,7 +46,7 @@ async def wado(request: Request, actor: Annotated[Actor, Depends(allow(Verb.STUD
         one = one_instance(session, found, series, instance)
         wanted, within = query.get("presentationUID", ""), query.get("presentationSeriesUID", "")
         state = states.find(archive, session, found, wanted, within) if wanted else None
-        return locate(session, [one])[0], content.drawn_header(archive, session, one), state
+        return locate(session, [one])[0], content.header(session, one), state
 
     located, header, state = await look(request, actor, Verb.STUDY_VIEW, study, find, "WADO-URI")
     kind = _kind(wanted, kind_of(located.instance))
@@ -109,7 +110,8 @@ async def _picture(request: Request, located: Located, header: Dataset, kind: st
     quality = _whole(query, "imageQuality", 1, 100) or 90
     params = _params(query, located)
     data = await run_in_threadpool(cache(request).rendered, located, header, n, params, _PICTURES[kind], quality, state)
-    return Response(data, media_type=kind, headers={"Cache-Control": "private, no-cache"})
+    warning = await run_in_threadpool(frame_warning, request, located, header, n)
+    return Response(data, media_type=kind, headers={"Cache-Control": "private, no-cache", **warning})
 
 
 def _params(query: QueryParams, located: Located) -> RenderParams:

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import TypeVar
 
+from pydicom.dataset import Dataset
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 
@@ -11,7 +12,8 @@ from app.archive.models import Study
 from app.db import Session
 from app.http.services import services
 from app.security import Actor, Verb
-from app.viewing.frames import Specs
+from app.viewing import notices
+from app.viewing.frames import Located, Specs
 from app.viewing.pictures import Pictures
 from app.viewing.traces import Traces
 
@@ -35,6 +37,12 @@ def specs(request: Request) -> Specs:
     found = services(request).extra.setdefault("specs", Specs())
     assert isinstance(found, Specs)
     return found
+
+
+def frame_warning(request: Request, located: Located, header: Dataset, n: int) -> dict[str, str]:
+    """The Warning header for what has to be said of a frame's picture; none where there is nothing. Blocking."""
+    said = notices.of_frame(services(request).archive, located, header, n)
+    return {"Warning": ", ".join(f'299 filmroom "{text}"' for text in said)} if said else {}
 
 
 async def look(

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
+from app.imaging import partial
 from app.imaging.codestream import Codestream
 from app.imaging.errors import CannotDecode
 from app.imaging.native import Samples
@@ -42,9 +43,7 @@ def _jpeg_lossless(frame: bytes, head: Codestream, spec: PixelSpec) -> Samples:
 def _jpeg_ls(frame: bytes, head: Codestream, spec: PixelSpec) -> Samples:
     import imagecodecs
 
-    # CharLS takes seconds over some frames that are cut off; an end marker makes it see the end at once.
-    ended = frame if frame.rstrip(b"\0").endswith(b"\xff\xd9") else frame + b"\xff\xd9"
-    return _array(imagecodecs.jpegls_decode(ended))
+    return _array(imagecodecs.jpegls_decode(frame))
 
 
 def _j2k(frame: bytes, head: Codestream, spec: PixelSpec) -> Samples:
@@ -106,8 +105,18 @@ def _as_stored(array: Samples, head: Codestream) -> Samples:
     return words.astype(f"i{array.dtype.itemsize * 2}") - (1 << (head.precision - 1))
 
 
-def decoders(head: Codestream) -> tuple[Decoder, ...]:
-    """The decoders to try, best first."""
+def _cut_jpeg_ls(frame: bytes, head: Codestream, spec: PixelSpec) -> Samples:
+    return partial.jpeg_ls(frame, head)
+
+
+def _cut_j2k(frame: bytes, head: Codestream, spec: PixelSpec) -> Samples:
+    return partial.j2k(frame, head)
+
+
+def decoders(head: Codestream, cut: bool = False) -> tuple[Decoder, ...]:
+    """The decoders to try, best first. cut: the frame has no end; libjpeg alone needs no other way then."""
+    if cut and head.family in ("jpeg-ls", "j2k"):
+        return (_cut_jpeg_ls,) if head.family == "jpeg-ls" else (*decoders(head), _cut_j2k)
     if head.family == "jpeg":
         return (_jpeg, _dcmtk)
     if head.family == "jpeg-lossless":
@@ -118,10 +127,14 @@ def decoders(head: Codestream) -> tuple[Decoder, ...]:
     return (_htj2k, _j2k, _openjpeg) if head.high_throughput and head.reversible else (_j2k, _openjpeg)
 
 
-def decode(frame: bytes, head: Codestream, spec: PixelSpec) -> Samples:
-    """Decodes with the first decoder that gives a picture of the right shape. Raises CannotDecode with each one's words."""
+def decode(frame: bytes, head: Codestream, spec: PixelSpec, warnings: list[str]) -> Samples:
+    """Decodes with the first decoder that gives a picture of the right shape; one that is cut off as far as it goes, with
+    a warning. Raises CannotDecode with each one's words."""
     said: list[str] = []
-    for decoder in decoders(head):
+    cut = partial.is_cut(frame)
+    if cut:
+        warnings.append(partial.WARNING)
+    for decoder in decoders(head, cut):
         name = decoder.__name__.strip("_")
         if decoder is _dcmtk and spec.frame_bytes > _DCMTK_MOST:
             continue

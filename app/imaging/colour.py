@@ -2,6 +2,7 @@
 
 import io
 import struct
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,6 @@ from pydicom.dataset import Dataset
 
 from app.imaging.errors import CannotDecode
 from app.imaging.native import Samples
-from app.imaging.tables import descriptor, words_of
 from app.kit.phrases import phrase
 
 # Rows: R, G, B; columns: Y, Cb, Cr, by the equations of PS3.3 C.7.6.3.1.2 turned round.
@@ -58,70 +58,6 @@ def _four(values: Samples, photometric: str, bits: int) -> Samples:
     )
 
 
-def palette(ds: Dataset, big_endian: bool = False) -> tuple[int, Samples]:
-    """The palette as (first stored value mapped, uint8 array (entries, 3)).
-
-    Raises CannotDecode when a colour's table is missing or broken."""
-    columns, first = [], 0
-    for name in ("Red", "Green", "Blue"):
-        entries, first, bits = descriptor(ds, f"{name}PaletteColorLookupTableDescriptor")
-        segmented = ds.get(f"Segmented{name}PaletteColorLookupTableData")
-        if segmented is not None:
-            data = expand_segments(words_of(segmented, big_endian), bits)
-        else:
-            data = words_of(ds.get(f"{name}PaletteColorLookupTableData"), big_endian, entries)
-        if len(data) == 0:
-            raise CannotDecode(phrase("The {name} palette is missing.", name=name.lower()))
-        columns.append(_to_8_bits(_pad(data, entries), bits))
-    return first, np.stack(columns, axis=1)
-
-
-def _pad(data: Samples, entries: int) -> Samples:
-    return data[:entries] if len(data) >= entries else np.pad(data, (0, entries - len(data)), mode="edge")
-
-
-def _to_8_bits(data: Samples, bits: int) -> Samples:
-    # Tables that say 16 bits but hold 8 (and the other way round) are common; what stands in them decides.
-    if bits > 8 and int(data.max()) > 255:
-        return np.asarray(data >> (bits - 8), np.uint8)
-    return np.asarray(np.minimum(data, 255), np.uint8)
-
-
-def expand_segments(data: Samples, bits: int) -> Samples:
-    """Segmented palette data (PS3.3 C.7.9.2): discrete (0), linear (1) and indirect (2) segments.
-
-    Raises CannotDecode for unknown opcodes and for indirect segments that point nowhere or at each other."""
-    words = [int(word) for word in data]
-    out: list[int] = []
-    _expand(words, 0, len(words), out, nested=False)
-    return np.array(out, np.uint16)
-
-
-def _expand(words: list[int], at: int, count: int, out: list[int], nested: bool) -> None:
-    done = 0
-    while at < len(words) and (not nested or done < count) and len(out) <= 65536:
-        if at + 1 >= len(words):
-            return  # the pad word that makes the value even
-        opcode, length = words[at], words[at + 1]
-        if opcode == 0:
-            out += words[at + 2 : at + 2 + length]
-            at += 2 + length
-        elif opcode == 1 and out and at + 2 < len(words):
-            out += [round(v) for v in np.linspace(out[-1], words[at + 2], length + 1)[1:]]
-            at += 3
-        elif opcode == 2 and not nested and at + 3 < len(words):
-            offset = words[at + 2] | words[at + 3] << 16
-            _expand(words, _offset_in_words(offset), length, out, nested=True)
-            at += 4
-        else:
-            raise CannotDecode("The segmented palette is damaged.")
-        done += 1
-
-
-def _offset_in_words(offset: int) -> int:
-    return offset // 2  # the standard counts bytes
-
-
 def icc_profile(ds: Dataset) -> bytes | None:
     """The image's ICC profile, also from the optical path of a slide (C.8.12.5)."""
     profile = ds.get("ICCProfile")
@@ -130,20 +66,47 @@ def icc_profile(ds: Dataset) -> bytes | None:
     return bytes(profile) if profile else None
 
 
+def has_broken_profile(ds: Dataset) -> bool:
+    """Whether the header has an ICC profile that cannot be applied: damaged, or not for RGB."""
+    coloured = ds.get("PhotometricInterpretation") == "PALETTE COLOR" or (ds.get("SamplesPerPixel") or 1) != 1
+    profile = icc_profile(ds) if coloured else None
+    return profile is not None and _transform(profile) is None
+
+
 def to_srgb(rgb: Samples, profile: bytes | None) -> Samples:
     """8-bit RGB through its ICC profile into sRGB; unchanged where there is none, or a broken one (C.11.15)."""
-    if not profile or len(profile) < 132 or rgb.dtype != np.uint8:
+    if not profile or rgb.dtype != np.uint8:
+        return rgb
+    turn = _transform(profile)
+    if turn is None:
         return rgb
     from PIL import Image, ImageCms
 
+    out = np.empty_like(rgb)
+    step = max(1, (1 << 20) // max(1, rgb.shape[1]))  # in bands: Pillow holds colour in four bytes, twice here
+    for start in range(0, rgb.shape[0], step):
+        band = Image.fromarray(np.ascontiguousarray(rgb[start : start + step]))
+        out[start : start + step] = np.asarray(ImageCms.applyTransform(band, turn))
+    return out
+
+
+@lru_cache(maxsize=8)
+def _transform(profile: bytes) -> Any:
+    """The way from a profile to sRGB: relative colorimetric with black point compensation, so that white stays white and a
+    colour that both can show stays what it is. None for a profile that cannot be used."""
+    if len(profile) < 132:
+        return None
+    from PIL import ImageCms
+
     try:
         source: Any = ImageCms.ImageCmsProfile(io.BytesIO(profile))
-        turn = ImageCms.buildTransform(source, ImageCms.createProfile("sRGB"), "RGB", "RGB")
-        out = np.empty_like(rgb)
-        step = max(1, (1 << 20) // max(1, rgb.shape[1]))  # in bands: Pillow holds colour in four bytes, twice here
-        for start in range(0, rgb.shape[0], step):
-            band = Image.fromarray(np.ascontiguousarray(rgb[start : start + step]))
-            out[start : start + step] = np.asarray(ImageCms.applyTransform(band, turn))
+        return ImageCms.buildTransform(
+            source,
+            ImageCms.createProfile("sRGB"),
+            "RGB",
+            "RGB",
+            ImageCms.Intent.RELATIVE_COLORIMETRIC,
+            ImageCms.Flags.BLACKPOINTCOMPENSATION,
+        )
     except (ImageCms.PyCMSError, OSError, ValueError, struct.error):
-        return rgb
-    return out
+        return None

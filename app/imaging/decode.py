@@ -11,8 +11,6 @@ from app.imaging.native import Samples
 from app.imaging.spec import PixelSpec
 from app.kit.phrases import phrase
 
-_CODESTREAMS = syntaxes.JPEG | syntaxes.JPEG_LS_ALL | syntaxes.J2K_ALL | syntaxes.HTJ2K_ALL
-
 
 @dataclass(frozen=True, slots=True)
 class Decoded:
@@ -43,7 +41,7 @@ def decode(frame: bytes, spec: PixelSpec, bit_offset: int = 0, *, halved: int = 
     elif uid == syntaxes.RLE:
         words = rle.decode(frame, spec, warnings)
     elif head is not None:
-        words, photometric = _codestream(frame, head, spec, halved)
+        words, photometric = _codestream(frame, head, spec, halved, warnings)
     else:
         raise CannotDecode(phrase("The transfer syntax {uid} is not known here.", uid=uid))
     if photometric in ("YBR_FULL_422", "YBR_PARTIAL_422"):
@@ -56,7 +54,7 @@ def _head(frame: bytes, spec: PixelSpec) -> codestream.Codestream | None:
     spec.check()
     if not frame:
         raise CannotDecode("The frame is empty.")
-    if spec.transfer_syntax_uid not in _CODESTREAMS:
+    if spec.transfer_syntax_uid not in syntaxes.CODESTREAMS:
         return None
     head = codestream.read(frame)
     _check_size(head, spec)
@@ -107,8 +105,10 @@ def _inflate(frame: bytes, spec: PixelSpec) -> bytes:
         raise CannotDecode("The deflated frame is damaged.") from None
 
 
-def _codestream(frame: bytes, head: codestream.Codestream, spec: PixelSpec, halved: int) -> tuple[Samples, str]:
-    array = _halved(frame, head, spec, halved) if halved else codecs.decode(frame, head, spec)
+def _codestream(
+    frame: bytes, head: codestream.Codestream, spec: PixelSpec, halved: int, warnings: list[str]
+) -> tuple[Samples, str]:
+    array = _halved(frame, head, spec, halved, warnings) if halved else codecs.decode(frame, head, spec, warnings)
     if spec.samples == 1:
         return _fit_depth(array, head, spec), spec.photometric
     photometric = spec.photometric
@@ -117,13 +117,13 @@ def _codestream(frame: bytes, head: codestream.Codestream, spec: PixelSpec, halv
     return _fit_depth(array, head, spec), photometric
 
 
-def _halved(frame: bytes, head: codestream.Codestream, spec: PixelSpec, times: int) -> Samples:
+def _halved(frame: bytes, head: codestream.Codestream, spec: PixelSpec, times: int, warnings: list[str]) -> Samples:
     """The frame at a part of its resolution; the whole of one that cannot be had so, where its cost allows that."""
     try:
         return codecs.halved_j2k(frame, head, times)
     except CannotDecode:
         cost.check(len(frame), cost.decoding(spec, head), spec)
-        return codecs.decode(frame, head, spec)
+        return codecs.decode(frame, head, spec, warnings)
 
 
 def _check_size(head: codestream.Codestream, spec: PixelSpec) -> None:

@@ -1,5 +1,6 @@
 """Uncompressed frames: bytes to samples and back (PS3.5 8.1, 8.2, Annex D)."""
 
+from dataclasses import replace
 from typing import Any, Literal
 
 import numpy as np
@@ -39,9 +40,18 @@ def pad_to(data: bytes, length: int, warnings: list[str]) -> bytes:
 def unpack(frame: bytes, spec: PixelSpec, warnings: list[str], bit_offset: int = 0) -> Samples:
     """Words as stored, (rows, columns) or (rows, columns, samples), unsigned, not yet cut to Bits Stored.
 
-    4:2:2 chroma is spread over its two columns."""
+    4:2:2 chroma is spread over its two columns; whether there is any is decided by the length of the frame where that
+    contradicts the photometric interpretation (PS3.3 C.7.6.3.1.2)."""
     if spec.bits_allocated == 1:
         return _unpack_bits(frame, spec, warnings, bit_offset)
+    spec = _as_long(frame, spec)
+    if (
+        spec.sampled_422
+        and spec.columns % 2
+        and 8 * len(frame) >= spec.rows * (spec.columns + 1) * 2 * spec.bits_allocated
+    ):
+        padded = replace(spec, columns=spec.columns + 1)  # rows are filled up to whole pairs
+        return np.ascontiguousarray(unpack(frame, padded, warnings)[:, : spec.columns])
     frame = pad_to(frame, spec.frame_bytes, warnings)
     if spec.bits_allocated == 24:
         raise CannotDecode("Pixels of 24 bits allocated cannot be shown.")
@@ -59,6 +69,18 @@ def unpack(frame: bytes, spec: PixelSpec, warnings: list[str], bit_offset: int =
     return _shape(words, spec)
 
 
+def _as_long(frame: bytes, spec: PixelSpec) -> PixelSpec:
+    """The spec with the sampling of chroma that a native frame of this length really has."""
+    if spec.samples != 3 or not spec.photometric.startswith("YBR_"):
+        return spec
+    full = spec.rows * spec.columns * 3 * spec.bits_allocated // 8
+    if spec.sampled_422 and len(frame) >= full:
+        return replace(spec, photometric=spec.photometric.removesuffix("_422"))
+    if spec.photometric == "YBR_FULL" and 0 <= len(frame) - full // 3 * 2 <= 1:
+        return replace(spec, photometric="YBR_FULL_422")
+    return spec
+
+
 def _shape(words: Samples, spec: PixelSpec) -> Samples:
     if spec.samples == 1:
         return words.reshape(spec.rows, spec.columns)
@@ -70,15 +92,14 @@ def _shape(words: Samples, spec: PixelSpec) -> Samples:
 
 
 def _spread_422(words: Samples, spec: PixelSpec) -> Samples:
-    """Y1 Y2 Cb Cr per two pixels; Cb and Cr are sited on the first (PS3.3 C.7.6.3.1.2)."""
-    if spec.columns % 2:
-        raise CannotDecode("YBR_FULL_422 needs an even number of columns.")
-    quads = words.reshape(spec.rows, spec.columns // 2, 4)
-    out = np.empty((spec.rows, spec.columns, 3), words.dtype)
-    out[:, 0::2, 0], out[:, 1::2, 0] = quads[:, :, 0], quads[:, :, 1]
-    for channel, source in ((1, 2), (2, 3)):
-        out[:, 0::2, channel] = out[:, 1::2, channel] = quads[:, :, source]
-    return out
+    """Y1 Y2 Cb Cr per two pixels; Cb and Cr are sited on the first (PS3.3 C.7.6.3.1.2). With an odd number of columns,
+    which the standard does not allow, the pairs go on from one row to the next, as others read them."""
+    pixels = spec.rows * spec.columns
+    quads = np.pad(words, (0, -len(words) % 4), mode="edge").reshape(-1, 4)
+    out = np.empty((len(quads), 2, 3), words.dtype)
+    out[:, :, 0] = quads[:, :2]
+    out[:, :, 1:] = quads[:, np.newaxis, 2:]
+    return out.reshape(-1, 3)[:pixels].reshape(spec.rows, spec.columns, 3)
 
 
 def _unpack_bits(frame: bytes, spec: PixelSpec, warnings: list[str], bit_offset: int) -> Samples:

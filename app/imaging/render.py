@@ -13,6 +13,7 @@ from app.imaging.display import Display, Window
 from app.imaging.errors import CannotDecode, ImagingError
 from app.imaging.lut import Greys
 from app.imaging.native import Samples
+from app.imaging.palette import palette
 from app.imaging.params import RenderParams
 from app.imaging.presentation import Presentation
 from app.imaging.spec import PixelSpec
@@ -101,7 +102,7 @@ def _coloured(image: Greys, state: Presentation, params: RenderParams) -> Greys:
         return colour.to_srgb(image, colour.icc_profile(state.ds)) if params.icc and "ICCProfile" in state.ds else image
     if "RedPaletteColorLookupTableDescriptor" not in state.ds:
         return image
-    _first, entries = colour.palette(state.ds, False)
+    _first, entries = palette(state.ds)
     index = np.rint(np.arange(256) * ((len(entries) - 1) / 255)).astype(np.intp)
     return np.asarray(entries[index].astype(np.uint8)[image], np.uint8)
 
@@ -205,7 +206,7 @@ def _shade_rgb(values: Samples, ds: Dataset, spec: PixelSpec, params: RenderPara
 
 def _shade_palette(values: Samples, ds: Dataset, spec: PixelSpec, params: RenderParams) -> Greys:
     """Stored values below the palette take its first colour, those above its last (C.7.9.1)."""
-    first, entries = colour.palette(ds, big_endian(spec))
+    first, entries = palette(ds, big_endian(spec), spec.signed)
     if not lut.has_table(values):
         raise CannotDecode("A palette picture has 8 or 16 bits.")
     image = lut.apply_table(values, _indexed(entries, first, values.dtype))
@@ -227,7 +228,7 @@ def _supplemental(ds: Dataset) -> bool:
 
 def _colour_above(image: Greys, values: Samples, ds: Dataset, spec: PixelSpec) -> Greys:
     try:
-        first, entries = colour.palette(ds, big_endian(spec))
+        first, entries = palette(ds, big_endian(spec), spec.signed)
     except ImagingError:
         return image
     coloured = (values >= first) & (values < first + len(entries))

@@ -52,9 +52,9 @@ def _segments(frame: bytes, expected: int) -> list[bytes]:
         raise CannotDecode(
             phrase("The RLE frame has {count} segments where {expected} belong.", count=count, expected=expected)
         )
-    edges = [*offsets[:count], len(frame)]
-    if edges[0] < 64 or any(a > b for a, b in pairwise(edges)):
+    if offsets[0] < 64 or offsets[0] >= len(frame) or any(a > b for a, b in pairwise(offsets[:count])):
         raise CannotDecode("The RLE frame's segment offsets are out of order.")
+    edges = [*(min(offset, len(frame)) for offset in offsets[:count]), len(frame)]  # a frame that is cut off ends early
     return [frame[a:b] for a, b in pairwise(edges)]
 
 
@@ -62,6 +62,8 @@ def unpack(segment: bytes, limit: int) -> bytes:
     """PackBits (G.3.2). Stops at `limit` bytes: a segment cannot swell past its frame."""
     from rle.rle import decode_segment
 
+    if not segment:
+        return b""  # which the decoder would not survive
     try:
         # Packed at its worst, a segment is a little longer than what it holds; more cannot be needed.
         return bytes(decode_segment(segment[: 2 * limit + 2]))[:limit]

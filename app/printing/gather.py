@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session
 
 from app.archive import content
 from app.archive.errors import NoFrame
+from app.archive.models import Instance
 from app.imaging import ImagingError, PixelSpec, Presentation
 from app.kit.errors import NotFound
 from app.kit.phrases import phrase
@@ -23,7 +24,8 @@ from app.printing.pdf import Pixels
 from app.printing.pixels import Seen
 from app.printing.queries import Found
 from app.printing.sheet import Picture, Placed, View
-from app.viewing import states
+from app.viewing import notices, states
+from app.viewing.frames import locate
 
 UNDRAWABLE = (ImagingError, NoFrame, NotFound)  # the faults of one image
 _HEADERS = 2000  # kept in memory at a time, each some 40 KB; one of many frames counts as several
@@ -95,7 +97,17 @@ class Gatherer:
         if plain and not facts.has_window(header, item.frame):
             window = pixels.computed_window(self.frame(item.sop_instance_uid, item.frame), header, item.frame)
             known = facts.with_window(known, window) if window else known
-        return replace(known, marks=item.marks()) if item.annotations else known
+        known = replace(known, marks=item.marks()) if item.annotations else known
+        return self._with_notice(known, found.instance, header)
+
+    def _with_notice(self, known: Picture, instance: Instance, header: Dataset) -> Picture:
+        with self._read() as session:
+            [located] = locate(session, [instance])
+        said = notices.of_frame(self._archive, located, header, known.frame)
+        if not said:
+            return known
+        shown = " ".join(wording.sentence(text, self._language) for text in said)
+        return replace(known, notice=" ".join(said), values={**known.values, "Notice": shown})
 
     def _one(self, uid: str, number: int) -> Found:
         if uid not in self.found:
@@ -110,7 +122,7 @@ class Gatherer:
                 return self._headers[uid][0]
         instance = self.found[uid].instance
         with self._read() as session:
-            header = content.drawn_header(self._archive, session, instance)
+            header = content.header(session, instance)
         with self._lock:
             if uid not in self._headers:
                 self._headers[uid] = (header, 1 + instance.number_of_frames // 5)

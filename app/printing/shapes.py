@@ -85,7 +85,8 @@ class Picture:
     nobody knows. aspect: height by width of a pixel, used where there is no spacing. plane: "detector" or "film" where
     the spacing is known there only, not in the patient (PS3.3 10.7).
     letters: (left, right, top, bottom) of the image as seen. marks: drawn over it. values: variables of the corner texts.
-    fault: why the image cannot be drawn, empty when it can; its cell shows this sentence instead of pixels."""
+    fault: why the image cannot be drawn, empty when it can; its cell shows this sentence instead of pixels.
+    notice: what has to be said beside the picture, such as that a part of the frame is missing; empty for most."""
 
     sop_instance_uid: str
     frame: int
@@ -99,6 +100,7 @@ class Picture:
     plane: str = ""
     fault: str = ""
     marks: tuple[Mark, ...] = ()
+    notice: str = ""
     values: Mapping[str, str] = field(default_factory=dict)
 
     @property

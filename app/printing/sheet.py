@@ -88,6 +88,9 @@ def compose(pictures: Sequence[Picture | None], options: SheetOptions) -> Sheet:
             picture = chosen[index] if index < len(chosen) else None
             if picture and picture.fault:
                 notices.append(_undrawable_sentence((number - 1) * len(boxes) + index + 1, picture))
+            if picture and picture.notice:
+                place_in_order = (number - 1) * len(boxes) + index + 1
+                notices.append(phrase("Image {number}: {notice}", number=place_in_order, notice=picture.notice))
             cells.append(_cell(index, box, picture, options, one_patient))
             placed = cells[-1].placed
             if placed and placed.cut and options.scaling == "actual":
@@ -219,6 +222,7 @@ def _cell(index: int, box: Box, picture: Picture | None, options: SheetOptions, 
     texts = _corner_texts(corners, values, box, size)
     if options.letters:
         texts += _letters(picture, box, size)
+    texts += _notice(picture.values.get("Notice", picture.notice), box, size)
     strokes: list[Stroke] = []
     if options.ruler and placed.scale:
         bar, label = _ruler(placed, box, size)
@@ -274,6 +278,25 @@ def _letters(picture: Picture, box: Box, size: float) -> list[Text]:
         (bottom, Box(middle_x, box.bottom - pad - line, wide, line), "center"),
     )
     return [Text(b, letter, size, align, "letter", bold=True) for letter, b, align in spots if letter]
+
+
+def _notice(notice: str, box: Box, size: float) -> list[Text]:
+    """What has to be said of the picture, in the lower middle of its cell, above the letter."""
+    width, line = box.width * 0.8, size * 1.3
+    lines = textwrap.wrap(notice, max(10, int(width / (size * 0.55))))
+    first = box.bottom - size * 5 - line * len(lines)
+    return [
+        Text(
+            Box(box.x + (box.width - width) / 2, first + n * line, width, line),
+            content,
+            size,
+            "center",
+            "light",
+            bold=True,
+        )
+        for n, content in enumerate(lines)
+        if first + n * line >= box.y
+    ]
 
 
 def _ruler(placed: Placed, box: Box, size: float) -> tuple[list[Stroke], list[Text]]:

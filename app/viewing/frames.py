@@ -44,8 +44,18 @@ def locate(session: Session, instances: Sequence[Instance], step: int = 500) -> 
     return located
 
 
-def lies(one: Instance, table: places.FrameTable | None, n: int) -> tuple[list[tuple[int, int]], int]:
-    """Where frame n (from 1) lies in the file: (offset, length) of its parts, and its first bit. Raises NoFrame."""
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a frame lies in the file. parts: (offset, length) of what is there; bit: where it begins in its first byte;
+    missing: bytes of a native frame that the file does not hold."""
+
+    parts: list[tuple[int, int]]
+    bit: int = 0
+    missing: int = 0
+
+
+def lies(one: Instance, table: places.FrameTable | None, n: int) -> Place:
+    """Where frame n (from 1) lies. Raises NoFrame."""
     if not 1 <= n <= max(one.number_of_frames, 1) or one.pixel_offset is None or one.pixel_bytes is None:
         raise NoFrame("The object has no such frame.")
     if one.pixel_bytes == -1:
@@ -53,13 +63,12 @@ def lies(one: Instance, table: places.FrameTable | None, n: int) -> tuple[list[t
             raise NoFrame("The frames of this object cannot be located.")
         if n > table.count:
             raise NoFrame("The pixel data ends before this frame.")
-        return table.locate(n), 0
-    bits = places.native_bits(one.rows, one.columns, one.samples, one.bits_allocated, one.photometric)
+        return Place(table.locate(n))
     try:
-        offset, length, bit = places.native_range(n, bits, one.pixel_offset, one.pixel_bytes)
+        offset, length, bit, missing = content.native_layout(one).span(n)
     except places.BadFrames as fault:
         raise NoFrame(str(fault)) from None
-    return [(offset, length)], bit
+    return Place([(one.pixel_offset + offset, length)], bit, missing)
 
 
 class Frames:
@@ -81,16 +90,17 @@ class Frames:
             self._inflated = None
             memory.give_back()
 
-    def _places(self, n: int) -> tuple[list[tuple[int, int]], int]:
-        """(offset, length) of the parts of frame n, and its first bit. Raises NoFrame."""
+    def _place(self, n: int) -> Place:
+        """Raises NoFrame."""
         return lies(self.instance, self._table, n)
 
     def _plain(self, bit: int) -> bool:
         return bit == 0 and not uids.transfer_syntax(self.instance.transfer_syntax_uid).deflated
 
     def stored(self, n: int) -> bytes:
-        """Frame n as stored; single-bit frames moved to begin on a byte."""
-        parts, bit = self._places(n)
+        """Frame n as stored, as far as it is there; single-bit frames moved to begin on a byte."""
+        place = self._place(n)
+        parts, bit = place.parts, place.bit
         if uids.transfer_syntax(self.instance.transfer_syntax_uid).deflated:
             offset, length = parts[0]
             raw = bytes(memoryview(self._data_set())[offset : offset + length])
@@ -118,12 +128,22 @@ class Frames:
 
     def size(self, n: int) -> int | None:
         """Bytes of frame n as `pieces` gives it without a target; None when that shows only in making it."""
-        parts, bit = self._places(n)
-        return sum(length for _, length in parts) if self._plain(bit) else None
+        place = self._place(n)
+        return sum(length for _, length in place.parts) + place.missing if self._plain(place.bit) else None
+
+    def missing(self, n: int) -> int:
+        """Bytes of native frame n that the file does not hold. Raises NoFrame."""
+        return self._place(n).missing
+
+    def cut(self, n: int) -> bool:
+        """Whether the file ends within the last fragment of encapsulated frame n: its item says more. Raises NoFrame."""
+        offset, size = self._place(n).parts[-1]
+        stated = os.pread(self._file.fileno(), 4, offset - 4)
+        return offset + size >= self.instance.bytes and int.from_bytes(stated, "little") > size
 
     def ends(self, n: int) -> Ends:
         """Beginning and end of compressed frame n. Raises NoFrame."""
-        parts, _ = self._places(n)
+        parts = self._place(n).parts
         fd, head = self._file.fileno(), b""
         for offset, length in parts:
             head += os.pread(fd, min(length, HEAD - len(head)), offset)
@@ -135,23 +155,28 @@ class Frames:
 
     def place(self, n: int) -> tuple[int, int] | None:
         """(offset, length) in the file when frame n lies there in one piece."""
-        parts, bit = self._places(n)
-        return parts[0] if len(parts) == 1 and self._plain(bit) else None
+        place = self._place(n)
+        whole = len(place.parts) == 1 and not place.missing and self._plain(place.bit)
+        return place.parts[0] if whole else None
 
     def pieces(self, n: int) -> Iterator[bytes]:
-        """Frame n as stored, in pieces of bounded size where it lies in the file as it is."""
-        parts, bit = self._places(n)
-        if not self._plain(bit):
-            yield self.stored(n)
+        """Frame n as stored, in pieces of bounded size where it lies in the file as it is. What is missing of a native
+        frame is zero: its length is what the header says."""
+        place = self._place(n)
+        if not self._plain(place.bit):
+            data = self.stored(n)
+            yield data if self.instance.bits_allocated == 1 else data + bytes(place.missing)
             return
         fd = self._file.fileno()
-        for offset, length in parts:
+        for offset, length in place.parts:
             while length > 0:
                 piece = os.pread(fd, min(length, PIECE), offset)
                 if not piece:
                     raise NoFrame("The file ends before this frame.")
                 yield piece
                 offset, length = offset + len(piece), length - len(piece)
+        for start in range(0, place.missing, PIECE):
+            yield bytes(min(PIECE, place.missing - start))
 
 
 def spec_of(header: Dataset, instance: Instance) -> PixelSpec | None:

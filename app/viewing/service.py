@@ -6,12 +6,12 @@ from typing import Any
 from pydicom.dataset import Dataset
 from sqlalchemy.orm import Session
 
-from app.archive import Archive, content, queries
+from app.archive import content, queries
 from app.archive.models import Instance, Series
 from app.dicom import dicomjson
 from app.kit.errors import NotFound
 from app.security import Actor, Verb, require
-from app.viewing import frames, manifest
+from app.viewing import frames, manifest, notices
 
 
 def study_manifest(session: Session, actor: Actor, study_uid: str, series_uid: str = "") -> dict[str, Any]:
@@ -28,7 +28,11 @@ def study_manifest(session: Session, actor: Actor, study_uid: str, series_uid: s
     for one in listed:
         instances = queries.instances_of(session, one)
         models = [json.loads(encoded) for encoded in content.encoded_json_of(session, instances)]
-        entries.append(manifest.series_entry(one.series_instance_uid, list(zip(instances, models, strict=False))))
+        entry = manifest.series_entry(one.series_instance_uid, list(zip(instances, models, strict=False)))
+        for instance, made in zip(instances, entry["instances"], strict=False):
+            if said := notices.in_index(instance):
+                made["notices"] = [{"frame": frame, "text": text} for frame, text in said.items()]
+        entries.append(entry)
         head = head or (models[0] if models else {})
     return manifest.assemble({**manifest.study_entry(head), "study_instance_uid": study_uid}, entries)
 
@@ -40,13 +44,11 @@ def located_series(session: Session, actor: Actor, series_uid: str) -> tuple[Ser
     return series, frames.locate(session, queries.instances_of(session, series))
 
 
-def located_instance(
-    archive: Archive, session: Session, actor: Actor, instance_uid: str
-) -> tuple[frames.Located, Dataset]:
-    """One object and its header, with all that drawing needs. Raises NotFound."""
+def located_instance(session: Session, actor: Actor, instance_uid: str) -> tuple[frames.Located, Dataset]:
+    """One object and its header. Raises NotFound."""
     require(actor, Verb.STUDY_VIEW)
     instance = queries.instance(session, actor, instance_uid)
-    return frames.locate(session, [instance])[0], content.drawn_header(archive, session, instance)
+    return frames.locate(session, [instance])[0], content.header(session, instance)
 
 
 def middle_of(session: Session, series: Series) -> Instance | None:

@@ -32,7 +32,7 @@ def load(archive: Archive, session: Session, instance: Instance) -> State:
     """A stored presentation state. Raises NotFound for an object that is none."""
     if not is_state(instance):
         raise NotFound("There is no such presentation state.")
-    return State(content.drawn_header(archive, session, instance), instance.sha256)
+    return State(content.header(session, instance), instance.sha256)
 
 
 def find(archive: Archive, session: Session, study: Study, sop_instance_uid: str, series: str = "") -> State:

@@ -29,7 +29,10 @@ def viewer_frame(frames: Frames, n: int, spec_of: SpecOf) -> tuple[Form, int, It
     spec = spec_of(one)
     if spec is None:
         raise NoFrame("The pixels of this object cannot be read.")
-    if browser.decodes(spec, None if spec.native else frames.ends(n)):
+    mislabelled = (
+        spec.native and spec.colour and frames.size(n) not in (None, spec.frame_bytes)
+    )  # 4:2:2 under another name
+    if not mislabelled and browser.decodes(spec, None if spec.native else frames.ends(n)):
         return _as_stored(frames, n)
     form, data = browser.decoded(frames.stored(n), spec)
     return form, len(data), iter((data,))

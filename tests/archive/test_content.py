@@ -15,7 +15,6 @@ from sqlalchemy import select
 from app.archive import Archive, Source, content, queries
 from app.archive.errors import NoFrame
 from app.archive.models import Instance
-from app.dicom.frames import native_bits
 from app.kit.errors import NotFound, Unavailable
 from app.security import SYSTEM
 from tests.archive.conftest import Put
@@ -38,7 +37,7 @@ def _expected(path: Path, instance: Instance) -> list[bytes] | None:
                 else None
             )
             return list(generate_frames(raw, number_of_frames=count, extended_offsets=extended))
-    bits = native_bits(instance.rows, instance.columns, instance.samples, instance.bits_allocated, instance.photometric)
+    bits = content.native_layout(instance).bits
     if bits % 8 == 0:
         return [raw[n * bits // 8 : (n + 1) * bits // 8] for n in range(count)]
     flat = np.unpackbits(np.frombuffer(raw, np.uint8), bitorder="little")
@@ -60,15 +59,10 @@ def test_frames_of_every_real_file(archive: Archive, put: Put, shared_data: Path
                 expected = None  # pydicom cannot tell
             if expected is None:
                 continue
-            bits = native_bits(
-                instance.rows, instance.columns, instance.samples, instance.bits_allocated, instance.photometric
-            )
+            bits = content.native_layout(instance).bits
             for n, frame in enumerate(expected, 1):
                 if instance.pixel_bytes != -1 and len(frame) < -(-bits // 8):
-                    with pytest.raises(NoFrame):
-                        content.frame_bytes(archive, session, instance, n)
-                    assert instance.warnings
-                    continue
+                    assert instance.warnings, "as far as it goes, and said so"
                 assert content.frame_bytes(archive, session, instance, n) == frame, (path, n)
                 compared += 1
             for n in (0, -1, len(expected) + 1):

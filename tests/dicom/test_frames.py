@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.dicom.frames import BadFrames, FrameTable, locate_encapsulated, native_bits, native_range, unpack
+from app.dicom.frames import BadFrames, FrameTable, locate_encapsulated, native, unpack
 
 END = b"\xfe\xff\xdd\xe0\0\0\0\0"
 
@@ -29,7 +29,7 @@ def offsets(frames: list[list[bytes]]) -> list[int]:
     return list(accumulate((sum(len(f) + 8 for f in fr) for fr in frames[:-1]), initial=0))
 
 
-def found(data: bytes, count: int, **how: object) -> tuple[list[bytes], list[str]]:
+def found(data: bytes, count: int | None, **how: object) -> tuple[list[bytes], list[str]]:
     table, warnings = locate_encapsulated(lambda o, n: data[o : o + n], 0, len(data), count, **how)  # type: ignore[arg-type]
     table = unpack(table.pack())
     return [b"".join(data[o : o + n] for o, n in table.locate(k + 1)) for k in range(table.count)], warnings
@@ -86,7 +86,27 @@ def test_what_is_cut_off_is_a_warning_or_cannot_be_located() -> None:
             got, warnings = found(data[:cut], 3)
         except BadFrames:
             continue
-        assert warnings and got == [b"ab", b"cd", b"ef"][: len(got)]
+        whole = [b"ab", b"cd", b"ef"]
+        assert warnings and got[:-1] == whole[: len(got) - 1]
+        assert whole[len(got) - 1].startswith(got[-1]), "what is there of the last one"
+
+
+STREAMS = [[b"\xff\xd8\xff\xe0ab", b"cdef"], [b"\xff\xd8\xff\xe0gh"], [b"\xff\xd8\xff\xe0ij", b"kl", b"mn"]]
+RUNS = [[struct.pack("<16I", 1, 64, *[0] * 14) + bytes([n] * 4)] for n in range(3)]
+
+
+@pytest.mark.parametrize("stated", [None, 1, 2, 3, 4, 7, 2_000_000_000])
+@pytest.mark.parametrize("frames", [STREAMS, RUNS], ids=["JPEG", "RLE"])
+@pytest.mark.parametrize("table", ["basic", "extended", "none", "wrong"])
+def test_all_frames_are_found_whatever_number_is_stated(
+    stated: int | None, frames: list[list[bytes]], table: str
+) -> None:
+    how: dict[str, object] = {"extended": struct.pack("<3Q", *offsets(frames))} if table == "extended" else {}
+    basic = {"basic": offsets(frames), "wrong": [0, 5]}.get(table)
+    got, warnings = found(build(frames, basic=basic), stated, **how)
+    assert got == [b"".join(f) for f in frames]
+    assert any("Number of Frames" in w for w in warnings) == (stated != 3)
+    assert any("Offset Table" in w for w in warnings) == (table == "wrong")
 
 
 @given(st.binary(max_size=200), st.integers(1, 9))
@@ -103,12 +123,42 @@ def test_many_fragments_are_quick() -> None:
 
 
 def test_native_frames_by_arithmetic() -> None:
-    assert native_bits(512, 512, 1, 16, "MONOCHROME2") == 512 * 512 * 16
-    assert native_bits(10, 10, 3, 8, "YBR_FULL_422") == 10 * 10 * 16
-    assert native_range(3, 512 * 512 * 16, 1000, 10 * 512 * 512 * 2) == (1000 + 2 * 524288, 524288, 0)
-    assert native_range(2, 9, 0, 3) == (1, 2, 1)  # single-bit frames of 3 x 3
+    ct = native(512, 512, 1, 16, "MONOCHROME2", 10, 10 * 524288)
+    assert (ct.count, ct.span(3)) == (10, (2 * 524288, 524288, 0, 0))
+    bits = native(3, 3, 1, 1, "MONOCHROME2", 2, 4)
+    assert (bits.count, bits.span(2)) == (2, (1, 2, 1, 0))  # single-bit frames of 3 x 3
     with pytest.raises(BadFrames):
-        native_range(4, 9 * 8, 0, 30)
+        ct.span(11)
+
+
+@pytest.mark.parametrize("padding", [0, 1])
+@pytest.mark.parametrize("frames", [1, 2, 3, 7])
+@pytest.mark.parametrize("label", ["YBR_FULL", "YBR_FULL_422", "YBR_PARTIAL_422"])
+@pytest.mark.parametrize(("columns", "word"), [(4, 8), (5, 8), (6, 16), (7, 16)])
+@pytest.mark.parametrize("per_pixel", [2, 3])
+def test_the_length_says_how_chroma_is_sampled(
+    per_pixel: int, columns: int, word: int, label: str, frames: int, padding: int
+) -> None:
+    size = 6 * columns * per_pixel * word // 8
+    found = native(6, columns, 3, word, label, frames, frames * size + padding)
+    assert (found.bits // 8, found.count) == (size, frames)
+
+
+@pytest.mark.parametrize("stated", [None, 1, 2, 3, 4, 900, 2_000_000_000])
+@pytest.mark.parametrize(("samples", "word"), [(1, 8), (1, 16), (3, 8), (1, 1)])
+def test_native_frames_are_counted_by_what_is_there(stated: int | None, samples: int, word: int) -> None:
+    size = 8 * 8 * samples * word // 8
+    for extra, count in ((0, 3), (size // 2, 4 if stated is not None and stated > 3 else 3)):
+        found = native(8, 8, samples, word, "RGB" if samples == 3 else "MONOCHROME2", stated, 3 * size + extra)
+        assert found.count == count
+        assert found.span(3)[:2] == (2 * size, size)
+    assert found.count == 3 or found.span(4) == (3 * size, size // 2, 0, size - size // 2)
+
+
+def test_frames_of_an_odd_number_of_bytes_may_each_be_padded() -> None:
+    assert native(3, 5, 1, 8, "MONOCHROME2", 4, 4 * 16).span(3) == (32, 15, 0, 0)
+    assert native(3, 5, 1, 8, "MONOCHROME2", 4, 4 * 15).span(3) == (30, 15, 0, 0)
+    assert native(3, 5, 1, 8, "MONOCHROME2", 3, 3 * 15 + 1).span(3) == (30, 15, 0, 0)
 
 
 def test_locate_names_each_fragment() -> None:

@@ -11,6 +11,7 @@ from pydicom import Dataset, dcmread
 from pydicom.pixels.processing import apply_color_lut, convert_color_space
 
 from app.imaging import CannotDecode, RenderParams, colour, decode, decode_frame, overlays, render, render_frame
+from app.imaging.palette import expand_segments
 from tests.imaging.support import load, stored_frame
 
 
@@ -30,13 +31,13 @@ def test_a_palette_gives_the_colours_pydicom_gives(shared_data: Path, name: str)
 def test_a_broken_segmented_palette_is_refused() -> None:
     for words in ([1, 5, 9], [7, 1, 1], [2, 1, 0, 0]):
         with pytest.raises(CannotDecode):
-            colour.expand_segments(np.array(words, np.uint16), 16)
+            expand_segments(np.array(words, np.uint16), 16)
 
 
 def test_segments_of_every_kind() -> None:
     """Discrete 1 2 3, a line of four steps to 11, then the first segment again (PS3.3 C.7.9.2)."""
     words = np.array([0, 3, 1, 2, 3, 1, 4, 11, 2, 1, 0, 0], np.uint16)
-    assert colour.expand_segments(words, 16).tolist() == [1, 2, 3, 5, 7, 9, 11, 1, 2, 3]
+    assert expand_segments(words, 16).tolist() == [1, 2, 3, 5, 7, 9, 11, 1, 2, 3]
 
 
 @settings(max_examples=50, deadline=None)

@@ -2,6 +2,7 @@
 
 import io
 import shutil
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -81,6 +82,12 @@ class Seen:
             (stream,) = pdf.pages[0].Resources.XObject.values()
             image = pikepdf.PdfImage(stream).as_pil_image()
         return np.asarray(image)
+
+    def text(self, made: dict[str, Any]) -> str:
+        """What a finished print says, line breaks as spaces."""
+        data = self.printer.file(made, "admin")
+        said = subprocess.run(["pdftotext", "-layout", "-", "-"], input=data, capture_output=True, check=True).stdout
+        return " ".join(said.decode().split())
 
     def planes(self, one: Outcome, frame: int = 1) -> list[dict[str, Any]]:
         found: list[dict[str, Any]] = self.get(

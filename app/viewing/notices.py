@@ -1,0 +1,56 @@
+"""What has to be said beside the picture of a frame: it is not all there, or not shown as its header asks. Blocking."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from pydicom.dataset import Dataset
+
+from app.archive import Archive, content
+from app.archive.errors import NoFrame
+from app.archive.models import Instance
+from app.dicom.frames import BadFrames
+from app.imaging import colour, partial, syntaxes
+from app.kit.errors import NotFound
+from app.viewing.frames import Frames, Located
+
+INCOMPLETE = "The file does not hold the whole of this frame: what is missing is shown black."
+COARSE = "The file does not hold the whole of this frame: a part of it is missing or coarse."
+NO_PROFILE = "The ICC profile is damaged; the colors are shown without it."
+
+
+def of_frame(archive: Archive, located: Located, header: Dataset, n: int) -> list[str]:
+    """The notices of frame n (from 1), sentences for people. Nothing is decoded; empty for a frame that is not there."""
+    found = []
+    try:
+        with Frames(archive, located) as frames:
+            found.append(_missing(frames, n))
+    except (NoFrame, NotFound):
+        return []
+    if colour.has_broken_profile(header):
+        found.append(NO_PROFILE)
+    return [text for text in found if text]
+
+
+def _missing(frames: Frames, n: int) -> str:
+    if frames.missing(n):
+        return INCOMPLETE
+    one = frames.instance
+    if one.pixel_bytes != -1:
+        return ""
+    cut = one.transfer_syntax_uid in syntaxes.CODESTREAMS and partial.is_cut(frames.ends(n).tail)
+    return COARSE if cut or frames.cut(n) else ""
+
+
+def in_index(instance: Instance) -> Mapping[int, str]:
+    """The notices that follow from the index alone: frame (from 1) to sentence. The last frame is the one that is cut."""
+    count = instance.number_of_frames
+    if count < 1 or not instance.pixel_bytes:
+        return {}
+    if instance.pixel_bytes == -1:
+        cut: Any = any("ends early" in warning for warning in instance.warnings or ())
+        return {count: COARSE} if cut else {}
+    try:
+        missing = content.native_layout(instance).span(count)[3]
+    except BadFrames:
+        return {}
+    return {count: INCOMPLETE} if missing else {}

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from sqlalchemy.orm import Session
 
-from app.archive import queries
+from app.archive import integrity, queries
 from app.archive.errors import NoFrame
 from app.archive.framing import locate_tail
 from app.archive.ingest import SESSION_KEY, Archive
@@ -38,7 +38,14 @@ _rescanned: OrderedDict[str, bytes] = OrderedDict()
 def header(session: Session, instance: Instance) -> "Dataset":
     """The data set without pixels, its file meta information beside it. Long sequences and the large values that pictures
     need (overlays, palettes, ICC profile) are read from the file; other large values are left out, see `bulk_values`."""
-    return _unpack(_archive(session), queries.raw_header_of(session, instance), instance)
+    archive = _archive(session)
+    raw = _current(archive, queries.raw_header_of(session, instance), instance)
+    found = _unpack(archive, raw, instance)
+    if instance.bits_allocated == 8 and not uids.transfer_syntax(instance.transfer_syntax_uid).little:
+        tag, vr = kept.pixels(raw)
+        if vr == "OW":  # without its value: the VR alone says whether 8-bit samples are swapped (PS3.5 A.3)
+            found.add_new(tag, vr, b"")
+    return found
 
 
 def bulk_values(session: Session, instance: Instance) -> list[kept.Bulk]:
@@ -89,7 +96,7 @@ def _current(archive: Archive, raw: bytes, instance: Instance) -> bytes:
         if (known := _rescanned.get(instance.sha256)) is not None:
             return known
     try:
-        with open_object(archive, instance) as file:
+        with open_object(archive, instance, checked=False) as file:
             found = scan(file.fileno(), instance.bytes)
             locate_tail(file.fileno(), instance.bytes, found)
     except (NotDicom, NotFound, OSError):
@@ -107,7 +114,7 @@ def read_bulk(archive: Archive, instance: Instance, offset: int, length: int) ->
         yield from iter_region(archive, instance, offset, length)
         return
     check_swelling(instance)
-    with open_object(archive, instance) as file:
+    with open_object(archive, instance, checked=False) as file:
         file.seek(instance.data_set_offset)
         data, _ = inflate(file.read(), 0, offset + length)
     yield bytes(memoryview(data)[offset : offset + length])
@@ -200,7 +207,7 @@ def _deflated_frame(archive: Archive, instance: Instance, n: int) -> bytes:
         raise NoFrame("The frames of this object cannot be located.")
     offset, length, bit = _native(instance, n)
     check_swelling(instance)
-    with open_object(archive, instance) as file:
+    with open_object(archive, instance, checked=False) as file:
         file.seek(instance.data_set_offset)
         data, _ = inflate(file.read(), 0, offset + length)
     if len(data) < offset + length:
@@ -226,8 +233,19 @@ def missing() -> NotFound:
     return NotFound("The file of this object is missing.", hint="Run the integrity check.")
 
 
-def open_object(archive: Archive, instance: Instance) -> BinaryIO:
-    """The whole file, to read. Raises NotFound when it is gone."""
+def check_whole(archive: Archive, instance: Instance) -> None:
+    """Raises Damaged where the stored file is not the one that was stored, NotFound where it is gone."""
+    try:
+        integrity.check(archive.store.full(instance.path), instance, archive.database)
+    except FileNotFoundError:
+        raise missing() from None
+
+
+def open_object(archive: Archive, instance: Instance, *, checked: bool = True) -> BinaryIO:
+    """The whole file, to read. checked: it must be the one that was stored; who reads parts of a large one may do without.
+    Raises NotFound when it is gone, Damaged."""
+    if checked:
+        check_whole(archive, instance)
     try:
         return archive.store.full(instance.path).open("rb", buffering=0)
     except FileNotFoundError:
@@ -323,7 +341,7 @@ def iter_region(
     archive: Archive, instance: Instance, offset: int, length: int, chunk: int = 1 << 20
 ) -> Iterator[bytes]:
     """A part of the file in pieces; ends early only where the file does."""
-    with open_object(archive, instance) as file:
+    with open_object(archive, instance, checked=False) as file:
         fd = file.fileno()
         while length > 0:
             piece = os.pread(fd, min(length, chunk), offset)

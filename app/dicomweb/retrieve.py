@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from typing import Annotated
 
 from fastapi import APIRouter, Depends
+from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -92,6 +93,7 @@ async def _file(request: Request, located: Located, syntax: str) -> Response:
         return Response(status_code=304, headers=headers)
     if syntax != instance.transfer_syntax_uid or not instance.data_set_offset:
         return await streamed(transcoding.object_as(archive, located, syntax), media_type, headers)
+    await run_in_threadpool(content.check_whole, archive, instance)
     return await ranged(
         request, lambda at, n: content.iter_region(archive, instance, at, n), instance.bytes, media_type, headers
     )

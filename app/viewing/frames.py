@@ -78,7 +78,7 @@ class Frames:
         self._archive = archive
         self.instance = located.instance
         self._table = places.unpack(located.table) if located.table is not None else None
-        self._file: BinaryIO = content.open_object(archive, located.instance)
+        self._file: BinaryIO = content.open_object(archive, located.instance, checked=False)
         self._inflated: bytearray | None = None
 
     def __enter__(self) -> "Frames":

@@ -75,6 +75,15 @@ def test_large_values_of_it_are_drawn(upgraded: live_server.Live, uid: str) -> N
         assert np.abs(picture - ds.pixel_array).max() > 8  # the profile turns the colours; without it they stay
 
 
+def test_swapped_samples_of_it_are_read_in_their_order(upgraded: live_server.Live) -> None:
+    """8-bit samples in OW are words in big endian (PS3.5 A.3)."""
+    address, _ = metadata_of(upgraded, "1.2.3.7.1.3")
+    accept = 'multipart/related; type="application/octet-stream"; transfer-syntax=1.2.840.10008.1.2.1'
+    with upgraded.client() as client:
+        answer = client.get(f"{address}/frames/1", headers={"Accept": accept})
+    assert np.arange(16, dtype=np.uint8).reshape(8, 2)[:, ::-1].tobytes() in answer.content
+
+
 def test_small_values_stay_inside_the_metadata(upgraded: live_server.Live) -> None:
     _, model = metadata_of(upgraded, "1.2.3.1.1.1")
     assert model["00100010"]["Value"] == [{"Alphabetic": "Doe^Jane"}]

@@ -3,8 +3,8 @@ that is asked for. Everything here blocks; doors run it in threads."""
 
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from typing import BinaryIO
+from dataclasses import dataclass, replace
+from typing import BinaryIO, Literal
 
 from pydicom.dataset import Dataset
 from sqlalchemy.orm import Session
@@ -13,7 +13,7 @@ from app.archive import Archive, content, queries
 from app.archive.errors import NoFrame
 from app.archive.models import Instance
 from app.dicom import frames as places
-from app.dicom import uids
+from app.dicom import kept, uids
 from app.dicom.header import inflate
 from app.imaging import CannotDecode, NotAnImage, PixelSpec, syntaxes
 from app.imaging.browser import HEAD, TAIL, Ends
@@ -22,6 +22,8 @@ from app.imaging.transcode import can_transcode, transcode_frame
 from app.kit import memory
 
 PIECE = 4 << 20
+_PIXEL_DATA = 0x7FE00010
+_FLOATS: dict[int, Literal["float32", "float64"]] = {0x7FE00008: "float32", 0x7FE00009: "float64"}
 # What the stream hands out as it is: native little endian, or any encapsulated syntax.
 _TURNED = frozenset((uids.EXPLICIT_BE, uids.DEFLATED_LE, "1.2.840.113619.5.2"))
 
@@ -187,6 +189,28 @@ def spec_of(header: Dataset, instance: Instance) -> PixelSpec | None:
         return None
 
 
+def as_in_file(spec: PixelSpec | None, session: Session, instance: Instance) -> PixelSpec | None:
+    """With the tag and VR that the pixel data really has, which a header without its pixels does not tell: floats by their own
+    element, bytes of big endian words (OW) in swapped pairs (PS3.5 A.3)."""
+    if spec is None:
+        return None
+    tag, vr = kept.pixels(queries.raw_header_of(session, instance))
+    kind = _FLOATS.get(tag, "int" if tag == _PIXEL_DATA else spec.kind)
+    allocated = {"float32": 32, "float64": 64}.get(kind, spec.bits_allocated)
+    swapped = vr == "OW" and allocated == 8 and spec.transfer_syntax_uid == syntaxes.EXPLICIT_BE
+    if kind == "int":
+        return replace(spec, kind=kind, swapped=swapped)
+    return replace(
+        spec,
+        kind=kind,
+        swapped=False,
+        bits_allocated=allocated,
+        bits_stored=allocated,
+        high_bit=allocated - 1,
+        signed=False,
+    )
+
+
 class Specs:
     """How the pixels of the objects last asked for are made, so that a frame costs no header. Stored content never
     changes, so it is kept by its checksum. Thread-safe: at worst two threads make the same."""
@@ -200,7 +224,7 @@ class Specs:
         key = (instance.sha256, instance.transfer_syntax_uid)
         found = self._known.get(key)
         if found is None:
-            spec = spec_of(content.header(session, instance), instance)
+            spec = as_in_file(spec_of(content.header(session, instance), instance), session, instance)
             found = (spec, targets(spec))
             if len(self._known) >= self._most:
                 self._known = {}

@@ -198,6 +198,7 @@ def every(series: Series) -> Iterator[Encoded]:
     yield from _compressed_colour(series)
     yield from _native(series)
     yield from _contradicting(series)
+    yield _words_of_bytes(series)
 
 
 def _compressed_grey(series: Series) -> Iterator[Encoded]:
@@ -362,6 +363,17 @@ def _native(series: Series) -> Iterator[Encoded]:
                 keyword=keyword,
                 values=array.astype(np.float32),
             )
+        yield series.make(
+            f"{syntax[18:]} FloatPixelData with Bits Stored",
+            syntax,
+            (samples(16, True) / 7).astype(f"{order}f4").tobytes(),
+            bits=32,
+            keyword="FloatPixelData",
+            values=(samples(16, True) / 7).astype(np.float32),
+            BitsStored=32,
+            HighBit=31,
+            PixelRepresentation=0,
+        )
         rgb = samples(8, False, 3)
         for planar, pixels in ((0, rgb), (1, np.ascontiguousarray(rgb.transpose(2, 0, 1)))):
             for photometric in ("RGB", "YBR_FULL"):
@@ -378,6 +390,16 @@ def _native(series: Series) -> Iterator[Encoded]:
         yield series.make(
             f"{syntax[18:]} YBR_FULL_422", syntax, half.tobytes(), bits=8, photometric="YBR_FULL_422", planar=0
         )
+
+
+def _words_of_bytes(series: Series) -> Encoded:
+    """8 bits in the words of VR OW, which big endian swaps (PS3.5 Annex A.3)."""
+    array = samples(8, False)
+    one = series.make(
+        "2 8 bits in OW", syntaxes.EXPLICIT_BE, array.view("<u2").byteswap().tobytes(), bits=8, values=array
+    )
+    one.dataset["PixelData"].VR = "OW"
+    return one
 
 
 def _bits(picture: Samples) -> bytes:

@@ -1,0 +1,241 @@
+"""What stands in and behind the pixels goes; the pixels stay, frame by frame."""
+
+import struct
+import zlib
+from collections.abc import Callable
+from io import BytesIO
+from pathlib import Path
+
+import numpy as np
+import pytest
+from pydicom import dcmread
+from pydicom.dataset import Dataset
+from pydicom.encaps import encapsulate, encapsulate_extended, generate_frames
+from pydicom.uid import UID
+
+from app.deid.errors import CannotClean
+from app.deid.files import anonymize
+from app.deid.profile import resolve
+from app.deid.pseudonym import Pseudonyms
+from app.imaging import PixelSpec
+from app.imaging.decode import decode_frame
+from tests.imaging.support import stored_frame
+
+CASES = Path(__file__).parents[1] / "cases"
+KEY = Pseudonyms(b"k" * 32)
+SECRET = b"Quillfeather^Theodora 1960-02-03"
+Plant = Callable[[bytes], bytes]
+
+
+def cleaned(ds: Dataset) -> Dataset:
+    source, out = BytesIO(), BytesIO()
+    ds.save_as(source, implicit_vr=False, little_endian=True)
+    anonymize(BytesIO(source.getvalue()), out, resolve("basic"), KEY)
+    assert SECRET not in out.getvalue()
+    return dcmread(BytesIO(out.getvalue()))
+
+
+def segment(marker: int, data: bytes) -> bytes:
+    return struct.pack(">BBH", 0xFF, marker, len(data) + 2) + data
+
+
+def in_jpeg(frame: bytes) -> bytes:
+    """Exif, IPTC, a JFIF thumbnail and a comment ahead of all, a comment before the picture's data, bytes behind its end."""
+    at, end = 2, frame.rindex(b"\xff\xd9") + 2
+    while frame[at + 1] != 0xDA:
+        at += 2 + int.from_bytes(frame[at + 2 : at + 4], "big")
+    ahead = segment(0xE1, b"Exif\0\0" + SECRET) + segment(0xED, SECRET) + segment(0xE2, SECRET) + segment(0xFE, SECRET)
+    return frame[:2] + ahead + frame[2:at] + segment(0xFE, SECRET) + frame[at:end] + SECRET
+
+
+def in_j2k(frame: bytes) -> bytes:
+    """A comment in the main header and in each header of a tile-part, whose length it adds to, and bytes behind the end."""
+    start = frame.index(b"\xff\x4f\xff\x51")
+    size = int.from_bytes(frame[start + 4 : start + 6], "big")
+    comment = struct.pack(">HHH", 0xFF64, len(SECRET) + 4, 1) + SECRET
+    head = start + 4 + size
+    tile = frame.index(b"\xff\x90\x00\x0a", head)
+    length = int.from_bytes(frame[tile + 6 : tile + 10], "big")
+    sot = frame[tile : tile + 6] + struct.pack(">I", length and length + len(comment)) + frame[tile + 10 : tile + 12]
+    end = frame.rindex(b"\xff\xd9") + 2
+    return frame[:head] + comment + frame[head:tile] + sot + comment + frame[tile + 12 : end] + SECRET
+
+
+def in_rle(frame: bytes) -> bytes:
+    """Behind each segment, in the unused offsets, and behind the last one."""
+    count, *offsets = struct.unpack("<16L", frame[:64])
+    pieces = [frame[a:b] for a, b in zip(offsets[:count], [*offsets[1:count], len(frame)], strict=True)]
+    data, places = b"", []
+    for piece in pieces:
+        places.append(64 + len(data))
+        data += piece + SECRET
+    header = struct.pack(f"<{count + 1}L", count, *places).ljust(64, SECRET[:1])
+    return header + data
+
+
+PLANTED: list[tuple[str, Plant]] = [
+    ("codecs/jpeg-baseline_gray8.dcm", in_jpeg),
+    ("codecs/wg04/mr4/mr4_jpeg-lossless-sv1.dcm", in_jpeg),
+    ("codecs/wg04/nm1/nm1_jpegls-lossless.dcm", in_jpeg),
+    ("codecs/wg04/mr4/mr4_jpeg-extended-12bit.dcm", in_jpeg),
+    ("codecs/htj2k_lossless_rgb.dcm", in_j2k),
+    ("codecs/wg04/nm1/nm1_j2k-lossless.dcm", in_j2k),
+    ("codecs/j2k_jp2_boxes_inside.dcm", in_j2k),
+    ("enhanced/emr_10frames_j2k.dcm", in_j2k),
+    ("enhanced/emr_10frames_rle.dcm", in_rle),
+    ("pixel/us_palette_2frames_rle.dcm", in_rle),
+]
+
+
+def find(folder: Path, name: str) -> Path:
+    path = folder / name
+    return path if path.is_file() else next(folder.rglob(Path(name).name))
+
+
+@pytest.mark.parametrize(("name", "plant"), PLANTED, ids=[name for name, _ in PLANTED])
+@pytest.mark.parametrize("tables", ["basic", "extended", "fragments"])
+def test_every_frame_is_cleaned_and_decodes_to_the_same(
+    shared_data: Path, name: str, plant: Plant, tables: str
+) -> None:
+    ds = dcmread(find(shared_data, name))
+    spec = PixelSpec.from_dataset(ds)
+    frames = list(generate_frames(ds.PixelData, number_of_frames=spec.frames))
+    planted = [plant(frame) for frame in frames]
+    if tables == "extended":
+        ds.PixelData, ds.ExtendedOffsetTable, ds.ExtendedOffsetTableLengths = encapsulate_extended(planted)
+    else:
+        parts = 3 if tables == "fragments" and plant is not in_rle else 1
+        ds.PixelData = encapsulate(planted, fragments_per_frame=parts)
+    assert ds.PixelData.count(SECRET) >= len(frames)
+    again = cleaned(ds)
+    assert again.file_meta.TransferSyntaxUID == ds.file_meta.TransferSyntaxUID
+    for number in range(1, spec.frames + 1):
+        whole = frames[number - 1]
+        assert np.array_equal(decode_frame(stored_frame(again, spec, number), spec), decode_frame(whole, spec)), number
+
+
+def test_a_thumbnail_inside_a_jpeg_goes(shared_data: Path) -> None:
+    ds = dcmread(shared_data / "codecs" / "jpeg-baseline_gray8.dcm")
+    frame = next(generate_frames(ds.PixelData, number_of_frames=1))
+    thumbnail = segment(0xE0, b"JFIF\0\1\1\0\0\1\0\1\x04\x03" + (SECRET + bytes(36))[:36]) + segment(
+        0xE0, b"JFXX\0\x10" + SECRET
+    )
+    ds.PixelData = encapsulate([frame[:2] + thumbnail + frame[2:]])
+    spec = PixelSpec.from_dataset(ds)
+    assert np.array_equal(decode_frame(stored_frame(cleaned(ds), spec), spec), decode_frame(frame, spec))
+
+
+def test_a_deflated_frame_ends_with_its_stream() -> None:
+    ds = dcmread(CASES / "H51" / "x.dcm")
+    packer = zlib.compressobj(wbits=-15)
+    stream = packer.compress(ds.PixelData) + packer.flush()
+    ds.file_meta.TransferSyntaxUID = UID("1.2.840.10008.1.2.8.1")
+    ds.PixelData = encapsulate([stream + SECRET])
+    ds["PixelData"].is_undefined_length = True
+    again = cleaned(ds)
+    frame = next(generate_frames(again.PixelData, number_of_frames=1))
+    assert zlib.decompressobj(-15).decompress(frame) == dcmread(CASES / "H51" / "x.dcm").PixelData
+
+
+def test_boxes_of_jpeg_xl_become_free_space() -> None:
+    import imagecodecs
+
+    ds = dcmread(CASES / "H51" / "x.dcm")
+    picture = np.frombuffer(ds.PixelData, np.uint8).reshape(ds.Rows, ds.Columns)
+    bare = imagecodecs.jpegxl_encode(picture, lossless=True, usecontainer=True)
+    boxes = b"".join(struct.pack(">I4s", len(SECRET) + 8, name) + SECRET for name in (b"Exif", b"xml ", b"jbrd"))
+    ds.PixelData = encapsulate([bare + boxes])
+    ds["PixelData"].is_undefined_length = True
+    ds.file_meta.TransferSyntaxUID = UID("1.2.840.10008.1.2.4.111")
+    again = cleaned(ds)
+    assert again.file_meta.TransferSyntaxUID == "1.2.840.10008.1.2.4.112", "no JPEG can be made of it again"
+    frame = next(generate_frames(again.PixelData, number_of_frames=1))
+    assert np.array_equal(imagecodecs.jpegxl_decode(frame), picture)
+
+
+@pytest.mark.parametrize(
+    ("syntax", "unit"),
+    [
+        ("1.2.840.10008.1.2.4.102", b"\x06\x05\x40" + bytes(range(1, 17)) + SECRET + b"\x80"),
+        ("1.2.840.10008.1.2.4.107", b"\x4e\x01\x05\x40" + bytes(range(1, 17)) + SECRET + b"\x80"),
+        ("1.2.840.10008.1.2.4.100", b"\xb2" + SECRET),
+    ],
+)
+def test_user_data_of_a_video_goes_and_its_pictures_stay(syntax: str, unit: bytes) -> None:
+    ds = dcmread(CASES / "H51" / "x.dcm")
+    start, slices = b"\0\0\0\1", [b"\x65\x11\x22" * 50, b"\x41\x33\x44" * 50]
+    stream = start + slices[0] + start + unit + start + slices[1] + start + unit
+    cut = stream.index(SECRET) + 5  # a text over two fragments
+    ds.PixelData = b"\xfe\xff\0\xe0\0\0\0\0" + b"".join(
+        b"\xfe\xff\0\xe0" + struct.pack("<L", len(part)) + part for part in (stream[:cut], stream[cut:])
+    )
+    ds["PixelData"].is_undefined_length = True
+    ds.file_meta.TransferSyntaxUID = UID(syntax)
+    again = cleaned(ds)
+    data = next(generate_frames(again.PixelData, number_of_frames=1))
+    assert len(data) == len(stream)
+    assert [data.count(one) for one in slices] == [1, 1]
+
+
+def test_the_texts_of_an_mp4_go_and_the_rest_is_told_of() -> None:
+    def box(name: bytes, data: bytes) -> bytes:
+        return struct.pack(">I4s", len(data) + 8, name) + data
+
+    ds = dcmread(CASES / "H51" / "x.dcm")
+    handler = box(b"hdlr", bytes(8) + b"vide" + bytes(12) + SECRET + b"\0")
+    movie = box(b"moov", box(b"trak", box(b"mdia", handler)) + box(b"udta", SECRET))
+    stream = box(b"ftyp", b"isom" + bytes(4)) + movie + box(b"free", SECRET) + box(b"mdat", b"\x65" * 100)
+    ds.PixelData = encapsulate([stream])
+    ds["PixelData"].is_undefined_length = True
+    ds.file_meta.TransferSyntaxUID = UID("1.2.840.10008.1.2.4.102")
+    source, out = BytesIO(), BytesIO()
+    ds.save_as(source)
+    _, tally = anonymize(source, out, resolve("basic"), KEY)
+    assert SECRET not in out.getvalue()
+    assert any("container" in warning for warning in tally.warnings)
+
+
+@pytest.mark.parametrize("extra", [SECRET, bytes(64) + SECRET, SECRET * 100])
+def test_native_pixel_data_ends_where_its_header_says(extra: bytes) -> None:
+    ds = dcmread(CASES / "H51" / "x.dcm")
+    pixels = ds.PixelData
+    ds.PixelData = pixels + extra
+    assert cleaned(ds).PixelData == pixels
+
+
+def test_the_padding_of_odd_pixel_data_is_zero() -> None:
+    ds = dcmread(CASES / "H51" / "x.dcm")
+    ds.Rows, ds.Columns, ds.PixelData = 3, 3, b"123456789X"
+    assert cleaned(ds).PixelData == b"123456789\0"
+
+
+def test_frames_of_444_declared_as_422_stay_whole() -> None:
+    ds = dcmread(CASES / "H03" / "1.dcm")
+    assert cleaned(ds).PixelData == ds.PixelData
+
+
+def test_what_lies_between_the_fragments_goes() -> None:
+    """Wrong offsets in the table, a length at the end of the sequence."""
+    ds = dcmread(CASES / "H51" / "x.dcm")
+    stream = b"\xff\x4f\xff\x51" + b"\0\x04\0\0" + b"\xff\xd9"
+    value = (
+        b"\xfe\xff\0\xe0"
+        + struct.pack("<L", len(SECRET))
+        + SECRET
+        + b"\xfe\xff\0\xe0"
+        + struct.pack("<L", len(stream))
+        + stream
+    )
+    ds.PixelData = value
+    ds["PixelData"].is_undefined_length = True
+    ds.file_meta.TransferSyntaxUID = UID("1.2.840.10008.1.2.4.90")
+    assert SECRET not in cleaned(ds).PixelData
+
+
+def test_an_unknown_compression_is_refused_in_words() -> None:
+    ds = dcmread(CASES / "H51" / "x.dcm")
+    ds.PixelData = encapsulate([b"what is this? " + SECRET])
+    ds["PixelData"].is_undefined_length = True
+    ds.file_meta.TransferSyntaxUID = UID("1.2.840.10008.1.2.4.90")
+    with pytest.raises(CannotClean, match="cannot be followed"):
+        cleaned(ds)

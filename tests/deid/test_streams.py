@@ -11,6 +11,8 @@ import pytest
 from pydicom import dcmread
 from pydicom.dataset import Dataset
 from pydicom.encaps import encapsulate, encapsulate_extended, generate_frames
+from pydicom.filebase import DicomIO
+from pydicom.filewriter import write_dataset, write_file_meta_info
 from pydicom.uid import UID
 
 from app.deid.errors import CannotClean
@@ -28,8 +30,13 @@ Plant = Callable[[bytes], bytes]
 
 
 def cleaned(ds: Dataset) -> Dataset:
+    """Written by hand: pydicom does not save transfer syntaxes newer than itself."""
     source, out = BytesIO(), BytesIO()
-    ds.save_as(source, implicit_vr=False, little_endian=True)
+    source.write(bytes(128) + b"DICM")
+    target = DicomIO(source)
+    target.is_implicit_VR, target.is_little_endian = False, True
+    write_file_meta_info(target, ds.file_meta, enforce_standard=False)
+    write_dataset(target, ds)
     anonymize(BytesIO(source.getvalue()), out, resolve("basic"), KEY)
     assert SECRET not in out.getvalue()
     return dcmread(BytesIO(out.getvalue()))

@@ -71,8 +71,12 @@ def decide(place: Place, vr: str, profile: Profile) -> Action:
     group = place.tag >> 16
     if action != "X" or group & 1 or group & 0xFF00 in (0x5000, 0x6000):
         return action
-    # What must be there is replaced: PS3.15 E.1.1 asks for objects that still conform to their IOD.
-    kind = iods.is_mandatory(place.sop_class_uid, place.path)
+    # What must be there is replaced: PS3.15 E.1.1 asks for objects that still conform to their IOD. The table knows what
+    # may be missing of what it lists, so that conditions count only for the rest.
+    sop_class_uid, path = place.sop_class_uid, place.path
+    kind = iods.is_mandatory(sop_class_uid, path)
+    if row is None and not kind and iods.has(sop_class_uid, path):
+        kind = iods.type_of(sop_class_uid, path) or 0
     return "D" if kind == 1 else "Z" if kind == 2 else "X"
 
 

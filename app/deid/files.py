@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from io import BytesIO
 from typing import Any, BinaryIO
 
+from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.filebase import DicomIO
 from pydicom.filewriter import write_dataset, write_file_meta_info
@@ -187,7 +188,19 @@ def _write_meta(out: BinaryIO, ds: Any, uid: str) -> None:
 def _write(out: BinaryIO, ds: Dataset, implicit: bool, little: bool) -> None:
     target = DicomIO(out)
     target.is_implicit_VR, target.is_little_endian = implicit, little
+    _keep_raw(ds, implicit, little)
     write_dataset(target, ds)
+
+
+def _keep_raw(ds: Dataset, implicit: bool, little: bool) -> None:
+    """Has pydicom write what nobody touched as it was read, though the character set has changed: that is ASCII, and may be
+    no number or date that pydicom could read."""
+    ds.set_original_encoding(implicit, little, ds._character_set)
+    for tag in ds.keys():  # noqa: SIM118 - a data set iterates over elements
+        item = ds.get_item(tag)
+        if isinstance(item, DataElement) and item.VR == "SQ":
+            for inner in item.value:
+                _keep_raw(inner, implicit, little)
 
 
 def _copy(source: BinaryIO, out: BinaryIO, length: int) -> None:

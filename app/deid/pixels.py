@@ -146,7 +146,7 @@ class Writer:
                 self.warnings.append(_NO_IMAGE)
             return 0
         one = self.rows * self.columns * self.samples * self.bits // 8
-        if self.has_unread_count and one:
+        if self.has_unread_count and one and there % one <= 1:
             self.frames = max(1, there // one)
         layout = native(self.rows, self.columns, self.samples, self.bits, self.photometric, self.frames, there)
         bits = self.frames * layout.bits

@@ -38,4 +38,6 @@ def fault(tag: int, vr: str, readings: list[str], people: Identifiers, *, only_c
         return _NAMED if any(people.is_number(one) for one in best.split("\\")) else ""
     if terms.are_terms(tag, vr, best):
         return ""
-    return _NAMED if any(people.holds(text, only_certain=only_certain) for text in readings) else ""
+    if any(people.holds(text, only_certain=only_certain) for text in readings):
+        return _NAMED
+    return _UNFIT if vr in ("AE", "CS", "UR") and not best.isascii() else ""

@@ -41,7 +41,7 @@ def is_term(tag: int, vr: str, value: str) -> bool:
     value = value.strip()
     if tag in _LISTS and value in _LISTS[tag]:
         return True
-    return vr == "CS" and (len(value) <= 1 or value in _TERMS)
+    return vr == "CS" and value.isascii() and (len(value) <= 1 or value in _TERMS)
 
 
 def are_terms(tag: int, vr: str, text: str) -> bool:

@@ -197,3 +197,17 @@ def test_a_number_of_the_patient_is_taken_out_of_numeric_strings() -> None:
     clean = cleaned(ds)
     assert clean.InstanceNumber in (None, 0)
     assert clean.SeriesNumber == 5
+
+
+def test_values_that_are_no_numbers_do_not_stop_a_copy() -> None:
+    """A decimal comma is no DS, and stays as it is though the character set of the copy is another."""
+    ds = named("Nobody^X", "ISO_IR 100")
+    inner = Dataset()
+    inner.add_new(0x00180050, "LO", "1,5")
+    ds.add_new(0x00180050, "LO", "2,5 ")
+    ds.add_new(0x52009229, "SQ", [inner])
+    source, out = BytesIO(), BytesIO()
+    ds.save_as(source)
+    data = source.getvalue().replace(b"\x18\x00\x50\x00LO", b"\x18\x00\x50\x00DS")
+    anonymize(BytesIO(data), out, resolve("basic"), KEY)
+    assert out.getvalue().count(b"\x18\x00\x50\x00DS\x04\x00") == 2

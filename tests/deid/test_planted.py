@@ -9,6 +9,7 @@ from app.deid.files import anonymize
 from app.deid.profile import PROFILES, resolve
 from app.deid.pseudonym import Pseudonyms
 from tests.deid.planted import BIG, EXPLICIT, IMPLICIT, planted_object
+from tests.deid.planted_names import NAMES, leaks, planted
 
 KEY = Pseudonyms(b"k" * 32)
 
@@ -42,3 +43,32 @@ def test_every_profile_is_readable_afterwards() -> None:
         again = dcmread(BytesIO(out.getvalue()))
         assert again.PixelData == b"\x01\x02" * 128
         str(again)
+
+
+@pytest.mark.parametrize(("name", "charset"), NAMES, ids=[charset + " " + name for name, charset in NAMES])
+def test_a_name_leaves_in_no_text_nor_beside_the_data_set(name: str, charset: str) -> None:
+    out = BytesIO()
+    anonymize(BytesIO(planted(name, charset)), out, resolve("basic"), KEY)
+    assert leaks(out.getvalue(), name) == []
+    assert dcmread(BytesIO(out.getvalue())).PixelData == bytes(range(64))
+
+
+def test_a_name_leaves_under_the_research_profile_neither() -> None:
+    name, charset = NAMES[0]
+    data, out = planted(name, charset), BytesIO()
+    assert len(leaks(data, name)) > 1000, "the planting itself must work"
+    anonymize(BytesIO(data), out, resolve("research"), KEY)
+    assert leaks(out.getvalue(), name) == []
+
+
+def test_a_name_leaves_under_no_retain_option() -> None:
+    name, charset = NAMES[1]
+    options = [
+        "retain_device_identity",
+        "retain_institution_identity",
+        "retain_patient_characteristics",
+        "retain_full_dates",
+    ]
+    out = BytesIO()
+    anonymize(BytesIO(planted(name, charset)), out, resolve("basic", options), KEY)
+    assert leaks(out.getvalue(), name) == []

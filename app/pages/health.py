@@ -7,7 +7,7 @@ from fastapi import APIRouter, Depends, Response
 from fastapi.responses import JSONResponse
 
 from app import jobs
-from app.archive import queries
+from app.archive import comparison, queries
 from app.archive.reserve import Reserve
 from app.http.deps import ReadSession, allow, public
 from app.http.services import Services, services
@@ -102,6 +102,9 @@ def metrics(
         "filmroom_intake", "1 when the store takes objects, 0 when the disk is full or read-only", registry=registry
     )
     intake.set(storage_state(service) == "ready")
+    checked = Gauge("filmroom_store_check", "what a comparison of store and index found", ["what"], registry=registry)
+    for what, count in comparison.state(session).items():
+        checked.labels(what).set(count)
     disk = shutil.disk_usage(service.config.store)
     Gauge("filmroom_disk_free_bytes", "free space where the store lies", registry=registry).set(disk.free)
     Gauge("filmroom_disk_total_bytes", "size of the disk where the store lies", registry=registry).set(disk.total)

@@ -1,6 +1,7 @@
 """The present version starts on the data folder of an earlier one and reads all of it, also what that one did not keep."""
 
 import io
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -82,6 +83,16 @@ def test_swapped_samples_of_it_are_read_in_their_order(upgraded: live_server.Liv
     with upgraded.client() as client:
         answer = client.get(f"{address}/frames/1", headers={"Accept": accept})
     assert np.arange(16, dtype=np.uint8).reshape(8, 2)[:, ::-1].tobytes() in answer.content
+
+
+def test_its_store_fits_its_index(upgraded: live_server.Live) -> None:
+    """The comparison that follows each start."""
+    until = time.monotonic() + 60
+    with upgraded.client() as client:
+        while (found := client.get("/api/v1/store-check").json())["checked_at"] is None:
+            assert time.monotonic() < until
+            time.sleep(0.1)
+    assert [found[what] for what in ("missing", "differing", "unindexed", "damaged")] == [0, 0, 0, 0]
 
 
 def test_small_values_stay_inside_the_metadata(upgraded: live_server.Live) -> None:

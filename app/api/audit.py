@@ -14,6 +14,7 @@ from app import audit
 from app.audit import AuditEvent
 from app.http import ReadSession, allow, services
 from app.http.i18n import say
+from app.kit.numbers import LARGEST
 from app.security import Actor, Verb
 
 router = APIRouter(tags=["audit"])
@@ -41,7 +42,7 @@ class Filter(BaseModel):
     thing_id: str | None = None
     since: AwareDatetime | None = None
     until: AwareDatetime | None = None
-    cursor: int | None = Field(None, ge=1)
+    cursor: int | None = Field(None, ge=1, le=LARGEST)
     limit: int = Field(50, ge=1, le=_BATCH)
     format: str = Field("json", pattern="^(json|csv)$")
 

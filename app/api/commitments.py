@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Depends, Query, Request
 
 from app.http import ReadSession, allow, i18n
+from app.kit.numbers import LARGEST
 from app.peers import commitment, queries
 from app.security import Actor, Verb
 
@@ -45,7 +46,7 @@ def list_commitment_instances(
     actor: Sender,
     session: ReadSession,
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
-    cursor: Annotated[int, Query(ge=0)] = 0,
+    cursor: Annotated[int, Query(ge=0, le=LARGEST)] = 0,
 ) -> dict[str, Any]:
     """Each object with what became of it; reason is a Failure Reason of PS3.3 C.14.1.1."""
     row = queries.commitment_seen(session, actor, commitment_id)

@@ -20,6 +20,7 @@ from app.http.looking import frame_warning, look, pictures, specs
 from app.imaging import PixelSpec, RenderParams
 from app.imaging.browser import Form
 from app.kit.errors import Invalid, NotFound
+from app.kit.numbers import real
 from app.security import Actor, Verb
 from app.viewing import content_tree, report, service
 from app.viewing.frames import Frames, Located, frame_as, locate, native_target, spec_of
@@ -169,11 +170,10 @@ async def rendered(request: Request, actor: Viewer, uid: str, n: int, window: st
 def _window(text: str) -> tuple[float, float] | None:
     if not text:
         return None
-    try:
-        center, width = (float(part) for part in text.split(","))
-    except ValueError:
-        raise Invalid("A window is centre,width.", field="window") from None
-    return center, width
+    parts = [real(part) for part in text.split(",")]
+    if len(parts) != 2 or parts[0] is None or parts[1] is None:
+        raise Invalid("A window is centre,width.", field="window")
+    return parts[0], parts[1]
 
 
 @router.get("/series/{uid}/thumbnail")

@@ -12,6 +12,7 @@ from fastapi.responses import StreamingResponse
 from pydantic import AwareDatetime, BaseModel, Field
 
 from app.http import ReadSession, allow, services
+from app.kit.numbers import LARGEST
 from app.peers import oplog_queries as queries
 from app.peers.models import NetworkOperation
 from app.security import Actor, Verb
@@ -35,7 +36,7 @@ class Wanted(BaseModel):
 
 
 class WantedEntries(Wanted):
-    cursor: int | None = Field(None, ge=1)
+    cursor: int | None = Field(None, ge=1, le=LARGEST)
     limit: int = Field(50, ge=1, le=_BATCH)
     format: str = Field("json", pattern="^(json|csv)$")
 

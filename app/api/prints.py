@@ -7,11 +7,12 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Body, Depends, Query, Request, Response
 from fastapi.responses import FileResponse
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, ValidationError
 
 from app.archive import queries as archive_queries
 from app.http import ReadSession, WriteSession, allow, i18n, services
-from app.kit.errors import NotFound
+from app.kit.errors import Invalid, NotFound
+from app.kit.numbers import MOST, real, whole
 from app.printing import preview, service
 from app.printing.order import OrderItem, PrintOrder
 from app.security import Actor, Verb
@@ -81,7 +82,7 @@ def preview_picture(
     actor: Viewer,
     session: ReadSession,
     sop: Annotated[str, Query(max_length=64)],
-    frame: Annotated[int, Query(ge=1)] = 1,
+    frame: Annotated[int, Query(ge=1, le=MOST)] = 1,
     window: Annotated[str, Query(max_length=64, pattern=r"^-?[\d.e+-]+,[\d.e+-]+$")] = "0,0",
     invert: bool = False,
     rotate: Annotated[int, Query(ge=0, le=270, multiple_of=90)] = 0,
@@ -98,19 +99,28 @@ def preview_picture(
     headers = {"ETag": f'"{stored.sha256[:32]}-{how}"', "Cache-Control": "private, max-age=0, must-revalidate"}
     if headers["ETag"] in request.headers.get("if-none-match", ""):
         return Response(status_code=304, headers=headers)
-    center, width = (float(v) for v in window.split(","))
-    item = OrderItem.model_validate(
-        {
-            "sop_instance_uid": sop,
-            "frame": frame,
-            "window": (center, width) if width else None,
-            "invert": invert,
-            "rotate": rotate,
-            "flip_horizontal": flip,
-            "presentation_state_uid": presentation_state_uid or None,
-        }
-    )
-    x, y, across, down = (int(v) for v in part.split(",")) if part else (0, 0, 0, 0)
+    read = [real(part) for part in window.split(",")]
+    if len(read) != 2 or read[0] is None or read[1] is None:
+        raise Invalid("A window is centre,width.", field="window")
+    center, width = read[0], read[1]
+    try:
+        item = OrderItem.model_validate(
+            {
+                "sop_instance_uid": sop,
+                "frame": frame,
+                "window": (center, width) if width else None,
+                "invert": invert,
+                "rotate": rotate,
+                "flip_horizontal": flip,
+                "presentation_state_uid": presentation_state_uid or None,
+            }
+        )
+    except ValidationError:
+        raise Invalid("The picture cannot be described so.", hint="Load the preview again.") from None
+    box = [whole(edge) for edge in part.split(",")] if part else [0, 0, 0, 0]
+    if len(box) != 4 or None in box:
+        raise Invalid("A part is x,y,width,height.", field="part")
+    x, y, across, down = (edge or 0 for edge in box)
     room = services(request)
     made = preview.picture(room.database, room.archive, actor, item, (x, y, across, down) if part else None, size)
     return Response(made, media_type="image/jpeg", headers=headers)
@@ -121,7 +131,7 @@ def preview_image(
     request: Request,
     actor: Printer,
     sop: Annotated[str, Query(max_length=64)],
-    frame: Annotated[int, Query(ge=1)] = 1,
+    frame: Annotated[int, Query(ge=1, le=MOST)] = 1,
 ) -> dict[str, Any]:
     """Size, pixel spacing and usual window of one frame, for an editor of its window, zoom and crop."""
     room = services(request)

@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from app.http import ReadSession, WriteSession, allow, i18n, services
 from app.kit.errors import Invalid
+from app.kit.numbers import LARGEST
 from app.peers import ask_jobs, asking, qr_queries
 from app.peers.asking import Wish
 from app.security import Actor, Verb
@@ -98,7 +99,7 @@ def get_query(
     ] = "-date",
     here: Annotated[str, Query(description="only those of which all, part or none is here")] = "",
     limit: Annotated[int, Query(ge=0, le=1000)] = 100,
-    cursor: Annotated[int, Query(ge=0)] = 0,
+    cursor: Annotated[int, Query(ge=0, le=LARGEST)] = 0,
 ) -> dict[str, Any]:
     """State of every node, and the answers so far, merged by study."""
     query = qr_queries.query(session, actor, query_id)

@@ -6,6 +6,7 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from app.http import ReadSession, WriteSession, allow, i18n
+from app.kit.numbers import LARGEST
 from app.peers import queries, transfers
 from app.security import Actor, Verb
 
@@ -87,7 +88,7 @@ def list_instances(
     actor: Sender,
     session: ReadSession,
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
-    cursor: Annotated[int, Query(ge=0)] = 0,
+    cursor: Annotated[int, Query(ge=0, le=LARGEST)] = 0,
 ) -> dict[str, Any]:
     """Each object with the peer's status and words; what failed first."""
     transfer = queries.transfer(session, actor, transfer_id)

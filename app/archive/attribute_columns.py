@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, and_, exists, false, func, or_, select
 
 from app.archive.models import Instance, Patient, Series, Study, StudyModality
-from app.dicom import names
+from app.dicom import names, numbers
 from app.dicom.matching import Key, split_range, split_uids
 
 _MOST_WORDS = 32  # of a name in one condition; the others are looked at afterwards (SQLite: expressions of depth 1000)
@@ -135,10 +135,10 @@ def of_column(column: Any, key: Key, path: str) -> Condition:
     """The condition that key makes of a column."""
     value = key.value
     if path in _NUMBERS:
-        try:
-            return column == int(float(value)), float(value).is_integer()
-        except (ValueError, OverflowError):
+        wanted = numbers.number(value)
+        if not isinstance(wanted, int) or abs(wanted) >= 2**31:
             return false(), True
+        return column == wanted, True
     if key.vr == "UI":
         return column.in_(split_uids(value)), True
     if key.vr == "DA":

@@ -9,6 +9,7 @@ from app.archive import queries
 from app.archive.models import Instance, Patient, Series, Study
 from app.dicom import names
 from app.kit.errors import BadRequest
+from app.kit.numbers import whole
 from app.security import Actor
 
 
@@ -83,9 +84,10 @@ def _page(items: list[dict[str, Any]], ids: list[int], limit: int, total: int | 
 def _after(cursor: str | None) -> int:
     if cursor is None:
         return 0
-    if not cursor.isascii() or not cursor.isdigit() or len(cursor) > 18:
+    place = whole(cursor, high=10**18)
+    if place is None:
         raise BadRequest("The cursor does not belong to this list.", hint="Start again from the first page.")
-    return int(cursor)
+    return place
 
 
 def list_series(

@@ -10,7 +10,7 @@ from typing import Any
 
 from app.archive.finding_columns import LISTS, NUMBERS
 from app.archive.rows import clip
-from app.dicom import names
+from app.dicom import names, numbers
 from app.dicom.matching import EMPTY, Key, in_range, name_matches, split_range, split_uids, valid_range, wildcard
 from app.kit.errors import AppError, TooLarge
 from app.kit.phrases import phrase
@@ -115,8 +115,8 @@ def tester(key: Key, fuzzy: bool) -> Test:
     if vr in _DATES:
         return lambda text: in_range(vr, str(text), key.value)
     if vr in ("DS", "IS"):
-        numbers = {float(one) for one in wanted if _is_number(one)}
-        return lambda text: _is_number(str(text)) and float(str(text)) in numbers
+        asked = {number for one in wanted if (number := numbers.number(one)) is not None}
+        return lambda text: numbers.number(str(text)) in asked
     if vr not in _WILD:
         return lambda text: str(text) in wanted
     patterns = [wildcard(one) for one in wanted]
@@ -155,24 +155,9 @@ def _any_of(column: str, wanted: list[Any]) -> Narrow:
     return Narrow(f"{column} IN ({', '.join('?' * len(wanted))})", wanted)
 
 
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
-
-
 def _whole(wanted: list[str]) -> list[int]:
-    found = []
-    for one in wanted:
-        try:
-            number = float(one)
-        except ValueError:
-            continue
-        if number.is_integer() and abs(number) < 2**31:
-            found.append(int(number))
-    return found
+    read = [numbers.number(one) for one in wanted]
+    return [one for one in read if isinstance(one, int) and abs(one) < 2**31]
 
 
 def _dates(column: str, value: str) -> Narrow:

@@ -228,7 +228,7 @@ def _read_cursor(cursor: str, sort: str) -> _Place:
             raise ValueError
         if ORDERS[sort].column == "received_at":
             datetime.fromisoformat(str(key))
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, RecursionError):  # the last: JSON nested a thousand deep
         raise BadRequest("The cursor does not belong to this list.", hint="Start again from the first page.") from None
     return _Place(key, last, total, capped)
 

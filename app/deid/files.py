@@ -23,6 +23,7 @@ from app.dicom.header import NotDicom, Start, inflate, most_inflated, read_start
 from app.dicom.reading import read_dataset
 from app.dicom.uids import is_safe
 from app.dicom.walk import is_crowded
+from app.dicom.writing import settle_character_set
 from app.kit.phrases import phrase
 
 IMPLICIT, EXPLICIT, BIG = "1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.2"
@@ -115,6 +116,7 @@ def _rewrite(source: BinaryIO, out: BinaryIO, edit: Edit) -> Dataset:
     tail = _read(source, implicit, little)
     _name_object(ds, begin.meta)
     writer = edit(Opened(ds, tail, pixels))
+    settle_character_set(ds, tail)
     _write_meta(out, ds, writer.syntax_uid if writer else uid)
     _write(out, ds, implicit, little)
     if writer:

@@ -129,10 +129,8 @@ def _value_matches(vr: str, value: object, wanted: str, fold: Callable[[str], st
     if vr in ("DA", "TM", "DT"):
         return in_range(vr, str(value), wanted)
     if vr in _NUMERIC:
-        try:
-            return float(str(value)) == float(wanted)
-        except ValueError:
-            return False
+        asked = numbers.number(wanted)
+        return asked is not None and numbers.number(str(value)) == asked
     if vr in _WILD:
         return wildcard(wanted).matches(str(value))
     return str(value) == wanted

@@ -20,6 +20,7 @@ from app.http.looking import look_at_study as look
 from app.http.looking import specs
 from app.imaging import PixelSpec
 from app.kit.errors import BadRequest, NotFound
+from app.kit.numbers import whole
 from app.kit.phrases import phrase
 from app.security import Actor, Verb
 from app.viewing.frames import Frames, Located, frame_as, locate
@@ -33,9 +34,10 @@ def numbers(text: str, count: int) -> list[int]:
     """`1,3,5` -> frame numbers, counted from 1. Raises BadRequest for what is no list, NotFound for frames not there."""
     found: list[int] = []
     for part in text.split(","):
-        if not part.isascii() or not part.isdigit() or len(part) > 9 or int(part) < 1:
+        number = whole(part, 1)
+        if number is None:
             raise BadRequest("Frames are a comma-separated list of numbers from 1 on.")
-        found.append(int(part))
+        found.append(number)
     if len(found) > _MOST:
         raise BadRequest("These are too many frames for one request.")
     if max(found) > count:

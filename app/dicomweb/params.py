@@ -6,6 +6,7 @@ from typing import Literal
 
 from app.dicom.matching import EMPTY, Key, UnknownAttribute, attribute_path, valid_range, vr_of
 from app.kit.errors import BadRequest
+from app.kit.numbers import whole
 from app.kit.phrases import phrase
 
 Level = Literal["study", "series", "instance"]
@@ -133,6 +134,7 @@ def _flag(name: str, value: str) -> bool:
 
 
 def _whole(name: str, value: str) -> int:
-    if not value.isascii() or not value.isdigit() or len(value) > 9:
+    number = whole(value, high=10**9)
+    if number is None:
         raise BadRequest(phrase("{name} is a whole number.", name=name))
-    return int(value)
+    return number

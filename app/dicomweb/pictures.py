@@ -1,7 +1,5 @@
 """The parameters of rendered resources (PS3.18 8.3.5) and the answer that shows one object."""
 
-import math
-
 from pydicom.dataset import Dataset
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
@@ -17,6 +15,7 @@ from app.http.looking import pictures as cache
 from app.imaging import Crop, RenderParams
 from app.imaging.errors import ImagingError
 from app.kit.errors import BadRequest
+from app.kit.numbers import real, whole
 from app.viewing import content_tree, report
 from app.viewing.frames import Located
 from app.viewing.manifest import kind_of
@@ -36,11 +35,11 @@ def parameters(request: Request) -> tuple[RenderParams, int]:
     query = request.query_params
     window, function = _window(query.get("window", ""))
     size, crop = _viewport(query.get("viewport", ""))
-    quality = query.get("quality", "90")
-    if not quality.isdigit() or not 1 <= int(quality) <= 100:
+    quality = whole(query.get("quality", "90"), 1, 100)
+    if quality is None:
         raise BadRequest("quality is a whole number from 1 to 100.")
     params = RenderParams(window=window, voi_function=function, size=size, crop=crop)  # type: ignore[arg-type]
-    return params, int(quality)
+    return params, quality
 
 
 def _window(text: str) -> tuple[tuple[float, float] | None, str | None]:
@@ -64,7 +63,7 @@ def _viewport(text: str) -> tuple[tuple[int, int] | None, Crop | None]:
     if not text:
         return None, None
     parts = [part.strip() for part in text.split(",")]
-    numbers = [_number(part) if part else None for part in parts]
+    numbers = [real(part) if part else None for part in parts]
     if len(parts) not in (2, 4, 6) or any(part and n is None for part, n in zip(parts, numbers, strict=True)):
         raise BadRequest("viewport is vw,vh or vw,vh,sx,sy,sw,sh.")
     width, height = numbers[0] or 0, numbers[1] or 0
@@ -77,11 +76,7 @@ def _viewport(text: str) -> tuple[tuple[int, int] | None, Crop | None]:
 
 
 def _number(text: str) -> float | None:
-    try:
-        value = float(text)
-    except ValueError:
-        return None
-    return value if math.isfinite(value) else None
+    return real(text)
 
 
 def thumbnail_size(request: Request) -> int:

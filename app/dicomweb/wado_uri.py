@@ -1,6 +1,5 @@
 """WADO-URI (PS3.18 9): one object by query parameters, for older clients."""
 
-import math
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Depends
@@ -22,6 +21,7 @@ from app.http.looking import look_at_study as look
 from app.http.looking import pictures as cache
 from app.imaging import Crop, RenderParams
 from app.kit.errors import BadRequest, NotAcceptable
+from app.kit.numbers import real, whole
 from app.kit.phrases import phrase
 from app.media import transcoding
 from app.security import Actor, Verb, require
@@ -133,10 +133,10 @@ def _region(query: QueryParams, located: Located) -> Crop | None:
     text = query.get("region")
     if text is None:
         return None
-    try:
-        x0, y0, x1, y1 = (float(part) for part in text.split(","))
-    except ValueError:
-        raise BadRequest("region is xmin,ymin,xmax,ymax.") from None
+    edges = [edge for part in text.split(",") if (edge := real(part)) is not None]
+    if len(edges) != 4 or text.count(",") != 3:
+        raise BadRequest("region is xmin,ymin,xmax,ymax.")
+    x0, y0, x1, y1 = edges
     if not (0 <= x0 < x1 <= 1 and 0 <= y0 < y1 <= 1):
         raise BadRequest("A region lies between 0 and 1.")
     rows, columns = located.instance.rows, located.instance.columns
@@ -147,20 +147,18 @@ def _whole(query: QueryParams, name: str, low: int, high: int) -> int | None:
     text = query.get(name)
     if text is None:
         return None
-    if not text.isascii() or not text.isdigit() or len(text) > 9 or not low <= int(text) <= high:
+    number = whole(text, low, high)
+    if number is None:
         raise BadRequest(phrase("{name} is a whole number from {low} to {high}.", name=name, low=low, high=high))
-    return int(text)
+    return number
 
 
 def _real(query: QueryParams, name: str) -> float | None:
     text = query.get(name)
     if text is None:
         return None
-    try:
-        value = float(text)
-    except ValueError:
-        raise BadRequest(phrase("{name} is a number.", name=name)) from None
-    if not math.isfinite(value):
+    value = real(text)
+    if value is None:
         raise BadRequest(phrase("{name} is a number.", name=name))
     return value
 

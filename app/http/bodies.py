@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import re
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from typing import TypeVar
 
@@ -12,6 +13,7 @@ from starlette.types import Receive, Scope, Send
 
 from app.kit.errors import AppError, BadRequest
 from app.kit.multipart import Begin, Data, End, Reader, boundary_of
+from app.kit.numbers import whole
 
 BATCH = 4 << 20  # bytes read ahead in one go of a thread: reading overlaps sending without a thread switch per frame
 T = TypeVar("T")
@@ -119,19 +121,25 @@ async def in_thread(work: Callable[[], T]) -> T:
     return await run_in_threadpool(work)
 
 
+_DIGITS = re.compile("[0-9]+")
+_FARTHEST = 10**18 - 1  # bytes
+
+
 def byte_range(header: str, size: int) -> tuple[int, int] | None:
     """(first, last) of the one range asked for; None when the whole is to be sent: no range, several, or not bytes
     (RFC 9110 14.2 lets a server ignore those). Raises RangeNotSatisfiable when it lies behind the end."""
     unit, _, ask = header.partition("=")
     first, dash, last = ask.strip().partition("-")
-    if unit.strip() != "bytes" or not dash or "," in ask or not (first + last).isdigit() or size == 0:
+    if unit.strip() != "bytes" or not dash or "," in ask or not _DIGITS.fullmatch(first + last) or size == 0:
         return None
+    # a number too long to be read lies behind the end of anything
+    start, stop = (whole(text, high=_FARTHEST) if text else None for text in (first, last))
     if not first:
-        begin, end = max(0, size - int(last)), size - 1
-        if int(last) == 0:
+        begin, end = max(0, size - (_FARTHEST if stop is None else stop)), size - 1
+        if stop == 0:
             raise RangeNotSatisfiable("The range is empty.", size=size)
     else:
-        begin, end = int(first), min(int(last), size - 1) if last else size - 1
+        begin, end = _FARTHEST if start is None else start, size - 1 if stop is None else min(stop, size - 1)
     if begin >= size:
         raise RangeNotSatisfiable("The range begins behind the end.", size=size)
     return (begin, end) if begin <= end else None

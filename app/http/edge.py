@@ -18,6 +18,7 @@ from app.http.deps import identify
 from app.http.hosts import Hosts
 from app.kit.errors import AppError, BadRequest, TooLarge, Unauthorized
 from app.kit.logging import correlation_id, new_correlation_id
+from app.kit.numbers import whole
 from app.kit.phrases import phrase
 
 log = logging.getLogger("app.http.requests")
@@ -118,7 +119,7 @@ class _Exchange:
 
     def _refuse(self, request: Request) -> None:
         length = request.headers.get("content-length", "0")
-        if self.limit is not None and length.isdigit() and int(length) > self.limit:
+        if self.limit is not None and whole(length, high=self.limit) is None:
             raise TooLarge(
                 phrase("A request here has at most {limit} bytes.", limit=self.limit),
                 hint="Files go to /api/v1/imports.",

@@ -12,6 +12,7 @@ from starlette.requests import HTTPConnection
 from app.dicom.dates import parse_date
 from app.kit.catalogs import catalog
 from app.kit.clock import now
+from app.kit.numbers import real
 from app.kit.phrases import Phrase
 
 LANGUAGES = {"en": "English", "es": "Español"}
@@ -33,10 +34,9 @@ def _accepted(header: str) -> str | None:
     ranked = []
     for position, part in enumerate(header[:512].split(",")):
         name, _, quality = part.strip().partition(";q=")
-        try:
-            ranked.append((-float(quality or 1), position, name.split("-")[0].lower()))
-        except ValueError:
-            continue
+        weight = real(quality or "1")
+        if weight is not None:
+            ranked.append((-weight, position, name.split("-")[0].lower()))
     return next((name for _, _, name in sorted(ranked) if name in LANGUAGES), None)
 
 
@@ -205,7 +205,7 @@ def format_time(value: datetime | str | None, seconds: bool = False) -> str:
         return ""
     if isinstance(value, str):
         digits = value.replace(":", "").partition(".")[0]
-        if not digits.isdigit() or len(digits) < 4:
+        if not (digits.isascii() and digits.isdigit()) or len(digits) < 4:
             return value
         return f"{digits[:2]}:{digits[2:4]}" + (f":{digits[4:6]}" if seconds and len(digits) >= 6 else "")
     return value.astimezone().strftime("%H:%M:%S" if seconds else "%H:%M")

@@ -7,6 +7,7 @@ from fastapi import APIRouter, Depends, Form, Request
 from starlette.responses import Response
 
 from app.http import allow, render, services
+from app.kit.numbers import whole
 from app.pages.forms import Faults, attempt, go
 from app.pages.shell import fields
 from app.peers import callers, facility_titles
@@ -104,7 +105,7 @@ def _number(port: str, own: str, empty: int | None) -> int | None:
     """A port as typed; 0 for none of its own; 65536 when it is no number, which the verb refuses by name."""
     if not own:
         return 0
-    return (int(port) if port.strip().isascii() and port.strip().isdigit() else 65536) if port.strip() else empty
+    return (whole(port.strip(), 0, 65535) or 65536) if port.strip() else empty
 
 
 @router.get("/settings/facilities")

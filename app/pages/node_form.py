@@ -9,6 +9,7 @@ from pydantic import BaseModel
 from app.http.i18n import gettext as _
 from app.http.i18n import say
 from app.kit.errors import Conflict, Invalid
+from app.kit.numbers import whole
 from app.peers import options
 from app.peers.models import Caller, Node
 from app.peers.options import BY_SETTING, NodeValues
@@ -192,4 +193,5 @@ def _number(typed: str, name: str) -> int:
     text = typed.strip()
     if not text:
         return BY_SETTING if name in ("max_pdu", "connect_timeout", "network_timeout", "retries") else 0
-    return min(int(text), 10**9) if text.isascii() and text.isdigit() else 10**9
+    number = whole(text, high=10**9)
+    return 10**9 if number is None else number

@@ -14,6 +14,7 @@ from app.http import ReadSession, allow, render
 from app.http.i18n import format_size
 from app.http.i18n import gettext as _
 from app.kit.clock import now
+from app.kit.numbers import LARGEST
 from app.pages.shell import fields
 from app.peers import oplog_queries as queries
 from app.peers.models import NetworkOperation
@@ -147,7 +148,7 @@ def show_log(
     actor: Reader,
     session: ReadSession,
     wanted: Annotated[Wanted, Query()],
-    cursor: Annotated[int | None, Query(ge=1)] = None,
+    cursor: Annotated[int | None, Query(ge=1, le=LARGEST)] = None,
 ) -> Response:
     """Newest first, fifty a page; the first page follows what happens."""
     rows = _rows(session, actor, wanted, cursor)

@@ -10,6 +10,7 @@ from app import settings
 from app.http import allow, render, services
 from app.http.templates import is_htmx
 from app.kit.errors import Invalid
+from app.kit.numbers import whole
 from app.pages.forms import Faults, attempt, faults_of, go
 from app.pages.shell import fields
 from app.peers import proxies
@@ -88,7 +89,7 @@ def run_test(
     port: Annotated[str, Form(max_length=8)] = "",
 ) -> Response:
     """Tests the proxy as it is saved; the result alone for htmx, else the whole page with it."""
-    number = int(port) if port.isascii() and port.isdigit() else 0
+    number = whole(port) or 0
     try:
         tried = proxies.try_out(services(request).database, actor, host.strip(), number)
     except Invalid as fault:

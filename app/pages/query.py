@@ -11,6 +11,7 @@ from app.http import ReadSession, allow, render, services
 from app.http.i18n import say
 from app.http.templates import is_htmx
 from app.kit.errors import NotFound
+from app.kit.numbers import LARGEST
 from app.pages import listing, query_rows
 from app.pages.forms import Faults, attempt, go
 from app.pages.query_rows import Chip, ImageRow, MatchRow, QueueRow, SeriesRow, Typed
@@ -176,7 +177,7 @@ def query_page(
     id: str = "",  # noqa: A002 the address reads so
     sort: str = "-date",
     here: str = "",
-    cursor: int = 0,
+    cursor: Annotated[int, Query(ge=0, le=LARGEST)] = 0,
 ) -> Response:
     """The page; `id` is a query whose answers are shown. With `cursor` and htmx only the next rows."""
     sort = sort if sort.removeprefix("-") in asking.SORTS else "-date"

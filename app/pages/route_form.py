@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from app.kit.errors import BadRequest
+from app.kit.numbers import whole
 from app.routing.rule import VIRTUAL
 
 # Attributes that most rules ask for; any other is typed as keyword or number.
@@ -58,7 +59,7 @@ def _rows(of: Any, name: str) -> list[Any]:
     rows = of.get(name) if isinstance(of, dict) else None
     if not isinstance(rows, dict):
         return []
-    return [rows[key] for key in sorted((k for k in rows if k.isdigit()), key=int)][:_MOST_ROWS]
+    return [rows[key] for key in sorted((k for k in rows if whole(k) is not None), key=int)][:_MOST_ROWS]
 
 
 def typed(pairs: Iterable[tuple[str, str]]) -> Typed:
@@ -136,8 +137,8 @@ def command(form: Typed, said: str) -> None:
             rows.append(_fresh(kind))
         return
     steps = place.split(".")
-    rows, number = _at(form, steps[:-1]), int(steps[-1]) if steps[-1].isdigit() else -1
-    if not isinstance(rows, list) or not 0 <= number < len(rows):
+    rows, number = _at(form, steps[:-1]), whole(steps[-1])
+    if not isinstance(rows, list) or number is None or number >= len(rows):
         raise BadRequest("This is no button of the form.")
     row = rows.pop(number)
     if verb in ("up", "down"):
@@ -150,8 +151,8 @@ def _at(form: Any, steps: Sequence[str]) -> Any:
     for step in steps:
         if isinstance(form, dict):
             form = form.get(step)
-        elif isinstance(form, list) and step.isdigit() and int(step) < len(form):
-            form = form[int(step)]
+        elif isinstance(form, list) and (number := whole(step, high=len(form) - 1)) is not None:
+            form = form[number]
         else:
             return None
     return form

@@ -12,6 +12,7 @@ from app.audit import AuditEvent
 from app.http import ReadSession, allow, render, services
 from app.http.i18n import say
 from app.kit.errors import Invalid, NotFound
+from app.kit.numbers import LARGEST
 from app.kit.phrases import phrase
 from app.pages.forms import Faults, attempt, faults_of, go
 from app.pages.setup import checked_hosts, checked_station, keep_station
@@ -214,7 +215,7 @@ def show_audit(
     user: str = "",
     verb: str = "",
     outcome: str = "",
-    cursor: Annotated[int | None, Query(ge=1)] = None,
+    cursor: Annotated[int | None, Query(ge=1, le=LARGEST)] = None,
 ) -> Response:
     """Newest first, fifty a page."""
     events, total = audit.list_events(

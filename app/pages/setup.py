@@ -17,6 +17,7 @@ from app.http.i18n import LANGUAGES
 from app.http.settings import GeneralSettings
 from app.kit import renewal
 from app.kit.errors import Invalid
+from app.kit.numbers import whole
 from app.kit.phrases import phrase
 from app.pages.forms import Faults, attempt, attempt_alone, faults_of, go
 from app.pages.login import differ
@@ -131,9 +132,10 @@ def show_station(request: Request, actor: Editor) -> Response:
 def checked_station(title: str, port: str) -> int:
     if not 0 < len(title.strip()) <= 16 or "\\" in title or not (title.isascii() and title.isprintable()):
         raise Invalid("An AE title has 1 to 16 ASCII characters without a backslash.", field="title")
-    if not port.strip().isdigit() or not 0 < int(port) < 65536:
+    number = whole(port.strip(), 1, 65535)
+    if number is None:
         raise Invalid("A port is a number from 1 to 65535. DICOM's own are 104 and 11112.", field="port")
-    return int(port)
+    return number
 
 
 def checked_hosts(hosts: str) -> str:
@@ -208,7 +210,7 @@ def save_node(
     port: Annotated[str, Form(max_length=16)] = "",
 ) -> Response:
     """The first node, then its page, where it can be tested."""
-    number = int(port) if port.strip().isdigit() else 0
+    number = whole(port.strip(), 1, 65535) or 0
     values = NodeValues(name=name.strip(), ae_title=ae_title, host=host.strip(), port=number)
     made, said = attempt(request, lambda session: peers.create_node(session, actor, values).id)
     if made is None:

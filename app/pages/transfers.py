@@ -12,6 +12,7 @@ from app.http import ReadSession, WriteSession, allow, render
 from app.http.i18n import gettext as _
 from app.http.i18n import say
 from app.kit.clock import now
+from app.kit.numbers import LARGEST
 from app.pages import forms
 from app.pages.rows import names_of
 from app.pages.shell import fields
@@ -243,7 +244,7 @@ def show_transfer(
     transfer_id: str,
     actor: Sender,
     session: ReadSession,
-    after: Annotated[int, Query(ge=0)] = 0,
+    after: Annotated[int, Query(ge=0, le=LARGEST)] = 0,
 ) -> Response:
     """One transfer with its objects, failed ones first."""
     found = queries.transfer(session, actor, transfer_id)

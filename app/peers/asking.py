@@ -12,6 +12,7 @@ from app.dicom.names import fold
 from app.kit.clock import now
 from app.kit.errors import Conflict, Invalid
 from app.kit.ids import new_id
+from app.kit.numbers import whole
 from app.kit.phrases import phrase
 from app.peers import qr_queries, queries, sources
 from app.peers.ask_states import CANCELLED, FAILED, OPEN, NodeState, node_states, overall
@@ -193,8 +194,8 @@ def merge(level: str, answers: Iterable[tuple[str, Mapping[str, str]]]) -> list[
             told = {m for one in (match.values, values) for m in one.get("ModalitiesInStudy", "").split("\\") if m}
             match.values["ModalitiesInStudy"] = "\\".join(sorted(told))
         count = values.get(_COUNT.get(level, ""), "")
-        if count.isdigit():
-            match.images = max(match.images or 0, int(count[:9]))
+        if (images := whole(count)) is not None:
+            match.images = max(match.images or 0, images)
     return list(found.values())
 
 
@@ -232,9 +233,7 @@ SORTS = {
     "patient_id": lambda m: m.values.get("PatientID", ""),
     "images": lambda m: m.images or 0,
     "where": lambda m: ", ".join(m.where),
-    "number": lambda m: (
-        int(n) if (n := m.values.get("SeriesNumber") or m.values.get("InstanceNumber", "")).isdigit() else 0
-    ),
+    "number": lambda m: whole(m.values.get("SeriesNumber") or m.values.get("InstanceNumber", "")) or 0,
 }
 
 

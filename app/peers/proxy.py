@@ -8,6 +8,7 @@ import time
 from dataclasses import dataclass
 from urllib.parse import quote, urlsplit
 
+from app.kit.numbers import whole
 from app.kit.phrases import Phrase, phrase
 from app.peers import names
 from app.peers.errors import PeerFault
@@ -207,7 +208,7 @@ def _connect(line: _Line, proxy: Proxy, host: str, port: int) -> None:
         lines.append(f"Proxy-Authorization: Basic {both}")
     line.send("\r\n".join([*lines, "", ""]).encode())
     first = line.head().split(b"\r\n", 1)[0].split(b" ", 2)
-    if len(first) < 2 or not first[0].startswith(b"HTTP/1.") or not first[1].isdigit():
+    if len(first) < 2 or not first[0].startswith(b"HTTP/1.") or whole(first[1].decode("latin-1"), 100, 599) is None:
         raise _refused(proxy, phrase("it is no HTTP proxy"))
     status = int(first[1])
     if status // 100 != 2:

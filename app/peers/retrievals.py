@@ -11,6 +11,7 @@ from app.jobs.models import Job
 from app.kit.clock import now
 from app.kit.errors import Conflict, Invalid
 from app.kit.ids import new_id
+from app.kit.numbers import whole
 from app.kit.phrases import phrase
 from app.peers import options, qr_queries, queries, sources
 from app.peers.models import Node
@@ -55,7 +56,7 @@ def create_retrieval(session: Session, actor: Actor, order: Order) -> Retrieval:
             raise Conflict("This is being retrieved already.", hint="It stands in the retrieval queue.")
     about = qr_queries.about(session, actor, scope.study)
     count = about.get("NumberOfStudyRelatedInstances", "")
-    whole = int(count[:9]) if count.isdigit() and not scope.series else 0
+    expected = 0 if scope.series else whole(count) or 0
     row = Retrieval(
         id=new_id(),
         job_id="",
@@ -68,7 +69,7 @@ def create_retrieval(session: Session, actor: Actor, order: Order) -> Retrieval:
         about=about,
         facility_id=actor.facility_id,
         state=QUEUED,
-        total=len(scope.instances) or whole,
+        total=len(scope.instances) or expected,
         created_by=actor.name,
         owner_id=actor.user_id,
         created_at=now(),

@@ -4,6 +4,7 @@ import logging
 from dataclasses import dataclass
 
 from app.jobs.context import JobContext
+from app.kit.numbers import whole
 from app.peers import qr_queries, retrieve_plan, sources, statuses
 from app.peers.models import Node
 from app.peers.retrieve_plan import Here, Scope, There
@@ -51,7 +52,7 @@ class Look:
         for answer in self._find("SERIES", {"StudyInstanceUID": scope.study}):
             uid, count = answer["SeriesInstanceUID"], answer.get("NumberOfSeriesRelatedInstances", "")
             if not scope.series or uid == scope.series:
-                there.series[uid] = int(count[:9]) if count.isdigit() else None
+                there.series[uid] = whole(count)
         there.known = True
 
     def _images(self, there: There, series: str) -> None:

@@ -216,7 +216,7 @@ def _text(value: Any) -> str:
     if isinstance(value, dict):
         groups = [str(value.get(key) or "") for key in ("Alphabetic", "Ideographic", "Phonetic")]
         return "=".join(groups).rstrip("=")
-    if isinstance(value, float) and value.is_integer():
+    if isinstance(value, float) and value.is_integer() and abs(value) < 2**53:
         return str(int(value))
     return "" if value is None else str(value)
 

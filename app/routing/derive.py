@@ -21,7 +21,6 @@ from app.routing.rule import Action, Anonymize, Change, Changes, Send
 
 Step = Anonymize | Changes
 _IN_MEMORY = 8 << 20  # bytes; a larger intermediate lies in a temporary file
-_UTF8 = "ISO_IR 192"
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,15 +81,6 @@ class Maker:
 
 def edit(changes: Sequence[Change], opened: Opened) -> None:
     """The changes, in order; attributes behind the pixels are changed and removed there."""
-    _make_room(opened, "".join(change.value for change in changes if change.op in ("set", "replace")))
     for change in changes:
         target = opened.tail if parse(change.tag)[0].tag > 0x7FE0FFFF else opened.ds
         changing.apply(target, change.op, change.tag, change.value, change.find, change.source)
-
-
-def _make_room(opened: Opened, texts: str) -> None:
-    """An object whose character set has no place for the new text becomes UTF-8 as a whole (PS3.3 C.12.1.1.2)."""
-    if texts.isascii() or str(opened.ds.get("SpecificCharacterSet", "")) == _UTF8:
-        return
-    opened.ds.decode()
-    opened.ds.SpecificCharacterSet = _UTF8

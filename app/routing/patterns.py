@@ -8,6 +8,7 @@ from typing import Any
 
 import re2
 
+from app.dicom import numbers
 from app.dicom.lookup import parse
 from app.dicom.matching import wildcard
 from app.kit.phrases import phrase
@@ -108,11 +109,7 @@ def order(field: str, text: str) -> float | str | None:
 def _number(text: str) -> float | None:
     if age := re.fullmatch(r"(\d{3})([DWMY])", text):  # VR AS (PS3.5 6.2), in years
         return int(age[1]) / {"D": 365.25, "W": 52.18, "M": 12, "Y": 1}[age[2]]
-    try:
-        number = float(text)
-    except ValueError:
-        return None
-    return number if abs(number) < 1e300 else None
+    return numbers.number(text)
 
 
 def holds(field: str, op: str, wanted: str | list[str], values: list[str] | None) -> bool:

@@ -1,0 +1,215 @@
+"""Numbers that strangers send: whatever stands in a parameter, header, body or cursor, the answer is never a fault of ours."""
+
+import base64
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fastapi.openapi.utils import get_openapi
+
+from app.http.bodies import RangeNotSatisfiable, byte_range
+from app.kit.numbers import real, whole
+from tests.support.client import Web
+
+HOSTILE = [
+    "²",
+    "1e999",
+    "NaN",
+    "-0",
+    "1_000",
+    "٣",
+    "9" * 20,
+    "9" * 5000,
+    "-1",
+    "0x10",
+    "1.5",
+    "",
+    " 7 ",
+    "+5",
+    "Infinity",
+    "5\x00",
+    "１",
+]
+CURSORS = [
+    json.dumps(["date", [[[[1]]]], 1, 1, False]), json.dumps(["date", 10**20, 1, 1, False]),
+    json.dumps(["date", 1, 10**20, 1, False]), "[" * 5000, '["date", NaN, 1, 1, false]', json.dumps({"a": {"b": [1]}}),
+    '["date", 1e999, 1, 1, false]', '["date", ' + "9" * 5000 + ", 1, 1, false]", json.dumps(["received", "0001-01-01T00:00:00+14:00", 1, 1, False]),
+]  # fmt: skip
+_SLOW = frozenset(("/api/v1/events", "/api/v1/events/poll"))
+
+
+def _openapi(web: Web) -> dict[str, Any]:
+    return get_openapi(title="Filmroom", version="1", routes=web.app.routes)
+
+
+def _operations(web: Web) -> list[tuple[str, str, dict[str, Any]]]:
+    paths = _openapi(web)["paths"]
+    return [(method, path, told) for path, of in paths.items() for method, told in of.items()]
+
+
+def _is_number(schema: dict[str, Any]) -> bool:
+    kinds = [schema, *schema.get("anyOf", [])]
+    return any(one.get("type") in ("integer", "number") for one in kinds)
+
+
+def _address(path: str) -> str:
+    return "/".join("1" if part.startswith("{") else part for part in path.split("/"))
+
+
+@pytest.mark.parametrize("kind", ["query", "path"])
+def test_every_parameter_of_rest(web: Web, kind: str) -> None:
+    tried, bad = 0, []
+    for method, path, told in _operations(web):
+        for parameter in told.get("parameters", []):
+            name = parameter["name"]
+            if parameter["in"] != kind or path in _SLOW or (method != "get" and kind == "query"):
+                continue
+            if (
+                kind == "query"
+                and not _is_number(parameter["schema"])
+                and name not in ("cursor", "window", "part", "after")
+            ):
+                continue
+            for value in HOSTILE[:11]:
+                if kind == "path":
+                    if method != "get" or not value or len(value) > 100:
+                        continue
+                    answer = web.admin.get(_address(path.replace("{" + name + "}", value)))
+                else:
+                    answer = web.admin.get(_address(path), params={name: value})
+                tried += 1
+                if answer.status_code >= 500:
+                    bad.append((path, name, value[:30], answer.status_code))
+    assert not bad
+    assert tried > 50
+
+
+def test_every_number_in_a_body(web: Web) -> None:
+    """Numbers deep in JSON: NaN and 1e999 are what Python's reader lets through."""
+    bad = []
+    for method, path, told in _operations(web):
+        if method not in ("post", "put", "patch") or "application/json" not in told.get("requestBody", {}).get(
+            "content", {}
+        ):
+            continue
+        schema = told["requestBody"]["content"]["application/json"]["schema"]
+        names = list(_properties(web, schema))
+        for raw in ("NaN", "1e999", "9" * 400, "-1", "[[[1]]]", '"²"'):
+            body = "{" + ", ".join(f"{json.dumps(name)}: {raw}" for name in names) + "}"
+            answer = web.admin.request(
+                method.upper(), _address(path), content=body.encode(), headers={"Content-Type": "application/json"}
+            )
+            if answer.status_code >= 500:
+                bad.append((method, path, raw[:10], answer.status_code))
+    assert not bad
+
+
+def _properties(web: Web, schema: dict[str, Any]) -> list[str]:
+    if "$ref" in schema:
+        name = schema["$ref"].rpartition("/")[2]
+        schema = _openapi(web)["components"]["schemas"][name]
+    return list(schema.get("properties", {})) or ["a"]
+
+
+def test_cursors(web: Web) -> None:
+    for path in (
+        "/api/v1/studies",
+        "/api/v1/patients",
+        "/api/v1/audit",
+        "/api/v1/transfers",
+        "/api/v1/conflicts",
+        "/api/v1/operations",
+    ):
+        for text in CURSORS:
+            for cursor in (base64.urlsafe_b64encode(text.encode()).decode().rstrip("="), text[:6000], "²", "9" * 20):
+                answer = web.admin.get(path, params={"cursor": cursor})
+                assert answer.status_code < 500, (path, text[:40])
+
+
+@pytest.mark.parametrize(
+    "page",
+    [
+        "/storage",
+        "/query",
+        "/transfers",
+        "/incoming",
+        "/operations",
+        "/print",
+        "/routes",
+        "/users",
+        "/health",
+        "/viewer",
+    ],
+)
+def test_pages(web: Web, page: str) -> None:
+    for value in (*HOSTILE[:7], "9" * 400, "a:²:1e999:NaN"):
+        names = (
+            "page",
+            "limit",
+            "since",
+            "cursor",
+            "after",
+            "offset",
+            "size",
+            "items",
+            "born",
+            "days",
+            "hours",
+            "frame",
+            "at",
+            "row",
+        )
+        answer = web.admin.get(page, params=dict.fromkeys(names, value))
+        assert answer.status_code < 500, (page, value[:20])
+
+
+def test_pictures_and_frames(web: Web, shared_data: Path) -> None:
+    path = sorted((shared_data / "series" / "ct_chest_lidc0314").glob("*.dcm"))[0]
+    web.admin.post("/api/v1/imports", files=[("files", ("x.dcm", path.read_bytes(), "application/dicom"))])
+    (found,) = web.admin.get("/dicom-web/instances").json()
+    study, series, uid = (found[tag]["Value"][0] for tag in ("0020000D", "0020000E", "00080018"))
+    address = f"/dicom-web/studies/{study}/series/{series}/instances/{uid}"
+    for value in HOSTILE[:11]:
+        tries = [
+            (f"{address}/rendered", {"quality": value}), (f"{address}/rendered", {"viewport": f"{value},{value}"}),
+            (f"{address}/rendered", {"window": f"{value},{value},linear"}), (f"{address}/frames/{value or '0'}"[:3000], {}),
+            ("/wado", {"requestType": "WADO", "studyUID": study, "seriesUID": series, "objectUID": uid, "rows": value}),
+            ("/wado", {"requestType": "WADO", "studyUID": study, "seriesUID": series, "objectUID": uid, "region": f"0,0,{value},1"}),
+            ("/dicom-web/studies", {"limit": value}), ("/dicom-web/studies", {"offset": value}),
+            ("/dicom-web/series", {"SeriesNumber": value}), ("/dicom-web/instances", {"InstanceNumber": value, "Rows": value}),
+            (f"/api/v1/instances/{uid}/frames/1", {"window": f"{value},{value}"}), (f"/api/v1/instances/{uid}/frames/{value or 0}"[:3000], {}),
+            ("/api/v1/prints/preview/picture", {"sop": uid, "window": f"{value},{value}", "part": f"{value},0,1,1"}),
+        ]  # fmt: skip
+        for where, params in tries:
+            answer = web.admin.get(where, params=params)
+            assert answer.status_code < 500, (where, params, answer.text[:200])
+    for asked in (
+        "bytes=" + "9" * 5000 + "-",
+        "bytes=-" + "9" * 5000,
+        "bytes=0-" + "9" * 5000,
+        "bytes=²-3",
+        "bytes=1_0-",
+    ):
+        answer = web.admin.get(f"/api/v1/studies/{study}/archive", headers={"Range": asked.encode("utf-8")})
+        assert answer.status_code < 500
+        for language in ("en;q=1e999", "es;q=²", "es;q=nan", "es;q=1_0"):
+            assert web.admin.get("/storage", headers={"Accept-Language": language.encode("utf-8")}).status_code == 200
+
+
+def test_ranges_that_cannot_be_read() -> None:
+    far = "9" * 5000
+    assert byte_range(f"bytes=0-{far}", 10) == (0, 9)
+    assert byte_range(f"bytes=-{far}", 10) == (0, 9)
+    assert byte_range("bytes=²-", 10) is None
+    assert byte_range("bytes=2-3", 10) == (2, 3)
+    with pytest.raises(RangeNotSatisfiable):
+        byte_range(f"bytes={far}-", 10)
+
+
+def test_the_helper() -> None:
+    assert [whole(text) for text in ("0", "12", "2147483647")] == [0, 12, 2**31 - 1]
+    assert not any(whole(text) for text in HOSTILE)
+    assert whole("7", 8) is None
+    assert [real(text) for text in ("1.5", "-.5e3", "+2")] == [1.5, -500.0, 2.0]
+    assert all(real(text) is None for text in ("1e999", "NaN", "inf", "1_0", "²", "٣", "", "9" * 5000))

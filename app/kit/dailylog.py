@@ -7,6 +7,7 @@ import contextlib
 import logging
 import os
 import re
+import sys
 import time
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -28,6 +29,7 @@ class DailyFile(logging.Handler):
         super().__init__()
         self._folder, self._stem, self._keep, self._most = folder, stem, keep, most
         self._day, self._handle = "", -1
+        self._complained = float("-inf")
 
     def emit(self, record: logging.LogRecord) -> None:
         try:
@@ -37,6 +39,10 @@ class DailyFile(logging.Handler):
             elif self._most and os.fstat(self._handle).st_size >= self._most:
                 self._roll(day)
             os.write(self._handle, (self.format(record) + "\n").encode("utf-8", "replace"))
+        except OSError as fault:  # a full disk: the console hears of it once a minute, and nobody is stopped
+            if time.monotonic() - self._complained > 60:
+                self._complained = time.monotonic()
+                sys.stderr.write(f"filmroom: the log {self._path(self._day)} cannot be written: {fault.strerror}\n")
         except Exception:  # noqa: BLE001 as logging does it: a log that cannot be written stops nobody
             self.handleError(record)
 

@@ -91,6 +91,17 @@ def test_files_are_deleted_after_the_set_days_also_after_a_pause(tmp_path: Path)
     assert not (tmp_path / "web_20261118.log").exists()
 
 
+def test_a_log_that_cannot_be_written_is_told_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """As on a full disk, which /dev/full is."""
+    (tmp_path / "web_20261120.log").symlink_to("/dev/full")
+    handler = DailyFile(tmp_path, "web")
+    for _ in range(50):
+        say(handler, "x", NOON)
+    handler.close()
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 1 and "No space left on device" in lines[0], lines[:5]
+
+
 @pytest.mark.parametrize(
     ("text", "shown"),
     [

@@ -140,11 +140,18 @@ def _sign_in(client: httpx.Client) -> None:
     client.post("/api/v1/sessions", json={"user": "admin", "password": PASSWORD}).raise_for_status()
 
 
-@pytest.mark.parametrize("level", ["studies", "series", "instances"])
+_OWN = {
+    "studies": KEYWORDS,
+    "series": ("PatientName", "SeriesDescription"),
+    "instances": ("PatientName", "ImageComments"),
+}
+
+
+@pytest.mark.parametrize("level", _OWN)
 def test_qido(station: Live, level: str) -> None:
     budget, faults = Budget(station, "web"), []
     with station.client() as client:
-        for keyword in KEYWORDS:
+        for keyword in _OWN[level]:
             for pattern in PATTERNS:
                 for more in ({}, {"fuzzymatching": "true"}) if keyword == "PatientName" else ({},):
                     asked = {keyword: pattern} | more
@@ -226,7 +233,7 @@ def test_masking_of_logs(text: str) -> None:
 def test_translation_of_sentences(text: str) -> None:
     """Sentences that quote what a user sent are recognised by their templates."""
     started = time.thread_time()
-    for template in list(i18n.strings("es"))[::7]:
+    for template in list(i18n.strings("es"))[::40]:
         around = re.sub(r"\{\w+[^{}]*\}", "{}", template).split("{}")
         hostile = (text[:400] + " ").join(around) * 3
         i18n.use("es")

@@ -134,6 +134,6 @@ def _name(asked: Asked, runner: Runner, value: str, fuzzy: bool) -> None:
 
 
 def _inside(asked: Asked, runner: Runner, parts: Sequence[str]) -> None:
-    """Seen on the entries of every walk's index, so that no row is read for it."""
-    for part in parts:
+    """Seen on the entries of every walk's index, so that no row is read for it. What are more is seen on the rows."""
+    for part in list(dict.fromkeys(parts))[: plans.MOST_WORDS]:
         asked.add(f"{'strpos' if runner.postgresql else 'instr'}(s.fold, ?) > 0", part, covered=True)

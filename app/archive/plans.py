@@ -156,7 +156,7 @@ def matched(asked: Asked, column: str, wanted: str) -> None:
         asked.add(f"s.{column} LIKE ? ESCAPE '!'", like(wanted), covered=covered)
 
 
-_MOST_WORDS = 32  # that full text is asked for at once
+MOST_WORDS = 32  # that full text is asked for at once
 
 # -- patients by full text ---------------------------------------------------------------------------------------
 
@@ -177,8 +177,8 @@ def _quoted(text: str) -> str:
 def patients_with(runner: Runner, beginnings: Iterable[str], parts: Iterable[str]) -> Bound | None:
     """SELECT of patient ids that may hold words beginning so and parts so (checked again by the conditions); None when
     full text cannot narrow anything."""
-    begin = [b for b in dict.fromkeys(beginnings) if any(c.isalnum() for c in b)][:_MOST_WORDS]
-    part = [p for p in dict.fromkeys(parts) if len(p) >= 3][:_MOST_WORDS]
+    begin = [b for b in dict.fromkeys(beginnings) if any(c.isalnum() for c in b)][:MOST_WORDS]
+    part = [p for p in dict.fromkeys(parts) if len(p) >= 3][:MOST_WORDS]
     if not begin and not part:
         return None
     if runner.postgresql:

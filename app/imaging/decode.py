@@ -42,6 +42,8 @@ def decode(frame: bytes, spec: PixelSpec, bit_offset: int = 0, *, halved: int = 
         words = rle.decode(frame, spec, warnings)
     elif head is not None:
         words, photometric = _codestream(frame, head, spec, halved, warnings)
+    elif uid in syntaxes.JPEG_XL:
+        raise CannotDecode("JPEG XL images are kept as they came but cannot be drawn here.")
     else:
         raise CannotDecode(phrase("The transfer syntax {uid} is not known here.", uid=uid))
     if photometric in ("YBR_FULL_422", "YBR_PARTIAL_422"):
@@ -163,4 +165,19 @@ def _fit_depth(array: Samples, head: codestream.Codestream, spec: PixelSpec) -> 
         words = array.astype(f"u{width}", copy=False)
     if head.family == "j2k" and head.signed and not spec.signed and head.precision < spec.bits_allocated:
         words = words & words.dtype.type((1 << head.precision) - 1)
-    return words
+    return _clamped(words, head, spec)
+
+
+def _clamped(words: Samples, head: codestream.Codestream, spec: PixelSpec) -> Samples:
+    """Lossy compression may overshoot what Bits Stored can hold where its code stream has more bits: white stays white.
+
+    Bits above Bits Stored of lossless frames may be overlays and stay as they are."""
+    lossy = head.family == "jpeg" or not head.reversible or spec.transfer_syntax_uid == syntaxes.JPEG_LS_NEAR
+    if not lossy or head.precision <= spec.bits_stored or spec.high_bit != spec.bits_stored - 1:
+        return words
+    top = 1 << (spec.bits_stored - spec.signed)
+    if not spec.signed:
+        return np.asarray(np.minimum(words, words.dtype.type(top - 1)))
+    if not head.signed and head.precision != spec.bits_allocated:
+        return words  # bare words: their sign stands at Bits Stored
+    return np.asarray(np.clip(words.view(f"i{words.dtype.itemsize}"), -top, top - 1)).view(words.dtype)

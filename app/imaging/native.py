@@ -61,12 +61,17 @@ def unpack(frame: bytes, spec: PixelSpec, warnings: list[str], bit_offset: int =
         words = np.frombuffer(frame, f"{order}f{spec.bits_allocated // 8}", spec.rows * spec.columns)
         return words.astype(words.dtype.newbyteorder("="), copy=False).reshape(spec.rows, spec.columns)
     if spec.swapped:
-        frame = pad_to(frame, spec.frame_bytes + spec.frame_bytes % 2, [])
-        frame = np.frombuffer(frame, np.uint16, len(frame) // 2).byteswap().tobytes()
+        frame = swapped(frame)
     count = spec.frame_bits // spec.bits_allocated
     words = np.frombuffer(frame, f"{order}{_WORD[spec.bits_allocated]}", count)
     words = words.astype(words.dtype.newbyteorder("="), copy=False)
     return _shape(words, spec)
+
+
+def swapped(frame: bytes) -> bytes:
+    """8-bit samples that stand in pairs in big endian words (PS3.5 Annex A.3), in their order."""
+    frame += b"\0" * (len(frame) % 2)
+    return np.frombuffer(frame, np.uint16, len(frame) // 2).byteswap().tobytes()
 
 
 def _as_long(frame: bytes, spec: PixelSpec) -> PixelSpec:

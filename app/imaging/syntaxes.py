@@ -36,6 +36,8 @@ HTJ2K_ALL: Final = frozenset({HTJ2K_LOSSLESS, HTJ2K_LOSSLESS_RPCL, HTJ2K})
 # Frames are code streams that say of themselves what they are.
 CODESTREAMS: Final = JPEG | JPEG_LS_ALL | J2K_ALL | HTJ2K_ALL
 
+JPEG_XL: Final = frozenset(f"1.2.840.10008.1.2.4.{n}" for n in (110, 111, 112))  # kept, not drawn
+
 # MPEG-2, MPEG-4, HEVC (A.4.5 to A.4.11) and the streaming SMPTE syntaxes: one stream, no frames of their own.
 VIDEO: Final = frozenset(
     {

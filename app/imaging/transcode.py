@@ -39,11 +39,27 @@ def transcode_frame(frame: bytes, spec: PixelSpec, target_uid: str, bit_offset: 
             phrase("These pixels cannot be given in the transfer syntax {target_uid}.", target_uid=target_uid)
         )
     if spec.native and syntaxes.is_native(target_uid):
-        return _encoded(frame, spec, target_uid, bit_offset)
+        return _reordered(frame, spec, target_uid, bit_offset)
     need = cost.encoding(spec, target_uid)
     cost.check(len(frame), need, spec)
     with cost.ROOM.of(max(need, memory(frame, spec))):
         return _encoded(frame, spec, target_uid, bit_offset)
+
+
+def _reordered(frame: bytes, spec: PixelSpec, target_uid: str, bit_offset: int) -> bytes:
+    """A native frame in the byte order of another native syntax: planes, 4:2:2 chroma and bits beside the stored ones stay
+    as they are, so that its attributes still describe it. What is missing of it is zero."""
+    if spec.bits_allocated == 1:
+        return native.align_bits(frame, bit_offset, spec.frame_bits)
+    if spec.swapped:
+        longer = len(frame) > spec.frame_bytes + 1  # 4:4:4 under a 4:2:2 label
+        frame = native.swapped(frame)[: len(frame) if longer else spec.frame_bytes]
+    frame = frame.ljust(spec.frame_bytes, b"\0")
+    to_big = target_uid == syntaxes.EXPLICIT_BE
+    if spec.bits_allocated > 8 and to_big != (spec.transfer_syntax_uid in syntaxes.BIG_ENDIAN):
+        width = spec.bits_allocated // 8
+        return np.frombuffer(frame, f"u{width}", len(frame) // width).byteswap().tobytes()
+    return frame + b"\0" if to_big and len(frame) % 2 else frame
 
 
 def _encoded(frame: bytes, spec: PixelSpec, target_uid: str, bit_offset: int) -> bytes:
@@ -59,7 +75,7 @@ def _encoded(frame: bytes, spec: PixelSpec, target_uid: str, bit_offset: int) ->
 
 def photometric_after(spec: PixelSpec, target_uid: str) -> str:
     """Photometric Interpretation of transcoded frames (PS3.5 8.2): codecs undo their colour transforms, 4:2:2 is spread."""
-    if target_uid == spec.transfer_syntax_uid or not spec.colour:
+    if target_uid == spec.transfer_syntax_uid or not spec.colour or (spec.native and syntaxes.is_native(target_uid)):
         return spec.photometric
     photometric = {"YBR_FULL_422": "YBR_FULL", "YBR_PARTIAL_422": "YBR_PARTIAL"}.get(spec.photometric, spec.photometric)
     lossy_jpeg = spec.transfer_syntax_uid in syntaxes.JPEG - {syntaxes.JPEG_LOSSLESS, syntaxes.JPEG_LOSSLESS_SV1}
@@ -82,7 +98,14 @@ def _kept(decoded: Decoded, spec: PixelSpec) -> tuple[Samples, Samples]:
     return decoded.words, decoded.words
 
 
+def planar_after(spec: PixelSpec, target_uid: str) -> int:
+    """Planar Configuration of transcoded frames: as the header says it in native ones, else by pixel."""
+    return spec.planar if syntaxes.is_native(target_uid) else 0
+
+
 def _native(words: Samples, spec: PixelSpec, target_uid: str) -> bytes:
+    if planar_after(spec, target_uid) == 1 and words.ndim == 3:
+        words = np.ascontiguousarray(words.transpose(2, 0, 1))
     data = native.pack(words, spec.bits_allocated, target_uid == syntaxes.EXPLICIT_BE)
     if target_uid == syntaxes.EXPLICIT_BE and spec.bits_allocated == 8 and len(data) % 2:
         data += b"\0"

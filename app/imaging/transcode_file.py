@@ -18,13 +18,14 @@ from pydicom.filebase import DicomIO
 from pydicom.filewriter import write_dataset, write_file_meta_info
 from pydicom.uid import UID
 
+from app.dicom import frames
 from app.dicom.reading import dcmread, read_dataset
 from app.imaging import syntaxes
 from app.imaging.decode import decode
 from app.imaging.errors import CannotDecode, CannotTranscode, ImagingError
 from app.imaging.native import align_bits, pack
 from app.imaging.spec import PixelSpec
-from app.imaging.transcode import can_transcode, photometric_after, transcode_frame
+from app.imaging.transcode import can_transcode, photometric_after, planar_after, transcode_frame
 from app.kit.phrases import phrase
 
 FILE_TARGETS = syntaxes.TARGETS - {syntaxes.DEFLATED_LE}
@@ -153,8 +154,17 @@ def _find_pixels(file: BinaryIO, ds: Dataset, uid: str, implicit: bool, little: 
     spec = replace(spec, kind=kind, swapped=swapped)
     start = file.tell()
     if length != _UNDEFINED:
-        return _Pixels(spec, start, length, start + length)
+        return _Pixels(_as_long(spec, length), start, length, start + length)
     return _Pixels(spec, start, None, _end_of_fragments(file))
+
+
+def _as_long(spec: PixelSpec, length: int) -> PixelSpec:
+    """The spec by the length of native pixel data: chroma as it is sampled, whatever the label says."""
+    label = spec.photometric
+    lies = frames.native(spec.rows, spec.columns, spec.samples, spec.bits_allocated, label, spec.frames, length)
+    if not frames.is_mislabelled(lies, spec.rows * spec.columns * spec.samples * spec.bits_allocated, label):
+        return spec
+    return replace(spec, photometric=label.removesuffix("_422") if spec.sampled_422 else f"{label}_422")
 
 
 def _end_of_fragments(file: BinaryIO) -> int:
@@ -203,7 +213,7 @@ def _describe(ds: Any, spec: PixelSpec, target_uid: str) -> None:
             delattr(ds, keyword)
     if spec.colour and target_uid != spec.transfer_syntax_uid:
         ds.PhotometricInterpretation = photometric_after(spec, target_uid)
-        ds.PlanarConfiguration = 0
+        ds.PlanarConfiguration = planar_after(spec, target_uid)
 
 
 def _write_part(out: BinaryIO, ds: Dataset, target_uid: str, *, swap: bool, source_uid: str) -> None:

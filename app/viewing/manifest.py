@@ -25,10 +25,6 @@ _NATIVE = frozenset(
 )
 
 
-# Stored natively, but sent as little endian (viewing.frames.native_target).
-_TURNED = frozenset(("1.2.840.10008.1.2.2", "1.2.840.113619.5.2"))
-
-
 class Object(Protocol):
     """The columns of `archive.models.Instance` this needs."""
 
@@ -128,8 +124,6 @@ def instance_entry(instance: Object, model: Model) -> dict[str, Any]:
     if instance.instance_number is not None:
         entry["instance_number"] = instance.instance_number
     entry.update(named(model, attributes.INSTANCE))
-    if instance.transfer_syntax_uid in _TURNED and entry.get("samples_per_pixel", 1) > 1:
-        entry["planar_configuration"] = 0  # turning into little endian weaves the planes together
     entry.update(framed(model, plain=True))
     shared = item(model, "SharedFunctionalGroupsSequence")
     if shared is not None:

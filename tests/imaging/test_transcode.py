@@ -13,7 +13,7 @@ from hypothesis.extra import numpy as arrays
 from pydicom import dcmread
 
 from app.imaging import CannotTranscode, ImagingError, PixelSpec, colour, decode, decode_frame, syntaxes
-from app.imaging.transcode import can_transcode, photometric_after, transcode_frame
+from app.imaging.transcode import can_transcode, photometric_after, planar_after, transcode_frame
 from app.imaging.transcode_file import FILE_TARGETS, transcode_dataset
 from tests.imaging.support import load, stored_frame
 
@@ -58,7 +58,11 @@ def test_a_frame_is_the_same_in_every_syntax_that_can_carry_it(shared_data: Path
     assert len(targets) >= 4
     for uid in targets:
         after = replace(
-            spec, transfer_syntax_uid=uid, planar=0, photometric=photometric_after(spec, uid), swapped=False
+            spec,
+            transfer_syntax_uid=uid,
+            planar=planar_after(spec, uid),
+            photometric=photometric_after(spec, uid),
+            swapped=False,
         )
         if uid != spec.transfer_syntax_uid:
             assert np.array_equal(rgb(transcode_frame(frame, spec, uid), after), before), uid

@@ -1,0 +1,121 @@
+"""Frames as they are served agree with the attributes served beside them; colours and white survive on the way."""
+
+import io
+from pathlib import Path
+
+import imagecodecs
+import numpy as np
+import pytest
+from PIL import Image
+from pydicom import Dataset, dcmread
+from pydicom.encaps import encapsulate
+
+from app.imaging import PixelSpec, colour, decode, decode_frame
+from tests.archive.make import ct, part10
+from tests.imaging.support import stored_frame
+from tests.pixels.conftest import CASES, Seen, address
+
+NATIVE = "1.2.840.10008.1.2.1"
+FILES = [
+    "codecs/bigendian_us_rgb_planar1.dcm",
+    "pixel/us_rgb_planar0_aspect4-3.dcm",
+    "pixel/us_rgb_planar1_aspect4-3.dcm",
+    "pixel/sc_ybr_full_422.dcm",
+    "pixel/sc_ybr_full.dcm",
+    "pixel/sc_rgb_16bit.dcm",
+    "made/embedded_overlay_bit15.dcm",
+]
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_native_frame_reads_by_the_metadata_beside_it(seen: Seen, shared_data: Path, name: str) -> None:
+    """decode(served frame, served metadata) is what the server itself shows."""
+    stored = dcmread(shared_data / name)
+    spec = PixelSpec.from_dataset(stored)
+    one = seen.put(shared_data / name)
+    (model,) = seen.get(f"/dicom-web{address(one)}/metadata", "application/dicom+json").json()
+    served = PixelSpec.from_dataset(Dataset.from_json(model, lambda *_: b""), NATIVE)
+    frame = seen.get(f"/dicom-web{address(one)}/frames/1", "application/octet-stream").content
+    assert np.array_equal(decode_frame(frame, served), decode_frame(stored_frame(stored, spec), spec))
+    manifest = seen.get(f"/api/v1/studies/{one.study_instance_uid}/manifest").json()
+    every = [entry for series in manifest["series"] for entry in series["instances"]]
+    entry = next(e for e in every if e["sop_instance_uid"] == one.sop_instance_uid)
+    assert entry.get("planar_configuration", 0) == served.planar
+
+
+@pytest.mark.parametrize("syntax", ["1.2.840.10008.1.2.5", "1.2.840.10008.1.2.4.80"])
+def test_h03_an_object_in_another_syntax_has_the_same_colours(seen: Seen, syntax: str) -> None:
+    one = seen.put(CASES / "H03" / "1.dcm")
+    answer = seen.get(f"/dicom-web{address(one)}", f"application/dicom; transfer-syntax={syntax}")
+    again = dcmread(io.BytesIO(answer.content))
+    spec = PixelSpec.from_dataset(again)
+    picture = decode_frame(stored_frame(again, spec), spec).astype(int)
+    assert np.abs(picture[:, :20] - (200, 30, 30)).max() <= 2
+    assert np.abs(picture[:, -20:] - (30, 30, 200)).max() <= 2
+
+
+def _lossy(words: np.ndarray, signed: bool, stored: int) -> Dataset:  # type: ignore[type-arg]
+    stream = bytes(imagecodecs.jpeg2k_encode(words, level=45, codecformat="j2k", reversible=False))
+    ds = ct(syntax="1.2.840.10008.1.2.4.91", pixels=encapsulate([stream]), Rows=64, Columns=64)
+    ds.BitsStored, ds.HighBit, ds.PixelRepresentation = stored, stored - 1, int(signed)
+    ds["PixelData"].VR, ds["PixelData"].is_undefined_length = "OB", True
+    return ds
+
+
+@pytest.mark.parametrize("signed", [False, True])
+@pytest.mark.parametrize("stored", [10, 12, 15])
+def test_white_that_overshoots_stays_white(seen: Seen, signed: bool, stored: int) -> None:
+    """Lossy JPEG 2000 with 16 bits in its code stream and fewer in Bits Stored: what goes beyond is the most there is."""
+    top = (1 << (stored - signed)) - 1
+    bottom = -top - 1 if signed else 0
+    rows, columns = np.mgrid[:64, :64]
+    words = np.where((rows // 8 + columns // 8) % 2, top, bottom).astype(np.int16 if signed else np.uint16)
+    ds = _lossy(words, signed, stored)
+    spec = PixelSpec.from_dataset(ds)
+    raw = imagecodecs.jpeg2k_decode(stored_frame(ds, spec))
+    assert int(raw.max()) > top, "it does overshoot"
+    values = decode(stored_frame(ds, spec), spec).values.astype(int)
+    assert np.array_equal(values, np.clip(raw.astype(int), bottom, top))
+    assert int(values.max()) == top
+
+
+@pytest.mark.parametrize("large", [False, True])
+def test_h39_a_profile_is_applied_whatever_its_size(seen: Seen, large: bool) -> None:
+    """The profile of the case changes red and blue; the large one is the same with 300,000 bytes behind it."""
+    ds = dcmread(CASES / "H39" / "1.dcm")
+    if large:
+        ds.ICCProfile = ds.ICCProfile + bytes(300_000)
+    rgb = np.frombuffer(ds.PixelData, np.uint8).reshape(32, 32, 3)
+    wanted = colour.to_srgb(rgb, bytes(ds.ICCProfile))
+    assert not np.array_equal(wanted, rgb)
+    one = seen.put(ds)
+    for way, picture in seen.everywhere(one).items():
+        assert np.abs(picture.astype(int) - wanted).max() <= (0 if way in ("rendered", "wado-uri", "api") else 30), way
+
+
+def test_colours_both_spaces_have_stay_what_they_are(seen: Seen, shared_data: Path) -> None:
+    one = seen.put(shared_data / "seg" / "seg_labelmap_palette.dcm")
+    found = np.unique(seen.rendered(one).reshape(-1, 3), axis=0).tolist()
+    assert [0, 235, 255] in found
+
+
+def test_a_damaged_profile_is_left_out_and_said(seen: Seen) -> None:
+    ds = dcmread(CASES / "H39" / "1.dcm")
+    ds.ICCProfile = ds.ICCProfile[:200] + b"\0\0"
+    one = seen.put(ds)
+    answer = seen.get(f"/dicom-web{address(one)}/rendered", "image/png")
+    assert "ICC profile is damaged" in answer.headers["warning"]
+    picture = np.asarray(Image.open(io.BytesIO(answer.content)))
+    assert np.array_equal(picture, np.frombuffer(ds.PixelData, np.uint8).reshape(32, 32, 3))
+
+
+@pytest.mark.parametrize("syntax", ["1.2.840.10008.1.2.4.110", "1.2.840.10008.1.2.4.111", "1.2.840.10008.1.2.4.112"])
+def test_jpeg_xl_is_kept_and_refused_in_words(seen: Seen, syntax: str) -> None:
+    spelled = "1.2.840.10008.1.2.4.201"  # as long as theirs, which pydicom does not write
+    ds = ct(f"1.2.3.9.{syntax[-3:]}", syntax=spelled, pixels=encapsulate([b"\xff\x0a" + bytes(30)]))
+    ds["PixelData"].VR, ds["PixelData"].is_undefined_length = "OB", True
+    one = seen.put(part10(ds).replace(spelled.encode(), syntax.encode()))
+    assert any("JPEG XL" in warning for warning in one.warnings)
+    answer = seen.web.admin.get(f"/dicom-web{address(one)}/rendered", headers={"Accept": "image/png"})
+    assert answer.status_code == 422
+    assert "JPEG XL" in answer.json()["detail"]

@@ -27,7 +27,7 @@ _MOMENTS = {
     "TM": re.compile(r"\d{2}(\d{2}(\d{2}(\.\d{1,6})?)?)?"),
     "DT": re.compile(r"\d{4}(\d{2}(\d{2}(\d{2}(\d{2}(\d{2}(\.\d{1,6})?)?)?)?)?)?([+-]\d{4})?"),
 }
-_CONTENT, _DOCUMENT = 0x0040A730, 0x00420011
+_CONTENT, DOCUMENT, DOCUMENT_LENGTH = 0x0040A730, 0x00420011, 0x00420015
 # Of attributes that have a list of terms, or a form of their own.
 _BY_TAG: dict[int, Any] = {0x00100040: "O", 0x00080201: "+0000", 0x00280301: "NO", 0x0040A493: "UNVERIFIED"}
 _MOST_DEPTH = 4  # of items made up
@@ -67,7 +67,7 @@ def dummy(path: tuple[int, ...], vr: str, ds: Dataset, sop_class_uid: str = "") 
     tag = path[-1]
     if tag == _CONTENT:
         return [_content_item()]
-    if tag == _DOCUMENT:
+    if tag == DOCUMENT:
         return _document(str(ds.get("MIMETypeOfEncapsulatedDocument") or "").strip().lower())
     if vr == "SQ":
         return [_item(path, sop_class_uid)]

@@ -236,6 +236,8 @@ class Cleaner:
             ds[tag] = DataElement(tag, vr, dummies.empty(vr))
         else:
             ds[tag] = DataElement(tag, vr, dummies.dummy(place.path, vr, ds, self.sop_class_uid))
+            if int(tag) == dummies.DOCUMENT and dummies.DOCUMENT_LENGTH in ds:
+                ds[dummies.DOCUMENT_LENGTH] = DataElement(dummies.DOCUMENT_LENGTH, "UL", len(ds[tag].value))
 
     def _count(self, tag: int, action: str) -> None:
         self.tally.actions[(tag, action)] += 1

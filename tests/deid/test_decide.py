@@ -270,3 +270,13 @@ def test_uids_of_the_standard_stay() -> None:
     assert ds.SOPClassUID == ds.ReferencedSOPClassUID == CT
     assert ds.SOPInstanceUID == KEY.uid("1.2.3.4")
     assert list(ds.RelatedGeneralSOPClassUID) == [CT, KEY.uid("1.2.3.9")]
+
+
+def test_an_empty_document_says_its_own_length() -> None:
+    ds = Dataset()
+    ds.SOPClassUID, ds.MIMETypeOfEncapsulatedDocument = "1.2.840.10008.5.1.4.1.1.104.2", "text/XML"
+    ds.EncapsulatedDocument, ds.EncapsulatedDocumentLength = b"<name>Quillfeather</name>\0", 25
+    Cleaner(ds, BASIC, KEY).clean(ds)
+    assert b"Quillfeather" not in ds.EncapsulatedDocument
+    assert ds.EncapsulatedDocument.startswith(b"<?xml")
+    assert ds.EncapsulatedDocumentLength == len(ds.EncapsulatedDocument)

@@ -88,11 +88,8 @@ class _Work:
         try:
             with content.open_object(self.ctx.archive, instance) as source, scratch.open("w+b") as out:
                 ds, tally = anonymize(source, out, self.profile, self.pseudonyms)
-        except CannotClean as fault:
+        except (CannotClean, NotFound) as fault:  # the file is missing, damaged, or cannot be cleaned
             self.skipped[fault.detail] += 1
-            return
-        except NotFound:
-            self.skipped["The file of the object is missing."] += 1
             return
         self.tally.add(tally)
         self.count += 1

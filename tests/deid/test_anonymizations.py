@@ -197,7 +197,7 @@ def test_a_damaged_object_is_left_out_and_told(web: Web, study: str, copy: Copy)
     answer = copy({"study_instance_uid": study})
     assert answer["state"] == "done"
     assert answer["report"]["instances"] == 4
-    assert answer["report"]["skipped"] == [{"reason": "The object is cut off in its pixel data.", "count": 1}]
+    assert answer["report"]["skipped"] == [{"reason": "The stored file of this object is damaged.", "count": 1}]
     assert len(unzip(web, answer)) == 4
 
 

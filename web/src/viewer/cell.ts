@@ -6,9 +6,10 @@ import type { SeriesLoad } from './loading/load';
 import type { Description, VoiFunction } from './appearance';
 import { descriptionOf } from './loading/describe';
 import type { Frame, Series } from './manifest';
+import { OverlayLayer } from './overlay-layer';
 import type { Point } from './seen';
 import { shade } from './shading';
-import { functionFor, lutNodes, rangeOf, windowNodes, windowOf, type Range, type Window } from './voi';
+import { functionFor, lutNodes, openingRange, rangeOf, windowNodes, windowOf, type Range, type Window } from './voi';
 
 export const MIN_ZOOM = 0.1;
 export const MAX_ZOOM = 8;
@@ -32,7 +33,11 @@ export class Cell {
   private chosen: Range | undefined;
   /** What Cornerstone was last told: its own notices of it are no choice of a person. */
   private applied: Range | undefined;
+  private shadedImage = '';
   private settling = false;
+  private readonly overlays: OverlayLayer;
+  /** Whether the overlays of the frame could not be read. */
+  overlaysFailed = false;
 
   constructor(
     readonly element: HTMLElement,
@@ -42,6 +47,14 @@ export class Cell {
     this.id = `cell-${index}`;
     this.canvas = element.querySelector<HTMLDivElement>('.cell-canvas') as HTMLDivElement;
     engine().enableElement({ viewportId: this.id, element: this.canvas, type: Enums.ViewportType.STACK });
+    this.overlays = new OverlayLayer(
+      element.querySelector('.cell-overlay') as HTMLCanvasElement,
+      () => this.viewport,
+      () => {
+        this.overlaysFailed = true;
+        hooks.changed(this);
+      },
+    );
     this.listen();
   }
 
@@ -94,6 +107,7 @@ export class Cell {
     this.series = undefined;
     this.load = undefined;
     delete this.element.dataset['series'];
+    this.overlays.draw(undefined);
     engine().disableElement(this.id);
     engine().enableElement({ viewportId: this.id, element: this.canvas, type: Enums.ViewportType.STACK });
   }
@@ -175,10 +189,10 @@ export class Cell {
     if (!frame || !image || image.imageId !== frame.imageId || image.color) return;
     const shown = this.description();
     const lut = this.chosen ? undefined : shown?.voiLut;
-    const opening = rangeOf({ center: Number(image.windowCenter), width: Number(image.windowWidth) }, 'LINEAR');
-    const range = this.chosen ?? opening;
+    const range = this.chosen ?? openingRange(shown, image.minPixelValue, image.maxPixelValue);
     const name = this.chosen ? this.functionOf(this.chosen) : (shown?.window?.function ?? 'LINEAR');
     this.applied = range;
+    this.shadedImage = image.imageId;
     viewport.setProperties({ voiRange: range }, true);
     shade(viewport, lut ? lutNodes(lut) : windowNodes(range, name), frame.appearance.inverted !== Boolean(viewport.getProperties().invert));
   }
@@ -283,7 +297,9 @@ export class Cell {
     this.canvas.addEventListener(Events.IMAGE_RENDERED, () => this.rendered());
     this.canvas.addEventListener(Events.VOI_MODIFIED, (event) => {
       const { range } = (event as CustomEvent<Types.EventTypes.VoiModifiedEventDetail>).detail;
-      if (this.settling || (range.lower === this.applied?.lower && range.upper === this.applied.upper)) return;
+      // Cornerstone also tells the window with which it takes in a new image; what that opens with is ours to say.
+      const changedImage = this.viewport.getCornerstoneImage()?.imageId !== this.shadedImage;
+      if (this.settling || changedImage || (range.lower === this.applied?.lower && range.upper === this.applied.upper)) return;
       this.chosen = range;
       this.shade();
       this.hooks.changed(this);
@@ -298,8 +314,11 @@ export class Cell {
 
   private rendered(): void {
     if (!this.complete) return;
+    // A picture of the server has its overlays in it.
+    this.overlays.draw(this.fallback() ? undefined : this.frame);
     if (this.shown !== this.at) {
       this.shown = this.at;
+      this.overlaysFailed = false;
       this.hooks.changed(this);
     }
     this.hooks.painted(this);

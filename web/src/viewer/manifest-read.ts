@@ -60,6 +60,7 @@ function readInstance(json: Json): Instance {
     native: json['native'] === true,
     frames: Math.max(1, number(json['number_of_frames']) ?? 1),
     pixels: readPixels(json),
+    overlays: json['overlays'] === true,
     frameOfReference: text(json['frame_of_reference_uid']),
     fps: number(json['frames_per_second']) ?? number(json['recommended_display_frame_rate']) ?? number(json['cine_rate']) ?? (spacing ? 1000 / spacing : undefined),
     acquired: [text(json['acquisition_date']), text(json['acquisition_time'])].join(' ').trim(),

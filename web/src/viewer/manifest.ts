@@ -24,6 +24,8 @@ export interface Instance {
   readonly native: boolean;
   readonly frames: number;
   readonly pixels: PixelSpec;
+  /** Whether the header has overlay planes. */
+  readonly overlays: boolean;
   readonly frameOfReference: string;
   readonly fps: number | undefined;
   readonly acquired: string;

@@ -38,6 +38,7 @@ export class Toolbar {
     const { current } = viewer.grid;
     this.press('cine', viewer.cine.running);
     this.press('sync', viewer.synced);
+    this.press('overlays', !this.root.classList.contains('no-overlays'));
     this.press('panel', !this.root.classList.contains('no-panel'));
     this.press('invert', Boolean(current.series && current.viewport.getProperties().invert));
     for (const button of this.root.querySelectorAll<HTMLElement>('[data-action^="tool:"]')) {

@@ -35,6 +35,7 @@ describe('look-up tables', () => {
   it('hold their ends outside and every entry inside', () => {
     const nodes = lutNodes({ first: -2, bits: 8, entries: Uint16Array.of(255, 0, 51), name: '' });
     expect([-9, -2, -1, 0, 9].map((value) => brightness(nodes, value))).toEqual([1, 1, 0, 0.2, 0.2]);
+    expect([-1.4, -0.6, 0.4].map((value) => brightness(nodes, value))).toEqual([0, 0, 0.2]);
   });
 
   it('of 65536 entries are thinned, their last entry kept', () => {

@@ -1,5 +1,5 @@
 /** Windows and VOI LUTs as functions of modality values, the same arithmetic as the server's pictures (app/imaging/lut.py). */
-import type { Lut, VoiFunction, WindowPreset } from './appearance';
+import type { Description, Lut, VoiFunction, WindowPreset } from './appearance';
 
 /** Lowest and highest modality value of a window: black and white in a linear one. */
 export interface Range {
@@ -18,10 +18,12 @@ export type Node = readonly [value: number, brightness: number];
 /** As many points as the graphics card is given; longer tables are thinned. */
 const MOST_NODES = 4096;
 const SIGMOID_NODES = 1024;
+/** Tables up to here are drawn as steps: with fractional values (rescale slopes) it can be seen that they are. */
+const MOST_STEPS = 1024;
 
-/** PS3.3 C.11.2.1.2.1 for LINEAR, C.11.2.1.3.2 for LINEAR_EXACT; SIGMOID counts like LINEAR here. */
+/** PS3.3 C.11.2.1.2.1 for LINEAR, C.11.2.1.3.2 for LINEAR_EXACT; SIGMOID has no ends and counts like LINEAR_EXACT. */
 export function rangeOf({ center, width }: Window, name: VoiFunction): Range {
-  if (name === 'LINEAR_EXACT') return { lower: center - width / 2, upper: center + width / 2 };
+  if (name !== 'LINEAR') return { lower: center - width / 2, upper: center + width / 2 };
   // A width of 1 is a step; it needs some breadth to be drawn.
   const half = Math.max((width - 1) / 2, Math.max(1, Math.abs(center)) * 5e-5);
   return { lower: center - 0.5 - half, upper: center - 0.5 + half };
@@ -29,7 +31,7 @@ export function rangeOf({ center, width }: Window, name: VoiFunction): Range {
 
 /** The window whose range this is. */
 export function windowOf({ lower, upper }: Range, name: VoiFunction): Window {
-  if (name === 'LINEAR_EXACT') return { center: (lower + upper) / 2, width: upper - lower };
+  if (name !== 'LINEAR') return { center: (lower + upper) / 2, width: upper - lower };
   return { center: (lower + upper + 1) / 2, width: upper - lower + 1 };
 }
 
@@ -57,20 +59,34 @@ export function windowNodes(range: Range, name: VoiFunction): Node[] {
   });
 }
 
-/** A VOI LUT as a function; inputs outside take its first or last entry. */
+/** A VOI LUT as a function; inputs outside take its first or last entry, fractions that of the nearest whole number. */
 export function lutNodes({ first, bits, entries }: Lut): Node[] {
+  if (entries.length <= MOST_STEPS) return stepNodes({ first, bits, entries });
   const step = Math.max(1, Math.ceil(entries.length / MOST_NODES));
   const top = 2 ** bits - 1;
   const nodes: Node[] = [];
   for (let at = 0; at < entries.length; at += step) nodes.push([first + at, (entries[at] as number) / top]);
   const last = entries.length - 1;
   if (last % step !== 0) nodes.push([first + last, (entries[last] as number) / top]);
-  return nodes.length > 1 ? nodes : [...nodes, [first + 1, nodes[0]?.[1] ?? 0]];
+  return nodes;
 }
 
-/** The range a VOI LUT covers. */
-export function lutRange({ first, entries }: Lut): Range {
-  return { lower: first, upper: first + Math.max(1, entries.length - 1) };
+/** Each entry holds for half a unit at both sides; between two of them lies a step. */
+function stepNodes({ first, bits, entries }: Omit<Lut, 'name'>): Node[] {
+  return Array.from(entries).flatMap((entry, at) => {
+    const level = entry / (2 ** bits - 1);
+    return [
+      [first + at - 0.499, level],
+      [first + at + 0.499, level],
+    ] as const;
+  });
+}
+
+/** What a frame opens with; from its lowest to its highest value where nothing is known of it. */
+export function openingRange(shown: Description | undefined, lowest: number, highest: number): Range {
+  if (shown?.voiLut) return { lower: shown.voiLut.first, upper: shown.voiLut.first + Math.max(1, shown.voiLut.entries.length - 1) };
+  if (shown?.window) return rangeOf(shown.window, shown.window.function);
+  return { lower: lowest, upper: highest > lowest ? highest : lowest + 1 };
 }
 
 /** Brightness at `value`, 0 to 1. */

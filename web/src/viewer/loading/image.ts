@@ -3,9 +3,10 @@ import { Enums, imageLoader, utilities, type Types } from '@cornerstonejs/core';
 import { createImage } from '@cornerstonejs/dicom-image-loader';
 import type { Frame, Series } from '../manifest';
 import type { SeriesLoad } from './load';
-import { lutRange, rangeOf, windowOf } from '../voi';
+import { openingRange, windowOf } from '../voi';
 import { describe, descriptionOf, forgetDescriptions } from './describe';
 import { frameOf, gridOf, seriesOf } from './metadata';
+import { forgetOverlays } from './overlays';
 import { floatPixels, integerSpec, lookedUp, modalityPixels, rgbPixels, whole, type GreyPixels, type ModalityArray, type PixelSpec } from './pixels';
 import { renderedByServer } from './rendered';
 import { Form, type FrameData } from './stream';
@@ -36,6 +37,7 @@ export function forgetFallbacks(): void {
   fallbacks.clear();
   failures.clear();
   forgetDescriptions();
+  forgetOverlays();
 }
 
 /** Why a frame is shown as a picture of the server, or undefined when the pixels are its own. */
@@ -130,8 +132,8 @@ async function viaServer(frame: Frame, rgba: boolean, reason: string): Promise<L
 
 function greyImage(frame: Frame, series: Series, stored: GreyPixels): Loaded {
   const { rows, columns } = frame.instance.pixels;
-  const { modalityLut, voiLut, window } = descriptionOf(frame) ?? {};
-  const grey = modalityLut ? lookedUp(stored, modalityLut) : stored;
+  const shown = descriptionOf(frame);
+  const grey = shown?.modalityLut ? lookedUp(stored, shown.modalityLut) : stored;
   const image = base(frame, grey.values, rows, columns, 1);
   image.minPixelValue = grey.min;
   image.maxPixelValue = grey.max;
@@ -143,8 +145,7 @@ function greyImage(frame: Frame, series: Series, stored: GreyPixels): Loaded {
     scaled: true,
     scalingParameters: { modality: series.modality, rescaleSlope: slope, rescaleIntercept: intercept },
   };
-  const range = voiLut ? lutRange(voiLut) : window ? rangeOf(window, window.function) : { lower: grey.min, upper: Math.max(grey.max, grey.min + 1) };
-  const opening = windowOf(range, 'LINEAR');
+  const opening = windowOf(openingRange(shown, grey.min, grey.max), 'LINEAR');
   image.windowCenter = opening.center;
   image.windowWidth = opening.width;
   return image;

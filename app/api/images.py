@@ -189,7 +189,7 @@ async def series_thumbnail(
             raise NotFound("There is no image in this series.")
         return (
             locate(session, [one])[0],
-            content.header(session, one),
+            content.drawn_header(session, one),
         ), queries.study_of(session, series)
 
     located, header = await look(request, actor, Verb.STUDY_VIEW, find)

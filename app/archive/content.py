@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from sqlalchemy.orm import Session
 
-from app.archive import integrity, queries
+from app.archive import integrity, pet_series, queries
 from app.archive.errors import NoFrame
 from app.archive.framing import locate_tail
 from app.archive.ingest import SESSION_KEY, Archive
@@ -27,6 +27,8 @@ from app.kit.errors import NotFound, Unsupported
 
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset
+
+    from app.imaging import Window
 
 _lock = threading.Lock()
 _tables: OrderedDict[str, frames.FrameTable] = OrderedDict()
@@ -46,6 +48,26 @@ def header(session: Session, instance: Instance) -> "Dataset":
         if vr == "OW":  # without its value: the VR alone says whether 8-bit samples are swapped (PS3.5 A.3)
             found.add_new(tag, vr, b"")
     return found
+
+
+def drawn_header(session: Session, instance: Instance) -> "Dataset":
+    """`header` for drawing: a PET image whose header names no window gets that of its series."""
+    dataset = header(session, instance)
+    if pet_series.needs_window(dataset):
+        window = pet_window(session, queries.images_beside(session, instance))
+        if window is not None:
+            pet_series.set_window(dataset, window)
+    return dataset
+
+
+def pet_window(session: Session, images: Sequence[Instance]) -> "Window | None":
+    """The one window of these PET images, whose headers name none. Decodes some of them the first time."""
+    archive = _archive(session)
+
+    def frame(one: Instance, n: int) -> bytes:
+        return frame_bytes(archive, session, one, n)
+
+    return pet_series.series_window(images, lambda one: header(session, one), frame)
 
 
 def bulk_values(session: Session, instance: Instance) -> list[kept.Bulk]:

@@ -103,6 +103,13 @@ def instances_of(session: Session, of: Series) -> list[Instance]:
     return list(session.scalars(select(Instance).where(Instance.series_pk == of.id).order_by(*order)))
 
 
+def images_beside(session: Session, instance: Instance) -> list[Instance]:
+    """The images of the series this one belongs to, itself among them, in display order."""
+    order = (Instance.instance_number.is_(None), Instance.instance_number, Instance.id)
+    query = select(Instance).where(Instance.series_pk == instance.series_pk, Instance.number_of_frames > 0)
+    return list(session.scalars(query.order_by(*order)))
+
+
 def instances_of_study(session: Session, of: Study) -> list[Instance]:
     """All of a study, series by series, in display order."""
     order = (

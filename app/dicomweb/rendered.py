@@ -105,7 +105,7 @@ async def _one(request: Request, actor: Actor, study: str, series: str, instance
             one, frame = states.first_image(session, found, state)
         elif wanted := query.get("presentationUID", ""):
             state = states.find(archive, session, found, wanted, query.get("presentationSeriesUID", ""))
-        return Shown(locate(session, [one])[0], content.header(session, one), state, frame)
+        return Shown(locate(session, [one])[0], content.drawn_header(session, one), state, frame)
 
     return await look(request, actor, Verb.STUDY_VIEW, study, find, "rendered")
 
@@ -136,7 +136,7 @@ async def _parts(request: Request, shown: list[tuple[Located, int]], state: Stat
             with (
                 here.database.read() as session
             ):  # one after the other: large overlays and profiles are not held for all
-                header = content.header(session, located.instance)
+                header = content.drawn_header(session, located.instance)
             try:
                 made = store.rendered(located, header, n, params, pictures.STILL[choice.kind], quality, state)
             except pictures.UNSHOWABLE:
@@ -155,7 +155,7 @@ async def _thumbnail(request: Request, actor: Actor, study: str, series: str, in
         if not images:
             raise NotFound("There is no image to show.")
         one = images[len(images) // 2]
-        return Shown(locate(session, [one])[0], content.header(session, one))
+        return Shown(locate(session, [one])[0], content.drawn_header(session, one))
 
     shown = await look(request, actor, Verb.STUDY_VIEW, study, find, "thumbnail")
     located, header = shown.located, shown.header

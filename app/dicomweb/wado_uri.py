@@ -46,7 +46,7 @@ async def wado(request: Request, actor: Annotated[Actor, Depends(allow(Verb.STUD
         one = one_instance(session, found, series, instance)
         wanted, within = query.get("presentationUID", ""), query.get("presentationSeriesUID", "")
         state = states.find(archive, session, found, wanted, within) if wanted else None
-        return locate(session, [one])[0], content.header(session, one), state
+        return locate(session, [one])[0], content.drawn_header(session, one), state
 
     located, header, state = await look(request, actor, Verb.STUDY_VIEW, study, find, "WADO-URI")
     kind = _kind(wanted, kind_of(located.instance))

@@ -1,5 +1,7 @@
 """Which window an image opens with when nobody has chosen one (VIEW-3): the tags', else the VOI LUT, else computed."""
 
+from collections.abc import Iterable
+
 import numpy as np
 
 from app.imaging import lut
@@ -21,16 +23,37 @@ def default_window(values: Samples, spec: PixelSpec, display: Display) -> Window
     return computed_window(values, spec, display)
 
 
+def pooled_window(frames: Iterable[tuple[Samples, Display]]) -> Window | None:
+    """One window for all frames of a series, in modality units: what `computed_window` finds in them together.
+    None without any value."""
+    parts = [
+        lut.modality(_unpadded(values[:: _step(values), :: _step(values)].reshape(-1), d), d) for values, d in frames
+    ]
+    units = np.concatenate(parts) if parts else np.empty(0, np.float32)
+    units = units[np.isfinite(units)]
+    if units.size == 0:
+        return None
+    low, high = (float(v) for v in np.percentile(units, (LOW, HIGH)))
+    if high <= low:
+        low, high = float(units.min()), float(units.max())
+    return Window((low + high) / 2, (high - low) or 1.0, "computed", "LINEAR_EXACT")
+
+
+def _unpadded(sample: Samples, display: Display) -> Samples:
+    """Without Pixel Padding. A label map may call its background padding: one label alone would have no contrast."""
+    if display.padding is None:
+        return sample
+    kept = sample[(sample < display.padding[0]) | (sample > display.padding[1])]
+    return kept if kept.size and kept.min() < kept.max() else sample
+
+
 def computed_window(values: Samples, spec: PixelSpec, display: Display) -> Window:
     """From the pixels, without Pixel Padding (C.7.5.1.1.2).
 
     Pictures of 8 bits that use their range are shown as they are: a screen capture must not change its grey."""
     sample = values[:: _step(values), :: _step(values)].reshape(-1)
     sample = sample[np.isfinite(sample)] if sample.dtype.kind == "f" else sample
-    if display.padding is not None:
-        kept = sample[(sample < display.padding[0]) | (sample > display.padding[1])]
-        # A label map may call its background padding: one label alone would have no contrast to show.
-        sample = kept if kept.size and kept.min() < kept.max() else sample
+    sample = _unpadded(sample, display)
     if sample.size == 0:
         return Window(0.5, 1.0, "computed", "LINEAR_EXACT")
     if spec.kind == "int" and (spec.bits_stored == 1 or (spec.bits_stored <= 8 and _uses_range(sample, spec))):

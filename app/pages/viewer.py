@@ -55,6 +55,9 @@ class ReportPart:
 
 @dataclass(frozen=True, slots=True)
 class TagsPart:
+    """warnings: what was found wrong with the object when it arrived."""
+
+    warnings: list[str]
     groups: dict[str, list[Tag]]
 
 
@@ -115,4 +118,6 @@ def report(request: Request, actor: Viewer, session: ReadSession, instance: str)
 def metadata(request: Request, actor: Viewer, session: ReadSession, instance: str) -> Response:
     """The attributes of one object, grouped."""
     found = archive.instance(session, actor, instance)
-    return render(request, "viewing/_tags.html", fields(TagsPart(groups(content.header(session, found)))))
+    return render(
+        request, "viewing/_tags.html", fields(TagsPart(list(found.warnings), groups(content.header(session, found))))
+    )

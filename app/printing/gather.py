@@ -122,7 +122,7 @@ class Gatherer:
                 return self._headers[uid][0]
         instance = self.found[uid].instance
         with self._read() as session:
-            header = content.header(session, instance)
+            header = content.drawn_header(session, instance)
         with self._lock:
             if uid not in self._headers:
                 self._headers[uid] = (header, 1 + instance.number_of_frames // 5)

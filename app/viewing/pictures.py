@@ -47,7 +47,7 @@ class Pictures:
 
     def preview(self, located: Located, header: Dataset, n: int, size: int) -> bytes:
         """A JPEG of frame n, at most size x size. Raises ImagingError, NoFrame."""
-        path = self._path(located, ("preview", n, size))
+        path = self._path(located, ("preview", n, size, *_series_window(header)))
         if (known := _read(path)) is not None:
             return known
         with Frames(self._archive, located) as frames:
@@ -64,7 +64,7 @@ class Pictures:
         state: State | None = None,
     ) -> bytes:
         """Frame n as a file, by a presentation state if one is given. Raises ImagingError, NoFrame."""
-        how = ("rendered", n, astuple(params), fmt, quality if fmt == "jpeg" else 0)
+        how = ("rendered", n, astuple(params), fmt, quality if fmt == "jpeg" else 0, *_series_window(header))
         path = self._path(located, (*how, state.digest) if state else how)
         if (known := _read(path)) is not None:
             return known
@@ -99,7 +99,7 @@ class Pictures:
     def animated(self, located: Located, header: Dataset, params: RenderParams) -> bytes:
         """All frames as a GIF that loops."""
         params = _within_a_gif(params)
-        path = self._path(located, ("animated", astuple(params)))
+        path = self._path(located, ("animated", astuple(params), *_series_window(header)))
         if (known := _read(path)) is not None:
             return known
         one = located.instance
@@ -126,6 +126,13 @@ class Pictures:
     def _path(self, located: Located, how: tuple[object, ...]) -> Path:
         digest = hashlib.sha256(repr((_VERSION, *how)).encode()).hexdigest()[:32]
         return cached.folder_of(self._cache, located.instance.sha256) / digest
+
+
+def _series_window(header: Dataset) -> tuple[str, ...]:
+    """The window of a PET image may come from its series (`content.drawn_header`) and change while that is arriving."""
+    if header.get("Modality") != "PT":
+        return ()
+    return str(header.get("WindowCenter")), str(header.get("WindowWidth"))
 
 
 def trim(cache: Path, most: int) -> int:

@@ -1,6 +1,7 @@
 """Verbs of looking at studies: the manifest, pictures, documents. Doors open the session; nothing here commits."""
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 from pydicom.dataset import Dataset
@@ -12,6 +13,7 @@ from app.dicom import dicomjson
 from app.kit.errors import NotFound
 from app.security import Actor, Verb, require
 from app.viewing import frames, manifest, notices
+from app.viewing.appearance import window_data
 
 
 def study_manifest(session: Session, actor: Actor, study_uid: str, series_uid: str = "") -> dict[str, Any]:
@@ -32,9 +34,24 @@ def study_manifest(session: Session, actor: Actor, study_uid: str, series_uid: s
         for instance, made in zip(instances, entry["instances"], strict=False):
             if said := notices.in_index(instance):
                 made["notices"] = [{"frame": frame, "text": text} for frame, text in said.items()]
+        if one.modality == "PT":
+            _add_series_window(session, entry, instances)
         entries.append(entry)
         head = head or (models[0] if models else {})
     return manifest.assemble({**manifest.study_entry(head), "study_instance_uid": study_uid}, entries)
+
+
+def _add_series_window(session: Session, series: dict[str, Any], instances: Sequence[Instance]) -> None:
+    """One window for the images of a PET series that name none, as `content.drawn_header` gives it to their pictures."""
+    without = [one["appearance"] for one in series["instances"] if one.get("appearance", {}).get("windows") == []]
+    if not without:
+        return
+    window = content.pet_window(session, [one for one in instances if one.number_of_frames > 0])
+    if window is None:
+        return
+    for appearance in without:
+        appearance["windows"] = [window_data(window)]
+        appearance.pop("partial", None)
 
 
 def located_series(session: Session, actor: Actor, series_uid: str) -> tuple[Series, list[frames.Located]]:
@@ -48,7 +65,7 @@ def located_instance(session: Session, actor: Actor, instance_uid: str) -> tuple
     """One object and its header. Raises NotFound."""
     require(actor, Verb.STUDY_VIEW)
     instance = queries.instance(session, actor, instance_uid)
-    return frames.locate(session, [instance])[0], content.header(session, instance)
+    return frames.locate(session, [instance])[0], content.drawn_header(session, instance)
 
 
 def middle_of(session: Session, series: Series) -> Instance | None:

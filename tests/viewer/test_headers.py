@@ -15,7 +15,7 @@ from tests.viewer.headers import BLOCK, SIDE, encoded, headers
 from tests.viewer.screen import NO_WEBGL, Screen, picture, window
 
 pytestmark = pytest.mark.browser
-LEVELS = 2.0  # grey levels: the graphics card's table has 1024 or 4096 entries
+LEVELS = 4.0  # grey levels: the table of the graphics card is as fine as an eighth of the steepest step of a VOI LUT
 # The middle of the image with its overlays, as base64 of RGBA.
 _SHOWN = """([width, height]) => {
   const cell = document.querySelector('.cell[data-cell="0"]');

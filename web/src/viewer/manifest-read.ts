@@ -96,7 +96,14 @@ function readFrame(index: number, instance: Instance, instanceIndex: number, fra
     frame,
     geometry: readGeometry(both),
     appearance: readAppearance(own, special),
+    notice: noticeOf(own, frame),
   };
+}
+
+/** The sentence of `notices` that belongs to frame `frame` of an instance. */
+function noticeOf(instance: Json, frame: number): string {
+  const found = list(instance['notices']).map(record).find((one) => number(one['frame']) === frame);
+  return found ? text(found['text']) : '';
 }
 
 function readGeometry(json: Json): Geometry {

@@ -41,6 +41,8 @@ export interface Frame {
   readonly frame: number;
   readonly geometry: Geometry;
   readonly appearance: Appearance;
+  /** What the server says of this frame beside its picture, such as that its end is missing; empty for nothing. */
+  readonly notice: string;
 }
 
 export interface Series {

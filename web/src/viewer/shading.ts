@@ -13,7 +13,7 @@ function shadeOnGpu(viewport: StackViewport, nodes: readonly Node[], inverted: b
   const actor = viewport.getDefaultActor()?.actor as Types.ImageActor | undefined;
   const transfer = actor?.getProperty().getRGBTransferFunction(0);
   if (!actor || !transfer) return;
-  actor.getMapper().setColorTextureWidth(nodes.length > 1024 ? 4096 : 1024);
+  actor.getMapper().setColorTextureWidth(nodes.length > 2 ? 8192 : 1024);
   transfer.setNodes(
     nodes.map(([x, y]) => {
       const level = inverted ? 1 - y : y;

@@ -134,6 +134,7 @@ function noticeOf(cell: Cell, drawnBecause: string | undefined): string {
   if (drawnBecause) {
     return t('Drawn by the server, because this browser cannot decode the image ({reason}). Window and values are not those of the pixels.', { reason: drawnBecause });
   }
+  if (cell.frame?.notice) return cell.frame.notice;
   if (cell.overlaysFailed) return t('The overlays of this image could not be read.');
   if (cell.load?.state !== 'failed') return '';
   return t('Not every image could be loaded: {loaded} of {total} are here.', { loaded: cell.load.loaded, total: cell.load.total });

@@ -71,13 +71,14 @@ export function lutNodes({ first, bits, entries }: Lut): Node[] {
   return nodes;
 }
 
-/** Each entry holds for half a unit at both sides; between two of them lies a step. */
+/** Each entry holds for half a unit at both sides; halves belong to the even one, as the server rounds. */
 function stepNodes({ first, bits, entries }: Omit<Lut, 'name'>): Node[] {
   return Array.from(entries).flatMap((entry, at) => {
     const level = entry / (2 ** bits - 1);
+    const reach = (first + at) % 2 === 0 ? 0.51 : 0.48;
     return [
-      [first + at - 0.499, level],
-      [first + at + 0.499, level],
+      [first + at - reach, level],
+      [first + at + reach, level],
     ] as const;
   });
 }

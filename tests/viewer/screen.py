@@ -115,7 +115,7 @@ class Screen:
         return whole[top : top + rows, left : left + columns]
 
     def middle(self) -> tuple[float, float]:
-        box = self.page.locator(".cell.active canvas").bounding_box()
+        box = self.page.locator(".cell.active .cell-canvas canvas").bounding_box()
         assert box is not None
         return box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
 

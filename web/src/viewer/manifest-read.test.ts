@@ -68,6 +68,11 @@ describe('the manifest', () => {
     expect(appearance).toMatchObject({ spacing: undefined, letters: undefined, regions: [], windows: [], partial: true, aspect: 4 / 3 });
   });
 
+  it('gives the notice of a frame to that frame alone', () => {
+    const frames = manifest({ ...CT, number_of_frames: 2, notices: [{ frame: 2, text: 'Incomplete.' }, 'odd'] }).series[0]?.frames;
+    expect(frames?.map((one) => one.notice)).toEqual(['', 'Incomplete.']);
+  });
+
   it('survives what is no manifest', () => {
     expect(readManifest(null).series).toEqual([]);
     expect(readManifest({ series: [null, 5] }).series).toHaveLength(2);

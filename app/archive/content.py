@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from sqlalchemy.orm import Session
 
-from app.archive import integrity, pet_series, queries
+from app.archive import integrity, queries
 from app.archive.errors import NoFrame
 from app.archive.framing import locate_tail
 from app.archive.ingest import SESSION_KEY, Archive
@@ -52,6 +52,8 @@ def header(session: Session, instance: Instance) -> "Dataset":
 
 def drawn_header(session: Session, instance: Instance) -> "Dataset":
     """`header` for drawing: a PET image whose header names no window gets that of its series."""
+    from app.archive import pet_series  # numpy and the decoders: only where something is drawn
+
     dataset = header(session, instance)
     if pet_series.needs_window(dataset):
         window = pet_window(session, queries.images_beside(session, instance))
@@ -62,6 +64,8 @@ def drawn_header(session: Session, instance: Instance) -> "Dataset":
 
 def pet_window(session: Session, images: Sequence[Instance]) -> "Window | None":
     """The one window of these PET images, whose headers name none. Decodes some of them the first time."""
+    from app.archive import pet_series
+
     archive = _archive(session)
 
     def frame(one: Instance, n: int) -> bytes:

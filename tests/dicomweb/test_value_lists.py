@@ -78,6 +78,15 @@ def test_dates_may_be_a_list_and_each_must_be_one(stored: Web) -> None:
     assert answer.status_code == 400 and "StudyDate" in answer.json()["detail"]
 
 
+def test_a_list_of_thousands_is_refused_in_words(stored: Web) -> None:
+    values = ",".join(f"V{n}" for n in range(2000))
+    for query in (f"Modality={values}", f"AccessionNumber={values}&multiplevaluematching=true"):
+        answer = stored.bob.get(f"/dicom-web/studies?{query}")
+        assert answer.status_code == 400 and "At most 200 values" in answer.json()["detail"]
+    most = ",".join(f"V{n}" for n in range(198))
+    assert _found(stored, f"AccessionNumber={most},A1&multiplevaluematching=true") == [BOTH]
+
+
 def test_an_empty_value_is_found_by_two_quotation_marks(stored: Web) -> None:
     stored.bob.post(
         "/api/v1/imports",

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
-from app.dicom.matching import EMPTY, Key, alternatives, UnknownAttribute, attribute_path, valid_range, vr_of
+from app.dicom.matching import EMPTY, Key, UnknownAttribute, alternatives, attribute_path, valid_range, vr_of
 from app.kit.errors import BadRequest
 from app.kit.numbers import whole
 from app.kit.phrases import phrase

@@ -2,7 +2,7 @@
 
 Names, dates and ages are written by functions handed in, for they depend on the reader's language."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from pydicom.dataset import Dataset
@@ -12,12 +12,12 @@ from app.dicom.identity import patient_key
 from app.dicom.reading import text_of
 from app.imaging import Display, PixelSpec, Presentation, RenderParams
 from app.imaging.display import pixel_aspect
-from app.imaging.geometry import DETECTOR, SCANNED, orientation_letters, pixel_spacing_mm
-from app.imaging.header import frame_item
+from app.imaging.geometry import letters_of, pixel_spacing_mm
+from app.imaging.regions import regions
+from app.printing.shapes import Scale
 from app.printing.sheet import Picture, View
 
 _WHOSE = ("PatientID", "IssuerOfPatientID", "PatientName", "PatientBirthDate", "StudyInstanceUID")
-_PLANES = {DETECTOR: "detector", SCANNED: "film"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,10 +51,11 @@ def picture(
         rows=spec.rows,
         columns=spec.columns,
         spacing=(spacing.row, spacing.column) if spacing else None,
-        plane=_PLANES.get(spacing.source, "") if spacing else "",
+        plane="" if spacing is None or spacing.in_patient else spacing.plane,
+        scales=() if spacing else tuple(_scales(ds)),
         aspect=pixel_aspect(ds, frame),
         view=view,
-        letters=turned(letters_of(ds, frame), view),
+        letters=turned(letters_of(ds, frame) or ("", "", "", ""), view),
         patient=patient_key(*(_text(ds, keyword) for keyword in _WHOSE)),
         values={**header_values(ds, words), "Image": position, "Window": window_text(ds, spec, frame, view, state)},
     )
@@ -96,11 +97,11 @@ def undrawable(
     )
 
 
-def letters_of(ds: Dataset, frame: int) -> tuple[str, str, str, str]:
-    """(left, right, top, bottom) of the stored frame."""
-    orientation = frame_item(ds, "PlaneOrientationSequence", frame).get("ImageOrientationPatient")
-    found = orientation_letters(orientation or ds.get("ImageOrientationPatient"), ds.get("PatientOrientation"))
-    return (found.left, found.right, found.top, found.bottom) if found else ("", "", "", "")
+def _scales(ds: Dataset) -> Iterator[Scale]:
+    """The ultrasound regions that have a size in the patient, where they do not agree on one for the whole image."""
+    for region in regions(ds):
+        if region.spacing_mm is not None:
+            yield Scale((region.x0, region.y0), (region.x1 + 1, region.y1 + 1), region.spacing_mm)
 
 
 def turned(letters: tuple[str, str, str, str], view: View) -> tuple[str, str, str, str]:

@@ -15,7 +15,7 @@ def strokes(placed: Placed, cell: Box) -> list[Stroke]:
     drawn = []
     for mark in placed.picture.marks:
         for points, dashed in mark.lines:
-            at = [_on_paper(placed, point) for point in points]
+            at = [on_paper(placed, point) for point in points]
             for start, end in pairwise(at):
                 if (part := clipped(start, end, box)) is not None:
                     (x1, y1), (x2, y2) = part
@@ -32,7 +32,7 @@ def _lines(placed: Placed, mark: Mark, cell: Box, size: float) -> list[Text]:
     step = size * 1.3
     drawn = []
     for at, content in mark.texts:
-        x, y = _on_paper(placed, at)
+        x, y = on_paper(placed, at)
         width = min(cell.width, max(len(line) for line in content) * size * _EACH + size)
         x = min(max(x, cell.x), cell.right - width)
         y = min(max(y, cell.y), cell.bottom - step * len(content))
@@ -43,7 +43,7 @@ def _lines(placed: Placed, mark: Mark, cell: Box, size: float) -> list[Text]:
     return drawn
 
 
-def _on_paper(placed: Placed, point: Point) -> Point:
+def on_paper(placed: Placed, point: Point) -> Point:
     """Where a point of the stored frame is on paper, in mm."""
     picture, source, box = placed.picture, placed.source, placed.box
     x, y = seen(point, picture.rows, picture.columns, picture.view.rotation, picture.view.flip)

@@ -82,8 +82,9 @@ class Picture:
     """What has to be known of one frame to place it, without its pixels.
 
     rows, columns: of the stored frame. spacing: (between rows, between columns) in mm in the patient, or None where
-    nobody knows. aspect: height by width of a pixel, used where there is no spacing. plane: "detector" or "film" where
-    the spacing is known there only, not in the patient (PS3.3 10.7).
+    nobody knows. aspect: height by width of a pixel, used where there is no spacing. plane: "detector", "film" or
+    "unknown" where the spacing is not one in the patient (PS3.3 10.7). scales: of parts of an image that has no spacing as
+    a whole.
     letters: (left, right, top, bottom) of the image as seen. marks: drawn over it. values: variables of the corner texts.
     fault: why the image cannot be drawn, empty when it can; its cell shows this sentence instead of pixels.
     notice: what has to be said beside the picture, such as that a part of the frame is missing; empty for most."""
@@ -98,6 +99,7 @@ class Picture:
     letters: tuple[str, str, str, str] = ("", "", "", "")
     patient: str = ""
     plane: str = ""
+    scales: tuple["Scale", ...] = ()
     fault: str = ""
     marks: tuple[Mark, ...] = ()
     notice: str = ""
@@ -117,6 +119,16 @@ class Picture:
         """(height, width) of a pixel as seen: mm in the patient, or relative where there is no spacing."""
         height, width = self.spacing or (self.aspect, 1.0)
         return (width, height) if self.turned else (height, width)
+
+
+@dataclass(frozen=True, slots=True)
+class Scale:
+    """A rectangle of the stored frame, from one corner (column, row) to the other, with a size of its own: spacing is
+    (between rows, between columns) in mm in the patient."""
+
+    start: Point
+    end: Point
+    spacing: tuple[float, float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,6 +196,9 @@ class PageLines:
     page: str = "Page [Page] of [Pages]"
     check: str = "100 mm: check with a ruler"
     undrawable: str = "This image cannot be drawn."
+    detector: str = "at the detector"
+    film: str = "on the film"
+    unknown: str = "in an unknown plane"
 
 
 @dataclass(frozen=True, slots=True)

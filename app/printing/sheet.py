@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from app.kit.phrases import phrase
-from app.printing import overdraw, papers
+from app.printing import overdraw, papers, rulers
 from app.printing.errors import ActualSizeImpossible
 from app.printing.shapes import (
     Align,
@@ -50,8 +50,6 @@ __all__ = [
     "place",
     "scale_text",
 ]
-RULERS_MM = (200, 100, 50, 20, 10, 5, 2, 1)
-MAX_RULER_SHARE = 0.6  # of the picture's height
 _HEADER, _FOOTER, _RULE_GAP, _CHECK = 9.0, 3.2, 1.6, 6.5  # heights of bands in mm
 
 
@@ -218,14 +216,18 @@ def _cell(index: int, box: Box, picture: Picture | None, options: SheetOptions, 
     placed = place(picture, box, options.scaling)
     size = min(3.0, max(1.5, min(box.width, box.height) / 36))
     corners = _corners_of(options, one_patient)
-    values = {**options.values, **picture.values, "Scale": scale_text(placed)}
+    values = {**options.values, **picture.values, "Scale": scale_text(placed, options.lines)}
     texts = _corner_texts(corners, values, box, size)
     if options.letters:
         texts += _letters(picture, box, size)
     texts += _notice(picture.values.get("Notice", picture.notice), box, size)
     strokes: list[Stroke] = []
     if options.ruler and placed.scale:
-        bar, label = _ruler(placed, box, size)
+        bar, label = rulers.of_picture(placed, box, size)
+        strokes += bar
+        texts += label
+    for scale in placed.picture.scales if options.ruler else ():
+        bar, label = rulers.of_region(placed, scale, size)
         strokes += bar
         texts += label
     strokes += overdraw.strokes(placed, box)
@@ -233,12 +235,13 @@ def _cell(index: int, box: Box, picture: Picture | None, options: SheetOptions, 
     return Cell(index, box, placed, tuple(texts), tuple(strokes))
 
 
-def scale_text(placed: Placed) -> str:
+def scale_text(placed: Placed, lines: PageLines) -> str:
+    """Size on paper by size in the patient, and of what it is a size where that is not the patient (PS3.3 10.7.1)."""
     if placed.scale is None:
         return ""
     said = "1:1" if abs(placed.scale - 1) < 1e-9 else f"{placed.scale * 100:.0f} %"
     if placed.picture.plane:
-        said += f" {placed.picture.plane}"
+        said += f" {getattr(lines, placed.picture.plane)}"
     return said + (", cut" if said.startswith("1:1") and placed.cut else "")
 
 
@@ -299,26 +302,6 @@ def _notice(notice: str, box: Box, size: float) -> list[Text]:
     ]
 
 
-def _ruler(placed: Placed, box: Box, size: float) -> tuple[list[Stroke], list[Text]]:
-    """A bar of round millimetres in the patient at the cell's right edge, below the letter; ticks each tenth."""
-    assert placed.scale
-    room = (box.height / 2 - size * 5) if placed.picture.letters[1] else box.height * MAX_RULER_SHARE
-    room = min(room, box.height * MAX_RULER_SHARE)
-    length = next((mm for mm in RULERS_MM if mm * placed.scale <= room), None)
-    if length is None:
-        return [], []
-    long = length * placed.scale
-    x = box.right - size * 0.7
-    bottom = box.bottom - size * 4.2
-    strokes = [Stroke(x, bottom - long, x, bottom, 0.25, "light")]
-    for tick in range(11):
-        reach = size * (0.8 if tick in (0, 5, 10) else 0.4)
-        y = bottom - long * tick / 10
-        strokes.append(Stroke(x - reach, y, x, y, 0.15 if tick % 10 else 0.25, "light"))
-    label = f"{length // 10} cm" if length >= 10 else f"{length} mm"
-    return strokes, [Text(Box(x - size * 6, bottom + size * 0.2, size * 6, size * 1.3), label, size, "right", "light")]
-
-
 def _frame_of(
     number: int,
     pages: int,
@@ -363,20 +346,8 @@ def _frame_of(
             line = " ".join(expand(template, values))
             texts.append(Text(Box(area.x + n * third, low + 0.4, third, 2.8), line, 2.0, side, "soft"))
     if options.scaling == "actual":
-        more_strokes, more_texts = _check_ruler(area, options)
+        low_edge = area.bottom - (_FOOTER + _RULE_GAP if options.header else 0.0)
+        more_strokes, more_texts = rulers.check(area, low_edge, options.lines.check)
         strokes += more_strokes
         texts += more_texts
     return tuple(texts), tuple(strokes)
-
-
-def _check_ruler(area: Box, options: SheetOptions) -> tuple[list[Stroke], list[Text]]:
-    """A hundred true millimetres on the paper itself, to hold a ruler against."""
-    y = area.bottom - (_FOOTER + _RULE_GAP if options.header else 0.0) - 1.0
-    strokes = [Stroke(area.x, y, area.x + 100, y, 0.2, "ink")]
-    for mm in range(0, 101, 5):
-        strokes.append(Stroke(area.x + mm, y - (2.5 if mm % 10 == 0 else 1.5), area.x + mm, y, 0.2, "ink"))
-    label = options.lines.check
-    room = area.width - 100 - 2
-    if room < 25:
-        return strokes, []
-    return strokes, [Text(Box(area.x + 102, y - 2.8, room, 2.8), label, 2.0, "left", "soft")]

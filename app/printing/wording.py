@@ -56,6 +56,9 @@ def translated(options: SheetOptions, language: str) -> SheetOptions:
             page=said.gettext("Page [Page] of [Pages]"),
             check=said.gettext("100 mm: check with a ruler"),
             undrawable=said.gettext("This image cannot be drawn."),
+            detector=said.gettext("at the detector"),
+            film=said.gettext("on the film"),
+            unknown=said.gettext("in an unknown plane"),
         ),
     )
 

@@ -43,6 +43,11 @@ class Station:
             found = session.scalars(select(Instance).where(Instance.sop_instance_uid == sop_instance_uid)).one()
         return (self.config.store / found.path).read_bytes()[found.data_set_offset :]
 
+    def path(self, sop_instance_uid: str) -> Path:
+        """The stored file of an object."""
+        found = next(one for one in self.instances() if one.sop_instance_uid == sop_instance_uid)
+        return self.config.store / found.path
+
     def newest(self) -> bytes:
         """The data set that was stored last."""
         with self.database.read() as session:

@@ -43,6 +43,25 @@ def to_rgb(values: Samples, photometric: str, bits: int) -> Samples:
     return out
 
 
+def from_rgb(values: Samples, photometric: str, bits: int) -> Samples:
+    """The inverse of `to_rgb` for YBR_FULL and YBR_PARTIAL: three samples a pixel, chroma not yet halved."""
+    partial = "PARTIAL" in photometric
+    matrix = np.linalg.inv(_PARTIAL if partial else _FULL).astype(np.float32)
+    middle, top = 1 << (bits - 1), (1 << bits) - 1
+    floor = (16 << (bits - 8) if bits >= 8 else 0) if partial else 0
+    made = values.astype(np.float32) @ matrix.T + np.array([floor, middle, middle], np.float32)
+    turned: Samples = np.clip(np.rint(made), 0, top).astype(values.dtype)
+    return turned
+
+
+def halved_chroma(values: Samples) -> Samples:
+    """4:4:4 as 4:2:2: (rows, columns / 2, 4) of Y, Y, Cb, Cr with the mean chroma of each pair (PS3.3 C.7.6.3.1.2)."""
+    rows, columns, _ = values.shape
+    pairs = values.reshape(rows, columns // 2, 2, 3)
+    chroma = (pairs[..., 1:].astype(np.uint32).sum(axis=2) + 1) // 2
+    return np.concatenate([pairs[..., 0], chroma.astype(values.dtype)], axis=2)
+
+
 def _four(values: Samples, photometric: str, bits: int) -> Samples:
     if photometric == "ARGB":
         return np.ascontiguousarray(values[:, :, 1:])

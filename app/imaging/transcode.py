@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from app.imaging import cost, native, rle, syntaxes
+from app.imaging import colour, cost, native, rle, syntaxes
 from app.imaging.decode import Decoded, decode, memory
 from app.imaging.errors import CannotTranscode
 from app.imaging.native import Samples
@@ -71,6 +71,25 @@ def _encoded(frame: bytes, spec: PixelSpec, target_uid: str, bit_offset: int) ->
         return rle.encode(words)
     encoder = _ENCODERS[target_uid]
     return encoder(words, values, spec, photometric_after(spec, target_uid) == "YBR_RCT")
+
+
+def described_frame(frame: bytes, spec: PixelSpec) -> bytes:
+    """A compressed frame as native little endian by the object's own attributes, for who reads them beside it: colours that
+    a codec has turned to RGB are turned back, chroma is halved where they say so.
+
+    Raises CannotDecode. Halving needs an even number of columns; an odd one gets 4:4:4, which its length tells."""
+    wanted = spec.photometric
+    if spec.native or not wanted.startswith(("YBR_FULL", "YBR_PARTIAL")) or spec.bits_allocated not in (8, 16):
+        return transcode_frame(frame, spec, syntaxes.EXPLICIT_LE)
+    with cost.ROOM.of(2 * memory(frame, spec)):
+        decoded = decode(frame, spec)
+        words, _ = _kept(decoded, spec)
+        if decoded.photometric.removesuffix("_422") != wanted.removesuffix("_422"):
+            rgb = colour.to_rgb(words, decoded.photometric, spec.bits_stored)
+            words = colour.from_rgb(rgb, wanted, spec.bits_stored)
+        if wanted.endswith("422") and spec.columns % 2 == 0:
+            return native.pack(colour.halved_chroma(words), spec.bits_allocated, False)
+        return _native(words, spec, syntaxes.EXPLICIT_LE)
 
 
 def photometric_after(spec: PixelSpec, target_uid: str) -> str:

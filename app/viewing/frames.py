@@ -18,7 +18,7 @@ from app.dicom.header import inflate
 from app.imaging import CannotDecode, NotAnImage, PixelSpec, syntaxes
 from app.imaging.browser import HEAD, TAIL, Ends
 from app.imaging.errors import ImagingError
-from app.imaging.transcode import can_transcode, transcode_frame
+from app.imaging.transcode import can_transcode, described_frame, transcode_frame
 from app.kit import memory
 
 PIECE = 4 << 20
@@ -245,10 +245,13 @@ def native_target(instance: Instance) -> bool:
 
 
 def frame_as(frames: Frames, n: int, target: str, spec: PixelSpec | None) -> Iterator[bytes]:
-    """Frame n in the transfer syntax `target` (EXPLICIT_LE stands for native little endian). Raises ImagingError."""
+    """Frame n in the transfer syntax `target` (EXPLICIT_LE stands for native little endian, as the object's attributes
+    describe it). Raises ImagingError."""
     stored = frames.instance.transfer_syntax_uid
     as_it_is = target == stored or (target == uids.EXPLICIT_LE and stored in (uids.IMPLICIT_LE, uids.DEFLATED_LE))
     if as_it_is or spec is None:
         yield from frames.pieces(n)
+    elif target == uids.EXPLICIT_LE:
+        yield described_frame(frames.stored(n), spec)
     else:
         yield transcode_frame(frames.stored(n), spec, target)

@@ -11,7 +11,17 @@ from typing import Any
 from app.archive.finding_columns import LISTS, NUMBERS
 from app.archive.rows import clip
 from app.dicom import names, numbers
-from app.dicom.matching import EMPTY, Key, in_range, name_matches, split_range, split_uids, valid_range, wildcard
+from app.dicom.matching import (
+    EMPTY,
+    IDENTITIES,
+    Key,
+    in_range,
+    name_matches,
+    split_range,
+    split_uids,
+    valid_range,
+    wildcard,
+)
 from app.kit.errors import AppError, TooLarge
 from app.kit.phrases import phrase
 
@@ -20,7 +30,6 @@ _DATES = frozenset(("DA", "TM", "DT"))
 _WILD = frozenset(("AE", "CS", "LO", "LT", "PN", "SH", "ST", "UC", "UR", "UT"))
 _BINARY = frozenset(("OB", "OD", "OF", "OL", "OV", "OW", "UN", "AT"))
 
-_IDENTITIES = frozenset(("00100020", "00100021"))  # a backslash is part of them: nobody else's objects are answered
 
 Test = Callable[[Any], bool]
 
@@ -75,7 +84,7 @@ def values_of(key: Key) -> list[str]:
         return sorted(split_uids(key.value))
     if key.vr in _DATES:
         return [key.value]
-    if key.path[-1] in _IDENTITIES:
+    if key.path[-1] in IDENTITIES:
         return [clip(key.value.strip(), 400)] if key.value.strip() else []
     return [clip(part.strip(), 400) for part in key.value.split("\\") if part.strip()]
 

@@ -16,6 +16,7 @@ _WILD = frozenset(("AE", "CS", "LO", "LT", "PN", "SH", "ST", "UC", "UR", "UT"))
 _TEXTS = frozenset(("LT", "ST", "UR", "UT"))  # a backslash is a character of these (PS3.5 6.2)
 _NUMERIC = frozenset(("DS", "FD", "FL", "IS", "SL", "SS", "SV", "UL", "US", "UV"))
 _BINARY = frozenset(("OB", "OD", "OF", "OL", "OV", "OW", "UN"))
+IDENTITIES = frozenset(("00100020", "00100021"))  # Patient ID and its issuer
 EMPTY = '""'  # asks for objects in which the attribute has no value (PS3.4 C.2.2.2.7)
 _TAG = re.compile(r"[0-9A-Fa-f]{8}")
 _WORD = re.compile(r"[\s^=,]+")
@@ -93,8 +94,9 @@ def is_universal(key: Key) -> bool:
 
 def alternatives(key: Key) -> tuple[str, ...]:
     """The values of which one must match: a list has backslashes between them (PS3.4 C.2.2.2.8, PS3.18 8.3.4.5). The text
-    as a whole is one of them, because there are IDs that hold a backslash."""
-    if "\\" not in key.value or key.vr == "UI" or key.vr in _TEXTS:
+    as a whole is one of them, because accession numbers may hold a backslash; a patient's ID is never a list, so that
+    nobody else's objects are answered."""
+    if "\\" not in key.value or key.vr == "UI" or key.vr in _TEXTS or key.path[-1] in IDENTITIES:
         return (key.value,)
     return tuple(dict.fromkeys((key.value, *filter(None, key.value.split("\\")))))
 

@@ -1,5 +1,6 @@
 """Accounts: made, changed, disabled and deleted by administrators; their own password by everyone."""
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -265,11 +266,22 @@ def set_preferences(session: Session, actor: Actor, values: dict[str, object]) -
     if "display_name" in values:
         user.display_name = str(values.pop("display_name")).strip()[:128]
     kept = {**user.preferences, **{str(k)[:64]: v for k, v in values.items()}}
+    if not _is_json(kept):
+        raise Invalid("Infinity and NaN are not numbers that can be kept.", field="preferences")
     if len(str(kept)) > 16_384:
         raise Invalid("These preferences are too large.", field="preferences")
     user.preferences = kept
     announce(session)
     return user
+
+
+def _is_json(value: object) -> bool:
+    """Whether a value can be written as JSON, which knows neither infinity nor NaN (RFC 8259 6)."""
+    try:
+        json.dumps(value, allow_nan=False)
+    except ValueError:
+        return False
+    return True
 
 
 def make_first_administrator(session: Session, name: str, password: NewPassword, display_name: str = "") -> User:

@@ -73,7 +73,7 @@ MATCHINGS: list[tuple[dict[str, str], set[int]]] = [
     ({"PatientID": "p3"}, set()),
     ({"PatientID": "P?"}, {1, 2, 3, 4, 5}),
     ({"PatientID": "P*"}, {1, 2, 3, 4, 5}),
-    ({"PatientID": "P1\\P2"}, {1, 2}),
+    ({"PatientID": "P1\\P2"}, set()),
     ({"PatientID": "*3"}, {3, 4}),
     ({"PatientBirthDate": "19801231"}, {3, 4}),
     ({"PatientBirthDate": "1961.02.03"}, {1}),

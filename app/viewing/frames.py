@@ -22,6 +22,9 @@ from app.imaging.transcode import can_transcode, described_frame, transcode_fram
 from app.kit import memory
 
 PIECE = 4 << 20
+# Bytes of a native frame that are made up as zero. What is drawn is smaller (imaging.cost); a header that says 65535 rows,
+# columns and samples of a few bytes would ask for terabytes.
+MOST_MISSING = 64 << 20
 _PIXEL_DATA = 0x7FE00010
 _FLOATS: dict[int, Literal["float32", "float64"]] = {0x7FE00008: "float32", 0x7FE00009: "float64"}
 # What the stream hands out as it is: native little endian, or any encapsulated syntax.
@@ -57,7 +60,7 @@ class Place:
 
 
 def lies(one: Instance, table: places.FrameTable | None, n: int) -> Place:
-    """Where frame n (from 1) lies. Raises NoFrame."""
+    """Where frame n (from 1) lies. Raises NoFrame, also for a frame of which the file holds far too little."""
     if not 1 <= n <= max(one.number_of_frames, 1) or one.pixel_offset is None or one.pixel_bytes is None:
         raise NoFrame("The object has no such frame.")
     if one.pixel_bytes == -1:
@@ -70,6 +73,8 @@ def lies(one: Instance, table: places.FrameTable | None, n: int) -> Place:
         offset, length, bit, missing = content.native_layout(one).span(n)
     except places.BadFrames as fault:
         raise NoFrame(str(fault)) from None
+    if missing > MOST_MISSING:
+        raise NoFrame("The pixel data ends before this frame.")
     return Place([(one.pixel_offset + offset, length)], bit, missing)
 
 

@@ -4,9 +4,10 @@ from collections.abc import Iterator
 
 import pytest
 from pydicom.encaps import encapsulate
-from pydicom.uid import JPEGLSLossless
+from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRLittleEndian, JPEGLSLossless
 
 from app.archive import Archive, Source, content, queries
+from app.archive.errors import NoFrame
 from app.config import Config
 from app.db import open_database
 from app.security import SYSTEM
@@ -71,3 +72,19 @@ def test_single_bit_frames_begin_on_a_byte(archive: Archive) -> None:
     for n in (1, 2):
         wanted = ((whole >> 15 * (n - 1)) & 0x7FFF).to_bytes(2, "little")
         assert _both_ways(archive, n) == (wanted, wanted)
+
+
+@pytest.mark.parametrize("syntax", [ExplicitVRLittleEndian, DeflatedExplicitVRLittleEndian])
+@pytest.mark.parametrize("samples", [1, 3, 65535])
+def test_a_header_that_asks_for_gigabytes_of_a_few_bytes_has_no_frame(
+    archive: Archive, syntax: str, samples: int
+) -> None:
+    ds = ct(syntax=syntax, pixels=bytes(256), Rows=65535, Columns=65535, BitsAllocated=8, BitsStored=8, HighBit=7)
+    ds.SamplesPerPixel = samples
+    _put(archive, part10(ds))
+    with archive.database.read() as session:
+        [located] = locate(session, [queries.instance(session, SYSTEM, UID)])
+    with Frames(archive, located) as frames:
+        for read in (frames.size, frames.missing, lambda n: next(frames.pieces(n))):
+            with pytest.raises(NoFrame):
+                read(1)

@@ -83,8 +83,10 @@ class OrderItem(BaseModel):
     @field_validator("window")
     @classmethod
     def _window(cls, window: tuple[float, float] | None) -> tuple[float, float] | None:
-        if window is not None and not 0 < window[1] < 1e9:
-            raise ValueError("the window's width must be above 0")
+        if window is not None and not (
+            abs(window[0]) < 1e9 and 0 < window[1] < 1e9
+        ):  # JSON readers take NaN and Infinity
+            raise ValueError("a window is a centre and a width above 0, both below 1e9")
         return window
 
     @field_validator("crop")

@@ -196,8 +196,10 @@ def _write(out: BinaryIO, ds: Dataset, implicit: bool, little: bool) -> None:
 
 def _keep_raw(ds: Dataset, implicit: bool, little: bool) -> None:
     """Has pydicom write what nobody touched as it was read, though the character set has changed: that is ASCII, and may be
-    no number or date that pydicom could read."""
-    ds.set_original_encoding(implicit, little, ds._character_set)
+    no number or date that pydicom could read. What stands in an element of unknown VR (UN) is implicit VR little endian in any
+    file (PS3.5 6.2.2), and is read and written anew in another."""
+    if ds.original_encoding in ((implicit, little), (None, None)):
+        ds.set_original_encoding(implicit, little, ds._character_set)
     for tag in ds.keys():  # noqa: SIM118 - a data set iterates over elements
         item = ds.get_item(tag)
         if isinstance(item, DataElement) and item.VR == "SQ":

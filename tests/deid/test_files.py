@@ -214,3 +214,12 @@ def test_a_sequence_that_is_cut_off_is_refused_in_words_and_is_no_fault_of_the_d
     )
     with pytest.raises(CannotClean):
         anonymize(BytesIO(head + sequence), BytesIO(), resolve("basic"), KEY)
+
+
+def test_a_sequence_of_unknown_vr_is_written_with_its_vr(shared_data: Path) -> None:
+    """Items of UN are implicit VR in any file (PS3.5 6.2.2)."""
+    path = shared_data / "rt" / "rtdose_15frames_rle.dcm"
+    again = dcmread(BytesIO(cleaned(path)))
+    [plan], [original] = again.ReferencedRTPlanSequence, dcmread(path).ReferencedRTPlanSequence
+    assert plan.ReferencedSOPClassUID == original.ReferencedSOPClassUID
+    assert plan.ReferencedSOPInstanceUID.startswith("2.25.")

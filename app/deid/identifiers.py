@@ -107,7 +107,8 @@ _TITLES = frozenset(
         "test",
     ]
 )
-_MONTHS = ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"]
+_MONTHS = ["january", "february", "march", "april", "may", "june", "july", "august", "september", "october", "november",
+           "december"]  # fmt: skip
 _FEWEST = 4  # letters and digits of a number; shorter ones are found in every other text by chance
 _FAMILY, _GIVEN, _MIDDLE = 0, 1, 2
 
@@ -149,9 +150,13 @@ class Identifiers:
         if len(squeezed) >= _FEWEST:
             (self.certain if certain else self.suspected).add(squeezed)
         for digits in re.findall(r"\d{5,}", number):
-            (self.certain if certain else self.suspected).add(digits)
+            (self.certain if certain else self.suspected).update(
+                form for form in (digits, digits.lstrip("0")) if len(form) > _FEWEST
+            )
             if certain:
-                self.numbers.add(digits)
+                self.numbers.add(digits.lstrip("0"))
+        if certain:
+            self.numbers.add(re.sub(r"\D", "", number).lstrip("0"))  # "123-45-6789" in a numeric string has no hyphens
 
     def add_birth_date(self, date: str) -> None:
         """A DA, in the ways people write dates."""
@@ -160,13 +165,16 @@ class Identifiers:
             return
         year, month, day = found.groups()
         whole = {year + month + day, day + month + year, month + day + year}
+        whole |= {f"{year}年{month}月{day}日", f"{year}年{int(month)}月{int(day)}日"}
         self.numbers.add(year + month + day)
         bare = {f"{int(day)}{int(month)}{year}", f"{int(month)}{int(day)}{year}"}
         if 1 <= int(month) <= 12:
-            name = _MONTHS[int(month) - 1]
-            whole |= {f"{one}{name}{year}" for one in (day, str(int(day)))} | {
-                f"{name}{int(day)}{year}",
-                f"{name}{day}{year}",
+            full = _MONTHS[int(month) - 1]
+            whole |= {
+                form
+                for name in (full, full[:3])
+                for one in (day, str(int(day)))
+                for form in (f"{one}{name}{year}", f"{name}{one}{year}", f"{year}{name}{one}")
             }
         self.certain |= whole | {one for one in bare if len(one) >= 6}
         self.suspected |= {year[2:] + month + day, day + month + year[2:]}
@@ -187,7 +195,7 @@ class Identifiers:
 
     def is_number(self, text: str) -> bool:
         """Whether a numeric string is one of the patient's numbers, six digits or more."""
-        digits = text.strip().removesuffix(".").lstrip("+")
+        digits = re.sub(r"\.0*$", "", text.strip()).lstrip("+-0")
         return len(digits) >= 6 and digits in self.numbers
 
     def raw_forms(self) -> set[bytes]:

@@ -20,8 +20,13 @@ _JP2 = b"\x00\x00\x00\x0cjP  \r\n\x87\n"
 _JXL = b"\x00\x00\x00\x0cJXL \r\n\x87\n"
 _JPEG_MARKER = re.compile(rb"\xff+[\x01-\xcf\xd8-\xfe]")  # in coded data: no stuffing, no restart
 _LS_MARKER = re.compile(rb"\xff+[\x80-\xcf\xd8-\xfe]")
-_SOF_LS, _SOS, _EOI, _COM = 0xF7, 0xDA, 0xD9, 0xFE
+_SOF_LS, _LSE, _SOS, _EOI, _COM = 0xF7, 0xF8, 0xDA, 0xD9, 0xFE
 _J2K_COM, _SOT, _SOD, _EOC = 0xFF64, 0xFF90, 0xFF93, b"\xff\xd9"
+# What decoding JPEG 2000 asks for (T.800 table A.2, T.814): CAP, SIZ, COD, COC, TLM, PRF, PLM, PLT, CPF, QCD, QCC, RGN, POC,
+# PPM, PPT, CRG; markers of part 2 (T.801) are from FF70 on.
+_J2K_KNOWN = frozenset((0x50, 0x51, 0x52, 0x53, 0x55, 0x56, 0x57, 0x58, 0x59, 0x5C, 0x5D, 0x5E, 0x5F, 0x60, 0x61, 0x63))
+_J2K_PART_2 = range(0x70, 0x7C)
+_KEPT_IN_HEADER = {b"ihdr", b"bpcc", b"colr", b"pclr", b"cmap", b"cdef"}
 _KEPT_BOXES = {b"jP  ", b"JXL ", b"ftyp", b"jp2h", b"jp2c", b"jxlc", b"jxlp", b"jxll", b"jxli"}
 _UNKNOWN = "The compressed pixels cannot be followed to their end, so that what else they carry cannot be removed."
 
@@ -90,7 +95,7 @@ def _jpeg(frame: Frame) -> Iterator[Edit]:
         end = at + 2 + length
         if length < 2 or end > size:
             raise CannotClean(_UNKNOWN)
-        if marker == _COM or 0xE0 <= marker <= 0xEF:
+        if marker == _COM or 0xE0 <= marker <= 0xEF or _is_reserved(marker):
             yield from _blank(at + 4 + _kept_of_segment(frame, at, marker, end), end)
         elif marker == _SOF_LS:
             marker_after = _LS_MARKER
@@ -100,6 +105,11 @@ def _jpeg(frame: Frame) -> Iterator[Edit]:
                 return  # cut off: nothing is behind
             end = found.end() - 2
         at = end
+
+
+def _is_reserved(marker: int) -> bool:
+    """Segments that no decoder reads: reserved (T.81 table B.1), but for those of JPEG-LS (T.87)."""
+    return marker < 0xC0 or (0xF0 <= marker <= 0xFD and marker not in (_SOF_LS, _LSE))
 
 
 def _kept_of_segment(frame: Frame, at: int, marker: int, end: int) -> int:
@@ -155,6 +165,8 @@ def _tile_header(frame: Frame, at: int) -> Iterator[Edit]:
 def _j2k_comment(frame: Frame, at: int, marker: int, length: int) -> Iterator[Edit]:
     if marker == _J2K_COM:
         yield from _blank(at + 6, min(at + 2 + length, len(frame)), b" ")
+    elif marker & 0xFF not in _J2K_KNOWN and marker & 0xFF not in _J2K_PART_2:
+        yield from _blank(at + 4, min(at + 2 + length, len(frame)))
 
 
 def _walk_boxes(frame: Frame) -> Iterator[tuple[bytes, int, int, int]]:
@@ -183,6 +195,12 @@ def _boxes(frame: Frame) -> Iterator[Edit]:
         if name == b"jp2c":
             for at, written in _j2k(frame[content:end], 0):
                 yield content + at, written
+        elif name == b"jp2h":
+            for inner, first, inside, last in _walk_boxes(frame[content:end]):
+                if inner not in _KEPT_IN_HEADER:
+                    if inner:
+                        yield content + first + 4, b"free"
+                    yield from _blank(content + inside, content + last)
         elif name not in _KEPT_BOXES:
             if name:
                 yield start + 4, b"free"

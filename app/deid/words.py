@@ -17,6 +17,11 @@ from app.deid.spellings import transcriptions
 _STROKES = {
     "ø": "o", "ł": "l", "đ": "d", "ð": "d", "þ": "th", "æ": "ae", "œ": "oe", "ı": "i", "ħ": "h", "ŧ": "t", "ß": "ss",
     "ى": "ي", "ة": "ه", "ς": "σ",
+    "ی": "ي", "ک": "ك", "ہ": "ه", "ە": "ه",  # Persian and Urdu keyboards
+    "ך": "כ", "ם": "מ", "ן": "נ", "ף": "פ", "ץ": "צ",
+    # Forms of ideographs that Japanese family names are written with by turns.
+    "髙": "高", "﨑": "崎", "邊": "辺", "邉": "辺", "齋": "斎", "齊": "斎", "斉": "斎", "澤": "沢", "濱": "浜", "濵": "浜",
+    "眞": "真", "國": "国", "廣": "広", "櫻": "桜", "嶋": "島",
 }  # fmt: skip
 # Scripts without spaces between words: Thai, Lao, Tibetan, Myanmar, Khmer, kana, Bopomofo, Hangul, ideographs.
 _UNSPACED = (
@@ -35,11 +40,13 @@ _TITLES_BEHIND = ("先生", "女士", "小姐", "太太", "医生", "患者", "�
 
 @cache
 def _table() -> dict[int, str | None]:
-    """For str.translate: accents, marks and invisible characters go, katakana becomes hiragana."""
+    """For str.translate: accents, marks and invisible characters go, katakana becomes hiragana, every digit an ASCII one."""
     table: dict[int, str | None] = {ord(letter): plain for letter, plain in _STROKES.items()}
     for code in range(sys.maxunicode + 1):
         if unicodedata.category(chr(code)) in ("Mn", "Me", "Cf"):
             table[code] = None
+        elif code > 0x7F and unicodedata.category(chr(code)) == "Nd":
+            table[code] = str(unicodedata.decimal(chr(code)))
     table.update({code: chr(code - 0x60) for code in range(0x30A1, 0x30F7)})
     table[0x0640] = None  # Arabic tatweel, which only stretches a word
     return table

@@ -64,6 +64,11 @@ HELD = [
     ("Ng^Wei", ["NG", "Wei Ng", "ng_wei"]),
     ("O^Jane", ["O", "probe of O", "jane.o"]),
     ("Le^Kim", ["lE", "for Le"]),
+    ("کریمی^علی", ["كريمي", "علي"]),
+    ("كريمي^علي", ["کریمی", "علی"]),
+    ("פרץ^דוד", ["פרצ"]),
+    ("髙橋^花", ["高橋"]),
+    ("渡邉^花", ["渡辺", "渡邊"]),
     ("HUNTERSON^GEORG", ["HUNTERS", "HUNTER SON", "H U N T E R S O N", "georghunterson"]),
 ]  # fmt: skip
 
@@ -211,3 +216,25 @@ def test_values_that_are_no_numbers_do_not_stop_a_copy() -> None:
     data = source.getvalue().replace(b"\x18\x00\x50\x00LO", b"\x18\x00\x50\x00DS")
     anonymize(BytesIO(data), out, resolve("basic"), KEY)
     assert out.getvalue().count(b"\x18\x00\x50\x00DS\x04\x00") == 2
+
+
+@pytest.mark.parametrize(
+    ("patient_id", "number"),
+    [
+        ("123-45-6789", "123456789"), ("1234 5678", "12345678"), ("0012345678", "12345678"), ("12345678", "-12345678"),
+        ("12345678", "12345678.00"), ("12345678", "0012345678"),
+    ],
+)  # fmt: skip
+def test_a_number_of_the_patient_is_found_however_it_is_written(patient_id: str, number: str) -> None:
+    ds = named("Hunter^Ann")
+    ds.PatientID, ds.EchoTime = patient_id, number
+    assert not cleaned(ds).get("EchoTime")
+
+
+@pytest.mark.parametrize(
+    "text", ["27 April 1951", "April 27, 1951", "1951 Apr 27", "۱۹۵۱/۰۴/۲۷", "27.4.1951", "１９５１年０４月２７日"]
+)
+def test_a_birth_date_is_found_however_it_is_written(text: str) -> None:
+    people = Identifiers()
+    people.add_birth_date("19510427")
+    assert people.holds(text)

@@ -15,6 +15,7 @@ from pydicom.filebase import DicomIO
 from pydicom.filewriter import write_dataset, write_file_meta_info
 from pydicom.uid import UID
 
+from app.deid import streams
 from app.deid.errors import CannotClean
 from app.deid.files import anonymize
 from app.deid.profile import resolve
@@ -246,3 +247,34 @@ def test_an_unknown_compression_is_refused_in_words() -> None:
     ds.file_meta.TransferSyntaxUID = UID("1.2.840.10008.1.2.4.90")
     with pytest.raises(CannotClean, match="cannot be followed"):
         cleaned(ds)
+
+
+def _edited(frame: bytes) -> bytes:
+    written = bytearray(frame)
+    for at, data in streams.edits(frame, streams.Kind()):
+        written[at : at + len(data)] = data
+    return bytes(written)
+
+
+@pytest.mark.parametrize("marker", [0x02, 0x5C, 0xBF, 0xF0, 0xF6, 0xFD])
+def test_reserved_segments_of_jpeg_are_emptied(marker: int) -> None:
+    quantization = segment(0xDB, bytes(65))
+    frame = b"\xff\xd8" + segment(marker, SECRET) + quantization + b"\xff\xd9"
+    assert _edited(frame) == frame.replace(SECRET, bytes(len(SECRET)))
+
+
+@pytest.mark.parametrize("marker", [0xFF54, 0xFF62, 0xFF6F, 0xFF80])
+def test_unknown_segments_of_jpeg_2000_are_emptied(marker: int) -> None:
+    unknown = struct.pack(">HH", marker, len(SECRET) + 2) + SECRET
+    frame = b"\xff\x4f\xff\x51" + struct.pack(">H", 40) + bytes(range(38)) + unknown + b"\xff\xd9"
+    assert _edited(frame) == frame.replace(SECRET, bytes(len(SECRET)))
+
+
+@pytest.mark.parametrize("name", [b"uuid", b"xml ", b"res "])
+def test_boxes_within_the_header_of_jp2_are_emptied(name: bytes) -> None:
+    def box(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I4s", len(data) + 8, kind) + data
+
+    size = box(b"ihdr", bytes(range(14)))
+    frame = b"\x00\x00\x00\x0cjP  \r\n\x87\n" + box(b"jp2h", size + box(name, SECRET))
+    assert _edited(frame) == frame.replace(name + SECRET, b"free" + bytes(len(SECRET)))

@@ -14,9 +14,10 @@ from app.dicom import names, numbers
 from app.dicom.matching import (
     EMPTY,
     IDENTITIES,
+    MOST_VALUES,
     Key,
     in_range,
-    name_matches,
+    name_test,
     split_range,
     split_uids,
     valid_range,
@@ -66,6 +67,8 @@ def is_supported(key: Key) -> bool:
 def check(key: Key) -> None:
     """Raises BadQuery for a value that its VR does not allow, TooLarge for a list beyond all measure."""
     value, tag = key.value, int(key.path[0], 16)
+    if key.vr != "UI" and len(values_of(key)) > MOST_VALUES:
+        raise TooLarge(phrase("At most {most} values of one attribute can be matched at once.", most=MOST_VALUES))
     if len(value) > 1024 and key.vr != "UI":
         raise BadQuery(phrase("The value of {tag} is too long", tag=_shown(tag)), tag)
     if value and key.vr in _DATES and value != EMPTY and not valid_range(key.vr, value):
@@ -120,7 +123,8 @@ def tester(key: Key, fuzzy: bool) -> Test:
     """Whether one value matches."""
     wanted, vr = values_of(key), key.vr
     if vr == "PN":
-        return lambda text: any(name_matches(str(text).split("="), one, names.fold, fuzzy) for one in wanted)
+        name = name_test(tuple(wanted), names.fold, fuzzy)
+        return lambda text: name(str(text).split("="))
     if vr in _DATES:
         return lambda text: in_range(vr, str(text), key.value)
     if vr in ("DS", "IS"):

@@ -116,7 +116,7 @@ def add_uids(asked: Asked, column: str, select: str, values: list[str]) -> None:
 def _fuzzy(asked: Asked, runner: Runner, wanted: str) -> None:
     """Each word asked for begins a word of the name (PS3.18 8.3.4.2)."""
     words = [word.strip("*?") for word in names.fold(wanted).split()]
-    words = [word for word in dict.fromkeys(words) if word]
+    words = [word for word in dict.fromkeys(words) if word][: plans.MOST_WORDS]  # all are tested again on the values
     for word in words:
         asked.add("(' ' || replace(s.fold, '=', ' ')) LIKE ? ESCAPE '!'", f"% {plans.like(word)}%")
     found = plans.patients_with(runner, words, [])

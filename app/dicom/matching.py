@@ -2,7 +2,7 @@
 sequence, and fuzzy matching of person names (PS3.18 8.3.4.2). Pure; used where an index has no column."""
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, timezone
 from functools import lru_cache
@@ -17,6 +17,7 @@ _TEXTS = frozenset(("LT", "ST", "UR", "UT"))  # a backslash is a character of th
 _NUMERIC = frozenset(("DS", "FD", "FL", "IS", "SL", "SS", "SV", "UL", "US", "UV"))
 _BINARY = frozenset(("OB", "OD", "OF", "OL", "OV", "OW", "UN"))
 IDENTITIES = frozenset(("00100020", "00100021"))  # Patient ID and its issuer
+MOST_VALUES = 200  # of one list; SQLite takes conditions of 1,000 levels
 EMPTY = '""'  # asks for objects in which the attribute has no value (PS3.4 C.2.2.2.7)
 _TAG = re.compile(r"[0-9A-Fa-f]{8}")
 _WORD = re.compile(r"[\s^=,]+")
@@ -108,7 +109,10 @@ def _matches(model: Model, key: Key, fold: Callable[[str], str], fuzzy: bool) ->
     if len(values) > 1 and key.vr in _WILD and numbers.multiplicity(int(key.path[0], 16)) == 1:
         values = ("\\".join(str(value) for value in values),)  # a backslash in what has one value is a letter of it
     wanted = alternatives(key)
-    return any(_value_matches(key.vr, value, one, fold, fuzzy) for one in wanted for value in values)
+    if key.vr == "PN":
+        test = name_test(wanted, fold, fuzzy)
+        return any(test(_groups_of(value)) for value in values if value is not None)
+    return any(_value_matches(key.vr, value, one) for one in wanted for value in values)
 
 
 def _says_something(value: object) -> bool:
@@ -120,12 +124,14 @@ def _items(model: Model, tag: str) -> list[Model]:
     return [item for item in model.get(tag, {}).get("Value", ()) if isinstance(item, dict)] or [{}]
 
 
-def _value_matches(vr: str, value: object, wanted: str, fold: Callable[[str], str], fuzzy: bool) -> bool:
+def _groups_of(name: object) -> list[str]:
+    """The component groups of a name of the JSON Model."""
+    return [str(group) for group in name.values()] if isinstance(name, dict) else [str(name)]
+
+
+def _value_matches(vr: str, value: object, wanted: str) -> bool:
     if value is None:
         return False
-    if vr == "PN":
-        groups = value.values() if isinstance(value, dict) else [str(value)]
-        return name_matches([str(group) for group in groups], wanted, fold, fuzzy)
     if vr == "UI":
         return str(value) in split_uids(wanted)
     if vr in ("DA", "TM", "DT"):
@@ -138,9 +144,10 @@ def _value_matches(vr: str, value: object, wanted: str, fold: Callable[[str], st
     return str(value) == wanted
 
 
-def split_uids(wanted: str) -> set[str]:
-    """A list of UIDs, separated by commas or backslashes (PS3.18 8.3.4.1)."""
-    return {uid.strip() for uid in re.split(r"[,\\]", wanted) if uid.strip()}
+@lru_cache(8)
+def split_uids(wanted: str) -> frozenset[str]:
+    """A list of UIDs, separated by commas or backslashes (PS3.18 8.3.4.1). Split once for all the values compared."""
+    return frozenset(uid.strip() for uid in re.split(r"[,\\]", wanted) if uid.strip())
 
 
 class Wildcard:
@@ -212,15 +219,34 @@ def wildcard(pattern: str) -> Wildcard:
     return Wildcard(pattern)
 
 
-def name_matches(groups: list[str], wanted: str, fold: Callable[[str], str], fuzzy: bool) -> bool:
-    """Names match without regard to case, accents, and which group they stand in. Fuzzy: each word asked for begins a
-    word of the name; otherwise the whole folded name, with wildcards."""
-    folded = [fold(group) for group in groups]
-    if fuzzy:
-        words = [word for group in folded for word in _WORD.split(group) if word]
-        asked = [word.strip("*?") for word in _WORD.split(fold(wanted))]
-        return all(any(word.startswith(one) for word in words) for one in asked if one)
-    return any(wildcard(pattern).matches(name) for pattern in _groups(wanted, fold) for name in folded)
+@lru_cache(64)
+def name_test(wanted: tuple[str, ...], fold: Callable[[str], str], fuzzy: bool) -> Callable[[Sequence[str]], bool]:
+    """Whether the component groups of a name match one of the names asked for, folded once for all that are compared.
+
+    Names match without regard to case, accents, and which group they stand in. Fuzzy: each word asked for begins a word
+    of the name; otherwise the whole folded name, with wildcards."""
+    return _words_begin(wanted, fold) if fuzzy else _group_is(wanted, fold)
+
+
+def _words_begin(wanted: tuple[str, ...], fold: Callable[[str], str]) -> Callable[[Sequence[str]], bool]:
+    asked = {tuple(one for word in _WORD.split(fold(name)) if (one := word.strip("*?"))) for name in wanted}
+
+    def test(groups: Sequence[str]) -> bool:
+        words = [word for group in groups for word in _WORD.split(fold(group)) if word]
+        return any(all(any(word.startswith(one) for word in words) for one in name) for name in asked)
+
+    return test
+
+
+def _group_is(wanted: tuple[str, ...], fold: Callable[[str], str]) -> Callable[[Sequence[str]], bool]:
+    asked = {group for name in wanted for group in _groups(name, fold)}
+    patterns = [Wildcard(group) for group in asked if "*" in group or "?" in group]
+
+    def test(groups: Sequence[str]) -> bool:
+        folded = {fold(group) for group in groups}
+        return not asked.isdisjoint(folded) or any(p.matches(name) for p in patterns for name in folded)
+
+    return test
 
 
 def _groups(wanted: str, fold: Callable[[str], str]) -> list[str]:

@@ -4,7 +4,16 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
-from app.dicom.matching import EMPTY, Key, UnknownAttribute, alternatives, attribute_path, valid_range, vr_of
+from app.dicom.matching import (
+    EMPTY,
+    MOST_VALUES,
+    Key,
+    UnknownAttribute,
+    alternatives,
+    attribute_path,
+    valid_range,
+    vr_of,
+)
 from app.kit.errors import BadRequest
 from app.kit.numbers import whole
 from app.kit.phrases import phrase
@@ -12,7 +21,6 @@ from app.kit.phrases import phrase
 Level = Literal["study", "series", "instance"]
 MAX_LIMIT = 1000  # answers at once; more come with offset, and a warning says so
 _MAX_KEYS = 64
-_MAX_VALUES = 200  # of one list; SQLite takes conditions of 1,000 levels
 _CONTROL = frozenset(
     (
         "includefield",
@@ -70,8 +78,8 @@ def parse(pairs: Iterable[tuple[str, str]]) -> Search:
             if key.path in keys:
                 key = _together(keys[key.path], key)
             keys[key.path] = key
-    if any(len(alternatives(key)) > _MAX_VALUES for key in keys.values()):
-        raise BadRequest(phrase("At most {most} values of one attribute can be matched at once.", most=_MAX_VALUES))
+    if any(len(alternatives(key)) > MOST_VALUES for key in keys.values()):
+        raise BadRequest(phrase("At most {most} values of one attribute can be matched at once.", most=MOST_VALUES))
     if len(keys) > _MAX_KEYS:
         raise BadRequest(phrase("At most {most} attributes can be matched at once.", most=_MAX_KEYS))
     return Search(tuple(keys.values()), frozenset(include), include_all, fuzzy, limit, offset, tuple(ignored))

@@ -1,20 +1,55 @@
 """List, search, metadata as JSON and XML, QIDO, C-FIND, routes and paper say the same text of an object, whatever its character set."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
 import pytest
+from pydicom.valuerep import PersonName
+from pynetdicom.association import Association
 
 from app.archive import content, queries
 from app.dicom import lookup
 from app.dicom.lookup import Attributes
+from app.peers import service
+from app.peers.options import NodeValues
 from app.printing import facts, wording
 from app.security.actor import SYSTEM
-from tests.support.client import Web
+from tests.support.client import Web, actor
+from tests.support.dimse import station
+from tests.support.finding import STUDY_ROOT, ask, connected, data_set
 
 CASES = Path(__file__).parents[1] / "cases"
-NAME, COMMENTS = "00100010", "00104000"
+NAME = "00100010"
+KEYWORDS = {"PatientName": NAME, "PatientID": "00100020", "StudyDescription": "00081030"}
+
+
+UTF_8 = "ISO_IR 192"
+
+
+@pytest.fixture
+def finder(web: Web) -> Iterator[Association]:
+    """An association with a receiver that runs over the same database."""
+    with web.database.write() as session:
+        node = NodeValues("finder", "PYNETDICOM", "127.0.0.1", 104)
+        service.create_node(session, actor(web.database, "admin"), node)
+    with station(web.services.config, web.database) as running, connected(running.port) as association:
+        yield association
+
+
+def _found_by(finder: Association, study_uid: str, character_set: str | None) -> dict[str, str]:
+    """What C-FIND answers of a study, asked in this character set, decoded by pydicom by the answer's own."""
+    keys = data_set(QueryRetrieveLevel="STUDY", StudyInstanceUID=study_uid, **dict.fromkeys(KEYWORDS, ""))
+    if character_set:
+        keys.SpecificCharacterSet = character_set
+    found = ask(finder, STUDY_ROOT, keys)
+    assert (found.status, len(found.answers)) == (0, 1), found
+    found.answers[0].decode()
+    values = {keyword: found.answers[0].get(keyword, "") for keyword in KEYWORDS}
+    return {
+        k: str(v) if isinstance(v, str | PersonName) or v is None else "\\".join(map(str, v)) for k, v in values.items()
+    }
 
 
 def _import(web: Web, paths: list[Path]) -> list[dict[str, Any]]:
@@ -67,12 +102,11 @@ def _said(web: Web, uid: str) -> dict[str, dict[str, str]]:
     path = f"/api/v1/studies/{model['0020000D']['Value'][0]}"
     listed = web.admin.get(path).json()
     (study,) = web.admin.get(f"/dicom-web/studies?StudyInstanceUID={model['0020000D']['Value'][0]}").json()
-    keywords = {"PatientName": NAME, "PatientID": "00100020", "StudyDescription": "00081030"}
     return {
-        "json": {k: _json_text(model, tag).rstrip("=") for k, tag in keywords.items()},
-        "xml": {k: _xml_text(xml, tag).rstrip("=") for k, tag in keywords.items()},
-        "qido": {k: _json_text(study, tag).rstrip("=") for k, tag in keywords.items()},
-        "routes": {k: "\\".join(routes.values(lookup.parse(k)) or []).rstrip("=") for k in keywords},
+        "json": {k: _json_text(model, tag).rstrip("=") for k, tag in KEYWORDS.items()},
+        "xml": {k: _xml_text(xml, tag).rstrip("=") for k, tag in KEYWORDS.items()},
+        "qido": {k: _json_text(study, tag).rstrip("=") for k, tag in KEYWORDS.items()},
+        "routes": {k: "\\".join(routes.values(lookup.parse(k)) or []).rstrip("=") for k in KEYWORDS},
         "list": {
             "PatientName": listed["patient_name"],
             "PatientID": listed["patient_id"],
@@ -84,6 +118,23 @@ def _said(web: Web, uid: str) -> dict[str, dict[str, str]]:
             "StudyDescription": paper["StudyDescription"],
         },
     }
+
+
+def _find_agrees(web: Web, finder: Association, study_uid: str) -> None:
+    """C-FIND says what the list says, in UTF-8 and in the character set that it chooses itself."""
+    listed = web.admin.get(f"/api/v1/studies/{study_uid}").json()
+    wanted = dict(zip(KEYWORDS, (listed["patient_name"], listed["patient_id"], listed["description"]), strict=True))
+    for character_set in (UTF_8, None):
+        assert _found_by(finder, study_uid, character_set) == wanted, (study_uid, character_set)
+
+
+@pytest.mark.parametrize("case", ["H48", "H56", "H17"])
+def test_find_agrees_with_the_list(web: Web, finder: Association, case: str) -> None:
+    paths = sorted((CASES / case).glob("*.dcm"))
+    assert paths
+    for path in paths:
+        (result,) = _import(web, [path])
+        _find_agrees(web, finder, result["study_instance_uid"])
 
 
 def _agree(said: dict[str, dict[str, str]]) -> dict[str, str]:

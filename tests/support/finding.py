@@ -1,6 +1,7 @@
 """C-FIND as other programs ask it: DCMTK's findscu, gdcmscu, and pynetdicom where those cannot."""
 
 import tempfile
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -46,6 +47,37 @@ def findscu(
         return Found([dcmread(p, force=True) for p in sorted(Path(folder).glob("rsp*.dcm"))], done.output)
 
 
+class Checkpoint(threading.Event):
+    """Where pynetdicom's reactor waits while a request is under way.
+
+    Its own event lets the reactor of the last request slip through when the next follows at once: the reactor then takes
+    the answer from the queue ("Received unexpected C-FIND service message") and the request ends without one. Here a
+    reactor that wakes too late waits again, and says under a lock that it goes on."""
+
+    def __init__(self, association: Association) -> None:
+        super().__init__()
+        self._association, self._turn, self._reached = association, threading.Lock(), threading.Event()
+        self.set()
+
+    def take_over(self) -> None:
+        """Puts this in the place of the association's own event; returns once its reactor waits here."""
+        self._association._reactor_checkpoint = self
+        assert self._reached.wait(10)
+
+    def clear(self) -> None:
+        with self._turn:
+            super().clear()
+
+    def wait(self, timeout: float | None = None) -> bool:
+        self._reached.set()
+        while True:
+            super().wait(timeout)
+            with self._turn:
+                if self.is_set():
+                    self._association._is_paused = False
+                    return True
+
+
 @contextmanager
 def connected(
     port: int,
@@ -62,6 +94,8 @@ def connected(
     for uid in contexts:
         entity.add_requested_context(uid, list(syntaxes))
     association = entity.associate("127.0.0.1", port, ae_title=called, ext_neg=list(items))
+    if association.is_established:
+        Checkpoint(association).take_over()
     try:
         yield association
     finally:

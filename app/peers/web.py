@@ -3,6 +3,7 @@
 `client(node, settings, config)` is the only maker of an HTTP client for a node. Every fault is a PeerFault in words."""
 
 import json
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -197,14 +198,14 @@ def _answers(http: httpx.Client, name: str, path: str, query: Sequence[tuple[str
     return found if isinstance(found, list) else []
 
 
+_TAG = re.compile(r"[0-9A-Fa-f]{8}")
+
+
 def flat(model: Any) -> dict[str, str]:
     """DICOM JSON (PS3.18 Annex F) as keyword -> text, as C-FIND's answers are; what is no such thing is left out."""
     found: dict[str, str] = {}
     for tag, element in model.items() if isinstance(model, dict) else ():
-        try:
-            keyword = keyword_for_tag(int(tag, 16))
-        except (TypeError, ValueError):
-            continue
+        keyword = keyword_for_tag(int(tag, 16)) if _TAG.fullmatch(tag) else ""
         values = element.get("Value") if isinstance(element, dict) else None
         if not keyword or not isinstance(values, list) or element.get("vr") == "SQ":
             continue

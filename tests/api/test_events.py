@@ -1,7 +1,10 @@
 """Who hears of what, by WebSocket and by long poll: SEC-10 holds for events too."""
 
+from urllib.parse import quote
+
 import pytest
 from sqlalchemy import insert
+from starlette.websockets import WebSocketDisconnect
 
 from app import events
 from app.api.events import Hub
@@ -111,3 +114,18 @@ def test_a_socket_reaches_every_event_beyond_those_of_others(web: Web) -> None:
 
 def test_a_number_that_no_database_takes_is_refused(web: Web) -> None:
     assert web.alice.get("/api/v1/events", params={"since": 10**20, "wait": 0}).status_code == 422
+
+
+def test_a_hostile_number_opens_no_socket(web: Web) -> None:
+    """It is refused before the handshake, and the next follower is served."""
+    for since in ("²", "1e999", "NaN", "9" * 20, "9" * 5000, str(2**63), "-1", "1.5", "\x00", "٣", "0x10"):
+        address = f"/api/v1/events?since={quote(since)}"
+        with pytest.raises(WebSocketDisconnect), web.admin.websocket_connect(address) as socket:
+            socket.receive_json()
+    web.app.state.hub = hub = Hub(web.database)
+    hub.start()
+    try:
+        with web.admin.websocket_connect(f"/api/v1/events?since={2**63 - 1}"):
+            pass
+    finally:
+        hub.stop()

@@ -22,7 +22,7 @@ from app.settings import save
 from tests.support import dcmtk
 from tests.support.dimse import Station, data_set_of
 from tests.support.pacs import CT, MR, Made, make_study
-from tests.support.retrieving import Heard, add_node, fill, identifier, keys_of, two_facilities
+from tests.support.retrieving import Heard, add_node, change_on_disk, fill, identifier, keys_of, two_facilities
 
 pytestmark = pytest.mark.peer
 EXPLICIT, IMPLICIT = "1.2.840.10008.1.2.1", "1.2.840.10008.1.2"
@@ -96,6 +96,18 @@ def test_every_level_arrives_unchanged(receiver: Station, study: Made, tmp_path:
     assert set(arrived) == set(study.instances[: {"PATIENT": 5, "STUDY": 5, "SERIES": 3, "IMAGE": 1}[level]])
     for uid, path in arrived.items():
         assert data_set_of(path) == receiver.data_set(uid)
+
+
+@pytest.mark.parametrize("how", ["pixel", "header", "shorter", "longer"])
+@pytest.mark.parametrize("syntax", [EXPLICIT, IMPLICIT])
+def test_a_file_that_changed_on_disk_is_not_sent(receiver: Station, study: Made, how: str, syntax: str) -> None:
+    """Neither as stored nor converted; the others arrive, and the answer names what did not."""
+    changed = study.instances[1]
+    change_on_disk(receiver, changed, how)
+    taker = Getter([(CT, [syntax])])
+    heard = taker.get(receiver, keys_of(study, "SERIES"))
+    assert set(taker.got) == set(study.instances[:3]) - {changed}
+    assert (heard.status, heard.counts, heard.failed) == (0xB000, (2, 1, 0), [changed])
 
 
 def test_as_stored_where_a_context_has_the_syntax(receiver: Station, shared_data: Path) -> None:

@@ -23,7 +23,7 @@ from tests.support import dcmtk
 from tests.support.dimse import Station, data_set_of
 from tests.support.pacs import Made, make_study
 from tests.support.postgres import free_port
-from tests.support.retrieving import Heard, add_node, fill, identifier, keys_of, two_facilities
+from tests.support.retrieving import Heard, add_node, change_on_disk, fill, identifier, keys_of, two_facilities
 from tests.support.storer import storer
 
 pytestmark = pytest.mark.peer
@@ -87,6 +87,17 @@ def test_every_level_arrives_unchanged(receiver: Station, study: Made, tmp_path:
     assert set(arrived) == set(study.instances[:wanted])
     for uid, path in arrived.items():
         assert data_set_of(path) == receiver.data_set(uid)
+
+
+@pytest.mark.parametrize("how", ["pixel", "header", "shorter", "longer"])
+def test_a_file_that_changed_on_disk_is_not_sent(receiver: Station, study: Made, how: str) -> None:
+    changed = study.instances[1]
+    change_on_disk(receiver, changed, how)
+    with storer() as there:
+        add_node(receiver, "STORER", there.port)
+        heard = move(receiver, keys_of(study, "SERIES"))
+        assert set(there.got) == set(study.instances[:3]) - {changed}
+    assert (heard.status, heard.counts, heard.failed) == (0xB000, (2, 1, 0), [changed])
 
 
 def test_a_conversion_is_said_in_the_log(receiver: Station, shared_data: Path) -> None:

@@ -26,6 +26,19 @@ def fill(station: Station, files: Iterable[Path], facility_id: str | None = None
         assert station.archive.ingest(incoming).status == "stored"
 
 
+def change_on_disk(station: Station, sop_instance_uid: str, how: str) -> None:
+    """Makes the stored file another one. how: `pixel` (one bit), `header` (of the name), `shorter` or `longer`."""
+    path = station.path(sop_instance_uid)
+    raw = bytearray(path.read_bytes())
+    if how == "pixel":
+        raw[-3] ^= 1
+    elif how == "header":
+        raw[raw.index(b"PN") + 4] ^= 1
+    else:
+        raw = raw[:-8] if how == "shorter" else raw + b"\0" * 8
+    path.write_bytes(raw)
+
+
 def add_node(station: Station, title: str, port: int = 104, **more: Any) -> str:
     """A node on this machine; its name is its title in small letters unless given."""
     name = more.pop("name", title.lower())

@@ -66,7 +66,10 @@ def test_a_changed_file_is_refused_and_recorded(house: Web, how: str, caplog: py
         (f"/api/v1/instances/{OBJECT}/file", {}),
         (ADDRESS, single),
         ("/dicom-web/studies/1.2.3.1", whole),
-        (ADDRESS, {"Accept": "application/dicom; transfer-syntax=1.2.840.10008.1.2.5"}),  # converted, it would look whole
+        (
+            ADDRESS,
+            {"Accept": "application/dicom; transfer-syntax=1.2.840.10008.1.2.5"},
+        ),  # converted, it would look whole
     ):
         answer = house.bob.get(address, headers=headers)
         assert (answer.status_code, answer.json()["code"]) == (500, "damaged"), address

@@ -104,7 +104,7 @@ def _run(tmp_path: Path, seconds: float) -> None:
 
 
 def test_a_sample_of_the_load(tmp_path: Path) -> None:
-    _run(tmp_path, 14)
+    _run(tmp_path, 9)
 
 
 @pytest.mark.long

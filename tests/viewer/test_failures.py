@@ -1,11 +1,14 @@
 """What cannot be shown is said, never a blank box (VIEW-2)."""
 
 from collections.abc import Callable
+from pathlib import Path
 
 import pydicom
 import pytest
 from playwright.sync_api import Route
 
+from tests.support.live import Live
+from tests.viewer.conftest import send
 from tests.viewer.screen import Screen
 
 pytestmark = pytest.mark.browser
@@ -66,3 +69,26 @@ def test_a_study_that_is_gone_is_said(screen: Screen, put: Put) -> None:
     finally:
         screen.page.unroute_all()
         screen.faults.clear()
+
+
+def test_a_slice_that_cannot_be_drawn_never_shows_the_one_before(screen: Screen, station: Live) -> None:
+    """Case H60: the last of three slices is damaged. Its place is empty and nothing can be measured on it."""
+    folder = Path(__file__).parents[1] / "cases" / "H60"
+    for path in sorted(folder.glob("*.dcm")):
+        send(station, path.read_bytes())
+    screen.open("2.25.868877465996930673941233125230982568")
+    canvas = screen.page.locator(".cell-canvas").first
+    assert canvas.evaluate("c => getComputedStyle(c).opacity") == "1"
+    screen.key("End")
+    assert screen.soon(lambda: "cannot be shown" in screen.notice())
+    assert canvas.evaluate("c => getComputedStyle(c).opacity") == "0"
+    screen.key("l")
+    x, y = screen.middle()
+    screen.drag((x - 60, y), (x + 60, y))
+    assert screen.page.locator("[data-measurements] li").count() == 0
+    screen.key("Home")
+    assert screen.soon(lambda: "cannot be shown" not in screen.notice())
+    assert canvas.evaluate("c => getComputedStyle(c).opacity") == "1"
+    screen.drag((x - 60, y), (x + 60, y))
+    assert screen.page.locator("[data-measurements] li").count() == 1
+    screen.faults.clear()

@@ -294,6 +294,11 @@ export class Cell {
 
   private listen(): void {
     const { Events } = Enums;
+    // Nothing can be measured on a frame that is not in the picture.
+    const refuse = (event: Event): void => {
+      if (this.failure() !== undefined) event.stopPropagation();
+    };
+    for (const kind of ['mousedown', 'touchstart']) this.canvas.addEventListener(kind, refuse, { capture: true });
     this.canvas.addEventListener(Events.IMAGE_RENDERED, () => this.rendered());
     this.canvas.addEventListener(Events.VOI_MODIFIED, (event) => {
       const { range } = (event as CustomEvent<Types.EventTypes.VoiModifiedEventDetail>).detail;

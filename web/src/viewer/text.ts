@@ -122,6 +122,8 @@ function writeProgress(cell: Cell): void {
 function writeNotice(cell: Cell): void {
   const target = cell.element.querySelector<HTMLElement>('.cell-notice');
   if (!target) return;
+  // The canvas still holds the picture of another frame: it must not be seen under this one's labels.
+  cell.element.toggleAttribute('data-undrawable', cell.failure() !== undefined);
   const reason = cell.fallback();
   const words = noticeOf(cell, reason);
   target.hidden = words === '';

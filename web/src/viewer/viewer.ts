@@ -134,6 +134,8 @@ export class Viewer {
     this.cine.release(cell);
     const object = objectOf(series);
     cell.element.dataset['instance'] = object?.uid ?? '';
+    cell.element.removeAttribute('data-undrawable');
+    cell.element.querySelector<HTMLElement>('.cell-notice')?.setAttribute('hidden', ''); // it was about the series before
     this.strip.show(series.uid);
     if (object && this.study) {
       cell.clear();

@@ -6,6 +6,7 @@ from functools import lru_cache
 from typing import Literal, cast
 
 from pydicom.datadict import dictionary_has_tag, dictionary_is_retired, dictionary_keyword
+from pydicom.uid import UID_dictionary
 
 from app.deid import iods
 from app.deid.profile import Profile
@@ -47,8 +48,15 @@ CODE_KEYWORDS = {"CodeValue", "LongCodeValue", "URNCodeValue", "CodeMeaning", "C
     "EquivalentCodeSequence",
 }
 _UID = re.compile(r"[0-9]+(\.[0-9]+)*")
-_KNOWN_UIDS = "1.2.840.10008."
+# SOP Classes and transfer syntaxes of a manufacturer, and of editions of the standard later than the list of them: a root
+# and short numbers below it, where instances have dates and serial numbers.
+_KINDS = ("SOPClass", "TransferSyntax")
+_KIND_UID = re.compile(r"[0-2](\.\d{1,6}){5,14}")
 _CODING_UIDS = {"CodingSchemeUID", "ContextUID", "MappingResourceUID"}
+# Context groups (PS3.6 table A-3), coding schemes (PS3.16 8), and those of HL7.
+_CODING_UID = re.compile(
+    r"1\.2\.840\.10008\.(?:6\.1|2\.16|8\.1)\.\d{1,4}|2\.16\.840\.1\.113883\.6\.\d{1,4}(?:\.\d{1,4})*"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,12 +141,18 @@ def unlisted(place: Place, vr: str) -> Action:
     return "K"
 
 
+def is_registered(uid: str) -> bool:
+    """Whether the standard registers a UID (PS3.6 annex A): one that only begins like them may be anything."""
+    return uid in UID_dictionary
+
+
 def keeps_uid(tag: int, uid: str) -> bool:
-    """UIDs of the standard itself and of coding schemes identify nobody."""
-    if not _UID.fullmatch(uid):
-        return False
-    if uid.startswith(_KNOWN_UIDS):
+    """UIDs of the standard itself, of coding schemes and of kinds of objects identify nobody."""
+    if is_registered(uid):
         return True
-    return (
-        dictionary_has_tag(tag) and dictionary_keyword(tag) in _CODING_UIDS and uid.startswith("2.16.840.1.113883.6.")
-    )
+    if not _UID.fullmatch(uid) or not dictionary_has_tag(tag):
+        return False
+    keyword = dictionary_keyword(tag)
+    if any(kind in keyword for kind in _KINDS):
+        return _KIND_UID.fullmatch(uid) is not None
+    return keyword in _CODING_UIDS and _CODING_UID.fullmatch(uid) is not None

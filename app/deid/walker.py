@@ -11,7 +11,7 @@ from pydicom.sequence import Sequence
 from pydicom.tag import BaseTag
 
 from app.deid import codes, content, dummies, iods, moments, people, retained, texts
-from app.deid.decide import Action, Place, decide, keeps_uid
+from app.deid.decide import Action, Place, decide, is_registered, keeps_uid
 from app.deid.profile import Profile
 from app.deid.pseudonym import Pseudonyms
 from app.deid.table import lookup
@@ -170,7 +170,7 @@ class Cleaner:
                 self.tally.warnings[warning] += 1
             return
         if vr == "UI":
-            if not all(keeps_uid(0, uid) or retained.is_uid(uid) for uid in texts.plain(item).split("\\")):
+            if not all(retained.is_uid(uid) for uid in texts.plain(item).split("\\")):
                 self._uids(ds, tag)
                 self._count(int(tag), "U")
             return
@@ -211,7 +211,7 @@ class Cleaner:
         value = texts.plain(ds.get_item(tag))
         new, changed = [], False
         for uid in (part.strip(" \0") for part in value.split("\\")):
-            if not uid or keeps_uid(int(tag), uid):
+            if not uid or is_registered(uid) or (keeps_uid(int(tag), uid) and not self.people.holds(uid)):
                 new.append(uid)
                 continue
             new.append(self.pseudonyms.uid(uid))

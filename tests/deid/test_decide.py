@@ -272,6 +272,64 @@ def test_uids_of_the_standard_stay() -> None:
     assert list(ds.RelatedGeneralSOPClassUID) == [CT, KEY.uid("1.2.3.9")]
 
 
+@pytest.mark.parametrize("uid", ["1.2.840.10008.9.12345678", "1.2.840.10008.5.1.4.1.1.2.19510427", "1.2.840.10008.77"])
+@pytest.mark.parametrize(
+    "keyword", ["StudyInstanceUID", "FrameOfReferenceUID", "ReferencedSOPInstanceUID", "TrackingUID"]
+)
+def test_what_only_begins_like_a_uid_of_the_standard_is_replaced(keyword: str, uid: str) -> None:
+    ds = Dataset()
+    ds.SOPClassUID = UID(CT)
+    setattr(ds, keyword, uid)
+    Cleaner(ds, BASIC, KEY).clean(ds)
+    assert ds.get(keyword) == KEY.uid(uid)
+
+
+def test_well_known_frames_of_reference_stay() -> None:
+    """PS3.6 table A-2, and the Synchronization Frame of Reference of UTC."""
+    ds = Dataset()
+    ds.SOPClassUID = UID(CT)
+    ds.FrameOfReferenceUID, ds.SynchronizationFrameOfReferenceUID = "1.2.840.10008.1.4.1.1", "1.2.840.10008.15.1.1"
+    Cleaner(ds, BASIC, KEY).clean(ds)
+    assert ds.FrameOfReferenceUID == "1.2.840.10008.1.4.1.1"
+    assert ds.SynchronizationFrameOfReferenceUID == "1.2.840.10008.15.1.1"
+
+
+def test_kinds_of_objects_stay_though_they_are_private_or_new() -> None:
+    ds = Dataset()
+    ds.SOPClassUID = UID("1.3.12.2.1107.5.9.1")
+    ds.ReferencedSOPClassUID = UID("1.2.840.10008.5.1.4.1.1.999.1")
+    ds.AvailableTransferSyntaxUID = UID("1.2.840.113619.5.2.1")
+    kept = str(ds)
+    Cleaner(ds, BASIC, KEY).clean(ds)
+    assert str(ds) == kept
+
+
+def test_a_number_of_the_patient_is_no_kind_of_object() -> None:
+    ds = Dataset()
+    ds.SOPClassUID, ds.PatientID = UID(CT), "551234"
+    ds.ReferencedSOPClassUID = UID("1.2.840.113619.4.551234")
+    ds.RelatedGeneralSOPClassUID = UID("1.2.840.10008.9.12345678")
+    Cleaner(ds, BASIC, KEY).clean(ds)
+    assert ds.ReferencedSOPClassUID == KEY.uid("1.2.840.113619.4.551234")
+    assert ds.RelatedGeneralSOPClassUID == KEY.uid("1.2.840.10008.9.12345678")
+
+
+@pytest.mark.parametrize(
+    ("keyword", "uid", "kept"),
+    [
+        ("ContextUID", "1.2.840.10008.6.1.2300", True),
+        ("CodingSchemeUID", "2.16.840.1.113883.6.96", True),
+        ("CodingSchemeUID", "2.16.840.1.113883.6.19510427", False),
+        ("ContextUID", "1.2.840.10008.6.1.12345678", False),
+    ],
+)
+def test_uids_of_coding_schemes_stay(keyword: str, uid: str, kept: bool) -> None:
+    ds = Dataset()
+    setattr(ds, keyword, uid)
+    Cleaner(ds, BASIC, KEY).clean(ds)
+    assert (ds.get(keyword) == uid) is kept
+
+
 def test_an_empty_document_says_its_own_length() -> None:
     ds = Dataset()
     ds.SOPClassUID, ds.MIMETypeOfEncapsulatedDocument = "1.2.840.10008.5.1.4.1.1.104.2", "text/XML"

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal, cast
 
+from pydicom._uid_dict import UID_dictionary
 from pydicom.datadict import dictionary_has_tag, dictionary_is_retired, dictionary_keyword
-from pydicom.uid import UID_dictionary
 
 from app.deid import iods
 from app.deid.profile import Profile

@@ -305,3 +305,13 @@ def test_all_of_it_comes_in_bounded_chunks(database: Database, many: list[tuple[
         finding = Finding(SYSTEM, level, [_key(unique, "")])  # type: ignore[arg-type]
         sizes = [len(chunk.rows) for chunk in finding.chunks(database)]
         assert sum(sizes) == count and max(sizes) <= 2000 and sizes[0] <= 2000
+
+
+def test_long_lists_of_uids_at_several_levels_together(database: Database, facilities: dict[str, str]) -> None:
+    uids = [f"1.{number}" for number in range(4_000)]
+    study, series, instance = study_uid(1), f"{study_uid(1)}.1", f"{study_uid(1)}.1.1"
+    lists = ["\\".join([*uids, one]) for one in (study, series, instance)]
+    keys = dict(zip(("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID"), lists, strict=True))
+    assert found(database, "study", **keys) == [study]  # type: ignore[arg-type]
+    assert found(database, "series", **keys) == [series]  # type: ignore[arg-type]
+    assert found(database, "instance", **keys) == [instance]  # type: ignore[arg-type]

@@ -9,7 +9,7 @@ from app.dicom import charset, numbers
 from app.dicom.charset import Terms
 from app.dicom.dates import parse_age, parse_date
 from app.dicom.matching import vr_of
-from app.kit.phrases import phrase
+from app.kit.phrases import Phrase, phrase
 
 # Numbers that measurements, windows and places in the patient are made of. Kept by `walk.py` for this.
 NUMBERS = (
@@ -20,9 +20,13 @@ DATES = (0x00080020, 0x00080021, 0x00100030)
 _AGE = 0x00101010
 
 
+class Remark(Phrase):
+    """Says how an odd value is read; the object keeps to its SOP Class all the same."""
+
+
 def remarks(values: Mapping[int, bytes], terms: Terms) -> list[str]:
     """values: raw values of the top level by tag."""
-    found = list(_of_numbers(values))
+    found: list[Phrase] = list(_of_numbers(values))
     for tag in DATES:
         text = _text(values, tag)
         if text.strip("0. ") and parse_date(text) is None:
@@ -33,10 +37,10 @@ def remarks(values: Mapping[int, bytes], terms: Terms) -> list[str]:
     if unknown := charset.character_sets(terms).unknown:
         term = unknown if unknown.isprintable() else "?"
         found.append(phrase("The character set {term} is unknown; texts were read as UTF-8 or Latin-1.", term=term))
-    return found
+    return [Remark(one.template, **one.values) for one in found]
 
 
-def _of_numbers(values: Mapping[int, bytes]) -> Iterator[str]:
+def _of_numbers(values: Mapping[int, bytes]) -> Iterator[Phrase]:
     for tag in NUMBERS:
         text = _text(values, tag)
         if not text:

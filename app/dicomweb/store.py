@@ -11,6 +11,7 @@ from app import settings
 from app.archive import Source
 from app.dicom import dicomxml, uids
 from app.dicom.dicomjson import Model, attribute, dumps
+from app.dicom.remarks import Remark
 from app.dicomweb import accept, respond
 from app.http import allow, services
 from app.http.bodies import read_body, read_multipart
@@ -139,7 +140,7 @@ async def _body(request: Request, intake: Intake) -> None:
 def _answer(choice: accept.Choice, results: list[Result], base: str) -> Response:
     model = response_model(results, base)
     stored = [one for one in results if one.status in ("stored", "duplicate")]
-    clean = len(stored) == len(results) and not any(one.warnings for one in stored)
+    clean = len(stored) == len(results) and not any(_breaks_its_class(one) for one in stored)
     status = 200 if clean else 202 if stored else 409
     body = dicomxml.from_model(model) if choice.kind == accept.XML else dumps(model)
     return Response(body, status, media_type=choice.kind)
@@ -154,7 +155,7 @@ def response_model(results: list[Result], base: str) -> Model:
             named["00081190"] = attribute(
                 "UR", respond.instance_url(base, one.study_instance_uid, one.series_instance_uid, one.sop_instance_uid)
             )
-            if one.warnings:
+            if _breaks_its_class(one):
                 named["00081196"] = attribute("US", _DOES_NOT_MATCH)
             referenced.append(named)
         elif one.sop_instance_uid:
@@ -169,6 +170,11 @@ def response_model(results: list[Result], base: str) -> Model:
         if items:
             model[tag] = {"vr": "SQ", "Value": items}
     return model
+
+
+def _breaks_its_class(one: Result) -> bool:
+    """Whether something is wrong with a stored object beyond values that are merely read with a remark."""
+    return any(not isinstance(warning, Remark) for warning in one.warnings)
 
 
 def _comment(one: Result) -> Model:

@@ -121,7 +121,6 @@ def test_a_wrong_query_is_400_and_says_why(served: Served) -> None:
             "limit=x",
             "offset=1.5",
             "fuzzymatching=maybe",
-            "PatientID=a&PatientID=b",
             "0010=1",
             "PatientID.Rows=1",
         ):

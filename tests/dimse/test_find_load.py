@@ -182,8 +182,10 @@ def test_a_limit_on_matches_is_told(large: Station) -> None:
         large.set()
 
 
-def test_a_database_that_is_away_is_told(large: Station, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    away = open_database(boot.load({"data": tmp_path, "database_url": "postgresql://127.0.0.1:1/none"}, environ={}))
+def test_a_database_that_is_away_is_told(large: Station, monkeypatch: pytest.MonkeyPatch) -> None:
+    away = open_database(
+        boot.load({"data": large.config.data, "database_url": "postgresql://127.0.0.1:1/none"}, environ={})
+    )
     with connected(large.port) as association:
         monkeypatch.setattr(large.receiver._services, "database", away)
         found = ask(association, STUDY_ROOT, data_set(QueryRetrieveLevel="STUDY", PatientName=""))

@@ -66,9 +66,11 @@ def ask(association: Association, how: str, study: Made) -> Heard:
 
 @pytest.mark.parametrize("how", ["C-MOVE", "C-GET"])
 def test_what_cannot_be_counted_is_a701(
-    receiver: Station, study: Made, there: Storer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, how: str
+    receiver: Station, study: Made, there: Storer, monkeypatch: pytest.MonkeyPatch, how: str
 ) -> None:
-    away = open_database(boot.load({"data": tmp_path, "database_url": "postgresql://127.0.0.1:1/none"}, environ={}))
+    away = open_database(
+        boot.load({"data": receiver.config.data, "database_url": "postgresql://127.0.0.1:1/none"}, environ={})
+    )
     with called(receiver, how) as association:
         monkeypatch.setattr(receiver.receiver._services, "database", away)
         heard = ask(association, how, study)

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from itertools import permutations
 
 from app.deid import words
+from app.deid.birth import Dates
+from app.deid.encodings import is_mixed, lookalikes, maimed
 from app.deid.spellings import inflections, transcriptions
 
 # In front of or within a family name and in ordinary texts alike; they count only where they are the whole name.
@@ -107,9 +109,8 @@ _TITLES = frozenset(
         "test",
     ]
 )
-_MONTHS = ["january", "february", "march", "april", "may", "june", "july", "august", "september", "october", "november",
-           "december"]  # fmt: skip
 _FEWEST = 4  # letters and digits of a number; shorter ones are found in every other text by chance
+_FEWEST_WITHIN = 6  # of a number that is found within a longer one
 _FAMILY, _GIVEN, _MIDDLE = 0, 1, 2
 
 
@@ -119,22 +120,31 @@ class Identifiers:
 
     certain: they are the patient's own names and numbers. suspected: they are a name cut short, the name of a physician, the
     place; a text that nobody asked to keep goes for them too. characters: single characters of scripts without spaces that
-    are a part of the name by themselves."""
+    are a part of the name by themselves. codes: numbers long enough to be found within longer ones."""
 
     certain: set[str] = field(default_factory=set)
     suspected: set[str] = field(default_factory=set)
     characters: set[str] = field(default_factory=set)
     numbers: set[str] = field(default_factory=set)
+    codes: set[str] = field(default_factory=set)
+    dates: Dates = field(default_factory=Dates)
 
     def add_patient(self, name: str) -> None:
         """A patient's name (PN), each of its groups (PS3.5 6.2.1)."""
         for group in _groups(name):
             single, joined = _parts(group)
+            self._add_maimed(maimed(group))
             self.characters.update(part for part in single if len(part) == 1 and words.is_unspaced(part))
             self.certain |= joined | {part for part in single if part not in self.characters}
             for part in single:
                 self.certain |= inflections(part)
                 self.suspected.update(part[:length] for length in _cut_lengths(part))
+
+    def _add_maimed(self, group: str) -> None:
+        """A name that lost its letters beyond ASCII; what is left of it may be an ordinary word when it is short."""
+        for part in set().union(*_parts(group)) if group else ():
+            if len(part) >= 3:
+                (self.certain if len(part) >= _FEWEST else self.suspected).add(part)
 
     def add_person(self, name: str) -> None:
         """Somebody else's name: words of three letters or more."""
@@ -149,17 +159,25 @@ class Identifiers:
         squeezed = "".join(words.split(number))
         if len(squeezed) >= _FEWEST:
             (self.certain if certain else self.suspected).add(squeezed)
+        if certain:
+            self._add_code(squeezed)
         for digits in re.findall(r"\d{5,}", number):
             (self.certain if certain else self.suspected).update(
                 form for form in (digits, digits.lstrip("0")) if len(form) > _FEWEST
             )
             if certain:
                 self.numbers.add(digits.lstrip("0"))
+                self._add_code(digits.lstrip("0"))
         if certain:
             self.numbers.add(re.sub(r"\D", "", number).lstrip("0"))  # "123-45-6789" in a numeric string has no hyphens
 
+    def _add_code(self, code: str) -> None:
+        if len(code) >= _FEWEST_WITHIN and any(sign.isdigit() for sign in code):
+            self.codes.add(code)
+
     def add_birth_date(self, date: str) -> None:
         """A DA, in the ways people write dates."""
+        self.dates.add(date)
         found = re.fullmatch(r"(\d{4})\D?(\d\d)\D?(\d\d)", date)
         if not found:
             return
@@ -168,21 +186,17 @@ class Identifiers:
         whole |= {f"{year}年{month}月{day}日", f"{year}年{int(month)}月{int(day)}日"}
         self.numbers.add(year + month + day)
         bare = {f"{int(day)}{int(month)}{year}", f"{int(month)}{int(day)}{year}"}
-        if 1 <= int(month) <= 12:
-            full = _MONTHS[int(month) - 1]
-            whole |= {
-                form
-                for name in (full, full[:3])
-                for one in (day, str(int(day)))
-                for form in (f"{one}{name}{year}", f"{name}{one}{year}", f"{year}{name}{one}")
-            }
         self.certain |= whole | {one for one in bare if len(one) >= 6}
-        self.suspected |= {year[2:] + month + day, day + month + year[2:]}
+        self.suspected |= {year[2:] + month + day, day + month + year[2:], month + day + year[2:]}
 
     def holds(self, text: str, *, only_certain: bool = False) -> bool:
         """Whether a text names one of these people. only_certain: the text is one that the profile promises to keep."""
         for line in words.lines(text):
             if any(part in line.run and line.has(part) for part in self.certain):
+                return True
+            if any(code in line.run for code in self.codes) or self.dates.stand_in(
+                line.words, only_certain=only_certain
+            ):
                 return True
             if only_certain:
                 if any(line.has_apart(character) for character in self.characters):
@@ -209,6 +223,8 @@ def _groups(name: str) -> Iterator[str]:
             if group.strip(" ^"):
                 yield group
                 yield from transcriptions(group)
+                if is_mixed(group):
+                    yield from lookalikes(group)
 
 
 def _parts(group: str) -> tuple[set[str], set[str]]:

@@ -4,14 +4,13 @@ Folding is NFKC, case folding, and removal of accents and invisible characters; 
 letter (Müller, Mueller, Muller), and so are hiragana and katakana. A word ends at a space or sign, between letters and
 digits, and at a capital behind a small letter; in scripts without spaces between words every character is one."""
 
-import html
 import re
 import sys
 import unicodedata
 from dataclasses import dataclass
 from functools import cache
-from urllib.parse import unquote
 
+from app.deid.encodings import decoded, lookalikes
 from app.deid.spellings import transcriptions
 
 _STROKES = {
@@ -34,6 +33,14 @@ _CAPITAL = re.compile(r"(?<=[a-z])(?=[A-Z])")
 _COMPOUNDS = re.compile(r"[\s\-‐-―,./;_・·]+")
 _SHORT = re.compile(r"(?<![^\W_])(?:[^\W\d_](?![^\W_]|['’])|[^\W\d_]{2}(?![^\W\d_]))")
 _TWO_LETTERS = re.compile(r"([aou])e")
+_LONG = 5  # letters of a name that is told from an ordinary word when it is only a part of one
+# What names are written together with; "" for nothing.
+_COMPANIONS = frozenset(
+    """
+    ct mr mri pet xray xr mrs patient name head neck chest breast abdomen pelvis spine cspine tspine lspine knee foot ankle hand
+    wrist finger elbow shoulder skull heart liver brain aorta thorax scan study series image
+    """.split()  # noqa: SIM905 - a list of so many words is read more easily so
+) | {""}
 # What follows a family name of one character when a person is meant: Mr, Mrs, Miss, doctor, patient; Japanese; Korean.
 _TITLES_BEHIND = ("先生", "女士", "小姐", "太太", "医生", "患者", "さん", "様", "殿", "氏", "씨", "님")
 
@@ -92,25 +99,41 @@ class Line:
     """A text to be searched: its words run together, and where each begins and ends. short: words of one or two letters."""
 
     run: str
+    words: tuple[str, ...]
     starts: frozenset[int]
     ends: frozenset[int]
     short: frozenset[str]
+    fewest: int = 0  # letters of a name that this way to read counts for
 
     @classmethod
-    def of(cls, text: str) -> "Line":
+    def of(cls, text: str, *, spaced: str = "", fewest: int = 0) -> "Line":
+        """spaced: the text with more spaces between its words."""
         run, starts, ends = "", [], []
-        for word in split(text):
+        found = split(spaced or text)
+        for word in found:
             starts.append(len(run))
             run += word
             ends.append(len(run))
-        return cls(run, frozenset(starts), frozenset(ends), frozenset(_SHORT.findall(_folded(text))))
+        short = frozenset(_SHORT.findall(_folded(text)))
+        return cls(run, tuple(found), frozenset(starts), frozenset(ends), short, fewest)
 
     def has(self, part: str) -> bool:
         """Whether these words stand here whole, whatever is between them: "O'Hara", "O HARA" and "OHara" are one name,
         and "Phil" is not in "Philips". One or two letters stand by themselves: "Ma" is not in "200mA", nor "O" in "O2"."""
         if len(part) <= 2 and not is_unspaced(part):
             return part in self.short
-        return any(at in self.starts and at + len(part) in self.ends for at in _places(self.run, part))
+        if len(part) < self.fewest:
+            return False
+        places = _places(self.run, part)
+        if any(at in self.starts and at + len(part) in self.ends for at in places):
+            return True
+        return len(part) >= _LONG and any(self._is_compound(at, at + len(part)) for at in places)
+
+    def _is_compound(self, start: int, end: int) -> bool:
+        """Whether what stands there is one word with a word of radiology: "SMITHKNEE", "ctsmith"; or a plural."""
+        before = self.run[max(at for at in self.starts if at <= start) : start]
+        behind = self.run[end : min(at for at in self.ends if at >= end)]
+        return before in _COMPANIONS and (behind in _COMPANIONS or behind == "s")
 
     def has_apart(self, character: str) -> bool:
         """Whether a character of a script without spaces stands alone or before a title, as a family name does."""
@@ -131,10 +154,32 @@ def _places(run: str, part: str) -> list[int]:
 
 
 def lines(text: str) -> list[Line]:
-    """The ways to read a text: as it is, with percent signs and HTML entities resolved, and Cyrillic or Greek in Latin."""
-    texts = [text]
-    if "%" in text or "&" in text:
-        texts.append(html.unescape(unquote(text)))
-    if not text.isascii():
-        texts.extend(other for one in list(texts) for other in transcriptions(one))
-    return [Line.of(one) for one in dict.fromkeys(texts)]
+    """The ways to read a text: as it is, with its encodings resolved, Cyrillic or Greek in Latin, and parted where the case
+    of its letters changes."""
+    texts = [text, *decoded(text)]
+    texts.extend(
+        other for one in list(texts) if not one.isascii() for other in (*transcriptions(one), *lookalikes(one))
+    )
+    found = []
+    for one in dict.fromkeys(texts):
+        found.append(Line.of(one))
+        for fewest, spaced in ((0, _parted(one, before_last=True)), (_LONG, _parted(one, before_last=False))):
+            if spaced != one:
+                found.append(Line.of(one, spaced=spaced, fewest=fewest))
+    return found
+
+
+def _parted(text: str, *, before_last: bool) -> str:
+    """A space behind capitals that small letters follow: before the last of them ("CT Smith") or not ("SMITH knee")."""
+    if text.isupper() or text.islower():
+        return text
+    text = unicodedata.normalize("NFKC", text)
+    made = text[:1]
+    for at in range(1, len(text)):
+        last, this, following = text[at - 1], text[at], text[at + 1 : at + 2]
+        if before_last:
+            is_end = this.isupper() and (last.islower() or (last.isupper() and following.islower()))
+        else:
+            is_end = this.islower() and last.isupper() and text[at - 2 : at].isupper() and at >= 2
+        made += f" {this}" if is_end else this
+    return made

@@ -1,0 +1,101 @@
+"""Names, numbers and birth dates in texts that were written together, encoded twice, or spoilt on their way."""
+
+import pytest
+
+from app.deid.identifiers import Identifiers
+
+TOGETHER = {
+    "Smith^John": ["CTSmith", "SMITHknee", "Smiths", "Smith's", "SMITHJOHN", "JOHNSMITH", "SmithJohn", "johnsmith", "smith12",
+                   "SMITHS", "CTSMITH", "smithknee", "KneeSmith2", "MRSmithKnee", "SMITHJohn", "mrssmith"],
+    "Müller^Jörg": ["CTMüller", "MÜLLERknie", "Müllers", "CTMueller", "KNEEMUELLER"],
+    "Иванов^Пётр": ["КТИванов", "ИВАНОВколено", "ИвановПётр"],
+    "Kim^Ann": ["CT Kim", "CTKim", "KIM_1"],
+}  # fmt: skip
+SPOILT = {
+    "Müller^Jörg": ["MÃ¼ller", "MÃ\x83Â¼ller", "mÃœller", "M%FCller", "M%C3%BCller", "M%25C3%25BCller", "M=C3=BCller", "M=FCller",
+                    "=?UTF-8?Q?M=C3=BCller?=", "M&#252;ller", "M&amp;uuml;ller", "M?ller", "M_LLER", "M??ller", "Mller", "M%u00FCller",
+                    "JÃ¶rg", "J?rg", "J_rg"],
+    "Özil^Ärne": ["?zil", "Ã–zil", "_ZIL", "?rne"],
+    "Smith^John": ["Sm\u0456th", "\u0405mith", "J\u043ehn", "Smi\u03a4h", "\u0420SMITH SM\u0406TH", "Sm%69th", "S&#109;ith"],
+    "Sm\u0456th^John": ["Smith"],
+    "Иванов^Пётр": ["Ивaнoв", "Ð\x98Ð²Ð°Ð½Ð¾Ð²", "%D0%98%D0%B2%D0%B0%D0%BD%D0%BE%D0%B2"],
+}  # fmt: skip
+ORDINARY = {
+    "Phil^Ann": ["PHILIPS", "Philips", "PHILips", "Annual", "PHILKNEE", "Phils"],
+    "Smith^John": ["Smithsonian", "blacksmithing", "SMITHERS", "Johnson", "CT Sm", "goldsmith"],
+    "Müller^Jörg": ["Miller", "Mueler", "100% ?", "Müllerei", "mellerud"],
+    "Marti^Eva": ["MARTIAN", "Martin", "Evaluation"],
+    "Hunter^Jo": ["Hunterian", "Joint"],
+}
+
+
+def holds(name: str, text: str) -> bool:
+    people = Identifiers()
+    people.add_patient(name)
+    return people.holds(text)
+
+
+@pytest.mark.parametrize(("name", "text"), [(name, text) for name, texts in TOGETHER.items() for text in texts])
+def test_a_name_is_found_in_what_it_is_written_together_with(name: str, text: str) -> None:
+    assert holds(name, text)
+
+
+@pytest.mark.parametrize(("name", "text"), [(name, text) for name, texts in SPOILT.items() for text in texts])
+def test_a_name_is_found_though_its_letters_are_spoilt(name: str, text: str) -> None:
+    assert holds(name, text)
+
+
+@pytest.mark.parametrize(("name", "text"), [(name, text) for name, texts in ORDINARY.items() for text in texts])
+def test_an_ordinary_word_with_the_letters_of_a_name_stays(name: str, text: str) -> None:
+    assert not holds(name, text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["27.4.51", "4/27/51", "27 abril 1951", "27 de abril de 1951", "27th of April 1951", "27-IV-1951", "27. Apr. 51", "51-04-27",
+     "27 avril 1951", "27 апреля 1951", "27 kwietnia 1951", "27APR51", "042751", "1951 27 4", "born 27 / 04 / 51 in Ulm", "27aprile1951"],
+)  # fmt: skip
+def test_a_birth_date_is_found_in_any_order_and_language(text: str) -> None:
+    people = Identifiers()
+    people.add_birth_date("19510427")
+    assert people.holds(text)
+
+
+@pytest.mark.parametrize("text", ["27 4 52", "1951", "April 1951", "27.4", "4.27.510", "27 mai 1951", "127.4.51"])
+def test_another_date_stays(text: str) -> None:
+    people = Identifiers()
+    people.add_birth_date("19510427")
+    assert not people.holds(text)
+
+
+def test_three_short_numbers_stay_where_an_option_promises_the_text() -> None:
+    people = Identifiers()
+    people.add_birth_date("19510427")
+    assert not people.holds("version 4.27.51", only_certain=True)
+    assert people.holds("27 April 51", only_certain=True)
+
+
+@pytest.mark.parametrize(
+    ("patient_id", "text"),
+    [
+        ("1234567", "IMG_0012345670001"),
+        ("1234567", "991234567"),
+        ("0001234567", "A1234567B"),
+        ("AB123456", "XAB1234569"),
+        ("123-45-6789", "00123456789"),
+        ("MRN-1234567", "0012345678"),
+    ],
+)
+def test_a_number_is_found_within_a_longer_one(patient_id: str, text: str) -> None:
+    people = Identifiers()
+    people.add_number(patient_id)
+    assert people.holds(text)
+
+
+@pytest.mark.parametrize(
+    ("patient_id", "text"), [("12345", "9123456"), ("1234567", "1234568"), ("LONGNAME", "BELONGNAMES")]
+)
+def test_a_short_number_within_a_longer_one_is_chance(patient_id: str, text: str) -> None:
+    people = Identifiers()
+    people.add_number(patient_id)
+    assert not people.holds(text)

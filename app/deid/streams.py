@@ -11,6 +11,7 @@ import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from app.deid import jpeg
 from app.deid.errors import CannotClean
 
 Frame = bytes | bytearray
@@ -76,6 +77,7 @@ def _blank(start: int, end: int, filler: bytes = b"\0") -> Iterator[Edit]:
 
 
 def _jpeg(frame: Frame) -> Iterator[Edit]:
+    decoder = jpeg.Decoder()
     marker_after = _JPEG_MARKER
     at, size = 2, len(frame)
     while at + 2 <= size:
@@ -97,19 +99,53 @@ def _jpeg(frame: Frame) -> Iterator[Edit]:
             raise CannotClean(_UNKNOWN)
         if marker == _COM or 0xE0 <= marker <= 0xEF or _is_reserved(marker):
             yield from _blank(at + 4 + _kept_of_segment(frame, at, marker, end), end)
-        elif marker == _SOF_LS:
+            at = end
+            continue
+        used = jpeg.needed(frame, at, marker, end)
+        if used < end:
+            yield from _shortened(at, marker, used, end)
+        decoder.read(frame, at, marker, used)
+        if marker == _SOF_LS:
             marker_after = _LS_MARKER
         elif marker == _SOS:
             found = marker_after.search(frame, end)
-            if not found:
-                return  # cut off: nothing is behind
-            end = found.end() - 2
+            stop = found.start() if found else size
+            yield from _behind_scan(frame, decoder, at, end, stop, is_last=not found)
+            end = found.end() - 2 if found else size
         at = end
+
+
+def _shortened(at: int, marker: int, used: int, end: int) -> Iterator[Edit]:
+    """A segment that ends where its tables end. Any number of FF may stand before a marker (T.81 B.1.1.2); behind the
+    header of a scan there is none."""
+    if marker == _SOS:
+        yield from _blank(used, end)
+    else:
+        yield at + 2, struct.pack(">H", used - at - 2)
+        yield from _blank(used, end, b"\xff")
+
+
+def _behind_scan(
+    frame: Frame, decoder: jpeg.Decoder, at: int, start: int, stop: int, *, is_last: bool
+) -> Iterator[Edit]:
+    """What stands behind the coded data of a scan, which looks like more of them. is_last: no marker comes behind."""
+    data = frame[start:stop]
+    if not is_last and not jpeg.looks_like_text(data):
+        return  # following the codes takes seconds
+    end = decoder.scan_end(frame, at, start, stop)
+    if end is None:
+        if jpeg.ends_in_text(data, fewest=8 if is_last else 16):  # what coded data are once in 3000, or in ten millions
+            raise CannotClean(_UNKNOWN)
+        return  # cut off: nothing is behind
+    if is_last and stop - end >= 2:
+        yield end, b"\xff\xd9"
+        end += 2
+    yield from _blank(end, stop)
 
 
 def _is_reserved(marker: int) -> bool:
     """Segments that no decoder reads: reserved (T.81 table B.1), but for those of JPEG-LS (T.87)."""
-    return marker < 0xC0 or (0xF0 <= marker <= 0xFD and marker not in (_SOF_LS, _LSE))
+    return marker < 0xC0 or marker == 0xC8 or (0xF0 <= marker <= 0xFD and marker not in (_SOF_LS, _LSE))
 
 
 def _kept_of_segment(frame: Frame, at: int, marker: int, end: int) -> int:

@@ -41,6 +41,7 @@ _COMPANIONS = frozenset(
     wrist finger elbow shoulder skull heart liver brain aorta thorax scan study series image
     """.split()  # noqa: SIM905 - a list of so many words is read more easily so
 ) | {""}
+_LONGEST = max(len(word) for word in _COMPANIONS)
 # What follows a family name of one character when a person is meant: Mr, Mrs, Miss, doctor, patient; Japanese; Korean.
 _TITLES_BEHIND = ("先生", "女士", "小姐", "太太", "医生", "患者", "さん", "様", "殿", "氏", "씨", "님")
 
@@ -131,8 +132,12 @@ class Line:
 
     def _is_compound(self, start: int, end: int) -> bool:
         """Whether what stands there is one word with a word of radiology: "SMITHKNEE", "ctsmith"; or a plural."""
-        before = self.run[max(at for at in self.starts if at <= start) : start]
-        behind = self.run[end : min(at for at in self.ends if at >= end)]
+        first, last = start, end
+        while first not in self.starts and start - first <= _LONGEST:
+            first -= 1
+        while last not in self.ends and last - end <= _LONGEST:
+            last += 1
+        before, behind = self.run[first:start], self.run[end:last]
         return before in _COMPANIONS and (behind in _COMPANIONS or behind == "s")
 
     def has_apart(self, character: str) -> bool:

@@ -263,6 +263,59 @@ def test_reserved_segments_of_jpeg_are_emptied(marker: int) -> None:
     assert _edited(frame) == frame.replace(SECRET, bytes(len(SECRET)))
 
 
+@pytest.mark.parametrize(
+    ("marker", "table"),
+    [
+        (0xDB, b"\0" + bytes(range(1, 65))),
+        (0xC4, b"\x10\0\1" + bytes(14) + b"\x05"),
+        (0xC0, b"\x08\0\x08\0\x08\1\1\x11\0"),
+        (0xDD, b"\0\x08"),
+    ],
+)
+def test_a_segment_of_jpeg_ends_where_its_tables_end(marker: int, table: bytes) -> None:
+    """The length says so, and FF may stand before the next marker (T.81 B.1.1.2)."""
+    frame = b"\xff\xd8" + segment(marker, table + SECRET) + segment(0xFE, b"") + b"\xff\xd9"
+    assert (
+        _edited(frame)
+        == b"\xff\xd8" + segment(marker, table) + b"\xff" * len(SECRET) + segment(0xFE, b"") + b"\xff\xd9"
+    )
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "jpeg-baseline_gray8.dcm", "jpeg-baseline_ybr_full_422.dcm", "jpeg-extended_12bit_nm.dcm", "jpeg-lossless-sv1_rgb.dcm",
+        "wg04/nm1/nm1_jpeg-lossless-sv1.dcm",
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("ending", [b"", b"\xff\xd9"])
+def test_text_behind_the_codes_of_a_scan_goes(shared_data: Path, name: str, ending: bytes) -> None:
+    """Before the end of the image, or without one: only who follows the codes sees that it is none."""
+    ds = dcmread(shared_data / "codecs" / name)
+    spec = PixelSpec.from_dataset(ds)
+    frame = next(generate_frames(ds.PixelData, number_of_frames=spec.frames))
+    codes = frame[: frame.rindex(b"\xff\xd9")]
+    clean = _edited(codes + SECRET + ending)
+    assert SECRET not in clean
+    assert clean.startswith(_edited(codes)), "not one byte of the codes changes"
+    assert np.array_equal(decode_frame(clean, spec), decode_frame(frame, spec))
+
+
+@pytest.mark.parametrize("ending", [b"", b"\xff\xd9"])
+def test_text_behind_codes_that_are_not_followed_is_refused(shared_data: Path, ending: bytes) -> None:
+    frame = next(
+        generate_frames(dcmread(shared_data / "codecs" / "jpeg-ls_lossless_mr.dcm").PixelData, number_of_frames=1)
+    )
+    with pytest.raises(CannotClean):
+        _edited(frame[: frame.rindex(b"\xff\xd9")] + SECRET + ending)
+
+
+def test_a_frame_that_is_cut_off_stays_as_it_is(shared_data: Path) -> None:
+    path = shared_data / "codecs" / "wg04" / "mr4" / "mr4_jpeg-lossless-sv1.dcm"
+    frame = next(generate_frames(dcmread(path).PixelData, number_of_frames=1))
+    assert _edited(frame[:80_000]) == _edited(frame)[:80_000]
+
+
 @pytest.mark.parametrize("marker", [0xFF54, 0xFF62, 0xFF6F, 0xFF80])
 def test_unknown_segments_of_jpeg_2000_are_emptied(marker: int) -> None:
     unknown = struct.pack(">HH", marker, len(SECRET) + 2) + SECRET

@@ -7,7 +7,7 @@ from itertools import permutations
 
 from app.deid import words
 from app.deid.birth import Dates
-from app.deid.encodings import is_mixed, lookalikes, maimed
+from app.deid.encodings import decoded, is_mixed, lookalikes, maimed
 from app.deid.spellings import inflections, transcriptions
 
 # In front of or within a family name and in ordinary texts alike; they count only where they are the whole name.
@@ -223,6 +223,7 @@ def _groups(name: str) -> Iterator[str]:
             if group.strip(" ^"):
                 yield group
                 yield from transcriptions(group)
+                yield from decoded(group)
                 if is_mixed(group):
                     yield from lookalikes(group)
 

@@ -41,6 +41,7 @@ _COMPANIONS = frozenset(
     wrist finger elbow shoulder skull heart liver brain aorta thorax scan study series image
     """.split()  # noqa: SIM905 - a list of so many words is read more easily so
 ) | {""}
+_MAKERS = frozenset(("philips", "siemens"))  # of the given name Philip no plural
 _LONGEST = max(len(word) for word in _COMPANIONS)
 # What follows a family name of one character when a person is meant: Mr, Mrs, Miss, doctor, patient; Japanese; Korean.
 _TITLES_BEHIND = ("先生", "女士", "小姐", "太太", "医生", "患者", "さん", "様", "殿", "氏", "씨", "님")
@@ -138,6 +139,8 @@ class Line:
         while last not in self.ends and last - end <= _LONGEST:
             last += 1
         before, behind = self.run[first:start], self.run[end:last]
+        if self.run[start:last] in _MAKERS:
+            return False
         return before in _COMPANIONS and (behind in _COMPANIONS or behind == "s")
 
     def has_apart(self, character: str) -> bool:

@@ -61,6 +61,59 @@ def _table_size(frame: Frame, start: int, marker: int, end: int) -> int:
 
 
 @dataclass(slots=True)
+class Tables:
+    """Which tables a scan asks for: the others are not read, and may be anything."""
+
+    defined: dict[int, tuple[int, int]] = field(
+        default_factory=dict
+    )  # (marker, number) in one -> the latest, as start, size
+    places: list[tuple[int, int, int]] = field(default_factory=list)
+    used: set[tuple[int, int]] = field(default_factory=set)
+    quantization: set[int] = field(default_factory=set)
+    is_lossless: bool = False
+
+    def read(self, frame: Frame, at: int, marker: int, end: int) -> None:
+        """Takes in one segment."""
+        start = at + 4
+        if marker in _FRAMES:
+            self.is_lossless = marker in (_LOSSLESS, 0xC7, 0xCB, 0xCF, 0xF7)
+            self.quantization = {frame[one] for one in range(start + 8, end, 3)}
+        elif marker in (_DQT, _DHT):
+            while start < end:
+                size = _table_size(frame, start, marker, end)
+                number = frame[start] & 15 if marker == _DQT else frame[start]
+                self.defined[marker << 8 | number] = start, size
+                self.places.append((marker, start, size))
+                start += size
+        elif marker == _SOS:
+            chosen = frame[at + 6 : end - 3 : 2]
+            asked = {_DHT << 8 | one >> 4 for one in chosen}
+            if not self.is_lossless:  # there are no coefficients to be quantized (T.81 H)
+                asked |= {_DHT << 8 | 0x10 | one & 15 for one in chosen}
+                asked |= {_DQT << 8 | number for number in self.quantization}
+            self.used |= {self.defined[one] for one in asked & self.defined.keys()}
+
+    def idle(self, frame: Frame) -> list[tuple[int, bytes]]:
+        """For each table that no scan asks for: where it stands, and a table of the same kind, number and length that says
+        nothing. None where no scan asks for any."""
+        if not self.used:
+            return []
+        return [
+            (start, _idle(frame[start : start + size], is_huffman=marker == _DHT))
+            for marker, start, size in self.places
+            if (start, size) not in self.used
+        ]
+
+
+def _idle(table: Frame, *, is_huffman: bool) -> bytes:
+    symbols = len(table) - 17
+    if not is_huffman:
+        return bytes(table[:1]) + b"\1" * (len(table) - 1)
+    longest = min(symbols, 255)  # codes of 16 bits; a number of codes is one byte
+    return bytes(table[:1]) + bytes(14) + bytes((symbols - longest, longest)) + bytes(symbols)
+
+
+@dataclass(slots=True)
 class Decoder:
     """The tables met so far; for sequential and lossless Huffman coding, the most of what is in DICOM objects."""
 

@@ -77,7 +77,12 @@ def _blank(start: int, end: int, filler: bytes = b"\0") -> Iterator[Edit]:
 
 
 def _jpeg(frame: Frame) -> Iterator[Edit]:
-    decoder = jpeg.Decoder()
+    decoder, tables = jpeg.Decoder(), jpeg.Tables()
+    yield from _jpeg_segments(frame, decoder, tables)
+    yield from tables.idle(frame)
+
+
+def _jpeg_segments(frame: Frame, decoder: jpeg.Decoder, tables: jpeg.Tables) -> Iterator[Edit]:
     marker_after = _JPEG_MARKER
     at, size = 2, len(frame)
     while at + 2 <= size:
@@ -105,6 +110,7 @@ def _jpeg(frame: Frame) -> Iterator[Edit]:
         if used < end:
             yield from _shortened(at, marker, used, end)
         decoder.read(frame, at, marker, used)
+        tables.read(frame, at, marker, used)
         if marker == _SOF_LS:
             marker_after = _LS_MARKER
         elif marker == _SOS:
@@ -130,7 +136,7 @@ def _behind_scan(
 ) -> Iterator[Edit]:
     """What stands behind the coded data of a scan, which looks like more of them. is_last: no marker comes behind."""
     data = frame[start:stop]
-    if not is_last and not jpeg.looks_like_text(data):
+    if not (is_last or jpeg.looks_like_text(data) or jpeg.ends_in_text(data, fewest=5)):
         return  # following the codes takes seconds
     end = decoder.scan_end(frame, at, start, stop)
     if end is None:

@@ -301,6 +301,30 @@ def test_text_behind_the_codes_of_a_scan_goes(shared_data: Path, name: str, endi
     assert np.array_equal(decode_frame(clean, spec), decode_frame(frame, spec))
 
 
+@pytest.mark.parametrize("name", ["jpeg-baseline_gray8.dcm", "jpeg-baseline_ybr_411.dcm", "jpeg-lossless-sv1_rgb.dcm"])
+def test_text_in_tables_that_no_scan_asks_for_goes(shared_data: Path, name: str) -> None:
+    """Numbers that no component has, and a table that is defined again before a scan."""
+    ds = dcmread(shared_data / "codecs" / name)
+    spec = PixelSpec.from_dataset(ds)
+    frame = next(generate_frames(ds.PixelData, number_of_frames=spec.frames))
+    spare = SECRET.ljust(64, b"!")
+    counts = bytes(15) + bytes([len(SECRET)])
+    planted = segment(0xDB, b"\x03" + spare + b"\0" + spare) + segment(
+        0xC4, b"\x13" + counts + SECRET + b"\0" + counts + SECRET
+    )
+    clean = _edited(frame[:2] + planted + frame[2:])
+    assert SECRET not in clean
+    assert np.array_equal(decode_frame(clean, spec), decode_frame(frame, spec))
+
+
+def test_a_short_name_behind_the_codes_of_a_scan_goes(shared_data: Path) -> None:
+    frame = next(
+        generate_frames(dcmread(shared_data / "codecs" / "jpeg-baseline_gray8.dcm").PixelData, number_of_frames=1)
+    )
+    codes = frame[: frame.rindex(b"\xff\xd9")]
+    assert b"Smith" not in _edited(codes + b"Smith\xff\xd9")
+
+
 @pytest.mark.parametrize("ending", [b"", b"\xff\xd9"])
 def test_text_behind_codes_that_are_not_followed_is_refused(shared_data: Path, ending: bytes) -> None:
     frame = next(

@@ -6,7 +6,7 @@ from urllib.parse import unquote
 
 _BEYOND_ASCII = re.compile(r"[^\x00-\x7f]+")
 _QUOTED = re.compile(r"=([0-9A-Fa-f]{2})")  # quoted-printable (RFC 2045 6.7)
-_CODE_POINT = re.compile(r"(?:%u|\\u|\\U0000|U\+)([0-9A-Fa-f]{4})|\\x([0-9A-Fa-f]{2})")
+_CODE_POINT = re.compile(r"(?:%u|\\u|\\U0000|U\+)([0-9A-Fa-f]{4})|\\[x']([0-9A-Fa-f]{2})")
 _CYRILLIC_LOOKS = "авекмнорстухіјѕһԁԛԝАВЕКМНОРСТУХІЈЅҺԀԚԜ"
 _LATIN_LOOKS = "abekmhopctyxijshdqwABEKMHOPCTYXIJSHDQW"
 _GREEK_LOOKS, _LATIN_OF_GREEK = "ΑΒΕΖΗΙΚΜΝΟΡΤΥΧαικνορυϲϳ", "ABEZHIKMNOPTYXaikvopucj"

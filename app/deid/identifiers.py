@@ -185,6 +185,7 @@ class Identifiers:
         whole = {year + month + day, day + month + year, month + day + year}
         whole |= {f"{year}年{month}月{day}日", f"{year}年{int(month)}月{int(day)}日"}
         self.numbers.add(year + month + day)
+        self.codes |= {year + month + day, day + month + year, month + day + year}
         bare = {f"{int(day)}{int(month)}{year}", f"{int(month)}{int(day)}{year}"}
         self.certain |= whole | {one for one in bare if len(one) >= 6}
         self.suspected |= {year[2:] + month + day, day + month + year[2:], month + day + year[2:]}

@@ -32,6 +32,7 @@ _GREEK_LETTERS = dict(zip("αβγδεζηθικλμνξοπρσςτυφχψω", 
 _GREEK_PAIRS = (("ου", "ou"), ("αυ", "af"), ("ευ", "ef"), ("μπ", "b"), ("ντ", "nt"), ("γγ", "ng"), ("γκ", "gk"))
 
 _ENDINGS = ("а", "у", "ом", "ым", "е", "ы", "ой", "ою", "ых", "ыми", "и", "я", "ю", "ем", "ей", "ого", "ому")
+_LATIN_ENDINGS, _LATIN_FEWEST = ("ov", "ev", "ski", "cki"), 5  # Slavic family names, of which women have another form
 _ARABIC_AHEAD = ("ال", "و", "ل", "ب", "ف", "ك", "وال", "بال", "لل")
 _HEBREW_AHEAD = ("ה", "ו", "ב", "ל", "מ", "ש", "כ", "וה", "של")
 
@@ -65,7 +66,7 @@ def transcriptions(text: str) -> list[str]:
 
 
 def inflections(word: str) -> set[str]:
-    """Folded forms of a folded name that still are the name: Russian cases, Arabic and Hebrew with an article, a
+    """Folded forms of a folded name that still are the name: Russian cases, Slavic names of women, Arabic and Hebrew with an article, a
     conjunction or a preposition in front."""
     if len(word) < 3:
         return set()
@@ -77,4 +78,6 @@ def inflections(word: str) -> set[str]:
     if _CYRILLIC.match(word) and len(word) >= 4:
         stem = word[:-1] if word[-1] in "аяйьоеи" else word
         return {stem + ending for ending in _ENDINGS} | {word + ending for ending in _ENDINGS}
+    if len(word) >= _LATIN_FEWEST and word.endswith(_LATIN_ENDINGS):
+        return {word[:-1] + "a"} if word[-1] == "i" else {word + "a"}
     return set()

@@ -37,7 +37,7 @@ _LONG = 5  # letters of a name that is told from an ordinary word when it is onl
 # What names are written together with; "" for nothing.
 _COMPANIONS = frozenset(
     """
-    ct mr mri pet xray xr mrs patient name head neck chest breast abdomen pelvis spine cspine tspine lspine knee foot ankle hand
+    ct mr mri pet xray xr dr mrs jr patient name head neck chest breast abdomen pelvis spine cspine tspine lspine knee foot ankle hand
     wrist finger elbow shoulder skull heart liver brain aorta thorax scan study series image
     """.split()  # noqa: SIM905 - a list of so many words is read more easily so
 ) | {""}

@@ -12,14 +12,15 @@ from app.deid.walker import Cleaner
 
 TOGETHER = {
     "Smith^John": ["CTSmith", "SMITHknee", "Smiths", "Smith's", "SMITHJOHN", "JOHNSMITH", "SmithJohn", "johnsmith", "smith12",
-                   "SMITHS", "CTSMITH", "smithknee", "KneeSmith2", "MRSmithKnee", "SMITHJohn", "mrssmith", "CTsmith", "SMITHSknee", "smithKNEE"],
+                   "SMITHS", "CTSMITH", "smithknee", "KneeSmith2", "MRSmithKnee", "SMITHJohn", "mrssmith", "CTsmith", "DRSMITH", "SMITHJR", "SMITHSknee", "smithKNEE"],
     "Müller^Jörg": ["CTMüller", "MÜLLERknie", "Müllers", "CTMueller", "KNEEMUELLER"],
-    "Иванов^Пётр": ["КТИванов", "ИВАНОВколено", "ИвановПётр"],
+    "Иванов^Пётр": ["Ivanova", "КТИванов", "ИВАНОВколено", "ИвановПётр"],
+    "Kowalski^Jan": ["Kowalska"],
     "Kim^Ann": ["CT Kim", "CTKim", "KIM_1"],
 }  # fmt: skip
 SPOILT = {
     "Müller^Jörg": ["MÃ¼ller", "MÃ\x83Â¼ller", "mÃœller", "M%FCller", "M%C3%BCller", "M%25C3%25BCller", "M=C3=BCller", "M=FCller",
-                    "=?UTF-8?Q?M=C3=BCller?=", "M&#252;ller", "M&amp;uuml;ller", "M?ller", "M_LLER", "M??ller", "Mller", "M%u00FCller",
+                    "=?UTF-8?Q?M=C3=BCller?=", "M&#252;ller", "M&amp;uuml;ller", "M?ller", "M_LLER", "M??ller", "Mller", "M%u00FCller", "M\\'fcller",
                     "JÃ¶rg", "J?rg", "J_rg"],
     "Özil^Ärne": ["?zil", "Ã–zil", "_ZIL", "?rne"],
     "Smith^John": ["Sm\u0456th", "\u0405mith", "J\u043ehn", "Smi\u03a4h", "\u0420SMITH SM\u0406TH", "Sm%69th", "S&#109;ith"],
@@ -63,7 +64,7 @@ def test_an_ordinary_word_with_the_letters_of_a_name_stays(name: str, text: str)
 @pytest.mark.parametrize(
     "text",
     ["27.4.51", "4/27/51", "27 abril 1951", "27 de abril de 1951", "27th of April 1951", "27-IV-1951", "27. Apr. 51", "51-04-27",
-     "27 avril 1951", "27 апреля 1951", "27 kwietnia 1951", "27APR51", "042751", "1951 27 4", "born 27 / 04 / 51 in Ulm", "27aprile1951"],
+     "27 avril 1951", "27 апреля 1951", "27 kwietnia 1951", "27APR51", "042751", "00019510427", "9270419511", "1951 27 4", "born 27 / 04 / 51 in Ulm", "27aprile1951"],
 )  # fmt: skip
 def test_a_birth_date_is_found_in_any_order_and_language(text: str) -> None:
     people = Identifiers()

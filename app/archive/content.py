@@ -50,6 +50,11 @@ def header(session: Session, instance: Instance) -> "Dataset":
     return found
 
 
+def pixel_element(session: Session, instance: Instance) -> tuple[int, str]:
+    """Tag and VR of the pixel data as the file has them; see `kept.pixels`."""
+    return kept.pixels(_current(_archive(session), queries.raw_header_of(session, instance), instance))
+
+
 def drawn_header(session: Session, instance: Instance) -> "Dataset":
     """`header` for drawing: a PET image whose header names no window gets that of its series."""
     from app.archive import pet_series  # numpy and the decoders: only where something is drawn

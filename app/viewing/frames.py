@@ -13,7 +13,7 @@ from app.archive import Archive, content, queries
 from app.archive.errors import NoFrame
 from app.archive.models import Instance
 from app.dicom import frames as places
-from app.dicom import kept, uids
+from app.dicom import uids
 from app.dicom.header import inflate
 from app.imaging import CannotDecode, NotAnImage, PixelSpec, syntaxes
 from app.imaging.browser import HEAD, TAIL, Ends
@@ -199,7 +199,7 @@ def as_in_file(spec: PixelSpec | None, session: Session, instance: Instance) -> 
     element, bytes of big endian words (OW) in swapped pairs (PS3.5 A.3)."""
     if spec is None:
         return None
-    tag, vr = kept.pixels(queries.raw_header_of(session, instance))
+    tag, vr = content.pixel_element(session, instance)
     kind = _FLOATS.get(tag, "int" if tag == _PIXEL_DATA else spec.kind)
     allocated = {"float32": 32, "float64": 64}.get(kind, spec.bits_allocated)
     swapped = vr == "OW" and allocated == 8 and spec.transfer_syntax_uid == syntaxes.EXPLICIT_BE

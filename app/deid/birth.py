@@ -57,8 +57,10 @@ class Dates:
     def stand_in(self, found: tuple[str, ...], *, only_certain: bool) -> bool:
         """Whether these words of a text have one of the dates in a row."""
         told = [word for word in found if word not in _BETWEEN]
-        wanted = self.certain if only_certain else self.certain | self.suspected
-        return bool(wanted) and any(three in wanted for three in zip(told, told[1:], told[2:], strict=False))
+        return any(
+            three in self.certain or (not only_certain and three in self.suspected)
+            for three in zip(told, told[1:], told[2:], strict=False)
+        )
 
 
 def _orders(day: str, month: str, year: str) -> set[Written]:

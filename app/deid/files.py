@@ -1,5 +1,6 @@
 """A file in, a clean Part 10 file out. Pixels stay what they are; everything around them is made anew."""
 
+import itertools
 import struct
 import warnings
 from collections.abc import Callable
@@ -34,6 +35,7 @@ _INFLATED = {
 }
 _META_WINDOW = 1 << 20  # bytes; the file meta information ends within
 _DELIMITERS, _ITEM_END = 0xFFFE, 0xE00D
+_MOST_ELEMENTS = 50_000  # of a data set, repeated ones too; the standard has some 5,000 attributes
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +150,14 @@ def _as_encoded(begin: Start) -> str:
 def _read(source: BinaryIO, implicit: bool, little: bool) -> Dataset:
     """The elements up to the pixel data or the end. Delimiters and items outside of a sequence are left out: some senders
     leave them behind."""
-    ds = read_dataset(source, implicit, little, stop_when=_stops)
+    seen = itertools.count(1)
+
+    def stops(tag: int, _vr: str | None, _length: int) -> bool:
+        if next(seen) > _MOST_ELEMENTS:
+            raise CannotClean("The object has more attributes than can be read in a sensible time.")
+        return tag in PIXELS or tag >> 16 == _DELIMITERS
+
+    ds = read_dataset(source, implicit, little, stop_when=stops)
     while True:
         at = source.tell()
         is_ended = _delimiter(source, at - 8, little) == _ITEM_END  # it is read over, and ends the reading
@@ -156,13 +165,9 @@ def _read(source: BinaryIO, implicit: bool, little: bool) -> Dataset:
         source.seek(at + 8 if is_ahead else at)
         if not is_ended and not is_ahead:
             return ds
-        ds.update(read_dataset(source, implicit, little, stop_when=_stops))
+        ds.update(read_dataset(source, implicit, little, stop_when=stops))
         if source.tell() == at:
             return ds
-
-
-def _stops(tag: int, _vr: str | None, _length: int) -> bool:
-    return tag in PIXELS or tag >> 16 == _DELIMITERS
 
 
 def _delimiter(source: BinaryIO, at: int, little: bool) -> int:

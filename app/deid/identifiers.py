@@ -112,6 +112,11 @@ _TITLES = frozenset(
 _FEWEST = 4  # letters and digits of a number; shorter ones are found in every other text by chance
 _FEWEST_WITHIN = 6  # of a number that is found within a longer one
 _FAMILY, _GIVEN, _MIDDLE = 0, 1, 2
+_LONGEST = (
+    512  # characters of a name or number of which other spellings are looked for; a PN has 64 a group (PS3.5 6.2)
+)
+_MOST = 5_000  # spellings to look for in every text; an object of one patient has some hundred
+_TOLD = 64  # letters of a word that are compared beyond these bounds
 
 
 @dataclass(slots=True)
@@ -120,7 +125,8 @@ class Identifiers:
 
     certain: they are the patient's own names and numbers. suspected: they are a name cut short, the name of a physician, the
     place; a text that nobody asked to keep goes for them too. characters: single characters of scripts without spaces that
-    are a part of the name by themselves. codes: numbers long enough to be found within longer ones."""
+    are a part of the name by themselves. codes: numbers long enough to be found within longer ones. plain: words of names and
+    numbers that are too long or too many to look for in every spelling, by their first letters; they count as whole words."""
 
     certain: set[str] = field(default_factory=set)
     suspected: set[str] = field(default_factory=set)
@@ -128,10 +134,11 @@ class Identifiers:
     numbers: set[str] = field(default_factory=set)
     codes: set[str] = field(default_factory=set)
     dates: Dates = field(default_factory=Dates)
+    plain: set[str] = field(default_factory=set)
 
     def add_patient(self, name: str) -> None:
         """A patient's name (PN), each of its groups (PS3.5 6.2.1)."""
-        for group in _groups(name):
+        for group in self._bounded(_groups(name)):
             single, joined = _parts(group)
             self._add_maimed(maimed(group))
             self.characters.update(part for part in single if len(part) == 1 and words.is_unspaced(part))
@@ -139,6 +146,18 @@ class Identifiers:
             for part in single:
                 self.certain |= inflections(part)
                 self.suspected.update(part[:length] for length in _cut_lengths(part))
+
+    def _bounded(self, found: Iterable[str]) -> Iterator[str]:
+        """Those that can be looked for in every spelling in a sensible time; the words of the others are plain ones."""
+        for one in found:
+            if len(one) <= _LONGEST and len(self.certain) + len(self.suspected) <= _MOST:
+                yield one
+            else:
+                self.plain.update(
+                    word[:_TOLD]
+                    for word in words.split(one)
+                    if len(word) >= (_FEWEST + 1 if word.isdigit() else 3) and _is_telling(word)
+                )
 
     def _add_maimed(self, group: str) -> None:
         """A name that lost its letters beyond ASCII; what is left of it may be an ordinary word when it is short."""
@@ -148,7 +167,7 @@ class Identifiers:
 
     def add_person(self, name: str) -> None:
         """Somebody else's name: words of three letters or more."""
-        for group in _groups(name):
+        for group in self._bounded(_groups(name)):
             single, joined = _parts(group)
             self.suspected.update(
                 part for part in single | joined if len(part) >= (2 if words.is_unspaced(part) else 3)
@@ -156,6 +175,10 @@ class Identifiers:
 
     def add_number(self, number: str, *, certain: bool = True) -> None:
         """A patient ID, accession number or the like; or a text that is known as a whole."""
+        for one in self._bounded([number]):
+            self._add_number(one, certain=certain)
+
+    def _add_number(self, number: str, *, certain: bool) -> None:
         squeezed = "".join(words.split(number))
         if len(squeezed) >= _FEWEST:
             (self.certain if certain else self.suspected).add(squeezed)
@@ -193,6 +216,8 @@ class Identifiers:
     def holds(self, text: str, *, only_certain: bool = False) -> bool:
         """Whether a text names one of these people. only_certain: the text is one that the profile promises to keep."""
         for line in words.lines(text):
+            if self.plain and any(word[:_TOLD] in self.plain for word in line.words):
+                return True
             if any(part in line.run and line.has(part) for part in self.certain):
                 return True
             if any(code in line.run for code in self.codes) or self.dates.stand_in(

@@ -146,9 +146,9 @@ class Line:
     def has_apart(self, character: str) -> bool:
         """Whether a character of a script without spaces stands alone or before a title, as a family name does."""
         for at in _places(self.run, character):
-            before, behind = self.run[at - 1 : at] if at else "", self.run[at + 1 :]
-            alone = not _SINGLE.match(before) and not _SINGLE.match(behind)
-            if alone or behind.startswith(_TITLES_BEHIND):
+            before = self.run[at - 1 : at] if at else ""
+            alone = not _SINGLE.match(before) and not _SINGLE.match(self.run, at + 1)
+            if alone or self.run.startswith(_TITLES_BEHIND, at + 1):
                 return True
         return False
 

@@ -223,3 +223,9 @@ def test_a_sequence_of_unknown_vr_is_written_with_its_vr(shared_data: Path) -> N
     [plan], [original] = again.ReferencedRTPlanSequence, dcmread(path).ReferencedRTPlanSequence
     assert plan.ReferencedSOPClassUID == original.ReferencedSOPClassUID
     assert plan.ReferencedSOPInstanceUID.startswith("2.25.")
+
+
+def test_more_attributes_than_can_be_read_in_a_sensible_time_are_refused() -> None:
+    head = b"\0" * 128 + b"DICM" + b"\x02\0\x10\0UI\x14\x001.2.840.10008.1.2.1\0"
+    with pytest.raises(CannotClean, match="more attributes"):
+        anonymize(BytesIO(head + b"\x21\0\x01\x10SH\0\0" * 60_000), BytesIO(), resolve("basic"), KEY)

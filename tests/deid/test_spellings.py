@@ -1,5 +1,7 @@
 """Names, numbers and birth dates in texts that were written together, encoded twice, or spoilt on their way."""
 
+import time
+
 import pytest
 from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset
@@ -132,3 +134,23 @@ def test_a_copy_has_no_spoilt_name_in_whatever_charset(charset: str | None, stor
 
 def _raw(tag: int, vr: str, value: bytes) -> RawDataElement:
     return RawDataElement(BaseTag(tag), vr, len(value), value, 0, False, True)
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("x" * 60_000, "x" * 30_000),
+        ("Smith^" + "J" * 60_000, "Dr Smith saw her"),
+        ("^".join(f"Walther{number}" for number in range(10_000)), "seen with Walther"),
+        ("\\".join(f"Own{chr(97 + n % 26)}{chr(97 + n // 26 % 26)}{chr(97 + n // 676)}^Jo" for n in range(9_000)), "of ownaan, of ownzzm"),
+    ],
+    ids=("one-long-word", "long-given-name", "many-components", "many-names"),
+)  # fmt: skip
+def test_a_name_beyond_all_bounds_is_found_word_by_word_and_soon(name: str, text: str) -> None:
+    people = Identifiers()
+    started = time.process_time()
+    people.add_patient(name)
+    assert people.holds(text)
+    assert not people.holds("Chest x-ray " * 2_000)
+    assert time.process_time() - started < 5
+    assert sum(map(len, people.certain | people.suspected)) < 1_000_000, "more than a megabyte of spellings"

@@ -2,8 +2,10 @@
 window computed for each would show the same activity in different greys."""
 
 import threading
+from bisect import bisect_right
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
+from itertools import accumulate
 
 from pydicom.dataset import Dataset
 
@@ -61,9 +63,12 @@ def _slices(
     images: Sequence[Instance], read_header: ReadHeader, read_frame: ReadFrame
 ) -> Iterator[tuple[Samples, Display]]:
     """Decoded frames, evenly over the series; those that cannot be read are left out."""
-    every = [(one, n) for one in images for n in range(1, max(one.number_of_frames, 1) + 1)]
-    step = max(1, -(-len(every) // _SLICES))
-    for one, n in every[step // 2 :: step]:
+    ends = list(accumulate(max(one.number_of_frames, 1) for one in images))  # an entry for each image, never each frame
+    count = ends[-1] if ends else 0
+    step = max(1, -(-count // _SLICES))
+    for at in range(step // 2, count, step):
+        image = bisect_right(ends, at)
+        one, n = images[image], at - (ends[image - 1] if image else 0) + 1
         try:
             header = read_header(one)
             spec = PixelSpec.from_dataset(header, one.transfer_syntax_uid)

@@ -82,6 +82,11 @@ class Native:
     count: int
     length: int
 
+    @property
+    def begun(self) -> int:
+        """How many frames have a first byte in the value, whatever number is stated."""
+        return -(-self.length * 8 // self.stride) if self.bits > 0 and self.length > 0 else 0
+
     def span(self, frame: int) -> tuple[int, int, int, int]:
         """(offset, length, first bit, missing) of frame `frame` (from 1), in bytes of the value: what is there of it, and
         how many bytes of it are not. The first bit is not 0 only for single-bit frames that do not end on a byte.

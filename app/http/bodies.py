@@ -16,6 +16,7 @@ from app.kit.multipart import Begin, Data, End, Reader, boundary_of
 from app.kit.numbers import whole
 
 BATCH = 4 << 20  # bytes read ahead in one go of a thread: reading overlaps sending without a thread switch per frame
+MOST_PIECES = 4096  # in one batch: pieces of a few bytes would take seconds, and far more memory than bytes, to fill it
 T = TypeVar("T")
 
 
@@ -31,7 +32,7 @@ class _Pump:
         for piece in self._pieces:
             batch.append(piece)
             size += len(piece)
-            if size >= BATCH:
+            if size >= BATCH or len(batch) >= MOST_PIECES:
                 return batch
         self.ended = True
         return batch

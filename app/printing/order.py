@@ -6,7 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 
 from app.kit.errors import Invalid
 from app.kit.phrases import phrase
-from app.printing import papers
+from app.printing import load, papers
 from app.printing.errors import OutputNotAvailable
 from app.printing.sheet import Mark, SheetOptions, View
 from app.printing.texts import CORNERS
@@ -65,6 +65,12 @@ class OrderItem(BaseModel):
     crop: tuple[Fraction, Fraction, Fraction, Fraction] = (0.0, 0.0, 1.0, 1.0)
     presentation_state_uid: str | None = Field(default=None, min_length=1, max_length=64)
     annotations: tuple[Annotation, ...] = Field(default=(), max_length=200)
+
+    @field_validator("annotations", mode="before")
+    @classmethod
+    def _annotations(cls, annotations: Any) -> Any:
+        load.of_annotations(annotations).check(load.OF_ITEM)
+        return annotations
 
     @model_validator(mode="before")
     @classmethod
@@ -146,6 +152,12 @@ class PrintOrder(BaseModel):
     image_format: Literal["jpeg", "png", "tiff"] | None = None
     email: dict[str, Any] | None = None
     film: dict[str, Any] | None = None
+
+    @field_validator("items", mode="before")
+    @classmethod
+    def _items(cls, items: Any) -> Any:
+        load.of_items(items).check(load.OF_ORDER)
+        return items
 
     @field_validator("layout")
     @classmethod

@@ -97,6 +97,14 @@ class Frames:
             self._inflated = None
             memory.give_back()
 
+    @property
+    def begun(self) -> int:
+        """How many frames the file holds, the last of them perhaps only in part, whatever its header states."""
+        one = self.instance
+        if one.pixel_bytes == -1:
+            return self._table.count if self._table is not None else 0
+        return content.native_layout(one).begun
+
     def _place(self, n: int) -> Place:
         """Raises NoFrame."""
         return lies(self.instance, self._table, n)

@@ -33,6 +33,7 @@ from app.viewing.states import State
 Format = Literal["jpeg", "png", "gif"]
 # Of one GIF, in all its frames: a longer loop is thinned. It is held as a whole, a byte for each pixel, while it is made.
 MAX_ANIMATED, MAX_ANIMATED_PIXELS = 300, 96 << 20
+MAX_GIF_MS = 655_350  # of one frame (GIF89a 23), and of all together: frames that look alike become one
 MAX_GIF_SIDE = 2048  # pixels: a slide of a talk; finding 256 colours for more takes seconds
 _USED = 86_400.0  # seconds
 _VERSION = 2  # raise it when the same request must give another picture
@@ -109,7 +110,9 @@ class Pictures:
         spec = spec_of(header, one)
         with Frames(self._archive, located) as frames:
             images = (render_frame(frames.stored(n), header, params, n, spec) for n in range(1, count + 1, step))
-            return self._keep(path, located, encode_animation(images, _milliseconds(header) * step))
+            return self._keep(
+                path, located, encode_animation(images, min(_milliseconds(header) * step, MAX_GIF_MS / shown))
+            )
 
     def forget(self, *digests: str) -> None:
         """Nothing of these objects (SHA-256 of their files) stays in the cache."""

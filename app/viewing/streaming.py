@@ -62,27 +62,31 @@ def series_stream(
     instance in the list, uint32 frame number from 1, uint32 length, uint32 `Form`), then its bytes. Frames that cannot be
     read are left out. start: the frame (from 0, over all images) to begin with; those before it come at the end.
     only: the frames of that SOP instance alone."""
-    every = [
-        (place, n)
+    for place, numbers in _runs(located, start, only):
+        with Frames(archive, located[place]) as frames:
+            for n in range(numbers.start, min(numbers.stop, frames.begun + 1)):
+                try:
+                    form, size, pieces = viewer_frame(frames, n, spec_of)
+                except (NoFrame, ImagingError):
+                    continue
+                yield _HEAD.pack(place, n, size, form)
+                yield from pieces
+
+
+def _runs(located: Sequence[Located], start: int, only: str) -> list[tuple[int, range]]:
+    """(place of an image, its frame numbers) from frame `start` on, then those before it. An entry for each image, never
+    for each frame: a header of a few bytes may state millions of frames."""
+    images = [
+        (place, max(one.instance.number_of_frames, 1))
         for place, one in enumerate(located)
         if kind_of(one.instance) == "image" and only in ("", one.instance.sop_instance_uid)
-        for n in range(1, max(one.instance.number_of_frames, 1) + 1)
     ]
-    start = start % len(every) if every else 0
-    frames: Frames | None = None
-    open_place = -1
-    try:
-        for place, n in every[start:] + every[:start]:
-            if place != open_place or frames is None:
-                if frames is not None:
-                    frames.__exit__()
-                frames, open_place = Frames(archive, located[place]), place
-            try:
-                form, size, pieces = viewer_frame(frames, n, spec_of)
-            except (NoFrame, ImagingError):
-                continue
-            yield _HEAD.pack(place, n, size, form)
-            yield from pieces
-    finally:
-        if frames is not None:
-            frames.__exit__()
+    skipped = start % max(1, sum(count for _, count in images))
+    later: list[tuple[int, range]] = []
+    earlier: list[tuple[int, range]] = []
+    for place, count in images:
+        split = min(skipped, count)
+        skipped -= split
+        earlier.append((place, range(1, split + 1)))
+        later.append((place, range(split + 1, count + 1)))
+    return [(place, numbers) for place, numbers in later + earlier if numbers]

@@ -1,36 +1,18 @@
 """Frames as they are stored, byte for byte, whatever their size."""
 
-from collections.abc import Iterator
-
 import pytest
 from pydicom.encaps import encapsulate
 from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRLittleEndian, JPEGLSLossless
 
-from app.archive import Archive, Source, content, queries
+from app.archive import Archive, content, queries
 from app.archive.errors import NoFrame
-from app.config import Config
-from app.db import open_database
 from app.security import SYSTEM
 from app.viewing.frames import Frames, locate
 from tests.archive.make import ct, part10
+from tests.viewing.conftest import store
 
 UID = "1.2.3.1.1.1"
 STREAM = b"\xff\xd8" + bytes(range(200)) + b"\xff\xd9"
-
-
-@pytest.fixture
-def archive(sqlite_config: Config) -> Iterator[Archive]:
-    database = open_database(sqlite_config)
-    opened = Archive(sqlite_config, database)
-    yield opened
-    opened.close()
-    database.dispose()
-
-
-def _put(archive: Archive, data: bytes) -> None:
-    incoming = archive.receive(Source("test"))
-    incoming.write(data)
-    assert archive.ingest(incoming).status == "stored"
 
 
 def _both_ways(archive: Archive, n: int) -> tuple[bytes, bytes]:
@@ -51,20 +33,20 @@ def test_a_native_frame_with_a_number_of_pixels_that_is_no_multiple_of_eight_is_
 ) -> None:
     size = 3 * 5 * bits // 8
     pixels = bytes(range(1, 2 * size + 1))
-    _put(archive, part10(ct(pixels=pixels, Rows=3, Columns=5, NumberOfFrames=2, BitsAllocated=bits, BitsStored=bits)))
+    store(archive, part10(ct(pixels=pixels, Rows=3, Columns=5, NumberOfFrames=2, BitsAllocated=bits, BitsStored=bits)))
     assert _both_ways(archive, n) == (pixels[(n - 1) * size : n * size],) * 2
 
 
 def test_so_is_a_compressed_one(archive: Archive) -> None:
     ds = ct(syntax=JPEGLSLossless, pixels=encapsulate([STREAM]), Rows=50, Columns=11, BitsStored=16)
     ds["PixelData"].VR = "OB"
-    _put(archive, part10(ds))
+    store(archive, part10(ds))
     assert _both_ways(archive, 1) == (STREAM, STREAM)
 
 
 def test_single_bit_frames_begin_on_a_byte(archive: Archive) -> None:
     pixels = bytes([0b10101101, 0b00110011, 0b01010101, 0b00001111])  # 15 pixels a frame, least significant bit first
-    _put(
+    store(
         archive,
         part10(ct(pixels=pixels, Rows=3, Columns=5, NumberOfFrames=2, BitsAllocated=1, BitsStored=1, HighBit=0)),
     )
@@ -81,7 +63,7 @@ def test_a_header_that_asks_for_gigabytes_of_a_few_bytes_has_no_frame(
 ) -> None:
     ds = ct(syntax=syntax, pixels=bytes(256), Rows=65535, Columns=65535, BitsAllocated=8, BitsStored=8, HighBit=7)
     ds.SamplesPerPixel = samples
-    _put(archive, part10(ds))
+    store(archive, part10(ds))
     with archive.database.read() as session:
         [located] = locate(session, [queries.instance(session, SYSTEM, UID)])
     with Frames(archive, located) as frames:

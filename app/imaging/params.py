@@ -9,6 +9,7 @@ from app.kit.phrases import phrase
 
 MAX_SIDE = 16384
 MAX_PIXELS = 64 << 20  # of a picture that is asked for: A2 at 300 dpi has 35 million
+MAX_GROWN = 16 << 20  # of an image that has fewer and is to fit into a larger size: pixels made up, which cost seconds
 
 
 class Crop(NamedTuple):

@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image
 
 from app.imaging.lut import Greys
-from app.imaging.params import MAX_PIXELS, MAX_SIDE, Crop, RenderParams
+from app.imaging.params import MAX_GROWN, MAX_PIXELS, MAX_SIDE, Crop, RenderParams
 from app.kit.errors import Invalid
 from app.kit.phrases import phrase
 
@@ -107,8 +107,8 @@ def _target(shape: tuple[int, int], params: RenderParams, stretch: float) -> tup
     if params.exact:
         return params.size
     factor = min(params.size[0] / rows, params.size[1] / columns)
-    if not params.upscale:
-        factor = min(factor, 1.0)
+    enlarged = (MAX_GROWN / rows / columns) ** 0.5 if params.upscale else 1.0
+    factor = min(factor, max(1.0, enlarged))
     return max(1, round(rows * factor)), max(1, round(columns * factor))
 
 

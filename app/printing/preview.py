@@ -9,12 +9,15 @@ from urllib.parse import urlencode
 from app import audit
 from app.archive.models import Study
 from app.db import Database
-from app.kit.errors import NotFound
+from app.kit.errors import Invalid, NotFound
+from app.kit.phrases import phrase
 from app.printing import facts, pixels, queries, selection, svg, wording
 from app.printing.gather import Gatherer
 from app.printing.order import OrderItem, PrintOrder
 from app.printing.sheet import Picture, Placed, compose, page_count
 from app.security import Actor, Verb, may_see, require
+
+MAX_LISTED = 100_000  # frames of one study beside the pages; a header may state millions
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,14 +130,18 @@ class StripSeries:
 
 
 def strip(database: Database, actor: Actor, study_uid: str) -> tuple[Study, list[StripSeries]]:
-    """A study and the images of its series, for the composer's left side. Audited: images are seen. Raises NotFound."""
+    """A study and the images of its series, for the composer's left side. Audited: images are seen. Raises NotFound, Invalid
+    for more frames than anybody can arrange."""
     require(actor, Verb.STUDY_PRINT)
     with database.read() as session:
         study = queries.study(session, study_uid)
         if study is None or not may_see(actor, study.facility_id):
             raise NotFound("There is no such study.")
         grouped: dict[int, StripSeries] = {}
-        for found in queries.images_of(session, study_uid=study_uid):
+        images = queries.images_of(session, study_uid=study_uid)
+        if sum(found.instance.number_of_frames for found in images) > MAX_LISTED:
+            raise Invalid(phrase("This is more than {most} images.", most=MAX_LISTED), field="study")
+        for found in images:
             series = found.series
             if series.id not in grouped:
                 number = f"{series.series_number}: " if series.series_number is not None else ""

@@ -23,11 +23,12 @@ def frame_appearances(
         spec = PixelSpec.from_dataset(header, transfer_syntax_uid)
     except ImagingError:
         return {}, []
-    count = frames if header.get("PerFrameFunctionalGroupsSequence") else 1
+    groups = len(header.get("PerFrameFunctionalGroupsSequence") or ())
+    count = min(frames, groups + 1) if groups else 1  # frames without a group of their own all look alike
     every = [_manifest_entry(header, spec, n) for n in range(1, count + 1)]
     shared = {name: value for name, value in every[0].items() if all(one.get(name) == value for one in every)}
     own = [{name: value for name, value in one.items() if name not in shared} for one in every]
-    return shared, own if any(own) else []
+    return shared, own + own[-1:] * (frames - count) if any(own) else []
 
 
 def _manifest_entry(header: JsonHeader, spec: PixelSpec, frame: int) -> dict[str, Any]:

@@ -22,6 +22,7 @@ from app.imaging import (
     transform,
 )
 from app.imaging.geometry import DETECTOR, MAGNIFIED, SCANNED, ULTRASOUND, orientation_letters, pixel_spacing_mm
+from app.imaging.params import MAX_GROWN
 from app.kit.errors import Invalid
 from tests.imaging.support import load, stored_frame
 from tests.imaging.test_lut import grey
@@ -82,6 +83,14 @@ def test_a_size_is_a_box_to_fit_into() -> None:
     assert transform.apply(image, RenderParams(size=(200, 200))).shape == (200, 100)
     assert transform.apply(image, RenderParams(size=(200, 200), upscale=False)).shape == (100, 50)
     assert transform.apply(image, RenderParams(size=(30, 40), exact=True)).shape == (30, 40)
+
+
+def test_an_image_grows_to_a_bounded_number_of_pixels_and_keeps_its_shape() -> None:
+    rows, columns = transform.apply(np.zeros((100, 50), np.uint8), RenderParams(size=(8192, 8192))).shape
+    assert rows == pytest.approx(2 * columns, rel=0.001) and rows * columns == pytest.approx(MAX_GROWN, rel=0.001)
+    large = np.zeros((4200, 4200), np.uint8)  # has more by itself: it neither grows nor shrinks
+    assert transform.apply(large, RenderParams(size=(8000, 8000))).shape == large.shape
+    assert transform.apply(large, RenderParams(size=(2100, 8000))).shape == (2100, 2100)
 
 
 @pytest.mark.parametrize(

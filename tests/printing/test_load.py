@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from tests.archive.make import ct_bytes
 from tests.printing.conftest import Store
 from tests.support.client import Web
 
@@ -57,3 +58,12 @@ def test_another_form_is_refused_by_its_own_field(web: Web, wrong: Any) -> None:
     answer = web.bob.post("/api/v1/prints", json={"items": items})
     assert answer.status_code == 422
     assert answer.json()["field"].startswith("items.0.annotations")
+
+
+def test_a_study_of_more_frames_than_anybody_arranges_is_refused(web: Web, store: Store, tmp_path: Path) -> None:
+    path = tmp_path / "many.dcm"
+    size = {"Rows": 1, "Columns": 1, "BitsAllocated": 8, "BitsStored": 8, "HighBit": 7}
+    path.write_bytes(ct_bytes(pixels=bytes(100_002), NumberOfFrames=100_001, **size))
+    store([path])
+    answer = web.bob.get("/print", params={"study": "1.2.3.1"})
+    assert answer.status_code == 422 and "100000 images" in answer.text.replace(",", "")

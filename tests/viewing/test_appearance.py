@@ -109,6 +109,9 @@ def test_frames_of_an_enhanced_object_have_windows_slopes_and_sizes_of_their_own
     assert [one["slope"] for one in own] == [1.0, 2.0, 1.0]
     assert [[w["center"] for w in one["windows"]] for one in own] == [[100.0, 7.0], [200.0, 7.0], []]
     assert [one.get("partial", False) for one in own] == [False, False, True]
+    _, many = frame_appearances(JsonHeader(to_json(ds)), str(ds.file_meta.TransferSyntaxUID), 1000)
+    assert many[:3] == own and len(many) == 1000
+    assert all(one is many[2] for one in many[2:]), "made once for all frames without a group"
 
 
 def test_a_description_has_the_tables_and_the_window_of_the_rendered_picture(web: Web) -> None:

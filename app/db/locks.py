@@ -61,5 +61,7 @@ def run_pending(session: Session) -> None:
 
 @event.listens_for(Session, "after_soft_rollback")
 def _forget(session: Session, previous: SessionTransaction) -> None:
-    if pending := session.info.get(_PENDING):
+    if not previous.nested:
+        session.info.pop(_PENDING, None)
+    elif pending := session.info.get(_PENDING):
         session.info[_PENDING] = [one for one in pending if one[1] is not previous]

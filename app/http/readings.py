@@ -62,7 +62,9 @@ def _deeds(scope: Scope, verb: Verb, identity: Identity, seen: Seen) -> Iterator
     if studies and len(studies) <= _MOST_STUDIES:
         for uid, facility_id in studies.items():
             if uid not in seen.traced:
-                yield _deed(identity, verb, "study", uid, facility_id, where)
+                # Pictures for a page are looked at; the print itself leaves a row of its own.
+                what = Verb.STUDY_VIEW if verb is Verb.STUDY_PRINT else verb
+                yield _deed(identity, what, "study", uid, facility_id, where)
     elif (studies or not seen.traced) and reads and (not where.startswith(_PLAIN) or where.startswith(_TRAIL)):
         yield _deed(identity, verb, "list", f"GET {where}"[:128], identity.actor.facility_id, where)
 

@@ -159,7 +159,10 @@ def test_more_connections_of_one_address_close_its_idle_ones(small: Small, attac
 
 
 def test_a_working_connection_does_not_give_way(small: Small) -> None:
-    with small.connect(b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 4\r\n\r\nab") as busy:
+    head = b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 4\r\nExpect: 100-continue\r\n\r\n"
+    with small.connect(head) as busy:
+        assert b"100 Continue" in busy.recv(100), "the request is being worked on"
+        busy.sendall(b"ab")
         idle = [small.connect() for _ in range(40)]
         busy.sendall(b"cd")
         assert busy.recv(100).startswith(b"HTTP/1.1 200")

@@ -87,17 +87,17 @@ def _archive(config: Config) -> "Archive":
     from app import events
     from app.archive import Archive
     from app.db import open_database
-    from app.peers import ways
+    from app.trust import runtime
 
     events.use_folder(config.run / "events")
     database = open_database(config)
-    ways.use(config, database)
+    runtime.use(config, database)
     return Archive(config, database)
 
 
 def _make(config: Config, archive: "Archive") -> "Receiver":
     from app.dimse.server import Receiver
-    from app.peers.storage import storage_classes, transfer_syntaxes
+    from app.network.storage_classes import storage_classes, transfer_syntaxes
 
     receiver = Receiver(config, archive.database, archive)
     storage_classes(), transfer_syntaxes(), receiver.settings()  # before the first caller, not in its time

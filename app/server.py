@@ -28,7 +28,7 @@ from app.http.services import Services
 from app.http.settings import WebSettings
 from app.kit import files, occupied, paths, rolestate, startup
 from app.kit.errors import AppError
-from app.peers import ways
+from app.trust import runtime
 
 log = logging.getLogger(__name__)
 _LOOK = 5.0  # seconds between looks at the limits
@@ -45,7 +45,7 @@ def create_app(config: Config, connections: Connections | None = None) -> FastAP
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         events.use_folder(config.run / "events")
-        ways.use(config, database)
+        runtime.use(config, database)
         hub.start()
         limits = asyncio.create_task(_follow_limits(service, connections)) if connections is not None else None
         try:

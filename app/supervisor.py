@@ -148,7 +148,7 @@ def _apply_nodes(config: Config, database: "Database") -> None:
     marker = config.data / ".nodes-file"  # the last start had a file: its nodes are set free when this one has none
     if not config.nodes and not marker.exists():
         return
-    from app.peers.exchange import apply_file
+    from app.nodes.exchange import apply_file
 
     apply_file(config, database)
     marker.unlink(missing_ok=True) if not config.nodes else marker.touch(0o600)

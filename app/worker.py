@@ -16,6 +16,8 @@ from app.archive import service as archive_service
 from app.config import Config
 from app.db import Database, open_database
 from app.deid import clock as deid_clock
+from app.forward import clock as forward_clock
+from app.forward.forwarder import Forwarder
 from app.jobs import clock as jobs_clock
 from app.jobs.clock import HOUR
 from app.jobs.context import Cancelled, JobContext, PermanentFault
@@ -24,11 +26,12 @@ from app.kit.clock import now
 from app.kit.errors import AppError
 from app.kit.logging import correlation_id
 from app.kit.phrases import phrase
-from app.peers import clock as peers_clock
-from app.peers import ways
-from app.peers.forwarder import Forwarder
+from app.nodes import clock as nodes_clock
 from app.printing import clock as printing_clock
+from app.retrieve import clock as retrieve_clock
 from app.routing import clock as routing_clock
+from app.trust import clock as trust_clock
+from app.trust import runtime
 from app.viewing import clock as viewing_clock
 
 log = logging.getLogger(__name__)
@@ -39,37 +42,37 @@ Handler = Callable[[JobContext, dict[str, Any]], dict[str, Any]]
 
 
 def _ask_commitment(context: JobContext, payload: dict[str, Any]) -> dict[str, Any]:
-    from app.peers import commitment_jobs
+    from app.nodes import commitment_jobs
 
     return commitment_jobs.ask(context, payload)
 
 
 def _report_commitment(context: JobContext, payload: dict[str, Any]) -> dict[str, Any]:
-    from app.peers import commitment_jobs
+    from app.nodes import commitment_jobs
 
     return commitment_jobs.report(context, payload)
 
 
 def _ask(context: JobContext, payload: dict[str, Any]) -> dict[str, Any]:
-    from app.peers.ask_jobs import ask
+    from app.retrieve.query_jobs import ask
 
     return ask(context, payload)
 
 
 def _test_node(context: JobContext, payload: dict[str, Any]) -> dict[str, Any]:
-    from app.peers import selftest_job
+    from app.selftest import job
 
-    return selftest_job.run(context, payload)
+    return job.run(context, payload)
 
 
 def _echo_nodes(context: JobContext, payload: dict[str, Any]) -> dict[str, Any]:
-    from app.peers import selftest_job
+    from app.selftest import job
 
-    return selftest_job.echo_all(context, payload)
+    return job.echo_all(context, payload)
 
 
 def _fetch(context: JobContext, payload: dict[str, Any]) -> dict[str, Any]:
-    from app.peers.retrieve_jobs import fetch
+    from app.retrieve.retrieve_jobs import fetch
 
     return fetch(context, payload)
 
@@ -153,7 +156,7 @@ class Worker:
 
     def start(self) -> None:
         events.use_folder(self.config.run / "events")
-        ways.use(self.config, self.database)
+        runtime.use(self.config, self.database)
         for lane, (threads, handlers) in LANES.items():
             for number in range(threads):
                 work = (handlers, self._bells[lane])
@@ -287,7 +290,7 @@ def follow_clock(worker: Worker) -> None:
     before, worker.drift = worker.drift, drift
     if before is not None and drift < before - jobs.CLOCK_SLACK.total_seconds():
         log.warning("the clock went back by %.0f s", before - drift)
-    from app.peers import clock_back as peers_back
+    from app.forward import clock_back as peers_back
     from app.routing import clock_back as routing_back
 
     with worker.database.write() as session:
@@ -303,11 +306,22 @@ def prune_events(worker: Worker) -> None:
         events.prune(session, now() - timedelta(days=7))
 
 
-_ROOMS = (jobs_clock, archive_clock, routing_clock, peers_clock, viewing_clock, printing_clock, deid_clock)
+_CLOCKS = (
+    jobs_clock,
+    archive_clock,
+    routing_clock,
+    trust_clock,
+    nodes_clock,
+    retrieve_clock,
+    forward_clock,
+    viewing_clock,
+    printing_clock,
+    deid_clock,
+)
 
 # verb -> seconds between two turns, in this order where several are due
 CLOCK: dict[Callable[[Worker], None], float] = {follow_clock: 5.0, prune_events: HOUR}
-CLOCK.update((verb, period) for room in _ROOMS for verb, period in room.VERBS.items())
+CLOCK.update((verb, period) for module in _CLOCKS for verb, period in module.VERBS.items())
 
 
 def run(config: Config) -> None:

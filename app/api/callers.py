@@ -6,8 +6,8 @@ from fastapi import APIRouter, Depends, Query
 
 from app.http import ReadSession, WriteSession, allow
 from app.http.i18n import say
-from app.peers import callers
-from app.peers.models import Caller
+from app.nodes import callers
+from app.nodes.models import Caller
 from app.security import Actor, Verb
 
 router = APIRouter(tags=["nodes"])

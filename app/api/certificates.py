@@ -6,9 +6,8 @@ from fastapi import APIRouter, Depends, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from app.http import ReadSession, WriteSession, allow, services
-from app.peers import certificate_queries as queries
-from app.peers import certificates, proxies
 from app.security import Actor, Verb
+from app.trust import certificates, proxy_service, queries
 
 router = APIRouter(tags=["certificates"])
 Reader = Annotated[Actor, Depends(allow(Verb.SETTINGS_READ))]
@@ -97,11 +96,11 @@ def remove_certificate(certificate_id: str, actor: Editor, session: WriteSession
 @router.put("/settings/proxy/password", status_code=204)
 def set_proxy_password(body: ProxyPassword, request: Request, actor: Editor, session: WriteSession) -> None:
     """Keeps it sealed. The other values of the proxy are the settings group `proxy`."""
-    proxies.set_password(session, actor, services(request).secrets, body.password)
+    proxy_service.set_password(session, actor, services(request).secrets, body.password)
 
 
 @router.post("/settings/proxy/test")
 def test_proxy(body: Target, request: Request, actor: Editor) -> dict[str, Any]:
     """Opens a connection through the proxy as it is saved. Always 200: a proxy that fails is a result."""
-    found = proxies.try_out(services(request).database, actor, body.host, body.port)
+    found = proxy_service.try_out(services(request).database, actor, body.host, body.port)
     return {"ok": found.ok, "message": f"{found.message} {found.hint}".strip(), "seconds": found.seconds}

@@ -6,7 +6,8 @@ from fastapi import APIRouter, Depends, Query, Request
 
 from app.http import ReadSession, allow, i18n
 from app.kit.numbers import LARGEST
-from app.peers import commitment, queries
+from app.nodes import commitment
+from app.nodes import queries as node_queries
 from app.security import Actor, Verb
 
 router = APIRouter(tags=["commitments"])
@@ -25,7 +26,7 @@ def list_commitments(
     cursor: str | None = None,
 ) -> dict[str, Any]:
     """Newest first."""
-    found, total = queries.commitments(
+    found, total = node_queries.commitments(
         session, actor, role=role, state=state, transfer_id=transfer, limit=limit, before=cursor
     )
     items = [i18n.told(request, commitment.commitment_json(row, name)) for row, name in found]
@@ -35,8 +36,8 @@ def list_commitments(
 @router.get("/commitments/{commitment_id}")
 def get_commitment(request: Request, commitment_id: str, actor: Sender, session: ReadSession) -> dict[str, Any]:
     """One request: whether it was answered, and how much was committed."""
-    row = queries.commitment_seen(session, actor, commitment_id)
-    return i18n.told(request, commitment.commitment_json(row, queries.node_name(session, row.node_id)))
+    row = node_queries.commitment_seen(session, actor, commitment_id)
+    return i18n.told(request, commitment.commitment_json(row, node_queries.node_name(session, row.node_id)))
 
 
 @router.get("/commitments/{commitment_id}/instances")
@@ -49,8 +50,8 @@ def list_commitment_instances(
     cursor: Annotated[int, Query(ge=0, le=LARGEST)] = 0,
 ) -> dict[str, Any]:
     """Each object with what became of it; reason is a Failure Reason of PS3.3 C.14.1.1."""
-    row = queries.commitment_seen(session, actor, commitment_id)
-    rows = queries.commitment_instances(session, row.id, limit, cursor)
+    row = node_queries.commitment_seen(session, actor, commitment_id)
+    rows = node_queries.commitment_instances(session, row.id, limit, cursor)
     items = [i18n.told(request, commitment.instance_json(one)) for one in rows]
     following = str(cursor + limit) if len(rows) == limit else None
     return {"items": items, "total": row.total, "next": following}

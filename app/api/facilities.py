@@ -6,7 +6,7 @@ from fastapi import APIRouter, Depends, Request
 from pydantic import BaseModel, Field
 
 from app.http import ReadSession, WriteSession, allow, services
-from app.peers import facility_titles
+from app.nodes import facility_titles
 from app.security import Actor, Verb, facilities
 from app.security.models import Facility
 

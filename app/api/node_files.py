@@ -7,7 +7,7 @@ from fastapi import APIRouter, Depends, Query, Request
 from app.http import WriteSession, allow, services
 from app.http.i18n import told
 from app.kit.errors import BadRequest
-from app.peers import exchange, node_schema
+from app.nodes import exchange, file_schema
 from app.security import Actor, Verb
 
 router = APIRouter(tags=["nodes"])
@@ -25,7 +25,7 @@ async def _text(request: Request) -> str:
 @router.get("/nodes/schema")
 def show_schema(actor: Reader) -> dict[str, Any]:
     """The JSON schema (2020-12) of the file that `/nodes/export` gives and `/nodes/import` takes."""
-    return node_schema.schema()
+    return file_schema.schema()
 
 
 @router.get("/nodes/export")
@@ -44,7 +44,7 @@ def export_nodes(
 @router.post(
     "/nodes/import",
     openapi_extra={
-        "requestBody": {"required": True, "content": {"application/json": {"schema": node_schema.schema()}}}
+        "requestBody": {"required": True, "content": {"application/json": {"schema": file_schema.schema()}}}
     },
 )
 def import_nodes(

@@ -5,11 +5,13 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
+from app.forward import queue_queries
 from app.http import ReadSession, WriteSession, allow, services
 from app.http.i18n import say, told
 from app.kit.clock import now
-from app.peers import forward_queries, options, queries, selftest, service
-from app.peers.options import NodeValues
+from app.nodes import options, selftest, service
+from app.nodes import queries as node_queries
+from app.nodes.options import NodeValues
 from app.security import Actor, Verb
 
 router = APIRouter(tags=["nodes"])
@@ -97,8 +99,10 @@ class NodeBody(BaseModel):
 @router.get("/nodes")
 def list_nodes(actor: Reader, session: ReadSession) -> dict[str, Any]:
     """The nodes that the caller may know of. sending: bytes a second that leave for it now."""
-    rates = forward_queries.rates(session, actor, now())
-    items = [service.node_json(node) | {"sending": rates.get(node.id, 0)} for node in queries.nodes(session, actor)]
+    rates = queue_queries.rates(session, actor, now())
+    items = [
+        service.node_json(node) | {"sending": rates.get(node.id, 0)} for node in node_queries.nodes(session, actor)
+    ]
     return {"items": items, "total": len(items), "next": None}
 
 
@@ -115,8 +119,8 @@ def create_node(
 @router.get("/nodes/{name}")
 def get_node(name: str, actor: Reader, session: ReadSession) -> dict[str, Any]:
     """By name or id. sending: bytes a second that leave for it now."""
-    node = queries.node(session, actor, name)
-    return service.node_json(node) | {"sending": forward_queries.rates(session, actor, now()).get(node.id, 0)}
+    node = node_queries.node(session, actor, name)
+    return service.node_json(node) | {"sending": queue_queries.rates(session, actor, now()).get(node.id, 0)}
 
 
 @router.put("/nodes/{name}")

@@ -13,8 +13,8 @@ from pydantic import AwareDatetime, BaseModel, Field
 
 from app.http import ReadSession, allow, services
 from app.kit.numbers import LARGEST
-from app.peers import oplog_queries as queries
-from app.peers.models import NetworkOperation
+from app.nodes import operation_queries as queries
+from app.nodes.models import NetworkOperation
 from app.security import Actor, Verb
 
 router = APIRouter(tags=["operations"])

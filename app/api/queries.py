@@ -8,8 +8,9 @@ from pydantic import BaseModel, ConfigDict, Field
 from app.http import ReadSession, WriteSession, allow, i18n, services
 from app.kit.errors import Invalid
 from app.kit.numbers import LARGEST
-from app.peers import ask_jobs, asking, qr_queries
-from app.peers.asking import Wish
+from app.retrieve import queries as retrieve_queries
+from app.retrieve import query_jobs, remote_queries
+from app.retrieve.remote_queries import Wish
 from app.security import Actor, Verb
 
 router = APIRouter(tags=["queries"])
@@ -69,9 +70,9 @@ class QueryBody(BaseModel):
 @router.post("/queries", status_code=202)
 def create_query(body: QueryBody, response: Response, actor: Asker, session: WriteSession) -> dict[str, Any]:
     """Asks the nodes, all at once and each with its own time; Location says where the answers gather."""
-    made = asking.create_query(session, actor, body.wish())
+    made = remote_queries.create_query(session, actor, body.wish())
     response.headers["Location"] = f"/api/v1/queries/{made.id}"
-    return asking.query_json(session, made)
+    return remote_queries.query_json(session, made)
 
 
 @router.get("/queries")
@@ -83,8 +84,8 @@ def list_queries(
     cursor: str | None = None,
 ) -> dict[str, Any]:
     """One's own of the last day, newest first."""
-    found, total = qr_queries.queries_of(session, actor, limit, cursor)
-    items = [i18n.told(request, asking.query_json(session, one)) for one in found]
+    found, total = retrieve_queries.queries_of(session, actor, limit, cursor)
+    items = [i18n.told(request, remote_queries.query_json(session, one)) for one in found]
     return {"items": items, "total": total, "next": found[-1].id if len(found) == limit else None}
 
 
@@ -102,11 +103,11 @@ def get_query(
     cursor: Annotated[int, Query(ge=0, le=LARGEST)] = 0,
 ) -> dict[str, Any]:
     """State of every node, and the answers so far, merged by study."""
-    query = qr_queries.query(session, actor, query_id)
-    found = asking.arranged(asking.matches(session, actor, query), sort, here)
-    items = [asking.match_json(match) for match in found[cursor : cursor + limit]]
+    query = retrieve_queries.query(session, actor, query_id)
+    found = remote_queries.arranged(remote_queries.matches(session, actor, query), sort, here)
+    items = [remote_queries.match_json(match) for match in found[cursor : cursor + limit]]
     following = str(cursor + limit) if limit and cursor + limit < len(found) else None
-    shown = i18n.told(request, asking.query_json(session, query))
+    shown = i18n.told(request, remote_queries.query_json(session, query))
     return shown | {"items": items, "total": len(found), "next": following}
 
 
@@ -125,8 +126,8 @@ def list_instances(request: Request, query_id: str, study_uid: str, series_uid: 
 
 def _unfolded(request: Request, actor: Actor, query_id: str, level: str, keys: dict[str, str]) -> dict[str, Any]:
     here = services(request)
-    found, faults = ask_jobs.unfold(here.database, here.config, actor, query_id, level, keys)
-    items = [asking.match_json(match) for match in found]
+    found, faults = query_jobs.unfold(here.database, here.config, actor, query_id, level, keys)
+    items = [remote_queries.match_json(match) for match in found]
     said = [{"node": node, "error": i18n.say(words)} for node, words in faults]
     return {"items": items, "total": len(items), "next": None, "faults": said}
 
@@ -135,4 +136,4 @@ def _unfolded(request: Request, actor: Actor, query_id: str, level: str, keys: d
 @router.delete("/queries/{query_id}")
 def cancel_query(query_id: str, actor: Asker, session: WriteSession) -> dict[str, Any]:
     """Stops asking (C-CANCEL); what came stays."""
-    return asking.query_json(session, asking.cancel_query(session, actor, query_id))
+    return remote_queries.query_json(session, remote_queries.cancel_query(session, actor, query_id))

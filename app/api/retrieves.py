@@ -6,8 +6,10 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from app.http import ReadSession, WriteSession, allow, i18n
-from app.peers import qr_queries, queries, retrievals
-from app.peers.retrievals import Order
+from app.nodes import queries as node_queries
+from app.retrieve import queries as retrieve_queries
+from app.retrieve import retrievals
+from app.retrieve.retrievals import Order
 from app.security import Actor, Verb
 
 router = APIRouter(tags=["retrieves"])
@@ -47,7 +49,7 @@ def list_retrieves(
     cursor: str | None = None,
 ) -> dict[str, Any]:
     """One's own, newest first; who may see others' work sees all."""
-    found, total = qr_queries.retrievals(
+    found, total = retrieve_queries.retrievals(
         session, actor, state=state, study=study_instance_uid, limit=limit, before=cursor
     )
     items = [i18n.told(request, retrievals.retrieval_json(session, row, name)) for row, name in found]
@@ -82,5 +84,5 @@ def drop_retrieve(retrieve_id: str, actor: Retriever, session: WriteSession) -> 
 
 
 def _shown(session: ReadSession, actor: Actor, retrieve_id: str) -> dict[str, Any]:
-    row = qr_queries.retrieval(session, actor, retrieve_id)
-    return retrievals.retrieval_json(session, row, queries.node_name(session, row.node_id))
+    row = retrieve_queries.retrieval(session, actor, retrieve_id)
+    return retrievals.retrieval_json(session, row, node_queries.node_name(session, row.node_id))

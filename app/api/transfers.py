@@ -5,9 +5,11 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from app.forward import queries as transfer_queries
+from app.forward import transfers
 from app.http import ReadSession, WriteSession, allow, i18n
 from app.kit.numbers import LARGEST
-from app.peers import queries, transfers
+from app.nodes import queries as node_queries
 from app.security import Actor, Verb
 
 router = APIRouter(tags=["transfers"])
@@ -68,8 +70,8 @@ def list_transfers(
     cursor: str | None = None,
 ) -> dict[str, Any]:
     """Newest first."""
-    node_id = queries.node(session, actor, node).id if node else None
-    found, total = queries.transfers(
+    node_id = node_queries.node(session, actor, node).id if node else None
+    found, total = transfer_queries.transfers(
         session, actor, study=study_instance_uid, state=state, node_id=node_id, limit=limit, before=cursor
     )
     items = [transfers.transfer_json(row, name) for row, name in found]
@@ -91,8 +93,8 @@ def list_instances(
     cursor: Annotated[int, Query(ge=0, le=LARGEST)] = 0,
 ) -> dict[str, Any]:
     """Each object with the peer's status and words; what failed first."""
-    transfer = queries.transfer(session, actor, transfer_id)
-    rows = queries.instances(session, transfer.id, limit, cursor)
+    transfer = transfer_queries.transfer(session, actor, transfer_id)
+    rows = transfer_queries.instances(session, transfer.id, limit, cursor)
     following = str(cursor + limit) if len(rows) == limit else None
     return {"items": [transfers.instance_json(row) for row in rows], "total": transfer.total, "next": following}
 
@@ -140,5 +142,5 @@ def drop_many(body: ManyBody, actor: Sender, session: WriteSession) -> dict[str,
 
 
 def _shown(session: ReadSession, actor: Actor, transfer_id: str) -> dict[str, Any]:
-    transfer = queries.transfer(session, actor, transfer_id)
-    return transfers.transfer_json(transfer, queries.node_name(session, transfer.node_id))
+    transfer = transfer_queries.transfer(session, actor, transfer_id)
+    return transfers.transfer_json(transfer, node_queries.node_name(session, transfer.node_id))

@@ -3,9 +3,8 @@
 import os
 
 from app.archive import rows
-from app.dicom import frames, uids
+from app.dicom import frames, syntaxes, uids
 from app.dicom.header import Header, add_tail
-from app.imaging import syntaxes
 
 
 def locate(fd: int, size: int, header: Header, instance: rows.Row) -> bytes | None:

@@ -31,7 +31,7 @@ def check(path: Path, instance: Instance, database: Database) -> None:
     logged and recorded, once for each state of a file."""
     state = path.stat()
     same_size = state.st_size == instance.bytes
-    # A derived object (app/peers/derived.py) has no row and no time of arrival: its size must do.
+    # A derived object (app/forward/derived.py) has no row and no time of arrival: its size must do.
     known_since = instance.received_at.timestamp() if instance.received_at else state.st_mtime
     if same_size and state.st_mtime <= known_since:
         return

@@ -14,11 +14,11 @@ from app.dimse.record import Deeds, tell_refused
 from app.dimse.services import Agreed, Services
 from app.kit.errors import AppError
 from app.kit.logging import new_correlation_id
-from app.peers import commands, pdu
-from app.peers.admission import QUERY_VERBS
-from app.peers.commands import BadCommand
-from app.peers.pdu import BadPdu
-from app.peers.wire import Aborted, PdvReader, PeerGone, PeerSilent, Wire
+from app.network import commands, pdu
+from app.network.commands import BadCommand
+from app.network.pdu import BadPdu
+from app.network.wire import Aborted, PdvReader, PeerGone, PeerSilent, Wire
+from app.nodes.admission import QUERY_VERBS
 from app.security.actor import can
 
 log = logging.getLogger(__name__)

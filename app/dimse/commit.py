@@ -6,9 +6,8 @@ from functools import partial
 
 from app.dimse.exchange import Answer, Exchange, Refused, Request
 from app.kit.errors import AppError, Conflict, NotFound, Unavailable
-from app.peers import commands, commitment
-from app.peers.notifying import event_command
-from app.peers.references import (
+from app.network import commands
+from app.network.commitment_data import (
     LIMIT,
     PUSH_MODEL,
     PUSH_MODEL_INSTANCE,
@@ -18,6 +17,8 @@ from app.peers.references import (
     decode,
     encode,
 )
+from app.network.commitment_scu import event_command
+from app.nodes import commitment
 
 log = logging.getLogger(__name__)
 _NO_SUCH_INSTANCE, _RESOURCES = 0x0112, 0x0213

@@ -4,12 +4,12 @@ from app.archive import Source
 from app.dimse.negotiation import answer, user_items
 from app.dimse.services import Agreed, Services
 from app.kit.errors import AppError, TooMany, Unavailable
-from app.peers import pdu
-from app.peers.admission import Admission
-from app.peers.pdu import Associate, BadPdu, UserIdentity
-from app.peers.settings import DicomSettings
-from app.peers.user_items import USERNAME, USERNAME_AND_PASSCODE
-from app.peers.wire import Wire
+from app.network import pdu
+from app.network.pdu import Associate, BadPdu, UserIdentity
+from app.network.settings import DicomSettings
+from app.network.user_items import USERNAME, USERNAME_AND_PASSCODE
+from app.network.wire import Wire
+from app.nodes.admission import Admission
 from app.security.actor import Actor
 
 _RQ_LIMIT = 1 << 20  # bytes: 128 contexts with all transfer syntaxes need a third of it

@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from app.dimse.record import Deeds
 from app.dimse.services import Agreed, Services
 from app.kit.phrases import phrase
-from app.peers import commands, pdu
-from app.peers.pdu import BadPdu
-from app.peers.receiving import DataSetReceiver
-from app.peers.settings import DicomSettings
-from app.peers.wire import AHEAD, Aborted, PdvReader, Wire
+from app.network import commands, pdu
+from app.network.pdu import BadPdu
+from app.network.receiving import DataSetReceiver
+from app.network.settings import DicomSettings
+from app.network.wire import AHEAD, Aborted, PdvReader, Wire
 
 IDENTIFIER_LIMIT = 1 << 20  # bytes: a query that lists 10,000 UIDs has 650,000
 BATCH = 1 << 16  # bytes of pending answers that are sent at once

@@ -18,9 +18,9 @@ from app.db import Database
 from app.dimse.door import Door, ready, shared_folder
 from app.kit.errors import AppError
 from app.kit.phrases import phrase
-from app.peers import facility_titles
-from app.peers.facility_titles import Entrance
-from app.peers.ways import Ways
+from app.nodes import facility_titles
+from app.nodes.facility_titles import Entrance
+from app.trust.runtime import Ways
 
 log = logging.getLogger(__name__)
 _LOOK = 1.0  # seconds between looks at the rows

@@ -14,8 +14,8 @@ from app.dicom.query import Query
 from app.dimse.answers import Answers
 from app.dimse.exchange import Answer, Exchange, Refused, Request
 from app.kit.phrases import phrase
-from app.peers import commands
-from app.peers.information_models import MODELS, UNIQUE_KEYS
+from app.network import commands
+from app.network.information_models import MODELS, UNIQUE_KEYS
 
 _LEVELS: dict[str, Level] = {"PATIENT": "patient", "STUDY": "study", "SERIES": "series", "IMAGE": "instance"}
 _RETRIEVE_AE, _AVAILABILITY, _LEVEL = "00080054", "00080056", "00080052"

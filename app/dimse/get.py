@@ -8,15 +8,15 @@ from app.dicom.registry import name
 from app.dicom.uids import EXPLICIT_BE, EXPLICIT_LE, IMPLICIT_LE
 from app.dimse.exchange import Answer, Exchange, Request
 from app.dimse.suboperations import Progress, Tally, begin, chosen
-from app.kit.errors import NotFound
+from app.forward import store_lane
+from app.forward.store_lane import REFUSED, Outcome
+from app.kit.errors import CannotConvert, NotFound
 from app.kit.phrases import phrase
-from app.peers import commands, outgoing
-from app.peers.contexts import COMPRESSED
-from app.peers.errors import CannotConvert
-from app.peers.outgoing import REFUSED, Outcome
-from app.peers.payload import Payload
-from app.peers.scu import Response
-from app.peers.wire import PeerSilent
+from app.network import commands
+from app.network.contexts import COMPRESSED
+from app.network.payload import Payload
+from app.network.scu import Response
+from app.network.wire import PeerSilent
 
 log = logging.getLogger(__name__)
 
@@ -75,7 +75,7 @@ class _Lane:
 
     def _store(self, context_id: int, syntax: str, instance: Instance) -> Outcome:
         exchange = self._exchange
-        with outgoing.encoded(self._archive, instance, syntax) as (data, length, plain):
+        with store_lane.encoded(self._archive, instance, syntax) as (data, length, plain):
             message_id = exchange.request(
                 context_id,
                 {
@@ -90,4 +90,4 @@ class _Lane:
         command = exchange.response_to(message_id)
         status = commands.number(command, commands.STATUS, commands.PROCESSING_FAILURE)
         answer = Response(status, commands.text(command, commands.ERROR_COMMENT)[:64])
-        return Outcome(outgoing.judge(answer), status, answer.comment, syntax)
+        return Outcome(store_lane.judge(answer), status, answer.comment, syntax)

@@ -9,12 +9,13 @@ from collections.abc import Sequence
 from app.archive.models import Instance
 from app.dimse.exchange import Answer, Exchange, Refused, Request
 from app.dimse.suboperations import CANNOT_CALCULATE, Progress, Tally, begin, chosen
-from app.kit.errors import AppError, Unavailable
+from app.forward import store_lane
+from app.kit.errors import AppError, PeerFault, Unavailable
 from app.kit.phrases import phrase
-from app.peers import commands, disclosure, oplog, options, outgoing, service
-from app.peers.errors import PeerFault
-from app.peers.models import Node
-from app.peers.wire import PeerSilent
+from app.network import commands
+from app.network.wire import PeerSilent
+from app.nodes import disclosure, operation_log, options, service
+from app.nodes.models import Node
 
 log = logging.getLogger(__name__)
 DESTINATION_UNKNOWN = 0xA801
@@ -33,7 +34,7 @@ def serve(exchange: Exchange, request: Request) -> Answer:
         return tally.answer(request)
     if options.of(node).paused:
         for instance in instances:
-            tally.note(instance, outgoing.Outcome(outgoing.REFUSED, None, _paused(node)))
+            tally.note(instance, store_lane.Outcome(store_lane.REFUSED, None, _paused(node)))
         return tally.answer(request)
     begin(exchange, instances, node.name, "C-MOVE")
     started = time.monotonic()
@@ -95,7 +96,7 @@ def _count_the_unsent(delivery: "_Delivery", instances: Sequence[Instance], tall
     """Objects that the delivery said nothing about have not arrived: it broke off."""
     for instance in instances:
         if instance.id not in delivery.heard_of:
-            tally.note(instance, outgoing.Outcome(outgoing.REFUSED, None, delivery.fault or delivery.held))
+            tally.note(instance, store_lane.Outcome(store_lane.REFUSED, None, delivery.fault or delivery.held))
 
 
 class _Delivery:
@@ -104,14 +105,14 @@ class _Delivery:
     def __init__(self, exchange: Exchange, request: Request, node: Node, instances: Sequence[Instance]) -> None:
         self._exchange, self._node, self._instances = exchange, node, instances
         self._originator = (exchange.agreed.calling, request.message_id)
-        self._told: queue.SimpleQueue[tuple[Instance, outgoing.Outcome]] = queue.SimpleQueue()
+        self._told: queue.SimpleQueue[tuple[Instance, store_lane.Outcome]] = queue.SimpleQueue()
         self._over, self._stopped = threading.Event(), threading.Event()
         self._look_at = time.monotonic() + _LOOK_AT_NODE
         self.heard_of: set[int] = set()
         self.fault = self.held = ""  # why it broke off: the destination failed; somebody here paused it
         threading.Thread(target=self._run, name="move", daemon=True).start()
 
-    def news(self, seconds: float) -> tuple[list[tuple[Instance, outgoing.Outcome]], bool]:
+    def news(self, seconds: float) -> tuple[list[tuple[Instance, store_lane.Outcome]], bool]:
         """What became of the objects since the last call, and whether those were the last. Waits so long for the end,
         not for each object: waking for each would cost the sending thread its turn."""
         over = self._over.wait(seconds)
@@ -125,18 +126,18 @@ class _Delivery:
 
     def _check(self) -> None:
         if self._stopped.is_set() or self._exchange.services.stopping.is_set():
-            raise outgoing.Enough
+            raise store_lane.Enough
         if time.monotonic() >= self._look_at:
             self._look_at = time.monotonic() + _LOOK_AT_NODE
             if disclosure.is_paused(self._exchange.services.database, self._node.id):
                 self.held = _paused(self._node)
-                raise outgoing.Enough
+                raise store_lane.Enough
 
     def _run(self) -> None:
         services, node = self._exchange.services, self._node
         settings, set_to = self._exchange.settings, options.of(node)
         try:
-            outgoing.deliver(
+            store_lane.deliver(
                 services.archive,
                 service.peer_of(node, services.own_title, settings),
                 settings,
@@ -166,10 +167,12 @@ def _tell(exchange: Exchange, node: Node, tally: Tally, fault: str, seconds: flo
     except AppError:
         log.warning("the end of a C-MOVE could not be written down; the database is away")
     failed, warned = bool(tally.failed), bool(tally.warned)
-    result: oplog.Result = "cancelled" if cancelled else "failure" if failed else "warning" if warned else "success"
-    oplog.note(
+    result: operation_log.Result = (
+        "cancelled" if cancelled else "failure" if failed else "warning" if warned else "success"
+    )
+    operation_log.note(
         database,
-        oplog.Operation(
+        operation_log.Operation(
             "store",
             "scu",
             node.name,

@@ -4,11 +4,11 @@ need not be converted. And what we answer to roles and extended negotiation (PS3
 
 from app.dicom.registry import registry
 from app.dicom.uids import is_valid as is_uid
-from app.peers import pdu
-from app.peers.information_models import MODELS, STORAGE_COMMITMENT, VERIFICATION, Service
-from app.peers.pdu import Associate, ContextResult, Role, UserItems
-from app.peers.settings import DicomSettings
-from app.peers.storage import storage_classes, transfer_syntaxes
+from app.network import pdu
+from app.network.information_models import MODELS, STORAGE_COMMITMENT, VERIFICATION, Service
+from app.network.pdu import Associate, ContextResult, Role, UserItems
+from app.network.settings import DicomSettings
+from app.network.storage_classes import storage_classes, transfer_syntaxes
 
 IMPLICIT_LITTLE, EXPLICIT_LITTLE = "1.2.840.10008.1.2", "1.2.840.10008.1.2.1"
 _UNCOMPRESSED = (EXPLICIT_LITTLE, IMPLICIT_LITTLE)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from app.dimse import commit, find, get, move, store
 from app.dimse.exchange import Answer, Exchange, Request
-from app.peers import commands
+from app.network import commands
 from app.security.verbs import Verb
 
 

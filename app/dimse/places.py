@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable
 
 from app.kit.addresses import source_of
-from app.peers.settings import DicomSettings
+from app.network.settings import DicomSettings
 
 MOST_ASKING = 32  # connections of one address that have begun to speak and not yet asked for an association
 

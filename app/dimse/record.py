@@ -6,8 +6,9 @@ from dataclasses import dataclass, field
 
 from app.db import Database
 from app.dimse.services import Agreed
-from app.peers import commands, oplog
-from app.peers.oplog import Result
+from app.network import commands
+from app.nodes import operation_log
+from app.nodes.operation_log import Result
 
 
 @dataclass(slots=True)
@@ -73,9 +74,9 @@ class Deeds:
     def tell(self, database: Database, agreed: Agreed) -> None:
         """Writes them into the transfer log."""
         for deed in self.kinds.values():
-            oplog.note(
+            operation_log.note(
                 database,
-                oplog.Operation(
+                operation_log.Operation(
                     deed.kind,
                     "scp",
                     agreed.admission.node_name or agreed.calling,
@@ -98,9 +99,9 @@ class Deeds:
 
 def tell_refused(database: Database, calling: str, called: str, address: str, words: str) -> None:
     """An association that was not taken."""
-    oplog.note(
+    operation_log.note(
         database,
-        oplog.Operation(
+        operation_log.Operation(
             "association", "scp", calling, "refused", title=calling, called=called, address=address, words=words
         ),
     )

@@ -21,19 +21,19 @@ from app.dimse.places import Places
 from app.dimse.services import Services
 from app.dimse.tls_door import TlsDoor
 from app.kit.errors import Forbidden, Unauthorized, Unavailable
-from app.peers import admission, callers
-from app.peers.admission import Admission
-from app.peers.callers import Book
-from app.peers.pdu import Associate
-from app.peers.settings import DicomSettings
-from app.peers.tls import Caller as Certified
-from app.peers.tls_wire import TlsWire
-from app.peers.ways import Ways
-from app.peers.wire import PeerGone, PeerSilent, Wire
+from app.network.pdu import Associate
+from app.network.settings import DicomSettings
+from app.network.tls_wire import TlsWire
+from app.network.wire import PeerGone, PeerSilent, Wire
+from app.nodes import admission, callers
+from app.nodes.admission import Admission
+from app.nodes.callers import Book
 from app.security.actor import Actor
 from app.security.gate import Gate
 from app.security.secrets import Secrets
 from app.settings import load
+from app.trust.runtime import Ways
+from app.trust.tls import Caller as Certified
 
 log = logging.getLogger(__name__)
 _WAITING_ROOM = 32  # connections beyond the limit of associations that may still ask (and be told that we are full)

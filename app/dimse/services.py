@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from app.archive import Archive, Source
 from app.db import Database
 from app.dimse.places import Places
-from app.peers.admission import Admission
-from app.peers.callers import Book
-from app.peers.pdu import Associate, Role
-from app.peers.settings import DicomSettings
+from app.network.pdu import Associate, Role
+from app.network.settings import DicomSettings
+from app.nodes.admission import Admission
+from app.nodes.callers import Book
 from app.security.actor import Actor
 
 

@@ -1,8 +1,8 @@
 """C-STORE as SCP (PS3.4 B.2.3, PS3.7 9.3.1): what `peers.receiving` does, once for each request."""
 
 from app.dimse.exchange import Answer, Exchange, Request
-from app.peers import commands
-from app.peers.receiving import CANNOT_UNDERSTAND, DataSetReceiver
+from app.network import commands
+from app.network.receiving import CANNOT_UNDERSTAND, DataSetReceiver
 
 
 def serve(exchange: Exchange, request: Request) -> Answer:

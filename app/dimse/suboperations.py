@@ -11,10 +11,12 @@ from app.dicom import identifier
 from app.dicom.identifier import BadIdentifier
 from app.dicom.uids import EXPLICIT_LE
 from app.dimse.exchange import Answer, Exchange, Refused, Request
+from app.forward import store_lane
 from app.kit.errors import Unavailable
 from app.kit.phrases import phrase
-from app.peers import commands, disclosure, outgoing
-from app.peers.information_models import MODELS, Service
+from app.network import commands
+from app.network.information_models import MODELS, Service
+from app.nodes import disclosure
 
 CANNOT_CALCULATE, CANNOT_PERFORM, COMPLETE_WITH_FAILURES = 0xA701, 0xA702, 0xB000  # PS3.4 Table C.4-2, C.4-3
 EACH, EVERY = 25, 1.0  # objects, seconds: a pending response is sent after either, never sooner
@@ -68,14 +70,14 @@ class Tally:
     bytes: int = 0
     failed_uids: list[str] = field(default_factory=list)
     words: str = ""
-    conversions: outgoing.Conversions = field(default_factory=outgoing.Conversions)
+    conversions: store_lane.Conversions = field(default_factory=store_lane.Conversions)
 
-    def note(self, instance: Instance, outcome: outgoing.Outcome) -> None:
+    def note(self, instance: Instance, outcome: store_lane.Outcome) -> None:
         """One sub-operation has ended."""
         self.remaining -= 1
-        if outcome.state == outgoing.SENT:
+        if outcome.state == store_lane.SENT:
             self.completed += 1
-        elif outcome.state == outgoing.WARNED:
+        elif outcome.state == store_lane.WARNED:
             self.warned += 1
         else:
             self.failed += 1

@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 from app.config import Config
 from app.dimse.door import Door, shared_folder
-from app.peers.ways import Ways
+from app.trust.runtime import Ways
 
 log = logging.getLogger(__name__)
 _LOOK = 0.5  # seconds between looks at the settings, and how long an accept waits

@@ -13,7 +13,8 @@ from itertools import pairwise
 
 import numpy as np
 
-from app.imaging import codestream, colour, cost, syntaxes
+from app.dicom import syntaxes
+from app.imaging import codestream, colour, cost
 from app.imaging.codestream import Codestream
 from app.imaging.decode import decode, memory
 from app.imaging.errors import CannotDecode

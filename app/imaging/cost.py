@@ -8,7 +8,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from app.imaging import syntaxes
+from app.dicom import syntaxes
 from app.imaging.codestream import Codestream
 from app.imaging.errors import FrameTooLarge
 from app.imaging.spec import PixelSpec

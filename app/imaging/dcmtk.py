@@ -14,8 +14,8 @@ from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.encaps import encapsulate
 from pydicom.uid import UID
 
+from app.dicom import syntaxes
 from app.dicom.reading import dcmread
-from app.imaging import syntaxes
 from app.imaging.codestream import Codestream
 from app.imaging.errors import CannotDecode
 from app.imaging.native import Samples

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from app.imaging import codecs, codestream, colour, cost, native, rle, syntaxes
+from app.dicom import syntaxes
+from app.imaging import codecs, codestream, colour, cost, native, rle
 from app.imaging.errors import CannotDecode
 from app.imaging.native import Samples
 from app.imaging.spec import PixelSpec

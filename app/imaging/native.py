@@ -6,7 +6,7 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from app.imaging import syntaxes
+from app.dicom import syntaxes
 from app.imaging.errors import CannotDecode
 from app.imaging.spec import PixelSpec
 from app.kit.phrases import phrase

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from pydicom.dataset import Dataset
 
-from app.imaging import syntaxes
+from app.dicom import syntaxes
 from app.imaging.errors import ImagingError
 from app.imaging.lut import Greys
 from app.imaging.native import Samples

@@ -6,7 +6,8 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 from pydicom.dataset import Dataset
 
-from app.imaging import codestream, colour, cost, overlays, syntaxes, transform
+from app.dicom import syntaxes
+from app.imaging import codestream, colour, cost, overlays, transform
 from app.imaging.decode import coarsest, decode, memory
 from app.imaging.display import Display
 from app.imaging.encode import encode

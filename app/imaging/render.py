@@ -7,7 +7,8 @@ from functools import lru_cache
 import numpy as np
 from pydicom.dataset import Dataset
 
-from app.imaging import colour, cost, lut, marks, overlays, shutter, syntaxes, transform
+from app.dicom import syntaxes
+from app.imaging import colour, cost, lut, marks, overlays, shutter, transform
 from app.imaging.decode import decode, halvings, memory
 from app.imaging.display import Display, Window
 from app.imaging.errors import CannotDecode, ImagingError

@@ -5,7 +5,7 @@ from typing import Any, Literal, NamedTuple, Self
 
 from pydicom.dataset import Dataset
 
-from app.imaging import syntaxes
+from app.dicom import syntaxes
 from app.imaging.errors import CannotDecode, FrameTooLarge, NotAnImage
 from app.imaging.header import Header
 from app.kit.phrases import phrase

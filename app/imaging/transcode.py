@@ -4,7 +4,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from app.imaging import colour, cost, native, rle, syntaxes
+from app.dicom import syntaxes
+from app.imaging import colour, cost, native, rle
 from app.imaging.decode import Decoded, decode, memory
 from app.imaging.errors import CannotTranscode
 from app.imaging.native import Samples

@@ -18,9 +18,8 @@ from pydicom.filebase import DicomIO
 from pydicom.filewriter import write_dataset, write_file_meta_info
 from pydicom.uid import UID
 
-from app.dicom import frames
+from app.dicom import frames, syntaxes
 from app.dicom.reading import dcmread, read_dataset
-from app.imaging import syntaxes
 from app.imaging.decode import decode
 from app.imaging.errors import CannotDecode, CannotTranscode, ImagingError
 from app.imaging.native import align_bits, pack

@@ -75,3 +75,13 @@ class StorageFull(Unavailable):
     """The disk is full up to its reserve: nothing is taken in; everything else goes on."""
 
     code, status = "storage-full", 507
+
+
+class PeerFault(AppError):
+    """The peer could not be reached, refused us, or broke off. Trying again later may help."""
+
+    code, status, dimse = "peer", 502, 0x0110
+
+
+class CannotConvert(Exception):
+    """The object cannot be given in a syntax the peer takes; the message says why."""

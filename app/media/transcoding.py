@@ -11,9 +11,9 @@ from pydicom.uid import UID
 from app.archive import Archive, content
 from app.archive.models import Instance
 from app.dicom import uids
+from app.forward.transcode import whole
 from app.imaging.errors import CannotTranscode
-from app.peers.errors import CannotConvert
-from app.peers.transcode import whole
+from app.kit.errors import CannotConvert
 from app.viewing.frames import Located, spec_of, targets
 
 MAX_BYTES = 512 << 20  # decoded; larger objects go out as they are stored: nobody waits so long for an answer

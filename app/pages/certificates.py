@@ -16,11 +16,10 @@ from app.kit.ids import new_id
 from app.pages.forms import Faults, attempt, go
 from app.pages.settings import read_values
 from app.pages.shell import fields
-from app.peers import certificate_queries as queries
-from app.peers import certificates, pem, tls
-from app.peers.models import Certificate
-from app.peers.settings import TlsSettings
 from app.security import Actor, Verb, can
+from app.trust import certificates, pem, queries, tls
+from app.trust.models import Certificate
+from app.trust.settings import TlsSettings
 
 router = APIRouter(include_in_schema=False)
 Reader = Annotated[Actor, Depends(allow(Verb.SETTINGS_READ))]

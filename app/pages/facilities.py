@@ -8,10 +8,10 @@ from starlette.responses import Response
 
 from app.http import allow, render, services
 from app.kit.numbers import whole
+from app.nodes import callers, facility_titles
+from app.nodes.models import Caller
 from app.pages.forms import Faults, attempt, go
 from app.pages.shell import fields
-from app.peers import callers, facility_titles
-from app.peers.models import Caller
 from app.security import Actor, Verb, facilities
 from app.security.models import Facility
 

@@ -11,10 +11,10 @@ from app.http.i18n import gettext as _
 from app.http.templates import is_htmx
 from app.kit.classic import NAMES, Classic
 from app.kit.errors import Invalid
+from app.network.probe import Probe, Step
 from app.pages.forms import Faults, attempt, faults_of, go
 from app.pages.nodes import step_word
 from app.pages.shell import fields
-from app.peers.probe import Probe, Step
 from app.routing import forwarder
 from app.security import Actor, Verb, can
 

@@ -11,6 +11,9 @@ from fastapi import APIRouter, Depends, Request
 from starlette.responses import Response
 
 from app.archive import arrivals
+from app.forward import queries as peers
+from app.forward import queue_queries
+from app.forward.models import Transfer
 from app.http import ReadSession, allow, render, services
 from app.http.i18n import format_size, say
 from app.http.i18n import gettext as _
@@ -20,9 +23,6 @@ from app.pages.health import role_states
 from app.pages.rows import Route, StudyRow
 from app.pages.shell import fields
 from app.pages.storage import facility_names
-from app.peers import forward_queries
-from app.peers import queries as peers
-from app.peers.models import Transfer
 from app.routing import queries as routing
 from app.routing.models import RouteRun
 from app.security import Actor, Verb
@@ -156,7 +156,7 @@ def _outgoing(session: ReadSession, actor: Actor, since: datetime) -> list[NodeL
     counts: dict[str, dict[int, int]] = defaultdict(lambda: defaultdict(int))
     images: dict[str, int] = defaultdict(int)
     last: dict[str, str] = {}
-    rates = forward_queries.rates(session, actor, now())
+    rates = queue_queries.rates(session, actor, now())
     ids: dict[str, str] = {}
     for transfer, node in peers.transfers_since(session, actor, since):
         images[node] += transfer.sent

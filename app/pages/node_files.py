@@ -10,10 +10,10 @@ from app.http import ReadSession, WriteSession, allow, render, services
 from app.http.i18n import gettext as _
 from app.http.i18n import say
 from app.kit.errors import Invalid
+from app.nodes import exchange
+from app.nodes.exchange import Fault, Report
 from app.pages.forms import go
 from app.pages.shell import fields
-from app.peers import exchange
-from app.peers.exchange import Fault, Report
 from app.security import Actor, Verb
 
 router = APIRouter(include_in_schema=False)

@@ -10,10 +10,10 @@ from app.http.i18n import gettext as _
 from app.http.i18n import say
 from app.kit.errors import Conflict, Invalid
 from app.kit.numbers import whole
-from app.peers import options
-from app.peers.models import Caller, Node
-from app.peers.options import BY_SETTING, NodeValues
-from app.peers.service import FROM_FILE
+from app.nodes import options
+from app.nodes.models import Caller, Node
+from app.nodes.options import BY_SETTING, NodeValues
+from app.nodes.service import FROM_FILE
 
 _NUMBERS = ("port", "max_pdu", "connect_timeout", "network_timeout", "retries", "parallel", "bandwidth_kib", "priority")
 _CONNECTION = (

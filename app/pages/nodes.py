@@ -14,14 +14,15 @@ from app.http.i18n import gettext as _
 from app.http.templates import is_htmx
 from app.kit.clock import now
 from app.kit.errors import Conflict, Invalid
+from app.network.probe import Probe, Step
+from app.nodes import callers, options, selftest, service
+from app.nodes import queries as node_queries
+from app.nodes.models import Caller, Node
+from app.nodes.options import CAPABILITIES
 from app.pages import node_form
 from app.pages.node_form import NodeForm, Typed
 from app.pages.shell import fields
 from app.pages.tls_choices import TlsChoices, tls_choices
-from app.peers import callers, options, queries, selftest, service
-from app.peers.models import Caller, Node
-from app.peers.options import CAPABILITIES
-from app.peers.probe import Probe, Step
 from app.security import Actor, Verb, facilities
 
 router = APIRouter(include_in_schema=False)
@@ -231,12 +232,12 @@ def _list(session: ReadSession, actor: Actor, chosen: str) -> NodeList:
         )
         for one in callers.list_callers(session, actor, kind=callers.UNKNOWN)
     ]
-    lines = [_line(node) for node in queries.nodes(session, actor)]
+    lines = [_line(node) for node in node_queries.nodes(session, actor)]
     return NodeList(lines, chosen, strangers, Verb.NODE_EDIT in actor.verbs)
 
 
 def _seen(session: ReadSession, actor: Actor, node_id: str) -> Seen:
-    node = queries.node(session, actor, node_id)
+    node = node_queries.node(session, actor, node_id)
     odd = callers.list_callers(session, actor, kind=callers.CLASH)
     calls = [one for one in odd if one.title == node.ae_title][:5]
     return Seen(node.last_seen_at, node.ack_gap_ms, round((node.ack_gap_ms or 0) * 0.5), calls)
@@ -244,7 +245,7 @@ def _seen(session: ReadSession, actor: Actor, node_id: str) -> Seen:
 
 def _selftest(session: ReadSession, actor: Actor, node_id: str) -> SelfTestPart:
     last = selftest.newest(session, actor, node_id)
-    protocol = options.of(queries.node(session, actor, node_id)).protocol
+    protocol = options.of(node_queries.node(session, actor, node_id)).protocol
     may = Verb.NODE_ECHO in actor.verbs
     store = may and Verb.STUDY_SEND in actor.verbs
     if last is None:
@@ -292,7 +293,7 @@ def _page(
 @router.get("/settings/nodes")
 def show_nodes(request: Request, actor: Reader, session: ReadSession) -> Response:
     """The first node, or how to make one."""
-    known = queries.nodes(session, actor)
+    known = node_queries.nodes(session, actor)
     return _page(request, session, actor, node_form.saved(known[0]) if known else None)
 
 
@@ -341,7 +342,7 @@ def start_selftest(
 
 @router.get("/settings/nodes/{node_id}")
 def show_node(node_id: str, request: Request, actor: Reader, session: ReadSession) -> Response:
-    return _page(request, session, actor, node_form.saved(queries.node(session, actor, node_id)))
+    return _page(request, session, actor, node_form.saved(node_queries.node(session, actor, node_id)))
 
 
 @router.post("/settings/nodes/new")
@@ -363,7 +364,7 @@ def save_node(
         with session.begin_nested():
             service.update_node(session, actor, node_id, typed.values(), services(request).config)
     except (Invalid, Conflict) as fault:
-        kept = node_form.saved(queries.node(session, actor, node_id)).kept
+        kept = node_form.saved(node_queries.node(session, actor, node_id)).kept
         return _page(request, session, actor, typed.again(node_id, fault, kept), status=422)
     return RedirectResponse(f"/settings/nodes/{node_id}", 303)
 
@@ -382,7 +383,7 @@ def run_test(node_id: str, request: Request, actor: Tester) -> Response:
     if is_htmx(request):
         return render(request, "settings/_nodes_test.html", {"test": found})
     with here.database.read() as session:
-        return _page(request, session, actor, node_form.saved(queries.node(session, actor, node_id)), found)
+        return _page(request, session, actor, node_form.saved(node_queries.node(session, actor, node_id)), found)
 
 
 def _shown(found: Probe, actor: Actor) -> ResultPart:

@@ -15,10 +15,10 @@ from app.http.i18n import format_size
 from app.http.i18n import gettext as _
 from app.kit.clock import now
 from app.kit.numbers import LARGEST
+from app.nodes import operation_queries as queries
+from app.nodes.models import NetworkOperation
+from app.nodes.operation_queries import Filter
 from app.pages.shell import fields
-from app.peers import oplog_queries as queries
-from app.peers.models import NetworkOperation
-from app.peers.oplog_queries import Filter
 from app.security import Actor, Verb
 
 router = APIRouter(include_in_schema=False)

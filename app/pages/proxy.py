@@ -13,10 +13,10 @@ from app.kit.errors import Invalid
 from app.kit.numbers import whole
 from app.pages.forms import Faults, attempt, faults_of, go
 from app.pages.shell import fields
-from app.peers import proxies
-from app.peers.proxies import Tried
-from app.peers.settings import ProxySettings
 from app.security import Actor, Verb, can
+from app.trust import proxy_service
+from app.trust.proxy_service import Tried
+from app.trust.settings import ProxySettings
 
 router = APIRouter(include_in_schema=False)
 Reader = Annotated[Actor, Depends(allow(Verb.SETTINGS_READ))]
@@ -48,7 +48,7 @@ def _page(request: Request, actor: Actor, **more: Any) -> Response:
             url=typed.get("url", known.url),
             username=typed.get("username", known.username),
             exceptions="\n".join(typed.get("exceptions", known.exceptions)),
-            kept=proxies.has_password(session),
+            kept=proxy_service.has_password(session),
             may_edit=can(actor, Verb.SETTINGS_EDIT),
             saved=more.get("saved", ""),
             faults=more.get("faults", Faults()),
@@ -77,7 +77,7 @@ def save(
     direct = [line.strip() for line in exceptions.splitlines() if line.strip()]
     values = {"url": url.strip(), "username": username.strip(), "exceptions": direct}
     new, secrets = ("" if password_clear else password or None), services(request).secrets
-    faults = attempt(request, lambda session: proxies.save(session, actor, secrets, values, new))[1]
+    faults = attempt(request, lambda session: proxy_service.save(session, actor, secrets, values, new))[1]
     return _page(request, actor, typed=values, faults=faults) if faults.message else go("/settings/proxy?saved=proxy")
 
 
@@ -91,7 +91,7 @@ def run_test(
     """Tests the proxy as it is saved; the result alone for htmx, else the whole page with it."""
     number = whole(port) or 0
     try:
-        tried = proxies.try_out(services(request).database, actor, host.strip(), number)
+        tried = proxy_service.try_out(services(request).database, actor, host.strip(), number)
     except Invalid as fault:
         tried = Tried(False, faults_of(fault).message, "", 0.0)
     if is_htmx(request):

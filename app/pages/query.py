@@ -12,14 +12,17 @@ from app.http.i18n import say
 from app.http.templates import is_htmx
 from app.kit.errors import NotFound
 from app.kit.numbers import LARGEST
+from app.nodes import options
+from app.nodes import queries as node_queries
 from app.pages import listing, query_rows
 from app.pages.forms import Faults, attempt, go
 from app.pages.query_rows import Chip, ImageRow, MatchRow, QueueRow, SeriesRow, Typed
 from app.pages.shell import fields
-from app.peers import ask_jobs, ask_states, asking, options, qr_queries, queries, retrievals
-from app.peers.ask_states import NodeState
-from app.peers.asking import Wish
-from app.peers.qr_models import RemoteQuery
+from app.retrieve import queries as retrieve_queries
+from app.retrieve import query_jobs, query_states, remote_queries, retrievals
+from app.retrieve.models import RemoteQuery
+from app.retrieve.query_states import NodeState
+from app.retrieve.remote_queries import Wish
 from app.security import Actor, Verb
 
 router = APIRouter(include_in_schema=False)
@@ -122,14 +125,14 @@ class ImagesPart:
     troubles: list[Trouble]
 
 
-def _status(query: RemoteQuery, states: list[NodeState], found: list[asking.Match]) -> Status:
+def _status(query: RemoteQuery, states: list[NodeState], found: list[remote_queries.Match]) -> Status:
     return Status(
         id=query.id,
-        state=ask_states.overall(states),
+        state=query_states.overall(states),
         total=len(found),
         nodes=sum(one.answered for one in states),
         here=sum(match.here.state == "all" for match in found),
-        asking=[one.node.node_name for one in states if one.state in ask_states.OPEN],
+        asking=[one.node.node_name for one in states if one.state in query_states.OPEN],
         troubles=[Trouble(one.node.node_name, say(one.error), say(one.hint)) for one in states if one.error],
         partial=[one.node.node_name for one in states if one.incomplete and not one.answered and one.node.answers],
         limited=[one.node.node_name for one in states if one.node.limited],
@@ -138,13 +141,13 @@ def _status(query: RemoteQuery, states: list[NodeState], found: list[asking.Matc
 
 
 def _states(session: ReadSession, query: RemoteQuery | None) -> list[NodeState]:
-    return ask_states.node_states(session, query, qr_queries.nodes_of(session, query.id)) if query else []
+    return query_states.node_states(session, query, retrieve_queries.nodes_of(session, query.id)) if query else []
 
 
 def _chips(session: ReadSession, actor: Actor, asked: list[NodeState] | None) -> list[Chip]:
     """Without a query all are chosen, so that a first search finds what there is."""
     by_id = {one.node.node_id: one for one in asked or ()}
-    known = query_rows.askable(queries.nodes(session, actor))
+    known = query_rows.askable(node_queries.nodes(session, actor))
     return [query_rows.chip(node, by_id.get(node.id), asked is None or node.id in by_id) for node in known]
 
 
@@ -153,7 +156,7 @@ def _url(path: str, **wanted: str) -> str:
     return f"{path}?{urlencode(kept)}" if kept else path
 
 
-def _rows(query: RemoteQuery, found: list[asking.Match], sort: str, here: str, first: int, last: int) -> Rows:
+def _rows(query: RemoteQuery, found: list[remote_queries.Match], sort: str, here: str, first: int, last: int) -> Rows:
     more = None
     if last < len(found):
         more = _url("/query", id=query.id, sort=sort, here=here, cursor=str(last))
@@ -162,10 +165,10 @@ def _rows(query: RemoteQuery, found: list[asking.Match], sort: str, here: str, f
 
 def _queue(session: ReadSession, actor: Actor) -> QueuePart:
     shown = []
-    for row, node in qr_queries.queue(session, actor):
+    for row, node in retrieve_queries.queue(session, actor):
         state, error = retrievals.state_of(session, row)
         shown.append(query_rows.queue_row(row, node, state, say(error), {"hint": say(row.hint)}))
-    counted = qr_queries.counts(session, actor)
+    counted = retrieve_queries.counts(session, actor)
     return QueuePart(shown, query_rows.counts_word(counted))
 
 
@@ -180,14 +183,14 @@ def query_page(
     cursor: Annotated[int, Query(ge=0, le=LARGEST)] = 0,
 ) -> Response:
     """The page; `id` is a query whose answers are shown. With `cursor` and htmx only the next rows."""
-    sort = sort if sort.removeprefix("-") in asking.SORTS else "-date"
+    sort = sort if sort.removeprefix("-") in remote_queries.SORTS else "-date"
     here = here if here in ("all", "part", "none") else ""
     try:
-        query = qr_queries.query(session, actor, id) if id else None
+        query = retrieve_queries.query(session, actor, id) if id else None
     except NotFound:
         query = None  # a day has passed: the page opens empty
     if query is not None and cursor and is_htmx(request):
-        found = asking.arranged(asking.matches(session, actor, query), sort, here)
+        found = remote_queries.arranged(remote_queries.matches(session, actor, query), sort, here)
         part = _rows(query, found, sort, here, max(0, cursor), max(0, cursor) + PAGE)
         return render(request, "query/_more.html", fields(part))
     return _page(request, actor, session, query, sort, here)
@@ -204,8 +207,10 @@ def _page(
     faults: Faults | None = None,
 ) -> Response:
     states = _states(session, query)
-    found = asking.matches(session, actor, query) if query else []
-    shown = _rows(query, asking.arranged(found, sort, here), sort, here, 0, PAGE) if query else Rows("", [], None)
+    found = remote_queries.matches(session, actor, query) if query else []
+    shown = (
+        _rows(query, remote_queries.arranged(found, sort, here), sort, here, 0, PAGE) if query else Rows("", [], None)
+    )
     typed = typed or (Typed.of(query) if query else Typed())
     key = query.id if query else ""
     sorts = ("name", "patient_id", "date", "images", "where")
@@ -231,7 +236,7 @@ def _page(
         counts=queue.counts,
         destinations=[
             node.name
-            for node in queries.nodes(session, actor)
+            for node in node_queries.nodes(session, actor)
             if node.enabled and node.ae_title and options.of(node).protocol == "dicom"
         ],
     )
@@ -271,7 +276,7 @@ def ask(
     def work(writing: Any) -> str:
         if before:
             stop_quietly(writing, actor, before)
-        return asking.create_query(writing, actor, wish).id
+        return remote_queries.create_query(writing, actor, wish).id
 
     made, faults = attempt(request, work)
     if made is None:
@@ -282,11 +287,11 @@ def ask(
 def stop_quietly(session: Any, actor: Actor, query_id: str) -> None:
     """A new question ends the one before; one that has ended already is left alone."""
     try:
-        query = qr_queries.query(session, actor, query_id)
+        query = retrieve_queries.query(session, actor, query_id)
     except NotFound:
         return
-    if ask_states.overall(_states(session, query)) in ("queued", "running"):
-        asking.cancel_query(session, actor, query_id)
+    if query_states.overall(_states(session, query)) in ("queued", "running"):
+        remote_queries.cancel_query(session, actor, query_id)
 
 
 @router.post("/query/{query_id}/again")
@@ -294,10 +299,12 @@ def ask_again(request: Request, query_id: str, actor: Asker) -> Response:
     """The same question to the same nodes once more."""
 
     def work(writing: Any) -> str:
-        query = qr_queries.query(writing, actor, query_id)
-        nodes = tuple(node.node_id for node in qr_queries.nodes_of(writing, query.id))
+        query = retrieve_queries.query(writing, actor, query_id)
+        nodes = tuple(node.node_id for node in retrieve_queries.nodes_of(writing, query.id))
         stop_quietly(writing, actor, query_id)
-        return asking.create_query(writing, actor, Wish(nodes, query.level, query.keys, tuple(query.modalities))).id
+        return remote_queries.create_query(
+            writing, actor, Wish(nodes, query.level, query.keys, tuple(query.modalities))
+        ).id
 
     made, _faults = attempt(request, work)
     return go(_url("/query", id=made or query_id))
@@ -314,10 +321,10 @@ def query_rows_part(
     last: str = "",
 ) -> Response:
     """The rows again, for a live page. last: the row its first part ends with, so that nothing is pushed out."""
-    query = qr_queries.query(session, actor, id)
+    query = retrieve_queries.query(session, actor, id)
     states = _states(session, query)
-    found = asking.matches(session, actor, query)
-    kept = asking.arranged(found, sort, here)
+    found = remote_queries.matches(session, actor, query)
+    kept = remote_queries.arranged(found, sort, here)
     keys = [f"q{match.key}" for match in kept]
     count = max(PAGE, keys.index(last) + 1 if last in keys else 0)
     part = _rows(query, kept, sort, here, 0, count)
@@ -331,8 +338,8 @@ def here_part(
     study_uid: str, actor: Asker, session: ReadSession, series: Annotated[list[str] | None, Query()] = None
 ) -> dict[str, Any]:
     """What of an unfolded study is here by now: objects by series, and which objects of these series. Asks no node."""
-    counted = qr_queries.series_here(session, actor, study_uid)
-    return {"series": counted, "images": qr_queries.images_here(session, actor, series or [])[:20_000]}
+    counted = retrieve_queries.series_here(session, actor, study_uid)
+    return {"series": counted, "images": retrieve_queries.images_here(session, actor, series or [])[:20_000]}
 
 
 @router.get("/query/queue")
@@ -346,9 +353,9 @@ def series_part(request: Request, query_id: str, study_uid: str, actor: Asker) -
     """What unfolds below a study: its series, asked now."""
     here = services(request)
     keys = {"StudyInstanceUID": study_uid}
-    found, faults = ask_jobs.unfold(here.database, here.config, actor, query_id, "SERIES", keys)
+    found, faults = query_jobs.unfold(here.database, here.config, actor, query_id, "SERIES", keys)
     with here.database.read() as session:
-        told = qr_queries.answers_of(session, query_id, study_uid)
+        told = retrieve_queries.answers_of(session, query_id, study_uid)
         label = query_rows.plain_name(told[0][1].values if told else {})
     shown = [query_rows.series_row(match) for match in found]
     context = SeriesPart(query_id, study_uid, label, shown, _troubles(faults))
@@ -360,7 +367,7 @@ def images_part(request: Request, query_id: str, study_uid: str, series_uid: str
     """What unfolds below a series: its images, asked now."""
     here = services(request)
     keys = {"StudyInstanceUID": study_uid, "SeriesInstanceUID": series_uid}
-    found, faults = ask_jobs.unfold(here.database, here.config, actor, query_id, "IMAGE", keys)
+    found, faults = query_jobs.unfold(here.database, here.config, actor, query_id, "IMAGE", keys)
     shown = [query_rows.image_row(match) for match in found]
     context = ImagesPart(study_uid, series_uid, shown, _troubles(faults))
     return render(request, "query/_images.html", fields(context))

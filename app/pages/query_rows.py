@@ -10,13 +10,14 @@ from app.http.i18n import format_days, format_number, say
 from app.http.i18n import gettext as _
 from app.http.i18n import ngettext as _n
 from app.kit.clock import now
+from app.nodes import options
+from app.nodes.models import Node
 from app.pages import rows
 from app.pages.listing import between
-from app.peers import options, sources
-from app.peers.ask_states import NodeState
-from app.peers.asking import Match
-from app.peers.models import Node
-from app.peers.qr_models import RemoteQuery, Retrieval
+from app.retrieve import sources
+from app.retrieve.models import RemoteQuery, Retrieval
+from app.retrieve.query_states import NodeState
+from app.retrieve.remote_queries import Match
 
 __all__ = ["Chip", "ImageRow", "MatchRow", "QueueRow", "SeriesRow", "Typed"]
 

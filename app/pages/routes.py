@@ -13,12 +13,12 @@ from app.http import ReadSession, WriteSession, allow, render, services
 from app.http.i18n import gettext as _
 from app.http.templates import is_htmx
 from app.kit.errors import AppError, Conflict, Invalid, TooLarge
+from app.nodes import queries as peers
 from app.pages import route_form, route_words
 from app.pages.forms import Faults, attempt, faults_of, go
 from app.pages.route_form import Typed
 from app.pages.route_words import RouteLine, RunLine
 from app.pages.shell import fields
-from app.peers import queries as peers
 from app.routing import bench, queries, service, tags
 from app.routing.models import Route
 from app.security import Actor, Verb, facilities

@@ -19,14 +19,14 @@ from app.kit import renewal
 from app.kit.errors import Invalid
 from app.kit.numbers import whole
 from app.kit.phrases import phrase
+from app.nodes import service as peers
+from app.nodes.service import NodeValues
 from app.pages.forms import Faults, attempt, attempt_alone, faults_of, go
 from app.pages.login import differ
 from app.pages.shell import fields
-from app.peers import names
-from app.peers import service as peers
-from app.peers.service import NodeValues
 from app.security import Actor, Verb, queries, setup, users
 from app.security.models import User
+from app.trust import names
 
 router = APIRouter(include_in_schema=False)
 Editor = Annotated[Actor, Depends(allow(Verb.SETTINGS_EDIT))]

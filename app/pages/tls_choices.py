@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from app.http import ReadSession
 from app.http.i18n import gettext as _
 from app.http.i18n import say
-from app.peers import certificate_queries, tls
+from app.trust import queries as certificate_queries
+from app.trust import tls
 
 Choices = list[tuple[str, str]]
 

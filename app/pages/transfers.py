@@ -8,17 +8,21 @@ from fastapi import APIRouter, Depends, Form, Query, Request
 from starlette.responses import RedirectResponse, Response
 
 from app.archive.models import Study
+from app.forward import claims, queue_queries, transfers
+from app.forward import queries as transfer_queries
+from app.forward.models import Transfer, TransferInstance
+from app.forward.queue_queries import Listed
 from app.http import ReadSession, WriteSession, allow, render
 from app.http.i18n import gettext as _
 from app.http.i18n import say
 from app.kit.clock import now
 from app.kit.numbers import LARGEST
+from app.nodes import options, service
+from app.nodes import queries as node_queries
+from app.nodes.models import Node
 from app.pages import forms
 from app.pages.rows import names_of
 from app.pages.shell import fields
-from app.peers import claims, forward_queries, options, queries, service, transfers
-from app.peers.forward_queries import Listed
-from app.peers.models import Node, Transfer, TransferInstance
 from app.security import Actor, Verb, may_see
 
 router = APIRouter(include_in_schema=False)
@@ -128,14 +132,14 @@ def _row(one: Listed, actor: Actor) -> TransferRow:
         words=words if one.words != one.transfer.error else say(one.words),
         retry=one.transfer.state in ("failed", "cancelled")
         or (one.transfer.state == "queued" and one.transfer.faults > 0),
-        stop=one.transfer.state in forward_queries.ACTIVE,
+        stop=one.transfer.state in queue_queries.ACTIVE,
     )
 
 
 def _nodes(session: ReadSession, actor: Actor) -> list[NodeState]:
-    counts = forward_queries.states_of_nodes(session, actor)
+    counts = queue_queries.states_of_nodes(session, actor)
     found = []
-    for node in queries.nodes(session, actor):
+    for node in node_queries.nodes(session, actor):
         of, paused = counts.get(node.id, {}), options.of(node).paused
         if not of and not paused:
             continue
@@ -157,8 +161,8 @@ def _address(show: str, node: str, **more: str) -> str:
 
 
 def _rows(session: ReadSession, actor: Actor, show: str, node: str, before: str | None) -> TransferRows:
-    node_id = queries.node(session, actor, node).id if node else None
-    found, total = forward_queries.listed(
+    node_id = node_queries.node(session, actor, node).id if node else None
+    found, total = queue_queries.listed(
         session, actor, states=_STATES[show], node_id=node_id, limit=SHOWN, before=before
     )
     nodes = _nodes(session, actor)
@@ -247,9 +251,9 @@ def show_transfer(
     after: Annotated[int, Query(ge=0, le=LARGEST)] = 0,
 ) -> Response:
     """One transfer with its objects, failed ones first."""
-    found = queries.transfer(session, actor, transfer_id)
-    row = _row(forward_queries.listed_one(session, found), actor)
-    rows = queries.instances(session, transfer_id, SHOWN, after)
+    found = transfer_queries.transfer(session, actor, transfer_id)
+    row = _row(queue_queries.listed_one(session, found), actor)
+    rows = transfer_queries.instances(session, transfer_id, SHOWN, after)
     words = {
         "waiting": ("wait", _("Waiting")),
         "sent": ("ok", _("Sent")),

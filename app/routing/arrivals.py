@@ -17,7 +17,7 @@ from app.db import Database
 from app.kit.clock import now
 from app.kit.ids import new_id
 from app.kit.phrases import phrase
-from app.peers import node_queries as peers
+from app.nodes import activity_queries as peers
 from app.routing import queries, schedule
 from app.routing.decide import Candidate, concerns, spans, take, within
 from app.routing.facts import Names, ObjectFacts, of_stored

@@ -23,8 +23,8 @@ from app.dicom.header import NotDicom, scan_bytes
 from app.kit.clock import now
 from app.kit.errors import Invalid, NotFound
 from app.kit.phrases import phrase
-from app.peers import options
-from app.peers.models import Node
+from app.nodes import options
+from app.nodes.models import Node
 from app.routing import conditions, queries
 from app.routing.conditions import Verdict
 from app.routing.decide import Candidate, concerns, take

@@ -26,7 +26,7 @@ def sweep_derived(context: ClockContext) -> None:
 
 def prune_runs(context: ClockContext) -> None:
     """As long as the transfers of the runs are kept (app.peers.clock)."""
-    from app.peers.settings import DicomSettings
+    from app.network.settings import DicomSettings
     from app.routing import following
     from app.settings import load
 

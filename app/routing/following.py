@@ -10,12 +10,12 @@ from app import audit
 from app.archive import Archive, holds
 from app.archive import service as archive
 from app.db import Database
+from app.forward import derived, transfers
 from app.jobs import Job
 from app.kit.clock import now
 from app.kit.errors import AppError
 from app.kit.ids import first_id
 from app.kit.phrases import phrase
-from app.peers import derived, transfers
 from app.routing import queries
 from app.routing.jobs import actor_of, objects_of
 from app.routing.models import DONE, DROPPED, FAILED, QUEUED, SENDING, Route, RouteRun, RouteRunTransfer

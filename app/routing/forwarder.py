@@ -17,14 +17,14 @@ from app.kit import classic
 from app.kit.classic import Classic
 from app.kit.errors import AppError, Conflict, Invalid
 from app.kit.phrases import phrase
-from app.peers import names, oplog, options, service
-from app.peers import queries as peers
-from app.peers.models import Node
-from app.peers.options import NodeValues
-from app.peers.probe import Probe, probe
-from app.peers.scu import Peer
-from app.peers.service import FROM_FILE
-from app.peers.settings import DicomSettings
+from app.network.probe import Probe, probe
+from app.network.scu import Peer
+from app.network.settings import DicomSettings
+from app.nodes import operation_log, options, service
+from app.nodes import queries as peers
+from app.nodes.models import Node
+from app.nodes.options import NodeValues
+from app.nodes.service import FROM_FILE
 from app.routing import queries
 from app.routing import service as routes
 from app.routing.models import Route
@@ -32,6 +32,7 @@ from app.routing.rule import Rule, Send
 from app.security.actor import SYSTEM, Actor, require
 from app.security.verbs import Verb
 from app.settings import load
+from app.trust import names
 
 ROUTE = "Store and forward"
 _BOOT = {
@@ -198,9 +199,9 @@ def test(database: Database, actor: Actor, wanted: Classic) -> Probe:
     found = probe(peer, settings, ("store",))
     words = "" if found.ok else found.message
     where = f"{peer.host}:{peer.port}"
-    oplog.note(
+    operation_log.note(
         database,
-        oplog.Operation(
+        operation_log.Operation(
             "echo",
             "scu",
             peer.called,

@@ -5,12 +5,12 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from app.archive import arrivals
+from app.forward import derived, transfers
 from app.jobs.context import Cancelled, JobContext, PermanentFault
 from app.kit.clock import now
 from app.kit.errors import Conflict, Invalid, NotFound, Unavailable
 from app.kit.phrases import phrase
-from app.peers import derived, transfers
-from app.peers.models import Node
+from app.nodes.models import Node
 from app.routing import making
 from app.routing.decide import within
 from app.routing.derive import Leaving, leaving

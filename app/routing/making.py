@@ -14,10 +14,10 @@ from app.deid.profile import resolve
 from app.deid.service import CROSSREF_KEY
 from app.deid.walker import Tally
 from app.dicom.header import NotDicom
+from app.forward import derived
+from app.forward.derived import Made
 from app.jobs.context import JobContext
 from app.kit.errors import NotFound
-from app.peers import derived
-from app.peers.derived import Made
 from app.routing.derive import Maker, leaving
 from app.routing.rule import Anonymize, Rule
 

@@ -6,8 +6,9 @@ from datetime import datetime
 from sqlalchemy import exists, func, or_, select
 from sqlalchemy.orm import Session
 
+from app.forward.models import Transfer
 from app.kit.errors import NotFound
-from app.peers.models import Node, Transfer
+from app.nodes.models import Node
 from app.routing.decide import Candidate
 from app.routing.facts import Names
 from app.routing.models import FAILED, QUEUED, SENDING, WAITING, Route, RouteRun, RouteRunTransfer

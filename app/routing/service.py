@@ -17,8 +17,8 @@ from app.kit.clock import now
 from app.kit.errors import Conflict, Invalid, NotFound
 from app.kit.ids import new_id
 from app.kit.phrases import phrase
-from app.peers import options
-from app.peers import queries as peers
+from app.nodes import options
+from app.nodes import queries as peers
 from app.routing import queries, rule, schedule
 from app.routing.decide import Candidate
 from app.routing.errors import NotTested

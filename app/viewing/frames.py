@@ -13,9 +13,9 @@ from app.archive import Archive, content, queries
 from app.archive.errors import NoFrame
 from app.archive.models import Instance
 from app.dicom import frames as places
-from app.dicom import uids
+from app.dicom import syntaxes, uids
 from app.dicom.header import inflate
-from app.imaging import CannotDecode, NotAnImage, PixelSpec, syntaxes
+from app.imaging import CannotDecode, NotAnImage, PixelSpec
 from app.imaging.browser import HEAD, TAIL, Ends
 from app.imaging.errors import ImagingError
 from app.imaging.transcode import can_transcode, described_frame, transcode_frame

@@ -8,8 +8,9 @@ from pydicom.dataset import Dataset
 from app.archive import Archive, content
 from app.archive.errors import NoFrame
 from app.archive.models import Instance
+from app.dicom import syntaxes
 from app.dicom.frames import BadFrames
-from app.imaging import colour, partial, syntaxes
+from app.imaging import colour, partial
 from app.kit.errors import NotFound
 from app.viewing.frames import Frames, Located
 

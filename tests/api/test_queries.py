@@ -4,9 +4,11 @@ from typing import Any
 
 from app import jobs
 from app.jobs.models import Job
-from app.peers import asking, qr_queries, service
-from app.peers.options import NodeValues
-from app.peers.qr_models import RemoteQueryNode
+from app.nodes import service
+from app.nodes.options import NodeValues
+from app.retrieve import queries as retrieve_queries
+from app.retrieve import remote_queries
+from app.retrieve.models import RemoteQueryNode
 from tests.support.client import Web
 
 
@@ -18,8 +20,8 @@ def _node(web: Web, name: str, **more: Any) -> None:
 
 def _answered(web: Web, query_id: str, node: str, answers: list[dict[str, str]], state: str = "done") -> None:
     with web.database.write() as session:
-        row = next(n for n in qr_queries.nodes_of(session, query_id) if n.node_name == node)
-        asking.add_answers(session, row, "STUDY", answers)
+        row = next(n for n in retrieve_queries.nodes_of(session, query_id) if n.node_name == node)
+        remote_queries.add_answers(session, row, "STUDY", answers)
         row.state = state
 
 
@@ -82,7 +84,7 @@ def test_a_query_whose_worker_died_says_so(web: Web) -> None:
     _node(web, "P1")
     made = web.bob.post("/api/v1/queries", json={"nodes": ["P1"]}).json()
     with web.database.write() as session:
-        query = qr_queries.query(session, web.actor("bob"), made["id"])
+        query = retrieve_queries.query(session, web.actor("bob"), made["id"])
         job = session.get(Job, query.job_id)
         assert job is not None
         job.state = "failed"
@@ -125,7 +127,7 @@ def test_a_retrieval_waits_in_the_queue_of_who_ordered_it(web: Web) -> None:
     assert web.bob.post(f"{at}/cancel").json()["state"] == "cancelled"
     assert web.bob.post(f"{at}/retry").json()["state"] == "queued"
     with web.database.write() as session:
-        assert jobs.get(session, session.get(qr_queries.Retrieval, place.json()["id"]).job_id).state == "queued"
+        assert jobs.get(session, session.get(retrieve_queries.Retrieval, place.json()["id"]).job_id).state == "queued"
     assert web.bob.get("/api/v1/retrieves", params={"state": "queued"}).json()["total"] == 1
     assert web.bob.delete(at).status_code == 204 and web.bob.get("/api/v1/retrieves").json()["total"] == 0
 
@@ -137,6 +139,6 @@ def test_old_rows_go_with_their_answers(web: Web) -> None:
     made = web.bob.post("/api/v1/queries", json={"nodes": ["P1"]}).json()
     _answered(web, made["id"], "P1", [{"StudyInstanceUID": "1.2.7"}])
     with web.database.write() as session:
-        qr_queries.prune(session, now(), now())
+        retrieve_queries.prune(session, now(), now())
     with web.database.read() as session:
-        assert session.query(RemoteQueryNode).count() == 0 and not qr_queries.answers_of(session, made["id"])
+        assert session.query(RemoteQueryNode).count() == 0 and not retrieve_queries.answers_of(session, made["id"])

@@ -5,8 +5,8 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import update
 
+from app.forward.models import Transfer, TransferInstance
 from app.kit.clock import now
-from app.peers.models import Transfer, TransferInstance
 from tests.archive.make import ct_bytes
 from tests.support.client import Web
 

@@ -18,8 +18,8 @@ from pydicom.uid import CTImageStorage
 from app import config as boot
 from app.db import open_database
 from app.dicom import identifier
-from app.peers import commands, pdu
-from app.peers.pdu import Context
+from app.network import commands, pdu
+from app.network.pdu import Context
 from tests.bench.lists import _Push
 from tests.bench.table import Row, median, p95
 from tests.support import bulk

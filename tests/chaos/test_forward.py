@@ -26,8 +26,9 @@ from sqlalchemy.orm import Session
 from app import config as boot
 from app.archive.models import Instance
 from app.db import open_database
+from app.forward.models import Transfer, TransferInstance, TransferSlot
 from app.kit.clock import now
-from app.peers.models import Node, Transfer, TransferInstance, TransferSlot
+from app.nodes.models import Node
 from tests.chaos.faults import Destination, Storm, clock_environment
 from tests.chaos.pacs import of_pixels
 from tests.chaos.test_kill import Ledger

@@ -12,8 +12,8 @@ from pynetdicom.association import Association
 from app.archive import content, queries
 from app.dicom import lookup
 from app.dicom.lookup import Attributes
-from app.peers import service
-from app.peers.options import NodeValues
+from app.nodes import service
+from app.nodes.options import NodeValues
 from app.printing import facts, wording
 from app.security.actor import SYSTEM
 from tests.support.client import Web, actor

@@ -10,8 +10,8 @@ from pydicom.dataset import Dataset
 from app.archive import Archive, Source
 from app.config import Config
 from app.db import Database, open_database
-from app.peers import service
-from app.peers.service import NodeValues
+from app.nodes import service
+from app.nodes.service import NodeValues
 from app.security.models import Facility
 from tests.archive.make import ct_bytes
 from tests.support.client import actor, add_cast

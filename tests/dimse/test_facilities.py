@@ -12,8 +12,8 @@ from app.archive.models import Study
 from app.config import Config
 from app.db import Database
 from app.dimse.door import Door, hosts_of
-from app.peers import callers, facility_titles, service
-from app.peers.service import NodeValues
+from app.nodes import callers, facility_titles, service
+from app.nodes.service import NodeValues
 from app.security import facilities
 from app.security.actor import SYSTEM
 from tests.support import dcmtk, live

@@ -9,13 +9,14 @@ from pydicom.dataset import Dataset
 from pydicom.filewriter import dcmwrite
 
 from app.archive import Source
-from app.peers import certificates, service
-from app.peers.options import NodeValues
-from app.peers.settings import TlsSettings
+from app.nodes import service
+from app.nodes.options import NodeValues
 from app.security.actor import SYSTEM
 from app.security.secrets import Secrets
 from app.security.settings import SecuritySettings
 from app.settings import save
+from app.trust import certificates
+from app.trust.settings import TlsSettings
 from tests.archive.make import ct_bytes
 from tests.dimse.patients import study_uid
 from tests.support import dcmtk, hostile
@@ -228,11 +229,11 @@ def test_levels_and_values_that_do_not_fit_are_refused_with_the_element(asked: S
 def test_the_transfer_log_has_it(asked: Station) -> None:
     from sqlalchemy import func
 
-    from app.peers import oplog
-    from app.peers.models import NetworkOperation
+    from app.nodes import operation_log
+    from app.nodes.models import NetworkOperation
 
     def count() -> int:
-        oplog.flush(asked.database)
+        operation_log.flush(asked.database)
         with asked.database.read() as session:
             rows = session.query(func.count()).select_from(NetworkOperation)
             return int(rows.filter_by(kind="find", peer="query", objects=5, result="success").scalar() or 0)

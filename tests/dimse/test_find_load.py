@@ -17,9 +17,10 @@ from app import config as boot
 from app.db import open_database
 from app.dicom import identifier, query
 from app.dicom.identifier import BadIdentifier
-from app.peers import commands, pdu, service
-from app.peers.options import NodeValues
-from app.peers.pdu import Context
+from app.network import commands, pdu
+from app.network.pdu import Context
+from app.nodes import service
+from app.nodes.options import NodeValues
 from tests.support import bulk
 from tests.support.client import actor, add_cast
 from tests.support.dimse import Station, station

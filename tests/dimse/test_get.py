@@ -14,9 +14,9 @@ from pynetdicom.sop_class import StudyRootQueryRetrieveInformationModelGet as ST
 from sqlalchemy import select
 
 from app.audit.models import AuditEvent
-from app.peers import oplog
-from app.peers.filemeta import preamble_and_meta
-from app.peers.models import NetworkOperation
+from app.network.file_meta import preamble_and_meta
+from app.nodes import operation_log
+from app.nodes.models import NetworkOperation
 from app.security.settings import SecuritySettings
 from app.settings import save
 from tests.support import dcmtk
@@ -126,7 +126,7 @@ def test_as_stored_where_a_context_has_the_syntax(receiver: Station, shared_data
     syntax, data = plain.got[stored.sop_instance_uid]
     assert syntax == IMPLICIT and len(data) > 512 * 512 * 2, "decompressed for who takes nothing else"
     receiver.calm()
-    oplog.flush(receiver.database)
+    operation_log.flush(receiver.database)
     with receiver.database.read() as session:
         told = list(session.scalars(select(NetworkOperation.words).where(NetworkOperation.kind == "get")))
     assert sorted(told)[0] == "" and sorted(told)[1].startswith("1 converted, from JPEG Lossless"), told

@@ -11,12 +11,12 @@ from app.archive import Archive, Source
 from app.archive.models import Instance, Study
 from app.config import Config
 from app.db import Database, open_database
-from app.peers import service
-from app.peers.filemeta import preamble_and_meta
-from app.peers.options import NodeValues
-from app.peers.retrieving import Getter
-from app.peers.scu import Peer
-from app.peers.settings import DicomSettings
+from app.network.file_meta import preamble_and_meta
+from app.network.retrieve_scu import Getter
+from app.network.scu import Peer
+from app.network.settings import DicomSettings
+from app.nodes import service
+from app.nodes.options import NodeValues
 from app.security.actor import SYSTEM
 from tests.dimse.test_listener import CT, CT1, EXPLICIT, _role
 from tests.support import dcmtk

@@ -20,8 +20,8 @@ from app.config import Config
 from app.db import Session, open_database
 from app.kit.clock import now
 from app.kit.ids import new_id
-from app.peers import commitment
-from app.peers.references import Reference, References
+from app.network.commitment_data import Reference, References
+from app.nodes import commitment
 from app.security.actor import SYSTEM
 from app.security.models import User
 from tests.archive.make import ct_bytes

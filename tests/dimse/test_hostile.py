@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from app.kit import files
-from app.peers import commands, pdu
-from app.peers.pdu import Context, ContextResult
+from app.network import commands, pdu
+from app.network.pdu import Context, ContextResult
 from tests.fuzz.watch import resident
 from tests.support import dcmtk
 from tests.support.dimse import Station

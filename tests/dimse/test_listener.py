@@ -22,10 +22,10 @@ from app.archive import Archive
 from app.archive.models import Instance
 from app.config import Config
 from app.db import open_database
-from app.peers.errors import PeerFault
-from app.peers.pdu import Context
-from app.peers.scu import Association, Peer
-from app.peers.settings import DicomSettings
+from app.kit.errors import PeerFault
+from app.network.pdu import Context
+from app.network.scu import Association, Peer
+from app.network.settings import DicomSettings
 from tests.support import dcmtk
 from tests.support.dimse import parts_of
 from tests.support.large import kilobytes, sparse_multiframe

@@ -15,9 +15,9 @@ from pynetdicom.sop_class import StudyRootQueryRetrieveInformationModelMove as S
 from sqlalchemy import select
 
 from app.audit.models import AuditEvent
-from app.peers import oplog, service
-from app.peers.models import NetworkOperation, Node
-from app.peers.service import NodeValues
+from app.nodes import operation_log, service
+from app.nodes.models import NetworkOperation, Node
+from app.nodes.service import NodeValues
 from app.security.actor import SYSTEM
 from tests.support import dcmtk
 from tests.support.dimse import Station, data_set_of
@@ -109,7 +109,7 @@ def test_a_conversion_is_said_in_the_log(receiver: Station, shared_data: Path) -
         keys = {"QueryRetrieveLevel": "STUDY", "StudyInstanceUID": str(dcmread(file).StudyInstanceUID)}
         assert move(receiver, keys).counts == (1, 0, 0)
     receiver.calm()
-    oplog.flush(receiver.database)
+    operation_log.flush(receiver.database)
     with receiver.database.read() as session:
         (line,) = session.scalars(select(NetworkOperation).where(NetworkOperation.kind == "store"))
     assert line.words == "1 converted, from RLE Lossless to Explicit VR Little Endian."

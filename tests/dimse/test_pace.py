@@ -4,8 +4,10 @@ import pytest
 from pydicom.uid import generate_uid
 
 from app.dimse.pace import Pace
-from app.peers import callers, queries, service, wire
-from app.peers.service import NodeValues
+from app.network import wire
+from app.nodes import callers, service
+from app.nodes import queries as node_queries
+from app.nodes.service import NodeValues
 from app.security.actor import SYSTEM
 from tests.support.dimse import Station
 from tests.support.sender import Sender, make_ct
@@ -57,7 +59,7 @@ def _sent(here: Station, kind: type[Sender], calling: str, objects: int = 24) ->
 
 def _delay(here: Station, name: str) -> int | None:
     with here.database.read() as session:
-        return queries.node(session, SYSTEM, name).ack_gap_ms
+        return node_queries.node(session, SYSTEM, name).ack_gap_ms
 
 
 def test_a_sender_with_nagle_is_told_on_its_node_and_forgiven(

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from app.dimse.operations import OPERATIONS
-from app.peers import commands
-from app.peers.admission import CALLER_VERBS, QUERY_VERBS, Admission
+from app.network import commands
+from app.nodes.admission import CALLER_VERBS, QUERY_VERBS, Admission
 from app.security import Verb
 from tests.support import dcmtk
 from tests.support.dimse import Station

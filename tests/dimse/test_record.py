@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 from sqlalchemy import select
 
-from app.peers import oplog
-from app.peers.models import NetworkOperation
+from app.nodes import operation_log
+from app.nodes.models import NetworkOperation
 from tests.dimse.test_commit import Asker
 from tests.support import dcmtk
 from tests.support.dimse import Station
@@ -34,7 +34,7 @@ def test_every_operation_of_a_caller_is_written_down(receiver: Station, tmp_path
         assert Asker().ask(receiver, study.instances) == 0
         assert dcmtk.echoscu(port, "NOT-US", "MODALITY").code != 0
     receiver.calm()
-    oplog.flush(receiver.database)
+    operation_log.flush(receiver.database)
     with receiver.database.read() as session:
         rows = list(session.scalars(select(NetworkOperation).order_by(NetworkOperation.id)))
     size = sum(one.bytes for one in receiver.instances())

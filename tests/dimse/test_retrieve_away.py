@@ -16,7 +16,7 @@ from pynetdicom.sop_class import (  # type: ignore[attr-defined]
 from app import config as boot
 from app.db import Database, open_database
 from app.kit.errors import Unavailable
-from app.peers import disclosure
+from app.nodes import disclosure
 from tests.support.dimse import Station
 from tests.support.pacs import CT, Made, make_study
 from tests.support.retrieving import Heard, add_node, fill, identifier, keys_of

@@ -13,9 +13,9 @@ from pydicom.filereader import read_dataset
 from pydicom.uid import UID
 
 from app.archive.models import Conflict
-from app.peers.pdu import Context
-from app.peers.scu import Association, Peer
-from app.peers.settings import DicomSettings
+from app.network.pdu import Context
+from app.network.scu import Association, Peer
+from app.network.settings import DicomSettings
 from tests.archive.make import ct_bytes
 from tests.support import dcmtk
 from tests.support.dimse import Station, data_set_of, parts_of

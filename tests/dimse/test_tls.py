@@ -13,12 +13,13 @@ import pytest
 from app.config import Config
 from app.db import Database, open_database
 from app.kit import rolestate
-from app.peers import certificates, service
-from app.peers.options import NodeValues
-from app.peers.settings import TlsSettings
+from app.nodes import service
+from app.nodes.options import NodeValues
 from app.security.actor import SYSTEM
 from app.security.secrets import Secrets
 from app.settings import save
+from app.trust import certificates
+from app.trust.settings import TlsSettings
 from tests.dimse.test_listener import _role
 from tests.support import dcmtk
 from tests.support.dimse import Station, station

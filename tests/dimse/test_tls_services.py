@@ -11,15 +11,18 @@ from app.archive import Source
 from app.archive.models import Study
 from app.config import Config
 from app.db import open_database
-from app.peers import certificate_queries, certificates, service, ways
-from app.peers.options import NodeValues
-from app.peers.retrieving import Getter, Mover
-from app.peers.scu import Peer
-from app.peers.settings import DicomSettings, TlsSettings
+from app.network.retrieve_scu import Getter, Mover
+from app.network.scu import Peer
+from app.network.settings import DicomSettings
+from app.nodes import service
+from app.nodes.options import NodeValues
 from app.security import facilities
 from app.security.actor import SYSTEM
 from app.security.secrets import Secrets
 from app.settings import save
+from app.trust import certificates, runtime
+from app.trust import queries as certificate_queries
+from app.trust.settings import TlsSettings
 from tests.dimse.test_tls import TlsStation
 from tests.peers.test_tls_out import storescp
 from tests.support import dcmtk
@@ -41,10 +44,10 @@ def secured(sqlite_config: Config, tmp_path: Path) -> Iterator[TlsStation]:
         certificates.bring(session, SYSTEM, secrets, "own", own.chain, own.clear)
         certificates.bring(session, SYSTEM, secrets, "ct1", modality.chain, modality.clear)
         certificates.trust(session, SYSTEM, authority.text)
-    ways.use(sqlite_config, database)
+    runtime.use(sqlite_config, database)
     with station(sqlite_config, database) as plain:
         yield TlsStation(plain, secrets, authority, own, modality)
-    ways._current = ways.Ways()
+    runtime._current = runtime.Ways()
     database.dispose()
 
 

@@ -17,8 +17,8 @@ def _targets() -> dict[str, object]:
     from app.dicom import query as queries
     from app.dicom.header import NotDicom, scan_bytes
     from app.dicom.identifier import BadIdentifier
-    from app.peers import commands, pdu
-    from app.peers import references as commitments
+    from app.network import commands, pdu
+    from app.network import commitment_data as commitments
 
     def associate(data: bytes) -> None:
         with contextlib.suppress(pdu.BadPdu):
@@ -78,7 +78,7 @@ def _corpus(name: str, folder: Path) -> None:
 def _identifiers() -> list[bytes]:
     """Queries, retrievals and requests of commitment, in both encodings."""
     from app.dicom import identifier
-    from app.peers.references import Reference, References, encode
+    from app.network.commitment_data import Reference, References, encode
 
     keys = {"QueryRetrieveLevel": "STUDY", "PatientName": "Müller*", "StudyDate": "20240101-", "StudyInstanceUID": ""}
     made = [identifier.encode(keys, ("ISO_IR 192",), explicit=explicit) for explicit in (True, False)]

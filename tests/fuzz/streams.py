@@ -13,8 +13,8 @@ import time
 from collections.abc import Iterator
 from functools import cache
 
-from app.peers import commands, pdu
-from app.peers.pdu import Context
+from app.network import commands, pdu
+from app.network.pdu import Context
 from tests.archive.make import ct
 from tests.fuzz.mutate import mutated
 from tests.fuzz.watch import Faults, Report, handles

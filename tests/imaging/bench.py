@@ -7,7 +7,8 @@ from dataclasses import replace
 import numpy as np
 from pydicom import Dataset
 
-from app.imaging import PixelSpec, decode_frame, encode, preview_jpeg, render, syntaxes
+from app.dicom import syntaxes
+from app.imaging import PixelSpec, decode_frame, encode, preview_jpeg, render
 from app.imaging.transcode import transcode_frame
 
 NAMES = {

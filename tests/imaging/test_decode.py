@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from pydicom import dcmread
 
-from app.imaging import CannotDecode, FrameTooLarge, NotAnImage, PixelSpec, dcmtk, decode, decode_frame, syntaxes
+from app.dicom import syntaxes
+from app.imaging import CannotDecode, FrameTooLarge, NotAnImage, PixelSpec, dcmtk, decode, decode_frame
 from app.imaging.codestream import read
 from tests.imaging.support import load, stored_frame
 

@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydicom import Dataset
 
-from app.imaging import ImagingError, PixelSpec, decode, render_frame, rle, syntaxes
+from app.dicom import syntaxes
+from app.imaging import ImagingError, PixelSpec, decode, render_frame, rle
 
 VICTIMS = [
     "codecs/jpeg-baseline_ybr_full_422.dcm",

@@ -14,7 +14,8 @@ import pytest
 from PIL import Image
 from pydicom import Dataset
 
-from app.imaging import FrameTooLarge, RenderParams, codestream, cost, decode_frame, preview, render_frame, syntaxes
+from app.dicom import syntaxes
+from app.imaging import FrameTooLarge, RenderParams, codestream, cost, decode_frame, preview, render_frame
 from app.imaging.decode import coarsest, halvings, memory
 from app.imaging.spec import PixelSpec
 from app.imaging.transcode import transcode_frame

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from pydicom import dcmread
 
-from app.imaging import CannotTranscode, ImagingError, PixelSpec, colour, decode, decode_frame, syntaxes
+from app.dicom import syntaxes
+from app.imaging import CannotTranscode, ImagingError, PixelSpec, colour, decode, decode_frame
 from app.imaging.transcode import can_transcode, photometric_after, planar_after, transcode_frame
 from app.imaging.transcode_file import FILE_TARGETS, transcode_dataset
 from tests.imaging.support import load, stored_frame

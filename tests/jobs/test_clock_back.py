@@ -8,10 +8,11 @@ from sqlalchemy import select, update
 from app import jobs, worker
 from app.config import Config
 from app.db import Database
+from app.forward import clock_back as peers_clock
+from app.forward.models import Transfer
 from app.jobs.models import Job
 from app.kit.clock import now
-from app.peers import clock_back as peers_clock
-from app.peers.models import Node, Transfer
+from app.nodes.models import Node
 from app.routing import clock_back as routing_clock
 from app.routing.models import Route, RouteRun
 from app.routing.rule import Rule

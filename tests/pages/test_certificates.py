@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser
 
-from app.peers import ways
+from app.trust import runtime
 from tests.support import dcmtk
 from tests.support.browser import chromium, visitor
 from tests.support.client import Web
@@ -26,9 +26,9 @@ def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
 
 @pytest.fixture
 def calling(web: Web) -> Iterator[Web]:
-    ways.use(web.services.config, web.database)
+    runtime.use(web.services.config, web.database)
     yield web
-    ways._current = ways.Ways()
+    runtime._current = runtime.Ways()
 
 
 @pytest.mark.parametrize("page", [PAGE, "/settings/proxy"])
@@ -115,7 +115,7 @@ def test_the_proxy_is_saved_and_its_password_kept(calling: Web) -> None:
     page = web.admin.get("/settings/proxy").text
     assert "Is set. Leave it empty" in page and "pass-7" not in page
     assert web.admin.post("/settings/proxy", data=data | {"password": ""}).status_code == 303
-    proxy = ways.current().proxy_for("pacs.example")
+    proxy = runtime.current().proxy_for("pacs.example")
     assert proxy is not None and proxy.password == "pass-7"
     wrong = web.admin.post("/settings/proxy", data=data | {"url": "ftp://x"})
     assert wrong.status_code == 422 and "socks5://host:port or http://host:port" in wrong.text
@@ -125,8 +125,8 @@ def test_the_proxy_is_saved_and_its_password_kept(calling: Web) -> None:
     assert "without the proxy" in tried.text
     assert "is a name such as" in web.admin.post("/settings/proxy/test", data={"host": "a b", "port": "1"}).text
     assert web.admin.post("/settings/proxy", data=data | {"password_clear": "1"}).status_code == 303
-    ways.current().forget()
-    proxy = ways.current().proxy_for("pacs.example")
+    runtime.current().forget()
+    proxy = runtime.current().proxy_for("pacs.example")
     assert proxy is not None and proxy.password == ""
 
 

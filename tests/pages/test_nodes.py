@@ -2,7 +2,7 @@
 
 import re
 
-from app.peers.callers import CLASH, UNKNOWN, Book
+from app.nodes.callers import CLASH, UNKNOWN, Book
 from tests.support.client import Web
 from tests.support.postgres import free_port
 

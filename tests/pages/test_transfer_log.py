@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from app.peers import oplog
-from app.peers.oplog import Operation
+from app.nodes import operation_log
+from app.nodes.operation_log import Operation
 from tests.support.client import Web
 
 
@@ -21,8 +21,8 @@ def logged(web: Web) -> Web:
         one(peer="PACS1", kind="send", role="scu", result="failure", failed=2, status=0xA700, words="It is full."),
         one(peer="=cmd|' /C calc'!A0", result="refused", words="it is no known node"),
     ):
-        oplog.note(web.database, operation)
-    oplog.flush(web.database)
+        operation_log.note(web.database, operation)
+    operation_log.flush(web.database)
     return web
 
 

@@ -6,10 +6,11 @@ import pytest
 
 from app.db import Database
 from app.kit.errors import Forbidden
-from app.peers import admission, queries, service
-from app.peers.admission import CALLED_UNKNOWN, CALLER_VERBS, CALLING_UNKNOWN, QUERY_VERBS
-from app.peers.service import NodeValues
-from app.peers.settings import DicomSettings
+from app.network.settings import DicomSettings
+from app.nodes import admission, service
+from app.nodes import queries as node_queries
+from app.nodes.admission import CALLED_UNKNOWN, CALLER_VERBS, CALLING_UNKNOWN, QUERY_VERBS
+from app.nodes.service import NodeValues
 from app.security.models import Facility
 from app.security.settings import SecuritySettings
 from app.security.verbs import Verb
@@ -132,7 +133,7 @@ def test_a_call_is_noted_on_the_node(station: Database) -> None:
     with station.write() as session:
         admission.seen(session, node_id)
     with station.read() as session:
-        assert queries.node(session, actor(station, "admin"), "ct").last_seen_at is not None
+        assert node_queries.node(session, actor(station, "admin"), "ct").last_seen_at is not None
 
 
 def test_only_known_nodes_query_unless_the_setting_says_otherwise(station: Database) -> None:

@@ -17,11 +17,10 @@ from app.db import Database
 from app.events.models import Event
 from app.kit.clock import now
 from app.kit.errors import Invalid
-from app.peers import certificate_queries as queries
-from app.peers import certificates, pem, tls
-from app.peers.models import Certificate
 from app.security.actor import SYSTEM
 from app.security.secrets import Secrets
+from app.trust import certificates, pem, queries, tls
+from app.trust.models import Certificate
 from tests.support.pki import Authority
 
 

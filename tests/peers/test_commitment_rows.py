@@ -18,12 +18,12 @@ from sqlalchemy import select, update
 from app.archive import Archive, Source
 from app.config import Config
 from app.db import Database
+from app.forward import queue_queries
+from app.forward.models import Transfer
 from app.jobs.models import Job
 from app.kit.clock import now
 from app.kit.errors import Conflict, Forbidden, NotFound
-from app.peers import commitment, forward_queries, queries, service
-from app.peers.models import Commitment, Transfer
-from app.peers.references import (
+from app.network.commitment_data import (
     CLASS_CONFLICT,
     NO_SUCH_OBJECT,
     PROCESSING_FAILURE,
@@ -33,7 +33,10 @@ from app.peers.references import (
     decode,
     encode,
 )
-from app.peers.service import NodeValues
+from app.nodes import commitment, service
+from app.nodes import queries as node_queries
+from app.nodes.models import Commitment
+from app.nodes.service import NodeValues
 from app.security import Actor, Verb
 from tests.support.client import Web, actor, add_cast
 from tests.support.sender import make_ct
@@ -243,11 +246,11 @@ def test_only_transfers_that_are_answered_are_looked_at(archive: Archive, databa
     _, first = _ask(database, node, "1.2.1", transfer="a")
     _ask(database, node, "1.2.2", transfer="b")
     with database.write() as session:
-        assert forward_queries.committing(session) == []
+        assert queue_queries.committing(session) == []
         commitment.answered(session, node, References(first, [Reference(CT, "1.2.1")]))
-        assert [one.id for one in forward_queries.committing(session)] == ["a"]
+        assert [one.id for one in queue_queries.committing(session)] == ["a"]
         commitment.forget(session, "b")
-        assert [one.id for one in forward_queries.committing(session)] == ["a", "b"]
+        assert [one.id for one in queue_queries.committing(session)] == ["a", "b"]
 
 
 def test_rest_shows_them_to_their_own_facility(web: Web) -> None:
@@ -268,7 +271,7 @@ def test_rest_shows_them_to_their_own_facility(web: Web) -> None:
     assert web.admin.get("/api/v1/commitments").json()["total"] == 2
     assert web.charlie.get("/api/v1/commitments").status_code == 403
     with database.read() as session:
-        assert queries.commitment_states(session, made) == {"failed": 1}
+        assert node_queries.commitment_states(session, made) == {"failed": 1}
 
 
 _uid = st.from_regex(r"1\.2\.[1-9][0-9]{0,20}", fullmatch=True)

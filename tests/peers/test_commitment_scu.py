@@ -10,9 +10,9 @@ from app.config import Config
 from app.db import Database
 from app.jobs.models import Job
 from app.kit.clock import now
-from app.peers import commitment, service
-from app.peers.models import Commitment
-from app.peers.service import NodeValues
+from app.nodes import commitment, service
+from app.nodes.models import Commitment
+from app.nodes.service import NodeValues
 from app.worker import LANES, Worker
 from tests.support import dcmtk
 from tests.support.client import actor
@@ -103,7 +103,7 @@ def test_a_node_that_offers_none_says_so(receiver: Station, worker: Worker, peop
 def test_a_silent_node_keeps_the_request_waiting(
     receiver: Station, worker: Worker, peopled: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("app.peers.commitment_jobs._STAY", 0.3)
+    monkeypatch.setattr("app.nodes.commitment_jobs._STAY", 0.3)
     with committer(receiver.port, how="never") as node:
         made = _request(peopled, node.port)
         work(worker)

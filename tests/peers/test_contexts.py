@@ -1,8 +1,8 @@
 """What is proposed, and through which contexts an object goes."""
 
-from app.imaging import syntaxes
-from app.peers import pdu
-from app.peers.contexts import COMPRESSED, EXPLICIT_LITTLE, IMPLICIT_LITTLE, LIMIT, Way, propose, ways, why_not
+from app.dicom import syntaxes
+from app.network import pdu
+from app.network.contexts import COMPRESSED, EXPLICIT_LITTLE, IMPLICIT_LITTLE, LIMIT, Way, propose, ways, why_not
 
 CT, MR, J2K = "1.2.840.10008.5.1.4.1.1.2", "1.2.840.10008.5.1.4.1.1.4", "1.2.840.10008.1.2.4.90"
 JPEG, VIDEO = syntaxes.JPEG_BASELINE, "1.2.840.10008.1.2.4.102"

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from pydicom import dcmread
 
-from app.peers import outgoing
-from app.peers.scu import Association, Peer
-from app.peers.settings import DicomSettings
+from app.forward import store_lane
+from app.network.scu import Association, Peer
+from app.network.settings import DicomSettings
 from tests.archive.make import ct_bytes
 from tests.support import dcmtk
 from tests.support.dimse import Station, data_set_of
@@ -74,7 +74,7 @@ def test_ctn_takes_what_we_send(receiver: Station, one: Path, tmp_path: Path) ->
     try:
         _listening(port)
         answers: list[int] = []
-        outgoing.deliver(
+        store_lane.deliver(
             receiver.archive,
             Peer("CTN", "FILMROOM", "127.0.0.1", port),
             DicomSettings(),
@@ -94,7 +94,7 @@ def test_ctn_takes_what_we_send(receiver: Station, one: Path, tmp_path: Path) ->
 
 
 def test_ctn_is_echoed(tmp_path: Path) -> None:
-    from app.peers.pdu import Context
+    from app.network.pdu import Context
 
     port = free_port()
     server = subprocess.Popen(

@@ -17,14 +17,18 @@ from sqlalchemy import select, update
 from app.archive import Source
 from app.config import Config
 from app.db import Database
+from app.dicom import syntaxes
 from app.dicom.paths import object_path
-from app.imaging import syntaxes
+from app.forward import queries as transfer_queries
+from app.forward import stow, transfers
+from app.forward.models import Transfer, TransferInstance
 from app.kit import multipart
 from app.kit.clock import now
-from app.peers import commitment, queries, service, stow, transfers
-from app.peers.models import CommitmentInstance, Transfer, TransferInstance
-from app.peers.options import NodeValues
-from app.peers.references import Reference, References
+from app.network.commitment_data import Reference, References
+from app.nodes import commitment, service
+from app.nodes import queries as node_queries
+from app.nodes.models import CommitmentInstance
+from app.nodes.options import NodeValues
 from app.worker import Worker
 from tests.archive.make import ct_bytes
 from tests.peers.test_outgoing import listening
@@ -69,7 +73,7 @@ def send(database: Database, study: str = STUDY, **more: Any) -> str:
 
 def shown(database: Database, transfer_id: str) -> dict[str, Any]:
     with database.read() as session:
-        row = queries.transfer(session, actor(database, "admin"), transfer_id)
+        row = transfer_queries.transfer(session, actor(database, "admin"), transfer_id)
         return transfers.transfer_json(row, "pacs")
 
 
@@ -256,7 +260,7 @@ def test_only_what_committed_counts_where_that_is_asked_for(
     assert (found["state"], found["committing"], found["sent"]) == ("running", True, 2)
     with peopled.read() as session:
         assert transfers.delivered(session, [transfer]).safe == frozenset()
-        (asked,) = queries.commitments_of(session, transfer)
+        (asked,) = node_queries.commitments_of(session, transfer)
         waiting = list(session.scalars(select(CommitmentInstance).order_by(CommitmentInstance.id)))
     with peopled.write() as session:
         good, bad = (Reference(one.sop_class_uid, one.sop_instance_uid) for one in waiting)

@@ -11,9 +11,10 @@ from app import config as boot
 from app.config import Config, ConfigError
 from app.db import Database
 from app.kit.errors import Conflict, Forbidden, Invalid
-from app.peers import exchange, node_schema, options, queries, service
-from app.peers.exchange import Report
-from app.peers.options import NodeValues
+from app.nodes import exchange, file_schema, options, service
+from app.nodes import queries as node_queries
+from app.nodes.exchange import Report
+from app.nodes.options import NodeValues
 from app.security.actor import SYSTEM
 from tests.support import live
 from tests.support.client import Web, actor, add_cast
@@ -48,7 +49,7 @@ def test_an_export_comes_back_as_it_was(database: Database, config: Config) -> N
     admin = actor(database, "admin")
     with database.write() as session:
         text = json.dumps(exchange.export_nodes(session, admin, sealed=True), indent=1)
-        before = {n.name: (options.of(n), n.facility_id, n.host) for n in queries.nodes(session, admin)}
+        before = {n.name: (options.of(n), n.facility_id, n.host) for n in node_queries.nodes(session, admin)}
     assert "Tulip" not in text
     assert _import(database, config, text, dry_run=True).count("same") == 3
     with database.write() as session:
@@ -57,7 +58,7 @@ def test_an_export_comes_back_as_it_was(database: Database, config: Config) -> N
     report = _import(database, config, text)
     assert report.count("create") == 3
     with database.read() as session:
-        after = {n.name: (options.of(n), n.facility_id, n.host) for n in queries.nodes(session, admin)}
+        after = {n.name: (options.of(n), n.facility_id, n.host) for n in node_queries.nodes(session, admin)}
     assert options.reveal(config, after["cloud"][0].password) == "Tulip-7"
     for name in ("pacs", "out"):
         assert after[name] == before[name]
@@ -77,8 +78,8 @@ def test_the_schema_fits_what_is_exported(peopled: Database, sqlite_config: Conf
     _many(peopled, sqlite_config)
     with peopled.write() as session:
         found = exchange.export_nodes(session, actor(peopled, "admin"), sealed=True)
-    properties = node_schema.schema()["properties"]["nodes"]["items"]["properties"]
-    assert set(properties) == set(node_schema.WORDS) == set(node_schema.kinds())
+    properties = file_schema.schema()["properties"]["nodes"]["items"]["properties"]
+    assert set(properties) == set(file_schema.WORDS) == set(file_schema.kinds())
     words = {"string": str, "integer": int, "boolean": bool, "array": (list, tuple), "null": type(None), "object": dict}
     for node in found["nodes"]:
         for key, value in node.items():
@@ -98,8 +99,8 @@ def test_a_dry_run_tells_and_changes_nothing(peopled: Database, sqlite_config: C
     assert [(one.name, one.action) for one in report.changes] == [("PACS", "change"), ("new", "create")]
     assert report.changes[0].changes == {"name": ("pacs", "PACS"), "port": (104, 105), "retries": (7, None)}
     with peopled.read() as session:
-        assert len(queries.nodes(session, actor(peopled, "admin"))) == 3
-        assert queries.node(session, SYSTEM, "pacs").port == 104
+        assert len(node_queries.nodes(session, actor(peopled, "admin"))) == 3
+        assert node_queries.node(session, SYSTEM, "pacs").port == 104
 
 
 @pytest.mark.parametrize(
@@ -134,7 +135,7 @@ def test_one_fault_changes_nothing_and_names_stand_once(peopled: Database, sqlit
         _import(peopled, sqlite_config, _file(good, good | {"name": "A"}))
     assert "has this name too" in str(raised.value)
     with peopled.read() as session:
-        assert queries.nodes(session, SYSTEM) == []
+        assert node_queries.nodes(session, SYSTEM) == []
 
 
 MODALITIES = """{
@@ -156,7 +157,7 @@ def test_orthancs_modalities_become_nodes(database: Database, config: Config) ->
     report = _import(database, config, MODALITIES)
     assert report.count("create") == 4
     with database.read() as session:
-        found = {n.name: n for n in queries.nodes(session, actor(database, "admin"))}
+        found = {n.name: n for n in node_queries.nodes(session, actor(database, "admin"))}
     old, ge, full = found["old"], found["ge"], options.of(found["full"])
     assert (old.ae_title, old.host, old.port) == ("OLD", "10.1.1.1", 104)
     assert set(options.of(old).capabilities) == {"store", "find", "move"} and options.of(old).may_query
@@ -188,7 +189,7 @@ def test_orthancs_own_file_with_its_samples_is_taken(peopled: Database, sqlite_c
     report = _import(peopled, sqlite_config, head + rest)
     assert [one.name for one in report.changes] == ["sample", "vitrea", "untrusted"]
     with peopled.read() as session:
-        assert options.of(queries.node(session, SYSTEM, "untrusted")).may_query is False
+        assert options.of(node_queries.node(session, SYSTEM, "untrusted")).may_query is False
 
 
 @pytest.mark.parametrize(
@@ -221,7 +222,7 @@ def test_the_file_of_the_start_is_read_only_until_it_is_left_out(
     file.write_text(_file({"name": "pacs", "ae_title": "PACS", "host": "10.0.0.5", "port": 104}))
     _start(config, database, file)
     with database.read() as session:
-        assert service.node_json(queries.node(session, admin, "pacs"))["from_file"] is True
+        assert service.node_json(node_queries.node(session, admin, "pacs"))["from_file"] is True
     for act in (
         lambda s: service.update_node(s, admin, "pacs", NodeValues(port=1)),
         lambda s: service.delete_node(s, admin, "pacs"),
@@ -233,7 +234,7 @@ def test_the_file_of_the_start_is_read_only_until_it_is_left_out(
     file.write_text(_file({"name": "pacs", "ae_title": "PACS", "host": "10.0.0.6", "port": 104}))
     _start(config, database, file)
     with database.read() as session:
-        assert queries.node(session, admin, "pacs").host == "10.0.0.6"
+        assert node_queries.node(session, admin, "pacs").host == "10.0.0.6"
     _start(config, database, None)
     with database.write() as session:
         service.update_node(session, admin, "pacs", NodeValues(port=105))

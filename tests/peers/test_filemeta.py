@@ -11,11 +11,11 @@ from pydicom.filebase import DicomBytesIO
 from pydicom.filewriter import write_dataset
 
 from app.dimse.negotiation import answer
-from app.peers import pdu
-from app.peers.filemeta import preamble_and_meta, sop_uids
-from app.peers.pdu import Associate, Context
-from app.peers.settings import DicomSettings
-from app.peers.storage import storage_classes, transfer_syntaxes
+from app.network import pdu
+from app.network.file_meta import preamble_and_meta, sop_uids
+from app.network.pdu import Associate, Context
+from app.network.settings import DicomSettings
+from app.network.storage_classes import storage_classes, transfer_syntaxes
 
 CT, UID = "1.2.840.10008.5.1.4.1.1.2", "1.2.3.4.5"
 

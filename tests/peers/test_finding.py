@@ -5,11 +5,11 @@ from pathlib import Path
 import pytest
 
 from app.archive import Source
-from app.peers.errors import PeerFault
-from app.peers.finding import Finder
-from app.peers.retrieving import Counts, Getter, Mover, Watch
-from app.peers.scu import Peer
-from app.peers.settings import DicomSettings
+from app.kit.errors import PeerFault
+from app.network.find_scu import Finder
+from app.network.retrieve_scu import Counts, Getter, Mover, Watch
+from app.network.scu import Peer
+from app.network.settings import DicomSettings
 from tests.support import dcmtk
 from tests.support.dimse import Station
 from tests.support.pacs import Made, dcmqrscp, make_study

@@ -9,13 +9,15 @@ from sqlalchemy import select, update
 from app.archive import Archive, Source, holds
 from app.config import Config
 from app.db import Database
+from app.forward import claims, journal, queue_queries, transfers
+from app.forward.claims import Slot
+from app.forward.journal import Answer
+from app.forward.models import Transfer, TransferInstance
+from app.forward.schedule import JITTER, PAUSES, SLOWLY, after_fault, in_window
 from app.kit.clock import now
-from app.peers import claims, forward_queries, journal, service, transfers
-from app.peers.claims import Slot
-from app.peers.forwarding import JITTER, PAUSES, SLOWLY, after_fault, in_window
-from app.peers.journal import Answer
-from app.peers.models import Node, Transfer, TransferInstance
-from app.peers.options import NodeValues
+from app.nodes import service
+from app.nodes.models import Node
+from app.nodes.options import NodeValues
 from app.security import SYSTEM
 from tests.archive.make import ct_bytes
 from tests.support.client import actor, add_cast
@@ -84,12 +86,12 @@ class Queue:
         with self.database.read() as session:
             return session.scalars(select(Node.id).where(Node.name == name)).one()
 
-    def take(self, slot: Slot | None, most: int = 4) -> list[forward_queries.Row]:
+    def take(self, slot: Slot | None, most: int = 4) -> list[queue_queries.Row]:
         assert slot is not None
         with self.database.write() as session:
             return claims.claim(session, slot, most).rows
 
-    def record(self, rows: list[forward_queries.Row], state: str = "sent") -> None:
+    def record(self, rows: list[queue_queries.Row], state: str = "sent") -> None:
         with self.database.write() as session:
             claims.record(session, [Answer(row.id, state, 0, None) for row in rows])
 
@@ -269,7 +271,7 @@ def test_what_a_dead_worker_held_is_given_back_once(queue: Queue) -> None:
     assert queue.get(transfer).sent == 1
 
 
-def _others(queue: Queue, rows: list[forward_queries.Row]) -> list[int]:
+def _others(queue: Queue, rows: list[queue_queries.Row]) -> list[int]:
     with queue.database.read() as session:
         return [one for one in session.scalars(select(TransferInstance.id)) if one not in {row.id for row in rows}]
 

@@ -10,7 +10,7 @@ import pytest
 
 from app.config import Config
 from app.db import Database
-from app.peers import commands, pdu
+from app.network import commands, pdu
 from app.worker import Worker
 from tests.peers.test_destinations import node, objects, put, send, shown
 from tests.support.dimse import Station

@@ -11,9 +11,9 @@ from sqlalchemy import select
 
 from app.config import Config
 from app.db import Database
-from app.peers import transcode_sweep
-from app.peers.forwarder import Forwarder
-from app.peers.models import TransferInstance
+from app.forward import transcode_sweep
+from app.forward.forwarder import Forwarder
+from app.forward.models import TransferInstance
 from tests.peers.test_forwarding import STUDY, Queue
 from tests.support import dcmtk
 from tests.support.live import ROOT
@@ -28,7 +28,7 @@ from app.archive import Archive
 from app.db import open_database
 from app.kit import rolestate
 from app.peers import transcode
-from app.peers.forwarder import Forwarder
+from app.forward.forwarder import Forwarder
 
 config = boot.load({"data": sys.argv[1], "database_url": sys.argv[2]}, environ={})
 real = transcode.transcode_dataset

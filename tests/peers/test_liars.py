@@ -22,15 +22,15 @@ from pynetdicom.sop_class import (
 
 from app.archive import Source
 from app.db import Database
-from app.peers import retrievals
-from app.peers.errors import PeerFault
-from app.peers.finding import Finder
-from app.peers.probe import probe
-from app.peers.retrievals import Order
-from app.peers.retrieve_jobs import fetch
-from app.peers.retrieving import Counts, Getter, Mover, Watch
-from app.peers.scu import Peer
-from app.peers.settings import DicomSettings
+from app.kit.errors import PeerFault
+from app.network.find_scu import Finder
+from app.network.probe import probe
+from app.network.retrieve_scu import Counts, Getter, Mover, Watch
+from app.network.scu import Peer
+from app.network.settings import DicomSettings
+from app.retrieve import retrievals
+from app.retrieve.retrievals import Order
+from app.retrieve.retrieve_jobs import fetch
 from app.worker import Worker
 from tests.peers.test_query_retrieve import _node, _retrieval, _work
 from tests.peers.test_transfers import worker
@@ -120,7 +120,7 @@ def test_answers_without_end_are_cancelled_and_cut(monkeypatch: pytest.MonkeyPat
             yield 0xFF00, _study(sent)
         yield 0xFE00, None
 
-    monkeypatch.setattr("app.peers.scu._HEED", 60.0)  # pynetdicom on a busy machine may take its time to hear of it
+    monkeypatch.setattr("app.network.scu._HEED", 60.0)  # pynetdicom on a busy machine may take its time to hear of it
     with liar((evt.EVT_C_FIND, heeding)) as peer:
         found, finder = _find(peer, limit=20)
     assert len(found) == 20 and finder.limited and sent < 100_000
@@ -188,7 +188,7 @@ def bare(serve: Callable[[socket.socket], None]) -> Iterator[Peer]:
 
 def _accept(sock: socket.socket) -> None:
     """Takes the association: every context, implicit little endian."""
-    from app.peers import pdu
+    from app.network import pdu
 
     head = sock.recv(6, socket.MSG_WAITALL)
     body = sock.recv(int.from_bytes(head[2:6], "big"), socket.MSG_WAITALL)
@@ -199,7 +199,7 @@ def _accept(sock: socket.socket) -> None:
 
 
 def _answer(message: int, status: int, data: bool, field: int = 0x8020) -> bytes:
-    from app.peers import commands, pdu
+    from app.network import commands, pdu
 
     elements: dict[int, int | str] = {
         0x0100: field,
@@ -211,7 +211,7 @@ def _answer(message: int, status: int, data: bool, field: int = 0x8020) -> bytes
 
 
 def test_identifiers_that_are_no_data_sets_and_answers_to_others() -> None:
-    from app.peers import pdu
+    from app.network import pdu
 
     good = b"\x20\x00\x0d\x00\x04\x00\x00\x00" + b"1.2\0"
     bad = [b"\x20\x00\x0d\x00\xff\xff\xff\x7f1.2", b"?", b"\xfe\xff\x0d\xe0\0\0\0\0", bytes(range(256)) * 20]
@@ -312,7 +312,7 @@ def test_a_move_that_claims_to_have_sent_everything_is_not_believed(
 def test_a_peers_status_is_told_in_words(
     receiver: Station, peopled: Database, worker: Worker, status: int, words: str
 ) -> None:
-    from app.peers import pdu
+    from app.network import pdu
 
     def serve(sock: socket.socket) -> None:
         _accept(sock)

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.peers import names
+from app.trust import names
 
 
 @pytest.mark.parametrize("title", ["PACS", "A", "X" * 16, "CT 1", "store_scp", "a.b-c"])

@@ -10,10 +10,12 @@ from app import audit
 from app.config import Config
 from app.db import Database
 from app.kit.errors import Conflict, Forbidden, Invalid, NotFound
-from app.peers import pdu, queries, service
-from app.peers.probe import Probe
-from app.peers.service import NodeValues
-from app.peers.settings import DicomSettings
+from app.network import pdu
+from app.network.probe import Probe
+from app.network.settings import DicomSettings
+from app.nodes import queries as node_queries
+from app.nodes import service
+from app.nodes.service import NodeValues
 from app.settings import save
 from tests.support import dcmtk
 from tests.support.client import actor
@@ -34,15 +36,15 @@ def test_a_node_is_made_changed_and_removed(peopled: Database) -> None:
     with peopled.write() as session:
         service.update_node(session, admin, "pacs", NodeValues(port=105, capabilities=["store", "find"]))
     with peopled.read() as session:
-        node = queries.node(session, admin, "pacs")
+        node = node_queries.node(session, admin, "pacs")
         assert (node.port, node.options["capabilities"], node.changed_by) == (105, ["store", "find"], "admin")
-        assert queries.node(session, admin, node.id).name == "pacs"
+        assert node_queries.node(session, admin, node.id).name == "pacs"
         verbs = [e.verb for e in audit.list_events(session, thing_id="pacs")[0]]
         assert verbs == ["node.edit", "node.create"]
     with peopled.write() as session:
         service.delete_node(session, admin, "pacs")
     with peopled.read() as session, pytest.raises(NotFound):
-        queries.node(session, admin, "pacs")
+        node_queries.node(session, admin, "pacs")
 
 
 @pytest.mark.parametrize(
@@ -84,7 +86,7 @@ def test_an_echo_that_works_is_remembered(peopled: Database, sqlite_config: Conf
         found = _echo(peopled, sqlite_config)
     assert found.ok and found.message == "It answered." and 0 < found.seconds < 5
     with peopled.read() as session:
-        node = queries.node(session, actor(peopled, "admin"), "pacs")
+        node = node_queries.node(session, actor(peopled, "admin"), "pacs")
         assert node.last_ok_at and node.last_fault is None
     assert logged(peopled) == [("echo", "pacs", "success")]
 
@@ -94,7 +96,7 @@ def test_a_closed_port_is_said_in_words(peopled: Database, sqlite_config: Config
     found = _echo(peopled, sqlite_config)
     assert not found.ok and "refuses connections" in found.message
     with peopled.read() as session:
-        assert queries.node(session, actor(peopled, "admin"), "pacs").last_fault == found.message
+        assert node_queries.node(session, actor(peopled, "admin"), "pacs").last_fault == found.message
     assert logged(peopled) == [("echo", "pacs", "failure")]
 
 

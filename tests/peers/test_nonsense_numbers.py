@@ -13,7 +13,7 @@ from pynetdicom.sop_class import StudyRootQueryRetrieveInformationModelFind as S
 
 from app.config import Config
 from app.db import open_database
-from app.peers.ask_jobs import ask
+from app.retrieve.query_jobs import ask
 from app.worker import Worker
 from tests.peers.test_web import _sends, _server
 from tests.support.client import Web, open_web

@@ -8,10 +8,10 @@ from app.config import Config
 from app.db import Database
 from app.kit import logging as our_logging
 from app.kit.clock import now
-from app.peers import oplog
-from app.peers import oplog_queries as queries
-from app.peers.oplog import Operation
-from app.peers.oplog_queries import Filter
+from app.nodes import operation_log
+from app.nodes import operation_queries as queries
+from app.nodes.operation_log import Operation
+from app.nodes.operation_queries import Filter
 from app.security.actor import Actor
 
 ALL = Actor(name="admin", kind="user", sees_all=True)
@@ -23,8 +23,8 @@ def one(**changes: Any) -> Operation:
 
 def noted(database: Database, *operations: Operation) -> None:
     for operation in operations:
-        oplog.note(database, operation)
-    oplog.flush(database)
+        operation_log.note(database, operation)
+    operation_log.flush(database)
 
 
 def test_entries_come_newest_first_and_by_every_filter(database: Database) -> None:
@@ -76,8 +76,8 @@ def test_a_facility_sees_only_its_own_entries(database: Database) -> None:
 
 
 def test_a_row_comes_by_itself_and_old_ones_go(database: Database) -> None:
-    oplog.note(database, one(at=now() - timedelta(days=100)))
-    oplog.note(database, one(peer="NEW"))
+    operation_log.note(database, one(at=now() - timedelta(days=100)))
+    operation_log.note(database, one(peer="NEW"))
     until = time.monotonic() + 30
     total = 0
     while total < 2 and time.monotonic() < until:

@@ -9,10 +9,11 @@ from sqlalchemy import text
 from app.config import Config
 from app.db import Database
 from app.kit.errors import Invalid
-from app.peers import options, queries, service
-from app.peers.options import BY_SETTING, NodeOptions, NodeValues, faults
-from app.peers.probe_others import probe_folder
-from app.peers.settings import DicomSettings
+from app.network.settings import DicomSettings
+from app.nodes import options, service
+from app.nodes import queries as node_queries
+from app.nodes.options import BY_SETTING, NodeOptions, NodeValues, faults
+from app.nodes.probe_others import probe_folder
 from tests.support.client import actor, add_cast
 from tests.support.live import PASSWORD, Live
 from tests.support.postgres import free_port
@@ -37,7 +38,7 @@ def test_options_are_kept_changed_and_given_back_to_the_settings(database: Datab
         service.create_node(session, admin, DICOM, config)
         service.update_node(session, admin, "pacs", change, config)
     with database.read() as session:
-        node = queries.node(session, admin, "pacs")
+        node = node_queries.node(session, admin, "pacs")
         found = options.of(node)
         assert (found.parallel, found.window, found.retries, found.max_pdu, found.tls) == (
             4,
@@ -52,7 +53,7 @@ def test_options_are_kept_changed_and_given_back_to_the_settings(database: Datab
     with database.write() as session:
         service.update_node(session, admin, "pacs", NodeValues(retries=BY_SETTING, max_pdu=BY_SETTING), config)
     with database.read() as session:
-        found = options.of(queries.node(session, admin, "pacs"))
+        found = options.of(node_queries.node(session, admin, "pacs"))
         assert (found.retries, found.max_pdu, found.connect_timeout) == (None, None, 3)
 
 
@@ -64,7 +65,7 @@ def test_secrets_are_sealed_replaced_and_forgotten(peopled: Database, sqlite_con
     with peopled.read() as session:
         row = session.execute(text("SELECT options FROM node")).scalar_one()
         trail = session.execute(text("SELECT group_concat(detail) FROM audit_event")).scalar_one()
-        shown = service.node_json(queries.node(session, admin, "cloud"))
+        shown = service.node_json(node_queries.node(session, admin, "cloud"))
     assert "Tulip-7" not in f"{row}{trail}{shown}"
     assert shown["password_set"] is True and shown["token_set"] is False and "password" not in shown
     with peopled.write() as session:

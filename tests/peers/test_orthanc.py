@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 from app.db import Database
-from app.peers.probe import probe
-from app.peers.scu import Peer
-from app.peers.settings import DicomSettings
+from app.network.probe import probe
+from app.network.scu import Peer
+from app.network.settings import DicomSettings
 from app.worker import Worker
 from tests.peers.test_transfers import STUDY, _fill, _order, _shown, _work, worker
 from tests.support.dimse import Station, data_set_of

@@ -9,8 +9,8 @@ from sqlalchemy import update
 
 from app.jobs.models import Job
 from app.kit.clock import now
-from app.peers import commitment
-from app.peers.models import Commitment
+from app.nodes import commitment
+from app.nodes.models import Commitment
 from app.security.actor import SYSTEM
 from app.worker import LANES, Worker
 from tests.support.dimse import Station, data_set_of

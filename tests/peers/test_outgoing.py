@@ -16,13 +16,14 @@ from pynetdicom import AE, evt
 from pynetdicom.sop_class import CTImageStorage
 
 from app.archive.models import Instance
-from app.imaging import PixelSpec, syntaxes
+from app.dicom import syntaxes
+from app.forward import store_lane
+from app.forward.store_lane import Enough, Outcome, deliver
+from app.imaging import PixelSpec
 from app.imaging.decode import decode
-from app.peers import outgoing
-from app.peers.errors import PeerFault
-from app.peers.outgoing import Enough, Outcome, deliver
-from app.peers.scu import Peer
-from app.peers.settings import DicomSettings
+from app.kit.errors import PeerFault
+from app.network.scu import Peer
+from app.network.settings import DicomSettings
 from tests.peers.test_transfers import _fill
 from tests.support.dimse import Station
 from tests.support.postgres import free_port
@@ -112,7 +113,7 @@ def test_a_peer_that_takes_only_a_compressed_syntax_gets_that(
     with listening(kept, [only]) as peer:
         ((instance, outcome),) = _deliver(receiver, peer)
     assert (outcome.state, outcome.transfer_syntax) == ("sent", only)
-    assert outgoing.converted(instance, outcome).startswith("Sent as ")
+    assert store_lane.converted(instance, outcome).startswith("Sent as ")
     arrived = read_dataset(BytesIO(kept.requests[0][1]), False, True)
     frame = next(generate_frames(arrived.PixelData, number_of_frames=1))
     pixels = decode(frame, PixelSpec.from_dataset(arrived, only)).words
@@ -211,7 +212,7 @@ def test_an_association_is_used_again_and_replaced_when_the_peer_has_gone(
     handlers = [(evt.EVT_C_STORE, kept), (evt.EVT_ACCEPTED, lambda event: seen.append(1))]
     server = ae.start_server(("127.0.0.1", port), block=False, evt_handlers=handlers)
     try:
-        with outgoing.Lane(receiver.archive, Peer("LIAR", "FILMROOM", "127.0.0.1", port), DicomSettings()) as lane:
+        with store_lane.Lane(receiver.archive, Peer("LIAR", "FILMROOM", "127.0.0.1", port), DicomSettings()) as lane:
             for _ in range(3):
                 lane.send(receiver.instances(), lambda *_: None)
             assert (len(seen), len(kept.requests)) == (1, 3)

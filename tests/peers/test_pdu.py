@@ -3,9 +3,9 @@
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.peers import commands, pdu
-from app.peers.commands import BadCommand
-from app.peers.pdu import BadPdu, Context, ContextResult
+from app.network import commands, pdu
+from app.network.commands import BadCommand
+from app.network.pdu import BadPdu, Context, ContextResult
 
 _uids = st.from_regex(r"\A[1-9][0-9]{0,6}(\.[1-9][0-9]{0,6}){2,6}\Z")
 _titles = st.text(st.characters(min_codepoint=33, max_codepoint=126, exclude_characters="\\"), min_size=1, max_size=16)

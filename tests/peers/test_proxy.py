@@ -13,16 +13,17 @@ import pytest
 
 from app.config import Config
 from app.db import Database
-from app.kit.errors import Invalid
-from app.peers import certificates, proxies, ways, web
-from app.peers.errors import PeerFault
-from app.peers.models import Node
-from app.peers.probe import probe
-from app.peers.proxy import Proxy, open_through
-from app.peers.scu import Peer
-from app.peers.settings import DicomSettings, ProxySettings
+from app.kit.errors import Invalid, PeerFault
+from app.network.probe import probe
+from app.network.scu import Peer
+from app.network.settings import DicomSettings
+from app.nodes import dicomweb
+from app.nodes.models import Node
 from app.security.actor import SYSTEM
 from app.security.secrets import Secrets
+from app.trust import certificates, proxy_service, runtime
+from app.trust.proxy import Proxy, open_through
+from app.trust.settings import ProxySettings
 from tests.peers.test_tls_out import QUICK, _mute, server, storescp
 from tests.support import dcmtk
 from tests.support.pki import Authority
@@ -75,15 +76,15 @@ class Installation:
     ) -> None:
         values = {"url": url, "username": username, "exceptions": exceptions or []}
         with self.database.write() as session:
-            proxies.save(session, SYSTEM, self.secrets, values, password)
-        ways.current().forget()
+            proxy_service.save(session, SYSTEM, self.secrets, values, password)
+        runtime.current().forget()
 
 
 @pytest.fixture
 def here(sqlite_config: Config, peopled: Database) -> Iterator[Installation]:
-    ways.use(sqlite_config, peopled)
+    runtime.use(sqlite_config, peopled)
     yield Installation(sqlite_config, peopled)
-    ways._current = ways.Ways()
+    runtime._current = runtime.Ways()
 
 
 def peer(port: int, host: str = "127.0.0.1", **more: object) -> Peer:
@@ -185,10 +186,13 @@ def test_web_calls_go_the_same_way(here: Installation, tmp_path: Path) -> None:
         with microsocks("-u", USER, "-P", PASSWORD) as socks, tinyproxy(tmp_path) as plain:
             for url, user in ((f"socks5://127.0.0.1:{socks}", USER), (f"http://127.0.0.1:{plain}", "")):
                 here.through(url, user, PASSWORD)
-                with web.client(node, DicomSettings(), here.config) as client:
+                with dicomweb.client(node, DicomSettings(), here.config) as client:
                     assert client.get("studies").status_code == 204
             here.through(f"socks5://127.0.0.1:{socks}", USER, "wrong")
-            with web.client(node, DicomSettings(), here.config) as client, pytest.raises(PeerFault, match="user name"):
+            with (
+                dicomweb.client(node, DicomSettings(), here.config) as client,
+                pytest.raises(PeerFault, match="user name"),
+            ):
                 client.get("studies")
     finally:
         serving.shutdown()
@@ -197,26 +201,26 @@ def test_web_calls_go_the_same_way(here: Installation, tmp_path: Path) -> None:
 
 
 def test_the_test_button(here: Installation) -> None:
-    assert not proxies.try_out(here.database, SYSTEM, "127.0.0.1", 104).ok
+    assert not proxy_service.try_out(here.database, SYSTEM, "127.0.0.1", 104).ok
     with microsocks() as port:
         here.through(f"socks5://127.0.0.1:{port}", exceptions=["10.0.0.0/8"])
-        assert proxies.try_out(here.database, SYSTEM, "127.0.0.1", port).ok
-        assert "without the proxy" in proxies.try_out(here.database, SYSTEM, "10.1.2.3", 104).message
-        assert not proxies.try_out(here.database, SYSTEM, "127.0.0.1", free_port()).ok
+        assert proxy_service.try_out(here.database, SYSTEM, "127.0.0.1", port).ok
+        assert "without the proxy" in proxy_service.try_out(here.database, SYSTEM, "10.1.2.3", 104).message
+        assert not proxy_service.try_out(here.database, SYSTEM, "127.0.0.1", free_port()).ok
         with pytest.raises(Invalid):
-            proxies.try_out(here.database, SYSTEM, "169.254.169.254", 80)
+            proxy_service.try_out(here.database, SYSTEM, "169.254.169.254", 80)
 
 
 def test_the_password_is_sealed_and_nowhere_to_be_seen(here: Installation) -> None:
     here.through("http://proxy.example:3128", USER, "top-secret-7")
     with here.database.read() as session:
-        assert proxies.has_password(session)
-        assert "top-secret-7" not in ways.read(session).proxy_password
-    proxy = ways.current().proxy_for("pacs.example")
+        assert proxy_service.has_password(session)
+        assert "top-secret-7" not in runtime.read(session).proxy_password
+    proxy = runtime.current().proxy_for("pacs.example")
     assert proxy is not None and proxy.password == "top-secret-7"
     assert "top-secret-7" not in f"{proxy} {proxy!r}"
     here.through("http://proxy.example:3128", USER, None)
-    assert ways.current().proxy_for("pacs.example") == proxy, "left as it was"
+    assert runtime.current().proxy_for("pacs.example") == proxy, "left as it was"
 
 
 @pytest.mark.parametrize(
@@ -235,7 +239,7 @@ def test_the_password_is_sealed_and_nowhere_to_be_seen(here: Installation) -> No
     ],
 )
 def test_exceptions(host: str, exceptions: list[str], direct: bool) -> None:
-    assert ways.is_excepted(host, exceptions) is direct
+    assert runtime.is_excepted(host, exceptions) is direct
 
 
 @pytest.mark.parametrize(

@@ -8,13 +8,16 @@ import pytest
 from app.db import Database
 from app.jobs.models import Job
 from app.kit.errors import Conflict, Forbidden, Invalid, NotFound
-from app.peers import ask_jobs, asking, qr_queries, queries, retrievals, service
-from app.peers.ask_jobs import ask
-from app.peers.asking import Wish
-from app.peers.options import NodeValues
-from app.peers.retrievals import Order
-from app.peers.retrieve_jobs import fetch
-from app.peers.settings import QuerySettings
+from app.nodes import queries as node_queries
+from app.nodes import service
+from app.nodes.options import NodeValues
+from app.retrieve import queries as retrieve_queries
+from app.retrieve import query_jobs, remote_queries, retrievals
+from app.retrieve.query_jobs import ask
+from app.retrieve.remote_queries import Wish
+from app.retrieve.retrievals import Order
+from app.retrieve.retrieve_jobs import fetch
+from app.retrieve.settings import QuerySettings
 from app.settings import save
 from app.worker import Worker
 from tests.peers.test_transfers import worker
@@ -52,7 +55,7 @@ def _node(database: Database, name: str, port: int, can: list[str], title: str =
 
 def _ask(database: Database, worker: Worker, *nodes: str, who: str = "admin", **fields: str) -> str:
     with database.write() as session:
-        query = asking.create_query(session, actor(database, who), Wish(nodes, fields=fields))
+        query = remote_queries.create_query(session, actor(database, who), Wish(nodes, fields=fields))
     _work(worker, "query.ask", ask)
     return query.id
 
@@ -63,11 +66,13 @@ def _work(worker: Worker, kind: str, handler: Callable) -> None:
     worker._run(claimed, handler)
 
 
-def _found(database: Database, query_id: str, who: str = "admin") -> tuple[dict, list[asking.Match]]:
+def _found(database: Database, query_id: str, who: str = "admin") -> tuple[dict, list[remote_queries.Match]]:
     with database.read() as session:
         person = actor(database, who)
-        query = qr_queries.query(session, person, query_id)
-        return asking.query_json(session, query), asking.arranged(asking.matches(session, person, query))
+        query = retrieve_queries.query(session, person, query_id)
+        return remote_queries.query_json(session, query), remote_queries.arranged(
+            remote_queries.matches(session, person, query)
+        )
 
 
 def _fetch(database: Database, worker: Worker, order: Order, who: str = "admin") -> dict:
@@ -79,7 +84,7 @@ def _fetch(database: Database, worker: Worker, order: Order, who: str = "admin")
 
 def _retrieval(database: Database, retrieval_id: str, who: str = "admin") -> dict:
     with database.read() as session:
-        row = qr_queries.retrieval(session, actor(database, who), retrieval_id)
+        row = retrieve_queries.retrieval(session, actor(database, who), retrieval_id)
         return retrievals.retrieval_json(session, row, "")
 
 
@@ -160,9 +165,9 @@ def test_what_cannot_be_asked_is_refused_in_words(pacs: list[Made], peopled: Dat
             Wish(("PACS",), modalities=("C;T",)),
         ):
             with pytest.raises(Invalid):
-                asking.create_query(session, admin, wish)
+                remote_queries.create_query(session, admin, wish)
         with pytest.raises(NotFound):
-            asking.create_query(session, admin, Wish(("NOBODY",)))
+            remote_queries.create_query(session, admin, Wish(("NOBODY",)))
         for order in (Order("PACS", "../x"), Order("PACS", "1.2", "", ("1.3",)), Order("DEAD", "1.2", method="get")):
             with pytest.raises(Invalid):
                 retrievals.create_retrieval(session, admin, order)
@@ -170,17 +175,17 @@ def test_what_cannot_be_asked_is_refused_in_words(pacs: list[Made], peopled: Dat
         with pytest.raises(Conflict):
             retrievals.create_retrieval(session, admin, Order("PACS", "1.2.3"))
         with pytest.raises(NotFound):
-            qr_queries.retrieval(session, bob, one.id)
+            retrieve_queries.retrieval(session, bob, one.id)
 
 
 def test_series_and_images_unfold(pacs: list[Made], peopled: Database, worker: Worker) -> None:
     first = pacs[0]
     query_id = _ask(peopled, worker, "PACS", PatientName="Ram*")
     admin, config = actor(peopled, "admin"), worker.config
-    found, faults = ask_jobs.unfold(peopled, config, admin, query_id, "SERIES", {"StudyInstanceUID": first.uid})
+    found, faults = query_jobs.unfold(peopled, config, admin, query_id, "SERIES", {"StudyInstanceUID": first.uid})
     assert [m.key for m in found] == list(first.series) and not faults
     keys = {"StudyInstanceUID": first.uid, "SeriesInstanceUID": found[0].key}
-    images, _ = ask_jobs.unfold(peopled, config, admin, query_id, "IMAGE", keys)
+    images, _ = query_jobs.unfold(peopled, config, admin, query_id, "IMAGE", keys)
     assert [m.key for m in images] == first.series[found[0].key]
 
 
@@ -192,12 +197,12 @@ def test_answers_are_kept_for_a_day_and_belong_to_who_asked(
         _found(peopled, query_id, "alice")
     assert len(_found(peopled, query_id, "bob")[1]) == 2
     with peopled.write() as session:
-        ask_jobs.prune(session)
+        query_jobs.prune(session)
     assert len(_found(peopled, query_id, "bob")[1]) == 2
     with peopled.write() as session:
         save(session, QuerySettings(keep_hours=1), "test")
-        qr_queries.query(session, actor(peopled, "bob"), query_id).created_at -= ask_jobs.timedelta(hours=2)
-        ask_jobs.prune(session)
+        retrieve_queries.query(session, actor(peopled, "bob"), query_id).created_at -= query_jobs.timedelta(hours=2)
+        query_jobs.prune(session)
     with pytest.raises(NotFound):
         _found(peopled, query_id, "bob")
 
@@ -227,14 +232,14 @@ def test_what_a_facilitys_person_fetches_belongs_to_it_and_others_see_nothing_of
     assert shown["state"] == "done", shown
     bob = actor(peopled, "bob")
     with peopled.read() as session:
-        assert queries.study(session, bob, first.uid).facility_id == bob.facility_id
-        assert qr_queries.studies_here(session, bob, [first.uid]) == {first.uid: 5}
+        assert node_queries.study(session, bob, first.uid).facility_id == bob.facility_id
+        assert retrieve_queries.studies_here(session, bob, [first.uid]) == {first.uid: 5}
         dora = actor(peopled, "dora")
-        assert qr_queries.studies_here(session, dora, [first.uid]) == {}
-        assert qr_queries.series_here(session, dora, first.uid) == {}
-        assert qr_queries.images_here(session, dora, list(first.series)) == []
+        assert retrieve_queries.studies_here(session, dora, [first.uid]) == {}
+        assert retrieve_queries.series_here(session, dora, first.uid) == {}
+        assert retrieve_queries.images_here(session, dora, list(first.series)) == []
     with peopled.write() as session, pytest.raises(Forbidden):
-        asking.create_query(session, dora, Wish(("PACS",)))
+        remote_queries.create_query(session, dora, Wish(("PACS",)))
     with peopled.write() as session, pytest.raises(Forbidden):
         retrievals.create_retrieval(session, dora, Order("PACS", first.uid))
 
@@ -244,7 +249,7 @@ def test_a_node_that_takes_no_heed_of_modalities_is_asked_for_its_series(
 ) -> None:
     with peopled.write() as session:
         wish = Wish(("PACS",), fields={"PatientName": "Ram*"}, modalities=("MR",))
-        query = asking.create_query(session, actor(peopled, "admin"), wish)
+        query = remote_queries.create_query(session, actor(peopled, "admin"), wish)
     _work(worker, "query.ask", ask)
     _, found = _found(peopled, query.id)
     assert [(m.key, m.values["ModalitiesInStudy"]) for m in found] == [(pacs[1].uid, "MR")]
@@ -262,7 +267,7 @@ def test_every_level_can_be_asked(pacs: list[Made], peopled: Database, worker: W
         ),
     ):
         with peopled.write() as session:
-            query = asking.create_query(session, actor(peopled, "admin"), wish)
+            query = remote_queries.create_query(session, actor(peopled, "admin"), wish)
         _work(worker, "query.ask", ask)
         shown, found = _found(peopled, query.id)
         assert shown["state"] == "done" and {m.key for m in found} == keys, shown

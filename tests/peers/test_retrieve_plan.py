@@ -1,10 +1,10 @@
 """What is asked for, given what there is and what is here."""
 
-from app.peers.asking import Here as Word
-from app.peers.asking import Match, arranged, here_of, merge
-from app.peers.retrieve_plan import Ask, Here, Scope, There, missing, plan, whole
-from app.peers.retrieving import storage_contexts
-from app.peers.storage import COMMON_CLASSES
+from app.network.retrieve_scu import storage_contexts
+from app.network.storage_classes import COMMON_CLASSES
+from app.retrieve.plan import Ask, Here, Scope, There, missing, plan, whole
+from app.retrieve.remote_queries import Here as Word
+from app.retrieve.remote_queries import Match, arranged, here_of, merge
 
 STUDY = Scope("1")
 

@@ -12,18 +12,18 @@ import pytest
 from app.config import Config
 from app.db import Database
 from app.kit.clock import now
-from app.kit.errors import Invalid
+from app.kit.errors import Invalid, PeerFault
 from app.kit.ids import new_id
-from app.peers import certificate_queries as queries
-from app.peers import certificates, service, ways, web
-from app.peers.errors import PeerFault
-from app.peers.models import Node
-from app.peers.options import NodeValues
-from app.peers.probe import probe
-from app.peers.settings import DicomSettings, TlsSettings
+from app.network.probe import probe
+from app.network.settings import DicomSettings
+from app.nodes import dicomweb, service
+from app.nodes.models import Node
+from app.nodes.options import NodeValues
 from app.security.actor import SYSTEM
 from app.security.secrets import Secrets
 from app.settings import save
+from app.trust import certificates, queries, runtime
+from app.trust.settings import TlsSettings
 from tests.peers.test_tls_out import _await_port, peer, said, server, storescp, tls_server
 from tests.support import dcmtk, orthanc
 from tests.support.dimse import Station
@@ -51,16 +51,16 @@ def calling(sqlite_config: Config, peopled: Database, authority: Authority) -> I
     with peopled.write() as session:
         certificates.bring(session, SYSTEM, Secrets(sqlite_config), "ours", own.chain, own.clear)
         certificates.trust(session, SYSTEM, authority.text)
-    ways.use(sqlite_config, peopled)
+    runtime.use(sqlite_config, peopled)
     yield peopled
-    ways._current = ways.Ways()
+    runtime._current = runtime.Ways()
 
 
 def bring(database: Database, text: str) -> int:
     with database.write() as session:
         row = certificates.revoke(session, SYSTEM, text)[0]
         found = certificates.certificate_json(row)
-    ways.current().forget()
+    runtime.current().forget()
     assert str(found["message"]).startswith("valid until ")
     return int(found["revoked"])
 
@@ -71,7 +71,7 @@ def bring_old(database: Database, authority: Authority, monkeypatch: pytest.Monk
         then.setattr(certificates, "now", lambda: now() - timedelta(days=9))
         with database.write() as session:
             certificates.revoke(session, SYSTEM, authority.revoked(since=-10, days=3))
-    ways.current().forget()
+    runtime.current().forget()
 
 
 def test_whom_we_call(
@@ -179,8 +179,8 @@ def nginx(folder: Path, pair: Pair, authority: Authority, behind: str) -> Iterat
 def search(config: Config, url: str, certificate: str) -> list[dict[str, str]]:
     set_to = {"protocol": "dicomweb", "url": url, "client_certificate": certificate}
     node = Node(id=new_id(), name="web", ae_title="", host="", port=0, options=set_to)
-    with web.client(node, QUICK, config) as http:
-        return list(web.find(http, "web", "STUDY", {}))
+    with dicomweb.client(node, QUICK, config) as http:
+        return list(dicomweb.find(http, "web", "STUDY", {}))
 
 
 def test_dicomweb_servers_that_ask_for_a_certificate(

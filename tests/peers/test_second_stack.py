@@ -12,12 +12,12 @@ import pytest
 from pydicom import Dataset, dcmread
 
 from app.archive import Source
-from app.peers import outgoing
-from app.peers.finding import Finder
-from app.peers.probe import probe
-from app.peers.retrieving import Getter, Mover
-from app.peers.scu import Peer
-from app.peers.settings import DicomSettings
+from app.forward import store_lane
+from app.network.find_scu import Finder
+from app.network.probe import probe
+from app.network.retrieve_scu import Getter, Mover
+from app.network.scu import Peer
+from app.network.settings import DicomSettings
 from tests.support import dcmtk
 from tests.support.dimse import Station, data_set_of
 from tests.support.pacs import Made, make_study
@@ -73,7 +73,7 @@ def test_an_archive_of_pynetdicom_takes_finds_moves_and_gives(receiver: Station,
     sent = receiver.instances()
     with _qrscp(tmp_path / "qr", receiver.port) as peer:
         answers: list[int | None] = []
-        outgoing.deliver(receiver.archive, peer, SETTINGS, sent, lambda _one, answer: answers.append(answer.status))
+        store_lane.deliver(receiver.archive, peer, SETTINGS, sent, lambda _one, answer: answers.append(answer.status))
         assert answers == [0] * len(sent)
         with Finder(peer, SETTINGS) as finder:
             found = list(finder.find("STUDY", {"PatientName": "Ramos*"}))

@@ -17,22 +17,14 @@ from app.config import Config
 from app.db import Database
 from app.jobs.context import JobContext, PermanentFault
 from app.kit.clock import now
-from app.kit.errors import Conflict, Forbidden
-from app.peers import (
-    commitment_jobs,
-    node_queries,
-    queries,
-    selftest,
-    selftest_job,
-    selftest_others,
-    service,
-    test_object,
-)
-from app.peers.errors import PeerFault
-from app.peers.models import NodeTest
-from app.peers.service import NodeValues
-from app.peers.settings import DicomSettings
+from app.kit.errors import Conflict, Forbidden, PeerFault
+from app.network.settings import DicomSettings
+from app.nodes import activity_queries, commitment_jobs, selftest, service
+from app.nodes import queries as node_queries
+from app.nodes.models import NodeTest
+from app.nodes.service import NodeValues
 from app.security.actor import SYSTEM
+from app.selftest import job, other_protocols, test_object
 from app.settings import save
 from tests.support import dcmtk
 from tests.support.client import Web, actor
@@ -88,7 +80,7 @@ def _tested(here: Station, values: NodeValues, with_object: bool = True) -> Node
         claimed = jobs.claim(session, [selftest.KIND], "test")
     assert claimed is not None
     with _commitments(here, config):
-        selftest_job.run(JobContext(config, here.database, here.archive, claimed), claimed.payload)
+        job.run(JobContext(config, here.database, here.archive, claimed), claimed.payload)
     with here.database.read() as session:
         found = session.get(NodeTest, test.id)
         assert found is not None
@@ -130,7 +122,7 @@ def test_all_steps_with_an_archive_that_knows_us(here: Station, tmp_path: Path) 
     assert sorted(told) == sorted(["echo", "find", "store", "find", "move", "get", "commit"])
     assert here.instances() == [], "what came back is removed"
     with here.database.read() as session:
-        assert node_queries.running_studies(session) == {test.study_instance_uid}, "routes leave it alone"
+        assert activity_queries.running_studies(session) == {test.study_instance_uid}, "routes leave it alone"
         shown = selftest.test_json(session, test)
     assert shown["ok"] == ("failed" not in states.values()) and "stays on the PACS" in _word(test, "stays")
 
@@ -269,14 +261,14 @@ def test_a_folder_gets_a_picture_and_is_left_as_it_was(here: Station, tmp_path: 
 
 def test_a_folder_that_changes_files_is_told(here: Station, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A program that watches the folder takes the file away at once."""
-    kept = selftest_others.FolderSteps.get_back
+    kept = other_protocols.FolderSteps.get_back
 
-    def taken(steps: selftest_others.FolderSteps) -> tuple[str, str, str]:
+    def taken(steps: other_protocols.FolderSteps) -> tuple[str, str, str]:
         for path in tmp_path.rglob("*.dcm"):
             path.write_bytes(path.read_bytes()[:-1])
         return kept(steps)
 
-    monkeypatch.setattr(selftest_others.FolderSteps, "get_back", taken)
+    monkeypatch.setattr(other_protocols.FolderSteps, "get_back", taken)
     test = _tested(here, NodeValues(name="out", protocol="folder", path=str(tmp_path)))
     assert _states(test)["get"] == "failed" and "came back changed" in _word(test, "get")
     assert _states(test)["remove"] == "ok" and not list(tmp_path.rglob("*.dcm"))
@@ -287,7 +279,7 @@ def test_a_node_that_is_not_there(here: Station) -> None:
     assert _states(test) == {"reach": "failed"} and "refuses connections" in _word(test, "reach")
     with here.database.read() as session:
         assert selftest.test_json(session, test)["ok"] is False
-        assert queries.node(session, SYSTEM, "gone").last_fault
+        assert node_queries.node(session, SYSTEM, "gone").last_fault
 
 
 def test_who_may_and_how_often(peopled: Database) -> None:
@@ -312,11 +304,11 @@ def test_echoes_by_the_clock_set_the_lamps(here: Station, tmp_path: Path) -> Non
     with here.database.write() as session:
         claimed = jobs.claim(session, ["node.echo"], "test")
     assert claimed is not None
-    assert selftest_job.echo_all(JobContext(here.config, here.database, here.archive, claimed), {}) == {"nodes": 2}
+    assert job.echo_all(JobContext(here.config, here.database, here.archive, claimed), {}) == {"nodes": 2}
     with here.database.read() as session:
-        found = {node.name: node for node in queries.nodes(session, SYSTEM)}
+        found = {node.name: node for node in node_queries.nodes(session, SYSTEM)}
         assert found["ours"].last_ok_at and found["gone"].last_fault and not found["off"].last_ok_at
-        assert node_queries.nodes_to_echo(session, 10) == []
+        assert activity_queries.nodes_to_echo(session, 10) == []
     assert set(logged(here.database)) == {("echo", "ours", "success"), ("echo", "gone", "failure")}
 
 

@@ -15,17 +15,19 @@ import pytest
 
 from app.config import Config
 from app.db import Database
+from app.kit.errors import PeerFault
 from app.kit.phrases import Phrase
-from app.peers import certificates, service, ways
-from app.peers.errors import PeerFault
-from app.peers.options import NodeValues
-from app.peers.pdu import Context
-from app.peers.probe import probe
-from app.peers.scu import Association, Peer
-from app.peers.settings import DicomSettings, TlsSettings
+from app.network.pdu import Context
+from app.network.probe import probe
+from app.network.scu import Association, Peer
+from app.network.settings import DicomSettings
+from app.nodes import service
+from app.nodes.options import NodeValues
 from app.security.actor import SYSTEM
 from app.security.secrets import Secrets
 from app.settings import save
+from app.trust import certificates, runtime
+from app.trust.settings import TlsSettings
 from tests.support import dcmtk
 from tests.support.dimse import Station, parts_of
 from tests.support.orthanc import orthanc
@@ -53,9 +55,9 @@ def calling(sqlite_config: Config, peopled: Database, authority: Authority) -> I
     with peopled.write() as session:
         certificates.bring(session, SYSTEM, Secrets(sqlite_config), "ours", own.chain, own.clear)
         certificates.trust(session, SYSTEM, authority.text)
-    ways.use(sqlite_config, peopled)
+    runtime.use(sqlite_config, peopled)
     yield peopled
-    ways._current = ways.Ways()
+    runtime._current = runtime.Ways()
 
 
 @contextmanager
@@ -230,7 +232,7 @@ def test_a_peer_that_demands_a_certificate_says_so(
 ) -> None:
     with calling.write() as session:
         certificates.remove(session, SYSTEM, certificates.queries.active(session).id)  # type: ignore[union-attr]
-    ways.current().forget()
+    runtime.current().forget()
     with server(tls_server(pacs, authority.text)) as port:
         assert "it demands a client certificate, and we showed none" in said(port)
     with pytest.raises(PeerFault, match="There is no certificate mislaid of ours"):

@@ -15,12 +15,15 @@ from app.archive import Source
 from app.config import Config
 from app.db import Database
 from app.dicom import registry
+from app.forward import claims, journal, transfers
+from app.forward import queries as transfer_queries
+from app.forward.journal import Answer
+from app.forward.models import Transfer
 from app.kit.clock import now
 from app.kit.errors import Conflict, NotFound
-from app.peers import claims, journal, oplog, queries, service, transfers
-from app.peers.journal import Answer
-from app.peers.models import NetworkOperation, Transfer
-from app.peers.service import NodeValues
+from app.nodes import operation_log, service
+from app.nodes.models import NetworkOperation
+from app.nodes.service import NodeValues
 from app.worker import Worker
 from tests.support import dcmtk
 from tests.support.client import actor
@@ -77,7 +80,7 @@ def _idle(worker: Worker) -> bool:
 
 def _shown(database: Database, transfer_id: str) -> dict[str, object]:
     with database.read() as session:
-        row = queries.transfer(session, actor(database, "admin"), transfer_id)
+        row = transfer_queries.transfer(session, actor(database, "admin"), transfer_id)
         return transfers.transfer_json(row, "pacs")
 
 
@@ -137,7 +140,7 @@ def test_compressed_is_decompressed_for_who_does_not(
         assert found.file_meta.TransferSyntaxUID == "1.2.840.10008.1.2"
         assert (found.pixel_array == reference.pixel_array).all()
         assert found.PatientID == reference.PatientID
-    oplog.flush(worker.database)
+    operation_log.flush(worker.database)
     with peopled.read() as session:
         (line,) = session.scalars(select(NetworkOperation).where(NetworkOperation.kind == "store"))
     stored = receiver.instances()[0].transfer_syntax_uid
@@ -219,7 +222,7 @@ def test_the_peers_own_words_are_kept(
     found = _shown(peopled, transfer_id)
     assert (found["state"], found["sent"], found["failed"]) == ("failed", 1, 1)
     with peopled.read() as session:
-        rows = [transfers.instance_json(r) for r in queries.instances(session, transfer_id, 10)]
+        rows = [transfers.instance_json(r) for r in transfer_queries.instances(session, transfer_id, 10)]
     assert rows[0]["state"] == "failed" and rows[0]["status"] == "C000" and rows[0]["message"]
     assert rows[1]["state"] == "sent" and rows[1]["status"] == "0000"
 

@@ -11,9 +11,9 @@ import pytest
 from playwright.sync_api import Browser, expect
 
 from app.jobs.models import Job
-from app.peers import qr_queries
-from app.peers.ask_states import interrupted, state_of
-from app.peers.qr_models import RemoteQueryNode
+from app.retrieve import queries as retrieve_queries
+from app.retrieve.models import RemoteQueryNode
+from app.retrieve.query_states import interrupted, state_of
 from tests.api.test_queries import _node
 from tests.support.archives import bad_archives
 from tests.support.browser import chromium, visitor
@@ -160,7 +160,7 @@ def test_a_lost_job_is_shown_on_the_page(web: Web) -> None:
     _node(web, "P1")
     made = web.bob.post("/api/v1/queries", json={"nodes": ["P1"]}).json()
     with web.database.write() as session:
-        job = session.get(Job, qr_queries.query(session, web.actor("bob"), made["id"]).job_id)
+        job = session.get(Job, retrieve_queries.query(session, web.actor("bob"), made["id"]).job_id)
         assert job is not None
         job.state = "done"
     shown = web.bob.get(f"/api/v1/queries/{made['id']}").json()

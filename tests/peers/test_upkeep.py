@@ -8,10 +8,11 @@ from sqlalchemy import select
 
 from app.config import Config
 from app.db import Database
+from app.forward import upkeep
+from app.forward.models import Transfer, TransferInstance
 from app.kit import ids
 from app.kit.clock import now
-from app.peers import upkeep
-from app.peers.models import Node, Transfer, TransferInstance
+from app.nodes.models import Node
 from app.routing import following
 from app.routing.models import Route, RouteRun, RouteRunTransfer
 

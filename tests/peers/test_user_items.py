@@ -14,8 +14,8 @@ from pynetdicom.pdu_primitives import (
     UserIdentityNegotiation,
 )
 
-from app.peers import pdu
-from app.peers.pdu import BadPdu, Context, Role, UserIdentity, UserItems
+from app.network import pdu
+from app.network.pdu import BadPdu, Context, Role, UserIdentity, UserItems
 
 CT, FIND, EXPLICIT = "1.2.840.10008.5.1.4.1.1.2", "1.2.840.10008.5.1.4.1.2.2.1", "1.2.840.10008.1.2.1"
 _uids = st.from_regex(r"\A[1-9][0-9]{0,6}(\.[1-9][0-9]{0,6}){2,6}\Z")

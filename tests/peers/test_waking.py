@@ -9,9 +9,11 @@ from sqlalchemy import update
 
 from app.config import Config
 from app.db import Database
+from app.forward import claims, waking
+from app.forward.models import Transfer
 from app.kit.clock import now
-from app.peers import admission, claims, service, waking
-from app.peers.models import Node, Transfer
+from app.nodes import admission, service
+from app.nodes.models import Node
 from app.worker import Worker
 from tests.peers.test_forwarding import Queue
 from tests.peers.test_transfers import _fill, _order, _shown, _work

@@ -11,11 +11,11 @@ import pytest
 
 from app.archive import Source
 from app.config import Config
+from app.kit.errors import PeerFault
 from app.kit.ids import new_id
-from app.peers import options, web
-from app.peers.errors import PeerFault
-from app.peers.models import Node
-from app.peers.settings import DicomSettings
+from app.network.settings import DicomSettings
+from app.nodes import dicomweb, options
+from app.nodes.models import Node
 from tests.support.dimse import Station
 from tests.support.live import PASSWORD, Live
 from tests.support.pacs import make_study
@@ -38,25 +38,25 @@ def test_it_finds_and_fetches_from_another_filmroom(
         for file in made.files:
             assert admin.post("/api/v1/imports", files=[("files", file.read_bytes())]).status_code == 200
     node = _node(f"{live.url}/dicom-web", username="admin", password=options.seal(sqlite_config, PASSWORD))
-    with web.client(node, SETTINGS, sqlite_config) as http:
-        found = list(web.find(http, "web", "STUDY", {"PatientName": "Ram*"}))
+    with dicomweb.client(node, SETTINGS, sqlite_config) as http:
+        found = list(dicomweb.find(http, "web", "STUDY", {"PatientName": "Ram*"}))
         assert [f["StudyInstanceUID"] for f in found] == [made.uid]
         assert found[0]["PatientName"] == "Ramírez^Lucía" and found[0]["NumberOfStudyRelatedInstances"] == "5"
-        series = list(web.find(http, "web", "SERIES", {"StudyInstanceUID": made.uid}))
+        series = list(dicomweb.find(http, "web", "SERIES", {"StudyInstanceUID": made.uid}))
         assert {s["SeriesInstanceUID"] for s in series} == set(made.series)
         uid = series[0]["SeriesInstanceUID"]
-        images = list(web.find(http, "web", "IMAGE", {"StudyInstanceUID": made.uid, "SeriesInstanceUID": uid}))
+        images = list(dicomweb.find(http, "web", "IMAGE", {"StudyInstanceUID": made.uid, "SeriesInstanceUID": uid}))
         assert {i["SOPInstanceUID"] for i in images} == set(made.series[uid]) and images[0]["SOPClassUID"]
-        done = web.retrieve(
+        done = dicomweb.retrieve(
             http, "web", receiver.archive, Source(kind="dicomweb"), f"studies/{made.uid}", limit=FILE_SIZE_LIMIT
         )
         assert (done.stored, done.failed) == (5, 0)
     assert {i.sop_instance_uid for i in receiver.instances()} == set(made.instances)
     with (
-        web.client(_node(f"{live.url}/dicom-web"), SETTINGS, sqlite_config) as http,
+        dicomweb.client(_node(f"{live.url}/dicom-web"), SETTINGS, sqlite_config) as http,
         pytest.raises(PeerFault, match="refused us"),
     ):
-        list(web.find(http, "web", "STUDY", {}))
+        list(dicomweb.find(http, "web", "STUDY", {}))
 
 
 @contextmanager
@@ -101,10 +101,10 @@ def test_a_broken_part_loses_no_good_one_and_a_cut_response_keeps_what_was_whole
     told: list[int] = []
     with (
         _server(_sends(body, kind, len(body) + 9000)) as url,
-        web.client(_node(url), SETTINGS, sqlite_config) as http,
+        dicomweb.client(_node(url), SETTINGS, sqlite_config) as http,
         pytest.raises(PeerFault, match="broke off"),
     ):
-        web.retrieve(
+        dicomweb.retrieve(
             http,
             "web",
             receiver.archive,
@@ -133,16 +133,16 @@ def test_a_server_that_knows_no_star_is_asked_for_its_default_form(
         kind = 'multipart/related; type="application/dicom"; boundary=b'
         _sends(body + b"--b--\r\n" if good else b"", kind, status=200 if good else 406)(handler)
 
-    with _server(answer) as url, web.client(_node(url), SETTINGS, sqlite_config) as http:
+    with _server(answer) as url, dicomweb.client(_node(url), SETTINGS, sqlite_config) as http:
         source = Source(kind="dicomweb")
-        done = web.retrieve(http, "web", receiver.archive, source, f"studies/{made.uid}", limit=FILE_SIZE_LIMIT)
+        done = dicomweb.retrieve(http, "web", receiver.archive, source, f"studies/{made.uid}", limit=FILE_SIZE_LIMIT)
     assert (done.stored, done.failed, len(asked)) == (2, 0, 2)
     with (
         _server(_sends(b"", status=406)) as url,
-        web.client(_node(url), SETTINGS, sqlite_config) as http,
+        dicomweb.client(_node(url), SETTINGS, sqlite_config) as http,
         pytest.raises(PeerFault, match="406"),
     ):
-        web.retrieve(http, "web", receiver.archive, source, "studies/1.2.3", limit=FILE_SIZE_LIMIT)
+        dicomweb.retrieve(http, "web", receiver.archive, source, "studies/1.2.3", limit=FILE_SIZE_LIMIT)
 
 
 def test_a_server_that_misbehaves_is_told_in_words(sqlite_config: Config) -> None:
@@ -158,21 +158,24 @@ def test_a_server_that_misbehaves_is_told_in_words(sqlite_config: Config) -> Non
     for answer, words in cases:
         with (
             _server(answer) as url,
-            web.client(_node(url), SETTINGS, sqlite_config) as http,
+            dicomweb.client(_node(url), SETTINGS, sqlite_config) as http,
             pytest.raises(PeerFault, match=words),
         ):
-            list(web.find(http, "web", "STUDY", {}))
+            list(dicomweb.find(http, "web", "STUDY", {}))
     odd = [study, {"x": 3}, "?", {"0020000D": {"vr": "UI"}}, {"0020000D": {"vr": "UI", "Value": ["1.2.4"]}}]
-    with _server(_sends(json.dumps(odd).encode())) as url, web.client(_node(url), SETTINGS, sqlite_config) as http:
-        search = web.Search()
-        found = list(web.find(http, "web", "STUDY", {}, limit=50, search=search))
+    with _server(_sends(json.dumps(odd).encode())) as url, dicomweb.client(_node(url), SETTINGS, sqlite_config) as http:
+        search = dicomweb.Search()
+        found = list(dicomweb.find(http, "web", "STUDY", {}, limit=50, search=search))
     assert [f["StudyInstanceUID"] for f in found] == ["1.2.3", "1.2.4"] and search.broken == 3
     many = [{"0020000D": {"vr": "UI", "Value": [f"1.2.{n}"]}} for n in range(900)]
-    with _server(_sends(json.dumps(many).encode())) as url, web.client(_node(url), SETTINGS, sqlite_config) as http:
-        search = web.Search()
-        assert len(list(web.find(http, "web", "STUDY", {}, limit=50, search=search))) == 50 and search.limited
     with (
-        web.client(_node("http://169.254.169.254/x"), SETTINGS, sqlite_config) as http,
+        _server(_sends(json.dumps(many).encode())) as url,
+        dicomweb.client(_node(url), SETTINGS, sqlite_config) as http,
+    ):
+        search = dicomweb.Search()
+        assert len(list(dicomweb.find(http, "web", "STUDY", {}, limit=50, search=search))) == 50 and search.limited
+    with (
+        dicomweb.client(_node("http://169.254.169.254/x"), SETTINGS, sqlite_config) as http,
         pytest.raises(PeerFault, match="cannot be reached"),
     ):
-        list(web.find(http, "web", "STUDY", {}))
+        list(dicomweb.find(http, "web", "STUDY", {}))

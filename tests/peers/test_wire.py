@@ -4,10 +4,10 @@ import socket
 
 import pytest
 
-from app.peers.pdu import Context
-from app.peers.scu import Association, Peer
-from app.peers.settings import DicomSettings
-from app.peers.wire import Wire
+from app.network.pdu import Context
+from app.network.scu import Association, Peer
+from app.network.settings import DicomSettings
+from app.network.wire import Wire
 from tests.support.dimse import Station
 
 

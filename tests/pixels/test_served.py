@@ -10,7 +10,8 @@ from PIL import Image
 from pydicom import Dataset, dcmread
 from pydicom.encaps import encapsulate
 
-from app.imaging import PixelSpec, colour, decode, decode_frame, syntaxes
+from app.dicom import syntaxes
+from app.imaging import PixelSpec, colour, decode, decode_frame
 from tests.archive.make import ct, part10
 from tests.imaging.support import stored_frame
 from tests.pixels.conftest import CASES, Seen, address

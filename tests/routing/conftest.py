@@ -11,8 +11,8 @@ from app.archive import Archive, Outcome, Source
 from app.config import Config
 from app.db import Database
 from app.kit import clock as kit_clock
-from app.peers import service as peers
-from app.peers.options import NodeValues
+from app.nodes import service as peers
+from app.nodes.options import NodeValues
 from app.routing import arrivals, following, queries, service
 from app.routing.models import Route, RouteRun
 from app.security import Actor
@@ -118,7 +118,13 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 
     for name in ("arrivals", "jobs", "following", "service"):
         monkeypatch.setattr(f"app.routing.{name}.now", shifted)
-    for place in ("app.archive.index", "app.jobs.queue", "app.peers.transfers", "app.peers.claims", "app.peers.lanes"):
+    for place in (
+        "app.archive.index",
+        "app.jobs.queue",
+        "app.forward.transfers",
+        "app.forward.claims",
+        "app.forward.lanes",
+    ):
         monkeypatch.setattr(f"{place}.now", shifted)
 
     def move(seconds: float) -> None:

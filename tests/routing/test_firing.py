@@ -12,9 +12,9 @@ from sqlalchemy import select
 from app.archive import Source
 from app.archive import service as archive
 from app.archive.models import Instance
+from app.forward import transfers as forwarding
+from app.forward.models import Transfer, TransferInstance
 from app.kit.errors import Conflict
-from app.peers import transfers as forwarding
-from app.peers.models import Transfer, TransferInstance
 from app.routing import arrivals, service
 from app.routing.errors import NotTested
 from app.routing.rule import WEEKDAYS
@@ -281,8 +281,8 @@ def test_an_untested_route_is_not_turned_on(house: House) -> None:
 
 
 def test_a_run_that_fails_three_times_is_listed_and_blocks_nothing(house: House, clock: Clock) -> None:
-    from app.peers import service as peers
-    from app.peers.options import NodeValues
+    from app.nodes import service as peers
+    from app.nodes.options import NodeValues
 
     house.node("pacs")
     house.node("good")

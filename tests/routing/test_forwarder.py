@@ -19,9 +19,9 @@ from app.config import Config, ConfigError
 from app.db import Database
 from app.kit.classic import Classic
 from app.kit.errors import Conflict, Invalid
-from app.peers import options, service
-from app.peers import queries as peers
-from app.peers.options import NodeValues
+from app.nodes import options, service
+from app.nodes import queries as peers
+from app.nodes.options import NodeValues
 from app.routing import forwarder, queries
 from app.routing import service as routes
 from app.security.actor import SYSTEM

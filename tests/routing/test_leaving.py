@@ -8,10 +8,10 @@ from sqlalchemy import select
 
 from app.archive import service as archive
 from app.archive.models import Instance
+from app.forward import derived
+from app.forward import transfers as peers
+from app.forward.models import DerivedObject, Transfer
 from app.kit.errors import Conflict
-from app.peers import derived
-from app.peers import transfers as peers
-from app.peers.models import DerivedObject, Transfer
 from tests.archive.make import ct_bytes
 from tests.deid.planted import planted_object
 from tests.routing.conftest import Clock, House

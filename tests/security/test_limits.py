@@ -18,7 +18,7 @@ from app.http import connections
 from app.http.connections import Connections, guarded
 from app.kit import files
 from app.kit.addresses import source_of
-from app.peers.settings import DicomSettings
+from app.network.settings import DicomSettings
 from tests.security.conftest import Attack
 from tests.support import dcmtk
 from tests.support.client import Web

@@ -19,10 +19,10 @@ from app.db import open_database
 from app.db.keys import data_key
 from app.events.stream import _sender
 from app.kit import folders, withheld
-from app.peers import web_transport
-from app.peers.options import _path_fault
+from app.nodes.options import _path_fault
 from app.printing.settings import PrintSettings
 from app.settings import save
+from app.trust import http_transport
 from tests.archive.make import ct_bytes
 from tests.security.conftest import Attack
 from tests.support.client import Web
@@ -198,11 +198,11 @@ class Dribble:
 )
 def test_a_server_that_dribbles_is_given_up(monkeypatch: pytest.MonkeyPatch, attack: Attack, first: bytes) -> None:
     """Each read is answered in time, and the call still ends."""
-    pace = web_transport.Pace
-    monkeypatch.setattr(web_transport, "Pace", lambda: pace(0.5, 8192.0))
+    pace = http_transport.Pace
+    monkeypatch.setattr(http_transport, "Pace", lambda: pace(0.5, 8192.0))
     server = Dribble(first)
     begun = time.monotonic()
-    made = web_transport.transport(urlsplit(server.url).hostname or "", use_proxy=False)
+    made = http_transport.transport(urlsplit(server.url).hostname or "", use_proxy=False)
     with httpx.Client(transport=made, timeout=30, trust_env=False) as client, pytest.raises(httpx.ReadTimeout):
         client.get(server.url)
     server.ended.set()

@@ -17,7 +17,7 @@ from app.archive.models import Instance
 from app.config import Config
 from app.db import Database
 from app.dimse.server import Receiver
-from app.peers.settings import DicomSettings
+from app.network.settings import DicomSettings
 from app.settings import save
 
 PREFIX = 132  # preamble and DICM

@@ -15,7 +15,8 @@ from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.encaps import encapsulate
 from pydicom.uid import UID, generate_uid
 
-from app.imaging import PixelSpec, browser, rle, syntaxes
+from app.dicom import syntaxes
+from app.imaging import PixelSpec, browser, rle
 from app.imaging.native import Samples
 from tests.imaging.support import stored_frame
 

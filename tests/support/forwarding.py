@@ -1,14 +1,14 @@
 """The forward queue moved by hand: what lanes do, in this thread."""
 
-from app.peers import claims, forward_queries
-from app.peers.lanes import Runner
+from app.forward import claims, queue_queries
+from app.forward.lanes import Runner
 from app.worker import Worker
 
 
 def due(worker: Worker) -> list[str]:
     """Nodes that have something to be sent now, and may be sent to."""
     with worker.database.read() as session:
-        nodes = forward_queries.due_nodes(session, claims.now())
+        nodes = queue_queries.due_nodes(session, claims.now())
         return [node.id for node in nodes if claims.may_send(node, claims.now())]
 
 

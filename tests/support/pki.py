@@ -9,7 +9,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from app.kit.clock import now
-from app.peers import pem, revocation
+from app.trust import pem, revocation
 
 
 @dataclass

@@ -8,8 +8,8 @@ from typing import Any
 from pydicom import Dataset
 
 from app.archive import Source
-from app.peers import service
-from app.peers.service import NodeValues
+from app.nodes import service
+from app.nodes.service import NodeValues
 from app.security.actor import SYSTEM
 from tests.support.client import actor, add_cast
 from tests.support.dimse import Station

@@ -1,0 +1,136 @@
+"""A folder as a destination: files below it as PatientID/StudyUID/SeriesUID/InstanceUID.dcm (ARC-1).
+
+Each file is written under another name, synced and renamed, so that whoever watches the folder never sees half of one.
+The same file again is delivered; another one under the same name stays as it is, and is told of."""
+
+import contextlib
+import filecmp
+import os
+import secrets
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import BinaryIO
+
+from app.archive import Archive
+from app.archive.models import Instance
+from app.dicom.paths import object_path
+from app.forward import part10, queue_queries
+from app.forward.store_lane import REFUSED, SENT, Check, OnAnswer, Outcome, Throttle
+from app.kit import folders
+from app.kit.errors import CannotConvert, NotFound, PeerFault
+from app.kit.phrases import phrase
+from app.nodes import options
+from app.nodes.models import Node
+
+_CHUNK = 1 << 20
+
+
+class FolderNode:
+    """A destination of the protocol "folder"."""
+
+    def __init__(self, archive: Archive, node: Node, throttle: Throttle) -> None:
+        self._archive, self._throttle = archive, throttle
+        self._root, self._preferred = Path(options.of(node).path), options.of(node).transfer_syntax
+        self.in_flight: list[Instance] = []
+        self.sent = 0  # bytes so far
+
+    def expect(self, instances: Sequence[Instance]) -> None:
+        """Nothing needs to be known before."""
+
+    def there(self, study_instance_uid: str, series: Sequence[str]) -> set[str]:
+        """Nobody is asked: a file that is there already is compared when its turn comes."""
+        return set()
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+    def abort(self) -> None:
+        """Nothing is open."""
+
+    def send(self, instances: Sequence[Instance], on_answer: OnAnswer, check: Check | None = None) -> None:
+        """As Lane.send. A folder that is not there (a share that is not mounted) is a PeerFault, not made."""
+        with self._archive.database.read() as session:
+            places = queue_queries.places(session, instances)
+        for instance in instances:
+            if check is not None:
+                check()
+            if instance.id not in places:
+                on_answer(instance, Outcome(REFUSED, None, "It is no longer in the archive."))
+                continue
+            on_answer(instance, self._put(instance, object_path(*places[instance.id], instance.sop_instance_uid)))
+
+    def _put(self, instance: Instance, below: str) -> Outcome:
+        if not self._root.is_dir():
+            raise PeerFault(
+                phrase("{path} is no folder on this server.", path=str(self._root)),
+                hint="Check that the share is mounted.",
+            )
+        if folders.is_system(self._root) or folders.inside(self._root, folders.own()):  # a link put there later
+            raise PeerFault(
+                phrase("{path} leads to a folder that cannot be used.", path=str(self._root)),
+                hint="Choose a folder that belongs neither to the system nor to Filmroom.",
+            )
+        final = self._root / below
+        self.in_flight = [instance]
+        try:
+            with part10.opened(self._archive, instance, self._preferred) as (file, length, syntax):
+                final.parent.mkdir(parents=True, exist_ok=True)
+                if not final.parent.resolve().is_relative_to(self._root.resolve()) or folders.inside(
+                    final.parent, folders.own()
+                ):
+                    return Outcome(REFUSED, None, "A link in the folder leads out of it.")
+                return self._write(file, length, final, syntax)
+        except NotFound as gone:
+            return Outcome(REFUSED, None, gone.detail)
+        except CannotConvert as words:
+            return Outcome(REFUSED, None, str(words))
+        except OSError as fault:
+            raise PeerFault(
+                phrase("{path} cannot be written to: {words}.", path=str(self._root), words=fault.strerror or fault)
+            ) from fault
+
+    def _write(self, file: BinaryIO, length: int, final: Path, syntax: str) -> Outcome:
+        """Writes beside the final name, syncs, and gives it the name unless somebody has it."""
+        draft = final.with_name(f".{secrets.token_hex(8)}.part")
+        try:
+            with draft.open("xb") as out:
+                left = length
+                while left > 0 and (piece := file.read(min(_CHUNK, left))):
+                    self._throttle.pace(len(piece))
+                    out.write(piece)
+                    self.sent += len(piece)
+                    left -= len(piece)
+                out.flush()
+                os.fsync(out.fileno())
+            if not _named(draft, final):
+                if filecmp.cmp(draft, final, shallow=False):
+                    return Outcome(SENT, None, "The same file was there already.", syntax)
+                return Outcome(REFUSED, None, "The folder has another file of this name with other content.")
+            _sync_folder(final.parent)
+            return Outcome(SENT, None, "", syntax)
+        finally:
+            draft.unlink(missing_ok=True)
+
+
+def _named(draft: Path, final: Path) -> bool:
+    """Gives the draft its final name; False when that is taken. A link never replaces; where the file system knows none
+    (some shares) it is looked first."""
+    try:
+        os.link(draft, final)
+    except FileExistsError:
+        return False
+    except OSError:
+        if final.exists():
+            return False
+        shutil.move(draft, final)
+    return True
+
+
+def _sync_folder(folder: Path) -> None:
+    with contextlib.suppress(OSError):  # shares may not know it
+        fd = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(fd)
+        finally:
+            os.close(fd)

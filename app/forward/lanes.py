@@ -1,0 +1,382 @@
+"""One lane of the forward queue: takes a slot of a node and sends what is due, study after study, over one association
+that stays open a little for what comes next."""
+
+import logging
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from itertools import groupby
+from pathlib import Path
+
+from app.archive import Archive
+from app.archive.models import Instance
+from app.config import Config
+from app.db import Database
+from app.forward import claims, derived, journal, queue_queries, store_lane, waking
+from app.forward.claims import Slot
+from app.forward.destinations import Destination, open_destination
+from app.forward.journal import Answer, Journal
+from app.forward.queue_queries import Row
+from app.forward.store_lane import Enough, Outcome, Throttle
+from app.kit.clock import now
+from app.kit.errors import AppError, PeerFault
+from app.kit.ids import new_id
+from app.kit.logging import correlation_id
+from app.kit.phrases import phrase
+from app.network.settings import DicomSettings
+from app.nodes import operation_log, options, probe_log, service
+from app.nodes.models import Node
+
+log = logging.getLogger(__name__)
+LINGER = 3.0  # seconds an association stays open with nothing to send
+KEEP = 0.3  # seconds answers gather before they are written down together
+GLANCE = 0.1  # seconds between looks for more, while an association waits for it
+MOST, FIRST = 256, 16  # objects taken at once: about a second's work, so that what is urgent does not wait long
+TOLD = 60.0  # seconds of sending in one entry of the transfer log
+
+
+class Runner:
+    """The lane as a thread runs it: `run` returns when there is nothing more to do, or a fault needs a pause."""
+
+    def __init__(
+        self,
+        config: Config,
+        database: Database,
+        archive: Archive,
+        owner: str,
+        node_id: str,
+        stopping: threading.Event,
+        linger: float = LINGER,
+    ) -> None:
+        self._config, self._database, self._archive = config, database, archive
+        self.node_id = node_id
+        self.slot: Slot | None = None
+        self._owner, self._stopping = owner, stopping
+        self._linger = linger
+        self._throttle = Throttle()
+        self._destination: Destination | None = None
+        self._made_for: object = None
+        self._sent_before = 0
+        self._rated = (0, time.monotonic())  # bytes that had left at a moment
+
+    def run(self) -> None:
+        correlation_id.set(new_id()[-12:])
+        try:
+            with self._database.write() as session:
+                slot = claims.take_slot(session, self.node_id, self._owner)
+            if slot is not None:
+                self.slot = slot
+                self._hold(slot)
+        except AppError as away:
+            log.warning("a lane ends, since %s", away.detail)
+            self._stopping.wait(2)
+        except Exception:
+            log.exception("a lane broke off; its objects wait again")
+            self._stopping.wait(2)
+
+    def _hold(self, slot: Slot) -> None:
+        path = journal.place(self._config.run, slot.node_id, slot.number)
+        if left := journal.read(path):  # of a process that died between the rows and the file
+            with self._database.write() as session:
+                claims.record(session, left)
+        work = _Work(self, slot, path)
+        try:
+            work.go_on()
+        finally:
+            self._end(work)
+
+    def _end(self, work: "_Work") -> None:
+        """Whatever happened: what was answered is written down, the rest waits again, the slot is free."""
+        try:
+            work.write()
+            with self._database.write() as session:
+                claims.free_slot(session, work.slot)
+            work.journal.close()
+        finally:
+            self.part()
+            work.tally.tell(self._database)
+
+    def destination(self, node: Node, settings: DicomSettings) -> Destination:
+        """The open way to the node; made anew when its form has been saved since."""
+        key = (node.changed_at, settings.model_dump_json())
+        if self._destination is not None and self._made_for != key:
+            self.part()
+        if self._destination is None:
+            self._destination = open_destination(self._archive, self._config, node, settings, self._throttle)
+            self._made_for = key
+        return self._destination
+
+    def rate(self) -> int:
+        """Bytes a second since this was last asked (by one thread alone)."""
+        destination, moment = self._destination, time.monotonic()
+        sent = self._sent_before + (destination.sent if destination is not None else 0)
+        (before, then), self._rated = self._rated, (sent, moment)
+        return max(0, int((sent - before) / max(moment - then, 0.1)))
+
+    def _leave(self) -> Destination | None:
+        destination, self._destination = self._destination, None
+        self._sent_before += destination.sent if destination is not None else 0
+        return destination
+
+    def drop(self) -> None:
+        """After a fault: the way is no longer one."""
+        destination = self._leave()
+        if destination is not None:
+            destination.abort()
+
+    def part(self) -> None:
+        """Ends the association in peace; the next object opens another one."""
+        destination = self._leave()
+        if destination is not None:
+            destination.close()
+
+
+class _Work:
+    """What one run of a lane has in its hands."""
+
+    def __init__(self, runner: Runner, slot: Slot, path: Path) -> None:
+        self._runner, self.slot = runner, slot
+        self._database, self._stopping = runner._database, runner._stopping
+        self.journal = Journal(path)
+        self.tally = _Tally()
+        self._answers: list[Answer] = []
+        self._hand: dict[str, list[Row]] = {}  # object -> its rows: two transfers may want the same one
+        self._stopped: set[str] = set()
+        self._halt = False
+        self._written = time.monotonic()
+        self._there: dict[str, set[str]] = {}
+
+    def go_on(self) -> None:
+        """Sends until there is nothing more, the node wants no more, or the peer fails."""
+        size, idle_since = FIRST, time.monotonic()
+        while not self._stopping.is_set():
+            batch = self._next(size)
+            if not batch.may_send or batch.node is None:
+                return
+            if not batch.rows:
+                if time.monotonic() - idle_since >= self._runner._linger:
+                    return
+                self._stopping.wait(GLANCE)
+                continue
+            self._runner._throttle.kib = options.of(batch.node).bandwidth_kib / batch.share
+            started = time.monotonic()
+            if not self._send(batch):
+                return
+            idle_since = time.monotonic()
+            size = max(1, min(MOST, int(len(batch.rows) / max(idle_since - started, 0.001))))
+
+    def _next(self, size: int) -> claims.Batch:
+        """Writes down what was answered and takes more, in one transaction; only looks where there is neither."""
+        if not self._answers:
+            with self._database.read() as session:
+                if not queue_queries.has_work(session, self.slot.node_id, now()):
+                    node = session.get(Node, self.slot.node_id)
+                    return claims.Batch(claims.may_send(node, now()), node, DicomSettings(), 1, [])
+        with self._database.write() as session:
+            claims.record(session, self._answers)
+            batch = claims.claim(session, self.slot, size)
+        self._clear()
+        return batch
+
+    def _clear(self) -> None:
+        if self._answers:
+            self.journal.clear()
+            self._answers = []
+        self._written = time.monotonic()
+
+    def write(self) -> None:
+        """Writes down what was answered, and learns which transfers were stopped meanwhile, and whether the node is."""
+        with self._database.write() as session:
+            claims.record(session, self._answers)
+            self._stopped = claims.stopped(session, {row.transfer_id for rows in self._hand.values() for row in rows})
+            self._halt = not claims.may_send(session.get(Node, self.slot.node_id), now())
+        self._clear()
+
+    def _send(self, batch: claims.Batch) -> bool:
+        """One batch. False when the lane should end: after a fault of the peer."""
+        assert batch.node is not None
+        node = batch.node
+        with self._database.read() as session:
+            found = queue_queries.objects(session, batch.rows)
+            series = queue_queries.series_of(session, {i.series_pk for i in found.values() if i.id > 0})
+        self._hand, self._stopped = {}, set()
+        for row in batch.rows:
+            self._hand.setdefault(row.key, []).append(row)
+        self.tally.begin(node)
+        destination: Destination | None = None
+        try:
+            destination = self._runner.destination(node, batch.settings)
+            destination.expect(list(found.values()))
+            for study, keys in _by_study(batch.rows):
+                gone = [key for key in keys if key not in found]
+                self._answer_all(gone, Outcome(claims.REFUSED, None, "It is no longer in the archive."))
+                here = [found[key] for key in keys if key in found]
+                if options.of(node).lacks_only and here and here[0].id > 0:
+                    here = self._lacked(node, destination, study, here, [series[i.series_pk] for i in here])
+                with suppress(Enough):
+                    destination.send(here, self._answered, self._check)
+        except PeerFault as fault:
+            self._failed(node, fault, destination)
+            return False
+        finally:
+            self._give_back()
+        self._well(node)
+        return True
+
+    def _lacked(
+        self, node: Node, destination: Destination, study: str, instances: list[Instance], series: list[str]
+    ) -> list[Instance]:
+        """Those that the node does not say it has; the study is asked about once in a run of the lane."""
+        known = self._there.get(study)
+        if known is None or not set(series) <= self._there.get("series of " + study, set()):
+            wanted = sorted(set(series))
+            begun = time.monotonic()
+            there = destination.there(study, wanted)
+            if options.of(node).protocol != "folder":
+                probe_log.asked(self._database, node, "find", True, time.monotonic() - begun, len(there))
+            known = there | (known or set())
+            self._there[study] = known
+            self._there.setdefault("series of " + study, set()).update(wanted)
+        has = [i.sop_instance_uid for i in instances if i.sop_instance_uid in known]
+        self._answer_all(has, Outcome(claims.THERE, None, "It was there already."))
+        return [i for i in instances if i.sop_instance_uid not in known]
+
+    def _check(self) -> None:
+        """Before each object: goes on only while all this is wanted."""
+        if self._stopping.is_set() or self._halt:
+            raise Enough
+        if time.monotonic() - self._written > KEEP:
+            self.write()
+            if self._halt or self._stopped:
+                raise Enough
+
+    def _answered(self, instance: Instance, outcome: Outcome) -> None:
+        if outcome.state == store_lane.BUSY:
+            raise _Busy(instance, outcome)
+        self.tally.add(instance, outcome)
+        words = outcome.comment or store_lane.converted(instance, outcome)
+        self._answer_all([derived.key_of(instance)], Outcome(outcome.state, outcome.status, words))
+        if time.monotonic() - self._written > KEEP:
+            self.write()
+            if self._stopped or self._halt:
+                raise Enough
+
+    def _answer_all(self, keys: list[str], outcome: Outcome) -> None:
+        for key in keys:
+            for row in self._hand.pop(key, []):
+                answer = Answer(row.id, outcome.state, outcome.status, outcome.comment or None)
+                self.journal.write(answer)
+                self._answers.append(answer)
+
+    def _give_back(self) -> None:
+        left = [row.id for rows in self._hand.values() for row in rows]
+        self._hand = {}
+        if left:
+            with self._database.write() as session:
+                claims.record(session, self._answers)
+                claims.give_back(session, left)
+            self._clear()
+
+    def _failed(self, node: Node, fault: PeerFault, destination: Destination | None) -> None:
+        """The peer broke off, refused us, cannot be reached, or is out of resources."""
+        words = f"{fault.detail} {fault.hint}".strip()
+        busy = isinstance(fault, _Busy)
+        flying = [] if destination is None or busy else destination.in_flight
+        rows = [row.id for one in flying for row in self._hand.get(derived.key_of(one), [])]
+        with self._database.write() as session:
+            claims.record(session, self._answers)
+            claims.fault(session, self.slot, words, rows, unreached=not busy)
+        self._clear()
+        if busy:
+            self._runner.part()
+        else:
+            self._runner.drop()
+        self.tally.fault(words)
+        log.warning("sending to %s: %s", node.name, words)
+
+    def _well(self, node: Node) -> None:
+        """It works: its dot in the list says so, at most once a minute."""
+        if time.monotonic() - self.tally.dot > TOLD:
+            self.tally.dot = time.monotonic()
+            with self._database.write() as session:
+                service.note_outcome(session, node.id, "", waking.DELIVERED)
+        if time.monotonic() - self.tally.since > TOLD:
+            self.tally.tell(self._database)
+
+
+class _Busy(PeerFault):
+    """Out of resources (0xA7xx): the object waits, and so does everything for this node."""
+
+    def __init__(self, instance: Instance, outcome: Outcome) -> None:
+        super().__init__(
+            phrase(
+                "It is out of resources: status {status:04X}, {words}.",
+                status=outcome.status or 0,
+                words=outcome.comment or "no words",
+            )
+        )
+
+
+def _by_study(rows: list[Row]) -> Iterator[tuple[str, list[str]]]:
+    """Objects of one study together; what was made for a transfer apart, since it may have the UIDs of stored ones."""
+    for (study, _), some in groupby(rows, key=lambda row: (row.study_instance_uid, row.derived_id and row.transfer_id)):
+        yield study, list(dict.fromkeys(row.key for row in some))
+
+
+class _Tally:
+    """What a lane sent since the last entry in the transfer log. The one place where sending is told of there."""
+
+    def __init__(self) -> None:
+        self.dot = float("-inf")
+        self.since = time.monotonic()
+        self._node: Node | None = None
+        self._sent = self._warned = self._failed = self._bytes = 0
+        self._words = ""
+        self._conversions = store_lane.Conversions()
+
+    def begin(self, node: Node) -> None:
+        if not (self._sent or self._failed):
+            self.since = time.monotonic()
+        self._node = node
+
+    def add(self, instance: Instance, outcome: Outcome) -> None:
+        if outcome.state == claims.REFUSED:
+            self._failed += 1
+            self._words = outcome.comment
+            return
+        self._sent += 1
+        self._conversions.note(instance, outcome)
+        self._warned += outcome.state == claims.WARNED
+        self._bytes += instance.bytes
+
+    def fault(self, words: str) -> None:
+        self._words, self._failed = words, self._failed + 1
+
+    def tell(self, database: Database) -> None:
+        node = self._node
+        if node is None or not (self._sent or self._failed):
+            return
+        result: operation_log.Result = "failure" if self._failed else "warning" if self._warned else "success"
+        operation_log.note(
+            database,
+            operation_log.Operation(
+                kind="store",
+                role="scu",
+                peer=node.name,
+                title=node.ae_title,
+                address=options.of(node).url or options.of(node).path or f"{node.host}:{node.port}",
+                node_id=node.id,
+                facility_id=node.facility_id,
+                result=result,
+                objects=self._sent,
+                warned=self._warned,
+                failed=self._failed,
+                bytes=self._bytes,
+                seconds=time.monotonic() - self.since,
+                words=self._words or self._conversions.words,
+            ),
+        )
+        self._conversions = store_lane.Conversions()
+        self._sent = self._warned = self._failed = self._bytes = 0
+        self._words, self.since = "", time.monotonic()

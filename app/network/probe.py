@@ -1,0 +1,143 @@
+"""The Test button: reach the host, associate, echo; each step with its words and its time. Finds out what a node can."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from app.dicom import identifier
+from app.dicom.uids import new_uid
+from app.kit.errors import PeerFault
+from app.kit.phrases import phrase
+from app.network import commands, statuses
+from app.network.connect import way_words
+from app.network.pdu import Context
+from app.network.scu import VERIFICATION, Association, Peer, connect
+from app.network.settings import DicomSettings
+
+_SYNTAXES = ["1.2.840.10008.1.2", "1.2.840.10008.1.2.1"]
+
+# capability -> a SOP class whose acceptance shows it
+SIGNS = {
+    "store": "1.2.840.10008.5.1.4.1.1.2",  # CT Image Storage
+    "find": "1.2.840.10008.5.1.4.1.2.2.1",  # Study Root, as the next two
+    "move": "1.2.840.10008.5.1.4.1.2.2.2",
+    "get": "1.2.840.10008.5.1.4.1.2.2.3",
+    "worklist": "1.2.840.10008.5.1.4.31",
+    "commitment": "1.2.840.10008.1.20.1",
+    "print": "1.2.840.10008.5.1.1.9",  # Basic Grayscale Print Management
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One step. name: reach, association, echo, find or offers; of DICOMweb reach and search; of a folder folder, write and
+    space. hint: what to do about a failure."""
+
+    name: str
+    ok: bool
+    words: str
+    seconds: float
+    hint: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """What a test found. offers: the capabilities the node showed; missing: those it is set to have but refused."""
+
+    steps: list[Step]
+    offers: list[str] = field(default_factory=list)
+    missing: list[str] = field(default_factory=list)
+
+    @property
+    def ok(self) -> bool:
+        """Whether the steps that prove it went well; what it offers beside that is told, not judged."""
+        proven = any(step.name in ("echo", "search", "space") and step.ok for step in self.steps)
+        return proven and all(step.ok for step in self.steps if step.name == "find")
+
+    @property
+    def message(self) -> str:
+        failed = next((step for step in self.steps if not step.ok and step.name != "offers"), None)
+        return "It answered." if failed is None else f"{failed.words} {failed.hint}".strip()
+
+    @property
+    def seconds(self) -> float:
+        return round(sum(step.seconds for step in self.steps), 4)
+
+
+def _ask_nothing(association: Association) -> str:
+    """A C-FIND for a study that nobody has: the service answers, and no patient's data travels. Raises PeerFault."""
+    context_id = 2 * list(SIGNS).index("find") + 3
+    explicit = association.accepted[context_id] == _SYNTAXES[1]
+    keys = {"QueryRetrieveLevel": "STUDY", "StudyInstanceUID": new_uid()}
+    command: dict[int, int | str] = {
+        commands.SOP_CLASS: SIGNS["find"],
+        commands.COMMAND_FIELD: commands.C_FIND_RQ,
+        commands.PRIORITY: 0,
+    }
+    data = identifier.encode(keys, explicit=explicit)
+    answers = list(association.request(context_id, command, data))
+    final = answers[-1]
+    if final.status != commands.SUCCESS:
+        said = statuses.words(final.status, final.comment, str(association.peer))
+        raise PeerFault(said.what, hint=said.hint)
+    return phrase("A query was answered (0000)")
+
+
+def probe(peer: Peer, settings: DicomSettings, wanted: Sequence[str] = (), quick: bool = False) -> Probe:
+    """Tests a peer. wanted: the capabilities it is set to have; those it refuses become a step of their own. quick: an
+    echo alone, nothing else is asked for."""
+    steps: list[Step] = []
+    offers: list[str] = []
+    missing: list[str] = []
+    started = time.monotonic()
+
+    def note(name: str, ok: bool, words: str, hint: str = "") -> None:
+        nonlocal started
+        moment = time.monotonic()
+        steps.append(Step(name, ok, words, round(moment - started, 4), hint))
+        started = moment
+
+    step = "reach"
+    try:
+        sock = connect(peer, settings.connect_timeout)
+        note(step, True, way_words(peer, sock))
+        step = "association"
+        classes = [VERIFICATION] if quick else [VERIFICATION, *SIGNS.values()]
+        contexts = [Context(2 * n + 1, uid, _SYNTAXES) for n, uid in enumerate(classes)]
+        association = Association(peer, contexts, settings).open(sock)
+        with association:
+            offers = [name for n, name in enumerate(SIGNS) if 2 * n + 3 in association.accepted]
+            length = f"{association.max_length // 1024} kB" if association.max_length else phrase("of any length")
+            note(
+                step,
+                True,
+                phrase(
+                    "{accepted} of {asked} presentation contexts accepted, PDU {length}",
+                    accepted=len(association.accepted),
+                    asked=len(contexts),
+                    length=length,
+                ),
+            )
+            step = "echo"
+            answer = association.echo()
+            words = (
+                phrase("Success (0000)")
+                if answer.status == 0
+                else f"Status {answer.status:04X} {answer.comment}".strip()
+            )
+            note(step, answer.status == 0, words)
+            if "find" in wanted and "find" in offers:
+                step = "find"
+                note(step, True, _ask_nothing(association))
+    except PeerFault as fault:
+        note(step, False, fault.detail, fault.hint)
+    else:
+        missing = [name for name in wanted if name in SIGNS and name not in offers]
+        if missing:
+            note(
+                "offers",
+                False,
+                phrase("Not offered: {missing}", missing=", ".join(missing)),
+                "It may offer this to other titles only.",
+            )
+    return Probe(steps, offers, missing)

@@ -1,0 +1,151 @@
+"""Receives C-STORE, as an SCP and inside a C-GET of ours (PS3.4 B.2.3, C.4.3.2, PS3.7 9.1.1).
+
+The data set streams into the archive as it comes; success is answered only after `archive.ingest` has returned, that
+is after file and index are on the disk."""
+
+import logging
+from dataclasses import dataclass
+
+from app.archive import Archive, Outcome, Source
+from app.archive.store import Incoming
+from app.dicom.uids import is_safe
+from app.kit.errors import AppError, Unavailable
+from app.kit.phrases import phrase
+from app.network import commands, pdu
+from app.network.commands import SOP_CLASS, SOP_INSTANCE
+from app.network.file_meta import preamble_and_meta, sop_uids
+from app.network.pdu import BadPdu
+from app.network.wire import AHEAD, PdvReader
+
+log = logging.getLogger(__name__)
+
+OUT_OF_RESOURCES, CANNOT_UNDERSTAND, WRONG_CLASS = 0xA700, 0xC000, 0xB007
+_AWAY = "Filmroom cannot write to its store just now"
+_BUFFER = 1 << 20  # bytes: a CT image goes to the disk in one write
+_HEAD = 512  # bytes before them: room for preamble and file meta information, so that it stays one
+_EMPTY_LIMIT = 1000  # PDVs without a byte in a row: a peer that never ends
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """Status and Error Comment of a C-STORE-RSP; size: bytes of the data set, 0 unless it was stored."""
+
+    status: int
+    comment: str = ""
+    size: int = 0
+
+
+class _Sink:
+    """Where a data set goes: into `incoming` behind a file meta group, or nowhere once something is wrong."""
+
+    def __init__(self, incoming: Incoming | None, limit: int, syntax: str, sop_class: str, sop_instance: str) -> None:
+        self.incoming = incoming
+        self.limit = limit
+        self.size = 0
+        self.fault: Exception | None = None
+        self._meta = (sop_class, sop_instance, syntax)
+
+    def write(self, store: memoryview, length: int, last: bool = False) -> None:
+        """Takes `length` bytes from behind the head of the buffer. last: the data set ends with them."""
+        first, self.size = self.size == 0, self.size + length
+        if self.incoming is None or self.fault is not None or self.size > self.limit:
+            return
+        begin = _HEAD
+        if first:  # the file says what its data set says, also when the request said otherwise
+            sop_class, sop_instance, syntax = self._meta
+            own_class, own_instance = sop_uids(store[_HEAD : _HEAD + length], syntax)
+            meta = preamble_and_meta(own_class or sop_class, own_instance or sop_instance, syntax)
+            begin -= len(meta)
+            store[begin:_HEAD] = meta
+        try:
+            self.incoming.write(store[begin : _HEAD + length], last=last)
+        except (OSError, AppError) as fault:
+            self.fault = fault
+
+
+class DataSetReceiver:
+    """Takes the data sets of one association, one after the other, through one buffer."""
+
+    def __init__(self, reader: PdvReader, archive: Archive, source: Source, limit: int) -> None:
+        self._reader = reader
+        self._archive = archive
+        self._source = source
+        self._limit = limit
+        self._buffer = bytearray(_HEAD + _BUFFER + AHEAD)
+        self._view = memoryview(self._buffer)
+
+    def store(self, context_id: int, abstract: str, syntax: str, command: dict[int, bytes]) -> Answer:
+        """Reads the data set that follows the command, whatever becomes of it, and says what to answer."""
+        sop_class, sop_instance = commands.text(command, SOP_CLASS), commands.text(command, SOP_INSTANCE)
+        if sop_class != abstract:
+            self.drain(context_id)
+            return Answer(commands.SOP_CLASS_NOT_SUPPORTED, "SOP class is not that of the presentation context")
+        if not is_safe(sop_instance):
+            self.drain(context_id)
+            return Answer(commands.INVALID_SOP_INSTANCE, "Affected SOP Instance UID is not a valid UID")
+        try:
+            incoming = self._archive.receive(self._source)
+        except (OSError, AppError) as fault:
+            log.warning("no object can be received", exc_info=fault)
+            self.drain(context_id)
+            return Answer(OUT_OF_RESOURCES, fault.detail if isinstance(fault, AppError) else _AWAY)
+        sink = _Sink(incoming, self._limit, syntax, sop_class, sop_instance)
+        try:
+            self._receive(context_id, sink)
+        except BaseException:  # the association broke: nothing of the object stays
+            self._archive.discard(incoming)
+            raise
+        if sink.fault is None and sink.size <= self._limit:
+            return self._ingest(incoming, sop_class, sop_instance, sink.size)
+        self._archive.discard(incoming)
+        if sink.fault is not None:
+            log.error("an object could not be written", exc_info=sink.fault)
+            return Answer(OUT_OF_RESOURCES, sink.fault.detail if isinstance(sink.fault, AppError) else _AWAY)
+        return Answer(OUT_OF_RESOURCES, phrase("The object is larger than {most} GiB", most=self._limit >> 30))
+
+    def drain(self, context_id: int) -> None:
+        """Reads away a data set that nobody keeps."""
+        self._receive(context_id, _Sink(None, 0, "", "", ""))
+
+    def _ingest(self, incoming: Incoming, sop_class: str, sop_instance: str, size: int) -> Answer:
+        try:
+            outcome = self._archive.ingest(incoming)
+        except Unavailable as fault:
+            return Answer(OUT_OF_RESOURCES, fault.detail)
+        except OSError:
+            log.exception("an object could not be stored")
+            return Answer(OUT_OF_RESOURCES, _AWAY)
+        except AppError as fault:
+            return Answer(fault.dimse, fault.detail)
+        return answer_for(outcome, sop_class, sop_instance, size)
+
+    def _receive(self, context_id: int, sink: _Sink) -> None:
+        view, wire = self._view, self._reader.wire
+        filled = empty = 0
+        last = False
+        while not last:
+            size, last = self._reader.fragment(context_id)
+            empty = 0 if size else empty + 1
+            if empty > _EMPTY_LIMIT:
+                raise BadPdu("fragments without content, again and again", pdu.UNEXPECTED_PARAMETER)
+            while size:
+                if filled == _BUFFER:
+                    sink.write(view, filled)
+                    filled = 0
+                take = min(_BUFFER - filled, size)
+                wire.read_into(view[_HEAD + filled :], take)
+                filled, size = filled + take, size - take
+        sink.write(view, filled, last=True)
+
+
+def answer_for(outcome: Outcome, sop_class: str, sop_instance: str, size: int) -> Answer:
+    """What a C-STORE is answered when the archive has decided (PS3.4 Table B.2-1)."""
+    if outcome.status == "refused":
+        return Answer(CANNOT_UNDERSTAND, outcome.reason or "Refused")
+    if outcome.status == "conflict":
+        return Answer(commands.SUCCESS, outcome.comment, size)
+    if outcome.sop_class_uid != sop_class:
+        return Answer(WRONG_CLASS, "Stored; the data set has another SOP class than the request", size)
+    if outcome.sop_instance_uid != sop_instance:
+        return Answer(WRONG_CLASS, "Stored; the data set has another SOP Instance UID", size)
+    return Answer(commands.SUCCESS, "", size)

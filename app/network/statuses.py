@@ -1,0 +1,114 @@
+"""What a peer's DIMSE status means for the people who asked, and what they can do about it (PS3.4 Annexes B.2, C.4). Pure."""
+
+from dataclasses import dataclass
+
+from app.kit.errors import PeerFault
+from app.kit.phrases import phrase
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """what: what happened; hint: what to do. final: asking again the same way cannot help."""
+
+    what: str
+    hint: str = ""
+    final: bool = False
+
+
+def words(status: int, comment: str, peer: str, *, own_title: str = "", own_address: str = "") -> Words:
+    """A final status that is no success of a C-FIND, C-MOVE or C-GET. own_title, own_address: the Move Destination that
+    was asked for and where it listens."""
+    code, said = f"{status:04X}", f" “{comment}”" if comment else ""
+    high = status & 0xFF00
+    if status == 0xA801:
+        return Words(
+            phrase("Move destination unknown ({code}{said}).", code=code, said=said),
+            phrase(
+                "Ask the PACS administrator to add title {title} at {address}.", title=own_title, address=own_address
+            ),
+            True,
+        )
+    if status == 0xA701:
+        return Words(phrase("{peer} cannot count the matches ({code}{said}).", peer=peer, code=code, said=said))
+    if status == 0xA702:
+        return Words(
+            phrase("{peer} could not send the objects ({code}{said}).", peer=peer, code=code, said=said),
+            phrase("It reaches {title} at {address}? Ask the PACS administrator.", title=own_title, address=own_address)
+            if own_title
+            else phrase("Try again later; ask the PACS administrator if it stays so."),
+        )
+    if high == 0xA700:
+        return Words(
+            phrase("{peer} is out of resources ({code}{said}).", peer=peer, code=code, said=said),
+            phrase("Try again later."),
+        )
+    if high == 0xA900:
+        return Words(
+            phrase(
+                "{peer} says that the request does not fit its service ({code}{said}).", peer=peer, code=code, said=said
+            ),
+            phrase("It may not know this level or these keys."),
+            True,
+        )
+    if status in (0x0122, 0x0112):
+        return Words(phrase("{peer} does not offer this ({code}{said}).", peer=peer, code=code, said=said), final=True)
+    if status == 0x0124:
+        return Words(
+            phrase("{peer} does not allow this ({code}{said}).", peer=peer, code=code, said=said),
+            phrase("Ask the PACS administrator for the permission."),
+            True,
+        )
+    if status == 0xFE00:
+        return Words(phrase("{peer} cancelled it.", peer=peer))
+    if high == 0xB000:
+        return Words(phrase("{peer} could not send all of it ({code}{said}).", peer=peer, code=code, said=said))
+    if status & 0xF000 == 0xC000:
+        return Words(
+            phrase("{peer} could not process the request ({code}{said}).", peer=peer, code=code, said=said),
+            # Orthanc and others say so of a destination that they do not know
+            phrase("Perhaps it does not know title {title} at {address}.", title=own_title, address=own_address)
+            if own_title
+            else "",
+        )
+    return Words(phrase("{peer} answered with status {code}{said}.", peer=peer, code=code, said=said))
+
+
+def store_words(status: int, comment: str, peer: str, *, own_title: str = "") -> Words:
+    """A final status of a C-STORE that is neither success nor warning (PS3.4 Table B.2-1, PS3.7 Annex C)."""
+    code, said = f"{status:04X}", f" “{comment}”" if comment else ""
+    high = status & 0xFF00
+    if high == 0xA700:
+        return Words(
+            phrase("{peer} has no room for it ({code}{said}).", peer=peer, code=code, said=said),
+            phrase("Is its storage full? Ask the PACS administrator."),
+        )
+    if high == 0xA900 or status & 0xF000 == 0xC000:
+        return Words(
+            phrase("{peer} cannot use the object ({code}{said}).", peer=peer, code=code, said=said),
+            phrase("Ask the PACS administrator what it demands of objects."),
+            True,
+        )
+    if status in (0x0122, 0x0112):
+        return Words(
+            phrase("{peer} does not take objects of this kind ({code}{said}).", peer=peer, code=code, said=said),
+            phrase("Is it set to take what we send?"),
+            True,
+        )
+    if status == 0x0124:
+        return Words(
+            phrase("{peer} does not allow us to store ({code}{said}).", peer=peer, code=code, said=said),
+            phrase("Ask the PACS administrator to let title {title} store there.", title=own_title),
+            True,
+        )
+    return Words(
+        phrase("{peer} did not take it: status {code}{said}.", peer=peer, code=code, said=said),
+        phrase("Is it set to take what we send? Its own log says why."),
+    )
+
+
+class Refused(PeerFault):
+    """The peer answered, with a failure. final: asking again the same way cannot help; `status` in extra is DIMSE's."""
+
+    def __init__(self, found: Words, dimse_status: int) -> None:
+        super().__init__(found.what, hint=found.hint)
+        self.final, self.dimse_status = found.final, dimse_status

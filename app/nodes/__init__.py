@@ -1,0 +1,1 @@
+"""Nodes and callers: their options, capabilities, admission, operation log, storage commitment, import and export."""

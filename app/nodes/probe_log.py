@@ -1,0 +1,46 @@
+"""What tests and small questions leave in the transfer log (NET-9): echoes by button and by the clock, the steps of a
+self-test, the question what a node has already."""
+
+from app.db import Database
+from app.network.probe import Probe
+from app.nodes import operation_log, options
+from app.nodes.models import Node
+
+_KINDS = {"dicom": "echo", "dicomweb": "find"}  # a folder is no peer
+_STEPS = {"find": "find", "find-back": "find", "store": "store", "move": "move", "get": "get"}
+
+
+def probed(database: Database, node: Node, found: Probe) -> None:
+    """A test of whether the node answers."""
+    if kind := _KINDS.get(options.of(node).protocol):
+        asked(database, node, kind, found.ok, found.seconds, words="" if found.ok else found.message)
+
+
+def step(database: Database, node: Node, name: str, ok: bool, seconds: float, words: str) -> None:
+    """A step of a self-test; commitment tells of itself."""
+    if (kind := _STEPS.get(name)) and options.of(node).protocol in _KINDS:
+        objects = int(ok and kind != "find")
+        asked(database, node, kind, ok, seconds, objects, "" if ok else words)
+
+
+def asked(
+    database: Database, node: Node, kind: str, ok: bool, seconds: float, objects: int = 0, words: str = ""
+) -> None:
+    """One operation of ours with a node. seconds: how long it took; objects: found, stored or brought."""
+    set_to = options.of(node)
+    operation_log.note(
+        database,
+        operation_log.Operation(
+            kind,
+            "scu",
+            node.name,
+            "success" if ok else "failure",
+            title=node.ae_title,
+            address=set_to.url or f"{node.host}:{node.port}",
+            node_id=node.id,
+            facility_id=node.facility_id,
+            objects=objects,
+            seconds=seconds,
+            words=words,
+        ),
+    )

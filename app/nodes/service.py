@@ -1,0 +1,269 @@
+"""Nodes: make, change, remove, echo."""
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from app import audit, events
+from app.config import Config
+from app.db import Database
+from app.forward import queries as transfer_queries
+from app.forward import waking
+from app.forward.waking import Alive
+from app.kit.clock import now
+from app.kit.errors import Conflict, Invalid
+from app.kit.ids import new_id
+from app.kit.phrases import phrase
+from app.network import scu
+from app.network.probe import Probe, probe
+from app.network.settings import DicomSettings
+from app.nodes import activity_queries, options, probe_log
+from app.nodes import queries as node_queries
+from app.nodes.models import Node
+from app.nodes.options import CAPABILITIES, SYNTAXES, NodeOptions, NodeValues, faults
+from app.nodes.probe_others import probe_folder, probe_web
+from app.security.actor import Actor, require, require_facility
+from app.security.verbs import Verb
+from app.settings import load
+
+TAKEN = "A node of this name is there already."
+FROM_FILE = "file"  # Node.origin: it stands in the file given at the start, and only that file changes it
+
+__all__ = ["CAPABILITIES", "SYNTAXES", "NodeOptions", "NodeValues", "faults"]
+
+
+def faults_of(session: Session, values: NodeValues, node: Node | None, config: Config | None) -> dict[str, str]:
+    """Field -> what is wrong: a fault of its own, that the protocol needs it, or that the name is taken. node: the one
+    to be changed; None: a new one."""
+    wrong = faults(values)
+    protocol = values.protocol or (options.of(node).protocol if node else "dicom")
+    for field in ("name", *options.needed(protocol)):
+        typed = getattr(values, field)
+        known = (getattr(node, field, None) or node.options.get(field)) if node else None
+        if not typed and (typed is not None or not known):
+            wrong[field] = "This is needed."
+    if values.path and config is not None and "path" not in wrong and _inside(values.path, config.data):
+        wrong["path"] = "This is a folder of Filmroom's own data. Choose another."
+    if values.name is not None and "name" not in wrong:
+        taken = node_queries.node_named(session, values.name)
+        if taken is not None and (node is None or taken.id != node.id):
+            wrong["name"] = TAKEN
+    return wrong
+
+
+def _checked(session: Session, values: NodeValues, node: Node | None, config: Config | None) -> None:
+    wrong = faults_of(session, values, node, config)
+    if wrong == {"name": TAKEN}:
+        raise Conflict(TAKEN, hint="Choose another name.", field="name")
+    if wrong:
+        field, words = next(iter(wrong.items()))
+        raise Invalid(words, field=field, errors=wrong)
+
+
+def _inside(path: str, folder: Path) -> bool:
+    """Whether one lies in the other: what goes out must not fall into our own store, nor replace it."""
+    found, kept = Path(path).resolve(), folder.resolve()
+    return found.is_relative_to(kept) or kept.is_relative_to(found)
+
+
+def create_node(session: Session, actor: Actor, values: NodeValues, config: Config | None = None) -> Node:
+    """A new node; Invalid (with `errors` by field) or Conflict when it cannot be. config: needed to keep a secret."""
+    require(actor, Verb.NODE_EDIT)
+    _checked(session, values, None, config)
+    node = Node(id=new_id(), ae_title="", host="", port=0, options={}, enabled=True)
+    _apply(node, actor, values, config)
+    session.add(node)
+    session.flush()
+    activity_queries.forget_callers(session, node.ae_title, node.host)
+    _tell(session, actor, node, "node.create")
+    return node
+
+
+def update_node(session: Session, actor: Actor, name: str, values: NodeValues, config: Config | None = None) -> Node:
+    """Changes what is given and leaves the rest. config: needed to keep a secret."""
+    require(actor, Verb.NODE_EDIT)
+    node = node_queries.node(session, actor, name)
+    _editable(node, actor)
+    _checked(session, values, node, config)
+    place = _place(node)
+    _apply(node, actor, values, config)
+    if _place(node) != place:
+        node.last_fault = None  # it was about another address
+        activity_queries.forget_callers(session, node.ae_title, node.host)
+    session.flush()
+    _tell(session, actor, node, "node.edit")
+    return node
+
+
+def pause_node(session: Session, actor: Actor, name: str, paused: bool) -> Node:
+    """Stops or goes on with sending to a node; what waits for it waits. Also of a node from the start's file: it is no
+    change of what the node is."""
+    require(actor, Verb.NODE_EDIT)
+    node = node_queries.node(session, actor, name)
+    node.options = dict(node.options) | {"paused": paused}
+    node.changed_by, node.changed_at = actor.name, now()
+    session.flush()
+    _tell(session, actor, node, "node.pause" if paused else "node.resume")
+    return node
+
+
+def _editable(node: Node, actor: Actor) -> None:
+    """Only the start itself changes what comes from its file."""
+    if node.origin == FROM_FILE and actor.kind != "system":
+        raise Conflict(
+            phrase("The node {name} comes from the file given at the start.", name=node.name),
+            hint="Change it there and start again.",
+            field="name",
+        )
+
+
+def _place(node: Node) -> tuple[object, ...]:
+    set_to = options.of(node)
+    return node.ae_title, node.host, node.port, set_to.protocol, set_to.url, set_to.path, set_to.tls
+
+
+def delete_node(session: Session, actor: Actor, name: str) -> None:
+    """Removes a node that no transfer names; one that has sent history is switched off instead by the caller."""
+    require(actor, Verb.NODE_EDIT)
+    node = node_queries.node(session, actor, name)
+    _editable(node, actor)
+    if transfer_queries.transfers_of_node(session, node.id):
+        raise Conflict(
+            "Transfers name this node, so it stays for the record.", hint="Switch it off instead of removing it."
+        )
+    session.delete(node)
+    session.flush()
+    _tell(session, actor, node, "node.delete")
+
+
+def _apply(node: Node, actor: Actor, values: NodeValues, config: Config | None) -> None:
+    for field in ("name", "ae_title", "host", "port", "enabled"):
+        value = getattr(values, field)
+        if value is not None:
+            setattr(node, field, value)
+    if values.facility_id is not None:
+        require_facility(actor, values.facility_id or None, "facility") if values.facility_id else None
+        node.facility_id = values.facility_id or None
+    node.options = options.merged(node.options, values, config)
+    node.changed_by, node.changed_at = actor.name, now()
+
+
+def _tell(session: Session, actor: Actor, node: Node, verb: str) -> None:
+    events.append(session, "node.changed", {"id": node.id, "name": node.name}, facility_id=node.facility_id)
+    audit.record(
+        session,
+        actor_name=actor.name,
+        actor_kind=actor.kind,
+        verb=verb,
+        thing="node",
+        thing_id=node.name,
+        address=actor.address,
+        facility_id=node.facility_id,
+        detail=_told(node),
+    )
+
+
+def _told(node: Node) -> dict[str, Any]:
+    """What the audit trail keeps of a node: where it is and what differs from the defaults, never a secret."""
+    found: dict[str, Any] = {"ae_title": node.ae_title, "host": node.host, "port": node.port, "enabled": node.enabled}
+    usual = asdict(options.DEFAULTS)
+    for name, value in asdict(options.of(node)).items():
+        if value != usual[name]:
+            found[name] = "set" if name in options.SECRETS else value
+    return found
+
+
+def peer_of(node: Node, own_title: str, settings: DicomSettings) -> scu.Peer:
+    """Where and as whom to call a node, with its own timeouts and PDU size where it has some."""
+    set_to = options.of(node)
+    return scu.Peer(
+        node.ae_title,
+        set_to.local_title or own_title,
+        node.host,
+        node.port,
+        node.name,
+        connect_timeout=set_to.connect_timeout or settings.connect_timeout,
+        network_timeout=set_to.network_timeout or settings.network_timeout,
+        max_pdu=set_to.max_pdu or 0,
+        tls=set_to.tls,
+        tls_profile=set_to.tls_profile,
+        client_certificate=set_to.client_certificate,
+        use_proxy=set_to.use_proxy,
+        tls_check=set_to.tls_check,
+        tls_fingerprint=set_to.tls_fingerprint,
+    )
+
+
+def probe_node(database: Database, actor: Actor, name: str, config: Config) -> Probe:
+    """Tests a node in the way of its protocol: echo, a search of one answer, or a file written and removed. Opens its
+    own short transactions: none is open while the network is waited for."""
+    require(actor, Verb.NODE_ECHO)
+    with database.read() as session:
+        node = node_queries.node(session, actor, name)
+        settings = load(session, DicomSettings)
+    found = probed(node, settings, config)
+    probe_log.probed(database, node, found)
+    with database.write() as session:
+        note_outcome(session, node.id, "" if found.ok else found.message, waking.TESTED)
+        audit.record(
+            session,
+            actor_name=actor.name,
+            actor_kind=actor.kind,
+            verb=Verb.NODE_ECHO,
+            outcome="success" if found.ok else "failure",
+            thing="node",
+            thing_id=node.name,
+            address=actor.address,
+        )
+    return found
+
+
+def probed(node: Node, settings: DicomSettings, config: Config, quick: bool = False) -> Probe:
+    """What the node's protocol can be tested by. quick: only whether it answers."""
+    set_to = options.of(node)
+    if set_to.protocol == "folder":
+        return probe_folder(set_to.path)
+    if set_to.protocol == "dicomweb":
+        return probe_web(set_to, settings, config)
+    return probe(peer_of(node, config.aet, settings), settings, () if quick else set_to.capabilities, quick)
+
+
+def note_outcome(session: Session, node_id: str, fault: str, alive: Alive = waking.ANSWERED) -> None:
+    """Remembers on the node whether it worked just now (its dot in the list), and tells the pages. alive: how it proved
+    that it does, without a fault: what waits for it then goes."""
+    node = session.get(Node, node_id)
+    if node is None:
+        return
+    if fault:
+        node.last_fault, node.last_fault_at = fault, now()
+    else:
+        node.last_fault, node.last_ok_at = None, now()
+        waking.wake(session, node, alive)
+    events.append(session, "node.changed", {"id": node.id, "name": node.name}, facility_id=node.facility_id)
+
+
+def node_json(node: Node) -> dict[str, Any]:
+    """A node as REST shows it. Of secrets only whether they are set."""
+    set_to = asdict(options.of(node))
+    for name in options.SECRETS:
+        set_to[f"{name}_set"] = bool(set_to.pop(name))
+    return {
+        "id": node.id,
+        "name": node.name,
+        "ae_title": node.ae_title,
+        "host": node.host,
+        "port": node.port or None,
+        "enabled": node.enabled,
+        "facility_id": node.facility_id,
+        **set_to,
+        "from_file": node.origin == FROM_FILE,
+        "last_ok_at": node.last_ok_at and node.last_ok_at.isoformat(),
+        "last_fault_at": node.last_fault_at and node.last_fault_at.isoformat(),
+        "last_fault": node.last_fault,
+        "last_seen_at": node.last_seen_at and node.last_seen_at.isoformat(),
+        "delayed_acknowledgement_ms": node.ack_gap_ms,
+        "changed_by": node.changed_by,
+        "changed_at": node.changed_at.isoformat(),
+    }

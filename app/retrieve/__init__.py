@@ -1,0 +1,1 @@
+"""Queries to other archives and the retrieval queue (NET-4, NET-5)."""

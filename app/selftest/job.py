@@ -1,0 +1,168 @@
+"""Carries out a self-test, step by step; each is written down as it ends. And the echoes by the clock."""
+
+import io
+import time
+from typing import Any
+
+from app.archive import Source
+from app.forward import waking
+from app.jobs.context import JobContext
+from app.kit.clock import now
+from app.kit.phrases import phrase
+from app.network import statuses
+from app.network.find_scu import IMPLICIT_LITTLE, Finder
+from app.network.pdu import Context
+from app.network.retrieve_scu import Getter, Mover
+from app.network.retrieve_scu import Outcome as Retrieved
+from app.network.scu import Association
+from app.network.settings import DicomSettings
+from app.nodes import activity_queries, commitment, options, probe_log, service
+from app.nodes.selftest import OK, PATIENT, SKIPPED, WARNED, WRONG
+from app.security.actor import SYSTEM
+from app.selftest.other_protocols import FolderSteps, WebSteps
+from app.selftest.running import Found, Run
+from app.settings import load
+
+_COMMIT = 60.0  # seconds until we stop waiting for the promise to keep it
+_TODAY = 50  # studies asked for
+_QUICK = 5  # seconds an echo by the clock waits
+DESTINATION_UNKNOWN = 0xA801
+
+
+class DicomRun(Run):
+    """The steps of DICOM nodes."""
+
+    def find_today(self) -> Found:
+        with Finder(self.peer, self.settings, options.of(self.node).character_set) as finder:
+            keys = {"StudyDate": f"{now().astimezone():%Y%m%d}"}
+            count = sum(1 for _ in finder.find("STUDY", keys, _TODAY))
+        if count >= _TODAY:
+            return OK, phrase("{count} studies of today and more", count=count), ""
+        return OK, phrase("{count} studies of today", count=count), ""
+
+    def store(self) -> Found:
+        made = self.make()
+        with Association(self.peer, [Context(1, made.sop_class, [IMPLICIT_LITTLE])], self.settings) as association:
+            if 1 not in association.accepted:
+                return WRONG, phrase("It does not take Secondary Capture images."), phrase("Is it set to store?")
+            answer = association.store(1, made.sop_class, made.sop_instance, io.BytesIO(made.data), len(made.data))
+        if answer.status == 0 or answer.status & 0xF000 == 0xB000:
+            said = f"{answer.status:04X} {answer.comment}".strip()
+            return OK, phrase("The picture of {patient} was taken ({said}).", patient=PATIENT, said=said), ""
+        told = statuses.store_words(answer.status, answer.comment, str(self.peer), own_title=self.own_title)
+        return WRONG, told.what, told.hint
+
+    def find_back(self) -> Found:
+        study = self.picture.study
+
+        def is_found() -> bool:
+            with Finder(self.peer, self.settings, options.of(self.node).character_set) as finder:
+                return any(True for _ in finder.find("STUDY", {"StudyInstanceUID": study}, 2))
+
+        return self.until_found(is_found)
+
+    def move_back(self) -> Found:
+        assert self.made is not None
+        with Mover(self.peer, self.settings, self.own_title) as mover:
+            self.address = address = f"{mover.local_host}:{self.ctx.config.dicom_port}"
+            ended = mover.retrieve("STUDY", {"StudyInstanceUID": self.made.study})
+        return self._came_back(ended, address)
+
+    def get_back(self) -> Found:
+        assert self.made is not None
+        source = Source(kind="dimse", calling_ae=self.peer.called, actor_name="self-test", node_id=self.node.id)
+        getter = Getter(self.peer, self.settings, self.ctx.archive, source, [self.made.sop_class])
+        with getter:
+            ended = getter.retrieve("STUDY", {"StudyInstanceUID": self.made.study})
+        return self._came_back(ended)
+
+    def _came_back(self, ended: Retrieved, address: str = "") -> Found:
+        """The peer's word, and whether it is true: the object must be here. It is removed at once. address: where we
+        listen, as the peer reaches us (C-MOVE)."""
+        title = self.own_title if address else ""
+        if not ended.success or ended.counts.failed:
+            told = statuses.words(ended.status, ended.comment, str(self.peer), own_title=title, own_address=address)
+            hint = told.hint or phrase("It could not send to us: does it know our address and port rightly?")
+            return WRONG, told.what, self._not_kept() if self.lost else hint
+        if not (ended.counts.completed or ended.counts.warning or ended.counts.stored or self.is_here()):
+            return WRONG, phrase("It found nothing to send."), self._not_kept()
+        return self.came_back(address)
+
+    def _not_kept(self) -> str:
+        return phrase(
+            "It said that it took the picture, but has not kept it. Does it keep pictures of unknown patients, and of our"
+            " title? Ask its administrator."
+        )
+
+    def commit(self) -> Found:
+        assert self.made is not None
+        with self.ctx.database.write() as session:
+            asked = commitment.request(session, SYSTEM, self.node.id, [(self.made.sop_class, self.made.sop_instance)])
+        until = time.monotonic() + _COMMIT
+        while time.monotonic() < until:
+            with self.ctx.database.read() as session:
+                state, reason, error = activity_queries.committed(session, asked)
+            if state == commitment.COMMITTED:
+                return OK, phrase("It has promised to keep the picture."), ""
+            if state == commitment.FAILED or error:  # it is asked again later, but nobody waits for that
+                return WRONG, commitment.words_of(reason, error), phrase("Does it know our address and port rightly?")
+            self.ctx.check_cancelled()
+            time.sleep(0.3)
+        return WARNED, phrase("No answer within {seconds:g} s; it may come later.", seconds=_COMMIT), ""
+
+    # all of it
+
+    def go_on(self) -> None:
+        """What a DICOM node can, and with consent the way of a picture there and back. Where nothing is taken, nothing is
+        waited for."""
+        if self.can("find"):
+            self.step("find", self.find_today)
+        if not self.with_object or not self.step("store", self.store):
+            return
+        if self.can("find"):
+            self.step("find-back", self.find_back)
+        if self.can("move"):
+            self.step("move", self.move_back)
+        if self.can("get"):
+            self.step("get", self.get_back)
+        if not (self.can("move") or self.can("get")):
+            self.step("move", lambda: (SKIPPED, phrase("It offers neither C-MOVE nor C-GET."), ""))
+        if self.can("commitment"):
+            self.step("commitment", self.commit)
+        self.stays()
+
+
+def run(ctx: JobContext, payload: dict[str, Any]) -> dict[str, Any]:
+    """One self-test, to its end; a step that fails does not keep the others from being tried where they can be."""
+    test = DicomRun(ctx, payload["test_id"])
+    try:
+        probe = service.probed(test.node, test.settings, ctx.config)
+        probe_log.probed(ctx.database, test.node, probe)
+        test.offers = probe.offers
+        for step in probe.steps:
+            if step.name != "find":  # asked below, for something
+                test.take(step)
+        test.keep()
+        with ctx.database.write() as session:
+            service.note_outcome(session, test.node.id, "" if probe.ok else probe.message, waking.TESTED)
+        if probe.ok:
+            {"dicomweb": WebSteps(test).go_on, "folder": FolderSteps(test).go_on}.get(test.protocol, test.go_on)()
+    finally:
+        test.remove()
+    test.keep(end=True)
+    return {"steps": len(test.steps)}
+
+
+def echo_all(ctx: JobContext, payload: dict[str, Any]) -> dict[str, Any]:
+    """Echoes every node that has not been heard of for the time that is set, one after the other (its lamp)."""
+    with ctx.database.read() as session:
+        settings = load(session, DicomSettings)
+        due = activity_queries.nodes_to_echo(session, settings.echo_minutes)
+    quick = settings.model_copy(update={"connect_timeout": _QUICK, "network_timeout": _QUICK})
+    for done, node in enumerate(due):
+        ctx.progress(done, len(due))
+        found = service.probed(node, quick, ctx.config, quick=True)
+        probe_log.probed(ctx.database, node, found)
+        with ctx.database.write() as session:
+            service.note_outcome(session, node.id, "" if found.ok else found.message, waking.TESTED)
+    return {"nodes": len(due)}

@@ -1,0 +1,163 @@
+"""The self-test of nodes that are no DICOM peers: a DICOMweb server by QIDO-RS, STOW-RS and WADO-RS, a folder by a file
+that is written, read back and removed."""
+
+import contextlib
+import os
+import secrets
+from pathlib import Path
+
+from app.archive import Source
+from app.dicom.paths import object_path
+from app.forward import store_lane
+from app.forward.stow import WebNode
+from app.kit.clock import now
+from app.kit.errors import PeerFault
+from app.kit.phrases import phrase
+from app.network import file_meta
+from app.network.find_scu import IMPLICIT_LITTLE
+from app.nodes import dicomweb, options
+from app.nodes.selftest import OK, PATIENT, PATIENT_ID, WARNED, WRONG
+from app.selftest.running import Found, Run
+from app.selftest.test_object import TestObject
+
+_TODAY = 50  # studies asked for
+_LIMIT = 1 << 20  # bytes of the picture that comes back
+
+
+def as_file(made: TestObject) -> bytes:
+    """The test object as a DICOM file."""
+    return file_meta.preamble_and_meta(made.sop_class, made.sop_instance, IMPLICIT_LITTLE) + made.data
+
+
+class WebSteps:
+    """What a DICOMweb server is asked beside its search."""
+
+    def __init__(self, run: Run) -> None:
+        self._run, self._node = run, run.node
+
+    def go_on(self) -> None:
+        """As with DICOM nodes: what it found, and with consent the way of a picture there and back."""
+        run = self._run
+        run.step("find", self.find_today)
+        if not run.with_object or not run.step("store", self.store):
+            return
+        run.step("find-back", self.find_back)
+        run.step("get", self.get_back)
+        run.stays()
+
+    def find_today(self) -> Found:
+        with dicomweb.client(self._node, self._run.settings, self._run.ctx.config) as http:
+            keys = {"StudyDate": f"{now().astimezone():%Y%m%d}"}
+            count = sum(1 for _ in dicomweb.find(http, self._node.name, "STUDY", keys, limit=_TODAY))
+        if count >= _TODAY:
+            return OK, phrase("{count} studies of today and more", count=count), ""
+        return OK, phrase("{count} studies of today", count=count), ""
+
+    def store(self) -> Found:
+        run = self._run
+        made = run.make()
+        there = WebNode(run.ctx.archive, run.ctx.config, self._node, run.settings, store_lane.Throttle())
+        try:
+            outcome = there.put(made.sop_instance, as_file(made), IMPLICIT_LITTLE)
+        finally:
+            there.close()
+        if outcome.state in (store_lane.SENT, store_lane.WARNED):
+            return OK, outcome.comment or phrase("The picture of {patient} was taken.", patient=PATIENT), ""
+        return (
+            WRONG,
+            phrase("The picture was not taken: {why}.", why=outcome.comment.rstrip(".")),
+            phrase("Is it set to take what we send?"),
+        )
+
+    def find_back(self) -> Found:
+        study = self._run.picture.study
+
+        def is_found() -> bool:
+            with dicomweb.client(self._node, self._run.settings, self._run.ctx.config) as http:
+                return any(
+                    True for _ in dicomweb.find(http, self._node.name, "STUDY", {"StudyInstanceUID": study}, limit=2)
+                )
+
+        return self._run.until_found(is_found)
+
+    def get_back(self) -> Found:
+        run, made = self._run, self._run.picture
+        source = Source(kind="dicomweb", actor_name="self-test", node_id=self._node.id)
+        path = f"studies/{made.study}/series/{made.series}/instances/{made.sop_instance}"
+        with dicomweb.client(self._node, run.settings, run.ctx.config) as http:
+            fetched = dicomweb.retrieve(http, self._node.name, run.ctx.archive, source, path, limit=_LIMIT)
+        if fetched.failed or not fetched.stored:
+            why = fetched.faults[0] if fetched.faults else phrase("it sent nothing")
+            return WRONG, phrase("The picture did not come back: {why}.", why=why.rstrip(".")), ""
+        return run.came_back()
+
+
+class FolderSteps:
+    """A DICOM file in the folder, as a transfer would write it."""
+
+    def __init__(self, run: Run) -> None:
+        self._run = run
+        self._root = Path(options.of(run.node).path)
+        self._file: Path | None = None
+
+    def go_on(self) -> None:
+        run = self._run
+        if not run.with_object:
+            return
+        try:
+            if run.step("store", self.store):
+                run.step("get", self.get_back)
+        finally:
+            if self._file is not None:
+                run.step("remove", self.remove)
+
+    def store(self) -> Found:
+        made = self._run.make()
+        final = self._root / object_path(PATIENT_ID, made.study, made.series, made.sop_instance)
+        draft = final.with_name(f".{secrets.token_hex(8)}.part")
+        self._file = final
+        try:
+            final.parent.mkdir(parents=True, exist_ok=True)
+            with draft.open("xb") as out:
+                out.write(as_file(made))
+                out.flush()
+                os.fsync(out.fileno())
+            draft.rename(final)
+        except OSError as fault:
+            with contextlib.suppress(OSError):
+                draft.unlink()
+            raise PeerFault(
+                phrase("{path} cannot be written to: {words}.", path=str(self._root), words=fault.strerror or fault),
+                hint=phrase("Give the user that Filmroom runs as the right to write there."),
+            ) from None
+        return OK, phrase("The picture was written below {folder}.", folder=str(self._root / PATIENT_ID)), ""
+
+    def get_back(self) -> Found:
+        assert self._file is not None
+        try:
+            same = self._file.read_bytes() == as_file(self._run.picture)
+        except OSError as fault:
+            return WRONG, phrase("The picture cannot be read back: {words}.", words=fault.strerror or fault), ""
+        if same:
+            return OK, phrase("The picture was read back as it was written."), ""
+        return (
+            WRONG,
+            phrase("The picture came back changed."),
+            phrase("Somebody else works on the files of this folder."),
+        )
+
+    def remove(self) -> Found:
+        """The file and the folders that were made for it; those of others stay."""
+        assert self._file is not None
+        try:
+            self._file.unlink(missing_ok=True)
+        except OSError as fault:
+            return (
+                WARNED,
+                phrase("The picture cannot be removed: {words}.", words=fault.strerror or fault),
+                phrase("Remove {file} by hand.", file=str(self._file)),
+            )
+        for folder in list(self._file.parents)[:3]:
+            with contextlib.suppress(OSError):  # the patient's may hold another test's
+                folder.rmdir()
+        return OK, phrase("The picture was removed again."), ""

@@ -1,0 +1,23 @@
+"""What the clock runs for certificates."""
+
+import logging
+
+from app.jobs.clock import HOUR, Clock, ClockContext
+
+log = logging.getLogger(__name__)
+
+
+def warn_of_certificates(context: ClockContext) -> None:
+    """A write only when there is something to say."""
+    from app.trust import certificates
+
+    with context.database.read() as session:
+        due = bool(certificates.expiring(session))
+    if due:
+        with context.database.write() as session:
+            said = certificates.warn(session)
+        for words in said:
+            log.warning("%s", words)
+
+
+VERBS: Clock = {warn_of_certificates: HOUR}

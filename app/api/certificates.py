@@ -6,6 +6,8 @@ from fastapi import APIRouter, Depends, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from app.http import ReadSession, WriteSession, allow, services
+from app.network.settings import connect_timeout
+from app.nodes import queries as node_queries
 from app.security import Actor, Verb
 from app.trust import certificates, proxy_service, queries
 
@@ -90,7 +92,7 @@ def use_certificate(certificate_id: str, actor: Editor, session: WriteSession) -
 @router.delete("/certificates/{certificate_id}", status_code=204)
 def remove_certificate(certificate_id: str, actor: Editor, session: WriteSession) -> None:
     """Forgets it, with its key."""
-    certificates.remove(session, actor, certificate_id)
+    certificates.remove(session, actor, certificate_id, node_queries.nodes_showing(session, certificate_id))
 
 
 @router.put("/settings/proxy/password", status_code=204)
@@ -102,5 +104,6 @@ def set_proxy_password(body: ProxyPassword, request: Request, actor: Editor, ses
 @router.post("/settings/proxy/test")
 def test_proxy(body: Target, request: Request, actor: Editor) -> dict[str, Any]:
     """Opens a connection through the proxy as it is saved. Always 200: a proxy that fails is a result."""
-    found = proxy_service.try_out(services(request).database, actor, body.host, body.port)
+    seconds = connect_timeout(services(request).database)
+    found = proxy_service.try_out(actor, body.host, body.port, seconds)
     return {"ok": found.ok, "message": f"{found.message} {found.hint}".strip(), "seconds": found.seconds}

@@ -91,6 +91,14 @@ def after(session: Session, last_id: int, limit: int = 500) -> list[Event]:
     return list(session.scalars(select(Event).where(Event.id > last_id).order_by(Event.id).limit(limit)))
 
 
+def of_topic(session: Session, topic: str, after_id: int, up_to: int, since: datetime | None = None) -> list[Event]:
+    """The events of one topic with after_id < id <= up_to, oldest first. since: none that is older."""
+    query = select(Event).where(Event.id > after_id, Event.id <= up_to, Event.topic == topic)
+    if since is not None:
+        query = query.where(Event.at >= since)
+    return list(session.scalars(query.order_by(Event.id)))
+
+
 def newest(session: Session) -> int:
     return session.scalar(select(func.max(Event.id))) or 0
 

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from app.archive import Archive
 from app.config import Config
 from app.db import Database
-from app.forward import claims, journal, queue_queries, transcode_sweep
+from app.forward import claims, journal, queue_queries, transcode_sweep, waking
 from app.forward.lanes import Runner
 from app.forward.models import TransferSlot
 from app.kit import rolestate
@@ -34,6 +34,7 @@ class Forwarder:
         self.owner = owner  # host:pid
         self.stopping = threading.Event()
         self._lanes: dict[threading.Thread, Runner] = {}
+        self._proofs = waking.Position()
 
     def start(self) -> None:
         transcode_sweep.sweep(self._config.run)
@@ -78,6 +79,7 @@ class Forwarder:
     def look(self) -> None:
         """Starts a lane for each node that has something due and may have one more; ends commitments that are answered."""
         self._lanes = {lane: runner for lane, runner in self._lanes.items() if lane.is_alive()}
+        waking.follow(self._database, self._proofs)
         with self._database.read() as session:
             nodes = [n for n in queue_queries.due_nodes(session, now()) if claims.may_send(n, now())]
             committed = bool(queue_queries.committing(session))

@@ -13,7 +13,7 @@ from app.archive import Archive
 from app.archive.models import Instance
 from app.config import Config
 from app.db import Database
-from app.forward import claims, derived, journal, queue_queries, store_lane, waking
+from app.forward import claims, derived, journal, queue_queries, store_lane
 from app.forward.claims import Slot
 from app.forward.destinations import Destination, open_destination
 from app.forward.journal import Answer, Journal
@@ -300,7 +300,7 @@ class _Work:
         if time.monotonic() - self.tally.dot > TOLD:
             self.tally.dot = time.monotonic()
             with self._database.write() as session:
-                service.note_outcome(session, node.id, "", waking.DELIVERED)
+                service.note_outcome(session, node.id, "", "delivered")
         if time.monotonic() - self.tally.since > TOLD:
             self.tally.tell(self._database)
 

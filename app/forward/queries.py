@@ -13,11 +13,6 @@ from app.nodes.models import Node
 from app.security.actor import Actor, may_see
 
 
-def transfers_of_node(session: Session, node_id: str) -> int:
-    """How many transfers name the node."""
-    return session.scalar(select(func.count()).select_from(Transfer).where(Transfer.node_id == node_id)) or 0
-
-
 def transfer(session: Session, actor: Actor, transfer_id: str) -> Transfer:
     found = session.get(Transfer, transfer_id)
     if found is None or not may_see(actor, found.facility_id):

@@ -1,13 +1,12 @@
 """Receives C-STORE, as an SCP and inside a C-GET of ours (PS3.4 B.2.3, C.4.3.2, PS3.7 9.1.1).
 
-The data set streams into the archive as it comes; success is answered only after `archive.ingest` has returned, that
-is after file and index are on the disk."""
+The data set streams into an object store, which is `app.archive.Archive`, as it comes; success is answered only after
+`ingest` has returned, that is after file and index are on the disk."""
 
 import logging
 from dataclasses import dataclass
+from typing import Any, Protocol
 
-from app.archive import Archive, Outcome, Source
-from app.archive.store import Incoming
 from app.dicom.uids import is_safe
 from app.kit.errors import AppError, Unavailable
 from app.kit.phrases import phrase
@@ -26,6 +25,36 @@ _HEAD = 512  # bytes before them: room for preamble and file meta information, s
 _EMPTY_LIMIT = 1000  # PDVs without a byte in a row: a peer that never ends
 
 
+class IncomingObject(Protocol):
+    """An object that is being received."""
+
+    def write(self, data: memoryview, *, last: bool = False) -> None:
+        """Appends. last: nothing follows. Raises OSError or AppError."""
+
+
+class StoreOutcome(Protocol):
+    """What became of an object. status: stored, duplicate, conflict or refused."""
+
+    @property
+    def status(self) -> str: ...
+    @property
+    def sop_class_uid(self) -> str: ...
+    @property
+    def sop_instance_uid(self) -> str: ...
+    @property
+    def reason(self) -> str: ...
+    @property
+    def comment(self) -> str: ...
+
+
+class ObjectStore(Protocol):
+    """What objects are received into. source: where an object comes from, in the store's own terms."""
+
+    def receive(self, source: Any, /) -> Any: ...
+    def ingest(self, incoming: Any, /) -> StoreOutcome: ...
+    def discard(self, incoming: Any, /) -> None: ...
+
+
 @dataclass(frozen=True, slots=True)
 class Answer:
     """Status and Error Comment of a C-STORE-RSP; size: bytes of the data set, 0 unless it was stored."""
@@ -38,7 +67,9 @@ class Answer:
 class _Sink:
     """Where a data set goes: into `incoming` behind a file meta group, or nowhere once something is wrong."""
 
-    def __init__(self, incoming: Incoming | None, limit: int, syntax: str, sop_class: str, sop_instance: str) -> None:
+    def __init__(
+        self, incoming: IncomingObject | None, limit: int, syntax: str, sop_class: str, sop_instance: str
+    ) -> None:
         self.incoming = incoming
         self.limit = limit
         self.size = 0
@@ -66,9 +97,9 @@ class _Sink:
 class DataSetReceiver:
     """Takes the data sets of one association, one after the other, through one buffer."""
 
-    def __init__(self, reader: PdvReader, archive: Archive, source: Source, limit: int) -> None:
+    def __init__(self, reader: PdvReader, store: ObjectStore, source: object, limit: int) -> None:
         self._reader = reader
-        self._archive = archive
+        self._store = store
         self._source = source
         self._limit = limit
         self._buffer = bytearray(_HEAD + _BUFFER + AHEAD)
@@ -84,7 +115,7 @@ class DataSetReceiver:
             self.drain(context_id)
             return Answer(commands.INVALID_SOP_INSTANCE, "Affected SOP Instance UID is not a valid UID")
         try:
-            incoming = self._archive.receive(self._source)
+            incoming = self._store.receive(self._source)
         except (OSError, AppError) as fault:
             log.warning("no object can be received", exc_info=fault)
             self.drain(context_id)
@@ -93,11 +124,11 @@ class DataSetReceiver:
         try:
             self._receive(context_id, sink)
         except BaseException:  # the association broke: nothing of the object stays
-            self._archive.discard(incoming)
+            self._store.discard(incoming)
             raise
         if sink.fault is None and sink.size <= self._limit:
             return self._ingest(incoming, sop_class, sop_instance, sink.size)
-        self._archive.discard(incoming)
+        self._store.discard(incoming)
         if sink.fault is not None:
             log.error("an object could not be written", exc_info=sink.fault)
             return Answer(OUT_OF_RESOURCES, sink.fault.detail if isinstance(sink.fault, AppError) else _AWAY)
@@ -107,9 +138,9 @@ class DataSetReceiver:
         """Reads away a data set that nobody keeps."""
         self._receive(context_id, _Sink(None, 0, "", "", ""))
 
-    def _ingest(self, incoming: Incoming, sop_class: str, sop_instance: str, size: int) -> Answer:
+    def _ingest(self, incoming: IncomingObject, sop_class: str, sop_instance: str, size: int) -> Answer:
         try:
-            outcome = self._archive.ingest(incoming)
+            outcome = self._store.ingest(incoming)
         except Unavailable as fault:
             return Answer(OUT_OF_RESOURCES, fault.detail)
         except OSError:
@@ -138,7 +169,7 @@ class DataSetReceiver:
         sink.write(view, filled, last=True)
 
 
-def answer_for(outcome: Outcome, sop_class: str, sop_instance: str, size: int) -> Answer:
+def answer_for(outcome: StoreOutcome, sop_class: str, sop_instance: str, size: int) -> Answer:
     """What a C-STORE is answered when the archive has decided (PS3.4 Table B.2-1)."""
     if outcome.status == "refused":
         return Answer(CANNOT_UNDERSTAND, outcome.reason or "Refused")

@@ -5,7 +5,6 @@ What the peer counts is told as it comes; what has arrived is for the archive to
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
-from app.archive import Archive, Source
 from app.dicom import identifier
 from app.dicom.uids import is_safe
 from app.kit.errors import PeerFault
@@ -13,7 +12,7 @@ from app.kit.phrases import phrase
 from app.network import commands, pdu
 from app.network.find_scu import EXPLICIT_LITTLE, IMPLICIT_LITTLE
 from app.network.pdu import BadPdu, Context
-from app.network.receiving import DataSetReceiver
+from app.network.receiving import DataSetReceiver, ObjectStore
 from app.network.scu import Association, Peer
 from app.network.settings import DicomSettings
 from app.network.storage_classes import COMMON_CLASSES, COMPRESSED
@@ -160,8 +159,8 @@ class Getter(_Retriever):
         self,
         peer: Peer,
         settings: DicomSettings,
-        archive: Archive,
-        source: Source,
+        store: ObjectStore,
+        source: object,
         sop_classes: Iterable[str] = (),
         watch: Watch | None = None,
     ) -> None:
@@ -170,12 +169,12 @@ class Getter(_Retriever):
         roles = {context.abstract: Role(scu=False, scp=True) for context in contexts}
         super().__init__(peer, settings, watch or Watch(), contexts, UserItems(roles=roles))
         self._abstract = {context.id: context.abstract for context in contexts}
-        self._archive, self._source = archive, source
+        self._store, self._source = store, source
 
     def __enter__(self) -> "Getter":
         self._enter()
         limit = self._settings.max_object_gib << 30
-        self._receiver = DataSetReceiver(self._association._reader, self._archive, self._source, limit)
+        self._receiver = DataSetReceiver(self._association._reader, self._store, self._source, limit)
         return self
 
     def _serve(self, context_id: int, command: dict[int, bytes], has_data: bool) -> Mapping[int, int | str]:

@@ -4,8 +4,9 @@ from typing import ClassVar, Literal
 
 from pydantic import Field, field_validator
 
+from app.db import Database
 from app.dicom.uids import is_valid as is_uid
-from app.settings import Group
+from app.settings import Group, load
 from app.trust.names import title_fault
 
 Callers = Literal["private", "all", "known"]
@@ -174,3 +175,9 @@ class DicomSettings(Group):
             if not is_uid(uid):
                 raise ValueError(f"{uid!r} is no UID")
         return value
+
+
+def connect_timeout(database: Database) -> float:
+    """Seconds that an outgoing connection may take to open, in a read transaction of its own."""
+    with database.read() as session:
+        return load(session, DicomSettings).connect_timeout

@@ -6,12 +6,11 @@ from dataclasses import dataclass, replace
 
 from sqlalchemy.orm import Session
 
-from app.forward import waking
 from app.kit.clock import now
 from app.kit.errors import Forbidden
 from app.kit.phrases import phrase
 from app.network.settings import Callers, DicomSettings
-from app.nodes import options
+from app.nodes import liveness, options
 from app.nodes import queries as node_queries
 from app.nodes.models import Node
 from app.nodes.options import NodeOptions
@@ -207,4 +206,4 @@ def seen(session: Session, node_id: str) -> None:
     node = session.get(Node, node_id)
     if node is not None:
         node.last_seen_at = now()
-        waking.wake(session, node, waking.CALLED)
+        liveness.proved(session, node, "called")

@@ -11,6 +11,7 @@ from app.kit.errors import NotFound
 from app.nodes.models import Commitment, CommitmentInstance, Node
 from app.security.actor import Actor, may_see
 from app.security.models import Facility
+from app.trust.models import Certificate
 
 
 def node(session: Session, actor: Actor, name: str) -> Node:
@@ -204,3 +205,12 @@ def facility_station(session: Session, facility_id: str) -> tuple[str, int]:
     """A facility's own AE title and port; empty and 0 where it has none."""
     found = session.get(Facility, facility_id)
     return (found.ae_title or "", found.port or 0) if found is not None else ("", 0)
+
+
+def nodes_showing(session: Session, certificate_id: str) -> list[str]:
+    """The names of the nodes whose calls show this certificate of ours."""
+    shown = session.get(Certificate, certificate_id)
+    if shown is None or shown.kind != "own":
+        return []
+    found = session.scalars(select(Node).order_by(Node.name))
+    return [node.name for node in found if node.options.get("client_certificate") == shown.name]

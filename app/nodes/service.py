@@ -4,14 +4,12 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from app import audit, events
 from app.config import Config
 from app.db import Database
-from app.forward import queries as transfer_queries
-from app.forward import waking
-from app.forward.waking import Alive
 from app.kit.clock import now
 from app.kit.errors import Conflict, Invalid
 from app.kit.ids import new_id
@@ -19,8 +17,9 @@ from app.kit.phrases import phrase
 from app.network import scu
 from app.network.probe import Probe, probe
 from app.network.settings import DicomSettings
-from app.nodes import activity_queries, options, probe_log
+from app.nodes import activity_queries, liveness, options, probe_log
 from app.nodes import queries as node_queries
+from app.nodes.liveness import Proof
 from app.nodes.models import Node
 from app.nodes.options import CAPABILITIES, SYNTAXES, NodeOptions, NodeValues, faults
 from app.nodes.probe_others import probe_folder, probe_web
@@ -129,12 +128,13 @@ def delete_node(session: Session, actor: Actor, name: str) -> None:
     require(actor, Verb.NODE_EDIT)
     node = node_queries.node(session, actor, name)
     _editable(node, actor)
-    if transfer_queries.transfers_of_node(session, node.id):
+    try:
+        with session.begin_nested():
+            session.delete(node)
+    except IntegrityError as fault:  # rows of other packages refer to it, such as transfers
         raise Conflict(
             "Transfers name this node, so it stays for the record.", hint="Switch it off instead of removing it."
-        )
-    session.delete(node)
-    session.flush()
+        ) from fault
     _tell(session, actor, node, "node.delete")
 
 
@@ -206,7 +206,7 @@ def probe_node(database: Database, actor: Actor, name: str, config: Config) -> P
     found = probed(node, settings, config)
     probe_log.probed(database, node, found)
     with database.write() as session:
-        note_outcome(session, node.id, "" if found.ok else found.message, waking.TESTED)
+        note_outcome(session, node.id, "" if found.ok else found.message, "tested")
         audit.record(
             session,
             actor_name=actor.name,
@@ -230,9 +230,9 @@ def probed(node: Node, settings: DicomSettings, config: Config, quick: bool = Fa
     return probe(peer_of(node, config.aet, settings), settings, () if quick else set_to.capabilities, quick)
 
 
-def note_outcome(session: Session, node_id: str, fault: str, alive: Alive = waking.ANSWERED) -> None:
-    """Remembers on the node whether it worked just now (its dot in the list), and tells the pages. alive: how it proved
-    that it does, without a fault: what waits for it then goes."""
+def note_outcome(session: Session, node_id: str, fault: str, proof: Proof = "answered") -> None:
+    """Remembers on the node whether it worked just now (its dot in the list), and tells the pages. proof: how it proved
+    that it does, where there is no fault."""
     node = session.get(Node, node_id)
     if node is None:
         return
@@ -240,7 +240,7 @@ def note_outcome(session: Session, node_id: str, fault: str, alive: Alive = waki
         node.last_fault, node.last_fault_at = fault, now()
     else:
         node.last_fault, node.last_ok_at = None, now()
-        waking.wake(session, node, alive)
+        liveness.proved(session, node, proof)
     events.append(session, "node.changed", {"id": node.id, "name": node.name}, facility_id=node.facility_id)
 
 

@@ -13,6 +13,7 @@ from app.http.i18n import say
 from app.kit import rolestate
 from app.kit.errors import Invalid
 from app.kit.ids import new_id
+from app.nodes import queries as node_queries
 from app.pages.forms import Faults, attempt, go
 from app.pages.settings import read_values
 from app.pages.shell import fields
@@ -192,5 +193,10 @@ def use(certificate_id: str, request: Request, actor: Editor) -> Response:
 
 @router.post(_HERE + "/{certificate_id}/remove")
 def remove(certificate_id: str, request: Request, actor: Editor) -> Response:
-    faults = attempt(request, lambda session: certificates.remove(session, actor, certificate_id))[1]
+    faults = attempt(
+        request,
+        lambda session: certificates.remove(
+            session, actor, certificate_id, node_queries.nodes_showing(session, certificate_id)
+        ),
+    )[1]
     return _page(request, actor, wrong="own", faults=faults) if faults.message else go(_HERE)

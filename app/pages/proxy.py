@@ -11,6 +11,7 @@ from app.http import allow, render, services
 from app.http.templates import is_htmx
 from app.kit.errors import Invalid
 from app.kit.numbers import whole
+from app.network.settings import connect_timeout
 from app.pages.forms import Faults, attempt, faults_of, go
 from app.pages.shell import fields
 from app.security import Actor, Verb, can
@@ -91,7 +92,7 @@ def run_test(
     """Tests the proxy as it is saved; the result alone for htmx, else the whole page with it."""
     number = whole(port) or 0
     try:
-        tried = proxy_service.try_out(services(request).database, actor, host.strip(), number)
+        tried = proxy_service.try_out(actor, host.strip(), number, connect_timeout(services(request).database))
     except Invalid as fault:
         tried = Tried(False, faults_of(fault).message, "", 0.0)
     if is_htmx(request):

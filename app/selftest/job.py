@@ -5,7 +5,6 @@ import time
 from typing import Any
 
 from app.archive import Source
-from app.forward import waking
 from app.jobs.context import JobContext
 from app.kit.clock import now
 from app.kit.phrases import phrase
@@ -144,7 +143,7 @@ def run(ctx: JobContext, payload: dict[str, Any]) -> dict[str, Any]:
                 test.take(step)
         test.keep()
         with ctx.database.write() as session:
-            service.note_outcome(session, test.node.id, "" if probe.ok else probe.message, waking.TESTED)
+            service.note_outcome(session, test.node.id, "" if probe.ok else probe.message, "tested")
         if probe.ok:
             {"dicomweb": WebSteps(test).go_on, "folder": FolderSteps(test).go_on}.get(test.protocol, test.go_on)()
     finally:
@@ -164,5 +163,5 @@ def echo_all(ctx: JobContext, payload: dict[str, Any]) -> dict[str, Any]:
         found = service.probed(node, quick, ctx.config, quick=True)
         probe_log.probed(ctx.database, node, found)
         with ctx.database.write() as session:
-            service.note_outcome(session, node.id, "" if found.ok else found.message, waking.TESTED)
+            service.note_outcome(session, node.id, "" if found.ok else found.message, "tested")
     return {"nodes": len(due)}

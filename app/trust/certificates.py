@@ -1,6 +1,7 @@
 """Certificates of DICOM TLS: bring, make, use, trust, remove; and what is about to expire."""
 
 import socket
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -202,15 +203,15 @@ def use(session: Session, actor: Actor, certificate_id: str) -> Certificate:
     return chosen
 
 
-def remove(session: Session, actor: Actor, certificate_id: str) -> None:
-    """Forgets a certificate and its key. The active one stays while it is needed: another must be in use first."""
+def remove(session: Session, actor: Actor, certificate_id: str, used_by: Sequence[str]) -> None:
+    """Forgets a certificate and its key. The active one stays while it is needed: another must be in use first. used_by:
+    names of the nodes that show it (nodes.queries.nodes_showing); with any it stays."""
     require(actor, Verb.SETTINGS_EDIT)
     found = queries.certificate(session, certificate_id)
     if found.active and len(queries.of_kind(session, OWN)) > 1:
         raise Conflict("This certificate is in use.", hint="Use another one first.")
-    nodes = queries.nodes_naming(session, found.name) if found.kind == OWN else []
-    if nodes:
-        raise Conflict(phrase("These nodes use it: {nodes}.", nodes=", ".join(nodes)))
+    if used_by:
+        raise Conflict(phrase("These nodes use it: {nodes}.", nodes=", ".join(used_by)))
     for row in queries.of_kind(session, LIST):
         if row.names[:1] == [found.fingerprint]:
             session.delete(row)  # nobody is left whom it could be about

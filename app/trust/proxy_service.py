@@ -7,11 +7,9 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from app import audit, settings
-from app.db import Database
 from app.kit.clock import now
 from app.kit.errors import Invalid, PeerFault
 from app.kit.phrases import phrase
-from app.network.settings import DicomSettings
 from app.security.actor import Actor, require
 from app.security.secrets import Secrets
 from app.security.verbs import Verb
@@ -71,15 +69,13 @@ class Tried:
     seconds: float
 
 
-def try_out(database: Database, actor: Actor, host: str, port: int) -> Tried:
-    """Opens a connection to the host through the proxy as it is saved, and closes it. No transaction is open meanwhile."""
+def try_out(actor: Actor, host: str, port: int, seconds: float) -> Tried:
+    """Opens a connection to the host through the proxy as it is saved, and closes it; at most so many seconds."""
     require(actor, Verb.SETTINGS_EDIT)
     if fault := names.host_fault(host):
         raise Invalid(fault, field="host")
     if fault := names.port_fault(port):
         raise Invalid(fault, field="port")
-    with database.read() as session:
-        seconds = settings.load(session, DicomSettings).connect_timeout
     here = runtime.current()
     here.forget()
     if not here.material.proxy.url:

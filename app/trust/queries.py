@@ -6,7 +6,6 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from app.kit.errors import NotFound
-from app.nodes.models import Node
 from app.trust.models import Certificate, SealedSecret
 
 
@@ -57,12 +56,6 @@ def ending_before(session: Session, moment: datetime) -> list[Certificate]:
     return list(
         session.scalars(select(Certificate).where(Certificate.not_after < moment).order_by(Certificate.not_after))
     )
-
-
-def nodes_naming(session: Session, name: str) -> list[str]:
-    """The names of the nodes that show this certificate of ours."""
-    found = session.scalars(select(Node).order_by(Node.name))
-    return [node.name for node in found if node.options.get("client_certificate") == name]
 
 
 def secret(session: Session, name: str) -> SealedSecret | None:

@@ -121,7 +121,7 @@ def test_a_facility_has_a_tls_port_of_its_own(secured: TlsStation, shared_data: 
     assert dcmtk.echoscu(other, "ANY", "ANYBODY", *tls[1:]).code == 0
     with secured.database.write() as session:
         for row in sorted(certificate_queries.of_kind(session, certificates.OWN), key=lambda row: row.active):
-            certificates.remove(session, SYSTEM, row.id)
+            certificates.remove(session, SYSTEM, row.id, [])
     here.receiver.ways.forget()
     here.wait(lambda: "no certificate" in here.receiver.facilities.state.get(str(other), ""), 30)
     with pytest.raises(OSError):

@@ -95,7 +95,7 @@ def _peak_so_far() -> int:
 def _one(name: str, seconds: int) -> None:
     import atheris
 
-    with atheris.instrument_imports(include=["app.peers", "app.dicom"]):
+    with atheris.instrument_imports(include=["app.network", "app.dicom"]):
         target = _targets()[name]
     with tempfile.TemporaryDirectory() as folder:
         _corpus(name, Path(folder))

@@ -91,7 +91,7 @@ def test_whom_we_call(
         assert probe(peer(fine), QUICK).ok
         assert probe(peer(bad, tls_check="fingerprint", tls_fingerprint=stolen.fingerprint), QUICK).ok, "pinned"
         with calling.write() as session:
-            certificates.remove(session, SYSTEM, queries.of_kind(session, certificates.LIST)[0].id)
+            certificates.remove(session, SYSTEM, queries.of_kind(session, certificates.LIST)[0].id, [])
         bring_old(calling, authority, monkeypatch)
         words = said(fine)
         assert "the list of revoked certificates of Test authority ended on " in words

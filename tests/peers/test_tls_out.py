@@ -231,7 +231,7 @@ def test_a_peer_that_demands_a_certificate_says_so(
     sqlite_config: Config, calling: Database, authority: Authority, pacs: Pair
 ) -> None:
     with calling.write() as session:
-        certificates.remove(session, SYSTEM, certificates.queries.active(session).id)  # type: ignore[union-attr]
+        certificates.remove(session, SYSTEM, certificates.queries.active(session).id, [])  # type: ignore[union-attr]
     runtime.current().forget()
     with server(tls_server(pacs, authority.text)) as port:
         assert "it demands a client certificate, and we showed none" in said(port)

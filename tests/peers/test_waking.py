@@ -134,6 +134,20 @@ def test_a_node_that_calls_but_takes_nothing_is_not_tried_with_each_call(queue: 
     assert _wake(queue, waking.CALLED) == 1
 
 
+def test_each_proof_is_followed_once_also_by_a_worker_that_starts_later(queue: Queue) -> None:
+    queue.send()
+    _fail(queue)
+    _put_off(queue.database)
+    running = waking.Position()
+    assert waking.follow(queue.database, running) == 0
+    with queue.database.write() as session:
+        service.note_outcome(session, queue.node("one"), "", "called")
+    assert waking.follow(queue.database, running) == 1
+    _put_off(queue.database)
+    assert waking.follow(queue.database, running) == 0, "the proof is followed already"
+    assert waking.follow(queue.database, waking.Position()) == 1, "a killed worker may not have followed it"
+
+
 @pytest.mark.peer
 @pytest.mark.parametrize("how", ["tested", "called"])
 def test_a_pacs_that_is_back_gets_its_studies_at_once(
@@ -159,6 +173,7 @@ def test_a_pacs_that_is_back_gets_its_studies_at_once(
         else:
             monkeypatch.setattr(admission, "_told", {})
             assert dcmtk.echoscu(receiver.port, calling="STORESCP").code == 0
+        assert waking.follow(peopled, waking.Position()) == 1
         _work(worker)
     found = _shown(peopled, transfer_id)
     assert (found["state"], found["sent"], found["waits_for_node"]) == ("done", 3, False)

@@ -25,7 +25,7 @@ def sweep_derived(context: ClockContext) -> None:
 
 
 def prune_runs(context: ClockContext) -> None:
-    """As long as the transfers of the runs are kept (app.peers.clock)."""
+    """As long as the transfers of the runs are kept (app.forward.clock)."""
     from app.network.settings import DicomSettings
     from app.routing import following
     from app.settings import load

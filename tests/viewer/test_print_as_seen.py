@@ -93,7 +93,7 @@ def test_the_paper_shows_what_the_screen_shows(
     start, end = (x - 140, y - 40), (x + 60, y + 90)
     said = measure(screen, start, end)
     seen = screen.canvas()
-    box = screen.page.locator(".cell.active canvas").bounding_box()
+    box = screen.page.locator(".cell.active .cell-canvas canvas").bounding_box()
     assert box is not None
     screen.page.screenshot(path=SHOTS / f"print-{tmp_path.name}-screen.png", caret="initial")
     pdf, paper = printed(screen, tmp_path)

@@ -9,8 +9,10 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import StreamingResponse
 from pydantic import AwareDatetime, BaseModel, Field
+from sqlalchemy.orm import Session
 
 from app import audit
+from app.archive import queries
 from app.audit import AuditEvent
 from app.http import ReadSession, allow, services
 from app.http.i18n import say
@@ -40,22 +42,26 @@ class Filter(BaseModel):
     user: str | None = None
     outcome: str | None = Field(None, description="success, denied or failed")
     thing_id: str | None = None
+    patient: str | None = Field(
+        None, max_length=128, description="what was done to the studies of a patient: name or ID"
+    )
     since: AwareDatetime | None = None
     until: AwareDatetime | None = None
     cursor: int | None = Field(None, ge=1, le=LARGEST)
     limit: int = Field(50, ge=1, le=_BATCH)
     format: str = Field("json", pattern="^(json|csv)$")
 
-    def arguments(self) -> dict[str, Any]:
-        values: dict[str, str | datetime | None] = {
+    def arguments(self, session: Session, actor: Actor) -> dict[str, Any]:
+        """What `audit.list_events` is asked for."""
+        return {
             "verb": self.verb,
             "actor_name": self.user,
             "outcome": self.outcome,
             "thing_id": self.thing_id,
+            "thing_ids": queries.studies_of_person(session, actor, self.patient) if self.patient else None,
             "since": self.since,
             "until": self.until,
         }
-        return values
 
 
 def as_json(event: AuditEvent) -> dict[str, Any]:
@@ -69,8 +75,10 @@ def list_audit(
     """Newest first. `format=csv` (or Accept: text/csv) gives all that match."""
     if wanted.format == "csv" or "text/csv" in request.headers.get("accept", ""):
         headers = {"Content-Disposition": 'attachment; filename="audit.csv"'}
-        return StreamingResponse(_csv(request, wanted), media_type="text/csv; charset=utf-8", headers=headers)
-    items, total = audit.list_events(session, before=wanted.cursor, limit=wanted.limit, **wanted.arguments())
+        return StreamingResponse(_csv(request, actor, wanted), media_type="text/csv; charset=utf-8", headers=headers)
+    items, total = audit.list_events(
+        session, before=wanted.cursor, limit=wanted.limit, **wanted.arguments(session, actor)
+    )
     following = items[-1].id if len(items) == wanted.limit else None
     return {"items": [as_json(event) for event in items], "total": total, "next": following}
 
@@ -89,13 +97,13 @@ def _plain(value: Any) -> str:
     return f"'{text}" if text[:1] in ("=", "+", "-", "@", "\t", "\r") else text
 
 
-def _csv(request: Request, wanted: Filter) -> Iterator[str]:
+def _csv(request: Request, actor: Actor, wanted: Filter) -> Iterator[str]:
     """In batches, each with a transaction of its own: a long download must not keep one open."""
     yield ",".join((*_COLUMNS, "detail")) + "\r\n"
     before = wanted.cursor
     while True:
         with services(request).database.read() as session:
-            items, _ = audit.list_events(session, before=before, limit=_BATCH, **wanted.arguments())
+            items, _ = audit.list_events(session, before=before, limit=_BATCH, **wanted.arguments(session, actor))
         buffer = io.StringIO()
         writer = csv.writer(buffer)
         for event in items:

@@ -69,6 +69,11 @@ def instance(session: Session, actor: Actor, uid: str) -> Instance:
     return found[0]
 
 
+def may_see(session: Session, actor: Actor, of: Instance) -> bool:
+    """Whether this actor may see the study that the object belongs to."""
+    return session.scalar(select(Study.id).where(Study.id == of.study_pk, visible(actor))) is not None
+
+
 def study_of(session: Session, thing: Series | Instance) -> Study:
     """The study a series or instance belongs to; the caller may see it already."""
     found = session.get(Study, thing.study_pk)
@@ -163,6 +168,13 @@ def studies_by_uid(session: Session, actor: Actor, uids: Sequence[str]) -> dict[
     wanted = list(dict.fromkeys(uids))
     found = session.scalars(select(Study).where(Study.study_instance_uid.in_(wanted), visible(actor)))
     return {one.study_instance_uid: one for one in found}
+
+
+def studies_of_person(session: Session, actor: Actor, words: str, most: int = 500) -> list[str]:
+    """Study Instance UIDs of the patients whose name holds these words or whose ID this is; at most about `most`."""
+    asked = (StudyFilter(text=words), StudyFilter(patient_id=words))
+    pages = [search_studies(session, actor, one, limit=most) for one in asked]
+    return sorted({study.study_instance_uid for page in pages for study in page.items})
 
 
 def header_row(session: Session, of: Instance) -> InstanceHeader:

@@ -3,6 +3,7 @@
 import hashlib
 import hmac
 import json
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -91,13 +92,14 @@ def list_events(
     verb: str | None = None,
     actor_name: str | None = None,
     thing_id: str | None = None,
+    thing_ids: Sequence[str] | None = None,
     outcome: str | None = None,
     since: datetime | None = None,
     until: datetime | None = None,
     before: int | None = None,
     limit: int = 50,
 ) -> tuple[list[AuditEvent], int]:
-    """Newest first, and how many match. before: the last id of the page before."""
+    """Newest first, and how many match. thing_ids: any of these; before: the last id of the page before."""
     query = select(AuditEvent)
     for column, value in (
         (AuditEvent.verb, verb),
@@ -106,6 +108,8 @@ def list_events(
     ):
         if value is not None:
             query = query.where(column == value)
+    if thing_ids is not None:
+        query = query.where(AuditEvent.thing_id.in_(thing_ids))
     if outcome is not None:
         query = query.where(AuditEvent.outcome.in_(_SAME.get(outcome, (outcome,))))
     if since is not None:

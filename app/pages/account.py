@@ -10,6 +10,7 @@ from starlette.responses import Response
 from app.http import allow, cookies, render, services
 from app.http.i18n import COOKIE as LANGUAGE_COOKIE
 from app.http.templates import THEME_COOKIE
+from app.pages.deeds import verb_words
 from app.pages.forms import NO_FAULTS, Faults, attempt, attempt_alone, go
 from app.pages.shell import fields
 from app.security import Actor, Verb, second_factor, tokens, users
@@ -21,11 +22,13 @@ Self = Annotated[Actor, Depends(allow(Verb.SELF))]
 
 @dataclass(frozen=True, slots=True)
 class AccountPage:
-    """saved: which part was just saved. secret, qr, codes, token: shown this once, then nowhere."""
+    """scopes: (code, words) of what a token may be given; scope_words: of those that the tokens have; saved: which part was just
+    saved. secret, qr, codes, token: shown this once, then nowhere."""
 
     user: User
     tokens: list[ApiToken]
-    scopes: list[str]
+    scopes: list[tuple[str, str]]
+    scope_words: dict[str, str]
     saved: str = ""
     part: str = ""
     faults: Faults = NO_FAULTS
@@ -39,7 +42,9 @@ def _page(request: Request, actor: Actor, status: int = 200, **values: Any) -> R
     with services(request).database.read() as session:
         user = users.get(session, actor, actor.user_id or "")
         mine = tokens.list_tokens(session, actor)
-    page = AccountPage(user, mine, tokens.scopes_of(actor), **values)
+    known = sorted(((one, verb_words(one)) for one in tokens.scopes_of(actor)), key=lambda one: one[1].casefold())
+    words = {one: verb_words(one) for token in mine for one in token.scopes}
+    page = AccountPage(user, mine, known, words, **values)
     return render(request, "security/account.html", fields(page), status)
 
 

@@ -1,18 +1,16 @@
-"""Settings: the forms that are built from a group's model (general, security, and any other), and the audit trail."""
+"""Settings: the forms that are built from a group's model (general, security, and any other)."""
 
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Form, Query, Request
+from fastapi import APIRouter, Depends, Form, Request
 from pydantic.fields import FieldInfo
 from starlette.responses import Response
 
-from app import audit, settings
-from app.audit import AuditEvent
-from app.http import ReadSession, allow, render, services
+from app import settings
+from app.http import allow, render, services
 from app.http.i18n import say
 from app.kit.errors import Invalid, NotFound
-from app.kit.numbers import LARGEST
 from app.kit.phrases import phrase
 from app.pages.forms import Faults, attempt, faults_of, go
 from app.pages.setup import checked_hosts, checked_station, keep_station
@@ -23,13 +21,11 @@ from app.settings import Group
 router = APIRouter(include_in_schema=False)
 Reader = Annotated[Actor, Depends(allow(Verb.SETTINGS_READ))]
 Editor = Annotated[Actor, Depends(allow(Verb.SETTINGS_EDIT))]
-Auditor = Annotated[Actor, Depends(allow(Verb.AUDIT_READ))]
 SECTIONS = {
     "general": ("general", "query", "printing"),
     "storage": ("pictures", "import"),
     "security": ("security", "web", "dicom", "cross-origin"),
 }
-_PAGE = 50
 # Values of settings as people read them.
 _CHOICES = {"private": phrase("Private networks"), "all": phrase("All addresses"), "known": phrase("Nobody")}
 
@@ -76,15 +72,6 @@ class SettingsPage:
     faults: Faults
     station: tuple[str, str, str] | None
     restart: bool
-
-
-@dataclass(frozen=True, slots=True)
-class AuditPage:
-    section: str
-    events: list[AuditEvent]
-    total: int
-    next: str
-    filter: dict[str, str]
 
 
 def _bounds(info: FieldInfo) -> tuple[int | None, int | None]:
@@ -205,22 +192,3 @@ def save_group(
     if faults.message:
         return _page(request, actor, section, wrong=group, typed=values, faults=faults)
     return go(f"/settings/{section}?saved={group}")
-
-
-@router.get("/settings/audit")
-def show_audit(
-    request: Request,
-    actor: Auditor,
-    session: ReadSession,
-    user: str = "",
-    verb: str = "",
-    outcome: str = "",
-    cursor: Annotated[int | None, Query(ge=1, le=LARGEST)] = None,
-) -> Response:
-    """Newest first, fifty a page."""
-    events, total = audit.list_events(
-        session, actor_name=user or None, verb=verb or None, outcome=outcome or None, before=cursor, limit=_PAGE
-    )
-    following = str(events[-1].id) if len(events) == _PAGE else ""
-    page = AuditPage("audit", events, total, following, {"user": user, "verb": verb, "outcome": outcome})
-    return render(request, "settings/audit.html", fields(page))

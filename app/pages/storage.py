@@ -15,6 +15,7 @@ from app.http.i18n import gettext as _
 from app.http.templates import is_htmx
 from app.pages import columns, forms, listing, rows
 from app.pages.columns import Column
+from app.pages.deeds import history_words
 from app.pages.listing import Listing
 from app.pages.rows import SeriesCard, StudyRow
 from app.pages.shell import fields
@@ -83,7 +84,8 @@ class HistoryLine:
 
 @dataclass(frozen=True, slots=True)
 class PanelPart:
-    """The side panel. strip: a picture of each of the first series; rest: images that have none there."""
+    """The side panel. strip: a picture of each of the first series; rest: images that have none there; chosen: False for
+    the first row of a list that nobody has touched yet: then no picture and no history."""
 
     row: StudyRow
     referrer: str
@@ -92,6 +94,7 @@ class PanelPart:
     rest: int
     documents: list[SeriesCard]
     history: list[HistoryLine]
+    chosen: bool
 
 
 def facility_names(session: ReadSession, actor: Actor) -> dict[str, str]:
@@ -205,19 +208,23 @@ def series_of_study(request: Request, study_uid: str, actor: Viewer, session: Re
 
 
 @router.get("/storage/studies/{study_uid}/panel")
-def panel(request: Request, study_uid: str, actor: Viewer, session: ReadSession) -> Response:
-    """The side panel of one study."""
+def panel(request: Request, study_uid: str, actor: Viewer, session: ReadSession, first: bool = False) -> Response:
+    """The side panel of one study. first: it stands there because its row is the first of the list. That says no more
+    than the row does, whose reading has a trace, so that nobody is said to have opened what he did not choose."""
     study = queries.study(session, actor, study_uid)
+    if first:
+        audit.traced(study_uid)
     cards = [rows.series_card(series) for series in queries.series_of(session, study)]
     pictures = [card for card in cards if not card.document]
     context = PanelPart(
         row=rows.study_row(study, facility_names(session, actor)),
         referrer=rows.names_of(study.referring_physician)[0] if study.referring_physician else "",
         received=study.received_at,
-        strip=pictures[:STRIP],
+        strip=[] if first else pictures[:STRIP],
         rest=sum(card.images for card in pictures) - len(pictures[:STRIP]),
         documents=[card for card in cards if card.document],
-        history=_history(session, actor, study_uid),
+        history=[] if first else _history(session, actor, study_uid),
+        chosen=not first,
     )
     return render(request, "archive/_panel.html", fields(context))
 
@@ -226,19 +233,4 @@ def _history(session: ReadSession, actor: Actor, study_uid: str) -> list[History
     """Who did what to the study; only those who may read the trail see others' deeds (SEC-9)."""
     mine = None if can(actor, Verb.AUDIT_READ) else actor.name
     found, _total = audit.list_events(session, thing_id=study_uid, actor_name=mine, limit=8)
-    return [HistoryLine(event.at, f"{deed(event.verb)}, {event.actor_name}") for event in found]
-
-
-def deed(verb: str) -> str:
-    """An audited verb in words."""
-    words = {
-        "study.view": _("Opened"),
-        "study.print": _("Printed"),
-        "study.send": _("Sent"),
-        "study.export": _("Exported"),
-        "study.anonymize": _("Copied without identity"),
-        "study.import": _("Imported"),
-        "study.delete": _("Deleted"),
-        "conflict.decide": _("Conflict decided"),
-    }
-    return words.get(verb, verb)
+    return [HistoryLine(event.at, f"{history_words(event.verb)}, {event.actor_name}") for event in found]

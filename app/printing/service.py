@@ -27,7 +27,7 @@ from app.settings import load
 
 KIND = "print.render"
 PRODUCTS = "prints"  # kind of app.archive.products
-NOT_ORDERED = ("language", "patients")  # what stands with the options of a row and is none
+NOT_ORDERED = ("language", "patients", "studies")  # what stands with the options of a row and is none
 KEY = "print passwords"  # purpose of the key that seals them
 MAX_PAGES = 500
 MAX_ATTACHED = 256 << 20  # bytes of DICOM files in one PDF
@@ -84,6 +84,7 @@ def request(session: Session, actor: Actor, config: Config, order: PrintOrder) -
             **order.model_dump(mode="json", exclude={"items", "study_instance_uid", "series_instance_uid", "password"}),
             "language": actor.language,
             "patients": patients,
+            "studies": _studies(chosen),
         },
         password=seal(derive(config, KEY), order.password) if order.password else "",
         pages=pages,
@@ -98,7 +99,7 @@ def request(session: Session, actor: Actor, config: Config, order: PrintOrder) -
     )
     session.add(made)
     session.flush()
-    _trace(session, actor, made, Verb.STUDY_PRINT, pages=pages, output=order.output, studies=_studies(chosen))
+    _trace(session, actor, made, Verb.STUDY_PRINT, pages=pages, output=order.output)
     changed(session, made)
     return _row(session, actor, print_id)
 
@@ -291,17 +292,19 @@ def changed(session: Session, made: PrintRequest, *, gone: bool = False) -> None
 
 
 def _trace(session: Session, actor: Actor, made: PrintRequest, verb: str, **detail: Any) -> None:
-    audit.record(
-        session,
-        actor_name=actor.name,
-        actor_kind=actor.kind,
-        verb=verb,
-        thing="print",
-        thing_id=made.id,
-        facility_id=made.facility_id,
-        address=actor.address,
-        detail=detail,
-    )
+    """One row for each study whose images the print holds: what was done to a study is asked by its UID."""
+    for study in made.options.get("studies") or [made.study_instance_uid]:
+        audit.record(
+            session,
+            actor_name=actor.name,
+            actor_kind=actor.kind,
+            verb=verb,
+            thing="study",
+            thing_id=study,
+            facility_id=made.facility_id,
+            address=actor.address,
+            detail={"print": made.id, **detail},
+        )
 
 
 def as_json(row: Row) -> dict[str, Any]:

@@ -112,7 +112,10 @@ def test_a_conflict_is_shown_to_administrators_and_decided(filled: Web) -> None:
     page = filled.admin.get("/conflicts").text
     assert "Same object, other content" in page
     assert '<span class="title">Hong, Gildong' in page, "who decides sees whose study it is"
-    assert "Differs in AccessionNumber, StudyDescription" in re.sub(r"\s+", " ", page)
+    told = re.sub(r"<[^>]+>|\s+", " ", page)
+    told = re.sub(" +", " ", told)
+    assert "Accession Number (0008,0050) N1 A1" in told, "the stored value, then the later"
+    assert re.search(r"Study Description \(0008,1030\) [^(]* Other ", told)
     assert "Overwrite deletes the stored object" in page
     [conflict] = re.findall(r'id="c-([^"]+)"', page)
     answer = filled.admin.post(f"/conflicts/{conflict}", data={"decision": "keep-first"})
@@ -131,6 +134,36 @@ def test_a_conflict_says_what_overwriting_would_delete(filled: Web) -> None:
     page = filled.admin.get("/conflicts").text
     assert "Same study, another patient" in page
     assert "Overwrite deletes the stored study of the other patient with all its objects" in page
+
+
+def test_conflicts_of_one_study_are_decided_together(filled: Web) -> None:
+    north = facility(filled, "North")
+    for n in (77, 78, 79):
+        assert put(filled, facility_id=north, PatientID="Another", sop=f"1.2.3.1.{n}.1") == "conflict"
+    page = filled.admin.get("/conflicts").text
+    assert page.count("Same study, another patient") == 1 and "3 / 3" in page and ">Another</td>" in page
+    chosen = re.findall(r'name="conflict" value="([^"]+)"', page)
+    assert len(chosen) == 3 and page.count("The 3 later objects are removed.") == 1
+    assert all(
+        "data-sure" in button for button in re.findall(r'<button[^>]*value="(?:keep-first|overwrite)"[^>]*>', page)
+    )
+    first = filled.admin.post(f"/conflicts/{chosen[0]}", data={"decision": "keep-first"})
+    assert first.status_code == 303
+    assert (
+        filled.admin.post("/conflicts/together", data={"decision": "keep-first", "conflict": chosen}).status_code == 303
+    )
+    assert "No conflict" in filled.admin.get("/conflicts").text
+
+
+def test_the_first_row_is_not_opened_by_being_the_first(filled: Web) -> None:
+    """Its panel says what the row says; the trace of an opened study is for those that somebody chose."""
+
+    def looks() -> int:
+        return int(filled.admin.get("/api/v1/audit?verb=study.view&thing_id=1.2.3.1").json()["total"])
+
+    first = filled.bob.get("/storage/studies/1.2.3.1/panel?first=1").text
+    assert "Hong, Gildong" in first and "/thumbnail" not in first and "History" not in first and looks() == 0
+    assert "/thumbnail" in filled.bob.get("/storage/studies/1.2.3.1/panel").text and looks() == 1
 
 
 def test_theme_and_language_work_without_script(web: Web) -> None:

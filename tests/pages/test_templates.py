@@ -10,6 +10,7 @@ from jinja2 import meta, nodes
 from app.http.templates import environment
 from app.kit import paths
 from app.pages import (
+    audit,
     certificates,
     conflicts,
     deid,
@@ -48,6 +49,7 @@ PAGES: list[tuple[str, Any]] = [
     ("transfers/page.html", transfers.TransfersPage),
     ("transfers/_live.html", transfers.TransferRows),
     ("transfers/transfer.html", transfers.TransferPage),
+    ("settings/audit.html", audit.AuditPage),
     ("settings/certificates.html", certificates.CertificatesPage),
     ("settings/proxy.html", proxy.ProxyPage),
     ("settings/forwarder.html", forwarder.ForwarderPage),

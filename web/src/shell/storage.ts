@@ -57,20 +57,24 @@ async function unfold(row: HTMLElement, fold: HTMLElement): Promise<void> {
 
 let timer: number | undefined;
 let shown = '';
+let whole = false; // what is shown was chosen
 
-function showPanel(row: HTMLElement): void {
+/** chosen: somebody clicked or went to the row; false for the first one of a list, which is shown with what the list says
+ * alone and leaves no trace of a study that was opened. */
+function showPanel(row: HTMLElement, chosen = true): void {
   const side = one<HTMLElement>('#side');
   if (!side) return;
   for (const other of all<HTMLElement>('tr.item[aria-current]')) other.removeAttribute('aria-current');
   row.setAttribute('aria-current', 'true');
   const study = uid(row);
-  if (study === shown && side.childElementCount) return;
+  if (study === shown && (whole || !chosen) && side.childElementCount) return;
   window.clearTimeout(timer);
   timer = window.setTimeout(() => {
     shown = study;
-    void html(`/storage/studies/${encodeURIComponent(study)}/panel`)
+    whole = chosen;
+    void html(`/storage/studies/${encodeURIComponent(study)}/panel${chosen ? '' : '?first=1'}`)
       .then((text) => {
-        if (shown !== study || !side.isConnected) return;
+        if (shown !== study || whole !== chosen || !side.isConnected) return;
         side.innerHTML = text;
         htmx.process(side);
       })
@@ -85,7 +89,7 @@ function keepPanel(): void {
   const rows = all<HTMLElement>('table.studies tr.item');
   const row = rows.find((each) => uid(each) === shown);
   if (row) return row.setAttribute('aria-current', 'true');
-  if (rows[0]) return showPanel(rows[0]);
+  if (rows[0]) return showPanel(rows[0], false);
   window.clearTimeout(timer);
   shown = '';
   const hint = element('p', { class: 'second', text: t('What is chosen in the list is shown here.') });
@@ -166,6 +170,6 @@ export function installStorage(): void {
       one('[data-toggle-side]')?.setAttribute('aria-pressed', 'false');
     }
     const first = one<HTMLElement>('table.studies tr.item');
-    if (first && side && !side.hidden && matchMedia('(min-width: 1101px)').matches) showPanel(first);
+    if (first && side && !side.hidden && matchMedia('(min-width: 1101px)').matches) showPanel(first, false);
   });
 }

@@ -1,0 +1,90 @@
+"""In what an object kept aside differs from the stored one, with the values of both: for those who decide (ARC-3).
+
+The names were found when it arrived (`differences`); the values are read from both objects when somebody looks, so that no
+table holds them."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from sqlalchemy.orm import Session
+
+from app.archive import queries
+from app.archive.content import header as stored_header
+from app.archive.ingest import SESSION_KEY, Archive
+from app.archive.models import Conflict
+from app.dicom import kept, uids
+from app.dicom.header import NotDicom, scan
+from app.dicom.reading import shown
+from app.kit.errors import AppError
+from app.security import Actor
+
+if TYPE_CHECKING:
+    from pydicom.dataset import Dataset
+
+LONGEST = 200  # characters of a value
+_META = "TransferSyntaxUID"
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """keyword: of PS3.6, or the tag of a private attribute; tag: "(0010,0020)", empty where it has none of its own; stored,
+    later: the values as text, None where the object does not have the attribute."""
+
+    keyword: str
+    tag: str
+    name: str
+    stored: str | None
+    later: str | None
+
+
+def values(session: Session, actor: Actor, conflict: Conflict) -> list[Difference]:
+    """The differing attributes of one conflict with both values. A file that cannot be read any more gives none, and of
+    a stored object that this actor may not see nothing is told."""
+    archive: Archive = session.info[SESSION_KEY]
+    path = archive.store.full(conflict.path)
+    try:
+        with path.open("rb") as file:
+            header = scan(file.fileno(), path.stat().st_size)
+    except (NotDicom, OSError):
+        return []
+    there = queries.counterpart(session, header.sop_instance_uid, header.series_instance_uid, header.study_instance_uid)
+    if there is None or not queries.may_see(session, actor, there):
+        return []
+    try:
+        ours, theirs = kept.unpack(header.kept), stored_header(session, there)
+    except (AppError, NotDicom):
+        return []
+    syntaxes = header.transfer_syntax_uid, there.transfer_syntax_uid
+    return [_difference(name, theirs, ours, syntaxes[1], syntaxes[0]) for name in conflict.differences]
+
+
+def _difference(name: str, stored: "Dataset", later: "Dataset", was: str, comes: str) -> Difference:
+    from pydicom.datadict import dictionary_description, tag_for_keyword
+
+    if name == _META:
+        return Difference(
+            name, "(0002,0010)", "Transfer Syntax", uids.transfer_syntax(was).name, uids.transfer_syntax(comes).name
+        )
+    tag = tag_for_keyword(name)
+    if tag is None:
+        tag = int(name.strip("()").replace(",", ""), 16)
+    text = f"({tag >> 16:04X},{tag & 0xFFFF:04X})"
+    try:
+        words = dictionary_description(tag)
+    except KeyError:
+        words = ""
+    return Difference(name, text, words or text, _value(stored, tag), _value(later, tag))
+
+
+def _value(dataset: "Dataset", tag: int) -> str | None:
+    if tag not in dataset:
+        return None
+    try:
+        element = dataset[tag]
+        if element.VR == "SQ":
+            return f"[{len(element.value or [])}]"
+        value = element.value
+        words = f"[{len(value)} B]" if isinstance(value, bytes) else shown(value)
+    except Exception:  # noqa: BLE001 pydicom raises anything over damaged values
+        return "?"
+    return words if len(words) <= LONGEST else words[:LONGEST] + "…"

@@ -1,0 +1,184 @@
+"""The audit trail as people read it: who did what, when, to which study; by patient, person, deed and period."""
+
+from dataclasses import dataclass
+from datetime import datetime, time, timedelta
+from typing import Annotated, Any
+from urllib.parse import urlencode
+
+from fastapi import APIRouter, Depends, Query, Request
+from sqlalchemy.orm import Session
+from starlette.responses import Response
+
+from app import audit
+from app.archive import queries
+from app.archive.models import Study
+from app.audit import AuditEvent
+from app.dicom.dates import parse_date
+from app.http import ReadSession, allow, render
+from app.http.i18n import format_date
+from app.http.i18n import gettext as _
+from app.kit.numbers import LARGEST
+from app.pages import listing
+from app.pages.deeds import thing_words, verb_choices, verb_words
+from app.pages.rows import names_of
+from app.pages.shell import fields
+from app.security import Actor, Verb
+
+router = APIRouter(include_in_schema=False)
+Auditor = Annotated[Actor, Depends(allow(Verb.AUDIT_READ))]
+_PAGE = 50
+
+
+@dataclass(frozen=True, slots=True)
+class AuditLine:
+    """One entry. thing: what it was done to, in words; study: its UID where it was a study, for the link; times: how many
+    more of the same were counted together; more: where it went, how many pages."""
+
+    at: datetime
+    who: str
+    what: str
+    code: str
+    outcome: str
+    thing: str
+    study: str
+    thing_id: str
+    more: str
+    times: int
+    address: str
+    correlation_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class AuditPage:
+    """filter: as typed; verbs: (code, words); study: the one that `thing` names, in words; next, csv: addresses;
+    bad_period: what was typed as a period and is none."""
+
+    section: str
+    lines: list[AuditLine]
+    total: int
+    next: str
+    csv: str
+    filter: dict[str, str]
+    verbs: list[tuple[str, str]]
+    study: str
+    bad_period: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """The fields of the page. patient: name or ID; thing: an identifier, e.g. a Study Instance UID; period: a day, month,
+    year or two of them with .. between."""
+
+    patient: str = ""
+    user: str = ""
+    verb: str = ""
+    outcome: str = ""
+    period: str = ""
+    thing: str = ""
+
+    def pairs(self) -> dict[str, str]:
+        return {name: value for name in self.__dataclass_fields__ if (value := getattr(self, name))}
+
+
+def _wanted(request: Request) -> Filter:
+    asked = request.query_params
+    return Filter(**{name: asked.get(name, "").strip()[:128] for name in Filter.__dataclass_fields__})
+
+
+def period_of(text: str) -> tuple[datetime, datetime] | None:
+    """The first moment of a period and the first after it, in the server's zone; None for what is no period."""
+    days = listing.between(text)
+    if days is None:
+        return None
+    first, last = (parse_date(day) for day in days)
+    if first is None or last is None:
+        return None
+    try:
+        since = datetime.combine(first, time()).astimezone()
+        return since, datetime.combine(last, time()).astimezone() + timedelta(days=1)
+    except (OverflowError, ValueError):  # the first and last days of the calendar, in some zones
+        return None
+
+
+def arguments(session: Session, actor: Actor, wanted: Filter) -> dict[str, Any]:
+    """What `audit.list_events` is asked for."""
+    since, until = period_of(wanted.period) or (None, None)
+    return {
+        "actor_name": wanted.user or None,
+        "verb": wanted.verb or None,
+        "outcome": wanted.outcome or None,
+        "thing_id": wanted.thing or None,
+        "thing_ids": queries.studies_of_person(session, actor, wanted.patient) if wanted.patient else None,
+        "since": since,
+        "until": until,
+    }
+
+
+@router.get("/settings/audit")
+def show_audit(
+    request: Request,
+    actor: Auditor,
+    session: ReadSession,
+    cursor: Annotated[int | None, Query(ge=1, le=LARGEST)] = None,
+) -> Response:
+    """Newest first, fifty a page."""
+    wanted = _wanted(request)
+    asked = arguments(session, actor, wanted)
+    events, total = audit.list_events(session, before=cursor, limit=_PAGE, **asked)
+    uids = [event.thing_id for event in events if event.thing == "study"] + [wanted.thing]
+    studies = queries.studies_by_uid(session, actor, uids)
+    typed = wanted.pairs()
+    page = AuditPage(
+        section="audit",
+        lines=[_line(event, studies) for event in events],
+        total=total,
+        next=f"/settings/audit?{urlencode({**typed, 'cursor': events[-1].id})}" if len(events) == _PAGE else "",
+        csv=_csv_address(wanted, asked),
+        filter={name: getattr(wanted, name) for name in Filter.__dataclass_fields__},
+        verbs=verb_choices(),
+        study=_study_words(studies[wanted.thing]) if wanted.thing in studies else wanted.thing,
+        bad_period=bool(wanted.period) and asked["since"] is None,
+    )
+    return render(request, "settings/audit.html", fields(page))
+
+
+def _csv_address(wanted: Filter, asked: dict[str, Any]) -> str:
+    """The same rows as CSV; its own filter knows no names of patients but their studies."""
+    pairs = [("user", wanted.user), ("verb", wanted.verb), ("outcome", wanted.outcome), ("thing_id", wanted.thing)]
+    pairs += [(name, asked[name].isoformat()) for name in ("since", "until") if asked[name]]
+    pairs += [("patient", wanted.patient)]
+    return "/api/v1/audit?" + urlencode([("format", "csv"), *((name, value) for name, value in pairs if value)])
+
+
+def _study_words(study: Study) -> str:
+    return ", ".join(filter(None, (names_of(study.patient_name)[0], study.description, format_date(study.study_date))))
+
+
+def _line(event: AuditEvent, studies: dict[str, Study]) -> AuditLine:
+    detail = event.detail or {}
+    study = studies.get(event.thing_id) if event.thing == "study" else None
+    count = detail.get("count")
+    return AuditLine(
+        at=event.at,
+        who=event.actor_name,
+        what=verb_words(event.verb),
+        code=event.verb,
+        outcome=event.outcome,
+        thing=_study_words(study) if study else thing_words(event.thing),
+        study=event.thing_id if event.thing == "study" else "",
+        thing_id=event.thing_id,
+        more=_more(detail),
+        times=count if isinstance(count, int) else 0,
+        address=event.address,
+        correlation_id=event.correlation_id,
+    )
+
+
+def _more(detail: dict[str, Any]) -> str:
+    """Where it went and how much it was; never a value that could be long."""
+    said = [str(detail[key])[:64] for key in ("node", "destination", "name") if isinstance(detail.get(key), str)]
+    if isinstance(detail.get("pages"), int):
+        said.append(_("%(n)d pages") % {"n": detail["pages"]} if detail["pages"] != 1 else _("1 page"))
+    if isinstance(detail.get("instances"), int):
+        said.append(_("%(n)d objects") % {"n": detail["instances"]} if detail["instances"] != 1 else _("1 object"))
+    return ", ".join(one for one in said if one)

@@ -6,7 +6,6 @@ from typing import Annotated, Any
 from urllib.parse import urlencode
 
 from fastapi import APIRouter, Depends, Query, Request
-from sqlalchemy.orm import Session
 from starlette.responses import Response
 
 from app import audit
@@ -100,7 +99,7 @@ def period_of(text: str) -> tuple[datetime, datetime] | None:
         return None
 
 
-def arguments(session: Session, actor: Actor, wanted: Filter) -> dict[str, Any]:
+def arguments(session: ReadSession, actor: Actor, wanted: Filter) -> dict[str, Any]:
     """What `audit.list_events` is asked for."""
     since, until = period_of(wanted.period) or (None, None)
     return {

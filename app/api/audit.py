@@ -9,7 +9,6 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import StreamingResponse
 from pydantic import AwareDatetime, BaseModel, Field
-from sqlalchemy.orm import Session
 
 from app import audit
 from app.archive import queries
@@ -51,7 +50,7 @@ class Filter(BaseModel):
     limit: int = Field(50, ge=1, le=_BATCH)
     format: str = Field("json", pattern="^(json|csv)$")
 
-    def arguments(self, session: Session, actor: Actor) -> dict[str, Any]:
+    def arguments(self, session: ReadSession, actor: Actor) -> dict[str, Any]:
         """What `audit.list_events` is asked for."""
         return {
             "verb": self.verb,

@@ -14,7 +14,7 @@ from pydicom.filebase import DicomIO
 from pydicom.filewriter import write_dataset, write_file_meta_info
 from pydicom.uid import UID
 
-from app.deid import method
+from app.deid import method, people
 from app.deid.errors import CannotClean
 from app.deid.pixels import PIXELS, Pixels, Writer, find
 from app.deid.profile import Profile
@@ -50,8 +50,11 @@ class Opened:
 Edit = Callable[[Opened], Writer | None]
 
 
-def anonymize(source: BinaryIO, out: BinaryIO, profile: Profile, pseudonyms: Pseudonyms) -> tuple[Dataset, Tally]:
-    """Writes the clean object; gives its header (for names of files) and what was done.
+def anonymize(
+    source: BinaryIO, out: BinaryIO, profile: Profile, pseudonyms: Pseudonyms, known: people.Facts = frozenset()
+) -> tuple[Dataset, Tally]:
+    """Writes the clean object; gives its header (for names of files) and what was done. known: names and numbers of the
+    patient from other objects (`facts`).
 
     A deflated object comes out as Explicit VR Little Endian, one without file meta information as a Part 10 file. Raises
     CannotClean when the file cannot be read well enough to be sure; what then stands in `out` must not leave."""
@@ -59,7 +62,7 @@ def anonymize(source: BinaryIO, out: BinaryIO, profile: Profile, pseudonyms: Pse
     writers: list[Writer] = []
 
     def clean(opened: Opened) -> Writer:
-        cleaner = Cleaner(opened.ds, profile, pseudonyms)
+        cleaner = Cleaner(opened.ds, profile, pseudonyms, known)
         tallies.append(cleaner.tally)
         _warn_of_pixels(opened.ds, cleaner.tally, has_pixels=opened.pixels.is_there)
         writers.append(Writer(opened.pixels, opened.ds))
@@ -73,6 +76,21 @@ def anonymize(source: BinaryIO, out: BinaryIO, profile: Profile, pseudonyms: Pse
     for warning in dict.fromkeys(writers[0].warnings):
         tallies[0].warnings[warning] += 1
     return ds, tallies[0]
+
+
+def facts(source: BinaryIO) -> people.Facts:
+    """What an object says of its people. Nothing for one that cannot be read, which `anonymize` refuses with the reason."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            begin, source, _ = _begin(source)
+            return people.facts(_read(source, begin.implicit, begin.little))
+        except MemoryError:
+            raise
+        except Exception as fault:
+            if isinstance(fault, OSError) and fault.errno is not None:
+                raise
+            return frozenset()
 
 
 def rewrite(source: BinaryIO, out: BinaryIO, edit: Edit) -> Dataset:
@@ -95,23 +113,29 @@ def rewrite(source: BinaryIO, out: BinaryIO, edit: Edit) -> Dataset:
             raise CannotClean(phrase("The object cannot be read ({kind}).", kind=type(fault).__name__)) from None
 
 
-def _rewrite(source: BinaryIO, out: BinaryIO, edit: Edit) -> Dataset:
+def _begin(source: BinaryIO) -> tuple[Start, BinaryIO, str]:
+    """How the data set is written, a file that stands at its begin, and the transfer syntax of the copy."""
     size = source.seek(0, 2)
     source.seek(0)
     begin = read_start(source.read(_META_WINDOW), size)
     source.seek(begin.offset)
-    uid, implicit, little = begin.syntax.uid, begin.implicit, begin.little
+    uid = begin.syntax.uid
     if begin.syntax.deflated:
         sent = source.read()
         plain, more = inflate(sent, 0, most_inflated(len(sent)))
         if more:
             raise CannotClean("The deflated object is larger than any sense.")
         source, uid = BytesIO(plain), _INFLATED.get(uid, EXPLICIT)
-        del sent, plain
-    elif (implicit, little) != (begin.syntax.implicit, begin.syntax.little):
+    elif (begin.implicit, begin.little) != (begin.syntax.implicit, begin.syntax.little):
         uid = _as_encoded(begin)
     if is_crowded(source):
         raise CannotClean("The object has more sequence items than can be read in a sensible time.")
+    return begin, source, uid
+
+
+def _rewrite(source: BinaryIO, out: BinaryIO, edit: Edit) -> Dataset:
+    begin, source, uid = _begin(source)
+    implicit, little = begin.implicit, begin.little
     ds = _read(source, implicit, little)
     pixels = find(source, source.tell(), implicit, little, uid)
     source.seek(pixels.end)

@@ -9,6 +9,7 @@ from app.deid import words
 from app.deid.birth import Dates
 from app.deid.encodings import decoded, is_mixed, lookalikes, maimed
 from app.deid.spellings import inflections, transcriptions
+from app.deid.vocabulary import Misspelt, is_ordinary
 
 # In front of or within a family name and in ordinary texts alike; they count only where they are the whole name.
 _PARTICLES = frozenset(
@@ -135,6 +136,7 @@ class Identifiers:
     codes: set[str] = field(default_factory=set)
     dates: Dates = field(default_factory=Dates)
     plain: set[str] = field(default_factory=set)
+    misspelt: Misspelt = field(default_factory=Misspelt)
 
     def add_patient(self, name: str) -> None:
         """A patient's name (PN), each of its groups (PS3.5 6.2.1)."""
@@ -145,6 +147,7 @@ class Identifiers:
             self.certain |= joined | {part for part in single if part not in self.characters}
             for part in single:
                 self.certain |= inflections(part)
+                self.misspelt.add(part)
                 self.suspected.update(part[:length] for length in _cut_lengths(part))
 
     def _bounded(self, found: Iterable[str]) -> Iterator[str]:
@@ -194,6 +197,22 @@ class Identifiers:
         if certain:
             self.numbers.add(re.sub(r"\D", "", number).lstrip("0"))  # "123-45-6789" in a numeric string has no hyphens
 
+    def add_words(self, text: str) -> None:
+        """An address or the like: each of its words that is not in everybody's."""
+        for one in self._bounded([text]):
+            self.suspected.update(
+                word
+                for word in words.split(one)
+                if len(word) > _FEWEST and word.isalpha() and not words.is_unspaced(word) and not is_ordinary(word)
+            )
+
+    def add_date(self, date: str) -> None:
+        """A DA of the examination, which links to it; written as a whole date."""
+        found = re.match(r"(\d{4})\D?(\d\d)\D?(\d\d)", date)
+        if found:
+            year, month, day = found.groups()
+            self.suspected |= {year + month + day, day + month + year, month + day + year}
+
     def _add_code(self, code: str) -> None:
         if len(code) >= _FEWEST_WITHIN and any(sign.isdigit() for sign in code):
             self.codes.add(code)
@@ -227,8 +246,10 @@ class Identifiers:
             if only_certain:
                 if any(line.has_apart(character) for character in self.characters):
                     return True
-            elif any(character in line.run for character in self.characters) or any(
-                part in line.run and line.has(part) for part in self.suspected
+            elif (
+                any(character in line.run for character in self.characters)
+                or any(part in line.run and line.has(part) for part in self.suspected)
+                or (not line.fewest and any(self.misspelt.has(word) for word in line.words))
             ):
                 return True
         return False
@@ -286,4 +307,7 @@ def _is_telling(word: str) -> bool:
 
 def _cut_lengths(part: str) -> Iterable[int]:
     """How much of a name is still the name: five letters and two thirds of it."""
-    return range(max(5, -(-2 * len(part) // 3)), len(part)) if not words.is_unspaced(part) else ()
+    if words.is_unspaced(part):
+        return ()
+    fewest = max(5, -(-2 * len(part) // 3))
+    return [length for length in range(fewest, len(part)) if not is_ordinary(part[:length])]  # "Chester" is no chest

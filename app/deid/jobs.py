@@ -1,10 +1,12 @@
 """Background entry point: anonymize.study makes the zip of a copy. Safe to run again: it starts anew, the zip takes its
 place in one step, and what went into the archive is there under the same new UIDs (a duplicate the second time)."""
 
+import itertools
 import os
 import secrets
 import zipfile
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +15,12 @@ from sqlalchemy.orm import Session
 
 from app.archive import Source, content, products
 from app.archive import queries as archive
-from app.archive.models import Instance
+from app.archive.models import Instance, Study
 from app.config import Config
 from app.db.keys import derive
-from app.deid import queries, report, service
+from app.deid import people, queries, report, service
 from app.deid.errors import CannotClean
-from app.deid.files import anonymize
+from app.deid.files import anonymize, facts
 from app.deid.models import Anonymization
 from app.deid.profile import resolve
 from app.deid.pseudonym import Pseudonyms
@@ -28,6 +30,8 @@ from app.kit.clock import now
 from app.kit.errors import NotFound
 from app.kit.phrases import phrase
 from app.security import SYSTEM
+
+_MOST_NAMES = 50  # of one patient; an ID with more is "0000" or the like
 
 
 def anonymize_study(ctx: JobContext, payload: dict[str, Any]) -> dict[str, Any]:
@@ -41,11 +45,19 @@ def anonymize_study(ctx: JobContext, payload: dict[str, Any]) -> dict[str, Any]:
         except NotFound:
             raise PermanentFault("The study is no longer here.") from None
         instances = archive.instances_of_study(session, study)
+        names = _names(session, study)
         session.expunge_all()
     try:
-        return _Work(ctx, made, instances).run()
+        return _Work(ctx, made, instances, names).run()
     finally:
         _tell(ctx, made.id)
+
+
+def _names(session: Session, study: Study) -> set[str]:
+    """What the patient is called in this and other studies here; only in this one where an ID stands for many."""
+    others = archive.studies_of_patient(session, SYSTEM, study.patient_id) if study.patient_id else []
+    found = {one.patient_name for one in others if one.issuer_of_patient_id == study.issuer_of_patient_id}
+    return found if len(found) <= _MOST_NAMES else {study.patient_name}
 
 
 def _tell(ctx: JobContext, anonymization_id: str) -> None:
@@ -58,18 +70,20 @@ def _tell(ctx: JobContext, anonymization_id: str) -> None:
 class _Work:
     """One copy being made."""
 
-    def __init__(self, ctx: JobContext, made: Anonymization, instances: list[Instance]) -> None:
+    def __init__(self, ctx: JobContext, made: Anonymization, instances: list[Instance], names: set[str]) -> None:
         self.ctx, self.made, self.instances = ctx, made, instances
         self.profile = resolve(made.profile, made.options)
         self.pseudonyms = Pseudonyms(derive(ctx.config, service.UID_KEY), made.project)
         self.tally, self.skipped = Tally(), Counter[str]()
         self.count = 0
         self.series: dict[str, int] = {}
+        self.known = people.patient_facts(names)
 
     def run(self) -> dict[str, Any]:
         target = service.folder(self.ctx.config) / f"{self.made.id}-{secrets.token_hex(3)}.zip"
         temporary, scratch = target.with_suffix(".part"), target.with_suffix(".one")
         try:
+            self.known = people.together(itertools.chain([self.known], self._facts()))
             with zipfile.ZipFile(temporary, "x", zipfile.ZIP_STORED, allowZip64=True) as bundle:
                 for number, instance in enumerate(self.instances):
                     self.ctx.progress(number, len(self.instances))
@@ -83,11 +97,22 @@ class _Work:
             scratch.unlink(missing_ok=True)
         return self._finish(target)
 
+    def _facts(self) -> Iterator[people.Facts]:
+        """What each object says of its people: a name in one may stand in a text of another."""
+        for number, instance in enumerate(self.instances):
+            if number % 50 == 0:
+                self.ctx.progress(0, len(self.instances))
+            try:
+                with content.open_object(self.ctx.archive, instance, checked=False) as source:
+                    yield facts(source)
+            except NotFound:
+                continue  # left out and told of later
+
     def _one(self, instance: Instance, bundle: zipfile.ZipFile, scratch: Path) -> None:
         """Cleans one object into a scratch file, then into the zip and perhaps the archive: never half of one."""
         try:
             with content.open_object(self.ctx.archive, instance) as source, scratch.open("w+b") as out:
-                ds, tally = anonymize(source, out, self.profile, self.pseudonyms)
+                ds, tally = anonymize(source, out, self.profile, self.pseudonyms, self.known)
         except (CannotClean, NotFound) as fault:  # the file is missing, damaged, or cannot be cleaned
             self.skipped[fault.detail] += 1
             return

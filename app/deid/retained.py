@@ -2,6 +2,8 @@
 
 import re
 
+from pydicom._uid_dict import UID_dictionary
+
 from app.deid import terms, texts
 from app.deid.identifiers import Identifiers
 
@@ -9,6 +11,7 @@ _NAMED = "Texts that named the patient or a person were emptied."
 _UNREADABLE = "Texts that cannot be read in their character set were emptied."
 _UNFIT = "Values that are not what their VR asks for were emptied."
 _UID = re.compile(r"[0-9.]*")
+_UID_WITHIN = re.compile(r"(?<![\d.])[0-2](?:\.\d+){5,}")  # versions of programs are shorter
 _AGE = re.compile(r"(\d{1,3}[DWMY])?")
 _MOMENT = re.compile(r"[0-9 .:+\-/\\]*")
 _NUMBERS = re.compile(r"[0-9 .,+\-eE\\]*")
@@ -17,6 +20,11 @@ _NUMBERS = re.compile(r"[0-9 .,+\-eE\\]*")
 def is_uid(text: str) -> bool:
     """Digits and points, which may not be written as PS3.5 9.1 asks."""
     return _UID.fullmatch(text.strip(" \0")) is not None
+
+
+def _names_object(text: str) -> bool:
+    """Whether a UID that the standard does not register stands in a text."""
+    return any(found[0] not in UID_dictionary for found in _UID_WITHIN.finditer(text))
 
 
 def fault(tag: int, vr: str, readings: list[str], people: Identifiers, *, only_certain: bool) -> str:
@@ -36,6 +44,8 @@ def fault(tag: int, vr: str, readings: list[str], people: Identifiers, *, only_c
         if not _NUMBERS.fullmatch(best):
             return _UNFIT
         return _NAMED if any(people.is_number(one) for one in best.split("\\")) else ""
+    if not only_certain and any(map(_names_object, readings)):
+        return _NAMED
     if terms.are_terms(tag, vr, best):
         return ""
     if any(people.holds(text, only_certain=only_certain) for text in readings):

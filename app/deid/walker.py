@@ -51,13 +51,16 @@ class _Level:
 class Cleaner:
     """Cleans one object: its file's data set, and what follows its pixels."""
 
-    def __init__(self, ds: Dataset, profile: Profile, pseudonyms: Pseudonyms) -> None:
+    def __init__(
+        self, ds: Dataset, profile: Profile, pseudonyms: Pseudonyms, known: people.Facts = frozenset()
+    ) -> None:
+        """known: what is known of the patient from other objects."""
         self.profile = profile
         self.pseudonyms = pseudonyms
         self.tally = Tally()
         self.sop_class_uid = texts.plain(ds.get_item(0x00080016))
         self.identity = people.identity(ds)
-        self.people = people.identifiers(ds, profile.options)
+        self.people = people.identifiers(known | people.facts(ds), profile.options)
         time = texts.plain(ds.get_item(moments.STUDY_TIME)).split("\\")[0].strip()
         self.shift = moments.Shift(pseudonyms.shift(self.identity), time or "120000")
         self._terms = people.terms_of(ds)

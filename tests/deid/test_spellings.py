@@ -1,8 +1,11 @@
 """Names, numbers and birth dates in texts that were written together, encoded twice, or spoilt on their way."""
 
+import itertools
 import time
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset
 from pydicom.tag import BaseTag
@@ -10,6 +13,7 @@ from pydicom.tag import BaseTag
 from app.deid.identifiers import Identifiers
 from app.deid.profile import Profile
 from app.deid.pseudonym import Pseudonyms
+from app.deid.vocabulary import Misspelt, is_ordinary
 from app.deid.walker import Cleaner
 
 TOGETHER = {
@@ -34,11 +38,24 @@ SPOILT = {
 ORDINARY = {
     "Phil^Ann": ["PHILIPS", "Philips", "PHILips", "Annual", "PHILKNEE", "Phils"],
     "Smith^John": ["Smithsonian", "blacksmithing", "SMITHERS", "Johnson", "CT Sm", "goldsmith"],
-    "Müller^Jörg": ["Miller", "Mueler", "100% ?", "Müllerei", "mellerud"],
+    "Müller^Jörg": ["Miller", "100% ?", "Müllerei", "mellerud"],
     "Marti^Eva": ["MARTIAN", "Martin", "Evaluation"],
     "Philip^Marc": ["Philips Healthcare", "PHILIPS", "Marcus"],
     "Siemen^Otto": ["SIEMENS"],
     "Hunter^Jo": ["Hunterian", "Joint"],
+}
+MISSPELT = {
+    "Quillfeather^Theodora": ["Quilfeather", "QUILLFAETHER", "quillfeathr", "Quillfeatther", "Theodara", "CT_QUILLFEATHRE"],
+    "Müller^Jörg": ["Mueler", "Mullr", "Müllerr"],
+    "Иванов^Пётр": ["Иваноф", "Ивнов"],
+}  # fmt: skip
+RESEMBLING = {
+    "Quillfeather^Theodora": ["Quillfethr", "Quill", "feather"],
+    "Phillip^Spinel": ["Philips", "PHILIPS", "spine", "Spinal"],
+    "Tanner^Kneel": ["SCANNER", "Scanner", "CT Scanner", "KNEE"],
+    "Chester^Ann": ["CHEST", "chest 2"],
+    "Siemen^Karter": ["SIEMENS", "Siemens Healthineers"],
+    "Smith^Johnny": ["Smyth", "Johnsen"],
 }
 
 
@@ -61,6 +78,36 @@ def test_a_name_is_found_though_its_letters_are_spoilt(name: str, text: str) -> 
 @pytest.mark.parametrize(("name", "text"), [(name, text) for name, texts in ORDINARY.items() for text in texts])
 def test_an_ordinary_word_with_the_letters_of_a_name_stays(name: str, text: str) -> None:
     assert not holds(name, text)
+
+
+@pytest.mark.parametrize(("name", "text"), [(name, text) for name, texts in MISSPELT.items() for text in texts])
+def test_a_name_is_found_with_one_typing_error(name: str, text: str) -> None:
+    assert holds(name, text)
+
+
+@pytest.mark.parametrize(("name", "text"), [(name, text) for name, texts in RESEMBLING.items() for text in texts])
+def test_two_errors_and_words_of_the_subject_are_no_misspelt_name(name: str, text: str) -> None:
+    assert not holds(name, text)
+
+
+@settings(max_examples=80, deadline=None)
+@given(st.from_regex(r"[a-z]{6,12}", fullmatch=True), st.from_regex(r"[a-z]{6,12}", fullmatch=True))
+def test_misspelt_is_what_an_edit_distance_of_one_says(one: str, other: str) -> None:
+    names = Misspelt()
+    names.add(one)
+    for word in (other, one[1:], one[:3] + "x" + one[3:], one[:2] + one[3] + one[2] + one[4:], one[:4] + "q" + one[5:]):
+        assert names.has(word) == (_distance(one, word) <= 1 and not is_ordinary(word))
+
+
+def _distance(one: str, other: str) -> int:
+    """Optimal string alignment."""
+    rows = [[a + b if not a * b else 0 for b in range(len(other) + 1)] for a in range(len(one) + 1)]
+    for a, b in itertools.product(range(1, len(one) + 1), range(1, len(other) + 1)):
+        differ = one[a - 1] != other[b - 1]
+        rows[a][b] = min(rows[a - 1][b] + 1, rows[a][b - 1] + 1, rows[a - 1][b - 1] + differ)
+        if a > 1 and b > 1 and one[a - 1] == other[b - 2] and one[a - 2] == other[b - 1]:
+            rows[a][b] = min(rows[a][b], rows[a - 2][b - 2] + 1)
+    return rows[-1][-1]
 
 
 @pytest.mark.parametrize(

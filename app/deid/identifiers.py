@@ -9,7 +9,7 @@ from app.deid import words
 from app.deid.birth import Dates
 from app.deid.encodings import decoded, is_mixed, lookalikes, maimed
 from app.deid.spellings import inflections, transcriptions
-from app.deid.vocabulary import Misspelt, is_ordinary
+from app.deid.vocabulary import Misspelt, is_ordinary, is_term
 
 # In front of or within a family name and in ordinary texts alike; they count only where they are the whole name.
 _PARTICLES = frozenset(
@@ -117,6 +117,10 @@ _LONGEST = (
     512  # characters of a name or number of which other spellings are looked for; a PN has 64 a group (PS3.5 6.2)
 )
 _MOST = 5_000  # spellings to look for in every text; an object of one patient has some hundred
+_FEWEST_RAW, _MOST_RAW = 7, 500  # bytes of a name that chance does not have in coded data; names looked for there
+_WIDE = ("utf-16-le", "utf-16-be")
+_ENCODINGS = ("utf-8", "latin-1", "iso8859-2", "iso8859-5", "iso8859-6", "iso8859-7", "iso8859-8", "iso8859-9", "tis-620", "gb18030",
+              "big5", "shift_jis", "euc_jp", "euc_kr", *_WIDE)  # fmt: skip
 _TOLD = 64  # letters of a word that are compared beyond these bounds
 
 
@@ -137,12 +141,15 @@ class Identifiers:
     dates: Dates = field(default_factory=Dates)
     plain: set[str] = field(default_factory=set)
     misspelt: Misspelt = field(default_factory=Misspelt)
+    written: set[bytes] = field(default_factory=set)
+    _long: tuple[bytes, ...] | None = None
 
     def add_patient(self, name: str) -> None:
         """A patient's name (PN), each of its groups (PS3.5 6.2.1)."""
         for group in self._bounded(_groups(name)):
             single, joined = _parts(group)
             self._add_maimed(maimed(group))
+            self.written |= _written(group)
             self.characters.update(part for part in single if len(part) == 1 and words.is_unspaced(part))
             self.certain |= joined | {part for part in single if part not in self.characters}
             for part in single:
@@ -260,8 +267,24 @@ class Identifiers:
         return len(digits) >= 6 and digits in self.numbers
 
     def raw_forms(self) -> set[bytes]:
-        """The longer names and numbers as bytes to look for in data that is no text."""
-        return {part.encode() for part in self.certain if len(part) >= 5 and part.isascii()}
+        """The longer names and numbers as bytes to look for in data that is no text, small letters of ASCII."""
+        return {part.encode() for part in self.certain if len(part) >= 5 and part.isascii()} | {
+            form for form in self.written if len(form) >= 5
+        }
+
+    def stand_in(self, data: bytes | bytearray) -> bool:
+        """Whether coded data hold a name or number of the patient in any encoding: so long a one that chance has none."""
+        lower = bytes(data).lower()
+        if self._long is None:
+            words_of_names = {part.encode() for part in self.certain if len(part) >= _FEWEST_RAW and part.isascii()}
+            forms = sorted(words_of_names | {form for form in self.written if len(form) >= _FEWEST_RAW}, key=len)
+            # What holds a shorter one is found by that.
+            chosen: list[bytes] = []
+            for form in forms[:_MOST_RAW]:
+                if not any(shorter in form for shorter in chosen):
+                    chosen.append(form)
+            self._long = tuple(chosen)
+        return any(form in lower for form in self._long)
 
 
 def _groups(name: str) -> Iterator[str]:
@@ -300,6 +323,20 @@ def _parts(group: str) -> tuple[set[str], set[str]]:
     return single, {one for one in joined if len(one) >= _FEWEST or words.is_unspaced(one)} - single
 
 
+def _written(group: str) -> set[bytes]:
+    """The parts of a name as bytes in the encodings of DICOM, small letters of ASCII; of those beyond ASCII."""
+    found = set()
+    for component in group.split("^")[:_LONGEST]:
+        for part in {component, *component.split()}:
+            for form in {part, part.lower(), part.upper(), part.title()} if not part.isascii() else {part}:
+                for encoding in _ENCODINGS if not part.isascii() else _WIDE:
+                    try:
+                        found.add(form.encode(encoding).lower())
+                    except UnicodeEncodeError:
+                        continue
+    return found
+
+
 def _is_telling(word: str) -> bool:
     """Neither a single letter nor a particle nor a title."""
     return (len(word) > 1 or words.is_unspaced(word)) and word not in _PARTICLES and word not in _TITLES
@@ -310,4 +347,4 @@ def _cut_lengths(part: str) -> Iterable[int]:
     if words.is_unspaced(part):
         return ()
     fewest = max(5, -(-2 * len(part) // 3))
-    return [length for length in range(fewest, len(part)) if not is_ordinary(part[:length])]  # "Chester" is no chest
+    return [length for length in range(fewest, len(part)) if not is_term(part[:length])]  # "Chester" is no chest

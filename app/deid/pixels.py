@@ -4,12 +4,13 @@ Native pixel data ends where its header says that it ends; each encapsulated fra
 Basic Offset Table and the end of the sequence are written anew."""
 
 import struct
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Any, BinaryIO
 
 from app.deid import streams, video
 from app.deid.errors import CannotClean
+from app.deid.streams import Frame
 from app.dicom import uids
 from app.dicom.frames import BadFrames, FrameTable, locate_encapsulated, native
 
@@ -21,6 +22,9 @@ _RLE, _DEFLATED_FRAMES, _PLAIN_FRAMES = "1.2.840.10008.1.2.5", "1.2.840.10008.1.
 _JXL_REBUILDS, _JXL = "1.2.840.10008.1.2.4.111", "1.2.840.10008.1.2.4.112"
 _LONGER = "The pixel data was longer than its header says; the rest was removed."
 _NO_IMAGE = "Pixel data without Rows and Columns was removed."
+_CUT = "The pixel data of the original is cut off; the copy has the frames as far as they go."
+_ALL_CUT = "The pixel data is cut off before its first frame. Store the whole object again, then make the copy."
+_NAMED = "The compressed pixels hold the patient's name or number where it cannot be removed. Leave this object out."
 _ENDLESS = "JPEG XL codestreams without a container may carry bytes behind their image; they remain there."
 _CONTAINER = "A video container may name people in its own tables or in sound; look and listen before it leaves."
 
@@ -28,7 +32,8 @@ _CONTAINER = "A video container may name people in its own tables or in sound; l
 @dataclass(slots=True)
 class Pixels:
     """The element as it stands in the file: header from start, value from value_at, the next element at end.
-    fragments: (offset, length) of its items, the Basic Offset Table first; None for native pixel data."""
+    fragments: (offset, length) of its items, the Basic Offset Table first; None for native pixel data. is_cut: the file ends
+    within."""
 
     file: BinaryIO
     start: int
@@ -37,7 +42,7 @@ class Pixels:
     length: int
     fragments: list[tuple[int, int]] | None
     syntax_uid: str
-    warnings: list[str] = field(default_factory=list)
+    is_cut: bool = False
 
     @property
     def is_there(self) -> bool:
@@ -49,8 +54,8 @@ class Pixels:
 
 
 def find(file: BinaryIO, start: int, implicit: bool, little: bool, syntax_uid: str) -> Pixels:
-    """The pixel data element that begins at start; an empty one where there is none. Raises CannotClean when it is cut
-    off or something else stands there."""
+    """The pixel data element that begins at start; an empty one where there is none. Of one that is cut off, what is
+    there. Raises CannotClean when something else stands there."""
     file.seek(start)
     order = "<" if little else ">"
     head = file.read(8)
@@ -62,20 +67,24 @@ def find(file: BinaryIO, start: int, implicit: bool, little: bool, syntax_uid: s
     length: int = struct.unpack(f"{order}L", head[4:] if implicit else file.read(4))[0]
     value, size = file.tell(), file.seek(0, 2)
     if length != _UNDEFINED:
-        if value + length > size:
-            raise CannotClean("The object is cut off in its pixel data.")
-        return Pixels(file, start, value, value + length, length, None, syntax_uid)
+        there = min(length, size - value)
+        return Pixels(file, start, value, value + there, there, None, syntax_uid, is_cut=there < length)
     fragments: list[tuple[int, int]] = []
     at = value
     while len(item := _at(file, at, 8)) == 8:
         tag, length = item[:4], struct.unpack("<L", item[4:])[0]
         if tag == _END[:4]:
             return Pixels(file, start, value, at + 8, _UNDEFINED, fragments, syntax_uid)
-        if tag != _ITEM or length == _UNDEFINED or at + 8 + length > size:
+        if tag != _ITEM or length == _UNDEFINED:
+            raise CannotClean("The pixel data ends in bytes that cannot be read.")
+        if at + 8 + length > size:
+            length = (size - at - 8) & ~1
+            if length:
+                fragments.append((at + 8, length))
             break
         fragments.append((at + 8, length))
         at += 8 + length
-    raise CannotClean("The object is cut off in its pixel data.")
+    return Pixels(file, start, value, size, _UNDEFINED, fragments, syntax_uid, is_cut=True)
 
 
 def _at(file: BinaryIO, at: int, length: int) -> bytes:
@@ -86,8 +95,9 @@ def _at(file: BinaryIO, at: int, length: int) -> bytes:
 class Writer:
     """Writes the pixel data of one cleaned object. Made before its header is cleaned, which the sizes are taken from."""
 
-    def __init__(self, pixels: Pixels, ds: Any) -> None:
-        self.pixels = pixels
+    def __init__(self, pixels: Pixels, ds: Any, names: Callable[[Frame], bool] | None = None) -> None:
+        """names: whether bytes hold the patient's name."""
+        self.pixels, self.names = pixels, names
         self.rows, self.columns = _number(ds, "Rows"), _number(ds, "Columns")
         self.frames = max(1, _number(ds, "NumberOfFrames"))
         self.has_unread_count = bool(ds.get("NumberOfFrames")) and not _number(ds, "NumberOfFrames")
@@ -102,10 +112,12 @@ class Writer:
         self.length = 0
         if not pixels.is_there:
             return
+        if pixels.is_cut:
+            self.warnings.append(_CUT)
         if pixels.fragments is None:
             self.length = self._native_length()
         else:
-            self.table = self._locate(ds)
+            self.table = self._whole_frames(self._locate(ds))
             self._correct_tables(ds)
             self._choose_syntax()
 
@@ -156,6 +168,8 @@ class Writer:
             raise CannotClean("The pixel data is not encapsulated as its transfer syntax asks.")
         if there > wanted + 1:
             self.warnings.append(_LONGER)
+        elif there < wanted and not self.pixels.is_cut:
+            self.warnings.append(_CUT)
         return min(there, wanted)
 
     def _locate(self, ds: Any) -> FrameTable:
@@ -179,6 +193,21 @@ class Writer:
             )
         except BadFrames:
             raise CannotClean("The frames of the pixel data cannot be told apart.") from None
+        return table
+
+    def _whole_frames(self, table: FrameTable) -> FrameTable:
+        """Without a last frame that is cut off where it cannot be followed."""
+        if not self.pixels.is_cut or self.syntax.video:
+            return table
+        if table.count:
+            try:
+                self._cleaned(table.locate(table.count))
+                return table
+            except CannotClean:
+                first = table.firsts[-1]
+                table = FrameTable(table.offset, list(table.lengths)[:first], list(table.firsts)[:-1])
+        if not table.count:
+            raise CannotClean(_ALL_CUT)
         return table
 
     def _correct_tables(self, ds: Any) -> None:
@@ -213,7 +242,7 @@ class Writer:
             data += self.pixels.read(at, length)
         return data
 
-    def _write_frame(self, out: BinaryIO, places: list[tuple[int, int]]) -> None:
+    def _cleaned(self, places: list[tuple[int, int]]) -> bytearray:
         frame = self._frame(places)
         if self.syntax_uid == _PLAIN_FRAMES:
             size = self.rows * self.columns * self.samples * self.bits // 8
@@ -223,6 +252,12 @@ class Writer:
                 self.warnings.append(_ENDLESS)
             for at, written in streams.edits(frame, self._kind()):
                 frame[at : at + len(written)] = written
+            if self.names and self.names(frame):
+                raise CannotClean(_NAMED)
+        return frame
+
+    def _write_frame(self, out: BinaryIO, places: list[tuple[int, int]]) -> None:
+        frame = self._cleaned(places)
         done = 0
         for _, length in places:
             out.write(_ITEM + struct.pack("<L", length))

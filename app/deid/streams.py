@@ -1,7 +1,7 @@
 """What a compressed frame carries beside its picture: comments, application data, thumbnails, bytes behind its end.
 
 Everything is overwritten where it stands, with the same number of bytes: a frame keeps its length, its offset tables hold,
-and it decodes to the same pixels. JPEG: ITU-T T.81 B; JPEG-LS: T.87; JPEG 2000 and HTJ2K: T.800 A; JPEG XL: ISO/IEC 18181-2;
+and it decodes to the same pixels. JPEG: ITU-T T.81 B; JPEG-LS: T.87; JPEG 2000 and HTJ2K: j2k.py; JPEG XL: ISO/IEC 18181-2;
 RLE: PS3.5 G."""
 
 import itertools
@@ -11,7 +11,7 @@ import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from app.deid import jpeg
+from app.deid import j2k, jpeg
 from app.deid.errors import CannotClean
 
 Frame = bytes | bytearray
@@ -22,13 +22,9 @@ _JXL = b"\x00\x00\x00\x0cJXL \r\n\x87\n"
 _JPEG_MARKER = re.compile(rb"\xff+[\x01-\xcf\xd8-\xfe]")  # in coded data: no stuffing, no restart
 _LS_MARKER = re.compile(rb"\xff+[\x80-\xcf\xd8-\xfe]")
 _SOF_LS, _LSE, _SOS, _EOI, _COM = 0xF7, 0xF8, 0xDA, 0xD9, 0xFE
-_J2K_COM, _SOT, _SOD, _EOC = 0xFF64, 0xFF90, 0xFF93, b"\xff\xd9"
-# What decoding JPEG 2000 asks for (T.800 table A.2, T.814): CAP, SIZ, COD, COC, TLM, PRF, PLM, PLT, CPF, QCD, QCC, RGN, POC,
-# PPM, PPT, CRG; markers of part 2 (T.801) are from FF70 on.
-_J2K_KNOWN = frozenset((0x50, 0x51, 0x52, 0x53, 0x55, 0x56, 0x57, 0x58, 0x59, 0x5C, 0x5D, 0x5E, 0x5F, 0x60, 0x61, 0x63))
-_J2K_PART_2 = range(0x70, 0x7C)
 _KEPT_IN_HEADER = {b"ihdr", b"bpcc", b"colr", b"pclr", b"cmap", b"cdef"}
 _KEPT_BOXES = {b"jP  ", b"JXL ", b"ftyp", b"jp2h", b"jp2c", b"jxlc", b"jxlp", b"jxll", b"jxli"}
+_PICTURES = {b"jp2c", b"jxlc", b"jxlp"}
 _UNKNOWN = "The compressed pixels cannot be followed to their end, so that what else they carry cannot be removed."
 
 
@@ -47,7 +43,7 @@ def edits(frame: Frame, kind: Kind) -> list[Edit]:
         if frame[:2] == b"\xff\xd8":
             return list(_jpeg(frame))
         if frame[:4] == b"\xff\x4f\xff\x51":
-            return list(_j2k(frame, 0))
+            return list(j2k.edits(frame))
         if frame[:12] == _JP2 or frame[:12] == _JXL:
             return list(_boxes(frame))
         if frame[:2] == b"\xff\x0a":
@@ -164,53 +160,6 @@ def _kept_of_segment(frame: Frame, at: int, marker: int, end: int) -> int:
     return 0
 
 
-def _j2k(frame: Frame, start: int) -> Iterator[Edit]:
-    at = start + 2
-    while at + 2 <= len(frame):
-        (marker,) = struct.unpack_from(">H", frame, at)
-        if marker == 0xFFD9:
-            yield from _blank(at + 2, len(frame))
-            return
-        (length,) = struct.unpack_from(">H", frame, at + 2)
-        if marker == _SOT:
-            (tile,) = struct.unpack_from(">I", frame, at + 6)
-            yield from _tile_header(frame, at + 12)
-            end = at + tile if tile >= 14 else _end_of_image(frame, at)
-            if end > len(frame):
-                return  # cut off
-            at = end
-            continue
-        if marker < 0xFF4F or length < 2:
-            raise CannotClean(_UNKNOWN)
-        yield from _j2k_comment(frame, at, marker, length)
-        at += 2 + length
-
-
-def _end_of_image(frame: Frame, at: int) -> int:
-    """Where the last tile-part ends that does not say so: no coded data has a marker above FF8F in it."""
-    end = frame.find(_EOC, at)
-    return end if end >= 0 else len(frame) + 1
-
-
-def _tile_header(frame: Frame, at: int) -> Iterator[Edit]:
-    while True:
-        (marker,) = struct.unpack_from(">H", frame, at)
-        if marker == _SOD:
-            return
-        (length,) = struct.unpack_from(">H", frame, at + 2)
-        if marker < 0xFF4F or length < 2:
-            raise CannotClean(_UNKNOWN)
-        yield from _j2k_comment(frame, at, marker, length)
-        at += 2 + length
-
-
-def _j2k_comment(frame: Frame, at: int, marker: int, length: int) -> Iterator[Edit]:
-    if marker == _J2K_COM:
-        yield from _blank(at + 6, min(at + 2 + length, len(frame)), b" ")
-    elif marker & 0xFF not in _J2K_KNOWN and marker & 0xFF not in _J2K_PART_2:
-        yield from _blank(at + 4, min(at + 2 + length, len(frame)))
-
-
 def _walk_boxes(frame: Frame) -> Iterator[tuple[bytes, int, int, int]]:
     """(type, start, start of the content, end) of each box at the top; what is no box any more has the type b""."""
     at, size = 0, len(frame)
@@ -224,6 +173,8 @@ def _walk_boxes(frame: Frame) -> Iterator[tuple[bytes, int, int, int]]:
             (length,) = struct.unpack_from(">Q", frame, at + 8)
             head = 16
         end = at + length if length else size
+        if end > size and name in _PICTURES:
+            end = size  # cut off
         if end > size or end < at + head or not name.isascii() or not bytes(name).strip():
             yield b"", at, at, size
             return
@@ -235,7 +186,7 @@ def _boxes(frame: Frame) -> Iterator[Edit]:
     """A JP2 or JPEG XL file: boxes that are not the picture become free space."""
     for name, start, content, end in _walk_boxes(frame):
         if name == b"jp2c":
-            for at, written in _j2k(frame[content:end], 0):
+            for at, written in j2k.edits(frame[content:end]):
                 yield content + at, written
         elif name == b"jp2h":
             for inner, first, inside, last in _walk_boxes(frame[content:end]):

@@ -23,7 +23,7 @@ _LISTS = {
     for tag in tags
 }
 # Of any attribute with the VR CS.
-_TERMS = frozenset(
+TERMS = frozenset(
     """
     YES NO NONE MIXED UNKNOWN OTHER ORIGINAL DERIVED PRIMARY SECONDARY AXIAL LOCALIZER LINEAR LINEAR_EXACT SIGMOID LOG NORMAL
     IDENTITY INVERSE HEAD NECK CHEST BREAST ABDOMEN PELVIS SPINE CSPINE TSPINE LSPINE SSPINE HIP KNEE LEG FOOT ANKLE TOE HAND
@@ -41,7 +41,7 @@ def is_term(tag: int, vr: str, value: str) -> bool:
     value = value.strip()
     if tag in _LISTS and value in _LISTS[tag]:
         return True
-    return vr == "CS" and value.isascii() and (len(value) <= 1 or value in _TERMS)
+    return vr == "CS" and value.isascii() and (len(value) <= 1 or value in TERMS)
 
 
 def are_terms(tag: int, vr: str, text: str) -> bool:

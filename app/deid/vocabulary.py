@@ -7,7 +7,7 @@ from typing import Any
 from pydicom._dicom_dict import DicomDictionary
 from pydicom._uid_dict import UID_dictionary
 
-from app.deid import words
+from app.deid import terms, words
 
 _FEWEST = 4  # letters
 _MAKERS = """
@@ -67,6 +67,11 @@ def is_ordinary(word: str) -> bool:
     """Whether a folded word, or its singular, is one of the subject's own."""
     known = _ordinary()
     return word in known or (word.endswith("s") and word[:-1] in known)
+
+
+def is_term(word: str) -> bool:
+    """Whether a folded word is one of the few that stand in every object: parts of the body, techniques, makers."""
+    return word.upper() in terms.TERMS or word in words.COMPANIONS
 
 
 class Misspelt:

@@ -35,14 +35,14 @@ _SHORT = re.compile(r"(?<![^\W_])(?:[^\W\d_](?![^\W_]|['’])|[^\W\d_]{2}(?![^\W
 _TWO_LETTERS = re.compile(r"([aou])e")
 _LONG = 5  # letters of a name that is told from an ordinary word when it is only a part of one
 # What names are written together with; "" for nothing.
-_COMPANIONS = frozenset(
+COMPANIONS = frozenset(
     """
     ct mr mri pet xray xr dr mrs jr patient name head neck chest breast abdomen pelvis spine cspine tspine lspine knee foot ankle hand
     wrist finger elbow shoulder skull heart liver brain aorta thorax scan study series image
     """.split()  # noqa: SIM905 - a list of so many words is read more easily so
 ) | {""}
 _MAKERS = frozenset(("philips", "siemens"))  # of the given name Philip no plural
-_LONGEST = max(len(word) for word in _COMPANIONS)
+_LONGEST = max(len(word) for word in COMPANIONS)
 # What follows a family name of one character when a person is meant: Mr, Mrs, Miss, doctor, patient; Japanese; Korean.
 _TITLES_BEHIND = ("先生", "女士", "小姐", "太太", "医生", "患者", "さん", "様", "殿", "氏", "씨", "님")
 
@@ -141,7 +141,7 @@ class Line:
         before, behind = self.run[first:start], self.run[end:last]
         if self.run[start:last] in _MAKERS:
             return False
-        return before in _COMPANIONS and (behind in _COMPANIONS or behind == "s")
+        return before in COMPANIONS and (behind in COMPANIONS or behind == "s")
 
     def has_apart(self, character: str) -> bool:
         """Whether a character of a script without spaces stands alone or before a title, as a family name does."""

@@ -344,7 +344,138 @@ def test_a_frame_that_is_cut_off_stays_as_it_is(shared_data: Path) -> None:
 def test_unknown_segments_of_jpeg_2000_are_emptied(marker: int) -> None:
     unknown = struct.pack(">HH", marker, len(SECRET) + 2) + SECRET
     frame = b"\xff\x4f\xff\x51" + struct.pack(">H", 40) + bytes(range(38)) + unknown + b"\xff\xd9"
-    assert _edited(frame) == frame.replace(SECRET, bytes(len(SECRET)))
+    empty = struct.pack(">HHH", 0xFF64, len(SECRET) + 2, 1) + b" " * (len(SECRET) - 2)
+    assert _edited(frame) == frame.replace(unknown, empty)
+
+
+def _lengthened(frame: bytes, marker: int) -> bytes:
+    """A segment of the main header with a text behind its content."""
+    at = frame.index(struct.pack(">H", marker))
+    length = int.from_bytes(frame[at + 2 : at + 4])
+    end = at + 2 + length
+    return frame[: at + 2] + struct.pack(">H", length + len(SECRET)) + frame[at + 4 : end] + SECRET + frame[end:]
+
+
+def _ahead_of_tiles(frame: bytes, marker: int, content: bytes) -> bytes:
+    at = frame.index(b"\xff\x90\x00\x0a")
+    return frame[:at] + struct.pack(">HH", marker, len(content) + 2) + content + frame[at:]
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["codecs/wg04/nm1/nm1_j2k-lossless.dcm", "codecs/wg04/us1/us1_j2k-lossy.dcm", "codecs/htj2k_lossless_rgb.dcm"],
+)
+@pytest.mark.parametrize("marker", [0xFF51, 0xFF52, 0xFF5C, 0xFF50])
+def test_what_stands_behind_the_content_of_a_segment_of_jpeg_2000_goes(
+    shared_data: Path, name: str, marker: int
+) -> None:
+    frame = next(generate_frames(dcmread(shared_data / name).PixelData, number_of_frames=1))
+    if struct.pack(">H", marker) not in frame[:200]:
+        marker = 0xFF5C
+    edited = _edited(_lengthened(frame, marker))
+    assert SECRET not in edited
+    assert edited == _edited(_lengthened(_edited(frame), marker).replace(SECRET, bytes(len(SECRET))))
+
+
+@pytest.mark.parametrize("marker", [0xFF55, 0xFF57, 0xFF58, 0xFF63, 0xFF56, 0xFF59])
+def test_segments_of_jpeg_2000_that_only_help_go_unless_they_are_true(shared_data: Path, marker: int) -> None:
+    ds = dcmread(shared_data / "codecs/wg04/nm1/nm1_j2k-lossless.dcm")
+    spec = PixelSpec.from_dataset(ds)
+    frame = next(generate_frames(ds.PixelData, number_of_frames=1))
+    edited = _edited(_ahead_of_tiles(frame, marker, b"\0" + SECRET))
+    assert SECRET not in edited
+    assert np.array_equal(decode_frame(edited, spec), decode_frame(frame, spec))
+
+
+def test_lengths_of_tile_parts_that_are_true_stay(shared_data: Path) -> None:
+    frame = _edited(
+        next(
+            generate_frames(dcmread(shared_data / "codecs/wg04/nm1/nm1_j2k-lossless.dcm").PixelData, number_of_frames=1)
+        )
+    )
+    tile = frame.index(b"\xff\x90\x00\x0a")
+    told = _ahead_of_tiles(frame, 0xFF55, b"\0\x40" + frame[tile + 6 : tile + 10])
+    assert _edited(told) == told
+
+
+def test_packet_lengths_of_a_real_object_stay(shared_data: Path) -> None:
+    path = shared_data / "modality" / "dx_966_mono1_12bit_j2k-lossless.dcm"
+    frame = next(generate_frames(dcmread(path).PixelData, number_of_frames=1))
+    assert _edited(frame).count(b"\xff\x58") == frame.count(b"\xff\x58") >= 6
+
+
+@pytest.mark.parametrize("behind", [b"", b"\0", SECRET, b"\0\0" + SECRET])
+@pytest.mark.parametrize("is_told", [True, False])
+def test_jpeg_2000_without_an_end_gets_one(shared_data: Path, behind: bytes, is_told: bool) -> None:
+    """is_told: the tile-part says how long it is."""
+    ds = dcmread(shared_data / "codecs/wg04/nm1/nm1_j2k-lossless.dcm")
+    spec = PixelSpec.from_dataset(ds)
+    frame = next(generate_frames(ds.PixelData, number_of_frames=1))
+    tile = frame.index(b"\xff\x90\x00\x0a")
+    bare = frame[: frame.rindex(b"\xff\xd9")]
+    length = struct.pack(">I", len(bare) - tile if is_told else 0)
+    edited = _edited(bare[: tile + 6] + length + bare[tile + 10 :] + behind)
+    assert SECRET not in edited
+    assert len(edited) == len(bare) + len(behind)
+    assert np.array_equal(decode_frame(edited, spec), decode_frame(frame, spec))
+
+
+CUT = [
+    "codecs/implicit_mr.dcm", "codecs/bigendian_mr.dcm", "codecs/wg04/mr4/mr4_jpeg-lossless-sv1.dcm",
+    "codecs/wg04/nm1/nm1_jpegls-lossless.dcm", "codecs/htj2k_lossless_rgb.dcm", "enhanced/emr_10frames_j2k.dcm",
+    "enhanced/emr_10frames_rle.dcm", "codecs/jpeg-baseline_gray8.dcm",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", CUT)
+def test_cut_off_pixel_data_is_copied_as_far_as_it_goes(shared_data: Path, name: str) -> None:
+    path = find(shared_data, name)
+    data, whole = path.read_bytes(), dcmread(path)
+    start = data.index(b"\xe0\x7f\x10\x00" if b"\xe0\x7f\x10\x00" in data else b"\x7f\xe0\x00\x10")
+    out = BytesIO()
+    _, tally = anonymize(BytesIO(data[: start + (len(data) - start) * 3 // 4]), out, resolve("basic"), KEY)
+    assert any("as far as they go" in warning for warning in tally.warnings)
+    again = dcmread(BytesIO(out.getvalue()))
+    assert again.PatientIdentityRemoved == "YES"
+    spec = PixelSpec.from_dataset(whole)
+    if not again["PixelData"].is_undefined_length:
+        assert whole.PixelData.startswith(again.PixelData[:-2])
+        assert len(again.PixelData) >= len(whole.PixelData) * 7 // 10
+        return
+    frames = list(generate_frames(whole.PixelData, number_of_frames=spec.frames))
+    there = len(frames) * 3 // 4
+    left = list(generate_frames(again.PixelData, number_of_frames=max(1, there)))[: there - 1] if there else []
+    assert [np.array_equal(decode_frame(one, spec), decode_frame(frames[n], spec)) for n, one in enumerate(left)] == [
+        True
+    ] * len(left)
+    assert len(again.PixelData) > len(whole.PixelData) // 2
+
+
+def test_pixel_data_cut_off_before_its_first_frame_is_refused_with_what_to_do(shared_data: Path) -> None:
+    data = (shared_data / "codecs" / "htj2k_lossless_rgb.dcm").read_bytes()
+    with pytest.raises(CannotClean, match="Store the whole object again"):
+        anonymize(BytesIO(data[: data.index(b"\xff\x4f\xff\x51") + 20]), BytesIO(), resolve("basic"), KEY)
+
+
+@pytest.mark.parametrize(
+    ("name", "charset"),
+    [
+        ("Quillfeather^Theodora", "utf-8"),
+        ("Müllersen^Jörg", "latin-1"),
+        ("王小东明", "gb18030"),
+        ("Quillfeather^Jo", "utf-16-le"),
+    ],
+)
+def test_a_name_that_coded_data_hold_where_it_cannot_be_removed_is_told(
+    shared_data: Path, name: str, charset: str
+) -> None:
+    """In the packet headers of JPEG 2000, which nothing but a decoder can follow."""
+    ds = dcmread(shared_data / "codecs/wg04/nm1/nm1_j2k-lossless.dcm")
+    ds.SpecificCharacterSet, ds.PatientName = "ISO_IR 192", name
+    frame = next(generate_frames(ds.PixelData, number_of_frames=1))
+    ds.PixelData = encapsulate([_ahead_of_tiles(frame, 0xFF60, b"\0" + name.split("^")[0].encode(charset))])
+    with pytest.raises(CannotClean, match="cannot be removed"):
+        cleaned(ds)
 
 
 @pytest.mark.parametrize("name", [b"uuid", b"xml ", b"res "])

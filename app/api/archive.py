@@ -10,7 +10,7 @@ from starlette.responses import JSONResponse, Response
 from app.archive import browse, queries
 from app.archive import service as archive
 from app.archive.queries import StudyFilter
-from app.archive.search import Sort
+from app.archive.search.study_list import Sort
 from app.db import Session
 from app.http import ReadSession, WriteSession, allow, services
 from app.http.bodies import streamed

@@ -10,10 +10,11 @@ from typing import Any, Literal
 from sqlalchemy import ColumnElement, func, or_, select
 from sqlalchemy.orm import Session
 
-from app.archive import attribute_columns as columns
-from app.archive import attribute_plans, content, queries, walks
+from app.archive import content, queries
 from app.archive.models import Instance, Series, Study
-from app.archive.plans import Runner
+from app.archive.search import attribute_columns as columns
+from app.archive.search import attribute_plans, walks
+from app.archive.search.plans import Runner
 from app.dicom import names
 from app.dicom.dicomjson import Model, attribute
 from app.dicom.matching import EMPTY, Key, alternatives, matches, vr_of

@@ -5,8 +5,9 @@ from typing import Any
 from sqlalchemy import exists, or_, select
 from sqlalchemy.orm import Session
 
-from app.archive import plans, queries
+from app.archive import queries
 from app.archive.models import Instance, Patient, Series, Study
+from app.archive.search import plans
 from app.dicom import names
 from app.kit.errors import BadRequest
 from app.kit.numbers import whole

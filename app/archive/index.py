@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 
 from app.archive.models import OTHER_FACILITY
 from app.archive.rows import Row, Rows, modality_bit
-from app.archive.search_ddl import fts_text
+from app.archive.search.ddl import fts_text
 from app.archive.store import Incoming
 from app.db.locks import Lock, take
 from app.dicom.header import Header

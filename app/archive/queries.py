@@ -7,8 +7,8 @@ from sqlalchemy.orm import Session
 
 from app import audit
 from app.archive.models import OTHER_FACILITY, Conflict, Counter, Instance, InstanceHeader, Patient, Series, Study
-from app.archive.plans import Runner
-from app.archive.search import StudyFilter, StudyPage, search_studies
+from app.archive.search.plans import Runner
+from app.archive.search.study_list import StudyFilter, StudyPage, search_studies
 from app.kit.errors import NotFound
 from app.security import Actor
 

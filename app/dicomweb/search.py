@@ -8,8 +8,9 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 
-from app.archive import attribute_search, levels
+from app.archive import attribute_search
 from app.archive.attribute_search import Found, Row
+from app.archive.search import levels
 from app.dicom import dicomjson
 from app.dicom.dicomjson import Model, attribute
 from app.dicom.matching import Key

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
 
-from app.archive.finding_columns import REQUEST, REQUEST_PARTS, SEPARATOR
+from app.archive.search.columns import REQUEST, REQUEST_PARTS, SEPARATOR
 from app.dicom import charset, charset_writing
 from app.dicom.charset import character_sets
 from app.dicom.charset_writing import CannotWrite

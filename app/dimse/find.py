@@ -5,8 +5,8 @@ do not. Nothing of the database stays open while the peer reads."""
 
 from collections.abc import Iterator
 
-from app.archive.finding import BadQuery, Chunk, Finding
-from app.archive.finding_columns import Level
+from app.archive.search.columns import Level
+from app.archive.search.finding import BadQuery, Chunk, Finding
 from app.dicom import query
 from app.dicom.identifier import BadIdentifier
 from app.dicom.matching import Key

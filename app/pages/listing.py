@@ -10,7 +10,7 @@ from urllib.parse import urlencode
 from fastapi import Request
 
 from app.archive.queries import StudyFilter
-from app.archive.search import Sort
+from app.archive.search.study_list import Sort
 from app.kit.clock import now
 
 RANGES = ("today", "yesterday", "7", "30", "")

@@ -8,7 +8,7 @@ from app.db.base import UtcDateTime
 revision, down_revision = "0001", None
 
 
-# Full-text tables and the trigram index: what models cannot say (app/archive/search_ddl.py as it was then).
+# Full-text tables and the trigram index: what models cannot say (app/archive/search/ddl.py as it was then).
 _SQLITE = (
     # words and their beginnings; any part of a word of three letters and more
     "CREATE VIRTUAL TABLE patient_words USING fts5(words, content='', contentless_delete=1, prefix='2 3', tokenize='unicode61 remove_diacritics 0')",

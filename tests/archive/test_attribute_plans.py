@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from app.archive import attribute_search, plans
+from app.archive import attribute_search
 from app.archive.attribute_search import Row, columns_model
 from app.archive.models import Series, Study
+from app.archive.search import plans
 from app.db import Database
 from app.dicom import names
 from app.dicom.matching import Key, attribute_path, matches, vr_of

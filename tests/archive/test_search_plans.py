@@ -9,9 +9,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import select
 
-from app.archive import plans, search, walks
 from app.archive.models import Study
-from app.archive.search import StudyFilter, search_studies
+from app.archive.search import plans, walks
+from app.archive.search.study_list import StudyFilter, search_studies
 from app.db import Database
 from app.dicom import names
 from app.kit.clock import now
@@ -246,4 +246,4 @@ def test_any_text_may_be_typed(database: Database, filled: list[Study], text: st
             StudyFilter(text=text), StudyFilter(patient_name=text), StudyFilter(patient_id=text), StudyFilter(description=text),
             StudyFilter(accession_number=text), StudyFilter(referring_physician="*" + text),
         ):  # fmt: skip
-            assert search.search_studies(session, SYSTEM, wanted).total <= COUNT
+            assert search_studies(session, SYSTEM, wanted).total <= COUNT

@@ -10,7 +10,7 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from app.archive.rows import fold_id, fold_name, modality_bit, sort_key
-from app.archive.search_ddl import fts_text
+from app.archive.search.ddl import fts_text
 from app.db import Database
 from app.dicom import names
 

@@ -6,10 +6,10 @@ left."""
 import re
 from collections.abc import Sequence
 
-from app.archive import plans
-from app.archive.plans import Asked, Runner
 from app.archive.rows import fold_id, sort_key
-from app.archive.search import add_dates, add_facility
+from app.archive.search import plans
+from app.archive.search.plans import Asked, Runner
+from app.archive.search.study_list import add_dates, add_facility
 from app.dicom import names
 from app.dicom.matching import EMPTY, Key, alternatives, split_range, split_uids
 from app.security import Actor

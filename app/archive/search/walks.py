@@ -10,8 +10,8 @@ from collections.abc import Generator, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from app.archive import plans
-from app.archive.plans import CAPPED, COVERED, ORDERS, Asked, Bound, Condition, Order, Range, Runner, few
+from app.archive.search import plans
+from app.archive.search.plans import CAPPED, COVERED, ORDERS, Asked, Bound, Condition, Order, Range, Runner, few
 
 _MARK = 0xFF  # entries whose id has none of these bits are shown in any case: there the clock is looked at
 _FIRST_SLICE, _LARGEST_SLICE = 1000, 32000  # entries in one go on PostgreSQL, which answers all at once

@@ -6,7 +6,7 @@ query ask beside them (PS3.4 Tables C.3-1 and C.6-1 to C.6-4)."""
 from functools import cache
 from typing import Any, Literal
 
-from app.archive import attribute_columns as columns
+from app.archive.search import attribute_columns as columns
 
 Level = Literal["patient", "study", "series", "instance"]
 LEVELS: tuple[Level, ...] = ("patient", "study", "series", "instance")

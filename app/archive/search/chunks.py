@@ -7,8 +7,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from app.archive.finding_columns import Level
-from app.archive.plans import Asked, Bound, Runner
+from app.archive.search.columns import Level
+from app.archive.search.plans import Asked, Bound, Runner
 from app.db import Database
 
 FEW = 2000  # studies that a driver may name before a walk is quicker

@@ -10,10 +10,10 @@ from typing import Any, Literal
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from app.archive import plans, walks
 from app.archive.models import RECEIVING, Counter, Study
-from app.archive.plans import CAPPED, ORDERS, Asked, Range, Runner
 from app.archive.rows import clip
+from app.archive.search import plans, walks
+from app.archive.search.plans import CAPPED, ORDERS, Asked, Range, Runner
 from app.dicom import names
 from app.kit.errors import BadRequest
 from app.kit.phrases import phrase

@@ -8,8 +8,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from app.archive.finding_columns import LISTS, NUMBERS
 from app.archive.rows import clip
+from app.archive.search.columns import LISTS, NUMBERS
 from app.dicom import names, numbers
 from app.dicom.matching import (
     EMPTY,

@@ -8,13 +8,12 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from app.archive import finding_columns as columns
-from app.archive import levels
-from app.archive.finding_columns import Level
-from app.archive.finding_keys import BadQuery, Test, both, check, is_supported, is_universal, narrow
-from app.archive.finding_rows import Plan, Row, Rows, driven, read
-from app.archive.finding_studies import ask, exists_below
-from app.archive.plans import Runner
+from app.archive.search import columns, levels
+from app.archive.search.chunks import Plan, Row, Rows, driven, read
+from app.archive.search.columns import Level
+from app.archive.search.keys import BadQuery, Test, both, check, is_supported, is_universal, narrow
+from app.archive.search.plans import Runner
+from app.archive.search.studies import ask, exists_below
 from app.db import Database
 from app.dicom import dicomjson, names, picking
 from app.dicom.matching import Key, matches

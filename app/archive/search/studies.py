@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from app.archive import plans
-from app.archive.finding_columns import of_level
-from app.archive.finding_keys import Narrow, narrow, values_of
-from app.archive.plans import Asked, Runner
-from app.archive.search import StudyFilter, compiled
+from app.archive.search import plans
+from app.archive.search.columns import of_level
+from app.archive.search.keys import Narrow, narrow, values_of
+from app.archive.search.plans import Asked, Runner
+from app.archive.search.study_list import StudyFilter, compiled
 from app.dicom import names
 from app.dicom.matching import EMPTY, Key, split_range
 from app.security import Actor

@@ -1,6 +1,7 @@
 """Composition root of the worker role: the one table job kind -> function, and what the clock runs of every room (each
 room's module `clock`); here stand only those that concern several rooms."""
 
+import importlib
 import logging
 import signal
 import threading
@@ -38,101 +39,43 @@ log = logging.getLogger(__name__)
 Handler = Callable[[JobContext, dict[str, Any]], dict[str, Any]]
 
 
-# Each kind's own module is imported with its first job: together they hold most of what this role imports.
-
-
-def _ask_commitment(context: JobContext, payload: dict[str, Any]) -> dict[str, Any]:
-    from app.nodes import commitment_jobs
-
-    return commitment_jobs.ask(context, payload)
-
-
-def _report_commitment(context: JobContext, payload: dict[str, Any]) -> dict[str, Any]:
-    from app.nodes import commitment_jobs
-
-    return commitment_jobs.report(context, payload)
-
-
-def _ask(context: JobContext, payload: dict[str, Any]) -> dict[str, Any]:
-    from app.retrieve.query_jobs import ask
-
-    return ask(context, payload)
-
-
-def _test_node(context: JobContext, payload: dict[str, Any]) -> dict[str, Any]:
-    from app.selftest import job
-
-    return job.run(context, payload)
-
-
-def _echo_nodes(context: JobContext, payload: dict[str, Any]) -> dict[str, Any]:
-    from app.selftest import job
-
-    return job.echo_all(context, payload)
-
-
-def _fetch(context: JobContext, payload: dict[str, Any]) -> dict[str, Any]:
-    from app.retrieve.retrieve_jobs import fetch
-
-    return fetch(context, payload)
-
-
-def _render(context: JobContext, payload: dict[str, Any]) -> dict[str, Any]:
-    from app.printing import jobs as printing_jobs
-
-    return printing_jobs.render(context, payload)
-
-
-def _anonymize(context: JobContext, payload: dict[str, Any]) -> dict[str, Any]:
-    from app.deid import jobs as deid_jobs
-
-    return deid_jobs.anonymize_study(context, payload)
-
-
-def _prepare(context: JobContext, payload: dict[str, Any]) -> dict[str, Any]:
-    from app.archive import jobs as archive_jobs
-
-    return archive_jobs.prepare(context, payload)
-
-
-def _remove_files(context: JobContext, payload: dict[str, Any]) -> dict[str, Any]:
-    from app.archive import jobs as archive_jobs
-
-    return archive_jobs.remove_files(context, payload)
-
-
-def _carry_out(context: JobContext, payload: dict[str, Any]) -> dict[str, Any]:
-    from app.archive import jobs as archive_jobs
-
-    return archive_jobs.carry_out(context, payload)
-
-
-def _fire(context: JobContext, payload: dict[str, Any]) -> dict[str, Any]:
-    from app.routing import jobs as routing_jobs
-
-    return routing_jobs.fire(context, payload)
-
-
-# lane -> (threads, job kind -> function). Outside work waits on peers, so it has more threads than work on the processor.
-LANES: dict[str, tuple[int, dict[str, Handler]]] = {
+# lane -> (threads, job kind -> "module:function" below `app`). Work that waits for peers has more threads than work on the
+# processor. Each kind's module is imported with its first job: together they hold most of what this role imports.
+LANES: dict[str, tuple[int, dict[str, str]]] = {
     "commitment": (
         2,
-        {"commitment.ask": _ask_commitment, "commitment.report": _report_commitment, "node.echo": _echo_nodes},
+        {
+            "commitment.ask": "nodes.commitment_jobs:ask",
+            "commitment.report": "nodes.commitment_jobs:report",
+            "node.echo": "selftest.job:echo_all",
+        },
     ),
-    "query": (3, {"query.ask": _ask, "node.test": _test_node}),  # people wait for it: never behind transfers
-    "retrieve": (3, {"retrieve.fetch": _fetch}),
-    "routing": (1, {"route.fire": _fire}),
-    "print": (1, {"print.render": _render}),
-    "deid": (1, {"anonymize.study": _anonymize}),
+    # people wait for these: never behind transfers
+    "query": (3, {"query.ask": "retrieve.query_jobs:ask", "node.test": "selftest.job:run"}),
+    "retrieve": (3, {"retrieve.fetch": "retrieve.retrieve_jobs:fetch"}),
+    "routing": (1, {"route.fire": "routing.jobs:fire"}),
+    "print": (1, {"print.render": "printing.jobs:render"}),
+    "deid": (1, {"anonymize.study": "deid.jobs:anonymize_study"}),
     "archive": (
         1,
         {
-            "archive.prepare": _prepare,
-            "archive.remove_files": _remove_files,
-            "archive.carry_out": _carry_out,
+            "archive.prepare": "archive.jobs:prepare",
+            "archive.remove_files": "archive.jobs:remove_files",
+            "archive.carry_out": "archive.jobs:carry_out",
         },
     ),
 }
+
+
+def handler_of(kind: str) -> Handler:
+    """The function that does the work of a job kind; KeyError for one that is not in the table."""
+    named = next((kinds[kind] for _, kinds in LANES.values() if kind in kinds), None)
+    if named is None:
+        raise KeyError(kind)
+    module, _, function = named.partition(":")
+    handler: Handler = getattr(importlib.import_module(f"app.{module}"), function)
+    return handler
+
 
 HEARTBEAT = 5.0  # seconds; a job silent for six of them is given to another worker
 SOON = 5.0  # seconds after the start: the first turn of what runs each hour
@@ -157,9 +100,9 @@ class Worker:
     def start(self) -> None:
         events.use_folder(self.config.run / "events")
         runtime.use(self.config, self.database)
-        for lane, (threads, handlers) in LANES.items():
+        for lane, (threads, kinds) in LANES.items():
             for number in range(threads):
-                work = (handlers, self._bells[lane])
+                work = (list(kinds), self._bells[lane])
                 threading.Thread(target=self._work, args=work, name=f"{lane}-{number}", daemon=True).start()
         threading.Thread(target=self._look, name="queue", daemon=True).start()
         self.forwarder.start()
@@ -189,12 +132,11 @@ class Worker:
                 log.exception("the queue cannot be read; trying again in 2 s")
                 self.stopping.wait(2)
                 continue
-            for lane, (_, handlers) in LANES.items():
-                if due & handlers.keys():
+            for lane, (_, kinds) in LANES.items():
+                if due & kinds.keys():
                     self._bells[lane].set()
 
-    def _work(self, handlers: dict[str, Handler], bell: threading.Event) -> None:
-        kinds = list(handlers)
+    def _work(self, kinds: list[str], bell: threading.Event) -> None:
         while not self.stopping.is_set():
             try:
                 claimed = self._claim(kinds)
@@ -202,7 +144,7 @@ class Worker:
                     bell.wait()
                     bell.clear()
                 else:
-                    self._run(claimed, handlers[claimed.kind])
+                    self._run(claimed, handler_of(claimed.kind))
             except Exception:
                 log.exception("the queue cannot be read; trying again in 2 s")
                 self.stopping.wait(2)

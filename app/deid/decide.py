@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal, cast
 
-from pydicom._uid_dict import UID_dictionary
 from pydicom.datadict import dictionary_has_tag, dictionary_is_retired, dictionary_keyword
 
 from app.deid import iods
 from app.deid.profile import Profile
 from app.deid.table import Entry, lookup
+from app.kit import compat
 
 # K keep, R keep because an option promises it, X remove, Z empty, D dummy, U new UID, U* keep the sequence with new UIDs
 # inside, C moment shifted.
@@ -143,7 +143,7 @@ def unlisted(place: Place, vr: str) -> Action:
 
 def is_registered(uid: str) -> bool:
     """Whether the standard registers a UID (PS3.6 annex A): one that only begins like them may be anything."""
-    return uid in UID_dictionary
+    return uid in compat.uid_dictionary()
 
 
 def keeps_uid(tag: int, uid: str) -> bool:

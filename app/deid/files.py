@@ -25,6 +25,7 @@ from app.dicom.reading import read_dataset
 from app.dicom.uids import is_safe
 from app.dicom.walk import is_crowded
 from app.dicom.writing import settle_character_set
+from app.kit import compat
 from app.kit.phrases import phrase
 
 IMPLICIT, EXPLICIT, BIG = "1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.2"
@@ -228,7 +229,7 @@ def _keep_raw(ds: Dataset, implicit: bool, little: bool) -> None:
     no number or date that pydicom could read. What stands in an element of unknown VR (UN) is implicit VR little endian in any
     file (PS3.5 6.2.2), and is read and written anew in another."""
     if ds.original_encoding in ((implicit, little), (None, None)):
-        ds.set_original_encoding(implicit, little, ds._character_set)
+        ds.set_original_encoding(implicit, little, compat.read_codecs(ds))
     for tag in ds.keys():  # noqa: SIM118 - a data set iterates over elements
         item = ds.get_item(tag)
         if isinstance(item, DataElement) and item.VR == "SQ":

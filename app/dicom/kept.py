@@ -15,6 +15,7 @@ from io import BytesIO
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from app.dicom.walk import Buffer, Found, count_items, walk
+from app.kit import compat
 
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset
@@ -219,7 +220,7 @@ def unpack(kept: bytes, read: Read | None = None, *, drawn: bool = True) -> "Dat
             damaged = walk(data, 0, len(data), len(data), implicit, little).values.get(0x00080005, b"")
             dataset = _read(data.replace(damaged, b" " * len(damaged), 1), implicit, little)
         for_display(dataset)
-        dataset.set_original_encoding(implicit, little, dataset._character_set)
+        dataset.set_original_encoding(implicit, little, compat.read_codecs(dataset))
         meta = opened.meta
         dataset.file_meta = FileMetaDataset(read_dataset(BytesIO(meta), False, True)) if meta else FileMetaDataset()
     return dataset

@@ -20,6 +20,7 @@ from pydicom.valuerep import IS, VR, DSfloat, ISfloat, PersonName
 from app.dicom import charset, numbers
 from app.dicom.charset import Terms
 from app.dicom.damage import DAMAGE
+from app.kit import compat
 
 _KNOWN = frozenset(VR)
 _ASCII_VRS = frozenset(
@@ -53,10 +54,10 @@ def read_dataset(source: Any, implicit: bool, little: bool, **options: Any) -> D
 def terms_of(dataset: Dataset) -> Terms:
     """The defined terms of Specific Character Set that hold in a data set: its own, else those of the one around it (PS3.5
     7.5.3)."""
-    element: Any = dataset._dict.get(_CHARACTER_SET)  # pydicom itself asks through this hook
+    element: Any = compat.stored_element(dataset, _CHARACTER_SET)  # pydicom itself asks through this hook
     if element is None:
         inherited: Terms | None = getattr(dataset, _INHERITED, None)
-        return _terms_for(dataset._parent_encoding) if inherited is None else inherited
+        return _terms_for(compat.inherited_codecs(dataset)) if inherited is None else inherited
     value = element.value
     if isinstance(value, bytes):
         return charset.terms_of(value)
@@ -76,7 +77,7 @@ def _terms_by_codec() -> dict[str, str]:
 def _pass_on(dataset: Dataset, inherited: Terms) -> None:
     """Notes the inherited terms in the items of all sequences that are read already (those of undefined length)."""
     terms = terms_of(dataset) if _CHARACTER_SET in dataset else inherited
-    for element in dataset._dict.values():
+    for element in compat.stored_elements(dataset):
         if isinstance(element, DataElement) and element.VR == VR.SQ:
             _into_items(element.value, terms)
 

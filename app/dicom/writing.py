@@ -11,6 +11,7 @@ from app.dicom.charset import Terms
 from app.dicom.damage import DAMAGE
 from app.dicom.identifier import UTF8
 from app.dicom.reading import shown, terms_of
+from app.kit import compat
 
 
 def settle_character_set(*datasets: Dataset) -> None:
@@ -34,13 +35,13 @@ def _is_safe(dataset: Dataset, inherited: Terms) -> bool:
 
 def _texts(dataset: Dataset) -> Iterator[DataElement]:
     """The texts that pydicom will write anew; what nobody has looked at goes out as the bytes that came."""
-    for element in dataset._dict.values():
+    for element in compat.stored_elements(dataset):
         if isinstance(element, DataElement) and element.VR in charset.TEXT_VRS:
             yield element
 
 
 def _items(dataset: Dataset) -> Iterator[Dataset]:
-    for element in dataset._dict.values():
+    for element in compat.stored_elements(dataset):
         if isinstance(element, DataElement) and element.VR == "SQ":
             yield from element.value or ()
 

@@ -7,13 +7,14 @@ from typing import Any
 from starlette.routing import BaseRoute, Match
 from starlette.types import Scope
 
+from app.kit import compat
+
 
 def quicken(routes: Iterable[BaseRoute]) -> None:
     """Puts a guard before each included router (its `matches` is the protocol of `starlette.routing.BaseRoute`). Which
     paths it has is learned with the first request: a start does not pay for it."""
-    for route in routes:
-        if hasattr(route, "effective_route_contexts"):
-            route.matches = _Guard(route)  # type: ignore[method-assign]
+    for router in compat.included_routers(routes):
+        router.matches = _Guard(router)
 
 
 class _Guard:
@@ -26,11 +27,8 @@ class _Guard:
         self._beginnings: tuple[str, ...] | None = None
 
     def _learn(self) -> tuple[str, ...]:
-        quicken(one for one in self._router.effective_candidates() if one is not self._router)
-        paths = [
-            getattr(one.starlette_route, "path_format", None) or one.path_format
-            for one in self._router.effective_route_contexts()
-        ]
+        quicken(compat.routers_within(self._router))
+        paths = compat.included_paths(self._router)
         self._whole = frozenset(path for path in paths if "{" not in path)
         self._beginnings = tuple({path.partition("{")[0] for path in paths if "{" in path})
         return self._beginnings

@@ -10,6 +10,7 @@ from babel import Locale, dates, numbers
 from starlette.requests import HTTPConnection
 
 from app.dicom.dates import parse_date
+from app.kit import compat
 from app.kit.catalogs import catalog
 from app.kit.clock import now
 from app.kit.numbers import real
@@ -157,7 +158,7 @@ def _put(translation: str, values: dict[str, str]) -> str:
 
 def strings(language: str) -> dict[str, str]:
     """The whole catalogue for TypeScript's t(): English text -> translation."""
-    table: dict[Any, str] = getattr(catalog(language), "_catalog", {})
+    table = compat.catalogue_table(catalog(language))
     return {key: value for key, value in table.items() if isinstance(key, str) and key and value}
 
 

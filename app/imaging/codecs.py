@@ -15,6 +15,7 @@ from app.imaging.codestream import Codestream
 from app.imaging.errors import CannotDecode
 from app.imaging.native import Samples
 from app.imaging.spec import PixelSpec
+from app.kit import compat
 
 _THREADS = min(4, os.cpu_count() or 1)  # JPEG 2000 alone is slow enough to be worth it
 _DCMTK_MOST = 32 << 20  # bytes decoded: it holds a frame twice, and we hold its file
@@ -84,8 +85,7 @@ def halved_j2k(frame: bytes, head: Codestream, times: int) -> Samples:
     rows, columns = -(-head.rows // side), -(-head.columns // side)
     try:
         with Image.open(io.BytesIO(frame[head.start :]), formats=("JPEG2000",)) as picture:
-            # Pillow rounds the size of a reduced picture where JPEG 2000 rounds it up (T.800 B-15).
-            picture._size = columns * side, rows * side
+            compat.set_decoded_size(picture, columns * side, rows * side)
             picture.reduce = times  # type: ignore[assignment,method-assign]
             picture.load()
             array = np.asarray(picture)

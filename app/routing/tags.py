@@ -3,8 +3,7 @@
 from dataclasses import dataclass
 from functools import lru_cache
 
-from pydicom._dicom_dict import DicomDictionary
-
+from app.kit import compat
 from app.routing import changing
 
 
@@ -23,7 +22,7 @@ def _all() -> list[Attribute]:
     """Those of data sets that are not retired and have a value of their own, by keyword."""
     found = [
         Attribute(entry[4], entry[2], f"({tag >> 16:04X},{tag & 0xFFFF:04X})", entry[0])
-        for tag, entry in DicomDictionary.items()
+        for tag, entry in compat.data_dictionary().items()
         if entry[4] and not entry[3] and tag >> 16 > 2 and entry[0][:2] not in changing.OPAQUE
     ]
     return sorted(found, key=lambda one: one.keyword)

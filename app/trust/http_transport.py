@@ -2,7 +2,6 @@
 (NET-10); by TLS with the system's authorities and those that are trusted here."""
 
 import contextlib
-import socket
 import ssl
 import time
 from collections.abc import Iterable
@@ -10,8 +9,8 @@ from typing import Any
 
 import httpcore
 import httpx
-from httpcore._backends.sync import SyncStream
 
+from app.kit import compat
 from app.kit.errors import PeerFault
 from app.kit.phrases import phrase
 from app.trust import names, revocation, runtime, tls
@@ -54,18 +53,18 @@ class Pace:
         self._moved += moved
 
 
-class _Stream(SyncStream):
+class _Stream(httpcore.NetworkStream):
     """A connection within the pace, whose server is held against the lists of revoked certificates before anything is
     said to it."""
 
-    def __init__(self, sock: socket.socket, pace: Pace) -> None:
-        super().__init__(sock)
+    def __init__(self, stream: httpcore.NetworkStream, pace: Pace) -> None:
+        self._stream = stream
         self._pace = pace
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
         begun, found = time.monotonic(), b""
         try:
-            found = super().read(max_bytes, self._pace.left(timeout))
+            found = self._stream.read(max_bytes, self._pace.left(timeout))
         except TimeoutError as fault:
             raise httpcore.ReadTimeout(str(fault)) from fault
         finally:
@@ -76,7 +75,7 @@ class _Stream(SyncStream):
         for start in range(0, len(buffer), _PIECE):
             begun, piece = time.monotonic(), buffer[start : start + _PIECE]
             try:
-                super().write(piece, self._pace.left(timeout))
+                self._stream.write(piece, self._pace.left(timeout))
             except TimeoutError as fault:
                 raise httpcore.WriteTimeout(str(fault)) from fault
             finally:
@@ -85,15 +84,19 @@ class _Stream(SyncStream):
     def start_tls(
         self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
     ) -> httpcore.NetworkStream:
-        secured = super().start_tls(ssl_context, server_hostname, timeout)
+        secured = self._stream.start_tls(ssl_context, server_hostname, timeout)
         known, shown = runtime.current().material, tls.caller_of(secured.get_extra_info("socket"))
         fault = revocation.distrust(shown.der, known.revocations, known.trusted) if shown is not None else None
         if fault is not None:
             secured.close()
             raise _Revoked(fault)
-        if type(secured) is SyncStream:
-            return _Stream(secured.get_extra_info("socket"), self._pace)
-        return secured
+        return _Stream(secured, self._pace)
+
+    def close(self) -> None:
+        self._stream.close()
+
+    def get_extra_info(self, info: str) -> Any:
+        return self._stream.get_extra_info(info)
 
 
 class _Checked(httpcore.SyncBackend):
@@ -106,9 +109,7 @@ class _Checked(httpcore.SyncBackend):
         fault: Exception = httpcore.ConnectError("the host name is not known")
         for address in names.resolved(host, port):
             try:
-                return _Stream(
-                    super().connect_tcp(address, port, *more, **options).get_extra_info("socket"), self._pace
-                )
+                return _Stream(super().connect_tcp(address, port, *more, **options), self._pace)
             except (httpcore.ConnectError, httpcore.ConnectTimeout) as raised:
                 fault = raised
         raise fault
@@ -131,7 +132,7 @@ class _Through(httpcore.SyncBackend):
     ) -> httpcore.NetworkStream:
         sock = open_through(self._proxy, host, port, timeout or _SECONDS)
         sock.settimeout(None)
-        return _Stream(sock, self._pace)
+        return _Stream(compat.stream_of(sock), self._pace)
 
 
 class _Transport(httpx.HTTPTransport):
@@ -152,7 +153,7 @@ def transport(host: str, use_proxy: bool = True, certificate: str = "") -> httpx
     pace = Pace()
     made = _Transport(pace, trust_env=False, verify=_context(certificate))
     proxy = runtime.current().proxy_for(host) if use_proxy else None
-    made._pool._network_backend = _Checked(pace) if proxy is None else _Through(proxy, pace)
+    compat.use_backend(made, _Checked(pace) if proxy is None else _Through(proxy, pace))
     return made
 
 

@@ -19,7 +19,7 @@ from app.deid import service as deid_service
 from app.deid.models import Anonymization
 from app.security import SYSTEM
 from app.security.models import Facility
-from app.worker import LANES, Worker
+from app.worker import Worker, handler_of
 from tests.support.client import Web
 
 Copy = Callable[..., dict[str, Any]]
@@ -55,7 +55,7 @@ def copy(web: Web) -> Iterator[Copy]:
         assert accepted.status_code == 202, accepted.text
         assert accepted.json()["state"] == "queued"
         while claimed := worker._claim(["anonymize.study"]):
-            worker._run(claimed, LANES["deid"][1]["anonymize.study"])
+            worker._run(claimed, handler_of("anonymize.study"))
         answer: dict[str, Any] = client.get(accepted.headers["Location"]).json()
         return answer
 

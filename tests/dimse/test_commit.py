@@ -18,7 +18,7 @@ from app.kit.clock import now
 from app.nodes import commitment
 from app.nodes.models import Commitment
 from app.security.actor import SYSTEM
-from app.worker import LANES, Worker
+from app.worker import LANES, Worker, handler_of
 from tests.support.committer import INSTANCE, committer
 from tests.support.dimse import Station
 from tests.support.pacs import CT, Made, make_study
@@ -48,7 +48,7 @@ def work(worker: Worker) -> bool:
         session.execute(update(Job).where(Job.state == "queued").values(run_after=now()))
     claimed = worker._claim(list(LANES["commitment"][1]))
     if claimed is not None:
-        worker._run(claimed, LANES["commitment"][1][claimed.kind])
+        worker._run(claimed, handler_of(claimed.kind))
     return claimed is not None
 
 

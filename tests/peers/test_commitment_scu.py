@@ -13,7 +13,7 @@ from app.kit.clock import now
 from app.nodes import commitment, service
 from app.nodes.models import Commitment
 from app.nodes.service import NodeValues
-from app.worker import LANES, Worker
+from app.worker import LANES, Worker, handler_of
 from tests.support import dcmtk
 from tests.support.client import actor
 from tests.support.committer import committer
@@ -39,7 +39,7 @@ def work(worker: Worker) -> None:
     kinds = list(LANES["commitment"][1])
     claimed = worker._claim(kinds)
     assert claimed is not None
-    worker._run(claimed, LANES["commitment"][1][claimed.kind])
+    worker._run(claimed, handler_of(claimed.kind))
 
 
 def _request(database: Database, port: int, title: str = "COMMITTER") -> str:

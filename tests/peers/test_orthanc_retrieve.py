@@ -12,7 +12,7 @@ from app.kit.clock import now
 from app.nodes import commitment
 from app.nodes.models import Commitment
 from app.security.actor import SYSTEM
-from app.worker import LANES, Worker
+from app.worker import LANES, Worker, handler_of
 from tests.support.dimse import Station, data_set_of
 from tests.support.orthanc import orthanc
 from tests.support.pacs import CT, make_study
@@ -34,7 +34,7 @@ def _work(worker: Worker) -> None:
         session.execute(update(Job).where(Job.state == "queued").values(run_after=now()))
     claimed = worker._claim(list(LANES["commitment"][1]))
     assert claimed is not None
-    worker._run(claimed, LANES["commitment"][1][claimed.kind])
+    worker._run(claimed, handler_of(claimed.kind))
 
 
 def test_moves_and_commitment_with_orthanc(receiver: Station, worker: Worker, tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from app.nodes.options import NodeValues
 from app.routing import arrivals, following, queries, service
 from app.routing.models import Route, RouteRun
 from app.security import Actor
-from app.worker import LANES, Worker
+from app.worker import Worker, handler_of
 from tests.archive.make import ct_bytes
 from tests.support.client import actor, add_cast
 from tests.support.forwarding import work_off
@@ -67,7 +67,7 @@ class House:
 
     def work(self, kind: str) -> int:
         """Every job of this kind that is due now."""
-        handler = next(kinds[kind] for _, kinds in LANES.values() if kind in kinds)
+        handler = handler_of(kind)
         count = 0
         while (claimed := self.worker._claim([kind])) is not None:
             self.worker._run(claimed, handler)

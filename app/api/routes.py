@@ -162,7 +162,7 @@ def _json(text: str) -> dict[str, Any] | None:
 
 def _note_tested(request: Request, actor: Actor, tried: list[Candidate]) -> None:
     if tried:
-        with services(request).database.write() as session:
+        with services(request).database.change() as session:
             service.mark_tested(session, actor, [one.id for one in tried])
 
 

@@ -78,7 +78,7 @@ async def close_current(request: Request, response: Response, actor: SelfEvenLoc
 
 
 def _close(request: Request, actor: Actor, session_id: str) -> None:
-    with services(request).database.write() as session:
+    with services(request).database.change() as session:
         sessions.close(session, actor, session_id)
 
 
@@ -106,7 +106,7 @@ async def unlock(request: Request, body: Unlock) -> None:
 def unlock_session(request: Request, password: str, code: str) -> None:
     identity = request.state.identity
     services(request).gate.login.prove(identity.actor.name, password, code, identity.actor.address, how="unlock")
-    with services(request).database.write() as session:
+    with services(request).database.change() as session:
         sessions.unlock(session, identity.actor, identity.session_id)
 
 

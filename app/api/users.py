@@ -80,7 +80,7 @@ def change_my_password(request: Request, body: OwnPassword, actor: Self) -> None
     here, session_id = services(request), request.state.identity.session_id
     proof = here.gate.login.confirm(actor, body.old, field="old")
     new = users.new_password(here.database, body.new, actor.name, proof.user_id)
-    with here.database.write() as session:
+    with here.database.change() as session:
         users.change_own_password(session, actor, proof, new, session_id)
 
 
@@ -102,7 +102,7 @@ def begin_second_factor(request: Request, body: NewPassword, actor: Self) -> dic
     """A new secret to put into an authenticator; it counts once PUT has confirmed it by a code."""
     here = services(request)
     proof = here.gate.login.confirm(actor, body.password)
-    with here.database.write() as session:
+    with here.database.change() as session:
         secret, address = second_factor.begin(session, actor, here.secrets, proof)
     return {"secret": secret, "address": address, "qr": segno.make(address, micro=False).svg_data_uri(scale=4)}
 
@@ -112,7 +112,7 @@ def confirm_second_factor(request: Request, body: Code, actor: Self) -> dict[str
     """Turns it on; the recovery codes are shown this once."""
     here = services(request)
     here.gate.login.confirm_new_factor(actor, body.code)
-    with here.database.write() as session:
+    with here.database.change() as session:
         return {"recovery_codes": second_factor.confirm(session, actor, here.secrets, body.code)}
 
 
@@ -121,7 +121,7 @@ def remove_second_factor(request: Request, body: NewPassword, actor: Self) -> No
     """Removes one's own second factor; asks for the password."""
     here = services(request)
     proof = here.gate.login.confirm(actor, body.password)
-    with here.database.write() as session:
+    with here.database.change() as session:
         second_factor.remove(session, actor, proof)
 
 
@@ -137,7 +137,7 @@ def create_user(request: Request, body: NewUser, actor: Admin) -> dict[str, Any]
     """A new account."""
     database = services(request).database
     password = users.new_password(database, body.password, body.name)
-    with database.write() as session:
+    with database.change() as session:
         return as_json(users.create(session, actor, password=password, **body.model_dump(exclude={"password"})))
 
 
@@ -160,7 +160,7 @@ def reset_password(request: Request, user_id: str, body: NewPassword, actor: Adm
     with database.read() as session:
         user = users.get(session, actor, user_id)
     password = users.new_password(database, body.password, user.name, user.id)
-    with database.write() as session:
+    with database.change() as session:
         users.reset_password(session, actor, user.id, password)
 
 

@@ -3,6 +3,7 @@
 On SQLite every writer takes the lock at once (BEGIN IMMEDIATE) and waits with an own jittered retry: SQLite's
 busy_timeout starves processes (DESIGN 3.5)."""
 
+import logging
 import os
 import random
 import time
@@ -11,22 +12,24 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Engine, create_engine, event, inspect, make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError
+from sqlalchemy import Connection, Engine, create_engine, event, inspect, make_url, text
+from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session
+from sqlalchemy.orm.exc import StaleDataError
 from sqlalchemy.pool import QueuePool
 
 from app.config import Config, ConfigError
-from app.db.locks import run_pending
+from app.db.locks import Lock, run_pending, take
 from app.kit.errors import Unavailable
 
+log = logging.getLogger(__name__)
 _LOCK_DEADLINE = 30.0  # seconds a writer waits before it says that the database is busy
 
 
 class Collided(Unavailable):
-    """PostgreSQL ended the transaction for the sake of another one (deadlock, serialization failure): nothing of it stays,
-    and it can be repeated as it was."""
+    """The transaction ended for the sake of another one (deadlock, serialization failure, a row of the same name or without
+    the row it belongs to): nothing of it stays, and it can be repeated as it was."""
 
 
 class Database:
@@ -77,6 +80,20 @@ class Database:
             session.connection()  # take the write lock now, not at the first change
             yield session
             run_pending(session)
+
+    @contextmanager
+    def change(self) -> Iterator[Session]:
+        """`write` for what a person or a program changes over HTTP: one such transaction at a time on PostgreSQL too. What a
+        background role changed or deleted at the same moment is told as Collided."""
+        try:
+            with self.write() as session:
+                if self.dialect == "postgresql":
+                    session.execute(text(f"SET LOCAL lock_timeout = '{_LOCK_DEADLINE:.0f}s'"))
+                take(session, Lock.CHANGES)
+                yield session
+        except (IntegrityError, StaleDataError) as raised:
+            log.warning("a change met another one", exc_info=True)
+            raise Collided("Somebody else changed the same thing at this moment.", hint="Try again.") from raised
 
     @contextmanager
     def write_plain(self) -> Iterator[Connection]:
@@ -142,7 +159,7 @@ def _sync_data(path: Path) -> None:
 # server that only reads (a standby that is not promoted yet), trouble outside PostgreSQL.
 _OUTAGE_CLASSES = ("08", "53", "58")
 _OUTAGE_CODES = ("57P01", "57P02", "57P03", "57P05", "25006")
-_COLLISIONS = ("40P01", "40001")  # deadlock_detected, serialization_failure
+_COLLISIONS = ("40P01", "40001", "55P03")  # deadlock_detected, serialization_failure, lock_not_available
 _SQLITE_OUTAGES = ("database is locked", "disk is full", "disk i/o", "unable to open", "readonly database")
 
 

@@ -1,6 +1,8 @@
 """The one order of locks. SQLite has a single writer; on PostgreSQL every transaction takes its locks in this order, or two of
 them can wait for each other (SQLSTATE 40P01):
 
+0. `Lock.CHANGES`, before anything else: by what people and programs change over HTTP (`Database.change`). One at a time, as on
+   SQLite, so that what a verb looked at (a free name, a row that is there) still holds when it writes.
 1. `Lock.INDEX`, before the first row: by everything that writes study, series or instance rows. One such transaction at a time.
 2. Rows, in any room; several of one table in the order of their keys.
 3. What is written at the end of the transaction by `at_commit`: `Lock.AUDIT`, then `Lock.EVENTS`. Nothing is locked after it.
@@ -17,6 +19,7 @@ from sqlalchemy.orm import Session, SessionTransaction
 class Lock(Enum):
     """PostgreSQL advisory locks of a transaction, in the order in which they are taken."""
 
+    CHANGES = 0x4348414E
     INDEX = 0x494E4458
     AUDIT = 0x41554449
     EVENTS = 0x4556454E

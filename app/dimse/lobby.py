@@ -58,6 +58,7 @@ class Lobby:
         with self._lock:
             for sock in list(self._waiting):
                 self._drop(sock)
+            self._selector.close()
 
     def _ready(self) -> list[Start]:
         """Those that have something to say, or have left: both are for an association to find out."""

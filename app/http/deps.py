@@ -185,7 +185,7 @@ async def _left(
 
 def _write(connection: HTTPConnection, _first: Identified) -> Iterator[Session]:
     # Who calls is found before the lock is taken: proving a password hashes, and writes in a transaction of its own.
-    with services(connection).database.write() as session:
+    with services(connection).database.change() as session:
         yield session
 
 

@@ -85,7 +85,7 @@ def begin(request: Request, actor: Self, password: Annotated[str, Form(max_lengt
 
     def start() -> tuple[str, str]:
         proof = here.gate.login.confirm(actor, password)
-        with here.database.write() as session:
+        with here.database.change() as session:
             return second_factor.begin(session, actor, here.secrets, proof)
 
     begun, faults = attempt_alone(start)
@@ -112,7 +112,7 @@ def confirm(
 
     def turn_on() -> list[str]:
         here.gate.login.confirm_new_factor(actor, code)
-        with here.database.write() as session:
+        with here.database.change() as session:
             return second_factor.confirm(session, actor, here.secrets, code)
 
     codes, faults = attempt_alone(turn_on)
@@ -127,7 +127,7 @@ def remove(request: Request, actor: Self, password: Annotated[str, Form(max_leng
 
     def turn_off() -> None:
         proof = here.gate.login.confirm(actor, password)
-        with here.database.write() as session:
+        with here.database.change() as session:
             second_factor.remove(session, actor, proof)
 
     _, faults = attempt_alone(turn_off)

@@ -52,7 +52,7 @@ def attempt(request: Request, work: Callable[[Any], T]) -> tuple[T | None, Fault
     the transaction is rolled back and the form is shown again."""
 
     def run() -> T:
-        with services(request).database.write() as session:
+        with services(request).database.change() as session:
             return work(session)
 
     return attempt_alone(run)

@@ -166,7 +166,7 @@ def change_password(
     def change() -> None:
         proof = here.gate.login.confirm(actor, old, field="old")
         hashed = users.new_password(here.database, new, actor.name, proof.user_id)
-        with here.database.write() as session:
+        with here.database.change() as session:
             users.change_own_password(session, actor, proof, hashed, session_id)
 
     said = differ(new, again)

@@ -262,7 +262,7 @@ def _bench(request: Request, actor: Actor, form: FormData, route_id: str, data: 
             fault = faults_of(raised).message
         same = bool(route_id) and found is not None and _is_saved(session, actor, route_id, tried)
     if same:
-        with here.database.write() as session:
+        with here.database.change() as session:
             service.mark_tested(session, actor, [route_id])
     if is_htmx(request):
         with here.database.read() as session:

@@ -106,7 +106,7 @@ def make_first(
 
     def make() -> User:
         hashed = users.new_password(here.database, password, name)
-        with here.database.write() as session:
+        with here.database.change() as session:
             return users.make_first_administrator(session, name, hashed, display_name)
 
     made, said = None, differ(password, again)
@@ -156,7 +156,7 @@ def keep_station(request: Request, actor: Actor, title: str, port: int, hosts: s
     after: dict[str, str | int] = {"aet": title, "dicom_port": port, "dicom_host": hosts or config.dicom_host}
     if before == after:
         return False
-    with services(request).database.write() as session:
+    with services(request).database.change() as session:
         for facility in queries.facilities(session):
             if title == facility.ae_title:
                 raise Invalid(phrase("This is the title of {name}.", name=facility.name), field="title")

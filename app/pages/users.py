@@ -113,7 +113,7 @@ def create(
 
     def make() -> User:
         hashed = users.new_password(database, password, name)
-        with database.write() as session:
+        with database.change() as session:
             return users.create(session, actor, name=name, password=hashed, facility_id=facility_id or None, **values)
 
     made, faults = attempt_alone(make)
@@ -173,7 +173,7 @@ def give_password(request: Request, user_id: str, actor: Admin) -> Response:
 
     def reset() -> None:
         hashed = users.new_password(database, password, user.name, user.id)
-        with database.write() as session:
+        with database.change() as session:
             users.reset_password(session, actor, user.id, hashed)
 
     _, faults = attempt_alone(reset)

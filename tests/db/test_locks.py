@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 from app import events
 from app.db import Collided, Database
 from app.db.locks import Lock, at_commit, take
+from tests.support.live import ROOT
 
 
 def _count_first(session: Session, name: str) -> None:
@@ -100,6 +101,35 @@ def test_at_commit_runs_in_the_order_of_the_locks(database: Database) -> None:
         at_commit(session, Lock.EVENTS, lambda _: done.append("events"))
         at_commit(session, Lock.AUDIT, lambda _: done.append("audit"))
     assert done == ["audit", "events"]
+
+
+def test_changes_of_two_people_follow_each_other(counters: Database) -> None:
+    """Each looks whether the name is free and then takes it: the second one sees what the first did."""
+    meet, made, refused = threading.Barrier(2, timeout=0.5), [], []
+
+    def take_name() -> None:
+        with counters.change() as session:
+            free = session.scalar(text("SELECT count(*) FROM counter WHERE name = 'c'")) == 0
+            with contextlib.suppress(threading.BrokenBarrierError):
+                meet.wait()
+            (made if free else refused).append(free)
+            if free:
+                session.execute(text("INSERT INTO counter (name, value) VALUES ('c', 0)"))
+
+    assert _both(take_name, take_name) == []
+    assert (len(made), len(refused)) == (1, 1)
+
+
+def test_a_change_that_a_background_role_crossed_can_be_repeated(counters: Database) -> None:
+    with pytest.raises(Collided, match="Somebody else"), counters.change() as session:
+        session.execute(text("INSERT INTO counter (name, value) VALUES ('a', 0)"))
+
+
+def test_what_people_change_goes_through_change() -> None:
+    """On PostgreSQL two of them at once ended in a fault: a name taken twice, a row that was gone."""
+    doors = [path for room in ("api", "pages", "http") for path in (ROOT / "app" / room).rglob("*.py")]
+    plain = [path.relative_to(ROOT).as_posix() for path in doors if "database.write()" in path.read_text()]
+    assert len(doors) > 60 and plain == ["app/api/imports.py"], "it only writes a trace"
 
 
 def test_a_deadlock_is_a_fault_that_can_be_repeated(counters: Database) -> None:

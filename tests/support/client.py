@@ -142,12 +142,15 @@ class Web:
 @contextmanager
 def open_web(config: Config, database: Database, archive: Any = None) -> Iterator[Web]:
     """The application on an installation of its own."""
+    own = None
     if archive is None and importlib.util.find_spec("app.archive") is not None:
         module = importlib.import_module("app.archive")
-        archive = module.Archive(config, database) if hasattr(module, "Archive") else None
+        archive = own = module.Archive(config, database)
     add_cast(database)
     services = Services.open(config, database=database, archive=archive)
     try:
         yield Web(services)
     finally:
         services.close()
+        if own is not None:
+            own.close()

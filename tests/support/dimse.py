@@ -91,6 +91,7 @@ def station(config: Config, database: Database) -> Iterator[Station]:
     finally:
         receiver.stop(3.0)
         serving.join(60)
+        archive.close()
 
 
 def parts_of(path: Path) -> tuple[FileMetaDataset, bytes] | None:

@@ -23,7 +23,15 @@ def parse_age(text: str) -> tuple[int, str] | None:
     return (int(found[1]), found[2].upper()) if found else None
 
 
-def shown_age(text: str) -> str:
-    """An AS for people: 64 Y, 0 Y, 18 M; what is no age as it is written."""
-    age = parse_age(text)
-    return f"{age[0]} {age[1]}" if age else text.strip(" \0")
+def age_at(birth: str, day: str, stated: str = "") -> str:
+    """The age at a study, the same for lists, viewer and paper, as an AS without leading zeros: 58Y, 5M, 9D. From birth date
+    and study date where both are days and in this order, in years from two on; else what the header states (Patient's
+    Age), also where that is no age; empty where neither tells."""
+    born, then = parse_date(birth), parse_date(day)
+    if born is None or then is None or then < born:
+        age = parse_age(stated)
+        return f"{age[0]}{age[1]}" if age else stated.strip(" \0")
+    months = (then.year - born.year) * 12 + then.month - born.month - (then.day < born.day)
+    if months >= 24:
+        return f"{months // 12}Y"
+    return f"{months}M" if months else f"{(then - born).days}D"

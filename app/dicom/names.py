@@ -28,8 +28,8 @@ def parse(text: str) -> PersonName:
 
 
 def shown(text: str) -> str:
-    """For people: `Prefix Given Middle Family, Suffix` is left to locales; here `Family, Given Middle` of the first
-    group that is not empty, with the ideographic group behind it."""
+    """For people, in lists, viewer and paper alike: `Family, Prefix Given Middle, Suffix` with the ideographic group behind
+    it, else the phonetic one where it stands alone (PS3.5 6.2.1): Yamada, Tarou (山田, 太郎)."""
     name = parse(text)
     parts = [_group(group) for group in (name.alphabetic, name.ideographic) if group.strip("^ ")]
     if not parts and name.phonetic:
@@ -39,8 +39,9 @@ def shown(text: str) -> str:
 
 def _group(group: str) -> str:
     family, given, middle, prefix, *more = [part.strip() for part in group.split("^")] + [""] * 4
-    rest = " ".join(part for part in (prefix, given, middle, *more) if part)
-    return f"{family}, {rest}" if family and rest else family or rest
+    rest = " ".join(part for part in (prefix, given, middle) if part)
+    suffix = " ".join(part for part in more if part)
+    return ", ".join(part for part in (family, rest, suffix) if part)
 
 
 def fold(text: str) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 from babel import Locale, dates, numbers
 from starlette.requests import HTTPConnection
 
+from app.dicom import names
 from app.dicom.dates import parse_date
 from app.kit import compat
 from app.kit.catalogs import catalog
@@ -218,36 +219,8 @@ def format_moment(value: datetime | None) -> str:
 
 
 def format_person(name: str | None) -> str:
-    """A PN as Family, Given with the ideographic group beside it (PS3.5 6.2.1): Yamada, Tarou (山田太郎)."""
-    groups = (name or "").split("=")
-    shown = [_group(group) for group in groups[:2]]
-    if len(shown) > 1 and shown[1]:
-        return f"{shown[0]} ({shown[1]})" if shown[0] else shown[1]
-    return shown[0] if shown[0] or len(groups) < 3 else _group(groups[2])
-
-
-def _group(group: str) -> str:
-    parts = [part.strip() for part in group.split("^")] + [""] * 5
-    family, given, middle, prefix = parts[:4]
-    suffix = " ".join(part for part in parts[4:] if part)
-    rest = " ".join(part for part in (prefix, given, middle) if part)
-    shown = ", ".join(part for part in (family, rest) if part)
-    return f"{shown}, {suffix}" if suffix and shown else shown or suffix
-
-
-def format_age(birth: str | None, on: str | None = None) -> str:
-    """Whole years at a day (DA strings; today when none is given); months and days for small children."""
-    born, day = parse_date(birth or ""), parse_date(on) if on else now().date()
-    if born is None or day is None or day < born:
-        return ""
-    months = (day.year - born.year) * 12 + day.month - born.month - (day.day < born.day)
-    years = months // 12
-    if years >= 2:
-        return ngettext("%(num)d year", "%(num)d years", years) % {"num": years}
-    if months >= 1:
-        return ngettext("%(num)d month", "%(num)d months", months) % {"num": months}
-    days = (day - born).days
-    return ngettext("%(num)d day", "%(num)d days", days) % {"num": days}
+    """A PN as people read it: Yamada, Tarou (山田, 太郎). One function for lists, viewer and paper."""
+    return names.shown(name or "")
 
 
 def format_number(value: float | None, digits: int = 0) -> str:
@@ -276,7 +249,6 @@ FILTERS = {
     "time": format_time,
     "moment": format_moment,
     "person": format_person,
-    "age": format_age,
     "number": format_number,
     "size": format_size,
     "say": say,

@@ -7,7 +7,7 @@ from hashlib import blake2s
 
 from app.archive.models import Series, Study
 from app.dicom import names
-from app.dicom.dates import parse_date
+from app.dicom.dates import age_at, parse_age
 from app.dicom.identity import patient_of
 from app.http.i18n import format_person, format_time
 from app.http.i18n import gettext as _
@@ -98,19 +98,15 @@ class SeriesCard:
     bytes: int
 
 
-def age(birth: str, on: str) -> str:
-    """Short age for a column: "58", "5 mo", "9 d"; empty where it cannot be told."""
-    born, day = parse_date(birth), parse_date(on) if on else now().date()
-    if born is None or day is None:
-        return ""
-    months = (day.year - born.year) * 12 + day.month - born.month - (day.day < born.day)
-    if day < born:
-        return ""
-    if months >= 24:
-        return str(months // 12)
-    if months >= 1:
-        return _("%(n)d mo") % {"n": months}
-    return _("%(n)d d") % {"n": (day - born).days}
+def age(birth: str, on: str, stated: str = "") -> str:
+    """Short age for a column: "58", "5 mo", "9 d"; empty where it cannot be told (`dates.age_at`)."""
+    text = age_at(birth, on, stated)
+    told = parse_age(text)
+    if told is None:
+        return text
+    number, unit = told
+    short = {"M": _("%(n)d mo"), "W": _("%(n)d wk"), "D": _("%(n)d d")}
+    return short[unit] % {"n": number} if unit in short else str(number)
 
 
 def names_of(person_name: str) -> tuple[str, str]:
@@ -138,7 +134,7 @@ def study_row(
         patient=_short(patient_of(study)),
         patient_id=study.patient_id,
         birth_date=study.birth_date,
-        age=" ".join(part for part in (age(study.birth_date, study.study_date), study.sex[:1]) if part),
+        age=" ".join(part for part in (age(study.birth_date, study.study_date, study.patient_age), study.sex[:1]) if part),
         date=study.study_date,
         time=study.study_time,
         arrived=format_time(moment),

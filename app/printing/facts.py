@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from pydicom.dataset import Dataset
 
-from app.dicom.dates import shown_age
+from app.dicom.dates import age_at
 from app.dicom.identity import patient_key
 from app.dicom.reading import text_of
 from app.imaging import Display, PixelSpec, Presentation, RenderParams
@@ -22,11 +22,11 @@ _WHOSE = ("PatientID", "IssuerOfPatientID", "PatientName", "PatientBirthDate", "
 
 @dataclass(frozen=True, slots=True)
 class Words:
-    """How a name, a day and an age at a day are written for this reader."""
+    """How a name, a day and an age (of `dates.age_at`) are written for this reader."""
 
     person: Callable[[str], str]
     day: Callable[[str], str]
-    age: Callable[[str, str], str]
+    age: Callable[[str], str]
 
 
 def picture(
@@ -163,7 +163,7 @@ def header_values(ds: Dataset, words: Words) -> Mapping[str, str]:
         "PatientID": _text(ds, "PatientID"),
         "PatientBirthDate": words.day(birth),
         "PatientSex": _text(ds, "PatientSex"),
-        "PatientAge": words.age(birth, day) or shown_age(_text(ds, "PatientAge")),
+        "PatientAge": words.age(age_at(birth, day, _text(ds, "PatientAge"))),
         "StudyDescription": _text(ds, "StudyDescription"),
         "StudyDate": words.day(day),
         "AccessionNumber": _text(ds, "AccessionNumber"),

@@ -7,7 +7,7 @@ from babel.units import format_unit
 
 from app.archive.models import Instance
 from app.dicom import names
-from app.dicom.dates import parse_date
+from app.dicom.dates import parse_age, parse_date
 from app.kit.catalogs import catalog
 from app.kit.clock import now
 from app.kit.phrases import Phrase
@@ -24,7 +24,7 @@ def words(language: str) -> Words:
     return Words(
         person=names.shown,
         day=lambda value: _day(value, language),
-        age=lambda birth, day: _age(birth, day, language),
+        age=lambda age: _age(age, language),
     )
 
 
@@ -78,12 +78,12 @@ def _day(value: str, language: str) -> str:
     return dates.format_date(day, "medium", locale=language) if day else value
 
 
-def _age(birth: str, day: str, language: str) -> str:
-    born, then = parse_date(birth), parse_date(day)
-    if not born or not then or then < born:
-        return ""
-    months = (then.year - born.year) * 12 + then.month - born.month - (then.day < born.day)
-    unit, many = (
-        ("year", months // 12) if months >= 24 else ("month", months) if months else ("day", (then - born).days)
-    )
-    return str(format_unit(many, f"duration-{unit}", length="short", locale=language))
+_UNITS = {"Y": "year", "M": "month", "W": "week", "D": "day"}
+
+
+def _age(age: str, language: str) -> str:
+    """An age of `dates.age_at` in words; what is none stays as it is."""
+    told = parse_age(age)
+    if told is None:
+        return age
+    return str(format_unit(told[0], f"duration-{_UNITS[told[1]]}", length="short", locale=language))

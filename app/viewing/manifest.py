@@ -7,10 +7,12 @@ from typing import Any, Protocol
 
 from pydicom.uid import UID
 
+from app.dicom import names
+from app.dicom.dates import age_at
 from app.dicom.dicomjson import Model
 from app.viewing import attributes
 from app.viewing.appearance import frame_appearances
-from app.viewing.attributes import framed, item, named, text, values
+from app.viewing.attributes import first, framed, item, named, text, values
 from app.viewing.json_header import JsonHeader
 
 _PDF = "1.2.840.10008.5.1.4.1.1.104.1"
@@ -71,6 +73,12 @@ def study_entry(model: Model) -> dict[str, Any]:
     )
     patient = dict(named(model, ("PatientID", "PatientSex", "PatientAge", "PatientBirthDate")))
     patient["patient_name"] = text(model, "PatientName")
+    # Written as everywhere else, so that the viewer says what lists and paper say.
+    patient["patient_name_shown"] = names.shown(str(patient["patient_name"]))
+    age = age_at(*(str(first(model, one) or "") for one in ("PatientBirthDate", "StudyDate", "PatientAge")))
+    patient.pop("patient_age", None)
+    if age:
+        patient["patient_age"] = age
     study["referring_physician_name"] = text(model, "ReferringPhysicianName")
     return {**study, "patient": patient}
 

@@ -16,7 +16,7 @@ def test_component_groups() -> None:
     ("raw", "shown"),
     [
         ("Doe^Jane", "Doe, Jane"),
-        ("Doe^Jane^Q^Dr.^PhD", "Doe, Dr. Jane Q PhD"),
+        ("Doe^Jane^Q^Dr.^PhD", "Doe, Dr. Jane Q, PhD"),
         ("Doe", "Doe"),
         ("^Jane", "Jane"),
         ("", ""),

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from app.dicom import dicomjson, dicomxml, header, kept, numbers
-from app.dicom.dates import parse_date, shown_age
+from app.dicom.dates import age_at, parse_date
 from app.viewing.attributes import named
 
 CASES = Path(__file__).parents[1] / "cases"
@@ -58,11 +58,11 @@ def test_a_fraction_in_an_integer_string_is_kept() -> None:
 
 
 def test_dates_and_ages() -> None:
-    assert [shown_age(text) for text in ("000Y", "064Y", "018m", " 5D", "64", "abc")] == [
-        "0 Y",
-        "64 Y",
-        "18 M",
-        "5 D",
+    assert [age_at("", "", text) for text in ("000Y", "064Y", "018m", " 5D", "64", "abc")] == [
+        "0Y",
+        "64Y",
+        "18M",
+        "5D",
         "64",
         "abc",
     ]

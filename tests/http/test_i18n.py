@@ -34,24 +34,6 @@ def test_a_name_reads_family_given(name: str | None, shown: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("birth", "on", "shown"),
-    [
-        ("19800301", "20261120", "46 years"),
-        ("19800301", "20260228", "45 years"),
-        ("20250801", "20261120", "15 months"),
-        ("20261101", "20261120", "19 days"),
-        ("20261119", "20261120", "1 day"),
-        ("20270101", "20261120", ""),
-        ("1980", "20261120", ""),
-        ("", None, ""),
-        (None, None, ""),
-    ],
-)
-def test_an_age_counts_whole_years(birth: str | None, on: str | None, shown: str) -> None:
-    assert i18n.format_age(birth, on) == shown
-
-
-@pytest.mark.parametrize(
     ("language", "value", "shown"),
     [
         ("en", "20261120", "20 Nov 2026"),

@@ -6,8 +6,13 @@ import pydicom
 import pytest
 from pydicom.dataset import Dataset
 
+from app.dicom import dicomjson
+from app.dicom.dates import age_at
+from app.http.i18n import format_person
+from app.pages import rows
 from app.printing import facts, wording
 from app.printing.shapes import SheetOptions, View
+from app.viewing import manifest
 
 WORDS = wording.words("en")
 
@@ -66,7 +71,32 @@ def test_the_detector_is_not_the_patient() -> None:
     ],
 )
 def test_ages(birth: str, day: str, said: str) -> None:
-    assert WORDS.age(birth, day) == said
+    assert WORDS.age(age_at(birth, day)) == said
+
+
+@pytest.mark.parametrize(
+    ("birth", "day", "stated", "age", "row"),
+    [
+        ("19680101", "20261120", "060Y", "58Y", "58"),
+        ("", "20261120", "058Y", "58Y", "58"),
+        ("1968", "20261120", "018M", "18M", "18 mo"),
+        ("19680101", "", "003W", "3W", "3 wk"),
+        ("20270101", "20261120", "009D", "9D", "9 d"),
+        ("", "20261120", "about 60", "about 60", "about 60"),
+        ("", "20261120", "", "", ""),
+    ],
+)
+def test_list_viewer_and_paper_tell_one_age(birth: str, day: str, stated: str, age: str, row: str) -> None:
+    """Without a birth date, too: what the header states, everywhere."""
+    ds = Dataset()
+    ds.PatientBirthDate, ds.StudyDate, ds.PatientName = birth, day, "Doe^Jane^Q^Dr.^PhD=山田^太郎"
+    ds.add_new(0x00101010, "AS", stated)
+    paper = facts.header_values(ds, WORDS)
+    patient = manifest.study_entry(dicomjson.to_json(ds))["patient"]
+    assert (patient.get("patient_age", ""), paper["PatientAge"]) == (age, WORDS.age(age))
+    assert rows.age(birth, day, stated) == row
+    said = "Doe, Dr. Jane Q, PhD (山田, 太郎)"
+    assert patient["patient_name_shown"] == paper["PatientName"] == format_person(str(ds.PatientName)) == said
 
 
 def test_days_and_names_in_the_readers_language() -> None:

@@ -2,8 +2,10 @@
 import { delegate, element, icon, one } from './dom';
 import { t } from './i18n';
 
-export function open(dialog: HTMLDialogElement): void {
-  if (!dialog.open) dialog.showModal();
+export function open(dialog: HTMLDialogElement | null | undefined): void {
+  if (!dialog || dialog.open) return;
+  dialog.showModal();
+  dialog.scrollTop = 0; // the button that has the focus stands at the end of a long one
 }
 
 export interface Question {

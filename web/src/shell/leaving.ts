@@ -8,8 +8,8 @@ interface Context {
   confirm?: string;
 }
 
-/** What is lost when the page goes; undefined: nothing. */
-type Unsaved = () => Question | undefined;
+/** What is lost when the page goes; undefined: nothing. to: where the person goes, undefined where nobody knows. */
+type Unsaved = (to?: URL) => Question | undefined;
 
 const guards = new Set<Unsaved>();
 let allowed = false;
@@ -27,10 +27,10 @@ export function leave(go: () => void): void {
   go();
 }
 
-function question(): Question | undefined {
+function question(to?: URL): Question | undefined {
   if (allowed) return undefined;
   for (const unsaved of guards) {
-    const found = unsaved();
+    const found = unsaved(to);
     if (found) return found;
   }
   return undefined;
@@ -53,8 +53,9 @@ export function installLeaving(): void {
   });
   document.addEventListener('htmx:before:request', (event) => {
     const { ctx } = (event as CustomEvent<{ ctx: Context }>).detail;
-    const asked = changesPage(ctx) ? question() : undefined;
     const source = ctx.sourceElement;
+    const to = source instanceof HTMLAnchorElement ? new URL(source.href, location.href) : undefined;
+    const asked = changesPage(ctx) ? question(to) : undefined;
     if (!asked || !(source instanceof HTMLElement)) return;
     event.preventDefault();
     void ask(asked).then((yes) => {
@@ -63,7 +64,7 @@ export function installLeaving(): void {
   });
   // The address has changed already: it is put back, and the way is taken again when the person says so.
   document.addEventListener('htmx:before:history:restore', (event) => {
-    const asked = question();
+    const asked = question(new URL(location.href));
     if (!asked) return;
     event.preventDefault();
     history.pushState(here.state ?? { htmx: true }, '', here.url);

@@ -1,6 +1,7 @@
 /** What buttons and keys do: one table of verbs, one of keys. */
 import { LAYOUTS, type Layout } from './grid';
 import htmx from 'htmx.org';
+import { open as openDialog } from '../shell/dialogs';
 import { leave } from '../shell/leaving';
 import type { KeyMap } from './keys';
 import { printAddress } from './print';
@@ -31,7 +32,7 @@ const VERBS: Readonly<Record<string, Verb>> = {
   overlays: (viewer) => viewer.root.classList.toggle('no-overlays'),
   panel: (viewer) => viewer.root.classList.toggle('no-panel'),
   fullscreen: toggleFullscreen,
-  help: (viewer) => viewer.root.querySelector<HTMLDialogElement>('#viewer-help')?.showModal(),
+  help: (viewer) => openDialog(viewer.root.querySelector<HTMLDialogElement>('#viewer-help')),
   print,
 };
 

@@ -34,6 +34,8 @@ export class Cell {
   /** What Cornerstone was last told: its own notices of it are no choice of a person. */
   private applied: Range | undefined;
   private shadedImage = '';
+  /** The notice that was closed by hand: it does not come back while it says the same. */
+  closedNotice = '';
   private settling = false;
   private readonly overlays: OverlayLayer;
   /** Whether the overlays of the frame could not be read. */
@@ -55,6 +57,11 @@ export class Cell {
         hooks.changed(this);
       },
     );
+    const notice = element.querySelector<HTMLElement>('.cell-notice');
+    notice?.querySelector('button')?.addEventListener('click', () => {
+      this.closedNotice = notice.querySelector('span')?.textContent ?? '';
+      notice.hidden = true;
+    });
     this.listen();
   }
 

@@ -29,7 +29,7 @@ const CT = {
 };
 
 function manifest(...instances: object[]): ReturnType<typeof readManifest> {
-  return readManifest({ study: { study_instance_uid: '1', patient: { patient_name: 'A^B' } }, series: [{ series_instance_uid: '2', modality: 'CT', series_number: 3, instances }] });
+  return readManifest({ study: { study_instance_uid: '1', patient: { patient_name: 'A^B', patient_name_shown: 'A, B', patient_age: '58Y' } }, series: [{ series_instance_uid: '2', modality: 'CT', series_number: 3, instances }] });
 }
 
 describe('the manifest', () => {

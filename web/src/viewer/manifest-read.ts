@@ -1,5 +1,6 @@
 /** Turns the manifest's JSON into `Study`. Attributes that vary by frame stand in `frames[n]` and override the instance's. */
 import { readAppearance } from './appearance';
+import { pageLocale } from './locale';
 import { list, number, numbers, record, text, type Json } from './json';
 import type { PixelSpec } from './loading/pixels';
 import { imageIdOf, type Frame, type Geometry, type Instance, type Kind, type Series, type Study, type Vector } from './manifest';
@@ -12,10 +13,10 @@ export function readManifest(json: unknown): Study {
   const patient = record(study['patient'] ?? study);
   return {
     uid: text(study['study_instance_uid']),
-    patientName: text(patient['patient_name']),
+    patientName: text(patient['patient_name_shown']),
     patientId: text(patient['patient_id']),
     patientSex: text(patient['patient_sex']),
-    patientAge: text(patient['patient_age']),
+    patientAge: ageWords(text(patient['patient_age'])),
     birthDate: text(patient['patient_birth_date']),
     description: text(study['study_description']),
     date: text(study['study_date']),
@@ -24,6 +25,16 @@ export function readManifest(json: unknown): Study {
     institution: text(study['institution_name']),
     series: list(root['series'] ?? study['series']).map((one) => readSeries(record(one))),
   };
+}
+
+const UNITS: Readonly<Record<string, string>> = { Y: 'year', M: 'month', W: 'week', D: 'day' };
+
+/** 58Y as the server tells it -> "58 yrs", as on paper; what is no age stays as it is. */
+export function ageWords(age: string): string {
+  const found = /^(\d{1,3})([YMWD])$/.exec(age);
+  const unit = UNITS[found?.[2] ?? ''];
+  if (!found || !unit) return age;
+  return new Intl.NumberFormat(pageLocale(), { style: 'unit', unit, unitDisplay: 'short' }).format(Number(found[1]));
 }
 
 function readSeries(json: Json): Series {

@@ -2,7 +2,7 @@
 import type { Cell } from './cell';
 import type { Instance, Kind, Series, Study } from './manifest';
 import { t } from './strings';
-import { displayDate, displayName } from './text';
+import { displayDate } from './text';
 
 const NAMES: Readonly<Record<Kind, () => string>> = {
   image: () => t('Image'),
@@ -31,7 +31,7 @@ export function showObject(cell: Cell, study: Study, series: Series, instance: I
 
 /** A report is read without an image beside it: it says itself whose it is, as the corners of an image do. */
 function whoseIs(study: Study): HTMLElement {
-  const who = [displayName(study.patientName) || t('No name'), study.patientId, study.patientSex, study.patientAge];
+  const who = [study.patientName || t('No name'), study.patientId, study.patientSex, study.patientAge];
   const made = node('p', [...who, study.description, displayDate(study.date, study.time)].filter(Boolean).join(' · '));
   made.className = 'object-patient';
   return made;

@@ -81,6 +81,7 @@ export class Panel {
     set('value', valueOf(mark, name) || MEASURES[name].label());
     set('detail', [MEASURES[name].label(), ...linesOf(mark, name).slice(1)].join('. '));
     set('slice', whereOf(imageId));
+    set('series', seriesWords(imageId));
     item.classList.toggle('chosen', annotation.selection.isAnnotationSelected(mark.annotationUID as string));
     for (const icon of item.querySelectorAll<SVGElement>('[data-icon]')) icon.toggleAttribute('hidden', icon.dataset['icon'] !== name);
     item.querySelector('[data-go]')?.addEventListener('click', () => this.goTo(imageId));
@@ -110,6 +111,12 @@ function search(panel: HTMLElement, field: EventTarget | null): void {
     group.hidden = wanted !== '' && !any;
     if (wanted !== '' && any) group.open = true;
   }
+}
+
+/** "3: Thorax", so that marks of several series are told apart. */
+function seriesWords(imageId: string): string {
+  const series = seriesOf(imageId);
+  return series ? [series.number, series.description || series.modality].filter(Boolean).join(': ') : '';
 }
 
 function whereOf(imageId: string): string {

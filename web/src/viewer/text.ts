@@ -2,6 +2,7 @@
 import type { Cell } from './cell';
 import { edgeLetters } from './geometry';
 import { axesOf } from './loading/metadata';
+import { pageLocale } from './locale';
 import { planeNote } from './tools/lengths';
 import type { Frame, Study } from './manifest';
 import { t } from './strings';
@@ -13,7 +14,7 @@ export function writeCell(cell: Cell, study: Study): void {
   if (!series || !frame) return;
   const many = series.frames.length > 1;
   put(element, 'tl', [
-    displayName(study.patientName),
+    study.patientName,
     [study.patientId, study.patientSex, study.patientAge].filter(Boolean).join('  '),
     study.description,
     study.accession,
@@ -32,25 +33,12 @@ export function writeCell(cell: Cell, study: Study): void {
   writeNotice(cell);
 }
 
-/** "Family, Given" of a DICOM person name, the ideographic group beside it when there is one. */
-export function displayName(name: string): string {
-  const groups = name.split('=').map((group) => {
-    const [family = '', given = '', middle = ''] = group.split('^').map((part) => part.trim());
-    return { family, given: [given, middle].filter(Boolean).join(' ') };
-  });
-  const first = groups[0];
-  if (!first) return name;
-  const latin = [first.family, first.given].filter(Boolean).join(', ');
-  const other = groups.slice(1).map(({ family, given }) => [family, given].filter(Boolean).join(' '));
-  return [latin, ...other].filter(Boolean).join(' ');
-}
-
 /** Date and time of a study by the page's locale; DICOM or ISO form alike. */
 export function displayDate(date: string, time: string): string {
   const [year, month, day] = [date.replaceAll('-', '').slice(0, 4), date.replaceAll('-', '').slice(4, 6), date.replaceAll('-', '').slice(6, 8)];
   if (!day) return date;
   const when = new Date(Number(year), Number(month) - 1, Number(day));
-  const words = when.toLocaleDateString(dayLocale(), { day: 'numeric', month: 'short', year: 'numeric' });
+  const words = when.toLocaleDateString(pageLocale(), { day: 'numeric', month: 'short', year: 'numeric' });
   const clock = time.replaceAll(':', '');
   return clock.length >= 4 ? `${words} ${clock.slice(0, 2)}:${clock.slice(2, 4)}` : words;
 }
@@ -126,8 +114,11 @@ function writeNotice(cell: Cell): void {
   cell.element.toggleAttribute('data-undrawable', cell.failure() !== undefined);
   const reason = cell.fallback();
   const words = noticeOf(cell, reason);
-  target.hidden = words === '';
-  if (target.textContent !== words) target.textContent = words;
+  const closable = words !== '' && cell.failure() === undefined; // without the picture its reason has to stay
+  target.hidden = words === '' || (closable && cell.closedNotice === words);
+  const text = target.querySelector('span');
+  if (text && text.textContent !== words) text.textContent = words;
+  target.querySelector('button')?.toggleAttribute('hidden', !closable);
 }
 
 function noticeOf(cell: Cell, drawnBecause: string | undefined): string {
@@ -140,10 +131,4 @@ function noticeOf(cell: Cell, drawnBecause: string | undefined): string {
   if (cell.overlaysFailed) return t('The overlays of this image could not be read.');
   if (cell.load?.state !== 'failed') return '';
   return t('Not every image could be loaded: {loaded} of {total} are here.', { loaded: cell.load.loaded, total: cell.load.total });
-}
-
-/** English days read 1 Jan 2000 on every page, as the server writes them. */
-function dayLocale(): string {
-  const language = document.documentElement.lang || 'en';
-  return language === 'en' ? 'en-GB' : language;
 }

@@ -8,22 +8,37 @@ import { measureOf } from './tools/measure';
 type Mark = Types.Annotation;
 
 /** Those of a study that was left for its print. */
+let unguard: (() => void) | undefined;
 let kept: { readonly study: string; readonly marks: readonly Mark[] } | undefined;
 
 export function measurements(): Mark[] {
   return annotation.state.getAllAnnotations().filter((mark) => measureOf(mark.metadata?.toolName ?? ''));
 }
 
-/** Keeps the measurements of the study while it is printed; `restore` brings them back. */
+/** Keeps the measurements of the study while it is printed; `restore` brings them back. From the print only the viewer of
+ * this study is reached without a question; whoever goes anywhere else has given them up. */
 export function keep(study: string): void {
   const marks = measurements();
-  kept = marks.length ? { study, marks } : undefined;
+  forget();
+  if (marks.length === 0) return;
+  kept = { study, marks };
+  unguard = guard((to) => (to?.pathname === '/viewer' && to.searchParams.get('study') === study ? undefined : lost(marks.length)));
 }
 
-export function restore(study: string): void {
-  if (kept?.study !== study) return;
-  for (const mark of kept.marks) annotation.state.addAnnotation(mark, mark.metadata?.FrameOfReferenceUID ?? '');
+function forget(): void {
   kept = undefined;
+  unguard?.();
+  unguard = undefined;
+}
+
+document.addEventListener('filmroom:page', () => {
+  if (!['/print', '/viewer'].includes(location.pathname)) forget();
+});
+
+export function restore(study: string): void {
+  if (kept?.study !== study) return forget();
+  for (const mark of kept.marks) annotation.state.addAnnotation(mark, mark.metadata?.FrameOfReferenceUID ?? '');
+  forget();
 }
 
 function lost(count: number): Question | undefined {
@@ -42,8 +57,3 @@ function lost(count: number): Question | undefined {
 export function askBeforeLeaving(): () => void {
   return guard(() => lost(measurements().length));
 }
-
-// Kept ones outlast pages of Filmroom, not the window.
-window.addEventListener('beforeunload', (event) => {
-  if (kept) event.preventDefault();
-});

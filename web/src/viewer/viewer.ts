@@ -222,7 +222,8 @@ export class Viewer {
     const words = reason instanceof Error ? reason.message : String(reason);
     if (notice) {
       notice.hidden = false;
-      notice.textContent = t('This image cannot be shown: {reason}', { reason: words });
+      notice.querySelector('button')?.setAttribute('hidden', '');
+      (notice.querySelector('span') ?? notice).textContent = t('This image cannot be shown: {reason}', { reason: words });
     }
     say('failed');
   }

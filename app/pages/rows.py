@@ -134,7 +134,9 @@ def study_row(
         patient=_short(patient_of(study)),
         patient_id=study.patient_id,
         birth_date=study.birth_date,
-        age=" ".join(part for part in (age(study.birth_date, study.study_date, study.patient_age), study.sex[:1]) if part),
+        age=" ".join(
+            part for part in (age(study.birth_date, study.study_date, study.patient_age), study.sex[:1]) if part
+        ),
         date=study.study_date,
         time=study.study_time,
         arrived=format_time(moment),

@@ -111,7 +111,40 @@ def test_the_paper_shows_what_the_screen_shows(
     screen.page.go_back()
     assert screen.settled() == "loaded"
     expect(screen.page.locator(".cell.active svg.svg-layer text tspan").first).to_have_text(said, timeout=WAIT)
+    row = screen.page.locator(".viewer-mark")
+    expect(row).to_contain_text(said, timeout=WAIT)
+    expect(row).to_contain_text(f"{ct.SeriesNumber}: CT")
     screen.page.evaluate("document.querySelector('[data-delete]').click()")
+
+
+def test_from_the_print_only_the_viewer_is_reached_without_a_question(screen: Screen, put: Put) -> None:
+    """And who has left once is not asked again on pages that hold no measurement."""
+    ct, page = put(CT), screen.page
+    assert screen.open(ct.StudyInstanceUID) == "loaded"
+    x, y = screen.middle()
+    measure(screen, (x - 80, y), (x + 80, y + 40))
+    page.evaluate("""document.querySelector('#viewer-root [data-action="print"]').click()""")
+    page.wait_for_selector('#composer-root[data-drawn="yes"]', timeout=WAIT)
+    question = page.locator("dialog[open]", has_text="not saved")
+    page.locator('nav a[href="/storage"]').first.click()
+    question.get_by_text("Stay", exact=True).click()
+    assert "/print" in page.url
+    page.locator('nav a[href="/storage"]').first.click()
+    question.get_by_text("Leave", exact=True).click()
+    page.wait_for_url("**/storage*", timeout=WAIT)
+    dialogs: list[str] = []
+
+    def asked(dialog: object) -> None:
+        dialogs.append(dialog.type)  # type: ignore[attr-defined]
+        dialog.accept()  # type: ignore[attr-defined]
+
+    page.on("dialog", asked)
+    page.locator('nav a[href="/query"]').first.click()
+    page.wait_for_url("**/query*", timeout=WAIT)
+    page.reload()
+    page.remove_listener("dialog", asked)
+    assert dialogs == []
+    expect(question).to_have_count(0)
 
 
 def test_leaving_asks_when_measurements_are_not_saved(screen: Screen, put: Put) -> None:

@@ -185,3 +185,21 @@ def test_help_lists_the_keys_and_keeps_them_from_the_image(screen: Screen, put: 
     screen.page.keyboard.press("Escape")
     dialog.wait_for(state="hidden")
     assert screen.window() == before
+
+
+def test_the_list_of_keys_opens_at_its_start(screen: Screen, put: Put) -> None:
+    """Also where the window is too low for all of it; the button at its end has the focus."""
+    assert screen.open(put("modality/ct_brain_explicit.dcm").StudyInstanceUID) == "loaded"
+    size = screen.page.viewport_size
+    screen.page.set_viewport_size({"width": 1280, "height": 480})
+    try:
+        screen.act("help")
+        shown = screen.page.locator("#viewer-help").evaluate(
+            "d => [d.open, d.scrollTop, d.scrollHeight > d.clientHeight]"
+        )
+        assert shown == [True, 0, True]
+        screen.page.keyboard.press("Enter")
+        assert not screen.page.locator("#viewer-help").evaluate("d => d.open")
+    finally:
+        if size:
+            screen.page.set_viewport_size(size)

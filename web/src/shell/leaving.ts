@@ -13,6 +13,7 @@ type Unsaved = (to?: URL) => Question | undefined;
 
 const guards = new Set<Unsaved>();
 let allowed = false;
+let back: URL | undefined; // where back or forward of the browser leads, while it is fetched
 let here = { url: '', state: null as unknown };
 
 /** Asks before the page is left while `unsaved` names something. Answers what ends that. */
@@ -44,6 +45,7 @@ function changesPage(ctx: Context): boolean {
 export function installLeaving(): void {
   const arrived = (): void => {
     allowed = false;
+    back = undefined;
     here = { url: location.href, state: history.state };
   };
   document.addEventListener('filmroom:page', arrived);
@@ -54,7 +56,7 @@ export function installLeaving(): void {
   document.addEventListener('htmx:before:request', (event) => {
     const { ctx } = (event as CustomEvent<{ ctx: Context }>).detail;
     const source = ctx.sourceElement;
-    const to = source instanceof HTMLAnchorElement ? new URL(source.href, location.href) : undefined;
+    const to = source instanceof HTMLAnchorElement ? new URL(source.href, location.href) : back;
     const asked = changesPage(ctx) ? question(to) : undefined;
     if (!asked || !(source instanceof HTMLElement)) return;
     event.preventDefault();
@@ -64,8 +66,12 @@ export function installLeaving(): void {
   });
   // The address has changed already: it is put back, and the way is taken again when the person says so.
   document.addEventListener('htmx:before:history:restore', (event) => {
-    const asked = question(new URL(location.href));
-    if (!asked) return;
+    const to = new URL(location.href);
+    const asked = question(to);
+    if (!asked) {
+      back = to;
+      return;
+    }
     event.preventDefault();
     history.pushState(here.state ?? { htmx: true }, '', here.url);
     void ask(asked).then((yes) => {

@@ -39,6 +39,7 @@ export class Panel {
 
   /** The active viewport shows another image. */
   imageChanged(): void {
+    this.refresh(); // marks that were brought back have their series and values now
     if (!this.element.querySelector<HTMLElement>('[data-pane="metadata"]')?.hidden) this.readMetadata();
   }
 

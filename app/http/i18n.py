@@ -13,7 +13,6 @@ from app.dicom import names
 from app.dicom.dates import parse_date
 from app.kit import compat
 from app.kit.catalogs import catalog
-from app.kit.clock import now
 from app.kit.numbers import real
 from app.kit.phrases import Phrase
 

@@ -43,9 +43,8 @@ fmt:             ## format the code
 	.venv/bin/ruff check --fix .
 messages:        ## collect the visible strings into the Spanish catalogue
 	@deploy/messages.sh
-lock:            ## pin requirements*.in with hashes, without any index address
-	.venv/bin/pip-compile -q --allow-unsafe --generate-hashes --no-emit-index-url --no-emit-find-links --no-emit-trusted-host --strip-extras -o constraints-dev.txt requirements-dev.in
-	.venv/bin/pip-compile -q --allow-unsafe --generate-hashes --no-emit-index-url --no-emit-find-links --no-emit-trusted-host --strip-extras -c constraints-dev.txt -o constraints.txt requirements.in
+lock:            ## pin the dependencies of pyproject.toml with hashes, without any index address
+	@deploy/lock.sh
 wheel: setup-test ## a wheel that carries the built bundle
 	@.venv/bin/python -m build -q --wheel --no-isolation
 clean:

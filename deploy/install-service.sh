@@ -106,7 +106,7 @@ install_program() {
   release=$releases/$(date -u +%Y%m%dT%H%M%SZ)
   [ -L /opt/filmroom ] || [ ! -e /opt/filmroom ] || die "/opt/filmroom is there and was not made by this script; move it away"
   run install -d -m 0755 "$releases"
-  if ! { run python3 -m venv "$release" && run "$release/bin/pip" install --quiet "$wheel"; }; then
+  if ! { run python3 -m venv "$release" && install_locked "$release"; }; then
     rm -rf "$release"; die "the wheel could not be installed; what was there before runs on"
   fi
   program=$release/bin/filmroom
@@ -116,6 +116,19 @@ install_program() {
   run ln -sfn "$release" /opt/filmroom.new
   run mv -T /opt/filmroom.new /opt/filmroom
   [ -n "$dry" ] || find "$releases" -mindepth 1 -maxdepth 1 -type d | sort | head -n -2 | while read -r old; do rm -rf "$old"; done
+}
+
+# The wheel carries the lock of its own dependencies: exactly those versions, checked by their hashes.
+install_locked() {  # install_locked RELEASE
+  local lock; lock=$(mktemp -d)
+  if [ -z "$dry" ]; then
+    python3 -c 'import sys, zipfile; sys.stdout.buffer.write(zipfile.ZipFile(sys.argv[1]).read("app/_bundled/constraints.txt"))' \
+      "$wheel" >"$lock/constraints.txt" || { rm -rf "$lock"; return 1; }
+  fi
+  run "$1/bin/pip" install --quiet --require-hashes -r "$lock/constraints.txt" && run "$1/bin/pip" install --quiet --no-deps "$wheel"
+  local result=$?
+  rm -rf "$lock"
+  return $result
 }
 
 open_firewall() {  # open_firewall PORT: the rule's name is kept for uninstall

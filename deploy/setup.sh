@@ -31,13 +31,13 @@ fi
 python=${PYTHON:-python3}
 "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { say "Python 3.11 or newer is needed; name it with PYTHON=..."; exit 1; }
 [ -x .venv/bin/python ] || "$python" -m venv .venv || { say "the venv module is missing: sudo apt-get install python3-venv"; exit 1; }
-lock=constraints.txt
-[ "$want" = test ] && lock=constraints-dev.txt
+locks=(constraints.txt constraints-build.txt)
+[ "$want" = test ] && locks=(constraints-dev.txt)
 stamp=.venv/.installed-$want
-if [ ! -f "$stamp" ] || ! cmp -s "$lock" "$stamp"; then
-  say "installing Python packages ($lock)"
-  .venv/bin/python -m pip install -q --disable-pip-version-check --require-hashes -r "$lock"
-  cp "$lock" "$stamp"
+if [ ! -f "$stamp" ] || ! cat "${locks[@]}" | cmp -s - "$stamp"; then
+  say "installing Python packages (${locks[*]})"
+  .venv/bin/python -m pip install -q --disable-pip-version-check --require-hashes $(printf -- '-r %s ' "${locks[@]}")
+  cat "${locks[@]}" >"$stamp"
 fi
 
 # 3. The web bundle

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import sysconfig
 import time
+import tomllib
 import venv
 import zipfile
 from importlib import metadata
@@ -15,6 +16,7 @@ from pathlib import Path
 import httpx
 import pytest
 from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 from tests.support import dcmtk
 from tests.support.live import PASSWORD, ROOT
@@ -47,6 +49,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "app/_bundled/migrations/versions/0001_initial.py",
         f"app/_bundled/migrations/versions/{NEWEST.name}",
         "app/locale/es/LC_MESSAGES/filmroom.mo",
+        "app/_bundled/constraints.txt",
     ],
 )
 def test_the_wheel_holds_what_lies_beside_the_code(wheel: Path, name: str) -> None:
@@ -81,6 +84,17 @@ def test_it_needs_nothing_that_the_wheel_does_not_name(installed: Path) -> None:
     assert len(words) > 15
     for requirement in map(Requirement, words):
         assert requirement.specifier.contains(metadata.version(requirement.name)), requirement
+        assert {one.operator for one in requirement.specifier} == {">=", "<"}, f"{requirement} lacks a bound"
+
+
+def test_what_builds_and_tests_it_is_not_in_its_lock(wheel: Path) -> None:
+    """And every requirement of its own is, with hashes."""
+    lock = zipfile.ZipFile(wheel).read("app/_bundled/constraints.txt").decode()
+    locked = set(re.findall(r"^([a-z0-9._-]+)==", lock, re.M))
+    assert not locked & {"hatchling", "editables", "pip-tools", "pytest", "ruff", "mypy"}
+    named = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["dependencies"]
+    assert {canonicalize_name(Requirement(one).name) for one in named} <= locked
+    assert lock.count("--hash=sha256:") > len(locked)
 
 
 @pytest.mark.peer

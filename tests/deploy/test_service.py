@@ -99,9 +99,12 @@ def test_a_new_version_is_whole_before_it_takes_the_place_of_the_old(tmp_path: P
     wheel = tmp_path / "filmroom-1.whl"
     wheel.touch()
     said = _script("install", "--wheel", wheel, "--dry-run").splitlines()
-    (made,) = [n for n, line in enumerate(said) if re.match(r"\+ /opt/filmroom-releases/\S+/bin/pip install", line)]
+    install = (
+        r"\+ /opt/filmroom-releases/\S+/bin/pip install --quiet (--require-hashes -r \S+/constraints.txt|--no-deps )"
+    )
+    locked, made = [n for n, line in enumerate(said) if re.match(install, line)]
     (switched,) = [n for n, line in enumerate(said) if line == "+ mv -T /opt/filmroom.new /opt/filmroom"]
-    assert made < switched < said.index("+ systemctl restart filmroom.service")
+    assert locked < made < switched < said.index("+ systemctl restart filmroom.service")
 
 
 def test_a_firewall_that_is_active_gets_a_rule(program: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

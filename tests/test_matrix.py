@@ -1,4 +1,4 @@
-"""What docs/network.md says of other programs is what the tests try."""
+"""What docs/integrator/network.md says of other programs is what the tests try."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Which service was tried with which other program, and by which test: docs/network.md is written from here.
+"""Which service was tried with which other program, and by which test: docs/integrator/network.md is written from here.
 
 `python -m tests.support.matrix` writes the table; tests/test_matrix.py fails when the table says something else, or names
 a test that is not there. As no test may fail in CI, the table is what was seen to work at that commit."""
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-DOC = ROOT / "docs" / "network.md"
+DOC = ROOT / "docs" / "integrator" / "network.md"
 BEGIN, END = "<!-- matrix: written by tests/support/matrix.py -->", "<!-- end of matrix -->"
 PEERS = ("DCMTK 3.6.7", "Orthanc 1.10.1", "GDCM 3.0.21", "CTN 3.2.0", "pynetdicom 3", "Filmroom")
 
@@ -88,7 +88,7 @@ def table() -> str:
     lines = ["| service | we are | " + " | ".join(PEERS) + " |", "|---" * (len(PEERS) + 2) + "|"]
     for service, role in dict.fromkeys((cell.service, cell.role) for cell in CELLS):
         mine = {cell.peer: cell for cell in CELLS if (cell.service, cell.role) == (service, role)}
-        marks = [f"[yes](../tests/{mine[peer].test.split('::')[0]})" if peer in mine else "" for peer in PEERS]
+        marks = [f"[yes](../../tests/{mine[peer].test.split('::')[0]})" if peer in mine else "" for peer in PEERS]
         lines.append(f"| {service} | {role} | " + " | ".join(marks) + " |")
     return "\n".join(lines)
 

@@ -33,7 +33,8 @@ class Association:
         self._services = services
         self._settings = services.settings()
         self._beginning = Establishing(wire, address, services, self._settings)
-        self._exchange: Exchange | None = None
+        self._agreed: Agreed | None = None
+        self._deeds = Deeds()
         self._pace = Pace()
 
     def run(self) -> None:
@@ -41,12 +42,11 @@ class Association:
         new_correlation_id()
         ending = "closed"
         try:
-            agreed = self._beginning.run()
-            settings = self._settings
-            silence = settings.silence(self._beginning.known)
-            reader = PdvReader(self.wire, settings.max_pdu, silence, settings.network_timeout)
-            self._exchange = Exchange(self.wire, reader, agreed, self._services, settings)
-            ending = self._serve(self._exchange)
+            self._agreed = self._beginning.run()
+            if self._agreed.handed is not None:
+                ending = self._hand_over(self._agreed)
+            else:
+                ending = self._serve(self._open(self._agreed))
         except Rejected as refused:
             ending = f"rejected: {refused}"
             self._last_words(pdu.encode_reject(*refused.answer))
@@ -69,6 +69,20 @@ class Association:
             if self._beginning.has_place:
                 self._services.places.leave(self._address, self._beginning.known)
             self._tell(ending)
+
+    def _open(self, agreed: Agreed) -> Exchange:
+        settings = self._settings
+        silence = settings.silence(self._beginning.known)
+        reader = PdvReader(self.wire, settings.max_pdu, silence, settings.network_timeout)
+        exchange = Exchange(self.wire, reader, agreed, self._services, settings)
+        self._deeds = exchange.deeds
+        return exchange
+
+    def _hand_over(self, agreed: Agreed) -> str:
+        """pynetdicom is loaded by the first association that needs it."""
+        from app.dimse.handover import acceptor
+
+        return acceptor.serve(self.wire, agreed, self._services, self._settings, self._deeds)
 
     # Sta6
 
@@ -143,14 +157,13 @@ class Association:
 
     def _tell(self, ending: str) -> None:
         """One log line for each association; titles and counts, no UIDs, nothing of a patient. And the transfer log."""
-        beginning, exchange, database = self._beginning, self._exchange, self._services.database
-        deeds = exchange.deeds if exchange is not None else Deeds()
+        beginning, agreed, database, deeds = self._beginning, self._agreed, self._services.database, self._deeds
         seconds = time.monotonic() - deeds.begun
         who = f"{beginning.who} from {self._address}{beginning.user}"
         log.info("association %s: %s; %s, %.2f s", who, ending, deeds, seconds)
-        if exchange is not None:
-            deeds.tell(database, exchange.agreed)
-            self._tell_pace(exchange.agreed)
+        if agreed is not None:
+            deeds.tell(database, agreed)
+            self._tell_pace(agreed)
         elif beginning.titles is not None:
             tell_refused(database, *beginning.titles, self._address, ending)
 

@@ -1,11 +1,13 @@
 """Sta2 and Sta3 of PS3.8 9.2: an A-ASSOCIATE-RQ is read, judged and answered."""
 
 from app.archive import Source
+from app.dimse.handover import registry
 from app.dimse.negotiation import answer, user_items
-from app.dimse.services import Agreed, Services
+from app.dimse.services import Agreed, Handed, Services, printable
 from app.kit.errors import AppError, TooMany, Unavailable
 from app.network import pdu
-from app.network.pdu import Associate, BadPdu, UserIdentity
+from app.network.information_models import VERIFICATION
+from app.network.pdu import Associate, BadPdu, ContextResult, UserIdentity
 from app.network.settings import DicomSettings
 from app.network.user_items import USERNAME, USERNAME_AND_PASSCODE
 from app.network.wire import Wire
@@ -28,6 +30,15 @@ class Rejected(Exception):
         self.answer = (result, source, reason)
 
 
+def handed_results(request: Associate, settings: DicomSettings) -> list[ContextResult]:
+    """The results of an association that is handed over: the classes of the registry, Verification and storage. The
+    first one in a process loads pynetdicom."""
+    from app.dimse.handover.acceptor import usable
+
+    results = answer(request, settings, registry.sop_classes() | {VERIFICATION})
+    return usable(results, {context.id: context.abstract for context in request.contexts})
+
+
 class Establishing:
     """The beginning of one association. who: the titles, for the log, and titles: calling and called, once they are
     known; user: what to log of the user identity; has_place: it took one of the allowed places; known: as a node."""
@@ -44,13 +55,15 @@ class Establishing:
         self._settings = settings
 
     def run(self) -> Agreed:
-        """Answers A-ASSOCIATE-AC. Raises Rejected (the A-ASSOCIATE-RJ is the caller's), BadPdu, PeerGone, PeerSilent."""
+        """Answers A-ASSOCIATE-AC, unless the association is to be handed over (`Agreed.handed`): then pynetdicom does.
+        Raises Rejected (the A-ASSOCIATE-RJ is the caller's), BadPdu, PeerGone, PeerSilent."""
         request = self._read()
-        self.who = f"{_printable(request.calling)} to {_printable(request.called)}"
-        self.titles = (_printable(request.calling), _printable(request.called))
+        self.who = f"{printable(request.calling)} to {printable(request.called)}"
+        self.titles = (printable(request.calling), printable(request.called))
         admission = self._admit(request)
         self._take_place(admission)
-        results = answer(request, self._settings)
+        is_handed = registry.is_asked_for(request)
+        results = handed_results(request, self._settings) if is_handed else answer(request, self._settings)
         said = user_items(request, results)
         actor = admission.actor(request.calling, self._address)
         if request.user.identity is not None:
@@ -67,8 +80,10 @@ class Establishing:
             request.max_length or self._settings.max_pdu,
             said.roles,
             said.extended,
+            Handed(request, results, said.confirmed) if is_handed else None,
         )
-        self._wire.send(pdu.encode_accept(request, results, self._settings.max_pdu, said))
+        if not is_handed:
+            self._wire.send(pdu.encode_accept(request, results, self._settings.max_pdu, said))
         return agreed
 
     def _read(self) -> Associate:
@@ -109,7 +124,7 @@ class Establishing:
         nothing: it stands in the log and changes no rights."""
         confirmed = b"" if said.confirm else None
         if said.kind == USERNAME:
-            self.user = f" (calls itself user {_printable(said.primary.decode('utf-8', 'replace'), 64)})"
+            self.user = f" (calls itself user {printable(said.primary.decode('utf-8', 'replace'), 64)})"
             return actor, confirmed
         if said.kind != USERNAME_AND_PASSCODE:
             what = _TOKENS.get(said.kind, f"type {said.kind}")
@@ -125,7 +140,7 @@ class Establishing:
             raise Rejected("too many failed sign-ins; wait a while", _TRANSIENT, _USER, _NO_REASON) from None
         except AppError as fault:
             raise Rejected(f"the user was not let in: {fault.detail}", _PERMANENT, _USER, _NO_REASON) from None
-        self.user = f" (user {_printable(user.name, 64)})"
+        self.user = f" (user {printable(user.name, 64)})"
         return user, confirmed
 
     def _source(self, request: Associate, admission: Admission, actor: Actor) -> Source:
@@ -141,7 +156,3 @@ class Establishing:
             node_id=admission.node_id or "",
             sees_all=actor.kind == "user" and actor.sees_all,
         )
-
-
-def _printable(title: str, most: int = 16) -> str:
-    return "".join(c if c.isalnum() or c in " _-." else "?" for c in title[:most]) or "(empty)"

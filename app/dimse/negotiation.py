@@ -2,6 +2,8 @@
 the services that `OFFERED` names, in the first transfer syntax the caller proposes that we know, so that what it has
 need not be converted. And what we answer to roles and extended negotiation (PS3.7 D.3.3)."""
 
+from collections.abc import Container
+
 from app.dicom.registry import registry
 from app.dicom.uids import is_valid as is_uid
 from app.network import pdu
@@ -31,14 +33,14 @@ def takes_class(uid: str, settings: DicomSettings) -> bool:
     return uid.startswith("1.2.840.10008.5.1.4.1.1.") or settings.unknown_sop_classes
 
 
-def answer(request: Associate, settings: DicomSettings) -> list[ContextResult]:
-    """One result for each proposed context, in the order of the request."""
+def answer(request: Associate, settings: DicomSettings, offered: Container[str] = OFFERED) -> list[ContextResult]:
+    """One result for each proposed context, in the order of the request. offered: the services besides storage."""
     known = transfer_syntaxes() | set(settings.private_transfer_syntaxes)
     if settings.accepted_syntaxes:
         known = frozenset((IMPLICIT_LITTLE, *settings.accepted_syntaxes, *settings.private_transfer_syntaxes))
     results = []
     for context in request.contexts:
-        if context.abstract in OFFERED:
+        if context.abstract in offered:
             usable = [uid for uid in context.transfer if uid in _UNCOMPRESSED]
         elif takes_class(context.abstract, settings):
             usable = [uid for uid in context.transfer if uid in known]

@@ -67,6 +67,7 @@ class Receiver:
             self.places,
             self._stopping,
             self._book,
+            config,
         )
         self._gate: Gate | None = None
 

@@ -5,9 +5,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from app.archive import Archive, Source
+from app.config import Config
 from app.db import Database
 from app.dimse.places import Places
-from app.network.pdu import Associate, Role
+from app.network.pdu import Associate, ContextResult, Role
 from app.network.settings import DicomSettings
 from app.nodes.admission import Admission
 from app.nodes.callers import Book
@@ -27,13 +28,25 @@ class Services:
     places: Places
     stopping: threading.Event
     book: Book
+    config: Config
+
+
+@dataclass(frozen=True, slots=True)
+class Handed:
+    """What an association that pynetdicom serves was not answered yet: its request, the result of each proposed context,
+    and the response to a user identity (None: none was asked for)."""
+
+    request: Associate
+    results: list[ContextResult]
+    confirmed: bytes | None
 
 
 @dataclass(slots=True)
 class Agreed:
     """An established association. contexts: id -> abstract and transfer syntax, of those accepted;
     peer_limit: the largest PDU the peer takes; roles: what the requestor may be by SOP class; extended: the
-    application information we answered by SOP class; user: the name it gave, proven or only said."""
+    application information we answered by SOP class; handed: set where pynetdicom answers and serves the association
+    (app.dimse.handover)."""
 
     calling: str
     called: str
@@ -45,6 +58,7 @@ class Agreed:
     peer_limit: int
     roles: dict[str, Role] = field(default_factory=dict)
     extended: dict[str, bytes] = field(default_factory=dict)
+    handed: Handed | None = None
 
     def flag(self, abstract: str, position: int) -> bool:
         """Whether a bit of the extended negotiation of a SOP class was agreed (PS3.4 C.5)."""
@@ -53,3 +67,8 @@ class Agreed:
     def encoding_contexts(self) -> dict[int, tuple[str, str]]:
         """The contexts on which we may send objects: those whose requestor takes the SCP role (C-GET, PS3.4 C.5.3)."""
         return {n: pair for n, pair in self.contexts.items() if (r := self.roles.get(pair[0])) is not None and r.scp}
+
+
+def printable(title: str, most: int = 16) -> str:
+    """A title that a peer gave, for the log and for other programs."""
+    return "".join(c if c.isalnum() or c in " _-." else "?" for c in title[:most]) or "(empty)"

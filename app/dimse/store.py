@@ -1,4 +1,4 @@
-"""C-STORE as SCP (PS3.4 B.2.3, PS3.7 9.3.1): what `peers.receiving` does, once for each request."""
+"""C-STORE as SCP (PS3.4 B.2.3, PS3.7 9.3.1): what `network.receiving` does, once for each request."""
 
 from app.dimse.exchange import Answer, Exchange, Request
 from app.network import commands

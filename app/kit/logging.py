@@ -81,7 +81,8 @@ class _JsonFormatter(_Formatter):
 
 
 def _correlate(record: logging.LogRecord) -> bool:
-    if record.name.partition(".")[0] == "pydicom":  # it quotes the values it stumbles over, and sets its own level
+    # Both quote the values that they cannot read, which may be a patient's; pydicom sets its own level.
+    if record.name.partition(".")[0] in ("pydicom", "pynetdicom"):
         return False
     record.correlation_id = correlation_id.get()
     return not repeats.is_one_too_many(record)

@@ -14,7 +14,7 @@ from app.network import commands, pdu
 from app.network.commands import SOP_CLASS, SOP_INSTANCE
 from app.network.file_meta import preamble_and_meta, sop_uids
 from app.network.pdu import BadPdu
-from app.network.wire import AHEAD, PdvReader
+from app.network.wire import AHEAD
 
 log = logging.getLogger(__name__)
 
@@ -45,6 +45,23 @@ class StoreOutcome(Protocol):
     def reason(self) -> str: ...
     @property
     def comment(self) -> str: ...
+
+
+class ByteSource(Protocol):
+    """Where the bytes of a data set come from: a Wire."""
+
+    def read_into(self, target: memoryview, count: int, /) -> None:
+        """Fills target[:count]; target has AHEAD bytes more, which may be overwritten."""
+
+
+class FragmentSource(Protocol):
+    """The fragments of data sets: a PdvReader. Raises what its connection raises."""
+
+    @property
+    def wire(self) -> ByteSource: ...
+    def fragment(self, context_id: int, /) -> tuple[int, bool]:
+        """Length of the next fragment, whose bytes the caller reads from `wire`, and whether it is the last."""
+        ...
 
 
 class ObjectStore(Protocol):
@@ -97,7 +114,7 @@ class _Sink:
 class DataSetReceiver:
     """Takes the data sets of one association, one after the other, through one buffer."""
 
-    def __init__(self, reader: PdvReader, store: ObjectStore, source: object, limit: int) -> None:
+    def __init__(self, reader: FragmentSource, store: ObjectStore, source: object, limit: int) -> None:
         self._reader = reader
         self._store = store
         self._source = source

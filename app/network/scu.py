@@ -110,7 +110,7 @@ class Association:
             words = pdu.REJECT_REASONS.get(
                 (source, reason), phrase("for reason {source}.{reason}", source=source, reason=reason)
             )
-            hint = _reject_hint(peer, source, reason)
+            hint = reject_hint(peer, source, reason)
             if result == 2:  # transient (PS3.8 Table 9-21)
                 raise PeerFault(
                     phrase("{peer} rejected the association for now: {words}.", peer=str(peer), words=words), hint=hint
@@ -399,7 +399,8 @@ class _InWords:
             ) from None
 
 
-def _reject_hint(peer: Peer, source: int, reason: int) -> str:
+def reject_hint(peer: Peer, source: int, reason: int) -> str:
+    """What to do about a rejection, by source and reason (PS3.8 Table 9-21)."""
     if (source, reason) == (1, 3):
         return phrase("Ask its administrator to add AE title {calling}.", calling=peer.calling)
     if (source, reason) == (1, 7):

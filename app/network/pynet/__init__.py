@@ -1,0 +1,5 @@
+"""pynetdicom over our own connections: what the acceptor (app.dimse.handover) and the requestor (`scu`) share.
+
+Only this package and app.dimse.handover import pynetdicom (import-linter contract in pyproject.toml). It is imported
+at the first use: a receiver that never serves such a class never loads it.
+See docs/dev/decisions/2026-11-30-pynetdicom-hand-over.md."""

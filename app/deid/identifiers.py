@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import permutations
 
-from app.deid import words
+from app.deid import romanised, words
 from app.deid.birth import Dates
 from app.deid.encodings import decoded, is_mixed, lookalikes, maimed
 from app.deid.spellings import inflections, transcriptions
@@ -157,6 +157,13 @@ class Identifiers:
                 self.misspelt.add(part)
                 self.suspected.update(part[:length] for length in _cut_lengths(part))
 
+        for group in self._bounded(one for value in name.split("\\") for one in value.split("=")):
+            for latin in romanised.names(group):
+                single, joined = _parts(latin)
+                # A family name of four letters is a word of many texts: "Song", "Long".
+                self.certain |= {part for part in single | joined if len(part) > _FEWEST}
+                self.suspected |= single
+
     def _bounded(self, found: Iterable[str]) -> Iterator[str]:
         """Those that can be looked for in every spelling in a sensible time; the words of the others are plain ones."""
         for one in found:
@@ -182,6 +189,8 @@ class Identifiers:
             self.suspected.update(
                 part for part in single | joined if len(part) >= (2 if words.is_unspaced(part) else 3)
             )
+            for latin in romanised.names(group):
+                self.suspected |= {part for part in _parts(latin)[1] if len(part) > _FEWEST}
 
     def add_number(self, number: str, *, certain: bool = True) -> None:
         """A patient ID, accession number or the like; or a text that is known as a whole."""

@@ -1,7 +1,7 @@
 """Whether a text holds a name, in any script: texts and names are folded alike and compared word by word.
 
 Folding is NFKC, case folding, and removal of accents and invisible characters; umlauts written as two letters are the same
-letter (Müller, Mueller, Muller), and so are hiragana and katakana. A word ends at a space or sign, between letters and
+letter (Müller, Mueller, Muller), and so are hiragana and katakana, and the forms of an ideograph. A word ends at a space or sign, between letters and
 digits, and at a capital behind a small letter; in scripts without spaces between words every character is one."""
 
 import re
@@ -10,7 +10,9 @@ import unicodedata
 from dataclasses import dataclass
 from functools import cache
 
+from app.deid import romanised
 from app.deid.encodings import decoded, lookalikes
+from app.deid.ideographs import variants
 from app.deid.spellings import transcriptions
 
 _STROKES = {
@@ -18,9 +20,6 @@ _STROKES = {
     "ى": "ي", "ة": "ه", "ς": "σ",
     "ی": "ي", "ک": "ك", "ہ": "ه", "ە": "ه",  # Persian and Urdu keyboards
     "ך": "כ", "ם": "מ", "ן": "נ", "ף": "פ", "ץ": "צ",
-    # Forms of ideographs that Japanese family names are written with by turns.
-    "髙": "高", "﨑": "崎", "邊": "辺", "邉": "辺", "齋": "斎", "齊": "斎", "斉": "斎", "澤": "沢", "濱": "浜", "濵": "浜",
-    "眞": "真", "國": "国", "廣": "広", "櫻": "桜", "嶋": "島",
 }  # fmt: skip
 # Scripts without spaces between words: Thai, Lao, Tibetan, Myanmar, Khmer, kana, Bopomofo, Hangul, ideographs.
 _UNSPACED = (
@@ -56,6 +55,7 @@ def _table() -> dict[int, str | None]:
             table[code] = None
         elif code > 0x7F and unicodedata.category(chr(code)) == "Nd":
             table[code] = str(unicodedata.decimal(chr(code)))
+    table.update(variants())
     table.update({code: chr(code - 0x60) for code in range(0x30A1, 0x30F7)})
     table[0x0640] = None  # Arabic tatweel, which only stretches a word
     return table
@@ -106,9 +106,10 @@ class Line:
     ends: frozenset[int]
     short: frozenset[str]
     fewest: int = 0  # letters of a name that this way to read counts for
+    is_romanised: bool = False  # each word is a syllable of another script, and one alone is no name
 
     @classmethod
-    def of(cls, text: str, *, spaced: str = "", fewest: int = 0) -> "Line":
+    def of(cls, text: str, *, spaced: str = "", fewest: int = 0, is_romanised: bool = False) -> "Line":
         """spaced: the text with more spaces between its words."""
         run, starts, ends = "", [], []
         found = split(spaced or text)
@@ -117,7 +118,7 @@ class Line:
             run += word
             ends.append(len(run))
         short = frozenset(_SHORT.findall(_folded(text)))
-        return cls(run, tuple(found), frozenset(starts), frozenset(ends), short, fewest)
+        return cls(run, tuple(found), frozenset(starts), frozenset(ends), short, fewest, is_romanised)
 
     def has(self, part: str) -> bool:
         """Whether these words stand here whole, whatever is between them: "O'Hara", "O HARA" and "OHara" are one name,
@@ -127,6 +128,9 @@ class Line:
         if len(part) < self.fewest:
             return False
         places = _places(self.run, part)
+        if self.is_romanised:
+            ends = [at + len(part) for at in places if at in self.starts and at + len(part) in self.ends]
+            return any(any(end - len(part) < at < end for at in self.starts) for end in ends)
         if any(at in self.starts and at + len(part) in self.ends for at in places):
             return True
         return len(part) >= _LONG and any(self._is_compound(at, at + len(part)) for at in places)
@@ -174,6 +178,8 @@ def lines(text: str) -> list[Line]:
         for fewest, spaced in ((0, _parted(one, before_last=True)), (_LONG, _parted(one, before_last=False))):
             if spaced != one:
                 found.append(Line.of(one, spaced=spaced, fewest=fewest))
+        if romanised.is_eastern(one):
+            found.append(Line.of("", spaced=romanised.text(one), fewest=_LONG, is_romanised=True))
     return found
 
 

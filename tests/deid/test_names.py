@@ -69,6 +69,17 @@ HELD = [
     ("פרץ^דוד", ["פרצ"]),
     ("髙橋^花", ["高橋"]),
     ("渡邉^花", ["渡辺", "渡邊"]),
+    ("王^小东", ["Wang Xiaodong", "XIAODONG", "xiao dong", "Wang", "Hsiao-tung", "王小東"]),
+    ("劉^曉東", ["刘晓东", "晓东", "Liu Xiaodong"]),
+    ("刘^晓东", ["劉曉東", "劉醫生", "LIUXIAODONG"]),
+    ("Liu^Xiaodong", ["刘晓东", "探头劉曉東用"]),
+    ("Zhang^Ziyi", ["章子怡"]),
+    ("홍^길동", ["Hong Gildong", "GILDONG", "Kil-dong"]),
+    ("Kim^Minjun", ["김민준"]),
+    ("박^서연", ["Park", "Pak", "Seoyeon"]),
+    ("やまだ^たろう", ["Yamada", "TARO", "tarou"]),
+    ("Yamada^Tarou", ["やまだ", "ヤマダタロウ"]),
+    ("國廣^眞", ["国広", "国广"]),
     ("HUNTERSON^GEORG", ["HUNTERS", "HUNTER SON", "H U N T E R S O N", "georghunterson"]),
 ]  # fmt: skip
 
@@ -92,6 +103,9 @@ def test_a_kept_text_with_a_part_of_the_name_is_emptied(name: str, text: str) ->
         ("Иванов^Пётр", "Ивановский петрол"),
         ("Yamada^Tarou=山田^太郎", "田中山"),
         ("Hunt^Ann", "Hunting Annual"),
+        ("Chang^Li", "磁场处理"),
+        ("Shen^An", "联影医疗 肾脏"),
+        ("王^芳", "Wangen Fango"),
     ],
 )
 def test_what_only_looks_like_a_name_stays(name: str, text: str) -> None:

@@ -1,6 +1,7 @@
 """A file in, a clean Part 10 file out. Pixels stay what they are; everything around them is made anew."""
 
 import itertools
+import mmap
 import struct
 import warnings
 from collections.abc import Callable
@@ -23,7 +24,7 @@ from app.deid.walker import Cleaner, Tally
 from app.dicom.header import NotDicom, Start, inflate, most_inflated, read_start
 from app.dicom.reading import read_dataset
 from app.dicom.uids import is_safe
-from app.dicom.walk import is_crowded
+from app.dicom.walk import has_more_elements, is_crowded
 from app.dicom.writing import settle_character_set
 from app.kit import compat
 from app.kit.phrases import phrase
@@ -37,6 +38,7 @@ _INFLATED = {
 _META_WINDOW = 1 << 20  # bytes; the file meta information ends within
 _DELIMITERS, _ITEM_END = 0xFFFE, 0xE00D
 _MOST_ELEMENTS = 50_000  # of a data set, repeated ones too; the standard has some 5,000 attributes
+_MOST_NESTED = 1_000_000  # with those in items; an object of 10,000 frames has half of that
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +133,25 @@ def _begin(source: BinaryIO) -> tuple[Start, BinaryIO, str]:
         uid = _as_encoded(begin)
     if is_crowded(source):
         raise CannotClean("The object has more sequence items than can be read in a sensible time.")
+    if _has_more_elements(source, begin):
+        raise CannotClean("The object has more attributes than can be read in a sensible time.")
     return begin, source, uid
+
+
+def _has_more_elements(source: BinaryIO, begin: Start) -> bool:
+    """Whether an object has more than a million elements, which take pydicom a minute. Small files cannot."""
+    at = source.tell()
+    size = source.seek(0, 2)
+    source.seek(at)
+    if (size - at) // 8 <= _MOST_NESTED:
+        return False
+    try:
+        with mmap.mmap(source.fileno(), 0, access=mmap.ACCESS_READ) as buffer:
+            return has_more_elements(buffer, at, begin.implicit, begin.little, _MOST_NESTED)
+    except OSError:  # it is in memory
+        data = source.read()
+        source.seek(at)
+        return has_more_elements(data, 0, begin.implicit, begin.little, _MOST_NESTED)
 
 
 def _rewrite(source: BinaryIO, out: BinaryIO, edit: Edit) -> Dataset:

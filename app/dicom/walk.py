@@ -231,6 +231,42 @@ def is_crowded(file: BinaryIO) -> bool:
     return count > 4 * MAX_ITEMS
 
 
+def has_more_elements(buffer: Buffer, position: int, implicit: bool, little: bool, most: int) -> bool:
+    """Whether more than `most` elements stand ahead of the pixel data, those in items and the items themselves included.
+
+    A sequence in a value of unknown VR (UN) counts by its length. Damage ends the counting."""
+    order = "<" if little else ">"
+    explicit_head = struct.Struct(order + "HH2sH").unpack_from
+    implicit_head = struct.Struct(order + "HHI").unpack_from
+    item, size, count = _ITEM_LE if little else _ITEM_BE, len(buffer), 0
+    modes: list[bool] = []
+    while position + 12 <= size and count <= most:
+        group, element, length = implicit_head(buffer, position)
+        value, vr = position + 8, b""
+        if group == 0x7FE0 and element in (0x0008, 0x0009, 0x0010) and not modes:
+            break
+        if group != 0xFFFE and not implicit:
+            _, _, vr, short = explicit_head(buffer, position)
+            if vr in _LONG:
+                (length,) = struct.unpack_from(order + "I", buffer, position + 8)
+                value = position + 12
+            elif vr in _SHORT:
+                length = short
+        count += 1
+        if group == 0xFFFE and element != 0xE000:
+            implicit = modes.pop() if modes else implicit
+            position = value
+        elif length == _UNDEFINED:
+            modes.append(implicit)
+            implicit, position = implicit or vr == b"UN", value
+        elif group == 0xFFFE or vr == b"SQ" or (not vr and buffer[value : value + 4] == item):
+            position = value
+        else:
+            count += length // 16 if vr == b"UN" and buffer[value : value + 4] == item else 0
+            position = value + length
+    return count > most
+
+
 def depth(data: bytes, implicit: bool, little: bool, limit: int) -> int:
     """How deep sequences stand in sequences, counted no further than limit + 1; also in those of defined length."""
     order = "<" if little else ">"

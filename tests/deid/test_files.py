@@ -3,6 +3,7 @@
 import hashlib
 import shutil
 import subprocess
+import time
 from io import BytesIO
 from pathlib import Path
 
@@ -228,3 +229,20 @@ def test_more_attributes_than_can_be_read_in_a_sensible_time_are_refused() -> No
     head = b"\0" * 128 + b"DICM" + b"\x02\0\x10\0UI\x14\x001.2.840.10008.1.2.1\0"
     with pytest.raises(CannotClean, match="more attributes"):
         anonymize(BytesIO(head + b"\x21\0\x01\x10SH\0\0" * 60_000), BytesIO(), resolve("basic"), KEY)
+
+
+@pytest.mark.parametrize("shape", ["one item", "defined lengths", "items of UN"])
+def test_more_attributes_in_items_than_can_be_read_in_a_sensible_time_are_refused(shape: str) -> None:
+    head = b"\0" * 128 + b"DICM" + b"\x02\0\x10\0UI\x14\x001.2.840.10008.1.2.1\0"
+    elements = b"\x21\0\x01\x10SH\0\0" * 1_000_100
+    if shape == "items of UN":
+        elements = b"\x08\0\x50\x11\0\0\0\0" * 1_000_100
+    item = b"\xfe\xff\0\xe0" + len(elements).to_bytes(4, "little") + elements
+    length = b"\xff\xff\xff\xff" if shape != "defined lengths" else len(item).to_bytes(4, "little")
+    end = b"\xfe\xff\xdd\xe0\0\0\0\0" if shape != "defined lengths" else b""
+    vr = b"UN" if shape == "items of UN" else b"SQ"
+    data = head + b"\x08\0\x40\x11" + vr + b"\0\0" + length + item + end
+    started = time.process_time()
+    with pytest.raises(CannotClean, match="more attributes"):
+        anonymize(BytesIO(data), BytesIO(), resolve("basic"), KEY)
+    assert time.process_time() - started < 10

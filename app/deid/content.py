@@ -45,7 +45,7 @@ def clean(ds: Dataset, tag: BaseTag, vr: str, people: Identifiers, sop_class_uid
         return _waveform(ds, tag, vr, value, people, spoken=sop_class_uid.startswith(_AUDIO))
     if number in _TABLES:
         wanted = _table_length(ds, _TABLES[number], len(value))
-        if len(value) > wanted:
+        if len(value) > wanted and not names(value[:wanted], people):
             ds[tag] = DataElement(tag, "OW", value[:wanted])
             return _EXCESS
     if names(value, people):

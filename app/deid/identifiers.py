@@ -111,6 +111,7 @@ _TITLES = frozenset(
     ]
 )
 _FEWEST = 4  # letters and digits of a number; shorter ones are found in every other text by chance
+_LOCAL = 7  # digits of a telephone number within a town
 _FEWEST_WITHIN = 6  # of a number that is found within a longer one
 _FAMILY, _GIVEN, _MIDDLE = 0, 1, 2
 _LONGEST = (
@@ -213,6 +214,13 @@ class Identifiers:
         if certain:
             self.numbers.add(re.sub(r"\D", "", number).lstrip("0"))  # "123-45-6789" in a numeric string has no hyphens
 
+    def add_telephone(self, number: str) -> None:
+        """Also without the code of its country and area, and each part of a text with several."""
+        for one in re.split(r"[;,\s]*[a-zA-Z:@]+[;,\s]*", number[:_LONGEST]):
+            digits = re.sub(r"\D", "", one)
+            if len(digits) >= _LOCAL:
+                self.add_number(digits[-_LOCAL:])
+
     def add_words(self, text: str) -> None:
         """An address or the like: each of its words that is not in everybody's."""
         for one in self._bounded([text]):
@@ -242,7 +250,7 @@ class Identifiers:
         year, month, day = found.groups()
         whole = {year + month + day, day + month + year, month + day + year}
         whole |= {f"{year}年{month}月{day}日", f"{year}年{int(month)}月{int(day)}日"}
-        self.numbers.add(year + month + day)
+        self.numbers |= {one.lstrip("0") for one in (year + month + day, day + month + year, month + day + year)}
         self.codes |= {year + month + day, day + month + year, month + day + year}
         bare = {f"{int(day)}{int(month)}{year}", f"{int(month)}{int(day)}{year}"}
         self.certain |= whole | {one for one in bare if len(one) >= 6}

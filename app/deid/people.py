@@ -35,6 +35,7 @@ _PEOPLE = frozenset(
 _OTHERS = frozenset(
     (0x00402016, 0x00402017, 0x00401001, 0x00400009, 0x00200010, 0x00080094, 0x00401103, 0x00402010, 0x00402011)
 )
+_TELEPHONES = frozenset((0x00102154, 0x00102155, 0x00080094, 0x00401103, 0x00402010, 0x00402011))
 # Texts of which each uncommon word counts: addresses of patient, physicians and persons, residence, location, responsible
 # organization, occupation, ethnic group, religion, rank, branch of service, trial sponsor and site.
 _WORDS = frozenset(
@@ -129,6 +130,8 @@ def _add(found: Identifiers, tag: int, text: str) -> None:
     elif tag != _STATION or any(sign.isdigit() for sign in text):  # "TOSHIBA" is no name of a station alone
         for value in text.split("\\"):
             found.add_number(value, certain=tag in _NUMBERS)
+            if tag in _TELEPHONES:
+                found.add_telephone(value)
             if tag in _WORDS | _INSTITUTION:
                 found.add_words(value)
 

@@ -3,6 +3,7 @@
 from typing import Any
 
 from pydicom.dataelem import RawDataElement
+from pydicom.valuerep import PersonName
 
 from app.dicom import charset
 
@@ -23,6 +24,8 @@ def plain(item: Any, terms: tuple[str, ...] = (), *, is_name: bool = False) -> s
         return charset.decode(value, terms, is_name=is_name)
     if value is None:
         return ""
+    if isinstance(value, PersonName):
+        return str(value).strip(_PADDING)
     if isinstance(value, str):
         return value.strip(_PADDING)
     return "\\".join(str(part) for part in value) if hasattr(value, "__iter__") else str(value)

@@ -21,7 +21,12 @@ from app.kit.phrases import phrase
 PSEUDONYMS = {0x00100010, people.PATIENT_ID}  # name and id: the same pseudonym, so that one patient stays one
 _CODE_TAGS = {0x00080100, 0x00080102, 0x00080103, 0x00080104, 0x00080119, 0x00080120, 0x00080121}
 _UTF8 = "ISO_IR 192"
-_NO_DATA_SET = {0x0000, 0x0002, 0xFFFE}  # groups of commands, of file meta information, of items (PS3.5 7.1)
+_NO_DATA_SET = {
+    0x0000,
+    0x0002,
+    0x0004,
+    0xFFFE,
+}  # groups of commands, file meta information, DICOMDIR, items (PS3.5 7.1)
 
 
 @dataclass(slots=True)
@@ -92,8 +97,9 @@ class Cleaner:
                 self._keep(ds, tag, vr, place, level)  # looked at as a whole above
                 continue
             action = decide(place, vr, self.profile)
-            if action in ("K", "R") and content.is_foreign(item, number):
-                action = "Z"
+            if content.is_foreign(item, number):
+                vr = dictionary_VR(number).split(" or ")[0]  # what is put in its place is of the attribute's own
+                action = "Z" if action in ("K", "R") else action
             self._act(ds, tag, vr, action, place, level)
 
     def _moments(self, ds: Dataset) -> dict[int, str]:
@@ -173,8 +179,8 @@ class Cleaner:
                 self.tally.warnings[warning] += 1
             return
         if vr == "UI":
-            if not all(retained.is_uid(uid) for uid in texts.plain(item).split("\\")):
-                self._uids(ds, tag)
+            uids = texts.plain(item).split("\\")
+            if any(not retained.is_uid(uid) or self._has_number(uid) for uid in uids) and self._uids(ds, tag):
                 self._count(int(tag), "U")
             return
         found = texts.readings(item, vr, level.terms)
@@ -206,6 +212,10 @@ class Cleaner:
         self._is_encoded = self._is_encoded or not "".join(clean).isascii()
         ds[tag] = DataElement(tag, vr, clean if len(clean) > 1 else clean[0])
 
+    def _has_number(self, uid: str) -> bool:
+        """Whether a component of a UID is a number of the patient."""
+        return not is_registered(uid) and any(self.people.is_number(one) for one in uid.split("."))
+
     def _uids(self, ds: Dataset, tag: BaseTag) -> bool:
         """New UIDs for all but those of the standard; False when nothing had to change."""
         if _vr(tag, ds.get_item(tag)) != "UI":
@@ -234,7 +244,7 @@ class Cleaner:
 
     def _replace(self, ds: Dataset, tag: BaseTag, vr: str, action: Action, place: Place) -> None:
         if int(tag) in PSEUDONYMS:
-            ds[tag] = DataElement(tag, vr, self.pseudonyms.patient(self.identity))
+            ds[tag] = DataElement(tag, dictionary_VR(tag), self.pseudonyms.patient(self.identity))
         elif action == "Z" and not (place.tag >> 16) & 1 and iods.is_mandatory(self.sop_class_uid, place.path) != 1:
             ds[tag] = DataElement(tag, vr, dummies.empty(vr))
         else:

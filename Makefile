@@ -23,7 +23,7 @@ test-long: setup-test ## the tests that load the product for a minute and more
 lint: setup-test ## formatting, types, floors, templates
 	@deploy/test.sh lint
 
-bench: setup-test ## all figures as ratios, written to bench.json
+bench: setup-test ## all figures as ratios, written to bench.json and docs/dev/benchmarks.md
 	@$(PY) -m tests.bench
 bench-large: setup-test ## the same with a million studies
 	@$(PY) -m tests.bench --large

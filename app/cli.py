@@ -73,11 +73,10 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
         if item.metadata.get("secret"):
             continue  # never on a command line: other users of the machine could read it there
         flag = item.metadata.get("flag") or f"--{item.name.replace('_', '-')}"
-        text = f"{item.metadata['help']} (default: {item.default or 'none'})"
+        plain = item.metadata["help"].replace("%", "%%")  # argparse formats help texts with the % operator
+        text = f"{plain} (default: {item.default or 'none'})"
         if isinstance(item.default, bool):
-            parser.add_argument(
-                flag, dest=item.name, action=argparse.BooleanOptionalAction, default=None, help=item.metadata["help"]
-            )
+            parser.add_argument(flag, dest=item.name, action=argparse.BooleanOptionalAction, default=None, help=plain)
         else:
             parser.add_argument(flag, dest=item.name, default=None, help=text)
 

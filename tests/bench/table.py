@@ -1,11 +1,15 @@
 """What a bench answers: rows, printed as a table and written to bench.json."""
 
 import json
+import os
 import platform
 import statistics
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from datetime import datetime
 from pathlib import Path
+
+DOC = Path(__file__).resolve().parents[2] / "docs" / "dev" / "benchmarks.md"
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,3 +58,29 @@ def write(rows: Sequence[Row], path: Path) -> None:
     path.write_text(
         json.dumps({"on": machine, "rows": [asdict(row) | {"ratio": round(row.ratio, 3)} for row in rows]}, indent=1)
     )
+
+
+def as_markdown(rows: Sequence[Row]) -> str:
+    """The rows as the table of docs/dev/benchmarks.md."""
+    lines = ["| figure | ours | against | ratio |", "|---|---|---|---|"]
+    for row in rows:
+        ratio = f"{row.ratio:.2f}" if row.ratio else ""
+        against = f"{row.against} {_figure(row.theirs)}" if row.theirs else row.against
+        lines.append(f"| {row.group}: {row.name} | {_figure(row.ours)} {row.unit} | {against} | {ratio} |")
+    return "\n".join(lines)
+
+
+def in_document(text: str, rows: Sequence[Row], name: str, day: str, machine: str) -> str:
+    """The document with the rows in place of its part `name` (bench or bench-large). Raises ValueError without that part."""
+    begin, end = f"<!-- {name}: written by make {name} -->\n", f"<!-- end of {name} -->"
+    before, found, rest = text.partition(begin)
+    if not found or end not in rest:
+        raise ValueError(f"{name} has no place in the document")
+    return f"{before}{begin}{day}, {machine}.\n\n{as_markdown(rows)}\n{rest[rest.index(end) :]}"
+
+
+def write_document(rows: Sequence[Row], name: str) -> None:
+    """Writes the rows into docs/dev/benchmarks.md, with today's date and the machine."""
+    machine = f"{os.cpu_count()} processor cores, {platform.machine()}, {platform.system()}"
+    day = datetime.now().astimezone().date().isoformat()
+    DOC.write_text(in_document(DOC.read_text("utf-8"), rows, name, day, machine), "utf-8")

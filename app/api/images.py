@@ -22,10 +22,11 @@ from app.imaging.browser import Form
 from app.kit.errors import Invalid, NotFound
 from app.kit.numbers import real
 from app.security import Actor, Verb
-from app.viewing import content_tree, report, service
+from app.viewing import content_tree, report, service, states
 from app.viewing.frames import Frames, Located, frame_as, locate, native_target, spec_of
 from app.viewing.overlays import frame_planes
 from app.viewing.pictures import Format
+from app.viewing.states import State
 from app.viewing.streaming import SpecOf, series_stream, viewer_frame
 
 router = APIRouter(tags=["images"])
@@ -156,12 +157,31 @@ async def _preview(request: Request, located: Located, header: Dataset, n: int, 
 
 
 @router.get("/instances/{uid}/frames/{n}/rendered")
-async def rendered(request: Request, actor: Viewer, uid: str, n: int, window: str = "", size: int = 0) -> Response:
-    """The frame as a PNG in full size, or a JPEG when only that is accepted. window: centre,width."""
-    located, header = await _object(request, actor, uid)
+async def rendered(
+    request: Request,
+    actor: Viewer,
+    uid: str,
+    n: int,
+    window: str = "",
+    size: int = 0,
+    presentation: Annotated[str, Query(alias="presentationUID", max_length=64)] = "",
+    presentation_series: Annotated[str, Query(alias="presentationSeriesUID", max_length=64)] = "",
+) -> Response:
+    """The frame as a PNG in full size, or a JPEG when only that is accepted. window: centre,width; presentationUID: a
+    presentation state of the same study that it is seen by (of the series presentationSeriesUID, where that is given);
+    a window given here takes the place of the state's."""
+
+    def find(session: Session) -> tuple[tuple[Located, Dataset, State | None], Any]:
+        located, header = service.located_instance(session, actor, uid)
+        study = queries.study_of(session, located.instance)
+        archive = services(request).archive
+        state = states.find(archive, session, study, presentation, presentation_series) if presentation else None
+        return (located, header, state), study
+
+    located, header, state = await look(request, actor, Verb.STUDY_VIEW, find)
     fmt: Format = "jpeg" if request.headers.get("accept", "").startswith("image/jpeg") else "png"
     params = RenderParams(window=_window(window), size=(size, size) if size else None)
-    data = await run_in_threadpool(pictures(request).rendered, located, header, n, params, fmt, 90)
+    data = await run_in_threadpool(pictures(request).rendered, located, header, n, params, fmt, 90, state)
     headers = await run_in_threadpool(frame_warning, request, located, header, n)
     headers |= {"Cache-Control": "private, no-cache", "Vary": "Accept"}
     return Response(data, media_type=f"image/{fmt}", headers=headers)

@@ -11,7 +11,7 @@ from starlette.responses import Response
 from app.archive import Archive, content
 from app.archive.models import Study
 from app.db import Session
-from app.dicomweb import accept, quick_frames, respond
+from app.dicomweb import accept, described, quick_frames, respond
 from app.dicomweb.common import one_instance
 from app.dicomweb.respond import Part
 from app.http import allow, services
@@ -45,7 +45,7 @@ def numbers(text: str, count: int) -> list[int]:
     return found
 
 
-@router.get("/studies/{study}/series/{series}/instances/{instance}/frames/{frames}")
+@router.get("/studies/{study}/series/{series}/instances/{instance}/frames/{frames}", openapi_extra=described.RETRIEVE)
 async def get_frames(
     request: Request,
     actor: Annotated[Actor, Depends(allow(Verb.STUDY_VIEW))],

@@ -13,7 +13,7 @@ from starlette.responses import Response
 from app.archive import content
 from app.archive.models import Study
 from app.db import Session
-from app.dicomweb import accept, pictures, respond
+from app.dicomweb import accept, described, pictures, respond
 from app.dicomweb.common import instances, one_instance
 from app.dicomweb.frames import numbers
 from app.dicomweb.respond import Part
@@ -21,6 +21,7 @@ from app.http import allow, services
 from app.http.looking import frame_warning
 from app.http.looking import look_at_study as look
 from app.http.looking import pictures as cache
+from app.imaging.presentation import DoesNotApply
 from app.kit.errors import NotFound
 from app.security import Actor, Verb
 from app.viewing import states
@@ -43,23 +44,25 @@ class Shown:
     frame: int | None = None
 
 
-@router.get("/studies/{study}/rendered")
+@router.get("/studies/{study}/rendered", openapi_extra=described.RENDERED)
 async def rendered_study(request: Request, actor: Viewer, study: str) -> Response:
     return await _many(request, actor, study, "")
 
 
-@router.get("/studies/{study}/series/{series}/rendered")
+@router.get("/studies/{study}/series/{series}/rendered", openapi_extra=described.RENDERED)
 async def rendered_series(request: Request, actor: Viewer, study: str, series: str) -> Response:
     return await _many(request, actor, study, series)
 
 
-@router.get("/studies/{study}/series/{series}/instances/{instance}/rendered")
+@router.get("/studies/{study}/series/{series}/instances/{instance}/rendered", openapi_extra=described.RENDERED)
 async def rendered_instance(request: Request, actor: Viewer, study: str, series: str, instance: str) -> Response:
     shown = await _one(request, actor, study, series, instance)
     return await pictures.answer(request, shown.located, shown.header, shown.frame, shown.state)
 
 
-@router.get("/studies/{study}/series/{series}/instances/{instance}/frames/{frames}/rendered")
+@router.get(
+    "/studies/{study}/series/{series}/instances/{instance}/frames/{frames}/rendered", openapi_extra=described.RENDERED
+)
 async def rendered_frames(
     request: Request, actor: Viewer, study: str, series: str, instance: str, frames: str
 ) -> Response:
@@ -70,22 +73,24 @@ async def rendered_frames(
     return await _parts(request, [(shown.located, n) for n in wanted], shown.state)
 
 
-@router.get("/studies/{study}/thumbnail")
+@router.get("/studies/{study}/thumbnail", openapi_extra=described.THUMBNAIL)
 async def study_thumbnail(request: Request, actor: Viewer, study: str) -> Response:
     return await _thumbnail(request, actor, study, "", "", "")
 
 
-@router.get("/studies/{study}/series/{series}/thumbnail")
+@router.get("/studies/{study}/series/{series}/thumbnail", openapi_extra=described.THUMBNAIL)
 async def series_thumbnail(request: Request, actor: Viewer, study: str, series: str) -> Response:
     return await _thumbnail(request, actor, study, series, "", "")
 
 
-@router.get("/studies/{study}/series/{series}/instances/{instance}/thumbnail")
+@router.get("/studies/{study}/series/{series}/instances/{instance}/thumbnail", openapi_extra=described.THUMBNAIL)
 async def instance_thumbnail(request: Request, actor: Viewer, study: str, series: str, instance: str) -> Response:
     return await _thumbnail(request, actor, study, series, instance, "")
 
 
-@router.get("/studies/{study}/series/{series}/instances/{instance}/frames/{frames}/thumbnail")
+@router.get(
+    "/studies/{study}/series/{series}/instances/{instance}/frames/{frames}/thumbnail", openapi_extra=described.THUMBNAIL
+)
 async def frame_thumbnail(
     request: Request, actor: Viewer, study: str, series: str, instance: str, frames: str
 ) -> Response:
@@ -113,17 +118,22 @@ async def _one(request: Request, actor: Actor, study: str, series: str, instance
 async def _many(request: Request, actor: Actor, study: str, series: str) -> Response:
     """Every image of a study or series as a part; of a multi-frame one its representative frame."""
 
-    def find(session: Session, found: Study) -> list[tuple[Located, int]]:
+    archive, query = services(request).archive, request.query_params
+
+    def find(session: Session, found: Study) -> tuple[list[tuple[Located, int]], State | None]:
+        wanted, within = query.get("presentationUID", ""), query.get("presentationSeriesUID", "")
+        state = states.find(archive, session, found, wanted, within) if wanted else None
         images = [one for one in instances(session, found, series) if kind_of(one) == "image"]
         if not images:
             raise NotFound("There are no images to show.")
-        return [
+        shown = [
             (one, representative_frame(content.header(session, one.instance), one.instance))
             for one in locate(session, images)
         ]
+        return shown, state
 
-    shown = await look(request, actor, Verb.STUDY_VIEW, study, find, "rendered")
-    return await _parts(request, shown)
+    shown, state = await look(request, actor, Verb.STUDY_VIEW, study, find, "rendered")
+    return await _parts(request, shown, state)
 
 
 async def _parts(request: Request, shown: list[tuple[Located, int]], state: State | None = None) -> Response:
@@ -138,7 +148,10 @@ async def _parts(request: Request, shown: list[tuple[Located, int]], state: Stat
             ):  # one after the other: large overlays and profiles are not held for all
                 header = content.drawn_header(session, located.instance)
             try:
-                made = store.rendered(located, header, n, params, pictures.STILL[choice.kind], quality, state)
+                try:
+                    made = store.rendered(located, header, n, params, pictures.STILL[choice.kind], quality, state)
+                except DoesNotApply:  # the state is about others: this one is as it is without it
+                    made = store.rendered(located, header, n, params, pictures.STILL[choice.kind], quality)
             except pictures.UNSHOWABLE:
                 continue  # one object that cannot be drawn does not spoil the others
             yield (("Content-Type", choice.kind),), iter([made])

@@ -12,7 +12,7 @@ from app.archive import content, queries
 from app.archive.models import Instance, Study
 from app.db import Session
 from app.dicom import dicomjson, uids
-from app.dicomweb import accept, respond
+from app.dicomweb import accept, described, respond
 from app.dicomweb.common import instances, one_instance
 from app.dicomweb.respond import Part
 from app.http import allow, services
@@ -29,17 +29,17 @@ Taker = Annotated[Actor, Depends(allow(Verb.STUDY_EXPORT))]
 _PIXELS = frozenset(("7FE00010", "7FE00008", "7FE00009"))
 
 
-@router.get("/studies/{study}")
+@router.get("/studies/{study}", openapi_extra=described.RETRIEVE)
 async def study_objects(request: Request, actor: Taker, study: str) -> Response:
     return await _objects(request, actor, study)
 
 
-@router.get("/studies/{study}/series/{series}")
+@router.get("/studies/{study}/series/{series}", openapi_extra=described.RETRIEVE)
 async def series_objects(request: Request, actor: Taker, study: str, series: str) -> Response:
     return await _objects(request, actor, study, series)
 
 
-@router.get("/studies/{study}/series/{series}/instances/{instance}")
+@router.get("/studies/{study}/series/{series}/instances/{instance}", openapi_extra=described.RETRIEVE)
 async def one_object(request: Request, actor: Taker, study: str, series: str, instance: str) -> Response:
     return await _objects(request, actor, study, series, instance)
 
@@ -99,17 +99,17 @@ async def _file(request: Request, located: Located, syntax: str) -> Response:
     )
 
 
-@router.get("/studies/{study}/metadata")
+@router.get("/studies/{study}/metadata", openapi_extra=described.RETRIEVE)
 async def study_metadata(request: Request, actor: Viewer, study: str) -> Response:
     return await _metadata(request, actor, study)
 
 
-@router.get("/studies/{study}/series/{series}/metadata")
+@router.get("/studies/{study}/series/{series}/metadata", openapi_extra=described.RETRIEVE)
 async def series_metadata(request: Request, actor: Viewer, study: str, series: str) -> Response:
     return await _metadata(request, actor, study, series)
 
 
-@router.get("/studies/{study}/series/{series}/instances/{instance}/metadata")
+@router.get("/studies/{study}/series/{series}/instances/{instance}/metadata", openapi_extra=described.RETRIEVE)
 async def instance_metadata(request: Request, actor: Viewer, study: str, series: str, instance: str) -> Response:
     return await _metadata(request, actor, study, series, instance)
 
@@ -138,7 +138,9 @@ async def _metadata(request: Request, actor: Actor, study: str, series: str = ""
     return await respond.models(choice, encoded(), {"Cache-Control": "private, no-cache"})
 
 
-@router.get("/studies/{study}/series/{series}/instances/{instance}/bulkdata/{path:path}")
+@router.get(
+    "/studies/{study}/series/{series}/instances/{instance}/bulkdata/{path:path}", openapi_extra=described.RETRIEVE
+)
 async def bulk_data(request: Request, actor: Viewer, study: str, series: str, instance: str, path: str) -> Response:
     """One large value, little endian, as one body or one part. Encapsulated pixel data: one part per frame."""
     choice = accept.pick(respond.wishes(request), [(accept.OCTETS, True), (accept.OCTETS, False)])

@@ -14,7 +14,7 @@ from app.archive.search import levels
 from app.dicom import dicomjson
 from app.dicom.dicomjson import Model, attribute
 from app.dicom.matching import Key
-from app.dicomweb import accept, params, respond
+from app.dicomweb import accept, described, params, respond
 from app.dicomweb.params import Level, Search
 from app.http import allow, services
 from app.kit.errors import BadRequest
@@ -73,32 +73,32 @@ _INSTANCE = [
 _OPTIONAL = frozenset(("00080201", "00280008", "00280010", "00280011", "00280100", "00100021"))  # left out where empty
 
 
-@router.get("/studies")
+@router.get("/studies", openapi_extra=described.SEARCH)
 async def studies(request: Request, actor: Searcher) -> Response:
     return await _answer(request, actor, "study")
 
 
-@router.get("/series")
+@router.get("/series", openapi_extra=described.SEARCH)
 async def series(request: Request, actor: Searcher) -> Response:
     return await _answer(request, actor, "series")
 
 
-@router.get("/instances")
+@router.get("/instances", openapi_extra=described.SEARCH)
 async def instances(request: Request, actor: Searcher) -> Response:
     return await _answer(request, actor, "instance")
 
 
-@router.get("/studies/{study}/series")
+@router.get("/studies/{study}/series", openapi_extra=described.SEARCH)
 async def series_of_study(request: Request, actor: Searcher, study: str) -> Response:
     return await _answer(request, actor, "series", study)
 
 
-@router.get("/studies/{study}/instances")
+@router.get("/studies/{study}/instances", openapi_extra=described.SEARCH)
 async def instances_of_study(request: Request, actor: Searcher, study: str) -> Response:
     return await _answer(request, actor, "instance", study)
 
 
-@router.get("/studies/{study}/series/{series}/instances")
+@router.get("/studies/{study}/series/{series}/instances", openapi_extra=described.SEARCH)
 async def instances_of_series(request: Request, actor: Searcher, study: str, series: str) -> Response:
     return await _answer(request, actor, "instance", study, series)
 

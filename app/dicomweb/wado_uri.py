@@ -12,7 +12,7 @@ from starlette.responses import Response
 from app.archive import content
 from app.archive.models import Study
 from app.db import Session
-from app.dicomweb import accept
+from app.dicomweb import accept, described
 from app.dicomweb.common import one_instance
 from app.http import allow, services
 from app.http.bodies import streamed
@@ -36,7 +36,7 @@ _PICTURES: dict[str, Literal["jpeg", "png"]] = {"image/jpeg": "jpeg", "image/png
 Found = tuple[Located, Dataset, State | None]
 
 
-@router.get("/wado")
+@router.get("/wado", openapi_extra=described.WADO)
 async def wado(request: Request, actor: Annotated[Actor, Depends(allow(Verb.STUDY_VIEW))]) -> Response:
     query, archive = request.query_params, services(request).archive
     study, series, instance = _address(query)

@@ -2,12 +2,15 @@
 
 import base64
 import json
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 from fastapi.openapi.utils import get_openapi
 
+from app.dicomweb import params as search_parameters
+from app.dicomweb import wado_uri
 from app.http.bodies import RangeNotSatisfiable, byte_range
 from app.kit.numbers import real, whole
 from tests.support.client import Web
@@ -55,6 +58,26 @@ def _is_number(schema: dict[str, Any]) -> bool:
 
 def _address(path: str) -> str:
     return "/".join("1" if part.startswith("{") else part for part in path.split("/"))
+
+
+def test_the_document_names_every_parameter_of_dicomweb(web: Web) -> None:
+    """What is read from the query string by hand stands in the OpenAPI document, too."""
+    told = {
+        path: {one["name"] for one in of["get"].get("parameters", []) if one["in"] == "query"}
+        for path, of in _openapi(web)["paths"].items()
+        if "get" in of
+    }
+    assert (
+        params._CONTROL - {"charset"}
+        <= told["/dicom-web/studies"] & told["/dicom-web/studies/{study}/series"] & told["/dicom-web/instances"]
+    )
+    for path, names in told.items():
+        if path.startswith(("/dicom-web/", "/wado")):
+            assert "accept" in names or "contentType" in names, path
+        if path.endswith("/rendered"):
+            assert {"window", "presentationUID"} <= names, path
+    read = set(re.findall(r'query(?:\.get\(|, )"([A-Za-z]+)"', Path(wado_uri.__file__).read_text()))
+    assert read - {"anonymize"} <= told["/wado"]
 
 
 @pytest.mark.parametrize("kind", ["query", "path"])

@@ -69,6 +69,20 @@ def test_an_image_is_rendered_by_a_state_that_is_named(web: Web, state: dict[str
         answer = web.alice.get(f"{place}/rendered?presentationUID={state['uid']}", headers={"Accept": "image/png"})
         assert answer.status_code == 200, answer.text
         assert np.array_equal(_png(answer.content), state["drawn"])
+    place = "/api/v1/instances/1.2.9.1/frames/1/rendered"
+    for more in ("", "&presentationSeriesUID=1.2.9.5"):
+        answer = web.alice.get(f"{place}?presentationUID={state['uid']}{more}")
+        assert np.array_equal(_png(answer.content), state["drawn"])
+    assert not np.array_equal(_png(web.alice.get(place).content), state["drawn"])
+    assert web.alice.get(f"{place}?presentationUID=1.2.9.77").status_code == 404
+    for many in ("/dicom-web/studies/1.2.9", "/dicom-web/studies/1.2.9/series/1.2.9.0"):
+        answer = web.alice.get(
+            f"{many}/rendered?presentationUID={state['uid']}", headers={"Accept": 'multipart/related; type="image/png"'}
+        )
+        assert (
+            answer.status_code == 200
+            and web.alice.get(f"{place}?presentationUID={state['uid']}").content in answer.content
+        )
     plain = web.alice.get(f"{IMAGE}/rendered", headers={"Accept": "image/png"})
     assert not np.array_equal(_png(plain.content), state["drawn"]), "and not from the cache of the other"
 

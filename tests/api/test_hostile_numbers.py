@@ -68,7 +68,7 @@ def test_the_document_names_every_parameter_of_dicomweb(web: Web) -> None:
         if "get" in of
     }
     assert (
-        params._CONTROL - {"charset"}
+        search_parameters._CONTROL - {"charset"}
         <= told["/dicom-web/studies"] & told["/dicom-web/studies/{study}/series"] & told["/dicom-web/instances"]
     )
     for path, names in told.items():

@@ -61,9 +61,10 @@ def list_studies(
     limit: Limit = 50,
     cursor: str | None = None,
 ) -> dict[str, Any]:
-    """Studies this actor may see. Filters by field take `*` and `?`; `text` is the one search box."""
+    """Studies this actor may see. Filters by field take `*` and `?`; `text` is the one search box: name, ID,
+    accession number or words of the description."""
     wanted = StudyFilter(
-        text=text,
+        everything=text,
         patient_name=patient_name,
         patient_id=patient_id,
         birth_date=birth_date.replace("-", ""),

@@ -72,9 +72,9 @@ class Listing:
         return self != Listing(sort=self.sort)
 
     def filter(self) -> StudyFilter:
-        words = " ".join(part for part in (self.q, self.name if _spoken(self.name) else "") if part)
         return StudyFilter(
-            text=words,
+            everything=self.q,
+            text=self.name if _spoken(self.name) else "",
             patient_name="" if _spoken(self.name) else _open(self.name),
             patient_id=_open(self.id),
             birth_date=_birth(self.born),

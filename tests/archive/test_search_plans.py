@@ -52,6 +52,11 @@ def _in_box(box: str, study: Study) -> bool:
     return (bool(words) and found) or study.accession_number.startswith(box.strip())
 
 
+def _described(box: str, study: Study) -> bool:
+    words = plans.words_of(box)
+    return bool(words) and all(word in names.spaced(study.description_fold) for word in words)
+
+
 def naive(study: Study, actor: Actor, f: StudyFilter) -> bool:
     """The filter's meaning, in as few words as it can be said."""
     folded = names.fold
@@ -59,6 +64,7 @@ def naive(study: Study, actor: Actor, f: StudyFilter) -> bool:
         may_see(actor, study.facility_id),
         not f.facility_id or study.facility_id == f.facility_id,
         not f.text.strip() or _in_box(f.text, study),
+        not f.everything.strip() or _in_box(f.everything, study) or _described(f.everything, study),
         not f.patient_name or any(_wild(folded(f.patient_name), g) for g in (*study.fold.split("="), study.fold)),
         not f.patient_id or _wild(folded(f.patient_id), study.pid_fold),
         not f.birth_date or study.birth_date == f.birth_date,
@@ -100,6 +106,9 @@ _box = st.sampled_from(
 filters = st.builds(
     StudyFilter,
     text=st.one_of(st.just(""), _box),
+    everything=st.one_of(
+        st.just(""), st.just(""), _box, st.sampled_from(["thorax", "CT thor", "brain mr", "hand smith"])
+    ),
     patient_name=st.sampled_from(
         ["", "", "Smith*", "*ith*", "SMITH^ANNA", "?mith*", "山田*", "*太郎", "M*^J*", "nobody", "O'B*"]
     ),
@@ -151,6 +160,8 @@ CASES = [
     (StudyFilter(), "-received"),
     (StudyFilter(text="smith"), "-date"),
     (StudyFilter(text="s"), "name"),
+    (StudyFilter(everything="thorax"), "-date"),
+    (StudyFilter(everything="smith"), "name"),
     (StudyFilter(patient_name="Smith*"), "-date"),
     (StudyFilter(patient_id="P0000001"), "-date"),
     (StudyFilter(patient_id="*0001*"), "patient_id"),

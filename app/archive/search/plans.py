@@ -156,6 +156,8 @@ def matched(asked: Asked, column: str, wanted: str) -> None:
         asked.add(f"s.{column} LIKE ? ESCAPE '!'", like(wanted), covered=covered)
 
 
+_MOST_DISTINCT = 3000  # descriptions or referring physicians that are looked through
+_MOST_CHOSEN = 500  # of them, that one statement names
 MOST_WORDS = 32  # that full text is asked for at once
 
 # -- patients by full text ---------------------------------------------------------------------------------------
@@ -214,9 +216,9 @@ def _few_patients(runner: Runner, found: Bound) -> list[Any] | None:
     return few(runner, found, max(2, FEW * 2 // 5))
 
 
-def add_text(asked: Asked, runner: Runner, box: str) -> None:
+def add_text(asked: Asked, runner: Runner, box: str, *, described: bool = False) -> None:
     """The one box: each word of three letters and more is a part of the name or patient id, each shorter one begins a
-    word there; or the whole begins an accession number."""
+    word there; or the whole begins an accession number; or, with `described`, all words are parts of the description."""
     words = words_of(box)
     accession = box.strip()
     tests, values = [], []
@@ -235,6 +237,11 @@ def add_text(asked: Asked, runner: Runner, box: str) -> None:
         asked.add(by_number, *number, ids=(by_number_ids, number))
         return
     either = " AND ".join(tests)
+    if described and (chosen := _descriptions_with(runner, words)):
+        marks = ", ".join("?" * len(chosen))
+        by_number = f"{by_number} OR s.description_fold IN ({marks})"
+        by_number_ids = f"{by_number_ids} UNION SELECT id FROM study WHERE description_fold IN ({marks})"
+        number = [*number, *chosen]
     numbers = few(runner, (by_number_ids, number))
     if numbers == []:
         asked.add(f"({either})", *values, covered=True)
@@ -249,6 +256,14 @@ def add_text(asked: Asked, runner: Runner, box: str) -> None:
     chosen = _few_patients(runner, patients)
     if chosen is not None:
         _drive_by_patients(asked, chosen, numbers)
+
+
+def _descriptions_with(runner: Runner, words: Sequence[str]) -> list[str]:
+    """The distinct descriptions that hold all these words; none where there are too many descriptions to look through."""
+    distinct = [row[0] for row in runner.rows(_DISTINCT.format("description_fold"))]
+    if len(distinct) >= _MOST_DISTINCT:
+        return []
+    return [one for one in distinct if one and all(word in names.spaced(one) for word in words)][:_MOST_CHOSEN]
 
 
 def _drive_by_patients(asked: Asked, patients: list[int], more: Sequence[int] = ()) -> None:
@@ -313,7 +328,7 @@ def add_listed(asked: Asked, runner: Runner, column: str, pattern: str) -> None:
         matched(asked, column, pattern)
         return
     distinct = [row[0] for row in runner.rows(_DISTINCT.format(column))]
-    if len(distinct) >= 3000:
+    if len(distinct) >= _MOST_DISTINCT:
         matched(asked, column, pattern)
         return
     fits = wildcard(pattern)

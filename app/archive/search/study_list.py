@@ -27,7 +27,8 @@ class StudyFilter:
     """What a study must have; an empty field asks nothing. Names, ids and descriptions take `*` and `?` and ignore case
     and accents; without a wildcard the whole value must match (a name: one of its component groups)."""
 
-    text: str = ""  # one box, see plans.add_text
+    text: str = ""  # one box for a person, see plans.add_text
+    everything: str = ""  # the same with words of the study description
     patient_name: str = ""
     patient_id: str = ""
     birth_date: str = ""  # YYYYMMDD, or a range with a hyphen
@@ -121,6 +122,8 @@ def compiled(runner: Runner, actor: Actor, wanted: StudyFilter) -> Asked:
         plans.add_patient_id(asked, runner, names.fold(wanted.patient_id))
     if wanted.text.strip():
         plans.add_text(asked, runner, wanted.text)
+    if wanted.everything.strip():
+        plans.add_text(asked, runner, wanted.everything, described=True)
     if wanted.patient_name.strip("*^= "):
         plans.add_name(asked, runner, wanted.patient_name)
     if wanted.birth_date:

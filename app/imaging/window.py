@@ -65,11 +65,19 @@ def computed_window(values: Samples, spec: PixelSpec, display: Display) -> Windo
         if high <= low:
             low, high = float(units.min()), float(units.max())
         if high <= low:
-            return Window(low + 0.5, 1.0, "computed", "LINEAR_EXACT")  # one value everywhere: black, not noise
+            return _flat_window(low, sample, spec, display)
     if high - low < _FEW or spec.kind != "int":
         return Window((low + high) / 2, max(high - low, 1e-6), "computed", "LINEAR_EXACT")
     # LINEAR maps centre - 0.5 +- (width - 1) / 2: low becomes black and high white exactly.
     return Window((low + high + 1) / 2, high - low + 1, "computed")
+
+
+def _flat_window(value: float, sample: Samples, spec: PixelSpec, display: Display) -> Window:
+    """One value everywhere: the middle grey, so that a flat phantom is not taken for an image without content; nothing at
+    all (stored 0, the lowest that can be stored, Pixel Padding) is black."""
+    nothing = spec.kind == "int" and int(sample[0]) in (0, int(lut.stored_range(spec)[0]))
+    nothing |= display.padding is not None and display.padding[0] <= sample[0] <= display.padding[1]
+    return Window(value + 0.5 if nothing else value, 1.0, "computed", "LINEAR_EXACT")
 
 
 def _step(values: Samples) -> int:

@@ -163,6 +163,28 @@ def test_an_image_without_a_window_gets_one_that_shows_it() -> None:
     assert render(values, ds)[20:].std() > 30
 
 
+@pytest.mark.parametrize(
+    ("value", "kind", "shown"),
+    [
+        (1000, np.uint16, 128),
+        (-50, np.int16, 128),
+        (200, np.uint8, 128),
+        (-2000, np.int16, 0),  # padding
+        (0, np.uint16, 0),
+        (-32768, np.int16, 0),
+        (65535, np.uint16, 128),
+    ],
+)
+def test_one_value_everywhere_is_the_middle_grey_and_nothing_is_black(value: int, kind: type, shown: int) -> None:
+    values = np.full((20, 20), value, kind)
+    for slope in (1, 0.25):
+        picture = render(
+            values,
+            grey(values, RescaleSlope=slope, RescaleIntercept=-3, **{"PixelPaddingValue": -2000} if value < 0 else {}),
+        )
+        assert picture.min() == picture.max() and abs(int(picture[0, 0]) - shown) <= 1
+
+
 def test_a_padding_value_written_with_the_other_sign_is_understood() -> None:
     values = np.full((50, 50), 100, np.int16)
     values[:10] = -2000

@@ -87,7 +87,9 @@ function stepNodes({ first, bits, entries }: Omit<Lut, 'name'>): Node[] {
 export function openingRange(shown: Description | undefined, lowest: number, highest: number): Range {
   if (shown?.voiLut) return { lower: shown.voiLut.first, upper: shown.voiLut.first + Math.max(1, shown.voiLut.entries.length - 1) };
   if (shown?.window) return rangeOf(shown.window, shown.window.function);
-  return { lower: lowest, upper: highest > lowest ? highest : lowest + 1 };
+  if (highest > lowest) return { lower: lowest, upper: highest };
+  // One value everywhere: the middle grey, nothing at all is black (app/imaging/window.py).
+  return lowest === 0 ? { lower: 0, upper: 1 } : { lower: lowest - 0.5, upper: lowest + 0.5 };
 }
 
 /** Brightness at `value`, 0 to 1. */

@@ -176,7 +176,7 @@ def test_an_image_without_a_window_gets_one_that_shows_it() -> None:
     ],
 )
 def test_one_value_everywhere_is_the_middle_grey_and_nothing_is_black(value: int, kind: type, shown: int) -> None:
-    values = np.full((20, 20), value, kind)
+    values: np.ndarray = np.full((20, 20), value, kind)
     for slope in (1, 0.25):
         picture = render(
             values,

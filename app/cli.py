@@ -128,8 +128,9 @@ def main(given: Sequence[str] | None = None) -> int:
 
             Supervisor(config, lambda: load(options, os.environ | withheld), withheld).run()
         else:
-            from app.supervisor import prepare, run_role
+            from app.supervisor import prepare, require_free, run_role
 
+            require_free(config, verb)
             prepare(config, os.environ | withheld)
             run_role(verb, config)
     except (ConfigError, AppError) as fault:

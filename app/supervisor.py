@@ -170,6 +170,24 @@ def _load(names: Iterable[str]) -> None:
         import_module(name)
 
 
+def places(config: Config, roles: Iterable[str] = ROLES) -> list[tuple[str, int]]:
+    """Address and port of everything that listens in these roles."""
+    hosts = [host.strip() for host in config.dicom_host.split(",") if host.strip()] if "dicom" in roles else []
+    pages = [(config.host, config.port)] if "web" in roles and not config.headless else []
+    return pages + [(host, config.dicom_port) for host in hosts]
+
+
+def require_free(config: Config, role: str) -> None:
+    """Raises ConfigError when the port of a role that is started alone is taken: before anything is made. Several receivers
+    may share theirs with those that run already over this folder, which they find out when they open it."""
+    if role == "dicom" and config.receivers > 1 and config.run.exists():
+        return
+    try:
+        occupied.require_free(places(config, (role,)))
+    except occupied.Occupied as taken:
+        raise ConfigError(str(taken)) from None
+
+
 def _in_child(work: Callable[[], None]) -> int:
     """Forks, runs, exits: 0 when `work` returned, 1 when it raised."""
     pid = os.fork()
@@ -227,17 +245,11 @@ class Supervisor:
         try:
             self.config.data.mkdir(parents=True, exist_ok=True, mode=0o700)
             self.lock = occupied.FolderLock(self.config.data)
-            occupied.require_free(self._places(), wait=bool(running.look(self.config.run).seen))
+            occupied.require_free(places(self.config), wait=bool(running.look(self.config.run).seen))
         except occupied.Occupied as taken:
             raise ConfigError(str(taken)) from None
         except OSError as fault:
             raise ConfigError(f"the folder {self.config.data} cannot be used: {fault.strerror}") from None
-
-    def _places(self) -> list[tuple[str, int]]:
-        """Address and port of everything that listens."""
-        hosts = [host.strip() for host in self.config.dicom_host.split(",") if host.strip()]
-        pages = [] if self.config.headless else [(self.config.host, self.config.port)]
-        return pages + [(host, self.config.dicom_port) for host in hosts]
 
     def _run_role(self, role: str) -> None:
         if self.lock is not None:

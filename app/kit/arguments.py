@@ -6,11 +6,16 @@ import re
 import sys
 from pathlib import Path
 
-_PASSWORD = re.compile(r"(://[^\s/:@]*:)([^\s/@]+)(@)|([?&]password=)([^&\s]+)")
+# As SQLAlchemy reads an address, a password may hold anything but "@"; more than that is masked where somebody forgot to write
+# it as %40. Of the parameters only those that hold no secret are shown (libpq has password, sslpassword, ...).
+_SHOWN = "host|hostaddr|port|dbname|user|sslmode|sslrootcert|sslcert|sslkey|connect_timeout|application_name|target_session_attrs"
+_PASSWORD = re.compile(rf"(://[^\s/:@]*:)([^\s@]*(?:@[^\s@/?]*(?=@))*)(@)|([?&](?!(?:{_SHOWN})=)[^\s=&]*=)([^&\s]+)")
 
 
 def mask_password(url: str) -> str:
-    """The address with ****** in place of its password."""
+    """The address with ****** in place of its passwords."""
+    if "://" not in url:
+        return url
     return _PASSWORD.sub(lambda found: f"{found[1]}******{found[3]}" if found[1] else f"{found[4]}******", url)
 
 

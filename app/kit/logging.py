@@ -25,7 +25,9 @@ _SENSITIVE = re.compile(
     r"|AccessionNumber|Patient(?:Address|TelephoneNumbers|MotherBirthName)|ReferringPhysicianName|password|token)\b(\s*[:=]\s*|\s+)(\S[^\n|;]*)"
 )
 _PERSON = re.compile(r"\b[^\s^|;=]{1,64}\^[^\s|;=]{0,64}")  # Family^Given wherever it stands
-_CREDENTIALS = re.compile(r"(://[^\s/:@]{0,200}:)[^\s/@]{1,400}@")  # of an address: postgresql://user:password@host
+_CREDENTIALS = re.compile(
+    r"(://[^\s/:@]{0,200}:)[^\s@]{1,400}@(?:[^\s@/?]{1,400}@)?"
+)  # of an address: postgresql://user:password@host
 _QUERY = re.compile(r"(\?)[^\s\"]+")  # URLs: a query string may carry a name
 
 

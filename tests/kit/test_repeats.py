@@ -108,6 +108,11 @@ def test_a_log_that_cannot_be_written_is_told_once(tmp_path: Path, capsys: pytes
         ("postgresql://filmroom:s3cret@db:5432/x", "postgresql://filmroom:******@db:5432/x"),
         ("postgresql://:s3cret@db/x", "postgresql://:******@db/x"),
         ("postgresql://db/x?user=a&password=s3cret&sslmode=require", "postgresql://db/x?user=a&password=******&sslmode=require"),
+        ("postgresql://db/x?sslpassword=s3cret&sslmode=require", "postgresql://db/x?sslpassword=******&sslmode=require"),
+        ("postgresql://db/x?pass%77ord=s3cret", "postgresql://db/x?pass%77ord=******"),
+        ("postgresql://u:a/s3cret@db/x", "postgresql://u:******@db/x"),
+        ("postgresql://u:a@s3cret@db/x", "postgresql://u:******@db/x"),
+        ("postgresql://u:a?s3cret:b@db/x", "postgresql://u:******@db/x"),
         ("postgresql://db/x", "postgresql://db/x"),
     ],
 )  # fmt: skip

@@ -1,3 +1,3 @@
-"""Filmroom: a DICOM print, archive and routing station. The map of the rooms is in README.md."""
+"""Filmroom: a DICOM print, archive and routing station. docs/dev/architecture.md lists the packages."""
 
 __version__ = "0.1.0"

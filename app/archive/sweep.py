@@ -1,5 +1,4 @@
-"""After a crash: what was under way is finished or undone, so that nothing is half there (issue 2: "Half-sent objects leave
-nothing behind").
+"""After a crash: what was under way is finished or undone, so that no partial object remains.
 
 A temporary file is the record of its own ingest. Whose process is gone, is one of: never finished (no row: it goes, and with
 it a final name it may have got), or committed (a row with its checksum: it gets its final name if it lacks it)."""

@@ -71,7 +71,7 @@ def asset_tags(name: str) -> Markup:
 
 
 def icon(name: str, label: str = "", size: int = 16) -> Markup:
-    """One of the Tabler icons of the sprite. label: for an icon that stands alone (UI.md: never without a name)."""
+    """One of the Tabler icons of the sprite. label: for an icon that stands alone (icons are never without an accessible name)."""
     return _icon(str(name), str(label), size, sprite())
 
 

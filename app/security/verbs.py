@@ -1,4 +1,4 @@
-"""The verbs, and the default permission matrix of SEC-9: one row per verb (tests/security/test_matrix.py)."""
+"""The verbs, and the default permission matrix of SEC-9: one row per verb (tests/http/test_permissions.py)."""
 
 from enum import StrEnum
 

@@ -1,4 +1,4 @@
-"""Store and forward through every fault we know (issue 3, Show): ten senders, two destinations, and a ledger.
+"""Store and forward through every fault we know (FWD-2): ten senders, two destinations, and a ledger.
 
 At the end every acknowledged object is stored, byte for byte; it is at each destination at least once, byte for byte or,
 at the one that wants JPEG-LS, pixel for pixel, or visibly waiting; it was sent again only when a fault may have swallowed the answer or its record; and nothing is

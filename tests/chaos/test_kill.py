@@ -1,5 +1,5 @@
 """`kill -9` of any role while ten senders push: what was answered with success is there, byte for byte, and nothing
-else is half there (issue 2, Show)."""
+else is half there (OPS-7)."""
 
 import hashlib
 import os

@@ -1,5 +1,5 @@
 """Bad input through every door of one running installation, and whatever of it was stored asked for in every way
-(issue 2, "Bad input"): an answer by the contract, soon, in little memory, and nobody else the worse for it."""
+(SEC-7): an answer by the contract, soon, in little memory, and nobody else the worse for it."""
 
 import contextlib
 import io

@@ -16,7 +16,7 @@ from tests.fuzz.mutate import mutated
 from tests.fuzz.watch import Faults, Report
 from tests.support.client import Web
 
-_LIMIT = 5.0  # seconds one object may take (issue 2: each bad input within 5 s)
+_LIMIT = 5.0  # seconds one object may take
 _LARGEST = 64 * 1024
 
 

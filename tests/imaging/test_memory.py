@@ -1,4 +1,4 @@
-"""What a picture may cost in memory (issue 2, "Bad input"), and what is done with frames that would cost more."""
+"""What a picture may cost in memory, and what is done with frames that would cost more."""
 
 import io
 import os

@@ -18,7 +18,7 @@ from tests.support.marked import MARKED, traces_of_marked
 from tests.support.postgres import free_port
 
 SOURCE = ROOT / ".." / "shared" / "data" / "codecs" / "wg04" / "ct1" / "ct1_uncompressed.dcm"
-STOP_LIMIT = 5.0  # seconds (REQUIREMENTS FWD-5, OPS-2)
+STOP_LIMIT = 5.0  # seconds (FWD-5, OPS-2)
 
 
 class Box(Protocol):

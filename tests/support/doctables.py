@@ -148,7 +148,7 @@ def _permission(route: RouteContext) -> str:
 def _first_sentence(text: str) -> str:
     """The first sentence of a docstring."""
     words = " ".join(text.split("\n\n")[0].split())
-    end = re.search(r"(?<!e\.g)(?<!i\.e)[.:](?= [A-Z`])", words)
+    end = re.search(r"(?<!e\.g)(?<!i\.e)\.(?= \S)", words)
     return words[: end.start() + 1] if end else words
 
 

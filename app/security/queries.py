@@ -120,4 +120,4 @@ def is_referred_to(session: Session, table: str, key: str) -> bool:
 def names_by_id(session: Session, ids: Sequence[str]) -> dict[str, str]:
     """Those of the users that are still here, for the trail's reader."""
     rows = session.execute(select(User.id, User.name).where(User.id.in_(ids)))
-    return {user_id: name for user_id, name in rows}
+    return {row.id: row.name for row in rows}

@@ -318,7 +318,7 @@ def encoded_json(session: Session, instance: Instance) -> bytes:
 
 
 def _encoded(archive: Archive, row: InstanceHeader, instance: Instance) -> bytes:
-    if row.json is not None and kept.is_current(row.raw):
+    if row.json is not None and kept.is_current(row.raw) and uids.transfer_syntax(instance.transfer_syntax_uid).little:
         return zlib.decompress(row.json)
     return json_of(archive, row.raw, instance)
 

@@ -31,6 +31,7 @@ FILE_TARGETS = syntaxes.TARGETS - {syntaxes.DEFLATED_LE}
 MAX_INFLATED = 4 << 30
 _KINDS: dict[int, Any] = {0x7FE00010: "int", 0x7FE00008: "float32", 0x7FE00009: "float64"}
 _UNDEFINED = 0xFFFFFFFF
+_BITS_AT_ONCE = 1 << 20
 _WORD_BYTES = {"OW": 2, "OF": 4, "OL": 4, "OD": 8, "OV": 8}
 _OFFSET_TABLES = ("ExtendedOffsetTable", "ExtendedOffsetTableLengths")
 
@@ -291,10 +292,12 @@ def _packed_bits(frames: Iterable[bytes], spec: PixelSpec) -> Iterator[bytes]:
     """1-bit frames follow each other without padding (PS3.5 8.1.1): bits that fill no byte wait for the next frame."""
     rest = np.empty(0, np.uint8)
     for frame in frames:
-        bits = np.concatenate([rest, decode(frame, spec).values.reshape(-1)])
-        whole = len(bits) // 8 * 8
-        yield pack(bits[:whole], 1)
-        rest = bits[whole:]
+        values = decode(frame, spec).values.reshape(-1)
+        for start in range(0, len(values), _BITS_AT_ONCE):
+            bits = np.concatenate([rest, values[start : start + _BITS_AT_ONCE]])
+            whole = len(bits) // 8 * 8
+            yield pack(bits[:whole], 1)
+            rest = bits[whole:]
     yield pack(rest, 1)
 
 

@@ -134,6 +134,14 @@ def test_words_that_stand_in_every_address_stay(text: str) -> None:
     assert cleaned(ds).ManufacturerModelName == text
 
 
+def test_an_ordinary_word_as_a_study_id_empties_nothing() -> None:
+    ds = scan()
+    ds.StudyID, ds.EthnicGroup, ds.InstitutionalDepartmentName = "CHEST", "White", "Radiology"
+    ds.ManufacturerModelName, ds.ConvolutionKernel = "Chest Radiology", "white"
+    clean = cleaned(ds)
+    assert (clean.ManufacturerModelName, clean.ConvolutionKernel) == ("Chest Radiology", "white")
+
+
 def test_a_uid_in_a_text_goes_and_a_version_stays() -> None:
     ds = scan()
     ds.ManufacturerModelName, ds.SequenceName = "of 1.2.840.113619.2.5.1762583153.215519", "1.2.840.10008.1.2"

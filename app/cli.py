@@ -1,4 +1,4 @@
-"""The one command: `filmroom`. Thin: it parses, builds the configuration and calls what the other rooms offer."""
+"""The command `filmroom`: parses the command line, builds the configuration and calls the other packages."""
 
 import argparse
 import dataclasses
@@ -13,10 +13,10 @@ from app.kit import arguments
 from app.kit.errors import AppError
 
 _SERVE = {
-    "serve": "start everything on this machine",
-    "web": "only pages, REST, DICOMweb and WebSocket",
-    "dicom": "only the DICOM receivers",
-    "worker": "only the jobs",
+    "serve": "start all roles on this machine",
+    "web": "start only the web role: pages, REST, DICOMweb, events",
+    "dicom": "start only the DICOM receivers",
+    "worker": "start only the worker: background jobs",
 }
 
 
@@ -63,8 +63,11 @@ def _verify_audit(config: Config, as_json: bool) -> int:
 
 
 _RUNNING: dict[str, tuple[str, Callable[[Config], int]]] = {
-    "status": ("say whether it runs over this data folder; exit code 0 ready, 1 in part, 3 not at all", _status),
-    "stop": ("stop what runs over this data folder, and wait for its end", _stop),
+    "status": (
+        "show the state of the roles of this data folder; exit code 0 all ready, 1 some ready, 3 not running",
+        _status,
+    ),
+    "stop": ("stop the roles of this data folder and wait until they have ended", _stop),
 }
 
 
@@ -74,7 +77,7 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
             continue  # never on a command line: other users of the machine could read it there
         flag = item.metadata.get("flag") or f"--{item.name.replace('_', '-')}"
         plain = item.metadata["help"].replace("%", "%%")  # argparse formats help texts with the % operator
-        text = f"{plain} (default: {item.default or 'none'})"
+        text = f"{plain} (default: {'none' if item.default == '' else item.default})"
         if isinstance(item.default, bool):
             parser.add_argument(flag, dest=item.name, action=argparse.BooleanOptionalAction, default=None, help=plain)
         else:
@@ -89,12 +92,12 @@ def _parser() -> argparse.ArgumentParser:
         _add_options(verbs.add_parser(name, help=text, description=text))
     for name, (text, _) in _RUNNING.items():
         _add_options(verbs.add_parser(name, help=text, description=text))
-    text = "check that no entry of the audit trail was changed or removed; exit code 0 whole, 1 broken"
+    text = "verify that no entry of the audit trail was changed or removed; exit code 0 complete, 1 broken"
     verify = verbs.add_parser("verify-audit", help=text, description=text)
-    verify.add_argument("--json", action="store_true", help="answer as JSON")
+    verify.add_argument("--json", action="store_true", help="print JSON")
     _add_options(verify)
     config = verbs.add_parser(
-        "config", help="show the boot configuration", description="Every value; secrets are masked."
+        "config", help="show the boot configuration", description="Show every option; secrets are masked."
     )
     _add_options(config)
     return parser

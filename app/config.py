@@ -26,48 +26,58 @@ class ConfigError(Exception):
 class Config:
     """One installation's boot configuration. Every field is an option, a key of config.toml and FILMROOM_<NAME>."""
 
-    data: Path = field(default=Path("data"), metadata={"help": "folder of everything this installation keeps"})
-    host: str = field(default="127.0.0.1", metadata={"help": "address the pages listen on"})
-    port: int = field(default=8000, metadata={"help": "port the pages listen on"})
-    dicom_host: str = field(default="0.0.0.0", metadata={"help": "addresses DICOM listens on, comma separated"})  # noqa: S104 NET-3
-    dicom_port: int = field(default=11112, metadata={"help": "port DICOM listens on"})
-    aet: str = field(default="FILMROOM", metadata={"help": "our AE title, at most 16 characters"})
+    data: Path = field(default=Path("data"), metadata={"help": "data folder: keys, database, store, logs"})
+    host: str = field(default="127.0.0.1", metadata={"help": "address that the pages listen on"})
+    port: int = field(default=8000, metadata={"help": "port that the pages listen on"})
+    dicom_host: str = field(default="0.0.0.0", metadata={"help": "addresses that DICOM listens on, comma separated"})  # noqa: S104 NET-3
+    dicom_port: int = field(default=11112, metadata={"help": "port that DICOM listens on"})
+    aet: str = field(default="FILMROOM", metadata={"help": "AE title of this installation, at most 16 characters"})
     nodes: str = field(
-        default="", metadata={"help": "JSON file of nodes, applied at each start and read-only in forms"}
+        default="", metadata={"help": "JSON file of nodes; applied at each start, its nodes are read-only in the forms"}
     )
     forwarder: str = field(
         default="",
         metadata={
-            "help": "JSON file of a store-and-forward box, with the names of the classic forwarder; applied at each start",
+            "help": "JSON file of a store-and-forward installation, with the keys of the classic forwarder; applied at each start",
             "flag": "--config",
         },
     )
-    store_dir: str = field(default="", metadata={"help": "folder of the stored objects; empty: DIR/store"})
-    log_dir: str = field(default="", metadata={"help": "folder of the logs; empty: DIR/logs"})
+    store_dir: str = field(
+        default="", metadata={"help": "folder of the stored objects; empty: store in the data folder"}
+    )
+    log_dir: str = field(default="", metadata={"help": "folder of the logs; empty: logs in the data folder"})
     disk_reserve: int = field(
         default=0,
-        metadata={"help": "MiB that intake leaves free on the disks of store and database; 0: 2 %, from 32 to 256"},
+        metadata={"help": "MiB kept free on the disks of store and database; 0: 2 %, from 32 to 256"},
     )
-    headless: bool = field(default=False, metadata={"help": "no pages: only DICOM and the jobs"})
-    receivers: int = field(default=1, metadata={"help": "DICOM receiver processes on the one port"})
-    workers: int = field(default=1, metadata={"help": "worker processes"})
+    headless: bool = field(default=False, metadata={"help": "run without pages: only DICOM and background jobs"})
+    receivers: int = field(default=1, metadata={"help": "DICOM receiver processes that share the port"})
+    workers: int = field(default=1, metadata={"help": "worker processes for background jobs"})
     database_url: str = field(
-        default="", metadata={"help": "PostgreSQL URL; empty means the embedded encrypted file", "password": True}
+        default="", metadata={"help": "PostgreSQL URL; empty: the embedded encrypted database", "password": True}
     )
-    key: str = field(default="", metadata={"help": "master key, 64 hex digits; prefer key_file", "secret": True})
-    key_file: str = field(default="", metadata={"help": "file with the master key; default DIR/keys/master.key"})
+    key: str = field(
+        default="", metadata={"help": "master key, 64 hexadecimal digits; prefer key_file", "secret": True}
+    )
+    key_file: str = field(
+        default="", metadata={"help": "file with the master key; empty: keys/master.key in the data folder"}
+    )
     hang_seconds: int = field(
-        default=30, metadata={"help": "seconds without a sign of life after which a role is replaced; 0: never"}
+        default=30, metadata={"help": "seconds without a heartbeat after which a role is restarted; 0: never"}
     )
     log_level: str = field(default="INFO", metadata={"help": "DEBUG, INFO, WARNING or ERROR"})
-    log_days: int = field(default=30, metadata={"help": "days that log files are kept"})
-    log_mib: int = field(default=100, metadata={"help": "MiB of one log file; there are two a day and role at most"})
-    log_json: bool = field(default=False, metadata={"help": "console log as JSON lines"})
-    trusted_proxies: str = field(default="", metadata={"help": "addresses whose X-Forwarded-For is believed"})
-    host_names: str = field(
-        default="", metadata={"help": "further names the pages are reached under, comma separated; * accepts any name"}
+    log_days: int = field(default=30, metadata={"help": "retention of log files in days"})
+    log_mib: int = field(
+        default=100, metadata={"help": "maximum size of a log file in MiB; at most two files per day and role"}
     )
-    secure_cookies: bool = field(default=False, metadata={"help": "mark cookies Secure (behind HTTPS)"})
+    log_json: bool = field(default=False, metadata={"help": "write the console log as JSON lines"})
+    trusted_proxies: str = field(
+        default="", metadata={"help": "addresses of reverse proxies whose X-Forwarded-For header is trusted"}
+    )
+    host_names: str = field(
+        default="", metadata={"help": "further host names of this server, comma separated; * accepts any name"}
+    )
+    secure_cookies: bool = field(default=False, metadata={"help": "mark cookies as Secure (behind an HTTPS proxy)"})
 
     @property
     def store(self) -> Path:
@@ -168,9 +178,7 @@ def read_forwarder(file: Path) -> Classic:
     try:
         return classic.parse(text)
     except classic.ClassicFaults as found:
-        raise ConfigError(
-            "\n".join([f"--config: {file} is not right:", *(f"  {one}" for one in found.faults)])
-        ) from None
+        raise ConfigError("\n".join([f"--config: {file} has errors:", *(f"  {one}" for one in found.faults)])) from None
 
 
 def _classic(file: Path) -> dict[str, Any]:

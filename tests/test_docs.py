@@ -100,7 +100,7 @@ def test_every_rest_route_says_what_it_does() -> None:
 def test_the_tables_of_the_documents_are_the_code(path: Path) -> None:
     load_all()
     text = path.read_text("utf-8")
-    assert doctables.written(text) == text, "run `python -m tests.support.doctables --write`"
+    assert doctables.written(text) == text, "run `make docs`"
 
 
 def test_every_table_is_in_a_document() -> None:

@@ -1,4 +1,4 @@
-"""Copies without identity: make, look, fetch (DESIGN part 2)."""
+"""Anonymized copies: create, list, download (DESIGN part 2)."""
 
 from typing import Annotated, Any
 
@@ -18,7 +18,7 @@ Administrator = Annotated[Actor, Depends(allow(Verb.CROSSREF_READ))]
 def create_anonymization(
     order: service.Order, response: Response, actor: Anonymizer, session: WriteSession
 ) -> dict[str, Any]:
-    """Accepts an order; the copy is made in the background and lies behind Location."""
+    """Orders an anonymized copy of a study. It is made in the background; `Location` is its resource."""
     row = service.request(session, actor, order)
     response.headers["Location"] = f"/api/v1/anonymizations/{row.made.id}"
     return service.as_json(row)
@@ -32,7 +32,7 @@ def list_anonymizations(
     limit: Annotated[int, Query(ge=1, le=500)] = 50,
     cursor: str | None = None,
 ) -> dict[str, Any]:
-    """Newest first, without their reports."""
+    """Lists anonymized copies, newest first, without their reports."""
     rows, total = queries.anonymizations(
         session, actor, study_instance_uid=study_instance_uid, limit=limit, before=cursor
     )
@@ -44,13 +44,13 @@ def list_anonymizations(
 def show_anonymization(
     request: Request, anonymization_id: str, actor: Anonymizer, session: ReadSession
 ) -> dict[str, Any]:
-    """State, and once it is done the report of what was changed."""
+    """Returns the state of a copy and, when it is done, the report of the changes."""
     return i18n.told(request, service.as_json(queries.anonymization(session, actor, anonymization_id)))
 
 
 @router.get("/anonymizations/{anonymization_id}/archive", response_class=FileResponse)
 def anonymized_files(request: Request, anonymization_id: str, actor: Anonymizer, session: WriteSession) -> FileResponse:
-    """The zip of clean DICOM files. 409 until it is done."""
+    """Downloads the copy as a zip archive of DICOM files. Answers 409 until it is done."""
     row, path = service.open_file(session, actor, services(request).config, anonymization_id)
     return FileResponse(
         path,
@@ -64,12 +64,12 @@ def anonymized_files(request: Request, anonymization_id: str, actor: Anonymizer,
 def cross_reference(
     request: Request, anonymization_id: str, actor: Administrator, session: WriteSession
 ) -> dict[str, Any]:
-    """Old and new UIDs. Administrators only; each reading stands in the audit trail."""
+    """Lists the old and the new UIDs. Each reading is audited."""
     pairs = service.cross_reference(session, actor, services(request).config, anonymization_id)
     return {"items": [{"old": old, "new": new} for old, new in pairs], "total": len(pairs), "next": None}
 
 
 @router.delete("/anonymizations/{anonymization_id}", status_code=204)
 def delete_anonymization(request: Request, anonymization_id: str, actor: Anonymizer, session: WriteSession) -> None:
-    """Removes the zip and its row."""
+    """Deletes a copy with its file."""
     service.delete(session, actor, services(request).config, anonymization_id)

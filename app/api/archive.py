@@ -61,7 +61,7 @@ def list_studies(
     limit: Limit = 50,
     cursor: str | None = None,
 ) -> dict[str, Any]:
-    """Studies this actor may see. Filters by field take `*` and `?`; `text` is the one search box: name, ID,
+    """Lists the studies that the caller may see. Filters by field take `*` and `?`; `text` is the one search box: name, ID,
     accession number or words of the description."""
     wanted = StudyFilter(
         everything=text,
@@ -90,7 +90,7 @@ def list_studies(
 
 @router.get("/studies/{uid}")
 def show_study(uid: str, actor: Searcher, session: ReadSession) -> dict[str, Any]:
-    """A study and its series."""
+    """Returns a study with its series."""
     study = queries.study(session, actor, uid)
     series = [browse.series_entry(one, study) for one in queries.series_of(session, study)]
     return {**browse.study_entry(study), "series": series}
@@ -105,13 +105,13 @@ def list_series(
     limit: Limit = 50,
     cursor: str | None = None,
 ) -> dict[str, Any]:
-    """Series by their attributes, page by page."""
+    """Lists series by their attributes."""
     return browse.list_series(session, actor, study_instance_uid, modality, limit, cursor)
 
 
 @router.get("/series/{uid}")
 def show_series(uid: str, actor: Searcher, session: ReadSession) -> dict[str, Any]:
-    """One series."""
+    """Returns a series."""
     series = queries.series(session, actor, uid)
     return browse.series_entry(series, queries.study_of(session, series))
 
@@ -126,13 +126,13 @@ def list_instances(
     limit: Limit = 50,
     cursor: str | None = None,
 ) -> dict[str, Any]:
-    """Instances by their attributes, page by page."""
+    """Lists instances by their attributes."""
     return browse.list_instances(session, actor, study_instance_uid, series_instance_uid, sop_class_uid, limit, cursor)
 
 
 @router.get("/instances/{uid}")
 def show_instance(uid: str, actor: Searcher, session: ReadSession) -> dict[str, Any]:
-    """One instance with where and how it is stored."""
+    """Returns an instance with its file and transfer syntax."""
     one = queries.instance(session, actor, uid)
     return browse.instance_entry(one, queries.series_by_pk(session, one.series_pk), queries.study_of(session, one))
 
@@ -146,13 +146,13 @@ def list_patients(
     limit: Limit = 50,
     cursor: str | None = None,
 ) -> dict[str, Any]:
-    """Patients with studies this actor may see, by name."""
+    """Lists the patients whose studies the caller may see, by name."""
     return browse.list_patients(session, actor, text, patient_id, limit, cursor)
 
 
 @router.get("/studies/{uid}/manifest")
 async def manifest(request: Request, actor: Viewer, uid: str, series: str = "") -> Response:
-    """Everything a viewport needs before its first pixel. series: only that one."""
+    """Returns the geometry, windows and spacing of a study for a viewer. `series`: only this one."""
     made = await look_at_study(
         request, actor, Verb.STUDY_VIEW, uid, lambda session, _: viewing.study_manifest(session, actor, uid, series)
     )
@@ -161,7 +161,7 @@ async def manifest(request: Request, actor: Viewer, uid: str, series: str = "") 
 
 @router.get("/studies/{uid}/archive")
 async def study_zip(request: Request, actor: Annotated[Actor, Depends(allow(Verb.STUDY_EXPORT))], uid: str) -> Response:
-    """A zip of all files as they were received."""
+    """Downloads the files of a study as they were received, as a zip archive."""
     here = services(request)
 
     def plan(session: Session, _: Any) -> Iterator[bytes]:
@@ -187,7 +187,7 @@ def delete_study(
     session: WriteSession,
     reason: Annotated[str, Query(max_length=256)] = "",
 ) -> None:
-    """reason: why, in a person's words; kept in the audit trail."""
+    """Deletes a study; its files are deleted by a job. `reason` is kept in the audit trail."""
     study = queries.study(session, actor, uid)
     digests = [one.sha256 for one in queries.instances_of_study(session, study)]
     _gone(session, actor, "study", uid, study, reason)
@@ -197,7 +197,7 @@ def delete_study(
 
 @router.delete("/series/{uid}", status_code=204)
 def delete_series(request: Request, uid: str, actor: Deleter, session: WriteSession, reason: str = "") -> None:
-    """Deletes a series with its instances; their files go by a job."""
+    """Deletes a series with its instances; the files are deleted by a job."""
     series = queries.series(session, actor, uid)
     digests = [one.sha256 for one in queries.instances_of(session, series)]
     _gone(session, actor, "series", uid, queries.study_of(session, series), reason)
@@ -207,7 +207,7 @@ def delete_series(request: Request, uid: str, actor: Deleter, session: WriteSess
 
 @router.delete("/instances/{uid}", status_code=204)
 def delete_instance(request: Request, uid: str, actor: Deleter, session: WriteSession, reason: str = "") -> None:
-    """Deletes one instance; its file goes by a job."""
+    """Deletes an instance; its file is deleted by a job."""
     one = queries.instance(session, actor, uid)
     _gone(session, actor, "instance", uid, queries.study_of(session, one), reason)
     archive.delete_instance(session, actor, uid)

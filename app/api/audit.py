@@ -71,7 +71,7 @@ def as_json(event: AuditEvent) -> dict[str, Any]:
 def list_audit(
     request: Request, actor: Reader, session: ReadSession, wanted: Annotated[Filter, Query()]
 ) -> dict[str, Any] | StreamingResponse:
-    """Newest first. `format=csv` (or Accept: text/csv) gives all that match."""
+    """Lists audit entries, newest first. `format=csv` (or Accept: text/csv) returns all that match."""
     if wanted.format == "csv" or "text/csv" in request.headers.get("accept", ""):
         headers = {"Content-Disposition": 'attachment; filename="audit.csv"'}
         return StreamingResponse(_csv(request, actor, wanted), media_type="text/csv; charset=utf-8", headers=headers)
@@ -84,7 +84,7 @@ def list_audit(
 
 @router.get("/audit/verification")
 def verify_audit(request: Request, actor: Reader, session: ReadSession) -> dict[str, Any]:
-    """Walks the chain of digests. `first_broken` is the id of the first entry that was changed or follows a gap, null
+    """Verifies the chain of digests. `first_broken` is the id of the first entry that was changed or follows a gap, null
     also where only the end is missing; `reason` says what is wrong, and is empty when nothing is."""
     found = audit.verify(session, services(request).config.keys)
     return {"whole": found.whole, "rows": found.rows, "first_broken": found.first_broken, "reason": say(found.reason)}

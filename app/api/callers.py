@@ -29,7 +29,7 @@ def list_callers(
         str, Query(description="unknown: no node; clash: between two facilities", pattern="^(unknown|clash)?$")
     ] = "",
 ) -> dict[str, Any]:
-    """Those that called last come first. Only what the caller may know of; the table keeps the latest 200."""
+    """Lists systems that have called and are no nodes, last caller first. The newest 200 are kept."""
     items = [_shown(one) for one in callers.list_callers(session, actor, ignored, kind)]
     return {"items": items, "total": len(items), "next": None}
 
@@ -41,11 +41,11 @@ def ignore_caller(
     session: WriteSession,
     ignored: Annotated[bool, Query(description="Leave it out of the list, or take it in again")] = True,
 ) -> dict[str, Any]:
-    """Ignores a caller: it is let in or refused as before, and no longer shown."""
+    """Hides a caller from the list. It is accepted or refused as before."""
     return _shown(callers.ignore_caller(session, actor, caller_id, ignored))
 
 
 @router.delete("/nodes/callers/{caller_id}", status_code=204)
 def forget_caller(caller_id: str, actor: Editor, session: WriteSession) -> None:
-    """Removes it from the list, until it calls again."""
+    """Removes a caller from the list until it calls again."""
     callers.forget_caller(session, actor, caller_id)

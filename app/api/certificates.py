@@ -53,7 +53,7 @@ class Target(BaseModel):
 
 @router.get("/certificates")
 def list_certificates(actor: Reader, session: ReadSession) -> dict[str, Any]:
-    """Ours, those that are trusted, our authority for the local network, and lists of revoked ones."""
+    """Lists own certificates, trusted certificates, the local authority, and revocation lists."""
     items = [certificates.certificate_json(row) for row in queries.everything(session)]
     return {"items": items, "total": len(items), "next": None}
 
@@ -62,7 +62,7 @@ def list_certificates(actor: Reader, session: ReadSession) -> dict[str, Any]:
 def add_certificate(
     body: CertificateBody, request: Request, response: Response, actor: Editor, session: WriteSession
 ) -> dict[str, Any]:
-    """Keeps or makes one. Of a text with several certificates or lists the first is answered."""
+    """Imports or creates a certificate, or imports a revocation list. Of several in one text the first is returned."""
     secrets = services(request).secrets
     if body.kind == "own":
         row = certificates.bring(session, actor, secrets, body.name, body.chain, body.key, body.password)
@@ -78,32 +78,32 @@ def add_certificate(
 
 @router.get("/certificates/{certificate_id}")
 def get_certificate(certificate_id: str, actor: Reader, session: ReadSession) -> dict[str, Any]:
-    """One, with its chain in PEM; never its key."""
+    """Returns a certificate with its chain in PEM, without its key."""
     row = queries.certificate(session, certificate_id)
     return certificates.certificate_json(row) | {"chain": row.chain}
 
 
 @router.post("/certificates/{certificate_id}/use")
 def use_certificate(certificate_id: str, actor: Editor, session: WriteSession) -> dict[str, Any]:
-    """Callers are shown this one from their next connection on."""
+    """Uses this certificate for incoming TLS connections from now on."""
     return certificates.certificate_json(certificates.use(session, actor, certificate_id))
 
 
 @router.delete("/certificates/{certificate_id}", status_code=204)
 def remove_certificate(certificate_id: str, actor: Editor, session: WriteSession) -> None:
-    """Forgets it, with its key."""
+    """Deletes a certificate with its key."""
     certificates.remove(session, actor, certificate_id, node_queries.nodes_showing(session, certificate_id))
 
 
 @router.put("/settings/proxy/password", status_code=204)
 def set_proxy_password(body: ProxyPassword, request: Request, actor: Editor, session: WriteSession) -> None:
-    """Keeps it sealed. The other values of the proxy are the settings group `proxy`."""
+    """Sets the password of the proxy, which is stored encrypted. Its other values are the settings group `proxy`."""
     proxy_service.set_password(session, actor, services(request).secrets, body.password)
 
 
 @router.post("/settings/proxy/test")
 def test_proxy(body: Target, request: Request, actor: Editor) -> dict[str, Any]:
-    """Opens a connection through the proxy as it is saved. Always 200: a proxy that fails is a result."""
+    """Tests the saved proxy with a connection. Answers 200 also when the proxy fails."""
     seconds = connect_timeout(services(request).database)
     found = proxy_service.try_out(actor, body.host, body.port, seconds)
     return {"ok": found.ok, "message": f"{found.message} {found.hint}".strip(), "seconds": found.seconds}

@@ -25,7 +25,7 @@ def list_commitments(
     limit: Annotated[int, Query(ge=1, le=500)] = 50,
     cursor: str | None = None,
 ) -> dict[str, Any]:
-    """Newest first."""
+    """Lists requests for storage commitment, newest first."""
     found, total = node_queries.commitments(
         session, actor, role=role, state=state, transfer_id=transfer, limit=limit, before=cursor
     )
@@ -35,7 +35,7 @@ def list_commitments(
 
 @router.get("/commitments/{commitment_id}")
 def get_commitment(request: Request, commitment_id: str, actor: Sender, session: ReadSession) -> dict[str, Any]:
-    """One request: whether it was answered, and how much was committed."""
+    """Returns a request for storage commitment with its state and counts."""
     row = node_queries.commitment_seen(session, actor, commitment_id)
     return i18n.told(request, commitment.commitment_json(row, node_queries.node_name(session, row.node_id)))
 
@@ -49,7 +49,7 @@ def list_commitment_instances(
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
     cursor: Annotated[int, Query(ge=0, le=LARGEST)] = 0,
 ) -> dict[str, Any]:
-    """Each object with what became of it; reason is a Failure Reason of PS3.3 C.14.1.1."""
+    """Lists the objects of a request. `reason` is a Failure Reason of PS3.3 C.14.1.1."""
     row = node_queries.commitment_seen(session, actor, commitment_id)
     rows = node_queries.commitment_instances(session, row.id, limit, cursor)
     items = [i18n.told(request, commitment.instance_json(one)) for one in rows]

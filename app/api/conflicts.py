@@ -39,14 +39,14 @@ def as_json(conflict: Conflict) -> dict[str, Any]:
 def list_conflicts(
     actor: Decider, session: ReadSession, state: str = "open", limit: Annotated[int, Query(ge=1, le=500)] = 200
 ) -> dict[str, Any]:
-    """What came under a known UID with other content, and waits for a decision."""
+    """Lists objects whose UID is known with other content and that wait for a decision."""
     items = [as_json(one) for one in service.list_conflicts(session, actor, state=state, limit=limit)]
     return {"items": items, "total": len(items), "next": None}
 
 
 @router.post("/conflicts/{conflict_id}/decision")
 def decide(conflict_id: str, body: DecisionBody, actor: Decider, session: WriteSession) -> dict[str, Any]:
-    """Keep the first, overwrite it, or save the later one as new; the files follow by a job."""
+    """Decides a conflict: keep the stored object, replace it, or save the later one with new UIDs. A job changes the files."""
     decided = service.decide_conflict(session, actor, conflict_id, body.decision)
     detail: dict[str, object] = {"decision": body.decision, "study_instance_uid": decided.study_instance_uid}
     record(session, actor, Verb.CONFLICT_DECIDE, "conflict", conflict_id, decided.told_facility_id, detail)

@@ -142,7 +142,7 @@ async def _missed(service: Services, actor: Actor, since: int) -> tuple[list[dic
 @router.websocket("/events")
 @asks(Verb.EVENT_FOLLOW)
 async def follow(socket: WebSocket, since: Annotated[int | None, Query(ge=0, le=_HIGHEST)] = None) -> None:
-    """Live events as JSON {id, topic, at, payload}. `since`: first those after that number."""
+    """Live events as JSON {id, topic, at, payload}. `since`: begins with the events after this number."""
     service = services(socket)
     try:
         actor = await actor_for(socket, Verb.EVENT_FOLLOW)
@@ -222,7 +222,7 @@ async def poll(
     since: Annotated[int, Query(ge=0, le=_HIGHEST, description="the last number you have")] = 0,
     wait: Annotated[float, Query(ge=0, le=60, description="seconds to wait when there is nothing yet")] = 25,
 ) -> dict[str, Any]:
-    """Long poll: answers at once when there is something after `since`, else as soon as there is, or empty after `wait`.
+    """Returns the events after `since`, at once or as soon as there are any, or an empty list after `wait` seconds.
     `next` is the `since` of the next request; it moves on past events of others, too."""
     clock = asyncio.get_running_loop().time
     deadline, due = clock() + wait, clock() + RECHECK

@@ -50,7 +50,7 @@ def as_json(facility: Facility, states: dict[int, str]) -> dict[str, Any]:
 
 @router.get("/facilities")
 def list_facilities(request: Request, actor: Everyone, session: ReadSession) -> dict[str, Any]:
-    """All for those who see all, one's own for the others."""
+    """Lists all facilities, or the caller's own when the role is limited to it."""
     states = facility_titles.states(services(request).config)
     items = [as_json(facility, states) for facility in facilities.list_facilities(session, actor)]
     return {"items": items, "total": len(items), "next": None}
@@ -58,7 +58,7 @@ def list_facilities(request: Request, actor: Everyone, session: ReadSession) -> 
 
 @router.post("/facilities", status_code=201)
 def create_facility(request: Request, body: FacilityValues, actor: Admin, session: WriteSession) -> dict[str, Any]:
-    """A new facility; title and port are made from its name when none are given."""
+    """Creates a facility. Title and port are made from its name when they are not given."""
     config = services(request).config
     reserved = facility_titles.reserved(session, config)
     made = facilities.create(
@@ -75,7 +75,7 @@ def create_facility(request: Request, body: FacilityValues, actor: Admin, sessio
 
 @router.get("/facilities/{facility_id}")
 def show_facility(facility_id: str, request: Request, actor: Everyone, session: ReadSession) -> dict[str, Any]:
-    """One facility."""
+    """Returns a facility."""
     return as_json(facilities.get(session, actor, facility_id), facility_titles.states(services(request).config))
 
 
@@ -83,7 +83,7 @@ def show_facility(facility_id: str, request: Request, actor: Everyone, session: 
 def change_facility(
     facility_id: str, request: Request, body: FacilityValues, actor: Admin, session: WriteSession
 ) -> dict[str, Any]:
-    """Renames; title and ports stay unless others are given. Ports open and close within seconds, without a restart."""
+    """Changes a facility. Title and ports are kept unless others are given. Ports open and close within seconds, without a restart."""
     config = services(request).config
     port = 0 if "port" in body.model_fields_set and body.port is None else body.port
     reserved = facility_titles.reserved(session, config)
@@ -93,5 +93,5 @@ def change_facility(
 
 @router.delete("/facilities/{facility_id}", status_code=204)
 def delete_facility(facility_id: str, actor: Admin, session: WriteSession) -> None:
-    """Deletes a facility that nothing and nobody belongs to."""
+    """Deletes a facility without users, studies and nodes."""
     facilities.delete(session, actor, facility_id)

@@ -38,13 +38,13 @@ class ForwarderBody(BaseModel):
 
 @router.get("/forwarder")
 def get_forwarder(request: Request, actor: Reader, session: ReadSession) -> dict[str, Any]:
-    """What the box does; pacs_host is empty where none is set up."""
+    """Returns the configuration of store and forward. `pacs_host` is empty when it is not configured."""
     return forwarder.current(session, services(request).config).values()
 
 
 @router.put("/forwarder")
 def save_forwarder(body: ForwarderBody, request: Request, actor: Editor, session: WriteSession) -> dict[str, Any]:
-    """Makes or changes the node and the route. restart: title, port or folders are new and count from the next start."""
+    """Creates or changes the node and the route of store and forward. restart: title, port or folders are new and count from the next start."""
     config = services(request).config
     restart = forwarder.keep(session, actor, forwarder.checked(body.model_dump()), config)
     return forwarder.current(session, config).values() | {"restart": restart}
@@ -52,7 +52,7 @@ def save_forwarder(body: ForwarderBody, request: Request, actor: Editor, session
 
 @router.post("/forwarder/test")
 def test_forwarder(body: ForwarderBody, request: Request, actor: Editor) -> dict[str, Any]:
-    """Reaches the PACS of the body and echoes; nothing is kept. Always 200 for a PACS that does not answer."""
+    """Tests the PACS of the body with a C-ECHO; nothing is saved. Always 200 for a PACS that does not answer."""
     found = forwarder.test(services(request).database, actor, forwarder.checked(body.model_dump()))
     steps = [{"step": s.name, "ok": s.ok, "message": s.words, "seconds": s.seconds} for s in found.steps]
     return {"ok": found.ok, "message": found.message, "seconds": found.seconds, "steps": steps, "offers": found.offers}
@@ -60,5 +60,5 @@ def test_forwarder(body: ForwarderBody, request: Request, actor: Editor) -> dict
 
 @router.post("/forwarder/send")
 def send_waiting(actor: Editor, session: WriteSession) -> dict[str, Any]:
-    """Sends what waits, where objects are not forwarded at once."""
+    """Sends the studies that wait when objects are not forwarded on arrival."""
     return {"studies": forwarder.send_now(session, actor)}

@@ -57,7 +57,7 @@ def _spec_reader(request: Request) -> SpecOf:
 async def series_frames(
     request: Request, actor: Viewer, uid: str, start: Annotated[int, Query(alias="from", ge=0)] = 0, instance: str = ""
 ) -> Response:
-    """Every frame of a series as one stream: 16 bytes little endian (uint32 place of the instance in the manifest's
+    """Returns every frame of a series as one stream: 16 bytes little endian (uint32 place of the instance in the manifest's
     series, uint32 frame number from 1, uint32 length, uint32 form), then the bytes; from frame `from` to the end, then the
     rest. instance: only the frames of that one.
 
@@ -82,7 +82,7 @@ async def series_frames(
 async def one_frame(
     request: Request, actor: Viewer, uid: str, n: int, form: Literal["stored", "viewer"] = "stored"
 ) -> Response:
-    """Frame n (from 1): native as little endian, encapsulated as stored. The manifest names the transfer syntax.
+    """Returns frame n (from 1): native as little endian, encapsulated as stored. The manifest names the transfer syntax.
 
     form=viewer: as in the stream of the series; the header X-Frame-Form says in which of its forms."""
     located, header = await _object(request, actor, uid)
@@ -117,7 +117,7 @@ def _frame_for_viewer(request: Request, located: Located, n: int) -> tuple[Form,
 
 @router.get("/instances/{uid}/frames/{n}/overlays")
 async def frame_overlays(request: Request, actor: Viewer, uid: str, n: int) -> Response:
-    """The overlay planes of frame n (from 1): {"planes": [...]}, each {group, type, label, description, rows, columns, row, column,
+    """Returns the overlay planes of frame n (from 1): {"planes": [...]}, each {group, type, label, description, rows, columns, row, column,
     bits}. row and column: place of the plane's first pixel in the image, from 0, also negative. bits: base64 of the
     plane row by row, least significant bit first, rows not padded (PS3.3 C.9.2). Empty where nothing is to be drawn."""
     located, header = await _object(request, actor, uid)
@@ -131,7 +131,7 @@ async def frame_overlays(request: Request, actor: Viewer, uid: str, n: int) -> R
 
 @router.get("/instances/{uid}/frames/{n}/appearance")
 async def frame_appearance(request: Request, actor: Viewer, uid: str, n: int) -> dict[str, object]:
-    """How frame n is shown and measured: what the manifest says of it, and its look-up tables and the window it opens
+    """Returns how frame n is shown and measured: its entry of the manifest, and its look-up tables and the window it opens
     with (null where the VOI LUT is used), computed from the pixels where the header has neither."""
     located, header = await _object(request, actor, uid)
     return await run_in_threadpool(pictures(request).described, located, header, n)
@@ -141,7 +141,7 @@ async def frame_appearance(request: Request, actor: Viewer, uid: str, n: int) ->
 async def preview(
     request: Request, actor: Viewer, uid: str, n: int, size: Annotated[int, Query(ge=16, le=4096)] = 512
 ) -> Response:
-    """A JPEG of the frame, at most size x size, with the default window."""
+    """Returns a JPEG of the frame, at most size x size, with the default window."""
     located, header = await _object(request, actor, uid)
     return await _preview(request, located, header, n, size)
 
@@ -167,7 +167,7 @@ async def rendered(
     presentation: Annotated[str, Query(alias="presentationUID", max_length=64)] = "",
     presentation_series: Annotated[str, Query(alias="presentationSeriesUID", max_length=64)] = "",
 ) -> Response:
-    """The frame as a PNG in full size, or a JPEG when only that is accepted. window: centre,width; presentationUID: a
+    """Returns the frame as a PNG in full size, or a JPEG when only that is accepted. window: centre,width; presentationUID: a
     presentation state of the same study that it is seen by (of the series presentationSeriesUID, where that is given);
     a window given here takes the place of the state's."""
 
@@ -200,7 +200,7 @@ def _window(text: str) -> tuple[float, float] | None:
 async def series_thumbnail(
     request: Request, actor: Viewer, uid: str, size: Annotated[int, Query(ge=16, le=1024)] = 200
 ) -> Response:
-    """A JPEG of the image in the middle of the series."""
+    """Returns a JPEG of the image in the middle of the series."""
 
     def find(session: Session) -> tuple[tuple[Located, Dataset], Any]:
         series = queries.series(session, actor, uid)
@@ -218,7 +218,7 @@ async def series_thumbnail(
 
 @router.get("/instances/{uid}/file")
 async def file(request: Request, actor: Annotated[Actor, Depends(allow(Verb.STUDY_EXPORT))], uid: str) -> Response:
-    """The object as it was received, byte for byte."""
+    """Downloads the object as it was received, byte for byte."""
     located, _ = await _object(request, actor, uid, Verb.STUDY_EXPORT)
     one = located.instance
     headers = {
@@ -235,7 +235,7 @@ async def file(request: Request, actor: Annotated[Actor, Depends(allow(Verb.STUD
 
 @router.get("/instances/{uid}/document")
 async def document(request: Request, actor: Viewer, uid: str) -> Response:
-    """An encapsulated document as itself. Only PDF opens in the browser; anything else is downloaded."""
+    """Downloads an encapsulated document. Only PDF opens in the browser; anything else is downloaded."""
     located, header = await _object(request, actor, uid)
     here = services(request)
 
@@ -262,14 +262,14 @@ async def document(request: Request, actor: Viewer, uid: str) -> Response:
 
 @router.get("/instances/{uid}/report")
 async def structured_report(request: Request, actor: Viewer, uid: str) -> dict[str, object]:
-    """A structured report's content tree: name, value, items."""
+    """Returns the content tree of a structured report: name, value, items."""
     _, header = await _object(request, actor, uid)
     return await run_in_threadpool(lambda: report.as_data(content_tree.tree(header)))
 
 
 @router.get("/instances/{uid}/attributes")
 def attributes(request: Request, actor: Viewer, uid: str) -> dict[str, Any]:
-    """The whole header as DICOM JSON; large values are left out."""
+    """Returns the header as DICOM JSON without large values."""
     with services(request).database.read() as session:
         model = content.dicom_json(session, queries.instance(session, actor, uid))
     return {tag: element for tag, element in model.items() if "BulkDataURI" not in element}

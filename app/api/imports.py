@@ -26,7 +26,7 @@ _BODIES = frozenset(
 
 @router.post("/imports")
 async def create_import(request: Request, actor: Annotated[Actor, Depends(allow(Verb.STUDY_IMPORT))]) -> dict[str, Any]:
-    """multipart/form-data with files (field `files`), or one body application/dicom or application/zip."""
+    """Imports files: multipart/form-data (field `files`), or one body application/dicom or application/zip."""
     kind = parse_header(request.headers.get("content-type", ""))[0]
     if kind != "multipart/form-data" and kind not in _BODIES:
         raise Unsupported(

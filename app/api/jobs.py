@@ -31,7 +31,7 @@ def list_jobs(
     limit: Annotated[int, Query(ge=1, le=500)] = 50,
     cursor: str | None = None,
 ) -> dict[str, Any]:
-    """Newest first."""
+    """Lists background jobs, newest first."""
     whose = None if can(actor, Verb.JOB_ALL) else actor.user_id or ""
     items, total = jobs.list_jobs(session, owner_id=whose, kind=kind, state=state, limit=limit, before=cursor)
     following = items[-1].id if len(items) == limit else None
@@ -40,7 +40,7 @@ def list_jobs(
 
 @router.get("/jobs/{job_id}")
 def show_job(request: Request, job_id: str, actor: Owner, session: ReadSession) -> dict[str, Any]:
-    """One job: state, progress, and its reason when it failed."""
+    """Returns a job: state, progress, and the reason when it has failed."""
     return i18n.told(request, _mine(actor, jobs.get(session, job_id)).as_json())
 
 

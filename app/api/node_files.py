@@ -24,7 +24,7 @@ async def _text(request: Request) -> str:
 
 @router.get("/nodes/schema")
 def show_schema(actor: Reader) -> dict[str, Any]:
-    """The JSON schema (2020-12) of the file that `/nodes/export` gives and `/nodes/import` takes."""
+    """Returns the JSON schema (2020-12) of the node file."""
     return file_schema.schema()
 
 
@@ -36,7 +36,7 @@ def export_nodes(
         str, Query(pattern="^(none|sealed)$", description="none, or sealed for this installation")
     ] = "none",
 ) -> dict[str, Any]:
-    """Every node with every option, as a file. Passwords and tokens are left out, or sealed: then only this
+    """Returns every node with every option as a file. Passwords and tokens are left out, or sealed: then only this
     installation can open them again."""
     return exchange.export_nodes(session, actor, secrets == "sealed")
 
@@ -54,7 +54,7 @@ def import_nodes(
     session: WriteSession,
     dry_run: Annotated[bool, Query(description="Tells what would change, and changes nothing")] = False,
 ) -> dict[str, Any]:
-    """Makes and changes nodes by a file of `/nodes/export`, or by a configuration of Orthanc (`DicomModalities`,
+    """Creates and changes nodes from a file of `/nodes/export`, or from a configuration of Orthanc (`DicomModalities`,
     `DicomWeb.Servers`). Nodes that it does not name stay. With one fault nothing is changed; each has its line and key."""
     report = exchange.import_nodes(session, actor, text, services(request).config, dry_run)
     answer = exchange.report_json(report, dry_run)

@@ -98,7 +98,7 @@ class NodeBody(BaseModel):
 
 @router.get("/nodes")
 def list_nodes(actor: Reader, session: ReadSession) -> dict[str, Any]:
-    """The nodes that the caller may know of. sending: bytes a second that leave for it now."""
+    """Lists the nodes that the caller may see. `sending` is the current rate in bytes per second."""
     rates = queue_queries.rates(session, actor, now())
     items = [
         service.node_json(node) | {"sending": rates.get(node.id, 0)} for node in node_queries.nodes(session, actor)
@@ -110,7 +110,7 @@ def list_nodes(actor: Reader, session: ReadSession) -> dict[str, Any]:
 def create_node(
     body: NodeBody, request: Request, response: Response, actor: Editor, session: WriteSession
 ) -> dict[str, Any]:
-    """A new node: name, AE title, host and port; of DICOMweb name and url; a folder name and path."""
+    """Creates a node: name, AE title, host and port; for DICOMweb name and url; for a folder name and path."""
     node = service.create_node(session, actor, body.values(), services(request).config)
     response.headers["Location"] = f"/api/v1/nodes/{node.id}"
     return service.node_json(node)
@@ -118,7 +118,7 @@ def create_node(
 
 @router.get("/nodes/{name}")
 def get_node(name: str, actor: Reader, session: ReadSession) -> dict[str, Any]:
-    """By name or id. sending: bytes a second that leave for it now."""
+    """Returns a node by name or id. `sending` is the current rate in bytes per second."""
     node = node_queries.node(session, actor, name)
     return service.node_json(node) | {"sending": queue_queries.rates(session, actor, now()).get(node.id, 0)}
 
@@ -126,32 +126,32 @@ def get_node(name: str, actor: Reader, session: ReadSession) -> dict[str, Any]:
 @router.put("/nodes/{name}")
 @router.patch("/nodes/{name}")
 def update_node(name: str, body: NodeBody, request: Request, actor: Editor, session: WriteSession) -> dict[str, Any]:
-    """Changes what is given and leaves the rest."""
+    """Changes the given values of a node."""
     node = service.update_node(session, actor, name, body.values(), services(request).config)
     return service.node_json(node)
 
 
 @router.delete("/nodes/{name}", status_code=204)
 def delete_node(name: str, actor: Editor, session: WriteSession) -> None:
-    """Deletes a node that no transfer names."""
+    """Deletes a node without transfers."""
     service.delete_node(session, actor, name)
 
 
 @router.post("/nodes/{name}/pause")
 def pause_node(name: str, actor: Editor, session: WriteSession) -> dict[str, Any]:
-    """Nothing is sent to it until it is resumed; what is to go waits. An object on its way is finished."""
+    """Pauses sending to a node; queued transfers are kept. An object on its way is finished."""
     return service.node_json(service.pause_node(session, actor, name, True))
 
 
 @router.post("/nodes/{name}/resume")
 def resume_node(name: str, actor: Editor, session: WriteSession) -> dict[str, Any]:
-    """Sending goes on where it stopped."""
+    """Resumes sending to a node."""
     return service.node_json(service.pause_node(session, actor, name, False))
 
 
 @router.post("/nodes/{name}/echo")
 def echo_node(name: str, request: Request, actor: Tester) -> dict[str, Any]:
-    """Tests the node: C-ECHO, a DICOMweb search of one study, or a file written and removed. Always 200: a node that does not answer is a result, not a fault of the request."""
+    """Tests a node with a C-ECHO, a DICOMweb search, or a file that is written and deleted. Always 200: a node that does not answer is a result, not a fault of the request."""
     here = services(request)
     found = service.probe_node(here.database, actor, name, here.config)
     steps = [{"step": s.name, "ok": s.ok, "message": s.words, "seconds": s.seconds} for s in found.steps]
@@ -172,7 +172,7 @@ class TestBody(BaseModel):
 
 @router.post("/nodes/{name}/tests", status_code=202)
 def start_test(name: str, body: TestBody, response: Response, actor: Tester, session: WriteSession) -> dict[str, Any]:
-    """A self-test: reach, associate, echo, find; with a test object also store, find it, fetch it back by C-MOVE and
+    """Starts a self-test: reach, associate, echo, find; with a test object also store, find it, fetch it back by C-MOVE and
     C-GET, and storage commitment, as far as the node offers them; of DICOMweb QIDO-RS, STOW-RS and WADO-RS; in a folder
     a file is written, read back and removed. What comes back is removed here again."""
     test = selftest.start_test(session, actor, name, body.with_object)
@@ -182,7 +182,7 @@ def start_test(name: str, body: TestBody, response: Response, actor: Tester, ses
 
 @router.get("/nodes/{name}/tests/{test_id}")
 def get_test(name: str, test_id: str, request: Request, actor: Reader, session: ReadSession) -> dict[str, Any]:
-    """A self-test: its state and its steps with words, hints and seconds."""
+    """Returns the state of a self-test and its steps with messages, hints and durations."""
     found = selftest.test_json(session, selftest.get(session, actor, test_id))
     found["steps"] = [told(request, step) | {"hint": say(step["hint"])} for step in found["steps"]]
     return told(request, found)

@@ -50,7 +50,7 @@ def as_json(entry: NetworkOperation) -> dict[str, Any]:
 def list_operations(
     request: Request, actor: Reader, session: ReadSession, wanted: Annotated[WantedEntries, Query()]
 ) -> dict[str, Any] | StreamingResponse:
-    """Every operation with a peer, newest first. `format=csv` (or Accept: text/csv) gives all that fit."""
+    """Lists the operations with other systems, newest first. `format=csv` (or Accept: text/csv) returns all that match."""
     if wanted.format == "csv" or "text/csv" in request.headers.get("accept", ""):
         headers = {"Content-Disposition": 'attachment; filename="transfers.csv"'}
         return StreamingResponse(_csv(request, actor, wanted), media_type="text/csv; charset=utf-8", headers=headers)
@@ -61,7 +61,7 @@ def list_operations(
 
 @router.get("/operations/statistics")
 def count_operations(actor: Reader, session: ReadSession, wanted: Annotated[Wanted, Query()]) -> dict[str, Any]:
-    """Sums by peer, role and hour (UTC), oldest hour first."""
+    """Returns sums by peer, role and hour (UTC), oldest hour first."""
     found = [asdict(hour) for hour in queries.by_peer_and_hour(session, actor, wanted.filter())]
     return {"items": found, "total": len(found), "next": None}
 

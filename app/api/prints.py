@@ -1,4 +1,4 @@
-"""Prints: order, look, fetch the file, cancel, try again, delete (DESIGN part 2)."""
+"""Prints: order, list, download, cancel, retry, delete (DESIGN part 2)."""
 
 import hashlib
 from dataclasses import asdict
@@ -34,7 +34,7 @@ class Change(BaseModel):
 def create_print(
     request: Request, response: Response, actor: Printer, session: WriteSession, order: Annotated[PrintOrder, Body()]
 ) -> dict[str, Any]:
-    """Accepts an order; the file is made in the background and lies behind Location."""
+    """Orders a print. The file is made in the background; `Location` is its resource."""
     row = service.request(session, actor, services(request).config, order)
     response.headers["Location"] = f"/api/v1/prints/{row.request.id}"
     return service.as_json(row)
@@ -48,7 +48,7 @@ def list_prints(
     limit: Annotated[int, Query(ge=1, le=500)] = 50,
     cursor: str | None = None,
 ) -> dict[str, Any]:
-    """Newest first: one's facility's, or all for who sees all."""
+    """Lists the prints that the caller may see, newest first."""
     rows, total = service.list_prints(session, actor, state=state, limit=limit, before=cursor)
     following = rows[-1].request.id if len(rows) == limit else None
     return {"items": [service.as_json(row) for row in rows], "total": total, "next": following}
@@ -62,7 +62,7 @@ def preview_pages(
     page: Annotated[int, Query(ge=1, description="the first page to draw")] = 1,
     pages: Annotated[int, Query(ge=1, le=24, description="how many pages to draw")] = 1,
 ) -> dict[str, Any]:
-    """Pages as they will be printed, as SVG in millimetres, from the same sheet as the paper."""
+    """Returns the pages as they will be printed, as SVG in millimetres."""
     room = services(request)
     made = preview.pages(room.database, room.archive, actor, order, range(page, page + pages), PICTURE)
     answer = {
@@ -91,7 +91,7 @@ def preview_picture(
     part: Annotated[str, Query(max_length=64, pattern=r"^(\d+,\d+,\d+,\d+)?$")] = "",
     size: Annotated[int, Query(ge=16, le=2048)] = 640,
 ) -> Response:
-    """One picture of a preview as JPEG. window: center,width; part: x,y,width,height in pixels as seen."""
+    """Returns one picture of a preview as JPEG. window: center,width; part: x,y,width,height in pixels as seen."""
     stored = archive_queries.instance(
         session, actor, sop
     )  # the right to see it is checked before the cache is believed
@@ -133,20 +133,20 @@ def preview_image(
     sop: Annotated[str, Query(max_length=64)],
     frame: Annotated[int, Query(ge=1, le=MOST)] = 1,
 ) -> dict[str, Any]:
-    """Size, pixel spacing and usual window of one frame, for an editor of its window, zoom and crop."""
+    """Returns size, pixel spacing and default window of a frame, for editing its window, zoom and crop."""
     room = services(request)
     return asdict(preview.image_facts(room.database, room.archive, actor, sop, frame))
 
 
 @router.get("/prints/{print_id}")
 def show_print(request: Request, print_id: str, actor: Owner, session: ReadSession) -> dict[str, Any]:
-    """One print: state, progress, and where its file lies when done."""
+    """Returns a print: state, progress, and the address of its file."""
     return i18n.told(request, service.as_json(service.get(session, actor, print_id)))
 
 
 @router.get("/prints/{print_id}/pdf", response_class=FileResponse)
 def print_pdf(request: Request, print_id: str, actor: Printer, session: WriteSession) -> FileResponse:
-    """The finished PDF/A-3b. 409 until it is done."""
+    """Downloads the finished PDF/A-3b. Answers 409 until it is done."""
     row, path = service.open_file(session, actor, services(request).config, print_id)
     if not service.is_pdf(row.request):
         raise NotFound("This print is no PDF.", hint="Its image files lie at /file.")
@@ -155,7 +155,7 @@ def print_pdf(request: Request, print_id: str, actor: Printer, session: WriteSes
 
 @router.get("/prints/{print_id}/file", response_class=FileResponse)
 def print_file(request: Request, print_id: str, actor: Printer, session: WriteSession) -> FileResponse:
-    """What was made: the PDF, or a zip of image files. 409 until it is done."""
+    """Downloads the PDF or the zip archive of image files. Answers 409 until it is done."""
     row, path = service.open_file(session, actor, services(request).config, print_id)
     return _file(request, print_id, path, "application/pdf" if service.is_pdf(row.request) else "application/zip")
 
@@ -172,7 +172,7 @@ def _file(request: Request, print_id: str, path: Path, media_type: str) -> FileR
 
 @router.patch("/prints/{print_id}")
 def change_print(print_id: str, actor: Administrator, session: WriteSession, change: Change) -> dict[str, Any]:
-    """Moves a waiting print in the queue."""
+    """Changes the priority of a queued print."""
     return service.as_json(service.set_priority(session, actor, print_id, change.priority))
 
 
@@ -186,7 +186,7 @@ def cancel_print(print_id: str, actor: Owner, session: WriteSession) -> dict[str
 def retry_print(
     request: Request, response: Response, print_id: str, actor: Printer, session: WriteSession
 ) -> dict[str, Any]:
-    """Makes a print again that failed, was cancelled, or is done."""
+    """Repeats a print that has failed, was cancelled, or is done."""
     row = service.retry(session, actor, services(request).config, print_id)
     response.headers["Location"] = f"/api/v1/prints/{print_id}"
     return service.as_json(row)

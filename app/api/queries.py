@@ -69,7 +69,7 @@ class QueryBody(BaseModel):
 
 @router.post("/queries", status_code=202)
 def create_query(body: QueryBody, response: Response, actor: Asker, session: WriteSession) -> dict[str, Any]:
-    """Asks the nodes, all at once and each with its own time; Location says where the answers gather."""
+    """Searches the given nodes in parallel. `Location` is the resource with the answers."""
     made = remote_queries.create_query(session, actor, body.wish())
     response.headers["Location"] = f"/api/v1/queries/{made.id}"
     return remote_queries.query_json(session, made)
@@ -83,7 +83,7 @@ def list_queries(
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
     cursor: str | None = None,
 ) -> dict[str, Any]:
-    """One's own of the last day, newest first."""
+    """Lists the caller's queries of the last day, newest first."""
     found, total = retrieve_queries.queries_of(session, actor, limit, cursor)
     items = [i18n.told(request, remote_queries.query_json(session, one)) for one in found]
     return {"items": items, "total": total, "next": found[-1].id if len(found) == limit else None}
@@ -102,7 +102,7 @@ def get_query(
     limit: Annotated[int, Query(ge=0, le=1000)] = 100,
     cursor: Annotated[int, Query(ge=0, le=LARGEST)] = 0,
 ) -> dict[str, Any]:
-    """State of every node, and the answers so far, merged by study."""
+    """Returns the state of every node and the answers so far, merged by study."""
     query = retrieve_queries.query(session, actor, query_id)
     found = remote_queries.arranged(remote_queries.matches(session, actor, query), sort, here)
     items = [remote_queries.match_json(match) for match in found[cursor : cursor + limit]]
@@ -113,13 +113,13 @@ def get_query(
 
 @router.get("/queries/{query_id}/studies/{study_uid}/series")
 def list_series(request: Request, query_id: str, study_uid: str, actor: Asker) -> dict[str, Any]:
-    """The series of a study of the answers, asked now from the nodes that have it."""
+    """Requests the series of a study from the nodes that have it."""
     return _unfolded(request, actor, query_id, "SERIES", {"StudyInstanceUID": study_uid})
 
 
 @router.get("/queries/{query_id}/studies/{study_uid}/series/{series_uid}/instances")
 def list_instances(request: Request, query_id: str, study_uid: str, series_uid: str, actor: Asker) -> dict[str, Any]:
-    """The objects of a series of the answers, asked now from the nodes that have the study."""
+    """Requests the objects of a series from the nodes that have the study."""
     keys = {"StudyInstanceUID": study_uid, "SeriesInstanceUID": series_uid}
     return _unfolded(request, actor, query_id, "IMAGE", keys)
 
@@ -135,5 +135,5 @@ def _unfolded(request: Request, actor: Actor, query_id: str, level: str, keys: d
 @router.post("/queries/{query_id}/cancel")
 @router.delete("/queries/{query_id}")
 def cancel_query(query_id: str, actor: Asker, session: WriteSession) -> dict[str, Any]:
-    """Stops asking (C-CANCEL); what came stays."""
+    """Cancels a query (C-CANCEL); answers so far are kept."""
     return remote_queries.query_json(session, remote_queries.cancel_query(session, actor, query_id))

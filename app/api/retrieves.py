@@ -31,7 +31,7 @@ class RetrieveBody(BaseModel):
 
 @router.post("/retrieves", status_code=202)
 def create_retrieve(body: RetrieveBody, response: Response, actor: Retriever, session: WriteSession) -> dict[str, Any]:
-    """Queues the retrieval; Location says where its state and counts stand."""
+    """Queues a retrieval. `Location` is its resource."""
     order = Order(**(body.model_dump() | {"sop_instance_uids": tuple(body.sop_instance_uids)}))
     made = retrievals.create_retrieval(session, actor, order)
     response.headers["Location"] = f"/api/v1/retrieves/{made.id}"
@@ -48,7 +48,7 @@ def list_retrieves(
     limit: Annotated[int, Query(ge=1, le=500)] = 50,
     cursor: str | None = None,
 ) -> dict[str, Any]:
-    """One's own, newest first; who may see others' work sees all."""
+    """Lists the retrievals that the caller may see, newest first."""
     found, total = retrieve_queries.retrievals(
         session, actor, state=state, study=study_instance_uid, limit=limit, before=cursor
     )
@@ -58,20 +58,20 @@ def list_retrieves(
 
 @router.get("/retrieves/{retrieve_id}")
 def get_retrieve(request: Request, retrieve_id: str, actor: Retriever, session: ReadSession) -> dict[str, Any]:
-    """One retrieval: state, what is here of how many, the peer's counts, and its words when it failed."""
+    """Returns a retrieval: state, number of objects received, counts and error message of the peer."""
     return i18n.told(request, _shown(session, actor, retrieve_id))
 
 
 @router.post("/retrieves/{retrieve_id}/cancel")
 def cancel_retrieve(retrieve_id: str, actor: Retriever, session: WriteSession) -> dict[str, Any]:
-    """Stops it (C-CANCEL); what has arrived stays."""
+    """Cancels a retrieval (C-CANCEL); received objects are kept."""
     retrievals.cancel_retrieval(session, actor, retrieve_id)
     return _shown(session, actor, retrieve_id)
 
 
 @router.post("/retrieves/{retrieve_id}/retry", status_code=202)
 def retry_retrieve(retrieve_id: str, response: Response, actor: Retriever, session: WriteSession) -> dict[str, Any]:
-    """Fetches what is not here yet."""
+    """Retrieves the objects that are missing."""
     retrievals.retry_retrieval(session, actor, retrieve_id)
     response.headers["Location"] = f"/api/v1/retrieves/{retrieve_id}"
     return _shown(session, actor, retrieve_id)
@@ -79,7 +79,7 @@ def retry_retrieve(retrieve_id: str, response: Response, actor: Retriever, sessi
 
 @router.delete("/retrieves/{retrieve_id}", status_code=204)
 def drop_retrieve(retrieve_id: str, actor: Retriever, session: WriteSession) -> None:
-    """Takes it off the list; one that has not ended is cancelled first."""
+    """Removes a retrieval from the list; one in progress is cancelled first."""
     retrievals.drop_retrieval(session, actor, retrieve_id)
 
 

@@ -28,30 +28,30 @@ def as_json(role: Role) -> dict[str, Any]:
 
 @router.get("/roles")
 def list_roles(actor: Admin, session: ReadSession) -> dict[str, Any]:
-    """Every role with its verbs."""
+    """Lists the roles with their permissions."""
     items = [as_json(role) for role in roles.list_roles(session, actor)]
     return {"items": items, "total": len(items), "next": None, "verbs": [str(verb) for verb in Verb]}
 
 
 @router.get("/roles/{name}")
 def show_role(name: str, actor: Admin, session: ReadSession) -> dict[str, Any]:
-    """One role."""
+    """Returns a role."""
     return as_json(roles.get(session, actor, name))
 
 
 @router.post("/roles", status_code=201)
 def create_role(body: NewRole, actor: Admin, session: WriteSession) -> dict[str, Any]:
-    """A new role from verbs that exist."""
+    """Creates a role from existing permissions."""
     return as_json(roles.save(session, actor, body.name, body.verbs, body.sees_all, new=True))
 
 
 @router.put("/roles/{name}")
 def change_role(name: str, body: RoleValues, actor: Admin, session: WriteSession) -> dict[str, Any]:
-    """Other verbs for a role."""
+    """Changes the permissions of a role."""
     return as_json(roles.save(session, actor, name, body.verbs, body.sees_all, new=False))
 
 
 @router.delete("/roles/{name}", status_code=204)
 def delete_role(name: str, actor: Admin, session: WriteSession) -> None:
-    """Deletes a role that nobody has; built-in ones stay."""
+    """Deletes a role without users; built-in roles cannot be deleted."""
     roles.delete(session, actor, name)

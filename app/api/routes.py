@@ -50,7 +50,7 @@ class Order(BaseModel):
 
 @router.get("/routes")
 def list_routes(actor: Editor, session: ReadSession) -> dict[str, Any]:
-    """All routes in their order, with how many runs are in which state."""
+    """Lists the routes in their order, with the number of runs in each state."""
     counts, names = queries.counts(session, actor), queries.names(session).nodes
     items = [service.route_json(one, names, counts.get(one.id, {})) for one in queries.routes(session, actor)]
     return {"items": items, "total": len(items), "next": None}
@@ -58,7 +58,7 @@ def list_routes(actor: Editor, session: ReadSession) -> dict[str, Any]:
 
 @router.post("/routes", status_code=201)
 def create_route(body: RouteBody, response: Response, actor: Editor, session: WriteSession) -> dict[str, Any]:
-    """A new route, last in the order; off unless `enabled`, and then `untested` must be said."""
+    """Creates a route at the end of the order. `enabled` needs `untested`, because a route is tested first."""
     made = service.create_route(session, actor, body.name or "", body.rule() or {}, facility_id=body.facility_id)
     if body.enabled:
         service.switch_route(session, actor, made.id, True, untested=body.untested)
@@ -68,20 +68,20 @@ def create_route(body: RouteBody, response: Response, actor: Editor, session: Wr
 
 @router.put("/routes/order")
 def order_routes(body: Order, actor: Editor, session: WriteSession) -> dict[str, Any]:
-    """Puts the routes in this order."""
+    """Sets the order of the routes."""
     service.order_routes(session, actor, body.order)
     return list_routes(actor, session)
 
 
 @router.get("/routes/schema")
 def show_schema(actor: Editor) -> dict[str, Any]:
-    """The JSON schema (2020-12) of the file that `/routes/export` gives and `/routes/import` takes."""
+    """Returns the JSON schema (2020-12) of the route file."""
     return exchange.schema()
 
 
 @router.get("/routes/export")
 def export_routes(actor: Editor, session: ReadSession) -> dict[str, Any]:
-    """All routes as one JSON file, nodes and facilities by name."""
+    """Returns all routes as a JSON file, with nodes and facilities by name."""
     return exchange.export_routes(session, actor)
 
 
@@ -89,7 +89,7 @@ def export_routes(actor: Editor, session: ReadSession) -> dict[str, Any]:
 def import_routes(
     body: Annotated[dict[str, Any], Body()], actor: Editor, session: WriteSession, dry_run: bool = False
 ) -> dict[str, Any]:
-    """Makes and changes routes by a file of `/routes/export`, all or none. New and changed ones come turned off.
+    """Creates and changes routes from a file of `/routes/export`, all or none. New and changed routes are disabled.
     dry_run: tells what would be done and does nothing."""
     report = exchange.import_routes(session, actor, body)
     if dry_run:
@@ -110,7 +110,7 @@ class TestBody(BaseModel):
 
 @router.post("/routes/test")
 def test_routes(body: TestBody, request: Request, actor: Editor) -> dict[str, Any]:
-    """The bench: which routes would fire for a stored study, which conditions failed and on what values, and what would
+    """Tests routes with a stored study: which match, which conditions failed and on which values, and what would
     leave. Nothing is sent. A saved route that was tried may be turned on. The answer holds patient data."""
     here = services(request)
     with here.database.read() as session:
@@ -130,7 +130,7 @@ async def test_file(
     rule: Annotated[str, Form(description="A rule that is not saved, as JSON")] = "",
     facility_id: Annotated[str, Form(max_length=26, description="Whose study it would be")] = "",
 ) -> dict[str, Any]:
-    """The same for a DICOM file of up to 64 MiB, as if it had been uploaded. It is not kept."""
+    """Tests routes with a DICOM file of up to 64 MiB, as if it had been uploaded. It is not stored."""
     data = await file.read(_MOST_FILE + 1)
     if len(data) > _MOST_FILE:
         raise TooLarge("A file for the bench has at most 64 MiB.")
@@ -176,7 +176,7 @@ def list_runs(
     limit: Annotated[int, Query(ge=1, le=500)] = 50,
     cursor: str | None = None,
 ) -> dict[str, Any]:
-    """What routes did or have yet to do, newest first: one run for each route and the objects of a study that came
+    """Lists the runs of routes, newest first: one run for each route and the objects of a study that arrived
     together."""
     route_id = queries.route(session, actor, route).id if route else None
     found, total = queries.runs(
@@ -188,41 +188,41 @@ def list_runs(
 
 @router.get("/routes/runs/{run_id}")
 def get_run(run_id: str, actor: Editor, session: ReadSession) -> dict[str, Any]:
-    """One run with its transfers."""
+    """Returns a run with its transfers."""
     return _run(session, actor, run_id)
 
 
 @router.get("/routes/runs/{run_id}/cross-reference")
 def run_cross_reference(run_id: str, request: Request, actor: Revealer, session: WriteSession) -> dict[str, Any]:
-    """Old and new UIDs of what a run sent anonymized. Each reading is audited (ANON-3)."""
+    """Lists the old and new UIDs of objects that a run sent anonymized. Each reading is audited (ANON-3)."""
     pairs = service.cross_reference(session, actor, services(request).config, run_id)
     return {"items": [{"old": old, "new": new} for old, new in pairs], "total": len(pairs), "next": None}
 
 
 @router.post("/routes/runs/{run_id}/retry")
 def retry_run(run_id: str, actor: Editor, session: WriteSession) -> dict[str, Any]:
-    """Carries a failed or dropped run out again."""
+    """Repeats a failed or dropped run."""
     service.retry_run(session, actor, run_id)
     return _run(session, actor, run_id)
 
 
 @router.post("/routes/runs/{run_id}/drop")
 def drop_run(run_id: str, actor: Editor, session: WriteSession) -> dict[str, Any]:
-    """Gives a run up that waits or failed; its objects stay."""
+    """Drops a run that waits or has failed; its objects are kept."""
     service.drop_run(session, actor, run_id)
     return _run(session, actor, run_id)
 
 
 @router.get("/routes/{name}")
 def get_route(name: str, actor: Editor, session: ReadSession) -> dict[str, Any]:
-    """By name or id."""
+    """Returns a route by name or id."""
     return _shown(session, actor, queries.route(session, actor, name))
 
 
 @router.put("/routes/{name}")
 @router.patch("/routes/{name}")
 def update_route(name: str, body: RouteBody, actor: Editor, session: WriteSession) -> dict[str, Any]:
-    """Changes what is given and leaves the rest. Another rule must be tested before the route is turned on again."""
+    """Changes the given values of a route. A changed rule must be tested before the route is enabled again."""
     route = queries.route(session, actor, name)
     data = body.rule(route.rule)
     route = service.update_route(session, actor, route.id, new_name=body.name, data=data, facility_id=body.facility_id)
@@ -233,13 +233,13 @@ def update_route(name: str, body: RouteBody, actor: Editor, session: WriteSessio
 
 @router.delete("/routes/{name}", status_code=204)
 def delete_route(name: str, actor: Editor, session: WriteSession) -> None:
-    """Removes a route and the record of its runs; transfers it has made go on."""
+    """Deletes a route with its runs; its transfers continue."""
     service.delete_route(session, actor, name)
 
 
 @router.post("/routes/{name}/fire")
 def fire_route(name: str, actor: Editor, session: WriteSession) -> dict[str, Any]:
-    """What waits on this route for its time, or for this word, goes now."""
+    """Runs a route now for the studies that wait for its schedule or for this request."""
     return {"runs": service.fire_now(session, actor, name)}
 
 

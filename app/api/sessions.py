@@ -52,7 +52,7 @@ async def open_session(request: Request, response: Response, body: SignIn) -> di
 
 @router.get("/sessions")
 def list_sessions(actor: Self, session: ReadSession) -> dict[str, object]:
-    """Everybody's for administrators, one's own for the others."""
+    """Lists all sessions for administrators, otherwise the caller's own."""
     items = [
         {
             "id": row.id,
@@ -84,7 +84,7 @@ def _close(request: Request, actor: Actor, session_id: str) -> None:
 
 @router.post("/sessions/current/activity", status_code=204)
 async def activity(request: Request, actor: Self) -> None:
-    """The person at the browser did something (moved, typed) that sent no other request; at most one call a minute."""
+    """Reports input of the user that sent no other request; at most one call per minute."""
 
 
 @router.post("/sessions/current/lock", status_code=204)
@@ -96,7 +96,7 @@ def lock(request: Request, actor: SelfEvenLocked, session: WriteSession) -> None
 @router.post("/sessions/current/unlock", status_code=204)
 @asks(Verb.SELF)
 async def unlock(request: Request, body: Unlock) -> None:
-    """Goes on after a lock, with the password (and the code of those who have a second factor)."""
+    """Unlocks the session with the password and, when set up, the code of the second factor."""
     identity = await identity_for(request, Verb.SELF, locked_too=True)
     if identity.how != "session":
         raise Conflict("Only a browser's session can be unlocked.")
@@ -112,5 +112,5 @@ def unlock_session(request: Request, password: str, code: str) -> None:
 
 @router.delete("/sessions/{session_id}", status_code=204)
 def close_session(session_id: str, actor: Self, session: WriteSession) -> None:
-    """Ends a session: an administrator any, everyone their own."""
+    """Ends a session; administrators can end any, others their own."""
     sessions.close(session, actor, session_id)

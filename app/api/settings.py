@@ -15,20 +15,20 @@ Editor = Annotated[Actor, Depends(allow(Verb.SETTINGS_EDIT))]
 
 @router.get("/settings")
 def list_settings(actor: Reader, session: ReadSession) -> dict[str, Any]:
-    """Every group with its values."""
+    """Lists every group with its values."""
     items = [settings.describe(session, kind) for kind in settings.groups().values()]
     return {"items": items, "total": len(items), "next": None}
 
 
 @router.get("/settings/{group}")
 def show_settings(group: str, actor: Reader, session: ReadSession) -> dict[str, Any]:
-    """One group with its values, defaults and help texts."""
+    """Returns a group with its values, defaults and help texts."""
     return settings.describe(session, settings.kind_of(group))
 
 
 @router.get("/settings/{group}/history")
 def show_history(group: str, actor: Reader, session: ReadSession) -> dict[str, Any]:
-    """The last 20 versions, newest first."""
+    """Lists the last 20 versions of a group, newest first."""
     items = [
         {"version": row.version, "values": row.values, "changed_by": row.changed_by, "changed_at": row.changed_at}
         for row in settings.history(session, settings.kind_of(group))
@@ -38,6 +38,6 @@ def show_history(group: str, actor: Reader, session: ReadSession) -> dict[str, A
 
 @router.put("/settings/{group}")
 def save_settings(group: str, body: dict[str, Any], actor: Editor, session: WriteSession) -> dict[str, Any]:
-    """Saves the group: values left out go back to their default, unknown ones are refused."""
+    """Saves a group: values that are left out return to their default, unknown ones are refused."""
     settings.save_values(session, group, body, actor.name)
     return settings.describe(session, settings.kind_of(group))

@@ -14,7 +14,7 @@ router = APIRouter(tags=["store"])
 
 @router.get("/store-check")
 def store_check(actor: Annotated[Actor, Depends(allow(Verb.HEALTH_READ))], session: ReadSession) -> dict[str, Any]:
-    """Numbers of files: missing (an object without its file), differing (another size than stored), unindexed (a file
+    """Returns the result of the last comparison of files and index: missing (an object without its file), differing (another size than stored), unindexed (a file
     without an object), damaged (found changed when it was read, since the installation was made). checked_at is null before
     the first comparison, which follows each start."""
     found = comparison.state(session)

@@ -36,19 +36,19 @@ def as_json(row: ApiToken, owner: User) -> dict[str, Any]:
 def list_tokens(
     actor: Self, session: ReadSession, user: Annotated[str | None, Query(description="Only one user's, by id")] = None
 ) -> dict[str, Any]:
-    """Everybody's for administrators, one's own for the others; without their secrets."""
+    """Lists all tokens for administrators, otherwise the caller's own, without their secrets."""
     items = [as_json(row, owner) for row, owner in tokens.list_all(session, actor, user)]
     return {"items": items, "total": len(items), "next": None, "scopes": tokens.scopes_of(actor)}
 
 
 @router.post("/tokens", status_code=201)
 def create_token(body: NewToken, actor: Self, session: WriteSession) -> dict[str, Any]:
-    """The answer is the only place where the token itself stands."""
+    """Creates a token. Only this response contains the token itself."""
     row, token = tokens.create(session, actor, body.name, body.scopes, body.days)
     return as_json(row, users.get(session, actor, row.user_id)) | {"token": token}
 
 
 @router.delete("/tokens/{token_id}", status_code=204)
 def delete_token(token_id: str, actor: Self, session: WriteSession) -> None:
-    """Ends a token at once."""
+    """Deletes a token; it is refused at once."""
     tokens.delete(session, actor, token_id)

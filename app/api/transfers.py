@@ -51,7 +51,7 @@ class ManyBody(BaseModel):
 
 @router.post("/transfers", status_code=202)
 def create_transfer(body: TransferBody, response: Response, actor: Sender, session: WriteSession) -> dict[str, Any]:
-    """Queues the study for the node; Location says where its state stands."""
+    """Queues a study for a node. `Location` is the resource of the transfer."""
     made = transfers.create_transfer(
         session, actor, body.study_instance_uid, body.node, body.sop_instance_uids, body.priority
     )
@@ -69,7 +69,7 @@ def list_transfers(
     limit: Annotated[int, Query(ge=1, le=500)] = 50,
     cursor: str | None = None,
 ) -> dict[str, Any]:
-    """Newest first."""
+    """Lists transfers, newest first."""
     node_id = node_queries.node(session, actor, node).id if node else None
     found, total = transfer_queries.transfers(
         session, actor, study=study_instance_uid, state=state, node_id=node_id, limit=limit, before=cursor
@@ -80,7 +80,7 @@ def list_transfers(
 
 @router.get("/transfers/{transfer_id}")
 def get_transfer(request: Request, transfer_id: str, actor: Sender, session: ReadSession) -> dict[str, Any]:
-    """One transfer: state, counts, and the words of the peer."""
+    """Returns a transfer: state, counts, and the message of the peer."""
     return i18n.told(request, _shown(session, actor, transfer_id))
 
 
@@ -92,7 +92,7 @@ def list_instances(
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
     cursor: Annotated[int, Query(ge=0, le=LARGEST)] = 0,
 ) -> dict[str, Any]:
-    """Each object with the peer's status and words; what failed first."""
+    """Lists the objects with status and message of the peer, failed ones first."""
     transfer = transfer_queries.transfer(session, actor, transfer_id)
     rows = transfer_queries.instances(session, transfer.id, limit, cursor)
     following = str(cursor + limit) if len(rows) == limit else None
@@ -101,7 +101,7 @@ def list_instances(
 
 @router.post("/transfers/{transfer_id}/retry", status_code=202)
 def retry_transfer(transfer_id: str, response: Response, actor: Sender, session: WriteSession) -> dict[str, Any]:
-    """Sends again what has not arrived."""
+    """Sends the objects again that have not arrived."""
     transfers.retry_transfer(session, actor, transfer_id)
     response.headers["Location"] = f"/api/v1/transfers/{transfer_id}"
     return _shown(session, actor, transfer_id)
@@ -110,34 +110,34 @@ def retry_transfer(transfer_id: str, response: Response, actor: Sender, session:
 @router.post("/transfers/{transfer_id}/cancel")
 @router.delete("/transfers/{transfer_id}")
 def cancel_transfer(transfer_id: str, actor: Sender, session: WriteSession) -> dict[str, Any]:
-    """Stops it; what has arrived stays there."""
+    """Cancels a transfer; objects that have arrived are kept by the node."""
     transfers.cancel_transfer(session, actor, transfer_id)
     return _shown(session, actor, transfer_id)
 
 
 @router.patch("/transfers/{transfer_id}")
 def change_transfer(transfer_id: str, body: PriorityBody, actor: Sender, session: WriteSession) -> dict[str, Any]:
-    """How urgent what is left of it is."""
+    """Changes the priority of a transfer."""
     transfers.set_priority(session, actor, transfer_id, body.priority)
     return _shown(session, actor, transfer_id)
 
 
 @router.post("/transfers/{transfer_id}/drop")
 def drop_transfer(transfer_id: str, actor: Sender, session: WriteSession) -> dict[str, Any]:
-    """Gives up a failed transfer: it leaves the dead letters; what has arrived stays there."""
+    """Drops a failed transfer; objects that have arrived are kept by the node."""
     transfers.drop_transfer(session, actor, transfer_id)
     return _shown(session, actor, transfer_id)
 
 
 @router.post("/transfers/retry")
 def retry_many(body: ManyBody, actor: Sender, session: WriteSession) -> dict[str, int]:
-    """Sends failed transfers again, and those that wait for their next try at once: some, all of a node, or all."""
+    """Retries failed and waiting transfers now: the given ones, all of a node, or all."""
     return {"retried": transfers.retry_many(session, actor, ids=body.ids, node_name=body.node)}
 
 
 @router.post("/transfers/drop")
 def drop_many(body: ManyBody, actor: Sender, session: WriteSession) -> dict[str, int]:
-    """Gives up failed transfers: some, all of a node, or all."""
+    """Drops failed transfers: the given ones, all of a node, or all."""
     return {"dropped": transfers.drop_many(session, actor, ids=body.ids, node_name=body.node)}
 
 

@@ -67,7 +67,7 @@ def as_json(user: User) -> dict[str, Any]:
 
 @router.get("/users/me")
 def show_me(request: Request, actor: Self, session: ReadSession) -> dict[str, Any]:
-    """Who is calling, and what they may do."""
+    """Returns the caller with its permissions."""
     user = users.get(session, actor, actor.user_id or "")
     mine = {"verbs": sorted(map(str, actor.verbs)), "sees_all": actor.sees_all, "how": request.state.identity.how}
     choices = {"language": user.language, "theme": user.theme, "preferences": user.preferences}
@@ -76,7 +76,7 @@ def show_me(request: Request, actor: Self, session: ReadSession) -> dict[str, An
 
 @router.put("/users/me/password", status_code=204)
 def change_my_password(request: Request, body: OwnPassword, actor: Self) -> None:
-    """One's own password; every other session ends."""
+    """Changes the caller's password; all other sessions end."""
     here, session_id = services(request), request.state.identity.session_id
     proof = here.gate.login.confirm(actor, body.old, field="old")
     new = users.new_password(here.database, body.new, actor.name, proof.user_id)
@@ -86,7 +86,7 @@ def change_my_password(request: Request, body: OwnPassword, actor: Self) -> None
 
 @router.patch("/users/me/preferences")
 def set_my_preferences(body: dict[str, Any], actor: Self, session: WriteSession) -> dict[str, Any]:
-    """language, theme, display_name, and any further preferences by name."""
+    """Changes the caller's preferences: language, theme, display_name, and others by name."""
     user = users.set_preferences(session, actor, body)
     return {"language": user.language, "theme": user.theme, "preferences": user.preferences}
 
@@ -99,7 +99,7 @@ def set_preferences(body: dict[str, Any], actor: Self, session: WriteSession) ->
 
 @router.post("/users/me/second-factor")
 def begin_second_factor(request: Request, body: NewPassword, actor: Self) -> dict[str, str]:
-    """A new secret to put into an authenticator; it counts once PUT has confirmed it by a code."""
+    """Creates a secret for an authenticator; it is used after PUT has confirmed it with a code."""
     here = services(request)
     proof = here.gate.login.confirm(actor, body.password)
     with here.database.change() as session:
@@ -109,7 +109,7 @@ def begin_second_factor(request: Request, body: NewPassword, actor: Self) -> dic
 
 @router.put("/users/me/second-factor")
 def confirm_second_factor(request: Request, body: Code, actor: Self) -> dict[str, list[str]]:
-    """Turns it on; the recovery codes are shown this once."""
+    """Enables the second factor; only this response contains the recovery codes."""
     here = services(request)
     here.gate.login.confirm_new_factor(actor, body.code)
     with here.database.change() as session:
@@ -118,7 +118,7 @@ def confirm_second_factor(request: Request, body: Code, actor: Self) -> dict[str
 
 @router.delete("/users/me/second-factor", status_code=204)
 def remove_second_factor(request: Request, body: NewPassword, actor: Self) -> None:
-    """Removes one's own second factor; asks for the password."""
+    """Removes the caller's second factor; needs the password."""
     here = services(request)
     proof = here.gate.login.confirm(actor, body.password)
     with here.database.change() as session:
@@ -127,14 +127,14 @@ def remove_second_factor(request: Request, body: NewPassword, actor: Self) -> No
 
 @router.get("/users")
 def list_users(actor: Admin, session: ReadSession) -> dict[str, Any]:
-    """Every account, without secrets."""
+    """Lists the accounts."""
     items = [as_json(user) for user in users.list_users(session, actor)]
     return {"items": items, "total": len(items), "next": None}
 
 
 @router.post("/users", status_code=201)
 def create_user(request: Request, body: NewUser, actor: Admin) -> dict[str, Any]:
-    """A new account."""
+    """Creates an account."""
     database = services(request).database
     password = users.new_password(database, body.password, body.name)
     with database.change() as session:
@@ -143,19 +143,19 @@ def create_user(request: Request, body: NewUser, actor: Admin) -> dict[str, Any]
 
 @router.get("/users/{user_id}")
 def show_user(user_id: str, actor: Admin, session: ReadSession) -> dict[str, Any]:
-    """By id or by name."""
+    """Returns an account by id or name."""
     return as_json(users.get(session, actor, user_id))
 
 
 @router.patch("/users/{user_id}")
 def change_user(user_id: str, body: UserChange, actor: Admin, session: WriteSession) -> dict[str, Any]:
-    """Changes what is given; disabling ends the user's sessions and tokens at once."""
+    """Changes the given values of an account; disabling it ends its sessions and tokens at once."""
     return as_json(users.change(session, actor, user_id, body.model_dump(exclude_unset=True)))
 
 
 @router.put("/users/{user_id}/password", status_code=204)
 def reset_password(request: Request, user_id: str, body: NewPassword, actor: Admin) -> None:
-    """A temporary password, to be changed at the next sign-in. The user's sessions and tokens end."""
+    """Sets a temporary password, to be changed at the next sign-in. Sessions and tokens of the user end."""
     database = services(request).database
     with database.read() as session:
         user = users.get(session, actor, user_id)
@@ -166,7 +166,7 @@ def reset_password(request: Request, user_id: str, body: NewPassword, actor: Adm
 
 @router.get("/users/{user_id}/tokens")
 def list_tokens_of_user(user_id: str, actor: Admin, session: ReadSession) -> dict[str, Any]:
-    """The tokens of one user, without their secrets."""
+    """Lists the tokens of a user, without their secrets."""
     user = users.get(session, actor, user_id)
     items = [token_json(row, owner) for row, owner in tokens.list_all(session, actor, user.id)]
     return {"items": items, "total": len(items), "next": None}
@@ -174,17 +174,17 @@ def list_tokens_of_user(user_id: str, actor: Admin, session: ReadSession) -> dic
 
 @router.delete("/users/{user_id}/tokens/{token_id}", status_code=204)
 def delete_token_of_user(user_id: str, token_id: str, actor: Admin, session: WriteSession) -> None:
-    """Ends a token of this user at once."""
+    """Deletes a token of a user; it is refused at once."""
     tokens.delete(session, actor, token_id, users.get(session, actor, user_id).id)
 
 
 @router.delete("/users/{user_id}/second-factor", status_code=204)
 def reset_second_factor(user_id: str, actor: Admin, session: WriteSession) -> None:
-    """Takes off another person's second factor (a lost telephone)."""
+    """Removes the second factor of a user, for example after the loss of a telephone."""
     second_factor.reset(session, actor, users.get(session, actor, user_id).id)
 
 
 @router.delete("/users/{user_id}", status_code=204)
 def delete_user(user_id: str, actor: Admin, session: WriteSession) -> None:
-    """Deletes an account; its name stays in the audit trail."""
+    """Deletes an account; its name is kept in the audit trail."""
     users.delete(session, actor, user_id)

@@ -49,9 +49,8 @@ def to_json(ds: Dataset, *, inline_limit: int | None = INLINE_LIMIT) -> Model:
     """The data set (without file meta information) as DICOM JSON Model.
 
     inline_limit: longer binary values become a BulkDataURI `bulkdata:TAG[/item/TAG...]` (items counted from 1) that
-    `with_bulk_address` turns into a URI; None keeps all of them inline. Group lengths and file meta never appear. Binary
-    values of a big endian data set are turned: the model knows little endian alone (PS3.18 F.2.7)."""
-    return _dataset(ds, inline_limit, BULK_MARK, 0, ds.original_encoding[1] is False)
+    `with_bulk_address` turns into a URI; None keeps all of them inline. Group lengths and file meta never appear."""
+    return _dataset(ds, inline_limit, BULK_MARK, 0)
 
 
 def dumps(model: Model) -> bytes:
@@ -117,7 +116,7 @@ def turned(vr: str, value: bytes) -> bytes:
     return bytes(out)
 
 
-def _dataset(ds: Dataset, limit: int | None, where: str, depth: int, big: bool) -> Model:
+def _dataset(ds: Dataset, limit: int | None, where: str, depth: int) -> Model:
     model: Model = {}
     usual = _usual(ds, depth)
     for tag in sorted(ds.keys()):
@@ -132,7 +131,7 @@ def _dataset(ds: Dataset, limit: int | None, where: str, depth: int, big: bool) 
                 continue
         try:
             element = ds[tag]
-            model[name] = _element(str(element.VR), element.value, limit, where + name, depth, big)
+            model[name] = _element(str(element.VR), element.value, limit, where + name, depth)
         except _UNREADABLE:
             raw = getattr(ds.get_item(tag), "value", None)
             model[name] = _binary("UN", raw if isinstance(raw, bytes) else b"", limit, where + name)
@@ -209,17 +208,16 @@ def _dictionary_vr(name: str) -> str:
         return ""
 
 
-def _element(vr: str, value: Any, limit: int | None, where: str, depth: int, big: bool) -> Model:
+def _element(vr: str, value: Any, limit: int | None, where: str, depth: int) -> Model:
     if vr == "SQ":
         if not value or depth >= MAX_DEPTH:
             return {"vr": "SQ"}
         return {
             "vr": "SQ",
-            "Value": [_dataset(item, limit, f"{where}/{n}/", depth + 1, big) for n, item in enumerate(value, 1)],
+            "Value": [_dataset(item, limit, f"{where}/{n}/", depth + 1) for n, item in enumerate(value, 1)],
         }
     if isinstance(value, bytes | bytearray):
-        vr = _RESOLVED.get(vr, vr if vr in _BINARY else "UN")
-        return _binary(vr, turned(vr, bytes(value)) if big else bytes(value), limit, where)
+        return _binary(_RESOLVED.get(vr, vr if vr in _BINARY else "UN"), bytes(value), limit, where)
     vr = _RESOLVED.get(vr, vr)
     if value is None or value == "":
         return {"vr": vr}

@@ -28,8 +28,8 @@ bench: setup-test ## all figures as ratios, written to bench.json and docs/dev/b
 bench-large: setup-test ## the same with a million studies
 	@$(PY) -m tests.bench --large
 
-chaos: setup-test ## store and forward through kills, dead peers, a full disk, clock jumps (FILMROOM_CHAOS_FAULTS=500)
-	@$(PY) -m pytest -q -s tests/chaos
+chaos: setup-test ## store and forward through kills, dead peers, a full disk, clock jumps (500 faults, 50 kills; FILMROOM_CHAOS_FAULTS=N)
+	@FILMROOM_CHAOS_FAULTS=$${FILMROOM_CHAOS_FAULTS:-500} FILMROOM_CHAOS_KILLS=$${FILMROOM_CHAOS_KILLS:-50} $(PY) -m pytest -q -s tests/chaos
 fuzz: setup-test ## a million mutated PDUs, 20,000 mutated objects, ten minutes guided by coverage
 	@$(PY) -W ignore -m tests.fuzz
 

@@ -11,18 +11,24 @@ from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
+from argon2 import PasswordHasher
+from hypothesis import HealthCheck, settings
 
 from app import config as boot
 from app.config import Config
 from app.db import Database, migrate, open_database
 from app.db.models import load_all
 from app.http import i18n
+from app.security import passwords
 from tests.support import live as live_server
 from tests.support import postgres
 from tests.support.client import Web, open_web
 
 load_all()
 CI = os.environ.get("CI") == "true"
+# The machine may be busy with something else: how long an example takes says nothing about the code.
+settings.register_profile("shared", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("shared")
 _MISSING = re.compile(r"missing|not here|not installed|No test data|no such", re.I)
 
 
@@ -35,6 +41,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker("slow")
             # A browser on a machine that is busy with something else may be late; what is wrong is wrong every time.
             item.add_marker(pytest.mark.flaky(reruns=int(os.environ.get("FILMROOM_RERUNS", "2"))))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _cheap_hashes() -> Iterator[None]:
+    """Argon2 is slow on purpose, and most tests sign somebody in. Servers that run as processes hash as they do in use;
+    tests/security/test_passwords.py holds what that is."""
+    real, passwords._HASHER = passwords._HASHER, PasswordHasher(time_cost=1, memory_cost=64, parallelism=1)
+    yield
+    passwords._HASHER = real
 
 
 @pytest.fixture(autouse=True)
@@ -103,18 +118,28 @@ def sqlite_config(tmp_path: Path, _sqlite_template: Path) -> Config:
     return boot.load({"data": tmp_path / "data"}, environ={})
 
 
+@pytest.fixture(scope="session")
+def _postgres_template(postgres_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, str]]:
+    """The same on PostgreSQL: the data folder, and the database to copy."""
+    folder = tmp_path_factory.mktemp("template-postgresql")
+    with postgres.database(postgres_url) as url:
+        config = boot.load({"data": folder, "database_url": url}, environ={})
+        database = open_database(config)
+        migrate.upgrade(config, database)
+        database.dispose()
+        yield folder, url
+
+
 @pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.slow)])
 def config(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Config]:
     """An installation of its own, once on each database."""
     if request.param == "sqlite":
         yield request.getfixturevalue("sqlite_config")
         return
-    with postgres.database(request.getfixturevalue("postgres_url")) as url:
-        settings = boot.load({"data": tmp_path / "data", "database_url": url}, environ={})
-        database = open_database(settings)
-        migrate.upgrade(settings, database)
-        database.dispose()
-        yield settings
+    folder, template = request.getfixturevalue("_postgres_template")
+    shutil.copytree(folder, tmp_path / "data")
+    with postgres.database(request.getfixturevalue("postgres_url"), template) as url:
+        yield boot.load({"data": tmp_path / "data", "database_url": url}, environ={})
 
 
 @pytest.fixture

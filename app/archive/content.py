@@ -55,6 +55,25 @@ def pixel_element(session: Session, instance: Instance) -> tuple[int, str]:
     return kept.pixels(_current(_archive(session), queries.raw_header_of(session, instance), instance))
 
 
+def in_words(session: Session, instance: Instance) -> bool:
+    """Whether 8-bit samples stand in pairs in big endian words (PS3.5 A.3), swapped: frames of an odd number of bytes then end,
+    and some begin, in the middle of a word."""
+    if instance.bits_allocated != 8 or uids.transfer_syntax(instance.transfer_syntax_uid).little:
+        return False
+    return instance.pixel_bytes != -1 and pixel_element(session, instance)[1] == "OW"
+
+
+def whole_words(offset: int, length: int, size: int) -> tuple[int, int]:
+    """(offset, length) of the whole words around a part of a value of `size` bytes."""
+    begin, end = offset - offset % 2, offset + length
+    return begin, min(end + end % 2, size) - begin
+
+
+def begun_on_word(raw: bytes, odd: bool) -> bytes:
+    """Whole words of a frame, moved so that it begins with the first. odd: it begins inside it."""
+    return raw if not odd else dicomjson.turned("OW", dicomjson.turned("OW", raw)[1:] + b"\0")
+
+
 def drawn_header(session: Session, instance: Instance) -> "Dataset":
     """`header` for drawing: a PET image whose header names no window gets that of its series."""
     from app.archive import pet_series  # numpy and the decoders: only where something is drawn
@@ -200,11 +219,16 @@ def native_layout(instance: Instance) -> frames.Native:
 
 def _native(instance: Instance, n: int) -> tuple[int, int, int]:
     """(offset, length, first bit) of what is there of native frame n. Raises NoFrame."""
+    offset, length, bit, _ = _span(instance, n)
+    return (instance.pixel_offset or 0) + offset, length, bit
+
+
+def _span(instance: Instance, n: int) -> tuple[int, int, int, int]:
+    """`frames.Native.span`. Raises NoFrame."""
     try:
-        offset, length, bit, _ = native_layout(instance).span(n)
+        return native_layout(instance).span(n)
     except frames.BadFrames as fault:
         raise NoFrame(str(fault)) from None
-    return (instance.pixel_offset or 0) + offset, length, bit
 
 
 def frame_bytes(archive: Archive, session: Session, instance: Instance, n: int) -> bytes:
@@ -215,6 +239,11 @@ def frame_bytes(archive: Archive, session: Session, instance: Instance, n: int) 
     if instance.pixel_bytes is not None and instance.pixel_bytes >= 0 and instance.bits_allocated == 1:
         offset, length, bit = _native(instance, n)
         return shift_bits(_pread(archive, instance, [(offset, length)]), bit, instance.rows * instance.columns)
+    if in_words(session, instance):
+        offset, length, _, _ = _span(instance, n)
+        at, size = whole_words(offset, length, instance.pixel_bytes or 0)
+        raw = _pread(archive, instance, [((instance.pixel_offset or 0) + at, size)])
+        return begun_on_word(raw, at != offset)
     return _pread(archive, instance, frame_location(archive, session, instance, n))
 
 
@@ -318,7 +347,7 @@ def encoded_json(session: Session, instance: Instance) -> bytes:
 
 
 def _encoded(archive: Archive, row: InstanceHeader, instance: Instance) -> bytes:
-    if row.json is not None and kept.is_current(row.raw):
+    if row.json is not None and kept.is_current(row.raw) and uids.transfer_syntax(instance.transfer_syntax_uid).little:
         return zlib.decompress(row.json)
     return json_of(archive, row.raw, instance)
 

@@ -11,6 +11,7 @@ def locate(fd: int, size: int, header: Header, instance: rows.Row) -> bytes | No
     """The frame table of encapsulated pixel data, packed; None for native pixels and where there are none. What is odd
     becomes a warning: the object is stored all the same."""
     if header.pixel_offset is None or header.pixel_bytes is None:
+        instance["number_of_frames"] = min(instance["number_of_frames"], 1)  # none that could be reached
         return None
     stated = _stated_frames(header)
     if header.pixel_bytes >= 0:

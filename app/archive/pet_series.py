@@ -11,7 +11,8 @@ from pydicom.dataset import Dataset
 
 from app.archive.errors import NoFrame
 from app.archive.models import Instance
-from app.imaging import Display, PixelSpec, Window, decode_frame
+from app.imaging import Display, PixelSpec, Window, cost, decode_frame
+from app.imaging.decode import memory
 from app.imaging.errors import ImagingError
 from app.imaging.native import Samples
 from app.imaging.window import pooled_window
@@ -72,6 +73,9 @@ def _slices(
         try:
             header = read_header(one)
             spec = PixelSpec.from_dataset(header, one.transfer_syntax_uid)
-            yield decode_frame(read_frame(one, n), spec), Display.from_dataset(header, spec, n)
+            frame = read_frame(one, n)
+            with cost.ROOM.of(memory(frame, spec)):
+                values = decode_frame(frame, spec)
+            yield values, Display.from_dataset(header, spec, n)
         except (ImagingError, NoFrame, NotFound):
             continue

@@ -145,6 +145,11 @@ def _texts(header: Header, tag: int, length: int) -> str:
     return clip("\\".join(header.texts(tag)), length)
 
 
+def _names(header: Header, tag: int) -> str:
+    """All person names of an attribute that may have several, a backslash between."""
+    return clip("\\".join(name.rstrip("=^ ") for name in header.texts(tag)), 400)
+
+
 def fold_name(name: str) -> str:
     """Each component group folded, `=` between; so that a pattern can be matched group by group."""
     return clip("=".join(names.fold(group) for group in name.split("=")[:3]).rstrip("="), 400)
@@ -185,7 +190,7 @@ def _patient(h: Header, person: Row) -> Row:
         "ethnic_group": clip(h.text(0x00102160), 64),
         "comments": clip(h.text(0x00104000), 1024),
         "other_patient_ids": _texts(h, 0x00101000, 400),
-        "other_patient_names": clip(h.name(0x00101001), 400),
+        "other_patient_names": _names(h, 0x00101001),
     }
 
 
@@ -201,11 +206,11 @@ def _study(h: Header, person: Row) -> Row:
         "accession_number": clip(text(0x00080050), 64),
         "study_id": clip(text(0x00200010), 64),
         "description": clip(text(0x00081030), 256),
-        "description_fold": clip(names.fold(text(0x00081030)), 256),
+        "description_fold": clip(names.fold(clip(text(0x00081030), 256)), 256),
         "referring_physician": clip(h.name(0x00080090), 400),
-        "referring_fold": fold_name(h.name(0x00080090)),
-        "physicians_of_record": clip(h.name(0x00081048), 400),
-        "reading_physicians": clip(h.name(0x00081060), 400),
+        "referring_fold": fold_name(clip(h.name(0x00080090), 400)),
+        "physicians_of_record": _names(h, 0x00081048),
+        "reading_physicians": _names(h, 0x00081060),
         "admitting_diagnoses": _texts(h, 0x00081080, 256),
         "patient_age": clip(text(0x00101010), 16),
         "patient_size": clip(text(0x00101020), 16),
@@ -240,8 +245,8 @@ def _series(h: Header) -> Row:
         "pps_start_time": time(text(0x00400245)),
         "scheduled_step_id": clip(h.request_text(0x00400009), 64),
         "requested_procedure_id": clip(h.request_text(0x00401001), 64),
-        "performing_physician": clip(h.name(0x00081050), 400),
-        "operators": clip(h.name(0x00081070), 400),
+        "performing_physician": _names(h, 0x00081050),
+        "operators": _names(h, 0x00081070),
         "frame_of_reference_uid": clip(text(0x00200052), 64),
         "timezone_offset": clip(text(0x00080201), 8),
     }

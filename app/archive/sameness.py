@@ -8,7 +8,8 @@ import time
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from hashlib import sha256
+from typing import Any, NamedTuple
 
 import numpy as np
 from pydicom.dataelem import RawDataElement
@@ -20,7 +21,8 @@ from app.dicom import dicomjson, frames, kept, uids
 from app.dicom.damage import DAMAGE
 from app.dicom.header import Header, NotDicom, inflate, most_inflated, scan
 from app.dicom.walk import PADDING
-from app.imaging import Decoded, PixelSpec, colour, decode
+from app.imaging import PixelSpec, colour, cost, decode
+from app.imaging.decode import memory
 from app.imaging.errors import ImagingError
 from app.imaging.native import Samples
 
@@ -46,10 +48,14 @@ class _Side:
     header: Header
     rows: rows.Row
     table: frames.FrameTable | None
-    plain: bytes = b""  # the inflated data set of a deflated object
+    plain: bytes | bytearray = b""  # the inflated data set of a deflated object
 
     def read(self, offset: int, length: int) -> bytes:
-        return self.plain[offset : offset + length] if self.header.deflated else os.pread(self.fd, length, offset)
+        return (
+            bytes(memoryview(self.plain)[offset : offset + length])
+            if self.header.deflated
+            else os.pread(self.fd, length, offset)
+        )
 
     def frame(self, number: int) -> tuple[bytes, int]:
         """A frame as stored and the bit it begins at."""
@@ -76,7 +82,7 @@ def _side(fd: int, size: int) -> _Side:
     side = _Side(fd, size, header, described, frames.unpack(packed) if packed is not None else None)
     if header.deflated:
         data = os.pread(fd, size - header.data_set_offset, header.data_set_offset)
-        side.plain = bytes(inflate(data, 0, most_inflated(size))[0])
+        side.plain = inflate(data, 0, most_inflated(size))[0]
     return side
 
 
@@ -207,7 +213,10 @@ def _same_pixels(left: _Side, right: _Side, one: Dataset, other: Dataset, until:
         alike = specs[0] == specs[1] and stored[0][1] == stored[1][1]
         if alike and _unpadded(stored[0][0]) == _unpadded(stored[1][0]):
             continue
-        if video or not _same_frames(*(decode(f, spec, bit) for (f, bit), spec in zip(stored, specs, strict=True))):
+        if video:
+            return False
+        one_seen, other_seen = (_seen(f, spec, bit) for (f, bit), spec in zip(stored, specs, strict=True))
+        if not _same_frames(one_seen, other_seen):
             return False
     return True
 
@@ -223,14 +232,39 @@ def _spec(side: _Side, ds: Dataset) -> PixelSpec:
     return PixelSpec.from_dataset(ds, side.header.transfer_syntax_uid)
 
 
-def _same_frames(left: Decoded, right: Decoded) -> bool:
-    if left.photometric == right.photometric:
-        return _equal(left.values, right.values)
-    if not {left.photometric, right.photometric} <= _COLOUR:
-        return False
-    bits = left.values.dtype.itemsize * 8
-    return _equal(*(colour.to_rgb(one.values, one.photometric, bits) for one in (left, right)))
+class _Seen(NamedTuple):
+    """Digests of a decoded frame: one after the other is decoded, never two in memory. rgb: of its colours as RGB."""
+
+    photometric: str
+    values: bytes
+    rgb: bytes
 
 
-def _equal(left: Samples, right: Samples) -> bool:
-    return bool(np.array_equal(left, right, equal_nan=left.dtype.kind == "f"))
+def _seen(frame: bytes, spec: PixelSpec, bit: int) -> _Seen:
+    """Raises ImagingError."""
+    with cost.ROOM.of(memory(frame, spec)):
+        decoded = decode(frame, spec, bit)
+        values, photometric = decoded.values, decoded.photometric
+        del decoded
+        own = _digest(values)
+        if photometric not in _COLOUR:
+            return _Seen(photometric, own, b"")
+        bits = values.dtype.itemsize * 8
+        return _Seen(photometric, own, own if photometric == "RGB" else _digest(values, photometric, bits))
+
+
+def _digest(values: Samples, photometric: str = "", bits: int = 0) -> bytes:
+    """Of shape, kind and every value, some rows at a time; as RGB where a photometric interpretation is given."""
+    digest = sha256(f"{values.shape} {values.dtype.str}".encode())
+    step = max(1, (1 << 18) // max(1, values.shape[1]))
+    for start in range(0, values.shape[0], step):
+        band = values[start : start + step]
+        band = colour.to_rgb(band, photometric, bits) if photometric else band
+        if band.dtype.kind == "f":
+            band = np.where(np.isnan(band), band.dtype.type(np.nan), band) + band.dtype.type(0)  # one NaN, one zero
+        digest.update(np.ascontiguousarray(band).data)
+    return digest.digest()
+
+
+def _same_frames(left: _Seen, right: _Seen) -> bool:
+    return left.values == right.values if left.photometric == right.photometric else left.rgb == right.rgb != b""

@@ -42,7 +42,9 @@ def clean(ds: Dataset, tag: BaseTag, vr: str, people: Identifiers, sop_class_uid
     if number == _ICC:
         return _profile(ds, tag, value)
     if number == _WAVEFORM:
-        return _waveform(ds, tag, vr, value, people, spoken=sop_class_uid.startswith(_AUDIO))
+        return _waveform(
+            ds, tag, vr if vr in ("OB", "OW") else "OW", value, people, spoken=sop_class_uid.startswith(_AUDIO)
+        )
     if number in _TABLES:
         wanted = _table_length(ds, _TABLES[number], len(value))
         if len(value) > wanted and not names(value[:wanted], people):

@@ -199,7 +199,10 @@ class Identifiers:
             self._add_number(one, certain=certain)
 
     def _add_number(self, number: str, *, certain: bool) -> None:
-        squeezed = "".join(words.split(number))
+        found = words.split(number)
+        if not certain and len(found) == 1 and is_ordinary(found[0]):
+            return  # a Study ID "CHEST", an ethnic group "white"
+        squeezed = "".join(found)
         if len(squeezed) >= _FEWEST:
             (self.certain if certain else self.suspected).add(squeezed)
         if certain:

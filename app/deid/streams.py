@@ -25,6 +25,7 @@ _SOF_LS, _LSE, _SOS, _EOI, _COM = 0xF7, 0xF8, 0xDA, 0xD9, 0xFE
 _KEPT_IN_HEADER = {b"ihdr", b"bpcc", b"colr", b"pclr", b"cmap", b"cdef"}
 _KEPT_BOXES = {b"jP  ", b"JXL ", b"ftyp", b"jp2h", b"jp2c", b"jxlc", b"jxlp", b"jxll", b"jxli"}
 _PICTURES = {b"jp2c", b"jxlc", b"jxlp"}
+_INFLATED_AT_ONCE = 1 << 20
 _UNKNOWN = "The compressed pixels cannot be followed to their end, so that what else they carry cannot be removed."
 
 
@@ -231,9 +232,13 @@ def _packed_end(frame: Frame, at: int, end: int, plane: int) -> int:
 
 def _deflate(frame: Frame, plane: int) -> Iterator[Edit]:
     """A raw deflate stream (RFC 1951): PS3.5 A.4.12."""
-    reader = zlib.decompressobj(-zlib.MAX_WBITS)
+    reader, made, rest = zlib.decompressobj(-zlib.MAX_WBITS), 0, frame
     try:
-        made = len(reader.decompress(frame, plane + 2))
+        while made <= plane + 1 and not reader.eof:  # in pieces: only where the stream ends is asked
+            piece = reader.decompress(rest, _INFLATED_AT_ONCE)
+            made, rest = made + len(piece), reader.unconsumed_tail
+            if not piece and not rest:
+                break
     except zlib.error:
         raise CannotClean(_UNKNOWN) from None
     if made > plane + 1 or not reader.eof:

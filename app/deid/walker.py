@@ -98,7 +98,7 @@ class Cleaner:
                 continue
             action = decide(place, vr, self.profile)
             if content.is_foreign(item, number):
-                vr = dictionary_VR(number).split(" or ")[0]  # what is put in its place is of the attribute's own
+                vr = _own_vr(tag, vr)
                 action = "Z" if action in ("K", "R") else action
             self._act(ds, tag, vr, action, place, level)
 
@@ -243,8 +243,9 @@ class Cleaner:
         ds[tag] = DataElement(tag, vr, moved)
 
     def _replace(self, ds: Dataset, tag: BaseTag, vr: str, action: Action, place: Place) -> None:
+        vr = _own_vr(tag, vr)
         if int(tag) in PSEUDONYMS:
-            ds[tag] = DataElement(tag, dictionary_VR(tag), self.pseudonyms.patient(self.identity))
+            ds[tag] = DataElement(tag, vr, self.pseudonyms.patient(self.identity))
         elif action == "Z" and not (place.tag >> 16) & 1 and iods.is_mandatory(self.sop_class_uid, place.path) != 1:
             ds[tag] = DataElement(tag, vr, dummies.empty(vr))
         else:
@@ -266,6 +267,12 @@ def _vr(tag: BaseTag, item: Any) -> str:
     if vr in ("", "UN") and dictionary_has_tag(tag):
         return dictionary_VR(tag).split(" or ")[0]
     return vr or "UN"
+
+
+def _own_vr(tag: BaseTag, vr: str) -> str:
+    """The VR of what is put in the place of a value: as written, unless the attribute has another."""
+    own = dictionary_VR(tag).split(" or ") if dictionary_has_tag(tag) else [vr]
+    return vr if vr in own else own[0]
 
 
 def describe(tag: int) -> str:

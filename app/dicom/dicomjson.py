@@ -49,8 +49,9 @@ def to_json(ds: Dataset, *, inline_limit: int | None = INLINE_LIMIT) -> Model:
     """The data set (without file meta information) as DICOM JSON Model.
 
     inline_limit: longer binary values become a BulkDataURI `bulkdata:TAG[/item/TAG...]` (items counted from 1) that
-    `with_bulk_address` turns into a URI; None keeps all of them inline. Group lengths and file meta never appear."""
-    return _dataset(ds, inline_limit, BULK_MARK, 0)
+    `with_bulk_address` turns into a URI; None keeps all of them inline. Group lengths and file meta never appear. Binary
+    values of a big endian data set are turned: the model knows little endian alone (PS3.18 F.2.7)."""
+    return _dataset(ds, inline_limit, BULK_MARK, 0, ds.original_encoding[1] is False)
 
 
 def dumps(model: Model) -> bytes:
@@ -116,7 +117,7 @@ def turned(vr: str, value: bytes) -> bytes:
     return bytes(out)
 
 
-def _dataset(ds: Dataset, limit: int | None, where: str, depth: int) -> Model:
+def _dataset(ds: Dataset, limit: int | None, where: str, depth: int, big: bool) -> Model:
     model: Model = {}
     usual = _usual(ds, depth)
     for tag in sorted(ds.keys()):
@@ -131,7 +132,7 @@ def _dataset(ds: Dataset, limit: int | None, where: str, depth: int) -> Model:
                 continue
         try:
             element = ds[tag]
-            model[name] = _element(str(element.VR), element.value, limit, where + name, depth)
+            model[name] = _element(str(element.VR), element.value, limit, where + name, depth, big)
         except _UNREADABLE:
             raw = getattr(ds.get_item(tag), "value", None)
             model[name] = _binary("UN", raw if isinstance(raw, bytes) else b"", limit, where + name)
@@ -208,16 +209,17 @@ def _dictionary_vr(name: str) -> str:
         return ""
 
 
-def _element(vr: str, value: Any, limit: int | None, where: str, depth: int) -> Model:
+def _element(vr: str, value: Any, limit: int | None, where: str, depth: int, big: bool) -> Model:
     if vr == "SQ":
         if not value or depth >= MAX_DEPTH:
             return {"vr": "SQ"}
         return {
             "vr": "SQ",
-            "Value": [_dataset(item, limit, f"{where}/{n}/", depth + 1) for n, item in enumerate(value, 1)],
+            "Value": [_dataset(item, limit, f"{where}/{n}/", depth + 1, big) for n, item in enumerate(value, 1)],
         }
     if isinstance(value, bytes | bytearray):
-        return _binary(_RESOLVED.get(vr, vr if vr in _BINARY else "UN"), bytes(value), limit, where)
+        vr = _RESOLVED.get(vr, vr if vr in _BINARY else "UN")
+        return _binary(vr, turned(vr, bytes(value)) if big else bytes(value), limit, where)
     vr = _RESOLVED.get(vr, vr)
     if value is None or value == "":
         return {"vr": vr}

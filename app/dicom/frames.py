@@ -116,7 +116,7 @@ def native(
     if bits % 16 == 8 and stated > 1 and length == stated * (size + 1):
         stride += 8
     if bits <= 0 or length <= 0:
-        return Native(bits, stride, stated if bits > 0 else 0, length)
+        return Native(bits, stride, 1 if bits > 0 else 0, length)
     if 0 <= length - -(-stated * stride // 8) <= 1:
         return Native(bits, stride, stated, length)
     short = length * 8 < stated * stride

@@ -12,10 +12,11 @@ from pydicom.datadict import dictionary_VR, keyword_for_tag, tag_for_keyword
 from app.dicom import numbers
 from app.dicom.dicomjson import Model
 
-_WILD = frozenset(("AE", "CS", "LO", "LT", "PN", "SH", "ST", "UC", "UR", "UT"))
+WILD = frozenset(("AE", "CS", "LO", "LT", "PN", "SH", "ST", "UC", "UR", "UT"))
 _TEXTS = frozenset(("LT", "ST", "UR", "UT"))  # a backslash is a character of these (PS3.5 6.2)
 _NUMERIC = frozenset(("DS", "FD", "FL", "IS", "SL", "SS", "SV", "UL", "US", "UV"))
-_BINARY = frozenset(("OB", "OD", "OF", "OL", "OV", "OW", "UN"))
+BINARY = frozenset(("OB", "OD", "OF", "OL", "OV", "OW", "UN"))
+_DATES = frozenset(("DA", "TM", "DT"))
 IDENTITIES = frozenset(("00100020", "00100021"))  # Patient ID and its issuer
 MOST_VALUES = 200  # of one list; SQLite takes conditions of 1,000 levels
 EMPTY = '""'  # asks for objects in which the attribute has no value (PS3.4 C.2.2.2.7)
@@ -87,26 +88,28 @@ def matches(model: Model, keys: Iterable[Key], *, fold: Callable[[str], str], fu
 
 
 def is_universal(key: Key) -> bool:
-    """Asks for the attribute, not for a value of it; nobody can ask for binary values."""
-    if key.value == "" or key.vr in _BINARY or key.vr == "SQ":
+    """Asks for the attribute, not for a value of it: also where one value of a list is any; nobody can ask for binary
+    values."""
+    if key.value == "" or key.vr in BINARY or key.vr == "SQ":
         return True
-    return set(key.value) == {"*"} and key.vr in _WILD
+    return "*" in key.value and key.vr in WILD and any(set(one) == {"*"} for one in alternatives(key))
 
 
 def alternatives(key: Key) -> tuple[str, ...]:
     """The values of which one must match: a list has backslashes between them (PS3.4 C.2.2.2.8, PS3.18 8.3.4.5). The text
-    as a whole is one of them, because accession numbers may hold a backslash; a patient's ID is never a list, so that
-    nobody else's objects are answered."""
+    as a whole is one of them where the attribute has a single value, because accession numbers may hold a backslash (codes,
+    dates and times cannot); a patient's ID is never a list, so that nobody else's objects are answered."""
     if "\\" not in key.value or key.vr == "UI" or key.vr in _TEXTS or key.path[-1] in IDENTITIES:
         return (key.value,)
-    return tuple(dict.fromkeys((key.value, *filter(None, key.value.split("\\")))))
+    single = key.vr != "CS" and key.vr not in _DATES and numbers.multiplicity(int(key.path[-1], 16)) == 1
+    return tuple(dict.fromkeys((*((key.value,) if single else ()), *filter(None, key.value.split("\\")))))
 
 
 def _matches(model: Model, key: Key, fold: Callable[[str], str], fuzzy: bool) -> bool:
     values = model.get(key.path[0], {}).get("Value", ())
     if key.value == EMPTY:
         return not any(_says_something(value) for value in values)
-    if len(values) > 1 and key.vr in _WILD and numbers.multiplicity(int(key.path[0], 16)) == 1:
+    if len(values) > 1 and key.vr in WILD and numbers.multiplicity(int(key.path[0], 16)) == 1:
         values = ("\\".join(str(value) for value in values),)  # a backslash in what has one value is a letter of it
     wanted = alternatives(key)
     if key.vr == "PN":
@@ -134,12 +137,12 @@ def _value_matches(vr: str, value: object, wanted: str) -> bool:
         return False
     if vr == "UI":
         return str(value) in split_uids(wanted)
-    if vr in ("DA", "TM", "DT"):
+    if vr in _DATES:
         return in_range(vr, str(value), wanted)
     if vr in _NUMERIC:
         asked = numbers.number(wanted)
         return asked is not None and numbers.number(str(value)) == asked
-    if vr in _WILD:
+    if vr in WILD:
         return wildcard(wanted).matches(str(value))
     return str(value) == wanted
 

@@ -97,8 +97,10 @@ def _look(request: Request, session: Session, actor: Actor, study: str, series: 
     one = one_instance(session, queries.study(session, actor, study), series, instance)
     if one.pixel_offset is None:
         return None
-    packed = locate(session, [one])[0].table
-    table = frames.unpack(packed) if packed is not None else None
+    located = locate(session, [one])[0]
+    if located.words:
+        return None  # its frames may begin inside a word
+    table = frames.unpack(located.table) if located.table is not None else None
     return _Known(one, table, specs(request).of(session, one)[1])
 
 

@@ -8,9 +8,9 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 
-from app.archive import attribute_search
-from app.archive.attribute_search import Found, Row
-from app.archive.search import levels
+from app.archive import content
+from app.archive.search import levels, pages
+from app.archive.search.pages import Found, Row
 from app.dicom import dicomjson
 from app.dicom.dicomjson import Model, attribute
 from app.dicom.matching import Key
@@ -112,7 +112,7 @@ async def _answer(request: Request, actor: Actor, level: Level, study: str = "",
 
     def look() -> tuple[Found, list[bytes]]:
         with services(request).database.read() as session:
-            found = attribute_search.search(
+            found = pages.search(
                 session, actor, level, keys, fuzzy=search.fuzzy, limit=search.limit, offset=search.offset
             )
             return found, [dicomjson.dumps(_model(session, row, search, base, whole)) for row in found.rows]
@@ -142,6 +142,9 @@ def _headers(search: Search, found: Found, request: Request) -> dict[str, str]:
         )
     if found.given_up:
         said.append("The search was ended before everything was looked at; narrow it.")
+    if found.unsupported:
+        names = ", ".join(dict.fromkeys(key.keyword or key.path[-1] for key in found.unsupported))
+        said.append(f"These attributes cannot be matched at this level and were ignored: {names}.")
     if search.ignored:
         said.append("Unknown includefield values were ignored.")
     headers = {"Cache-Control": "no-store"}
@@ -151,7 +154,7 @@ def _headers(search: Search, found: Found, request: Request) -> dict[str, str]:
 def _model(session: Any, row: Row, search: Search, base: str, whole: tuple[bool, bool, bool]) -> Model:
     """One result. whole: whether study attributes (for a series; for an instance) and series attributes are added,
     because the address does not name them (PS3.18 10.6.3.3)."""
-    known = attribute_search.columns_model(row)
+    known = pages.columns_model(row)
     study = row.study.study_instance_uid
     wanted = [*_STUDY] if row.series is None else ["0020000D"]
     url = f"{base}/studies/{study}"
@@ -169,12 +172,18 @@ def _model(session: Any, row: Row, search: Search, base: str, whole: tuple[bool,
     missing = [path for path in search.include if path[0] not in model]
     missing += [key.path for key in search.keys if key.path[0] not in known]
     if search.include_all or missing:
-        header = attribute_search.header_model(session, row)
+        header = _header(session, row)
         model |= _everything(row, header, known) if search.include_all else _some(missing, header, known)
     model["00080005"] = attribute("CS", "ISO_IR 192")
     model["00080056"] = attribute("CS", "ONLINE")
     model["00081190"] = attribute("UR", url)
     return dict(sorted(_addressed(model, row, base).items()))
+
+
+def _header(session: Any, row: Row) -> Model:
+    """The header of the object that speaks for this row; {} where there is none."""
+    instance = pages.representative(session, row)
+    return content.dicom_json(session, instance) if instance is not None else {}
 
 
 def _some(paths: list[tuple[str, ...]], header: Model, known: Model) -> Model:

@@ -1,5 +1,5 @@
 """Storage Commitment at the door (PS3.4 Annex J): N-ACTION of nodes that ask us to commit, N-EVENT-REPORT of nodes that
-answer us. The rows and what they mean are `peers.commitment`'s."""
+answer us. The rows and what they mean are `nodes.commitment`'s."""
 
 import logging
 from functools import partial

@@ -6,7 +6,7 @@ do not. Nothing of the database stays open while the peer reads."""
 from collections.abc import Iterator
 
 from app.archive.search.columns import Level
-from app.archive.search.finding import BadQuery, Chunk, Finding
+from app.archive.search.find import BadQuery, Chunk, Finding
 from app.dicom import query
 from app.dicom.identifier import BadIdentifier
 from app.dicom.matching import Key

@@ -14,7 +14,8 @@ def quicken(routes: Iterable[BaseRoute]) -> None:
     """Puts a guard before each included router (its `matches` is the protocol of `starlette.routing.BaseRoute`). Which
     paths it has is learned with the first request: a start does not pay for it."""
     for router in compat.included_routers(routes):
-        router.matches = _Guard(router)
+        if not isinstance(router.matches, _Guard):
+            router.matches = _Guard(router)
 
 
 class _Guard:

@@ -81,9 +81,11 @@ def decoded(frame: bytes, spec: PixelSpec, bit_offset: int = 0) -> tuple[Form, b
     """The frame as the viewer can show it without a decoder of its own. Raises ImagingError."""
     with cost.ROOM.of(memory(frame, spec)):
         made = decode(frame, spec, bit_offset)
+        values, photometric = made.values, made.photometric
+        del made  # its words: what is made beside them may be as large
         if spec.samples > 1:
-            return Form.RGB, _eight_bits(colour.to_rgb(made.values, made.photometric, spec.bits_stored), spec)
-        values = made.values
+            values = colour.to_rgb(values, photometric, spec.bits_stored)
+            return Form.RGB, _eight_bits(values, spec)
         if values.dtype.kind == "f" or values.dtype.itemsize > 4:  # the viewer counts in floats of 32 bits
             return Form.FLOATS, values.astype("<f4").tobytes()
         return Form.INTEGERS, values.astype(values.dtype.newbyteorder("<"), copy=False).tobytes()

@@ -2,6 +2,7 @@
 
 import io
 import struct
+from collections.abc import Iterator
 from functools import lru_cache
 from typing import Any
 
@@ -12,6 +13,7 @@ from app.imaging.errors import CannotDecode
 from app.imaging.native import Samples
 from app.kit.phrases import phrase
 
+_BAND = 1 << 18  # pixels turned at a time
 # Rows: R, G, B; columns: Y, Cb, Cr, by the equations of PS3.3 C.7.6.3.1.2 turned round.
 _FULL = np.array([[1, 0, 1.402], [1, -0.344136, -0.714136], [1, 1.772, 0]], np.float32)
 _PARTIAL = np.array([[1.1644, 0, 1.5960], [1.1644, -0.3917, -0.8130], [1.1644, 2.0173, 0]], np.float32)
@@ -31,16 +33,19 @@ def to_rgb(values: Samples, photometric: str, bits: int) -> Samples:
     floor = (16 << (bits - 8) if bits >= 8 else 0) if matrix is _PARTIAL else 0
     out = np.empty_like(values)
     middle, top = 1 << (bits - 1), (1 << bits) - 1
-    step = max(
-        1, (1 << 20) // max(1, values.shape[1])
-    )  # in bands: float copies of a large frame would triple its memory
-    for start in range(0, values.shape[0], step):
-        band = values[start : start + step].astype(np.float32)
+    for rows in _bands(values):
+        band = values[rows].astype(np.float32)
         band -= np.array([floor, middle, middle], np.float32)
         rgb = band @ matrix.T
         np.rint(rgb, out=rgb)
-        out[start : start + step] = np.clip(rgb, 0, top, out=rgb)
+        out[rows] = np.clip(rgb, 0, top, out=rgb)
     return out
+
+
+def _bands(values: Samples) -> Iterator[slice]:
+    """The rows of an image, some at a time: float copies of a large frame would take four times its memory."""
+    step = max(1, _BAND // max(1, values.shape[1]))
+    return (slice(start, start + step) for start in range(0, values.shape[0], step))
 
 
 def from_rgb(values: Samples, photometric: str, bits: int) -> Samples:
@@ -49,17 +54,23 @@ def from_rgb(values: Samples, photometric: str, bits: int) -> Samples:
     matrix = np.linalg.inv(_PARTIAL if partial else _FULL).astype(np.float32)
     middle, top = 1 << (bits - 1), (1 << bits) - 1
     floor = (16 << (bits - 8) if bits >= 8 else 0) if partial else 0
-    made = values.astype(np.float32) @ matrix.T + np.array([floor, middle, middle], np.float32)
-    turned: Samples = np.clip(np.rint(made), 0, top).astype(values.dtype)
-    return turned
+    out = np.empty_like(values)
+    for band in _bands(values):
+        made = values[band].astype(np.float32) @ matrix.T
+        made += np.array([floor, middle, middle], np.float32)
+        out[band] = np.clip(np.rint(made, out=made), 0, top, out=made)
+    return out
 
 
 def halved_chroma(values: Samples) -> Samples:
     """4:4:4 as 4:2:2: (rows, columns / 2, 4) of Y, Y, Cb, Cr with the mean chroma of each pair (PS3.3 C.7.6.3.1.2)."""
     rows, columns, _ = values.shape
     pairs = values.reshape(rows, columns // 2, 2, 3)
-    chroma = (pairs[..., 1:].astype(np.uint32).sum(axis=2) + 1) // 2
-    return np.concatenate([pairs[..., 0], chroma.astype(values.dtype)], axis=2)
+    out = np.empty((rows, columns // 2, 4), values.dtype)
+    out[..., :2] = pairs[..., 0]
+    for band in _bands(values):
+        out[band, :, 2:] = (pairs[band, :, :, 1:].astype(np.uint32).sum(axis=2) + 1) // 2
+    return out
 
 
 def _four(values: Samples, photometric: str, bits: int) -> Samples:
@@ -67,8 +78,11 @@ def _four(values: Samples, photometric: str, bits: int) -> Samples:
         return np.ascontiguousarray(values[:, :, 1:])
     if photometric == "CMYK":
         top = (1 << bits) - 1
-        ink = values.astype(np.float32)
-        return np.rint((top - ink[:, :, :3]) * (top - ink[:, :, 3:]) / top).astype(values.dtype)
+        out = np.empty((*values.shape[:2], 3), values.dtype)
+        for band in _bands(values):
+            ink = values[band].astype(np.float32)
+            out[band] = np.rint((top - ink[:, :, :3]) * (top - ink[:, :, 3:]) / top)
+        return out
     raise CannotDecode(
         phrase(
             "Four samples per pixel with photometric interpretation {photometric} are not known.",
@@ -102,10 +116,9 @@ def to_srgb(rgb: Samples, profile: bytes | None) -> Samples:
     from PIL import Image, ImageCms
 
     out = np.empty_like(rgb)
-    step = max(1, (1 << 20) // max(1, rgb.shape[1]))  # in bands: Pillow holds colour in four bytes, twice here
-    for start in range(0, rgb.shape[0], step):
-        band = Image.fromarray(np.ascontiguousarray(rgb[start : start + step]))
-        out[start : start + step] = np.asarray(ImageCms.applyTransform(band, turn))
+    for rows in _bands(rgb):
+        band = Image.fromarray(np.ascontiguousarray(rgb[rows]))
+        out[rows] = np.asarray(ImageCms.applyTransform(band, turn))
     return out
 
 

@@ -1,7 +1,8 @@
 """What a frame costs in memory before a decoder is let near it, and how much may be spent at a time.
 
 Measured per codec as the peak of a process over what it held before (bytes per pixel; `make bench` shows the peak of the
-roles). An input of up to 10 MB may not take more than 200 MB in any role: what draws it gets 140 of them, and what reads, holds and answers the rest."""
+roles). An input of up to 10 MB may not take more than 200 MB in any role: what draws it gets 120 of them, what reads, holds and
+answers it the rest, of which 40 stay free."""
 
 import os
 import threading
@@ -15,11 +16,12 @@ from app.imaging.spec import PixelSpec
 from app.kit import memory
 from app.kit.phrases import phrase
 
-FREE = 140 << 20  # bytes of memory any frame may cost
+FREE = 120 << 20  # bytes of memory any frame may cost
 _SENT, _MORE = 10 << 20, 16  # and for each byte of a frame beyond 10 MB so many more
 MAX_HALVED = 5  # 1/32 of a side: what is still too large then is no picture
-_GIVE_BACK = 64 << 20  # bytes; for less the pages would only be asked for again by the next picture
+_GIVE_BACK = 64 << 20  # bytes drawn in all; after less the pages would only be asked for again by the next picture
 _TURN = 1.25  # a picture being turned or scaled, beside itself, per sample
+_TURN_COLOUR = 1.1  # the same: one sample after the other is scaled
 
 
 def most(sent: int) -> int:
@@ -56,7 +58,7 @@ def decoding(spec: PixelSpec, head: Codestream | None = None, halved: int = 0) -
 def showing(spec: PixelSpec, halved: int = 0) -> int:
     """Bytes at the peak of drawing what has been decoded: the values, their greys, and the picture being turned."""
     if spec.samples > 1:
-        each = _word(spec) * spec.samples + 3 * 1.5 + (0 if spec.bits_stored == 8 else 3)
+        each = _word(spec) * spec.samples + 3 * _TURN_COLOUR + (0 if spec.bits_stored == 8 else 3)
     elif spec.photometric == "PALETTE COLOR":
         each = _word(spec) + 3 * (1 + _TURN)
     else:
@@ -65,8 +67,9 @@ def showing(spec: PixelSpec, halved: int = 0) -> int:
 
 
 def drawing(spec: PixelSpec, head: Codestream | None, halved: int = 0) -> int:
-    """Bytes at the peak from the stored frame to a picture."""
-    return max(decoding(spec, head, halved), showing(spec, halved))
+    """Bytes at the peak from the stored frame to a picture; of a deflated object the inflated frame, which is held, too."""
+    held = spec.frame_bytes if spec.transfer_syntax_uid == syntaxes.DEFLATED_LE else 0
+    return held + max(decoding(spec, head, halved), showing(spec, halved))
 
 
 def encoding(spec: PixelSpec, target_uid: str) -> int:
@@ -102,7 +105,7 @@ class _Room:
     """Memory that all drawing of one process shares: large frames wait for each other, small ones hardly ever."""
 
     def __init__(self, size: int) -> None:
-        self._size, self._taken = size, 0
+        self._size, self._taken, self._drawn = size, 0, 0
         self._changed = threading.Condition()
 
     @contextmanager
@@ -116,8 +119,11 @@ class _Room:
         finally:
             with self._changed:
                 self._taken -= need
+                self._drawn += need
+                much = self._drawn > _GIVE_BACK
+                self._drawn = 0 if much else self._drawn
                 self._changed.notify_all()
-            if need > _GIVE_BACK:
+            if much:
                 memory.give_back()
 
 

@@ -17,8 +17,14 @@ _WORD = {8: "u1", 16: "u2", 32: "u4", 64: "u8"}
 
 def align_bits(data: bytes, bit: int, count: int) -> bytes:
     """Frame bits that begin inside a byte, moved so that they begin at bit 0 (PS3.5 8.1.1; least significant first)."""
-    bits = np.unpackbits(np.frombuffer(data, np.uint8), bitorder="little")[bit : bit + count]
-    return np.packbits(bits, bitorder="little").tobytes()
+    packed = np.frombuffer(data, np.uint8)[bit // 8 : (bit + count + 7) // 8]
+    moved = np.right_shift(packed, bit % 8, dtype=np.uint8)
+    if bit % 8:
+        moved[:-1] |= np.left_shift(packed[1:], 8 - bit % 8, dtype=np.uint8)
+    moved = moved[: (count + 7) // 8]
+    if count % 8 and 8 * len(moved) > count:
+        moved[-1] &= (1 << count % 8) - 1
+    return moved.tobytes()
 
 
 def pad_to(data: bytes, length: int, warnings: list[str]) -> bytes:

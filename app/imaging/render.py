@@ -41,13 +41,16 @@ def render_frame(
     params = params or RenderParams()
     halved = _halved(frame, spec, params)
     with cost.ROOM.of(memory(frame, spec, halved)):
+        display, params = _shown_by(ds, spec, number, params, state)
         decoded = decode(frame, spec, halved=halved)
         values = decoded.values
         if spec.colour:
             values = colour.to_rgb(values, decoded.photometric, spec.bits_stored)
-        words = None if halved else decoded.words
+        words = decoded.words if params.overlays and not halved and overlays.in_pixels(ds) else None
         del decoded  # what is drawn beside it may be as large
-        return render(values, ds, params, number=number, spec=spec, words=words, state=state)
+        image = shade(values, ds, spec, display, params)
+        del values
+        return _finish(image, ds, params, display, number, spec, words, state)
 
 
 def _halved(frame: bytes, spec: PixelSpec, params: RenderParams) -> int:
@@ -72,11 +75,29 @@ def render(
     """Shows the values of `decode_frame`. words: raw words of the frame, only for overlays inside the pixels."""
     params = params or RenderParams()
     spec = spec or PixelSpec.from_dataset(ds)
+    display, params = _shown_by(ds, spec, number, params, state)
+    return _finish(shade(values, ds, spec, display, params), ds, params, display, number, spec, words, state)
+
+
+def _shown_by(
+    ds: Dataset, spec: PixelSpec, number: int, params: RenderParams, state: Presentation | None
+) -> tuple[Display, RenderParams]:
+    """How the header, and over it the presentation state, wants frame `number` shown."""
     display = Display.from_dataset(ds, spec, number, big_endian(spec))
-    if state is not None:
-        display, params = state.display(display, spec), state.params(params)
-    image = shade(values, ds, spec, display, params)
-    del values
+    return (display, params) if state is None else (state.display(display, spec), state.params(params))
+
+
+def _finish(
+    image: Greys,
+    ds: Dataset,
+    params: RenderParams,
+    display: Display,
+    number: int,
+    spec: PixelSpec,
+    words: Samples | None,
+    state: Presentation | None,
+) -> Greys:
+    """What is drawn on a shaded image, then its crop, turn and size."""
     if state is not None:
         image = _covered(_coloured(image, state, params), state, spec)
     found = overlays.planes(ds, number, words, spec) if params.overlays else []

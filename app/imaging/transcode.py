@@ -82,12 +82,14 @@ def described_frame(frame: bytes, spec: PixelSpec) -> bytes:
     wanted = spec.photometric
     if spec.native or not wanted.startswith(("YBR_FULL", "YBR_PARTIAL")) or spec.bits_allocated not in (8, 16):
         return transcode_frame(frame, spec, syntaxes.EXPLICIT_LE)
-    with cost.ROOM.of(2 * memory(frame, spec)):
+    need = cost.encoding(spec, syntaxes.EXPLICIT_LE)
+    cost.check(len(frame), need, spec)
+    with cost.ROOM.of(max(need, memory(frame, spec))):
         decoded = decode(frame, spec)
-        words, _ = _kept(decoded, spec)
-        if decoded.photometric.removesuffix("_422") != wanted.removesuffix("_422"):
-            rgb = colour.to_rgb(words, decoded.photometric, spec.bits_stored)
-            words = colour.from_rgb(rgb, wanted, spec.bits_stored)
+        words, photometric = _kept(decoded, spec)[0], decoded.photometric
+        del decoded
+        if photometric.removesuffix("_422") != wanted.removesuffix("_422"):
+            words = colour.from_rgb(colour.to_rgb(words, photometric, spec.bits_stored), wanted, spec.bits_stored)
         if wanted.endswith("422") and spec.columns % 2 == 0:
             return native.pack(colour.halved_chroma(words), spec.bits_allocated, False)
         return _native(words, spec, syntaxes.EXPLICIT_LE)

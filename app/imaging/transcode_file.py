@@ -22,7 +22,7 @@ from app.dicom import frames, syntaxes
 from app.dicom.reading import dcmread, read_dataset
 from app.imaging.decode import decode
 from app.imaging.errors import CannotDecode, CannotTranscode, ImagingError
-from app.imaging.native import align_bits, pack
+from app.imaging.native import align_bits, pack, swapped
 from app.imaging.spec import PixelSpec
 from app.imaging.transcode import can_transcode, photometric_after, planar_after, transcode_frame
 from app.kit.phrases import phrase
@@ -31,17 +31,19 @@ FILE_TARGETS = syntaxes.TARGETS - {syntaxes.DEFLATED_LE}
 MAX_INFLATED = 4 << 30
 _KINDS: dict[int, Any] = {0x7FE00010: "int", 0x7FE00008: "float32", 0x7FE00009: "float64"}
 _UNDEFINED = 0xFFFFFFFF
+_BITS_AT_ONCE = 1 << 20
 _WORD_BYTES = {"OW": 2, "OF": 4, "OL": 4, "OD": 8, "OV": 8}
 _OFFSET_TABLES = ("ExtendedOffsetTable", "ExtendedOffsetTableLengths")
 
 
 @dataclass(frozen=True, slots=True)
 class _Pixels:
-    """The pixel data element of the source: where its value begins and ends in the file (length None: fragments)."""
+    """The pixel data element of the source: where its value begins and ends in the file, and where its frames lie in it. All
+    frames count that are there, whatever Number of Frames states."""
 
     spec: PixelSpec
     start: int
-    length: int | None
+    lies: frames.Native | frames.FrameTable
     end: int
 
 
@@ -128,7 +130,7 @@ def _transcode(file: BinaryIO, target_uid: str, out: BinaryIO) -> None:
         _describe(ds, pixels.spec, target_uid)
     _write_part(out, ds, target_uid, swap=little != to_little, source_uid=source_uid)
     if pixels is not None:
-        _write_pixels(out, pixels.spec, target_uid, _frames(file, pixels, ds))
+        _write_pixels(out, pixels.spec, target_uid, _frames(file, pixels))
         file.seek(pixels.end)
         tail = read_dataset(file, implicit, little)
         tail.pop(0xFFFAFFFA, None)  # digital signatures were over bytes that are no more
@@ -149,21 +151,40 @@ def _find_pixels(file: BinaryIO, ds: Dataset, uid: str, implicit: bool, little: 
     raw = head[4:] if implicit else file.read(4)
     (length,) = struct.unpack(f"{order}L", raw)
     spec = PixelSpec.from_dataset(ds, uid)
-    swapped = uid == syntaxes.EXPLICIT_BE and spec.bits_allocated == 8 and vr == "OW"
-    spec = replace(spec, kind=kind, swapped=swapped)
+    in_words = uid == syntaxes.EXPLICIT_BE and spec.bits_allocated == 8 and vr == "OW"
+    spec = replace(spec, kind=kind, swapped=in_words)
     start = file.tell()
-    if length != _UNDEFINED:
-        return _Pixels(_as_long(spec, length), start, length, start + length)
-    return _Pixels(spec, start, None, _end_of_fragments(file))
-
-
-def _as_long(spec: PixelSpec, length: int) -> PixelSpec:
-    """The spec by the length of native pixel data: chroma as it is sampled, whatever the label says."""
+    if length == _UNDEFINED:
+        table = _fragments(file, ds, spec)
+        file.seek(start)
+        return _Pixels(replace(spec, frames=table.count), start, table, _end_of_fragments(file))
     label = spec.photometric
-    lies = frames.native(spec.rows, spec.columns, spec.samples, spec.bits_allocated, label, spec.frames, length)
-    if not frames.is_mislabelled(lies, spec.rows * spec.columns * spec.samples * spec.bits_allocated, label):
-        return spec
-    return replace(spec, photometric=label.removesuffix("_422") if spec.sampled_422 else f"{label}_422")
+    stated = spec.frames if ds.get("NumberOfFrames") else None
+    lies = frames.native(spec.rows, spec.columns, spec.samples, spec.bits_allocated, label, stated, length)
+    if frames.is_mislabelled(lies, spec.rows * spec.columns * spec.samples * spec.bits_allocated, label):
+        label = label.removesuffix("_422") if spec.sampled_422 else f"{label}_422"  # chroma as it is sampled
+    spec = replace(spec, photometric=label, frames=lies.count if length else 0)
+    return _Pixels(spec, start, lies, start + length)
+
+
+def _fragments(file: BinaryIO, ds: Dataset, spec: PixelSpec) -> frames.FrameTable:
+    """The frames of the encapsulated pixel data whose first item the file stands before."""
+
+    def read(offset: int, length: int) -> bytes:
+        file.seek(offset)
+        return file.read(length)
+
+    start, size = file.tell(), file.seek(0, 2)
+    extended = ds.get("ExtendedOffsetTable")
+    extended = extended if isinstance(extended, bytes) else b""
+    stated = spec.frames if ds.get("NumberOfFrames") else None
+    try:
+        table = frames.locate_encapsulated(read, start, size, stated, extended=extended)[0]
+    except frames.BadFrames as fault:
+        raise CannotDecode(str(fault)) from None
+    if table.count < (stated or 1) and frames.end_of(read, start, size, table) is None:  # cut off, not counted wrongly
+        raise CannotDecode(phrase("The file holds {count} of its {frames} frames.", count=table.count, frames=stated))
+    return table
 
 
 def _end_of_fragments(file: BinaryIO) -> int:
@@ -178,31 +199,23 @@ def _end_of_fragments(file: BinaryIO) -> int:
     return file.seek(0, 2)  # cut off: the frames themselves tell whether enough is there
 
 
-def _frames(file: BinaryIO, pixels: _Pixels, ds: Dataset) -> Iterator[bytes]:
-    """Each frame as stored, 1-bit ones moved to begin on a byte."""
-    spec = pixels.spec
-    if pixels.length is not None:
-        for number in range(1, spec.frames + 1):
-            span = spec.frame_span(number)
-            file.seek(pixels.start + span.offset)
-            data = file.read(max(0, min(span.length, pixels.length - span.offset)))
-            yield align_bits(data, span.bit, spec.frame_bits) if span.bit else data
-        return
-    file.seek(pixels.start)
-    extended = tuple(ds.get(keyword) for keyword in _OFFSET_TABLES)
-    count = 0
-    try:
-        for frame in generate_frames(
-            file,
-            number_of_frames=spec.frames,
-            extended_offsets=extended if all(extended) else None,
-        ):
-            count += 1
-            yield frame
-    except (ValueError, struct.error) as error:
-        raise CannotDecode(phrase("The frames cannot be told apart: {words}", words=str(error)[:160])) from None
-    if count < spec.frames:
-        raise CannotDecode(phrase("The file holds {count} of its {frames} frames.", count=count, frames=spec.frames))
+def _frames(file: BinaryIO, pixels: _Pixels) -> Iterator[bytes]:
+    """Each frame as stored, 1-bit ones moved to begin on a byte, those in big endian words to begin with one."""
+    spec, lies = pixels.spec, pixels.lies
+    for number in range(1, spec.frames + 1):
+        if isinstance(lies, frames.FrameTable):
+            yield b"".join(_piece(file, *place) for place in lies.locate(number))
+            continue
+        offset, length, bit, _ = lies.span(number)
+        odd = offset % 2 if spec.swapped else 0
+        data = _piece(file, pixels.start + offset - odd, length + odd + (offset + length) % 2 * spec.swapped)
+        data = swapped(swapped(data)[1:]) if odd else data
+        yield align_bits(data, bit, spec.frame_bits) if bit else data
+
+
+def _piece(file: BinaryIO, offset: int, length: int) -> bytes:
+    file.seek(offset)
+    return file.read(length)
 
 
 def _describe(ds: Any, spec: PixelSpec, target_uid: str) -> None:
@@ -291,10 +304,12 @@ def _packed_bits(frames: Iterable[bytes], spec: PixelSpec) -> Iterator[bytes]:
     """1-bit frames follow each other without padding (PS3.5 8.1.1): bits that fill no byte wait for the next frame."""
     rest = np.empty(0, np.uint8)
     for frame in frames:
-        bits = np.concatenate([rest, decode(frame, spec).values.reshape(-1)])
-        whole = len(bits) // 8 * 8
-        yield pack(bits[:whole], 1)
-        rest = bits[whole:]
+        values = decode(frame, spec).values.reshape(-1)
+        for start in range(0, len(values), _BITS_AT_ONCE):
+            bits = np.concatenate([rest, values[start : start + _BITS_AT_ONCE]])
+            whole = len(bits) // 8 * 8
+            yield pack(bits[:whole], 1)
+            rest = bits[whole:]
     yield pack(rest, 1)
 
 

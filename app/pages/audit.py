@@ -22,6 +22,7 @@ from app.pages.deeds import thing_words, verb_choices, verb_words
 from app.pages.rows import names_of
 from app.pages.shell import fields
 from app.security import Actor, Verb
+from app.security import queries as security
 
 router = APIRouter(include_in_schema=False)
 Auditor = Annotated[Actor, Depends(allow(Verb.AUDIT_READ))]
@@ -126,10 +127,11 @@ def show_audit(
     events, total = audit.list_events(session, before=cursor, limit=_PAGE, **asked)
     uids = [event.thing_id for event in events if event.thing == "study"] + [wanted.thing]
     studies = queries.studies_by_uid(session, actor, uids)
+    people = security.names_by_id(session, [event.thing_id for event in events if event.thing == "user"])
     typed = wanted.pairs()
     page = AuditPage(
         section="audit",
-        lines=[_line(event, studies) for event in events],
+        lines=[_line(event, studies, people) for event in events],
         total=total,
         next=f"/settings/audit?{urlencode({**typed, 'cursor': events[-1].id})}" if len(events) == _PAGE else "",
         csv=_csv_address(wanted, asked),
@@ -153,19 +155,20 @@ def _study_words(study: Study) -> str:
     return ", ".join(filter(None, (names_of(study.patient_name)[0], study.description, format_date(study.study_date))))
 
 
-def _line(event: AuditEvent, studies: dict[str, Study]) -> AuditLine:
+def _line(event: AuditEvent, studies: dict[str, Study], people: dict[str, str]) -> AuditLine:
     detail = event.detail or {}
     study = studies.get(event.thing_id) if event.thing == "study" else None
     count = detail.get("count")
     return AuditLine(
         at=event.at,
         who=event.actor_name,
-        what=verb_words(event.verb),
+        # Who reads a list does not do what the list is for: its permission is not the deed.
+        what=_("Read a list") if event.thing == "list" else verb_words(event.verb),
         code=event.verb,
         outcome=event.outcome,
         thing=_study_words(study) if study else thing_words(event.thing),
         study=event.thing_id if event.thing == "study" else "",
-        thing_id=event.thing_id,
+        thing_id=people.get(event.thing_id, event.thing_id) if event.thing == "user" else event.thing_id,
         more=_more(detail),
         times=count if isinstance(count, int) else 0,
         address=event.address,

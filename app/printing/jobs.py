@@ -31,6 +31,7 @@ def render(ctx: JobContext, payload: dict[str, Any]) -> dict[str, Any]:
     try:
         return _Work(ctx, made).run()
     finally:
+        press.shared().rest()
         _tell(ctx, made.id)
 
 

@@ -11,12 +11,14 @@ from app.imaging import (
     PixelSpec,
     Presentation,
     RenderParams,
+    cost,
     decode_frame,
     default_window,
     encode,
     halvings,
     render_frame,
 )
+from app.imaging.decode import memory
 from app.imaging.display import Display
 from app.imaging.transform import resize
 from app.kit.errors import Invalid
@@ -73,9 +75,11 @@ def cut(whole: Seen, placed: Placed, dpi: int) -> Pixels:
 def computed_window(frame: bytes, ds: Dataset, number: int) -> tuple[float, float] | None:
     """(center, width) for an image whose header names no window; None for what is shown without one."""
     spec = PixelSpec.from_dataset(ds)
-    values = decode_frame(frame, spec, halved=halvings(frame, spec))
-    if values.ndim != 2 or spec.photometric == "PALETTE COLOR":
+    if spec.colour or spec.photometric == "PALETTE COLOR":
         return None
+    halved = halvings(frame, spec)
+    with cost.ROOM.of(memory(frame, spec, halved)):
+        values = decode_frame(frame, spec, halved=halved)
     window = default_window(values, spec, Display.from_dataset(ds, spec, number))
     return (window.center, window.width) if window and window.function == "LINEAR" else None
 

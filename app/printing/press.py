@@ -122,6 +122,13 @@ class Press:
         result()."""
         return self._threads.submit(self._run, json.dumps(lines.order(texts)).encode())
 
+    def rest(self) -> None:
+        """A long print is done: one typesetter stays warm for the next, the others would only hold memory."""
+        with self._lock:
+            spare, self._free = self._free[1:], self._free[:1]
+        for typesetter in spare:
+            typesetter.close()
+
     def close(self) -> None:
         self._threads.shutdown(cancel_futures=True)
         with self._lock:

@@ -1,5 +1,7 @@
 """Every select of this room."""
 
+from collections.abc import Sequence
+
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
@@ -113,3 +115,9 @@ def is_referred_to(session: Session, table: str, key: str) -> bool:
             ):
                 return True
     return False
+
+
+def names_by_id(session: Session, ids: Sequence[str]) -> dict[str, str]:
+    """Those of the users that are still here, for the trail's reader."""
+    rows = session.execute(select(User.id, User.name).where(User.id.in_(ids)))
+    return {row.id: row.name for row in rows}

@@ -18,7 +18,9 @@ def frame_appearances(
 ) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     """(what all frames have in common, for each frame what differs from it); the list is empty when nothing differs.
 
-    Empty where the header describes no image that could be drawn."""
+    It ends with the last frame that has a functional group of its own, however many frames there are: those behind it look
+    as the first part says. None stands for a name that a frame does without. Empty where the header describes no image
+    that could be drawn."""
     try:
         spec = PixelSpec.from_dataset(header, transfer_syntax_uid)
     except ImagingError:
@@ -26,9 +28,12 @@ def frame_appearances(
     groups = len(header.get("PerFrameFunctionalGroupsSequence") or ())
     count = min(frames, groups + 1) if groups else 1  # frames without a group of their own all look alike
     every = [_manifest_entry(header, spec, n) for n in range(1, count + 1)]
-    shared = {name: value for name, value in every[0].items() if all(one.get(name) == value for one in every)}
-    own = [{name: value for name, value in one.items() if name not in shared} for one in every]
-    return shared, own + own[-1:] * (frames - count) if any(own) else []
+    if groups and groups < frames:
+        shared = every.pop()
+    else:
+        shared = {name: value for name, value in every[0].items() if all(one.get(name) == value for one in every)}
+    own = [{name: one.get(name) for name in one.keys() | shared if one.get(name) != shared.get(name)} for one in every]
+    return shared, own if any(own) else []
 
 
 def _manifest_entry(header: JsonHeader, spec: PixelSpec, frame: int) -> dict[str, Any]:

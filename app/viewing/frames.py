@@ -33,10 +33,12 @@ _TURNED = frozenset((uids.EXPLICIT_BE, uids.DEFLATED_LE, "1.2.840.113619.5.2"))
 
 @dataclass(frozen=True, slots=True)
 class Located:
-    """An object whose frames can be read without the database. table: packed, of encapsulated pixel data."""
+    """An object whose frames can be read without the database. table: packed, of encapsulated pixel data; words: see
+    `content.in_words`."""
 
     instance: Instance
     table: bytes | None
+    words: bool = False
 
 
 def locate(session: Session, instances: Sequence[Instance], step: int = 500) -> list[Located]:
@@ -45,7 +47,7 @@ def locate(session: Session, instances: Sequence[Instance], step: int = 500) -> 
     for at in range(0, len(instances), step):
         some = instances[at : at + step]
         tables = queries.frame_tables(session, [one.id for one in some if one.pixel_bytes == -1])
-        located += [Located(one, tables.get(one.id)) for one in some]
+        located += [Located(one, tables.get(one.id), content.in_words(session, one)) for one in some]
     return located
 
 
@@ -85,6 +87,7 @@ class Frames:
         self._archive = archive
         self.instance = located.instance
         self._table = places.unpack(located.table) if located.table is not None else None
+        self._words = located.words
         self._file: BinaryIO = content.open_object(archive, located.instance, checked=False)
         self._inflated: bytearray | None = None
 
@@ -107,7 +110,12 @@ class Frames:
 
     def _place(self, n: int) -> Place:
         """Raises NoFrame."""
-        return lies(self.instance, self._table, n)
+        place = lies(self.instance, self._table, n)
+        if not self._words:
+            return place
+        start, (offset, length) = self.instance.pixel_offset or 0, place.parts[0]
+        at, size = content.whole_words(offset - start, length, self.instance.pixel_bytes or 0)
+        return Place([(start + at, size)], 8 * (offset - start - at), place.missing)
 
     def _plain(self, bit: int) -> bool:
         return bit == 0 and not uids.transfer_syntax(self.instance.transfer_syntax_uid).deflated
@@ -127,6 +135,8 @@ class Frames:
             fd = self._file.fileno()
             raw = b"".join(os.pread(fd, length, offset) for offset, length in parts)
         one = self.instance
+        if self._words:
+            return content.begun_on_word(raw, bit != 0)
         if one.bits_allocated != 1 or one.pixel_bytes == -1:
             return raw  # whole bytes: native samples of 8 bits and more, or a code stream
         return content.shift_bits(raw, bit, one.rows * one.columns)

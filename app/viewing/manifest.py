@@ -116,7 +116,8 @@ def series_entry(series_uid: str, objects: Sequence[tuple[Object, Model]]) -> di
 
 def instance_entry(instance: Object, model: Model) -> dict[str, Any]:
     """One object. Attributes that vary by frame stand in per_frame[n - 1] and override those of the instance, those of
-    `appearance` (app.viewing.appearance) one by one."""
+    `appearance` (app.viewing.appearance) one by one. per_frame may end before the last frame: a header of a few bytes may
+    state millions of them."""
     entry: dict[str, Any] = {
         "sop_instance_uid": instance.sop_instance_uid,
         "sop_class_uid": instance.sop_class_uid,
@@ -138,10 +139,9 @@ def instance_entry(instance: Object, model: Model) -> dict[str, Any]:
         entry.update(framed(shared, plain=False))
     groups = values(model, "PerFrameFunctionalGroupsSequence")
     if groups:
-        # as many as there are frames: some writers say more groups than frames, or fewer
         count = entry["number_of_frames"]
         items = [framed(g, plain=False) if isinstance(g, dict) else {} for g in groups[:count]]
-        entry["per_frame"] = _only_differing(entry, items + [{}] * (count - len(items)) if items else [{}])
+        entry["per_frame"] = _only_differing(entry, items) if 0 < len(items) == count else items
     if any("6000" <= tag[:4] <= "601E" and tag[4:] in ("0010", "0100", "3000") for tag in model):
         entry["overlays"] = True  # /instances/{uid}/frames/{n}/overlays has them
     _slide_by_frame(entry, model)
@@ -161,7 +161,7 @@ def _add_appearance(entry: dict[str, Any], model: Model) -> None:
     shared, own = frame_appearances(JsonHeader(model), entry["transfer_syntax_uid"], entry["number_of_frames"])
     entry["appearance"] = shared
     if own:
-        frames = entry.get("per_frame") or [{}] * len(own)
+        frames: list[dict[str, Any]] = entry.get("per_frame") or [{}] * len(own)
         entry["per_frame"] = [{**frame, "appearance": one} for frame, one in zip(frames, own, strict=True)]
 
 

@@ -7,10 +7,9 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from app.archive import attribute_search
-from app.archive.attribute_search import Row, columns_model
 from app.archive.models import Series, Study
-from app.archive.search import plans
+from app.archive.search import pages, plans
+from app.archive.search.pages import Row, columns_model
 from app.db import Database
 from app.dicom import names
 from app.dicom.matching import Key, attribute_path, matches, vr_of
@@ -98,7 +97,7 @@ def test_it_finds_what_a_naive_filter_finds(filled: Database, few: int, monkeypa
                 got: list[Any] = []
                 with filled.read() as session:
                     for offset in (0, 7, 14):
-                        found = attribute_search.search(session, actor, level, keys, limit=7, offset=offset)  # type: ignore[arg-type]
+                        found = pages.search(session, actor, level, keys, limit=7, offset=offset)  # type: ignore[arg-type]
                         got += map(_name, found.rows)
                         assert found.more == (len(expected) > offset + 7), (level, query, offset)
                 assert got == expected[:21], (level, query, actor.name)
@@ -113,7 +112,7 @@ def test_fuzzy_names_are_found(filled: Database) -> None:
     models = [(row, columns_model(row)) for row in _all(filled, False)]
     expected = [_name(row) for row, model in models if matches(model, keys, fold=names.fold, fuzzy=True)]
     with filled.read() as session:
-        found = attribute_search.search(session, SYSTEM, "study", keys, fuzzy=True)
+        found = pages.search(session, SYSTEM, "study", keys, fuzzy=True)
     assert expected and [_name(row) for row in found.rows] == expected
 
 
@@ -144,7 +143,7 @@ def test_no_table_is_read_from_end_to_end(filled: Database, level: Any, query: d
         driver: Any = session.connection().connection.driver_connection
         driver.set_trace_callback(asked.append)
         try:
-            attribute_search.search(session, SYSTEM, level, keys_of(query), limit=25)
+            pages.search(session, SYSTEM, level, keys_of(query), limit=25)
         finally:
             driver.set_trace_callback(None)
         for sql in [one for one in asked if one.lstrip().startswith("SELECT")]:

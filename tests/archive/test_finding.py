@@ -8,10 +8,10 @@ from pydicom.dataset import Dataset
 from sqlalchemy import select
 
 from app.archive import Archive, Source
-from app.archive.attribute_search import Row, columns_model
 from app.archive.models import Study
 from app.archive.search.columns import Level
-from app.archive.search.finding import BadQuery, Finding
+from app.archive.search.find import BadQuery, Finding
+from app.archive.search.pages import Row, columns_model
 from app.db import Database
 from app.dicom import names
 from app.dicom.matching import Key, attribute_path, matches, vr_of

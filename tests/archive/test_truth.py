@@ -45,7 +45,7 @@ def differing(ds: pydicom.Dataset, model: dict[str, Any], where: str = "") -> It
                     yield f"{where}{name}/{number}"
                 else:
                     yield from differing(item, other, f"{where}{name}/{number}/")
-        elif not _same(element.value, said):
+        elif not _same(_little(ds, element), said):
             yield where + name
 
 
@@ -116,11 +116,18 @@ def test_files_of_many_kinds(archive: Archive, database: Database, put: Put, sha
 def test_values_of_a_big_endian_file_leave_as_little_endian(archive: Archive, database: Database, put: Put) -> None:
     ds = objects.ct("1.2.3.7.1.9", "1.2.3.7", "1.2.3.7.1", syntax="1.2.840.10008.1.2.2")
     ds.add_new(0x60003000, "OW", bytes(range(256)) * 1100)
+    ds.add_new(0x50003000, "OW", b"\x01\x02\x03\x04")
+    item = pydicom.Dataset()
+    item.add_new(0x50003000, "OW", b"\x05\x06")
+    ds.SourceImageSequence = [item]
     outcome = put(objects.part10(ds))
     with database.read() as session:
         one = session.scalar(select(Instance).where(Instance.sop_instance_uid == outcome.sop_instance_uid))
         assert one is not None
         value = content.bulk_value(session, one, "60003000")
+        model = json.loads(content.encoded_json(session, one))
+    inline = [model["50003000"], model["00082112"]["Value"][0]["50003000"]]
+    assert [base64.b64decode(one["InlineBinary"]) for one in inline] == [b"\x02\x01\x04\x03", b"\x06\x05"]
     assert isinstance(value, bytes) and value[:4] == b"\x01\x00\x03\x02"
 
 

@@ -36,7 +36,7 @@ from tests.support import live as live_server
 from tests.support.live import Live
 from tests.support.sender import Prepared, Sender, make_ct, renumber
 
-FAULTS = int(os.environ.get("FILMROOM_CHAOS_FAULTS", "500"))
+FAULTS = int(os.environ.get("FILMROOM_CHAOS_FAULTS", "60"))
 SENDERS = 10
 SIDE = 48  # pixels
 DRAIN = 360.0  # seconds all that waits may take to go out once it is calm

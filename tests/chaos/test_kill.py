@@ -20,7 +20,7 @@ from app.db import open_database
 from tests.support import live as live_server
 from tests.support.sender import Prepared, Sender, make_ct, renumber
 
-KILLS = int(os.environ.get("FILMROOM_CHAOS_KILLS", "50"))
+KILLS = int(os.environ.get("FILMROOM_CHAOS_KILLS", "15"))
 SENDERS = 10
 
 

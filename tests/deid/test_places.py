@@ -46,6 +46,30 @@ def test_a_name_of_another_vr_is_read_and_replaced_as_a_name(vr: str) -> None:
     assert "SequenceName" not in clean
 
 
+@pytest.mark.parametrize("vr", ["FL", "SL", "AT", "LO", "PN", "US", "DS", "UN"])
+def test_what_is_put_in_the_place_of_a_value_has_the_vr_of_its_attribute(vr: str) -> None:
+    """In every VR of the wrong kind, at the top and in an item: a document, a waveform, names, dates, UIDs, codes."""
+    ds, inner = scan(), Dataset()
+    for one in (ds, inner):
+        for tag in (
+            0x00420011,
+            0x54001010,
+            0x00081070,
+            0x00080020,
+            0x00080018,
+            0x00100040,
+            0x00080104,
+            0x00081140,
+            0x00189073,
+        ):
+            one.add(raw(tag, vr, b"Quillfeather    "))
+    shell = Dataset()
+    shell._dict[BaseTag(0x52009229)] = DataElement(0x52009229, "SQ", [inner])
+    ds._dict[BaseTag(0x00400275)] = DataElement(0x00400275, "SQ", [shell])
+    ds._dict[BaseTag(0x52009229)] = DataElement(0x52009229, "SQ", [inner])
+    assert "uillfeather" not in str(cleaned(ds))
+
+
 @pytest.mark.parametrize("text", ["19600203", "03021960", "2031960"])
 def test_a_birth_date_in_a_numeric_string_goes(text: str) -> None:
     ds = scan()
@@ -108,6 +132,14 @@ def test_words_that_stand_in_every_address_stay(text: str) -> None:
     )
     ds.ManufacturerModelName = text
     assert cleaned(ds).ManufacturerModelName == text
+
+
+def test_an_ordinary_word_as_a_study_id_empties_nothing() -> None:
+    ds = scan()
+    ds.StudyID, ds.EthnicGroup, ds.InstitutionalDepartmentName = "CHEST", "White", "Radiology"
+    ds.ManufacturerModelName, ds.ConvolutionKernel = "Chest Radiology", "white"
+    clean = cleaned(ds)
+    assert (clean.ManufacturerModelName, clean.ConvolutionKernel) == ("Chest Radiology", "white")
 
 
 def test_a_uid_in_a_text_goes_and_a_version_stays() -> None:

@@ -7,6 +7,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pydicom
 import pytest
 from hypothesis import given, settings
@@ -46,6 +47,18 @@ def _normal(model: Any) -> Any:
     return result
 
 
+def _turned(model: Any) -> Any:
+    """Words of a big endian file as the model wants them (PS3.18 F.2.7); pydicom leaves them as they lie in the file."""
+    if isinstance(model, list):
+        return [_turned(m) for m in model]
+    if not isinstance(model, dict):
+        return model
+    if model.get("vr") == "OW" and "InlineBinary" in model:
+        words = np.frombuffer(base64.b64decode(model["InlineBinary"]), ">u2").astype("<u2")
+        return model | {"InlineBinary": base64.b64encode(words.tobytes()).decode()}
+    return {k: _turned(v) for k, v in model.items()}
+
+
 def test_every_real_file_says_the_same_as_pydicom(shared_data: Path) -> None:
     compared = 0
     for path in _files(shared_data):
@@ -58,6 +71,8 @@ def test_every_real_file_says_the_same_as_pydicom(shared_data: Path) -> None:
             json.loads(dicomjson.dumps(dicomjson.to_json(ds)))  # where pydicom gives up, ours still answers
             continue
         theirs = {k: v for k, v in theirs.items() if int(k[:4], 16) > 2}
+        if ds.original_encoding[1] is False:
+            theirs = _turned(_normal(theirs))
         ours = dicomjson.to_json(ds, inline_limit=None)
         assert _normal(ours) == _normal(theirs), path
         compared += 1

@@ -6,7 +6,7 @@ import httpx
 import pytest
 from pydicom.datadict import dictionary_VR
 
-from app.archive.search.attribute_columns import SERIES, STUDY
+from app.archive.search.columns import SERIES, STUDY
 from app.dicom import dicomjson, dicomxml, names
 from app.dicom.matching import Key, attribute_path, matches
 from tests.dicomweb.conftest import Served

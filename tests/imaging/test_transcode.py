@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from pydicom import dcmread
+from pydicom.encaps import generate_frames
 
 from app.dicom import syntaxes
 from app.imaging import CannotTranscode, ImagingError, PixelSpec, colour, decode, decode_frame
@@ -118,6 +119,22 @@ def test_an_object_without_pixels_is_encoded_anew(shared_data: Path, tmp_path: P
     again, before = dcmread(tmp_path / "sr.dcm"), dcmread(shared_data / "sr/sr_basic_text.dcm")
     assert again.file_meta.TransferSyntaxUID == syntaxes.EXPLICIT_LE
     assert again.ContentSequence == before.ContentSequence
+
+
+@pytest.mark.parametrize("stated", ["3", "17", None])
+def test_frames_are_those_that_are_there(shared_data: Path, tmp_path: Path, stated: str | None) -> None:
+    """Ten, whatever Number of Frames says."""
+    ds, spec = load(shared_data / "enhanced/emr_10frames_rle.dcm")
+    before = [rgb(stored_frame(ds, spec, number), spec) for number in range(1, 11)]
+    ds.NumberOfFrames = stated
+    ds.save_as(tmp_path / "lies.dcm")
+    transcode_dataset(tmp_path / "lies.dcm", syntaxes.EXPLICIT_LE, tmp_path / "native.dcm")
+    transcode_dataset(tmp_path / "native.dcm", syntaxes.RLE, tmp_path / "again.dcm")
+    plain, again = dcmread(tmp_path / "native.dcm"), dcmread(tmp_path / "again.dcm")
+    native = np.frombuffer(plain.PixelData, f"<u{spec.bits_allocated // 8}").reshape(10, spec.rows, spec.columns)
+    last = [*generate_frames(again.PixelData, number_of_frames=10)]
+    assert all(np.array_equal(one, frame.view(one.dtype)) for one, frame in zip(native, before, strict=True))
+    assert np.array_equal(rgb(last[9], replace(spec, transfer_syntax_uid=syntaxes.RLE)), before[9])
 
 
 def test_a_file_with_missing_frames_is_not_written(shared_data: Path, tmp_path: Path) -> None:

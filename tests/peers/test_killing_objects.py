@@ -27,7 +27,7 @@ from app import config as boot
 from app.archive import Archive
 from app.db import open_database
 from app.kit import rolestate
-from app.peers import transcode
+from app.forward import transcode
 from app.forward.forwarder import Forwarder
 
 config = boot.load({"data": sys.argv[1], "database_url": sys.argv[2]}, environ={})

@@ -159,3 +159,26 @@ def test_jpeg_xl_is_kept_and_refused_in_words(seen: Seen, syntax: str) -> None:
     answer = seen.web.admin.get(f"/dicom-web{address(one)}/rendered", headers={"Accept": "image/png"})
     assert answer.status_code == 422
     assert "JPEG XL" in answer.json()["detail"]
+
+
+@pytest.mark.parametrize("vr", ["OW", "OB"])
+def test_odd_frames_of_bytes_in_big_endian_words_are_whole(seen: Seen, vr: str) -> None:
+    """The last sample of one frame stands in the same word as the first of the next (PS3.5 A.3)."""
+    samples = np.arange(3 * 27, dtype=np.uint8).reshape(3, 3, 3, 3)
+    data = samples.tobytes() + b"\0"
+    stored = np.frombuffer(data, "<u2").byteswap().tobytes() if vr == "OW" else data
+    ds = ct(syntax="1.2.840.10008.1.2.2", pixels=stored, Rows=3, Columns=3, NumberOfFrames=3, SamplesPerPixel=3)
+    ds.BitsAllocated = ds.BitsStored = 8
+    ds.HighBit, ds.PlanarConfiguration, ds.PhotometricInterpretation = 7, 0, "RGB"
+    ds["PixelData"].VR = vr
+    one = seen.put(ds)
+    for frame in (1, 2, 3):
+        wanted = samples[frame - 1]
+        uid = one.sop_instance_uid
+        viewer = seen.get(f"/api/v1/instances/{uid}/frames/{frame}", form="viewer")
+        plain = seen.get(f"/dicom-web{address(one)}/frames/{frame}", "application/octet-stream")
+        assert viewer.content == wanted.tobytes(), (viewer.headers["x-frame-form"], frame)
+        assert plain.content[:27] == wanted.tobytes()
+        assert np.array_equal(seen.rendered(one, frame), wanted)
+    whole = seen.get(f"/dicom-web{address(one)}", "application/dicom; transfer-syntax=1.2.840.10008.1.2.1").content
+    assert dcmread(io.BytesIO(whole)).PixelData[:81] == samples.tobytes()

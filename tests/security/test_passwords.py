@@ -1,5 +1,8 @@
 """The policy of SEC-1 and the hashes."""
 
+import subprocess
+import sys
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -39,6 +42,13 @@ def test_all_that_is_wrong_is_said_at_once() -> None:
     assert (
         "12" in raised.value.detail and "three of these" in raised.value.detail and "user name" in raised.value.detail
     )
+
+
+def test_a_hash_in_use_costs_32_mib_and_three_passes() -> None:
+    """Not the cheap one of the tests (tests/conftest.py): asked of a process of its own."""
+    code = "from app.security.passwords import hash_password; print(hash_password('Winter-coat-7'))"
+    made = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60).stdout
+    assert made.startswith("$argon2id$v=19$m=32768,t=3,p=1$")
 
 
 def test_a_hash_is_argon2id_and_fits_only_its_password() -> None:

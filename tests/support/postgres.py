@@ -86,11 +86,12 @@ def server() -> Iterator[str]:
 
 
 @contextlib.contextmanager
-def database(url: str) -> Iterator[str]:
-    """A database of its own in that cluster."""
+def database(url: str, template: str = "") -> Iterator[str]:
+    """A database of its own in that cluster. template: the URL of one to copy, to which nobody is connected."""
     name = f"t{uuid.uuid4().hex[:12]}"
     with psycopg.connect(url, autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name}")  # type: ignore[arg-type]
+        copied = f" TEMPLATE {template.rpartition('/')[2]}" if template else ""
+        connection.execute(f"CREATE DATABASE {name}{copied}")  # type: ignore[arg-type]
     try:
         yield url.rsplit("/", 1)[0] + f"/{name}"
     finally:

@@ -4,52 +4,16 @@ Where an index named few studies they are looked up by their ids; else the studi
 dates are asked. Series and instances follow from their studies, so many studies at a time that a chunk stays bounded."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
-from app.archive.search.columns import Level
-from app.archive.search.plans import Asked, Bound, Runner
+from app.archive.search.plans import Asked, Runner
+from app.archive.search.query import Plan, Row
 from app.db import Database
 
 FEW = 2000  # studies that a driver may name before a walk is quicker
 FIRST, STEP, HEADERS = 50, 1000, 100  # rows of the first chunk, of the others, and where headers are read
 _STRETCH = 50_000  # ids walked in one go, whatever is found
 _TOGETHER = 2000  # series or instances of the studies that are looked up at once
-
-SPEAKER: dict[Level, str] = {
-    "study": "(SELECT h.id FROM series g JOIN instance h ON h.series_pk = g.id WHERE g.study_pk = s.id LIMIT 1)",
-    "series": "(SELECT h.id FROM instance h WHERE h.series_pk = r.id LIMIT 1)",
-    "instance": "i.id",
-}
-
-Row = tuple[Any, ...]
-
-
-@dataclass(slots=True)
-class Plan:
-    """asked: the conditions on studies; where: those on r and i; uids: instances asked for by their UIDs; columns: what
-    is read, in order; reads_headers: the object whose header speaks is read, too, as the last column."""
-
-    level: Level
-    asked: Asked
-    postgresql: bool
-    where: list[Bound] = field(default_factory=list)
-    uids: list[Any] = field(default_factory=list)
-    columns: list[str] = field(default_factory=list)
-    reads_headers: bool = False
-
-    def below(self, but: str = "") -> Bound:
-        """The conditions below the study as one, without those on the column `but`."""
-        chosen = [one for one in self.where if not but or not one[0].startswith(but)]
-        return "".join(f" AND {sql}" for sql, _ in chosen), [value for _, values in chosen for value in values]
-
-    def listed(self) -> str:
-        """The columns behind the id."""
-        listed = "".join(f", {column}" for column in self.columns)
-        return f"{listed}, {SPEAKER[self.level]}" if self.reads_headers else listed
-
-    def needs_patient(self) -> bool:
-        return any(column.startswith("p.") for column in self.columns)
 
 
 def driven(runner: Runner, asked: Asked) -> list[int] | None:
@@ -77,9 +41,10 @@ class Rows:
 
     def __init__(self, database: Database, plan: Plan, ids: list[int] | None) -> None:
         self._database, self._plan, self._ids = database, plan, ids
-        self._where, self._values = plan.asked.where()
-        self._first = HEADERS if plan.reads_headers else FIRST
-        self._step = HEADERS if plan.reads_headers else STEP
+        self._postgresql = database.dialect == "postgresql"
+        self._where, self._values = plan.studies()
+        self._first = HEADERS if plan.header_numbers else FIRST
+        self._step = HEADERS if plan.header_numbers else STEP
 
     def chunks(self) -> Iterator[list[Row]]:
         """(id, columns...) of all matches as far as SQL decides, newest first as far as that costs nothing."""
@@ -117,7 +82,7 @@ class Rows:
             for some in batches(self._ids, min(self._step, 500)):
                 yield self._read(f"{select} AND s.id IN ({_listed(some)}) ORDER BY s.id DESC", self._values)
             return
-        hint = "" if self._plan.postgresql else " INDEXED BY ix_study_dt" if dates else " NOT INDEXED"
+        hint = "" if self._postgresql else " INDEXED BY ix_study_dt" if dates else " NOT INDEXED"
         if dates:
             yield from self._by_date(f"SELECT s.id, s.dt{self._plan.listed()} FROM study s{hint}{join}")
         else:
@@ -166,7 +131,7 @@ class Rows:
 
     def _counted(self) -> Iterator[Row]:
         """(id, series, instances) of each study that can match."""
-        hint = " NOT INDEXED" if self._ids is None and not self._plan.postgresql else ""
+        hint = " NOT INDEXED" if self._ids is None and not self._postgresql else ""
         select = f"SELECT s.id, s.series_count, s.instance_count FROM study s{hint} WHERE {self._where}"
         if self._ids is not None:
             for some in batches(self._ids, 500):
@@ -181,7 +146,7 @@ class Rows:
             before = int(rows[-1][0])
 
     def _cross(self) -> str:
-        return "JOIN" if self._plan.postgresql else "CROSS JOIN"  # SQLite then keeps the order of the tables
+        return "JOIN" if self._postgresql else "CROSS JOIN"  # SQLite then keeps the order of the tables
 
     def _below(self, studies: list[int]) -> Iterator[list[Row]]:
         instances, cross = self._plan.level == "instance", self._cross()
@@ -192,7 +157,7 @@ class Rows:
             alias, order = "i", f"{order}, i.instance_number, i.id"
         if self._plan.needs_patient():
             tables += f" {cross} patient p ON p.id = s.patient_pk"
-        own, values = self._plan.below()
+        own, values = self._plan.own()
         sql = (
             f"SELECT {alias}.id{self._plan.listed()} FROM {tables} WHERE s.id IN ({_listed(studies)}){own} "
             f"ORDER BY s.id DESC, {order}"
@@ -205,7 +170,7 @@ class Rows:
         tables = f"instance i {cross} series r ON r.id = i.series_pk {cross} study s ON s.id = r.study_pk"
         if self._plan.needs_patient():
             tables += f" {cross} patient p ON p.id = s.patient_pk"
-        own, own_values = self._plan.below(but='i."sop_instance_uid"')
+        own, own_values = self._plan.own(but='i."sop_instance_uid"')
         select = f"SELECT i.id{self._plan.listed()} FROM {tables} WHERE i.sop_instance_uid IN"
         for uids in batches(self._plan.uids, min(self._step, 500)):
             marks = ", ".join("?" * len(uids))

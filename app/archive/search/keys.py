@@ -1,21 +1,25 @@
-"""C-FIND: what one matching key means (PS3.4 C.2.2.2): a condition in plain SQL that lets nothing through too little, and,
-where SQL cannot decide, a test of the value. Pure.
+"""What one matching key means for a column (PS3.4 C.2.2.2): a condition in plain SQL that excludes no match, and, where SQL
+cannot decide, a test of the value. Pure.
 
 Beyond the standard's text, and harmless: several values of a text key mean any of them (C.2.2.2.8), and two quotation
 marks mean an attribute without a value (C.2.2.2.7), negotiated or not."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 from typing import Any
 
 from app.archive.rows import clip
-from app.archive.search.columns import LISTS, NUMBERS
+from app.archive.search.columns import LISTS, NUMBERS, REQUEST, REQUEST_PARTS, SEPARATOR
+from app.archive.search.plans import has_wildcards, like
 from app.dicom import names, numbers
 from app.dicom.matching import (
+    BINARY,
     EMPTY,
-    IDENTITIES,
     MOST_VALUES,
+    WILD,
     Key,
+    alternatives,
     in_range,
     name_test,
     split_range,
@@ -27,10 +31,7 @@ from app.kit.errors import AppError, TooLarge
 from app.kit.phrases import phrase
 
 MOST_UIDS = 20_000  # of one list
-_DATES = frozenset(("DA", "TM", "DT"))
-_WILD = frozenset(("AE", "CS", "LO", "LT", "PN", "SH", "ST", "UC", "UR", "UT"))
-_BINARY = frozenset(("OB", "OD", "OF", "OL", "OV", "OW", "UN", "AT"))
-
+DATES = frozenset(("DA", "TM", "DT"))
 
 Test = Callable[[Any], bool]
 
@@ -54,24 +55,19 @@ class Narrow:
     test: Test | None = None
 
 
-def is_universal(key: Key) -> bool:
-    """Asks for the attribute, not for a value of it."""
-    return key.value == "" or (key.vr in _WILD and set(key.value) == {"*"})
-
-
 def is_supported(key: Key) -> bool:
     """Whether its values can be matched at all."""
-    return key.vr not in _BINARY and not (int(key.path[-1][:4], 16) & 1)
+    return key.vr not in BINARY and key.vr != "AT" and not (int(key.path[-1][:4], 16) & 1)
 
 
 def check(key: Key) -> None:
     """Raises BadQuery for a value that its VR does not allow, TooLarge for a list beyond all measure."""
     value, tag = key.value, int(key.path[0], 16)
-    if key.vr != "UI" and len(values_of(key)) > MOST_VALUES:
+    if key.vr != "UI" and len(alternatives(key)) > MOST_VALUES:
         raise TooLarge(phrase("At most {most} values of one attribute can be matched at once.", most=MOST_VALUES))
     if len(value) > 1024 and key.vr != "UI":
         raise BadQuery(phrase("The value of {tag} is too long", tag=_shown(tag)), tag)
-    if value and key.vr in _DATES and value != EMPTY and not valid_range(key.vr, value):
+    if value and key.vr in DATES and not all(one == EMPTY or valid_range(key.vr, one) for one in alternatives(key)):
         raise BadQuery(phrase("{tag} is no date or time, nor a range", tag=_shown(tag)), tag)
     if key.vr == "UI" and value.count("\\") >= MOST_UIDS:
         raise TooLarge(phrase("At most {most} UIDs in one list", most=MOST_UIDS))
@@ -82,41 +78,56 @@ def _shown(tag: int) -> str:
 
 
 def values_of(key: Key) -> list[str]:
-    """Each of the values asked for; one unless it is a list."""
+    """Each of the values of which one must match."""
     if key.vr == "UI":
         return sorted(split_uids(key.value))
-    if key.vr in _DATES:
-        return [key.value]
-    if key.path[-1] in IDENTITIES:
-        return [clip(key.value.strip(), 400)] if key.value.strip() else []
-    return [clip(part.strip(), 400) for part in key.value.split("\\") if part.strip()]
+    stripped = (clip(one.strip(), 400) for one in alternatives(key))
+    return list(dict.fromkeys(one for one in stripped if one))
 
 
 def narrow(path: str, column: str, key: Key, fuzzy: bool) -> Narrow:
-    """The condition that a key makes of a column."""
+    """The condition that a key makes of a column. path: the attribute's, tags joined by a point."""
     if key.value == EMPTY:
-        return Narrow(f"{column} IS NULL" if path in NUMBERS else f"{column} = ''", [])
-    wanted = values_of(key)
+        return _empty(path, column)
+    wanted, vr = values_of(key), key.vr
     if path in NUMBERS:
         return _any_of(column, _whole(wanted))
     if path in LISTS:
-        one = tester(key, fuzzy)
-        return Narrow(f"{column} <> ''", [], lambda text: any(one(part) for part in str(text).split("\\")))
-    if key.vr == "UI":
+        return _in_list(column, key, fuzzy)
+    if vr == "UI":
         return _any_of(column, wanted)
-    if key.vr == "DA":
-        return _dates(column, key.value)
-    if key.vr in ("TM", "DT"):
-        low, high = (bound[:2] for bound in split_range(key.vr, key.value))
-        return Narrow(f"{column} >= ? AND {column} < ?", [low or "0", (high or "9") + "~"], tester(key, fuzzy))
-    if key.vr == "PN":
+    if vr in ("DA", "TM"):
+        each = [(_dates if vr == "DA" else _times)(column, one) for one in wanted]
+        sql = " OR ".join(one.sql for one in each) or "1 = 0"
+        return Narrow(f"({sql})", [value for one in each for value in one.values], tester(key, fuzzy))
+    if vr in ("DT", "PN", "DS", "IS"):
         return Narrow(f"{column} <> ''", [], tester(key, fuzzy))
-    if key.vr in ("DS", "IS"):
-        return Narrow(f"{column} <> ''", [], tester(key, fuzzy))
-    if not any(_is_pattern(one) for one in wanted):
+    if not any(map(has_wildcards, wanted)):
         return _any_of(column, wanted)
     likes = " OR ".join([f"{column} LIKE ? ESCAPE '!'"] * len(wanted))
     return Narrow(f"({likes})", [like(one) for one in wanted], tester(key, fuzzy))
+
+
+def narrow_request(keys: Sequence[Key], fuzzy: bool) -> Narrow:
+    """The condition on series that keys of the Request Attributes Sequence make together: one item must meet them all
+    (C.2.2.2.6). The test takes `columns.REQUEST_COLUMN`."""
+    sql, values, tests = list[str](), list[Any](), list[tuple[int, Test]]()
+    for key in keys:
+        place = REQUEST_PARTS.index(key.path[1])
+        column = ("r.scheduled_step_id", "r.requested_procedure_id")[place]
+        if key.value == EMPTY:
+            tests.append((place, lambda text: not text))
+            continue
+        found = narrow(f"{REQUEST}.{key.path[1]}", column, key, fuzzy)
+        sql.append(found.sql)
+        values += found.values
+        tests.append((place, tester(key, fuzzy)))
+
+    def test(text: Any) -> bool:
+        items = zip_longest(*(part.split("\\") for part in str(text).split(SEPARATOR)), fillvalue="")
+        return any(all(one(item[at]) for at, one in tests) for item in items)
+
+    return Narrow(" AND ".join(sql) or "1 = 1", values, test)
 
 
 def tester(key: Key, fuzzy: bool) -> Test:
@@ -125,12 +136,12 @@ def tester(key: Key, fuzzy: bool) -> Test:
     if vr == "PN":
         name = name_test(tuple(wanted), names.fold, fuzzy)
         return lambda text: name(str(text).split("="))
-    if vr in _DATES:
-        return lambda text: in_range(vr, str(text), key.value)
+    if vr in DATES:
+        return lambda text: any(in_range(vr, str(text), one) for one in wanted)
     if vr in ("DS", "IS"):
         asked = {number for one in wanted if (number := numbers.number(one)) is not None}
         return lambda text: numbers.number(str(text)) in asked
-    if vr not in _WILD:
+    if vr not in WILD:
         return lambda text: str(text) in wanted
     patterns = [wildcard(one) for one in wanted]
     return lambda text: any(pattern.matches(str(text)) for pattern in patterns)
@@ -150,14 +161,21 @@ def _clock(time: str) -> str:
     return f"{digits}.{rest}" if dot and rest and len(digits) == 6 else digits
 
 
-def like(pattern: str) -> str:
-    """`*` and `?` as a LIKE pattern with the escape `!`."""
-    escaped = pattern.replace("!", "!!").replace("%", "!%").replace("_", "!_")
-    return escaped.replace("*", "%").replace("?", "_")
+def _in_list(column: str, key: Key, fuzzy: bool) -> Narrow:
+    """One of several values. A wildcard of LIKE may stand for a backslash, too: the test decides."""
+    one = tester(key, fuzzy)
+    sql, values = f"{column} <> ''", list[Any]()
+    if key.vr != "PN" and (wanted := values_of(key)):
+        sql = " OR ".join([f"('\\' || {column} || '\\') LIKE ? ESCAPE '!'"] * len(wanted))
+        values = [f"%\\{like(value)}\\%" for value in wanted]
+    return Narrow(f"({sql})", values, lambda text: any(one(part) for part in str(text).split("\\")))
 
 
-def _is_pattern(text: str) -> bool:
-    return "*" in text or "?" in text
+def _empty(path: str, column: str) -> Narrow:
+    """No value. The values of a list may all be empty."""
+    if path in NUMBERS:
+        return Narrow(f"{column} IS NULL", [])
+    return Narrow(f"replace({column}, ?, '') = ''", ["\\"]) if path in LISTS else Narrow(f"{column} = ''", [])
 
 
 def _any_of(column: str, wanted: list[Any]) -> Narrow:
@@ -175,5 +193,11 @@ def _whole(wanted: list[str]) -> list[int]:
 
 def _dates(column: str, value: str) -> Narrow:
     low, high = (bound.replace(".", "") for bound in split_range("DA", value))
-    # what is no date stands in the column as it was written
+    # a value that is no date stands in the column as it was written; the test excludes it
     return Narrow(f"{column} >= ? AND {column} <= ? AND length({column}) = 8", [low or "0", high or "99999999"])
+
+
+def _times(column: str, value: str) -> Narrow:
+    """By the hour. The test decides."""
+    low, high = (bound[:2] for bound in split_range("TM", value))
+    return Narrow(f"substr({column}, 1, 2) >= ? AND substr({column}, 1, 2) <= ?", [low or "00", high or "99"])

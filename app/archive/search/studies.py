@@ -1,146 +1,172 @@
-"""C-FIND: the part of a query that speaks of patients and studies, as conditions and drivers of `plans`.
+"""Which studies a query can match at all, so that an index is asked for them before any row is read (`walks`, `chunks`).
 
-The study list's own plans are used: they let through too much (case, accents, punctuation), never too little; the keys
-that they do not decide are tested again on the values."""
+What is added here may let through too much (case, accents, punctuation), never too little: all keys that it does not
+decide are looked at on the columns (`query`)."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
+from app.archive.rows import fold_id, sort_key
 from app.archive.search import plans
-from app.archive.search.columns import of_level
+from app.archive.search.columns import MODALITIES
 from app.archive.search.keys import Narrow, narrow, values_of
-from app.archive.search.plans import Asked, Runner
-from app.archive.search.study_list import StudyFilter, compiled
+from app.archive.search.plans import Asked, Bound, Runner
+from app.archive.search.study_list import add_dates, add_facility
 from app.dicom import names
 from app.dicom.matching import EMPTY, Key, split_range
 from app.security import Actor
 
-NAME, PATIENT_ID, MODALITIES, STUDY_UID = "00100010", "00100020", "00080061", "0020000D"
-DATE, TIME, BIRTH = "00080020", "00080030", "00100030"
-_DECIDED = frozenset((MODALITIES, DATE, BIRTH, STUDY_UID))  # exactly, by what `_listed` and `ask` make of them
+NAME, PATIENT_ID, BIRTH, MODALITY, STUDY_UID = "00100010", "00100020", "00100030", "00080060", "0020000D"
+DATE, TIME, DESCRIPTION, REFERRING = "00080020", "00080030", "00081030", "00080090"
+_EXACT = {"00080050": "accession_number", "00200010": "study_id"}
+_LONGEST = 200  # characters of a value whose folded form is compared: columns of folded text are cut off behind
 
 
-def ask(runner: Runner, actor: Actor, keys: Sequence[Key], fuzzy: bool) -> tuple[Asked, list[Key]]:
-    """The conditions on `study s` of the keys that the study list knows; and the keys whose values must be tested, too."""
-    wanted, again, rest = StudyFilter(), [], []
-    for key in keys:
-        made = _listed(wanted, key, fuzzy)
-        if made is None:
+def narrow_studies(runner: Runner, actor: Actor, keys: Sequence[Key], fuzzy: bool) -> tuple[Asked, list[Key]]:
+    """What an index knows of these keys of study attributes; and the keys that this does not decide."""
+    asked, rest = Asked(), []
+    if not actor.sees_all:
+        add_facility(asked, actor.facility_id or "")
+        asked.empty = not actor.facility_id
+    for key in sorted(keys, key=lambda one: one.path != (DATE,)):  # modalities look at the dates
+        if not _add(asked, runner, key, fuzzy):
             rest.append(key)
-        else:
-            wanted = made
-            if key.path[0] not in _DECIDED:
-                again.append(key)
-    asked = compiled(runner, actor, wanted)
-    for key in rest:
-        if not _own(asked, runner, key, fuzzy):
-            again.append(key)
-    return asked, again
+    if asked.dates != (0, 0):
+        asked.drivers.append(("SELECT id FROM study WHERE dt >= ? AND dt <= ?", list(asked.dates)))
+    return asked, rest
 
 
-def _listed(wanted: StudyFilter, key: Key, fuzzy: bool) -> StudyFilter | None:
-    """The filter with this key in it; None where the study list has nothing like it."""
+def add_modality(asked: Asked, key: Key) -> None:
+    """A series of such a modality is in a study of such a modality."""
+    values = values_of(key)
+    if values and key.value != EMPTY and not any(map(plans.has_wildcards, values)):
+        plans.add_modalities(asked, values)
+
+
+def _add(asked: Asked, runner: Runner, key: Key, fuzzy: bool) -> bool:
+    """Adds a key; whether it is decided by that."""
     path, values = ".".join(key.path), values_of(key)
     if key.value == EMPTY or not values:
-        return None
-    if path == MODALITIES:
-        return None if any("*" in v or "?" in v for v in values) else replace(wanted, modalities=values)
-    if path == DATE:
-        return replace(wanted, study_date=_days(key.value))
-    if path == BIRTH:
-        return replace(wanted, birth_date="-".join(_days(key.value)))
-    if path == TIME:
-        low, high = split_range("TM", key.value)
-        return replace(wanted, study_time=(low[:2], high[:2]))
-    if len(values) != 1:
-        return None
-    value = values[0]
-    if path == NAME and not fuzzy and "=" not in value.strip("="):
-        return replace(wanted, patient_name=value)
-    if path in ("00080050", "00200010"):
-        return replace(wanted, accession_number=value) if path == "00080050" else replace(wanted, study_id=value)
-    if "?" in value:  # folding may shorten what stands for several characters
-        return None
-    if path == PATIENT_ID:
-        return replace(wanted, patient_id=value)
-    return replace(wanted, description=value) if path == "00081030" else None
-
-
-def _days(value: str) -> tuple[str, str]:
-    low, high = split_range("DA", value)
-    return low.replace(".", ""), high.replace(".", "")
-
-
-def _own(asked: Asked, runner: Runner, key: Key, fuzzy: bool) -> bool:
-    """Adds the condition of a key that the study list does not know; whether it decides."""
-    path, values = ".".join(key.path), values_of(key)
+        return False
+    exact = not any(map(plans.has_wildcards, values))
     if path == STUDY_UID:
-        add_uids(asked, "s.study_instance_uid", "SELECT id FROM study WHERE study_instance_uid", values)
+        _add_list(asked, "study_instance_uid", values)
         return True
-    if path == NAME and fuzzy and len(values) == 1:
-        _fuzzy(asked, runner, values[0])
+    if path in _EXACT and exact:
+        _add_list(asked, _EXACT[path], values)
+        return True
+    if path == MODALITIES and exact:
+        plans.add_modalities(asked, values)
+        return True
+    if len(values) > 1:
         return False
-    if path == PATIENT_ID and key.value != EMPTY and not any("*" in v or "?" in v for v in values):
-        folded = [names.fold(v)[:64] for v in values]
-        add_uids(asked, "s.pid_fold", "SELECT id FROM study WHERE pid_fold", folded)
-        return False
-    if path == MODALITIES and key.value != EMPTY:
-        tests = " OR ".join(["m.modality LIKE ? ESCAPE '!'"] * len(values))
-        asked.add(
-            f"EXISTS (SELECT 1 FROM study_modality m WHERE m.study_pk = s.id AND ({tests}))",
-            *(plans.like(v) for v in values),
-        )
-        return False
-    if path == "00080090" and len(values) == 1 and "=" not in values[0] and key.value != EMPTY:
-        asked.add("('=' || s.referring_fold || '=') LIKE ? ESCAPE '!'", f"%={plans.like(names.fold(values[0]))}=%")
-        return False
-    column = of_level("study")[path]
-    if column.startswith("p.") and not column.startswith("p.id"):
-        column = f"(SELECT {column} FROM patient p WHERE p.id = s.patient_pk)"
-    found = narrow(path, column, key, fuzzy)
-    asked.add(found.sql, *found.values)
-    return found.test is None
+    if path == DATE:
+        return _dates(asked, values[0])
+    if path == NAME:
+        _name(asked, runner, values[0], fuzzy)
+    elif path == PATIENT_ID:
+        _patient_id(asked, runner, values[0])
+    elif path in _EXACT:
+        plans.matched(asked, _EXACT[path], values[0])
+    elif path == DESCRIPTION and _is_foldable(values[0]):
+        plans.add_listed(asked, runner, "description_fold", _folded(values[0]))
+    elif path == BIRTH:
+        _birth(asked, values[0])
+    elif path == TIME:
+        _times(asked, values[0])
+    return False
 
 
-def add_uids(asked: Asked, column: str, select: str, values: list[str]) -> None:
-    """A list that an index knows: condition and first driver."""
-    if not values:
-        asked.empty = True
-        return
+def _add_list(asked: Asked, column: str, values: list[str]) -> None:
+    """One of these values, that an index knows: condition and first driver."""
     marks = ", ".join("?" * len(values))
-    asked.add(f"{column} IN ({marks})", *values)
-    asked.drivers.insert(0, (f"{select} IN ({marks})", list(values)))
+    asked.add(f"s.{column} IN ({marks})", *values)
+    asked.drivers.insert(0, (f"SELECT id FROM study WHERE {column} IN ({marks})", list(values)))
 
 
-def _fuzzy(asked: Asked, runner: Runner, wanted: str) -> None:
+def _is_foldable(value: str) -> bool:
+    """Whether the folded form of a text that matches has the folded form of these pieces."""
+    return len(value) <= _LONGEST and (value.isascii() or not plans.has_wildcards(value))
+
+
+def _folded(value: str) -> str:
+    """A pattern for folded text. Folding may shorten what `?` stands for, and takes away blanks beside a wildcard."""
+    return "*".join(names.fold(piece) for piece in value.replace("?", "*").split("*"))
+
+
+def _bounds(value: str) -> tuple[str, str]:
+    low, high = (bound.replace(".", "") for bound in split_range("DA", value))
+    return low, high
+
+
+def _dates(asked: Asked, value: str) -> bool:
+    low, high = _bounds(value)
+    if any(bound and not (len(bound) == 8 and bound.isascii() and bound.isdigit()) for bound in (low, high)):
+        return False
+    add_dates(asked, sort_key(low, "") or 1, sort_key(high or "99999999", "999999"))
+    return True
+
+
+def _birth(asked: Asked, value: str) -> None:
+    low, high = _bounds(value)
+    values = [low or "0", high or "99999999"]
+    asked.drivers.append(("SELECT id FROM study WHERE birth_date >= ? AND birth_date <= ?", values))
+
+
+def _times(asked: Asked, value: str) -> None:
+    """By the hour: the sort key ends with hhmmss where there is a date."""
+    low, high = (bound.replace(":", "")[:2] for bound in split_range("TM", value))
+    if all(bound.isascii() and (bound.isdigit() or not bound) for bound in (low, high)):
+        values = [int(low or "0") * 10_000, int(high or "99") * 10_000 + 9_999]
+        asked.add("(s.dt = 0 OR s.dt - s.dt / 1000000 * 1000000 BETWEEN ? AND ?)", *values, covered=True)
+
+
+def _patient_id(asked: Asked, runner: Runner, value: str) -> None:
+    if not plans.has_wildcards(value):
+        plans.matched(asked, "pid_fold", fold_id(value))
+    elif _is_foldable(value):
+        plans.add_patient_id(asked, runner, _folded(value))
+
+
+def _name(asked: Asked, runner: Runner, value: str, fuzzy: bool) -> None:
+    """Names are compared folded, any of their component groups with the one asked for."""
+    if fuzzy:
+        _words(asked, runner, value)
+    elif "=" not in (group := value.strip("=")) and names.fold(group).strip("* "):
+        plans.add_name(asked, runner, group)
+
+
+def _words(asked: Asked, runner: Runner, value: str) -> None:
     """Each word asked for begins a word of the name (PS3.18 8.3.4.2)."""
-    words = [word.strip("*?") for word in names.fold(wanted).split()]
-    words = [word for word in dict.fromkeys(words) if word][: plans.MOST_WORDS]  # all are tested again on the values
-    for word in words:
-        asked.add("(' ' || replace(s.fold, '=', ' ')) LIKE ? ESCAPE '!'", f"% {plans.like(word)}%")
-    found = plans.patients_with(runner, words, [])
-    if found is not None:
-        sql, values = found
-        asked.drivers.append((f"SELECT id FROM study WHERE patient_pk IN ({sql})", list(values)))
+    words = [word for word in dict.fromkeys(one.strip("*?") for one in names.fold(value).split()) if word]
+    inside = "strpos" if runner.postgresql else "instr"
+    for word in words[: plans.MOST_WORDS]:  # all are tested again on the values
+        asked.add(f"{inside}(' ' || replace(s.fold, '=', ' '), ?) > 0", f" {word}", covered=True)
+    plans.add_patients(asked, runner, [word for word in words if word.isascii() and word.isalnum()], [])
 
 
-def exists_below(
-    level: str, path: str, column: str, key: Key, fuzzy: bool
-) -> tuple[Narrow, tuple[str, list[Any]] | None]:
+def on_column(path: str, column: str, key: Key, fuzzy: bool) -> list[Narrow]:
+    """The conditions that a key makes of a study's column."""
+    found = narrow(path, column, key, fuzzy)
+    values = values_of(key)
+    if path != REFERRING or key.value == EMPTY or len(values) != 1 or fuzzy or "=" in values[0]:
+        return [found]
+    folded = f"%={plans.like(names.fold(values[0]))}=%"
+    return [found, Narrow("('=' || s.referring_fold || '=') LIKE ? ESCAPE '!'", [folded])]
+
+
+def exists_below(level: str, path: str, column: str, found: Narrow) -> tuple[Narrow, Bound | None]:
     """A condition that a study (s) or series (r) has something below it with this value; a driver for UIDs."""
-    inner = narrow(path, column, key, fuzzy)
-    if column.startswith("i."):
-        where = f"i.series_pk = {'r.id' if level == 'series' else 'y.id'}"
-        frm = "instance i" if level == "series" else "series y JOIN instance i ON i.series_pk = y.id"
-        if level != "series":
-            where = "y.study_pk = s.id"
+    of_instance = column.startswith(('i."', "nullif(i."))
+    if level == "series":
+        frm, where = "instance i", "i.series_pk = r.id"
+    elif of_instance:
+        frm, where = "series y JOIN instance i ON i.series_pk = y.id", "y.study_pk = s.id"
     else:
         frm, where = "series r", "r.study_pk = s.id"
-    sql = f"EXISTS (SELECT 1 FROM {frm} WHERE {where} AND {inner.sql})"
-    driver = None
-    if key.vr == "UI" and level != "series" and path in ("0020000E", "00080018"):
-        table = "instance i" if column.startswith("i.") else "series r"
-        driver = (f"SELECT {column.split('.')[0]}.study_pk AS id FROM {table} WHERE {inner.sql}", list(inner.values))
-        sql = f"s.id IN ({driver[0]})"
-    return Narrow(sql, list(inner.values)), driver
+    values: list[Any] = list(found.values)
+    if level == "series" or path not in ("0020000E", "00080018"):
+        return Narrow(f"EXISTS (SELECT 1 FROM {frm} WHERE {where} AND {found.sql})", values), None
+    alias, table = ("i", "instance i") if of_instance else ("r", "series r")
+    driver = (f"SELECT {alias}.study_pk AS id FROM {table} WHERE {found.sql}", values)
+    return Narrow(f"s.id IN ({driver[0]})", values), driver

@@ -12,7 +12,7 @@ from app.archive import service as archive
 from app.archive.queries import StudyFilter
 from app.archive.search.study_list import Sort
 from app.db import Session
-from app.http import ReadSession, WriteSession, allow, services
+from app.http import ReadSession, WriteSession, allow, i18n, services
 from app.http.bodies import streamed
 from app.http.looking import look_at_study, pictures
 from app.kit.errors import Invalid
@@ -156,6 +156,10 @@ async def manifest(request: Request, actor: Viewer, uid: str, series: str = "") 
     made = await look_at_study(
         request, actor, Verb.STUDY_VIEW, uid, lambda session, _: viewing.study_manifest(session, actor, uid, series)
     )
+    i18n.use(i18n.language_of(request))
+    for one in (one for listed in made["series"] for one in listed["instances"]):
+        for notice in one.get("notices", ()):
+            notice["text"] = i18n.say(notice["text"])
     return JSONResponse(made, headers={"Cache-Control": "private, no-cache"})
 
 

@@ -41,7 +41,9 @@ def numbers(text: str, count: int) -> list[int]:
     if len(found) > _MOST:
         raise BadRequest("These are too many frames for one request.")
     if max(found) > count:
-        raise NotFound(phrase("The object has {count} frames.", count=count))
+        raise NotFound(
+            phrase("There is no frame {number}: the pixel data holds {count}.", number=max(found), count=count)
+        )
     return found
 
 

@@ -20,6 +20,7 @@ from app.imaging.browser import HEAD, TAIL, Ends
 from app.imaging.errors import ImagingError
 from app.imaging.transcode import can_transcode, described_frame, transcode_frame
 from app.kit import memory
+from app.kit.phrases import phrase
 
 PIECE = 4 << 20
 # Bytes of a native frame that are made up as zero. What is drawn is smaller (imaging.cost); a header that says 65535 rows,
@@ -63,8 +64,10 @@ class Place:
 
 def lies(one: Instance, table: places.FrameTable | None, n: int) -> Place:
     """Where frame n (from 1) lies. Raises NoFrame, also for a frame of which the file holds far too little."""
-    if not 1 <= n <= max(one.number_of_frames, 1) or one.pixel_offset is None or one.pixel_bytes is None:
-        raise NoFrame("The object has no such frame.")
+    if one.pixel_offset is None or one.pixel_bytes is None:
+        raise NoFrame("This object has no pixel data.")
+    if not 1 <= n <= (count := max(one.number_of_frames, 1)):
+        raise NoFrame(phrase("There is no frame {number}: the pixel data holds {count}.", number=n, count=count))
     if one.pixel_bytes == -1:
         if table is None:
             raise NoFrame("The frames of this object cannot be located.")

@@ -1,6 +1,5 @@
 """What has to be said beside the picture of a frame: it is not all there, or not shown as its header asks. Blocking."""
 
-from collections.abc import Mapping
 from typing import Any
 
 from pydicom.dataset import Dataset
@@ -42,16 +41,18 @@ def _missing(frames: Frames, n: int) -> str:
     return COARSE if cut or frames.cut(n) else ""
 
 
-def in_index(instance: Instance) -> Mapping[int, str]:
-    """The notices that follow from the index alone: frame (from 1) to sentence. The last frame is the one that is cut."""
+def in_index(instance: Instance) -> list[tuple[int, str]]:
+    """The notices that follow from the index alone: (frame from 1, sentence). The last frame is the one that is cut, and
+    says where Number of Frames is not the number of frames that are there."""
     count = instance.number_of_frames
     if count < 1 or not instance.pixel_bytes:
-        return {}
+        return []
+    said = [(count, warning) for warning in instance.warnings or () if warning.startswith("Number of Frames says")]
     if instance.pixel_bytes == -1:
         cut: Any = any("ends early" in warning for warning in instance.warnings or ())
-        return {count: COARSE} if cut else {}
+        return [(count, COARSE), *said] if cut else said
     try:
         missing = content.native_layout(instance).span(count)[3]
     except BadFrames:
-        return {}
-    return {count: INCOMPLETE} if missing else {}
+        return said
+    return [(count, INCOMPLETE), *said] if missing else said

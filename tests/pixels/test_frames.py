@@ -127,7 +127,13 @@ def test_h16_of_several_frames_all_that_are_there(seen: Seen) -> None:
     assert [_native(seen, one, frame) for frame in (1, 2, 3)] == [stored[n : n + 4096] for n in (0, 4096, 8192)]
     assert _native(seen, one, 4) == stored[12288:] + bytes(20480 - 14480 - 4096)
     address_5 = f"/dicom-web{address(one)}/frames/5/rendered"
-    assert seen.web.admin.get(address_5, headers={"Accept": "image/png"}).status_code == 404
+    for path in (address_5, f"/api/v1/instances/{one.sop_instance_uid}/frames/5/rendered"):
+        refused = seen.web.admin.get(path, headers={"Accept": "image/png"})
+        assert refused.status_code == 404
+        assert refused.json()["detail"] == "There is no frame 5: the pixel data holds 4."
+    notices = _manifest(seen, one)["notices"]
+    assert [notice["frame"] for notice in notices] == [4, 4]
+    assert notices[1]["text"] == "Number of Frames says 5, the pixel data holds 4."
 
 
 @pytest.mark.parametrize("name", ["truncated_pixeldata_mr.dcm"])

@@ -123,6 +123,15 @@ def test_warnings_of_the_import_stand_above_the_attributes(screen: Screen, stati
     assert "Warnings" in words and "<li>" in words
 
 
+def test_frames_that_are_not_there_are_said_on_the_last_that_is(screen: Screen, open_case: OpenCase) -> None:
+    open_case("H16/multi.dcm")
+    assert screen.notice() == ""
+    screen.key("End")
+    assert screen.soon(lambda: "whole of this frame" in screen.notice())
+    assert "Number of Frames says 5, the pixel data holds 4." in screen.notice()
+    assert screen.canvas().max() > 50
+
+
 def test_window_keys_keep_their_meaning_in_every_study(screen: Screen, open_case: OpenCase, put: Callable) -> None:
     ct = put("modality/ct_brain_explicit.dcm")
     screen.open(ct.StudyInstanceUID)

@@ -81,6 +81,7 @@ def test_a_slice_that_cannot_be_drawn_never_shows_the_one_before(screen: Screen,
     assert canvas.evaluate("c => getComputedStyle(c).opacity") == "1"
     screen.key("End")
     assert screen.soon(lambda: "cannot be shown" in screen.notice())
+    assert "frame" in screen.notice() and "(4" not in screen.notice(), "the server's words, not its status"
     assert canvas.evaluate("c => getComputedStyle(c).opacity") == "0"
     screen.key("l")
     x, y = screen.middle()

@@ -111,10 +111,10 @@ function readFrame(index: number, instance: Instance, instanceIndex: number, fra
   };
 }
 
-/** The sentence of `notices` that belongs to frame `frame` of an instance. */
+/** The sentences of `notices` that belong to frame `frame` of an instance. */
 function noticeOf(instance: Json, frame: number): string {
-  const found = list(instance['notices']).map(record).find((one) => number(one['frame']) === frame);
-  return found ? text(found['text']) : '';
+  const found = list(instance['notices']).map(record).filter((one) => number(one['frame']) === frame);
+  return found.map((one) => text(one['text'])).join(' ');
 }
 
 function readGeometry(json: Json): Geometry {

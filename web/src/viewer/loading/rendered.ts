@@ -1,4 +1,5 @@
 /** The way for what the browser cannot decode: the server draws the frame, the viewer shows its picture and says so. */
+import { problemOf } from '../../shell/http';
 import type { Frame } from '../manifest';
 
 export interface Picture {
@@ -12,7 +13,10 @@ export async function renderedByServer(frame: Frame): Promise<Picture> {
     headers: { accept: 'image/png' },
     credentials: 'same-origin',
   });
-  if (!response.ok) throw new Error(`the server cannot draw this image (${response.status})`);
+  if (!response.ok) {
+    const { detail } = await problemOf(response);
+    throw new Error(detail || `the server cannot draw this image (${response.status})`);
+  }
   const bitmap = await createImageBitmap(await response.blob(), { colorSpaceConversion: 'none', premultiplyAlpha: 'none' });
   try {
     return unpack(bitmap);

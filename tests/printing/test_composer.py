@@ -377,6 +377,8 @@ def test_layout_paper_and_rule_change_the_page(page: Page, study: tuple[str, lis
     expect(page.locator("[data-pages] li")).to_have_count(8)
     page.locator('label:has(input[name="scaling"][value="actual"])').click()
     expect(page.locator("[data-note]")).to_contain_text("Actual size needs")
+    page.locator("[data-note] button").click()
+    expect(page.locator("[data-note]")).to_be_hidden()
     page.fill('[name="margin_mm"]', "40")
     page.click(".composer-print button")
     assert page.evaluate("document.querySelector('[name=margin_mm]').validity.rangeOverflow")

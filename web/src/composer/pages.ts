@@ -27,6 +27,7 @@ export class Pages {
   private size = { width: 210, height: 297 };
   private timer: number | undefined;
   private asked = 0;
+  private closedNote = '';
   private readonly paper: HTMLElement;
   private readonly stage: HTMLElement;
 
@@ -176,8 +177,14 @@ export class Pages {
   private note(text: string): void {
     const node = one<HTMLElement>('[data-note]', this.root);
     if (!node) return;
-    node.textContent = text;
-    node.hidden = !text;
+    const words = one<HTMLElement>('span', node);
+    if (words && words.textContent !== text) words.textContent = text;
+    node.hidden = !text || text === this.closedNote;
+    const close = one<HTMLElement>('button', node);
+    if (close) close.onclick = () => {
+      this.closedNote = text; // it does not come back while it says the same
+      node.hidden = true;
+    };
   }
 
   private buttons(): void {

@@ -1,10 +1,13 @@
 """Measurements and annotations over a placed picture, in millimetres. Pure: facts in, lines and texts out."""
 
+import math
 from itertools import pairwise
 
 from app.printing.shapes import Box, Mark, Placed, Point, Stroke, Text
 
 _WIDE, _THIN = 0.3, 0.15  # mm: of a line, and of one that only leads to a text
+_DASH = 0.6  # mm: of a dash, and of the gap after it
+_MOST_DASHES = 200
 _EACH = 0.55  # width of a character by its height, roughly: how wide a box a text gets
 _WHOLE = (0.0, 0.0, 1.0, 1.0)
 
@@ -18,9 +21,19 @@ def strokes(placed: Placed, cell: Box) -> list[Stroke]:
             at = [on_paper(placed, point) for point in points]
             for start, end in pairwise(at):
                 if (part := clipped(start, end, box)) is not None:
-                    (x1, y1), (x2, y2) = part
-                    drawn.append(Stroke(x1, y1, x2, y2, _THIN if dashed else _WIDE, "light"))
+                    pieces = _dashes(*part) if dashed else [part]
+                    drawn += [Stroke(*a, *b, _THIN if dashed else _WIDE, "light") for a, b in pieces]
     return drawn
+
+
+def _dashes(start: Point, end: Point) -> list[tuple[Point, Point]]:
+    """A line in pieces with gaps between: one that leads to a text must not look like a part of what is measured."""
+    (x1, y1), (x2, y2) = start, end
+    length = math.hypot(x2 - x1, y2 - y1)
+    count = min(_MOST_DASHES, max(1, round(length / (2 * _DASH))))
+    step = 1 / count
+    along = [(n * step, (n + 0.5) * step) for n in range(count)]
+    return [((x1 + a * (x2 - x1), y1 + a * (y2 - y1)), (x1 + b * (x2 - x1), y1 + b * (y2 - y1))) for a, b in along]
 
 
 def texts(placed: Placed, cell: Box, size: float) -> list[Text]:

@@ -1,6 +1,7 @@
 """Measurements over a printed picture: where they lie, what is cut off, and how an order names them."""
 
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -64,10 +65,13 @@ def test_lines_and_texts_go_where_the_pixels_go() -> None:
     whole = compose([_picture(annotations=[mark])], options).pages[0].cells[0]
     assert whole.placed is not None
     box = whole.placed.box
-    solid, dashed = whole.strokes
+    solid, *dashes = whole.strokes
     assert (solid.x1, solid.y1) == pytest.approx((box.x + box.width / 4, box.y + box.height / 4))
     assert (solid.x2, solid.y2) == pytest.approx((box.x + box.width * 3 / 4, box.y + box.height * 3 / 4))
-    assert dashed.width < solid.width
+    # What leads to a text is seen as such: thin pieces with gaps.
+    assert len(dashes) > 5 and all(one.width < solid.width for one in dashes)
+    assert all(before.x2 < after.x1 - 0.2 for before, after in pairwise(dashes))
+    assert dashes[0].x1 == pytest.approx(solid.x2) and dashes[-1].x2 < box.x + box.width * 0.95 + 1e-6
     assert [text.content for text in whole.texts] == ["112.4 mm", "at the detector"]
     assert all(whole.box.x <= text.box.x and text.box.right <= whole.box.right + 1e-6 for text in whole.texts)
     # The crop shows the left half: the line ends at its edge.

@@ -47,14 +47,20 @@ def printed(screen: Screen, folder: Path) -> tuple[bytes, np.ndarray]:
     with screen.live.client() as client:
         assert screen.soon(lambda: client.get(f"/api/v1/prints/{place}").json()["state"] in ("done", "failed"))
         pdf = client.get(f"/api/v1/prints/{place}/pdf").content
+    whole = drawn(pdf, folder)
+    per = _DPI / 25.4
+    return pdf, whole[round(y * per) : round((y + height) * per), round(x * per) : round((x + width) * per)]
+
+
+def drawn(pdf: bytes, folder: Path) -> np.ndarray:
+    """The first page as a picture of _DPI."""
     (folder / "print.pdf").write_bytes(pdf)
     made = subprocess.run(
         ["pdftoppm", "-r", str(_DPI), "-png", "-singlefile", folder / "print.pdf"], capture_output=True, check=True
     )
-    whole = imagecodecs.imread(made.stdout)
+    whole: np.ndarray = imagecodecs.imread(made.stdout)
     Image.fromarray(whole).save(SHOTS / f"print-{folder.name}.png")
-    per = _DPI / 25.4
-    return pdf, whole[round(y * per) : round((y + height) * per), round(x * per) : round((x + width) * per), :3]
+    return whole[:, :, :3]
 
 
 def words(pdf: bytes) -> str:
@@ -115,6 +121,66 @@ def test_the_paper_shows_what_the_screen_shows(
     expect(row).to_contain_text(said, timeout=WAIT)
     expect(row).to_contain_text(f"{ct.SeriesNumber}: CT")
     screen.page.evaluate("document.querySelector('[data-delete]').click()")
+
+
+def test_every_cell_of_a_layout_is_printed_as_it_is_seen(screen: Screen, put: Put, tmp_path: Path) -> None:
+    """Each with its own slice, window, turn, flip, part and measurement, on a page of as many cells."""
+    ct, page = put("series/ct_chest_lidc0314/*.dcm"), screen.page
+    assert screen.open(ct.StudyInstanceUID) == "loaded"
+    screen.act("layout:2x2")
+    done: tuple[tuple[str, ...], ...] = (
+        ("invert",),
+        ("rotate-right", "flip-vertical"),
+        ("rotate-left",),
+        ("flip-horizontal", "invert"),
+    )
+    said = []
+    for cell, actions in enumerate(done):
+        page.locator(f'.cell[data-cell="{cell}"]').click()
+        if cell:
+            page.locator(f'.viewer-series[data-series="{ct.SeriesInstanceUID}"]').click()
+            assert screen.soon(lambda cell=cell: "of 32" in screen.text("br", cell))
+        screen.key(*(["PageDown"] * cell), str(cell + 2), *(["+"] * (2 * cell)))
+        screen.rest()
+        for action in actions:
+            screen.act(action)
+        x, y = screen.middle()
+        screen.act("tool:length")
+        screen.drag((x - 60 - 5 * cell, y - 20), (x + 70, y + 30))
+        screen.page.mouse.move(x - 100, y + 100)
+        text = page.locator(".cell.active svg.svg-layer text tspan").first
+        expect(text).to_contain_text("mm", timeout=WAIT)
+        said.append(str(text.text_content()))
+        screen.act("tool:window")
+    screen.rest()
+    seen = [screen.canvas(cell) for cell in range(4)]
+    page.screenshot(path=SHOTS / f"print-{tmp_path.name}-screen.png", caret="initial")
+    page.evaluate("""document.querySelector('#viewer-root [data-action="print"]').click()""")
+    page.wait_for_selector('#composer-root[data-drawn="yes"]', timeout=WAIT)
+    boxes = page.locator(".composer-paper image").evaluate_all(
+        "all => all.map(one => ['x', 'y', 'width', 'height'].map(name => Number(one.getAttribute(name))))"
+    )
+    assert len(boxes) == 4
+    with page.expect_response(lambda answer: answer.url.endswith("/api/v1/prints"), timeout=WAIT) as ordered:
+        page.keyboard.press("Control+p")
+    place = ordered.value.json()["id"]
+    with screen.live.client() as client:
+        assert screen.soon(lambda: client.get(f"/api/v1/prints/{place}").json()["state"] in ("done", "failed"))
+        pdf = client.get(f"/api/v1/prints/{place}/pdf").content
+    whole = drawn(pdf, tmp_path)
+    for cell, (x, y, width, height) in enumerate(boxes):
+        per = _DPI / 25.4
+        paper = whole[round(y * per) : round((y + height) * per), round(x * per) : round((x + width) * per)]
+        # What is beside the image on the screen is not printed.
+        rows, columns = seen[cell].shape[:2]
+        wide, high = min(columns, round(rows * width / height)), min(rows, round(columns * height / width))
+        left, top = (columns - wide) // 2, (rows - high) // 2
+        assert alike(seen[cell][top : top + high, left : left + wide], paper) > 0.9, cell  # one is all noise
+        assert said[cell] in words(pdf)
+    page.go_back()
+    assert screen.settled() == "loaded"
+    for _ in range(4):
+        page.evaluate("document.querySelector('[data-delete]').click()")
 
 
 def test_from_the_print_only_the_viewer_is_reached_without_a_question(screen: Screen, put: Put) -> None:

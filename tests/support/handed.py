@@ -74,7 +74,11 @@ def unregister() -> None:
 
 def main(data: str, port: str) -> None:
     from app import listener
+    from app.dimse import server
     from app.kit import logging as log_files
+
+    if "pynetdicom" in sys.modules:  # a receiver loads it only when it is needed
+        raise SystemExit(f"{server.__name__} has loaded pynetdicom")
 
     config = boot.load({"data": data, "dicom_port": int(port), "dicom_host": "127.0.0.1"}, environ={})
     log_files.setup("dicom", config.logs)

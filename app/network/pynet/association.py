@@ -1,7 +1,6 @@
 """A pynetdicom Association over a Wire, with limits and with words for how it ended."""
 
 import logging
-import queue
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -194,12 +193,31 @@ class _Messages(DIMSEServiceProvider):
             self._held = 0
 
     def get_msg(self, block: bool = False) -> Any:
-        """For an acceptor's reactor it waits a little instead of returning at once: an idle association then costs 50
-        turns a second, not 1000, and a message is served the moment it has come."""
-        if block or self.assoc.is_requestor:
+        """block: for a request of ours that waits for its response; else for the reactor, which an acceptor's thread
+        leaves waiting a little instead of returning at once: an idle association then costs 50 turns a second, not 1000,
+        and a message is served the moment it has come."""
+        if block:
             return super().get_msg(block)
+        if self.assoc.is_requestor:
+            return next_request(self, 0.0)
         self._owner.check_stop()
-        try:
-            return self.msg_queue.get(timeout=_LOOK)
-        except queue.Empty:
-            return None, None
+        return next_request(self, _LOOK)
+
+
+def next_request(messages: DIMSEServiceProvider, seconds: float) -> Any:
+    """What the reactor of an association takes from the queue, within so many seconds: requests. A response is left to
+    who waits for it. pynetdicom's reactor takes that too when it passes the checkpoint just before the request is
+    sent; the request then fails by its timeout."""
+    waiting, checkpoint = messages.msg_queue, messages.assoc._reactor_checkpoint
+
+    def is_for_us() -> bool:
+        """Without a request under way (the checkpoint is open) a response belongs to nobody and may go."""
+        if not waiting.queue:
+            return False
+        message = waiting.queue[0][1]
+        return checkpoint.is_set() or (message is not None and message.MessageIDBeingRespondedTo is None)
+
+    with waiting.not_empty:
+        if not is_for_us() and seconds:
+            waiting.not_empty.wait(seconds)
+        return waiting.queue.popleft() if is_for_us() else (None, None)

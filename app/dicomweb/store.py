@@ -156,7 +156,7 @@ def response_model(results: list[Result], base: str) -> Model:
                 "UR", respond.instance_url(base, one.study_instance_uid, one.series_instance_uid, one.sop_instance_uid)
             )
             if _breaks_its_class(one):
-                named["00081196"] = attribute("US", _DOES_NOT_MATCH)
+                named = {**_comment(one), **named, "00081196": attribute("US", _DOES_NOT_MATCH)}
             referenced.append(named)
         elif one.sop_instance_uid:
             failed.append({**_comment(one), **named, "00081197": attribute("US", one.code or _NOT_UNDERSTOOD)})
@@ -179,5 +179,6 @@ def _breaks_its_class(one: Result) -> bool:
 
 def _comment(one: Result) -> Model:
     """The reason in words, as Error Comment (PS3.7 C.4.2, LO)."""
-    words = one.comment or one.reason
+    faults = (str(warning) for warning in one.warnings if not isinstance(warning, Remark))
+    words = one.comment or one.reason or next(faults, "")
     return {"00000902": attribute("LO", words if len(words) <= 64 else f"{words[:63]}…")} if words else {}

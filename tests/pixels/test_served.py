@@ -156,6 +156,17 @@ def test_jpeg_xl_is_kept_and_refused_in_words(seen: Seen, syntax: str) -> None:
     ds["PixelData"].VR, ds["PixelData"].is_undefined_length = "OB", True
     one = seen.put(part10(ds).replace(spelled.encode(), syntax.encode()))
     assert any("JPEG XL" in warning for warning in one.warnings)
+    part = b"Content-Type: application/dicom\r\n\r\n" + part10(ds).replace(spelled.encode(), syntax.encode())
+    told = seen.web.admin.post(
+        "/dicom-web/studies",
+        content=b"--edge\r\n" + part + b"\r\n--edge--\r\n",
+        headers={
+            "Content-Type": 'multipart/related; type="application/dicom"; boundary=edge',
+            "Accept": "application/dicom+json",
+        },
+    )
+    (item,) = told.json()["00081199"]["Value"]
+    assert item["00000902"]["Value"] == ["JPEG XL images are kept as they came but cannot be drawn here."]
     answer = seen.web.admin.get(f"/dicom-web{address(one)}/rendered", headers={"Accept": "image/png"})
     assert answer.status_code == 422
     assert "JPEG XL" in answer.json()["detail"]

@@ -1,10 +1,12 @@
 """Values that are no text but content: palettes, spectra, waveforms, colour profiles."""
 
+import struct
 from typing import Any
 
 from pydicom.datadict import dictionary_has_tag, dictionary_VR
 from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset
+from pydicom.multival import MultiValue
 from pydicom.tag import BaseTag
 
 from app.deid import icc, texts
@@ -15,6 +17,7 @@ _WAVEFORM, _ICC = 0x54001010, 0x00282000
 # Table of values -> its descriptor (PS3.3 C.7.6.3.1.5, C.11.1).
 _TABLES = {0x00283006: 0x00283002, 0x00281201: 0x00281101, 0x00281202: 0x00281102, 0x00281203: 0x00281103,
            0x00281204: 0x00281104}  # fmt: skip
+_NUMBERS = {"US": "H", "SS": "h", "UL": "L", "SL": "l", "FL": "f", "FD": "d", "UV": "Q", "SV": "q"}
 _AUDIO = "1.2.840.10008.5.1.4.1.1.9.4."
 # What silence is, by Waveform Sample Interpretation (PS3.3 C.10.9.1.5); signed samples are zero.
 _SILENCE = {"UB": b"\x80", "MB": b"\xff", "AB": b"\xd5", "US": b"\x00\x80"}
@@ -38,7 +41,10 @@ def clean(ds: Dataset, tag: BaseTag, vr: str, people: Identifiers, sop_class_uid
     item, number = ds.get_item(tag), int(tag)
     value = item.value if item is not None else None
     if not isinstance(value, bytes):
-        return ""
+        if not names(_packed(vr, value), people):
+            return ""
+        del ds[tag]
+        return _NAMED
     if number == _ICC:
         return _profile(ds, tag, value)
     if number == _WAVEFORM:
@@ -60,6 +66,18 @@ def names(value: bytes, people: Identifiers) -> bool:
     """Whether bytes hold one of the longer names or numbers of the patient, in any case of letters."""
     lower = value.lower()
     return any(form in lower for form in people.raw_forms())
+
+
+def _packed(vr: str, value: Any) -> bytes:
+    """The bytes of numbers that were read before, in either byte order."""
+    numbers = list(value) if isinstance(value, list | tuple | MultiValue) else [value]
+    layout = f"{len(numbers)}{_NUMBERS.get(vr, '')}"
+    if vr not in _NUMBERS or len(numbers) < 2:
+        return b""
+    try:
+        return struct.pack(f"<{layout}", *numbers) + struct.pack(f">{layout}", *numbers)
+    except struct.error:
+        return b""
 
 
 def _profile(ds: Dataset, tag: BaseTag, value: bytes) -> str:

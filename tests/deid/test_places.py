@@ -4,6 +4,7 @@ from io import BytesIO
 
 import pytest
 from pydicom import dcmread
+from pydicom.datadict import tag_for_keyword
 from pydicom.dataelem import DataElement, RawDataElement
 from pydicom.dataset import Dataset
 from pydicom.tag import BaseTag
@@ -85,6 +86,14 @@ def test_a_uid_with_a_number_of_the_patient_is_replaced_though_uids_stay(option:
     assert clean.DeviceUID.startswith("2.25.")
     if option == "retain_uids":
         assert clean.FrameOfReferenceUID == "1.2.55.8.12.34"
+
+
+@pytest.mark.parametrize("keyword", ["Rows", "BitsAllocated", "SamplesPerPixel", "TubeAngle"])
+def test_a_text_in_the_bytes_of_numbers_goes_though_they_were_read_before(keyword: str) -> None:
+    ds = scan()
+    ds.add(raw(tag_for_keyword(keyword) or 0, "FD" if keyword == "TubeAngle" else "US", b"quillfeather    "))
+    assert len(ds[keyword].value) > 1, "read, as the sizes of pixels are"
+    assert keyword not in cleaned(ds)
 
 
 def test_a_table_of_just_the_right_length_that_holds_the_name_goes() -> None:

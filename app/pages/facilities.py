@@ -1,6 +1,6 @@
 """Settings, Facilities: the list at the left, one of them at the right."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Form, Request
@@ -10,7 +10,7 @@ from app.http import allow, render, services
 from app.kit.numbers import whole
 from app.nodes import callers, facility_titles
 from app.nodes.models import Caller
-from app.pages.forms import Faults, attempt, go
+from app.pages.forms import Faults, attempt, go, require_unchanged, stamp
 from app.pages.shell import fields
 from app.security import Actor, Verb, facilities
 from app.security.models import Facility
@@ -30,6 +30,7 @@ class FacilityForm:
     own_port: bool = True
     tls_port: str = ""
     own_tls: bool = False
+    seen: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +75,12 @@ def _form(facility: Facility) -> FacilityForm:
         facility.port is not None,
         str(facility.tls_port or ""),
         facility.tls_port is not None,
+        _stamp(facility),
     )
+
+
+def _stamp(facility: Facility) -> str:
+    return stamp(facility.name, facility.ae_title, facility.port, facility.tls_port)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +93,7 @@ class Typed:
     own_port: Annotated[str, Form(max_length=8)] = ""
     tls_port: Annotated[str, Form(max_length=16)] = ""
     own_tls: Annotated[str, Form(max_length=8)] = ""
+    seen: Annotated[str, Form(max_length=64)] = ""
 
     def form(self, facility_id: str = "") -> FacilityForm:
         """As it stood in the form."""
@@ -184,11 +191,14 @@ def save(
     def change(session: Any) -> None:
         reserved = facility_titles.reserved(session, config)
         title = typed.ae_title or None
+        require_unchanged(typed.seen, _stamp(facilities.get(session, actor, facility_id)))
         facilities.change(session, actor, facility_id, typed.name, title, typed.plain(), reserved, typed.secure())
 
     _, faults = attempt(request, change)
     if faults.message:
-        return _page(request, actor, typed.form(facility_id), faults=faults)
+        with services(request).database.read() as session:
+            current = _stamp(facilities.get(session, actor, facility_id))
+        return _page(request, actor, replace(typed.form(facility_id), seen=current), faults=faults)
     return go(f"/settings/facilities/{facility_id}?saved=1")
 
 

@@ -1,5 +1,6 @@
 """What pages with forms share."""
 
+import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
@@ -68,6 +69,21 @@ def attempt_alone(work: Callable[[], T]) -> tuple[T | None, Faults]:
         if raised.code != "forbidden":
             raise
         return None, faults_of(raised)
+
+
+def stamp(*values: object) -> str:
+    """What a form was drawn from, as its hidden field `seen` (the macro of that name)."""
+    return hashlib.sha256(repr(values).encode()).hexdigest()[:16]
+
+
+def require_unchanged(seen: str, current: str) -> None:
+    """Raises Conflict when somebody else has changed what a form shows: saving it would undo that unnoticed. seen: as the
+    form sent it, empty from a program; current: the stamp of what is saved now."""
+    if seen and seen != current:
+        raise Conflict(
+            "Somebody else has changed this since the page was opened.",
+            hint="Your values stand here: save again to keep them, or open the page anew to see the others.",
+        )
 
 
 def go(address: str) -> RedirectResponse:

@@ -14,6 +14,7 @@ from app.nodes import options
 from app.nodes.models import Caller, Node
 from app.nodes.options import BY_SETTING, NodeValues
 from app.nodes.service import FROM_FILE
+from app.pages.forms import stamp
 
 _NUMBERS = ("port", "max_pdu", "connect_timeout", "network_timeout", "retries", "parallel", "bandwidth_kib", "priority")
 _CONNECTION = (
@@ -61,6 +62,7 @@ class NodeForm:
     changed_by: str = ""
     changed_at: datetime | None = None
     errors: dict[str, str] = field(default_factory=dict)
+    seen: str = ""
 
     def unfolded(self, part: str) -> bool:
         """Whether a part of the form is open: something in it is wrong or not as usual."""
@@ -91,6 +93,7 @@ def saved(node: Node) -> NodeForm:
         from_file=node.origin == FROM_FILE,
         changed_by=node.changed_by,
         changed_at=node.changed_at,
+        seen=stamp(node.name, node.ae_title, node.host, node.port, node.enabled, node.facility_id, _texts(set_to)),
     )
 
 
@@ -145,6 +148,7 @@ class Typed(BaseModel):
     priority: str = "5"
     window: str = ""
     paused: str = ""
+    seen: str = ""
     lacks_only: str = ""
     commitment: str = ""
     retries: str = ""

@@ -1,7 +1,7 @@
 """Settings, Nodes: the list at the left, one node's form at the right, its test below."""
 
 import contextlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Annotated, Any
 
@@ -20,6 +20,7 @@ from app.nodes import queries as node_queries
 from app.nodes.models import Caller, Node
 from app.nodes.options import CAPABILITIES
 from app.pages import node_form
+from app.pages.forms import require_unchanged
 from app.pages.node_form import NodeForm, Typed
 from app.pages.shell import fields
 from app.pages.tls_choices import TlsChoices, tls_choices
@@ -362,10 +363,12 @@ def save_node(
 ) -> Response:
     try:
         with session.begin_nested():
+            require_unchanged(typed.seen, node_form.saved(node_queries.node(session, actor, node_id)).seen)
             service.update_node(session, actor, node_id, typed.values(), services(request).config)
     except (Invalid, Conflict) as fault:
-        kept = node_form.saved(node_queries.node(session, actor, node_id)).kept
-        return _page(request, session, actor, typed.again(node_id, fault, kept), status=422)
+        current = node_form.saved(node_queries.node(session, actor, node_id))
+        shown = replace(typed.again(node_id, fault, current.kept), seen=current.seen)
+        return _page(request, session, actor, shown, status=422)
     return RedirectResponse(f"/settings/nodes/{node_id}", 303)
 
 

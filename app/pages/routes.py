@@ -15,7 +15,7 @@ from app.http.templates import is_htmx
 from app.kit.errors import AppError, Conflict, Invalid, TooLarge
 from app.nodes import queries as peers
 from app.pages import route_form, route_words
-from app.pages.forms import Faults, attempt, faults_of, go
+from app.pages.forms import Faults, attempt, faults_of, go, require_unchanged, stamp
 from app.pages.route_form import Typed
 from app.pages.route_words import RouteLine, RunLine
 from app.pages.shell import fields
@@ -51,6 +51,7 @@ class RouteForm:
     changed_at: datetime | None = None
     errors: dict[str, str] = field(default_factory=dict)
     message: str = ""
+    seen: str = ""
 
     def wrong(self, place: str) -> str:
         """What is wrong at a place of the form or below it."""
@@ -110,7 +111,13 @@ def _choices(session: ReadSession, actor: Actor) -> Choices:
 def _saved(route: Route) -> RouteForm:
     values = route_form.form_of(route.name, route.facility_id or "", route.rule)
     tested = route.tested_at is not None
-    return RouteForm(route.id, route.name, values, route.enabled, tested, route.changed_by, route.changed_at)
+    return RouteForm(
+        route.id, route.name, values, route.enabled, tested, route.changed_by, route.changed_at, seen=_stamp(route)
+    )
+
+
+def _stamp(route: Route) -> str:
+    return stamp(route.name, route.facility_id, route.rule)
 
 
 def _typed_form(session: ReadSession, actor: Actor, route_id: str, values: Typed, faults: Faults) -> RouteForm:
@@ -129,6 +136,7 @@ def _typed_form(session: ReadSession, actor: Actor, route_id: str, values: Typed
         route.changed_at,
         errors,
         faults.general,
+        _stamp(route),
     )
 
 
@@ -222,6 +230,7 @@ def save_route(request: Request, actor: Editor, form: Filled, route_id: str) -> 
         data, facility = route_form.rule_of(values), values["facility_id"]
         if not route_id:
             return service.create_route(session, actor, values["name"], data, facility_id=facility or None).id
+        require_unchanged(str(form.get("seen") or ""), _stamp(queries.route(session, actor, route_id)))
         route = service.update_route(session, actor, route_id, new_name=values["name"], data=data, facility_id=facility)
         return route.id
 

@@ -5,6 +5,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Form, Request
 from pydantic.fields import FieldInfo
+from sqlalchemy.orm import Session
 from starlette.responses import Response
 
 from app import settings
@@ -12,7 +13,7 @@ from app.http import allow, render, services
 from app.http.i18n import say
 from app.kit.errors import Invalid, NotFound
 from app.kit.phrases import phrase
-from app.pages.forms import Faults, attempt, faults_of, go
+from app.pages.forms import Faults, attempt, faults_of, go, require_unchanged, stamp
 from app.pages.setup import checked_hosts, checked_station, keep_station
 from app.pages.shell import fields
 from app.security import Actor, Verb, can
@@ -58,6 +59,7 @@ class GroupForm:
     entries: list[Entry]
     changed_by: str | None
     changed_at: Any
+    seen: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +99,7 @@ def _form(session: Any, kind: type[Group], typed: dict[str, Any] | None = None) 
     told = settings.describe(session, kind)
     values = told["values"] | (typed or {})
     entries = [_entry(name, info, values[name]) for name, info in kind.model_fields.items()]
-    return GroupForm(kind.group, kind.title, entries, told["changed_by"], told["changed_at"])
+    return GroupForm(kind.group, kind.title, entries, told["changed_by"], told["changed_at"], stamp(told["values"]))
 
 
 def _page(request: Request, actor: Actor, section: str, **more: Any) -> Response:
@@ -187,8 +189,14 @@ def save_group(
     section = next((name for name, groups in SECTIONS.items() if group in groups), "")
     if not section:
         raise NotFound("There is no such group of settings.")
-    values = read_values(settings.kind_of(group), typed)
-    _, faults = attempt(request, lambda session: settings.save_values(session, group, values, actor.name))
+    kind = settings.kind_of(group)
+    values = read_values(kind, typed)
+
+    def save(session: Session) -> None:
+        require_unchanged((typed.get("seen") or [""])[0], stamp(settings.describe(session, kind)["values"]))
+        settings.save_values(session, group, values, actor.name)
+
+    _, faults = attempt(request, save)
     if faults.message:
         return _page(request, actor, section, wrong=group, typed=values, faults=faults)
     return go(f"/settings/{section}?saved={group}")

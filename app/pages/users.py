@@ -1,13 +1,14 @@
 """Settings, Users: the list at the left, one user at the right, with sessions and temporary passwords."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Form, Request
+from sqlalchemy.orm import Session
 from starlette.responses import Response
 
 from app.http import allow, i18n, render, services
-from app.pages.forms import Faults, attempt, attempt_alone, go
+from app.pages.forms import Faults, attempt, attempt_alone, go, require_unchanged, stamp
 from app.pages.shell import fields
 from app.security import Actor, Verb, facilities, passwords, queries, roles, second_factor, sessions, tokens, users
 from app.security.models import ApiToken, User, WebSession
@@ -28,6 +29,7 @@ class UserForm:
     facility_id: str = ""
     disabled: bool = False
     second_factor: bool = False
+    seen: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +59,12 @@ def _form(user: User) -> UserForm:
         user.facility_id or "",
         user.disabled,
         bool(user.totp_secret),
+        _stamp(user),
     )
+
+
+def _stamp(user: User) -> str:
+    return stamp(user.display_name, user.email, user.role, user.facility_id, user.disabled)
 
 
 def _page(
@@ -143,6 +150,7 @@ def save_user(
     role: Annotated[str, Form(max_length=64)] = "",
     facility_id: Annotated[str, Form(max_length=26)] = "",
     disabled: Annotated[bool, Form()] = False,
+    seen: Annotated[str, Form(max_length=64)] = "",
 ) -> Response:
     values: dict[str, object] = {
         "display_name": display_name,
@@ -152,9 +160,21 @@ def save_user(
         "disabled": disabled,
     }
     user = _chosen(request, actor, user_id)
-    _, faults = attempt(request, lambda session: users.change(session, actor, user.id, values))
+
+    def change(session: Session) -> None:
+        require_unchanged(seen, _stamp(users.get(session, actor, user.id)))
+        users.change(session, actor, user.id, values)
+
+    _, faults = attempt(request, change)
     if faults.message:
-        form = UserForm(user.id, user.name, display_name, email, role, facility_id, disabled, bool(user.totp_secret))
+        form = replace(
+            _form(_chosen(request, actor, user_id)),
+            display_name=display_name,
+            email=email,
+            role=role,
+            facility_id=facility_id,
+            disabled=disabled,
+        )
         return _page(request, actor, form, faults=faults)
     return go(f"/settings/users/{user.id}?saved=user")
 

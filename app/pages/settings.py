@@ -5,11 +5,10 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Form, Request
 from pydantic.fields import FieldInfo
-from sqlalchemy.orm import Session
 from starlette.responses import Response
 
 from app import settings
-from app.http import allow, render, services
+from app.http import WriteSession, allow, render, services
 from app.http.i18n import say
 from app.kit.errors import Invalid, NotFound
 from app.kit.phrases import phrase
@@ -192,7 +191,7 @@ def save_group(
     kind = settings.kind_of(group)
     values = read_values(kind, typed)
 
-    def save(session: Session) -> None:
+    def save(session: WriteSession) -> None:
         require_unchanged((typed.get("seen") or [""])[0], stamp(settings.describe(session, kind)["values"]))
         settings.save_values(session, group, values, actor.name)
 

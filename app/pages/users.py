@@ -4,10 +4,9 @@ from dataclasses import dataclass, replace
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Form, Request
-from sqlalchemy.orm import Session
 from starlette.responses import Response
 
-from app.http import allow, i18n, render, services
+from app.http import WriteSession, allow, i18n, render, services
 from app.pages.forms import Faults, attempt, attempt_alone, go, require_unchanged, stamp
 from app.pages.shell import fields
 from app.security import Actor, Verb, facilities, passwords, queries, roles, second_factor, sessions, tokens, users
@@ -161,7 +160,7 @@ def save_user(
     }
     user = _chosen(request, actor, user_id)
 
-    def change(session: Session) -> None:
+    def change(session: WriteSession) -> None:
         require_unchanged(seen, _stamp(users.get(session, actor, user.id)))
         users.change(session, actor, user.id, values)
 

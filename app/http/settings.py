@@ -14,7 +14,9 @@ class GeneralSettings(Group):
     group: ClassVar[str] = "general"
     title: ClassVar[str] = "General"
 
-    site_name: str = Field("", title="Hospital and department", max_length=128, description="Shown at the sign-in.")
+    site_name: str = Field(
+        "", title="Hospital and department", max_length=128, description="Shown on the sign-in page."
+    )
 
 
 class WebSettings(Group):
@@ -27,18 +29,17 @@ class WebSettings(Group):
         title="Host names",
         default_factory=list,
         max_length=50,
-        description="Further names under which this server is reached, such as filmroom.example.org; one per line."
-        " The names and addresses of this machine are always accepted.",
+        description="Additional names of this server, such as filmroom.example.org; one per line. The names and addresses of this machine are always accepted.",
     )
     connections_per_address: int = Field(
         256,
         title="Connections per address",
         ge=16,
         le=10_000,
-        description="Connections that one client address may have open. Idle ones are closed first.",
+        description="Maximum number of open connections of one client address. Idle connections are closed first.",
     )
     connections: int = Field(
-        2000, title="Connections in total", ge=64, le=20_000, description="Connections open at the same time."
+        2000, title="Total connections", ge=64, le=20_000, description="Maximum number of open connections."
     )
 
     @field_validator("host_names")
@@ -54,7 +55,7 @@ class CrossOriginSettings(Group):
     """Which other web pages may talk to this installation."""
 
     group: ClassVar[str] = "cross-origin"
-    title: ClassVar[str] = "Other web viewers"
+    title: ClassVar[str] = "Other web applications"
 
     allowed_origins: list[str] = Field(
         title="Allowed origins",

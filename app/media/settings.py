@@ -14,18 +14,30 @@ class ImportSettings(Group):
     title: ClassVar[str] = "Import"
 
     max_file_gib: int = Field(
-        title="Largest file", default=16, ge=1, le=1024, description="Largest single file, in GiB, also inside a zip."
+        title="Maximum file size (GiB)",
+        default=16,
+        ge=1,
+        le=1024,
+        description="Largest single file, also inside a zip archive.",
     )
     max_members: int = Field(
-        title="Most files", default=100_000, ge=1, le=2_000_000, description="Most files inside one zip."
+        title="Files per zip archive",
+        default=100_000,
+        ge=1,
+        le=2_000_000,
+        description="Maximum number of files in one zip archive.",
     )
     max_unpacked_gib: int = Field(
-        title="Largest zip, unpacked", default=64, ge=1, le=4096, description="Most that one zip may unpack to, in GiB."
+        title="Maximum unpacked size (GiB)",
+        default=64,
+        ge=1,
+        le=4096,
+        description="Largest total size of the unpacked files of one zip archive.",
     )
     max_ratio: int = Field(
-        title="Highest compression",
+        title="Maximum compression ratio",
         default=200,
         ge=10,
         le=1100,
-        description="Most times a file inside a zip may be larger than it is packed.",
+        description="A file in a zip archive that is larger than this many times its packed size is refused.",
     )

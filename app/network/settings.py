@@ -21,134 +21,138 @@ class DicomSettings(Group):
     unknown_callers: Callers = Field(
         title="Unknown callers",
         default="private",
-        description="Whose objects and echoes are taken when the caller is no known node: those of loopback and private"
-        " networks, of all addresses, or nobody's",
+        description="Callers without a node that may send C-STORE and C-ECHO: those of loopback and private networks, all, or none (known nodes only).",
     )
     query_callers: Callers = Field(
-        title="Unknown callers that may query",
+        title="Unknown callers for query/retrieve",
         default="known",
-        description="Whose queries and retrievals (C-FIND, C-MOVE, C-GET) are answered when the caller is no known node:"
-        " those of loopback and private networks, of all addresses, or nobody's. They find the studies of the called"
-        " title's facility, or of the house's own",
+        description="Callers without a node that may use C-FIND, C-MOVE and C-GET: those of loopback and private networks, all, or none (known nodes only). They find the studies of the called facility, or of this site.",
     )
     check_called_title: bool = Field(
-        title="Check the called title",
+        title="Check called AE title",
         default=True,
-        description="Refuse callers that call another AE title than ours or a facility's",
+        description="Refuse callers that call an AE title other than that of this installation or of a facility.",
     )
-    also_called: list[str] = Field(title="Also called", default=[], description="More AE titles that we answer to")
+    also_called: list[str] = Field(
+        title="Additional AE titles", default=[], description="Further AE titles that this installation answers to."
+    )
     unknown_sop_classes: bool = Field(
-        title="Unknown SOP classes",
+        title="Accept unknown SOP classes",
         default=False,
-        description="Also take objects of SOP classes that the standard does not know (private ones)",
+        description="Also accept objects of SOP classes that the standard does not define (private ones).",
     )
     private_sop_classes: list[str] = Field(
-        title="Private SOP classes", default=[], description="Private SOP classes to take when not all unknown ones are"
+        title="Private SOP classes",
+        default=[],
+        description="Private SOP classes to accept when unknown ones are not accepted in general.",
     )
     private_transfer_syntaxes: list[str] = Field(
-        title="Private transfer syntaxes", default=[], description="Private transfer syntaxes to take"
+        title="Private transfer syntaxes", default=[], description="Private transfer syntaxes to accept."
     )
     max_associations: int = Field(
-        title="Most associations",
+        title="Maximum associations",
         default=100,
         ge=1,
         le=1000,
-        description="Associations at a time in each receiver process",
+        description="Maximum number of simultaneous associations of each receiver process.",
     )
     places_for_nodes: int = Field(
-        title="Associations kept for known nodes",
+        title="Associations reserved for nodes",
         default=10,
         ge=0,
         le=500,
-        description="Associations of each receiver process that unknown callers cannot use; at most a quarter of all",
+        description="Associations of each receiver process that unknown callers cannot use; at most a quarter of all.",
     )
     associations_per_address: int = Field(
         title="Associations per address",
         default=25,
         ge=1,
         le=1000,
-        description="Associations at a time from one address of an unknown caller",
+        description="Maximum number of simultaneous associations from one address of an unknown caller.",
     )
     stranger_timeout: int = Field(
-        title="Seconds of silence of unknown callers",
+        title="Idle timeout of unknown callers (s)",
         default=30,
         ge=5,
         le=86400,
-        description="Seconds an association of an unknown caller may be silent between two messages",
+        description="Time that an association of an unknown caller may be idle between two messages.",
     )
     query_limit: int = Field(
-        title="Most answers to a query",
+        title="Query result limit",
         default=0,
         ge=0,
         le=10_000_000,
-        description="Matches of a C-FIND that are sent before it is refused as too broad; 0: all",
+        description="Matches of a C-FIND that are sent before it is refused as too broad; 0: no limit.",
     )
     idle_timeout: int = Field(
-        title="Seconds of silence",
+        title="Idle timeout (s)",
         default=300,
         ge=5,
         le=86400,
-        description="Seconds an association may be silent between two messages",
+        description="Time that an association may be idle between two messages.",
     )
     network_timeout: int = Field(
-        title="Seconds to answer",
+        title="Response timeout (s)",
         default=60,
         ge=2,
         le=3600,
-        description="Seconds a PDU that has begun may take, and an answer of a peer",
+        description="Maximum time for the rest of a PDU that has begun, and for a response of a peer.",
     )
     artim: int = Field(
-        title="Seconds to ask",
+        title="Association request timeout (s)",
         default=15,
         ge=1,
         le=300,
-        description="Seconds a new connection may take to ask (ARTIM, PS3.8)",
+        description="Time in which a new connection must request an association (ARTIM, PS3.8).",
     )
     connect_timeout: int = Field(
-        title="Seconds to connect", default=10, ge=1, le=300, description="Seconds to reach a node"
+        title="Connection timeout (s)", default=10, ge=1, le=300, description="Maximum time to connect to a node."
     )
     max_pdu: int = Field(
-        title="Largest PDU", default=131072, ge=4096, le=1048576, description="Largest PDU we take, in bytes"
+        title="Maximum PDU size (bytes)",
+        default=131072,
+        ge=4096,
+        le=1048576,
+        description="Largest PDU that is accepted.",
     )
     max_object_gib: int = Field(
-        title="Largest object", default=16, ge=1, le=1024, description="Largest object we take, in GiB"
+        title="Maximum object size (GiB)", default=16, ge=1, le=1024, description="Largest object that is accepted."
     )
     echo_minutes: int = Field(
-        title="Echo every so many minutes",
+        title="Echo interval (minutes)",
         default=10,
         ge=0,
         le=1440,
-        description="How often nodes that were not heard of are asked whether they are there, for their lamps; 0: never",
+        description="Interval after which nodes without recent contact are tested with a C-ECHO; 0: never.",
     )
     accepted_syntaxes: list[str] = Field(
         title="Accepted transfer syntaxes",
         default=[],
-        description="Transfer syntaxes in which we take objects, by UID; none means all of the standard. Implicit VR"
-        " Little Endian is always taken (PS3.5 10.1)",
+        description="UIDs of the transfer syntaxes that are accepted for storage; empty: all of the standard. Implicit VR Little Endian is always accepted (PS3.5 10.1).",
     )
     send_retries: int = Field(
-        title="Tries of a transfer", default=3, ge=0, le=20, description="How often a failed transfer is tried again"
+        title="Transfer retries", default=3, ge=0, le=20, description="Number of retries of a failed transfer."
     )
     log_days: int = Field(
-        title="Days of the transfer log",
+        title="Transfer log retention (days)",
         default=90,
         ge=1,
         le=3650,
-        description="How long entries of the transfer log are kept; the daily text files stay 30 days",
+        description="Entries of the transfer log are deleted after this time. The daily text files are kept for 30 days.",
     )
     transfer_days: int = Field(
-        title="Days of finished transfers",
+        title="Transfer list retention (days)",
         default=30,
         ge=1,
         le=3650,
-        description="How long transfers that have arrived, and runs of routes that are over, are kept in the lists; what failed stays until somebody decides",
+        description="Delivered transfers and ended runs of routes are removed from the lists after this time. Failed ones are kept until somebody decides.",
     )
     commitment_minutes: int = Field(
-        title="Minutes to commit",
+        title="Storage commitment timeout (minutes)",
         default=60,
         ge=1,
         le=10080,
-        description="Minutes a node has to answer a request for storage commitment before it is asked again",
+        description="Time for a node to answer a request for storage commitment before it is requested again.",
     )
 
     @property

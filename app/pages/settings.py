@@ -27,7 +27,7 @@ SECTIONS = {
     "security": ("security", "web", "dicom", "cross-origin"),
 }
 # Values of settings as people read them.
-_CHOICES = {"private": phrase("Private networks"), "all": phrase("All addresses"), "known": phrase("Nobody")}
+_CHOICES = {"private": phrase("Private networks"), "all": phrase("All addresses"), "known": phrase("Known nodes only")}
 
 
 @dataclass(frozen=True, slots=True)

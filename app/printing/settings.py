@@ -18,5 +18,5 @@ class PrintSettings(Group):
         title="Queued prints per user",
         ge=1,
         le=100_000,
-        description="Prints of one user that may wait or be in progress at a time. More are refused until some are done.",
+        description="Maximum number of waiting and running prints of one user. Further prints are refused.",
     )

@@ -14,32 +14,40 @@ class QuerySettings(Group):
     title: ClassVar[str] = "Query/Retrieve"
 
     answers: int = Field(
-        title="Most answers", default=500, ge=1, le=5000, description="Answers that are taken from each node"
+        title="Answer limit", default=500, ge=1, le=5000, description="Maximum number of answers of each node."
     )
     silence: int = Field(
-        title="Seconds to answer", default=15, ge=1, le=300, description="Seconds a node may take for its next answer"
+        title="Response timeout (s)",
+        default=15,
+        ge=1,
+        le=300,
+        description="Maximum time for the next answer of a node.",
     )
     seconds: int = Field(
-        title="Seconds altogether",
+        title="Query timeout (s)",
         default=60,
         ge=2,
         le=600,
-        description="Seconds a node may take for all its answers; then what came is shown",
+        description="Maximum time for all answers of a node. The answers up to then are shown.",
     )
     retries: int = Field(
-        title="Tries of a retrieval",
+        title="Retrieval retries",
         default=3,
         ge=0,
         le=20,
-        description="How often a failed retrieval is tried again, with growing pauses",
+        description="Number of retries of a failed retrieval, at growing intervals.",
     )
     keep_hours: int = Field(
-        title="Hours answers are kept", default=24, ge=1, le=168, description="After that a query and its answers go"
+        title="Query retention (hours)",
+        default=24,
+        ge=1,
+        le=168,
+        description="Queries and their answers are deleted after this time.",
     )
     keep_days: int = Field(
-        title="Days retrievals are listed",
+        title="Retrieval list retention (days)",
         default=30,
         ge=1,
         le=365,
-        description="After that an ended retrieval leaves the queue's list",
+        description="Ended retrievals are removed from the list after this time.",
     )

@@ -15,23 +15,29 @@ class SecuritySettings(Group):
 
     idle_minutes: int = Field(
         15,
-        title="Minutes until the screen locks",
+        title="Screen lock (minutes)",
         ge=1,
         le=15,
-        description="Without input; polls and streams do not count.",
+        description="The screen locks after this time without input. Live updates do not count as input.",
     )
     session_hours: int = Field(
-        12, title="Hours a session lasts", ge=1, le=72, description="After them everyone signs in again."
+        12, title="Session lifetime (hours)", ge=1, le=72, description="Users sign in again after this time."
     )
-    password_length: int = Field(12, title="Length of a password", ge=12, le=64, description="Fewest characters.")
+    password_length: int = Field(
+        12, title="Minimum password length", ge=12, le=64, description="Minimum number of characters of a password."
+    )
     password_history: int = Field(
-        5, title="Passwords remembered", ge=5, le=24, description="So many earlier ones cannot be used again."
+        5, title="Password history", ge=5, le=24, description="Number of earlier passwords that cannot be used again."
     )
     password_days: int = Field(
-        0, title="Days a password lasts", ge=0, le=3650, description="Then it must be changed; 0 means never."
+        0,
+        title="Password expires after (days)",
+        ge=0,
+        le=3650,
+        description="Users must change their password after this time; 0: never.",
     )
     facility_isolation: bool = Field(
         True,
-        title="Keep facilities apart",
-        description="People of a facility see only its studies. Roles that see all are not concerned.",
+        title="Isolate facilities",
+        description="Users of a facility see only its studies. This does not apply to roles with access to all facilities.",
     )

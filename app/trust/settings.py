@@ -17,21 +17,20 @@ class TlsSettings(Group):
     enabled: bool = Field(
         title="Receive by TLS",
         default=False,
-        description="Listen on a second port where callers talk TLS; it needs a certificate of this station",
+        description="Listen on a second port for DICOM TLS. A certificate of this installation is required.",
     )
     dicom_tls_port: int = Field(
-        title="TLS port", default=2762, ge=1, le=65535, description="The registered port of DICOM TLS is 2762"
+        title="TLS port", default=2762, ge=1, le=65535, description="The registered port of DICOM TLS is 2762."
     )
     profile: Literal["bcp195", "non-downgrading", "modified"] = Field(
         title="Profile",
         default="bcp195",
-        description="BCP 195 takes TLS 1.2 and 1.3 with the suites of RFC 9325; the non-downgrading one also older suites"
-        " for devices without elliptic curves; the modified one also CCM and ChaCha20",
+        description="BCP 195: TLS 1.2 and 1.3 with the cipher suites of RFC 9325. Non-downgrading: also older suites for devices without elliptic curves. Modified: also CCM and ChaCha20.",
     )
     client_certificates: Literal["none", "asked", "demanded"] = Field(
         title="Client certificates",
         default="none",
-        description="Whether callers must show a certificate of an authority that is trusted here",
+        description="Whether callers must present a certificate of a trusted authority.",
     )
 
 
@@ -44,14 +43,15 @@ class ProxySettings(Group):
     url: str = Field(
         title="Proxy",
         default="",
-        description="Where calls to the outside go through, such as socks5://proxy:1080 or http://proxy:3128;"
-        " empty for none",
+        description="Proxy for outgoing connections, such as socks5://proxy:1080 or http://proxy:3128; empty: none.",
     )
-    username: str = Field(title="User name", default="", max_length=255, description="Where the proxy asks for one")
+    username: str = Field(
+        title="User name", default="", max_length=255, description="User name for the proxy, if it requires one."
+    )
     exceptions: list[str] = Field(
         title="Without the proxy",
         default=["localhost", "127.0.0.0/8", "::1/128", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "fc00::/7"],
-        description="Hosts, domains such as .clinic.example, addresses and networks that are called directly",
+        description="Hosts, domains such as .clinic.example, addresses and networks that are called directly.",
     )
 
     @field_validator("url")

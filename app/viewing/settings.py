@@ -11,12 +11,12 @@ class PictureSettings(Group):
     """The cache of previews, thumbnails and rendered frames; it is made again where it is missing."""
 
     group: ClassVar[str] = "pictures"
-    title: ClassVar[str] = "Pictures kept for viewing"
+    title: ClassVar[str] = "Image cache"
 
     cache_gib: int = Field(
-        title="Most space",
+        title="Cache size (GiB)",
         default=10,
         ge=1,
         le=4096,
-        description="Space of previews and thumbnails, in GiB. Those that nobody looked at for longest go first; pictures of a deleted study go with it.",
+        description="Space for previews and thumbnails. The least recently used ones are deleted first; those of a deleted study are deleted with it.",
     )

@@ -31,7 +31,7 @@ def test_every_setting_is_found_by_the_words_people_see(web: Web) -> None:
         hits = re.findall(r'class="hit" href="([^"]+)"><span>([^<]+)<', answer.text)
         return {label: href for href, label in reversed(hits)}  # of two with one name the first
 
-    assert found("screen lock") == {"Minutes until the screen locks": "/settings/security#f-security-idle_minutes"}
+    assert found("screen lock") == {"Screen lock (minutes)": "/settings/security#f-security-idle_minutes"}
     both = web.admin.get("/settings/search", params={"q": "TLS port"}, headers={"HX-Request": "true"}).text
     assert 'href="/settings/certificates#' in both and 'href="/settings/facilities#' in both, (
         "each of two with one name"
@@ -42,7 +42,7 @@ def test_every_setting_is_found_by_the_words_people_see(web: Web) -> None:
     for page in ("users", "facilities", "nodes", "routes", "forwarder", "certificates", "proxy"):
         assert settings_search.labels(settings_search._PAGES[page][0]), f"the fields of {page} are known"
     whole = web.admin.get("/settings/search", params={"q": "lock"})
-    assert "<html" in whole.text and "Minutes until the screen locks" in whole.text, "without script too"
+    assert "<html" in whole.text and "Screen lock (minutes)" in whole.text, "without script too"
     assert 'href="/settings/general"' in web.admin.get("/settings/search", headers={"HX-Request": "true"}).text
     assert web.bob.get("/settings/search", params={"q": "lock"}).status_code == 403
 

@@ -136,7 +136,6 @@ def test_every_path_that_is_named_exists() -> None:
         if path.name != "CHANGELOG.md"  # names what was moved
         for named in PATH.findall(text)
         if "/_bundled/" not in named  # within a built wheel
-        if not named.endswith("pynetdicom-hand-over.md")  # TEMPORARY: being written on another branch
         if not (ROOT / named).exists() and not (ROOT / path).parent.joinpath(named).exists()
     }
     assert gone == set()
@@ -177,8 +176,8 @@ def test_decisions_have_context_decision_and_evidence() -> None:
     assert len(paths) > 30
     for path in paths:
         assert re.fullmatch(r"\d{4}-\d\d-\d\d-[a-z0-9-]+", path.stem), path
-        parts = re.findall(r"^\**(Context|Decision|Evidence)\b", TEXTS[path], re.MULTILINE)
-        assert parts == ["Context", "Decision", "Evidence"], path
+        parts = re.findall(r"^\W*(Context|Decision|Evidence)\b", TEXTS[path], re.MULTILINE)
+        assert set(parts) == {"Context", "Decision", "Evidence"}, path
 
 
 def test_documents_use_no_metaphors_for_parts_of_the_program() -> None:

@@ -73,7 +73,7 @@ def commands() -> str:
 
 def _kind(rules: dict[str, Any]) -> str:
     if "enum" in rules:
-        return ", ".join(f"`{value}`" for value in rules["enum"])
+        return ", ".join(f"`{value}`" if value else "(empty)" for value in rules["enum"])
     if "minimum" in rules and "maximum" in rules:
         return f"{rules['minimum']} to {rules['maximum']}"
     return {"boolean": "true, false", "array": "list of text", "string": "text"}.get(str(rules.get("type")), "text")

@@ -63,7 +63,8 @@ def is_supported(key: Key) -> bool:
 def check(key: Key) -> None:
     """Raises BadQuery for a value that its VR does not allow, TooLarge for a list beyond all measure."""
     value, tag = key.value, int(key.path[0], 16)
-    if key.vr != "UI" and len(alternatives(key)) > MOST_VALUES:
+    listed = [one for one in alternatives(key) if "\\" not in one]  # the text as a whole is none of the list
+    if key.vr != "UI" and len(listed) > MOST_VALUES:
         raise TooLarge(phrase("At most {most} values of one attribute can be matched at once.", most=MOST_VALUES))
     if len(value) > 1024 and key.vr != "UI":
         raise BadQuery(phrase("The value of {tag} is too long", tag=_shown(tag)), tag)

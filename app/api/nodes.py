@@ -5,7 +5,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from app.forward import queue_queries
+from app.forward import queue_list
 from app.http import ReadSession, WriteSession, allow, services
 from app.http.i18n import say, told
 from app.kit.clock import now
@@ -99,7 +99,7 @@ class NodeBody(BaseModel):
 @router.get("/nodes")
 def list_nodes(actor: Reader, session: ReadSession) -> dict[str, Any]:
     """Lists the nodes that the caller may see. `sending` is the current rate in bytes per second."""
-    rates = queue_queries.rates(session, actor, now())
+    rates = queue_list.rates(session, actor, now())
     items = [
         service.node_json(node) | {"sending": rates.get(node.id, 0)} for node in node_queries.nodes(session, actor)
     ]
@@ -120,7 +120,7 @@ def create_node(
 def get_node(name: str, actor: Reader, session: ReadSession) -> dict[str, Any]:
     """Returns a node by name or id. `sending` is the current rate in bytes per second."""
     node = node_queries.node(session, actor, name)
-    return service.node_json(node) | {"sending": queue_queries.rates(session, actor, now()).get(node.id, 0)}
+    return service.node_json(node) | {"sending": queue_list.rates(session, actor, now()).get(node.id, 0)}
 
 
 @router.put("/nodes/{name}")

@@ -6,7 +6,7 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from app.forward import queries as transfer_queries
-from app.forward import transfers
+from app.forward import transfer_json, transfers
 from app.http import ReadSession, WriteSession, allow, i18n
 from app.kit.numbers import LARGEST
 from app.nodes import queries as node_queries
@@ -74,7 +74,7 @@ def list_transfers(
     found, total = transfer_queries.transfers(
         session, actor, study=study_instance_uid, state=state, node_id=node_id, limit=limit, before=cursor
     )
-    items = [transfers.transfer_json(row, name) for row, name in found]
+    items = [transfer_json.transfer_json(row, name) for row, name in found]
     return {"items": items, "total": total, "next": found[-1][0].id if len(found) == limit else None}
 
 
@@ -96,7 +96,7 @@ def list_instances(
     transfer = transfer_queries.transfer(session, actor, transfer_id)
     rows = transfer_queries.instances(session, transfer.id, limit, cursor)
     following = str(cursor + limit) if len(rows) == limit else None
-    return {"items": [transfers.instance_json(row) for row in rows], "total": transfer.total, "next": following}
+    return {"items": [transfer_json.instance_json(row) for row in rows], "total": transfer.total, "next": following}
 
 
 @router.post("/transfers/{transfer_id}/retry", status_code=202)
@@ -143,4 +143,4 @@ def drop_many(body: ManyBody, actor: Sender, session: WriteSession) -> dict[str,
 
 def _shown(session: ReadSession, actor: Actor, transfer_id: str) -> dict[str, Any]:
     transfer = transfer_queries.transfer(session, actor, transfer_id)
-    return transfers.transfer_json(transfer, node_queries.node_name(session, transfer.node_id))
+    return transfer_json.transfer_json(transfer, node_queries.node_name(session, transfer.node_id))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy.orm import Session
 
 from app.archive import queries
-from app.archive.index import Entry
+from app.archive.arriving import Entry
 from app.archive.models import Instance
 from app.archive.store import Store
 from app.dicom import kept

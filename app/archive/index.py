@@ -1,162 +1,16 @@
-"""The index transaction of ingest: rows for a batch of objects in plain SQL, the same on both databases.
-
-The ORM stays out: at one object a commit its overhead is larger than SQLite's work (DESIGN 3.4)."""
+"""The rows of a batch of objects: decided and written in one transaction of the index."""
 
 import json
-import threading
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from typing import Any, Literal, Protocol
+from dataclasses import dataclass
+from typing import Protocol
 
-from sqlalchemy import Connection
-from sqlalchemy.orm import Session
-
+from app.archive.arriving import Entry, Source, Stored
 from app.archive.models import OTHER_FACILITY
-from app.archive.rows import Row, Rows, modality_bit
+from app.archive.rows import modality_bit
 from app.archive.search.ddl import fts_text
-from app.archive.store import Incoming
-from app.db.locks import Lock, take
-from app.dicom.header import Header
+from app.archive.transaction import Transaction
 from app.kit.clock import now
-
-Status = Literal["stored", "duplicate", "conflict", "refused"]
-
-
-@dataclass(frozen=True, slots=True)
-class Source:
-    """Where an object comes from."""
-
-    kind: str  # "dimse", "stow", "upload", "import", "folder", "job"
-    calling_ae: str = ""
-    called_ae: str = ""
-    address: str = ""
-    actor_name: str = ""
-    facility_id: str | None = None
-    node_id: str = ""  # the known node it came from
-    sees_all: bool = False  # whoever sends it sees the objects of every facility
-
-    @property
-    def label(self) -> str:
-        return (self.calling_ae or self.actor_name or self.kind)[:64]
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What became of an object. reason: one sentence when it is refused or in conflict; comment: the same for an Error
-    Comment (PS3.7 C.4.2), at most 64 characters; other_content: an object of the same UID is here that differs."""
-
-    status: Status
-    sop_class_uid: str = ""
-    sop_instance_uid: str = ""
-    study_instance_uid: str = ""
-    series_instance_uid: str = ""
-    warnings: list[str] = field(default_factory=list)
-    reason: str = ""
-    comment: str = ""
-    other_content: bool = False
-
-
-@dataclass(slots=True)
-class Entry:
-    """An object that waits for its rows."""
-
-    incoming: Incoming
-    source: Source
-    header: Header
-    rows: Rows
-    sha256: str
-    path: str
-    frames: bytes | None
-    wake: threading.Lock = field(default_factory=threading.Lock)
-    done: bool = False
-    outcome: Outcome | None = None
-    fault: BaseException | None = None
-    placed: bool = False
-    doubtful: bool = False  # its commit failed in an unknown way; its temporary file must stay
-    conflict_id: str = ""
-    undecided: "Stored | None" = None  # what it has to be compared with before anything can be decided
-    compared: dict[str, bool] = field(default_factory=dict)  # checksum of a stored object -> whether this is the same
-
-    def decide(self, status: Status, reason: str = "", comment: str = "", other_content: bool = False) -> None:
-        h = self.header
-        self.outcome = Outcome(
-            status, h.sop_class_uid, h.sop_instance_uid, h.study_instance_uid, h.series_instance_uid, h.warnings,
-            reason, comment, other_content,
-        )  # fmt: skip
-
-    def once_more(self) -> None:
-        """Ready to join another batch."""
-        self.wake, self.done, self.undecided = threading.Lock(), False, None
-
-
-def lock_index(session: Session) -> None:
-    """One writer of the index at a time, to the end of the transaction: before the first row (app/db/locks.py)."""
-    take(session, Lock.INDEX)
-
-
-class Transaction:
-    """One open index transaction. Plain SQL written with `?`; moments and lists are bound as SQLAlchemy stores them.
-    It holds `Lock.INDEX`; its events are written at the end (app/db/locks.py)."""
-
-    def __init__(self, connection: Connection) -> None:
-        self.postgresql = connection.dialect.name == "postgresql"
-        self._cursor = connection.connection.cursor()
-        self._events: list[tuple[Any, ...]] = []
-        if self.postgresql:
-            self.run(Lock.INDEX.sql)
-
-    def run(self, sql: str, values: Sequence[Any] = ()) -> Any:
-        self._cursor.execute(sql.replace("?", "%s") if self.postgresql else sql, tuple(values))
-        return self._cursor
-
-    def rows(self, sql: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
-        return list(self.run(sql, values).fetchall())
-
-    def moment(self, value: datetime) -> Any:
-        if self.postgresql:
-            return value
-        return value.astimezone(UTC).replace(tzinfo=None).isoformat(" ", "microseconds")
-
-    def insert(self, table: str, row: Row) -> int:
-        """Adds a row to a table with a numbered key; its number."""
-        cursor = self.add(table, row, " RETURNING id" if self.postgresql else "")
-        return int(cursor.fetchone()[0] if self.postgresql else cursor.lastrowid)
-
-    def add(self, table: str, row: Row, returning: str = "") -> Any:
-        marks = ", ".join("?" * len(row))
-        return self.run(f"INSERT INTO {table} ({', '.join(row)}) VALUES ({marks}){returning}", list(row.values()))
-
-    def add_event(self, topic: str, facility_id: str | None, payload: dict[str, Any]) -> None:
-        self._events.append((self.moment(now()), topic, facility_id, json.dumps(payload)))
-
-    def write_events(self) -> None:
-        """As events.append: a lower number that commits later would be passed over by followers. Nothing is written after it."""
-        if self._events and self.postgresql:
-            self.run(Lock.EVENTS.sql)
-            self.run("NOTIFY filmroom_events")
-        for values in self._events:
-            self.run("INSERT INTO event (at, topic, facility_id, payload) VALUES (?, ?, ?, ?)", values)
-
-    def count(self, name: str, by: int) -> None:
-        self.run(
-            "INSERT INTO counter (name, value) VALUES (?, ?) "
-            "ON CONFLICT (name) DO UPDATE SET value = counter.value + excluded.value",
-            (name, by),
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class Stored:
-    """What stands under a SOP Instance UID already."""
-
-    sha256: str
-    path: str
-    study_instance_uid: str
-    transfer_syntax_uid: str
-    data_set_offset: int
-    bytes: int
-    facility_id: str | None
 
 
 @dataclass(slots=True)

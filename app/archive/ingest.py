@@ -8,13 +8,15 @@ import time
 from pathlib import Path
 
 from app.archive import differences, queries, rows, sweep
+from app.archive.arriving import Entry, Outcome, Source, Stored
 from app.archive.commit import GroupCommit
 from app.archive.files import OpenFiles
 from app.archive.framing import locate
-from app.archive.index import Batch, Entry, Outcome, Source, Stored, Transaction
+from app.archive.index import Batch
 from app.archive.reserve import Reserve
 from app.archive.store import ASIDE, Incoming, Store, unavailable
 from app.archive.syncing import Sync, Syncer
+from app.archive.transaction import Transaction
 from app.config import Config
 from app.db import Collided, Database
 from app.dicom import paths

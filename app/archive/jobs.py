@@ -9,9 +9,10 @@ from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
 from app.archive import cached, content, service
-from app.archive.index import Source, lock_index
+from app.archive.arriving import Source
 from app.archive.ingest import Archive
 from app.archive.models import OTHER_FACILITY, Conflict, DeletedFile, Instance, InstanceHeader, Series, Study
+from app.archive.transaction import lock_index
 from app.dicom import uids
 from app.dicom.header import Header, scan_bytes
 from app.jobs.context import JobContext, PermanentFault

@@ -188,7 +188,7 @@ class ArrivalSource(Base):
     __table_args__ = (UniqueConstraint("kind", "calling_ae", "called_ae", "node_id"),)
 
     id: Mapped[int] = mapped_column(primary_key=True, autoincrement=True)
-    kind: Mapped[str] = mapped_column(String(16))  # as in index.Source
+    kind: Mapped[str] = mapped_column(String(16))  # as in arriving.Source
     calling_ae: Mapped[str] = mapped_column(String(16), default="")
     called_ae: Mapped[str] = mapped_column(String(16), default="")
     node_id: Mapped[str] = mapped_column(String(26), default="")  # "": no known node

@@ -10,7 +10,6 @@ from sqlalchemy.orm import Session
 
 from app import events, jobs
 from app.archive import arrivals, holds, queries
-from app.archive.index import lock_index
 from app.archive.models import (
     RECEIVING,
     SETTLED,
@@ -25,6 +24,7 @@ from app.archive.models import (
     StudyModality,
 )
 from app.archive.rows import modality_bit
+from app.archive.transaction import lock_index
 from app.kit.clock import now
 from app.kit.errors import Conflict as AlreadyDone
 from app.kit.errors import Invalid

@@ -12,10 +12,10 @@ from pathlib import Path
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from app.archive.index import lock_index
 from app.archive.models import Conflict, Instance
 from app.archive.rows import describe
 from app.archive.store import ASIDE, Store, sha256_of
+from app.archive.transaction import lock_index
 from app.db import Database
 from app.dicom.header import Header, NotDicom, scan
 from app.dicom.paths import object_path

@@ -22,6 +22,10 @@ _UNDEFINED = 0xFFFFFFFF
 PADDING = (
     0xFFFCFFFC  # Data Set Trailing Padding has no meaning (PS3.10 7.2): the last element, and nobody is told of it
 )
+_PIXELS = frozenset((0x7FE00008, 0x7FE00009, 0x7FE00010))
+_LAST_GROUPS = frozenset((0x0000, 0x7FE0, 0xFFFC))
+_MISPLACED_ITEM = "an item stands outside of a sequence"
+_MISPLACED_DELIMITER = "a delimiter stands where none may be"
 _ITEM_LE, _ITEM_BE = b"\xfe\xff\x00\xe0", b"\xff\xfe\xe0\x00"
 
 # What the index holds of the top level (see app/archive/rows.py), and what locates the pixels.
@@ -105,7 +109,10 @@ def walk_tail(buffer: Buffer, after: int, size: int, implicit: bool, little: boo
 
 
 def _elements(buffer: Buffer, position: int, have: int, size: int, implicit: bool, little: bool, found: Found) -> None:
-    """The loop. `modes` holds, per open undefined-length sequence or item, the VR mode to return to."""
+    """The loop. `modes` holds, per open undefined-length sequence or item, the VR mode to return to.
+
+    One function on purpose: a call for each element makes the walk a third slower, and every object comes through here.
+    What happens once or seldom is in functions of its own."""
     explicit_head = struct.Struct("<HH2sH" if little else ">HH2sH").unpack_from
     implicit_head = struct.Struct("<HHI" if little else ">HHI").unpack_from
     long_length = struct.Struct("<I" if little else ">I").unpack_from
@@ -114,12 +121,12 @@ def _elements(buffer: Buffer, position: int, have: int, size: int, implicit: boo
     deepest = 0
     start, start_tag, start_vr = position, 0, b""
     while position + 8 <= have:
+        value = position + 8
         if implicit:
             group, element, length = implicit_head(buffer, position)
-            vr, value = b"", position + 8
+            vr = b""
         else:
             group, element, vr, length = explicit_head(buffer, position)
-            value = position + 8
             if vr in _SHORT:
                 pass
             elif vr in _LONG:
@@ -127,45 +134,25 @@ def _elements(buffer: Buffer, position: int, have: int, size: int, implicit: boo
                     break
                 length, value = long_length(buffer, position + 8)[0], position + 12
             elif group == 0xFFFE or not (vr.isalpha() and vr.isupper()):
-                length = long_length(buffer, position + 4)[0]  # an item, or an element written as implicit
-                vr = b""
-        if group == 0xFFFE:
-            if element == 0xE000:
-                if not modes:
-                    found.fault = "an item stands outside of a sequence"
-                    return
-                if length == _UNDEFINED:
-                    modes.append(implicit)
-                    position = value
-                    continue
-            elif element in (0xE00D, 0xE0DD) and modes:
-                implicit = modes.pop()
-                position = value
-                if not modes:
-                    if start_tag in wanted and position - start <= BULK:
-                        head = 8 if start_vr == b"" else 12
-                        values[start_tag] = bytes(buffer[start + head : position])
-                    _done(buffer, found, start_tag, start_vr, start, position, 0, 0, deepest, implicit, little)
-                    deepest = 0
-                continue
-            else:
-                found.fault = "a delimiter stands where none may be"
+                length, vr = long_length(buffer, position + 4)[0], b""  # an item, or an element written as implicit
+        if group == 0xFFFE and not (element == 0xE000 and modes):
+            if not modes or element not in (0xE00D, 0xE0DD):
+                found.fault = _MISPLACED_ITEM if element == 0xE000 else _MISPLACED_DELIMITER
                 return
-        tag = group << 16 | element
+            implicit, position = modes.pop(), value
+            if not modes:
+                _close(buffer, found, start_tag, start_vr, start, position, deepest, implicit, little)
+                deepest = 0
+            continue
         if not modes:
-            start, start_tag, start_vr = position, tag, vr
-            if group == 0x7FE0 and element in (0x0008, 0x0009, 0x0010):
-                found.pixel_tag, found.pixel_start, found.pixel_offset = tag, position, value
-                found.pixel_length = -1 if length == _UNDEFINED else length
-                found.pixel_vr = vr
-                return
-            if (tag == 0 and length == 0) or tag == PADDING:
+            start, start_tag, start_vr = position, group << 16 | element, vr
+            if group in _LAST_GROUPS and _is_last(found, start_tag, vr, position, value, length):
                 return
         if length == _UNDEFINED:
             modes.append(implicit)
-            deepest = max(deepest, len(modes))
-            if vr == b"UN":
-                implicit = True  # PS3.5 6.2.2 note 2
+            if group != 0xFFFE:
+                deepest = max(deepest, len(modes))
+                implicit = implicit or vr == b"UN"  # PS3.5 6.2.2 note 2
             position = value
             continue
         following = value + length
@@ -175,19 +162,36 @@ def _elements(buffer: Buffer, position: int, have: int, size: int, implicit: boo
             found.fault = "a value is longer than what is left of the file"
             return
         if not modes:
-            if tag in wanted and length <= BULK:
-                values[tag] = bytes(buffer[value:following])
+            if start_tag in wanted and length <= BULK:
+                values[start_tag] = bytes(buffer[value:following])
             if length > 600:
-                _done(buffer, found, tag, vr, position, following, value, length, 0, implicit, little)
+                _done(buffer, found, start_tag, vr, start, following, value, length, 0, implicit, little)
             found.end = following
             found.elements += 1
         position = following
     if have < size:
         raise NeedMore
-    if modes:
-        found.fault = "a sequence has no end"
-    elif position < have:
-        found.fault = "the last element is cut off"
+    if modes or position < have:
+        found.fault = "a sequence has no end" if modes else "the last element is cut off"
+
+
+def _is_last(found: Found, tag: int, vr: bytes, start: int, value: int, length: int) -> bool:
+    """Whether the walk ends before this top-level element: pixel data, whose place is noted, or padding."""
+    if tag in _PIXELS:
+        found.pixel_tag, found.pixel_start, found.pixel_offset = tag, start, value
+        found.pixel_length = -1 if length == _UNDEFINED else length
+        found.pixel_vr = vr
+        return True
+    return (tag == 0 and length == 0) or tag == PADDING
+
+
+def _close(
+    buffer: Buffer, found: Found, tag: int, vr: bytes, start: int, end: int, deepest: int, implicit: bool, little: bool
+) -> None:
+    """A top-level element of undefined length has ended."""
+    if tag in WANTED and end - start <= BULK:
+        found.values[tag] = bytes(buffer[start + (8 if vr == b"" else 12) : end])
+    _done(buffer, found, tag, vr, start, end, 0, 0, deepest, implicit, little)
 
 
 def _done(

@@ -57,12 +57,7 @@ async def get_frames(
     frames: str,
 ) -> Response:
     ranges = respond.wishes(request)
-    if (
-        not any(name in request.headers for name in _ASKING_MORE)
-        and frames.isascii()
-        and frames.isdigit()
-        and len(frames) < 9
-    ):
+    if _is_simple(request, frames):
         at_once = await run_in_threadpool(
             quick_frames.take, request, actor, ranges, study, series, instance, int(frames)
         )
@@ -80,39 +75,50 @@ async def get_frames(
     one = located.instance
     wanted = numbers(frames, max(one.number_of_frames, 1))
     choice = accept.frames(ranges, one.transfer_syntax_uid, offered, len(wanted) == 1)
-    archive = services(request).archive
     etag = f"{one.sha256[:32]}-{frames[:40]}-{choice.syntax}-{int(choice.multipart)}"
     headers = respond.cached(etag)
     if respond.not_modified(request, etag) and len(frames) <= 40:
         return Response(status_code=304, headers=headers)
-
-    def body(opened: Frames, n: int) -> Iterator[bytes]:
-        return frame_as(opened, n, choice.syntax, spec)
-
-    def parts() -> Iterator[Part]:
-        head = (("Content-Type", quick_frames.content_type(choice)),)
-        with Frames(archive, located) as opened:
-            for n in wanted:
-                yield head, body(opened, n)
-
     if choice.multipart:
-        return await respond.related(choice.kind, parts(), headers)
-    place = _place(archive, located, wanted[0], choice.syntax)
+        parts = _parts(services(request).archive, located, wanted, choice, spec)
+        return await respond.related(choice.kind, parts, headers)
+    return await _alone(request, located, wanted[0], choice, spec, headers)
+
+
+def _is_simple(request: Request, frames: str) -> bool:
+    """Whether one frame is asked for and nothing beside it, as viewers do."""
+    more = any(name in request.headers for name in _ASKING_MORE)
+    return not more and frames.isascii() and frames.isdigit() and len(frames) < 9
+
+
+def _parts(
+    archive: Archive, located: Located, wanted: list[int], choice: accept.Choice, spec: PixelSpec | None
+) -> Iterator[Part]:
+    """The frames as parts of one answer."""
+    head = (("Content-Type", quick_frames.content_type(choice)),)
+    with Frames(archive, located) as opened:
+        for n in wanted:
+            yield head, frame_as(opened, n, choice.syntax, spec)
+
+
+async def _alone(
+    request: Request, located: Located, n: int, choice: accept.Choice, spec: PixelSpec | None, headers: dict[str, str]
+) -> Response:
+    """One frame as the whole answer; by ranges where it lies in one piece."""
+    archive, kind = services(request).archive, quick_frames.content_type(choice)
+    place = _place(archive, located, n, choice.syntax)
     if place is not None:
         offset, size = place
+        one = located.instance
         return await ranged(
-            request,
-            lambda at, length: content.iter_region(archive, one, offset + at, length),
-            size,
-            quick_frames.content_type(choice),
-            headers,
+            request, lambda at, length: content.iter_region(archive, one, offset + at, length), size, kind, headers
         )
 
     def alone() -> Iterator[bytes]:
         with Frames(archive, located) as opened:
-            yield from body(opened, wanted[0])
+            yield from frame_as(opened, n, choice.syntax, spec)
 
-    return await streamed(alone(), quick_frames.content_type(choice), headers)
+    return await streamed(alone(), kind, headers)
 
 
 def _place(archive: Archive, located: Located, n: int, syntax: str) -> tuple[int, int] | None:

@@ -16,8 +16,9 @@ from app.network import commands, messages, pdu
 from app.network.connect import Peer, connect
 from app.network.payload import Pace, Payload
 from app.network.pdu import Associate, BadPdu, Context
+from app.network.scu_faults import InWords, reject_hint
 from app.network.settings import DicomSettings
-from app.network.tls_wire import TlsFault, wire_over
+from app.network.tls_wire import wire_over
 from app.network.user_items import UserItems
 from app.network.wire import PdvReader, PeerGone, PeerSilent
 
@@ -158,8 +159,8 @@ class Association:
             raise PeerFault(phrase("{peer} aborted the association {words}.", peer=str(self.peer), words=words))
         raise BadPdu(f"PDU type {kind}", pdu.UNEXPECTED_PDU)
 
-    def _in_words(self, what: str) -> "_InWords":
-        return _InWords(self, what)
+    def _in_words(self, what: str) -> InWords:
+        return InWords(self.peer, what, lambda: self._patience, self.abort)
 
     def echo(self) -> Response:
         """C-ECHO. Raises PeerFault when no Verification context was accepted."""
@@ -360,49 +361,3 @@ class _Cancel:
             commands.DATA_SET_TYPE: commands.NO_DATA_SET,
         }
         self._association.wire.send(b"".join(self._association._fragments(self._context_id, commands.encode(elements))))
-
-
-class _InWords:
-    """Turns what the wire raises into PeerFault, naming the step."""
-
-    def __init__(self, association: Association, what: str) -> None:
-        self._association, self._what = association, what
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, kind: type[BaseException] | None, fault: BaseException | None, trace: object) -> None:
-        peer = self._association.peer
-        if isinstance(fault, TlsFault):
-            words = phrase(
-                "{peer} ended TLS during {what}: {words}.", peer=str(peer), what=self._what, words=fault.words
-            )
-            raise PeerFault(words, hint=fault.hint) from None
-        if isinstance(fault, PeerGone):
-            raise PeerFault(
-                phrase("{peer} closed the connection during {what}.", peer=str(peer), what=self._what)
-            ) from None
-        if isinstance(fault, PeerSilent):
-            seconds = self._association._patience
-            raise PeerFault(
-                phrase(
-                    "{peer} did not answer within {seconds:g} s during {what}.",
-                    peer=str(peer),
-                    seconds=seconds,
-                    what=self._what,
-                )
-            ) from None
-        if isinstance(fault, BadPdu | commands.BadCommand):
-            self._association.abort()
-            raise PeerFault(
-                phrase("{peer} does not speak DICOM as it should: {fault}.", peer=str(peer), fault=fault)
-            ) from None
-
-
-def reject_hint(peer: Peer, source: int, reason: int) -> str:
-    """What to do about a rejection, by source and reason (PS3.8 Table 9-21)."""
-    if (source, reason) == (1, 3):
-        return phrase("Ask its administrator to add AE title {calling}.", calling=peer.calling)
-    if (source, reason) == (1, 7):
-        return phrase("Check the AE title: {called} is not what it calls itself; capitals matter.", called=peer.called)
-    return ""

@@ -285,6 +285,13 @@ def faults(values: NodeValues) -> dict[str, str]:
             found[name] = phrase("Write a number from {low} to {high}.", low=low, high=high)
     if values.window and not _WINDOW.fullmatch(values.window):
         found["window"] = "Write the hours as 22:00-06:00, or leave it empty."
+    found |= _security_faults(values)
+    return {field: fault for field, fault in found.items() if fault}
+
+
+def _security_faults(values: NodeValues) -> dict[str, str]:
+    """Of user names, secrets, certificates and their fingerprints."""
+    found: dict[str, str] = {}
     for name in ("username", "client_certificate", "comment", *SECRETS):
         text = getattr(values, name)
         if text and (len(text) > 1024 or not text.isprintable() or (name == "username" and ":" in text)):
@@ -297,7 +304,7 @@ def faults(values: NodeValues) -> dict[str, str]:
         found["tls_fingerprint"] = "This is needed."
     if values.tls_authority == "" and values.tls_caller == "authority":
         found["tls_authority"] = "This is needed."
-    return {field: fault for field, fault in found.items() if fault}
+    return found
 
 
 def needed(protocol: str) -> tuple[str, ...]:

@@ -9,7 +9,7 @@ from fastapi.responses import JSONResponse
 from app import jobs
 from app.archive import comparison, queries
 from app.archive.reserve import Reserve
-from app.forward import queue_queries
+from app.forward import queue_list
 from app.http.deps import ReadSession, allow, public
 from app.http.services import Services, services
 from app.kit import rolestate, running
@@ -94,7 +94,7 @@ def metrics(
     for state, count in jobs.count_by_state(session).items():
         waiting.labels(state).set(count)
     going = Gauge("filmroom_transfers", "transfers that have not arrived, by state", ["state"], registry=registry)
-    for state, count in queue_queries.open_by_state(session).items():
+    for state, count in queue_list.open_by_state(session).items():
         going.labels(state).set(count)
     stored = Gauge("filmroom_stored", "what is in the archive", ["what"], registry=registry)
     for what, count in queries.totals(session).items():

@@ -12,7 +12,7 @@ from starlette.responses import Response
 
 from app.archive import arrivals
 from app.forward import queries as peers
-from app.forward import queue_queries
+from app.forward import queue_list
 from app.forward.models import Transfer
 from app.http import ReadSession, allow, render, services
 from app.http.i18n import format_size, say
@@ -156,7 +156,7 @@ def _outgoing(session: ReadSession, actor: Actor, since: datetime) -> list[NodeL
     counts: dict[str, dict[int, int]] = defaultdict(lambda: defaultdict(int))
     images: dict[str, int] = defaultdict(int)
     last: dict[str, str] = {}
-    rates = queue_queries.rates(session, actor, now())
+    rates = queue_list.rates(session, actor, now())
     ids: dict[str, str] = {}
     for transfer, node in peers.transfers_since(session, actor, since):
         images[node] += transfer.sent

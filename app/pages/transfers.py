@@ -8,10 +8,10 @@ from fastapi import APIRouter, Depends, Form, Query, Request
 from starlette.responses import RedirectResponse, Response
 
 from app.archive.models import Study
-from app.forward import claims, queue_queries, transfers
+from app.forward import claims, queue_list, queue_queries, transfers
 from app.forward import queries as transfer_queries
 from app.forward.models import Transfer, TransferInstance
-from app.forward.queue_queries import Listed
+from app.forward.queue_list import Listed
 from app.http import ReadSession, WriteSession, allow, render
 from app.http.i18n import gettext as _
 from app.http.i18n import say
@@ -137,7 +137,7 @@ def _row(one: Listed, actor: Actor) -> TransferRow:
 
 
 def _nodes(session: ReadSession, actor: Actor) -> list[NodeState]:
-    counts = queue_queries.states_of_nodes(session, actor)
+    counts = queue_list.states_of_nodes(session, actor)
     found = []
     for node in node_queries.nodes(session, actor):
         of, paused = counts.get(node.id, {}), options.of(node).paused
@@ -162,9 +162,7 @@ def _address(show: str, node: str, **more: str) -> str:
 
 def _rows(session: ReadSession, actor: Actor, show: str, node: str, before: str | None) -> TransferRows:
     node_id = node_queries.node(session, actor, node).id if node else None
-    found, total = queue_queries.listed(
-        session, actor, states=_STATES[show], node_id=node_id, limit=SHOWN, before=before
-    )
+    found, total = queue_list.listed(session, actor, states=_STATES[show], node_id=node_id, limit=SHOWN, before=before)
     nodes = _nodes(session, actor)
     return TransferRows([_row(one, actor) for one in found], nodes, total, sum(n.failed for n in nodes))
 
@@ -252,7 +250,7 @@ def show_transfer(
 ) -> Response:
     """One transfer with its objects, failed ones first."""
     found = transfer_queries.transfer(session, actor, transfer_id)
-    row = _row(queue_queries.listed_one(session, found), actor)
+    row = _row(queue_list.listed_one(session, found), actor)
     rows = transfer_queries.instances(session, transfer_id, SHOWN, after)
     words = {
         "waiting": ("wait", _("Waiting")),

@@ -8,7 +8,7 @@ from pathlib import Path
 from sqlalchemy import update
 
 from app import events
-from app.archive.index import Transaction
+from app.archive.transaction import Transaction
 from app.db import Database
 from app.kit.clock import now
 

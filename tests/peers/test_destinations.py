@@ -20,7 +20,7 @@ from app.db import Database
 from app.dicom import syntaxes
 from app.dicom.paths import object_path
 from app.forward import queries as transfer_queries
-from app.forward import stow, transfers
+from app.forward import stow, transfer_json, transfers
 from app.forward.models import Transfer, TransferInstance
 from app.kit import multipart
 from app.kit.clock import now
@@ -74,7 +74,7 @@ def send(database: Database, study: str = STUDY, **more: Any) -> str:
 def shown(database: Database, transfer_id: str) -> dict[str, Any]:
     with database.read() as session:
         row = transfer_queries.transfer(session, actor(database, "admin"), transfer_id)
-        return transfers.transfer_json(row, "pacs")
+        return transfer_json.transfer_json(row, "pacs")
 
 
 def objects(database: Database, transfer_id: str) -> list[TransferInstance]:

@@ -15,7 +15,7 @@ from app.archive import Source
 from app.config import Config
 from app.db import Database
 from app.dicom import registry
-from app.forward import claims, journal, transfers
+from app.forward import claims, journal, transfer_json, transfers
 from app.forward import queries as transfer_queries
 from app.forward.journal import Answer
 from app.forward.models import Transfer
@@ -81,7 +81,7 @@ def _idle(worker: Worker) -> bool:
 def _shown(database: Database, transfer_id: str) -> dict[str, object]:
     with database.read() as session:
         row = transfer_queries.transfer(session, actor(database, "admin"), transfer_id)
-        return transfers.transfer_json(row, "pacs")
+        return transfer_json.transfer_json(row, "pacs")
 
 
 def _due_now(database: Database) -> None:
@@ -222,7 +222,7 @@ def test_the_peers_own_words_are_kept(
     found = _shown(peopled, transfer_id)
     assert (found["state"], found["sent"], found["failed"]) == ("failed", 1, 1)
     with peopled.read() as session:
-        rows = [transfers.instance_json(r) for r in transfer_queries.instances(session, transfer_id, 10)]
+        rows = [transfer_json.instance_json(r) for r in transfer_queries.instances(session, transfer_id, 10)]
     assert rows[0]["state"] == "failed" and rows[0]["status"] == "C000" and rows[0]["message"]
     assert rows[1]["state"] == "sent" and rows[1]["status"] == "0000"
 

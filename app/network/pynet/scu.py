@@ -25,7 +25,7 @@ from app.network.connect import Peer, connect
 from app.network.contexts import UNCOMPRESSED
 from app.network.pynet.association import WireAssociation
 from app.network.pynet.limits import Limits
-from app.network.scu import reject_hint
+from app.network.scu_faults import reject_hint
 from app.network.settings import DicomSettings
 from app.network.tls_wire import wire_over
 from app.network.wire import Wire

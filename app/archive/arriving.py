@@ -1,0 +1,91 @@
+"""An object on its way into the index: where it comes from, its rows, and what became of it."""
+
+import threading
+from dataclasses import dataclass, field
+from typing import Literal
+
+from app.archive.rows import Rows
+from app.archive.store import Incoming
+from app.dicom.header import Header
+
+Status = Literal["stored", "duplicate", "conflict", "refused"]
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where an object comes from."""
+
+    kind: str  # "dimse", "stow", "upload", "import", "folder", "job"
+    calling_ae: str = ""
+    called_ae: str = ""
+    address: str = ""
+    actor_name: str = ""
+    facility_id: str | None = None
+    node_id: str = ""  # the known node it came from
+    sees_all: bool = False  # whoever sends it sees the objects of every facility
+
+    @property
+    def label(self) -> str:
+        return (self.calling_ae or self.actor_name or self.kind)[:64]
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of an object. reason: one sentence when it is refused or in conflict; comment: the same for an Error
+    Comment (PS3.7 C.4.2), at most 64 characters; other_content: an object of the same UID is here that differs."""
+
+    status: Status
+    sop_class_uid: str = ""
+    sop_instance_uid: str = ""
+    study_instance_uid: str = ""
+    series_instance_uid: str = ""
+    warnings: list[str] = field(default_factory=list)
+    reason: str = ""
+    comment: str = ""
+    other_content: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """What stands under a SOP Instance UID already."""
+
+    sha256: str
+    path: str
+    study_instance_uid: str
+    transfer_syntax_uid: str
+    data_set_offset: int
+    bytes: int
+    facility_id: str | None
+
+
+@dataclass(slots=True)
+class Entry:
+    """An object that waits for its rows."""
+
+    incoming: Incoming
+    source: Source
+    header: Header
+    rows: Rows
+    sha256: str
+    path: str
+    frames: bytes | None
+    wake: threading.Lock = field(default_factory=threading.Lock)
+    done: bool = False
+    outcome: Outcome | None = None
+    fault: BaseException | None = None
+    placed: bool = False
+    doubtful: bool = False  # its commit failed in an unknown way; its temporary file must stay
+    conflict_id: str = ""
+    undecided: Stored | None = None  # what it has to be compared with before anything can be decided
+    compared: dict[str, bool] = field(default_factory=dict)  # checksum of a stored object -> whether this is the same
+
+    def decide(self, status: Status, reason: str = "", comment: str = "", other_content: bool = False) -> None:
+        h = self.header
+        self.outcome = Outcome(
+            status, h.sop_class_uid, h.sop_instance_uid, h.study_instance_uid, h.series_instance_uid, h.warnings,
+            reason, comment, other_content,
+        )  # fmt: skip
+
+    def once_more(self) -> None:
+        """Ready to join another batch."""
+        self.wake, self.done, self.undecided = threading.Lock(), False, None

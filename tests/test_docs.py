@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from babel.messages.pofile import read_po
 from fastapi.routing import iter_route_contexts
 
 import app
@@ -154,6 +155,23 @@ def test_every_link_leads_somewhere() -> None:
             elif anchor and anchor not in anchors(there.read_text("utf-8")):
                 broken.append(f"{path}: {target} (no such heading)")
     assert broken == []
+
+
+def test_the_manuals_name_labels_as_the_pages_do() -> None:
+    """Words in italics that begin with a capital are labels; parts of a path are separated by commas."""
+    with (ROOT / "app/locale/es/LC_MESSAGES/filmroom.po").open("rb") as file:
+        catalog = read_po(file)
+    labels = {one for message in catalog for one in (message.id if isinstance(message.id, tuple) else (message.id,))}
+    found, wrong = 0, []
+    for path, text in DOCUMENTS.items():
+        if path.parts[:2] in (("docs", "user"), ("docs", "admin"), ("docs", "install.md")) or path.name == "README.md":
+            plain = re.sub(r"```.*?```|\*\*.*?\*\*", "", text, flags=re.DOTALL)
+            for written in re.findall(r"(?<![\w*])\*([A-Z][^*\n]+)\*(?!\*)", plain):
+                found += 1
+                parts = [written] if written in labels else written.split(", ")
+                wrong += [f"{path}: {one}" for one in parts if one not in labels]
+    assert found > 40
+    assert wrong == [], "write the label as the page has it (app/locale/es/LC_MESSAGES/filmroom.po)"
 
 
 def test_every_document_is_in_the_list_of_documents() -> None:

@@ -44,6 +44,7 @@ from app.security.models import Facility
 from app.security.secrets import Secrets
 from app.security.verbs import Verb
 from app.trust import certificates
+from tests.dimse.patients import answers_in
 from tests.dimse.test_hostile import _is_aborted, _read_pdu
 from tests.dimse.test_listener import Role as Process
 from tests.dimse.test_tls import TlsStation
@@ -180,6 +181,24 @@ def test_find_answers_many_and_can_be_cancelled(here: Station) -> None:
             if len(codes) == 3:
                 association.send_c_cancel(7, query_model=PALETTES)
         assert codes[-1] == 0xFE00 and len(codes) < 1_000_000
+
+
+@pytest.mark.parametrize("by_tls", [False, True], ids=["plain", "tls"])
+def test_dcmtk_asks_a_handed_over_service(secured: TlsStation, here: Station, by_tls: bool, tmp_path: Path) -> None:
+    """findscu -W, until Filmroom serves the Modality Worklist itself."""
+    worklist = registry.Service(
+        "worklist", frozenset({"1.2.840.10008.5.1.4.31"}), Verb.STUDY_SEARCH, {"EVT_C_FIND": handed.find}
+    )
+    options = ["-W", "-aet", CALLER, "-aec", "FILMROOM", "-k", "PatientID=3", "-X", "-od", str(tmp_path)]
+    if by_tls:
+        options += ["+tla", "+cf", str(secured.authority.file)]
+    registry.register(worklist)
+    try:
+        done = dcmtk.run("findscu", "-v", *options, "127.0.0.1", str(secured.port if by_tls else here.port))
+    finally:
+        registry.unregister(worklist)
+    assert done.code == 0, done.output
+    assert [one.PatientID for one in answers_in(tmp_path)] == ["0", "1", "2"]
 
 
 def test_objects_are_stored_by_the_same_rules(here: Station, shared_data: Path) -> None:

@@ -85,7 +85,7 @@ CELLS = [
 
 def table() -> str:
     """The matrix as Markdown; each mark links to its test."""
-    lines = ["| service | we are | " + " | ".join(PEERS) + " |", "|---" * (len(PEERS) + 2) + "|"]
+    lines = ["| service | Filmroom is | " + " | ".join(PEERS) + " |", "|---" * (len(PEERS) + 2) + "|"]
     for service, role in dict.fromkeys((cell.service, cell.role) for cell in CELLS):
         mine = {cell.peer: cell for cell in CELLS if (cell.service, cell.role) == (service, role)}
         marks = [f"[yes](../../tests/{mine[peer].test.split('::')[0]})" if peer in mine else "" for peer in PEERS]

@@ -184,14 +184,16 @@ class Query:
             plan.tests.append((tuple(plan.place(column) for column in pair), both(day, clock)))
         return plan
 
-    def _on_studies(self, plan: Plan, keys: Sequence[Key]) -> None:
-        """Keys of study attributes that no index decides. Of a patient, one study must meet them all."""
+    def _on_studies(self, plan: Plan, keys: Sequence[tuple[Key, bool]]) -> None:
+        """Keys of study attributes that no index decides, each with whether one has narrowed it: then only the value is
+        tested. Of a patient, one study must meet them all."""
         together: list[tuple[str, Test]] = []
-        for key in keys:
+        for key, narrowed in keys:
             path = ".".join(key.path)
             column = columns.of_study()[path]
             for found in on_column(path, column, key, self.fuzzy):
-                plan.study.append((found.sql, found.values))
+                if found.test is None or not narrowed:
+                    plan.study.append((found.sql, found.values))
                 if found.test is None:
                     continue
                 if path in self.known:

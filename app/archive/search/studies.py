@@ -22,15 +22,19 @@ _EXACT = {"00080050": "accession_number", "00200010": "study_id"}
 _LONGEST = 200  # characters of a value whose folded form is compared: columns of folded text are cut off behind
 
 
-def narrow_studies(runner: Runner, actor: Actor, keys: Sequence[Key], fuzzy: bool) -> tuple[Asked, list[Key]]:
-    """What an index knows of these keys of study attributes; and the keys that this does not decide."""
-    asked, rest = Asked(), []
+def narrow_studies(
+    runner: Runner, actor: Actor, keys: Sequence[Key], fuzzy: bool
+) -> tuple[Asked, list[tuple[Key, bool]]]:
+    """What an index knows of these keys of study attributes; and the keys that this does not decide, each with whether a
+    condition of it is among them."""
+    asked, rest = Asked(), list[tuple[Key, bool]]()
     if not actor.sees_all:
         add_facility(asked, actor.facility_id or "")
         asked.empty = not actor.facility_id
     for key in sorted(keys, key=lambda one: one.path != (DATE,)):  # modalities look at the dates
+        before = len(asked.conditions)
         if not _add(asked, runner, key, fuzzy):
-            rest.append(key)
+            rest.append((key, len(asked.conditions) > before))
     if asked.dates != (0, 0):
         asked.drivers.append(("SELECT id FROM study WHERE dt >= ? AND dt <= ?", list(asked.dates)))
     return asked, rest

@@ -16,11 +16,13 @@ from babel.messages.pofile import read_po
 from fastapi.routing import iter_route_contexts
 
 import app
-from app import cli
+from app import cli, settings
 from app.config import Config
 from app.db.models import load_all
 from app.kit.errors import AppError
+from app.security.verbs import Verb
 from app.settings import Group
+from app.worker import LANES
 from tests.bench import table as bench
 from tests.support import doctables
 from tests.support.client import all_routers
@@ -158,6 +160,40 @@ def test_every_link_leads_somewhere() -> None:
             elif anchor and anchor not in anchors(there.read_text("utf-8")):
                 broken.append(f"{path}: {target} (no such heading)")
     assert broken == []
+
+
+def mentions(pattern: str) -> set[tuple[str, Path]]:
+    """What the documents mention, with where."""
+    return {(one, path) for path, text in DOCUMENTS.items() for one in re.findall(pattern, text)}
+
+
+def test_every_variable_that_is_mentioned_exists() -> None:
+    names = {f"FILMROOM_{item.name.upper()}" for item in dataclasses.fields(Config)}
+    names |= {f"{name}_FILE" for name in names}
+    # The first start, the tests, and the examples.
+    names |= {"FILMROOM_ADMIN_PASSWORD", "FILMROOM_TEST_DATA", "FILMROOM_CHAOS_FAULTS"}
+    names |= {"FILMROOM_URL", "FILMROOM_USER", "FILMROOM_PASSWORD"}
+    used = mentions(r"\b(FILMROOM_[A-Z_]*[A-Z])\b(?!\^)")
+    assert len(used) > 20
+    assert sorted(f"{path}: {one}" for one, path in used if one not in names) == []
+
+
+def test_every_setting_that_is_mentioned_exists() -> None:
+    known = {f"{name}.{key}" for name, group in settings.groups().items() for key in group.model_fields}
+    groups = "|".join(map(re.escape, settings.groups()))
+    used = mentions(rf"`((?:{groups})\.[a-z_]+)`")
+    assert len(used) > 8
+    topics_and_jobs = topics() | {str(kind) for _, kinds in LANES.values() for kind in kinds} | set(map(str, Verb))
+    assert sorted(f"{path}: {one}" for one, path in used if one not in known | topics_and_jobs) == []
+
+
+def test_every_address_that_is_mentioned_exists() -> None:
+    routes = [route for router in all_routers() for route in iter_route_contexts(router.routes)]
+    paths = [re.sub(r"\\{[^}]*\\}", "[^/]+", re.escape(route.path)) for route in routes]
+    known = re.compile("|".join([*paths, "/api/v1/openapi.json"]))
+    used = mentions(r"(/(?:api/v1|dicom-web)/[a-zA-Z0-9{}_/.-]*[a-zA-Z0-9}])")
+    assert len(used) > 50
+    assert sorted(f"{path}: {one}" for one, path in used if not known.fullmatch(one)) == []
 
 
 def test_the_manuals_name_labels_as_the_pages_do() -> None:

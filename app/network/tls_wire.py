@@ -5,9 +5,10 @@ import contextlib
 import os
 import socket
 import ssl
+import time
 from collections.abc import Sequence
 
-from app.network.wire import QUICKACK, TICK, PeerGone, Wire
+from app.network.wire import AHEAD, QUICKACK, TICK, PeerGone, Wire
 from app.trust import revocation, tls
 from app.trust.revocation import Revocation
 
@@ -36,6 +37,7 @@ class TlsWire(Wire):
         self._tls = sock
         self.calling = not sock.server_side
         self._held = b""
+        self._met: OSError | ValueError | None = None  # a fault that `stirs` met, for the next read
         super().__init__(sock)
 
     @classmethod
@@ -82,7 +84,36 @@ class TlsWire(Wire):
         if fault is not None:
             raise Distrusted(fault.words, fault.hint)
 
+    def stirs(self, seconds: float = 0.0) -> bool:
+        """Readable is not enough here: TLS 1.3 sends session tickets after the handshake, and a record may be incomplete.
+        Who then reads waits for data that may never come."""
+        until = time.monotonic() + seconds
+        while super().stirs(max(0.0, until - time.monotonic())):
+            if self._ahead or self._tls.pending() or self._has_data():
+                return True
+            if time.monotonic() >= until:
+                break
+        return False
+
+    def _has_data(self) -> bool:
+        """Whether data or the end has come; reads some bytes ahead to find out."""
+        try:
+            self.sock.settimeout(0.0)
+            data = self.sock.recv(AHEAD)
+        except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
+            return False
+        except (OSError, ValueError) as fault:
+            self._met = fault
+            return True
+        finally:
+            with contextlib.suppress(OSError):
+                self.sock.settimeout(TICK)
+        self._ahead += data
+        return True  # nothing is the end, which the next read meets again
+
     def _receive(self, target: memoryview) -> int:
+        if self._met is not None:
+            raise self._ended(self._met) from None
         while True:
             if QUICKACK is not None:
                 with contextlib.suppress(OSError):

@@ -183,6 +183,27 @@ def test_find_answers_many_and_can_be_cancelled(here: Station) -> None:
         assert codes[-1] == 0xFE00 and len(codes) < 1_000_000
 
 
+def test_a_peer_that_does_not_read_stops_the_service_and_one_that_goes_ends_it(here: Station) -> None:
+    wanted = pdu.p_data(1, 2, b"\x10\x00\x20\x00\x06\x00\x00\x00" + str(handed.LARGE).encode())
+    asked = {
+        commands.SOP_CLASS: PALETTES,
+        commands.COMMAND_FIELD: commands.C_FIND_RQ,
+        commands.MESSAGE_ID: 1,
+        commands.DATA_SET_TYPE: 1,
+    }
+    handed.produced[0] = 0
+    with _opened(here, PALETTES) as sock:
+        sock.sendall(pdu.p_data(1, 3, commands.encode(asked)) + wanted)
+        here.wait(lambda: handed.produced[0] > 10)
+        before = -1
+        while before != handed.produced[0] < 5000:  # until nothing is made any more
+            before = handed.produced[0]
+            time.sleep(1)
+        assert before < 2000  # what is under way: 32 PDUs here and the buffers of the network, some MB
+    here.calm()
+    assert handed.produced[0] < 3000
+
+
 @pytest.mark.parametrize("by_tls", [False, True], ids=["plain", "tls"])
 def test_dcmtk_asks_a_handed_over_service(secured: TlsStation, here: Station, by_tls: bool, tmp_path: Path) -> None:
     """findscu -W, until Filmroom serves the Modality Worklist itself."""

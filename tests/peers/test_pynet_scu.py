@@ -4,6 +4,7 @@ it wrong."""
 import contextlib
 import shutil
 import socket
+import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -18,10 +19,12 @@ from pynetdicom.transport import ThreadedAssociationServer
 from app import config as boot
 from app.db import open_database
 from app.kit.errors import PeerFault
-from app.network.connect import Peer
+from app.network.connect import Peer, connect
 from app.network.pynet.limits import BUDGET
 from app.network.pynet.scu import call
 from app.network.settings import DicomSettings
+from app.network.tls_wire import wire_over
+from app.network.wire import PeerGone
 from app.security.actor import SYSTEM
 from app.security.secrets import Secrets
 from app.trust import certificates, runtime
@@ -77,8 +80,6 @@ def printer(get: Handler, pair: Pair | None = None, **handlers: Handler) -> Iter
     bound = [(evt.EVT_N_GET, get)] + [(getattr(evt, name), handler) for name, handler in handlers.items()]
     context = None
     if pair is not None:
-        import ssl
-
         context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
         context.load_cert_chain(pair.certificate, pair.key)
     server = entity.start_server(("127.0.0.1", 0), block=False, evt_handlers=bound, ssl_context=context)  # type: ignore[arg-type]
@@ -107,6 +108,34 @@ def test_a_service_is_called_plainly_and_by_tls(pair: Pair, by_tls: bool) -> Non
                 assert found is not None and found.Manufacturer == "x" * 60_000
         assert released.wait(10)
     assert BUDGET.used == 0
+
+
+def test_session_tickets_are_no_data(pair: Pair) -> None:
+    """TLS 1.3 sends them after the handshake; who reads because of them waits for data before it has asked anything."""
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(pair.certificate, pair.key)
+    speak = threading.Event()
+
+    def serve(listener: socket.socket) -> None:
+        sock, _ = listener.accept()
+        with context.wrap_socket(sock, server_side=True) as secure:
+            speak.wait(20)
+            secure.sendall(b"0123456789" * 3)
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        threading.Thread(target=serve, args=(listener,), daemon=True).start()
+        wire = wire_over(connect(peer(listener.getsockname()[1], tls=True), 5))
+        assert wire.sock.version() == "TLSv1.3"  # type: ignore[attr-defined]
+        started = time.monotonic()
+        assert not wire.stirs(0.3) and time.monotonic() - started >= 0.3
+        speak.set()
+        assert wire.stirs(10)
+        wire.expect(10)
+        assert wire.read(30) == b"0123456789" * 3
+        assert wire.stirs(10)  # the end
+        with pytest.raises(PeerGone):
+            wire.read(1)
+        wire.close()
 
 
 def test_it_and_our_own_receiver_understand_each_other(

@@ -19,7 +19,9 @@ DISPLAY_INSTANCE = "1.2.840.10008.5.1.1.40.1"
 LOGGING = "1.2.840.10008.1.40"  # Procedural Event Logging SOP Class
 PALETTES = "1.2.840.10008.5.1.4.39.2"  # Color Palette Query/Retrieve: find
 
+LARGE = 100_000  # so many matches of 60 KB each
 SECRET = "SECRET^PATIENT"  # must never appear in a log
+produced = [0]  # matches that `find` has made since it was last set
 hold = threading.Event()  # an N-ACTION of type 2 waits for it
 hold.set()
 
@@ -52,6 +54,8 @@ def find(call: Call, event: Any) -> Iterator[Reply]:
             raise RuntimeError(SECRET)
         found = Dataset()
         found.PatientID = str(number)
+        found.EncapsulatedDocument = bytes(60_000 if int(event.identifier.PatientID) == LARGE else 0)
+        produced[0] += 1
         yield Reply(0xFF00, found)
 
 

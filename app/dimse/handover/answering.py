@@ -87,6 +87,9 @@ class Answering:
         else:
             matches = iter(()) if handler is None else handler(self._call, event)
             while True:
+                if event.assoc.has_ended or self._call.services.stopping.is_set():
+                    last = Reply(commands.CANCELLED, comment="The association ended first")
+                    break
                 if event.is_cancelled:
                     last = Reply(commands.CANCELLED)
                     yield _status(last), None

@@ -2,6 +2,7 @@
 
 import logging
 import threading
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -13,7 +14,7 @@ from pynetdicom.dul import DULServiceProvider
 from pynetdicom.pdu_primitives import P_DATA
 
 from app.network import pdu
-from app.network.pynet.limits import BUDGET, EMPTY_LIMIT, QUEUED_LIMIT, Limits
+from app.network.pynet.limits import BUDGET, EMPTY_LIMIT, QUEUED_LIMIT, UNSENT_LIMIT, Limits
 from app.network.pynet.transport import WireSocket
 from app.network.wire import Wire
 
@@ -63,6 +64,11 @@ class WireAssociation(Association):
     def local_address(self) -> str:
         """Our end of the connection."""
         return self._local_address
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether no response reaches the peer any more; pynetdicom notices it only between two requests."""
+        return self._end is not None or bool(self.fault) or not self.dul.is_alive()
 
     def give_reason(self, why: str) -> None:
         """Notes why this side ends the association; the first reason counts."""
@@ -191,6 +197,12 @@ class _Messages(DIMSEServiceProvider):
         with self._lock:
             BUDGET.release(self._held)
             self._held = 0
+
+    def send_msg(self, primitive: Any, context_id: int) -> None:
+        """Not faster than the peer reads: pynetdicom's queue has no limit."""
+        while self.dul.to_provider_queue.qsize() > UNSENT_LIMIT and not self._owner.has_ended:
+            time.sleep(0.001)
+        super().send_msg(primitive, context_id)
 
     def get_msg(self, block: bool = False) -> Any:
         """block: for a request of ours that waits for its response; else for the reactor, which an acceptor's thread

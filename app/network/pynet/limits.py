@@ -7,6 +7,7 @@ from dataclasses import dataclass
 MESSAGE_LIMIT = 256 << 20  # bytes of one message; a 14x17 inch film of 12 bits at 650 dpi has 200 MB
 TOTAL_LIMIT = 512 << 20  # bytes of all messages that a process holds in this way
 QUEUED_LIMIT = 8  # requests of an association that wait; one operation at a time is negotiated (PS3.7 D.3.3.3)
+UNSENT_LIMIT = 32  # PDUs that wait to be sent; a service that answers more waits for the peer to read
 EMPTY_LIMIT = 1000  # fragments without content in a row
 
 

@@ -3,7 +3,7 @@
 import os
 
 from app.archive import rows
-from app.dicom import frames, syntaxes, uids
+from app.dicom import frames, uids
 from app.dicom.header import Header, add_tail
 
 
@@ -19,8 +19,6 @@ def locate(fd: int, size: int, header: Header, instance: rows.Row) -> bytes | No
         return None
     if header.deflated:
         return None
-    if header.transfer_syntax_uid in syntaxes.JPEG_XL:
-        header.warnings.append("JPEG XL images are kept as they came but cannot be drawn here.")
     video = uids.transfer_syntax(header.transfer_syntax_uid).video
     try:
         table, warnings = frames.locate_encapsulated(

@@ -33,10 +33,10 @@ JPEG: Final = frozenset(f"1.2.840.10008.1.2.4.{n}" for n in (*range(50, 67), 70)
 JPEG_LS_ALL: Final = frozenset({JPEG_LS, JPEG_LS_NEAR})
 J2K_ALL: Final = frozenset({J2K_LOSSLESS, J2K, J2K_PART2_LOSSLESS, J2K_PART2})
 HTJ2K_ALL: Final = frozenset({HTJ2K_LOSSLESS, HTJ2K_LOSSLESS_RPCL, HTJ2K})
+JPEG_XL_LOSSLESS: Final = "1.2.840.10008.1.2.4.110"
+JPEG_XL: Final = frozenset(f"1.2.840.10008.1.2.4.{n}" for n in (110, 111, 112))
 # Frames are code streams that say of themselves what they are.
-CODESTREAMS: Final = JPEG | JPEG_LS_ALL | J2K_ALL | HTJ2K_ALL
-
-JPEG_XL: Final = frozenset(f"1.2.840.10008.1.2.4.{n}" for n in (110, 111, 112))  # kept, not drawn
+CODESTREAMS: Final = JPEG | JPEG_LS_ALL | J2K_ALL | HTJ2K_ALL | JPEG_XL
 
 # MPEG-2, MPEG-4, HEVC (A.4.5 to A.4.11) and the streaming SMPTE syntaxes: one stream, no frames of their own.
 VIDEO: Final = frozenset(
@@ -55,6 +55,7 @@ LOSSLESS: Final = (
     J2K_PART2_LOSSLESS,
     HTJ2K_LOSSLESS,
     HTJ2K_LOSSLESS_RPCL,
+    JPEG_XL_LOSSLESS,
 }
 # What transcode_frame can write.
 TARGETS: Final = frozenset(

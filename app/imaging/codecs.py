@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-from app.imaging import partial
+from app.imaging import cost, jpegxl, partial
 from app.imaging.codestream import Codestream
 from app.imaging.errors import CannotDecode
 from app.imaging.native import Samples
@@ -57,6 +57,10 @@ def _htj2k(frame: bytes, head: Codestream, spec: PixelSpec) -> Samples:
     import imagecodecs
 
     return _array(imagecodecs.htj2k_decode(frame[head.start :]))
+
+
+def _jpeg_xl(frame: bytes, head: Codestream, spec: PixelSpec) -> Samples:
+    return jpegxl.decode(frame, head, cost.decoding(spec, head))
 
 
 def _openjpeg(frame: bytes, head: Codestream, spec: PixelSpec) -> Samples:
@@ -123,6 +127,8 @@ def decoders(head: Codestream, cut: bool = False) -> tuple[Decoder, ...]:
         return (_jpeg_lossless, _dcmtk)
     if head.family == "jpeg-ls":
         return (_jpeg_ls, _dcmtk)
+    if head.family == "jpeg-xl":
+        return (_jpeg_xl,)
     # OpenJPH in imagecodecs is the fast one, but its irreversible path wraps around at white (255 becomes 0).
     return (_htj2k, _j2k, _openjpeg) if head.high_throughput and head.reversible else (_j2k, _openjpeg)
 
@@ -131,7 +137,7 @@ def decode(frame: bytes, head: Codestream, spec: PixelSpec, warnings: list[str])
     """Decodes with the first decoder that gives a picture of the right shape; one that is cut off as far as it goes, with
     a warning. Raises CannotDecode with each one's words."""
     said: list[str] = []
-    cut = partial.is_cut(frame)
+    cut = head.family != "jpeg-xl" and partial.is_cut(frame)
     if cut:
         warnings.append(partial.WARNING)
     for decoder in decoders(head, cut):

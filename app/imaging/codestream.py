@@ -1,6 +1,6 @@
 """Reads what a compressed frame says of itself, before a decoder is let near it: a size that lies is a bomb.
 
-JPEG: ITU-T T.81 B.2; JPEG-LS: T.87 C.1; JPEG 2000 and HTJ2K: T.800 A.5.1."""
+JPEG: ITU-T T.81 B.2; JPEG-LS: T.87 C.1; JPEG 2000 and HTJ2K: T.800 A.5.1; JPEG XL: jpegxl.py."""
 
 import struct
 from dataclasses import dataclass, replace
@@ -8,7 +8,7 @@ from typing import Literal
 
 from app.imaging.errors import CannotDecode
 
-Family = Literal["jpeg", "jpeg-lossless", "jpeg-ls", "j2k"]
+Family = Literal["jpeg", "jpeg-lossless", "jpeg-ls", "j2k", "jpeg-xl"]
 _SOF_DCT = {0xC0, 0xC1, 0xC2, 0xC5, 0xC6, 0xC9, 0xCA, 0xCD, 0xCE}
 _SOF_LOSSLESS = {0xC3, 0xC7, 0xCB, 0xCF}
 _SOF_PROGRESSIVE = {0xC2, 0xC6, 0xCA, 0xCE}
@@ -19,10 +19,11 @@ _JP2_SIGNATURE = b"\x00\x00\x00\x0cjP  \r\n\x87\n"
 class Codestream:
     """Size, depth and colour of a compressed frame by its own header.
 
-    process: SOF marker of a JPEG or JPEG-LS, 0 of JPEG 2000. rgb: JPEG whose markers say that the samples are RGB; None: they
+    process: SOF marker of a JPEG or JPEG-LS, 0 of others. rgb: JPEG whose markers say that the samples are RGB; None: they
     say nothing. alike: every component of a JPEG 2000 has the depth and sampling of the first. several_scans: JPEG whose coefficients
-    come in more than one scan, so that all are held until the last. mct: J2K with a component transform; reversible: J2K
-    by the 5-3 filter; high_throughput: J2K Part 15; levels: how often a J2K picture can be halved while it is decoded."""
+    come in more than one scan, so that all are held until the last (of JPEG XL: passes). mct: J2K with a component transform, JPEG XL
+    that comes out as RGB whatever it stores; reversible: J2K by the 5-3 filter, JPEG XL without XYB; modular: JPEG XL without a DCT;
+    compound: JPEG XL that may hold frames of other sizes than the picture; high_throughput: J2K Part 15; levels: how often a J2K picture can be halved while it is decoded."""
 
     family: Family
     rows: int
@@ -37,6 +38,8 @@ class Codestream:
     mct: bool = False
     reversible: bool = True
     high_throughput: bool = False
+    modular: bool = False
+    compound: bool = False
     levels: int = 0
     start: int = 0
 
@@ -51,6 +54,10 @@ def read(frame: bytes) -> Codestream:
             return _j2k(frame, start)
     if frame.startswith(b"\xff\xd8"):
         return _jpeg(frame)
+    if frame.startswith((b"\xff\x0a", b"\x00\x00\x00\x0cJXL ")):
+        from app.imaging import jpegxl
+
+        return jpegxl.read(frame)
     raise CannotDecode("The compressed frame does not begin as any JPEG does; it is damaged or not what it claims.")
 
 

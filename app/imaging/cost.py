@@ -46,6 +46,8 @@ def decoding(spec: PixelSpec, head: Codestream | None = None, halved: int = 0) -
         each = 2.0 * plain + (2.0 if spec.transfer_syntax_uid == syntaxes.RLE else 0.0)
     elif head.family == "j2k" and not (head.high_throughput and head.reversible):
         each = (4.0 + _word(spec)) * spec.samples + 0.8  # OpenJPEG counts in 32 bits
+    elif head.family == "jpeg-xl":
+        each = plain + _jpeg_xl(head)
     elif head.family == "jpeg-ls":
         each = plain * (1.0 if spec.samples == 1 else 2.0)
     elif head.several_scans:
@@ -53,6 +55,16 @@ def decoding(spec: PixelSpec, head: Codestream | None = None, halved: int = 0) -
     else:
         each = plain + 0.3 * spec.samples
     return int(each * _pixels(spec, halved))
+
+
+def _jpeg_xl(head: Codestream) -> float:
+    """Bytes a pixel beside the samples. libjxl draws in groups; what it holds of the whole are the values of modular frames (for
+    squeezed ones once more for one channel) and the coefficients of three channels where they come in several passes."""
+    if head.compound:
+        return 13.0  # several frames: the limit of the process that decodes them
+    if head.modular:
+        return 4.0 * (head.components + 1) + 0.5
+    return 16.5 if head.several_scans else 4.5
 
 
 def showing(spec: PixelSpec, halved: int = 0) -> int:

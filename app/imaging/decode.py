@@ -43,8 +43,6 @@ def decode(frame: bytes, spec: PixelSpec, bit_offset: int = 0, *, halved: int = 
         words = rle.decode(frame, spec, warnings)
     elif head is not None:
         words, photometric = _codestream(frame, head, spec, halved, warnings)
-    elif uid in syntaxes.JPEG_XL:
-        raise CannotDecode("JPEG XL images are kept as they came but cannot be drawn here.")
     else:
         raise CannotDecode(phrase("The transfer syntax {uid} is not known here.", uid=uid))
     if photometric in ("YBR_FULL_422", "YBR_PARTIAL_422"):
@@ -115,9 +113,21 @@ def _codestream(
     if spec.samples == 1:
         return _fit_depth(array, head, spec), spec.photometric
     photometric = spec.photometric
+    if head.family == "jpeg-xl":
+        return _jpeg_xl_colour(_fit_depth(array, head, spec), head, spec)
     if head.family == "jpeg" or head.mct or photometric in ("YBR_ICT", "YBR_RCT"):
         photometric = "RGB"  # the codec has undone its own colour transform
     return _fit_depth(array, head, spec), photometric
+
+
+def _jpeg_xl_colour(words: Samples, head: codestream.Codestream, spec: PixelSpec) -> tuple[Samples, str]:
+    """RGB, which libjxl gives of everything it knows the colours of; lossless YBR_FULL stays what the header says."""
+    stays = spec.transfer_syntax_uid == syntaxes.JPEG_XL_LOSSLESS and spec.photometric == "YBR_FULL"
+    if stays and head.mct:
+        words = colour.from_rgb(words, "YBR_FULL", spec.bits_stored)
+    elif not stays and not head.mct:
+        words = colour.to_rgb(words, spec.photometric, spec.bits_stored)
+    return words, "YBR_FULL" if stays else "RGB"
 
 
 def _halved(frame: bytes, head: codestream.Codestream, spec: PixelSpec, times: int, warnings: list[str]) -> Samples:

@@ -101,6 +101,9 @@ def photometric_after(spec: PixelSpec, target_uid: str) -> str:
         return spec.photometric
     photometric = {"YBR_FULL_422": "YBR_FULL", "YBR_PARTIAL_422": "YBR_PARTIAL"}.get(spec.photometric, spec.photometric)
     lossy_jpeg = spec.transfer_syntax_uid in syntaxes.JPEG - {syntaxes.JPEG_LOSSLESS, syntaxes.JPEG_LOSSLESS_SV1}
+    xl = spec.transfer_syntax_uid in syntaxes.JPEG_XL
+    if xl and (spec.transfer_syntax_uid != syntaxes.JPEG_XL_LOSSLESS or photometric != "YBR_FULL"):
+        photometric = "RGB"
     if lossy_jpeg or spec.photometric in ("YBR_ICT", "YBR_RCT"):
         photometric = "RGB"
     return "YBR_RCT" if photometric == "RGB" and target_uid in _RCT else photometric

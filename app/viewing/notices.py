@@ -37,7 +37,7 @@ def _missing(frames: Frames, n: int) -> str:
     one = frames.instance
     if one.pixel_bytes != -1:
         return ""
-    cut = one.transfer_syntax_uid in syntaxes.CODESTREAMS and partial.is_cut(frames.ends(n).tail)
+    cut = one.transfer_syntax_uid in syntaxes.CODESTREAMS - syntaxes.JPEG_XL and partial.is_cut(frames.ends(n).tail)
     return COARSE if cut or frames.cut(n) else ""
 
 

@@ -15,7 +15,17 @@ from PIL import Image
 from pydicom import Dataset
 
 from app.dicom import syntaxes
-from app.imaging import FrameTooLarge, RenderParams, codestream, cost, decode_frame, preview, render_frame
+from app.imaging import (
+    CannotDecode,
+    FrameTooLarge,
+    RenderParams,
+    codestream,
+    cost,
+    decode_frame,
+    jpegxl,
+    preview,
+    render_frame,
+)
 from app.imaging.browser import decoded
 from app.imaging.decode import coarsest, halvings, memory
 from app.imaging.spec import PixelSpec
@@ -191,6 +201,9 @@ def made(kind: str, side: int) -> tuple[bytes, Dataset, PixelSpec]:
         ds.PhotometricInterpretation = "YBR_FULL_422"
         return bytes(imagecodecs.jpeg8_encode(array, level=80)), ds, PixelSpec.from_dataset(ds)
     wide = _waves(side, side, 60000).astype(np.uint16)
+    if kind == "jxl":
+        ds = _header(wide, 16, "1.2.840.10008.1.2.4.112")
+        return bytes(imagecodecs.jpegxl_encode(wide, effort=3, distance=1.0)), ds, PixelSpec.from_dataset(ds)
     uid = {"j2k": syntaxes.J2K_LOSSLESS, "jls": syntaxes.JPEG_LS, "rle": syntaxes.RLE}[kind]
     ds = _header(wide, 16, syntaxes.EXPLICIT_LE)
     frame = transcode_frame(wide.tobytes(), PixelSpec.from_dataset(ds), uid)
@@ -209,7 +222,16 @@ def drawn(frame: bytes, ds: Dataset, way: str) -> None:
 
 @pytest.mark.parametrize(
     ("kind", "way"),
-    [("j2k", ""), ("jls", ""), ("rle", ""), ("rgb", ""), ("rgb", "viewer"), ("rgb", "described"), ("jls", "viewer")],
+    [
+        ("j2k", ""),
+        ("jls", ""),
+        ("rle", ""),
+        ("rgb", ""),
+        ("jxl", ""),
+        ("rgb", "viewer"),
+        ("rgb", "described"),
+        ("jls", "viewer"),
+    ],
 )
 def test_a_picture_takes_no_more_memory_than_was_reckoned(kind: str, way: str) -> None:
     """In a process of its own: the peak over what it held before."""
@@ -226,3 +248,18 @@ def test_a_picture_takes_no_more_memory_than_was_reckoned(kind: str, way: str) -
     )
     reckoned = max(memory(frame, spec), cost.encoding(spec, syntaxes.EXPLICIT_LE) if way == "described" else 0)
     assert reckoned / 3 < int(done.stdout) < reckoned * 1.1 + (4 << 20)
+
+
+def test_jpeg_xl_of_several_frames_is_decoded_in_a_process_with_so_much_memory(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A frame that only others refer to may have any size; the size of the picture says nothing of it."""
+    noise = np.clip(np.random.default_rng(0).normal(2000, 400, (128, 128)), 0, 4095).astype(np.uint16)
+    frame = bytes(imagecodecs.jpegxl_encode(noise, distance=3, effort=7, bitspersample=12))
+    head = codestream.read(frame)
+    assert head.compound
+    spec = PixelSpec.from_dataset(_header(noise, 12, "1.2.840.10008.1.2.4.112"))
+    assert np.array_equal(decode_frame(frame, spec), imagecodecs.jpegxl_decode(frame))
+    monkeypatch.setattr(jpegxl, "_TABLES", 0)
+    with pytest.raises(CannotDecode, match="libjxl gave up"):
+        jpegxl.decode(frame, head, 1000)

@@ -9,12 +9,13 @@ import pytest
 from PIL import Image
 from pydicom import Dataset, dcmread
 from pydicom.encaps import encapsulate
+from pydicom.uid import generate_uid
 
 from app.dicom import syntaxes
 from app.imaging import PixelSpec, colour, decode, decode_frame
 from tests.archive.make import ct, part10
 from tests.imaging.support import stored_frame
-from tests.pixels.conftest import CASES, Seen, address
+from tests.pixels.conftest import CASES, Picture, Seen, address
 
 NATIVE = "1.2.840.10008.1.2.1"
 FILES = [
@@ -149,27 +150,86 @@ def test_a_damaged_profile_is_left_out_and_said(seen: Seen) -> None:
     assert np.array_equal(picture, np.frombuffer(ds.PixelData, np.uint8).reshape(32, 32, 3))
 
 
-@pytest.mark.parametrize("syntax", ["1.2.840.10008.1.2.4.110", "1.2.840.10008.1.2.4.111", "1.2.840.10008.1.2.4.112"])
-def test_jpeg_xl_is_kept_and_refused_in_words(seen: Seen, syntax: str) -> None:
-    spelled = "1.2.840.10008.1.2.4.201"  # as long as theirs, which pydicom does not write
-    ds = ct(f"1.2.3.9.{syntax[-3:]}", syntax=spelled, pixels=encapsulate([b"\xff\x0a" + bytes(30)]))
+def _jpeg_xl(frames: list[bytes], syntax: str, bits: int = 8, **attributes: object) -> bytes:
+    """An object of 48 rows and 40 columns in a transfer syntax that pydicom does not write."""
+    spelled = "1.2.840.10008.1.2.4.201"  # as long as theirs
+    ds = ct(generate_uid(), syntax=spelled, pixels=encapsulate(frames), Rows=48, Columns=40, NumberOfFrames=len(frames))
+    ds.StudyInstanceUID, ds.SeriesInstanceUID = generate_uid(), generate_uid()
+    ds.BitsAllocated, ds.BitsStored, ds.HighBit, ds.PixelRepresentation = 8 if bits == 8 else 16, bits, bits - 1, 0
+    ds.update(attributes)
     ds["PixelData"].VR, ds["PixelData"].is_undefined_length = "OB", True
-    one = seen.put(part10(ds).replace(spelled.encode(), syntax.encode()))
-    assert any("JPEG XL" in warning for warning in one.warnings)
-    part = b"Content-Type: application/dicom\r\n\r\n" + part10(ds).replace(spelled.encode(), syntax.encode())
-    told = seen.web.admin.post(
-        "/dicom-web/studies",
-        content=b"--edge\r\n" + part + b"\r\n--edge--\r\n",
-        headers={
-            "Content-Type": 'multipart/related; type="application/dicom"; boundary=edge',
-            "Accept": "application/dicom+json",
-        },
+    return part10(ds).replace(spelled.encode(), syntax.encode())
+
+
+def _waves(bits: int, colours: bool, moved: int) -> Picture:
+    y, x = np.mgrid[moved : 48 + moved, :40]
+    grey = ((np.sin(x / 9) + np.cos(y / 7) + 2) / 4 * ((1 << bits) - 1)).astype(np.uint8 if bits == 8 else np.uint16)
+    return np.ascontiguousarray(np.stack([grey, grey[::-1], grey[:, ::-1]], -1) if colours else grey)
+
+
+@pytest.mark.parametrize("colours", [False, True])
+@pytest.mark.parametrize("bits", [8, 10, 12, 14, 16])
+def test_jpeg_xl_has_the_stored_values(seen: Seen, bits: int, colours: bool) -> None:
+    """Two frames, the second in a file of boxes: values in the viewer and as native frames, the picture by every way."""
+    pictures = [_waves(bits, colours, 0), _waves(bits, colours, 5)]
+    streams = [
+        bytes(imagecodecs.jpegxl_encode(one, lossless=True, bitspersample=bits, usecontainer=n > 0))
+        for n, one in enumerate(pictures)
+    ]
+    kind = {"SamplesPerPixel": 3, "PhotometricInterpretation": "RGB", "PlanarConfiguration": 0} if colours else {}
+    one = seen.put(_jpeg_xl(streams, "1.2.840.10008.1.2.4.110", bits, **kind))
+    assert not one.warnings
+    for n, picture in enumerate(pictures, 1):
+        plain = seen.get(f"/dicom-web{address(one)}/frames/{n}", "application/octet-stream").content
+        assert plain == picture.tobytes()
+        viewer = seen.get(f"/api/v1/instances/{one.sop_instance_uid}/frames/{n}", form="viewer")
+        assert viewer.headers["x-frame-form"] == ("3" if colours else "1")
+        shown = np.rint(picture / ((1 << bits) - 1) * 255).astype(np.uint8) if colours else picture
+        assert viewer.content == shown.tobytes()
+    if bits in (8, 12):
+        native = seen.get(f"/dicom-web{address(one)}", f"application/dicom; transfer-syntax={NATIVE}").content
+        stored = dcmread(io.BytesIO(native))
+        again = seen.put(stored)
+        for way, drawn in seen.everywhere(again, 2).items():
+            assert np.array_equal(seen.everywhere(one, 2)[way], drawn), way
+
+
+@pytest.mark.parametrize("label", ["RGB", "YBR_FULL_422", "XYB"])
+def test_lossy_jpeg_xl_has_the_right_colours(seen: Seen, label: str) -> None:
+    """Rebuilt JPEG (.111) and XYB (.112): whatever the label, the picture is RGB, and native frames are by the label."""
+    picture = np.empty((48, 40, 3), np.uint8)
+    picture[:, :20], picture[:, 20:] = (200, 30, 30), (30, 30, 200)
+    syntax = "1.2.840.10008.1.2.4.112" if label == "XYB" else "1.2.840.10008.1.2.4.111"
+    jpeg = imagecodecs.jpeg8_encode(picture, level=95, subsampling="444")
+    lossy = syntax.endswith("112")
+    stream = imagecodecs.jpegxl_encode(picture, distance=0.5) if lossy else imagecodecs.jpegxl_encode_jpeg(jpeg)
+    one = seen.put(
+        _jpeg_xl([bytes(stream)], syntax, SamplesPerPixel=3, PhotometricInterpretation=label, PlanarConfiguration=0)
     )
-    (item,) = told.json()["00081199"]["Value"]
-    assert item["00000902"]["Value"] == ["JPEG XL images are kept as they came but cannot be drawn here."]
-    answer = seen.web.admin.get(f"/dicom-web{address(one)}/rendered", headers={"Accept": "image/png"})
-    assert answer.status_code == 422
-    assert "JPEG XL" in answer.json()["detail"]
+    for way, drawn in seen.everywhere(one).items():
+        assert np.abs(drawn[:, :12].astype(int) - (200, 30, 30)).max() <= 12, way
+        assert np.abs(drawn[:, -12:].astype(int) - (30, 30, 200)).max() <= 12, way
+    (model,) = seen.get(f"/dicom-web{address(one)}/metadata", "application/dicom+json").json()
+    served = PixelSpec.from_dataset(Dataset.from_json(model, lambda *_: b""), NATIVE)
+    frame = seen.get(f"/dicom-web{address(one)}/frames/1", "application/octet-stream").content
+    assert np.abs(decode_frame(frame, served)[:, :12].astype(int) - (200, 30, 30)).max() <= 12
+
+
+def test_damaged_jpeg_xl_is_refused_in_words(seen: Seen) -> None:
+    whole = bytes(imagecodecs.jpegxl_encode(_waves(8, False, 0), lossless=True))
+    larger = bytes(imagecodecs.jpegxl_encode(np.zeros((64, 40), np.uint8), lossless=True))
+    transparent = bytes(imagecodecs.jpegxl_encode(np.zeros((48, 40, 4), np.uint8), lossless=True))
+    for stream, words in (
+        (whole[: len(whole) // 2], "cannot be decoded"),
+        (whole[:3] + bytes(2), "JPEG XL frame ends inside its header"),
+        (b"\0\0\0\x0cJXL \r\n\x87\n" + bytes(40), "holds no code stream"),
+        (larger, "compressed frame 40 x 64"),
+        (transparent, "transparency"),
+    ):
+        one = seen.put(_jpeg_xl([stream], "1.2.840.10008.1.2.4.112"))
+        answer = seen.web.admin.get(f"/dicom-web{address(one)}/rendered", headers={"Accept": "image/png"})
+        assert answer.status_code == 422, words
+        assert words in answer.json()["detail"]
 
 
 @pytest.mark.parametrize("vr", ["OW", "OB"])

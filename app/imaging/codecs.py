@@ -60,7 +60,13 @@ def _htj2k(frame: bytes, head: Codestream, spec: PixelSpec) -> Samples:
 
 
 def _jpeg_xl(frame: bytes, head: Codestream, spec: PixelSpec) -> Samples:
-    return jpegxl.decode(frame, head, cost.decoding(spec, head))
+    if not head.compound:
+        return jpegxl.decode(frame)
+    return jpegxl.decode_apart(frame, _shape(head), head.precision, cost.decoding(spec, head))
+
+
+def _shape(head: Codestream) -> tuple[int, ...]:
+    return (head.rows, head.columns) if head.components == 1 else (head.rows, head.columns, head.components)
 
 
 def _openjpeg(frame: bytes, head: Codestream, spec: PixelSpec) -> Samples:
@@ -149,7 +155,7 @@ def decode(frame: bytes, head: Codestream, spec: PixelSpec, warnings: list[str])
         except (ValueError, RuntimeError, TypeError, MemoryError, OSError, CannotDecode) as error:
             said.append(f"{name}: {error or type(error).__name__}"[:200])
             continue
-        wanted = (head.rows, head.columns) if head.components == 1 else (head.rows, head.columns, head.components)
+        wanted = _shape(head)
         if array.shape == wanted:
             return array
         said.append(f"{name}: gave {array.shape} instead of {wanted}")

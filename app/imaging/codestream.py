@@ -6,6 +6,7 @@ import struct
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from app.imaging import jpegxl
 from app.imaging.errors import CannotDecode
 
 Family = Literal["jpeg", "jpeg-lossless", "jpeg-ls", "j2k", "jpeg-xl"]
@@ -54,11 +55,24 @@ def read(frame: bytes) -> Codestream:
             return _j2k(frame, start)
     if frame.startswith(b"\xff\xd8"):
         return _jpeg(frame)
-    if frame.startswith((b"\xff\x0a", b"\x00\x00\x00\x0cJXL ")):
-        from app.imaging import jpegxl
-
-        return jpegxl.read(frame)
+    if frame.startswith((jpegxl.SIGNATURE, jpegxl.CONTAINER)):
+        return _jpeg_xl(jpegxl.read(frame))
     raise CannotDecode("The compressed frame does not begin as any JPEG does; it is damaged or not what it claims.")
+
+
+def _jpeg_xl(found: jpegxl.Picture) -> Codestream:
+    return Codestream(
+        "jpeg-xl",
+        found.rows,
+        found.columns,
+        found.components,
+        found.bits,
+        mct=found.turned and found.components > 1,
+        reversible=not found.xyb,
+        several_scans=found.passes > 1,
+        modular=found.modular,
+        compound=not found.single,
+    )
 
 
 def _j2k(frame: bytes, start: int) -> Codestream:

@@ -3,6 +3,7 @@
 The headers are bit fields, read here before libjxl is let near the stream. A stream whose first frame is not the whole picture
 may hold frames of any other size; it is decoded in a process of its own that has only so much memory."""
 
+import math
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -11,7 +12,6 @@ from typing import Final
 
 import numpy as np
 
-from app.imaging.codestream import Codestream
 from app.imaging.errors import CannotDecode
 from app.imaging.native import Samples
 from app.kit.phrases import phrase
@@ -61,42 +61,34 @@ class _Bits:
         self._at += -self._at % 8
 
 
-@dataclass
-class _Picture:
+@dataclass(slots=True)
+class Picture:
+    """turned: the decoder turns what is stored to RGB, whatever it stores. passes: over the coefficients of the picture.
+    single: one frame of the size of the picture, nothing else."""
+
     rows: int = 0
     columns: int = 0
     components: int = 3
     bits: int = 8
     xyb: bool = True
-    turned: bool = True  # the decoder turns what is stored to RGB
+    turned: bool = True
     passes: int = 1
     modular: bool = False
     single: bool = False
 
 
-def read(frame: bytes) -> Codestream:
+def read(frame: bytes) -> Picture:
     """What the stream says of itself. Raises CannotDecode where it is damaged, or holds what no DICOM picture has."""
     bits = _Bits(_headers(frame))
     bits.u(16)
-    found = _Picture()
+    found = Picture()
     found.rows, found.columns = _size(bits)
     try:
         _metadata(bits, found)
         _frame_header(bits, found)
     except _Unusual:
         found.single = False
-    return Codestream(
-        "jpeg-xl",
-        found.rows,
-        found.columns,
-        found.components,
-        found.bits,
-        mct=found.turned and found.components > 1,
-        reversible=not found.xyb,
-        several_scans=found.passes > 1,
-        modular=found.modular,
-        compound=not found.single,
-    )
+    return found
 
 
 def _headers(frame: bytes) -> bytes:
@@ -130,7 +122,7 @@ def _size(bits: _Bits) -> tuple[int, int]:
     return rows, 8 * (bits.u(5) + 1) if small else bits.u32(_SIZES) + 1
 
 
-def _metadata(bits: _Bits, found: _Picture) -> None:
+def _metadata(bits: _Bits, found: Picture) -> None:
     """ImageMetadata (18181-1 D.3)."""
     if not bits.u(1):  # not all by default: 8 bits, colour, XYB
         extra = bits.u(1)
@@ -158,7 +150,7 @@ def _metadata(bits: _Bits, found: _Picture) -> None:
         raise _Unusual
 
 
-def _colours(bits: _Bits, found: _Picture) -> bool:
+def _colours(bits: _Bits, found: Picture) -> bool:
     """ColourEncoding (18181-1 E.2); whether a profile follows in its place."""
     found.turned = found.xyb
     if bits.u(1):
@@ -180,7 +172,7 @@ def _colours(bits: _Bits, found: _Picture) -> bool:
     return False
 
 
-def _frame_header(bits: _Bits, found: _Picture) -> None:
+def _frame_header(bits: _Bits, found: Picture) -> None:
     """FrameHeader (18181-1 F.2) of the first frame: whether it is the last one and as large as the picture."""
     bits.align()
     if bits.u(1):
@@ -208,13 +200,10 @@ def _frame_header(bits: _Bits, found: _Picture) -> None:
     found.single = bool(bits.u(1))
 
 
-def decode(frame: bytes, head: Codestream, most: int) -> Samples:
-    """(rows, columns[, 3]) in 8 or 16 bits, colour as RGB or as it is stored. most: bytes that a stream of several frames may
-    take. Raises CannotDecode, ValueError or RuntimeError."""
+def decode(frame: bytes) -> Samples:
+    """(rows, columns[, samples]) in 8 or 16 bits, colour as RGB or as it is stored. Raises ValueError or RuntimeError."""
     import imagecodecs
 
-    if head.compound:
-        return _apart(frame, head, most)
     return np.ascontiguousarray(imagecodecs.jpegxl_decode(frame, keeporientation=True, numthreads=1))
 
 
@@ -229,14 +218,14 @@ sys.stdout.buffer.write(array.tobytes())
 """
 
 
-def _apart(frame: bytes, head: Codestream, most: int) -> Samples:
+def decode_apart(frame: bytes, shape: tuple[int, ...], bits: int, most: int) -> Samples:
+    """The same in a process of its own. shape: of what is wanted; most: bytes that libjxl may take for it. Raises CannotDecode."""
     command = [sys.executable, "-I", "-c", _PROGRAM, str(most + _TABLES)]
     try:
         done = subprocess.run(command, input=frame, capture_output=True, timeout=TIMEOUT, check=False)  # noqa: S603 - fixed program
     except subprocess.TimeoutExpired:
         raise CannotDecode(phrase("libjxl did not finish within {seconds:.0f} s.", seconds=TIMEOUT)) from None
-    dtype = np.dtype(np.uint8 if head.precision <= 8 else np.uint16)
-    shape = (head.rows, head.columns) if head.components == 1 else (head.rows, head.columns, head.components)
-    if done.returncode != 0 or len(done.stdout) != int(np.prod(shape)) * dtype.itemsize:
+    dtype = np.dtype(np.uint8 if bits <= 8 else np.uint16)
+    if done.returncode != 0 or len(done.stdout) != math.prod(shape) * dtype.itemsize:
         raise CannotDecode(phrase("libjxl gave up (code {returncode}).", returncode=done.returncode))
     return np.frombuffer(done.stdout, dtype).reshape(shape)

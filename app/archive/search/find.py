@@ -51,7 +51,7 @@ class Finding:
         self.unsupported = bool(self._query.unsupported) or any(
             ".".join(key.path) not in known and key.path[0] not in (*known, *self.header_tags)
             for key in keys
-            if is_universal(key) or not is_supported(key)
+            if not key.value or is_universal(key) or not is_supported(key)
         )
 
     def chunks(self, database: Database) -> Iterator[Chunk]:

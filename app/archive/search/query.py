@@ -104,7 +104,8 @@ class Query:
 
     def __init__(self, level: Level, keys: Sequence[Key], *, fuzzy: bool = False, combined: bool = False) -> None:
         self.level, self.fuzzy = level, fuzzy
-        keys = [replace(key, value=key.value.strip()) for key in keys]  # blanks at the ends say nothing (PS3.5 6.2)
+        if any(key.value != key.value.strip() for key in keys):  # blanks at the ends say nothing (PS3.5 6.2)
+            keys = [replace(key, value=key.value.strip()) for key in keys]
         self.known = columns.of_level(level)
         if any(key.path[0] == REQUEST and key.path[1:] not in ((), *_PARTS) for key in keys):  # its header tells
             self.known = {path: column for path, column in self.known.items() if path[:8] != REQUEST}
@@ -113,7 +114,7 @@ class Query:
         self._study_keys: list[Key] = []
         self._own_keys: list[Key] = []
         self._below_keys: list[Key] = []
-        asked = [key for key in keys if not is_universal(key) or (not is_supported(key) and key.value)]
+        asked = [key for key in keys if key.value and not (is_universal(key) and is_supported(key))]
         request = [key for key in asked if key.path[0] == REQUEST]
         self._request_keys = request if all(key.path[1:] in _PARTS for key in request) else []
         for key in asked:

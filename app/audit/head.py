@@ -56,11 +56,12 @@ def of(session: Session) -> AuditHead:
 
 
 def move(session: Session, end: AuditHead, digest: str) -> None:
-    """The chain is one row longer."""
+    """The chain is one row longer. An end without a signature stays without one: only a start signs it (`seal`), or
+    somebody who removed the signature together with the last rows would have it signed."""
     if end.mac and not is_whole(session, end):
         end.mac = "broken"  # stays so: what somebody has changed is not signed
     end.rows, end.digest = end.rows + 1, digest
-    if end.mac != "broken":
+    if end.mac and end.mac != "broken":
         end.mac = _mac(session, end)
 
 

@@ -16,6 +16,10 @@ from app.kit.errors import AppError
 
 log = logging.getLogger(__name__)
 MINUTE = 60.0  # seconds
+READING_WINDOW = (
+    300.0  # seconds in which the same look of the same person is one row, and one more that counts the others
+)
+READING_MOST = 20_000
 _NAMES = 5  # names that the row of a kind lists
 
 _Key = tuple[str, ...]

@@ -39,7 +39,7 @@ def verify(session: Session, keys: Path | None = None) -> Verification:
         anchor = head.read_anchor(keys, head.key_of(session)) if keys else None
     except (ValueError, KeyError, OSError):
         return Verification(0, None, phrase("The note of the trail in the key folder was changed."))
-    if anchor is not None and anchor.keyed_after != end.keyed_after:
+    if anchor is not None and (not end.mac or anchor.keyed_after != end.keyed_after):
         return Verification(0, None, phrase("The record of the end of the trail was changed."))
     rows, last = 0, head.START
     for event in _rows(session):

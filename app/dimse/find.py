@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from app.archive.search.columns import Level
 from app.archive.search.find import BadQuery, Chunk, Finding
+from app.audit.tally import Deed
 from app.dicom import query
 from app.dicom.identifier import BadIdentifier
 from app.dicom.matching import Key
@@ -16,6 +17,7 @@ from app.dimse.exchange import Answer, Exchange, Refused, Request
 from app.kit.phrases import phrase
 from app.network import commands
 from app.network.information_models import MODELS, UNIQUE_KEYS
+from app.security.verbs import Verb
 
 _LEVELS: dict[str, Level] = {"PATIENT": "patient", "STUDY": "study", "SERIES": "series", "IMAGE": "instance"}
 _RETRIEVE_AE, _AVAILABILITY, _LEVEL = "00080054", "00080056", "00080052"
@@ -50,7 +52,7 @@ def serve(exchange: Exchange, request: Request) -> Answer:
             fuzzy=exchange.agreed.flag(request.abstract, _FUZZY),
             combined=exchange.agreed.flag(request.abstract, _COMBINED),
         )
-        return _answer(exchange, request, finding, _answers(exchange, asked, finding, explicit))
+        return _answer(exchange, request, finding, _answers(exchange, asked, finding, explicit), asked.level)
     except BadQuery as fault:
         raise Refused(fault.dimse, fault.detail, (fault.tag,) if fault.tag else ()) from None
 
@@ -88,11 +90,13 @@ def _answers(exchange: Exchange, asked: Query, finding: Finding, explicit: bool)
     return Answers(finding.paths, constants, finding.header_tags, asked.terms, fixed, explicit)
 
 
-def _answer(exchange: Exchange, request: Request, finding: Finding, answers: Answers) -> Answer:
+def _answer(exchange: Exchange, request: Request, finding: Finding, answers: Answers, asked_level: str) -> Answer:
     status = commands.PENDING_UNSUPPORTED_KEYS if finding.unsupported else commands.PENDING
     pending = exchange.pending(request, status)
     limit = exchange.settings.query_limit
-    for chunk in finding.chunks(exchange.services.database):
+    for number, chunk in enumerate(finding.chunks(exchange.services.database)):
+        if not number:
+            _trace(exchange, asked_level)
         if exchange.services.stopping.is_set():
             return Answer(commands.OUT_OF_RESOURCES, "Filmroom stops", pending.bytes, objects=pending.count)
         for identifier in _encoded(answers, chunk):
@@ -106,6 +110,25 @@ def _answer(exchange: Exchange, request: Request, finding: Finding, answers: Ans
             return Answer(commands.CANCELLED, "", pending.bytes, objects=pending.count)
     pending.flush()
     return Answer(commands.SUCCESS, "", pending.bytes, objects=pending.count)
+
+
+def _trace(exchange: Exchange, level: str) -> None:
+    """One entry in the audit trail for the lists of one kind that one caller is answered within some minutes, before the
+    first answer of them goes out."""
+    actor = exchange.actor
+    exchange.services.looks.count(
+        Deed(
+            actor.name,
+            str(Verb.STUDY_SEARCH),
+            thing="list",
+            thing_id=f"C-FIND {level}",
+            facility_id=actor.facility_id,
+            address=actor.address,
+            actor_kind=actor.kind,
+            detail={"by": "C-FIND"},
+            who_id=actor.user_id or exchange.agreed.admission.node_id or "",  # callers that are neither: by address
+        )
+    )
 
 
 def _encoded(answers: Answers, chunk: Chunk) -> Iterator[bytes]:

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 
 from app.archive import Archive
+from app.audit.tally import READING_MOST, READING_WINDOW, Tally
 from app.config import Config
 from app.db import Database
 from app.dimse.association import Association
@@ -68,6 +69,7 @@ class Receiver:
             self._stopping,
             self._book,
             config,
+            Tally(database, READING_WINDOW, READING_MOST),
         )
         self._gate: Gate | None = None
 
@@ -244,5 +246,6 @@ class Receiver:
             time.sleep(0.02)
         self._book.close()
         self._book.write()
+        self._services.looks.close()
         if self._gate is not None:
             self._gate.close()

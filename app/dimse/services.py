@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from app.archive import Archive, Source
+from app.audit.tally import Tally
 from app.config import Config
 from app.db import Database
 from app.dimse.places import Places
@@ -29,6 +30,7 @@ class Services:
     stopping: threading.Event
     book: Book
     config: Config
+    looks: Tally  # the lists that callers were answered
 
 
 @dataclass(frozen=True, slots=True)

@@ -61,25 +61,14 @@ class FolderNode:
             on_answer(instance, self._put(instance, object_path(*places[instance.id], instance.sop_instance_uid)))
 
     def _put(self, instance: Instance, below: str) -> Outcome:
-        if not self._root.is_dir():
-            raise PeerFault(
-                phrase("{path} is no folder on this server.", path=str(self._root)),
-                hint="Check that the share is mounted.",
-            )
-        if folders.is_system(self._root) or folders.inside(self._root, folders.own()):  # a link put there later
-            raise PeerFault(
-                phrase("{path} leads to a folder that cannot be used.", path=str(self._root)),
-                hint="Choose a folder that belongs neither to the system nor to Filmroom.",
-            )
+        folders.require_usable(self._root)
         final = self._root / below
         self.in_flight = [instance]
         try:
             with part10.opened(self._archive, instance, self._preferred) as (file, length, syntax):
-                final.parent.mkdir(parents=True, exist_ok=True)
-                if not final.parent.resolve().is_relative_to(self._root.resolve()) or folders.inside(
-                    final.parent, folders.own()
-                ):
+                if folders.leads_out(final.parent, self._root):  # before folders are made where it leads
                     return Outcome(REFUSED, None, "A link in the folder leads out of it.")
+                final.parent.mkdir(parents=True, exist_ok=True)
                 return self._write(file, length, final, syntax)
         except NotFound as gone:
             return Outcome(REFUSED, None, gone.detail)

@@ -11,10 +11,6 @@ from app.audit.tally import Deed, Tally
 from app.security import Verb
 from app.security.identity import Identity
 
-WINDOW = (
-    300.0  # seconds in which the same look of the same person is one row, and one more with the number of the others
-)
-MOST = 20_000
 _MOST_STUDIES = 20  # of one request that have rows of their own
 _READING = frozenset(
     {
@@ -34,9 +30,9 @@ _READING = frozenset(
         Verb.AUDIT_READ,
     }
 )
-# Lists that hold no patient's name.
+# Lists that hold no patient's name, and those below them that do: the trail, and the studies a route is tested with.
 _PLAIN = ("/api/v1/jobs", "/api/v1/nodes", "/api/v1/certificates", "/api/v1/routes", "/api/v1/proxy", "/settings/")
-_TRAIL = ("/settings/audit", "/api/v1/audit")
+_NAMING = ("/settings/audit", "/api/v1/audit", "/settings/routes")
 
 
 async def note(tally: Tally, scope: Scope, seen: Seen) -> None:
@@ -65,7 +61,7 @@ def _deeds(scope: Scope, verb: Verb, identity: Identity, seen: Seen) -> Iterator
                 # Pictures for a page are looked at; the print itself leaves a row of its own.
                 what = Verb.STUDY_VIEW if verb is Verb.STUDY_PRINT else verb
                 yield _deed(identity, what, "study", uid, facility_id, where)
-    elif (studies or not seen.traced) and reads and (not where.startswith(_PLAIN) or where.startswith(_TRAIL)):
+    elif (studies or not seen.traced) and reads and (not where.startswith(_PLAIN) or where.startswith(_NAMING)):
         yield _deed(identity, verb, "list", f"GET {where}"[:128], identity.actor.facility_id, where)
 
 

@@ -5,11 +5,9 @@ from typing import Any
 
 from starlette.requests import HTTPConnection
 
-from app.audit.tally import Tally
+from app.audit.tally import READING_MOST, READING_WINDOW, Tally
 from app.config import Config
 from app.db import Database, open_database
-from app.http.readings import MOST as READING_MOST
-from app.http.readings import WINDOW as READING_WINDOW
 from app.security.gate import Gate
 from app.security.secrets import Secrets
 

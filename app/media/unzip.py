@@ -52,6 +52,11 @@ class Unzip:
             raise BadArchive(
                 phrase("The zip file holds more than {count} files.", count=limits.members), hint="Split it."
             ) from fault
+        except zipcontents.TooLong as fault:
+            raise BadArchive(
+                "The names and notes of the files inside the zip are too long.",
+                hint="Split it, or pack it with shorter folder names.",
+            ) from fault
         except _BROKEN as fault:
             raise BadArchive("The zip file cannot be read: it is damaged or cut off.") from fault
         if _overlap(self._zip.infolist(), file.seek(0, 2)):

@@ -14,14 +14,16 @@ _LEAST = 1 << 20
 
 
 class TooMany(Exception):
-    """More entries than allowed, or a table larger than so many need."""
+    """More entries than allowed."""
+
+
+class TooLong(Exception):
+    """A table larger than the allowed number of entries needs: their names or notes are very long."""
 
 
 def check(file: IO[bytes], most: int) -> None:
-    """Raises TooMany, or ValueError for a file that has no readable table."""
+    """Raises TooMany, TooLong, or ValueError for a file that has no readable table."""
     start, size = _table(file)
-    if size > max(_LEAST, most * _EACH):
-        raise TooMany
     file.seek(start)
     count, left = 0, size
     while left > 0:
@@ -33,6 +35,8 @@ def check(file: IO[bytes], most: int) -> None:
         if count > most:
             raise TooMany
         file.seek(rest, 1)
+    if size > max(_LEAST, most * _EACH):
+        raise TooLong
 
 
 def _table(file: IO[bytes]) -> tuple[int, int]:

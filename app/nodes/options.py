@@ -234,7 +234,7 @@ def _path_fault(path: str) -> str:
         return "A folder is a whole path on the server, such as /srv/dicom/out."
     if folders.is_system(Path(path)):
         return "This is a folder of the operating system. Choose one for this purpose."
-    if folders.inside(Path(path), folders.own()):
+    if folders.is_own(Path(path)):
         return "Filmroom keeps its own data there. Choose another folder."
     return ""
 

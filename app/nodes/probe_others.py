@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 import httpx
 
 from app.config import Config
+from app.kit import folders
 from app.kit.errors import PeerFault
 from app.kit.phrases import phrase
 from app.network.probe import Probe, Step
@@ -51,7 +52,7 @@ def probe_folder(path: str) -> Probe:
     steps = _Steps()
     with contextlib.suppress(PeerFault):
         with steps.step("folder") as words:
-            _folder(path)
+            folders.require_usable(Path(path))
             words.append(phrase("{path} is a folder", path=path))
         with steps.step("write") as words:
             _write_and_remove(Path(path))
@@ -60,14 +61,6 @@ def probe_folder(path: str) -> Probe:
             free = _free(path)
             words.append(phrase("{gb:.1f} GB free", gb=free / 1e9))
     return Probe(steps.found, ["store"] if all(s.ok for s in steps.found) else [])
-
-
-def _folder(path: str) -> None:
-    if not Path(path).is_dir():
-        raise PeerFault(
-            phrase("{path} is no folder on this server.", path=path),
-            hint="Make it, or check that the share is mounted.",
-        )
 
 
 def _write_and_remove(folder: Path) -> None:

@@ -51,7 +51,7 @@ def _page(request: Request, actor: Actor, status: int = 200, **values: Any) -> R
 
 def _answer(request: Request, actor: Actor, part: str, faults: Faults) -> Response:
     if faults.message:
-        return _page(request, actor, 422, part=part, faults=faults)
+        return _page(request, actor, faults.status, part=part, faults=faults)
     return go(f"/account?saved={part}")
 
 
@@ -91,7 +91,7 @@ def begin(request: Request, actor: Self, password: Annotated[str, Form(max_lengt
 
     begun, faults = attempt_alone(start)
     if begun is None:
-        return _page(request, actor, 422, part="second-factor", faults=faults)
+        return _page(request, actor, faults.status, part="second-factor", faults=faults)
     secret, address = begun
     return _page(request, actor, part="second-factor", secret=secret, qr=_picture(address))
 

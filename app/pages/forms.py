@@ -18,10 +18,11 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Faults:
-    """What was wrong with a form: a sentence, and what belongs below which field."""
+    """What was wrong with a form: a sentence, what belongs below which field, and the status of the answer."""
 
     message: str = ""
     errors: dict[str, str] = field(default_factory=dict)
+    status: int = 422
 
     def of(self, name: str) -> str:
         """What stands below this field."""
@@ -45,7 +46,7 @@ def faults_of(raised: AppError) -> Faults:
         several = [{"field": name, "message": message} for name, message in several.items()]
     for each in several:
         errors[str(each["field"])] = i18n.say(each["message"])
-    return Faults(said, errors)
+    return Faults(said, errors, raised.status if isinstance(raised, TooMany) else 422)
 
 
 def attempt(request: Request, work: Callable[[Any], T]) -> tuple[T | None, Faults]:

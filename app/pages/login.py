@@ -172,7 +172,7 @@ def change_password(
     said = differ(new, again)
     if said is None:
         _, said = attempt_alone(change)
-    return _password_page(request, _renamed(said), 422) if said.message else go("/account?saved=password")
+    return _password_page(request, _renamed(said), said.status) if said.message else go("/account?saved=password")
 
 
 def differ(new: str, again: str) -> Faults | None:

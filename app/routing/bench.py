@@ -13,6 +13,7 @@ from pydicom.dataset import Dataset
 from pydicom.multival import MultiValue
 from sqlalchemy.orm import Session
 
+from app import audit
 from app.archive import Archive, content
 from app.archive import arrivals as archive
 from app.archive import queries as stored
@@ -53,6 +54,7 @@ def of_study(session: Session, actor: Actor, files: Archive, uid: str) -> Subjec
     """A stored study. NotFound when the actor may not see it."""
     require(actor, Verb.ROUTE_EDIT)
     study = stored.study(session, actor, uid)
+    audit.saw(study.study_instance_uid, study.facility_id, shown=True)
     names = queries.names(session)
     found = archive.stored(session, study.study_instance_uid)
     subject = Subject(uid, study.facility_id, [], {}, {})

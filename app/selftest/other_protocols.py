@@ -10,6 +10,7 @@ from app.archive import Source
 from app.dicom.paths import object_path
 from app.forward import store_lane
 from app.forward.stow import WebNode
+from app.kit import folders
 from app.kit.clock import now
 from app.kit.errors import PeerFault
 from app.kit.phrases import phrase
@@ -112,9 +113,12 @@ class FolderSteps:
                 run.step("remove", self.remove)
 
     def store(self) -> Found:
+        folders.require_usable(self._root)
         made = self._run.make()
         final = self._root / object_path(PATIENT_ID, made.study, made.series, made.sop_instance)
         draft = final.with_name(f".{secrets.token_hex(8)}.part")
+        if folders.leads_out(final.parent, self._root):
+            raise PeerFault("A link in the folder leads out of it.")
         self._file = final
         try:
             final.parent.mkdir(parents=True, exist_ok=True)

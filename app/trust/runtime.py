@@ -185,7 +185,7 @@ def use(config: Config, database: Database) -> None:
     """From now on this process calls out as this installation."""
     global _current
     _current = Ways(config, database)
-    folders.protect([config.data, config.store, config.logs])
+    folders.protect([config.data, config.store, config.logs], config.key_file)
 
 
 def current() -> Ways:

@@ -226,6 +226,26 @@ def test_levels_and_values_that_do_not_fit_are_refused_with_the_element(asked: S
         assert ask(association, STUDY_ROOT, data_set(QueryRetrieveLevel="STUDY", PatientID="P1")).status == 0
 
 
+def test_the_trail_names_who_searched(asked: Station) -> None:
+    """One entry for the searches of one kind by one caller within five minutes, and one that counts the others."""
+    from app.audit import AuditEvent
+
+    def rows() -> list[AuditEvent]:
+        with asked.database.read() as session:
+            found = session.query(AuditEvent).filter_by(thing="list", thing_id="C-FIND SERIES")
+            return list(found.order_by(AuditEvent.id))
+
+    asked.receiver._services.looks.flush()
+    before = len(rows())
+    for _ in range(3):
+        findscu(asked.port, "-S", QueryRetrieveLevel="SERIES", StudyInstanceUID="", calling="QUERY")
+    assert [(row.actor_name, row.actor_kind, row.verb) for row in rows()[before:]] == [
+        ("query", "node", "study.search")
+    ]
+    asked.receiver._services.looks.flush()
+    assert [row.detail.get("count") for row in rows()[before:]] == [None, 2]
+
+
 def test_the_transfer_log_has_it(asked: Station) -> None:
     from sqlalchemy import func
 

@@ -190,7 +190,7 @@ def _many(
         (_many(200_000, wide=True), "more than 1000"),
         (_many(200_000, said=3, wide=True), "more than 1000"),
         (_many(2000, comment=b"x" * 65_535), "more than 1000"),
-        (_many(500, extra=b"x" * 60_000), "more than 1000"),
+        (_many(500, extra=b"x" * 60_000), "names and notes"),
         (io.BytesIO(b"x" * 100 + _end(1, 0x7FFFFFFF, 0)), "damaged"),
         (io.BytesIO(b"x" * 100 + _end64(1, 1 << 60, 0, 100) + _end(1, 0xFFFFFFFF, 0xFFFFFFFF)), "damaged"),
         (io.BytesIO(_end64(1, 0, 0, 0)[56:] + _end(1, 0xFFFFFFFF, 0xFFFFFFFF)), "damaged"),

@@ -157,7 +157,8 @@ def test_a_folder_is_tried_and_left_as_it_was(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(not hasattr(os, "geteuid"), reason="needs POSIX")
-def test_a_folder_that_cannot_be_written_to_is_said_in_words() -> None:
+def test_a_folder_that_cannot_be_written_to_is_said_in_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("app.kit.folders.is_system", lambda path: False)
     found = probe_folder("/proc/self/fdinfo")  # not even root writes there
     assert not found.ok and "cannot be written to" in found.message and "right to write" in found.message
 

@@ -20,6 +20,7 @@ from app.db.keys import data_key
 from app.events.stream import _sender
 from app.kit import folders, withheld
 from app.nodes.options import _path_fault
+from app.nodes.probe_others import probe_folder
 from app.printing.settings import PrintSettings
 from app.settings import save
 from app.trust import http_transport
@@ -147,13 +148,46 @@ def test_folder_nodes_neither(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, a
     link, into = tmp_path / "link", tmp_path / "into"
     link.symlink_to("/etc")
     into.symlink_to(data / "keys")
+    circle = tmp_path / "circle"
+    circle.symlink_to(circle)
     monkeypatch.setattr(folders, "_own", (data,))
+    monkeypatch.setattr(folders, "_key_place", tmp_path / "key place")
     tries = [*BAD, str(link), f"{link}/out", str(into), str(data), str(data / "keys"), str(data / "store"), "out"]
+    tries += [str(circle), f"{circle}/x", "/proc/self/cwd", f"/proc/{os.getpid()}/cwd/x", "/proc/1/root/tmp"]
+    tries += [str(tmp_path / "key place"), str(Path(folders.__file__).parent), "/var/lib/postgresql/15"]
     for path in tries:
         assert _path_fault(path), path
     for path in ("/srv/out", "/mnt/share", "/run/media/x/usb", str(tmp_path / "out"), "/var/lib/filmroom-out"):
         assert not _path_fault(path), path
     attack("folders", len(tries))
+
+
+@pytest.mark.skipif(os.name != "posix", reason="POSIX paths")
+def test_one_folder_under_two_names_is_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As with a bind mount, or where the case of letters does not count."""
+    data, other = tmp_path / "data", tmp_path / "DATA"
+    data.mkdir()
+    other.mkdir()
+    same = data.stat()
+    known = folders._identity
+    monkeypatch.setattr(folders, "_identity", lambda one: (same.st_dev, same.st_ino) if one == other else known(one))
+    assert folders.inside(other / "keys", [data]) and folders.touches(other, [data / "keys"])
+    assert not folders.inside(tmp_path / "elsewhere", [data])
+
+
+@pytest.mark.skipif(os.name != "posix", reason="POSIX paths")
+def test_a_link_put_there_later_is_seen_by_test_and_transfer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    keys = tmp_path / "keys"
+    keys.mkdir()
+    monkeypatch.setattr(folders, "_own", (keys,))
+    chosen = tmp_path / "out"
+    chosen.symlink_to(keys)
+    found = probe_folder(str(chosen))
+    assert not found.ok and "cannot be used" in found.message and found.steps[-1].name == "folder"
+    chosen.unlink()
+    chosen.mkdir()
+    (chosen / "P1").symlink_to(keys)
+    assert folders.leads_out(chosen / "P1" / "1.2", chosen) and not folders.leads_out(chosen / "P2" / "1.2", chosen)
 
 
 def test_a_folder_node_is_refused_over_rest(site: Web, attack: Attack) -> None:

@@ -54,7 +54,8 @@ def is_system(path: Path) -> bool:
     """Whether a folder is the operating system's or holds this program, once links and `..` are resolved; True also for one
     that cannot be resolved (a circle of links, or a link that this account may not follow)."""
     found = _resolved(path)
-    if found is None or any(Path(os.path.abspath(path)).is_relative_to(one) for one in _CHANGING)  # noqa: PTH100 links as they stand:
+    written = Path(os.path.normpath(Path.cwd() / path))  # with its links as they stand
+    if found is None or any(written.is_relative_to(one) for one in _CHANGING):
         return True
     if found == Path(found.anchor) or any(part in _PRIVATE for part in found.parts):
         return True

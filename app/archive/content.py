@@ -20,7 +20,6 @@ from app.archive.models import Instance, InstanceHeader
 from app.dicom import dicomjson, frames, kept, uids
 from app.dicom.dicomjson import Model
 from app.dicom.header import NotDicom, inflate, most_inflated, scan
-from app.dicom.matching import vr_of
 from app.dicom.walk import is_crowded
 from app.kit import memory
 from app.kit.errors import NotFound, Unsupported
@@ -371,8 +370,8 @@ def json_of(archive: Archive, raw: bytes, instance: Instance) -> bytes:
         model = dicomjson.to_json(_unpack(archive, raw, instance, drawn=False))
     for bulk in kept.bulks(raw):
         name = f"{bulk.tag:08X}"
-        vr = bulk.vr or vr_of(name)
-        model[name] = {"vr": "OW" if vr in ("US", "SS") else vr, "BulkDataURI": dicomjson.BULK_MARK + name}
+        vr = dicomjson.vr_of(bulk.tag) if bulk.vr in ("", "UN") else bulk.vr
+        model[name] = {"vr": vr, "BulkDataURI": dicomjson.BULK_MARK + name}
     if instance.pixel_offset is not None:
         name, vr = _pixel_element(raw, model, instance)
         model[name] = {"vr": vr} | ({"BulkDataURI": dicomjson.BULK_MARK + name} if instance.pixel_bytes else {})

@@ -45,6 +45,13 @@ _UNREADABLE = (
 _RESOLVED = {"OB or OW": "OW", "OB/OW": "OW", "US or SS": "US", "US or OW": "OW", "US or SS or OW": "OW"}
 
 
+def vr_of(tag: int) -> str:
+    """The dictionary's VR of a value that the file gives none for; of binary and other choices the one that implicit VR
+    has (PS3.5 A.1), UN of what it does not know."""
+    vr = _dictionary_vr(f"{tag:08X}") or "UN"
+    return _RESOLVED.get(vr, vr)
+
+
 def to_json(ds: Dataset, *, inline_limit: int | None = INLINE_LIMIT) -> Model:
     """The data set (without file meta information) as DICOM JSON Model.
 

@@ -159,3 +159,15 @@ def test_every_fourth_file(archive: Archive, database: Database, put: Put, share
             check(archive, database, put, path.read_bytes(), path.name)
         except pydicom.errors.InvalidDicomError:
             continue
+
+
+def test_large_overlays_without_a_vr_are_words(archive: Archive, database: Database, put: Put) -> None:
+    """Implicit VR, and UN for an attribute that the dictionary knows (PS3.5 A.1)."""
+    for n, syntax in enumerate(("1.2.840.10008.1.2", "1.2.840.10008.1.2.1")):
+        ds = objects.ct(f"1.2.3.7.1.2{n}", "1.2.3.7", "1.2.3.7.1", syntax=syntax)
+        ds.add_new(0x60003000, "OW", bytes(300_000))
+        outcome = put(objects.part10(ds).replace(b"\x00\x60\x00\x30OW\0\0", b"\x00\x60\x00\x30UN\0\0"))
+        with database.read() as session:
+            one = session.scalar(select(Instance).where(Instance.sop_instance_uid == outcome.sop_instance_uid))
+            assert one is not None
+            assert json.loads(content.encoded_json(session, one))["60003000"]["vr"] == "OW", syntax

@@ -44,10 +44,11 @@ def _verify_audit(config: Config, as_json: bool) -> int:
     import json
 
     from app import audit
-    from app.db import open_database
+    from app.db import key_check, open_database
 
     database = open_database(config)
     try:
+        key_check.require_same(config, database)
         with database.read() as session:
             found = audit.verify(session, config.keys)
     finally:

@@ -138,7 +138,7 @@ def test_a_database_of_another_key_is_refused(tmp_path: Path, postgres_url: str)
     with postgres.database(postgres_url) as url:
         live_server.start(tmp_path / "one", "--database-url", url).stop()
         derive(boot.load({"data": tmp_path / "two"}, {}), "")  # makes keys of its own
-        for verb in ("serve", "worker"):
+        for verb in ("serve", "worker", "verify-audit"):
             ports = ("--port", str(free_port()), "--dicom-port", str(free_port()))
             done = _command(verb, "--data", str(tmp_path / "two"), "--database-url", url, *ports)
             assert done.returncode == 2 and "another key" in done.stderr, done.stderr

@@ -44,6 +44,12 @@ def check(config: Config, database: Database) -> None:
         )
 
 
+def require_same(config: Config, database: Database) -> None:
+    """The same for whoever only reads: leaves nothing. Raises ConfigError."""
+    if _stored(database) is not None:
+        check(config, database)
+
+
 def _stored(database: Database) -> str | None:
     with database.read() as session:
         found = session.execute(text("SELECT value FROM installation WHERE name = :name"), {"name": _NAME}).first()

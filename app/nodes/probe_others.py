@@ -147,7 +147,9 @@ def _search(node: NodeOptions, seconds: float, config: Config) -> str:
                 timeout=seconds,
                 trust_env=False,
                 auth=None if node.token else auth,
-                transport=transport(urlsplit(node.url).hostname or "", node.use_proxy, node.client_certificate),
+                transport=transport(
+                    urlsplit(node.url).hostname or "", node.use_proxy, node.client_certificate, seconds
+                ),
             ) as client,
             client.stream("GET", f"{node.url.rstrip('/')}/studies", params={"limit": 1}, headers=headers) as answer,
         ):

@@ -147,10 +147,13 @@ class _Transport(httpx.HTTPTransport):
         return super().handle_request(request)
 
 
-def transport(host: str, use_proxy: bool = True, certificate: str = "") -> httpx.HTTPTransport:
+def transport(
+    host: str, use_proxy: bool = True, certificate: str = "", seconds: float = CALL_SECONDS
+) -> httpx.HTTPTransport:
     """For calls to this host. Neither redirects nor the environment's proxies change where they go. certificate: the
-    name of ours to show where it is asked for. Raises PeerFault when it cannot be used."""
-    pace = Pace()
+    name of ours to show where it is asked for; seconds: that a call may wait for the other side in all. Raises PeerFault
+    when the certificate cannot be used."""
+    pace = Pace(seconds)
     made = _Transport(pace, trust_env=False, verify=_context(certificate))
     proxy = runtime.current().proxy_for(host) if use_proxy else None
     compat.use_backend(made, _Checked(pace) if proxy is None else _Through(proxy, pace))

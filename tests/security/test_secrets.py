@@ -19,8 +19,9 @@ from app.db import open_database
 from app.db.keys import data_key
 from app.events.stream import _sender
 from app.kit import folders, withheld
-from app.nodes.options import _path_fault
-from app.nodes.probe_others import probe_folder
+from app.network.settings import DicomSettings
+from app.nodes.options import NodeOptions, _path_fault
+from app.nodes.probe_others import probe_folder, probe_web
 from app.printing.settings import PrintSettings
 from app.settings import save
 from app.trust import http_transport
@@ -208,13 +209,16 @@ class Dribble:
     """A server that sends a byte now and then, and never ends."""
 
     def __init__(self, first: bytes) -> None:
-        self.first, self.ended = first, threading.Event()
+        self.first, self.ended, self.again = first, threading.Event(), False
         self.sock = socket.create_server(("127.0.0.1", 0))
         self.url = f"http://127.0.0.1:{self.sock.getsockname()[1]}/"
         threading.Thread(target=self._run, daemon=True).start()
 
     def _run(self) -> None:
         peer, _ = self.sock.accept()
+        if self.again:
+            peer.close()
+            peer, _ = self.sock.accept()
         with peer:
             peer.recv(10_000)
             peer.sendall(self.first)
@@ -230,17 +234,27 @@ class Dribble:
     [b"", b"HTTP/1.1 200 OK\r\nX-", b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n"],
     ids=["status line", "headers", "body"],
 )
-def test_a_server_that_dribbles_is_given_up(monkeypatch: pytest.MonkeyPatch, attack: Attack, first: bytes) -> None:
+def test_a_server_that_dribbles_is_given_up(attack: Attack, first: bytes) -> None:
     """Each read is answered in time, and the call still ends."""
-    pace = http_transport.Pace
-    monkeypatch.setattr(http_transport, "Pace", lambda: pace(0.5, 8192.0))
     server = Dribble(first)
     begun = time.monotonic()
-    made = http_transport.transport(urlsplit(server.url).hostname or "", use_proxy=False)
+    made = http_transport.transport(urlsplit(server.url).hostname or "", use_proxy=False, seconds=0.5)
     with httpx.Client(transport=made, timeout=30, trust_env=False) as client, pytest.raises(httpx.ReadTimeout):
         client.get(server.url)
     server.ended.set()
     assert time.monotonic() - begun < 5
+    attack("servers that never end")
+
+
+def test_the_test_button_ends_after_the_nodes_own_time(sqlite_config: Config, attack: Attack) -> None:
+    """A thread of the web role waits for it, so it must not take the three minutes that large answers may."""
+    server = Dribble(b"HTTP/1.1 200 OK\r\nX-")
+    server.again = True  # the first connection only looks whether the port is open
+    begun = time.monotonic()
+    found = probe_web(NodeOptions(url=server.url, network_timeout=1, use_proxy=False), DicomSettings(), sqlite_config)
+    server.ended.set()
+    assert not found.ok and [step.name for step in found.steps] == ["reach", "search"], found
+    assert time.monotonic() - begun < 10
     attack("servers that never end")
 
 

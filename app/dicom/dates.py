@@ -6,6 +6,7 @@ from datetime import date
 
 _DATE = re.compile(r"([0-9]{4})([.-]?)([0-9]{2})\2([0-9]{2})")  # with points as in ACR-NEMA 2.0, or hyphens
 _AGE = re.compile(r"([0-9]{1,3})\s?([DWMY])", re.IGNORECASE)
+_COMPUTED = re.compile(r"([0-9]{1,3})([DWMY])")
 
 
 def parse_date(text: str) -> date | None:
@@ -24,14 +25,20 @@ def parse_age(text: str) -> tuple[int, str] | None:
 
 
 def age_at(birth: str, day: str, stated: str = "") -> str:
-    """The age at a study, the same for lists, viewer and paper, as an AS without leading zeros: 58Y, 5M, 9D. From birth date
-    and study date where both are days and in this order, in years from two on; else what the header states (Patient's
-    Age), also where that is no age; empty where neither tells."""
+    """The age at a study, the same for lists, viewer and paper. From birth date and study date where both are days and in
+    this order, as an AS without leading zeros, in years from two on: 58Y, 5M, 9D. Else what the header states (Patient's
+    Age) as it comes, "64 Y" for 064Y, also where that is no age; empty where neither tells."""
     born, then = parse_date(birth), parse_date(day)
     if born is None or then is None or then < born:
         age = parse_age(stated)
-        return f"{age[0]}{age[1]}" if age else stated.strip(" \0")
+        return f"{age[0]} {age[1]}" if age else stated.strip(" \0")
     months = (then.year - born.year) * 12 + then.month - born.month - (then.day < born.day)
     if months >= 24:
         return f"{months // 12}Y"
     return f"{months}M" if months else f"{(then - born).days}D"
+
+
+def computed_age(age: str) -> tuple[int, str] | None:
+    """(number, D, W, M or Y) of what `age_at` computed; None for what a header states, which is shown as it comes."""
+    found = _COMPUTED.fullmatch(age)
+    return (int(found[1]), found[2]) if found else None

@@ -7,7 +7,7 @@ from hashlib import blake2s
 
 from app.archive.models import Series, Study
 from app.dicom import names
-from app.dicom.dates import age_at, parse_age
+from app.dicom.dates import age_at, computed_age
 from app.dicom.identity import patient_of
 from app.http.i18n import format_person, format_time
 from app.http.i18n import gettext as _
@@ -101,7 +101,7 @@ class SeriesCard:
 def age(birth: str, on: str, stated: str = "") -> str:
     """Short age for a column: "58", "5 mo", "9 d"; empty where it cannot be told (`dates.age_at`)."""
     text = age_at(birth, on, stated)
-    told = parse_age(text)
+    told = computed_age(text)
     if told is None:
         return text
     number, unit = told

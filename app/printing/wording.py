@@ -7,7 +7,7 @@ from babel.units import format_unit
 
 from app.archive.models import Instance
 from app.dicom import names
-from app.dicom.dates import parse_age, parse_date
+from app.dicom.dates import computed_age, parse_date
 from app.kit.catalogs import catalog
 from app.kit.clock import now
 from app.kit.phrases import Phrase
@@ -83,7 +83,7 @@ _UNITS = {"Y": "year", "M": "month", "W": "week", "D": "day"}
 
 def _age(age: str, language: str) -> str:
     """An age of `dates.age_at` in words; what is none stays as it is."""
-    told = parse_age(age)
+    told = computed_age(age)
     if told is None:
         return age
     return str(format_unit(told[0], f"duration-{_UNITS[told[1]]}", length="short", locale=language))

@@ -66,7 +66,8 @@ def lies(one: Instance, table: places.FrameTable | None, n: int) -> Place:
     """Where frame n (from 1) lies. Raises NoFrame, also for a frame of which the file holds far too little."""
     if one.pixel_offset is None or one.pixel_bytes is None:
         raise NoFrame("This object has no pixel data.")
-    if not 1 <= n <= (count := max(one.number_of_frames, 1)):
+    count = max(one.number_of_frames, 1)
+    if not 1 <= n <= count:
         raise NoFrame(phrase("There is no frame {number}: the pixel data holds {count}.", number=n, count=count))
     if one.pixel_bytes == -1:
         if table is None:

@@ -59,10 +59,10 @@ def test_a_fraction_in_an_integer_string_is_kept() -> None:
 
 def test_dates_and_ages() -> None:
     assert [age_at("", "", text) for text in ("000Y", "064Y", "018m", " 5D", "64", "abc")] == [
-        "0Y",
-        "64Y",
-        "18M",
-        "5D",
+        "0 Y",
+        "64 Y",
+        "18 M",
+        "5 D",
         "64",
         "abc",
     ]

@@ -68,7 +68,12 @@ class Display:
         slope = _float(transformation.get("RescaleSlope"), 1.0)
         intercept = _float(transformation.get("RescaleIntercept"), 0.0)
         modality_lut = next(luts_of(ds.get("ModalityLUTSequence"), spec.signed, big_endian), None)
-        signed_input = spec.signed or (modality_lut is None and intercept < 0)
+        if any(item.get("LUTDescriptor") for item in ds.get("ModalityLUTSequence") or ()):
+            slope, intercept = (
+                1.0,
+                0.0,
+            )  # one or the other: units come from the table, where its data are at hand (C.11.1)
+        signed_input = spec.signed or intercept < 0
         return cls(
             slope=slope or 1.0,
             intercept=intercept,

@@ -30,6 +30,14 @@ def decode(frame: bytes, spec: PixelSpec, warnings: list[str]) -> Samples:
     return words.reshape((spec.rows, spec.columns) if spec.samples == 1 else (spec.rows, spec.columns, spec.samples))
 
 
+def last_segment(header: bytes) -> int:
+    """Where the last segment of a frame begins, by the frame's first 64 bytes; 0 where they make no sense."""
+    if len(header) < 64:
+        return 0
+    count, *offsets = struct.unpack_from("<16L", header)
+    return int(offsets[count - 1]) if 1 <= count <= 15 else 0
+
+
 def _decode_bits(segment: bytes, spec: PixelSpec, warnings: list[str]) -> Samples:
     """1-bit frames: the packed bytes are the segment; some writers put one byte per pixel."""
     pixels = spec.rows * spec.columns

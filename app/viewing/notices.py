@@ -9,7 +9,7 @@ from app.archive.errors import NoFrame
 from app.archive.models import Instance
 from app.dicom import syntaxes
 from app.dicom.frames import BadFrames
-from app.imaging import colour, partial
+from app.imaging import colour, partial, rle
 from app.kit.errors import NotFound
 from app.viewing.frames import Frames, Located
 
@@ -37,8 +37,21 @@ def _missing(frames: Frames, n: int) -> str:
     one = frames.instance
     if one.pixel_bytes != -1:
         return ""
+    if one.transfer_syntax_uid == syntaxes.RLE:
+        return COARSE if frames.cut(n) or _short_runs(frames, n) else ""
     cut = one.transfer_syntax_uid in syntaxes.CODESTREAMS - syntaxes.JPEG_XL and partial.is_cut(frames.ends(n).tail)
     return COARSE if cut or frames.cut(n) else ""
+
+
+def _short_runs(frames: Frames, n: int) -> bool:
+    """Whether the last segment of an RLE frame has fewer bytes than pixels: a cut frame ends in it or before it."""
+    one = frames.instance
+    pixels = (one.rows or 0) * (one.columns or 0)
+    if one.bits_allocated == 1:
+        pixels = -(-pixels // 8)
+    frame = b"".join(frames.pieces(n))
+    start = rle.last_segment(frame[:64])
+    return len(rle.unpack(frame[start:], pixels)) < pixels
 
 
 def in_index(instance: Instance) -> list[tuple[int, str]]:

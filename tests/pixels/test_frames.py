@@ -206,12 +206,16 @@ def test_compressed_frames_are_drawn_as_far_as_they_go(seen: Seen, syntax: str, 
         assert _manifest(seen, one)["notices"][0]["frame"] == 2
 
 
-def test_runs_that_end_early_are_drawn_too(seen: Seen) -> None:
+@pytest.mark.parametrize("how", ["the file ends", "the frame ends"])
+def test_runs_that_end_early_are_drawn_too(seen: Seen, how: str) -> None:
     image = _picture()
-    ds = ct(syntax="1.2.840.10008.1.2.5", pixels=encapsulate([rle.encode(image)]), Rows=64, Columns=64)
+    runs = rle.encode(image)
+    runs = runs if how == "the file ends" else runs[:-2000]
+    ds = ct(syntax="1.2.840.10008.1.2.5", pixels=encapsulate([runs]), Rows=64, Columns=64)
     ds.BitsAllocated, ds.BitsStored, ds.HighBit, ds.WindowCenter, ds.WindowWidth = 8, 8, 7, 128, 256
     ds["PixelData"].VR, ds["PixelData"].is_undefined_length = "OB", True
-    one = seen.put(part10(_under_new_uids(ds))[:-2000])
+    data = part10(_under_new_uids(ds))
+    one = seen.put(data[:-2000] if how == "the file ends" else data)
     picture = seen.rendered(one)
     assert np.abs(picture[:20].astype(int) - image[:20]).max() <= 1
     assert "whole of this frame" in _warning(seen, one)

@@ -65,6 +65,8 @@ def headers(count: int = 66, seed: int = 7) -> Iterator[Dataset]:
             _add_padding(ds, values, padding)
         if table and window not in ("voi8", "voi16", "voi-short", "voi-two"):
             ds.ModalityLUTSequence = [_lut(choose, values, 8 if table == "lut8" else 16, "US")]
+            if rescale:  # which a table stands in place of
+                ds.RescaleSlope, ds.RescaleIntercept = rescale
             units = np.array([0.0, 255.0 if table == "lut8" else 65535.0])
         else:
             if rescale:

@@ -131,6 +131,14 @@ def test_millions_of_stated_frames_are_not_listed() -> None:
     assert entry["per_frame"][0]["appearance"]["spacing"]["row"] == 0.5 and "spacing" not in entry["appearance"]
 
 
+def test_a_modality_lut_stands_in_place_of_a_rescale() -> None:
+    """Both are contradictory (PS3.3 C.11.1); the viewer counts as `/rendered` draws."""
+    ds = next(one for one in map(case, ("H11/1.dcm", "H11/2.dcm", "H11/3.dcm")) if "ModalityLUTSequence" in one)
+    ds.RescaleSlope, ds.RescaleIntercept = "5", "-7"
+    said = as_data(Appearance.of(ds, PixelSpec.from_dataset(ds), 1))
+    assert (said["slope"], said["intercept"]) == (1.0, 0.0)
+
+
 def test_a_description_has_the_tables_and_the_window_of_the_rendered_picture(web: Web) -> None:
     for name in ("H11/1.dcm", "H11/2.dcm", "H11/3.dcm"):
         ds = case(name)

@@ -1,7 +1,7 @@
 """Where a picture's edges point, and how large its pixels are in millimetres."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
 from app.imaging.header import Header, frame_item
@@ -20,6 +20,18 @@ ULTRASOUND = "SequenceOfUltrasoundRegions"
 _PLANES: dict[str, Plane] = {DETECTOR: "detector", IMAGE_PLANE: "detector", SCANNED: "film", UNPLACED: "unknown"}
 _SIDES = frozenset("RLBU")
 _OPPOSITE = {"L": "R", "R": "L", "A": "P", "P": "A", "H": "F", "F": "H"}
+_QUADRUPED = {
+    "LE": "RT", "RT": "LE", "D": "V", "V": "D", "CR": "CD", "CD": "CR", "R": "CD", "M": "L", "L": "M", "PR": "DI", "DI": "PR",
+    "PA": "D", "PL": "D",
+}  # fmt: skip
+_OF_QUADRUPED = {
+    "L": "LE",
+    "R": "RT",
+    "A": "V",
+    "P": "D",
+    "H": "CR",
+    "F": "CD",
+}  # directions of coordinates (C.7.6.2.1.1)
 # Images that are shadows: a millimetre depends on how far a thing is from the detector (PS3.3 10.7.1).
 _PROJECTION_CLASSES = tuple(
     f"1.2.840.10008.5.1.4.1.1.{n}"
@@ -62,7 +74,8 @@ class Spacing(NamedTuple):
 
 
 class Letters(NamedTuple):
-    """Patient directions at the edges: L R A P H F, up to three each in order of weight (PS3.3 C.7.6.1.1.1)."""
+    """Patient directions at the edges: L R A P H F, up to three each in order of weight (PS3.3 C.7.6.1.1.1); of animals
+    LE RT V D CR CD and more."""
 
     left: str
     right: str
@@ -71,15 +84,18 @@ class Letters(NamedTuple):
 
 
 def orientation_letters(
-    image_orientation: Sequence[Any] | None, patient_orientation: Sequence[str] | None = None
+    image_orientation: Sequence[Any] | None, patient_orientation: Sequence[str] | None = None, quadruped: bool = False
 ) -> Letters | None:
-    """From Image Orientation (Patient), else from Patient Orientation; None where neither says anything."""
+    """From Image Orientation (Patient), else from Patient Orientation; None where neither says anything.
+
+    quadruped: by Anatomical Orientation Type; an animal's directions have other letters, some of them two."""
     right, bottom = _cosines(image_orientation)
+    if quadruped:
+        right, bottom = ("".join(_OF_QUADRUPED[letter] for letter in text) for text in (right, bottom))
     if not right and patient_orientation is not None and len(patient_orientation) == 2:
         right, bottom = (str(text).strip().upper() for text in patient_orientation)
-    if not right or not bottom or any(letter not in _OPPOSITE for letter in right + bottom):
-        return None
-    return Letters(_opposite(right), right, _opposite(bottom), bottom)
+    left, top = (_opposite(text, _QUADRUPED if quadruped else _OPPOSITE) for text in (right, bottom))
+    return Letters(left, right, top, bottom) if left and top else None
 
 
 def _cosines(orientation: Sequence[Any] | None) -> tuple[str, str]:
@@ -98,8 +114,15 @@ def _direction(vector: list[float]) -> str:
     return "".join(letters[0] if value > 0 else letters[1] for value, letters in weights if abs(value) > 0.0872)
 
 
-def _opposite(letters: str) -> str:
-    return "".join(_OPPOSITE[letter] for letter in letters)
+def _opposite(text: str, known: Mapping[str, str]) -> str:
+    """The direction opposite to one of several abbreviations in a row, the longer ones first; empty where one is unknown."""
+    found = ""
+    while text:
+        size = next((size for size in (2, 1) if text[:size] in known), 0)
+        if not size:
+            return ""
+        found, text = found + known[text[:size]], text[size:]
+    return found
 
 
 def letters_of(ds: Header, frame: int = 1) -> Letters | None:
@@ -109,6 +132,7 @@ def letters_of(ds: Header, frame: int = 1) -> Letters | None:
         or ds.get("ImageOrientationPatient"),
         frame_item(ds, "PatientOrientationInFrameSequence", frame).get("PatientOrientation")
         or ds.get("PatientOrientation"),
+        str(ds.get("AnatomicalOrientationType") or "").strip().upper() == "QUADRUPED",
     )
 
 

@@ -21,7 +21,15 @@ from app.imaging import (
     render_frame,
     transform,
 )
-from app.imaging.geometry import DETECTOR, MAGNIFIED, SCANNED, ULTRASOUND, orientation_letters, pixel_spacing_mm
+from app.imaging.geometry import (
+    DETECTOR,
+    MAGNIFIED,
+    SCANNED,
+    ULTRASOUND,
+    letters_of,
+    orientation_letters,
+    pixel_spacing_mm,
+)
 from app.imaging.params import MAX_GROWN
 from app.kit.errors import Invalid
 from tests.imaging.support import load, stored_frame
@@ -132,6 +140,18 @@ def test_letters_from_patient_orientation_and_none_from_nonsense() -> None:
     assert orientation_letters(None) is None
     assert orientation_letters(["x"] * 6) is None
     assert orientation_letters(None, ["?", "F"]) is None
+
+
+def test_letters_of_animals_are_their_own() -> None:
+    """PS3.3 C.7.6.1.1.1, Anatomical Orientation Type QUADRUPED."""
+    assert orientation_letters(None, ["LE", "V"], True) == ("RT", "LE", "D", "V")
+    assert orientation_letters(None, ["DLE", "CD"], True) == ("VRT", "DLE", "CR", "CD")
+    assert orientation_letters(None, ["PR", "PA"], True) == ("DI", "PR", "D", "PA")
+    assert orientation_letters(None, ["X", "V"], True) is None
+    assert orientation_letters([1, 0, 0, 0, 1, 0], None, True) == ("RT", "LE", "V", "D")
+    ds = Dataset()
+    ds.PatientOrientation, ds.AnatomicalOrientationType = ["RT", "LE"], "QUADRUPED"
+    assert letters_of(ds) == ("LE", "RT", "RT", "LE")
 
 
 def header(**attributes: object) -> Dataset:

@@ -4,11 +4,11 @@ promises (PS3.4 Annex J), and what may be told before a source deletes its own."
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import select
+from sqlalchemy import and_, select
 from sqlalchemy.orm import Session
 
 from app.archive.ingest import Archive
-from app.archive.models import Instance, Study
+from app.archive.models import ArrivalSource, Instance, Study
 from app.archive.queries import visible
 from app.archive.store import sha256_of
 from app.security.actor import Actor
@@ -27,14 +27,19 @@ class Held:
     sha256: str
 
 
-def held(session: Session, actor: Actor, sop_instance_uids: Sequence[str]) -> dict[str, Held]:
-    """Those of the objects that are here and that the actor may see, by SOP Instance UID."""
+def held(
+    session: Session, actor: Actor, sop_instance_uids: Sequence[str], from_node: str | None = None
+) -> dict[str, Held]:
+    """Those of the objects that are here and that the actor may see, by SOP Instance UID. from_node: only those that came
+    from the node with this id."""
     found: dict[str, Held] = {}
+    came = select(ArrivalSource.id).where(ArrivalSource.node_id == from_node)
+    wanted = visible(actor) if from_node is None else and_(visible(actor), Instance.source_pk.in_(came))
     for at in range(0, len(sop_instance_uids), _STEP):
         rows = session.execute(
             select(Instance.sop_instance_uid, Instance.sop_class_uid, Instance.path, Instance.bytes, Instance.sha256)
             .join(Study, Study.id == Instance.study_pk)
-            .where(Instance.sop_instance_uid.in_(sop_instance_uids[at : at + _STEP]), visible(actor))
+            .where(Instance.sop_instance_uid.in_(sop_instance_uids[at : at + _STEP]), wanted)
         )
         found |= {row[0]: Held(*row[1:]) for row in rows}
     return found

@@ -38,7 +38,8 @@ def action(exchange: Exchange, request: Request) -> Answer:
         raise Refused(commands.NOT_AUTHORIZED, "Only known nodes: ask for a node of your AE title")
     try:
         with exchange.services.database.write() as session:
-            made = commitment.keep(session, exchange.actor, node_id, asked)
+            elsewhere = exchange.agreed.admission.elsewhere
+            made = commitment.keep(session, exchange.actor, node_id, asked, own_only=elsewhere)
     except Conflict as fault:
         raise Refused(commands.PROCESSING_FAILURE, fault.detail) from None
     except Unavailable as fault:

@@ -38,7 +38,8 @@ class Admission:
     """The answer to a caller. reason 0: come in; otherwise the diagnostic of our rejection, with words for the log.
     verbs: what the caller may do here; facility_id: whose what it sends will be, and whose studies it finds;
     sees_all: it is bound to no facility and finds all; titled: the facility whose title or port it called;
-    clash: what does not fit together in it, in words: the title, the port and the node are of different facilities."""
+    clash: what does not fit together in it, in words: the title, the port and the node are of different facilities;
+    elsewhere: a node of one facility is at the title or port of another, where it may only store."""
 
     reason: int = 0
     words: str = ""
@@ -50,6 +51,7 @@ class Admission:
     titled: str | None = None
     options: NodeOptions = options.DEFAULTS
     clash: str = ""
+    elsewhere: bool = False
 
     def actor(self, calling: str, address: str) -> Actor:
         """The caller as verbs take it."""
@@ -137,6 +139,7 @@ def _known(session: Session, node: Node, caller: Caller | None, place: str | Non
         titled=place,
         options=set_to,
         clash=clash,
+        elsewhere=elsewhere,
     )
 
 

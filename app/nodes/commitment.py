@@ -53,9 +53,10 @@ class Outcome:
 # As SCP
 
 
-def keep(session: Session, actor: Actor, node_id: str, asked: References) -> str:
+def keep(session: Session, actor: Actor, node_id: str, asked: References, *, own_only: bool = False) -> str:
     """Keeps a node's request; the id of its row. What is not here, or is not what the node thinks, is known at once;
-    the files are looked at later. Asked again with the same objects it is a new request; Conflict with others."""
+    the files are looked at later. Asked again with the same objects it is a new request; Conflict with others.
+    own_only: what the node has not sent itself counts as not here; for a node at the title or port of another facility."""
     require(actor, Verb.STUDY_IMPORT)
     known = node_queries.commitment(session, "scp", node_id, asked.transaction)
     if known is not None:
@@ -63,7 +64,9 @@ def keep(session: Session, actor: Actor, node_id: str, asked: References) -> str
             raise Conflict("This Transaction UID is in use for other objects.")
         session.delete(known)
         session.flush()
-    there = custody.held(session, actor, [one.sop_instance for one in asked.objects])
+    there = custody.held(
+        session, actor, [one.sop_instance for one in asked.objects], from_node=node_id if own_only else None
+    )
     made = Commitment(
         id=new_id(),
         role="scp",

@@ -13,6 +13,7 @@ from app.dicomweb import params as search_parameters
 from app.dicomweb import wado_uri
 from app.http.bodies import RangeNotSatisfiable, byte_range
 from app.kit.numbers import real, whole
+from tests.archive.make import ct_bytes
 from tests.support.client import Web
 
 HOSTILE = [
@@ -236,3 +237,19 @@ def test_the_helper() -> None:
     assert whole("7", 8) is None
     assert [real(text) for text in ("1.5", "-.5e3", "+2")] == [1.5, -500.0, 2.0]
     assert all(real(text) is None for text in ("1e999", "NaN", "inf", "1_0", "²", "٣", "", "9" * 5000))
+
+
+def test_frame_numbers_of_a_stored_object(web: Web) -> None:
+    """Every way to a frame, with an object that is there."""
+    sop, series, study = "1.2.3.1.1.1", "1.2.3.1.1", "1.2.3.1"
+    upload = web.admin.post("/api/v1/imports", files=[("files", ("a.dcm", ct_bytes(), "application/dicom"))])
+    assert upload.json()["results"][0]["status"] == "stored", upload.text
+    rest = f"/api/v1/instances/{sop}/frames"
+    dicomweb = f"/dicom-web/studies/{study}/series/{series}/instances/{sop}/frames"
+    ways = [f"{rest}/{{}}", f"{rest}/{{}}?form=viewer", f"{dicomweb}/{{}}"]
+    ways += [f"{rest}/{{}}/{what}" for what in ("overlays", "appearance", "preview", "rendered")]
+    ways += [f"{dicomweb}/{{}}/{what}" for what in ("rendered", "thumbnail")]
+    for way in ways:
+        for number in ("0", "-1", "2", "9" * 18, "9" * 20, "²", "1.5"):
+            answer = web.admin.get(way.format(number))
+            assert 400 <= answer.status_code < 500, (way, number, answer.status_code)

@@ -18,11 +18,13 @@ from app.kit.clock import now
 from app.nodes import commitment
 from app.nodes.models import Commitment
 from app.security.actor import SYSTEM
+from app.security.models import Facility
 from app.worker import LANES, Worker, handler_of
+from tests.archive.make import ct
 from tests.support.committer import INSTANCE, committer
 from tests.support.dimse import Station
 from tests.support.pacs import CT, Made, make_study
-from tests.support.retrieving import add_node, fill
+from tests.support.retrieving import add_node, fill, two_facilities
 
 pytestmark = pytest.mark.peer
 
@@ -62,14 +64,14 @@ class Asker:
     answer: int = 0
     reports: list[tuple[int, Dataset]] = field(default_factory=list)
 
-    def ask(self, station: Station, uids: list[str], sop_class: str = CT, **odd: Any) -> int:
+    def ask(self, station: Station, uids: list[str], sop_class: str = CT, called: str = "FILMROOM", **odd: Any) -> int:
         """The status of the N-ACTION response."""
         ae = AE(ae_title=self.title)
         ae.add_requested_context(PUSH_MODEL)
         association = ae.associate(
             "127.0.0.1",
             station.port,
-            ae_title="FILMROOM",
+            ae_title=called,
             evt_handlers=[(evt.EVT_N_EVENT_REPORT, self._told)],
         )
         assert association.is_established
@@ -209,6 +211,28 @@ def test_what_is_no_request_is_refused(receiver: Station, study: Made, odd: dict
 
 def test_an_unknown_caller_is_promised_nothing(receiver: Station, study: Made) -> None:
     assert Asker(title="STRANGER").ask(receiver, study.instances) == 0x0124
+
+
+def test_a_node_at_another_facilitys_title_hears_of_its_own_objects_only(
+    receiver: Station, tmp_path: Path, worker: Worker
+) -> None:
+    """It may store there, so what it stored is committed; of what others stored it learns nothing."""
+    made, _ = two_facilities(receiver, tmp_path)
+    with receiver.database.write() as session:
+        session.scalars(select(Facility).where(Facility.name == "North")).one().ae_title = "NORTH"
+    own = ct(sop="9.8.7.1", study="9.8.7", series="9.8.7.2")
+    ae = AE(ae_title="SOUTHSCU")
+    ae.add_requested_context(CT, "1.2.840.10008.1.2.1")
+    association = ae.associate("127.0.0.1", receiver.port, ae_title="NORTH")
+    assert association.send_c_store(own).Status == 0
+    association.release()
+    asker = Asker(title="SOUTHSCU")
+    assert asker.ask(receiver, ["9.8.7.1", *made.instances, "9.9.9"], called="NORTH") == 0
+    receiver.wait(lambda: len(asker.reports) == 1)
+    event, report = asker.reports[0]
+    failed = {str(item.ReferencedSOPInstanceUID): item.FailureReason for item in report.FailedSOPSequence}
+    assert (event, _uids(report, "ReferencedSOPSequence")) == (2, ["9.8.7.1"])
+    assert failed == dict.fromkeys([*made.instances, "9.9.9"], 0x0112)
 
 
 def _ask(station: Station, node_id: str, uids: list[str]) -> str:

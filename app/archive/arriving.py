@@ -23,6 +23,9 @@ class Source:
     facility_id: str | None = None
     node_id: str = ""  # the known node it came from
     sees_all: bool = False  # whoever sends it sees the objects of every facility
+    elsewhere: bool = (
+        False  # whoever sends it is of another facility than the objects, and learns of no others of theirs
+    )
 
     @property
     def label(self) -> str:

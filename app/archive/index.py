@@ -254,6 +254,8 @@ class Batch:
                 None if reason == OTHER_FACILITY else facility,
                 {"conflict_id": entry.conflict_id, "study_instance_uid": h.study_instance_uid, "reason": reason},
             )
+        if entry.source.elsewhere:
+            reason, words = OTHER_FACILITY, ""  # to its sender, like what meets another facility
         entry.decide(
             "conflict", words or _REASONS[reason], _COMMENTS.get(words, _COMMENTS[reason]), reason == "other content"
         )

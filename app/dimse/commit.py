@@ -38,8 +38,8 @@ def action(exchange: Exchange, request: Request) -> Answer:
         raise Refused(commands.NOT_AUTHORIZED, "Only known nodes: ask for a node of your AE title")
     try:
         with exchange.services.database.write() as session:
-            elsewhere = exchange.agreed.admission.elsewhere
-            made = commitment.keep(session, exchange.actor, node_id, asked, own_only=elsewhere)
+            own_only = exchange.agreed.source.elsewhere
+            made = commitment.keep(session, exchange.actor, node_id, asked, own_only=own_only)
     except Conflict as fault:
         raise Refused(commands.PROCESSING_FAILURE, fault.detail) from None
     except Unavailable as fault:

@@ -155,4 +155,5 @@ class Establishing:
             facility_id=admission.titled or own or admission.facility_id,
             node_id=admission.node_id or "",
             sees_all=actor.kind == "user" and actor.sees_all,
+            elsewhere=admission.elsewhere and actor.kind != "user",  # users at a title were asked for its facility
         )

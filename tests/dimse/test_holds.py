@@ -12,6 +12,7 @@ from pydicom import Dataset, dcmread
 from pydicom.uid import generate_uid
 from pynetdicom import AE
 from pynetdicom.sop_class import CTImageStorage, StudyRootQueryRetrieveInformationModelFind
+from sqlalchemy import select
 
 from app import config as boot
 from app.archive import Source, jobs, service
@@ -23,7 +24,7 @@ from app.kit.ids import new_id
 from app.network.commitment_data import Reference, References
 from app.nodes import commitment
 from app.security.actor import SYSTEM
-from app.security.models import User
+from app.security.models import Facility, User
 from tests.archive.make import ct_bytes
 from tests.support.client import Web, actor, open_web, password_hash
 from tests.support.dimse import Station, station
@@ -84,11 +85,11 @@ def put(receiver: Station, data: bytes, facility: str) -> str:
     return receiver.archive.ingest(incoming).status
 
 
-def store(house: House, data: bytes, calling: str) -> Dataset:
+def store(house: House, data: bytes, calling: str, called: str = "FILMROOM") -> Dataset:
     """The C-STORE-RSP."""
     ae = AE(calling)
     ae.add_requested_context(CTImageStorage, dcmread(io.BytesIO(data)).file_meta.TransferSyntaxUID)
-    association = ae.associate("127.0.0.1", house.station.port, ae_title="FILMROOM")
+    association = ae.associate("127.0.0.1", house.station.port, ae_title=called)
     try:
         return association.send_c_store(dcmread(io.BytesIO(data)))
     finally:
@@ -101,6 +102,18 @@ def test_c_store_of_another_facility_is_put_on_hold(house: House, meeting: str) 
     assert (answer.Status, answer.get("ErrorComment")) == (0, "On hold until an administrator decides")
     newest = house.conflicts()[0]
     assert (newest.reason, newest.facility_id) == ("other facility", house.south)
+
+
+def test_a_node_of_another_facility_learns_no_more_at_its_title(house: House) -> None:
+    """It may store there; whether and how an object meets others is between that facility and its own nodes."""
+    with house.web.database.write() as session:
+        session.scalars(select(Facility).where(Facility.name == "North")).one().ae_title = "NORTH"
+    clashes = {name: data for name, data in MEETINGS.items() if not name.startswith("a new")}
+    said = {name: store(house, data, "SOUTHCT", "NORTH") for name, data in clashes.items()}
+    kept = {name: answer.get("ErrorComment") for name, answer in said.items() if answer.get("ErrorComment")}
+    assert len(kept) >= 3 and set(kept.values()) == {"On hold until an administrator decides"}, kept
+    assert {answer.Status for answer in said.values()} == {0}
+    assert "Kept aside" in store(house, MEETINGS["its UID in another study"], "NORTHCT").ErrorComment
 
 
 @pytest.mark.parametrize("meeting", MEETINGS)

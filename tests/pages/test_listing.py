@@ -53,7 +53,7 @@ def test_what_is_typed_is_a_beginning_unless_wildcards_say_otherwise() -> None:
 
 def test_several_words_are_looked_for_in_any_order() -> None:
     wanted = Listing(name="Lucía, Ramírez", q="x").filter()
-    assert (wanted.patient_name, wanted.text) == ("", "x Lucía, Ramírez")
+    assert (wanted.patient_name, wanted.text, wanted.everything) == ("", "Lucía, Ramírez", "x")
 
 
 def test_an_address_leads_back_to_the_same_list() -> None:

@@ -1,9 +1,12 @@
 """What leaves otherwise than it is stored, and what is dropped here after it is proven elsewhere: to real receivers."""
 
+from io import BytesIO
 from pathlib import Path
 
 import pytest
-from pydicom import dcmread
+from pydicom import Dataset, dcmread
+from pydicom.encaps import encapsulate
+from pydicom.uid import JPEGBaseline8Bit
 from sqlalchemy import select
 
 from app.archive import service as archive
@@ -95,13 +98,22 @@ def test_changed_attributes_leave_and_the_original_stays(house: House, tmp_path:
     assert left_over(house) == (0, [])
 
 
+def _bytes_of(dataset: Dataset) -> bytes:
+    buffer = BytesIO()
+    dataset.save_as(buffer)
+    return buffer.getvalue()
+
+
 def test_what_cannot_be_cleaned_does_not_leave_in_any_form(house: House, tmp_path: Path) -> None:
-    """A data set that ends in the middle of its pixels: stored with a warning, refused by the anonymizer."""
+    """A frame that is no code stream of its transfer syntax: stored, refused by the anonymizer."""
     with dcmtk.storescp(tmp_path / "scp") as port:
         house.node("research", port)
         route = house.route("research", ANONYMIZE, send("research"), {"do": "drop"}, when=NOW)
         house.put(ct_bytes("1.2.3.1.1.1"))
-        house.put(ct_bytes("1.2.3.1.1.2")[:-8])
+        odd = dcmread(BytesIO(ct_bytes("1.2.3.1.1.2")))
+        odd.file_meta.TransferSyntaxUID = JPEGBaseline8Bit
+        odd.PixelData = encapsulate([b"no code stream at all"])
+        house.put(_bytes_of(odd))
         house.all_at_once()
     (run,) = house.runs(route)
     assert run.state == "failed" and "1 objects were not sent" in (run.reason or "")

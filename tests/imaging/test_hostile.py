@@ -1,10 +1,12 @@
 """Frames and headers made to harm: always an answer, never a crash, a hang or a flood of memory."""
 
+import contextlib
 import os
 import subprocess
 import sys
 from pathlib import Path
 
+import imagecodecs
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -12,7 +14,7 @@ from hypothesis import strategies as st
 from pydicom import Dataset
 
 from app.dicom import syntaxes
-from app.imaging import ImagingError, PixelSpec, decode, render_frame, rle
+from app.imaging import CannotDecode, ImagingError, PixelSpec, codestream, decode, render_frame, rle
 
 VICTIMS = [
     "codecs/jpeg-baseline_ybr_full_422.dcm",
@@ -55,6 +57,23 @@ def test_noise_is_refused(data: bytes, uid: str) -> None:
     spec = PixelSpec(16, 16, bits_allocated=8, bits_stored=8, high_bit=7, transfer_syntax_uid=uid)
     with pytest.raises(ImagingError):
         decode(data, spec)
+
+
+@pytest.mark.parametrize("boxes", [False, True])
+def test_changed_jpeg_xl_headers_end_in_a_size_or_a_sentence(boxes: bool) -> None:
+    y, x = np.mgrid[:48, :40]
+    whole = bytes(imagecodecs.jpegxl_encode((x + y).astype(np.uint8), lossless=True, usecontainer=boxes))
+    read = 0
+    for at in range(2, 70 if boxes else 24):
+        for value in range(0, 256, 5):
+            changed = bytearray(whole)
+            changed[at] = value
+            with contextlib.suppress(CannotDecode):
+                read += codestream.read(bytes(changed)).rows > 0
+    for length in range(2, 40):
+        with contextlib.suppress(CannotDecode):
+            codestream.read(whole[:length])
+    assert read > 100
 
 
 @settings(max_examples=200, deadline=None)

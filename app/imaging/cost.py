@@ -20,6 +20,8 @@ FREE = 120 << 20  # bytes of memory any frame may cost
 _SENT, _MORE = 10 << 20, 16  # and for each byte of a frame beyond 10 MB so many more
 MAX_HALVED = 5  # 1/32 of a side: what is still too large then is no picture
 _GIVE_BACK = 64 << 20  # bytes drawn in all; after less the pages would only be asked for again by the next picture
+_VIEWER = "Ask for a smaller picture, or open it in the viewer: it decodes large images itself. The object is kept as it came."
+_ELSEWHERE = "Download the object to open it elsewhere. It is kept as it came."
 _TURN = 1.25  # a picture being turned or scaled, beside itself, per sample
 _TURN_COLOUR = 1.1  # the same: one sample after the other is scaled
 
@@ -109,7 +111,7 @@ def check(sent: int, need: int, spec: PixelSpec) -> None:
                 need=-(-need >> 20),
                 most=most(sent) >> 20,
             ),
-            hint="Ask for a smaller picture, or open it in the viewer: it decodes large images itself. The object is kept as it came.",
+            hint=_ELSEWHERE if spec.transfer_syntax_uid in syntaxes.JPEG_XL else _VIEWER,
         )
 
 

@@ -16,7 +16,7 @@ from app.http.i18n import gettext as _
 from app.kit.errors import Invalid
 from app.kit.phrases import phrase
 from app.pages.shell import fields
-from app.printing import papers, preview, service
+from app.printing import papers, preview, queries, service
 from app.printing.order import OUTPUTS_LATER
 from app.printing.queries import Row
 from app.security import Actor, Verb
@@ -141,6 +141,7 @@ def composer(
         ],
         "first": series or (strip[0][1].uid if strip else ""),
         "items": chosen,
+        "unprinted": _unprinted(request, actor, uids),
         "cells": {name: len(papers.cells_of(name, False)) for name in papers.LAYOUTS},
         "presets": PRESETS,
     }
@@ -148,6 +149,24 @@ def composer(
     later = [(name, word) for name, word in _outputs() if name in OUTPUTS_LATER]
     page = ComposerPage([one for one, _strip in opened], len(patients), data, _layouts(), layout, sizes, later)
     return render(request, "printing/composer.html", fields(page))
+
+
+@router.get("/print/_unprinted")
+def unprinted(request: Request, actor: Printer, study: Annotated[list[str], Query(max_length=STUDIES)]) -> list[str]:
+    """A sentence for each of these studies that has nothing to print, before the composer is opened."""
+    return _unprinted(request, actor, list(dict.fromkeys(study)))
+
+
+def _unprinted(request: Request, actor: Actor, uids: list[str]) -> list[str]:
+    said = []
+    for one in preview.unprinted(services(request).database, actor, uids):
+        (patient,) = _patients([one.study])
+        named = f"{patient} ({_title(one.study)})"
+        if one.images:
+            said.append(_("Not printed: %(study)s. Its images hold no pixel data.") % {"study": named})
+        else:
+            said.append(_("Not printed: %(study)s. It holds only reports and other documents.") % {"study": named})
+    return said
 
 
 def _title(study: Study) -> str:
@@ -175,7 +194,9 @@ def _outputs() -> list[tuple[str, str]]:
 
 @dataclass(frozen=True, slots=True)
 class QueueRow:
-    """One print as the queue shows it. kind: of the state's icon; may: the reader may cancel, retry and delete it."""
+    """One print as the queue shows it. kind: of the state's icon; may: the reader may cancel, retry and delete it.
+    patient_id, study: tell prints of patients without a name apart, empty where there are several or the study is gone;
+    protected: the file asks for a password."""
 
     id: str
     patient: str
@@ -195,6 +216,9 @@ class QueueRow:
     may: bool
     readable: bool
     output: str
+    patient_id: str
+    study: str
+    protected: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,7 +233,7 @@ class QueuePart:
 _KINDS = {"queued": "wait", "running": "running", "done": "ok", "failed": "bad", "cancelled": "paused"}
 
 
-def _row(actor: Actor, row: Row) -> QueueRow:
+def _row(actor: Actor, row: Row, study: Study | None) -> QueueRow:
     words = {
         "queued": _("Waiting"),
         "running": _("Printing"),
@@ -219,10 +243,12 @@ def _row(actor: Actor, row: Row) -> QueueRow:
     }
     done, total = row.progress
     made = row.request
+    patients = service.patients_in(made)
+    one_study = study if patients == 1 and len(made.options.get("studies") or [0]) == 1 else None
     return QueueRow(
         id=made.id,
         patient=made.patient_name,
-        patients=service.patients_in(made),
+        patients=patients,
         modality=made.modality,
         kind=_KINDS[row.state],
         state=row.state,
@@ -238,14 +264,18 @@ def _row(actor: Actor, row: Row) -> QueueRow:
         may=service.may_change(actor, row),
         output="PDF/A" if service.is_pdf(made) else str(made.options.get("image_format") or "jpeg").upper(),
         readable=row.state == "done" and Verb.STUDY_PRINT in actor.verbs,
+        patient_id=study.patient_id if study and patients == 1 else "",
+        study=_title(one_study) if one_study else "",
+        protected=bool(made.password),
     )
 
 
 def _queue(session: ReadSession, actor: Actor, whole: bool) -> QueuePart:
     rows, _total = service.list_prints(session, actor, limit=SHOWN if whole else SHOWN // 2)
     counts = service.counts(session, actor)
+    studies = queries.studies(session, list({row.request.study_instance_uid for row in rows}))
     return QueuePart(
-        rows=[_row(actor, row) for row in rows],
+        rows=[_row(actor, row, studies.get(row.request.study_instance_uid)) for row in rows],
         running=counts.get("running", 0),
         waiting=counts.get("queued", 0),
         failed=counts.get("failed", 0),

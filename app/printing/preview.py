@@ -156,6 +156,27 @@ def strip(database: Database, actor: Actor, study_uid: str) -> tuple[Study, list
     return study, list(grouped.values())
 
 
+@dataclass(frozen=True, slots=True)
+class Unprinted:
+    """A chosen study without any frame. images: it has objects of an image class, but they hold no pixel data."""
+
+    study: Study
+    images: bool
+
+
+def unprinted(database: Database, actor: Actor, study_uids: list[str]) -> list[Unprinted]:
+    """Which of these studies have nothing to print, in this order; those the actor may not see are left out."""
+    require(actor, Verb.STUDY_PRINT)
+    with database.read() as session:
+        found = queries.studies(session, study_uids)
+        seen = [found[uid] for uid in study_uids if uid in found and may_see(actor, found[uid].facility_id)]
+        return [
+            Unprinted(one, selection.holds_empty_images(session, one.study_instance_uid))
+            for one in seen
+            if not queries.has_images(session, one.id)
+        ]
+
+
 def _saw(study: Study) -> None:
     """Images of it go out; the web role writes that down, once for many."""
     audit.saw(study.study_instance_uid, study.facility_id, shown=True)

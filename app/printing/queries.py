@@ -81,6 +81,27 @@ def images_of(session: Session, *, study_uid: str | None = None, series_uid: str
     return [Found(row.Instance, row.Series, row.Study) for row in session.execute(query.order_by(*order))]
 
 
+def has_images(session: Session, study_pk: int) -> bool:
+    query = select(Instance.id).where(Instance.study_pk == study_pk, Instance.number_of_frames > 0).limit(1)
+    return session.scalar(query) is not None
+
+
+def undrawable_classes(session: Session, *, study_uid: str | None = None, series_uid: str | None = None) -> list[str]:
+    """SOP Class UIDs of the objects of a study or series that have no frames, each once."""
+    query = _joined().where(Instance.number_of_frames < 1)
+    if study_uid is not None:
+        query = query.where(Study.study_instance_uid == study_uid)
+    if series_uid is not None:
+        query = query.where(Series.series_instance_uid == series_uid)
+    return list(session.scalars(query.with_only_columns(Instance.sop_class_uid).distinct()))
+
+
+def studies(session: Session, uids: Sequence[str]) -> dict[str, Study]:
+    """The studies with these UIDs (at most a page of the queue); what is not here is missing."""
+    found = session.scalars(select(Study).where(Study.study_instance_uid.in_(uids)))
+    return {one.study_instance_uid: one for one in found}
+
+
 def study(session: Session, uid: str) -> Study | None:
     return session.scalar(select(Study).where(Study.study_instance_uid == uid))
 

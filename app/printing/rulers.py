@@ -1,5 +1,7 @@
 """Rulers over pictures and on the paper itself, in millimetres from the top left corner. Pure."""
 
+from collections.abc import Sequence
+
 from app.printing import overdraw
 from app.printing.shapes import Box, Placed, Scale, Stroke, Text
 
@@ -7,15 +9,18 @@ RULERS_MM = (200, 100, 50, 20, 10, 5, 2, 1)
 MAX_RULER_SHARE = 0.6  # of the picture's height
 
 
-def of_picture(placed: Placed, box: Box, size: float) -> tuple[list[Stroke], list[Text]]:
-    """A bar of round millimetres in the patient at the cell's right edge, below the letter; ticks each tenth."""
+def of_picture(placed: Placed, box: Box, size: float, taken: Sequence[Box] = ()) -> tuple[list[Stroke], list[Text]]:
+    """A bar of round millimetres in the patient at the cell's right edge, below the letter; ticks each tenth.
+    taken: boxes of other texts, which bar and label keep clear of at the bottom."""
     assert placed.scale
+    x, low = box.right - size * 0.7, box.bottom - size * 4.2
+    bottom = _clear(x, low, size, taken)
     room = (box.height / 2 - size * 5) if placed.picture.letters[1] else box.height * MAX_RULER_SHARE
-    room = min(room, box.height * MAX_RULER_SHARE)
-    return _bar(box.right - size * 0.7, box.bottom - size * 4.2, room, placed.scale, size)
+    room = min(room - (low - bottom), box.height * MAX_RULER_SHARE)
+    return _bar(x, bottom, room, placed.scale, size)
 
 
-def of_region(placed: Placed, scale: Scale, size: float) -> tuple[list[Stroke], list[Text]]:
+def of_region(placed: Placed, scale: Scale, size: float, taken: Sequence[Box] = ()) -> tuple[list[Stroke], list[Text]]:
     """The same at the right edge of one calibrated region, as far as it is on paper (PS3.3 C.8.5.5)."""
     corners = [overdraw.on_paper(placed, point) for point in (scale.start, scale.end)]
     shown = placed.box
@@ -25,7 +30,23 @@ def of_region(placed: Placed, scale: Scale, size: float) -> tuple[list[Stroke], 
         return [], []
     pixel = shown.height / placed.source.height
     spacing = scale.spacing[1 if placed.picture.turned else 0]
-    return _bar(right - size * 0.7, bottom - size * 1.8, (bottom - top) * MAX_RULER_SHARE, pixel / spacing, size)
+    x, low = right - size * 0.7, bottom - size * 1.8
+    foot = _clear(x, low, size, taken)
+    return _bar(x, foot, min((bottom - top) * MAX_RULER_SHARE, foot - top), pixel / spacing, size)
+
+
+def _clear(x: float, bottom: float, size: float, taken: Sequence[Box]) -> float:
+    """Where a bar has to end so that its label stands above every text that it would cover (mm); at most `bottom`."""
+    for other in sorted(taken, key=lambda one: -one.y):
+        label = _label_box(x, bottom, size)
+        beside = other.x < label.right and label.x < other.right
+        if beside and other.y < label.bottom and label.y < other.bottom:
+            bottom = other.y - size * 1.7
+    return bottom
+
+
+def _label_box(x: float, bottom: float, size: float) -> Box:
+    return Box(x - size * 6, bottom + size * 0.2, size * 6, size * 1.3)
 
 
 def _bar(x: float, bottom: float, room: float, scale: float, size: float) -> tuple[list[Stroke], list[Text]]:
@@ -40,7 +61,7 @@ def _bar(x: float, bottom: float, room: float, scale: float, size: float) -> tup
         y = bottom - long * tick / 10
         strokes.append(Stroke(x - reach, y, x, y, 0.15 if tick % 10 else 0.25, "light"))
     label = f"{length // 10} cm" if length >= 10 else f"{length} mm"
-    return strokes, [Text(Box(x - size * 6, bottom + size * 0.2, size * 6, size * 1.3), label, size, "right", "light")]
+    return strokes, [Text(_label_box(x, bottom, size), label, size, "right", "light")]
 
 
 def check(area: Box, low_edge: float, label: str) -> tuple[list[Stroke], list[Text]]:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from sqlalchemy.orm import Session
 
 from app.archive import content
+from app.dicom import registry
 from app.imaging import presentation
 from app.kit.errors import Invalid, NotFound
 from app.kit.phrases import phrase
@@ -40,9 +41,12 @@ def select(session: Session, actor: Actor, order: PrintOrder) -> Selection:
             raise NotFound("There is no such series.", field="series_instance_uid")
         found = queries.images_of(session, series_uid=order.series_instance_uid)
     if not found:
-        raise NothingToPrint(
-            "There is no image to print here.", hint="Reports and other documents are not printed yet."
+        hint = (
+            "The images here hold no pixel data."
+            if holds_empty_images(session, order.study_instance_uid, order.series_instance_uid)
+            else "Reports and other documents are not printed yet."
         )
+        raise NothingToPrint("There is no image to print here.", hint=hint)
     if sum(f.instance.number_of_frames for f in found) > MAX_ITEMS:
         raise Invalid(
             phrase("This is more than {most} images.", most=MAX_ITEMS),
@@ -55,6 +59,12 @@ def select(session: Session, actor: Actor, order: PrintOrder) -> Selection:
         for frame in range(1, f.instance.number_of_frames + 1)
     ]
     return Selection(items, {f.instance.sop_instance_uid: f for f in found})
+
+
+def holds_empty_images(session: Session, study_uid: str | None, series_uid: str | None = None) -> bool:
+    """Whether a study or series has objects of an image class without frames; what else has none is a document."""
+    classes = queries.undrawable_classes(session, study_uid=study_uid, series_uid=series_uid)
+    return any("Image Storage" in registry.name(uid) for uid in classes)
 
 
 def _from_items(session: Session, actor: Actor, items: list[OrderItem | None]) -> Selection:

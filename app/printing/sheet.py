@@ -9,6 +9,7 @@ from dataclasses import replace
 from app.kit.phrases import phrase
 from app.printing import overdraw, papers, rulers
 from app.printing.errors import ActualSizeImpossible
+from app.printing.fitting import fitted
 from app.printing.shapes import (
     Align,
     Box,
@@ -218,16 +219,17 @@ def _cell(index: int, box: Box, picture: Picture | None, options: SheetOptions, 
     corners = _corners_of(options, one_patient)
     values = {**options.values, **picture.values, "Scale": scale_text(placed, options.lines)}
     texts = _corner_texts(corners, values, box, size)
+    corner_boxes = [text.box for text in texts]
     if options.letters:
         texts += _letters(picture, box, size)
     texts += _notice(picture.values.get("Notice", picture.notice), box, size)
     strokes: list[Stroke] = []
     if options.ruler and placed.scale:
-        bar, label = rulers.of_picture(placed, box, size)
+        bar, label = rulers.of_picture(placed, box, size, corner_boxes)
         strokes += bar
         texts += label
     for scale in placed.picture.scales if options.ruler else ():
-        bar, label = rulers.of_region(placed, scale, size)
+        bar, label = rulers.of_region(placed, scale, size, corner_boxes)
         strokes += bar
         texts += label
     strokes += overdraw.strokes(placed, box)
@@ -265,7 +267,7 @@ def _corner_texts(corners: Corners, values: Mapping[str, str], box: Box, size: f
             y = first + n * line
             if y >= box.y and y + line <= box.bottom + 1e-9 and width > 0:
                 align: Align = "left" if side == "left" else "right"
-                texts.append(Text(Box(x, y, width, line), content, size, align, "light"))
+                texts.append(Text(Box(x, y, width, line), fitted(content, width, size), size, align, "light"))
     return texts
 
 
@@ -327,11 +329,11 @@ def _frame_of(
             ):
                 # Who has no name is known by the id.
                 for line in expand(template, values) or (expand("[PatientID]", values) if bold else []):
-                    texts.append(
-                        Text(Box(right.x, area.y + y, half, size * 1.35), line, size, "right", "ink", bold=bold)
-                    )
+                    where = Box(right.x, area.y + y, half, size * 1.35)
+                    texts.append(Text(where, fitted(line, half, size, bold), size, "right", "ink", bold=bold))
         for line in expand(options.lines.institution, values):
-            texts.append(Text(Box(area.x, area.y, half, 4.6), line, 3.4, "left", "ink", bold=True))
+            where = Box(area.x, area.y, half, 4.6)
+            texts.append(Text(where, fitted(line, half, 3.4, bold=True), 3.4, "left", "ink", bold=True))
         rule = area.y + _HEADER
         strokes.append(Stroke(area.x, rule, area.right, rule, 0.15))
         low = area.bottom - _FOOTER
@@ -344,7 +346,8 @@ def _frame_of(
         )
         for n, (template, side) in enumerate(sides):
             line = " ".join(expand(template, values))
-            texts.append(Text(Box(area.x + n * third, low + 0.4, third, 2.8), line, 2.0, side, "soft"))
+            where = Box(area.x + n * third, low + 0.4, third, 2.8)
+            texts.append(Text(where, fitted(line, third, 2.0), 2.0, side, "soft"))
     if options.scaling == "actual":
         low_edge = area.bottom - (_FOOTER + _RULE_GAP if options.header else 0.0)
         more_strokes, more_texts = rulers.check(area, low_edge, options.lines.check)

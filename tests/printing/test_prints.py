@@ -24,8 +24,11 @@ from app.imaging import RenderParams, render_frame
 from app.jobs.models import Job
 from app.printing import service
 from app.printing.models import PrintRequest
+from tests.archive.make import ct_bytes
 from tests.printing.conftest import Printer, Store
 from tests.support.client import Web
+
+CASES = Path(__file__).parents[1] / "cases"
 
 
 def _check(data: bytes) -> None:
@@ -488,6 +491,28 @@ def test_the_composer_takes_several_studies_and_tells_patients_apart(
     assert web.bob.get("/print").status_code == 422
 
 
+def test_a_chosen_study_without_images_is_named_with_the_reason(
+    web: Web, store: Store, ct: list[Path], tmp_path: Path
+) -> None:
+    """Its patient must not be missing from the paper without a word."""
+    (tmp_path / "empty.dcm").write_bytes(ct_bytes("1.2.88.1.1", "1.2.88", "1.2.88.1", pixels=None))
+    store([ct[0], tmp_path / "empty.dcm", CASES / "H60" / "sr.dcm"])
+    drawn, report = (
+        str(pydicom.dcmread(path, stop_before_pixels=True).StudyInstanceUID)
+        for path in (ct[0], CASES / "H60" / "sr.dcm")
+    )
+    asked = {"study": [drawn, "1.2.88", report]}
+    empty, documents = web.bob.get("/print/_unprinted", params=asked).json()
+    assert empty == "Not printed: Doe, Jane · P1 (Chest, 2 Jan 2024). Its images hold no pixel data."
+    assert documents.endswith("It holds only reports and other documents.")
+    assert _composer(web.bob.get("/print", params=asked))["unprinted"] == [empty, documents]
+    alone = web.bob.get("/print", params={"study": "1.2.88"}).text
+    assert re.search(r'<button class="btn primary" type="submit" disabled>', alone)
+    refused = web.bob.post("/api/v1/prints", json={"study_instance_uid": "1.2.88"}).json()
+    assert refused["hint"] == "The images here hold no pixel data."
+    assert web.dora.get("/print/_unprinted", params=asked).status_code == 403
+
+
 def test_a_print_counts_its_patients_and_says_when_it_mixes_them(
     web: Web, printer: Printer, store: Store, ct: list[Path], shared_data: Path
 ) -> None:
@@ -509,14 +534,16 @@ def test_the_queue_part_shows_states_and_what_may_be_done(
     shown = web.bob.get("/prints/_queue", headers={"HX-Request": "true"}).text
     assert "Waiting" in shown and f"/api/v1/prints/{waiting}/cancel" in shown and " style=" not in shown
     assert f"/api/v1/prints/{waiting}/cancel" not in web.charlie.get("/prints/_queue").text
+    ct_header = pydicom.dcmread(ct[0], stop_before_pixels=True)
+    assert ct_header.PatientID in shown and "with a password" not in shown
+    locked = _order(web, uid, password="Zebra-Crossing-99")
+    assert web.bob.get("/prints/_queue").text.count("with a password") == 1
+    assert web.bob.delete(f"/api/v1/prints/{locked}").status_code == 204
     printer.work()
     shown = web.bob.get("/prints").text
     assert "Done" in shown and f"/api/v1/prints/{waiting}/pdf" in shown
     assert f"/api/v1/prints/{waiting}/pdf" not in web.charlie.get("/prints").text
     assert waiting not in web.dora.get("/prints").text
-
-
-CASES = Path(__file__).parents[1] / "cases"
 
 
 @pytest.fixture

@@ -1,5 +1,6 @@
 """The Sheet is pure geometry: everything here is proved on any layout, paper and image that hypothesis thinks of."""
 
+from dataclasses import replace
 from itertools import combinations
 
 import pytest
@@ -8,6 +9,8 @@ from hypothesis import strategies as st
 
 from app.printing import papers
 from app.printing.errors import ActualSizeImpossible
+from app.printing.fitting import fitted
+from app.printing.shapes import Scale
 from app.printing.sheet import Box, Picture, SheetOptions, View, cell_boxes, compose, page_count, place
 from tests.printing.pictures import picture
 
@@ -134,6 +137,28 @@ def test_the_ruler_is_as_long_as_it_says(scaling: str, share: float | None) -> N
     assert bar.y2 - bar.y1 == pytest.approx(said * cell.placed.scale)
     if share:
         assert cell.placed.scale == share and bar.y2 - bar.y1 == pytest.approx(said)
+
+
+@pytest.mark.parametrize("texts", ["standard", "full"])
+def test_the_rulers_label_covers_no_corner_text(texts: str) -> None:
+    regions = (Scale((0, 0), (200, 200), (0.5, 0.5)),)
+    for image in (picture(rows=200, columns=200, spacing=(0.5, 0.5)), picture(spacing=None, scales=regions)):
+        cell = compose([image], SheetOptions(layout="2x2", texts=texts)).pages[0].cells[0]
+        label = next(t for t in cell.texts if t.content.endswith((" cm", " mm")))
+        corners = [t for t in cell.texts if t.tone == "light" and t is not label]
+        assert all(_apart(label.box, other.box, 0.0) for other in corners), texts
+
+
+def test_a_name_that_is_too_long_ends_with_an_ellipsis() -> None:
+    name = "Wolfeschlegelsteinhausenbergerdorff-Featherstonehaugh, Maximiliana " * 2
+    image = picture()
+    image = replace(image, values={**image.values, "PatientName": name})
+    page = compose([image], SheetOptions(layout="2x2", texts="full")).pages[0]
+    cut = [t.content for t in (*page.texts, *page.cells[0].texts) if t.content.startswith("Wolfe")]
+    assert len(cut) == 2 and all(one.endswith("…") and len(one) > 15 for one in cut)
+    kept = [t.content for t in page.texts if t.content == "Hospital del Valle"]
+    assert kept, "what fits stays whole"
+    assert fitted("김희중" * 9, 30.0, 3.0) == "김희중" * 3 + "…", "a Hangul syllable is as wide as high"
 
 
 def test_actual_size_prints_a_hundred_true_millimetres() -> None:

@@ -12,6 +12,7 @@ import { Strip, type Series } from './strip';
 interface Data {
   studies: { uid: string; title: string; patient: number }[];
   patients: string[]; // what each is called
+  unprinted: string[]; // a sentence for each study without images
   series: (Series & { study: number })[];
   first: string;
   items: Item[];
@@ -28,14 +29,14 @@ export function mount(root: HTMLElement): void {
   const whose = new Map(data.series.flatMap((series) => series.frames.map(([sop]) => [sop, data.studies[series.study]?.patient ?? 0] as const)));
   const arrangement = new Arrangement(data.items, data.cells[layout()] ?? 1, (item) => whose.get(item.sop_instance_uid) ?? 0);
   const strip = new Strip(root, data.series, arrangement, new Map(data.items.map((item) => [key(item), item])));
-  const pages = new Pages(root, form, arrangement, data.series.length > 0);
+  const pages = new Pages(root, form, arrangement, data.unprinted, data.series.length > 0);
   const inPlace = new InPlace(root, form, arrangement, pages);
   root.addEventListener('dblclick', (event) => {
     const cell = pages.cellAt(event.clientX, event.clientY);
     if (cell !== null) void inPlace.edit(cell);
   });
   installDrag(root, strip, pages, arrangement);
-  installPrint(root, form, arrangement, data.patients);
+  installPrint(root, form, arrangement, data.patients, data.unprinted);
   form.addEventListener('input', (event) => {
     if ((event.target as HTMLInputElement).name === 'layout') arrangement.relayout(data.cells[layout()] ?? 1);
     const output = new FormData(form).get('output');

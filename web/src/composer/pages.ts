@@ -35,6 +35,7 @@ export class Pages {
     private readonly root: HTMLElement,
     private readonly form: HTMLFormElement,
     private readonly arrangement: Arrangement,
+    private readonly unprinted: string[], // said beside every page
     private readonly possible: boolean, // there are images to place
   ) {
     const paper = one<HTMLElement>('[data-paper]', root);
@@ -132,7 +133,7 @@ export class Pages {
       small.innerHTML = text;
       small.firstElementChild?.setAttribute('aria-hidden', 'true');
     }
-    this.note(answer.notices.join(' '));
+    this.note([...this.unprinted, ...answer.notices].join(' '));
     this.fit();
     this.mark();
     if (inside) this.choose(this.cell);
@@ -141,7 +142,7 @@ export class Pages {
 
   /** Nothing is placed yet: an empty page of the right shape still takes what is dropped. */
   private blank(): void {
-    this.note(this.possible ? t('Pick images at the left and drag them here, or choose Fill by rule.') : t('There is no image here to print: reports and other documents are not printed yet.'));
+    this.note([...this.unprinted, this.possible ? t('Pick images at the left and drag them here, or choose Fill by rule.') : t('There is no image here to print.')].join(' '));
     const count = this.arrangement.cellsPerPage;
     const columns = Math.ceil(Math.sqrt(count));
     const rows = Math.ceil(count / columns);

@@ -18,8 +18,26 @@ interface Print {
   file: string | null;
 }
 
-/** patients: what they are called, by number. */
-export function installPrint(root: HTMLElement, form: HTMLFormElement, arrangement: Arrangement, patients: string[]): void {
+/** A number out of its range is said beside the field at once, not when the print is ordered. */
+function checkRange(input: HTMLInputElement): void {
+  const field = input.closest('.field');
+  field?.querySelector(':scope > .error')?.remove();
+  input.removeAttribute('aria-invalid');
+  if (input.validity.valid || !field) return;
+  mark(field, input, t('A number from {min} to {max}.', { min: Number(input.min), max: Number(input.max) }));
+}
+
+function mark(field: Element, input: HTMLElement, text: string): void {
+  input.setAttribute('aria-invalid', 'true');
+  const said = document.createElement('p');
+  said.className = 'error';
+  said.setAttribute('role', 'alert');
+  said.textContent = text;
+  field.append(said);
+}
+
+/** patients: what they are called, by number. unprinted: a sentence for each chosen study without images. */
+export function installPrint(root: HTMLElement, form: HTMLFormElement, arrangement: Arrangement, patients: string[], unprinted: string[]): void {
   const label = one<HTMLElement>('[data-print-label]', root);
   const state = one<HTMLElement>('[data-state]', root);
   const separate = one<HTMLElement>('[data-separate]', root);
@@ -28,14 +46,18 @@ export function installPrint(root: HTMLElement, form: HTMLFormElement, arrangeme
     const pages = parts.reduce((sum, part) => sum + Math.ceil(part.cells.length / arrangement.cellsPerPage), 0);
     if (label) label.textContent = pages ? tn('Print {n} page', 'Print {n} pages', pages) : t('Print');
     if (!separate) return;
-    separate.hidden = parts.length < 2;
-    separate.textContent = t('{n} prints: each patient gets one of their own.', { n: parts.length });
+    const several = parts.length < 2 ? [] : [t('{n} prints: each patient gets one of their own.', { n: parts.length })];
+    separate.textContent = [...several, ...unprinted].join(' ');
+    separate.hidden = !separate.textContent;
   };
+  form.addEventListener('input', (event) => {
+    if (event.target instanceof HTMLInputElement && event.target.type === 'number') checkRange(event.target);
+  });
   arrangement.onChange(say);
   say();
   form.addEventListener('submit', (event) => {
     event.preventDefault();
-    void order(form, arrangement, patients, (text) => {
+    void order(form, arrangement, patients, unprinted, (text) => {
       if (state) state.textContent = text;
     });
   });
@@ -43,12 +65,12 @@ export function installPrint(root: HTMLElement, form: HTMLFormElement, arrangeme
 
 type Say = (text: string) => void;
 
-async function order(form: HTMLFormElement, arrangement: Arrangement, patients: string[], say: Say): Promise<void> {
+async function order(form: HTMLFormElement, arrangement: Arrangement, patients: string[], unprinted: string[], say: Say): Promise<void> {
   const parts = arrangement.parts();
   if (!parts.length) return say(t('Place at least one image first.'));
   if (!(await sure(parts, patients))) return;
   clearFaults(form);
-  for (const part of parts) if (!(await print(form, part.cells, say))) return;
+  for (const part of parts) if (!(await print(form, part.cells, unprinted, say))) return;
 }
 
 /** Whoever mixes patients on a page is asked, by name and page. */
@@ -68,7 +90,7 @@ async function sure(parts: Part[], patients: string[]): Promise<boolean> {
 }
 
 /** One print; it goes on in a toast. False when it was not taken. */
-async function print(form: HTMLFormElement, items: Cells, say: Say): Promise<boolean> {
+async function print(form: HTMLFormElement, items: Cells, unprinted: string[], say: Say): Promise<boolean> {
   say(t('Ordering …'));
   let made: Print;
   try {
@@ -78,11 +100,11 @@ async function print(form: HTMLFormElement, items: Cells, say: Say): Promise<boo
     if (!(fault instanceof ProblemError && showFault(form, fault))) failed(t('Not printed'), fault);
     return false;
   }
-  void watch(made, say);
+  void watch(made, unprinted, say, items.reduce((sum, item) => sum + (item?.annotations?.length ?? 0), 0));
   return true;
 }
 
-async function watch(made: Print, say: Say): Promise<void> {
+async function watch(made: Print, unprinted: string[], say: Say, marks: number): Promise<void> {
   const message = toast({ kind: 'running', what: tn('Printing {n} page', 'Printing {n} pages', made.pages), progress: made.progress });
   try {
     const ended = await follow<Print>(`/api/v1/prints/${made.id}`, (now) => {
@@ -90,19 +112,20 @@ async function watch(made: Print, say: Say): Promise<void> {
       if (now.state === 'running' || now.state === 'queued')
         message.update({ kind: 'running', what: tn('Printing {n} page', 'Printing {n} pages', now.pages), progress: now.progress, links: [{ label: t('Cancel'), act: () => void cancel(now.id) }] });
     });
-    finish(message, ended, say);
+    if (ended.state === 'done') document.dispatchEvent(new CustomEvent('filmroom:printed', { detail: { marks } }));
+    finish(message, ended, unprinted, say);
   } catch (fault) {
     message.close();
     failed(t('The print cannot be followed'), fault);
   }
 }
 
-function finish(message: ReturnType<typeof toast>, ended: Print, say: (text: string) => void): void {
+function finish(message: ReturnType<typeof toast>, ended: Print, unprinted: string[], say: Say): void {
   if (ended.state === 'done' && ended.file) {
     say(t('Done'));
     const download = { label: t('Download'), href: `${ended.file}?download` };
     const links = ended.pdf ? [{ label: t('Open the PDF'), act: () => void window.open(ended.pdf ?? '', '_blank', 'noopener') }, download] : [download];
-    const detail = [...ended.notices, t('The file stays in the print queue.')].join(' ');
+    const detail = [...unprinted, ...ended.notices, t('The file stays in the print queue.')].join(' ');
     message.update({ kind: 'ok', what: tn('{n} page printed', '{n} pages printed', ended.pages), detail, links });
   } else if (ended.state === 'cancelled') {
     say(t('Cancelled'));
@@ -129,12 +152,7 @@ function showFault(form: HTMLFormElement, fault: ProblemError): boolean {
   const input = found instanceof RadioNodeList ? (found[0] as HTMLElement | undefined) : (found as HTMLElement | null);
   const field = input?.closest('.field');
   if (!field || !input) return false;
-  input.setAttribute('aria-invalid', 'true');
-  const said = document.createElement('p');
-  said.className = 'error';
-  said.setAttribute('role', 'alert');
-  said.textContent = [fault.problem.detail, fault.problem.hint].filter(Boolean).join(' ');
-  field.append(said);
+  mark(field, input, [fault.problem.detail, fault.problem.hint].filter(Boolean).join(' '));
   input.focus();
   return true;
 }

@@ -161,18 +161,20 @@ async function print(chosen: Chosen): Promise<void> {
   const { studies, patients } = chosen;
   if (studies.length > PRINTED_AT_ONCE)
     return void toast({ kind: 'warn', what: t('Too many studies for one print'), detail: t('{n} are chosen, {most} are arranged at once.', { n: studies.length, most: PRINTED_AT_ONCE }) });
-  if (patients > 1) {
+  const query = new URLSearchParams(studies.map((study) => ['study', study.uid])).toString();
+  const unprinted = studies.length > 1 ? await json<string[]>('GET', `/print/_unprinted?${query}`) : []; // one alone: the composer says so
+  if (patients > 1 || unprinted.length) {
     const names = [...new Set(studies.map((study) => study.name))];
     const go = await ask({
-      title: t('Print studies of {n} patients?', { n: patients }),
-      text: `${names.slice(0, 8).join('; ')}${names.length > 8 ? ' …' : ''}. ${t('Each patient begins on a page of their own and gets a print of their own.')}`,
+      title: patients > 1 ? t('Print studies of {n} patients?', { n: patients }) : t('Print without these studies?'),
+      text: [`${names.slice(0, 8).join('; ')}${names.length > 8 ? ' …' : ''}.`, ...(patients > 1 ? [t('Each patient begins on a page of their own and gets a print of their own.')] : []), ...unprinted].join(' '),
       safe: t('Cancel'),
       go: t('Arrange the pages'),
       iconName: 'alert-triangle',
     });
     if (!go) return;
   }
-  visit(`/print?${new URLSearchParams(studies.map((study) => ['study', study.uid])).toString()}`);
+  visit(`/print?${query}`);
 }
 
 /** kind: view, print, send, export, anonymize, delete. The dialog of each is in the page as #dialog-<kind>. */
@@ -183,7 +185,7 @@ export function act(kind: string, chosen: Chosen): void {
     const among = chosen.studies.length > 1 ? `&among=${encodeURIComponent(chosen.studies.map((one) => one.uid).slice(0, 100).join(','))}` : '';
     return visit(`/viewer?study=${encodeURIComponent(first.uid)}${among}`);
   }
-  if (kind === 'print') return void print(chosen).catch(() => undefined);
+  if (kind === 'print') return void print(chosen).catch((fault: unknown) => failed(t('Not printed'), fault));
   const dialog = one<HTMLDialogElement>(`#dialog-${kind}`);
   if (!dialog) return;
   pending = chosen;

@@ -53,8 +53,11 @@ export class Toolbar {
     }
     const cine = this.root.querySelector<HTMLElement>('[data-cine]');
     if (cine) cine.hidden = !viewer.cine.running;
-    const speed = this.root.querySelector('[data-cine-words]');
-    if (speed) speed.textContent = t('{fps} images a second', { fps: viewer.cine.fps });
+    const speed = this.root.querySelector<HTMLElement>('[data-cine-words]');
+    if (speed) {
+      speed.textContent = t('{fps}/s', { fps: viewer.cine.fps });
+      speed.title = t('{fps} images a second', { fps: viewer.cine.fps });
+    }
     this.fillPresets();
   }
 

@@ -35,6 +35,14 @@ document.addEventListener('filmroom:page', () => {
   if (!['/print', '/viewer'].includes(location.pathname)) forget();
 });
 
+// All of them are on paper: nothing is lost by leaving, and the viewer still finds them again.
+document.addEventListener('filmroom:printed', (event) => {
+  const { marks } = (event as CustomEvent<{ marks: number }>).detail;
+  if (!kept || marks < kept.marks.length) return;
+  unguard?.();
+  unguard = undefined;
+});
+
 export function restore(study: string): void {
   if (kept?.study !== study) return forget();
   for (const mark of kept.marks) annotation.state.addAnnotation(mark, mark.metadata?.FrameOfReferenceUID ?? '');

@@ -66,7 +66,7 @@ def test_an_unknown_caller_becomes_a_node_and_is_tested(browser: Browser, live: 
 
 @pytest.mark.parametrize("theme", ["dark", "light", "contrast"])
 def test_the_form_shows_what_the_protocol_needs(browser: Browser, live: Live, theme: str) -> None:
-    with visitor(browser, live, theme=theme) as window:
+    with visitor(browser, live, theme=theme, size=(1280, 800)) as window:
         page = window.page
         window.go("/settings/nodes/new")
         url, path, host = (page.locator(f"[name={name}]") for name in ("url", "path", "host"))
@@ -75,6 +75,9 @@ def test_the_form_shows_what_the_protocol_needs(browser: Browser, live: Live, th
         page.get_by_text("DICOMweb", exact=True).click()
         expect(url).to_be_visible()
         expect(host).to_be_hidden()
+        row = page.locator(".segments:has([name=protocol])").bounding_box()
+        folder = page.locator(".segments label:has([name=protocol])", has_text="Folder").bounding_box()
+        assert row and folder and folder["x"] + folder["width"] <= row["x"] + row["width"] + 1, "in reach of the mouse"
         page.get_by_text("Folder", exact=True).first.click()
         expect(path).to_be_visible()
         expect(url).to_be_hidden()

@@ -102,6 +102,11 @@ def _drag(page: Page, start: str, end: str) -> None:
     _drawn(page)
 
 
+def _shot(page: Page, name: str) -> None:
+    SHOTS.mkdir(parents=True, exist_ok=True)
+    page.screenshot(path=SHOTS / f"{name}.png")
+
+
 def _four(study: tuple[str, list[str]]) -> str:
     uid, images = study
     return f"study={uid}&items=" + ",".join(
@@ -340,6 +345,7 @@ def test_several_studies_print_together_but_patients_never_mix_silently(
     expect(page.locator("[data-pages] li")).to_have_count(3)  # a CT of 32 images at 4x4, and the radiograph alone
     expect(page.locator("#composer-series optgroup")).to_have_count(2)
     expect(page.locator("[data-separate]")).to_contain_text("2 prints")
+    expect(page.locator("[data-separate]")).not_to_contain_text("Not printed")
     with live.client() as client:
         before = client.get("/api/v1/prints").json()["total"]
     page.click(".composer-print button")
@@ -361,6 +367,49 @@ def test_several_studies_print_together_but_patients_never_mix_silently(
     expect(question).to_have_count(0)
     with live.client() as client:
         assert client.get("/api/v1/prints").json()["total"] == made["total"], "nothing was ordered"
+
+
+def test_a_study_without_images_is_named_before_and_after_the_print(
+    page: Page, live: Live, study: tuple[str, list[str]], other: str
+) -> None:
+    empty = ct_bytes("1.2.88.1.1", "1.2.88", "1.2.88.1", pixels=None)
+    with live.client() as client:
+        assert client.post("/api/v1/imports", files=[("files", ("empty.dcm", empty))]).status_code == 200
+    said = "Not printed: Doe, Jane · P1 (Chest, 2 Jan 2024). Its images hold no pixel data."
+    page.set_viewport_size({"width": 1280, "height": 800})
+    page.goto("/storage")
+    for uid in (other, "1.2.88"):
+        page.locator(f'tr[data-study="{uid}"] input.box').click()
+    page.click('#selection [data-act="print"]')
+    expect(page.locator("dialog:modal")).to_contain_text(said)
+    _shot(page, "unprinted-dialog")
+    page.get_by_role("button", name="Arrange").click()
+    page.wait_for_selector('[data-composer="ready"]')
+    _drawn(page)
+    expect(page.locator("[data-note]")).to_contain_text(said)
+    _shot(page, "unprinted-composer")
+    page.click(".composer-print button")
+    expect(page.locator(".toast.ok")).to_contain_text(said, timeout=60_000)
+    _shot(page, "unprinted-printed")
+    _open(page, "study=1.2.88")
+    expect(page.locator("[data-note]")).to_contain_text(said)
+    expect(page.locator(".composer-print button")).to_be_disabled()
+    _shot(page, "unprinted-alone")
+
+
+def test_a_margin_out_of_range_is_said_at_once_and_a_password_can_be_shown(page: Page, other: str) -> None:
+    page.set_viewport_size({"width": 1280, "height": 800})
+    _open(page, f"study={other}")
+    margin = page.locator('.field:has([name="margin_mm"])')
+    page.fill('[name="margin_mm"]', "200")
+    expect(margin.locator(".error")).to_have_text("A number from 5 to 20.")
+    _shot(page, "margin")
+    page.fill('[name="margin_mm"]', "12")
+    expect(margin.locator(".error")).to_have_count(0)
+    page.fill('[name="password"]', "Zebra-Crossing-99")
+    page.get_by_role("button", name="Show the password").click()
+    expect(page.locator("#f-password")).to_have_attribute("type", "text")
+    _shot(page, "password")
 
 
 def test_layout_paper_and_rule_change_the_page(page: Page, study: tuple[str, list[str]]) -> None:

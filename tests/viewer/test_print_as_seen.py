@@ -213,6 +213,19 @@ def test_from_the_print_only_the_viewer_is_reached_without_a_question(screen: Sc
     expect(question).to_have_count(0)
 
 
+def test_who_has_printed_the_measurements_leaves_without_a_question(screen: Screen, put: Put) -> None:
+    ct, page = put(CT), screen.page
+    assert screen.open(ct.StudyInstanceUID) == "loaded"
+    x, y = screen.middle()
+    measure(screen, (x - 80, y), (x + 80, y + 40))
+    page.evaluate("""document.querySelector('#viewer-root [data-action="print"]').click()""")
+    page.wait_for_selector('#composer-root[data-drawn="yes"]', timeout=WAIT)
+    page.locator(".composer-print button").click()
+    page.wait_for_selector(".toast.ok", timeout=WAIT)
+    page.locator('nav a[href="/storage"]').first.click()
+    page.wait_for_url("**/storage*", timeout=WAIT)
+
+
 def test_leaving_asks_when_measurements_are_not_saved(screen: Screen, put: Put) -> None:
     ct, page = put(CT), screen.page
     page.goto(f"{screen.live.url}/storage")

@@ -72,6 +72,13 @@ def test_cine_runs_at_the_speed_of_the_tags_and_shows_other_frames(screen: Scree
 
     assert screen.soon(seen), places
     speed = screen.page.locator("[data-cine-words]").inner_text()
+    size = screen.page.viewport_size
+    screen.page.set_viewport_size({"width": 1280, "height": 800})
+    for action in ("fullscreen", "help", "panel"):
+        box = screen.page.locator(f'.viewer-tools [data-action="{action}"]').bounding_box()
+        assert box and box["x"] + box["width"] <= 1280, action
+    if size:
+        screen.page.set_viewport_size(size)
     screen.key("c")
     wanted = us.get("RecommendedDisplayFrameRate") or us.get("CineRate") or 1000 / float(us.FrameTime)
     assert speed.startswith(str(round(float(wanted))))

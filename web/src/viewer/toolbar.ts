@@ -55,7 +55,7 @@ export class Toolbar {
     if (cine) cine.hidden = !viewer.cine.running;
     const speed = this.root.querySelector<HTMLElement>('[data-cine-words]');
     if (speed) {
-      speed.textContent = t('{fps}/s', { fps: viewer.cine.fps });
+      speed.textContent = `${viewer.cine.fps}/s`;
       speed.title = t('{fps} images a second', { fps: viewer.cine.fps });
     }
     this.fillPresets();

@@ -24,6 +24,7 @@ from app.nodes.models import Node
 from app.nodes.options import CAPABILITIES, SYNTAXES, NodeOptions, NodeValues, faults
 from app.nodes.probe_others import probe_folder, probe_web
 from app.security.actor import Actor, require, require_facility
+from app.security.models import Facility
 from app.security.verbs import Verb
 from app.settings import load
 
@@ -45,6 +46,8 @@ def faults_of(session: Session, values: NodeValues, node: Node | None, config: C
             wrong[field] = "This is needed."
     if values.path and config is not None and "path" not in wrong and _inside(values.path, config.data):
         wrong["path"] = "This is a folder of Filmroom's own data. Choose another."
+    if values.facility_id and session.get(Facility, values.facility_id) is None:
+        wrong["facility_id"] = "There is no such facility."
     if values.name is not None and "name" not in wrong:
         taken = node_queries.node_named(session, values.name)
         if taken is not None and (node is None or taken.id != node.id):

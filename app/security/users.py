@@ -167,8 +167,8 @@ def change(session: Session, actor: Actor, user_id: str, values: dict[str, objec
     new = {key: values[key] for key in _EDITABLE if key in values}
     role, place = new.get("role", user.role), new.get("facility_id", user.facility_id)
     place = _check_place(session, str(role), str(place) if place else None)
-    if place != user.facility_id:
-        new["facility_id"] = place
+    if "facility_id" in new or place != user.facility_id:
+        new["facility_id"] = place  # an empty one means none
     strength.require_role(session, actor, str(role))
     strength.require_place(session, actor, place)
     leaves = bool(new.get("disabled", user.disabled)) or new.get("role", user.role) != ADMINISTRATOR

@@ -33,6 +33,9 @@ def test_a_node_is_made_read_changed_and_removed(web: Web) -> None:
         ({"host": "http://x"}, "host"),
         ({"port": 0}, "port"),
         ({"name": " "}, "name"),
+        ({"facility_id": "zz"}, "facility_id"),
+        ({"facility_id": "x" * 300}, "facility_id"),
+        ({"protocol": "folder", "path": "/proc/1/root/tmp"}, "path"),
     ],
 )
 def test_nonsense_is_a_problem_that_names_the_field(web: Web, change: dict[str, object], field: str) -> None:

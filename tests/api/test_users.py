@@ -70,6 +70,14 @@ def test_a_changed_password_ends_the_other_sessions_and_remembered_programs(web:
     assert program.get("/api/v1/users/me").status_code == 401
 
 
+def test_an_empty_facility_is_none(web: Web) -> None:
+    """Also for somebody who belongs to none already."""
+    before = web.admin.get("/api/v1/users/alice").json()["facility_id"]
+    answer = web.admin.patch("/api/v1/users/alice", json={"facility_id": ""})
+    assert answer.status_code == 200 and answer.json()["facility_id"] == before, answer.text
+    assert web.admin.patch("/api/v1/users/alice", json={"facility_id": "zz"}).status_code == 422
+
+
 def test_the_last_administrator_stays(web: Web) -> None:
     admin = web.admin.get("/api/v1/users/admin").json()["id"]
     for change in ({"disabled": True}, {"role": "technician"}):

@@ -16,7 +16,10 @@ Decider = Annotated[Actor, Depends(allow(Verb.CONFLICT_DECIDE))]
 
 
 class DecisionBody(BaseModel):
+    """chosen: this version is meant, although other later versions of the same object wait."""
+
     decision: Literal["keep-first", "overwrite", "save-as-new"]
+    chosen: bool = False
 
 
 def as_json(conflict: Conflict) -> dict[str, Any]:
@@ -46,8 +49,9 @@ def list_conflicts(
 
 @router.post("/conflicts/{conflict_id}/decision")
 def decide(conflict_id: str, body: DecisionBody, actor: Decider, session: WriteSession) -> dict[str, Any]:
-    """Decides a conflict: keep the stored object, replace it, or save the later one with new UIDs. A job changes the files."""
-    decided = service.decide_conflict(session, actor, conflict_id, body.decision)
+    """Decides a conflict: keep the stored object, replace it, or save the later one with new UIDs. A job changes the files.
+    Where several later versions of one object wait, the one to take in is named by `chosen`; the others stay open."""
+    decided = service.decide_conflict(session, actor, conflict_id, body.decision, chosen=body.chosen)
     detail: dict[str, object] = {"decision": body.decision, "study_instance_uid": decided.study_instance_uid}
     record(session, actor, Verb.CONFLICT_DECIDE, "conflict", conflict_id, decided.told_facility_id, detail)
     return as_json(decided)

@@ -3,15 +3,16 @@
 import os
 import warnings
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
 
 from sqlalchemy.orm import Session
 
 from app.archive import queries
-from app.archive.arriving import Entry
 from app.archive.models import Instance
 from app.archive.store import Store
 from app.dicom import kept
+from app.dicom.header import Header, scan
 
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset
@@ -25,7 +26,44 @@ _OF_STUDY = frozenset(
 ) | {0x00080050, 0x00080090, 0x00081030}
 
 
-def find(session: Session, store: Store, entry: Entry) -> list[str]:
+class _File(Protocol):
+    @property
+    def size(self) -> int: ...
+    def fileno(self) -> int: ...
+
+
+class Later(Protocol):
+    """An object with its open file: one that arrives, or one that is kept aside."""
+
+    @property
+    def header(self) -> Header: ...
+    @property
+    def incoming(self) -> _File: ...
+
+
+@dataclass(frozen=True, slots=True)
+class _Opened:
+    size: int
+    descriptor: int
+
+    def fileno(self) -> int:
+        return self.descriptor
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    header: Header
+    incoming: _Opened
+
+
+def of_kept(session: Session, store: Store, path: str) -> list[str]:
+    """The same of a file that is kept aside, against what is stored now. Raises OSError, NotDicom."""
+    with store.full(path).open("rb") as file:
+        size = os.fstat(file.fileno()).st_size
+        return find(session, store, _Kept(scan(file.fileno(), size), _Opened(size, file.fileno())))
+
+
+def find(session: Session, store: Store, entry: Later) -> list[str]:
     """Keywords in which the object of `entry`, whose file is still open, differs from the one with its UID, or, where
     there is none, from an object of the same series or study in what belongs to the study. At most MOST, in the order
     of their tags; TransferSyntaxUID first, PixelData last where the pixels as stored differ."""
@@ -77,7 +115,7 @@ def _same(left: "Dataset", right: "Dataset", tag: Any) -> bool:
             return False
 
 
-def _of_bulks(entry: Entry, ours: bytes, theirs: bytes, fd: int) -> list[str]:
+def _of_bulks(entry: Later, ours: bytes, theirs: bytes, fd: int) -> list[str]:
     """Large values, which the kept headers only point to."""
     left, right = ({bulk.tag: bulk for bulk in kept.bulks(raw)} for raw in (ours, theirs))
     names = []
@@ -92,7 +130,7 @@ def _of_bulks(entry: Entry, ours: bytes, theirs: bytes, fd: int) -> list[str]:
     return names
 
 
-def _pixels_differ(entry: Entry, there: Instance, fd: int) -> bool:
+def _pixels_differ(entry: Later, there: Instance, fd: int) -> bool:
     """As stored, from the first byte of the value on; of encapsulated ones to the end of the file."""
     header = entry.header
     if header.pixel_offset is None or there.pixel_offset is None:

@@ -3,16 +3,18 @@
 The names were found when it arrived (`differences`); the values are read from both objects when somebody looks, so that no
 table holds them."""
 
+import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from sqlalchemy.orm import Session
 
-from app.archive import queries
+from app.archive import framing, queries, rows
 from app.archive.content import header as stored_header
+from app.archive.errors import NoFrame
 from app.archive.ingest import SESSION_KEY, Archive
 from app.archive.models import Conflict
-from app.dicom import kept, uids
+from app.dicom import frames, kept, uids
 from app.dicom.header import NotDicom, scan
 from app.dicom.reading import shown
 from app.kit.errors import AppError
@@ -35,6 +37,55 @@ class Difference:
     name: str
     stored: str | None
     later: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """The first frame of an object kept aside, with the header that says how it is shown."""
+
+    frame: bytes
+    header: "Dataset"
+
+
+def warnings(session: Session, conflict: Conflict) -> list[str]:
+    """What is odd about an object kept aside, as an import says it."""
+    archive: Archive = session.info[SESSION_KEY]
+    path = archive.store.full(conflict.path)
+    try:
+        with path.open("rb") as file:
+            size = path.stat().st_size
+            header = scan(file.fileno(), size)
+            framing.locate(file.fileno(), size, header, rows.describe(header).instance)
+    except (NotDicom, OSError):
+        return ["The file cannot be read any more."]
+    return header.warnings
+
+
+def picture(session: Session, conflict: Conflict) -> Picture:
+    """Its first frame. Raises NoFrame where it has none or its file cannot be read."""
+    archive: Archive = session.info[SESSION_KEY]
+    path = archive.store.full(conflict.path)
+    try:
+        with path.open("rb") as file:
+            size = path.stat().st_size
+            header = scan(file.fileno(), size)
+            instance = rows.describe(header).instance
+            packed = framing.locate(file.fileno(), size, header, instance)
+            if header.pixel_offset is None or header.deflated:
+                raise NoFrame("This version has no image that can be shown here.")
+            if packed is not None:
+                places = frames.unpack(packed).locate(1)
+            else:
+                layout = frames.native(
+                    instance["rows"], instance["columns"], instance["samples"], instance["bits_allocated"],
+                    instance["photometric"], instance["number_of_frames"], max(header.pixel_bytes or 0, 0),
+                )  # fmt: skip
+                offset, length, _bit, _missing = layout.span(1)
+                places = [(header.pixel_offset + offset, length)]
+            frame = b"".join(os.pread(file.fileno(), length, offset) for offset, length in places)
+    except (NotDicom, OSError, frames.BadFrames, IndexError):
+        raise NoFrame("This version has no image that can be shown here.") from None
+    return Picture(frame, kept.unpack(header.kept))
 
 
 def values(session: Session, actor: Actor, conflict: Conflict) -> list[Difference]:

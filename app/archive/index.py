@@ -78,7 +78,7 @@ class Batch:
             self._conflict(entry, OTHER_FACILITY)
         elif there is not None:
             self._again(entry, there)
-        elif study is not None and _is_other_patient(entry, study):
+        elif study is not None and entry.rows.is_other_patient(study.patient_id, study.issuer):
             self._conflict(entry, "other patient")
         elif series is not None and (study is None or series.study_pk != study.id):
             self._conflict(entry, "other study", _OTHER_SERIES)
@@ -295,12 +295,6 @@ def _is_foreign(entry: Entry, facility_id: str | None) -> bool:
     """Whether something here is of a facility whose objects the sender may not know of (SEC-10)."""
     ours = entry.source.facility_id
     return ours is not None and ours != facility_id and not entry.source.sees_all
-
-
-def _is_other_patient(entry: Entry, study: _Known) -> bool:
-    if entry.rows.patient_id != study.patient_id:
-        return True
-    return bool(entry.rows.issuer and study.issuer and entry.rows.issuer != study.issuer)
 
 
 _OTHER_SYNTAX = "This object is stored in another transfer syntax; the first stays, this one is kept aside."

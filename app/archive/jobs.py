@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
-from app.archive import cached, content, service
+from app.archive import cached, content, differences, queries, rows, service
 from app.archive.arriving import Source
 from app.archive.ingest import Archive
 from app.archive.models import OTHER_FACILITY, Conflict, DeletedFile, Instance, InstanceHeader, Series, Study
@@ -103,8 +103,29 @@ def carry_out(context: JobContext, payload: dict[str, Any]) -> dict[str, Any]:
         if result.status not in ("stored", "duplicate"):
             raise PermanentFault(result.reason or "The object is in conflict again.")
         outcome = result.sop_instance_uid
+        if decision == "overwrite":
+            _compare_anew(context, outcome)
     aside.unlink(missing_ok=True)
     return {"outcome": outcome}
+
+
+def _compare_anew(context: JobContext, sop_instance_uid: str) -> None:
+    """The other versions of an object that was replaced wait against the new one."""
+    archive: Archive = context.archive
+    with context.database.read() as session:
+        stored = queries.counterpart(session, sop_instance_uid, "", "")
+        if stored is None:
+            return  # deleted meanwhile
+        study = queries.study_of(session, stored).study_instance_uid
+        found = []
+        for one in queries.open_versions(session, SYSTEM, [sop_instance_uid]):
+            names = differences.of_kept(session, archive.store, one.path)
+            same_study = one.study_instance_uid == study and not {"PatientID", "IssuerOfPatientID"} & set(names)
+            again = same_study and one.reason in ("other patient", "other study")
+            found.append((one.id, names, "other content" if again else one.reason))
+    with context.database.write() as session:
+        for conflict_id, names, reason in found:
+            queries.set_differences(session, conflict_id, names, reason=reason)
 
 
 def _make_room(session: Session, conflict: Conflict, header: Header) -> None:
@@ -112,7 +133,11 @@ def _make_room(session: Session, conflict: Conflict, header: Header) -> None:
     another study, or the whole study of the other patient or facility."""
     study = session.scalar(select(Study).where(Study.study_instance_uid == header.study_instance_uid))
     if study is not None and (
-        conflict.reason == "other patient"
+        # After the first of several objects of the study it is this patient's already.
+        (
+            conflict.reason == "other patient"
+            and rows.describe(header).is_other_patient(study.patient_id, study.issuer_of_patient_id)
+        )
         or (conflict.reason == OTHER_FACILITY and study.facility_id != conflict.facility_id)
     ):
         service.delete_study(session, SYSTEM, study.study_instance_uid)

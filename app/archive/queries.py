@@ -1,6 +1,6 @@
 """Look-ups by UID and in display order; the study search stands in `search`. Facility isolation is inside (SEC-10)."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from sqlalchemy import ColumnElement, func, select, true, update
 from sqlalchemy.orm import Session
@@ -248,8 +248,9 @@ def counterpart(session: Session, sop_uid: str, series_uid: str, study_uid: str)
     return None
 
 
-def set_differences(session: Session, conflict_id: str, names: list[str]) -> None:
-    session.execute(update(Conflict).where(Conflict.id == conflict_id).values(differences=names))
+def set_differences(session: Session, conflict_id: str, names: list[str], **more: str) -> None:
+    """more: other columns that change with them."""
+    session.execute(update(Conflict).where(Conflict.id == conflict_id).values(differences=names, **more))
 
 
 def visible_conflicts(actor: Actor) -> ColumnElement[bool]:
@@ -271,6 +272,12 @@ def conflict(session: Session, actor: Actor, conflict_id: str) -> Conflict:
 def conflicts(session: Session, actor: Actor, *, state: str = "open", limit: int = 200) -> list[Conflict]:
     query = select(Conflict).where(Conflict.state == state, visible_conflicts(actor))
     return list(session.scalars(query.order_by(Conflict.id.desc()).limit(limit)))
+
+
+def open_versions(session: Session, actor: Actor, sop_instance_uids: Collection[str]) -> list[Conflict]:
+    """The open conflicts of these objects: of one object there can be several later versions."""
+    query = select(Conflict).where(Conflict.sop_instance_uid.in_(sop_instance_uids), Conflict.state == "open")
+    return list(session.scalars(query.where(visible_conflicts(actor)).order_by(Conflict.id)))
 
 
 def count_conflicts(session: Session, actor: Actor) -> int:

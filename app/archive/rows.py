@@ -84,6 +84,10 @@ class Rows:
     modality: str
     instance: Row
 
+    def is_other_patient(self, patient_id: str, issuer: str) -> bool:
+        """Whether a study of this patient ID and issuer belongs to somebody else than this object."""
+        return self.patient_id != patient_id or bool(self.issuer and issuer and self.issuer != issuer)
+
     @property
     def identity_without_facility(self) -> str:
         if self.patient_id:

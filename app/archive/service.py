@@ -1,6 +1,7 @@
 """Verbs on what is stored: settle, delete, conflicts. Doors and jobs call them inside their own transaction; files follow
 by durable jobs, so that nothing is ever half there."""
 
+from collections import Counter as Counted
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Literal
@@ -229,13 +230,46 @@ def list_conflicts(session: Session, actor: Actor, *, state: str = "open", limit
     return queries.conflicts(session, actor, state=state, limit=limit)
 
 
-def decide_conflict(session: Session, actor: Actor, conflict_id: str, decision: Decision) -> Conflict:
-    """Decides one: keep the first, overwrite it, or save the later one under new UIDs. The files follow by a job.
+def decide_conflicts(session: Session, actor: Actor, conflict_ids: Sequence[str], decision: Decision) -> list[Conflict]:
+    """The same decision for several. Those that are decided already are left as they are. Raises Conflict, and decides
+    nothing, where two of them are versions of one object and both would be taken in, one over the other."""
+    chosen = [queries.conflict(session, actor, one) for one in dict.fromkeys(conflict_ids)]
+    if decision != "keep-first":
+        lock_index(session)  # a version that arrives meanwhile counts
+        waiting = Counted(one.sop_instance_uid for one in _versions(session, actor, chosen))
+        _refuse_several(max((waiting[one.sop_instance_uid] for one in chosen if one.state == "open"), default=0))
+    return [decide_conflict(session, actor, one.id, decision) for one in chosen if one.state == "open"]
+
+
+def _versions(session: Session, actor: Actor, chosen: Sequence[Conflict]) -> list[Conflict]:
+    uids = list({one.sop_instance_uid for one in chosen})
+    found: list[Conflict] = []
+    for start in range(0, len(uids), 500):
+        found += queries.open_versions(session, actor, uids[start : start + 500])
+    return found
+
+
+def _refuse_several(versions: int) -> None:
+    if versions > 1:
+        raise AlreadyDone(
+            phrase("{number} later versions of one object: choose one.", number=versions),
+            hint="Nothing was changed. Decide on these versions one by one; REST: with chosen.",
+        )
+
+
+def decide_conflict(
+    session: Session, actor: Actor, conflict_id: str, decision: Decision, *, chosen: bool = True
+) -> Conflict:
+    """Decides one: keep the first, overwrite it, or save the later one under new UIDs. The files follow by a job. Other
+    later versions of the object stay open. chosen: somebody saw that there are others; without, they must be none.
     Raises NotFound, Conflict when it is decided already, Invalid for an unknown decision."""
     require(actor, Verb.CONFLICT_DECIDE)
     if decision not in _STATES:
         raise Invalid(phrase("Choose one of {known}.", known=", ".join(_STATES)), field="decision")
     found = queries.conflict(session, actor, conflict_id)
+    if not chosen and decision != "keep-first" and found.state == "open":
+        lock_index(session)
+        _refuse_several(len(_versions(session, actor, [found])))
     moment = now()
     changed = session.execute(
         update(Conflict)

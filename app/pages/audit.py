@@ -18,7 +18,7 @@ from app.http.i18n import format_date
 from app.http.i18n import gettext as _
 from app.kit.numbers import LARGEST
 from app.pages import listing
-from app.pages.deeds import thing_words, verb_choices, verb_words
+from app.pages.deeds import decision_words, thing_words, verb_choices, verb_words
 from app.pages.rows import names_of
 from app.pages.shell import fields
 from app.security import Actor, Verb
@@ -178,7 +178,8 @@ def _line(event: AuditEvent, studies: dict[str, Study], people: dict[str, str]) 
 
 def _more(detail: dict[str, Any]) -> str:
     """Where it went and how much it was; never a value that could be long."""
-    said = [str(detail[key])[:64] for key in ("node", "destination", "name") if isinstance(detail.get(key), str)]
+    said = [decision_words(str(detail["decision"]))] if isinstance(detail.get("decision"), str) else []
+    said += [str(detail[key])[:64] for key in ("node", "destination", "name") if isinstance(detail.get(key), str)]
     if isinstance(detail.get("pages"), int):
         said.append(_("%(n)d pages") % {"n": detail["pages"]} if detail["pages"] != 1 else _("1 page"))
     if isinstance(detail.get("instances"), int):

@@ -120,9 +120,21 @@ _THINGS = {
 }
 
 
+_DECISIONS = {
+    "keep-first": phrase("Keep the first"),
+    "overwrite": phrase("Overwrite"),
+    "save-as-new": phrase("Save as new"),
+}
+
+
 def verb_words(verb: str) -> str:
     """A verb in words of this request's language; one that a newer or older version wrote stays its code. `metrics`, a scope of tokens, is `metrics.read`."""
     return say(_WORDS.get(verb) or _WORDS.get(f"{verb}.read", verb))
+
+
+def decision_words(decision: str) -> str:
+    """What was decided on a conflict."""
+    return say(_DECISIONS.get(decision, decision[:64]))
 
 
 def thing_words(thing: str) -> str:

@@ -278,3 +278,54 @@ def test_differences_a_crash_left_unfound_are_found_when_the_object_comes_again(
     assert _differences(archive) == ["Modality"]
     with archive.database.read() as session:
         assert session.scalar(select(func.count()).select_from(Conflict)) == 1
+
+
+def _open(archive: Archive) -> list[Conflict]:
+    with archive.database.read() as session:
+        return service.list_conflicts(session, SYSTEM)[::-1]
+
+
+def _carry_out(archive: Archive, conflict: str) -> None:
+    _run(archive, jobs.carry_out, {"conflict_id": conflict, "decision": "overwrite"})
+
+
+def test_two_versions_of_one_object_are_never_taken_in_together(archive: Archive, put: Put) -> None:
+    first, second, third = (ct_bytes(StudyDescription=words) for words in "ABC")
+    for data in (first, second, third):
+        put(data)
+    ids = [one.id for one in _open(archive)]
+    for decision in ("overwrite", "save-as-new"):
+        with pytest.raises(Decided, match="2 later versions"), archive.database.write() as session:
+            service.decide_conflicts(session, SYSTEM, ids[:1], decision)  # type: ignore[arg-type]
+        with pytest.raises(Decided, match="2 later versions"), archive.database.write() as session:
+            service.decide_conflict(session, SYSTEM, ids[0], decision, chosen=False)  # type: ignore[arg-type]
+    assert [one.id for one in _open(archive)] == ids and list(_stored(archive).values()) == [first]
+    with archive.database.write() as session:
+        service.decide_conflict(session, SYSTEM, ids[0], "overwrite")
+    _carry_out(archive, ids[0])
+    assert list(_stored(archive).values()) == [second], "the one that was chosen"
+    [left] = _open(archive)
+    assert (left.id, archive.store.full(left.path).read_bytes()) == (ids[1], third)
+
+
+def test_the_other_versions_wait_against_the_new_stored_one(archive: Archive, put: Put) -> None:
+    for change in ({}, {"Modality": "MR"}, {"Modality": "MR", "Laterality": "L"}):
+        put(ct_bytes(**change))
+    first, second = _open(archive)
+    with archive.database.write() as session:
+        service.decide_conflict(session, SYSTEM, first.id, "overwrite")
+    _carry_out(archive, first.id)
+    assert _differences(archive) == ["Laterality"]
+    assert [one.id for one in _open(archive)] == [second.id]
+
+
+def test_overwriting_by_several_objects_of_another_patient_keeps_them_all(archive: Archive, put: Put) -> None:
+    put(ct_bytes())
+    for end in "234":
+        put(ct_bytes(f"1.2.3.1.1.{end}", PatientID="P2"))
+    ids = [one.id for one in _open(archive)]
+    with archive.database.write() as session:
+        assert len(service.decide_conflicts(session, SYSTEM, ids, "overwrite")) == 3
+    for one in ids:
+        _carry_out(archive, one)
+    assert sorted(_stored(archive)) == ["1.2.3.1.1.2", "1.2.3.1.1.3", "1.2.3.1.1.4"]

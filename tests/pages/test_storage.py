@@ -155,6 +155,44 @@ def test_conflicts_of_one_study_are_decided_together(filled: Web) -> None:
     assert "No conflict" in filled.admin.get("/conflicts").text
 
 
+def test_versions_of_one_object_are_chosen_from(filled: Web) -> None:
+    """Overwriting by both in turn lost the first of them."""
+    north = facility(filled, "North")
+    for words in ("B", "C"):
+        assert put(filled, facility_id=north, PatientName="Hong^Gildong", StudyDescription=words) == "conflict"
+    cut = ct_bytes(PatientName="Hong^Gildong", StudyDescription="D")[:-6]
+    incoming = filled.services.archive.receive(Source(kind="upload", calling_ae="CUTTER", facility_id=north))
+    incoming.write(cut)
+    assert filled.services.archive.ingest(incoming).status == "conflict"
+    page = filled.admin.get("/conflicts").text
+    assert "3 later versions of one object: choose one." in page and "1 object, 3 later versions" in page
+    whole, _, single = page.partition("<details")
+    assert 'value="overwrite"' not in whole and 'value="save-as-new"' not in whole
+    assert single.count('value="overwrite"') == 3 and single.count("/picture") == 3
+    assert "The pixel data ends early: the file is truncated." in single and "CUTTER" in single
+    [sure] = {one for one in re.findall(r'data-sure="([^"]+)"', single) if "Overwrite deletes" in one}
+    assert sure.startswith("Hong, Gildong") and "1.2.3.1.1.1: " in sure and "The other versions stay open." in sure
+    ids = re.findall(r'id="c-([^"]+)"', single)
+    for decision in ("overwrite", "save-as-new"):
+        refused = filled.admin.post("/conflicts/together", data={"decision": decision, "conflict": ids})
+        assert refused.status_code == 409 and "choose one" in refused.text
+        refused = filled.admin.post(f"/api/v1/conflicts/{ids[0]}/decision", json={"decision": decision})
+        assert (refused.status_code, refused.json()["detail"]) == (
+            409,
+            "3 later versions of one object: choose one.",
+        )
+    assert re.findall(r'id="c-([^"]+)"', filled.admin.get("/conflicts").text) == ids, "nothing was changed"
+    picture = filled.admin.get(f"/conflicts/{ids[-1]}/picture")
+    assert (picture.status_code, picture.content[:2]) == (200, b"\xff\xd8")
+    assert filled.bob.get(f"/conflicts/{ids[-1]}/picture").status_code == 403
+    answer = filled.admin.post(f"/conflicts/{ids[1]}", data={"decision": "overwrite"})
+    page = filled.admin.get(answer.headers["location"]).text
+    assert "The later object replaces the stored one. 2 other versions of this object stay open." in page
+    assert set(re.findall(r'id="c-([^"]+)"', page)) == {ids[0], ids[2]}
+    audit = filled.admin.get("/settings/audit?verb=conflict.decide").text
+    assert re.search(r'title="Overwrite">Overwrite', audit), "the row says which decision"
+
+
 def test_the_first_row_is_not_opened_by_being_the_first(filled: Web) -> None:
     """Its panel says what the row says; the trace of an opened study is for those that somebody chose."""
 

@@ -13,7 +13,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import HTTPConnection, Request
 from starlette.websockets import WebSocket
 
-from app.http import csrf, i18n
+from app.http import csrf, i18n, parameters
 from app.http.services import services
 from app.kit.errors import AppError, Unauthorized
 from app.security import Actor, Verb, require
@@ -135,7 +135,9 @@ class allow:  # lower case: it reads as a verb where it is used, Depends(allow(V
         self.locked_too = locked_too
 
     async def __call__(self, connection: HTTPConnection) -> Actor:
-        return (await identity_for(connection, self.verb, locked_too=self.locked_too)).actor
+        identity = await identity_for(connection, self.verb, locked_too=self.locked_too)
+        parameters.refuse_unknown(connection)
+        return identity.actor
 
 
 E = TypeVar("E", bound=Callable[..., Any])

@@ -58,7 +58,13 @@ _VALUES = (
     phrase("Input should be {known}"),
     phrase("String should have at least {count} characters"),
     phrase("String should have at most {count} characters"),
-    phrase("Value error, {words}"),
+    phrase("known layouts are {known}"),
+    phrase("known papers are {known}"),
+    phrase("known corner texts are {known}"),
+    phrase("give exactly one of items, study_instance_uid and series_instance_uid"),
+    phrase("give exactly one of ids, node, all"),
+    phrase("a window is a centre and a width above 0, both below 1e9"),
+    phrase("the crop must lie inside the image: x0, y0, x1, y1 from 0 to 1, x0 < x1, y0 < y1"),
 )
 
 
@@ -81,6 +87,8 @@ def fault_of(raised: Exception) -> AppError:
     if isinstance(raised, AppError):
         return raised
     if isinstance(raised, RequestValidationError):
+        if any(error["type"] == "json_invalid" for error in raised.errors()):
+            return BadRequest("The body is not JSON that can be read.", hint="Check the syntax of the body.")
         return _invalid(raised)
     if isinstance(raised, HTTPException):
         if raised.status_code == 404:
@@ -101,11 +109,18 @@ def _invalid(raised: RequestValidationError) -> Invalid:
     said = []
     for error in raised.errors()[:20]:
         place = ".".join(str(part) for part in error["loc"] if part not in ("body", "query", "path"))
-        said.append({"field": place, "message": error["msg"]})
+        said.append({"field": place, "message": _own(error["msg"])})
     first = said[0] if said else {"field": "", "message": ""}
     words = {"field": first["field"], "message": first["message"]}
     detail = phrase("{field}: {message}", **words) if first["field"] else first["message"]
     return Invalid(detail, hint="See the fields listed.", field=first["field"], errors=said)
+
+
+def _own(message: str) -> str:
+    """Without what the library puts before a sentence of ours."""
+    for before in ("Value error, ", "Assertion failed, "):
+        message = message.removeprefix(before)
+    return message
 
 
 def as_problem(fault: AppError) -> dict[str, Any]:
@@ -119,6 +134,11 @@ def as_problem(fault: AppError) -> dict[str, Any]:
         "hint": i18n.say(fault.hint),
         "correlation_id": correlation_id.get(),
     }
+    if isinstance(errors := fault.extra.get("errors"), list) and isinstance(fault, Invalid):
+        body["errors"] = [
+            one | {"message": i18n.say(one["message"])} if isinstance(one, dict) and "message" in one else one
+            for one in errors
+        ]
     return {**fault.extra, **body}
 
 

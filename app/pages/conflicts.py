@@ -145,8 +145,8 @@ def _done(session: ReadSession, actor: Actor, conflict_id: str, count: int) -> s
         return ""
     words = {
         "kept-first": ngettext(
-            "The first object is kept; the later one is removed.",
-            "The first objects are kept; %(n)d later ones are removed.",
+            "The stored object is kept; the later one is removed.",
+            "%(n)d later objects are removed; what is stored is kept.",
             count,
         ),
         "overwritten": ngettext(

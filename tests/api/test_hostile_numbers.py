@@ -253,3 +253,28 @@ def test_frame_numbers_of_a_stored_object(web: Web) -> None:
         for number in ("0", "-1", "2", "9" * 18, "9" * 20, "²", "1.5"):
             answer = web.admin.get(way.format(number))
             assert 400 <= answer.status_code < 500, (way, number, answer.status_code)
+
+
+def test_a_list_refuses_a_parameter_that_it_does_not_declare(web: Web) -> None:
+    """A mistyped filter gave everything."""
+    lists = [path for method, path, told in _operations(web) if method == "get" and path.startswith("/api/v1/") and told["operationId"].startswith(("list_", "get_query"))]  # fmt: skip
+    assert len(lists) > 20
+    for path in lists:
+        answer = web.admin.get(_address(path), params={"patient_nam": "x"})
+        assert (answer.status_code, answer.json()["parameter"]) == (400, "patient_nam"), path
+        assert answer.json()["detail"] == "The parameter patient_nam is not known here."
+    assert "patient_name" in web.admin.get("/api/v1/studies?patient_nam=x").json()["hint"]
+    assert web.admin.get("/api/v1/audit?patient=x&format=json").status_code == 200
+
+
+def test_what_cannot_be_parsed_is_a_bad_request_and_the_librarys_words_stay_inside(web: Web) -> None:
+    json_body = {"content-type": "application/json"}
+    broken = web.admin.post("/api/v1/prints", content=b'{"layout": ', headers=json_body)
+    assert (broken.status_code, broken.json()["code"]) == (400, "bad-request")
+    body = {"study_instance_uid": "1.2.3", "layout": "9x99x9"}
+    english = web.admin.post("/api/v1/prints", json=body).json()
+    assert english["detail"].startswith("layout: known layouts are "), english
+    spanish = web.admin.post("/api/v1/prints", json=body, headers={"Accept-Language": "es"}).json()
+    assert spanish["errors"][0]["field"] == "layout" and english["errors"][0]["message"].startswith("known layouts")
+    for said in (spanish["detail"], spanish["errors"][0]["message"]):
+        assert "known layouts" not in said and "1x1" in said

@@ -5,14 +5,16 @@ import gettext
 import io
 import socket
 from pathlib import Path
+from typing import Annotated
 
 import httpcore
 import httpx
 import numpy as np
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
-from fastapi import APIRouter, FastAPI
+from fastapi import APIRouter, FastAPI, Query
 from PIL import Image
+from pydantic import BaseModel
 from pydicom import Dataset, dcmread
 from pydicom.dataelem import DataElement, RawDataElement
 from pydicom.filebase import DicomBytesIO
@@ -96,3 +98,16 @@ def test_fastapi_tells_the_paths_of_included_routers() -> None:
     (found,) = compat.included_routers(app.router.routes)
     assert sorted(compat.included_paths(found)) == ["/outer/here", "/outer/inner/{uid}"]
     assert len(compat.routers_within(found)) == 1
+
+
+def test_fastapi_tells_the_query_parameters_of_a_route() -> None:
+    class Asked(BaseModel):
+        state: str = ""
+
+    app = FastAPI(openapi_url=None)
+
+    @app.get("/{uid}")
+    def route(uid: str, asked: Annotated[Asked, Query()]) -> str:
+        return uid + asked.state
+
+    assert compat.query_parameters(app.router.routes[-1]) == {"state"}

@@ -32,7 +32,7 @@ async function look(): Promise<void> {
   const lock = dialog();
   if (!lock) return;
   try {
-    await request('GET', '/api/v1/sessions?limit=1', undefined, { background: true });
+    await request('GET', '/api/v1/sessions', undefined, { background: true });
     if (lock.open) hide(); // unlocked in another tab
   } catch (fault) {
     if (fault instanceof ProblemError && isLocked(fault.problem)) show();

@@ -1,0 +1,39 @@
+"""Query parameters of lists: one that is not declared is refused, since a mistyped filter would give everything."""
+
+from collections.abc import Callable
+from typing import Any
+
+from starlette.requests import HTTPConnection
+
+from app.kit import compat
+from app.kit.errors import BadRequest
+from app.kit.phrases import phrase
+
+_BELOW = "/api/v1/"
+_known: dict[Callable[..., Any], frozenset[str] | None] = {}  # of lists; None: no list
+
+
+def refuse_unknown(connection: HTTPConnection) -> None:
+    """Raises BadRequest where a list below /api/v1 is asked with a parameter that it does not declare. Lists are the routes
+    with a `limit`, and those whose functions begin with list_ or count_."""
+    if not connection.scope.get("query_string") or not connection.scope["path"].startswith(_BELOW):
+        return
+    route: Any = connection.scope.get("route")
+    function = getattr(route, "endpoint", None)
+    if function is None or connection.scope.get("method") != "GET":
+        return
+    if function not in _known:
+        _known[function] = _of_list(route)
+    known = _known[function]
+    name = next((one for one in connection.query_params if known is not None and one not in known), None)
+    if known is not None and name is not None:
+        raise BadRequest(
+            phrase("The parameter {parameter} is not known here.", parameter=name[:64]),
+            hint=phrase("Parameters of this list: {known}.", known=", ".join(sorted(known)) or "-"),
+            parameter=name[:64],
+        )
+
+
+def _of_list(route: Any) -> frozenset[str] | None:
+    names = compat.query_parameters(route)
+    return names if "limit" in names or route.endpoint.__name__.startswith(("list_", "count_")) else None

@@ -3,9 +3,10 @@
 from collections.abc import Callable
 from typing import Any
 
+from fastapi.dependencies.utils import get_flat_params
+from fastapi.params import ParamTypes
 from starlette.requests import HTTPConnection
 
-from app.kit import compat
 from app.kit.errors import BadRequest
 from app.kit.phrases import phrase
 
@@ -35,5 +36,12 @@ def refuse_unknown(connection: HTTPConnection) -> None:
 
 
 def _of_list(route: Any) -> frozenset[str] | None:
-    names = compat.query_parameters(route)
+    names = declared(route)
     return names if "limit" in names or route.endpoint.__name__.startswith(("list_", "count_")) else None
+
+
+def declared(route: Any) -> frozenset[str]:
+    """The names of the query parameters that a FastAPI route declares, those of its dependencies and models too."""
+    others = (ParamTypes.path, ParamTypes.header, ParamTypes.cookie)
+    found = get_flat_params(route.dependant)  # fields of a model do not say where they stand
+    return frozenset(one.alias for one in found if getattr(one.field_info, "in_", None) not in others)

@@ -92,13 +92,3 @@ def included_paths(router: Any) -> list[str]:
     """The whole paths of an included router, with their parameters in braces."""
     contexts = router.effective_route_contexts()
     return [getattr(one.starlette_route, "path_format", None) or one.path_format for one in contexts]
-
-
-def query_parameters(route: Any) -> frozenset[str]:
-    """The names of the query parameters that a FastAPI route declares, those of its dependencies and models too."""
-    from fastapi.dependencies.utils import get_flat_params
-    from fastapi.params import ParamTypes
-
-    others = (ParamTypes.path, ParamTypes.header, ParamTypes.cookie)
-    found = get_flat_params(route.dependant)  # fields of a model do not say where they stand
-    return frozenset(one.alias for one in found if getattr(one.field_info, "in_", None) not in others)

@@ -20,6 +20,7 @@ from pydicom.dataelem import DataElement, RawDataElement
 from pydicom.filebase import DicomBytesIO
 from pydicom.uid import ExplicitVRLittleEndian
 
+from app.http import parameters
 from app.kit import compat
 
 
@@ -110,4 +111,4 @@ def test_fastapi_tells_the_query_parameters_of_a_route() -> None:
     def route(uid: str, asked: Annotated[Asked, Query()]) -> str:
         return uid + asked.state
 
-    assert compat.query_parameters(app.router.routes[-1]) == {"state"}
+    assert parameters.declared(app.router.routes[-1]) == {"state"}

@@ -65,7 +65,7 @@ def _receive(config: Config, shared: bool) -> None:
             state.set("ready", port=config.dicom_port, associations=receiver.associations, **told)
             if not serving.is_alive():
                 raise RuntimeError("the listening thread ended")
-            if shared and os.getppid() != parent:  # the family's head was killed: make room for the next
+            if shared and os.getppid() != parent:  # the family's head was killed: make space for the next
                 break
         state.set("stopping")
         receiver.stop()

@@ -1,4 +1,4 @@
-"""Composition root of the web role: every door's routes, the static bundle, the event stream."""
+"""Composition root of the web role: every interface's routes, the static bundle, the event stream."""
 
 import asyncio
 import contextlib

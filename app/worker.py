@@ -1,5 +1,5 @@
-"""Composition root of the worker role: the one table job kind -> function, and what the clock runs of every room (each
-room's module `clock`); here stand only those that concern several rooms."""
+"""Composition root of the worker role: the one table job kind -> function, and what the clock runs of every package (each
+package's module `clock`); here stand only those that concern several packages."""
 
 import importlib
 import logging

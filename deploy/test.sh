@@ -8,7 +8,7 @@ step() { printf '\n== %s\n' "$*"; }
 lint() {
   step "format, lint"; .venv/bin/ruff format --check -q . && .venv/bin/ruff check -q .
   step "types"; .venv/bin/mypy
-  step "floors"; .venv/bin/lint-imports | tail -20
+  step "layers"; .venv/bin/lint-imports | tail -20
   step "templates"; .venv/bin/djlint --quiet --lint templates
   step "web types"; (cd web && npx tsc --noEmit)
   step "lock files name no registry"

@@ -1,4 +1,4 @@
-"""Alembic runs here, with the connection that app.db.migrate opened. Every room's tables are known through models."""
+"""Alembic runs here, with the connection that app.db.migrate opened. Every package's tables are known through models."""
 
 from alembic import context
 

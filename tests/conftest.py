@@ -1,4 +1,4 @@
-"""The fixtures every room shares: both databases, real servers, real files.
+"""The fixtures every package shares: both databases, real servers, real files.
 
 `database` runs a test twice, on SQLCipher and on PostgreSQL (a private cluster started once a session)."""
 

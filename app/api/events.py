@@ -25,7 +25,7 @@ from app.security import Actor, Verb, can, may_see, owns
 log = logging.getLogger(__name__)
 router = APIRouter(tags=["events"])
 
-# No secret inside the house: everyone who follows events gets it, unless it belongs to another facility.
+# No secret inside the installation: everyone who follows events gets it, unless it belongs to another facility.
 _SHARED = ("node.", "role.", "settings.")
 RECHECK = 5.0  # seconds between looks whether the session still lives (locked, ended, disabled)
 _HIGHEST = 2**63 - 1  # of a number that a database takes

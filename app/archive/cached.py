@@ -1,4 +1,4 @@
-"""What other rooms make from an object and keep as files (pictures, for one): a folder for each object, by its content, so
+"""What other packages make from an object and keep as files (pictures, for one): a folder for each object, by its content, so
 that it goes with the object and patients' images do not outlive it in a cache."""
 
 import shutil

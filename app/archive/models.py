@@ -247,7 +247,7 @@ class DeletedFile(Base):
 
 class StudyHold(Base):
     """A study that something is still to be done with (it is on its way to a node): it is not deleted until then.
-    holder: whose work that is, as transfer:<id>; the rooms above put the row in and take it away (archive/holds.py)."""
+    holder: whose work that is, as transfer:<id>; the packages above put the row in and take it away (archive/holds.py)."""
 
     __tablename__ = "study_hold"
 

@@ -1,4 +1,4 @@
-"""Verbs on what is stored: settle, delete, conflicts. Doors and jobs call them inside their own transaction; files follow
+"""Verbs on what is stored: settle, delete, conflicts. Interfaces and jobs call them inside their own transaction; files follow
 by durable jobs, so that nothing is ever half there."""
 
 from collections import Counter as Counted

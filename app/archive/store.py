@@ -38,7 +38,7 @@ _AWAY = {
 
 
 def unavailable(fault: OSError) -> Exception:
-    """A store that is full, read-only or away is a fault every door knows; any other is a bug and stays what it is."""
+    """A store that is full, read-only or away is a fault every interface knows; any other is a bug and stays what it is."""
     if fault.errno in _FULL:
         return StorageFull("The store cannot take anything just now.", hint="Free disk space; work resumes by itself.")
     if fault.errno in _AWAY:

@@ -1,7 +1,7 @@
 """The database: SQLCipher by default, PostgreSQL by URL. Engine, Base, transactions, keys, migrations.
 
 `Database.read()` and `Database.write()` are the only ways to a session; verbs get the session handed in and never
-commit (DESIGN 1.4). `Session` stands here for the doors, which write no SQL."""
+commit (DESIGN 1.4). `Session` stands here for the interfaces, which write no SQL."""
 
 from sqlalchemy.orm import Session
 

@@ -35,7 +35,7 @@ class UtcDateTime(TypeDecorator[datetime]):
 
 
 class Base(DeclarativeBase):
-    """Relations are avoided: every select stands in a room's queries.py."""
+    """Relations are avoided: every select stands in a package's queries.py."""
 
     metadata = MetaData(
         naming_convention={

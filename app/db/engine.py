@@ -117,7 +117,7 @@ class Database:
 
     @contextmanager
     def _plainly(self) -> Iterator[None]:
-        """A database that cannot be reached becomes the one fault every door knows."""
+        """A database that cannot be reached becomes the one fault every interface knows."""
         try:
             yield
         except self._faults as raised:

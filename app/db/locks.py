@@ -4,7 +4,7 @@ them can wait for each other (SQLSTATE 40P01):
 0. `Lock.CHANGES`, before anything else: by what people and programs change over HTTP (`Database.change`). One at a time, as on
    SQLite, so that what a verb looked at (a free name, a row that is there) still holds when it writes.
 1. `Lock.INDEX`, before the first row: by everything that writes study, series or instance rows. One such transaction at a time.
-2. Rows, in any room; several of one table in the order of their keys.
+2. Rows, in any package; several of one table in the order of their keys.
 3. What is written at the end of the transaction by `at_commit`: `Lock.AUDIT`, then `Lock.EVENTS`. Nothing is locked after it.
 
 The advisory locks are held to the end of the transaction."""

@@ -80,7 +80,7 @@ def _behind(frame: Frame, stream: _Stream) -> Iterator[Edit]:
     rest = len(frame) - stream.end
     if rest <= 0:
         return
-    # A codestream without an end gets one where there is room.
+    # A codestream without an end gets one where there is space.
     closing = frame[stream.end : stream.end + 2] if stream.has_end else b"\xff\xd9"
     yield stream.end, (bytes(closing) + bytes(rest))[:rest] if rest > 1 else b"\0"
 

@@ -1,4 +1,4 @@
-"""Answers of the DICOMweb door: JSON arrays and XML parts from models, multipart from files, our own addresses."""
+"""Answers of the DICOMweb interface: JSON arrays and XML parts from models, multipart from files, our own addresses."""
 
 import json
 from collections.abc import Iterable, Iterator

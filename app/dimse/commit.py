@@ -1,4 +1,4 @@
-"""Storage Commitment at the door (PS3.4 Annex J): N-ACTION of nodes that ask us to commit, N-EVENT-REPORT of nodes that
+"""Storage Commitment at the interface (PS3.4 Annex J): N-ACTION of nodes that ask us to commit, N-EVENT-REPORT of nodes that
 answer us. The rows and what they mean are `nodes.commitment`'s."""
 
 import logging

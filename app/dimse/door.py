@@ -98,7 +98,7 @@ def hosts_of(hosts: str) -> list[str]:
 
 
 def ready(doors: list[Door], seconds: float) -> list[Door]:
-    """Those at whose door somebody stands, waiting at most so long for the first."""
+    """Those at whose interface somebody stands, waiting at most so long for the first."""
     numbers = {number: door for door in doors for number in door.fileno_list()}
     found = _readable(list(numbers), seconds)
     return list(dict.fromkeys(numbers[number] for number in found))

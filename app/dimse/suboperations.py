@@ -120,7 +120,7 @@ class Tally:
 
 
 def failed_list(uids: list[str], syntax: str) -> bytes:
-    """The data set of a response that is neither pending nor success (PS3.4 C.4.2.1.4.2). Explicit VR has room for some
+    """The data set of a response that is neither pending nor success (PS3.4 C.4.2.1.4.2). Explicit VR has space for some
     thousand UIDs; those that find none are left out, the counts tell of all."""
     value = "\\".join(uids).encode()
     explicit = syntax == EXPLICIT_LE

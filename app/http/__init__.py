@@ -1,4 +1,4 @@
-"""What the doors share: services, sessions and actors, errors, templates, languages, headers.
+"""What the interfaces share: services, sessions and actors, errors, templates, languages, headers.
 
     services = Services.open(config)            # once a process, after the fork
     app = FastAPI(...); http.install(app, services); app.include_router(...)

@@ -25,7 +25,7 @@ log = logging.getLogger("app.http.requests")
 _ID = re.compile(r"[A-Za-z0-9_-]{8,64}")
 _HOST = re.compile(r"[A-Za-z0-9.\-_]{1,253}(:\d{1,5})?|\[[0-9A-Fa-f:.]{2,45}\](:\d{1,5})?")
 _SMALL = 16 * 1024 * 1024
-# Where objects come in; those doors stream to disk and keep the limits of SEC-7 themselves.
+# Where objects come in; those interfaces stream to disk and keep the limits of SEC-7 themselves.
 _SIGN_IN = ("/login", "/setup", "/api/v1/sessions")
 _BEFORE_SIGN_IN = 64 * 1024  # bytes of a body
 _SECONDS = 30.0  # for such a body to arrive
@@ -133,7 +133,7 @@ class _Exchange:
             raise
 
     async def _piece(self) -> Message:
-        """The next piece of the body. Whoever is not signed in has little room and time for it, so that a request that
+        """The next piece of the body. Whoever is not signed in has little space and time for it, so that a request that
         will be refused cannot occupy memory or a connection."""
         if self.complete is False and not self.signed_in:
             await self._look()

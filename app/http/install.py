@@ -1,4 +1,4 @@
-"""Puts this room around an application."""
+"""Puts this package around an application."""
 
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError

@@ -1,4 +1,4 @@
-"""What the doors share when somebody looks at studies: the picture cache, and one trace per look."""
+"""What the interfaces share when somebody looks at studies: the picture cache, and one trace per look."""
 
 from collections.abc import Callable
 from typing import TypeVar

@@ -14,7 +14,7 @@ from app.security.secrets import Secrets
 
 @dataclass(slots=True)
 class Services:
-    """config, database and keys of this process. readings: who looked at what. archive: `app.archive.Archive`; `extra` holds what one door shares."""
+    """config, database and keys of this process. readings: who looked at what. archive: `app.archive.Archive`; `extra` holds what one interface shares."""
 
     config: Config
     database: Database

@@ -111,7 +111,7 @@ def _origin(ds: Dataset, group: int) -> tuple[int, int]:
 def _index(ds: Dataset, group: int, frame: int, held: int) -> int | None:
     """Which of the overlay's frames belongs to image frame `frame` (PS3.3 C.9.2.1.3); None: none of them.
 
-    held: frames the data has room for. Without Number of Frames in Overlay one plane belongs to all frames, unless an
+    held: frames the data has space for. Without Number of Frames in Overlay one plane belongs to all frames, unless an
     Image Frame Origin beyond the first frame names the one it is for."""
     count, first = _number(ds, group, _FRAMES), _number(ds, group, _FIRST) or 1
     if count is None and first <= 1:

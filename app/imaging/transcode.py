@@ -140,7 +140,7 @@ def _native(words: Samples, spec: PixelSpec, target_uid: str) -> bytes:
 def _jpeg_ls(words: Samples, values: Samples, spec: PixelSpec, rct: bool) -> bytes:
     import imagecodecs
 
-    # Noise may grow; the encoder is given the room for it. Signed values travel as bare words (PS3.5 8.2.3).
+    # Noise may grow; the encoder is given the space for it. Signed values travel as bare words (PS3.5 8.2.3).
     return bytes(imagecodecs.jpegls_encode(np.ascontiguousarray(words), 0, out=words.nbytes * 2 + 4096))
 
 

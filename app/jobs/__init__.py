@@ -1,4 +1,4 @@
-"""The durable queue: jobs are rows. Any room enqueues; the worker role claims, runs, retries.
+"""The durable queue: jobs are rows. Any package enqueues; the worker role claims, runs, retries.
 
     jobs.enqueue(session, "print.render", {"print_id": id}, actor_name=..., facility_id=...)  -> job id
 

@@ -1,4 +1,4 @@
-"""What runs by the clock: the verbs of a room stand in its module `clock` with their periods, the worker runs them all.
+"""What runs by the clock: the verbs of a package stand in its module `clock` with their periods, the worker runs them all.
 
 A verb opens its own transactions, is safe to run in several workers at once, and imports what it needs when it first runs:
 the worker imports every `clock` at its start."""
@@ -19,7 +19,7 @@ log = logging.getLogger(__name__)
 
 
 class ClockContext(Protocol):
-    """What a verb is given. `archive` is an app.archive.Archive: this floor cannot name it. stopping: the role ends."""
+    """What a verb is given. `archive` is an app.archive.Archive: this layer cannot name it. stopping: the role ends."""
 
     config: Config
     database: Database

@@ -21,7 +21,7 @@ class PermanentFault(Exception):
 
 @dataclass(slots=True)
 class JobContext:
-    """One try of one job. `archive` is an app.archive.Archive: this floor cannot name it."""
+    """One try of one job. `archive` is an app.archive.Archive: this layer cannot name it."""
 
     config: Config
     database: Database

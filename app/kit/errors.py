@@ -1,4 +1,4 @@
-"""Expected faults. Each says what happened in one sentence and what to do; the doors translate them
+"""Expected faults. Each says what happened in one sentence and what to do; the interfaces translate them
 (RFC 9457 problem, page or fragment, DIMSE status). Anything else that is raised is a bug."""
 
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""Faults of this room beyond the common ones."""
+"""Faults of this package beyond the common ones."""
 
 from app.kit.errors import AppError
 

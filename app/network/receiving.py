@@ -21,7 +21,7 @@ log = logging.getLogger(__name__)
 OUT_OF_RESOURCES, CANNOT_UNDERSTAND, WRONG_CLASS = 0xA700, 0xC000, 0xB007
 _AWAY = "Filmroom cannot write to its store just now"
 _BUFFER = 1 << 20  # bytes: a CT image goes to the disk in one write
-_HEAD = 512  # bytes before them: room for preamble and file meta information, so that it stays one
+_HEAD = 512  # bytes before them: space for preamble and file meta information, so that it stays one
 _EMPTY_LIMIT = 1000  # PDVs without a byte in a row: a peer that never ends
 
 

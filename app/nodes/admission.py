@@ -113,7 +113,7 @@ def admit(
 
 def _known(session: Session, node: Node, caller: Caller | None, place: str | None, clash: str) -> Admission:
     """A node may do what its options say. At another facility's title or port it may store there, and search nowhere:
-    a title is no secret that would open another house's studies."""
+    a title is no secret that would open another facility's studies."""
     set_to = options.of(node)
     elsewhere = place is not None and node.facility_id is not None and place != node.facility_id
     if elsewhere and place is not None and node.facility_id is not None:

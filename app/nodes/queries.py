@@ -102,7 +102,7 @@ def commitment_seen(session: Session, actor: Actor, commitment_id: str) -> Commi
 
 def commitment_asked(session: Session, node_id: str, transaction_uid: str) -> Commitment | None:
     """Our request under this Transaction UID to that node. Several nodes may be one peer (one title, several ports), so
-    its title counts; that it calls from its own address was seen to at the door."""
+    its title counts; that it calls from its own address was seen to at the interface."""
     titles = select(Node.ae_title).where(Node.id == node_id)
     return session.scalar(
         select(Commitment)

@@ -1,4 +1,4 @@
-"""What the clock runs in this room."""
+"""What the clock runs in this package."""
 
 from app.jobs.clock import HOUR, Clock, ClockContext
 

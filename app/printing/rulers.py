@@ -50,7 +50,7 @@ def _label_box(x: float, bottom: float, size: float) -> Box:
 
 
 def _bar(x: float, bottom: float, room: float, scale: float, size: float) -> tuple[list[Stroke], list[Text]]:
-    """A bar of the most round millimetres for which there is room. scale: mm on paper by mm in the patient."""
+    """A bar of the most round millimetres for which there is space. scale: mm on paper by mm in the patient."""
     length = next((mm for mm in RULERS_MM if mm * scale <= room), None)
     if length is None:
         return [], []

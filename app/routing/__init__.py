@@ -2,4 +2,4 @@
 FWD-3).
 
 `rule` is what a route says, `conditions` and `decide` judge it (pure), `arrivals` turns what came into runs, `jobs` carries
-a run out, `service` are the verbs of the doors, `bench` shows what a rule would do."""
+a run out, `service` are the verbs of the interfaces, `bench` shows what a rule would do."""

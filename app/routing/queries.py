@@ -1,4 +1,4 @@
-"""Every select() of the room."""
+"""Every select() of the package."""
 
 from collections.abc import Sequence
 from datetime import datetime

@@ -1,4 +1,4 @@
-"""Faults of this room. Their codes are part of the contract (DESIGN part 2): programs and the shell react to them."""
+"""Faults of this package. Their codes are part of the contract (DESIGN part 2): programs and the shell react to them."""
 
 from app.kit.errors import AppError, Forbidden, TooMany, Unauthorized
 

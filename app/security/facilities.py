@@ -98,7 +98,7 @@ def _check(
 
 
 def ensure_home(session: Session) -> None:
-    """Makes the house's own facility at the first start, so that isolation (SEC-10) holds without setting anything up."""
+    """Makes the installation's own facility at the first start, so that isolation (SEC-10) holds without setting anything up."""
     if home_id(session) is None:
         session.add(Facility(id=new_id(), name=HOME_NAME, home=True, created_at=now()))
         session.flush()

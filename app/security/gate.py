@@ -44,7 +44,7 @@ class _Known:
 
 
 class Gate:
-    """One process's door keeper. Thread-safe enough: every entry is replaced whole."""
+    """One process's interface keeper. Thread-safe enough: every entry is replaced whole."""
 
     def __init__(self, database: Database, secrets: Secrets) -> None:
         self.database = database

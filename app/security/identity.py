@@ -16,7 +16,7 @@ SCOPE_WORDS = {"metrics": Verb.METRICS_READ}  # short words the contract promise
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """An actor together with what the doors must know about its session.
+    """An actor together with what the interfaces must know about its session.
 
     how: "session" (browser cookie; needs CSRF and can be locked), "basic" or "token"."""
 

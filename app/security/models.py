@@ -17,7 +17,7 @@ class Facility(Base):
     ae_title: Mapped[str | None] = mapped_column(String(16), unique=True)
     port: Mapped[int | None] = mapped_column(unique=True)
     tls_port: Mapped[int | None] = mapped_column(unique=True, index=True)
-    home: Mapped[bool] = mapped_column(default=False)  # the house itself: what comes to no other facility belongs to it
+    home: Mapped[bool] = mapped_column(default=False)  # what comes to no other facility belongs to it
     created_at: Mapped[datetime]
 
 

@@ -1,4 +1,4 @@
-"""Every select of this room."""
+"""Every select of this package."""
 
 from collections.abc import Sequence
 
@@ -107,7 +107,7 @@ def tokens_with_owners(session: Session, user_id: str | None) -> list[tuple[ApiT
 
 
 def is_referred_to(session: Session, table: str, key: str) -> bool:
-    """True when a row of any room points at this one by foreign key."""
+    """True when a row of any package points at this one by foreign key."""
     for other in Base.metadata.tables.values():
         for column in other.columns:
             if any(foreign.column.table.name == table for foreign in column.foreign_keys) and session.scalar(

@@ -9,7 +9,7 @@ class Secrets:
 
     def __init__(self, config: Config) -> None:
         self._rows = derive(config, "secrets in rows")
-        self.web = derive(config, "web")  # for HMACs of the doors
+        self.web = derive(config, "web")  # for HMACs of the interfaces
 
     def seal(self, text: str) -> str:
         return seal(self._rows, text)

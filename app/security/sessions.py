@@ -67,7 +67,7 @@ def lock(session: Session, actor: Actor, session_id: str) -> None:
 
 
 def unlock(session: Session, actor: Actor, session_id: str) -> None:
-    """The door has checked the password (`login.prove`) before it calls this."""
+    """The interface has checked the password (`login.prove`) before it calls this."""
     row = queries.session_by_id(session, session_id)
     if row is None or row.user_id != actor.user_id:
         raise NotFound("This session has ended.", hint="Sign in again.")

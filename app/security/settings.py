@@ -1,4 +1,4 @@
-"""Settings of this room."""
+"""Settings of this package."""
 
 from typing import ClassVar
 

@@ -38,7 +38,7 @@ def _check_name(session: Session, name: str) -> str:
 
 
 def _check_place(session: Session, role: str, facility_id: str | None) -> str | None:
-    """The facility a user of this role belongs to. Staff who do not see all belong to the house unless told otherwise."""
+    """The facility a user of this role belongs to. Staff who do not see all belong to the installation unless told otherwise."""
     found = session.get(Role, role)
     if found is None:
         raise Invalid("There is no such role.", field="role")

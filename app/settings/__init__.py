@@ -1,4 +1,4 @@
-"""Typed groups of settings kept in the database, declared by the room that uses them (in its settings.py)."""
+"""Typed groups of settings kept in the database, declared by the package that uses them (in its settings.py)."""
 
 from app.settings.registry import describe, groups, kind_of, save_values
 from app.settings.store import Group, history, load, save

@@ -1,4 +1,4 @@
-"""Which groups there are: those declared in the `settings.py` of any room, found by name (this floor imports none)."""
+"""Which groups there are: those declared in the `settings.py` of any package, found by name (this layer imports none)."""
 
 import importlib
 import importlib.util

@@ -1,5 +1,5 @@
 """Frames as bytes: straight from the file where they lie, turned into little endian or another transfer syntax where
-that is asked for. Everything here blocks; doors run it in threads."""
+that is asked for. Everything here blocks; interfaces run it in threads."""
 
 import os
 from collections.abc import Iterator, Sequence

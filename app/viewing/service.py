@@ -1,4 +1,4 @@
-"""Verbs of looking at studies: the manifest, pictures, documents. Doors open the session; nothing here commits."""
+"""Verbs of looking at studies: the manifest, pictures, documents. Interfaces open the session; nothing here commits."""
 
 import json
 from collections.abc import Sequence

@@ -114,7 +114,7 @@ def test_lossless_encodings_of_one_object_are_one_object(put: Put, kind: dict[st
     ds = image(**kind)
     assert put(encoded(ds, LOSSLESS[first])).status == "stored"
     for name, syntax in LOSSLESS.items():
-        if not (name == "JPEG-LS" and kind.get("samples")):  # its encoder has no room for noise in colour
+        if not (name == "JPEG-LS" and kind.get("samples")):  # its encoder has no space for noise in colour
             assert put(encoded(ds, syntax)).status == "duplicate", name
     assert put(deflated(encoded(ds, uids.EXPLICIT_LE))).status == "duplicate"
 

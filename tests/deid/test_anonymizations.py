@@ -1,4 +1,4 @@
-"""The whole way through the REST door and the worker's own loop, on both databases."""
+"""The whole way through the REST interface and the worker's own loop, on both databases."""
 
 import hashlib
 import zipfile

@@ -1,4 +1,4 @@
-"""Every real file through every door: an answer that fits, never a fault of ours."""
+"""Every real file through every interface: an answer that fits, never a fault of ours."""
 
 import io
 from collections import Counter
@@ -62,7 +62,7 @@ def test_pictures_of_every_object(served: Served) -> None:
 
 
 def test_frames_of_every_image_in_native_form_are_the_decoded_pixels(served: Served) -> None:
-    """Through the door and by imaging on the file: the same samples."""
+    """Through the interface and by imaging on the file: the same samples."""
     compared = 0
     with served.client() as client:
         for one in served.stored:

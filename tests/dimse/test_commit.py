@@ -1,4 +1,4 @@
-"""Storage commitment at the door: nodes that ask us, and nodes that answer us."""
+"""Storage commitment at the interface: nodes that ask us, and nodes that answer us."""
 
 import time
 from collections.abc import Iterator

@@ -98,7 +98,7 @@ def test_two_receivers_share_the_port_and_one_that_dies_comes_back(sqlite_config
             time.sleep(0.05)
         assert all(dcmtk.echoscu(role.port).code == 0 for _ in range(6))
         left = role.pids()
-        role.process.kill()  # the head of the family: its children make room
+        role.process.kill()  # the head of the family: its children make space
         role.process.wait()
         until = time.monotonic() + 60
         while not all(_gone(pid) for pid in left):

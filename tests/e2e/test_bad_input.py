@@ -1,4 +1,4 @@
-"""Bad input through every door of one running installation, and whatever of it was stored asked for in every way
+"""Bad input through every interface of one running installation, and whatever of it was stored asked for in every way
 (SEC-7): an answer by the contract, soon, in little memory, and nobody else the worse for it."""
 
 import contextlib
@@ -179,7 +179,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         yield made
 
 
-# Doors ------------------------------------------------------------------------------------------------------------
+# Interfaces ------------------------------------------------------------------------------------------------------------
 
 
 def _upload(site: Site, files: list[tuple[str, bytes]]) -> list[dict[str, Any]]:

@@ -1,4 +1,4 @@
-"""A marked person goes through every door of a running installation, well and badly; no log may know them (SEC-5)."""
+"""A marked person goes through every interface of a running installation, well and badly; no log may know them (SEC-5)."""
 
 import io
 import shutil

@@ -30,7 +30,7 @@ CT, VERIFICATION, FIND, MOVE, GET, COMMIT = (
 )
 EXPLICIT, IMPLICIT = "1.2.840.10008.1.2.1", "1.2.840.10008.1.2"
 _IDS = {VERIFICATION: 1, CT: 3, FIND: 5, MOVE: 7, GET: 9, COMMIT: 11}
-# Settings of the receiver: queries and retrievals of a stranger are served, or the fuzz would end at the door.
+# Settings of the receiver: queries and retrievals of a stranger are served, or the fuzz would end at the interface.
 OPEN = {"network_timeout": 5, "idle_timeout": 5, "artim": 2, "query_callers": "all"}
 _HANG = 20.0  # seconds after which a connection that should have been closed counts as hung
 

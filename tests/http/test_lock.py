@@ -12,7 +12,7 @@ from tests.support.client import PASSWORD, Web
 
 
 class Clock:
-    """The time of the rooms under test."""
+    """The time of the packages under test."""
 
     def __init__(self) -> None:
         self.ahead = timedelta()

@@ -11,7 +11,7 @@ from app.http import allow, deps
 from app.security.verbs import DEFAULT_ROLES, Verb
 from tests.support.client import CAST, Web, all_routers
 
-# Endpoints that stream or wait for long: called by the tests of their own rooms.
+# Endpoints that stream or wait for long: called by the tests of their own packages.
 NOT_CALLED = {"/api/v1/events"}
 UNLOCK = "/api/v1/sessions/current/unlock"  # for those who are locked out: it looks at the password first
 

@@ -249,7 +249,7 @@ def test_a_slow_and_a_dead_destination_hold_up_nobody_else(
 def test_only_what_committed_counts_where_that_is_asked_for(
     receiver: Station, worker: Worker, peopled: Database
 ) -> None:
-    """The node's answer comes in as the commitment room takes it (its own tests ask real peers)."""
+    """The node's answer comes in as the commitment package takes it (its own tests ask real peers)."""
     for number in range(2):
         put(receiver, number)
     with listening(Answers()) as peer:

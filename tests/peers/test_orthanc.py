@@ -33,7 +33,7 @@ def test_it_stores_from_and_sends_to_orthanc(
         assert (shown["state"], shown["sent"]) == ("done", 5), shown
         there = client.get("/instances", params={"expand": ""}).json()
         assert {i["MainDicomTags"]["SOPInstanceUID"] for i in there} == {f"{STUDY}.1.{n}" for n in range(1, 6)}
-        # and back: another image, put into Orthanc by its own door
+        # and back: another image, put into Orthanc by its own interface
         made = client.post("/instances", content=(shared_data / FILES / "ct1_uncompressed.dcm").read_bytes()).json()
         answer = client.post("/modalities/filmroom/store", json={"Resources": [made["ID"]], "Synchronous": True})
         assert answer.status_code == 200 and answer.json()["FailedInstancesCount"] == 0, answer.text

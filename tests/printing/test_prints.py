@@ -1,4 +1,4 @@
-"""From the order to the file, through the REST door and the worker's own loop, with real images on both databases."""
+"""From the order to the file, through the REST interface and the worker's own loop, with real images on both databases."""
 
 import json
 import re

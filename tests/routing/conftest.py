@@ -109,7 +109,7 @@ Clock = Callable[[float], None]
 
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    """Moves the time that rooms read: clock(seconds) adds to it."""
+    """Moves the time that packages read: clock(seconds) adds to it."""
     moved = [0.0]
     real = kit_clock.now
 

@@ -1,4 +1,4 @@
-"""The bench and the REST door of routes: what would fire, why not, what would leave; who may; what is refused."""
+"""The bench and the REST interface of routes: what would fire, why not, what would leave; who may; what is refused."""
 
 import json
 from typing import Any

@@ -122,7 +122,7 @@ def test_quiet_is_each_routes_own_and_begins_anew_with_every_object(house: House
     ],
 )
 def test_where_an_object_came_from_and_when_decides(house: House, field: str, op: str, value: Any, other: Any) -> None:
-    """FWD-1: titles, facility, node, door and time of day of a real arrival; and any attribute, private ones too."""
+    """FWD-1: titles, facility, node, interface and time of day of a real arrival; and any attribute, private ones too."""
     with house.database.read() as session:
         north = next(f.id for f in facilities(session) if f.name == "North")
     scanner = house.node("scanner", title="CT1")

@@ -1,4 +1,4 @@
-"""A web application with all doors, and the cast every room's tests speak with:
+"""A web application with all interfaces, and the cast every package's tests speak with:
 
     def test_it_shows_a_study(web: Web) -> None:
         assert web.alice.get("/api/v1/studies").status_code == 200
@@ -84,7 +84,7 @@ def actor(database: Database, name: str) -> Actor:
 
 
 def all_routers() -> list[APIRouter]:
-    """What the server includes: the routers of every door that is there."""
+    """What the server includes: the routers of every interface that is there."""
     found: list[APIRouter] = []
     for door in DOORS:
         module = importlib.import_module(f"app.{door}")

@@ -1,4 +1,4 @@
-"""Files made to harm: each a name and a maker that takes a UID root, so that one kind of harm can come in by every door
+"""Files made to harm: each a name and a maker that takes a UID root, so that one kind of harm can come in by every interface
 as an object of its own."""
 
 import io

@@ -69,7 +69,7 @@ def put_alone(station: Live, shared_data: Path) -> Callable[[str], pydicom.Datas
 
 @pytest.fixture(scope="module")
 def playwright() -> Iterator[Playwright]:
-    """One a module: two cannot run at a time, and other rooms have their own."""
+    """One a module: two cannot run at a time, and other packages have their own."""
     with sync_playwright() as running:
         yield running
 

@@ -14,7 +14,7 @@ from tests.support.client import Web
 
 @pytest.fixture
 def stored(web: Web, shared_data: Path) -> dict[str, Dataset]:
-    """A CT and a report in the archive of the house."""
+    """A CT and a report in the archive of the installation."""
     found = {}
     for name, path in {"ct": "modality/ct_brain_explicit.dcm", "sr": "sr/sr_comprehensive.dcm"}.items():
         data = (shared_data / path).read_bytes()

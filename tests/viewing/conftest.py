@@ -1,4 +1,4 @@
-"""An archive without doors."""
+"""An archive without interfaces."""
 
 from collections.abc import Iterator
 

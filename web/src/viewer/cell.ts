@@ -272,7 +272,7 @@ export class Cell {
     return Boolean(this.viewport.getProperties().invert);
   }
 
-  /** Pixels of the screen that the picture has room in. */
+  /** Pixels of the screen that the picture has space in. */
   get size(): { readonly width: number; readonly height: number } {
     return { width: this.canvas.clientWidth, height: this.canvas.clientHeight };
   }

@@ -232,7 +232,7 @@ def test_a_retrieval_goes_on_after_a_restart_and_fetches_nothing_twice(tmp_path:
                 _node(admin, "SLOW", ae_title="SLOW", host="127.0.0.1", port=port, capabilities=["find", "get"])
                 order = {"node": "SLOW", "study_instance_uid": made.uid}
                 place = admin.post("/api/v1/retrieves", json=order).headers["location"]
-                until = time.monotonic() + 60
+                until = time.monotonic() + 180
                 while admin.get(place).json()["progress"]["done"] < 5:
                     assert time.monotonic() < until, admin.get(place).json()
                     time.sleep(0.05)

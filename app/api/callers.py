@@ -1,4 +1,4 @@
-"""Who called and is no node, or called between two facilities."""
+"""Callers that are not nodes, and calls between two facilities."""
 
 from typing import Annotated, Any
 

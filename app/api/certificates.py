@@ -29,7 +29,7 @@ class CertificateBody(BaseModel):
     chain: str = Field(
         "", description="own, trusted, crl: PEM; of own the certificate first, then those that signed it"
     )
-    key: str = Field("", description="own: its private key in PEM; empty when it stands in chain")
+    key: str = Field("", description="own: its private key in PEM; empty when it is part of chain")
     password: str = Field("", description="own: of a locked key")
     hosts: list[str] = Field([], description="made: host names and addresses; empty: those of this machine")
 

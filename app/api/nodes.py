@@ -73,7 +73,7 @@ class NodeBody(BaseModel):
     )
     parallel: int | None = Field(None, description="Associations at a time when sending, 1 to 16")
     bandwidth_kib: int | None = Field(None, description="KiB a second when sending; 0: no limit")
-    priority: int | None = Field(None, description="0 to 9; what goes to 9 goes first")
+    priority: int | None = Field(None, description="Queue priority, 0 to 9; 9 is sent first")
     window: str | None = Field(
         None, description="Hours of the server's time in which is sent, 22:00-06:00; empty: always"
     )
@@ -83,7 +83,7 @@ class NodeBody(BaseModel):
     retries: int | None = Field(
         None, description="How often a failed delivery is tried again; null: as the settings say"
     )
-    retry_forever: bool | None = Field(None, description="After these tries go on, slowly, for ever")
+    retry_forever: bool | None = Field(None, description="Retry until delivered, at longer intervals")
     local_title: str | None = Field(None, description="What we call ourselves towards it; empty: our own title")
     comment: str | None = Field(None, description="What people want to remember")
 

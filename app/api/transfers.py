@@ -24,13 +24,15 @@ class TransferBody(BaseModel):
     sop_instance_uids: list[str] | None = Field(
         None, max_length=100_000, description="Only these objects of the study; left out: all it has now"
     )
-    priority: int | None = Field(None, ge=0, le=9, description="9 goes first; left out: as the node is set")
+    priority: int | None = Field(
+        None, ge=0, le=9, description="Queue priority; 9 is sent first. Default: the priority of the node"
+    )
 
 
 class PriorityBody(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
-    priority: int = Field(ge=0, le=9, description="9 goes first")
+    priority: int = Field(ge=0, le=9, description="Queue priority; 9 is sent first")
 
 
 class ManyBody(BaseModel):

@@ -41,6 +41,8 @@ service-test: setup-test ## install the wheel in a machine that systemd really b
 fmt:             ## format the code
 	.venv/bin/ruff format .
 	.venv/bin/ruff check --fix .
+	.venv/bin/djlint --quiet --reformat templates || true
+	cd web && npm run --silent format
 messages:        ## collect the visible strings into the Spanish catalogue
 	@deploy/messages.sh
 docs: setup-test ## write the tables of the documentation from the code

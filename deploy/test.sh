@@ -6,11 +6,11 @@ export PYTHONPATH=$PWD
 step() { printf '\n== %s\n' "$*"; }
 
 lint() {
-  step "format, lint"; .venv/bin/ruff format --check -q . && .venv/bin/ruff check -q .
+  step "format, lint"; .venv/bin/ruff format --check -q .; .venv/bin/ruff check -q .
   step "types"; .venv/bin/mypy
   step "layers"; .venv/bin/lint-imports | tail -20
-  step "templates"; .venv/bin/djlint --quiet --lint templates
-  step "web types"; (cd web && npx tsc --noEmit)
+  step "templates"; .venv/bin/djlint --quiet --lint templates; .venv/bin/djlint --quiet --check templates
+  step "web format, lint, types"; (cd web && npm run --silent check)
   step "lock files name no registry"
   ! grep -nE '"resolved": "http|--(extra-)?index-url' web/package-lock.json constraints*.txt
 }

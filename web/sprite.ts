@@ -10,7 +10,8 @@ const OWN = join(WEB, 'icons');
 // TypeScript and Python name them as icon('eye'), icon: 'eye', icon="eye"; comments may list them: icons: eye printer send.
 const NAMED = /\bicon(?:_name)?\b["']?\s*[(=:]\s*["']([a-z0-9-]+)["']/g;
 const LISTED = /\bicons:\s+([a-z0-9 -]+)/g;
-// Templates hand them to macros: on a line that calls one, every quoted word that is an icon counts.
+// Templates hand them to macros: in a tag that calls one, every quoted word that is an icon counts.
+const TAGS = /\{\{[\s\S]*?\}\}(?!\})|\{%[\s\S]*?%\}/g;
 const CALLS = /\bui\.|\bicon\(/;
 const QUOTED = /["']([a-z][a-z0-9-]+)["']/g;
 
@@ -26,9 +27,12 @@ function names(): Map<string, string> {
   for (const path of ROOTS.flatMap(files)) {
     const text = readFileSync(path, 'utf8');
     for (const match of text.matchAll(NAMED)) found.set(match[1] ?? '', path);
-    for (const line of text.split('\n').filter((one) => path.endsWith('.html') && CALLS.test(one)))
-      for (const match of line.matchAll(QUOTED)) if (existsSync(join(TABLER, `${match[1] ?? ''}.svg`))) found.set(match[1] ?? '', path);
-    for (const match of text.matchAll(LISTED)) for (const name of (match[1] ?? '').trim().split(/\s+/)) found.set(name, path);
+    const tags = path.endsWith('.html') ? (text.match(TAGS) ?? []) : [];
+    for (const tag of tags.filter((one) => CALLS.test(one)))
+      for (const match of tag.matchAll(QUOTED))
+        if (existsSync(join(TABLER, `${match[1] ?? ''}.svg`))) found.set(match[1] ?? '', path);
+    for (const match of text.matchAll(LISTED))
+      for (const name of (match[1] ?? '').trim().split(/\s+/)) found.set(name, path);
   }
   return found;
 }
@@ -38,7 +42,11 @@ function symbol(name: string, where: string): string {
   const path = existsSync(own) ? own : join(TABLER, `${name}.svg`);
   if (!existsSync(path)) throw new Error(`There is no icon "${name}" (named in ${where}); see https://tabler.io/icons`);
   const body = /<svg[^>]*>([\s\S]*)<\/svg>/.exec(readFileSync(path, 'utf8'))?.[1] ?? '';
-  const paths = body.replace(/<path stroke="none"[^>]*\/>/g, '').replace(/\s+/g, ' ').replace(/> </g, '><').trim();
+  const paths = body
+    .replace(/<path stroke="none"[^>]*\/>/g, '')
+    .replace(/\s+/g, ' ')
+    .replace(/> </g, '><')
+    .trim();
   return `<symbol id="${name}" viewBox="0 0 24 24">${paths}</symbol>`;
 }
 

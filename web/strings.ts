@@ -10,10 +10,13 @@ const PLURAL = /\btn\(\s*'((?:[^'\\]|\\.)*)'\s*,\s*'((?:[^'\\]|\\.)*)'/g;
 
 export function strings(): string[] {
   const found = new Set<string>();
-  for (const name of readdirSync(SRC, { recursive: true }).map(String).filter((one) => one.endsWith('.ts'))) {
+  for (const name of readdirSync(SRC, { recursive: true })
+    .map(String)
+    .filter((one) => one.endsWith('.ts'))) {
     const text = readFileSync(join(SRC, name), 'utf8');
     for (const match of text.matchAll(CALL)) found.add((match[1] ?? match[2] ?? '').replace(/\\(.)/g, '$1'));
-    for (const match of text.matchAll(PLURAL)) for (const one of [match[1], match[2]]) found.add((one ?? '').replace(/\\(.)/g, '$1'));
+    for (const match of text.matchAll(PLURAL))
+      for (const one of [match[1], match[2]]) found.add((one ?? '').replace(/\\(.)/g, '$1'));
   }
   return [...found].sort();
 }

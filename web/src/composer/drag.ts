@@ -49,7 +49,9 @@ export function installDrag(root: HTMLElement, strip: Strip, pages: Pages, arran
     root.ownerDocument.addEventListener('pointerup', end);
     root.ownerDocument.addEventListener('pointercancel', end);
     start.preventDefault();
-    (thumb ?? start.target.closest('[data-cell]')?.querySelector<SVGElement>('.cell-edge') ?? null)?.focus({ preventScroll: true });
+    (thumb ?? start.target.closest('[data-cell]')?.querySelector<SVGElement>('.cell-edge') ?? null)?.focus({
+      preventScroll: true,
+    });
   });
 }
 

@@ -6,10 +6,31 @@ import { t } from '../shell/i18n';
 import { failed } from '../shell/toasts';
 import type { Pages } from './pages';
 import type { Arrangement, Item } from './state';
-import { base, cropOf, flipped, held, lies, lookOf, seen, turned, windowed, zoomed, type Crop, type Facts, type Look, type Scaling, type Size } from './view';
+import {
+  base,
+  cropOf,
+  flipped,
+  held,
+  lies,
+  lookOf,
+  seen,
+  turned,
+  windowed,
+  zoomed,
+  type Crop,
+  type Facts,
+  type Look,
+  type Scaling,
+  type Size,
+} from './view';
 
 const WHOLE: Crop = [0, 0, 1, 1];
-const STEPS: Record<string, readonly [number, number]> = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
+const STEPS: Record<string, readonly [number, number]> = {
+  ArrowLeft: [-1, 0],
+  ArrowRight: [1, 0],
+  ArrowUp: [0, -1],
+  ArrowDown: [0, 1],
+};
 
 interface Editing {
   cell: number;
@@ -52,9 +73,19 @@ export class InPlace {
       if (event.key === 'Escape') this.end(event, false);
       else if (event.key === 'Enter' && event.target instanceof HTMLInputElement) this.end(event, true);
     });
-    root.addEventListener('pointerdown', (event) => {
-      if (this.now && event.target instanceof Node && !this.now.view.contains(event.target) && !bar.contains(event.target)) this.close(true);
-    }, { capture: true });
+    root.addEventListener(
+      'pointerdown',
+      (event) => {
+        if (
+          this.now &&
+          event.target instanceof Node &&
+          !this.now.view.contains(event.target) &&
+          !bar.contains(event.target)
+        )
+          this.close(true);
+      },
+      { capture: true },
+    );
   }
 
   get open(): boolean {
@@ -68,7 +99,10 @@ export class InPlace {
     const mine = ++this.asked;
     let facts: Facts;
     try {
-      facts = await json<Facts>('GET', `/api/v1/prints/preview/image?sop=${encodeURIComponent(item.sop_instance_uid)}&frame=${item.frame}`);
+      facts = await json<Facts>(
+        'GET',
+        `/api/v1/prints/preview/image?sop=${encodeURIComponent(item.sop_instance_uid)}&frame=${item.frame}`,
+      );
     } catch (fault) {
       return failed(t('This image cannot be edited'), fault);
     }
@@ -78,10 +112,36 @@ export class InPlace {
 
   private start(cell: number, item: Item, facts: Facts): void {
     const picture = element('img', { attrs: { alt: '', draggable: 'false' } });
-    const view = element('div', { class: 'composer-edit', attrs: { tabindex: '0', role: 'application', 'aria-label': t('Image in cell {n}: arrows move it, plus and minus zoom, Shift with arrows changes the window, Enter keeps, Escape gives up', { n: (cell % this.arrangement.cellsPerPage) + 1 }) } }, picture);
+    const view = element(
+      'div',
+      {
+        class: 'composer-edit',
+        attrs: {
+          tabindex: '0',
+          role: 'application',
+          'aria-label': t(
+            'Image in cell {n}: arrows move it, plus and minus zoom, Shift with arrows changes the window, Enter keeps, Escape gives up',
+            { n: (cell % this.arrangement.cellsPerPage) + 1 },
+          ),
+        },
+      },
+      picture,
+    );
     one('[data-paper]', this.root)?.append(view);
     const window = item.window ?? facts.window ?? undefined;
-    this.now = { cell, was: item, item: { ...item, ...(window ? { window } : {}) }, facts, room: { width: 1, height: 1 }, scale: 1, look: { zoom: 1, x: 0.5, y: 0.5 }, moved: false, changed: false, view, picture };
+    this.now = {
+      cell,
+      was: item,
+      item: { ...item, ...(window ? { window } : {}) },
+      facts,
+      room: { width: 1, height: 1 },
+      scale: 1,
+      look: { zoom: 1, x: 0.5, y: 0.5 },
+      moved: false,
+      changed: false,
+      view,
+      picture,
+    };
     for (const part of all<HTMLElement>('[data-edit-window]', this.bar)) part.hidden = !window;
     const drag = one<HTMLInputElement>(`[name="edit-drag"][value="${window ? 'window' : 'move'}"]`, this.bar);
     if (drag) drag.checked = true;
@@ -97,11 +157,20 @@ export class InPlace {
   private place(): void {
     const now = this.now;
     if (!now) return;
-    const edge = one<SVGGraphicsElement>(`[data-paper] [data-cell="${now.cell % this.arrangement.cellsPerPage}"] .cell-edge`, this.root);
+    const edge = one<SVGGraphicsElement>(
+      `[data-paper] [data-cell="${now.cell % this.arrangement.cellsPerPage}"] .cell-edge`,
+      this.root,
+    );
     const paper = now.view.parentElement;
     if (!edge || !paper) return this.close(false);
     const [on, at] = [edge.getBoundingClientRect(), paper.getBoundingClientRect()];
-    for (const [name, value] of Object.entries({ left: on.left - at.left, top: on.top - at.top, width: on.width, height: on.height })) now.view.style.setProperty(name, `${value}px`);
+    for (const [name, value] of Object.entries({
+      left: on.left - at.left,
+      top: on.top - at.top,
+      width: on.width,
+      height: on.height,
+    }))
+      now.view.style.setProperty(name, `${value}px`);
     const stage = paper.parentElement?.getBoundingClientRect() ?? at;
     this.bar.classList.toggle('above', on.top + on.height / 2 > stage.top + stage.height / 2); // never over what is edited
     const look = now.moved ? now.look : null;
@@ -128,7 +197,10 @@ export class InPlace {
     for (const [name, value] of Object.entries(at)) now.picture.style.setProperty(name, `${value}px`);
     // Before anything is moved only the crop as it was is shown, which may be narrower than the cell.
     const [x, y, width, height] = now.moved ? WHOLE : (now.item.crop ?? WHOLE);
-    now.picture.style.setProperty('clip-path', `inset(${y * 100}% ${(1 - x - width) * 100}% ${(1 - y - height) * 100}% ${x * 100}%)`);
+    now.picture.style.setProperty(
+      'clip-path',
+      `inset(${y * 100}% ${(1 - x - width) * 100}% ${(1 - y - height) * 100}% ${x * 100}%)`,
+    );
   }
 
   /** The picture as it is set now; one request at a time, the last setting wins. */
@@ -140,7 +212,11 @@ export class InPlace {
       return;
     }
     const { item } = now;
-    const query = new URLSearchParams({ sop: item.sop_instance_uid, frame: String(item.frame), size: String(this.pixels(now)) });
+    const query = new URLSearchParams({
+      sop: item.sop_instance_uid,
+      frame: String(item.frame),
+      size: String(this.pixels(now)),
+    });
     if (item.window) query.set('window', item.window.join(','));
     if (item.invert) query.set('invert', 'true');
     if (item.rotation) query.set('rotate', String(item.rotation));
@@ -195,7 +271,11 @@ export class InPlace {
     view.focus({ preventScroll: true });
     view.setPointerCapture(start.pointerId);
     const first = now.item.window;
-    const moves = start.button !== 0 || start.shiftKey || !first || one<HTMLInputElement>('[name="edit-drag"]:checked', this.bar)?.value === 'move';
+    const moves =
+      start.button !== 0 ||
+      start.shiftKey ||
+      !first ||
+      one<HTMLInputElement>('[name="edit-drag"]:checked', this.bar)?.value === 'move';
     const look = now.look;
     const move = (event: PointerEvent): void => {
       const [dx, dy] = [event.clientX - start.clientX, event.clientY - start.clientY];
@@ -218,7 +298,15 @@ export class InPlace {
     if ((event.ctrlKey || event.metaKey) && event.key === 'z') return this.end(event, false);
     if (event.ctrlKey || event.metaKey || event.altKey) return;
     const [dx, dy] = STEPS[event.key] ?? [0, 0];
-    const plain: Record<string, string> = { '+': 'larger', '=': 'larger', '-': 'smaller', '0': 'reset', i: 'invert', r: 'rotate', f: 'flip' };
+    const plain: Record<string, string> = {
+      '+': 'larger',
+      '=': 'larger',
+      '-': 'smaller',
+      '0': 'reset',
+      i: 'invert',
+      r: 'rotate',
+      f: 'flip',
+    };
     const action = plain[event.key.toLowerCase()];
     if (event.key === 'Escape') return this.end(event, false);
     if (event.key === 'Enter') return this.end(event, true);
@@ -238,7 +326,8 @@ export class InPlace {
     if (what === 'larger') this.zoom(1.25, ...middle);
     else if (what === 'smaller') this.zoom(1 / 1.25, ...middle);
     else if (what === 'invert') this.set({ ...now.item, invert: !now.item.invert });
-    else if (what === 'rotate') this.turn((((now.item.rotation ?? 0) + (now.item.flip ? 270 : 90)) % 360) as Item['rotation'], turned);
+    else if (what === 'rotate')
+      this.turn((((now.item.rotation ?? 0) + (now.item.flip ? 270 : 90)) % 360) as Item['rotation'], turned);
     else if (what === 'flip') this.turn(now.item.rotation, flipped, !now.item.flip);
     else if (what === 'reset') this.reset();
     else if (what === 'done') this.close(true, true);
@@ -298,7 +387,14 @@ export class InPlace {
     if (!now) return;
     const image = seen(now.facts, now.item);
     const by = now.scale * from.zoom;
-    this.look(held({ zoom: from.zoom, x: from.x - dx / (image.width * by), y: from.y - dy / (image.height * by) }, image, now.room, now.scale));
+    this.look(
+      held(
+        { zoom: from.zoom, x: from.x - dx / (image.width * by), y: from.y - dy / (image.height * by) },
+        image,
+        now.room,
+        now.scale,
+      ),
+    );
   }
 
   private look(look: Look): void {
@@ -319,13 +415,20 @@ export class InPlace {
   private say(): void {
     const now = this.now;
     if (!now) return;
-    for (const [name, value] of [['center', now.item.window?.[0]], ['width', now.item.window?.[1]]] as const) {
+    for (const [name, value] of [
+      ['center', now.item.window?.[0]],
+      ['width', now.item.window?.[1]],
+    ] as const) {
       const field = one<HTMLInputElement>(`[data-edit="${name}"]`, this.bar);
       if (field && field !== document.activeElement) field.value = value === undefined ? '' : String(value);
     }
     const zoom = one<HTMLElement>('[data-edit-zoom]', this.bar);
     if (zoom) zoom.textContent = `${Math.round(now.look.zoom * 100)} %`;
-    for (const [name, on] of [['invert', now.item.invert], ['flip', now.item.flip]] as const) one(`[data-edit-do="${name}"]`, this.bar)?.setAttribute('aria-pressed', String(on ?? false));
+    for (const [name, on] of [
+      ['invert', now.item.invert],
+      ['flip', now.item.flip],
+    ] as const)
+      one(`[data-edit-do="${name}"]`, this.bar)?.setAttribute('aria-pressed', String(on ?? false));
   }
 
   private end(event: KeyboardEvent, keep: boolean): void {

@@ -1,5 +1,6 @@
 // The composer: images of a study arranged on pages. Mounted by the shell on #composer-root (templates/printing/composer.html).
 import './composer.css';
+import './options.css';
 import { one, typing } from '../shell/dom';
 import { installDrag } from './drag';
 import { InPlace } from './inplace';
@@ -26,8 +27,16 @@ export function mount(root: HTMLElement): void {
   data.items = withMarks(data.items, new URLSearchParams(location.search).get('marks'));
   if (!form) return;
   const layout = (): string => new FormData(form).get('layout') as string;
-  const whose = new Map(data.series.flatMap((series) => series.frames.map(([sop]) => [sop, data.studies[series.study]?.patient ?? 0] as const)));
-  const arrangement = new Arrangement(data.items, data.cells[layout()] ?? 1, (item) => whose.get(item.sop_instance_uid) ?? 0);
+  const whose = new Map(
+    data.series.flatMap((series) =>
+      series.frames.map(([sop]) => [sop, data.studies[series.study]?.patient ?? 0] as const),
+    ),
+  );
+  const arrangement = new Arrangement(
+    data.items,
+    data.cells[layout()] ?? 1,
+    (item) => whose.get(item.sop_instance_uid) ?? 0,
+  );
   const strip = new Strip(root, data.series, arrangement, new Map(data.items.map((item) => [key(item), item])));
   const pages = new Pages(root, form, arrangement, data.unprinted, data.series.length > 0);
   const inPlace = new InPlace(root, form, arrangement, pages);
@@ -105,7 +114,15 @@ function installKeys(
     }
     if (control || event.altKey) return;
     const cell = event.target instanceof Element ? event.target.closest<SVGElement>('[data-paper] [data-cell]') : null;
-    if (cell) return inCell(event, (pages.page - 1) * arrangement.cellsPerPage + Number(cell.dataset.cell), pages, arrangement, strip, inPlace);
+    if (cell)
+      return inCell(
+        event,
+        (pages.page - 1) * arrangement.cellsPerPage + Number(cell.dataset.cell),
+        pages,
+        arrangement,
+        strip,
+        inPlace,
+      );
     const plain: Record<string, string> = { '+': 'larger', '=': 'larger', '-': 'smaller', '0': 'fit' };
     const action = plain[event.key];
     if (action) actions[action]?.(null);
@@ -117,7 +134,14 @@ function installKeys(
   document.addEventListener('keydown', keys);
 }
 
-function inCell(event: KeyboardEvent, cell: number, pages: Pages, arrangement: Arrangement, strip: Strip, inPlace: InPlace): void {
+function inCell(
+  event: KeyboardEvent,
+  cell: number,
+  pages: Pages,
+  arrangement: Arrangement,
+  strip: Strip,
+  inPlace: InPlace,
+): void {
   const step = { ArrowLeft: -1, ArrowRight: 1, ArrowUp: -1, ArrowDown: 1 }[event.key];
   if (event.key === 'Delete' || event.key === 'Backspace') {
     arrangement.empty(cell);

@@ -77,7 +77,10 @@ export class Pages {
   choose(cell: number | null): void {
     this.cell = cell;
     this.mark();
-    if (cell !== null) this.paper.querySelector<SVGElement>(`[data-cell="${cell % this.arrangement.cellsPerPage}"] .cell-edge`)?.focus({ preventScroll: true });
+    if (cell !== null)
+      this.paper
+        .querySelector<SVGElement>(`[data-cell="${cell % this.arrangement.cellsPerPage}"] .cell-edge`)
+        ?.focus({ preventScroll: true });
   }
 
   /** The cell (counted over all pages) at a point of the screen. */
@@ -102,9 +105,19 @@ export class Pages {
       if (mine !== this.asked || !this.paper.isConnected) return;
       const drawn = answers.filter((answer) => answer !== undefined);
       const [any] = drawn;
-      if (any) this.show({ ...any, svg: Object.assign({}, ...drawn.map((one) => one.svg)) as Answer['svg'], notices: drawn.flatMap((one) => one.notices) });
+      if (any)
+        this.show({
+          ...any,
+          svg: Object.assign({}, ...drawn.map((one) => one.svg)) as Answer['svg'],
+          notices: drawn.flatMap((one) => one.notices),
+        });
     } catch (fault) {
-      if (mine === this.asked) this.note(fault instanceof ProblemError ? [fault.problem.detail, fault.problem.hint].filter(Boolean).join(' ') : t('The server did not answer. Try again in a moment.'));
+      if (mine === this.asked)
+        this.note(
+          fault instanceof ProblemError
+            ? [fault.problem.detail, fault.problem.hint].filter(Boolean).join(' ')
+            : t('The server did not answer. Try again in a moment.'),
+        );
     }
   }
 
@@ -115,8 +128,15 @@ export class Pages {
     if (from === undefined) return undefined;
     const order = orderOf(this.form, part.cells);
     delete order.password;
-    const answer = await json<Answer>('POST', `/api/v1/prints/preview?page=${from}&pages=${several ? within.length : AROUND}`, order);
-    return { ...answer, svg: Object.fromEntries(Object.entries(answer.svg).map(([n, svg]) => [part.pages[Number(n) - 1], svg])) };
+    const answer = await json<Answer>(
+      'POST',
+      `/api/v1/prints/preview?page=${from}&pages=${several ? within.length : AROUND}`,
+      order,
+    );
+    return {
+      ...answer,
+      svg: Object.fromEntries(Object.entries(answer.svg).map(([n, svg]) => [part.pages[Number(n) - 1], svg])),
+    };
   }
 
   private show(answer: Answer): void {
@@ -142,7 +162,14 @@ export class Pages {
 
   /** Nothing is placed yet: an empty page of the right shape still takes what is dropped. */
   private blank(): void {
-    this.note([...this.unprinted, this.possible ? t('Pick images at the left and drag them here, or choose Fill by rule.') : t('There is no image here to print.')].join(' '));
+    this.note(
+      [
+        ...this.unprinted,
+        this.possible
+          ? t('Pick images at the left and drag them here, or choose Fill by rule.')
+          : t('There is no image here to print.'),
+      ].join(' '),
+    );
     const count = this.arrangement.cellsPerPage;
     const columns = Math.ceil(Math.sqrt(count));
     const rows = Math.ceil(count / columns);
@@ -166,13 +193,17 @@ export class Pages {
       edge?.setAttribute('tabindex', '0');
       edge?.setAttribute('role', 'button');
       const texts = [...cell.querySelectorAll('text')].map((text) => text.textContent ?? '').join(' ');
-      edge?.setAttribute('aria-label', cell.classList.contains('empty') ? t('Cell {n}, empty', { n }) : t('Cell {n}: {texts}', { n, texts }));
+      edge?.setAttribute(
+        'aria-label',
+        cell.classList.contains('empty') ? t('Cell {n}, empty', { n }) : t('Cell {n}: {texts}', { n, texts }),
+      );
     }
   }
 
   private mark(): void {
     const start = (this.page - 1) * this.arrangement.cellsPerPage;
-    for (const cell of this.paper.querySelectorAll<SVGElement>('[data-cell]')) cell.classList.toggle('chosen', this.cell === start + Number(cell.dataset.cell));
+    for (const cell of this.paper.querySelectorAll<SVGElement>('[data-cell]'))
+      cell.classList.toggle('chosen', this.cell === start + Number(cell.dataset.cell));
   }
 
   private note(text: string): void {
@@ -182,10 +213,11 @@ export class Pages {
     if (words && words.textContent !== text) words.textContent = text;
     node.hidden = !text || text === this.closedNote;
     const close = one<HTMLElement>('button', node);
-    if (close) close.onclick = () => {
-      this.closedNote = text; // it does not come back while it says the same
-      node.hidden = true;
-    };
+    if (close)
+      close.onclick = () => {
+        this.closedNote = text; // it does not come back while it says the same
+        node.hidden = true;
+      };
   }
 
   private buttons(): void {
@@ -194,17 +226,26 @@ export class Pages {
     while (list.children.length > this.arrangement.pages) list.lastElementChild?.remove();
     while (list.children.length < this.arrangement.pages) {
       const n = list.children.length + 1;
-      const button = element('button', { attrs: { type: 'button', 'data-page-button': String(n), 'aria-label': t('Page {n}', { n }) } }, element('span', { class: 'small-page' }), element('span', { text: String(n), attrs: { 'aria-hidden': 'true' } }));
+      const button = element(
+        'button',
+        { attrs: { type: 'button', 'data-page-button': String(n), 'aria-label': t('Page {n}', { n }) } },
+        element('span', { class: 'small-page' }),
+        element('span', { text: String(n), attrs: { 'aria-hidden': 'true' } }),
+      );
       list.append(element('li', {}, button));
     }
-    [...list.children].forEach((child, n) => child.firstElementChild?.setAttribute('aria-current', n + 1 === this.page ? 'true' : 'false'));
+    for (const [n, child] of [...list.children].entries())
+      child.firstElementChild?.setAttribute('aria-current', n + 1 === this.page ? 'true' : 'false');
     const small = list.children[this.page - 1];
     if (small instanceof HTMLElement) list.scrollLeft = small.offsetLeft - list.offsetLeft - list.clientWidth / 2;
   }
 
   private factor(): number {
     if (this.zoom !== null) return this.zoom;
-    const room = Math.min((this.stage.clientWidth - 40) / this.size.width, (this.stage.clientHeight - 32) / this.size.height);
+    const room = Math.min(
+      (this.stage.clientWidth - 40) / this.size.width,
+      (this.stage.clientHeight - 32) / this.size.height,
+    );
     return Math.max(0.1, room / PX_PER_MM);
   }
 
@@ -236,7 +277,12 @@ export class Pages {
         const long = mm % 50 === 0;
         const depth = long ? 10 : mm % 10 === 0 ? 6 : 3;
         marks.push(axis === 'x' ? `<path d="M${at} 18v-${depth}"/>` : `<path d="M18 ${at}h-${depth}"/>`);
-        if (long) marks.push(axis === 'x' ? `<text x="${at + 2}" y="9">${mm}</text>` : `<text transform="translate(8 ${at - 2}) rotate(-90)">${mm}</text>`);
+        if (long)
+          marks.push(
+            axis === 'x'
+              ? `<text x="${at + 2}" y="9">${mm}</text>`
+              : `<text transform="translate(8 ${at - 2}) rotate(-90)">${mm}</text>`,
+          );
       }
       node.innerHTML = `<svg width="${axis === 'x' ? length : 18}" height="${axis === 'x' ? 18 : length}">${marks.join('')}</svg>`;
     }

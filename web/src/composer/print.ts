@@ -37,7 +37,13 @@ function mark(field: Element, input: HTMLElement, text: string): void {
 }
 
 /** patients: what they are called, by number. unprinted: a sentence for each chosen study without images. */
-export function installPrint(root: HTMLElement, form: HTMLFormElement, arrangement: Arrangement, patients: string[], unprinted: string[]): void {
+export function installPrint(
+  root: HTMLElement,
+  form: HTMLFormElement,
+  arrangement: Arrangement,
+  patients: string[],
+  unprinted: string[],
+): void {
   const label = one<HTMLElement>('[data-print-label]', root);
   const state = one<HTMLElement>('[data-state]', root);
   const separate = one<HTMLElement>('[data-separate]', root);
@@ -65,7 +71,13 @@ export function installPrint(root: HTMLElement, form: HTMLFormElement, arrangeme
 
 type Say = (text: string) => void;
 
-async function order(form: HTMLFormElement, arrangement: Arrangement, patients: string[], unprinted: string[], say: Say): Promise<void> {
+async function order(
+  form: HTMLFormElement,
+  arrangement: Arrangement,
+  patients: string[],
+  unprinted: string[],
+  say: Say,
+): Promise<void> {
   const parts = arrangement.parts();
   if (!parts.length) return say(t('Place at least one image first.'));
   if (!(await sure(parts, patients))) return;
@@ -100,17 +112,35 @@ async function print(form: HTMLFormElement, items: Cells, unprinted: string[], s
     if (!(fault instanceof ProblemError && showFault(form, fault))) failed(t('Not printed'), fault);
     return false;
   }
-  void watch(made, unprinted, say, items.reduce((sum, item) => sum + (item?.annotations?.length ?? 0), 0));
+  void watch(
+    made,
+    unprinted,
+    say,
+    items.reduce((sum, item) => sum + (item?.annotations?.length ?? 0), 0),
+  );
   return true;
 }
 
 async function watch(made: Print, unprinted: string[], say: Say, marks: number): Promise<void> {
-  const message = toast({ kind: 'running', what: tn('Printing {n} page', 'Printing {n} pages', made.pages), progress: made.progress });
+  const message = toast({
+    kind: 'running',
+    what: tn('Printing {n} page', 'Printing {n} pages', made.pages),
+    progress: made.progress,
+  });
   try {
     const ended = await follow<Print>(`/api/v1/prints/${made.id}`, (now) => {
-      say(now.state === 'queued' ? t('Waiting') : t('Page {n} of {all}', { n: now.progress.done, all: now.progress.total }));
+      say(
+        now.state === 'queued'
+          ? t('Waiting')
+          : t('Page {n} of {all}', { n: now.progress.done, all: now.progress.total }),
+      );
       if (now.state === 'running' || now.state === 'queued')
-        message.update({ kind: 'running', what: tn('Printing {n} page', 'Printing {n} pages', now.pages), progress: now.progress, links: [{ label: t('Cancel'), act: () => void cancel(now.id) }] });
+        message.update({
+          kind: 'running',
+          what: tn('Printing {n} page', 'Printing {n} pages', now.pages),
+          progress: now.progress,
+          links: [{ label: t('Cancel'), act: () => void cancel(now.id) }],
+        });
     });
     if (ended.state === 'done') document.dispatchEvent(new CustomEvent('filmroom:printed', { detail: { marks } }));
     finish(message, ended, unprinted, say);
@@ -124,7 +154,9 @@ function finish(message: ReturnType<typeof toast>, ended: Print, unprinted: stri
   if (ended.state === 'done' && ended.file) {
     say(t('Done'));
     const download = { label: t('Download'), href: `${ended.file}?download` };
-    const links = ended.pdf ? [{ label: t('Open the PDF'), act: () => void window.open(ended.pdf ?? '', '_blank', 'noopener') }, download] : [download];
+    const links = ended.pdf
+      ? [{ label: t('Open the PDF'), act: () => void window.open(ended.pdf ?? '', '_blank', 'noopener') }, download]
+      : [download];
     const detail = [...unprinted, ...ended.notices, t('The file stays in the print queue.')].join(' ');
     message.update({ kind: 'ok', what: tn('{n} page printed', '{n} pages printed', ended.pages), detail, links });
   } else if (ended.state === 'cancelled') {

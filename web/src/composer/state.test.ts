@@ -64,11 +64,22 @@ describe('several patients', () => {
   });
   it('become a print each; a page mixed by hand is one of its own', () => {
     const a = new Arrangement([10, 11, 20].map(item), 1, whose);
-    expect(a.parts().map((part) => [part.pages, part.patients])).toEqual([[[1, 2], [1]], [[3], [2]]]);
+    expect(a.parts().map((part) => [part.pages, part.patients])).toEqual([
+      [[1, 2], [1]],
+      [[3], [2]],
+    ]);
     const b = new Arrangement([10, 20].map(item), 2, whose);
     b.place([item(21)], 1);
     b.addPage();
-    expect(b.parts().map((part) => [part.pages, part.patients])).toEqual([[[1], [1, 2]], [[2], [2]]]);
-    expect(b.parts(true).flatMap((part) => part.pages).sort()).toEqual([1, 2, 3]);
+    expect(b.parts().map((part) => [part.pages, part.patients])).toEqual([
+      [[1], [1, 2]],
+      [[2], [2]],
+    ]);
+    expect(
+      b
+        .parts(true)
+        .flatMap((part) => part.pages)
+        .sort(),
+    ).toEqual([1, 2, 3]);
   });
 });

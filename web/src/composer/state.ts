@@ -166,7 +166,8 @@ export class Arrangement {
       for (const earlier of blank.splice(0)) this.into(last, earlier);
       this.into(last, number);
     }
-    if (!empty) for (const part of made.values()) while (part.cells.length && part.cells.at(-1) === null) part.cells.pop();
+    if (!empty)
+      for (const part of made.values()) while (part.cells.length && part.cells.at(-1) === null) part.cells.pop();
     return [...made.values()];
   }
 
@@ -182,7 +183,9 @@ export class Arrangement {
   /** The cell's page shows somebody else. */
   private foreign(cells: Cells, cell: number, item: Item): boolean {
     const first = cell - (cell % this.perPage);
-    return cells.slice(first, first + this.perPage).some((other) => other && this.patientOf(other) !== this.patientOf(item));
+    return cells
+      .slice(first, first + this.perPage)
+      .some((other) => other && this.patientOf(other) !== this.patientOf(item));
   }
 
   /** Empty cells before another patient's first image, so that it begins a page. */

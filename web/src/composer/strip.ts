@@ -73,8 +73,12 @@ export class Strip {
     const series = this.current;
     this.picked = [];
     this.last = 0;
-    this.frames = (series?.frames ?? []).map(([sop, frame]) => this.seen.get(`${sop}:${frame}`) ?? { sop_instance_uid: sop, frame });
-    this.list.replaceChildren(...(series?.frames ?? []).map(([sop, frame, shown], index) => this.thumb(sop, frame, shown, index)));
+    this.frames = (series?.frames ?? []).map(
+      ([sop, frame]) => this.seen.get(`${sop}:${frame}`) ?? { sop_instance_uid: sop, frame },
+    );
+    this.list.replaceChildren(
+      ...(series?.frames ?? []).map(([sop, frame, shown], index) => this.thumb(sop, frame, shown, index)),
+    );
     this.mark();
   }
 
@@ -88,11 +92,26 @@ export class Strip {
         draggable: 'false',
       },
     });
-    picture.addEventListener('error', () => picture.replaceWith(element('span', { class: 'composer-undrawable', text: t('Cannot be drawn') })), { once: true });
+    picture.addEventListener(
+      'error',
+      () => picture.replaceWith(element('span', { class: 'composer-undrawable', text: t('Cannot be drawn') })),
+      { once: true },
+    );
     const label = t('Image {name}', { name: shown || String(index + 1) });
     return element(
       'li',
-      { class: 'composer-thumb', attrs: { role: 'option', 'aria-selected': 'false', 'aria-label': label, title: label, tabindex: index ? '-1' : '0', 'data-key': `${sop}:${frame}`, 'data-index': String(index) } },
+      {
+        class: 'composer-thumb',
+        attrs: {
+          role: 'option',
+          'aria-selected': 'false',
+          'aria-label': label,
+          title: label,
+          tabindex: index ? '-1' : '0',
+          'data-key': `${sop}:${frame}`,
+          'data-index': String(index),
+        },
+      },
       picture,
       element('span', { class: 'pill end', text: shown, attrs: { 'aria-hidden': 'true' } }),
     );
@@ -113,7 +132,8 @@ export class Strip {
     const name = (n: number): string => key(this.frames[n] as Item);
     if (range) {
       const step = index >= this.last ? 1 : -1;
-      for (let n = this.last; n !== index + step; n += step) if (!this.picked.includes(name(n))) this.picked.push(name(n));
+      for (let n = this.last; n !== index + step; n += step)
+        if (!this.picked.includes(name(n))) this.picked.push(name(n));
     } else if (this.picked.includes(name(index))) this.picked = this.picked.filter((one) => one !== name(index));
     else this.picked.push(name(index));
     this.last = index;
@@ -145,7 +165,8 @@ export class Strip {
   }
 
   private focus(index: number): void {
-    for (const thumb of all<HTMLElement>('.composer-thumb', this.list)) thumb.tabIndex = Number(thumb.dataset.index) === index ? 0 : -1;
+    for (const thumb of all<HTMLElement>('.composer-thumb', this.list))
+      thumb.tabIndex = Number(thumb.dataset.index) === index ? 0 : -1;
     this.list.querySelector<HTMLElement>(`[data-index="${index}"]`)?.focus();
   }
 

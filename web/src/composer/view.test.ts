@@ -1,5 +1,18 @@
 import { describe, expect, test } from 'vitest';
-import { base, cropOf, flipped, held, lies, lookOf, seen, turned, windowed, zoomed, type Crop, type Facts } from './view';
+import {
+  base,
+  cropOf,
+  flipped,
+  held,
+  lies,
+  lookOf,
+  seen,
+  turned,
+  windowed,
+  zoomed,
+  type Crop,
+  type Facts,
+} from './view';
 
 const facts: Facts = { rows: 512, columns: 256, pixel: [1, 1], measured: true, window: [40, 400] };
 const item = { sop_instance_uid: '1.2', frame: 1 };
@@ -13,7 +26,12 @@ describe('an image in its cell', () => {
     expect(scale).toBeCloseTo(300 / 512);
     expect(base(image, cell, 'fill', 4)).toBeCloseTo(300 / 256);
     expect(base(image, cell, 'actual', 4)).toBe(4);
-    expect(lies({ zoom: 1, x: 0.5, y: 0.5 }, image, cell, scale)).toEqual({ left: 75, top: 0, width: 150, height: 300 });
+    expect(lies({ zoom: 1, x: 0.5, y: 0.5 }, image, cell, scale)).toEqual({
+      left: 75,
+      top: 0,
+      width: 150,
+      height: 300,
+    });
   });
 
   test('turned by a quarter it lies on its side', () => {

@@ -42,7 +42,8 @@ export interface Look {
 /** The look that shows a crop as large as the cell takes it. */
 export function lookOf(crop: Crop, image: Size, cell: Size, scale: number, scaling: Scaling): Look {
   const [x, y, width, height] = crop;
-  const wanted = scaling === 'actual' ? scale : Math.min(cell.width / (width * image.width), cell.height / (height * image.height));
+  const wanted =
+    scaling === 'actual' ? scale : Math.min(cell.width / (width * image.width), cell.height / (height * image.height));
   const whole = width === 1 && height === 1;
   return { zoom: whole ? 1 : Math.max(1, wanted / scale), x: x + width / 2, y: y + height / 2 };
 }
@@ -80,10 +81,24 @@ export function lies(look: Look, image: Size, cell: Size, scale: number): { left
 }
 
 /** Zooms with the point at (px, py) of the cell staying where it is. */
-export function zoomed(look: Look, factor: number, px: number, py: number, image: Size, cell: Size, scale: number): Look {
+export function zoomed(
+  look: Look,
+  factor: number,
+  px: number,
+  py: number,
+  image: Size,
+  cell: Size,
+  scale: number,
+): Look {
   const zoom = Math.min(MOST, Math.max(1, look.zoom * factor));
-  const at = (middle: number, whole: number, room: number, p: number): number => middle + ((p - room / 2) / (whole * scale)) * (1 / look.zoom - 1 / zoom);
-  return held({ zoom, x: at(look.x, image.width, cell.width, px), y: at(look.y, image.height, cell.height, py) }, image, cell, scale);
+  const at = (middle: number, whole: number, room: number, p: number): number =>
+    middle + ((p - room / 2) / (whole * scale)) * (1 / look.zoom - 1 / zoom);
+  return held(
+    { zoom, x: at(look.x, image.width, cell.width, px), y: at(look.y, image.height, cell.height, py) },
+    image,
+    cell,
+    scale,
+  );
 }
 
 /** Window after a drag by dx, dy screen pixels: to the right wider, down darker, as in the viewer. */

@@ -36,9 +36,18 @@ function add(note: Omit<Note, 'at' | 'seen'>): void {
 }
 
 function line(note: Note): HTMLElement {
-  const time = new Date(note.at).toLocaleTimeString(document.documentElement.lang, { hour: '2-digit', minute: '2-digit' });
+  const time = new Date(note.at).toLocaleTimeString(document.documentElement.lang, {
+    hour: '2-digit',
+    minute: '2-digit',
+  });
   const text = element('span', { class: 'grow' }, element('b', { text: note.what }), ` ${note.detail}`);
-  return element('a', { class: 'entry note-line', attrs: { href: note.href, role: 'menuitem' } }, icon(ICONS[note.kind]), text, element('span', { class: 'third', text: time }));
+  return element(
+    'a',
+    { class: 'entry note-line', attrs: { href: note.href, role: 'menuitem' } },
+    icon(ICONS[note.kind]),
+    text,
+    element('span', { class: 'third', text: time }),
+  );
 }
 
 function draw(): void {
@@ -55,15 +64,34 @@ function draw(): void {
 
 function failed(event: Event): void {
   const { state, node, error } = event.payload as { state?: string; node?: string; error?: string };
-  if (state === 'failed') add({ kind: 'bad', what: node ? t('Sending to {node} failed', { node }) : t('A transfer failed'), detail: error ?? '', href: '/transfers?show=failed' });
+  if (state === 'failed')
+    add({
+      kind: 'bad',
+      what: node ? t('Sending to {node} failed', { node }) : t('A transfer failed'),
+      detail: error ?? '',
+      href: '/transfers?show=failed',
+    });
 }
 
 export function installBell(): void {
   onToast((message: Message) => {
-    if (message.kind !== 'running') add({ kind: message.kind, what: message.what, detail: message.detail ?? '', href: message.links?.find((link) => link.href)?.href ?? '/' });
+    if (message.kind !== 'running')
+      add({
+        kind: message.kind,
+        what: message.what,
+        detail: message.detail ?? '',
+        href: message.links?.find((link) => link.href)?.href ?? '/',
+      });
   });
   on('transfer.changed', failed);
-  on('conflict.opened', () => add({ kind: 'warn', what: t('Conflict'), detail: t('An object was kept aside: it differs from the one here.'), href: '/conflicts' }));
+  on('conflict.opened', () =>
+    add({
+      kind: 'warn',
+      what: t('Conflict'),
+      detail: t('An object was kept aside: it differs from the one here.'),
+      href: '/conflicts',
+    }),
+  );
   on('certificate.expiring', (event) => {
     const { name, days } = event.payload as { name: string; days: number };
     const detail = days < 0 ? t('{name} has expired.', { name }) : t('{name} expires in {days} days.', { name, days });
@@ -74,7 +102,8 @@ export function installBell(): void {
   document.addEventListener(
     'toggle',
     (event) => {
-      if (event.target instanceof HTMLElement && event.target.id === 'bell' && event.target.matches(':popover-open')) keep(notes().map((note) => ({ ...note, seen: true })));
+      if (event.target instanceof HTMLElement && event.target.id === 'bell' && event.target.matches(':popover-open'))
+        keep(notes().map((note) => ({ ...note, seen: true })));
     },
     true,
   );

@@ -20,7 +20,11 @@ export interface Question {
 /** A confirmation: the safe button has the focus and is left. Answers true when the person goes on. */
 export function ask(question: Question): Promise<boolean> {
   const safe = element('button', { class: 'btn', text: question.safe, attrs: { value: '', autofocus: '' } });
-  const go = element('button', { class: `btn ${question.danger ? 'danger fill' : 'primary'}`, text: question.go, attrs: { value: 'go' } });
+  const go = element('button', {
+    class: `btn ${question.danger ? 'danger fill' : 'primary'}`,
+    text: question.go,
+    attrs: { value: 'go' },
+  });
   const form = element(
     'form',
     { attrs: { method: 'dialog' } },
@@ -28,7 +32,12 @@ export function ask(question: Question): Promise<boolean> {
       'div',
       { class: 'body with-icon' },
       icon(question.iconName ?? (question.danger ? 'trash' : 'help'), 20),
-      element('div', {}, element('h2', { text: question.title, attrs: { id: 'ask-title' } }), element('p', { text: question.text })),
+      element(
+        'div',
+        {},
+        element('h2', { text: question.title, attrs: { id: 'ask-title' } }),
+        element('p', { text: question.text }),
+      ),
     ),
     element('footer', {}, safe, go),
   );
@@ -55,7 +64,13 @@ export function installDialogs(): void {
   delegate('click', 'button[data-sure]', (event, button) => {
     if (button.dataset.asked) return void delete button.dataset.asked;
     event.preventDefault();
-    void ask({ title: button.dataset.sureTitle ?? t('Are you sure?'), text: button.dataset.sure ?? '', safe: t('Cancel'), go: button.textContent?.trim() ?? t('Go on'), danger: true }).then((yes) => {
+    void ask({
+      title: button.dataset.sureTitle ?? t('Are you sure?'),
+      text: button.dataset.sure ?? '',
+      safe: t('Cancel'),
+      go: button.textContent?.trim() ?? t('Go on'),
+      danger: true,
+    }).then((yes) => {
       button.focus();
       if (!yes) return;
       button.dataset.asked = 'yes';
@@ -69,19 +84,31 @@ export function installDialogs(): void {
   // A press on the veil closes, but never the lock or a dialog with work in it.
   document.addEventListener('pointerdown', (event) => {
     const dialog = event.target;
-    if (!(dialog instanceof HTMLDialogElement) || dialog.id === 'lock' || dialog.querySelector('form[data-dirty]')) return;
+    if (!(dialog instanceof HTMLDialogElement) || dialog.id === 'lock' || dialog.querySelector('form[data-dirty]'))
+      return;
     const box = dialog.getBoundingClientRect();
-    if (event.clientX < box.left || event.clientX > box.right || event.clientY < box.top || event.clientY > box.bottom) dialog.close();
+    if (event.clientX < box.left || event.clientX > box.right || event.clientY < box.top || event.clientY > box.bottom)
+      dialog.close();
   });
   document.addEventListener('htmx:confirm', (event) => {
-    const detail = (event as unknown as CustomEvent<{ ctx: { confirm?: string; sourceElement: HTMLElement }; issueRequest(): void; dropRequest(): void }>).detail;
+    const detail = (
+      event as unknown as CustomEvent<{
+        ctx: { confirm?: string; sourceElement: HTMLElement };
+        issueRequest(): void;
+        dropRequest(): void;
+      }>
+    ).detail;
     const text = detail.ctx.confirm;
     if (!text) return;
     event.preventDefault();
     const from = detail.ctx.sourceElement.dataset;
     const danger = detail.ctx.sourceElement.matches('.danger, :has(.danger)');
-    void ask({ title: from.confirmTitle ?? t('Are you sure?'), text, safe: t('Cancel'), go: from.confirmGo ?? t('Go on'), danger }).then((yes) =>
-      yes ? detail.issueRequest() : detail.dropRequest(),
-    );
+    void ask({
+      title: from.confirmTitle ?? t('Are you sure?'),
+      text,
+      safe: t('Cancel'),
+      go: from.confirmGo ?? t('Go on'),
+      danger,
+    }).then((yes) => (yes ? detail.issueRequest() : detail.dropRequest()));
   });
 }

@@ -53,7 +53,11 @@ export function delegate<K extends keyof DocumentEventMap>(
 
 export function typing(event: Event): boolean {
   const target = event.target;
-  return target instanceof HTMLElement && (target.isContentEditable || target.matches('input:not([type=checkbox], [type=radio], [type=range]), textarea, select'));
+  return (
+    target instanceof HTMLElement &&
+    (target.isContentEditable ||
+      target.matches('input:not([type=checkbox], [type=radio], [type=range]), textarea, select'))
+  );
 }
 
 export function modalOpen(): boolean {

@@ -44,7 +44,11 @@ function show(down: string[]): void {
   const place = one('#notices');
   if (place && (key !== before || place.childElementCount !== down.length)) {
     // icons: plug-connected-x
-    place.replaceChildren(...down.map((role) => element('p', { class: 'notice' }, icon('plug-connected-x'), element('span', { text: words(role) }))));
+    place.replaceChildren(
+      ...down.map((role) =>
+        element('p', { class: 'notice' }, icon('plug-connected-x'), element('span', { text: words(role) })),
+      ),
+    );
     before = key;
   }
   gate(down);
@@ -52,10 +56,19 @@ function show(down: string[]): void {
 
 async function look(): Promise<void> {
   try {
-    const answer = await fetch('/healthz', { headers: { 'X-Background': '1' }, credentials: 'omit', cache: 'no-store', signal: AbortSignal.timeout(PATIENCE_MS) });
+    const answer = await fetch('/healthz', {
+      headers: { 'X-Background': '1' },
+      credentials: 'omit',
+      cache: 'no-store',
+      signal: AbortSignal.timeout(PATIENCE_MS),
+    });
     const body = (await answer.json()) as { roles?: Roles };
     unreachable = 0;
-    show(Object.entries(body.roles ?? {}).filter(([, role]) => role.state !== 'ready').map(([name]) => name));
+    show(
+      Object.entries(body.roles ?? {})
+        .filter(([, role]) => role.state !== 'ready')
+        .map(([name]) => name),
+    );
   } catch {
     unreachable += 1;
     if (unreachable > 0) show(['web']);

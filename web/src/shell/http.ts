@@ -64,7 +64,12 @@ export async function request(
   throw new ProblemError(problem);
 }
 
-export async function json<T>(method: string, url: string, body?: unknown, options: { background?: boolean } = {}): Promise<T> {
+export async function json<T>(
+  method: string,
+  url: string,
+  body?: unknown,
+  options: { background?: boolean } = {},
+): Promise<T> {
   const response = await request(method, url, body, options);
   return (response.status === 204 ? undefined : await response.json()) as T;
 }

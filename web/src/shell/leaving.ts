@@ -39,7 +39,11 @@ function question(to?: URL): Question | undefined {
 
 /** Whether the answer takes the place of the page. */
 function changesPage(ctx: Context): boolean {
-  return ctx.select === '#page' || ctx.select === '[hx-history-elt]' || (ctx.target instanceof Element && ctx.target.matches('#page, body'));
+  return (
+    ctx.select === '#page' ||
+    ctx.select === '[hx-history-elt]' ||
+    (ctx.target instanceof Element && ctx.target.matches('#page, body'))
+  );
 }
 
 export function installLeaving(): void {

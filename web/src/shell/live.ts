@@ -16,7 +16,9 @@ let pointer: Element | null = null;
 
 function busy(part: HTMLElement): boolean {
   const over = pointer !== null && part.contains(pointer) && performance.now() - movedAt < CALM_MS;
-  const typed = document.activeElement?.matches('input:not([type=checkbox]), select, textarea') && part.contains(document.activeElement);
+  const typed =
+    document.activeElement?.matches('input:not([type=checkbox]), select, textarea') &&
+    part.contains(document.activeElement);
   return over || Boolean(typed) || part.querySelector(':popover-open') !== null;
 }
 
@@ -82,7 +84,11 @@ function hear(event: Event): void {
 function again(part: HTMLElement): void {
   const seconds = Number(part.querySelector<HTMLElement>('[data-again]')?.dataset.again ?? 0);
   window.clearTimeout(later.get(part.id));
-  if (seconds) later.set(part.id, window.setTimeout(() => schedule(part, 0), seconds * 1000));
+  if (seconds)
+    later.set(
+      part.id,
+      window.setTimeout(() => schedule(part, 0), seconds * 1000),
+    );
 }
 
 /** Fetches every live part again, for example after the stream was broken. */

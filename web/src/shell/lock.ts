@@ -52,7 +52,10 @@ async function unlock(form: HTMLFormElement): Promise<void> {
   if (!field || !error) return;
   error.hidden = true;
   try {
-    await request('POST', '/api/v1/sessions/current/unlock', { password: field.value, code: one<HTMLInputElement>('#lock-code')?.value ?? '' });
+    await request('POST', '/api/v1/sessions/current/unlock', {
+      password: field.value,
+      code: one<HTMLInputElement>('#lock-code')?.value ?? '',
+    });
     form.reset();
     hide();
   } catch (fault) {
@@ -71,7 +74,8 @@ function refused(problem: Problem): void {
 export function installLock(): void {
   if (!dialog()) return;
   onRefused(refused);
-  for (const name of ['pointerdown', 'keydown', 'wheel', 'touchstart'] as const) document.addEventListener(name, input, { passive: true, capture: true });
+  for (const name of ['pointerdown', 'keydown', 'wheel', 'touchstart'] as const)
+    document.addEventListener(name, input, { passive: true, capture: true });
   reported = performance.now(); // opening the page was input
   window.setInterval(() => void look(), LOOK_MS);
   onLink((up) => {

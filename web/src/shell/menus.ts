@@ -25,7 +25,9 @@ function entries(menu: HTMLElement): HTMLElement[] {
 function move(menu: HTMLElement, event: KeyboardEvent): void {
   const list = entries(menu);
   const at = list.indexOf(document.activeElement as HTMLElement);
-  const to = { ArrowDown: at + 1, ArrowUp: at < 0 ? list.length - 1 : at - 1, Home: 0, End: list.length - 1 }[event.key];
+  const to = { ArrowDown: at + 1, ArrowUp: at < 0 ? list.length - 1 : at - 1, Home: 0, End: list.length - 1 }[
+    event.key
+  ];
   if (to === undefined || list.length === 0) return;
   event.preventDefault();
   list[(to + list.length) % list.length]?.focus();

@@ -19,14 +19,16 @@ function context(event: Event): Context {
 }
 
 function problemIn(ctx: Context): string {
-  const text = new DOMParser().parseFromString(ctx.text, 'text/html').querySelector('[data-problem], .fault h1')?.textContent;
+  const text = new DOMParser()
+    .parseFromString(ctx.text, 'text/html')
+    .querySelector('[data-problem], .fault h1')?.textContent;
   return text?.trim() ?? '';
 }
 
 /** The field an address names: unfolded, in view and with the focus. False when it names none. */
 function showAnchor(): boolean {
   const named = location.hash ? document.getElementById(decodeURIComponent(location.hash.slice(1))) : null;
-  if (!named || !named.matches('input, select, textarea')) return false;
+  if (!named?.matches('input, select, textarea')) return false;
   named.closest('details')?.setAttribute('open', '');
   requestAnimationFrame(() => named.scrollIntoView({ block: 'center' })); // htmx puts it at the very top, its label out of sight
   named.focus({ preventScroll: true });
@@ -60,16 +62,26 @@ export function installNavigation(): void {
     const ctx = context(event);
     const problem = { status: ctx.response.status };
     if (isLocked(problem) || problem.status === 401) announce(problem);
-    else if (ctx.select !== '#page' && ctx.response.status >= 500) toast({ kind: 'bad', what: t('That did not work'), detail: problemIn(ctx) });
+    else if (ctx.select !== '#page' && ctx.response.status >= 500)
+      toast({ kind: 'bad', what: t('That did not work'), detail: problemIn(ctx) });
   });
   document.addEventListener('htmx:error', (event) => {
     const ctx = context(event);
     if (ctx.sourceElement.matches('[data-background]')) return;
-    toast({ kind: 'bad', what: t('Filmroom does not answer'), detail: t('Nothing was changed. Try again in a moment.') });
+    toast({
+      kind: 'bad',
+      what: t('Filmroom does not answer'),
+      detail: t('Nothing was changed. Try again in a moment.'),
+    });
   });
   document.addEventListener('htmx:after:swap', (event) => {
     const ctx = context(event);
-    if (ctx.select !== '#page' && ctx.select !== '[hx-history-elt]' && !(ctx.target as Element | null)?.matches?.('#page')) return;
+    if (
+      ctx.select !== '#page' &&
+      ctx.select !== '[hx-history-elt]' &&
+      !(ctx.target as Element | null)?.matches?.('#page')
+    )
+      return;
     if (!showAnchor()) one<HTMLElement>('#main')?.focus({ preventScroll: true });
     document.dispatchEvent(new CustomEvent('filmroom:page'));
   });

@@ -22,8 +22,12 @@ function show(theme: string): void {
     delete root.dataset.theme;
   }
   follow();
-  one('[popovertarget="theme-menu"] use')?.setAttribute('href', `${document.body.dataset.sprite ?? ''}#${MARKS[theme] ?? 'device-desktop'}`);
-  for (const entry of all('[data-theme-choice]')) entry.setAttribute('aria-checked', String(entry.getAttribute('data-theme-choice') === theme));
+  one('[popovertarget="theme-menu"] use')?.setAttribute(
+    'href',
+    `${document.body.dataset.sprite ?? ''}#${MARKS[theme] ?? 'device-desktop'}`,
+  );
+  for (const entry of all('[data-theme-choice]'))
+    entry.setAttribute('aria-checked', String(entry.getAttribute('data-theme-choice') === theme));
 }
 
 export function installPreferences(): void {

@@ -36,10 +36,16 @@ function orders(rows: HTMLElement[]): Order[] {
     if (!node) continue;
     if (row.dataset.remote === 'study') found.push({ node, study_instance_uid: study });
     else if (studies.has(study)) continue;
-    else if (row.dataset.remote === 'series') found.push({ node, study_instance_uid: study, series_instance_uid: row.dataset.series ?? '' });
+    else if (row.dataset.remote === 'series')
+      found.push({ node, study_instance_uid: study, series_instance_uid: row.dataset.series ?? '' });
     else if (!series.has(row.dataset.series ?? '')) {
       const key = `${node} ${row.dataset.series ?? ''}`;
-      const order = images.get(key) ?? { node, study_instance_uid: study, series_instance_uid: row.dataset.series ?? '', sop_instance_uids: [] };
+      const order = images.get(key) ?? {
+        node,
+        study_instance_uid: study,
+        series_instance_uid: row.dataset.series ?? '',
+        sop_instance_uids: [],
+      };
       order.sop_instance_uids?.push(row.dataset.image ?? '');
       images.set(key, order);
     }
@@ -66,11 +72,17 @@ function show(): void {
   const bar = one<HTMLElement>('#retrieve-bar');
   if (!bar) return;
   const rows = chosen();
-  const whole = rows.filter((row) => row.dataset.remote === 'study' || !rows.some((other) => other.dataset.remote === 'study' && other.dataset.study === row.dataset.study));
+  const whole = rows.filter(
+    (row) =>
+      row.dataset.remote === 'study' ||
+      !rows.some((other) => other.dataset.remote === 'study' && other.dataset.study === row.dataset.study),
+  );
   const images = whole.reduce((sum, row) => sum + Number(row.dataset.images ?? 0), 0);
   const [what, more] = [one('b', bar), one('.what span', bar)];
   if (what) what.textContent = label(rows);
-  if (more) more.textContent = images && rows.some((row) => row.dataset.remote !== 'image') ? tn('1 image', '{n} images', images) : '';
+  if (more)
+    more.textContent =
+      images && rows.some((row) => row.dataset.remote !== 'image') ? tn('1 image', '{n} images', images) : '';
   for (const button of all<HTMLElement>('.btn', bar)) enable(button, rows.length > 0);
 }
 
@@ -92,7 +104,10 @@ async function retrieve(destination?: string): Promise<void> {
   all<HTMLElement>('table.remote').forEach(clear);
   // The queue below shows it at once; a toast would cover its buttons.
   const what = one<HTMLElement>('#retrieve-bar .what span');
-  if (what) what.textContent = destination ? t('{what} queued for {node}', { what: said, node: destination }) : t('{what} queued', { what: said });
+  if (what)
+    what.textContent = destination
+      ? t('{what} queued for {node}', { what: said, node: destination })
+      : t('{what} queued', { what: said });
   refreshPart('retrievals');
 }
 
@@ -138,7 +153,8 @@ function mark(row: HTMLElement, have: number, of: number): void {
   const cell = row.lastElementChild;
   if (!cell) return;
   const kind = !have ? '' : of && have >= of ? 'ok' : 'warn';
-  const word = kind === 'ok' ? t('All') : !have ? t('No') : of ? t('{done} of {total}', { done: have, total: of }) : number(have);
+  const word =
+    kind === 'ok' ? t('All') : !have ? t('No') : of ? t('{done} of {total}', { done: have, total: of }) : number(have);
   if (cell.textContent?.trim() === word) return;
   // icons: circle-check alert-triangle
   const state = element('span', { class: `state ${kind}`.trim() });
@@ -153,12 +169,20 @@ async function freshen(): Promise<void> {
     const row = document.getElementById(line.dataset.after ?? '');
     if (row?.dataset.remote !== 'study') continue;
     const series = all<HTMLElement>('tr[data-remote="series"]', line);
-    const open = series.filter((one_) => one_.nextElementSibling?.matches('.unfolded')).map((one_) => ['series', one_.dataset.series ?? '']);
+    const open = series
+      .filter((one_) => one_.nextElementSibling?.matches('.unfolded'))
+      .map((one_) => ['series', one_.dataset.series ?? '']);
     const query = new URLSearchParams(open);
-    const now = await json<HereNow>('GET', `/query/here/${encodeURIComponent(row.dataset.study ?? '')}?${query.toString()}`, undefined, { background: true });
+    const now = await json<HereNow>(
+      'GET',
+      `/query/here/${encodeURIComponent(row.dataset.study ?? '')}?${query.toString()}`,
+      undefined,
+      { background: true },
+    );
     for (const one_ of series) mark(one_, now.series[one_.dataset.series ?? ''] ?? 0, Number(one_.dataset.images ?? 0));
     const there = new Set(now.images);
-    for (const image of all<HTMLElement>('tr[data-remote="image"]', line)) mark(image, there.has(image.dataset.image ?? '') ? 1 : 0, 1);
+    for (const image of all<HTMLElement>('tr[data-remote="image"]', line))
+      mark(image, there.has(image.dataset.image ?? '') ? 1 : 0, 1);
   }
 }
 

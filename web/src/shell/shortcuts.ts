@@ -7,7 +7,8 @@ const CHORD_MS = 1200;
 export function installShortcuts(): void {
   let chord = 0;
   document.addEventListener('keydown', (event) => {
-    if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey || typing(event) || modalOpen()) return;
+    if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey || typing(event) || modalOpen())
+      return;
     if (chord && performance.now() - chord < CHORD_MS) {
       chord = 0;
       const tab = one<HTMLAnchorElement>(`[data-go="${CSS.escape(event.key)}"]`);
@@ -26,6 +27,7 @@ export function installShortcuts(): void {
     }
   });
   document.addEventListener('keydown', (event) => {
-    if (event.key === 'Escape' && event.target instanceof HTMLElement && event.target.id === 'search') event.target.blur();
+    if (event.key === 'Escape' && event.target instanceof HTMLElement && event.target.id === 'search')
+      event.target.blur();
   });
 }

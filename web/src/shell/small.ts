@@ -32,7 +32,11 @@ export function installSmall(): void {
   });
   delegate('change', 'select[data-submit]', (_, choice) => (choice as HTMLSelectElement).form?.requestSubmit());
   // A picture that cannot be made leaves black, not a broken mark.
-  document.addEventListener('error', (event) => event.target instanceof HTMLImageElement && event.target.classList.add('gone'), true);
+  document.addEventListener(
+    'error',
+    (event) => event.target instanceof HTMLImageElement && event.target.classList.add('gone'),
+    true,
+  );
   // A form with work in it: leaving the page asks.
   delegate('input', 'form[data-guard]', (_, form) => form.toggleAttribute('data-dirty', true));
   delegate('submit', 'form[data-guard]', (_, form) => form.removeAttribute('data-dirty'));

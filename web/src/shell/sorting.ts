@@ -76,7 +76,9 @@ export function installSorting(): void {
 async function suggest(field: HTMLInputElement): Promise<void> {
   const list = field.list;
   if (!list || field.value.length < 2) return;
-  const answer = await fetch(`${field.dataset.tags ?? ''}?q=${encodeURIComponent(field.value)}`, { credentials: 'same-origin' });
+  const answer = await fetch(`${field.dataset.tags ?? ''}?q=${encodeURIComponent(field.value)}`, {
+    credentials: 'same-origin',
+  });
   if (!answer.ok) return;
   const parsed = new DOMParser().parseFromString(await answer.text(), 'text/html');
   list.replaceChildren(...all('option', parsed).map((option) => document.importNode(option, true)));

@@ -100,7 +100,8 @@ function toggleSide(button: HTMLElement): void {
   const side = one<HTMLElement>('#side');
   if (!side) return;
   const narrow = matchMedia('(max-width: 1100px)').matches;
-  const open = narrow ? side.classList.toggle('open') : (side.hidden = !side.hidden) === false;
+  const open = narrow ? side.classList.toggle('open') : side.hidden;
+  if (!narrow) side.hidden = !open;
   button.setAttribute('aria-pressed', String(open));
   if (!narrow) localStorage.setItem('filmroom.side', open ? 'open' : 'closed');
 }
@@ -128,7 +129,8 @@ function selection(table: HTMLElement, rows: HTMLElement[]): void {
   if (what) what.textContent = tn('1 study', '{n} studies', rows.length);
   if (more) more.textContent = `${tn('1 image', '{n} images', all_.images)}, ${size(all_.bytes)}`;
   const status = one('#selection-status');
-  if (status) status.textContent = rows.length ? `${number(rows.length)} / ${number(all('tr.item', table).length)}` : '';
+  if (status)
+    status.textContent = rows.length ? `${number(rows.length)} / ${number(all('tr.item', table).length)}` : '';
 }
 
 function current(): HTMLElement[] {
@@ -146,7 +148,9 @@ export function installStorage(): void {
     void unfold(row, fold).catch(() => undefined);
   });
   document.addEventListener('filmroom:current', (event) => showPanel(event.target as HTMLElement));
-  document.addEventListener('filmroom:open', (event) => one<HTMLAnchorElement>('a[data-row-link]', event.target as HTMLElement)?.click());
+  document.addEventListener('filmroom:open', (event) =>
+    one<HTMLAnchorElement>('a[data-row-link]', event.target as HTMLElement)?.click(),
+  );
   document.addEventListener('filmroom:selection', (event) => {
     const { rows } = (event as CustomEvent<{ rows: HTMLElement[] }>).detail;
     selection(event.target as HTMLElement, rows);

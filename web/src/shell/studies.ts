@@ -30,7 +30,11 @@ function say(dialog: HTMLDialogElement, chosen: Chosen): void {
     tn('1 study', '{n} studies', chosen.studies.length),
     tn('of 1 patient', 'of {n} patients', chosen.patients),
   ].join(' ');
-  const counts = [tn('1 series', '{n} series', chosen.series), tn('1 image', '{n} images', chosen.images), size(chosen.bytes)].join(', ');
+  const counts = [
+    tn('1 series', '{n} series', chosen.series),
+    tn('1 image', '{n} images', chosen.images),
+    size(chosen.bytes),
+  ].join(', ');
   const place = dialog.querySelector<HTMLElement>('[data-counts]');
   place?.replaceChildren(`${line}: `, Object.assign(document.createElement('b'), { textContent: counts }));
   const go = dialog.querySelector<HTMLElement>('[data-go-label]');
@@ -47,16 +51,29 @@ async function start(url: string, body: unknown): Promise<{ id: string; location
 
 /** Follows one job in a toast; answers its last state. */
 async function watch(what: string, detail: string, location: string, tray: Toast): Promise<Job> {
-  const stop = (): void => void request('DELETE', location).catch((fault: unknown) => failed(t('That could not be stopped'), fault));
+  const stop = (): void =>
+    void request('DELETE', location).catch((fault: unknown) => failed(t('That could not be stopped'), fault));
   return follow<Job>(location, (job) => {
     const { done = 0, total = 0 } = job.progress ?? {};
     const counts = total ? t('{done} of {total}', { done, total }) : t('Waiting');
     if (job.state === 'queued' || job.state === 'running')
-      tray.update({ kind: 'running', what, detail: [detail, counts].filter(Boolean).join(', '), progress: { done, total }, links: [{ label: t('Cancel'), act: stop }] });
+      tray.update({
+        kind: 'running',
+        what,
+        detail: [detail, counts].filter(Boolean).join(', '),
+        progress: { done, total },
+        links: [{ label: t('Cancel'), act: stop }],
+      });
   });
 }
 
-async function each(chosen: Chosen, what: string, url: string, body: (uid: string) => unknown, done: (job: Job, location: string, name: string, tray: Toast) => void): Promise<void> {
+async function each(
+  chosen: Chosen,
+  what: string,
+  url: string,
+  body: (uid: string) => unknown,
+  done: (job: Job, location: string, name: string, tray: Toast) => void,
+): Promise<void> {
   await Promise.all(
     chosen.studies.map(async (study) => {
       const tray = toast({ kind: 'running', what, detail: study.name });
@@ -64,7 +81,12 @@ async function each(chosen: Chosen, what: string, url: string, body: (uid: strin
         const { location } = await start(url, body(study.uid));
         const job = await watch(what, study.name, location, tray);
         if (job.state === 'done') done(job, location, study.name, tray);
-        else tray.update({ kind: job.state === 'cancelled' ? 'warn' : 'bad', what: job.state === 'cancelled' ? t('Stopped') : t('Failed: {what}', { what }), detail: [study.name, reason(job)].filter(Boolean).join('. ') });
+        else
+          tray.update({
+            kind: job.state === 'cancelled' ? 'warn' : 'bad',
+            what: job.state === 'cancelled' ? t('Stopped') : t('Failed: {what}', { what }),
+            detail: [study.name, reason(job)].filter(Boolean).join('. '),
+          });
       } catch (fault) {
         tray.close(false);
         failed(what, fault);
@@ -80,7 +102,12 @@ function send(chosen: Chosen, form: FormData): void {
     t('Sending to {node}', { node }),
     '/api/v1/transfers',
     (uid) => ({ study_instance_uid: uid, node }),
-    (job, _, name, tray) => tray.update({ kind: 'ok', what: t('Sent to {node}', { node }), detail: [name, job.progress ? tn('1 image', '{n} images', job.progress.total) : ''].filter(Boolean).join(', ') }),
+    (job, _, name, tray) =>
+      tray.update({
+        kind: 'ok',
+        what: t('Sent to {node}', { node }),
+        detail: [name, job.progress ? tn('1 image', '{n} images', job.progress.total) : ''].filter(Boolean).join(', '),
+      }),
   );
 }
 
@@ -93,7 +120,16 @@ function anonymize(chosen: Chosen, form: FormData): void {
     '/api/v1/anonymizations',
     (uid) => ({ study_instance_uid: uid, profile, ...(back ? { to_archive: true } : {}) }),
     (_, location, name, tray) =>
-      tray.update({ kind: 'ok', stay: true, what: t('The copy without identity is ready'), detail: name, links: [{ label: t('Download zip'), href: `${location}/archive` }, { label: t('What was changed'), href: location.replace('/api/v1', '') }] }),
+      tray.update({
+        kind: 'ok',
+        stay: true,
+        what: t('The copy without identity is ready'),
+        detail: name,
+        links: [
+          { label: t('Download zip'), href: `${location}/archive` },
+          { label: t('What was changed'), href: location.replace('/api/v1', '') },
+        ],
+      }),
   );
 }
 
@@ -106,7 +142,15 @@ function download(url: string): void {
 
 function exportZip(chosen: Chosen): void {
   for (const study of chosen.studies) download(`/api/v1/studies/${encodeURIComponent(study.uid)}/archive`);
-  toast({ kind: 'ok', what: t('Export started'), detail: tn('1 zip archive, the browser saves it', '{n} zip archives, the browser saves them', chosen.studies.length) });
+  toast({
+    kind: 'ok',
+    what: t('Export started'),
+    detail: tn(
+      '1 zip archive, the browser saves it',
+      '{n} zip archives, the browser saves them',
+      chosen.studies.length,
+    ),
+  });
 }
 
 async function remove(chosen: Chosen, form: FormData): Promise<void> {
@@ -114,7 +158,10 @@ async function remove(chosen: Chosen, form: FormData): Promise<void> {
   let gone = 0;
   for (const study of chosen.studies) {
     try {
-      await request('DELETE', `/api/v1/studies/${encodeURIComponent(study.uid)}${why ? `?reason=${encodeURIComponent(why)}` : ''}`);
+      await request(
+        'DELETE',
+        `/api/v1/studies/${encodeURIComponent(study.uid)}${why ? `?reason=${encodeURIComponent(why)}` : ''}`,
+      );
       gone += 1;
       document.querySelector(`tr.item[data-study="${CSS.escape(study.uid)}"]`)?.remove();
     } catch (fault) {
@@ -122,7 +169,12 @@ async function remove(chosen: Chosen, form: FormData): Promise<void> {
       if (fault instanceof ProblemError && fault.problem.status === 423) break;
     }
   }
-  if (gone) toast({ kind: 'ok', what: tn('1 study deleted', '{n} studies deleted', gone), detail: tn('1 image', '{n} images', chosen.images) });
+  if (gone)
+    toast({
+      kind: 'ok',
+      what: tn('1 study deleted', '{n} studies deleted', gone),
+      detail: tn('1 image', '{n} images', chosen.images),
+    });
   refreshAll();
 }
 
@@ -160,14 +212,22 @@ const PRINTED_AT_ONCE = 30; // as app/pages/printing.py
 async function print(chosen: Chosen): Promise<void> {
   const { studies, patients } = chosen;
   if (studies.length > PRINTED_AT_ONCE)
-    return void toast({ kind: 'warn', what: t('Too many studies for one print'), detail: t('{n} are chosen, {most} are arranged at once.', { n: studies.length, most: PRINTED_AT_ONCE }) });
+    return void toast({
+      kind: 'warn',
+      what: t('Too many studies for one print'),
+      detail: t('{n} are chosen, {most} are arranged at once.', { n: studies.length, most: PRINTED_AT_ONCE }),
+    });
   const query = new URLSearchParams(studies.map((study) => ['study', study.uid])).toString();
   const unprinted = studies.length > 1 ? await json<string[]>('GET', `/print/_unprinted?${query}`) : []; // one alone: the composer says so
   if (patients > 1 || unprinted.length) {
     const names = [...new Set(studies.map((study) => study.name))];
     const go = await ask({
       title: patients > 1 ? t('Print studies of {n} patients?', { n: patients }) : t('Print without these studies?'),
-      text: [`${names.slice(0, 8).join('; ')}${names.length > 8 ? ' …' : ''}.`, ...(patients > 1 ? [t('Each patient begins on a page of their own and gets a print of their own.')] : []), ...unprinted].join(' '),
+      text: [
+        `${names.slice(0, 8).join('; ')}${names.length > 8 ? ' …' : ''}.`,
+        ...(patients > 1 ? [t('Each patient begins on a page of their own and gets a print of their own.')] : []),
+        ...unprinted,
+      ].join(' '),
       safe: t('Cancel'),
       go: t('Arrange the pages'),
       iconName: 'alert-triangle',
@@ -182,7 +242,15 @@ export function act(kind: string, chosen: Chosen): void {
   const first = chosen.studies[0];
   if (!first) return;
   if (kind === 'view') {
-    const among = chosen.studies.length > 1 ? `&among=${encodeURIComponent(chosen.studies.map((one) => one.uid).slice(0, 100).join(','))}` : '';
+    const among =
+      chosen.studies.length > 1
+        ? `&among=${encodeURIComponent(
+            chosen.studies
+              .map((one) => one.uid)
+              .slice(0, 100)
+              .join(','),
+          )}`
+        : '';
     return visit(`/viewer?study=${encodeURIComponent(first.uid)}${among}`);
   }
   if (kind === 'print') return void print(chosen).catch((fault: unknown) => failed(t('Not printed'), fault));
@@ -213,4 +281,3 @@ document.addEventListener('submit', (event) => {
   go(form.dataset.studyAction ?? '', chosen, new FormData(form));
   document.querySelectorAll<HTMLElement>('table[data-grid]').forEach(clear);
 });
-

@@ -73,7 +73,9 @@ function key(event: KeyboardEvent, table: HTMLElement): void {
   const rows = rowsOf(table);
   const at = rows.indexOf(row);
   const control = event.ctrlKey || event.metaKey;
-  const to = { ArrowDown: at + 1, ArrowUp: at - 1, Home: 0, End: rows.length - 1, PageDown: at + 10, PageUp: at - 10 }[event.key];
+  const to = { ArrowDown: at + 1, ArrowUp: at - 1, Home: 0, End: rows.length - 1, PageDown: at + 10, PageUp: at - 10 }[
+    event.key
+  ];
   if (to !== undefined && !control) {
     focusRow(rows[Math.max(0, Math.min(rows.length - 1, to))], table);
   } else if (event.key === 'Enter') {
@@ -118,8 +120,10 @@ export function installTables(): void {
     if (table) all_(table, (box as HTMLInputElement).checked);
   });
   document.addEventListener('keydown', (event) => {
-    if (event.key !== 'Escape' || event.defaultPrevented || modalOpen() || document.querySelector(':popover-open')) return;
+    if (event.key !== 'Escape' || event.defaultPrevented || modalOpen() || document.querySelector(':popover-open'))
+      return;
     for (const table of all<HTMLElement>('table[data-grid]')) if (selected(table).length) clear(table);
   });
-  for (const name of ['htmx:after:swap', 'filmroom:page']) document.addEventListener(name, () => all<HTMLElement>('table[data-grid]').forEach(rove));
+  for (const name of ['htmx:after:swap', 'filmroom:page'])
+    document.addEventListener(name, () => all<HTMLElement>('table[data-grid]').forEach(rove));
 }

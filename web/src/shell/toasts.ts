@@ -21,7 +21,12 @@ export interface Message {
 }
 
 // icons: circle-check circle-x alert-triangle loader-2 x
-const ICONS: Record<Kind, string> = { ok: 'circle-check', bad: 'circle-x', warn: 'alert-triangle', running: 'loader-2' };
+const ICONS: Record<Kind, string> = {
+  ok: 'circle-check',
+  bad: 'circle-x',
+  warn: 'alert-triangle',
+  running: 'loader-2',
+};
 const STAY_MS = 6000;
 
 const listeners = new Set<(message: Message) => void>();
@@ -50,14 +55,26 @@ export class Toast {
     const body = element('div', {}, element('p', { class: 'what', text: message.what }));
     if (message.detail) body.append(element('p', { class: 'detail', text: message.detail }));
     if (message.progress) body.append(bar(message.what, message.progress));
-    if (message.results?.length) body.append(element('ul', { class: 'results', attrs: { tabindex: '0' } }, ...message.results.map((text) => element('li', { text }))));
+    if (message.results?.length)
+      body.append(
+        element(
+          'ul',
+          { class: 'results', attrs: { tabindex: '0' } },
+          ...message.results.map((text) => element('li', { text })),
+        ),
+      );
     if (message.links?.length) body.append(element('p', { class: 'links' }, ...message.links.slice(0, 2).map(link)));
-    const close = element('button', { class: 'close', attrs: { type: 'button', 'aria-label': t('Close'), title: t('Close') } }, icon('x', 14));
+    const close = element(
+      'button',
+      { class: 'close', attrs: { type: 'button', 'aria-label': t('Close'), title: t('Close') } },
+      icon('x', 14),
+    );
     close.addEventListener('click', () => this.close());
     const mark = icon(ICONS[message.kind]);
     if (message.kind === 'running') mark.classList.add('spin');
     this.node.replaceChildren(mark, body, close);
-    if (message.kind === 'ok' && !message.stay && !message.results?.length) this.timer = window.setTimeout(() => this.close(false), STAY_MS);
+    if (message.kind === 'ok' && !message.stay && !message.results?.length)
+      this.timer = window.setTimeout(() => this.close(false), STAY_MS);
   }
 
   close(byHand = true): void {

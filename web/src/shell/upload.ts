@@ -98,13 +98,23 @@ function send(batch: Item[], progress: (sent: number) => void, cancel: AbortSign
   });
 }
 
-async function sendWithPatience(batch: Item[], progress: (sent: number) => void, cancel: AbortSignal): Promise<Result[]> {
+async function sendWithPatience(
+  batch: Item[],
+  progress: (sent: number) => void,
+  cancel: AbortSignal,
+): Promise<Result[]> {
   for (let attempt = 1; ; attempt += 1) {
     try {
       return await send(batch, progress, cancel);
     } catch (fault) {
       if (cancel.aborted) throw fault;
-      if (attempt >= TRIES) return batch.map((item) => ({ name: item.name, status: 'refused', warnings: [], reason: t('The server did not answer.') }));
+      if (attempt >= TRIES)
+        return batch.map((item) => ({
+          name: item.name,
+          status: 'refused',
+          warnings: [],
+          reason: t('The server did not answer.'),
+        }));
       await new Promise((wait) => setTimeout(wait, 500 * attempt ** 2));
     }
   }
@@ -125,7 +135,12 @@ function current(batch: Item[], sent: number): string {
 }
 
 function line(result: Result): string {
-  const words = { stored: t('stored'), duplicate: t('already here'), conflict: t('kept aside: differs from what is here'), refused: t('refused') };
+  const words = {
+    stored: t('stored'),
+    duplicate: t('already here'),
+    conflict: t('kept aside: differs from what is here'),
+    refused: t('refused'),
+  };
   const more = [result.reason, ...result.warnings].filter(Boolean).join(' ');
   return `${result.name}: ${words[result.status]}${more ? `. ${more}` : ''}`;
 }
@@ -136,7 +151,12 @@ function running(tally: Tally, now: string, sent: number, cancel: () => void): M
     kind: 'running',
     what: tn('Importing 1 file', 'Importing {n} files', tally.total),
     detail: [
-      t('{done} of {total} files, {sent} of {bytes}', { done: number(tally.done), total: number(tally.total), sent: size(tally.sent + sent), bytes: size(tally.bytes) }),
+      t('{done} of {total} files, {sent} of {bytes}', {
+        done: number(tally.done),
+        total: number(tally.total),
+        sent: size(tally.sent + sent),
+        bytes: size(tally.bytes),
+      }),
       refused ? tn('1 refused', '{n} refused', refused) : '',
       now,
     ]
@@ -156,7 +176,9 @@ function finished(tally: Tally, cancelled: boolean): Message {
     count('refused') ? tn('1 refused', '{n} refused', count('refused')) : '',
   ];
   const order = { refused: 0, conflict: 1, stored: 2, duplicate: 3 };
-  const sorted = [...tally.results].sort((a, b) => order[a.status] - order[b.status] || b.warnings.length - a.warnings.length);
+  const sorted = [...tally.results].sort(
+    (a, b) => order[a.status] - order[b.status] || b.warnings.length - a.warnings.length,
+  );
   const rest = sorted.length - SHOWN;
   const results = sorted.slice(0, SHOWN).map(line);
   if (rest > 0) results.push(tn('and 1 more', 'and {n} more', rest));
@@ -172,7 +194,13 @@ function finished(tally: Tally, cancelled: boolean): Message {
 export async function upload(items: Item[]): Promise<Result[]> {
   if (items.length === 0) return [];
   const stop = new AbortController();
-  const tally: Tally = { total: items.length, bytes: items.reduce((sum, one) => sum + one.file.size, 0), sent: 0, done: 0, results: [] };
+  const tally: Tally = {
+    total: items.length,
+    bytes: items.reduce((sum, one) => sum + one.file.size, 0),
+    sent: 0,
+    done: 0,
+    results: [],
+  };
   const tray: Toast = toast(running(tally, '', 0, () => stop.abort()));
   tray.onclose = () => stop.abort();
   const guard = (event: BeforeUnloadEvent): void => event.preventDefault(); // leaving would break off what runs
@@ -212,7 +240,13 @@ function veil(show: boolean): void {
   const open = one('.drop');
   if (!show) return open?.remove();
   if (open) return;
-  document.body.append(element('div', { class: 'drop' }, element('div', {}, icon('upload'), element('p', { text: t('Drop files, folders or zip archives to import') }))));
+  document.body.append(
+    element(
+      'div',
+      { class: 'drop' },
+      element('div', {}, icon('upload'), element('p', { text: t('Drop files, folders or zip archives to import') })),
+    ),
+  );
 }
 
 function carriesFiles(event: DragEvent): boolean {
@@ -238,7 +272,10 @@ export function installUpload(): void {
     event.preventDefault();
     const input = element('input', { attrs: { type: 'file', multiple: '' } });
     if (button.dataset.import === 'folder') input.setAttribute('webkitdirectory', '');
-    input.addEventListener('change', () => void upload([...(input.files ?? [])].map((file) => ({ name: file.webkitRelativePath || file.name, file }))));
+    input.addEventListener(
+      'change',
+      () => void upload([...(input.files ?? [])].map((file) => ({ name: file.webkitRelativePath || file.name, file }))),
+    );
     input.click();
   });
 }

@@ -28,7 +28,9 @@ const VERBS: Readonly<Record<string, Verb>> = {
   fit: (viewer) => viewer.grid.current.fit(),
   'one-to-one': (viewer) => viewer.grid.current.setZoom(1),
   cine: toggleCine,
-  sync: (viewer) => void (viewer.synced = !viewer.synced),
+  sync: (viewer) => {
+    viewer.synced = !viewer.synced;
+  },
   overlays: (viewer) => viewer.root.classList.toggle('no-overlays'),
   panel: (viewer) => viewer.root.classList.toggle('no-panel'),
   fullscreen: toggleFullscreen,

@@ -93,14 +93,23 @@ export function readAppearance(instance: Json, frame: Json): Appearance {
 /** Reads the answer of `GET /api/v1/instances/{uid}/frames/{n}/appearance`. */
 export function readDescription(json: unknown): Description {
   const root = record(json);
-  return { window: readWindow(root['window']), modalityLut: readLut(record(root['modality_lut'])), voiLut: readLut(record(root['voi_lut'])) };
+  return {
+    window: readWindow(root['window']),
+    modalityLut: readLut(record(root['modality_lut'])),
+    voiLut: readLut(record(root['voi_lut'])),
+  };
 }
 
 function readWindow(json: unknown): WindowPreset | undefined {
   const { center, width, explanation, function: name } = record(json);
   const [c, w] = [number(center), number(width)];
   if (c === undefined || w === undefined || w <= 0) return undefined;
-  return { center: c, width: w, name: text(explanation), function: name === 'LINEAR_EXACT' || name === 'SIGMOID' ? name : 'LINEAR' };
+  return {
+    center: c,
+    width: w,
+    name: text(explanation),
+    function: name === 'LINEAR_EXACT' || name === 'SIGMOID' ? name : 'LINEAR',
+  };
 }
 
 function readSpacing(json: Json): Spacing | undefined {
@@ -124,5 +133,10 @@ function readLut(json: Json): Lut | undefined {
   const bytes = Uint8Array.from(atob(packed), (one) => one.charCodeAt(0));
   const view = new DataView(bytes.buffer);
   const entries = Uint16Array.from({ length: bytes.length >> 1 }, (_, at) => view.getUint16(at * 2, true));
-  return { first: number(json['first']) ?? 0, bits: number(json['bits']) ?? 16, entries, name: text(json['explanation']) };
+  return {
+    first: number(json['first']) ?? 0,
+    bits: number(json['bits']) ?? 16,
+    entries,
+    name: text(json['explanation']),
+  };
 }

@@ -186,7 +186,9 @@ export class Cell {
 
   private functionOf(range: Range): VoiFunction {
     const { frame } = this;
-    return frame ? functionFor(range.upper - range.lower + 1, frame.appearance.windows, frame.appearance.floats) : 'LINEAR';
+    return frame
+      ? functionFor(range.upper - range.lower + 1, frame.appearance.windows, frame.appearance.floats)
+      : 'LINEAR';
   }
 
   /** Puts the window or VOI LUT in use, and the inversion, on what the viewport shows. */
@@ -201,7 +203,11 @@ export class Cell {
     this.applied = range;
     this.shadedImage = image.imageId;
     viewport.setProperties({ voiRange: range }, true);
-    shade(viewport, lut ? lutNodes(lut) : windowNodes(range, name), frame.appearance.inverted !== Boolean(viewport.getProperties().invert));
+    shade(
+      viewport,
+      lut ? lutNodes(lut) : windowNodes(range, name),
+      frame.appearance.inverted !== Boolean(viewport.getProperties().invert),
+    );
   }
 
   /** 1 = one image pixel on one CSS pixel. */
@@ -250,7 +256,9 @@ export class Cell {
     // With WebGL a flip is one of the screen, without it one of the image under the turn.
     const turned = onCpu() && this.viewport.getRotation() % 180 !== 0;
     const across = (axis === 'horizontal') !== turned;
-    this.viewport.setCamera(across ? { flipHorizontal: !camera.flipHorizontal } : { flipVertical: !camera.flipVertical });
+    this.viewport.setCamera(
+      across ? { flipHorizontal: !camera.flipHorizontal } : { flipVertical: !camera.flipVertical },
+    );
     this.draw();
   }
 
@@ -311,7 +319,8 @@ export class Cell {
       const { range } = (event as CustomEvent<Types.EventTypes.VoiModifiedEventDetail>).detail;
       // Cornerstone also tells the window with which it takes in a new image; what that opens with is ours to say.
       const changedImage = this.viewport.getCornerstoneImage()?.imageId !== this.shadedImage;
-      if (this.settling || changedImage || (range.lower === this.applied?.lower && range.upper === this.applied.upper)) return;
+      if (this.settling || changedImage || (range.lower === this.applied?.lower && range.upper === this.applied.upper))
+        return;
       this.chosen = range;
       this.shade();
       this.hooks.changed(this);

@@ -11,10 +11,13 @@ export function drawnOn(canvas: HTMLElement, toImage: ToImage): Annotation[] {
   const { width, height } = layer.getBoundingClientRect();
   const visible = ([x, y]: Point): boolean => x >= 0 && y >= 0 && x <= width && y <= height;
   const made: Annotation = { lines: [], texts: [] };
-  for (const shape of layer.querySelectorAll<SVGGeometryElement>('line, polyline, polygon, path, ellipse, circle, rect')) {
+  for (const shape of layer.querySelectorAll<SVGGeometryElement>(
+    'line, polyline, polygon, path, ellipse, circle, rect',
+  )) {
     if (shape.closest('defs, marker') || shape.classList.contains('background') || !stroked(shape)) continue;
     const dashed = (shape.getAttribute('stroke-dasharray') ?? '') !== '';
-    for (const points of outlines(shape)) if (points.length > 1) made.lines.push({ points: points.map((one) => rounded(toImage(one))), dashed });
+    for (const points of outlines(shape))
+      if (points.length > 1) made.lines.push({ points: points.map((one) => rounded(toImage(one))), dashed });
   }
   for (const text of layer.querySelectorAll<SVGTextElement>('text')) {
     const lines = [...text.querySelectorAll('tspan')].map((span) => span.textContent ?? '');
@@ -28,7 +31,9 @@ export function drawnOn(canvas: HTMLElement, toImage: ToImage): Annotation[] {
 
 function stroked(shape: SVGElement): boolean {
   const style = getComputedStyle(shape);
-  return style.stroke !== 'none' && style.visibility !== 'hidden' && style.display !== 'none' && Number(style.opacity) > 0;
+  return (
+    style.stroke !== 'none' && style.visibility !== 'hidden' && style.display !== 'none' && Number(style.opacity) > 0
+  );
 }
 
 /** The lines of a shape in pixels of the canvas. */
@@ -44,13 +49,20 @@ function outlines(shape: SVGGeometryElement): Point[][] {
   }
   const length = shape.getTotalLength();
   if (!(length > 0)) return [];
-  return [Array.from({ length: CURVE + 1 }, (_, n) => shape.getPointAtLength((n / CURVE) * length)).map(({ x, y }) => moved(shape, [x, y]))];
+  return [
+    Array.from({ length: CURVE + 1 }, (_, n) => shape.getPointAtLength((n / CURVE) * length)).map(({ x, y }) =>
+      moved(shape, [x, y]),
+    ),
+  ];
 }
 
 /** An arrow's head that the browser draws as a marker. */
 function head(start: Point, end: Point): Point[] {
   const angle = Math.atan2(end[1] - start[1], end[0] - start[0]);
-  const side = (turn: number): Point => [end[0] - HEAD * Math.cos(angle + turn), end[1] - HEAD * Math.sin(angle + turn)];
+  const side = (turn: number): Point => [
+    end[0] - HEAD * Math.cos(angle + turn),
+    end[1] - HEAD * Math.sin(angle + turn),
+  ];
   return [side(Math.PI / 7), end, side(-Math.PI / 7)];
 }
 

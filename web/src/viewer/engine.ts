@@ -1,5 +1,11 @@
 /** Cornerstone, started once for the life of the page. The WebGL context stays when the viewer is left and serves the next one. */
-import { cache, getConfiguration, getShouldUseCPURendering, init as initCore, RenderingEngine } from '@cornerstonejs/core';
+import {
+  cache,
+  getConfiguration,
+  getShouldUseCPURendering,
+  init as initCore,
+  RenderingEngine,
+} from '@cornerstonejs/core';
 import { init as initLoader } from '@cornerstonejs/dicom-image-loader';
 import { init as initTools } from '@cornerstonejs/tools';
 import { registerLoader } from './loading/image';

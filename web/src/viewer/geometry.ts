@@ -6,10 +6,18 @@ import type { Vector } from './manifest';
  * The letters of the stored frame at the edges where they are on the screen.
  * row, column: where the frame's rows and columns run; right, down: where the screen does.
  */
-export function edgeLetters(stored: Letters, [row, column]: readonly [Vector, Vector], right: readonly number[], down: readonly number[]): Letters {
+export function edgeLetters(
+  stored: Letters,
+  [row, column]: readonly [Vector, Vector],
+  right: readonly number[],
+  down: readonly number[],
+): Letters {
   const ends = (v: readonly number[]): readonly [from: string, to: string] => {
     const [along, across] = [dot(v, row), dot(v, column)];
-    const pair = Math.abs(along) >= Math.abs(across) ? ([stored.left, stored.right] as const) : ([stored.top, stored.bottom] as const);
+    const pair =
+      Math.abs(along) >= Math.abs(across)
+        ? ([stored.left, stored.right] as const)
+        : ([stored.top, stored.bottom] as const);
     const forward = Math.abs(along) >= Math.abs(across) ? along > 0 : across > 0;
     return forward ? pair : [pair[1], pair[0]];
   };

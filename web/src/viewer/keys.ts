@@ -3,7 +3,14 @@ export type KeyMap = Readonly<Record<string, () => void>>;
 
 export function wireKeys(map: KeyMap): () => void {
   const listener = (event: KeyboardEvent): void => {
-    if (event.altKey || event.metaKey || event.defaultPrevented || typing(event.target) || document.querySelector('dialog[open]')) return;
+    if (
+      event.altKey ||
+      event.metaKey ||
+      event.defaultPrevented ||
+      typing(event.target) ||
+      document.querySelector('dialog[open]')
+    )
+      return;
     const name = `${event.ctrlKey ? 'Ctrl+' : ''}${event.shiftKey && event.key.length > 1 ? 'Shift+' : ''}${event.key.length === 1 ? event.key.toLowerCase() : event.key}`;
     const action = map[name];
     if (!action) return;

@@ -20,7 +20,10 @@ const CT = {
     intercept: -1024,
     inverted: false,
     aspect: 1,
-    windows: [{ center: 40, width: 400, function: 'SIGMOID', explanation: 'Abdomen' }, { center: 1, width: 0 }],
+    windows: [
+      { center: 40, width: 400, function: 'SIGMOID', explanation: 'Abdomen' },
+      { center: 1, width: 0 },
+    ],
     spacing: { row: 0.7, column: 0.6, plane: 'detector', source: 'ImagerPixelSpacing' },
     letters: ['R', 'L', 'A', 'P'],
   },
@@ -29,21 +32,38 @@ const CT = {
 };
 
 function manifest(...instances: object[]): ReturnType<typeof readManifest> {
-  return readManifest({ study: { study_instance_uid: '1', patient: { patient_name: 'A^B', patient_name_shown: 'A, B', patient_age: '58Y' } }, series: [{ series_instance_uid: '2', modality: 'CT', series_number: 3, instances }] });
+  return readManifest({
+    study: {
+      study_instance_uid: '1',
+      patient: { patient_name: 'A^B', patient_name_shown: 'A, B', patient_age: '58Y' },
+    },
+    series: [{ series_instance_uid: '2', modality: 'CT', series_number: 3, instances }],
+  });
 }
 
 describe('the manifest', () => {
   it('gives one frame an instance, with what it needs to be shown', () => {
     const frame = manifest(CT).series[0]?.frames[0];
     expect(frame).toMatchObject({ imageId: 'filmroom:1.2.3/1', frame: 1 });
-    expect(frame?.appearance).toMatchObject({ slope: 1, intercept: -1024, windows: [{ center: 40, width: 400, function: 'SIGMOID', name: 'Abdomen' }] });
-    expect(frame?.appearance).toMatchObject({ spacing: { row: 0.7, column: 0.6, plane: 'detector' }, letters: { left: 'R', right: 'L', top: 'A', bottom: 'P' } });
+    expect(frame?.appearance).toMatchObject({
+      slope: 1,
+      intercept: -1024,
+      windows: [{ center: 40, width: 400, function: 'SIGMOID', name: 'Abdomen' }],
+    });
+    expect(frame?.appearance).toMatchObject({
+      spacing: { row: 0.7, column: 0.6, plane: 'detector' },
+      letters: { left: 'R', right: 'L', top: 'A', bottom: 'P' },
+    });
     expect(frame?.geometry).toMatchObject({ position: [1, 2, 3], row: [1, 0, 0], column: [0, 1, 0] });
     expect(frame?.instance.pixels).toMatchObject({ rows: 512, bitsStored: 12, signed: false });
   });
 
   it('lets a frame of a multi-frame object override its instance', () => {
-    const frames = manifest({ ...CT, number_of_frames: 2, per_frame: [{}, { image_position_patient: [0, 0, 9], appearance: { intercept: 5 } }] }).series[0]?.frames;
+    const frames = manifest({
+      ...CT,
+      number_of_frames: 2,
+      per_frame: [{}, { image_position_patient: [0, 0, 9], appearance: { intercept: 5 } }],
+    }).series[0]?.frames;
     expect(frames?.map((one) => one.geometry.position?.[2])).toEqual([3, 9]);
     expect(frames?.map((one) => one.appearance.intercept)).toEqual([-1024, 5]);
   });
@@ -62,14 +82,30 @@ describe('the manifest', () => {
   });
 
   it('does without spacing, orientation and windows, and with the shape of the pixels instead', () => {
-    const odd = { windows: 'none', spacing: { row: 'x' }, letters: ['A'], regions: [{ bounds: [1] }], aspect: 4 / 3, partial: true };
-    const { geometry, appearance } = manifest({ ...CT, image_orientation_patient: [1], appearance: odd }).series[0]!.frames[0]!;
+    const odd = {
+      windows: 'none',
+      spacing: { row: 'x' },
+      letters: ['A'],
+      regions: [{ bounds: [1] }],
+      aspect: 4 / 3,
+      partial: true,
+    };
+    const { geometry, appearance } = manifest({ ...CT, image_orientation_patient: [1], appearance: odd }).series[0]!
+      .frames[0]!;
     expect(geometry.row).toBeUndefined();
-    expect(appearance).toMatchObject({ spacing: undefined, letters: undefined, regions: [], windows: [], partial: true, aspect: 4 / 3 });
+    expect(appearance).toMatchObject({
+      spacing: undefined,
+      letters: undefined,
+      regions: [],
+      windows: [],
+      partial: true,
+      aspect: 4 / 3,
+    });
   });
 
   it('gives the notice of a frame to that frame alone', () => {
-    const frames = manifest({ ...CT, number_of_frames: 2, notices: [{ frame: 2, text: 'Incomplete.' }, 'odd'] }).series[0]?.frames;
+    const frames = manifest({ ...CT, number_of_frames: 2, notices: [{ frame: 2, text: 'Incomplete.' }, 'odd'] })
+      .series[0]?.frames;
     expect(frames?.map((one) => one.notice)).toEqual(['', 'Incomplete.']);
   });
 

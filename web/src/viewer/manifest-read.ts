@@ -3,7 +3,16 @@ import { readAppearance } from './appearance';
 import { pageLocale } from './locale';
 import { list, number, numbers, record, text, type Json } from './json';
 import type { PixelSpec } from './loading/pixels';
-import { imageIdOf, type Frame, type Geometry, type Instance, type Kind, type Series, type Study, type Vector } from './manifest';
+import {
+  imageIdOf,
+  type Frame,
+  type Geometry,
+  type Instance,
+  type Kind,
+  type Series,
+  type Study,
+  type Vector,
+} from './manifest';
 
 const KINDS: readonly Kind[] = ['image', 'pdf', 'sr', 'waveform', 'video', 'presentation', 'other'];
 
@@ -45,7 +54,8 @@ function readSeries(json: Json): Series {
     if (instance.kind !== 'image') return;
     const own = record(rows[at]);
     const perFrame = list(own['per_frame']);
-    for (let n = 1; n <= instance.frames; n++) frames.push(readFrame(frames.length, instance, at, n, own, record(perFrame[n - 1])));
+    for (let n = 1; n <= instance.frames; n++)
+      frames.push(readFrame(frames.length, instance, at, n, own, record(perFrame[n - 1])));
   });
   return {
     uid: text(json['series_instance_uid']),
@@ -73,7 +83,11 @@ function readInstance(json: Json): Instance {
     pixels: readPixels(json),
     overlays: json['overlays'] === true,
     frameOfReference: text(json['frame_of_reference_uid']),
-    fps: number(json['frames_per_second']) ?? number(json['recommended_display_frame_rate']) ?? number(json['cine_rate']) ?? (spacing ? 1000 / spacing : undefined),
+    fps:
+      number(json['frames_per_second']) ??
+      number(json['recommended_display_frame_rate']) ??
+      number(json['cine_rate']) ??
+      (spacing ? 1000 / spacing : undefined),
     acquired: [text(json['acquisition_date']), text(json['acquisition_time'])].join(' ').trim(),
     technique: techniqueOf(json),
   };
@@ -97,7 +111,14 @@ function readPixels(json: Json): PixelSpec {
   };
 }
 
-function readFrame(index: number, instance: Instance, instanceIndex: number, frame: number, own: Json, special: Json): Frame {
+function readFrame(
+  index: number,
+  instance: Instance,
+  instanceIndex: number,
+  frame: number,
+  own: Json,
+  special: Json,
+): Frame {
   const both: Json = { ...own, ...special };
   return {
     index,
@@ -113,7 +134,9 @@ function readFrame(index: number, instance: Instance, instanceIndex: number, fra
 
 /** The sentences of `notices` that belong to frame `frame` of an instance. */
 function noticeOf(instance: Json, frame: number): string {
-  const found = list(instance['notices']).map(record).filter((one) => number(one['frame']) === frame);
+  const found = list(instance['notices'])
+    .map(record)
+    .filter((one) => number(one['frame']) === frame);
   return found.map((one) => text(one['text'])).join(' ');
 }
 

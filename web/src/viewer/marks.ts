@@ -27,7 +27,9 @@ export function clearMarks(): void {
 export function markPreview(picture: HTMLImageElement | null): void {
   if (!picture) return;
   const arrived = (): void => {
-    const entry = performance.getEntriesByName(picture.currentSrc, 'resource').at(-1) as PerformanceResourceTiming | undefined;
+    const entry = performance.getEntriesByName(picture.currentSrc, 'resource').at(-1) as
+      | PerformanceResourceTiming
+      | undefined;
     mark('filmroom:preview', entry && entry.responseEnd > 0 ? entry.responseEnd : undefined);
   };
   if (picture.complete && picture.naturalWidth > 0) arrived();

@@ -62,7 +62,10 @@ function contentOf(instance: Instance): HTMLElement[] {
   }
   const download = link(`${base}/file`, t('Download the DICOM file'));
   download.setAttribute('download', '');
-  return [node('p', t('This object has no image to show here. Its attributes stand in the panel at the right.')), download];
+  return [
+    node('p', t('This object has no image to show here. Its attributes stand in the panel at the right.')),
+    download,
+  ];
 }
 
 async function fillTree(target: HTMLElement, url: string): Promise<void> {

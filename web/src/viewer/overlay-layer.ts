@@ -64,7 +64,8 @@ export class OverlayLayer {
     // Without WebGL Cornerstone counts from the corner of the first pixel, with it from its middle.
     const half = onCpu() ? 0 : 0.5;
     const corner = (x: number, y: number): readonly [number, number] => {
-      const along = (axis: 0 | 1 | 2): number => origin[axis] + row[axis] * (x - half) * across + column[axis] * (y - half) * between;
+      const along = (axis: 0 | 1 | 2): number =>
+        origin[axis] + row[axis] * (x - half) * across + column[axis] * (y - half) * between;
       const [left, top] = this.viewport().worldToCanvas([along(0), along(1), along(2)]);
       return [left * ratio, top * ratio];
     };

@@ -21,8 +21,10 @@ export class Panel {
   ) {
     this.list = element.querySelector('[data-measurements]');
     this.template = element.querySelector<HTMLTemplateElement>('#viewer-mark');
-    for (const tab of element.querySelectorAll<HTMLElement>('[data-tab]')) tab.addEventListener('click', () => this.open(tab.dataset['tab'] as string));
-    for (const one of element.querySelectorAll<HTMLElement>('[data-document]')) one.addEventListener('click', () => openSeries(one.dataset['document'] as string));
+    for (const tab of element.querySelectorAll<HTMLElement>('[data-tab]'))
+      tab.addEventListener('click', () => this.open(tab.dataset['tab'] as string));
+    for (const one of element.querySelectorAll<HTMLElement>('[data-document]'))
+      one.addEventListener('click', () => openSeries(one.dataset['document'] as string));
     element.addEventListener('input', (event) => search(element, event.target));
     for (const name of EVENTS) eventTarget.addEventListener(name, this.refresh);
   }
@@ -32,8 +34,10 @@ export class Panel {
   }
 
   open(name: string): void {
-    for (const tab of this.element.querySelectorAll<HTMLElement>('[data-tab]')) tab.setAttribute('aria-selected', String(tab.dataset['tab'] === name));
-    for (const pane of this.element.querySelectorAll<HTMLElement>('[data-pane]')) pane.hidden = pane.dataset['pane'] !== name;
+    for (const tab of this.element.querySelectorAll<HTMLElement>('[data-tab]'))
+      tab.setAttribute('aria-selected', String(tab.dataset['tab'] === name));
+    for (const pane of this.element.querySelectorAll<HTMLElement>('[data-pane]'))
+      pane.hidden = pane.dataset['pane'] !== name;
     if (name === 'metadata') this.readMetadata();
   }
 
@@ -49,10 +53,14 @@ export class Panel {
     const target = this.element.querySelector<HTMLElement>('[data-metadata]');
     if (!target || uid === '' || uid === this.metadataFor) return;
     this.metadataFor = uid;
-    void fetch(`/viewer/metadata?instance=${encodeURIComponent(uid)}`, { credentials: 'same-origin', headers: { 'HX-Request': 'true' } })
+    void fetch(`/viewer/metadata?instance=${encodeURIComponent(uid)}`, {
+      credentials: 'same-origin',
+      headers: { 'HX-Request': 'true' },
+    })
       .then(async (response) => (response.ok ? response.text() : Promise.reject(new Error(String(response.status)))))
       .then((html) => {
-        if (this.metadataFor === uid) target.replaceChildren(...new DOMParser().parseFromString(html, 'text/html').body.childNodes);
+        if (this.metadataFor === uid)
+          target.replaceChildren(...new DOMParser().parseFromString(html, 'text/html').body.childNodes);
       })
       .catch((reason: unknown) => {
         target.textContent = t('The attributes could not be read ({status}).', { status: String(reason) });
@@ -79,12 +87,13 @@ export class Panel {
       const target = item.querySelector(`[data-set="${key}"]`);
       if (target) target.textContent = words;
     };
-    set('value', valueOf(mark, name) || MEASURES[name].label());
+    set('value', mainValue(mark, name) || MEASURES[name].label());
     set('detail', [MEASURES[name].label(), ...linesOf(mark, name).slice(1)].join('. '));
     set('slice', whereOf(imageId));
     set('series', seriesWords(imageId));
     item.classList.toggle('chosen', annotation.selection.isAnnotationSelected(mark.annotationUID as string));
-    for (const icon of item.querySelectorAll<SVGElement>('[data-icon]')) icon.toggleAttribute('hidden', icon.dataset['icon'] !== name);
+    for (const icon of item.querySelectorAll<SVGElement>('[data-icon]'))
+      icon.toggleAttribute('hidden', icon.dataset['icon'] !== name);
     item.querySelector('[data-go]')?.addEventListener('click', () => this.goTo(imageId));
     item.querySelector('[data-delete]')?.addEventListener('click', () => {
       annotation.state.removeAnnotation(mark.annotationUID as string);
@@ -106,7 +115,8 @@ const EVENTS = [
 function search(panel: HTMLElement, field: EventTarget | null): void {
   if (!(field instanceof HTMLInputElement) || !field.matches('[data-tag-search]')) return;
   const wanted = field.value.trim().toLowerCase();
-  for (const row of panel.querySelectorAll<HTMLElement>('[data-tag]')) row.hidden = wanted !== '' && !(row.dataset['tag'] ?? '').toLowerCase().includes(wanted);
+  for (const row of panel.querySelectorAll<HTMLElement>('[data-tag]'))
+    row.hidden = wanted !== '' && !(row.dataset['tag'] ?? '').toLowerCase().includes(wanted);
   for (const group of panel.querySelectorAll<HTMLDetailsElement>('.viewer-tags')) {
     const any = group.querySelector('[data-tag]:not([hidden])') !== null;
     group.hidden = wanted !== '' && !any;
@@ -142,7 +152,7 @@ interface PointStats {
 }
 
 /** The main number of a mark: millimetres, degrees, mean. */
-function valueOf(mark: Mark, name: MeasureName): string {
+function mainValue(mark: Mark, name: MeasureName): string {
   const data = mark.data as MeasureData;
   if (data.text || data.label) return data.text ?? data.label ?? '';
   const [line] = linesOf(mark, name);

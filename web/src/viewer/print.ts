@@ -23,7 +23,12 @@ function item(cell: Cell): string {
   if (!frame) return '';
   const window = cell.fallback() ? undefined : cell.window();
   const { rotation, flip, crop } = seenAs(cell.toImage, cell.size, frame.instance.pixels);
-  const fields: (string | number)[] = [frame.instance.uid, frame.frame, window ? short(window.center) : '', window ? short(window.width) : ''];
+  const fields: (string | number)[] = [
+    frame.instance.uid,
+    frame.frame,
+    window ? short(window.center) : '',
+    window ? short(window.width) : '',
+  ];
   const inverted = cell.inverted();
   if (inverted || rotation || flip || crop) fields.push(inverted ? 1 : 0, rotation, flip ? 1 : 0);
   if (crop) fields.push(...crop.map((value) => Number(value.toFixed(6))));

@@ -16,7 +16,11 @@ export interface Seen {
 
 const QUARTERS = [0, 90, 180, 270] as const;
 
-export function seenAs(toImage: ToImage, canvas: { readonly width: number; readonly height: number }, image: { readonly rows: number; readonly columns: number }): Seen {
+export function seenAs(
+  toImage: ToImage,
+  canvas: { readonly width: number; readonly height: number },
+  image: { readonly rows: number; readonly columns: number },
+): Seen {
   const { width, height } = canvas;
   const corner = toImage([0, 0]);
   const across = minus(toImage([width, 0]), corner);
@@ -31,12 +35,17 @@ export function seenAs(toImage: ToImage, canvas: { readonly width: number; reado
   const [left, right] = [inside(x0), inside(x1)];
   const [top, bottom] = [inside(y0), inside(y1)];
   const all = left === 0 && top === 0 && right === 1 && bottom === 1;
-  return { rotation, flip, crop: all || right <= left || bottom <= top ? undefined : [left, top, right - left, bottom - top] };
+  return {
+    rotation,
+    flip,
+    crop: all || right <= left || bottom <= top ? undefined : [left, top, right - left, bottom - top],
+  };
 }
 
 /** A point of the stored image, each side from 0 to 1, in the image as seen. */
 function asSeen([u, v]: Point, rotation: Seen['rotation'], flip: boolean): Point {
-  const [x, y] = rotation === 90 ? [1 - v, u] : rotation === 180 ? [1 - u, 1 - v] : rotation === 270 ? [v, 1 - u] : [u, v];
+  const [x, y] =
+    rotation === 90 ? [1 - v, u] : rotation === 180 ? [1 - u, 1 - v] : rotation === 270 ? [v, 1 - u] : [u, v];
   return [flip ? 1 - x : x, y];
 }
 

@@ -50,7 +50,11 @@ function shadeOnCpu(viewport: StackViewport, nodes: readonly Node[], inverted: b
   };
 }
 
-function greyPicture(image: Pick<Types.IImage, 'columns' | 'rows' | 'getPixelData'>, nodes: readonly Node[], inverted: boolean): ImageData {
+function greyPicture(
+  image: Pick<Types.IImage, 'columns' | 'rows' | 'getPixelData'>,
+  nodes: readonly Node[],
+  inverted: boolean,
+): ImageData {
   const values = image.getPixelData();
   const out = new ImageData(image.columns, image.rows);
   const pixels = new Uint32Array(out.data.buffer);
@@ -62,7 +66,10 @@ function greyPicture(image: Pick<Types.IImage, 'columns' | 'rows' | 'getPixelDat
   for (let at = 0; at < pixels.length; at++) {
     const value = values[at] as number;
     let found = table.get(value);
-    if (found === undefined) table.set(value, (found = level(value)));
+    if (found === undefined) {
+      found = level(value);
+      table.set(value, found);
+    }
     pixels[at] = found;
   }
   return out;

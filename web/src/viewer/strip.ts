@@ -4,10 +4,7 @@ import type { SeriesLoad } from './loading/load';
 export class Strip {
   private readonly items: HTMLElement[];
 
-  constructor(
-    element: HTMLElement,
-    choose: (seriesUid: string) => void,
-  ) {
+  constructor(element: HTMLElement, choose: (seriesUid: string) => void) {
     this.items = [...element.querySelectorAll<HTMLElement>('[data-series]')];
     for (const item of this.items) {
       const uid = item.dataset['series'] as string;

@@ -9,7 +9,8 @@ export function follow(leader: Cell, cells: readonly Cell[]): void {
     if (cell === leader || !cell.series || !frame) continue;
     // Some de-identified series give every slice a frame of reference of its own; within one series places compare anyway.
     const reference = frame.instance.frameOfReference;
-    const comparable = cell.series === leader.series || (reference !== '' && cell.frame?.instance.frameOfReference === reference);
+    const comparable =
+      cell.series === leader.series || (reference !== '' && cell.frame?.instance.frameOfReference === reference);
     if (!comparable || !position || !row || !column) continue;
     const target = nearestSlice(
       position,

@@ -19,14 +19,24 @@ export function writeCell(cell: Cell, study: Study): void {
     study.description,
     study.accession,
   ]);
-  put(element, 'tr', [study.institution, [sideOf(frame), frame.instance.technique].filter(Boolean).join('  '), [series.number, series.description].filter(Boolean).join(': '), displayDate(study.date, study.time)]);
+  put(element, 'tr', [
+    study.institution,
+    [sideOf(frame), frame.instance.technique].filter(Boolean).join('  '),
+    [series.number, series.description].filter(Boolean).join(': '),
+    displayDate(study.date, study.time),
+  ]);
   const window = cell.window();
   put(element, 'bl', [
-    window ? t('W {width}  L {center}', { width: tidy(window.width), center: tidy(window.center) }) : (cell.lutName() ?? ''),
+    window
+      ? t('W {width}  L {center}', { width: tidy(window.width), center: tidy(window.center) })
+      : (cell.lutName() ?? ''),
     t('Zoom {percent} %', { percent: Math.round(cell.zoom() * 100) }),
     planeNote(frame),
   ]);
-  put(element, 'br', [many ? t('Slice {n} of {count}', { n: cell.at + 1, count: series.frames.length }) : '', where(cell)]);
+  put(element, 'br', [
+    many ? t('Slice {n} of {count}', { n: cell.at + 1, count: series.frames.length }) : '',
+    where(cell),
+  ]);
   writeLetters(cell);
   writeSlices(cell);
   writeProgress(cell);
@@ -35,7 +45,11 @@ export function writeCell(cell: Cell, study: Study): void {
 
 /** Date and time of a study by the page's locale; DICOM or ISO form alike. */
 export function displayDate(date: string, time: string): string {
-  const [year, month, day] = [date.replaceAll('-', '').slice(0, 4), date.replaceAll('-', '').slice(4, 6), date.replaceAll('-', '').slice(6, 8)];
+  const [year, month, day] = [
+    date.replaceAll('-', '').slice(0, 4),
+    date.replaceAll('-', '').slice(4, 6),
+    date.replaceAll('-', '').slice(6, 8),
+  ];
   if (!day) return date;
   const when = new Date(Number(year), Number(month) - 1, Number(day));
   const words = when.toLocaleDateString(pageLocale(), { day: 'numeric', month: 'short', year: 'numeric' });
@@ -65,10 +79,15 @@ function where(cell: Cell): string {
   const { position, thickness, row, column } = cell.frame?.geometry ?? {};
   const depth = thickness ? `${tidy(thickness)} mm` : '';
   const { load } = cell;
-  if (load && load.state === 'loading') return t('{loaded} of {total} loaded', { loaded: load.loaded, total: load.total });
+  if (load && load.state === 'loading')
+    return t('{loaded} of {total} loaded', { loaded: load.loaded, total: load.total });
   if (!position || !row || !column) return depth;
   // The axis the slices are stacked along, named as in the patient's coordinate system.
-  const normal = [row[1] * column[2] - row[2] * column[1], row[2] * column[0] - row[0] * column[2], row[0] * column[1] - row[1] * column[0]].map(Math.abs);
+  const normal = [
+    row[1] * column[2] - row[2] * column[1],
+    row[2] * column[0] - row[0] * column[2],
+    row[0] * column[1] - row[1] * column[0],
+  ].map(Math.abs);
   const axis = normal.indexOf(Math.max(...normal));
   return `${'xyz'[axis]} ${(position[axis] as number).toFixed(1).replace('-', '−')} mm  ${depth}`.trim();
 }
@@ -76,7 +95,8 @@ function where(cell: Cell): string {
 function writeLetters(cell: Cell): void {
   const { viewport, frame } = cell;
   const stored = cell.complete ? frame?.appearance.letters : undefined;
-  const shown = frame && stored && edgeLetters(stored, axesOf(frame), towards(viewport, [10, 0]), towards(viewport, [0, 10]));
+  const shown =
+    frame && stored && edgeLetters(stored, axesOf(frame), towards(viewport, [10, 0]), towards(viewport, [0, 10]));
   for (const edge of ['top', 'bottom', 'left', 'right'] as const) {
     const target = cell.element.querySelector(`[data-letter="${edge}"]`);
     if (target) target.textContent = shown?.[edge].slice(0, 2) ?? '';
@@ -125,10 +145,16 @@ function noticeOf(cell: Cell, drawnBecause: string | undefined): string {
   const failure = cell.failure();
   if (failure) return t('This image cannot be shown: {reason}', { reason: failure });
   if (drawnBecause) {
-    return t('Drawn by the server, because this browser cannot decode the image ({reason}). Window and values are not those of the pixels.', { reason: drawnBecause });
+    return t(
+      'Drawn by the server, because this browser cannot decode the image ({reason}). Window and values are not those of the pixels.',
+      { reason: drawnBecause },
+    );
   }
   if (cell.frame?.notice) return cell.frame.notice;
   if (cell.overlaysFailed) return t('The overlays of this image could not be read.');
   if (cell.load?.state !== 'failed') return '';
-  return t('Not every image could be loaded: {loaded} of {total} are here.', { loaded: cell.load.loaded, total: cell.load.total });
+  return t('Not every image could be loaded: {loaded} of {total} are here.', {
+    loaded: cell.load.loaded,
+    total: cell.load.total,
+  });
 }

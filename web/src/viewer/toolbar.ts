@@ -81,7 +81,9 @@ export class Toolbar {
         const entry = (template.content.firstElementChild as HTMLElement).cloneNode(true) as HTMLElement;
         entry.dataset['action'] = `preset:${one.id}`;
         (entry.querySelector('[data-set="name"]') as HTMLElement).textContent = one.name;
-        (entry.querySelector('[data-set="window"]') as HTMLElement).textContent = one.window ? `${one.window.center} / ${one.window.width}` : '';
+        (entry.querySelector('[data-set="window"]') as HTMLElement).textContent = one.window
+          ? `${one.window.center} / ${one.window.width}`
+          : '';
         (entry.querySelector('[data-set="key"]') as HTMLElement).textContent = one.key;
         (entry.querySelector('[data-set="key"]') as HTMLElement).hidden = one.key === '';
         return entry;

@@ -22,7 +22,9 @@ export function keep(study: string): void {
   forget();
   if (marks.length === 0) return;
   kept = { study, marks };
-  unguard = guard((to) => (to?.pathname === '/viewer' && to.searchParams.get('study') === study ? undefined : lost(marks.length)));
+  unguard = guard((to) =>
+    to?.pathname === '/viewer' && to.searchParams.get('study') === study ? undefined : lost(marks.length),
+  );
 }
 
 function forget(): void {

@@ -52,11 +52,27 @@ export class Viewer {
     engine();
     styleMarks(root);
     const gridElement = root.querySelector<HTMLElement>('.viewer-grid') as HTMLElement;
-    const hooks = { changed: (cell: Cell) => this.changed(cell), painted: (cell: Cell) => this.onPainted(cell), failed: () => undefined };
-    this.grid = new Grid(gridElement, root.querySelector('#viewer-cell') as HTMLTemplateElement, hooks, () => this.chosen());
+    const hooks = {
+      changed: (cell: Cell) => this.changed(cell),
+      painted: (cell: Cell) => this.onPainted(cell),
+      failed: () => undefined,
+    };
+    this.grid = new Grid(gridElement, root.querySelector('#viewer-cell') as HTMLTemplateElement, hooks, () =>
+      this.chosen(),
+    );
     this.strip = new Strip(root.querySelector('.viewer-strip') as HTMLElement, (uid) => this.showSeries(uid));
-    Strip.acceptDrops(gridElement, (uid, at) => this.showSeries(uid, this.grid.cells.find((cell) => cell.element === at)));
-    this.panel = new Panel(root.querySelector('.viewer-panel') as HTMLElement, () => this.grid.current, (imageId) => this.goTo(imageId), (uid) => this.showSeries(uid));
+    Strip.acceptDrops(gridElement, (uid, at) =>
+      this.showSeries(
+        uid,
+        this.grid.cells.find((cell) => cell.element === at),
+      ),
+    );
+    this.panel = new Panel(
+      root.querySelector('.viewer-panel') as HTMLElement,
+      () => this.grid.current,
+      (imageId) => this.goTo(imageId),
+      (uid) => this.showSeries(uid),
+    );
     const actions: Actions = actionsOf(this);
     this.toolbar = new Toolbar(root, actions, this);
     this.unwire = wireKeys(actions.keys);
@@ -124,7 +140,10 @@ export class Viewer {
     this.study = study;
     restore(study.uid);
     const { series: wantedSeries, instance, frame } = this.root.dataset;
-    const series = study.series.find((one) => one.uid === wantedSeries) ?? study.series.find((one) => one.frames.length > 0) ?? study.series[0];
+    const series =
+      study.series.find((one) => one.uid === wantedSeries) ??
+      study.series.find((one) => one.frames.length > 0) ??
+      study.series[0];
     if (!series) return this.fail(this.grid.current, t('This study has no objects.'));
     const at = series.frames.findIndex((one) => one.instance.uid === instance && one.frame === Number(frame ?? '1'));
     this.put(this.grid.current, series, Math.max(0, at));
@@ -223,14 +242,18 @@ export class Viewer {
     if (notice) {
       notice.hidden = false;
       notice.querySelector('button')?.setAttribute('hidden', '');
-      (notice.querySelector('span') ?? notice).textContent = t('This image cannot be shown: {reason}', { reason: words });
+      (notice.querySelector('span') ?? notice).textContent = t('This image cannot be shown: {reason}', {
+        reason: words,
+      });
     }
     say('failed');
   }
 }
 
 async function fetchManifest(studyUid: string): Promise<Study> {
-  const response = await fetch(`/api/v1/studies/${encodeURIComponent(studyUid)}/manifest`, { credentials: 'same-origin' });
+  const response = await fetch(`/api/v1/studies/${encodeURIComponent(studyUid)}/manifest`, {
+    credentials: 'same-origin',
+  });
   if (!response.ok) throw new Error(t('the server answered {status}', { status: response.status }));
   return readManifest(await response.json());
 }

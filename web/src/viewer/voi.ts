@@ -85,7 +85,8 @@ function stepNodes({ first, bits, entries }: Omit<Lut, 'name'>): Node[] {
 
 /** What a frame opens with; from its lowest to its highest value where nothing is known of it. */
 export function openingRange(shown: Description | undefined, lowest: number, highest: number): Range {
-  if (shown?.voiLut) return { lower: shown.voiLut.first, upper: shown.voiLut.first + Math.max(1, shown.voiLut.entries.length - 1) };
+  if (shown?.voiLut)
+    return { lower: shown.voiLut.first, upper: shown.voiLut.first + Math.max(1, shown.voiLut.entries.length - 1) };
   if (shown?.window) return rangeOf(shown.window, shown.window.function);
   if (highest > lowest) return { lower: lowest, upper: highest };
   // One value everywhere: the middle grey, nothing at all is black (app/imaging/window.py).

@@ -16,7 +16,8 @@ export function describe(frame: Frame): Promise<Description> {
 
 /** The same where it is known already. */
 export function descriptionOf(frame: Frame): Description | undefined {
-  if (!frame.appearance.partial) return { window: frame.appearance.windows[0], modalityLut: undefined, voiLut: undefined };
+  if (!frame.appearance.partial)
+    return { window: frame.appearance.windows[0], modalityLut: undefined, voiLut: undefined };
   return known.get(frame.imageId);
 }
 
@@ -27,7 +28,9 @@ export function forgetDescriptions(): void {
 
 async function ask(frame: Frame): Promise<Description> {
   try {
-    const response = await fetch(`/api/v1/instances/${frame.instance.uid}/frames/${frame.frame}/appearance`, { credentials: 'same-origin' });
+    const response = await fetch(`/api/v1/instances/${frame.instance.uid}/frames/${frame.frame}/appearance`, {
+      credentials: 'same-origin',
+    });
     if (!response.ok) throw new Error(`appearance answered ${response.status}`);
     const found = readDescription(await response.json());
     known.set(frame.imageId, found);

@@ -7,7 +7,17 @@ import { openingRange, windowOf } from '../voi';
 import { describe, descriptionOf, forgetDescriptions } from './describe';
 import { frameOf, gridOf, seriesOf } from './metadata';
 import { forgetOverlays } from './overlays';
-import { floatPixels, integerSpec, lookedUp, modalityPixels, rgbPixels, whole, type GreyPixels, type ModalityArray, type PixelSpec } from './pixels';
+import {
+  floatPixels,
+  integerSpec,
+  lookedUp,
+  modalityPixels,
+  rgbPixels,
+  whole,
+  type GreyPixels,
+  type ModalityArray,
+  type PixelSpec,
+} from './pixels';
 import { renderedByServer } from './rendered';
 import { Form, type FrameData } from './stream';
 
@@ -22,7 +32,9 @@ const failures = new Map<string, string>();
 const converted = new WeakMap<Uint8Array<ArrayBuffer>, GreyPixels>();
 
 export function registerLoader(): void {
-  imageLoader.registerImageLoader('filmroom', (imageId, options) => ({ promise: loadOrSay(imageId, options?.['useRGBA'] === true) }));
+  imageLoader.registerImageLoader('filmroom', (imageId, options) => ({
+    promise: loadOrSay(imageId, options?.['useRGBA'] === true),
+  }));
 }
 
 export function attach(load: SeriesLoad): void {
@@ -100,12 +112,28 @@ async function imageOf(frame: Frame, series: Series, { form, bytes }: FrameData,
   return greyImage(frame, series, grey);
 }
 
-async function fromEncapsulated(frame: Frame, series: Series, bytes: Uint8Array<ArrayBuffer>, rgba: boolean): Promise<Loaded> {
+async function fromEncapsulated(
+  frame: Frame,
+  series: Series,
+  bytes: Uint8Array<ArrayBuffer>,
+  rgba: boolean,
+): Promise<Loaded> {
   const { pixels, transferSyntax } = frame.instance;
   // A copy: the decoder's worker takes the buffer away, and the frame may be asked for again.
-  const decoded = (await createImage(frame.imageId, bytes.slice(), transferSyntax, { useRGBA: rgba, preScale: { enabled: false } })) as unknown as Loaded;
+  const decoded = (await createImage(frame.imageId, bytes.slice(), transferSyntax, {
+    useRGBA: rgba,
+    preScale: { enabled: false },
+  })) as unknown as Loaded;
   if (pixels.samples > 1) return decoded;
-  return greyImage(frame, series, modalityPixels(wordsOf(decoded.getPixelData()), { ...decodedSpec(frame), slope: frame.appearance.slope, intercept: frame.appearance.intercept }));
+  return greyImage(
+    frame,
+    series,
+    modalityPixels(wordsOf(decoded.getPixelData()), {
+      ...decodedSpec(frame),
+      slope: frame.appearance.slope,
+      intercept: frame.appearance.intercept,
+    }),
+  );
 }
 
 /** How decoded grey values lie: in words of 16 bits, at their low end. RLE alone keeps the layout of the header. */
@@ -151,7 +179,13 @@ function greyImage(frame: Frame, series: Series, stored: GreyPixels): Loaded {
   return image;
 }
 
-function colourImage(frame: Frame, rgb: Uint8Array<ArrayBuffer>, rgba: boolean, width?: number, height?: number): Loaded {
+function colourImage(
+  frame: Frame,
+  rgb: Uint8Array<ArrayBuffer>,
+  rgba: boolean,
+  width?: number,
+  height?: number,
+): Loaded {
   const columns = width ?? frame.instance.pixels.columns;
   const rows = height ?? frame.instance.pixels.rows;
   const image = base(frame, rgba ? withAlpha(rgb) : rgb, rows, columns, rgba ? 4 : 3);
@@ -168,7 +202,12 @@ function colourImage(frame: Frame, rgb: Uint8Array<ArrayBuffer>, rgba: boolean, 
 function base(frame: Frame, values: ModalityArray, rows: number, columns: number, components: number): Loaded {
   const { thickness } = frame.geometry;
   const [between, across] = gridOf(frame);
-  const voxelManager = utilities.VoxelManager.createImageVoxelManager({ scalarData: values, width: columns, height: rows, numberOfComponents: components });
+  const voxelManager = utilities.VoxelManager.createImageVoxelManager({
+    scalarData: values,
+    width: columns,
+    height: rows,
+    numberOfComponents: components,
+  });
   return {
     imageId: frame.imageId,
     minPixelValue: 0,

@@ -34,7 +34,7 @@ export class SeriesLoad {
 
   constructor(readonly series: Series) {
     this.frames = new Array<FrameData | undefined>(series.frames.length);
-    series.frames.forEach((frame, at) => this.byKey.set(`${frame.instanceIndex}/${frame.frame}`, at));
+    for (const [at, frame] of series.frames.entries()) this.byKey.set(`${frame.instanceIndex}/${frame.frame}`, at);
   }
 
   get total(): number {
@@ -134,7 +134,11 @@ export class SeriesLoad {
       const url = `/api/v1/instances/${frame.instance.uid}/frames/${frame.frame}?form=viewer`;
       const response = await fetch(url, { signal: this.abort.signal, cache: 'no-store', credentials: 'same-origin' });
       if (!response.ok) throw new Error(`frame answered ${response.status}`);
-      this.keep(index, readForm(Number(response.headers.get('x-frame-form') ?? NaN)), new Uint8Array(await response.arrayBuffer()));
+      this.keep(
+        index,
+        readForm(Number(response.headers.get('x-frame-form') ?? NaN)),
+        new Uint8Array(await response.arrayBuffer()),
+      );
     } catch (reason) {
       this.waiting.get(index)?.reject(reason instanceof Error ? reason : new Error(String(reason)));
       this.waiting.delete(index);

@@ -37,13 +37,19 @@ function provide(type: string, imageId: string): unknown {
     case 'generalSeriesModule':
       return { modality: series.modality, seriesInstanceUID: series.uid, seriesNumber: Number(series.number) || 0 };
     case 'modalityLutModule':
-      return { rescaleSlope: frame.appearance.slope, rescaleIntercept: frame.appearance.intercept, rescaleType: series.modality === 'CT' ? 'HU' : '' };
+      return {
+        rescaleSlope: frame.appearance.slope,
+        rescaleIntercept: frame.appearance.intercept,
+        rescaleType: series.modality === 'CT' ? 'HU' : '',
+      };
     case 'sopCommonModule':
       return { sopClassUID: frame.instance.sopClass, sopInstanceUID: frame.instance.uid };
     case 'transferSyntax':
       return { transferSyntaxUID: frame.instance.transferSyntax };
     case 'cineModule':
-      return frame.instance.fps ? { frameTime: 1000 / frame.instance.fps, numberOfFrames: frame.instance.frames } : undefined;
+      return frame.instance.fps
+        ? { frameTime: 1000 / frame.instance.fps, numberOfFrames: frame.instance.frames }
+        : undefined;
     default:
       return undefined;
   }

@@ -20,14 +20,17 @@ export function forgetOverlays(): void {
 }
 
 async function fetchPicture({ instance, frame }: Frame): Promise<OffscreenCanvas | undefined> {
-  const response = await fetch(`/api/v1/instances/${instance.uid}/frames/${frame}/overlays`, { credentials: 'same-origin' });
+  const response = await fetch(`/api/v1/instances/${instance.uid}/frames/${frame}/overlays`, {
+    credentials: 'same-origin',
+  });
   if (!response.ok) throw new Error(`overlays answered ${response.status}`);
   const planes = list(record(await response.json())['planes']).map(record);
   if (planes.length === 0) return undefined;
   const { rows, columns } = instance.pixels;
   const picture = new OffscreenCanvas(columns, rows);
   const context = picture.getContext('2d');
-  for (const plane of planes) context?.drawImage(planePicture(plane), number(plane['column']) ?? 0, number(plane['row']) ?? 0);
+  for (const plane of planes)
+    context?.drawImage(planePicture(plane), number(plane['column']) ?? 0, number(plane['row']) ?? 0);
   return picture;
 }
 

@@ -30,7 +30,13 @@ describe('modality values', () => {
 
   it('makes Hounsfield units of unsigned CT in place', () => {
     const bytes = words(0, 1024, 2048, 4095);
-    const { values, min, max } = modalityPixels(bytes, { ...SPEC, bitsStored: 12, highBit: 11, slope: 1, intercept: -1024 });
+    const { values, min, max } = modalityPixels(bytes, {
+      ...SPEC,
+      bitsStored: 12,
+      highBit: 11,
+      slope: 1,
+      intercept: -1024,
+    });
     expect(values).toBeInstanceOf(Int16Array);
     expect([...values]).toEqual([-1024, 0, 1024, 3071]);
     expect([min, max]).toEqual([-1024, 3071]);
@@ -65,9 +71,14 @@ describe('modality values', () => {
   });
 
   it('reads 8 and 32 bits', () => {
-    expect([...modalityPixels(Uint8Array.of(0, 127, 128, 255), { ...SPEC, bitsAllocated: 8, bitsStored: 8, highBit: 7 }).values]).toEqual([0, 127, 128, 255]);
+    expect([
+      ...modalityPixels(Uint8Array.of(0, 127, 128, 255), { ...SPEC, bitsAllocated: 8, bitsStored: 8, highBit: 7 })
+        .values,
+    ]).toEqual([0, 127, 128, 255]);
     const dose = new Uint8Array(Uint32Array.of(0, 1, 1000, 100000).buffer);
-    expect([...modalityPixels(dose, { ...SPEC, bitsAllocated: 32, bitsStored: 32, highBit: 31, slope: 0.25 }).values]).toEqual([0, 0.25, 250, 25000]);
+    expect([
+      ...modalityPixels(dose, { ...SPEC, bitsAllocated: 32, bitsStored: 32, highBit: 31, slope: 0.25 }).values,
+    ]).toEqual([0, 0.25, 250, 25000]);
   });
 
   it('copies bytes that do not begin at an element', () => {
@@ -82,7 +93,16 @@ describe('modality values', () => {
 });
 
 describe('colour', () => {
-  const spec: PixelSpec = { ...SPEC, rows: 1, columns: 2, samples: 3, photometric: 'RGB', bitsAllocated: 8, bitsStored: 8, highBit: 7 };
+  const spec: PixelSpec = {
+    ...SPEC,
+    rows: 1,
+    columns: 2,
+    samples: 3,
+    photometric: 'RGB',
+    bitsAllocated: 8,
+    bitsStored: 8,
+    highBit: 7,
+  };
 
   it('weaves planes together', () => {
     expect([...rgbPixels(Uint8Array.of(1, 2, 3, 4, 5, 6), { ...spec, planar: 1 })]).toEqual([1, 3, 5, 2, 4, 6]);
@@ -110,7 +130,11 @@ describe('frames decoded by the server', () => {
   it('have the width their length says: one byte for single bits, two for words', () => {
     const bit = { ...SPEC, bitsAllocated: 1, bitsStored: 1, highBit: 0 };
     expect(integerSpec(bit, new Uint8Array(4))).toMatchObject({ bitsAllocated: 8, bitsStored: 1, highBit: 0 });
-    expect(integerSpec({ ...SPEC, bitsStored: 12, highBit: 15 }, words(1, 2, 3, 4))).toMatchObject({ bitsAllocated: 16, bitsStored: 12, highBit: 11 });
+    expect(integerSpec({ ...SPEC, bitsStored: 12, highBit: 15 }, words(1, 2, 3, 4))).toMatchObject({
+      bitsAllocated: 16,
+      bitsStored: 12,
+      highBit: 11,
+    });
     expect(() => integerSpec(SPEC, new Uint8Array(5))).toThrow(RangeError);
   });
 

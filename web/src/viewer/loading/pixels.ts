@@ -16,7 +16,11 @@ export interface PixelSpec {
   readonly intercept: number;
 }
 
-export type ModalityArray = Uint8Array<ArrayBuffer> | Int16Array<ArrayBuffer> | Uint16Array<ArrayBuffer> | Float32Array<ArrayBuffer>;
+export type ModalityArray =
+  | Uint8Array<ArrayBuffer>
+  | Int16Array<ArrayBuffer>
+  | Uint16Array<ArrayBuffer>
+  | Float32Array<ArrayBuffer>;
 
 export interface GreyPixels {
   readonly values: ModalityArray;
@@ -27,7 +31,8 @@ export interface GreyPixels {
 /** The layout of values that the server has decoded: cut to Bits Stored already, as wide as their number says. */
 export function integerSpec(spec: PixelSpec, bytes: Uint8Array<ArrayBuffer>): PixelSpec {
   const bitsAllocated = (bytes.byteLength / (spec.rows * spec.columns)) * 8;
-  if (bitsAllocated !== 8 && bitsAllocated !== 16 && bitsAllocated !== 32) throw new RangeError(`frame holds ${bytes.byteLength} bytes`);
+  if (bitsAllocated !== 8 && bitsAllocated !== 16 && bitsAllocated !== 32)
+    throw new RangeError(`frame holds ${bytes.byteLength} bytes`);
   const bitsStored = Math.min(spec.bitsStored, bitsAllocated);
   return { ...spec, bitsAllocated, bitsStored, highBit: bitsStored - 1 };
 }
@@ -56,11 +61,19 @@ export function floatPixels(bytes: Uint8Array<ArrayBuffer>, spec: PixelSpec): Gr
   return rescale(new Float32Array(bytes.buffer, bytes.byteOffset, count), spec);
 }
 
-type StoredArray = Float32Array<ArrayBuffer> | Uint8Array<ArrayBuffer> | Int8Array<ArrayBuffer> | Uint16Array<ArrayBuffer> | Int16Array<ArrayBuffer> | Uint32Array<ArrayBuffer> | Int32Array<ArrayBuffer>;
+type StoredArray =
+  | Float32Array<ArrayBuffer>
+  | Uint8Array<ArrayBuffer>
+  | Int8Array<ArrayBuffer>
+  | Uint16Array<ArrayBuffer>
+  | Int16Array<ArrayBuffer>
+  | Uint32Array<ArrayBuffer>
+  | Int32Array<ArrayBuffer>;
 
 function storedValues(bytes: Uint8Array<ArrayBuffer>, spec: PixelSpec, count: number): StoredArray {
   const width = spec.bitsAllocated / 8;
-  if (bytes.byteLength < count * width) throw new RangeError(`frame holds ${bytes.byteLength} bytes, needs ${count * width}`);
+  if (bytes.byteLength < count * width)
+    throw new RangeError(`frame holds ${bytes.byteLength} bytes, needs ${count * width}`);
   // A typed array must start at a multiple of its element size; frames of the stream do, others are copied.
   const whole = bytes.byteOffset % width === 0 ? bytes : bytes.slice();
   const { buffer, byteOffset } = whole;
@@ -131,7 +144,9 @@ export function lookedUp({ values }: GreyPixels, { first, entries }: Lut): GreyP
 function room(stored: StoredArray, min: number, max: number, integers: boolean): ModalityArray {
   const fits16 = integers && !(stored instanceof Float32Array) && min >= -32768 && max <= 32767;
   if (!fits16) return new Float32Array(stored.length);
-  return stored.BYTES_PER_ELEMENT === 2 ? new Int16Array(stored.buffer, stored.byteOffset, stored.length) : new Int16Array(stored.length);
+  return stored.BYTES_PER_ELEMENT === 2
+    ? new Int16Array(stored.buffer, stored.byteOffset, stored.length)
+    : new Int16Array(stored.length);
 }
 
 /** Interleaved 8-bit RGB of one native colour frame (PS3.3 C.7.6.3.1.2). */

@@ -17,7 +17,10 @@ export async function renderedByServer(frame: Frame): Promise<Picture> {
     const { detail } = await problemOf(response);
     throw new Error(detail || `the server cannot draw this image (${response.status})`);
   }
-  const bitmap = await createImageBitmap(await response.blob(), { colorSpaceConversion: 'none', premultiplyAlpha: 'none' });
+  const bitmap = await createImageBitmap(await response.blob(), {
+    colorSpaceConversion: 'none',
+    premultiplyAlpha: 'none',
+  });
   try {
     return unpack(bitmap);
   } finally {

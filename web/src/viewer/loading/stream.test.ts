@@ -1,7 +1,9 @@
 import { describe, expect, it } from 'vitest';
 import { Form, FrameAssembler, HEADER_BYTES, readFrames, readHeader, StreamError, type FrameHeader } from './stream';
 
-function encode(frames: readonly (readonly [instance: number, frame: number, bytes: readonly number[]])[]): Uint8Array<ArrayBuffer> {
+function encode(
+  frames: readonly (readonly [instance: number, frame: number, bytes: readonly number[]])[],
+): Uint8Array<ArrayBuffer> {
   const parts = frames.map(([instance, frame, bytes]) => {
     const part = new Uint8Array(HEADER_BYTES + bytes.length);
     const view = new DataView(part.buffer);
@@ -34,7 +36,9 @@ function bytesIn(pieces: readonly Uint8Array<ArrayBuffer>[], type?: 'bytes'): Re
       controller.close();
     },
   };
-  return type ? new ReadableStream({ ...source, type } as UnderlyingByteSource) : new ReadableStream(source as UnderlyingDefaultSource<Uint8Array<ArrayBuffer>>);
+  return type
+    ? new ReadableStream({ ...source, type } as UnderlyingByteSource)
+    : new ReadableStream(source as UnderlyingDefaultSource<Uint8Array<ArrayBuffer>>);
 }
 
 function cut(whole: Uint8Array<ArrayBuffer>, size: number): Uint8Array<ArrayBuffer>[] {
@@ -51,7 +55,10 @@ async function collect(body: ReadableStream<Uint8Array<ArrayBuffer>>): Promise<[
 
 describe('the stream of a series', () => {
   const whole = encode(FRAMES);
-  const wanted = FRAMES.map(([instance, frame, bytes]) => [{ instance, frame, length: bytes.length, form: instance % 4 }, [...bytes]]);
+  const wanted = FRAMES.map(([instance, frame, bytes]) => [
+    { instance, frame, length: bytes.length, form: instance % 4 },
+    [...bytes],
+  ]);
 
   for (const size of [1, 7, HEADER_BYTES, 17, 64, whole.length]) {
     it(`comes out the same in pieces of ${size} bytes, through a byte reader and by copying`, async () => {
@@ -67,7 +74,9 @@ describe('the stream of a series', () => {
   for (const missing of [1, 150, 305]) {
     it(`fails when ${missing} bytes are missing at the end, after handing out the whole frames`, async () => {
       const found: number[] = [];
-      const reading = readFrames(bytesIn([whole.slice(0, whole.length - missing)], 'bytes'), (header) => found.push(header.instance));
+      const reading = readFrames(bytesIn([whole.slice(0, whole.length - missing)], 'bytes'), (header) =>
+        found.push(header.instance),
+      );
       await expect(reading).rejects.toBeInstanceOf(StreamError);
       expect(found).toEqual(missing < 301 ? [0, 7] : [0]);
     });

@@ -47,7 +47,8 @@ export function readHeader(buffer: ArrayBuffer, at: number): FrameHeader {
 
 /** Throws for what this page does not know: the server may be newer, or the stream is damaged. */
 export function readForm(form: number): Form {
-  if (!Number.isInteger(form) || form < Form.Stored || form > Form.Rgb) throw new StreamError(`unknown form ${form} of a frame`);
+  if (!Number.isInteger(form) || form < Form.Stored || form > Form.Rgb)
+    throw new StreamError(`unknown form ${form} of a frame`);
   return form;
 }
 

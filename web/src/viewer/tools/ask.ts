@@ -10,6 +10,10 @@ export function askText(before: string): Promise<string | undefined> {
   // No submit button: Enter in the field must put the text, and the first submit button would answer it.
   dialog.querySelector('[data-cancel]')?.addEventListener('click', () => dialog.close(), { once: true });
   return new Promise((resolve) => {
-    dialog.addEventListener('close', () => resolve(dialog.returnValue === 'ok' && field.value.trim() ? field.value.trim() : undefined), { once: true });
+    dialog.addEventListener(
+      'close',
+      () => resolve(dialog.returnValue === 'ok' && field.value.trim() ? field.value.trim() : undefined),
+      { once: true },
+    );
   });
 }

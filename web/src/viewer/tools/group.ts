@@ -36,7 +36,9 @@ export function isTool(name: string): name is ToolName {
 /** Puts `name` on the left button and one finger. */
 export function activate(name: ToolName): void {
   const tools = toolGroup();
-  tools.setToolPassive(idOf(active), { removeAllBindings: [{ mouseButton: MouseBindings.Primary }, { numTouchPoints: 1 }] });
+  tools.setToolPassive(idOf(active), {
+    removeAllBindings: [{ mouseButton: MouseBindings.Primary }, { numTouchPoints: 1 }],
+  });
   active = name;
   bindFixed(tools);
   tools.setToolActive(idOf(name), { bindings: [{ mouseButton: MouseBindings.Primary }, { numTouchPoints: 1 }] });

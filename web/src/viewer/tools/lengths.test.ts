@@ -28,7 +28,12 @@ describe('lengths', () => {
   });
 
   it('have the scale of the ultrasound region they lie in', () => {
-    const two = frame({ regions: [region([0, 0, 127, 255], [0.05, 0.05], ['cm', 'cm']), region([128, 0, 255, 255], [0.02, 0.02], ['cm', 'cm'])] });
+    const two = frame({
+      regions: [
+        region([0, 0, 127, 255], [0.05, 0.05], ['cm', 'cm']),
+        region([128, 0, 255, 255], [0.02, 0.02], ['cm', 'cm']),
+      ],
+    });
     expect(lengthText(two, ...LINE)).toBe('50.0 mm');
     expect(lengthText(two, [130, 5], [230, 5])).toBe('20.0 mm');
     expect(lengthText(two, [100, 5], [200, 5])).toBe('100.0 px');
@@ -43,7 +48,13 @@ describe('lengths', () => {
   });
 
   it('are pixels where regions with different scales lie over each other, and the common length where they agree', () => {
-    const inner = (delta: number): Frame => frame({ regions: [region([0, 0, 255, 255], [0.05, 0.05], ['cm', 'cm']), region([90, 0, 255, 255], [delta, delta], ['cm', 'cm'])] });
+    const inner = (delta: number): Frame =>
+      frame({
+        regions: [
+          region([0, 0, 255, 255], [0.05, 0.05], ['cm', 'cm']),
+          region([90, 0, 255, 255], [delta, delta], ['cm', 'cm']),
+        ],
+      });
     expect(lengthText(inner(0.02), ...LINE)).toBe('100.0 px');
     expect(lengthText(inner(0.02), [10, 20], [80, 20])).toBe('35.0 mm');
     expect(lengthText(inner(0.05), [100, 20], [200, 20])).toBe('50.0 mm');
@@ -59,7 +70,9 @@ describe('areas', () => {
   ];
   it('are square millimetres, square centimetres from 100 on, or square pixels', () => {
     expect(areaText(frame({ spacing: { row: 0.1, column: 0.1, plane: 'patient' } }), corners, 1)).toBe('2.0 mm²');
-    expect(areaText(frame({ spacing: { row: 1, column: 1, plane: 'detector' } }), corners, 1)).toBe('2.00 cm² at the detector');
+    expect(areaText(frame({ spacing: { row: 1, column: 1, plane: 'detector' } }), corners, 1)).toBe(
+      '2.00 cm² at the detector',
+    );
     expect(areaText(frame({}), corners, 1)).toBe('200.0 px²');
   });
 });

@@ -18,7 +18,8 @@ interface Scale {
 export function lengthText(frame: Frame, from: Pixel, to: Pixel): string {
   const scale = scaleFor(frame, [from, to]);
   const [dx, dy] = [Math.abs(to[0] - from[0]) * scale.across, Math.abs(to[1] - from[1]) * scale.down];
-  if (scale.unitAcross === scale.unitDown) return withNote(`${digits(Math.hypot(dx, dy), scale.unitAcross)} ${scale.unitAcross}`, scale.note);
+  if (scale.unitAcross === scale.unitDown)
+    return withNote(`${digits(Math.hypot(dx, dy), scale.unitAcross)} ${scale.unitAcross}`, scale.note);
   return [amount(dx, scale.unitAcross), amount(dy, scale.unitDown)].filter(Boolean).join(', ');
 }
 
@@ -26,10 +27,16 @@ export function lengthText(frame: Frame, from: Pixel, to: Pixel): string {
 export function areaText(frame: Frame, corners: readonly Pixel[], share: number): string {
   const scale = scaleFor(frame, corners);
   if (scale.unitAcross !== scale.unitDown) return '';
-  const [width, height] = [spread(corners.map(([x]) => x)) * scale.across, spread(corners.map(([, y]) => y)) * scale.down];
+  const [width, height] = [
+    spread(corners.map(([x]) => x)) * scale.across,
+    spread(corners.map(([, y]) => y)) * scale.down,
+  ];
   const area = width * height * share;
   const cm = scale.unitAcross === 'mm' && area >= 100;
-  return withNote(cm ? `${(area / 100).toFixed(2)} cm²` : `${digits(area, scale.unitAcross)} ${scale.unitAcross}²`, scale.note);
+  return withNote(
+    cm ? `${(area / 100).toFixed(2)} cm²` : `${digits(area, scale.unitAcross)} ${scale.unitAcross}²`,
+    scale.note,
+  );
 }
 
 /** What a millimetre of this frame is one of, where it is not one of the patient. */
@@ -59,7 +66,8 @@ function scaleFor(frame: Frame, points: readonly Pixel[]): Scale {
 function regionScale(regions: readonly Region[], points: readonly Pixel[]): Scale {
   const touched = regions.filter((region) => points.some((point) => covers(region, point)));
   const [first] = touched;
-  if (!first || !touched.every((region) => sameScale(region, first) && points.every((point) => covers(region, point)))) return PIXELS;
+  if (!first || !touched.every((region) => sameScale(region, first) && points.every((point) => covers(region, point))))
+    return PIXELS;
   const [across, unitAcross] = axisOf(first, 0);
   const [down, unitDown] = axisOf(first, 1);
   return unitAcross || unitDown ? { across, down, unitAcross, unitDown, note: '' } : PIXELS;
@@ -71,7 +79,10 @@ function covers({ bounds: [x0, y0, x1, y1] }: Region, [x, y]: Pixel): boolean {
 }
 
 function sameScale(one: Region, other: Region): boolean {
-  return ([0, 1] as const).every((axis) => one.unit[axis] === other.unit[axis] && Math.abs(one.delta[axis] - other.delta[axis]) <= 1e-3 * other.delta[axis]);
+  return ([0, 1] as const).every(
+    (axis) =>
+      one.unit[axis] === other.unit[axis] && Math.abs(one.delta[axis] - other.delta[axis]) <= 1e-3 * other.delta[axis],
+  );
 }
 
 /** Size of a pixel and its unit; centimetres are told in millimetres. */

@@ -1,5 +1,15 @@
 /** Tools that leave a mark: length, angle, regions, probe, arrow, text; their words and colours. */
-import { annotation, AngleTool, ArrowAnnotateTool, BidirectionalTool, EllipticalROITool, LabelTool, LengthTool, ProbeTool, RectangleROITool } from '@cornerstonejs/tools';
+import {
+  annotation,
+  AngleTool,
+  ArrowAnnotateTool,
+  BidirectionalTool,
+  EllipticalROITool,
+  LabelTool,
+  LengthTool,
+  ProbeTool,
+  RectangleROITool,
+} from '@cornerstonejs/tools';
 import { frameOf, pixelAt } from '../loading/metadata';
 import type { Frame } from '../manifest';
 import { t } from '../strings';
@@ -29,11 +39,15 @@ export function measureConfiguration(name: MeasureName, ask: Ask): Record<string
   if (name === 'arrow' || name === 'text') {
     return {
       getTextCallback: (done: (text: string | undefined) => void) => void ask('').then(done),
-      changeTextCallback: (data: { readonly text?: string; readonly label?: string }, _event: unknown, done: (text: string | undefined) => void) =>
-        void ask(data.text ?? data.label ?? '').then(done),
+      changeTextCallback: (
+        data: { readonly text?: string; readonly label?: string },
+        _event: unknown,
+        done: (text: string | undefined) => void,
+      ) => void ask(data.text ?? data.label ?? '').then(done),
     };
   }
-  if (name === 'ellipse' || name === 'rectangle') return { getTextLines: (data: MeasureData, targetId: string) => regionLines(data, targetId, name) };
+  if (name === 'ellipse' || name === 'rectangle')
+    return { getTextLines: (data: MeasureData, targetId: string) => regionLines(data, targetId, name) };
   if (name === 'length' || name === 'bidirectional') return { getTextLines: lengthLines };
   return {};
 }
@@ -59,7 +73,13 @@ export function lengthLines(data: MeasureData, targetId: string): string[] | und
   const points = data.handles?.points ?? [];
   if (!frame || points.length < 2) return undefined;
   const pixels = points.map((one) => pixelAt(frame, one));
-  const pairs = pixels.length < 4 ? [[0, 1]] : [[0, 1], [2, 3]];
+  const pairs =
+    pixels.length < 4
+      ? [[0, 1]]
+      : [
+          [0, 1],
+          [2, 3],
+        ];
   return pairs.map(([from, to]) => lengthText(frame, pixels[from as number] as Pixel, pixels[to as number] as Pixel));
 }
 
@@ -86,7 +106,11 @@ function areaLine(data: MeasureData, targetId: string, name: 'ellipse' | 'rectan
   const frame = frameOfTarget(targetId);
   const points = data.handles?.points ?? [];
   if (!frame || points.length < 4) return '';
-  return areaText(frame, points.map((one) => pixelAt(frame, one)), name === 'ellipse' ? Math.PI / 4 : 1);
+  return areaText(
+    frame,
+    points.map((one) => pixelAt(frame, one)),
+    name === 'ellipse' ? Math.PI / 4 : 1,
+  );
 }
 
 function tidyUnit(unit = ''): string {

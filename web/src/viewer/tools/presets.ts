@@ -23,15 +23,26 @@ function hounsfieldPresets(): Preset[] {
     [t('Mediastinum'), 50, 350],
     [t('Liver'), 80, 150],
   ];
-  return windows.map(([name, center, width], at) => ({ id: String(at + 2), key: String(at + 2), name, window: { center, width } }));
+  return windows.map(([name, center, width], at) => ({
+    id: String(at + 2),
+    key: String(at + 2),
+    name,
+    window: { center, width },
+  }));
 }
 
 /** What the menu of a cell offers: the default window, other windows of the header (without keys), those of its modality. */
 export function presetsFor(cell: Cell): Preset[] {
   const { frame, series } = cell;
   if (!frame || cell.colour) return [];
-  const others = frame.appearance.windows.slice(1).flatMap((one, at) => (sameAsBefore(frame.appearance.windows, at + 1) ? [] : [ownPreset(one, at + 2)]));
-  return [{ id: '1', key: '1', name: t('Default window'), window: undefined }, ...others, ...(series?.modality === 'CT' ? hounsfieldPresets() : [])];
+  const others = frame.appearance.windows
+    .slice(1)
+    .flatMap((one, at) => (sameAsBefore(frame.appearance.windows, at + 1) ? [] : [ownPreset(one, at + 2)]));
+  return [
+    { id: '1', key: '1', name: t('Default window'), window: undefined },
+    ...others,
+    ...(series?.modality === 'CT' ? hounsfieldPresets() : []),
+  ];
 }
 
 function ownPreset({ center, width, name }: WindowPreset, n: number): Preset {
@@ -40,7 +51,9 @@ function ownPreset({ center, width, name }: WindowPreset, n: number): Preset {
 
 /** Scanners like to write the same window twice. */
 function sameAsBefore(windows: readonly WindowPreset[], at: number): boolean {
-  return windows.slice(0, at).some(({ center, width }) => center === windows[at]?.center && width === windows[at]?.width);
+  return windows
+    .slice(0, at)
+    .some(({ center, width }) => center === windows[at]?.center && width === windows[at]?.width);
 }
 
 /** Shows the cell in the preset `id`; keys of presets that the image does not have do nothing. */

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, BinaryIO
 from sqlalchemy.orm import Session
 
 from app.archive import integrity, queries
-from app.archive.errors import NoFrame
+from app.archive.errors import Damaged, NoFrame
 from app.archive.framing import locate_tail
 from app.archive.ingest import SESSION_KEY, Archive
 from app.archive.models import Instance, InstanceHeader
@@ -36,12 +36,14 @@ _tables: OrderedDict[str, frames.FrameTable] = OrderedDict()
 _rescanned: OrderedDict[str, bytes] = OrderedDict()
 
 
-def header(session: Session, instance: Instance) -> "Dataset":
+def header(session: Session, instance: Instance, *, complete: bool = False) -> "Dataset":
     """The data set without pixels, its file meta information beside it. Long sequences and the large values that pictures
-    need (overlays, palettes, ICC profile) are read from the file; other large values are left out, see `bulk_values`."""
+    need (overlays, palettes, ICC profile) are read from the file; other large values are left out, see `bulk_values`.
+
+    complete: raises Damaged where something would have to be left out because the file changed, for what is drawn by it."""
     archive = _archive(session)
     raw = _current(archive, queries.raw_header_of(session, instance), instance)
-    found = _unpack(archive, raw, instance)
+    found = _unpack(archive, raw, instance, complete=complete)
     if instance.bits_allocated == 8 and not uids.transfer_syntax(instance.transfer_syntax_uid).little:
         tag, vr = kept.pixels(raw)
         if vr == "OW":  # without its value: the VR alone says whether 8-bit samples are swapped (PS3.5 A.3)
@@ -74,10 +76,10 @@ def begun_on_word(raw: bytes, odd: bool) -> bytes:
 
 
 def drawn_header(session: Session, instance: Instance) -> "Dataset":
-    """`header` for drawing: a PET image whose header names no window gets that of its series."""
+    """`header` for drawing: a PET image whose header names no window gets that of its series. Raises Damaged."""
     from app.archive import pet_series  # numpy and the decoders: only where something is drawn
 
-    dataset = header(session, instance)
+    dataset = header(session, instance, complete=True)
     if pet_series.needs_window(dataset):
         window = pet_window(session, queries.images_beside(session, instance))
         if window is not None:
@@ -106,7 +108,7 @@ def bulk_values(session: Session, instance: Instance) -> list[kept.Bulk]:
 
 def bulk_value(session: Session, instance: Instance, path: str) -> bytes | tuple[int, int]:
     """The value at `TAG[/item/TAG...]`, which metadata name by an address, as little endian bytes (PS3.18 8.7.3.2), or
-    (offset, length) in the file where it lies there so. Raises KeyError when there is none."""
+    (offset, length) in the file where it lies there so. Raises KeyError when there is none, Damaged."""
     syntax = uids.transfer_syntax(instance.transfer_syntax_uid)
     for bulk in bulk_values(session, instance):
         if f"{bulk.tag:08X}" == path.upper():
@@ -114,7 +116,7 @@ def bulk_value(session: Session, instance: Instance, path: str) -> bytes | tuple
                 return bulk.offset, bulk.length
             value = b"".join(read_bulk(_archive(session), instance, bulk.offset, bulk.length))
             return value if syntax.little else dicomjson.turned(bulk.vr, value)
-    vr, value = dicomjson.find_bulk(header(session, instance), path)
+    vr, value = dicomjson.find_bulk(header(session, instance, complete=True), path)
     return value if syntax.little else dicomjson.turned(vr, value)
 
 
@@ -123,9 +125,9 @@ def _archive(session: Session) -> Archive:
     return found
 
 
-def _unpack(archive: Archive, raw: bytes, instance: Instance, drawn: bool = True) -> "Dataset":
+def _unpack(archive: Archive, raw: bytes, instance: Instance, drawn: bool = True, complete: bool = False) -> "Dataset":
     """A header with what is read on from its file. A file that is gone, or more than can be read in a sensible time, costs
-    only what was left out of the kept form."""
+    only what was left out of the kept form; so does one that changed, unless it must be complete: then Damaged is raised."""
 
     def read(offset: int, length: int) -> bytes:
         return b"".join(read_bulk(archive, instance, offset, length))
@@ -133,6 +135,10 @@ def _unpack(archive: Archive, raw: bytes, instance: Instance, drawn: bool = True
     raw = _current(archive, raw, instance)
     try:
         return kept.unpack(raw, read, drawn=drawn)
+    except Damaged:
+        if complete:
+            raise
+        return kept.unpack(raw)
     except (kept.TooLarge, NotFound, NoFrame):
         return kept.unpack(raw)
 
@@ -145,7 +151,7 @@ def _current(archive: Archive, raw: bytes, instance: Instance) -> bytes:
         if (known := _rescanned.get(instance.sha256)) is not None:
             return known
     try:
-        with open_object(archive, instance, checked=False) as file:
+        with open_object(archive, instance) as file:
             found = scan(file.fileno(), instance.bytes)
             locate_tail(file.fileno(), instance.bytes, found)
     except (NotDicom, NotFound, OSError):
@@ -163,7 +169,7 @@ def read_bulk(archive: Archive, instance: Instance, offset: int, length: int) ->
         yield from iter_region(archive, instance, offset, length)
         return
     check_swelling(instance)
-    with open_object(archive, instance, checked=False) as file:
+    with open_object(archive, instance) as file:
         file.seek(instance.data_set_offset)
         data, _ = inflate(file.read(), 0, offset + length)
     yield bytes(memoryview(data)[offset : offset + length])
@@ -237,13 +243,13 @@ def frame_bytes(archive: Archive, session: Session, instance: Instance, n: int) 
         return _deflated_frame(archive, instance, n)
     if instance.pixel_bytes is not None and instance.pixel_bytes >= 0 and instance.bits_allocated == 1:
         offset, length, bit = _native(instance, n)
-        return shift_bits(_pread(archive, instance, [(offset, length)]), bit, instance.rows * instance.columns)
+        return shift_bits(read_parts(archive, instance, [(offset, length)]), bit, instance.rows * instance.columns)
     if in_words(session, instance):
         offset, length, _, _ = _span(instance, n)
         at, size = whole_words(offset, length, instance.pixel_bytes or 0)
-        raw = _pread(archive, instance, [((instance.pixel_offset or 0) + at, size)])
+        raw = read_parts(archive, instance, [((instance.pixel_offset or 0) + at, size)])
         return begun_on_word(raw, at != offset)
-    return _pread(archive, instance, frame_location(archive, session, instance, n))
+    return read_parts(archive, instance, frame_location(archive, session, instance, n))
 
 
 def shift_bits(raw: bytes, first: int, bits: int) -> bytes:
@@ -266,7 +272,7 @@ def _deflated_frame(archive: Archive, instance: Instance, n: int) -> bytes:
         raise NoFrame("The frames of this object cannot be located.")
     offset, length, bit = _native(instance, n)
     check_swelling(instance)
-    with open_object(archive, instance, checked=False) as file:
+    with open_object(archive, instance) as file:
         file.seek(instance.data_set_offset)
         data, _ = inflate(file.read(), 0, offset + length)
     if len(data) < offset + length:
@@ -277,9 +283,16 @@ def _deflated_frame(archive: Archive, instance: Instance, n: int) -> bytes:
     return frame if instance.bits_allocated != 1 else shift_bits(frame, bit, instance.rows * instance.columns)
 
 
-def _pread(archive: Archive, instance: Instance, places: list[tuple[int, int]]) -> bytes:
+def read_parts(archive: Archive, instance: Instance, places: list[tuple[int, int]]) -> bytes:
+    """The parts of the file at (offset, length), joined; the file stays open for the next ones. Raises NotFound when it is
+    gone, Damaged, NoFrame where it ends before."""
     try:
-        data = archive.files.read(archive.store.full(instance.path), instance.sha256, places)
+        data = archive.files.read(
+            archive.store.full(instance.path),
+            instance.sha256,
+            places,
+            lambda fd: integrity.check(fd, instance, archive.database),
+        )
     except FileNotFoundError:
         raise missing() from None
     if len(data) < sum(length for _, length in places):
@@ -294,26 +307,27 @@ def missing() -> NotFound:
 
 def check_whole(archive: Archive, instance: Instance) -> None:
     """Raises Damaged where the stored file is not the one that was stored, NotFound where it is gone."""
-    try:
-        integrity.check(archive.store.full(instance.path), instance, archive.database)
-    except FileNotFoundError:
-        raise missing() from None
+    open_object(archive, instance).close()
 
 
-def open_object(archive: Archive, instance: Instance, *, checked: bool = True) -> BinaryIO:
-    """The whole file, to read. checked: it must be the one that was stored; who reads parts of a large one may do without.
-    Raises NotFound when it is gone, Damaged."""
-    if checked:
-        check_whole(archive, instance)
+def open_object(archive: Archive, instance: Instance) -> BinaryIO:
+    """The whole file, to read, looked at once. Raises NotFound when it is gone, Damaged where it is not the one that was
+    stored."""
     try:
-        return archive.store.full(instance.path).open("rb", buffering=0)
+        file = archive.store.full(instance.path).open("rb", buffering=0)
     except FileNotFoundError:
         raise missing() from None
+    try:
+        integrity.check(file.fileno(), instance, archive.database)
+    except BaseException:
+        file.close()
+        raise
+    return file
 
 
 def read_range(archive: Archive, instance: Instance, offset: int, length: int) -> bytes:
     """Bytes of the file, for bulk values and range requests."""
-    return _pread(archive, instance, [(offset, length)])
+    return read_parts(archive, instance, [(offset, length)])
 
 
 def iter_object(archive: Archive, instance: Instance, chunk: int = 1 << 20) -> Iterator[bytes]:
@@ -400,7 +414,7 @@ def iter_region(
     archive: Archive, instance: Instance, offset: int, length: int, chunk: int = 1 << 20
 ) -> Iterator[bytes]:
     """A part of the file in pieces; ends early only where the file does."""
-    with open_object(archive, instance, checked=False) as file:
+    with open_object(archive, instance) as file:
         fd = file.fileno()
         while length > 0:
             piece = os.pread(fd, min(length, chunk), offset)

@@ -4,14 +4,16 @@ The names were found when it arrived (`differences`); the values are read from b
 table holds them."""
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 from sqlalchemy.orm import Session
 
-from app.archive import framing, queries, rows
+from app.archive import framing, integrity, queries, rows
 from app.archive.content import header as stored_header
-from app.archive.errors import NoFrame
+from app.archive.errors import Damaged, NoFrame
 from app.archive.ingest import SESSION_KEY, Archive
 from app.archive.models import Conflict
 from app.dicom import frames, kept, uids
@@ -47,27 +49,33 @@ class Picture:
     header: "Dataset"
 
 
+@contextmanager
+def opened(archive: Archive, conflict: Conflict) -> Iterator[BinaryIO]:
+    """The file of an object kept aside. Raises Damaged where it is not the one that came in, OSError."""
+    with archive.store.full(conflict.path).open("rb", buffering=0) as file:
+        integrity.check(file.fileno(), conflict, archive.database)
+        yield file
+
+
 def warnings(session: Session, conflict: Conflict) -> list[str]:
     """What is odd about an object kept aside, as an import says it."""
     archive: Archive = session.info[SESSION_KEY]
-    path = archive.store.full(conflict.path)
     try:
-        with path.open("rb") as file:
-            size = path.stat().st_size
+        with opened(archive, conflict) as file:
+            size = conflict.bytes
             header = scan(file.fileno(), size)
             framing.locate(file.fileno(), size, header, rows.describe(header).instance)
-    except (NotDicom, OSError):
+    except (NotDicom, Damaged, OSError):
         return ["The file cannot be read any more."]
     return header.warnings
 
 
 def picture(session: Session, conflict: Conflict) -> Picture:
-    """Its first frame. Raises NoFrame where it has none or its file cannot be read."""
+    """Its first frame. Raises NoFrame where it has none or its file cannot be read, Damaged."""
     archive: Archive = session.info[SESSION_KEY]
-    path = archive.store.full(conflict.path)
     try:
-        with path.open("rb") as file:
-            size = path.stat().st_size
+        with opened(archive, conflict) as file:
+            size = conflict.bytes
             header = scan(file.fileno(), size)
             instance = rows.describe(header).instance
             packed = framing.locate(file.fileno(), size, header, instance)
@@ -92,11 +100,10 @@ def values(session: Session, actor: Actor, conflict: Conflict) -> list[Differenc
     """The differing attributes of one conflict with both values. A file that cannot be read any more gives none, and of
     a stored object that this actor may not see nothing is told."""
     archive: Archive = session.info[SESSION_KEY]
-    path = archive.store.full(conflict.path)
     try:
-        with path.open("rb") as file:
-            header = scan(file.fileno(), path.stat().st_size)
-    except (NotDicom, OSError):
+        with opened(archive, conflict) as file:
+            header = scan(file.fileno(), conflict.bytes)
+    except (NotDicom, Damaged, OSError):
         return []
     there = queries.counterpart(session, header.sop_instance_uid, header.series_instance_uid, header.study_instance_uid)
     if there is None or not queries.may_see(session, actor, there):

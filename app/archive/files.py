@@ -4,18 +4,20 @@ import os
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+
+from app.kit.errors import AppError
 
 _KEPT = 64  # open files
 _IDLE = 30.0  # seconds; a deleted file's space comes back once its last handle is closed
 
 
 class _Open:
-    __slots__ = ("fd", "used", "users")
+    __slots__ = ("fd", "kept", "used", "users")
 
     def __init__(self, fd: int) -> None:
-        self.fd, self.users, self.used = fd, 0, 0.0
+        self.fd, self.users, self.used, self.kept = fd, 0, 0.0, True
 
 
 class OpenFiles:
@@ -25,12 +27,18 @@ class OpenFiles:
         self._lock = threading.Lock()
         self._open: OrderedDict[tuple[str, str], _Open] = OrderedDict()
 
-    def read(self, path: Path, version: str, places: Sequence[tuple[int, int]]) -> bytes:
+    def read(self, path: Path, version: str, places: Sequence[tuple[int, int]], check: Callable[[int], None]) -> bytes:
         """The bytes at (offset, length), joined; fewer when the file ends before. version: tells one content of a path
-        from another. Raises FileNotFoundError."""
-        handle = self._take((str(path), version))
+        from another. check: called with the open file before each read, since a file may change while it is kept open; one
+        that is refused is opened anew the next time. Raises FileNotFoundError, and what check raises."""
+        key = (str(path), version)
+        handle = self._take(key)
         try:
+            check(handle.fd)
             parts = [_pread(handle.fd, length, offset) for offset, length in places]
+        except AppError:
+            self._drop(key, handle)
+            raise
         finally:
             self._give_back(handle)
         return parts[0] if len(parts) == 1 else b"".join(parts)
@@ -48,6 +56,8 @@ class OpenFiles:
     def _give_back(self, handle: _Open) -> None:
         with self._lock:
             handle.users -= 1
+            if not handle.kept and not handle.users:
+                os.close(handle.fd)
             while self._open:
                 key, oldest = next(iter(self._open.items()))
                 stale = len(self._open) > _KEPT or time.monotonic() - oldest.used > _IDLE
@@ -56,9 +66,17 @@ class OpenFiles:
                 del self._open[key]
                 os.close(oldest.fd)
 
+    def _drop(self, key: tuple[str, str], handle: _Open) -> None:
+        """Closed once its last reader gives it back."""
+        with self._lock:
+            handle.kept = False
+            if self._open.get(key) is handle:
+                del self._open[key]
+
     def close(self) -> None:
         with self._lock:
             for handle in self._open.values():
+                handle.kept = False
                 if not handle.users:
                     os.close(handle.fd)
             self._open.clear()

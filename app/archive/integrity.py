@@ -1,20 +1,20 @@
-"""Whether a stored file is still the one that was stored: looked at whenever a whole object leaves (custody.py answers
+"""Whether a stored file is still the one that was stored: checked whenever one is opened to be read (custody.py answers
 for storage commitment, comparison.py for all files at a start).
 
 A file that has the indexed size and was not written to since its row was committed is taken as it is: this costs one call.
 Any other (changed in place, or copied back from a backup) is read once and compared with its checksum."""
 
+import hashlib
 import logging
+import os
 import threading
 from collections import OrderedDict
-from pathlib import Path
 
 from sqlalchemy import text
 
 from app import audit, events
 from app.archive.errors import Damaged
-from app.archive.models import Instance, Study
-from app.archive.store import sha256_of
+from app.archive.models import Conflict, Instance, Study
 from app.db import Database
 from app.kit.errors import AppError
 
@@ -23,44 +23,66 @@ DAMAGED = ".store.damaged"  # counter: files that were found changed when they w
 _KEPT = 10_000  # files whose checksum this process knows to be right
 
 _lock = threading.Lock()
+_reading = [threading.Lock() for _ in range(16)]  # by file: several that want one at once read it once
 _whole: OrderedDict[tuple[object, ...], bool] = OrderedDict()
 
 
-def check(path: Path, instance: Instance, database: Database) -> None:
-    """Raises Damaged where the file is not the one that was stored, FileNotFoundError where it is gone. What is found is
-    logged and recorded, once for each state of a file."""
-    state = path.stat()
+def check(fd: int, instance: Instance | Conflict, database: Database) -> None:
+    """Raises Damaged where the open file is not the one that was stored, or kept aside. What is found is logged and
+    recorded, once for each state of a file."""
+    state = os.fstat(fd)
     same_size = state.st_size == instance.bytes
     # A derived object (app/forward/derived.py) has no row and no time of arrival: its size must do.
-    known_since = instance.received_at.timestamp() if instance.received_at else state.st_mtime
-    if same_size and state.st_mtime <= known_since:
+    if same_size and (instance.received_at is None or state.st_mtime <= instance.received_at.timestamp()):
         return
-    key = (str(path), state.st_ino, state.st_size, state.st_mtime_ns, state.st_ctime_ns, instance.sha256)
-    with _lock:
-        known = _whole.get(key)
-    if known is None:
-        known = same_size and sha256_of(path) == instance.sha256
-        with _lock:
-            _whole[key] = known
-            while len(_whole) > _KEPT:
-                _whole.popitem(last=False)
-        if not known:
-            log.error("the stored file of object %s differs from what was stored", instance.sop_instance_uid)
-            # Beside the caller's transaction, which may hold what this one needs.
-            threading.Thread(target=_record, args=(database, instance), daemon=True).start()
+    key = (state.st_dev, state.st_ino, state.st_size, state.st_mtime_ns, state.st_ctime_ns, instance.sha256)
+    if (known := _known(key)) is None:
+        with _reading[hash(key) % len(_reading)]:
+            if (known := _known(key)) is None:
+                known = same_size and _sha256(fd) == instance.sha256
+                _keep(key, known)
+                if not known:
+                    log.error("the stored file of object %s differs from what was stored", instance.sop_instance_uid)
+                    # Beside the caller's transaction, which may hold what this one needs.
+                    threading.Thread(target=_record, args=(database, instance), daemon=True).start()
     if not known:
         raise Damaged("The stored file of this object is damaged.", hint="Restore it from a backup.")
 
 
-def _record(database: Database, instance: Instance) -> None:
+def _known(key: tuple[object, ...]) -> bool | None:
+    with _lock:
+        return _whole.get(key)
+
+
+def _keep(key: tuple[object, ...], known: bool) -> None:
+    with _lock:
+        _whole[key] = known
+        while len(_whole) > _KEPT:
+            _whole.popitem(last=False)
+
+
+def _sha256(fd: int) -> str:
+    """The checksum of an open file, whose position stays."""
+    found, position = hashlib.sha256(), 0
+    while piece := os.pread(fd, 1 << 20, position):
+        found.update(piece)
+        position += len(piece)
+    return found.hexdigest()
+
+
+def _record(database: Database, instance: Instance | Conflict) -> None:
     uid = instance.sop_instance_uid
     try:
         with database.write() as session:
-            study = session.get(Study, instance.study_pk)
-            facility_id = study.facility_id if study is not None else None
+            reason = "checksum differs"
+            if isinstance(instance, Conflict):
+                facility_id, reason = instance.told_facility_id, "checksum of the version kept aside differs"
+            else:
+                study = session.get(Study, instance.study_pk)
+                facility_id = study.facility_id if study is not None else None
             audit.record(
                 session, actor_name="system", actor_kind="system", verb="store.check", outcome="failure",
-                thing="instance", thing_id=uid, facility_id=facility_id, detail={"reason": "checksum differs"},
+                thing="instance", thing_id=uid, facility_id=facility_id, detail={"reason": reason},
             )  # fmt: skip
             events.append(session, "instance.damaged", {"sop_instance_uid": uid}, facility_id=facility_id)
             session.execute(

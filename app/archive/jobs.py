@@ -8,8 +8,9 @@ from typing import Any
 from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
-from app.archive import cached, content, differences, queries, rows, service
+from app.archive import cached, content, differences, differing, queries, rows, service
 from app.archive.arriving import Source
+from app.archive.errors import Damaged
 from app.archive.ingest import Archive
 from app.archive.models import OTHER_FACILITY, Conflict, DeletedFile, Instance, InstanceHeader, Series, Study
 from app.archive.transaction import lock_index
@@ -90,12 +91,12 @@ def carry_out(context: JobContext, payload: dict[str, Any]) -> dict[str, Any]:
         return {"outcome": "done before"}
     decision, outcome = payload["decision"], "kept-first"
     if decision != "keep-first":
+        data = _kept_aside(archive, conflict)
         if decision == "overwrite":
-            data = aside.read_bytes()
             with context.database.write() as session:
                 _make_room(session, conflict, scan_bytes(data))
         else:
-            data = _with_new_uids(aside.read_bytes(), conflict)
+            data = _with_new_uids(data, conflict)
         source = Source("job", actor_name=context.job.created_by, facility_id=conflict.facility_id)
         incoming = archive.receive(source)
         incoming.write(data)
@@ -107,6 +108,15 @@ def carry_out(context: JobContext, payload: dict[str, Any]) -> dict[str, Any]:
             _compare_anew(context, outcome)
     aside.unlink(missing_ok=True)
     return {"outcome": outcome}
+
+
+def _kept_aside(archive: Archive, conflict: Conflict) -> bytes:
+    """The file of an object kept aside, which must be the one that came in: its checksum would be made anew."""
+    try:
+        with differing.opened(archive, conflict) as file:
+            return file.read()
+    except Damaged as fault:
+        raise PermanentFault(str(fault)) from None
 
 
 def _compare_anew(context: JobContext, sop_instance_uid: str) -> None:

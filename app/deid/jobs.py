@@ -103,7 +103,7 @@ class _Work:
             if number % 50 == 0:
                 self.ctx.progress(0, len(self.instances))
             try:
-                with content.open_object(self.ctx.archive, instance, checked=False) as source:
+                with content.open_object(self.ctx.archive, instance) as source:
                     yield facts(source)
             except NotFound:
                 continue  # left out and told of later

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from starlette.requests import Request
 from starlette.responses import Response
 
-from app.archive import queries
-from app.archive.errors import NoFrame
+from app.archive import content, queries
+from app.archive.errors import Damaged, NoFrame
 from app.archive.models import Instance
 from app.db import Session
 from app.dicom import frames, uids
@@ -21,6 +21,7 @@ from app.http import services
 from app.http.bodies import Whole
 from app.http.looking import specs, traces
 from app.kit import multipart
+from app.kit.errors import NotFound
 from app.security import Actor, Verb, may_see
 from app.viewing.frames import lies, locate
 
@@ -62,7 +63,7 @@ def take(
     request: Request, actor: Actor, ranges: Sequence[accept.Range], study: str, series: str, instance: str, n: int
 ) -> Response | None:
     """The answer; None where the frame is not there, or not to be sent as it lies: then the long way finds the words or
-    the pixels. Raises NotAcceptable."""
+    the pixels. Raises NotAcceptable, Damaged."""
     here = services(request)
     with here.database.read() as session:
         found = queries.placed(session, study, series, instance)
@@ -105,16 +106,16 @@ def _look(request: Request, session: Session, actor: Actor, study: str, series: 
 
 
 def _read(request: Request, known: _Known, n: int) -> bytes | None:
-    archive, one = services(request).archive, known.instance
+    """Raises Damaged."""
     try:
-        place = lies(one, known.table, n)
-        size = sum(length for _, length in place.parts)
-        if place.bit or place.missing or size > _LARGEST:
+        place = lies(known.instance, known.table, n)
+        if place.bit or place.missing or sum(length for _, length in place.parts) > _LARGEST:
             return None
-        data: bytes = archive.files.read(archive.store.full(one.path), one.sha256, place.parts)
-    except (NoFrame, FileNotFoundError):
+        return content.read_parts(services(request).archive, known.instance, place.parts)
+    except Damaged:
+        raise
+    except (NoFrame, NotFound):
         return None
-    return data if len(data) == size else None
 
 
 def as_it_lies(syntax: str, stored: str) -> bool:

@@ -142,19 +142,28 @@ async def _parts(request: Request, shown: list[tuple[Located, int]], state: Stat
     store, here = cache(request), services(request)
 
     def parts() -> Iterator[Part]:
+        """One object that cannot be drawn does not affect the others; where all files changed or are gone, that is said."""
+        fault: NotFound | None = None
+        sent = False
         for located, n in shown:
-            with (
-                here.database.read() as session
-            ):  # one after the other: large overlays and profiles are not held for all
-                header = content.drawn_header(session, located.instance)
             try:
+                with (
+                    here.database.read() as session
+                ):  # one after the other: large overlays and profiles are not held for all
+                    header = content.drawn_header(session, located.instance)
                 try:
                     made = store.rendered(located, header, n, params, pictures.STILL[choice.kind], quality, state)
                 except DoesNotApply:  # the state is about others: this one is as it is without it
                     made = store.rendered(located, header, n, params, pictures.STILL[choice.kind], quality)
             except pictures.UNSHOWABLE:
-                continue  # one object that cannot be drawn does not spoil the others
+                continue
+            except NotFound as missing:
+                fault = missing
+                continue
+            sent = True
             yield (("Content-Type", choice.kind),), iter([made])
+        if fault is not None and not sent:
+            raise fault
 
     return await respond.related(choice.kind, parts(), {"Cache-Control": "no-store"})
 

@@ -85,14 +85,15 @@ def lies(one: Instance, table: places.FrameTable | None, n: int) -> Place:
 
 
 class Frames:
-    """The frames of one object; a context manager that keeps its file open. Raises NotFound when the file is gone."""
+    """The frames of one object; a context manager that keeps its file open. Raises NotFound when the file is gone, Damaged
+    where it is not the one that was stored."""
 
     def __init__(self, archive: Archive, located: Located) -> None:
         self._archive = archive
         self.instance = located.instance
         self._table = places.unpack(located.table) if located.table is not None else None
         self._words = located.words
-        self._file: BinaryIO = content.open_object(archive, located.instance, checked=False)
+        self._file: BinaryIO = content.open_object(archive, located.instance)
         self._inflated: bytearray | None = None
 
     def __enter__(self) -> "Frames":

@@ -29,10 +29,10 @@ def is_state(instance: Instance) -> bool:
 
 
 def load(archive: Archive, session: Session, instance: Instance) -> State:
-    """A stored presentation state. Raises NotFound for an object that is none."""
+    """A stored presentation state. Raises NotFound for an object that is none, Damaged."""
     if not is_state(instance):
         raise NotFound("There is no such presentation state.")
-    return State(content.header(session, instance), instance.sha256)
+    return State(content.header(session, instance, complete=True), instance.sha256)
 
 
 def find(archive: Archive, session: Session, study: Study, sop_instance_uid: str, series: str = "") -> State:

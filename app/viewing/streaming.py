@@ -10,6 +10,7 @@ from app.dicom import uids
 from app.imaging import PixelSpec, browser
 from app.imaging.browser import Form
 from app.imaging.errors import ImagingError
+from app.kit.errors import NotFound
 from app.viewing.frames import Frames, Located
 from app.viewing.manifest import kind_of
 
@@ -61,16 +62,28 @@ def series_stream(
     """Every frame of a series in display order as a stream: per frame 16 bytes, little endian (uint32 place of the
     instance in the list, uint32 frame number from 1, uint32 length, uint32 `Form`), then its bytes. Frames that cannot be
     read are left out. start: the frame (from 0, over all images) to begin with; those before it come at the end.
-    only: the frames of that SOP instance alone."""
+    only: the frames of that SOP instance alone.
+
+    Raises Damaged or NotFound where the files of all that could be sent changed or are gone."""
+    fault: NotFound | None = None
+    sent = False
     for place, numbers in _runs(located, start, only):
-        with Frames(archive, located[place]) as frames:
+        try:
+            opened = Frames(archive, located[place])
+        except NotFound as missing:
+            fault = missing
+            continue
+        with opened as frames:
             for n in range(numbers.start, min(numbers.stop, frames.begun + 1)):
                 try:
                     form, size, pieces = viewer_frame(frames, n, spec_of)
                 except (NoFrame, ImagingError):
                     continue
+                sent = True
                 yield _HEAD.pack(place, n, size, form)
                 yield from pieces
+    if fault is not None and not sent:
+        raise fault
 
 
 def _runs(located: Sequence[Located], start: int, only: str) -> list[tuple[int, range]]:

@@ -1,6 +1,8 @@
 """The same UID again (ARC-3): no-op, conflict, and each decision."""
 
+import os
 import threading
+import time
 from typing import Any
 
 import pytest
@@ -8,9 +10,10 @@ from sqlalchemy import func, select
 
 from app import events
 from app import jobs as queue
-from app.archive import Archive, Outcome, Source, content, jobs, queries, service
+from app.archive import Archive, Outcome, Source, content, differing, jobs, queries, service
+from app.archive.errors import Damaged
 from app.archive.models import Conflict, Instance, Study
-from app.jobs.context import JobContext
+from app.jobs.context import JobContext, PermanentFault
 from app.kit.errors import Conflict as Decided
 from app.kit.errors import Forbidden
 from app.security import SYSTEM, Actor
@@ -144,6 +147,24 @@ def test_overwrite(archive: Archive, put: Put) -> None:
     assert _stored(archive)["1.2.3.1.1.1"] == second
     with archive.database.read() as session:
         assert queries.study(session, SYSTEM, "1.2.3.1").instance_count == 2
+
+
+@pytest.mark.parametrize("decision", ["overwrite", "save-as-new"])
+def test_a_version_whose_file_changed_is_neither_shown_nor_stored(archive: Archive, put: Put, decision: str) -> None:
+    first = ct_bytes()
+    put(first)
+    chosen = _conflict(archive, put, ct_bytes(pixels=b"\x05\x00" * 16))
+    with archive.database.read() as session:
+        conflict = session.get_one(Conflict, chosen)
+        assert differing.picture(session, conflict).frame == b"\x05\x00" * 16
+    path = archive.store.full(conflict.path)
+    path.write_bytes(path.read_bytes()[:-1] + b"\x07")
+    os.utime(path, (time.time() + 60,) * 2)
+    with archive.database.read() as session, pytest.raises(Damaged):
+        differing.picture(session, conflict)
+    with pytest.raises(PermanentFault, match="damaged"):
+        _run(archive, jobs.carry_out, {"conflict_id": chosen, "decision": decision})
+    assert list(_stored(archive).values()) == [first]
 
 
 def test_overwrite_by_another_patients_object_replaces_the_study(archive: Archive, put: Put) -> None:

@@ -13,7 +13,7 @@ from pydicom.encaps import generate_frames
 from sqlalchemy import select
 
 from app.archive import Archive, Source, content, queries
-from app.archive.errors import NoFrame
+from app.archive.errors import Damaged, NoFrame
 from app.archive.models import Instance
 from app.kit.errors import NotFound, Unavailable
 from app.security import SYSTEM
@@ -104,7 +104,7 @@ def test_a_missing_or_shortened_file_is_a_clear_fault(archive: Archive, put: Put
         instance = session.scalars(select(Instance)).one()
         path = archive.store.full(instance.path)
         os.truncate(path, path.stat().st_size - 4)
-        with pytest.raises(NoFrame):
+        with pytest.raises(Damaged):
             content.frame_bytes(archive, session, instance, 1)
         archive.files.close()
         path.unlink()

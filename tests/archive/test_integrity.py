@@ -1,14 +1,17 @@
-"""A stored file that changed is noticed before it leaves as a whole."""
+"""A stored file that changed is noticed before anything of it is given."""
 
 import os
+import struct
 import time
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
 import pytest
+from pydicom.encaps import encapsulate
 from sqlalchemy import select
 
-from app.archive import Source
+from app.archive import Source, content
 from app.archive.content import open_object
 from app.archive.errors import Damaged
 from app.archive.models import Instance
@@ -16,7 +19,8 @@ from app.audit import AuditEvent
 from app.config import Config
 from app.db import Database, open_database
 from app.events import Event
-from tests.archive.make import ct_bytes
+from app.imaging import rle
+from tests.archive.make import ct, ct_bytes, part10
 from tests.support.client import Web, open_web
 
 OBJECT = "1.2.3.1.1.1"
@@ -94,3 +98,161 @@ def test_a_file_that_was_copied_back_is_read_once_and_given(house: Web) -> None:
     os.utime(path, (time.time() + 60, time.time() + 60))
     for _ in range(2):
         assert house.bob.get(f"/api/v1/instances/{OBJECT}/file").content == ct_bytes()
+
+
+STUDY = "/dicom-web/studies/1.2.3.1"
+NATIVE = 'multipart/related; type="application/octet-stream"'
+JPEG = {"Accept": 'multipart/related; type="image/jpeg"'}
+WADO = "/wado?requestType=WADO&studyUID=1.2.3.1&seriesUID={series}&objectUID={uid}"
+# Every way by which pixels or bytes of one object are read. A way that names a series gets an object that is alone in it.
+WAYS: list[tuple[str, dict[str, str]]] = [
+    ("{dicom}/frames/1", {"Accept": f"{NATIVE}; transfer-syntax=*"}),
+    ("{dicom}/frames/1", {"Accept": "application/octet-stream; transfer-syntax=*", "Range": "bytes=4-7"}),
+    ("{dicom}/frames/1,2", {"Accept": f"{NATIVE}; transfer-syntax=*"}),
+    ("{dicom}/frames/2", {"Accept": NATIVE}),  # little endian, decoded where it is stored otherwise
+    ("{dicom}/bulkdata/7FE00010", {"Accept": f"{NATIVE}"}),
+    ("{dicom}/bulkdata/00420011", {"Accept": f"{NATIVE}"}),
+    ("{dicom}/rendered", {"Accept": "image/jpeg"}),
+    ("{dicom}/rendered", {"Accept": "image/gif"}),
+    ("{dicom}/frames/2/rendered", {"Accept": "image/png"}),
+    ("{dicom}/thumbnail", {"Accept": "image/jpeg"}),
+    ("{study}/series/{series}/rendered", JPEG),
+    ("{study}/series/{series}/thumbnail", {"Accept": "image/jpeg"}),
+    ("{study}/series/{series}", {"Accept": 'multipart/related; type="application/dicom"; transfer-syntax=*'}),
+    ("{dicom}", {"Accept": "application/dicom; transfer-syntax=*"}),
+    (f"{WADO}&contentType=image/jpeg", {}),
+    (f"{WADO}&contentType=application/dicom&transferSyntax=*", {}),
+    (f"{WADO}&contentType=application/dicom", {}),
+    ("/api/v1/series/{series}/frames", {}),
+    ("/api/v1/series/{series}/thumbnail", {}),
+    ("/api/v1/instances/{uid}/frames/1", {}),
+    ("/api/v1/instances/{uid}/frames/1?form=viewer", {}),
+    ("/api/v1/instances/{uid}/frames/1/preview", {}),
+    ("/api/v1/instances/{uid}/frames/1/rendered", {}),
+    ("/api/v1/instances/{uid}/frames/1/appearance", {}),  # no window: computed from the pixels
+    ("/api/v1/instances/{uid}/frames/1/overlays", {}),  # inside the pixels
+    ("/api/v1/instances/{uid}/document", {}),
+    ("/api/v1/instances/{uid}/file", {}),
+    ("/api/v1/prints/preview/picture?sop={uid}", {}),
+]
+# What another way of reading has kept open or in memory must not hide the change.
+WARM = ("{dicom}/frames/1", "/api/v1/series/{series}/frames")
+SYNTAXES = {
+    "native": "1.2.840.10008.1.2.1",
+    "big endian": "1.2.840.10008.1.2.2",
+    "deflated": "1.2.840.10008.1.2.1.99",
+    "encapsulated": "1.2.840.10008.1.2.5",
+}
+
+
+def _object(number: int, syntax: str) -> bytes:
+    """Two frames of 64 x 64 pixels with an overlay inside of them, and a document larger than what a header keeps."""
+    values = bytes(range(256)) * 32
+    pixels = values * 2
+    if syntax == SYNTAXES["encapsulated"]:
+        frame = rle.encode(np.frombuffer(values, "<u2").reshape(64, 64))
+        pixels = encapsulate([frame, frame])
+    more = {"Rows": 64, "Columns": 64, "NumberOfFrames": 2, "EncapsulatedDocument": bytes(1_100_000)}
+    ds = ct(f"1.2.3.1.{number}.1", "1.2.3.1", f"1.2.3.1.{number}", syntax=syntax, pixels=pixels, **more)
+    for element, vr, value in (
+        (0x0010, "US", 64), (0x0011, "US", 64), (0x0040, "CS", "G"), (0x0050, "SS", [1, 1]), (0x0100, "US", 16), (0x0102, "US", 12)
+    ):  # fmt: skip
+        ds.add_new(0x60000000 + element, vr, value)
+    return part10(ds)
+
+
+def test_a_changed_file_is_noticed_by_every_way_to_its_pixels(house: Web) -> None:
+    archive = house.services.archive
+    for number, syntax in enumerate(SYNTAXES.values(), 2):
+        incoming = archive.receive(Source("test", facility_id=house.actor("bob").facility_id))
+        incoming.write(_object(number, syntax))
+        assert archive.ingest(incoming).status == "stored"
+    with house.database.read() as session:
+        found = session.scalars(select(Instance).where(Instance.sop_instance_uid != OBJECT)).all()
+    names = {
+        one.sop_instance_uid: {
+            "study": STUDY, "uid": one.sop_instance_uid, "series": one.sop_instance_uid[:-2],
+            "dicom": f"{STUDY}/series/{one.sop_instance_uid[:-2]}/instances/{one.sop_instance_uid}",
+        }
+        for one in found
+    }  # fmt: skip
+    for one in found:
+        for address in WARM:
+            answer = house.bob.get(address.format(**names[one.sop_instance_uid]))
+            assert answer.status_code == 200 and len(answer.content) > 1000, (address, answer.text[:200])
+        path = archive.store.full(one.path)
+        with path.open("r+b") as file:  # in place: a file that is kept open sees it too
+            at = one.bytes - 50 if one.pixel_offset is None or one.bytes < one.pixel_offset else one.pixel_offset + 40
+            file.seek(at)
+            byte = file.read(1)[0]
+            file.seek(at)
+            file.write(bytes([byte ^ 1]))
+        os.utime(path, (time.time() + 60,) * 2)
+    wrong = []
+    for one in found:
+        for address, headers in WAYS:
+            answer = house.bob.get(address.format(**names[one.sop_instance_uid]), headers=headers)
+            if answer.status_code != 500 or answer.json()["code"] != "damaged":
+                wrong.append((one.transfer_syntax_uid, address, headers, answer.status_code, answer.content[:100]))
+        with house.database.read() as session, pytest.raises(Damaged):
+            content.frame_bytes(archive, session, one, 1)  # prints
+    assert not wrong, "\n".join(map(str, wrong))
+
+    def recorded() -> bool:
+        with house.database.read() as session:
+            told = session.scalars(select(Event).where(Event.topic == "instance.damaged")).all()
+        return sorted(one.payload["sop_instance_uid"] for one in told) == sorted(names)
+
+    _until(recorded)
+
+
+def test_the_other_images_of_a_series_are_given_without_the_changed_one(house: Web) -> None:
+    archive = house.services.archive
+    incoming = archive.receive(Source("test", facility_id=house.actor("bob").facility_id))
+    incoming.write(ct_bytes("1.2.3.1.1.2", pixels=b"\x02\x00" * 16, InstanceNumber=2))
+    assert archive.ingest(incoming).status == "stored"
+    path = archive.store.full(f"{_path_of(house, OBJECT)}")
+    path.write_bytes(path.read_bytes()[:-8] + bytes(8))
+    os.utime(path, (time.time() + 60,) * 2)
+    stream = house.bob.get("/api/v1/series/1.2.3.1.1/frames")
+    assert stream.content == struct.pack("<IIII", 1, 1, 32, 0) + b"\x02\x00" * 16
+    rendered = house.bob.get(f"{STUDY}/series/1.2.3.1.1/rendered", headers=JPEG)
+    assert rendered.status_code == 200 and rendered.content.count(b"Content-Type: image/jpeg") == 1
+
+
+def test_nothing_is_drawn_by_a_header_whose_overlay_is_in_a_changed_file(house: Web) -> None:
+    archive = house.services.archive
+    ds = ct("1.2.3.1.9.1", "1.2.3.1", "1.2.3.1.9", WindowCenter=1, WindowWidth=2)
+    ds.add_new(0x60000010, "US", 3000)
+    ds.add_new(0x60000011, "US", 3000)
+    ds.add_new(0x60003000, "OW", bytes(1_125_000))
+    incoming = archive.receive(Source("test", facility_id=house.actor("bob").facility_id))
+    incoming.write(part10(ds))
+    assert archive.ingest(incoming).status == "stored"
+    path = archive.store.full(_path_of(house, "1.2.3.1.9.1"))
+    address = "/api/v1/instances/1.2.3.1.9.1/frames/1/appearance"
+    assert house.bob.get(address).status_code == 200
+    path.write_bytes(path.read_bytes().replace(bytes(1000), bytes(999) + b"\1", 1))
+    os.utime(path, (time.time() + 60,) * 2)
+    assert house.bob.get(address).json()["code"] == "damaged"
+    assert house.bob.get("/api/v1/instances/1.2.3.1.9.1/attributes").status_code == 200, "what the index keeps is given"
+
+
+def _path_of(web: Web, uid: str) -> str:
+    with web.database.read() as session:
+        return session.scalars(select(Instance.path).where(Instance.sop_instance_uid == uid)).one()
+
+
+def test_a_file_that_is_put_back_is_given_although_the_changed_one_was_kept_open(house: Web) -> None:
+    address = f"{ADDRESS}/frames/1"
+    first = house.bob.get(address)
+    path = house.services.archive.store.full(_instance(house.database).path)
+    path.write_bytes(ct_bytes()[:-1] + b"\x07")
+    os.utime(path, (time.time() + 60,) * 2)
+    assert house.bob.get(address).json()["code"] == "damaged"
+    copy = path.with_name("copy")
+    copy.write_bytes(ct_bytes())
+    copy.replace(path)
+    again = house.bob.get(address)
+    assert first.status_code == again.status_code == 200
+    assert again.content.count(b"\x01\x00" * 16) == first.content.count(b"\x01\x00" * 16) == 1

@@ -9,7 +9,7 @@ from typing import Literal
 from sqlalchemy import delete, func, insert, literal, select, text, update
 from sqlalchemy.orm import Session
 
-from app import events, jobs
+from app import audit, events, jobs
 from app.archive import arrivals, holds, queries
 from app.archive.models import (
     RECEIVING,
@@ -227,7 +227,10 @@ def _remove_files_soon(session: Session, actor: Actor) -> None:
 def list_conflicts(session: Session, actor: Actor, *, state: str = "open", limit: int = 200) -> list[Conflict]:
     """What was kept aside and waits for a decision, newest first (ARC-3)."""
     require(actor, Verb.CONFLICT_DECIDE)
-    return queries.conflicts(session, actor, state=state, limit=limit)
+    found = queries.conflicts(session, actor, state=state, limit=limit)
+    for one in found:
+        audit.saw(one.study_instance_uid, one.told_facility_id)
+    return found
 
 
 def decide_conflicts(session: Session, actor: Actor, conflict_ids: Sequence[str], decision: Decision) -> list[Conflict]:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
+from app import audit
 from app.deid.models import Anonymization
 from app.jobs import Job
 from app.kit.errors import NotFound
@@ -43,6 +44,7 @@ def anonymization(session: Session, actor: Actor, anonymization_id: str) -> Row:
     ).first()
     if row is None or not _visible(actor, row[0]):
         raise NotFound("There is no such copy.")
+    audit.saw(row[0].study_instance_uid, row[0].facility_id)
     return Row(row[0], row[1])
 
 

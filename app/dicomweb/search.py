@@ -8,6 +8,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 
+from app import audit
 from app.archive import content
 from app.archive.search import levels, pages
 from app.archive.search.pages import Found, Row
@@ -115,6 +116,8 @@ async def _answer(request: Request, actor: Actor, level: Level, study: str = "",
             found = pages.search(
                 session, actor, level, keys, fuzzy=search.fuzzy, limit=search.limit, offset=search.offset
             )
+            if study and found.rows:
+                audit.saw(study, found.rows[0].study.facility_id)
             return found, [dicomjson.dumps(_model(session, row, search, base, whole)) for row in found.rows]
 
     found, encoded = await run_in_threadpool(look)

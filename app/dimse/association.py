@@ -6,6 +6,7 @@ close). Whatever does not fit the state is answered by A-ABORT; no other associa
 import logging
 import time
 
+from app.audit.tally import Deed
 from app.dimse.establish import Establishing, Rejected
 from app.dimse.exchange import Answer, Exchange, Refused, Request
 from app.dimse.operations import OPERATIONS, Operation
@@ -135,6 +136,8 @@ class Association:
     def _answer(self, exchange: Exchange, operation: Operation, request: Request) -> Answer:
         if not can(exchange.actor, operation.verb):
             unknown = operation.verb in QUERY_VERBS and exchange.agreed.admission.node_id is None
+            if operation.verb in QUERY_VERBS:
+                self._trace_denial(exchange, operation)
             words = "Only for known nodes: make this title one" if unknown else "Not allowed for this caller"
             return Answer(commands.NOT_AUTHORIZED, words)
         exchange.begin(request)
@@ -144,6 +147,24 @@ class Association:
             return refused.answer
         except AppError as fault:
             return Answer(fault.dimse, fault.detail)
+
+    def _trace_denial(self, exchange: Exchange, operation: Operation) -> None:
+        """One entry in the audit trail for the refused questions of one kind from one caller (a stranger: one address)
+        within some minutes."""
+        actor = exchange.actor
+        exchange.services.looks.count(
+            Deed(
+                actor.name,
+                str(operation.verb),
+                "denied",
+                thing="list",
+                thing_id=f"C-{operation.kind.upper()}",
+                facility_id=actor.facility_id,
+                address=actor.address,
+                actor_kind=actor.kind,
+                who_id=actor.user_id or exchange.agreed.admission.node_id or "",
+            )
+        )
 
     # Sta8 and Sta13
 

@@ -6,6 +6,7 @@ from datetime import datetime
 from sqlalchemy import case, func, select
 from sqlalchemy.orm import Session
 
+from app import audit
 from app.archive.models import Instance
 from app.forward.models import Transfer, TransferInstance
 from app.kit.errors import NotFound
@@ -17,6 +18,7 @@ def transfer(session: Session, actor: Actor, transfer_id: str) -> Transfer:
     found = session.get(Transfer, transfer_id)
     if found is None or not may_see(actor, found.facility_id):
         raise NotFound("There is no such transfer.")
+    audit.saw(found.study_instance_uid, found.facility_id)
     return found
 
 

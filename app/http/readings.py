@@ -30,6 +30,8 @@ _READING = frozenset(
         Verb.AUDIT_READ,
     }
 )
+_OF_A_STUDY = frozenset({Verb.STUDY_VIEW, Verb.STUDY_EXPORT})
+READ = "study.read"  # of the trail alone: nobody is given it
 # Lists that hold no patient's name, and those below them that do: the trail, and the studies a route is tested with.
 _PLAIN = ("/api/v1/jobs", "/api/v1/nodes", "/api/v1/certificates", "/api/v1/routes", "/api/v1/proxy", "/settings/")
 _NAMING = ("/settings/audit", "/api/v1/audit", "/settings/routes")
@@ -58,11 +60,17 @@ def _deeds(scope: Scope, verb: Verb, identity: Identity, seen: Seen) -> Iterator
     if studies and len(studies) <= _MOST_STUDIES:
         for uid, facility_id in studies.items():
             if uid not in seen.traced:
-                # Pictures for a page are looked at; the print itself leaves a row of its own.
-                what = Verb.STUDY_VIEW if verb is Verb.STUDY_PRINT else verb
-                yield _deed(identity, what, "study", uid, facility_id, where)
+                yield _deed(identity, _looking(verb), "study", uid, facility_id, where)
     elif (studies or not seen.traced) and reads and (not where.startswith(_PLAIN) or where.startswith(_NAMING)):
-        yield _deed(identity, verb, "list", f"GET {where}"[:128], identity.actor.facility_id, where)
+        yield _deed(identity, str(verb), "list", f"GET {where}"[:128], identity.actor.facility_id, where)
+
+
+def _looking(verb: Verb) -> str:
+    """What somebody does to a study who reads a page that this permission opens. A deed (sent, printed, decided) leaves a
+    row of its own, so its verb never stands for a look at the study."""
+    if verb is Verb.STUDY_PRINT:  # pictures for a page are looked at
+        return str(Verb.STUDY_VIEW)
+    return str(verb) if verb in _OF_A_STUDY else READ
 
 
 def _pattern(scope: Scope) -> str:
@@ -73,11 +81,11 @@ def _pattern(scope: Scope) -> str:
     return path
 
 
-def _deed(identity: Identity, verb: Verb, thing: str, thing_id: str, facility_id: str | None, where: str) -> Deed:
+def _deed(identity: Identity, verb: str, thing: str, thing_id: str, facility_id: str | None, where: str) -> Deed:
     actor = identity.actor
     return Deed(
         actor.name,
-        str(verb),
+        verb,
         thing=thing,
         thing_id=thing_id,
         facility_id=facility_id,

@@ -166,7 +166,7 @@ def _line(event: AuditEvent, studies: dict[str, Study], people: dict[str, str]) 
         what=_("Read a list") if event.thing == "list" else verb_words(event.verb),
         code=event.verb,
         outcome=event.outcome,
-        thing=_study_words(study) if study else thing_words(event.thing),
+        thing=_study_words(study) if study else _thing(event),
         study=event.thing_id if event.thing == "study" else "",
         thing_id=people.get(event.thing_id, event.thing_id) if event.thing == "user" else event.thing_id,
         more=_more(detail),
@@ -176,12 +176,28 @@ def _line(event: AuditEvent, studies: dict[str, Study], people: dict[str, str]) 
     )
 
 
+def _thing(event: AuditEvent) -> str:
+    """What it was done to: the page that shows a list by its name, other lists and refused calls by their address."""
+    if event.thing == "route" and " /" in event.thing_id:
+        return _("Address")
+    names = {
+        "/": _("Incoming & Print queue"),
+        "/storage": _("Local storage"),
+        "/query": _("Query/Retrieve"),
+        "/prints": _("Print queue"),
+        "/transfers": _("Transfers"),
+        "/conflicts": _("Conflicts"),
+        "/settings/audit": _("Audit"),
+    }
+    return names.get(event.thing_id.removeprefix("GET "), thing_words(event.thing))
+
+
 def _more(detail: dict[str, Any]) -> str:
     """Where it went and how much it was; never a value that could be long."""
     said = [decision_words(str(detail["decision"]))] if isinstance(detail.get("decision"), str) else []
     said += [str(detail[key])[:64] for key in ("node", "destination", "name") if isinstance(detail.get(key), str)]
     if isinstance(detail.get("pages"), int):
         said.append(_("%(n)d pages") % {"n": detail["pages"]} if detail["pages"] != 1 else _("1 page"))
-    if isinstance(detail.get("instances"), int):
+    if isinstance(detail.get("instances"), int) and detail["instances"]:  # 0: the whole study, as it is then
         said.append(_("%(n)d objects") % {"n": detail["instances"]} if detail["instances"] != 1 else _("1 object"))
     return ", ".join(one for one in said if one)

@@ -9,6 +9,7 @@ from app.kit.phrases import phrase
 _WORDS = {
     "study.search": phrase("Search studies"),
     "study.view": phrase("Open images"),
+    "study.read": phrase("Read data of a study"),
     "study.import": phrase("Import images"),
     "study.export": phrase("Export images"),
     "study.print": phrase("Print images"),
@@ -151,6 +152,8 @@ def history_words(verb: str) -> str:
     """What was done to a study, for its history."""
     done = {
         "study.view": _("Opened"),
+        "study.read": _("Data read"),
+        "study.search": _("Data read"),
         "study.print": _("Printed"),
         "print.retry": _("Printed again"),
         "study.send": _("Sent"),

@@ -45,6 +45,8 @@ def pages(
     chosen = {n for page in wanted for n in range((page - 1) * size, page * size) if 0 <= n < len(items)}
     source = Gatherer(database.read, archive, actor.language, [i.sop_instance_uid for n in chosen if (i := items[n])])
     source.check(items[number] for number in sorted(chosen))
+    for study in {found.study.id: found.study for found in source.found.values()}.values():
+        _saw(study)  # their names stand on the page
     known: list[Picture | None] = []
     for number, item in enumerate(items):
         known.append(source.picture(item, number + 1) if item and number in chosen else None)

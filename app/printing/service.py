@@ -271,6 +271,8 @@ def open_file(session: Session, actor: Actor, config: Config, print_id: str) -> 
     if not path.is_file():
         raise NotFound("The file of this print is gone.", hint="Print it again.")
     _trace(session, actor, row.request, "print.read")
+    for study in studies_of(row.request):
+        audit.traced(study)
     return row, path
 
 
@@ -291,9 +293,14 @@ def changed(session: Session, made: PrintRequest, *, gone: bool = False) -> None
     events.append(session, "print.changed", payload, facility_id=made.facility_id, user_id=owner)
 
 
+def studies_of(made: PrintRequest) -> list[str]:
+    """The studies whose images a print holds."""
+    return made.options.get("studies") or [made.study_instance_uid]
+
+
 def _trace(session: Session, actor: Actor, made: PrintRequest, verb: str, **detail: Any) -> None:
     """One row for each study whose images the print holds: what was done to a study is asked by its UID."""
-    for study in made.options.get("studies") or [made.study_instance_uid]:
+    for study in studies_of(made):
         audit.record(
             session,
             actor_name=actor.name,

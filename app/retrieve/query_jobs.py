@@ -12,6 +12,7 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
+from app import audit
 from app.config import Config
 from app.db import Database
 from app.jobs.context import Cancelled, JobContext, PermanentFault
@@ -215,6 +216,7 @@ def unfold(
     with database.read() as session:
         query = retrieve_queries.query(session, actor, query_id)
         told = retrieve_queries.answers_of(session, query.id, study)
+        audit.saw(study, actor.facility_id)
         patient = next((a.values["PatientID"] for _, a in told if a.values.get("PatientID")), "")
         known = retrieve_queries.nodes_by_id(session, [row.node_id for row, _ in told])
         nodes = [known[row.node_id] for row, _ in told if row.node_id in known]

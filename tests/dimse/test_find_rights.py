@@ -45,6 +45,23 @@ def test_an_unknown_caller_is_told_so_and_finds_nothing(asked: Station) -> None:
     assert not said.answers and "Status: 0x124" in said.output
 
 
+def test_refused_questions_of_strangers_are_in_the_trail_once(asked: Station) -> None:
+    """Whatever titles they call themselves by: an address is one kind."""
+    from app.audit import AuditEvent
+
+    def rows() -> list[AuditEvent]:
+        with asked.database.read() as session:
+            return list(session.query(AuditEvent).filter_by(thing_id="C-FIND", outcome="denied").order_by(AuditEvent.id))
+
+    asked.receiver._services.looks.flush()
+    before = len(rows())
+    for number in range(5):
+        assert _all(asked.port, calling=f"STRANGER{number}").status == 0x0124
+    assert [(row.verb, row.actor_kind) for row in rows()[before:]] == [("study.search", "node")]
+    asked.receiver._services.looks.flush()
+    assert [row.detail.get("count") for row in rows()[before:]] == [None, 4]
+
+
 def test_the_setting_lets_unknown_callers_query_their_titles_facility_only(asked: Station) -> None:
     with _settings(asked, query_callers="private"):
         assert _all(asked.port, calling="STRANGER").of("StudyInstanceUID") == [], "the house's own facility is none"

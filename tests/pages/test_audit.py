@@ -92,6 +92,7 @@ def test_it_says_who_did_what_to_whom_in_words(filled: Web) -> None:  # noqa: F8
     assert "1.2.3.1" in table and "1.2.3.2" not in table
     assert "study.print" not in re.sub(r'(title|value)="[^"]*"', "", whole), "no codes"
     lists = [row for row in shown() if "GET /storage" in row or "GET /settings/audit" in row]
+    assert any("Audit GET /settings/audit" in row for row in lists), "pages by their names"
     assert lists and all("Read a list" in row for row in lists)
     assert any("User bob" in row for row in shown(verb="user.create") + shown(verb="login")), "people by their names"
     panel = filled.admin.get("/storage/studies/1.2.3.1/panel").text

@@ -315,10 +315,12 @@ OF_A_STUDY = [
     f"/storage/studies/{STUDY}/panel",
     f"/storage/studies/{STUDY}/series",
     f"/print?study={STUDY}",
+    f"/dicom-web/studies/{STUDY}/series",
+    f"/dicom-web/studies/{STUDY}/instances",
 ]
 LISTS = [
     "/api/v1/studies", "/api/v1/series", "/api/v1/instances", "/api/v1/patients", "/dicom-web/studies",
-    "/dicom-web/series", "/dicom-web/instances", f"/dicom-web/studies/{STUDY}/series", "/storage", "/storage/rows", "/",
+    "/dicom-web/series", "/dicom-web/instances", "/storage", "/storage/rows", "/",
     "/incoming/rows", "/prints", "/api/v1/prints", "/api/v1/audit", "/api/v1/audit?format=csv",
     "/api/v1/audit/verification", "/settings/audit", "/query", "/api/v1/queries", "/api/v1/transfers", "/transfers",
     "/api/v1/conflicts", "/api/v1/anonymizations", "/settings/routes", "/settings/routes/studies",
@@ -365,7 +367,36 @@ def test_a_route_tested_with_a_study_leaves_a_trace(stored: Web) -> None:
     answer = stored.admin.post("/api/v1/routes/test", json=asked)
     assert answer.status_code == 200, answer.text
     written = _rows(stored, thing="study", thing_id=STUDY)[before:]
-    assert [(row.actor_name, row.verb) for row in written] == [("admin", "route.edit")]
+    assert [(row.actor_name, row.verb) for row in written] == [("admin", "study.read")]
+
+
+def test_a_print_preview_leaves_a_trace(stored: Web) -> None:
+    """Its pages show the patient's name, though they are asked for by POST and their pictures one by one."""
+    _forget(stored)
+    before = len(_rows(stored, thing="study", thing_id=STUDY))
+    answer = stored.admin.post("/api/v1/prints/preview", json={"study_instance_uid": STUDY})
+    assert answer.status_code == 200, answer.text
+    written = _rows(stored, thing="study", thing_id=STUDY)[before:]
+    assert [(row.actor_name, row.verb) for row in written] == [("admin", "study.view")]
+
+
+def test_pages_of_one_order_name_the_study_they_show(stored: Web) -> None:
+    """A transfer, a copy, a conflict: read, not sent, copied or decided once more."""
+    node = {"name": "PACS", "ae_title": "PACS", "host": "127.0.0.1", "port": 1}
+    assert stored.admin.post("/api/v1/nodes", json=node).status_code == 201
+    later = ct_bytes(StudyDescription="Another one")
+    stored.admin.post("/api/v1/imports", files=[("files", ("a.dcm", later, "application/dicom"))])
+    asked = {"study_instance_uid": STUDY}
+    transfer = stored.admin.post("/api/v1/transfers", json={**asked, "node": "PACS"}).json()["id"]
+    copy = stored.admin.post("/api/v1/anonymizations", json=asked).json()["id"]
+    ways = [f"/api/v1/transfers/{transfer}", f"/transfers/{transfer}", f"/api/v1/anonymizations/{copy}"]
+    for path in [*ways, f"/anonymizations/{copy}", "/conflicts", "/api/v1/conflicts"]:
+        _forget(stored)
+        before = len(_rows(stored))
+        answer = stored.admin.get(path)
+        assert answer.status_code == 200, answer.text[:200]
+        written = [(row.verb, row.thing, row.thing_id) for row in _rows(stored)[before:]]
+        assert written == [("study.read", "study", STUDY)], path
 
 
 def test_what_was_refused_or_not_there_is_no_reading(stored: Web) -> None:

@@ -11,6 +11,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from app.archive import content, queries
+from app.archive.drawn import drawn_header
+from app.archive.frames import Located, locate
 from app.archive.models import Instance
 from app.db import Session
 from app.dicom import uids
@@ -23,7 +25,7 @@ from app.kit.errors import Invalid, NotFound
 from app.kit.numbers import real
 from app.security import Actor, Verb
 from app.viewing import content_tree, report, service, states
-from app.viewing.frames import Frames, Located, frame_as, locate, native_target, spec_of
+from app.viewing.frames import Frames, frame_as, native_target, spec_of
 from app.viewing.overlays import frame_planes
 from app.viewing.pictures import Format
 from app.viewing.states import State
@@ -209,7 +211,7 @@ async def series_thumbnail(
             raise NotFound("There is no image in this series.")
         return (
             locate(session, [one])[0],
-            content.drawn_header(session, one),
+            drawn_header(session, one),
         ), queries.study_of(session, series)
 
     located, header = await look(request, actor, Verb.STUDY_VIEW, find)

@@ -84,10 +84,7 @@ def picture(session: Session, conflict: Conflict) -> Picture:
             if packed is not None:
                 places = frames.unpack(packed).locate(1)
             else:
-                layout = frames.native(
-                    instance["rows"], instance["columns"], instance["samples"], instance["bits_allocated"],
-                    instance["photometric"], instance["number_of_frames"], max(header.pixel_bytes or 0, 0),
-                )  # fmt: skip
+                layout = framing.native_of(instance, instance["number_of_frames"], header.pixel_bytes or 0)
                 offset, length, _bit, _missing = layout.span(1)
                 places = [(header.pixel_offset + offset, length)]
             frame = b"".join(os.pread(file.fileno(), length, offset) for offset, length in places)

@@ -5,7 +5,6 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from pathlib import Path
 
 from app.kit.errors import AppError
 
@@ -27,11 +26,11 @@ class OpenFiles:
         self._lock = threading.Lock()
         self._open: OrderedDict[tuple[str, str], _Open] = OrderedDict()
 
-    def read(self, path: Path, version: str, places: Sequence[tuple[int, int]], check: Callable[[int], None]) -> bytes:
+    def read(self, path: str, version: str, places: Sequence[tuple[int, int]], check: Callable[[int], None]) -> bytes:
         """The bytes at (offset, length), joined; fewer when the file ends before. version: tells one content of a path
         from another. check: called with the open file before each read, since a file may change while it is kept open; one
         that is refused is opened anew the next time. Raises FileNotFoundError, and what check raises."""
-        key = (str(path), version)
+        key = (path, version)
         handle = self._take(key)
         try:
             check(handle.fd)

@@ -53,6 +53,13 @@ def locate_tail(fd: int, size: int, header: Header, table: frames.FrameTable | N
         add_tail(header, fd, size, after)
 
 
+def native_of(of: rows.Row, stated: int | None, length: int) -> frames.Native:
+    """How native frames lie in `length` bytes of pixel data. stated: as in `frames.native`."""
+    return frames.native(
+        of["rows"], of["columns"], of["samples"], of["bits_allocated"], of["photometric"], stated, max(length, 0)
+    )
+
+
 def _stated_frames(header: Header) -> int | None:
     """Number of Frames as the header says it; None where it says nothing that could be a number of frames."""
     stated = header.integer(0x00280008)
@@ -64,9 +71,7 @@ def _count_native(header: Header, instance: rows.Row, stated: int | None) -> Non
     if not instance["number_of_frames"]:
         return
     label, length = instance["photometric"], header.pixel_bytes or 0
-    lies = frames.native(
-        instance["rows"], instance["columns"], instance["samples"], instance["bits_allocated"], label, stated, length
-    )
+    lies = native_of(instance, stated, length)
     instance["number_of_frames"] = max(1, lies.count)
     if length and lies.count != (stated or 1):
         header.warnings.append(frames.contradicts(stated, lies.count))

@@ -16,7 +16,7 @@ from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset
 
 from app.archive import rows
-from app.archive.framing import locate
+from app.archive.framing import locate, native_of
 from app.dicom import dicomjson, frames, kept, uids
 from app.dicom.damage import DAMAGE
 from app.dicom.header import Header, NotDicom, inflate, most_inflated, scan
@@ -68,11 +68,7 @@ class _Side:
 
     @property
     def layout(self) -> frames.Native:
-        of = self.rows
-        return frames.native(
-            of["rows"], of["columns"], of["samples"], of["bits_allocated"], of["photometric"], of["number_of_frames"],
-            max(self.header.pixel_bytes or 0, 0),
-        )  # fmt: skip
+        return native_of(self.rows, self.rows["number_of_frames"], self.header.pixel_bytes or 0)
 
 
 def _side(fd: int, size: int) -> _Side:

@@ -164,6 +164,7 @@ class Store:
 
     def __init__(self, root: Path, reserve: Reserve | None = None) -> None:
         self.root = root
+        self._prefix = f"{root}/"
         self.reserve = reserve
         with contextlib.suppress(OSError):  # a store that is read-only or away is told to who wants to write
             root.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -208,9 +209,13 @@ class Store:
 
     def full(self, path: str) -> Path:
         """A stored path in the file system. Paths come from `dicom.paths` or are our own; checked all the same."""
+        return Path(self.name(path))
+
+    def name(self, path: str) -> str:
+        """The same as text: for each frame that is read a Path would take as long as looking at the file."""
         if path.startswith("/") or ".." in path.split("/"):
             raise ValueError("a path that leaves the store")
-        return self.root / path
+        return f"{self._prefix}{path}"
 
     def place(self, temporary: Path, path: str) -> None:
         """Gives the file its final name too. What may stand there has no row (the caller holds the index's lock and

@@ -4,7 +4,9 @@ Native: arithmetic (PS3.5 8.1.1). Encapsulated: the fragments are walked once (P
 Extended Offset Table, the Basic Offset Table, one fragment a frame, or the codecs' start marks, whichever holds true."""
 
 import struct
+import sys
 import zlib
+from array import array
 from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -29,16 +31,17 @@ class BadFrames(ValueError):
 class FrameTable:
     """Fragments stand one behind the other, 8 bytes of item header between; `firsts` are the first fragments of frames.
 
-    offset: of the first fragment's value in the file; lengths: of every fragment's value."""
+    offset: of the first fragment's value in the file; lengths: of every fragment's value. As the index gives it, a fragment
+    of a frame of its own takes 16 bytes of memory."""
 
     offset: int
     lengths: Sequence[int]
     firsts: Sequence[int]
 
     @cached_property
-    def _starts(self) -> list[int]:
+    def _starts(self) -> Sequence[int]:
         """Where each fragment's value begins."""
-        return [self.offset + at for at in accumulate((length + 8 for length in self.lengths), initial=0)]
+        return array("Q", accumulate((length + 8 for length in self.lengths), initial=self.offset))
 
     @property
     def count(self) -> int:
@@ -66,7 +69,9 @@ def unpack(packed: bytes) -> FrameTable:
     magic, offset, fragments, frames = _HEAD.unpack_from(raw, 0)
     if magic != b"FRT1":
         raise ValueError("not a frame table")
-    numbers = struct.unpack_from(f"<{fragments + frames}I", raw, _HEAD.size)
+    numbers = array("I", raw[_HEAD.size : _HEAD.size + 4 * (fragments + frames)])
+    if sys.byteorder == "big":
+        numbers.byteswap()
     return FrameTable(offset, numbers[:fragments], numbers[fragments:])
 
 

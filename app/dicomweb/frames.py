@@ -9,6 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from app.archive import Archive, content
+from app.archive.frames import Located, locate
 from app.archive.models import Study
 from app.db import Session
 from app.dicomweb import accept, described, quick_frames, respond
@@ -23,7 +24,7 @@ from app.kit.errors import BadRequest, NotFound
 from app.kit.numbers import whole
 from app.kit.phrases import phrase
 from app.security import Actor, Verb
-from app.viewing.frames import Frames, Located, frame_as, locate
+from app.viewing.frames import Frames, frame_as
 
 router = APIRouter(prefix=respond.PREFIX)
 _MOST = 100_000

@@ -7,6 +7,7 @@ from starlette.responses import Response
 
 from app.archive import content
 from app.archive.errors import NoFrame
+from app.archive.frames import Located
 from app.dicomweb import accept, respond
 from app.http import services
 from app.http.bodies import streamed
@@ -17,7 +18,6 @@ from app.imaging.errors import ImagingError
 from app.kit.errors import BadRequest
 from app.kit.numbers import real, whole
 from app.viewing import content_tree, report
-from app.viewing.frames import Located
 from app.viewing.manifest import kind_of
 from app.viewing.pictures import Format
 from app.viewing.service import document, representative_frame

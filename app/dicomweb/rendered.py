@@ -11,6 +11,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from app.archive import content
+from app.archive.drawn import drawn_header
+from app.archive.frames import Located, locate
 from app.archive.models import Study
 from app.db import Session
 from app.dicomweb import accept, described, pictures, respond
@@ -25,7 +27,6 @@ from app.imaging.presentation import DoesNotApply
 from app.kit.errors import NotFound
 from app.security import Actor, Verb
 from app.viewing import states
-from app.viewing.frames import Located, locate
 from app.viewing.manifest import kind_of
 from app.viewing.service import representative_frame
 from app.viewing.states import State
@@ -110,7 +111,7 @@ async def _one(request: Request, actor: Actor, study: str, series: str, instance
             one, frame = states.first_image(session, found, state)
         elif wanted := query.get("presentationUID", ""):
             state = states.find(archive, session, found, wanted, query.get("presentationSeriesUID", ""))
-        return Shown(locate(session, [one])[0], content.drawn_header(session, one), state, frame)
+        return Shown(locate(session, [one])[0], drawn_header(session, one), state, frame)
 
     return await look(request, actor, Verb.STUDY_VIEW, study, find, "rendered")
 
@@ -150,7 +151,7 @@ async def _parts(request: Request, shown: list[tuple[Located, int]], state: Stat
                 with (
                     here.database.read() as session
                 ):  # one after the other: large overlays and profiles are not held for all
-                    header = content.drawn_header(session, located.instance)
+                    header = drawn_header(session, located.instance)
                 try:
                     made = store.rendered(located, header, n, params, pictures.STILL[choice.kind], quality, state)
                 except DoesNotApply:  # the state is about others: this one is as it is without it
@@ -177,7 +178,7 @@ async def _thumbnail(request: Request, actor: Actor, study: str, series: str, in
         if not images:
             raise NotFound("There is no image to show.")
         one = images[len(images) // 2]
-        return Shown(locate(session, [one])[0], content.drawn_header(session, one))
+        return Shown(locate(session, [one])[0], drawn_header(session, one))
 
     shown = await look(request, actor, Verb.STUDY_VIEW, study, find, "thumbnail")
     located, header = shown.located, shown.header

@@ -9,6 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from app.archive import content, queries
+from app.archive.frames import Located, locate
 from app.archive.models import Instance, Study
 from app.db import Session
 from app.dicom import dicomjson, uids
@@ -21,7 +22,7 @@ from app.http.looking import look_at_study as look
 from app.kit.errors import NotAcceptable, NotFound
 from app.media import transcoding
 from app.security import Actor, Verb
-from app.viewing.frames import Frames, Located, locate
+from app.viewing.frames import Frames
 
 router = APIRouter(prefix=respond.PREFIX)
 Viewer = Annotated[Actor, Depends(allow(Verb.STUDY_VIEW))]

@@ -10,6 +10,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from app.archive import content
+from app.archive.drawn import drawn_header
+from app.archive.frames import Located, locate
 from app.archive.models import Study
 from app.db import Session
 from app.dicomweb import accept, described
@@ -26,7 +28,6 @@ from app.kit.phrases import phrase
 from app.media import transcoding
 from app.security import Actor, Verb, require
 from app.viewing import content_tree, report, states
-from app.viewing.frames import Located, locate
 from app.viewing.manifest import kind_of
 from app.viewing.service import representative_frame
 from app.viewing.states import State
@@ -46,7 +47,7 @@ async def wado(request: Request, actor: Annotated[Actor, Depends(allow(Verb.STUD
         one = one_instance(session, found, series, instance)
         wanted, within = query.get("presentationUID", ""), query.get("presentationSeriesUID", "")
         state = states.find(archive, session, found, wanted, within) if wanted else None
-        return locate(session, [one])[0], content.drawn_header(session, one), state
+        return locate(session, [one])[0], drawn_header(session, one), state
 
     located, header, state = await look(request, actor, Verb.STUDY_VIEW, study, find, "WADO-URI")
     kind = _kind(wanted, kind_of(located.instance))

@@ -8,12 +8,13 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 
 from app.archive import queries
+from app.archive.frames import Located
 from app.archive.models import Study
 from app.db import Session
 from app.http.services import services
 from app.security import Actor, Verb
 from app.viewing import notices
-from app.viewing.frames import Located, Specs
+from app.viewing.frames import Specs
 from app.viewing.pictures import Pictures
 from app.viewing.traces import Traces
 

@@ -1,7 +1,7 @@
 """What a frame is made of, read once from a header (PS3.3 C.7.6.3.1)."""
 
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple, Self
+from typing import Any, Literal, Self
 
 from pydicom.dataset import Dataset
 
@@ -12,14 +12,6 @@ from app.kit.phrases import phrase
 
 MAX_FRAME_BYTES = 512 << 20  # decoded; a 14x17 inch film digitised at 50 micrometres has 240 MB
 _COLOUR = {"RGB", "YBR_FULL", "YBR_FULL_422", "YBR_PARTIAL_422", "YBR_PARTIAL_420", "YBR_ICT", "YBR_RCT", "XYB"}
-
-
-class Span(NamedTuple):
-    """Where a native frame lies in the pixel data value: bytes, and the bit in the first byte where it begins."""
-
-    offset: int
-    length: int
-    bit: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,14 +120,6 @@ class PixelSpec:
     def frame_bytes(self) -> int:
         """Bytes of one native frame as stored, the last one perhaps in part."""
         return (self.frame_bits + 7) // 8
-
-    def frame_span(self, number: int) -> Span:
-        """Where native frame `number` (from 1) lies. Frames of 1-bit pixels need not begin on a byte (PS3.5 8.1.1)."""
-        start = (number - 1) * self.frame_bits
-        end = start + self.frame_bits
-        if self.swapped and end % 16:
-            end += 8  # the last byte stands in the other half of its word
-        return Span(start // 8, (end + 7) // 8 - start // 8, start % 8)
 
 
 def frame_count(ds: Header) -> int:

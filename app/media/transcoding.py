@@ -9,12 +9,13 @@ from pydicom.filewriter import write_file_meta_info
 from pydicom.uid import UID
 
 from app.archive import Archive, content
+from app.archive.frames import Located
 from app.archive.models import Instance
 from app.dicom import uids
 from app.forward.transcode import whole
 from app.imaging.errors import CannotTranscode
 from app.kit.errors import CannotConvert
-from app.viewing.frames import Located, spec_of, targets
+from app.viewing.frames import spec_of, targets
 
 MAX_BYTES = 512 << 20  # decoded; larger objects go out as they are stored: nobody waits so long for an answer
 _NATIVE = frozenset((uids.IMPLICIT_LE, uids.EXPLICIT_LE))

@@ -13,7 +13,9 @@ from pydicom.dataset import Dataset
 from sqlalchemy.orm import Session
 
 from app.archive import content
+from app.archive.drawn import drawn_header
 from app.archive.errors import NoFrame
+from app.archive.frames import frame_bytes, locate
 from app.archive.models import Instance
 from app.imaging import ImagingError, PixelSpec, Presentation
 from app.kit.errors import NotFound
@@ -25,7 +27,6 @@ from app.printing.pixels import Seen
 from app.printing.queries import Found
 from app.printing.sheet import Picture, Placed, View
 from app.viewing import notices, states
-from app.viewing.frames import locate
 
 UNDRAWABLE = (ImagingError, NoFrame, NotFound)  # the faults of one image
 _HEADERS = 2000  # kept in memory at a time, each some 40 KB; one of many frames counts as several
@@ -122,7 +123,7 @@ class Gatherer:
                 return self._headers[uid][0]
         instance = self.found[uid].instance
         with self._read() as session:
-            header = content.drawn_header(session, instance)
+            header = drawn_header(session, instance)
         with self._lock:
             if uid not in self._headers:
                 self._headers[uid] = (header, 1 + instance.number_of_frames // 5)
@@ -133,7 +134,7 @@ class Gatherer:
 
     def frame(self, uid: str, number: int) -> bytes:
         with self._read() as session:
-            return content.frame_bytes(self._archive, session, self.found[uid].instance, number)
+            return frame_bytes(self._archive, session, self.found[uid].instance, number)
 
     def pixels(self, placed: Placed, dpi: int) -> Pixels:
         """What the placed picture needs on paper; several threads may ask. The same image twice in a row is rendered

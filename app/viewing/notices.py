@@ -4,14 +4,15 @@ from typing import Any
 
 from pydicom.dataset import Dataset
 
-from app.archive import Archive, content
+from app.archive import Archive
 from app.archive.errors import NoFrame
+from app.archive.frames import Located, native_layout
 from app.archive.models import Instance
 from app.dicom import syntaxes
 from app.dicom.frames import BadFrames
 from app.imaging import colour, partial, rle
 from app.kit.errors import NotFound
-from app.viewing.frames import Frames, Located
+from app.viewing.frames import Frames
 
 INCOMPLETE = "The file does not hold the whole of this frame: what is missing is shown black."
 COARSE = "The file does not hold the whole of this frame: a part of it is missing or coarse."
@@ -65,7 +66,7 @@ def in_index(instance: Instance) -> list[tuple[int, str]]:
         cut: Any = any("ends early" in warning for warning in instance.warnings or ())
         return [(count, COARSE), *said] if cut else said
     try:
-        missing = content.native_layout(instance).span(count)[3]
+        missing = native_layout(instance).span(count)[3]
     except BadFrames:
         return said
     return [(count, INCOMPLETE), *said] if missing else said

@@ -8,12 +8,13 @@ from pydicom.dataset import Dataset
 
 from app.archive import Archive
 from app.archive.errors import NoFrame
+from app.archive.frames import Located
 from app.imaging import cost, overlays
 from app.imaging.decode import decode, memory
 from app.imaging.errors import ImagingError
 from app.imaging.native import Samples
 from app.kit.errors import NotFound
-from app.viewing.frames import Frames, Located, spec_of
+from app.viewing.frames import Frames, spec_of
 
 
 def frame_planes(archive: Archive, located: Located, header: Dataset, n: int) -> list[dict[str, Any]]:

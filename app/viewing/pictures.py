@@ -12,6 +12,7 @@ from typing import Literal
 from pydicom.dataset import Dataset
 
 from app.archive import Archive, cached
+from app.archive.frames import Located
 from app.imaging import (
     Appearance,
     Display,
@@ -27,7 +28,7 @@ from app.imaging import (
 from app.imaging.render import big_endian
 from app.kit.ids import new_id
 from app.viewing import appearance
-from app.viewing.frames import Frames, Located, spec_of
+from app.viewing.frames import Frames, spec_of
 from app.viewing.states import State
 
 Format = Literal["jpeg", "png", "gif"]
@@ -132,7 +133,7 @@ class Pictures:
 
 
 def _series_window(header: Dataset) -> tuple[str, ...]:
-    """The window of a PET image may come from its series (`content.drawn_header`) and change while that is arriving."""
+    """The window of a PET image may come from its series (`drawn_header`) and change while that is arriving."""
     if header.get("Modality") != "PT":
         return ()
     return str(header.get("WindowCenter")), str(header.get("WindowWidth"))

@@ -8,11 +8,13 @@ from pydicom.dataset import Dataset
 from sqlalchemy.orm import Session
 
 from app.archive import content, queries
+from app.archive.drawn import drawn_header, pet_window
+from app.archive.frames import Located, locate
 from app.archive.models import Instance, Series
 from app.dicom import dicomjson
 from app.kit.errors import NotFound
 from app.security import Actor, Verb, require
-from app.viewing import frames, manifest, notices
+from app.viewing import manifest, notices
 from app.viewing.appearance import window_data
 
 
@@ -42,11 +44,11 @@ def study_manifest(session: Session, actor: Actor, study_uid: str, series_uid: s
 
 
 def _add_series_window(session: Session, series: dict[str, Any], instances: Sequence[Instance]) -> None:
-    """One window for the images of a PET series that name none, as `content.drawn_header` gives it to their pictures."""
+    """One window for the images of a PET series that name none, as `drawn_header` gives it to their pictures."""
     without = [one["appearance"] for one in series["instances"] if one.get("appearance", {}).get("windows") == []]
     if not without:
         return
-    window = content.pet_window(session, [one for one in instances if one.number_of_frames > 0])
+    window = pet_window(session, [one for one in instances if one.number_of_frames > 0])
     if window is None:
         return
     for appearance in without:
@@ -54,18 +56,18 @@ def _add_series_window(session: Session, series: dict[str, Any], instances: Sequ
         appearance.pop("partial", None)
 
 
-def located_series(session: Session, actor: Actor, series_uid: str) -> tuple[Series, list[frames.Located]]:
+def located_series(session: Session, actor: Actor, series_uid: str) -> tuple[Series, list[Located]]:
     """What `streaming.series_stream` needs of a series: readable after the session is gone."""
     require(actor, Verb.STUDY_VIEW)
     series = queries.series(session, actor, series_uid)
-    return series, frames.locate(session, queries.instances_of(session, series))
+    return series, locate(session, queries.instances_of(session, series))
 
 
-def located_instance(session: Session, actor: Actor, instance_uid: str) -> tuple[frames.Located, Dataset]:
+def located_instance(session: Session, actor: Actor, instance_uid: str) -> tuple[Located, Dataset]:
     """One object and its header. Raises NotFound."""
     require(actor, Verb.STUDY_VIEW)
     instance = queries.instance(session, actor, instance_uid)
-    return frames.locate(session, [instance])[0], content.drawn_header(session, instance)
+    return locate(session, [instance])[0], drawn_header(session, instance)
 
 
 def middle_of(session: Session, series: Series) -> Instance | None:

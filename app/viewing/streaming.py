@@ -5,13 +5,14 @@ from collections.abc import Callable, Iterator, Sequence
 
 from app.archive import Archive
 from app.archive.errors import NoFrame
+from app.archive.frames import Located
 from app.archive.models import Instance
 from app.dicom import uids
 from app.imaging import PixelSpec, browser
 from app.imaging.browser import Form
 from app.imaging.errors import ImagingError
 from app.kit.errors import NotFound
-from app.viewing.frames import Frames, Located
+from app.viewing.frames import Frames
 from app.viewing.manifest import kind_of
 
 _HEAD = struct.Struct("<IIII")

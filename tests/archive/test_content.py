@@ -12,7 +12,7 @@ import pytest
 from pydicom.encaps import generate_frames
 from sqlalchemy import select
 
-from app.archive import Archive, Source, content, queries
+from app.archive import Archive, Source, content, frames, queries
 from app.archive.errors import Damaged, NoFrame
 from app.archive.models import Instance
 from app.kit.errors import NotFound, Unavailable
@@ -37,7 +37,7 @@ def _expected(path: Path, instance: Instance) -> list[bytes] | None:
                 else None
             )
             return list(generate_frames(raw, number_of_frames=count, extended_offsets=extended))
-    bits = content.native_layout(instance).bits
+    bits = frames.native_layout(instance).bits
     if bits % 8 == 0:
         return [raw[n * bits // 8 : (n + 1) * bits // 8] for n in range(count)]
     flat = np.unpackbits(np.frombuffer(raw, np.uint8), bitorder="little")
@@ -59,15 +59,15 @@ def test_frames_of_every_real_file(archive: Archive, put: Put, shared_data: Path
                 expected = None  # pydicom cannot tell
             if expected is None:
                 continue
-            bits = content.native_layout(instance).bits
+            bits = frames.native_layout(instance).bits
             for n, frame in enumerate(expected, 1):
                 if instance.pixel_bytes != -1 and len(frame) < -(-bits // 8):
                     assert instance.warnings, "as far as it goes, and said so"
-                assert content.frame_bytes(archive, session, instance, n) == frame, (path, n)
+                assert frames.frame_bytes(archive, session, instance, n) == frame, (path, n)
                 compared += 1
             for n in (0, -1, len(expected) + 1):
                 with pytest.raises(NoFrame):
-                    content.frame_bytes(archive, session, instance, n)
+                    frames.frame_bytes(archive, session, instance, n)
             json.dumps(content.dicom_json(session, instance))
     assert compared > 900
 
@@ -90,9 +90,9 @@ def test_a_frame_of_a_large_object_is_one_read(archive: Archive) -> None:
     assert outcome.status == "stored" and outcome.warnings == []
     with archive.database.read() as session:
         instance = queries.instance(session, SYSTEM, outcome.sop_instance_uid)
-        frame = content.frame_bytes(archive, session, instance, 999)
+        frame = frames.frame_bytes(archive, session, instance, 999)
         assert frame == b"\x07" * 2048 + b"\0" * (2097152 - 2048)
-        assert content.frame_location(archive, session, instance, 999) == [(offset + 998 * 2097152, 2097152)]
+        assert frames.layout_of(session, instance).place(999).parts == [(offset + 998 * 2097152, 2097152)]
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 20_000_000
@@ -105,11 +105,11 @@ def test_a_missing_or_shortened_file_is_a_clear_fault(archive: Archive, put: Put
         path = archive.store.full(instance.path)
         os.truncate(path, path.stat().st_size - 4)
         with pytest.raises(Damaged):
-            content.frame_bytes(archive, session, instance, 1)
+            frames.frame_bytes(archive, session, instance, 1)
         archive.files.close()
         path.unlink()
         with pytest.raises(NotFound):
-            content.frame_bytes(archive, session, instance, 1)
+            frames.frame_bytes(archive, session, instance, 1)
         with pytest.raises(NotFound):
             content.open_object(archive, instance)
 
@@ -126,7 +126,7 @@ def test_open_files_stay_few(archive: Archive, put: Put) -> None:
     before = len(os.listdir("/proc/self/fd"))
     with archive.database.read() as session:
         for instance in session.scalars(select(Instance)):
-            content.frame_bytes(archive, session, instance, 1)
+            frames.frame_bytes(archive, session, instance, 1)
     assert len(os.listdir("/proc/self/fd")) - before < 70
 
 

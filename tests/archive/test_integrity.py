@@ -11,7 +11,7 @@ import pytest
 from pydicom.encaps import encapsulate
 from sqlalchemy import select
 
-from app.archive import Source, content
+from app.archive import Source, frames
 from app.archive.content import open_object
 from app.archive.errors import Damaged
 from app.archive.models import Instance
@@ -195,7 +195,7 @@ def test_a_changed_file_is_noticed_by_every_way_to_its_pixels(house: Web) -> Non
             if answer.status_code != 500 or answer.json()["code"] != "damaged":
                 wrong.append((one.transfer_syntax_uid, address, headers, answer.status_code, answer.content[:100]))
         with house.database.read() as session, pytest.raises(Damaged):
-            content.frame_bytes(archive, session, one, 1)  # prints
+            frames.frame_bytes(archive, session, one, 1)  # prints
     assert not wrong, "\n".join(map(str, wrong))
 
     def recorded() -> bool:

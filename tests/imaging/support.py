@@ -11,15 +11,25 @@ from app.imaging.spec import has_pixels
 KEYWORDS = {"int": "PixelData", "float32": "FloatPixelData", "float64": "DoubleFloatPixelData"}
 
 
+def frame_span(spec: PixelSpec, number: int) -> tuple[int, int, int]:
+    """(offset, length, first bit) of native frame `number` (from 1) without any padding between frames: those of 1-bit
+    pixels need not begin on a byte (PS3.5 8.1.1)."""
+    start = (number - 1) * spec.frame_bits
+    end = start + spec.frame_bits
+    if spec.swapped and end % 16:
+        end += 8  # the last byte stands in the other half of its word
+    return start // 8, (end + 7) // 8 - start // 8, start % 8
+
+
 def stored_frame(ds: Dataset, spec: PixelSpec, number: int = 1) -> bytes:
     """Frame `number` (from 1) as it stands in the file, 1-bit frames moved to a byte."""
     if not has_pixels(ds):
         raise NotAnImage("The object has no pixel data.")
     data = getattr(ds, KEYWORDS[spec.kind])
     if spec.native:
-        span = spec.frame_span(number)
-        piece = data[span.offset : span.offset + span.length]
-        return align_bits(piece, span.bit, spec.frame_bits) if span.bit else piece
+        offset, length, bit = frame_span(spec, number)
+        piece = data[offset : offset + length]
+        return align_bits(piece, bit, spec.frame_bits) if bit else piece
     extended = None
     if "ExtendedOffsetTable" in ds:
         extended = (ds.ExtendedOffsetTable, ds.ExtendedOffsetTableLengths)

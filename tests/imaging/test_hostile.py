@@ -15,6 +15,7 @@ from pydicom import Dataset
 
 from app.dicom import syntaxes
 from app.imaging import CannotDecode, ImagingError, PixelSpec, codestream, decode, render_frame, rle
+from tests.imaging.support import frame_span
 
 VICTIMS = [
     "codecs/jpeg-baseline_ybr_full_422.dcm",
@@ -149,8 +150,8 @@ def test_packed_bits_are_found_wherever_a_frame_begins(rows: int, columns: int, 
     packed = np.packbits(bits.reshape(-1), bitorder="little").tobytes()
     spec = PixelSpec(rows, columns, bits_allocated=1, bits_stored=1, high_bit=0, frames=frames)
     for number in range(1, frames + 1):
-        span = spec.frame_span(number)
-        values = decode(packed[span.offset : span.offset + span.length], spec, span.bit).values
+        offset, length, bit = frame_span(spec, number)
+        values = decode(packed[offset : offset + length], spec, bit).values
         assert np.array_equal(values, bits[number - 1])
 
 

@@ -4,10 +4,11 @@ import pytest
 from pydicom.encaps import encapsulate
 from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRLittleEndian, JPEGLSLossless
 
-from app.archive import Archive, content, queries
+from app.archive import Archive, queries
 from app.archive.errors import NoFrame
+from app.archive.frames import frame_bytes, locate
 from app.security import SYSTEM
-from app.viewing.frames import Frames, locate
+from app.viewing.frames import Frames
 from tests.archive.make import ct, part10
 from tests.viewing.conftest import store
 
@@ -20,7 +21,7 @@ def _both_ways(archive: Archive, n: int) -> tuple[bytes, bytes]:
     with archive.database.read() as session:
         instance = queries.instance(session, SYSTEM, UID)
         [located] = locate(session, [instance])
-        whole = content.frame_bytes(archive, session, instance, n)
+        whole = frame_bytes(archive, session, instance, n)
     with Frames(archive, located) as frames:
         assert frames.stored(n) == whole
         return whole, b"".join(frames.pieces(n))

@@ -8,12 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from app.archive import Archive, content, queries
+from app.archive import Archive, queries
+from app.archive.drawn import drawn_header
+from app.archive.frames import locate
 from app.archive.pet_series import _slices
 from app.http.bodies import MOST_PIECES, _Pump
 from app.imaging import RenderParams
 from app.security import SYSTEM
-from app.viewing.frames import locate
 from app.viewing.pictures import Pictures
 from app.viewing.streaming import series_stream
 from tests.archive.make import ct, part10
@@ -80,7 +81,7 @@ def test_a_loop_of_millions_of_frames_is_a_gif(archive: Archive, tmp_path: Path,
     _store_many(archive, MANY, MANY)
     with archive.database.read() as session:
         located = locate(session, [queries.instance(session, SYSTEM, UID)])[0]
-        header = content.drawn_header(session, located.instance)
+        header = drawn_header(session, located.instance)
     header.RecommendedDisplayFrameRate = None
     header.CineRate = rate if rate == 10 else None
     header.FrameTime = 1 / rate

@@ -8,7 +8,6 @@ import warnings
 import zlib
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
-from io import BytesIO
 from typing import TYPE_CHECKING, BinaryIO
 
 from sqlalchemy.orm import Session
@@ -21,8 +20,7 @@ from app.archive.models import Instance, InstanceHeader
 from app.dicom import dicomjson, kept, uids
 from app.dicom.dicomjson import Model
 from app.dicom.header import NotDicom, inflate, most_inflated, scan
-from app.dicom.walk import is_crowded
-from app.kit.errors import NotFound, Unsupported
+from app.kit.errors import NotFound
 
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset
@@ -185,26 +183,11 @@ def open_object(archive: Archive, instance: Instance) -> BinaryIO:
     return file
 
 
-def read_range(archive: Archive, instance: Instance, offset: int, length: int) -> bytes:
-    """Bytes of the file, for bulk values and range requests."""
-    return read_parts(archive, instance, [(offset, length)])
-
-
 def iter_object(archive: Archive, instance: Instance, chunk: int = 1 << 20) -> Iterator[bytes]:
     """The whole file in pieces."""
     with open_object(archive, instance) as file:
         while piece := file.read(chunk):
             yield piece
-
-
-def dataset(archive: Archive, instance: Instance) -> "Dataset":
-    """The whole object by pydicom, pixels and all: for what needs everything (anonymizing, transcoding)."""
-    from app.dicom.reading import dcmread
-
-    with open_object(archive, instance) as file:
-        if is_crowded(file):
-            raise Unsupported("The object has more sequence items than can be read in a sensible time.")
-        return dcmread(BytesIO(file.read()), force=True)
 
 
 def dicom_json(session: Session, instance: Instance) -> Model:

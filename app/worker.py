@@ -51,7 +51,8 @@ LANES: dict[str, tuple[int, dict[str, str]]] = {
         },
     ),
     # people wait for these: never behind transfers
-    "query": (3, {"query.ask": "retrieve.query_jobs:ask", "node.test": "selftest.job:run"}),
+    "query": (3, {"query.ask": "retrieve.query_jobs:ask"}),
+    "test": (6, {"node.test": "selftest.job:run"}),
     "retrieve": (3, {"retrieve.fetch": "retrieve.retrieve_jobs:fetch"}),
     "routing": (1, {"route.fire": "routing.jobs:fire"}),
     "print": (1, {"print.render": "printing.jobs:render"}),
@@ -65,6 +66,12 @@ LANES: dict[str, tuple[int, dict[str, str]]] = {
         },
     ),
 }
+
+
+# lane -> threads that it may have beyond those while its jobs wait for peers that hang: a job that has told no progress for
+# STALLED seconds keeps no place from the next one. Such a thread ends with its job.
+MORE = {"commitment": 14, "query": 21, "test": 42, "retrieve": 13}
+STALLED = 2.0
 
 
 def handler_of(kind: str) -> Handler:
@@ -94,6 +101,7 @@ class Worker:
         self.drift: float | None = None  # between wall clock and the one that only runs forward, when last looked at
         self._running: dict[str, JobContext] = {}
         self._lock = threading.Lock()
+        self._more: dict[str, list[threading.Thread]] = {lane: [] for lane in MORE}
         self._bells = {lane: threading.Event() for lane in LANES}  # rung when something is due there
         self.forwarder = Forwarder(config, self.database, self.archive, self.name)
 
@@ -135,6 +143,31 @@ class Worker:
             for lane, (_, kinds) in LANES.items():
                 if due & kinds.keys():
                     self._bells[lane].set()
+                    self._widen(lane)
+
+    def _widen(self, lane: str) -> None:
+        """Starts threads for what is due in a lane whose own are all busy, as many as wait for peers that hang."""
+        threads, kinds = LANES[lane]
+        more = self._more[lane] = [thread for thread in self._more.get(lane, []) if thread.is_alive()]
+        with self._lock:
+            running = [context for context in self._running.values() if context.job.kind in kinds]
+        if len(running) < threads + len(more):
+            return  # one of them is about to look
+        stalled = sum(time.monotonic() - context.moved > STALLED for context in running)
+        wanted = min(stalled, MORE.get(lane, 0)) - len(more)
+        for number in range(len(more), len(more) + wanted):
+            thread = threading.Thread(target=self._help, args=(list(kinds),), name=f"{lane}+{number}", daemon=True)
+            more.append(thread)
+            thread.start()
+
+    def _help(self, kinds: list[str]) -> None:
+        """One job of a lane, if one is still due."""
+        try:
+            claimed = self._claim(kinds)
+            if claimed is not None:
+                self._run(claimed, handler_of(claimed.kind))
+        except Exception:
+            log.exception("the queue cannot be read")
 
     def _work(self, kinds: list[str], bell: threading.Event) -> None:
         while not self.stopping.is_set():

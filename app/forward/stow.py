@@ -27,6 +27,7 @@ BYTES, OBJECTS = 16 << 20, 50  # of one request; a larger object goes alone
 _CHUNK = 1 << 18
 _ANSWER = 16 << 20  # bytes of an answer that are read
 _MANY = 100_000
+_LONG = 3600.0  # seconds a server may take to tell so many
 _RETRY = (408, 425, 429, 500, 502, 503, 504, 507)
 
 
@@ -49,7 +50,7 @@ class WebNode:
     def there(self, study_instance_uid: str, series: Sequence[str]) -> set[str]:
         """Asked by QIDO-RS for the whole study."""
         keys = {"StudyInstanceUID": study_instance_uid}
-        found = dicomweb.find(self._http, self._name, "IMAGE", keys, limit=_MANY)
+        found = dicomweb.find(self._http, self._name, "IMAGE", keys, limit=_MANY, seconds=_LONG)
         return {one["SOPInstanceUID"] for one in found}
 
     def close(self) -> None:

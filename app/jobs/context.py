@@ -28,12 +28,13 @@ class JobContext:
     archive: Any
     job: Claimed
     stopped: threading.Event = field(default_factory=threading.Event)  # set by cancel and by the role's own end
+    moved: float = field(default_factory=time.monotonic)  # when progress was last told
     _told: float = 0.0
 
     def progress(self, done: int, total: int) -> None:
         """Tells how far the job is (at most four times a second) and raises Cancelled when it is no longer wanted."""
         self.check_cancelled()
-        moment = time.monotonic()
+        moment = self.moved = time.monotonic()
         if moment - self._told < 0.25 and done < total:
             return
         self._told = moment

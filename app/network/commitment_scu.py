@@ -1,11 +1,12 @@
 """Storage Commitment over an association that we open (PS3.4 Annex J, PS3.7 10.1.1 and 10.1.4): N-ACTION as its SCU,
 N-EVENT-REPORT as its SCP, and the reports that a node sends back over the association of our request."""
 
+import time
 from collections.abc import Callable
 
 from app.kit.errors import PeerFault
 from app.kit.phrases import phrase
-from app.network import commands, messages
+from app.network import commands, messages, pdu
 from app.network.commitment_data import (
     ALL_COMMITTED,
     FAILURES_EXIST,
@@ -18,7 +19,7 @@ from app.network.commitment_data import (
     decode,
     encode,
 )
-from app.network.pdu import Context
+from app.network.pdu import BadPdu, Context
 from app.network.scu import Association, Peer, Response
 from app.network.settings import DicomSettings
 from app.network.user_items import Role, UserItems
@@ -26,6 +27,7 @@ from app.network.wire import PeerSilent
 
 _SYNTAXES = ["1.2.840.10008.1.2.1", "1.2.840.10008.1.2"]
 
+_REPORTS = 1000  # of others that a node may send before it answers our request
 OnReport = Callable[[References], int]  # takes a report, says with which status it is answered
 
 
@@ -94,10 +96,13 @@ class CommitmentAssociation(Association):
             if came():
                 raise _Enough
 
+        until = time.monotonic() + seconds
         self.wire.on_tick = look
-        self._reader.patience(seconds)
+        self._allowance.seconds = seconds
+        self._allowance.begin()
         try:
-            while not came():
+            while not came() and (left := until - time.monotonic()) > 0:
+                self._reader.patience(left)
                 self._served()
         except (_Enough, PeerSilent, PeerFault):
             pass  # a report that did not come here comes over an association of the node's own
@@ -108,13 +113,15 @@ class CommitmentAssociation(Association):
         self._message_id = self._message_id % 65535 + 1
         whole = {**command, commands.MESSAGE_ID: self._message_id, commands.DATA_SET_TYPE: 1}
         with self._in_words(phrase("storage commitment")):
-            self.wire.expect(self._settings.network_timeout)
+            self._begin()
             self.wire.send(b"".join(self._fragments(1, commands.encode(whole))))
             self.wire.send(b"".join(self._fragments(1, data, 0)))
-            while True:
+            self._allowance.begin()
+            for _ in range(_REPORTS):
                 answer = self._served()
                 if answer is not None:
                     return answer
+            raise BadPdu("reports instead of an answer, again and again", pdu.UNEXPECTED_PARAMETER)
 
     def _served(self) -> Response | None:
         """Reads one message: the response to our request, or a report of the node, which is answered (then None)."""

@@ -75,19 +75,29 @@ def way_words(peer: Peer, sock: socket.socket) -> str:
 
 def _direct(peer: Peer, seconds: float) -> socket.socket:
     """The address is checked after the name is resolved, so that no name leads where none may."""
+    due = time.monotonic() + seconds
     try:
-        found = socket.getaddrinfo(peer.host.strip("[]"), peer.port, type=socket.SOCK_STREAM)
+        found = names.look_up(peer.host, peer.port, seconds)[:4]
+    except TimeoutError:
+        raise PeerFault(
+            phrase(
+                "The name server did not tell the address of {host} within {seconds:g} s.",
+                host=peer.host,
+                seconds=seconds,
+            ),
+            hint=phrase("Check the DNS, or enter an IP address."),
+        ) from None
     except OSError:
         raise PeerFault(
             phrase("The host name {host} is not known.", host=peer.host), hint="Check its spelling and the DNS."
         ) from None
     fault: OSError | None = None
-    for family, kind, protocol, _, address in found[:4]:
+    for number, (family, kind, protocol, _, address) in enumerate(found):
         parsed = names.address(str(address[0]))
         if parsed is None or names.forbidden_address(parsed):
             raise PeerFault(phrase("{host} leads to an address that cannot be a DICOM node.", host=peer.host))
         sock = socket.socket(family, kind, protocol)
-        sock.settimeout(seconds)
+        sock.settimeout(max(0.1, (due - time.monotonic()) / (len(found) - number)))
         try:
             sock.connect(address)
             return sock

@@ -11,7 +11,7 @@ from app.kit.phrases import phrase
 from app.network import commands, statuses
 from app.network.connect import way_words
 from app.network.pdu import Context
-from app.network.scu import VERIFICATION, Association, Peer, connect
+from app.network.scu import VERIFICATION, Association, Peer, Response, connect
 from app.network.settings import DicomSettings
 
 _SYNTAXES = ["1.2.840.10008.1.2", "1.2.840.10008.1.2.1"]
@@ -64,8 +64,10 @@ class Probe:
         return round(sum(step.seconds for step in self.steps), 4)
 
 
-def _ask_nothing(association: Association) -> str:
-    """A C-FIND for a study that nobody has: the service answers, and no patient's data travels. Raises PeerFault."""
+def _ask_nothing(association: Association, seconds: float) -> str:
+    """A C-FIND for a study that nobody has: the service answers, and no patient's data travels. seconds: until it
+    must have ended. Raises PeerFault."""
+    until = time.monotonic() + seconds
     context_id = 2 * list(SIGNS).index("find") + 3
     explicit = association.accepted[context_id] == _SYNTAXES[1]
     keys = {"QueryRetrieveLevel": "STUDY", "StudyInstanceUID": new_uid()}
@@ -75,8 +77,11 @@ def _ask_nothing(association: Association) -> str:
         commands.PRIORITY: 0,
     }
     data = identifier.encode(keys, explicit=explicit)
-    answers = list(association.request(context_id, command, data))
-    final = answers[-1]
+    final = Response(commands.SUCCESS)
+    for answer in association.request(context_id, command, data, stop=lambda: time.monotonic() > until):
+        final = answer
+    if time.monotonic() > until:
+        raise PeerFault(phrase("{peer} did not end its answers in time.", peer=str(association.peer)))
     if final.status != commands.SUCCESS:
         said = statuses.words(final.status, final.comment, str(association.peer))
         raise PeerFault(said.what, hint=said.hint)
@@ -128,7 +133,7 @@ def probe(peer: Peer, settings: DicomSettings, wanted: Sequence[str] = (), quick
             note(step, answer.status == 0, words)
             if "find" in wanted and "find" in offers:
                 step = "find"
-                note(step, True, _ask_nothing(association))
+                note(step, True, _ask_nothing(association, association.timeout))
     except PeerFault as fault:
         note(step, False, fault.detail, fault.hint)
     else:

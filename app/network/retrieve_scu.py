@@ -2,8 +2,9 @@
 
 What the peer counts is told as it comes; what has arrived is for the archive to say, never for the peer."""
 
+import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from app.dicom import identifier
 from app.dicom.uids import is_safe
@@ -22,6 +23,7 @@ STUDY_MOVE, PATIENT_MOVE = "1.2.840.10008.5.1.4.1.2.2.2", "1.2.840.10008.5.1.4.1
 STUDY_GET, PATIENT_GET = "1.2.840.10008.5.1.4.1.2.2.3", "1.2.840.10008.5.1.4.1.2.1.3"
 _SYNTAXES = [EXPLICIT_LITTLE, IMPLICIT_LITTLE]
 _STUDY, _PATIENT = 1, 3  # context ids
+NOTHING = 3600.0  # seconds a peer may go on answering while nothing comes
 _LIMIT = 128  # contexts of one association (PS3.8 9.3.2.2)
 
 
@@ -75,6 +77,7 @@ class _Retriever:
         self._association = Association(peer, [*own, *more], settings, user)
         self._settings = settings
         self._watch = watch
+        self._last, self._moved = Counts(), time.monotonic()
 
     @property
     def local_host(self) -> str:
@@ -111,6 +114,7 @@ class _Retriever:
             **self._more(),
         }
         counts = self._counts = Counts()
+        self._last, self._moved = Counts(), time.monotonic()
         # The first answer may wait until a PACS has its tape at hand, and all the others are optional.
         association.wait_for(self._settings.idle_timeout)
         answers = association.request(context_id, command, data, serve=self._serve, stop=self._look)
@@ -118,13 +122,28 @@ class _Retriever:
             _count(counts, answer.command, answer.pending)
             self._watch.tell(counts)
             if not answer.pending:
+                if self._stalled():
+                    raise PeerFault(
+                        phrase(
+                            "{peer} went on answering for {minutes:g} minutes, but sent nothing.",
+                            peer=str(association.peer),
+                            minutes=NOTHING / 60,
+                        )
+                    )
                 return Outcome(answer.status, answer.comment, counts, _failed(answer.identifier, explicit))
         raise PeerFault(phrase("{peer} did not end its answers.", peer=str(association.peer)))
 
     def _look(self) -> bool:
-        if self._watch.alive():
+        counts, alive = replace(self._counts), self._watch.alive()
+        if alive or counts != self._last:
+            self._last, self._moved = counts, time.monotonic()
+        if alive:
             self._association.wait_for(self._settings.idle_timeout)
-        return self._watch.stop()
+        return self._watch.stop() or self._stalled()
+
+    def _stalled(self) -> bool:
+        """It answers that it is at work, as one with a tape may, but for much too long."""
+        return time.monotonic() - self._moved > NOTHING
 
     def _more(self) -> Mapping[int, int | str]:
         return {}

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import BinaryIO, NoReturn
 
 from app.dicom.uids import IMPLICIT_LE
+from app.kit.allowance import Allowance
 from app.kit.errors import PeerFault
 from app.kit.phrases import phrase
 from app.network import commands, messages, pdu
@@ -68,9 +69,15 @@ class Association:
         self.implementation = ""
         self._message_id = 0
         self._patience: float = self._settings.network_timeout
+        self._allowance = Allowance(self._patience)
         self._limit = _SEND_LIMIT
         self._open = False
         self._templates: dict[str, bytearray] = {}
+
+    @property
+    def timeout(self) -> float:
+        """Seconds that the peer has for an answer."""
+        return self._settings.network_timeout
 
     def __enter__(self) -> "Association":
         """Connects and asks, unless `open` has done so."""
@@ -79,6 +86,8 @@ class Association:
     def open(self, sock: socket.socket) -> "Association":
         """Asks for the association over a connection that stands. Closes it and raises PeerFault when refused."""
         self.wire = wire_over(sock)
+        self.wire.allowance = self._allowance
+        self._allowance.begin()
         try:
             with self._in_words(phrase("the association")):
                 self._request()
@@ -105,6 +114,7 @@ class Association:
         peer, timeout = self.peer, self._settings.network_timeout
         self.wire.expect(timeout)
         self.wire.send(pdu.encode_request(peer.called, peer.calling, self._contexts, self._our_limit, self._user))
+        self._allowance.begin()
         kind, length = self.wire.header()
         if kind == pdu.ASSOCIATE_RJ and length == 4:
             _, result, source, reason = self.wire.read(4)
@@ -178,7 +188,7 @@ class Association:
             }
         )
         with self._in_words(phrase("the echo")):
-            self.wire.expect(self._settings.network_timeout)
+            self._begin()
             for fragment in self._fragments(context_id, command):
                 self.wire.send(fragment)
             return self._response(commands.C_ECHO_RSP)
@@ -201,7 +211,7 @@ class Association:
         self._message_id = self._message_id % 65535 + 1
         command = self._store_command(context_id, sop_class, sop_instance, originator)
         with self._in_words(phrase("sending")):
-            self.wire.expect(self._settings.network_timeout)
+            self._begin()
             try:
                 self.wire.send(command, more=True)
                 self._payload.send(context_id, data, length, plain_file, pace)
@@ -233,7 +243,7 @@ class Association:
             phrase("the query") if command.get(commands.COMMAND_FIELD) == commands.C_FIND_RQ else phrase("retrieving")
         )
         with self._in_words(what):
-            self.wire.expect(self._settings.network_timeout)
+            self._begin()
             data = b"".join(self._fragments(context_id, commands.encode(whole)))
             self.wire.send(data + b"".join(self._fragments(context_id, identifier or b"", 0)))
         self.wire.on_tick = cancel.look
@@ -262,6 +272,7 @@ class Association:
 
     def _next_answer(self, context_id: int, message_id: int, serve: Serve | None) -> Response | None:
         """The next answer to the open request; None after something else that was served."""
+        self._reader.begins()
         try:
             found, command = messages.read_command(self._reader)
             kind = commands.number(command, commands.COMMAND_FIELD)
@@ -281,8 +292,13 @@ class Association:
 
     def wait_for(self, seconds: float) -> None:
         """From now on the peer may be silent for so long, instead of the setting's time."""
-        self._patience = seconds
+        self._patience = self._allowance.seconds = seconds
         self._reader.patience(seconds)
+
+    def _begin(self) -> None:
+        """A request begins: it and its answer have the response timeout in all, and more as bytes move."""
+        self.wire.expect(self._settings.network_timeout)
+        self._allowance.begin()
 
     def _last_words(self) -> None:
         """The peer hung up while we wrote: what it said before may still lie here. Raises PeerFault with an abort's reason."""
@@ -312,6 +328,7 @@ class Association:
 
     def _response(self, wanted: int) -> Response:
         """The answer to the request just sent. Answers to others are a breach: we keep one request open at a time."""
+        self._allowance.begin()
         try:
             _, answer = messages.read_command(self._reader)
         except messages.OtherPdu as other:

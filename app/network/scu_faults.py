@@ -2,13 +2,14 @@
 
 from collections.abc import Callable
 
+from app.kit.allowance import LEAST_RATE
 from app.kit.errors import PeerFault
 from app.kit.phrases import phrase
 from app.network import commands
 from app.network.connect import Peer
 from app.network.pdu import BadPdu
 from app.network.tls_wire import TlsFault
-from app.network.wire import PeerGone, PeerSilent
+from app.network.wire import PeerGone, PeerSilent, PeerSlow
 
 
 class InWords:
@@ -31,6 +32,17 @@ class InWords:
         if isinstance(fault, PeerGone):
             raise PeerFault(
                 phrase("{peer} closed the connection during {what}.", peer=str(peer), what=self._what)
+            ) from None
+        if isinstance(fault, PeerSlow):
+            raise PeerFault(
+                phrase(
+                    "{peer} was too slow during {what}: less than {rate:g} bytes a second for {seconds:g} s.",
+                    peer=str(peer),
+                    what=self._what,
+                    rate=LEAST_RATE,
+                    seconds=self._patience(),
+                ),
+                hint=phrase("Look at the other side and at the network to it."),
             ) from None
         if isinstance(fault, PeerSilent):
             seconds = self._patience()

@@ -67,7 +67,7 @@ class TlsWire(Wire):
                 self._tls.do_handshake()
                 return
             except (TimeoutError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
-                self._in_time()
+                self._received(time.monotonic(), 0)
             except OSError as fault:
                 raise TlsFault(fault, self.calling) from None
             except ValueError:  # closed meanwhile
@@ -115,6 +115,7 @@ class TlsWire(Wire):
         if self._met is not None:
             raise self._ended(self._met) from None
         while True:
+            begun = time.monotonic()
             if QUICKACK is not None:
                 with contextlib.suppress(OSError):
                     self.sock.setsockopt(socket.IPPROTO_TCP, QUICKACK, 1)
@@ -123,13 +124,13 @@ class TlsWire(Wire):
             except (TimeoutError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
                 if self.on_tick is not None:
                     self.on_tick()
-                self._in_time()
+                self._received(begun, 0)
                 continue
             except (OSError, ValueError) as fault:
                 raise self._ended(fault) from None
             if count == 0:
                 raise PeerGone
-            self._in_time()
+            self._received(begun, count)
             return count
 
     def send(self, data: bytes | bytearray | memoryview, more: bool = False) -> None:
@@ -141,12 +142,15 @@ class TlsWire(Wire):
             data, self._held = self._held + data, b""
         view = memoryview(data)
         while view:
+            begun, sent = time.monotonic(), 0
             try:
-                view = view[self.sock.send(view) :]
+                sent = self.sock.send(view)
             except (TimeoutError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
-                self._in_time()
+                pass
             except (OSError, ValueError) as fault:
                 raise self._ended(fault) from None
+            view = view[sent:]
+            self._written(begun, sent)
 
     def _ended(self, fault: OSError | ValueError) -> PeerGone:
         """Why the connection is over. With TLS 1.3 the server's opinion of a client certificate comes only after the

@@ -13,6 +13,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 
+from app.kit.allowance import Allowance, Unsent
 from app.network import pdu
 from app.network.pdu import BadPdu
 
@@ -34,6 +35,10 @@ class PeerSilent(Exception):
     """The peer did not send or take what was due in time."""
 
 
+class PeerSlow(PeerSilent):
+    """The peer goes on, but so slowly that the call's allowance is used up."""
+
+
 class Wire:
     """A connected TCP socket. Used by one thread; only `cut` is set from others."""
 
@@ -42,6 +47,9 @@ class Wire:
         self.direct = type(sock) is socket.socket  # the kernel may be asked to send by itself; not through TLS
         self.cut = float("inf")  # moment after which every wait ends (the role stops)
         self.on_tick: Callable[[], None] | None = None  # called about once a second while nothing comes
+        self.allowance: Allowance | None = None  # of a call of ours: what is sent is timed by it alone
+        self._unsent: Unsent | None = None
+        self._expected = 0.0
         self._due = float("inf")
         self._ahead = b""
         self._tick()
@@ -59,16 +67,46 @@ class Wire:
             self.sock.setsockopt(socket.SOL_SOCKET, side, struct.pack("ll", int(TICK), 0))
 
     def expect(self, seconds: float) -> None:
-        """From now on, reads and writes must be over in so many seconds."""
+        """From now on, reads and writes must be over in so many seconds; writes of a call of ours by its allowance."""
+        self._expected = seconds
         self._due = time.monotonic() + seconds
+        if self.allowance is not None:
+            self._line_moved()
 
-    def _in_time(self) -> None:
+    def _received(self, begun: float, moved: int) -> None:
+        """After each wait for something to read, since `begun`: raises PeerSilent when the time is over."""
         moment = time.monotonic()
-        if moment > self._due or moment > self.cut:
+        if self.allowance is not None:
+            if not moved and (left := self._line_moved()):  # it has not got our request yet
+                moved, self._due = left, max(self._due, moment + self._expected)
+            self._spent(moment - begun, moved)
+        if moment > self._due or moment > self.cut:  # also for a peer that sends a byte each second
             raise PeerSilent
+
+    def _written(self, begun: float, moved: int) -> None:
+        """The same after each wait for the peer to take something."""
+        moment = time.monotonic()
+        if self.allowance is not None:
+            self._spent(moment - begun, moved)
+        elif not moved and moment > self._due:
+            raise PeerSilent
+        if moment > self.cut and not moved:
+            raise PeerSilent
+
+    def _spent(self, seconds: float, moved: int) -> None:
+        assert self.allowance is not None
+        self.allowance.spent(seconds, moved)
+        if self.allowance.over:
+            raise PeerSlow if self.allowance.moved else PeerSilent
+
+    def _line_moved(self) -> int:
+        if self._unsent is None:
+            self._unsent = Unsent(self.sock)
+        return self._unsent.moved()
 
     def _receive(self, target: memoryview) -> int:
         while True:
+            begun = time.monotonic()
             if QUICKACK is not None:
                 with contextlib.suppress(OSError):
                     self.sock.setsockopt(socket.IPPROTO_TCP, QUICKACK, 1)
@@ -77,13 +115,13 @@ class Wire:
             except (TimeoutError, BlockingIOError):
                 if self.on_tick is not None:
                     self.on_tick()
-                self._in_time()
+                self._received(begun, 0)
                 continue
             except OSError:
                 raise PeerGone from None
             if count == 0:
                 raise PeerGone
-            self._in_time()  # also for a peer that sends a byte each second
+            self._received(begun, count)
             return count
 
     def read(self, count: int) -> bytes:
@@ -127,22 +165,26 @@ class Wire:
         """All of it. more: something follows at once, so the kernel may wait with a short segment."""
         view = memoryview(data)
         while view:
+            begun, sent = time.monotonic(), 0
             try:
-                view = view[self.sock.send(view, _MORE if more else 0) :]
+                sent = self.sock.send(view, _MORE if more else 0)
             except (TimeoutError, BlockingIOError):
-                self._in_time()
+                pass
             except OSError:
                 raise PeerGone from None
+            view = view[sent:]
+            self._written(begun, sent)
 
     def send_parts(self, parts: Sequence[bytes | memoryview]) -> None:
         """Several pieces in one system call where the kernel takes them at once."""
+        begun, sent = time.monotonic(), 0
         try:
             sent = self.sock.sendmsg(parts)
         except (TimeoutError, BlockingIOError):
-            self._in_time()
-            sent = 0
+            pass
         except OSError:
             raise PeerGone from None
+        self._written(begun, sent)
         for part in parts:
             if sent >= len(part):
                 sent -= len(part)
@@ -153,18 +195,20 @@ class Wire:
     def send_file(self, source: int, offset: int, count: int) -> None:
         """So many bytes of an open file, sent by the kernel without passing through us (Linux, macOS)."""
         while count:
+            begun = time.monotonic()
             try:
                 sent = os.sendfile(self.sock.fileno(), source, offset, count)
             except BlockingIOError:  # a socket with a timeout does not block by itself
                 waiter = select.poll()
                 waiter.register(self.sock, select.POLLOUT)
                 waiter.poll(TICK * 1000)
-                self._in_time()
+                self._written(begun, 0)
                 continue
             except OSError:
                 raise PeerGone from None
             if not sent:
                 raise EOFError("a stored file is shorter than its index says")
+            self._written(begun, sent)
             offset, count = offset + sent, count - sent
 
     def header(self) -> tuple[int, int]:
@@ -210,6 +254,11 @@ class PdvReader:
         self._idle_timeout = idle_timeout
         self._pdu_timeout = pdu_timeout
         self._left = 0  # bytes of the current PDU that have not been read
+        self._begins = False
+
+    def begins(self) -> None:
+        """A message begins with the next PDU, which may be waited for without cost to the call's allowance."""
+        self._begins = True
 
     def patience(self, seconds: float) -> None:
         """From the next PDU on, and for one that is being waited for, the silence allowed before it."""
@@ -226,7 +275,13 @@ class PdvReader:
         time an association may be silent. Raises BadPdu, PeerGone, PeerSilent."""
         if self._left == 0:
             self.wire.expect(self._idle_timeout if within is None else within)
+            allowance = self.wire.allowance if self._begins else None
+            self._begins = False
+            if allowance is not None:
+                allowance.hold()
             kind, length = self.wire.header()
+            if allowance is not None:
+                allowance.begin()
             self.wire.expect(self._pdu_timeout)
             if kind != pdu.P_DATA:
                 return kind, 0, 0, length

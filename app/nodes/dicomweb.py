@@ -4,6 +4,7 @@
 
 import json
 import re
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -18,14 +19,17 @@ from app.archive.store import Incoming
 from app.config import Config
 from app.dicom.uids import is_safe
 from app.kit import multipart
+from app.kit.allowance import LEAST_RATE
 from app.kit.errors import AppError, BadRequest, PeerFault
 from app.kit.phrases import phrase
 from app.network.find_scu import RETURNED
 from app.network.settings import DicomSettings
 from app.nodes import options
 from app.nodes.models import Node
-from app.trust.http_transport import tls_fault, transport, wants_certificate
+from app.trust.http_transport import tls_fault, transport, wants_certificate, was_slow
 
+PATIENCE = 3  # response timeouts: all that a call may wait for the other side while less than 1 KiB/s moves
+_SECONDS = 120.0  # one search, whatever its answers are
 _JSON_LIMIT = 64 << 20  # bytes of one answer's JSON
 _PAGE = 200  # answers asked for at a time
 _PATHS = {"STUDY": "studies", "SERIES": "series", "IMAGE": "instances"}
@@ -50,7 +54,9 @@ def client(node: Node, settings: DicomSettings, config: Config) -> httpx.Client:
         auth=auth,
         headers=headers,
         timeout=httpx.Timeout(seconds, connect=connect),
-        transport=transport(urlsplit(set_to.url).hostname or "", set_to.use_proxy, set_to.client_certificate),
+        transport=transport(
+            urlsplit(set_to.url).hostname or "", set_to.use_proxy, set_to.client_certificate, PATIENCE * seconds
+        ),
         trust_env=False,
         follow_redirects=False,
     )
@@ -73,6 +79,13 @@ def _in_words(name: str, fault: httpx.HTTPError | httpx.InvalidURL) -> PeerFault
         return PeerFault(
             phrase("{peer} does not answer.", peer=name),
             hint="Is it switched on, and does a firewall let us through?",
+        )
+    if was_slow(fault):
+        return PeerFault(
+            phrase(
+                "{peer} was too slow: less than {rate:g} bytes a second for a long time.", peer=name, rate=LEAST_RATE
+            ),
+            hint=phrase("Look at the other side and at the network to it."),
         )
     if isinstance(fault, httpx.TimeoutException):
         return PeerFault(phrase("{peer} did not answer in time.", peer=name))
@@ -130,15 +143,17 @@ def find(
     limit: int = 500,
     search: Search | None = None,
     stop: Callable[[], bool] = lambda: False,
+    seconds: float = _SECONDS,
 ) -> Iterator[dict[str, str]]:
-    """QIDO-RS as `finding.Finder.find`: the same levels, keys and answers. Asks page by page until the limit."""
-    state = search or Search()
+    """QIDO-RS as `finding.Finder.find`: the same levels, keys and answers. Asks page by page until the limit. seconds: for
+    all of it; PeerFault when they are over."""
+    state, until = search or Search(), time.monotonic() + seconds
     path, query = _address(level, keys)
     offset = given = 0
     while True:
         count = min(_PAGE, limit + 1 - given)
         with in_words(name):
-            page = _answers(http, name, path, [*query, ("limit", str(count)), ("offset", str(offset))])
+            page = _answers(http, name, path, [*query, ("limit", str(count)), ("offset", str(offset))], until)
         for model in page:
             found = flat(model)
             if not found.get({"STUDY": "StudyInstanceUID", "SERIES": "SeriesInstanceUID"}.get(level, "SOPInstanceUID")):
@@ -174,7 +189,7 @@ def _address(level: str, keys: Mapping[str, str]) -> tuple[str, list[tuple[str, 
     return path, query + [("includefield", key) for key in RETURNED[level] if key not in keys]
 
 
-def _answers(http: httpx.Client, name: str, path: str, query: Sequence[tuple[str, str]]) -> list[Any]:
+def _answers(http: httpx.Client, name: str, path: str, query: Sequence[tuple[str, str]], until: float) -> list[Any]:
     headers = {"Accept": "application/dicom+json"}
     # What a query may hold as it is stays so (RFC 3986 3.4): Orthanc's server does not decode keys, and finds Doe* only so.
     address = f"{path}?{urlencode(list(query), quote_via=quote, safe=_AS_IT_IS)}"
@@ -187,6 +202,8 @@ def _answers(http: httpx.Client, name: str, path: str, query: Sequence[tuple[str
             body += part
             if len(body) > _JSON_LIMIT:
                 raise PeerFault(phrase("{peer} answers without end.", peer=name))
+            if time.monotonic() > until:
+                raise PeerFault(phrase("{peer} did not end its answers in time.", peer=name))
     try:
         found = json.loads(bytes(body))
     except (ValueError, RecursionError):

@@ -114,26 +114,32 @@ def _reach(node: NodeOptions, seconds: float) -> str:
     if proxy is not None:
         open_through(proxy, host, port, seconds).close()
         return phrase("{host} port {port} open, through {proxy}", host=host, port=port, proxy=str(proxy))
+    due, fault = time.monotonic() + seconds, None
     try:
-        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        found = names.look_up(host, port, seconds)[:4]
     except OSError:
         raise PeerFault(
             phrase("The host name {host} is not known.", host=host), hint="Check its spelling and the DNS."
         ) from None
-    for each in found:
+    for number, each in enumerate(found):
         parsed = names.address(str(each[4][0]))
         if parsed is None or names.forbidden_address(parsed):
             raise PeerFault(phrase("{host} leads to an address that cannot be a DICOM node.", host=host))
-    try:
-        socket.create_connection((host, port), seconds).close()
-    except OSError as fault:
-        raise PeerFault(
-            phrase(
-                "{host} port {port} cannot be reached: {words}.", host=host, port=port, words=fault.strerror or fault
-            ),
-            hint="Is it switched on, and does a firewall let us through?",
-        ) from None
-    return phrase("{host} port {port} open", host=host, port=port)
+        try:
+            left = max(0.1, (due - time.monotonic()) / (len(found) - number))
+            socket.create_connection((str(each[4][0]), port), left).close()
+            return phrase("{host} port {port} open", host=host, port=port)
+        except OSError as raised:
+            fault = raised
+    raise PeerFault(
+        phrase(
+            "{host} port {port} cannot be reached: {words}.",
+            host=host,
+            port=port,
+            words=(fault.strerror if fault else "") or str(fault),
+        ),
+        hint="Is it switched on, and does a firewall let us through?",
+    )
 
 
 def _search(node: NodeOptions, seconds: float, config: Config) -> str:
@@ -159,6 +165,8 @@ def _search(node: NodeOptions, seconds: float, config: Config) -> str:
             raise PeerFault(
                 phrase("No TLS with the server: {words}.", words=secured.words), hint=secured.hint
             ) from None
+        if isinstance(fault, httpx.TimeoutException):
+            raise PeerFault(phrase("The server did not answer within {seconds:g} s.", seconds=seconds)) from None
         raise PeerFault(
             phrase("The server did not answer as it should: {words}.", words=str(fault) or type(fault).__name__)
         ) from None

@@ -156,7 +156,14 @@ def _web(
         with dicomweb.client(node, settings, config) as http:
             for keys in _each(question):
                 yield from dicomweb.find(
-                    http, node.name, question.level, keys, limit=question.limit, search=search, stop=over
+                    http,
+                    node.name,
+                    question.level,
+                    keys,
+                    limit=question.limit,
+                    search=search,
+                    stop=over,
+                    seconds=max(0.0, until - time.monotonic()),
                 )
                 if stop():
                     return

@@ -11,7 +11,7 @@ from app.kit.phrases import phrase
 from app.network import statuses
 from app.network.find_scu import IMPLICIT_LITTLE, Finder
 from app.network.pdu import Context
-from app.network.retrieve_scu import Getter, Mover
+from app.network.retrieve_scu import Getter, Mover, Watch
 from app.network.retrieve_scu import Outcome as Retrieved
 from app.network.scu import Association
 from app.network.settings import DicomSettings
@@ -23,6 +23,7 @@ from app.selftest.running import Found, Run
 from app.settings import load
 
 _COMMIT = 60.0  # seconds until we stop waiting for the promise to keep it
+_RETRIEVE = 120.0  # seconds a peer has to give the picture back
 _TODAY = 50  # studies asked for
 _QUICK = 5  # seconds an echo by the clock waits
 DESTINATION_UNKNOWN = 0xA801
@@ -62,7 +63,7 @@ class DicomRun(Run):
 
     def move_back(self) -> Found:
         assert self.made is not None
-        with Mover(self.peer, self.settings, self.own_title) as mover:
+        with Mover(self.peer, self._quick(), self.own_title, self._watch()) as mover:
             self.address = address = f"{mover.local_host}:{self.ctx.config.dicom_port}"
             ended = mover.retrieve("STUDY", {"StudyInstanceUID": self.made.study})
         return self._came_back(ended, address)
@@ -70,10 +71,18 @@ class DicomRun(Run):
     def get_back(self) -> Found:
         assert self.made is not None
         source = Source(kind="dimse", calling_ae=self.peer.called, actor_name="self-test", node_id=self.node.id)
-        getter = Getter(self.peer, self.settings, self.ctx.archive, source, [self.made.sop_class])
+        getter = Getter(self.peer, self._quick(), self.ctx.archive, source, [self.made.sop_class], self._watch())
         with getter:
             ended = getter.retrieve("STUDY", {"StudyInstanceUID": self.made.study})
         return self._came_back(ended)
+
+    def _quick(self) -> DicomSettings:
+        """One small picture is not waited for as long as a study on tape."""
+        return self.settings.model_copy(update={"idle_timeout": self.settings.network_timeout})
+
+    def _watch(self) -> Watch:
+        until = time.monotonic() + _RETRIEVE
+        return Watch(stop=lambda: time.monotonic() > until or self.ctx.stopped.is_set())
 
     def _came_back(self, ended: Retrieved, address: str = "") -> Found:
         """The peer's word, and whether it is true: the object must be here. It is removed at once. address: where we

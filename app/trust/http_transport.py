@@ -2,6 +2,7 @@
 (NET-10); by TLS with the system's authorities and those that are trusted here."""
 
 import contextlib
+import socket
 import ssl
 import time
 from collections.abc import Iterable
@@ -11,15 +12,15 @@ import httpcore
 import httpx
 
 from app.kit import compat
+from app.kit.allowance import Allowance, Unsent
 from app.kit.errors import PeerFault
 from app.kit.phrases import phrase
 from app.trust import names, revocation, runtime, tls
 from app.trust.proxy import Proxy, open_through
 from app.trust.revocation import Distrust
 
-CALL_SECONDS = 180.0  # that a call may wait for the other side, with nothing moving
-LEAST_RATE = 8192.0  # bytes a second below which a call ends after that time
-_PIECE = 1 << 20
+CALL_SECONDS = 180.0  # of a call's allowance, where the caller names none
+_TICK = 1.0  # seconds between looks whether what we sent still leaves
 _SECONDS = 30.0  # where the caller names no time to connect
 
 
@@ -29,57 +30,61 @@ class _Revoked(httpcore.ConnectError):
         super().__init__(why.words)
 
 
-class Pace:
-    """How long one call may wait for the other side in all: a fixed time, and more for each byte that moves. Timeouts of
-    single reads do not end a server that sends a byte a minute. Only time spent in the network counts."""
-
-    def __init__(self, seconds: float = CALL_SECONDS, rate: float = LEAST_RATE) -> None:
-        self._seconds, self._rate = seconds, rate
-        self._spent, self._moved = 0.0, 0
-
-    def begin(self) -> None:
-        """A new call."""
-        self._spent, self._moved = 0.0, 0
-
-    def left(self, timeout: float | None) -> float:
-        """What a read or write may wait. Raises TimeoutError when the call's time is over."""
-        left = self._seconds + self._moved / self._rate - self._spent
-        if left <= 0:
-            raise TimeoutError
-        return left if timeout is None else min(timeout, left)
-
-    def spent(self, since: float, moved: int) -> None:
-        self._spent += time.monotonic() - since
-        self._moved += moved
+class _Slow(httpcore.ReadTimeout):
+    """The call's allowance is used up, though the other side goes on."""
 
 
 class _Stream(httpcore.NetworkStream):
-    """A connection within the pace, whose server is held against the lists of revoked certificates before anything is
-    said to it."""
+    """A connection within the call's allowance, whose server is held against the lists of revoked certificates before
+    anything is said to it. Reads and writes the socket itself: each piece that moves counts."""
 
-    def __init__(self, stream: httpcore.NetworkStream, pace: Pace) -> None:
+    def __init__(self, stream: httpcore.NetworkStream, allowance: Allowance) -> None:
         self._stream = stream
-        self._pace = pace
+        self._allowance = allowance
+        self._socket: socket.socket = stream.get_extra_info("socket")
+        self._unsent = Unsent(self._socket)
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        begun, found = time.monotonic(), b""
-        try:
-            found = self._stream.read(max_bytes, self._pace.left(timeout))
-        except TimeoutError as fault:
-            raise httpcore.ReadTimeout(str(fault)) from fault
-        finally:
-            self._pace.spent(begun, len(found))
+        silent, found = 0.0, None
+        self._unsent.moved()
+        while found is None:
+            begun, moved = time.monotonic(), 0
+            try:
+                self._wait(None if timeout is None else timeout - silent)
+                found = self._socket.recv(max_bytes)
+                moved = len(found)
+            except TimeoutError:
+                moved = self._unsent.moved()  # it has not got our request yet
+            except OSError as fault:
+                raise httpcore.ReadError(str(fault)) from fault
+            waited = time.monotonic() - begun
+            self._allowance.spent(waited, moved)
+            silent = 0.0 if moved else silent + waited
         return found
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
-        for start in range(0, len(buffer), _PIECE):
-            begun, piece = time.monotonic(), buffer[start : start + _PIECE]
+        view, silent = memoryview(buffer), 0.0
+        while view:
+            begun, sent = time.monotonic(), 0
             try:
-                self._stream.write(piece, self._pace.left(timeout))
-            except TimeoutError as fault:
-                raise httpcore.WriteTimeout(str(fault)) from fault
-            finally:
-                self._pace.spent(begun, len(piece))
+                self._wait(None if timeout is None else timeout - silent)
+                sent = self._socket.send(view)
+            except TimeoutError:
+                pass
+            except OSError as fault:
+                raise httpcore.WriteError(str(fault)) from fault
+            waited = time.monotonic() - begun
+            self._allowance.spent(waited, sent)
+            silent = 0.0 if sent else silent + waited
+            view = view[sent:]
+
+    def _wait(self, left: float | None) -> None:
+        """Sets how long the next call of the socket may wait. Raises ReadTimeout when the time is over."""
+        if self._allowance.over:
+            raise _Slow
+        if left is not None and left <= 0:
+            raise httpcore.ReadTimeout
+        self._socket.settimeout(max(0.01, min(_TICK, self._allowance.left(left))))
 
     def start_tls(
         self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
@@ -90,7 +95,7 @@ class _Stream(httpcore.NetworkStream):
         if fault is not None:
             secured.close()
             raise _Revoked(fault)
-        return _Stream(secured, self._pace)
+        return _Stream(secured, self._allowance)
 
     def close(self) -> None:
         self._stream.close()
@@ -102,14 +107,25 @@ class _Stream(httpcore.NetworkStream):
 class _Checked(httpcore.SyncBackend):
     """Opens TCP connections to addresses that are checked after the name is resolved, as `scu.connect` does."""
 
-    def __init__(self, pace: Pace) -> None:
-        self._pace = pace
+    def __init__(self, allowance: Allowance) -> None:
+        self._allowance = allowance
 
-    def connect_tcp(self, host: str, port: int, *more: Any, **options: Any) -> httpcore.NetworkStream:
+    def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,
+        local_address: str | None = None,
+        socket_options: Iterable[Any] | None = None,
+    ) -> httpcore.NetworkStream:
+        due = time.monotonic() + (timeout or _SECONDS)
         fault: Exception = httpcore.ConnectError("the host name is not known")
-        for address in names.resolved(host, port):
+        found = names.resolved(host, port, timeout or _SECONDS)
+        for number, address in enumerate(found):
+            left = max(0.1, (due - time.monotonic()) / (len(found) - number))
             try:
-                return _Stream(super().connect_tcp(address, port, *more, **options), self._pace)
+                made = super().connect_tcp(address, port, left, local_address, socket_options)
+                return _Stream(made, self._allowance)
             except (httpcore.ConnectError, httpcore.ConnectTimeout) as raised:
                 fault = raised
         raise fault
@@ -119,8 +135,8 @@ class _Through(httpcore.SyncBackend):
     """Opens them through the proxy, which resolves the names: our own client, so that both kinds of proxy and both kinds
     of peers fail in the same words."""
 
-    def __init__(self, proxy: Proxy, pace: Pace) -> None:
-        self._proxy, self._pace = proxy, pace
+    def __init__(self, proxy: Proxy, allowance: Allowance) -> None:
+        self._proxy, self._allowance = proxy, allowance
 
     def connect_tcp(
         self,
@@ -132,18 +148,18 @@ class _Through(httpcore.SyncBackend):
     ) -> httpcore.NetworkStream:
         sock = open_through(self._proxy, host, port, timeout or _SECONDS)
         sock.settimeout(None)
-        return _Stream(compat.stream_of(sock), self._pace)
+        return _Stream(compat.stream_of(sock), self._allowance)
 
 
 class _Transport(httpx.HTTPTransport):
     """Each call begins with the whole time."""
 
-    def __init__(self, pace: Pace, **options: Any) -> None:
+    def __init__(self, allowance: Allowance, **options: Any) -> None:
         super().__init__(**options)
-        self._pace = pace
+        self._allowance = allowance
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
-        self._pace.begin()
+        self._allowance.begin()
         return super().handle_request(request)
 
 
@@ -151,12 +167,12 @@ def transport(
     host: str, use_proxy: bool = True, certificate: str = "", seconds: float = CALL_SECONDS
 ) -> httpx.HTTPTransport:
     """For calls to this host. Neither redirects nor the environment's proxies change where they go. certificate: the
-    name of ours to show where it is asked for; seconds: that a call may wait for the other side in all. Raises PeerFault
-    when the certificate cannot be used."""
-    pace = Pace(seconds)
-    made = _Transport(pace, trust_env=False, verify=_context(certificate))
+    name of ours to show where it is asked for; seconds: of a call's allowance, which is all that it may wait for the other
+    side. Raises PeerFault when the certificate cannot be used."""
+    allowance = Allowance(seconds)
+    made = _Transport(allowance, trust_env=False, verify=_context(certificate))
     proxy = runtime.current().proxy_for(host) if use_proxy else None
-    compat.use_backend(made, _Checked(pace) if proxy is None else _Through(proxy, pace))
+    compat.use_backend(made, _Checked(allowance) if proxy is None else _Through(proxy, allowance))
     return made
 
 
@@ -188,6 +204,14 @@ def wants_certificate(answer: httpx.Response) -> bool:
             if len(start) > 4096:
                 break
     return b"SSL certificate" in start
+
+
+def was_slow(fault: BaseException) -> bool:
+    """Whether a call failed because the other side went on too slowly."""
+    seen: BaseException | None = fault
+    while seen is not None and not isinstance(seen, _Slow):
+        seen = seen.__cause__
+    return seen is not None
 
 
 def tls_fault(fault: BaseException) -> Distrust | None:

@@ -1,8 +1,12 @@
-"""What AE titles, UIDs, hosts and ports may look like. Pure, but for `resolved`."""
+"""What AE titles, UIDs, hosts and ports may look like. Pure, but for `look_up` and `resolved`."""
 
 import ipaddress
 import re
 import socket
+import threading
+from collections.abc import Sequence
+from concurrent.futures import Future
+from typing import Any
 from urllib.parse import urlsplit
 
 _HOST = re.compile(
@@ -65,10 +69,39 @@ def is_near(text: str) -> bool:
     return found is not None and (found.is_loopback or (found.is_private and not found.is_unspecified))
 
 
-def resolved(host: str, port: int) -> list[str]:
-    """The addresses of a host, at most four, none of them a forbidden one; empty when the name is not known."""
+LookedUp = Sequence[tuple[socket.AddressFamily, socket.SocketKind, int, str, Any]]
+_lock = threading.Lock()
+_asked: dict[tuple[str, int], "Future[LookedUp]"] = {}  # names that are being looked up: one thread each
+
+
+def look_up(host: str, port: int, seconds: float) -> LookedUp:
+    """What `socket.getaddrinfo` says of a host, which has no limit of its own: some name servers answer after a minute,
+    or a byte at a time. Raises OSError when the name is not known, its TimeoutError after so many seconds."""
+    host = host.strip("[]")
+    if address(host) is not None:
+        return socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    with _lock:
+        wanted = _asked.get((host, port))
+        if wanted is None:
+            wanted = _asked[host, port] = Future()
+            threading.Thread(target=_look_up, args=(wanted, host, port), name="look-up", daemon=True).start()
+    return wanted.result(max(0.1, seconds))
+
+
+def _look_up(wanted: "Future[LookedUp]", host: str, port: int) -> None:
     try:
-        found = socket.getaddrinfo(host.strip("[]"), port, type=socket.SOCK_STREAM)
+        wanted.set_result(socket.getaddrinfo(host, port, type=socket.SOCK_STREAM))
+    except Exception as fault:  # noqa: BLE001 it is raised where it was asked
+        wanted.set_exception(fault)
+    finally:
+        with _lock:
+            del _asked[host, port]
+
+
+def resolved(host: str, port: int, seconds: float) -> list[str]:
+    """The addresses of a host, at most four, none of them a forbidden one; empty when the name is not known in time."""
+    try:
+        found = look_up(host, port, seconds)
     except OSError:
         return []
     texts = dict.fromkeys(str(each[4][0]) for each in found)

@@ -1,0 +1,70 @@
+"""How long an outgoing call may wait for the other side in all. Timeouts of single reads and writes end nobody who sends
+or takes a byte each second, and a fixed time for the whole call would end large objects on slow lines."""
+
+import socket
+import sys
+
+LEAST_RATE = 1024.0  # bytes a second; what goes on slower than this uses the allowance up
+
+
+class Allowance:
+    """Seconds that a call may spend waiting, given back by what moves: each byte gives back 1/LEAST_RATE s, up to the
+    whole again. So a call of n bytes waits `seconds` + n / LEAST_RATE at most, and what moved early pays for no silence at
+    the end beyond `seconds`. Only time spent in the network counts. For one thread."""
+
+    def __init__(self, seconds: float, rate: float = LEAST_RATE) -> None:
+        self.seconds, self.rate = seconds, rate
+        self._left = seconds
+        self.moved = 0  # bytes since `begin`
+
+    def begin(self) -> None:
+        """A new call, or a new part of it: all of the time is there again."""
+        self._left, self.moved = self.seconds, 0
+
+    def hold(self) -> None:
+        """What is waited for now has a limit of its own; nothing counts until `begin`."""
+        self._left = float("inf")
+
+    @property
+    def over(self) -> bool:
+        return self._left <= 0
+
+    def left(self, timeout: float | None = None) -> float:
+        """What a read or write may wait, at most the timeout. Raises TimeoutError when the time is over."""
+        if self._left <= 0:
+            raise TimeoutError
+        return self._left if timeout is None else min(timeout, self._left)
+
+    def spent(self, seconds: float, moved: int) -> None:
+        """So long was waited, and so many bytes moved meanwhile."""
+        self.moved += moved
+        self._left += moved / self.rate - seconds
+        if self._left > self.seconds and self._left != float("inf"):
+            self._left = self.seconds
+
+
+class Unsent:
+    """What of our bytes still waits in the kernel for a slow line: as long as it gets less, the other side is not silent,
+    it has not got the request yet. Known on Linux only; elsewhere nothing ever moves here."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        self._sock = sock
+        self._before = self._now()
+
+    def moved(self) -> int:
+        """Bytes that the other side has acknowledged since this was last asked."""
+        now = self._now()
+        moved, self._before = max(0, self._before - now), now
+        return moved
+
+    def _now(self) -> int:
+        if sys.platform != "linux":
+            return 0
+        import fcntl
+        import termios
+
+        try:
+            found = fcntl.ioctl(self._sock.fileno(), termios.TIOCOUTQ, b"\0" * 4)  # SIOCOUTQ, tcp(7)
+        except (OSError, ValueError):
+            return 0
+        return int.from_bytes(found, sys.byteorder)

@@ -71,7 +71,7 @@ LANES: dict[str, tuple[int, dict[str, str]]] = {
 # lane -> threads that it may have beyond those while its jobs wait for peers that hang: a job that has told no progress for
 # STALLED seconds keeps no place from the next one. Such a thread ends with its job.
 MORE = {"commitment": 14, "query": 21, "test": 42, "retrieve": 13}
-STALLED = 2.0
+STALLED = 1.0
 
 
 def handler_of(kind: str) -> Handler:

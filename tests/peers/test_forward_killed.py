@@ -2,6 +2,7 @@
 
 import os
 import signal
+import threading
 import time
 from collections import Counter
 from pathlib import Path
@@ -50,6 +51,35 @@ def test_kill_9_repeats_only_what_was_in_flight(live: Live, tmp_path: Path) -> N
     assert len(came) == OBJECTS and sum(item["sent"] for item in items) == OBJECTS
     again = sum(count - 1 for count in came.values())
     assert again <= KILLS * 2, "one object for each of the two associations at each kill"
+
+
+def test_kill_9_in_the_middle_of_an_object_repeats_that_object_alone(live: Live) -> None:
+    """Killed while the peer has an object whose answer we do not know; the answers before it stand in the journal alone."""
+    came: Counter[str] = Counter()
+    held, goes_on = threading.Event(), threading.Event()
+
+    def handle(event: Any) -> int:
+        came[event.request.AffectedSOPInstanceUID] += 1
+        if len(came) == 3 and not held.is_set():
+            held.set()
+            goes_on.wait(60)
+        return 0
+
+    with live.client() as client, listening(handle) as peer:
+        files = [("files", (f"{n}.dcm", ct_bytes(sop=f"1.4.1.{n}", study="1.4", series="1.4.1"))) for n in range(6)]
+        assert client.post("/api/v1/imports", files=files).status_code == 200
+        body = {"name": "held", "ae_title": "LIAR", "host": "127.0.0.1", "port": peer.port, "parallel": 1}
+        assert client.post("/api/v1/nodes", json=body).status_code == 201
+        place = client.post("/api/v1/transfers", json={"study_instance_uid": "1.4", "node": "held"}).headers["location"]
+        assert held.wait(60)
+        (pid,) = live.role_pids("worker")
+        os.kill(pid, signal.SIGKILL)
+        _until(lambda: live.role_pids("worker") not in ([], [pid]), came)
+        goes_on.set()
+        _until(lambda: client.get(place).json()["state"] == "done", came)
+        found = client.get(place).json()
+    assert (found["sent"], found["failed"], found["waiting"]) == (6, 0, 0)
+    assert sorted(came.values()) == [1, 1, 1, 1, 1, 2], "only what was in flight goes out again"
 
 
 def _until(condition: Any, came: Counter[str], seconds: float = 90) -> None:

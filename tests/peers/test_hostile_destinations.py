@@ -84,13 +84,15 @@ def _request(connection: socket.socket) -> int:
     return message
 
 
-def _answer(connection: socket.socket, context: int, message: int, field: int = commands.C_STORE_RSP) -> None:
+def _answer(
+    connection: socket.socket, context: int, message: int, field: int = commands.C_STORE_RSP, status: int = 0
+) -> None:
     command = commands.encode(
         {
             commands.COMMAND_FIELD: field,
             commands.RESPONDED_TO: message,
             commands.DATA_SET_TYPE: commands.NO_DATA_SET,
-            commands.STATUS: 0,
+            commands.STATUS: status,
         }
     )
     connection.sendall(pdu.p_data(context, 3, command))

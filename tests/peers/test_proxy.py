@@ -5,7 +5,7 @@ import socket
 import subprocess
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -257,3 +257,36 @@ def test_exceptions(host: str, exceptions: list[str], direct: bool) -> None:
 def test_addresses_that_are_no_proxy(url: str) -> None:
     with pytest.raises(ValueError):
         ProxySettings(url=url)
+
+
+def _dribbling(first: bytes) -> Callable[[socket.socket], None]:
+    def handle(sock: socket.socket) -> None:
+        sock.recv(4096)
+        sock.sendall(first)
+        for _ in range(600):
+            sock.sendall(b"\0")
+            time.sleep(0.05)
+
+    return handle
+
+
+@pytest.mark.parametrize(
+    ("scheme", "first"),
+    [("http", b""), ("http", b"HTTP/1.1 200 OK\r\nX-"), ("socks5", b"\x05\x00\x05\x00\x00\x03\xff")],
+    ids=["status line", "headers", "socks"],
+)
+def test_a_proxy_that_dribbles_is_given_up(here: Installation, scheme: str, first: bytes) -> None:
+    """Within the time to connect, for DICOM and DICOMweb alike; each of its bytes comes in time."""
+    quick = DicomSettings().model_copy(update={"connect_timeout": 0.5, "network_timeout": 0.5})
+    with server(_dribbling(first)) as port:
+        here.through(f"{scheme}://127.0.0.1:{port}")
+        begun = time.monotonic()
+        assert "opened no connection: no answer within 0.5 s" in probe(peer(104), quick).message
+        set_to = {"protocol": "dicomweb", "url": "https://pacs.example/dicom-web"}
+        node = Node(id="n", name="web", ae_title="", host="", port=0, options=set_to)
+        with (
+            dicomweb.client(node, quick, here.config) as http,
+            pytest.raises(PeerFault, match=r"no answer within 0\.5 s"),
+        ):
+            list(dicomweb.find(http, "web", "STUDY", {}))
+        assert time.monotonic() - begun < 5

@@ -15,7 +15,7 @@ class Allowance:
     def __init__(self, seconds: float, rate: float = LEAST_RATE) -> None:
         self.seconds, self.rate = seconds, rate
         self._left = seconds
-        self.moved = 0  # bytes since `begin`
+        self.moved = 0  # bytes since `begin`, which tell a slow peer from a silent one
 
     def begin(self) -> None:
         """A new call, or a new part of it: all of the time is there again."""
@@ -35,10 +35,10 @@ class Allowance:
             raise TimeoutError
         return self._left if timeout is None else min(timeout, self._left)
 
-    def spent(self, seconds: float, moved: int) -> None:
-        """So long was waited, and so many bytes moved meanwhile."""
+    def spent(self, seconds: float, moved: int, left: int = 0) -> None:
+        """So long was waited, and so many bytes moved meanwhile. left: those that left our kernel (`Unsent`)."""
         self.moved += moved
-        self._left += moved / self.rate - seconds
+        self._left += (moved + left) / self.rate - seconds
         if self._left > self.seconds and self._left != float("inf"):
             self._left = self.seconds
 

@@ -77,9 +77,10 @@ class Wire:
         """After each wait for something to read, since `begun`: raises PeerSilent when the time is over."""
         moment = time.monotonic()
         if self.allowance is not None:
-            if not moved and (left := self._line_moved()):  # it has not got our request yet
-                moved, self._due = left, max(self._due, moment + self._expected)
-            self._spent(moment - begun, moved)
+            left = 0 if moved else self._line_moved()
+            if left:  # it has not got our request yet
+                self._due = max(self._due, moment + self._expected)
+            self._spent(moment - begun, moved, left)
         if moment > self._due or moment > self.cut:  # also for a peer that sends a byte each second
             raise PeerSilent
 
@@ -93,9 +94,9 @@ class Wire:
         if moment > self.cut and not moved:
             raise PeerSilent
 
-    def _spent(self, seconds: float, moved: int) -> None:
+    def _spent(self, seconds: float, moved: int, left: int = 0) -> None:
         assert self.allowance is not None
-        self.allowance.spent(seconds, moved)
+        self.allowance.spent(seconds, moved, left)
         if self.allowance.over:
             raise PeerSlow if self.allowance.moved else PeerSilent
 

@@ -51,7 +51,9 @@ def test_refused_questions_of_strangers_are_in_the_trail_once(asked: Station) ->
 
     def rows() -> list[AuditEvent]:
         with asked.database.read() as session:
-            return list(session.query(AuditEvent).filter_by(thing_id="C-FIND", outcome="denied").order_by(AuditEvent.id))
+            return list(
+                session.query(AuditEvent).filter_by(thing_id="C-FIND", outcome="denied").order_by(AuditEvent.id)
+            )
 
     asked.receiver._services.looks.flush()
     before = len(rows())

@@ -507,7 +507,7 @@ def test_a_chosen_study_without_images_is_named_with_the_reason(
     assert documents.endswith("It holds only reports and other documents.")
     assert _composer(web.bob.get("/print", params=asked))["unprinted"] == [empty, documents]
     alone = web.bob.get("/print", params={"study": "1.2.88"}).text
-    assert re.search(r'<button class="btn primary" type="submit" disabled>', alone)
+    assert re.search(r'<button class="btn primary"\s+type="submit"\s+disabled>', alone)
     refused = web.bob.post("/api/v1/prints", json={"study_instance_uid": "1.2.88"}).json()
     assert refused["hint"] == "The images here hold no pixel data."
     assert web.dora.get("/print/_unprinted", params=asked).status_code == 403

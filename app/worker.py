@@ -31,6 +31,8 @@ from app.nodes import clock as nodes_clock
 from app.printing import clock as printing_clock
 from app.retrieve import clock as retrieve_clock
 from app.routing import clock as routing_clock
+from app.routing import queries as routing_queries
+from app.routing.watch import Watch
 from app.trust import clock as trust_clock
 from app.trust import runtime
 from app.viewing import clock as viewing_clock
@@ -114,6 +116,7 @@ class Worker:
                 threading.Thread(target=self._work, args=work, name=f"{lane}-{number}", daemon=True).start()
         threading.Thread(target=self._look, name="queue", daemon=True).start()
         self.forwarder.start()
+        Watch(self.database, self.stopping).start()
         threading.Thread(target=self._beat, name="heartbeat", daemon=True).start()
         threading.Thread(target=self._keep_time, name="clock", daemon=True).start()
 
@@ -278,7 +281,7 @@ def follow_clock(worker: Worker) -> None:
 
 def prune_events(worker: Worker) -> None:
     with worker.database.write() as session:
-        events.prune(session, now() - timedelta(days=7))
+        events.prune(session, now() - timedelta(days=7), routing_queries.handled(session))
 
 
 _CLOCKS = (

@@ -1,14 +1,14 @@
 """What the Incoming page asks: the newest arrivals, and how much came from whom, minute by minute. And what routing
-asks: every stored object in the order it came, by its number."""
+asks: the objects of a study in the order they came."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import String, cast, delete, func, select, text
+from sqlalchemy import String, cast, func, select
 from sqlalchemy.orm import Session
 
-from app.archive.models import ArrivalSource, Conflict, Counter, Instance, InstanceHeader, Series, Study
+from app.archive.models import ArrivalSource, Conflict, Instance, InstanceHeader, Series, Study
 from app.archive.queries import visible, visible_conflicts
 from app.security import Actor
 
@@ -67,19 +67,7 @@ def open_conflicts_of(session: Session, actor: Actor, study_uids: Sequence[str])
     return {row[0]: row[1] for row in session.execute(query)}
 
 
-# -- what came, exactly once (FWD-2) -------------------------------------------------------------------------------
-
-_REISSUE = ".reissue"
-
-
-@dataclass(frozen=True, slots=True)
-class Arrived:
-    """A stored object and whose it is. id: instance.id, which grows in the order of the commits."""
-
-    id: int
-    study_instance_uid: str
-    facility_id: str | None
-    received_at: datetime
+# -- for routing (FWD-2) ------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,24 +79,6 @@ class Stored:
     study: Study
     source: ArrivalSource | None
     header: bytes  # as `dicom.kept` packs it
-
-
-def newest(session: Session) -> int:
-    """The highest number of a stored object, 0 where there is none."""
-    return session.scalar(select(func.max(Instance.id))) or 0
-
-
-def after(session: Session, last: int, limit: int) -> list[Arrived]:
-    """What came behind number `last`, in order. Index transactions take turns (index.py), so a number that is seen
-    has no lower one still to come."""
-    query = (
-        select(Instance.id, Study.study_instance_uid, Study.facility_id, Instance.received_at)
-        .join(Study, Study.id == Instance.study_pk)
-        .where(Instance.id > last)
-        .order_by(Instance.id)
-        .limit(limit)
-    )
-    return [Arrived(*row) for row in session.execute(query)]
 
 
 def stored(session: Session, study_instance_uid: str, between: tuple[int, int] | None = None) -> list[Stored]:
@@ -126,27 +96,3 @@ def stored(session: Session, study_instance_uid: str, between: tuple[int, int] |
     if between:
         query = query.where(Instance.id.between(*between))
     return [Stored(*row) for row in session.execute(query)]
-
-
-def note_reissue(session: Session) -> None:
-    """Called where objects are deleted. SQLite gives the numbers of the last rows out again: whoever counts on them
-    must go back to what is the highest now. (PostgreSQL's never come again.)"""
-    if session.get_bind().dialect.name == "sqlite":
-        session.execute(
-            text(
-                "INSERT INTO counter (name, value) SELECT :name, COALESCE(MAX(id), 0) FROM instance WHERE true "
-                "ON CONFLICT (name) DO UPDATE SET value = MIN(value, excluded.value)"
-            ),
-            {"name": _REISSUE},
-        )
-
-
-def reissued(session: Session) -> int | None:
-    """What `take_reissue` would go back to; None where nothing was deleted."""
-    return session.scalar(select(Counter.value).where(Counter.name == _REISSUE))
-
-
-def take_reissue(session: Session, last: int) -> int:
-    """`last`, or less where numbers up to it may have been given out again since the last call."""
-    value = session.scalar(delete(Counter).where(Counter.name == _REISSUE).returning(Counter.value))
-    return last if value is None else min(last, value)

@@ -9,16 +9,6 @@ from app.kit.errors import AppError
 log = logging.getLogger(__name__)
 
 
-def settle_studies(context: ClockContext) -> None:
-    from app.archive import service
-
-    with context.database.read() as session:
-        if not service.may_settle(session):
-            return
-    with context.database.write() as session:
-        service.settle(session)
-
-
 def sweep_store(context: ClockContext) -> None:
     context.archive.sweep()
 
@@ -39,4 +29,4 @@ def _compare(context: ClockContext) -> None:
         log.warning("the store could not be compared with the index: %s", fault)
 
 
-VERBS: Clock = {settle_studies: 1.0, sweep_store: 60.0, compare_store: 24 * HOUR}
+VERBS: Clock = {sweep_store: 60.0, compare_store: 24 * HOUR}

@@ -31,6 +31,8 @@ class _Known:
     new_bytes: int = 0
     new_series: int = 0
     widened: bool = False
+    first: int = 0  # instance.id of the first and last new object
+    last: int = 0
 
 
 class Files(Protocol):
@@ -208,6 +210,7 @@ class Batch:
             size,
             study.facility_id,
         )
+        study.first, study.last = study.first or pk, pk
         for known in (study, series):
             known.new_instances += 1
             known.new_bytes += size
@@ -282,9 +285,9 @@ class Batch:
                         "UPDATE study SET modalities = ?, modmask = ?, sop_classes = ? WHERE id = ?",
                         (study.modalities, study.modmask, study.sop_classes, study.id),
                     )
-                self.sql.add_event(
-                    "study.arriving", study.facility_id, {"study_instance_uid": uid, "instances": study.new_instances}
-                )
+                numbers = {"first": study.first, "last": study.last}
+                payload = {"study_instance_uid": uid, "instances": study.new_instances, **numbers}
+                self.sql.add_event("study.arriving", study.facility_id, payload)
 
 
 def _series_row(pk: int, study_pk: int, facility_id: str | None) -> _Known:

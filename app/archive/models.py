@@ -100,6 +100,8 @@ class Study(Base):
     instance_count: Mapped[int] = mapped_column(default=0)
     bytes: Mapped[int] = mapped_column(BigInteger, default=0)
     state: Mapped[str] = mapped_column(String(10), default=RECEIVING)
+    settled_to: Mapped[int] = mapped_column(BigInteger, default=0, server_default="0")
+    # the highest instance.id that an event study.settled of this study covered
     source: Mapped[str] = mapped_column(String(64), default="")  # calling AE title, or who uploaded it
     received_at: Mapped[datetime]
     last_received_at: Mapped[datetime]
@@ -148,7 +150,11 @@ class Series(Base):
 
 class Instance(Base):
     __tablename__ = "instance"
-    __table_args__ = (Index("ix_instance_series_order", "series_pk", "instance_number", "id"),)
+    # AUTOINCREMENT: events and runs of routes name objects by their numbers, so SQLite must not use a number twice.
+    __table_args__ = (
+        Index("ix_instance_series_order", "series_pk", "instance_number", "id"),
+        {"sqlite_autoincrement": True},
+    )
 
     id: Mapped[int] = mapped_column(BigKey, primary_key=True, autoincrement=True)
     series_pk: Mapped[int] = mapped_column(ForeignKey("series.id", ondelete="CASCADE"))

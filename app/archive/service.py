@@ -10,7 +10,7 @@ from sqlalchemy import delete, func, insert, literal, select, text, update
 from sqlalchemy.orm import Session
 
 from app import audit, events, jobs
-from app.archive import arrivals, holds, queries
+from app.archive import holds, queries
 from app.archive.models import (
     RECEIVING,
     SETTLED,
@@ -39,8 +39,8 @@ _STATES: dict[str, str] = {"keep-first": "kept-first", "overwrite": "overwritten
 
 
 def settle(session: Session, quiet: float = QUIET, limit: int = 200) -> int:
-    """Marks studies that got nothing new for `quiet` seconds as settled, tells so, and has their DICOM JSON made. Called
-    by the worker's clock, by one worker at a time; returns how many."""
+    """Marks studies that got nothing new for `quiet` seconds as settled, appends `study.settled` with what is new since the
+    last such event of the study, and has their DICOM JSON made. Returns how many. Safe in several workers at once."""
     lock_index(session)  # what arrives meanwhile would find the study receiving, and leave it settled
     before = now() - timedelta(seconds=quiet)
     ready = session.scalars(
@@ -49,7 +49,10 @@ def settle(session: Session, quiet: float = QUIET, limit: int = 200) -> int:
     count = 0
     for study in ready:
         study.state = SETTLED
-        payload = {"study_instance_uid": study.study_instance_uid, "instances": study.instance_count}
+        new, first, last = _new_since_settled(session, study)
+        study.settled_to = last or study.settled_to
+        payload = {"study_instance_uid": study.study_instance_uid, "instances": study.instance_count, "new": new}
+        payload |= {"first": first, "last": last}
         events.append(session, "study.settled", payload, facility_id=study.facility_id)
         jobs.enqueue(
             session,
@@ -63,6 +66,16 @@ def settle(session: Session, quiet: float = QUIET, limit: int = 200) -> int:
     return count
 
 
+def _new_since_settled(session: Session, study: Study) -> tuple[int, int, int]:
+    """How many objects came since the study settled last, and the lowest and highest instance.id of them (0: none)."""
+    row = session.execute(
+        select(func.count(), func.min(Instance.id), func.max(Instance.id))
+        .join(Series, Series.id == Instance.series_pk)
+        .where(Series.study_pk == study.id, Instance.id > study.settled_to)
+    ).one()
+    return row[0], row[1] or 0, row[2] or 0
+
+
 def heal_clock(session: Session, moment: datetime) -> None:
     """See app.jobs.heal_clock: a study that seems to arrive in the future would not settle until then."""
     ahead = (Study.state == RECEIVING, Study.last_received_at > moment + jobs.CLOCK_SLACK)
@@ -71,11 +84,16 @@ def heal_clock(session: Session, moment: datetime) -> None:
         session.execute(update(Study).where(*ahead).values(last_received_at=moment))
 
 
-def may_settle(session: Session, quiet: float = QUIET) -> bool:
-    """Whether `settle` would find anything: asked each second, so without the write lock."""
-    before = now() - timedelta(seconds=quiet)
-    found = select(Study.id).where(Study.state == RECEIVING, Study.last_received_at < before).limit(1)
-    return session.scalar(found) is not None
+def next_settling(session: Session, quiet: float = QUIET) -> datetime | None:
+    """When the next study will have been quiet for so many seconds, if nothing comes; None: no study is being received."""
+    oldest = session.scalar(select(func.min(Study.last_received_at)).where(Study.state == RECEIVING))
+    return None if oldest is None else oldest + timedelta(seconds=quiet)
+
+
+def is_receiving(session: Session, study_instance_uid: str) -> bool:
+    """Whether a study has not settled since its last object came; False for a study that is not here."""
+    query = select(Study.id).where(Study.study_instance_uid == study_instance_uid, Study.state == RECEIVING)
+    return session.scalar(query) is not None
 
 
 # -- delete ------------------------------------------------------------------------------------------------------
@@ -163,7 +181,6 @@ def _forget_instances(session: Session, which: object, of_series: object) -> Non
     session.execute(insert(DeletedFile).from_select(["path", "sop_instance_uid", "sha256", "deleted_at"], paths))
     session.execute(delete(InstanceHeader).where(InstanceHeader.instance_pk.in_(chosen)))
     session.execute(delete(Instance).where(Instance.id.in_(chosen)))
-    arrivals.note_reissue(session)
 
 
 def _sums(session: Session, which: object) -> tuple[int, int]:

@@ -5,6 +5,6 @@
 Readers ask `after(session, last_id)`; `Follower` wakes them. Topics are `<thing>.<what>`; payloads hold ids and counts."""
 
 from app.events.models import NOBODY, Event
-from app.events.stream import Follower, after, append, newest, of_topic, prune, use_folder
+from app.events.stream import Follower, after, append, following, newest, of_topic, prune, use_folder
 
-__all__ = ["NOBODY", "Event", "Follower", "after", "append", "newest", "of_topic", "prune", "use_folder"]
+__all__ = ["NOBODY", "Event", "Follower", "after", "append", "following", "newest", "of_topic", "prune", "use_folder"]

@@ -10,6 +10,7 @@ import functools
 import select as os_select
 import socket
 import time
+from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -91,6 +92,12 @@ def after(session: Session, last_id: int, limit: int = 500) -> list[Event]:
     return list(session.scalars(select(Event).where(Event.id > last_id).order_by(Event.id).limit(limit)))
 
 
+def following(session: Session, topics: Sequence[str], after_id: int, up_to: int, limit: int) -> list[Event]:
+    """The events of these topics with after_id < id <= up_to, oldest first, at most `limit`."""
+    query = select(Event).where(Event.id > after_id, Event.id <= up_to, Event.topic.in_(topics))
+    return list(session.scalars(query.order_by(Event.id).limit(limit)))
+
+
 def of_topic(session: Session, topic: str, after_id: int, up_to: int, since: datetime | None = None) -> list[Event]:
     """The events of one topic with after_id < id <= up_to, oldest first. since: none that is older."""
     query = select(Event).where(Event.id > after_id, Event.id <= up_to, Event.topic == topic)
@@ -103,11 +110,13 @@ def newest(session: Session) -> int:
     return session.scalar(select(func.max(Event.id))) or 0
 
 
-def prune(session: Session, older_than: datetime) -> None:
-    """Removes what is older, from the oldest on; the newest event always stays, so that its number is not used again."""
+def prune(session: Session, older_than: datetime, handled: int | None = None) -> None:
+    """Removes what is older, from the oldest on; the newest event always stays, so that its number is not used again.
+    handled: events behind this number stay too, since a consumer has not handled them."""
     first_kept = select(Event.id).where(Event.at >= older_than).order_by(Event.id).limit(1).scalar_subquery()
     last = select(func.max(Event.id)).scalar_subquery()
-    session.execute(delete(Event).where(Event.id < func.coalesce(first_kept, last)))
+    gone = Event.id < func.coalesce(first_kept, last)
+    session.execute(delete(Event).where(gone) if handled is None else delete(Event).where(gone, Event.id <= handled))
 
 
 class Follower:

@@ -89,13 +89,14 @@ def _route(transfer: Transfer, node: str) -> Route:
     return Route("wait", f"{node} {left}", _("Waiting for %(node)s") % {"node": node})
 
 
-def _run(run: RouteRun, name: str) -> Route | None:
-    """What a route has yet to do, or could not; what it is about to judge is no news."""
+def _run(run: RouteRun, name: str, receiving: bool) -> Route | None:
+    """What a route has yet to do, or could not. None while the study is still being received, and right before the route
+    decides."""
     if run.state == "failed":
         return Route("bad", name, say(run.reason) or _("Failed"))
     if run.state == "queued":
         return Route("running", name, _("The route acts"))
-    soon = run.due_at is not None and run.due_at - now() < _SOON
+    soon = receiving if run.due_at is None else run.due_at - now() < _SOON
     return None if soon else Route("wait", name, _("Waits for its time, if its conditions are met"))
 
 
@@ -103,11 +104,12 @@ def _arrivals(session: ReadSession, actor: Actor, show: str) -> list[StudyRow]:
     state = "receiving" if show == "arriving" else ""
     studies = arrivals.recent(session, actor, state=state, limit=SHOWN)
     uids = [study.study_instance_uid for study in studies]
+    receiving = {study.study_instance_uid for study in studies if study.state == "receiving"}
     routes: dict[str, list[Route]] = defaultdict(list)
     for transfer, node in peers.latest_of_studies(session, actor, uids):
         routes[transfer.study_instance_uid].append(_route(transfer, node))
     for run, name in routing.latest_of_studies(session, actor, uids):
-        if shown := _run(run, name):
+        if shown := _run(run, name, run.study_instance_uid in receiving):
             routes[run.study_instance_uid].append(shown)
     conflicts = arrivals.open_conflicts_of(session, actor, uids)
     names = facility_names(session, actor)

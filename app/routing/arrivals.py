@@ -1,18 +1,20 @@
-"""From what came to runs: `note` puts new objects to the routes, `judge` decides about runs whose time has come.
+"""From what came to runs: `settle` has the archive decide which studies have settled, `note` hands the archive's events to
+the routes, `judge` decides about runs whose time has come.
 
-Both are safe to be killed anywhere and to be run by several workers: the mark of how far arrivals were looked at moves in
+All are safe to be killed anywhere and to be run by several workers: the number of the last event that was handled moves in
 the transaction that makes the runs, and a judged run gets its job in the transaction that says so."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
-from app import jobs
+from app import events, jobs
 from app.archive import arrivals as archive
+from app.archive import service as archive_service
 from app.db import Database
 from app.kit.clock import now
 from app.kit.ids import new_id
@@ -21,78 +23,124 @@ from app.nodes import activity_queries as peers
 from app.routing import queries, schedule
 from app.routing.decide import Candidate, concerns, spans, take, within
 from app.routing.facts import Names, ObjectFacts, of_stored
-from app.routing.models import FAILED, QUEUED, WAITING, Route, RouteRun, RoutingMark
+from app.routing.models import FAILED, QUEUED, WAITING, Route, RouteRun
+from app.routing.rule import When
 from app.routing.service import tell_run
 
 log = logging.getLogger(__name__)
 KIND = "route.fire"
-_BATCH = 4000  # arrivals in one transaction
+_TOPICS = ("study.arriving", "study.settled", "study.deleted")
+_BATCH = 1000  # events in one transaction
+_UNRELATED = 1000  # events of other topics after which the mark moves on, so that they are not read again
 _JUDGED = 100  # runs in one turn
 _TRIES = 3
 _PAUSE = (5, 30, 300)  # seconds before a judgement that failed is tried again
 
 
 def turn(database: Database) -> None:
-    """What the worker's clock calls: arrivals, then what is due."""
+    """One round: studies that have settled, events, then what is due."""
+    settle(database)
     while note(database) == _BATCH:
         pass
     judge(database)
 
 
-def note(database: Database) -> int:
-    """Gives what came since the last turn to the routes that are on; how many objects that were."""
+def next_turn(database: Database) -> datetime | None:
+    """When something is due although no event comes; None: nothing is."""
     with database.read() as session:
-        if not queries.any_enabled(session):
-            return 0  # the mark is set anew when one is turned on
-        mark = session.get(RoutingMark, 1)
-        if mark is None or (archive.newest(session) <= mark.instance_id and archive.reissued(session) is None):
+        settling = archive_service.next_settling(session, _quiet(session))
+        moments = [moment for moment in (settling, queries.next_due(session)) if moment is not None]
+    return min(moments, default=None)
+
+
+def _quiet(session: Session) -> float:
+    return queries.shortest_quiet(session, archive_service.QUIET)
+
+
+def settle(database: Database) -> int:
+    """Has the archive decide which studies have settled; how many did. A route may ask for less than the archive's ten
+    seconds; one that asks for more waits on after the event (`_settled`)."""
+    with database.read() as session:
+        quiet = _quiet(session)
+        moment = archive_service.next_settling(session, quiet)
+    if moment is None or moment >= now():
+        return 0
+    with database.write() as session:
+        return archive_service.settle(session, quiet)
+
+
+def note(database: Database) -> int:
+    """Handles the archive's events since the last turn; how many those were."""
+    with database.read() as session:
+        mark = queries.handled(session)  # set anew when the first route is turned on
+        if mark is None:
+            return 0
+        newest = events.newest(session)
+        if not events.following(session, _TOPICS, mark, newest, 1) and newest - mark < _UNRELATED:
             return 0
     with database.write() as session:
-        mark = session.scalars(select(RoutingMark).where(RoutingMark.id == 1).with_for_update()).one()
-        mark.instance_id = archive.take_reissue(session, mark.instance_id)
-        arrived = archive.after(session, mark.instance_id, _BATCH)
-        if arrived:
-            _note(session, queries.candidates(session), arrived)
-            mark.instance_id = arrived[-1].id
-        return len(arrived)
+        place = queries.lock_mark(session)
+        if place is None:
+            return 0
+        newest = max(newest, place.event_id)
+        came = events.following(session, _TOPICS, place.event_id, newest, _BATCH)
+        _note(session, queries.candidates(session), came)
+        place.event_id = came[-1].id if len(came) == _BATCH else newest
+        return len(came)
 
 
-def _note(session: Session, routes: Sequence[Candidate], arrived: Sequence[archive.Arrived]) -> None:
-    studies: dict[str, list[archive.Arrived]] = {}
+def _note(session: Session, routes: Sequence[Candidate], came: Sequence[events.Event]) -> None:
+    uids = {event.payload["study_instance_uid"] for event in came}
+    known = queries.open_runs(session, list(uids))
     tests = peers.running_studies(session)  # what a self-test of a node fetches back goes nowhere
-    for one in arrived:
-        if one.study_instance_uid in tests:
+    for event in came:
+        uid = event.payload["study_instance_uid"]
+        if event.topic != "study.arriving":
+            _settled(known, routes, uid)
             continue
-        studies.setdefault(one.study_instance_uid, []).append(one)
-    known = queries.open_runs(session, list(studies))
-    for uid, came in studies.items():
+        if uid in tests or "first" not in event.payload:
+            continue
         for route in routes:
-            if not concerns(route, came[-1].facility_id):
+            if not concerns(route, event.facility_id):
                 continue
             run = known.get((route.id, uid))
             if run is None:
-                session.add(_new_run(route, came))
+                run = known[route.id, uid] = _new_run(route, event)
+                session.add(run)
                 continue
-            run.picked = [[min(came[0].id, run.picked[0][0]), max(came[-1].id, run.picked[-1][1])]]
-            run.last_at = came[-1].received_at
+            span = [event.payload["first"], event.payload["last"]]
+            run.picked = [[min(span[0], run.picked[0][0]), max(span[1], run.picked[-1][1])]]
+            run.last_at = event.at
             if route.rule.when.kind == "settled":
-                run.due_at = schedule.following(route.rule.when, run.last_at)
+                run.due_at = None
 
 
-def _new_run(route: Candidate, came: Sequence[archive.Arrived]) -> RouteRun:
-    when, last = route.rule.when, came[-1]
+def _settled(known: Mapping[tuple[str, str], RouteRun], routes: Sequence[Candidate], uid: str) -> None:
+    """A study has settled, or is gone: from now on its runs wait for the clock only."""
+    for route in routes:
+        run = known.get((route.id, uid))
+        if run is not None and run.due_at is None and route.rule.when.kind == "settled":
+            run.due_at = schedule.following(route.rule.when, run.last_at)
+
+
+def _new_run(route: Candidate, event: events.Event) -> RouteRun:
+    when = route.rule.when
     return RouteRun(
         id=new_id(),
         route_id=route.id,
-        study_instance_uid=last.study_instance_uid,
-        facility_id=last.facility_id,
+        study_instance_uid=event.payload["study_instance_uid"],
+        facility_id=event.facility_id,
         state=WAITING,
-        picked=[[came[0].id, last.id]],
+        picked=[[event.payload["first"], event.payload["last"]]],
         done={},
         created_at=now(),
-        last_at=last.received_at,
-        due_at=schedule.following(when, now() if when.kind == "schedule" else last.received_at),
+        last_at=event.at,
+        due_at=None if when.kind == "settled" else schedule.following(when, _from(when, event)),
     )
+
+
+def _from(when: When, event: events.Event) -> datetime:
+    return now() if when.kind == "schedule" else event.at
 
 
 # -- judging -----------------------------------------------------------------------------------------------------
@@ -120,6 +168,7 @@ def judge(database: Database) -> int:
         looked = _Looked(session, runs, queries.names(session))
         judged = [_judge(looked, run, routes, moment) for run in runs]
     with database.write() as session:
+        queries.lock_mark(session)  # before runs and routes, as everything that writes both
         for one in judged:
             _write_down(session, one)
     return len(judged)

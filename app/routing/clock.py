@@ -6,12 +6,6 @@ from app.jobs.clock import HOUR, Clock, ClockContext, little_by_little
 from app.kit.clock import now
 
 
-def give_to_routes(context: ClockContext) -> None:
-    from app.routing import arrivals
-
-    arrivals.turn(context.database)
-
-
 def follow_runs(context: ClockContext) -> None:
     from app.routing import following
 
@@ -35,4 +29,4 @@ def prune_runs(context: ClockContext) -> None:
     little_by_little(context, lambda session: following.prune(session, limit), following.FORGOTTEN)
 
 
-VERBS: Clock = {give_to_routes: 0.5, follow_runs: 2.0, sweep_derived: HOUR, prune_runs: HOUR}
+VERBS: Clock = {follow_runs: 2.0, sweep_derived: HOUR, prune_runs: HOUR}

@@ -34,7 +34,7 @@ class Route(Base):
 class RouteRun(Base):
     """One route and the objects of one study that came together.
 
-    waiting: until due_at (None: until a person says so), then judged: a run that means no object goes away. queued: its
+    waiting: until due_at (None: until a person says so, or until the study has settled), then judged: a run that means no object goes away. queued: its
     job is to act. sending: its transfers are under way. done, failed (reason), dropped (by a person)."""
 
     __tablename__ = "route_run"
@@ -73,10 +73,10 @@ class RouteRunTransfer(Base):
 
 
 class RoutingMark(Base):
-    """One row: the number of the last stored object that was given to the routes. It moves in the transaction that
+    """One row: the number of the last event that was handled for the routes. It moves in the transaction that
     makes the runs, so an arrival is accounted for exactly once."""
 
     __tablename__ = "routing_mark"
 
     id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
-    instance_id: Mapped[int] = mapped_column(BigInteger)
+    event_id: Mapped[int] = mapped_column(BigInteger)

@@ -11,7 +11,7 @@ from app.kit.errors import NotFound
 from app.nodes.models import Node
 from app.routing.decide import Candidate
 from app.routing.facts import Names
-from app.routing.models import FAILED, QUEUED, SENDING, WAITING, Route, RouteRun, RouteRunTransfer
+from app.routing.models import FAILED, QUEUED, SENDING, WAITING, Route, RouteRun, RouteRunTransfer, RoutingMark
 from app.routing.rule import Rule
 from app.security import Actor, may_see
 from app.security.models import Facility
@@ -43,6 +43,31 @@ def last_position(session: Session) -> int:
 
 def any_enabled(session: Session) -> bool:
     return session.scalar(select(Route.id).where(Route.enabled).limit(1)) is not None
+
+
+def lock_mark(session: Session) -> RoutingMark | None:
+    """The mark, locked to the end of the transaction; None before the first route was turned on."""
+    return session.scalars(select(RoutingMark).where(RoutingMark.id == 1).with_for_update()).one_or_none()
+
+
+def handled(session: Session) -> int | None:
+    """The number of the last event that was handled for the routes; None while no route is on: none has to be."""
+    if not any_enabled(session):
+        return None
+    return session.scalar(select(RoutingMark.event_id).where(RoutingMark.id == 1))
+
+
+def shortest_quiet(session: Session, longest: float) -> float:
+    """The shortest time without a new object that a route waits for, in seconds; at most `longest`."""
+    found = session.scalars(select(Route.rule).where(Route.enabled))
+    times = [when["quiet"] for rule in found if (when := rule["when"])["kind"] == "settled"]
+    return float(min([longest, *times]))
+
+
+def next_due(session: Session) -> datetime | None:
+    """When the next waiting run of a route that is on is due."""
+    query = select(func.min(RouteRun.due_at)).join(Route, Route.id == RouteRun.route_id)
+    return session.scalar(query.where(RouteRun.state == WAITING, RouteRun.due_at.is_not(None), Route.enabled))
 
 
 def candidates(session: Session) -> list[Candidate]:

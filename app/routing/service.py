@@ -8,7 +8,7 @@ from sqlalchemy import delete, update
 from sqlalchemy.orm import Session
 
 from app import audit, events, jobs
-from app.archive import arrivals
+from app.archive import service as archive_service
 from app.config import Config
 from app.db.keys import derive
 from app.deid import report
@@ -65,6 +65,7 @@ def update_route(
     """Changes what is given; facility_id "": for every facility. Another rule is to be tested again, and what waits is
     judged by the new one."""
     require(actor, Verb.ROUTE_EDIT)
+    queries.lock_mark(session)
     route = queries.route(session, actor, name)
     if new_name is not None:
         route.name = _name(session, new_name, route.id)
@@ -72,9 +73,7 @@ def update_route(
         route.facility_id = _facility(session, facility_id or None)
     if data is not None and (checked := _checked(session, actor, data)) != route.rule:
         route.rule, route.tested_at = checked, None
-        when = Rule.model_validate(checked).when
-        for run in queries.waiting_of(session, route.id):
-            run.due_at = schedule.following(when, run.last_at if when.kind != "schedule" else now())
+        _set_times(session, route)
     _changed(session, actor, route, "route.edit")
     return route
 
@@ -83,6 +82,7 @@ def switch_route(session: Session, actor: Actor, name: str, on: bool, *, unteste
     """Turns a route on or off. On: for what comes from now on; NotTested unless it was tried on a study, or the person
     says so all the same. Off: what waits stays until it is on again, or is dropped."""
     require(actor, Verb.ROUTE_EDIT)
+    queries.lock_mark(session)
     route = queries.route(session, actor, name)
     if on == route.enabled:
         return route
@@ -93,20 +93,34 @@ def switch_route(session: Session, actor: Actor, name: str, on: bool, *, unteste
             field="enabled",
         )
     if on and not queries.any_enabled(session):
-        set_mark(session, arrivals.newest(session))
+        set_mark(session, events.newest(session))
+    if on:
+        _set_times(session, route, settled_only=True)
     route.enabled = on
     _changed(session, actor, route, "route.enable" if on else "route.disable")
     return route
 
 
-def set_mark(session: Session, instance_id: int) -> None:
-    """From which stored object on arrivals are given to the routes."""
+def _set_times(session: Session, route: Route, settled_only: bool = False) -> None:
+    """When the waiting runs of a route are due by its rule as it is now. The caller has locked the mark: an event
+    study.settled that comes meanwhile is handled after this transaction, and finds the runs as they are left here."""
+    when = Rule.model_validate(route.rule).when
+    if settled_only and when.kind != "settled":
+        return
+    for run in queries.waiting_of(session, route.id):
+        if when.kind == "settled" and archive_service.is_receiving(session, run.study_instance_uid):
+            run.due_at = None
+        else:
+            run.due_at = schedule.following(when, run.last_at if when.kind != "schedule" else now())
+
+
+def set_mark(session: Session, event_id: int) -> None:
+    """Events after this one are handled for the routes."""
     mark = session.get(RoutingMark, 1)
     if mark is None:
-        session.add(RoutingMark(id=1, instance_id=instance_id))
+        session.add(RoutingMark(id=1, event_id=event_id))
     else:
-        mark.instance_id = instance_id
-    arrivals.take_reissue(session, instance_id)
+        mark.event_id = event_id
 
 
 def order_routes(session: Session, actor: Actor, ids: list[str]) -> list[Route]:

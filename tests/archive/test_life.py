@@ -6,6 +6,7 @@ import sys
 import threading
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import func, select, text, update
@@ -35,7 +36,7 @@ def test_a_quiet_study_settles_and_gets_its_json(archive: Archive, put: Put) -> 
     with archive.database.read() as session:
         assert queries.study(session, SYSTEM, "1.2.3.1").state == "settled"
         assert [e.payload for e in events.after(session, 0) if e.topic == "study.settled"] == [
-            {"study_instance_uid": "1.2.3.1", "instances": 1}
+            {"study_instance_uid": "1.2.3.1", "instances": 1, "new": 1, "first": 1, "last": 1}
         ]
     assert _run(archive, jobs.prepare, {"study_instance_uid": "1.2.3.1"}) == {"made": 1}
     with archive.database.read() as session:
@@ -46,6 +47,31 @@ def test_a_quiet_study_settles_and_gets_its_json(archive: Archive, put: Put) -> 
     put(ct_bytes("1.2.3.1.1.2"))
     with archive.database.read() as session:
         assert queries.study(session, SYSTEM, "1.2.3.1").state == "receiving"
+
+
+def test_what_comes_after_settling_is_announced_alone_and_numbers_are_not_used_twice(
+    archive: Archive, put: Put
+) -> None:
+    def settle() -> dict[str, Any]:
+        with archive.database.write() as session:
+            session.execute(update(Study).values(last_received_at=now() - timedelta(seconds=11)))
+            service.settle(session)
+        with archive.database.read() as session:
+            (*_, last) = [one.payload for one in events.after(session, 0) if one.topic == "study.settled"]
+            return last
+
+    put(ct_bytes())
+    put(ct_bytes("1.2.3.1.1.2"))
+    assert settle() == {"study_instance_uid": "1.2.3.1", "instances": 2, "new": 2, "first": 1, "last": 2}
+    with archive.database.write() as session:
+        service.delete_instance(session, SYSTEM, "1.2.3.1.1.2")
+    put(ct_bytes("1.2.3.1.1.3"))
+    put(ct_bytes("1.2.3.1.1.4"))
+    assert settle() == {"study_instance_uid": "1.2.3.1", "instances": 3, "new": 2, "first": 3, "last": 4}
+    with archive.database.write() as session:
+        service.delete_study(session, SYSTEM, "1.2.3.1")
+    put(ct_bytes())
+    assert settle() == {"study_instance_uid": "1.2.3.1", "instances": 1, "new": 1, "first": 5, "last": 5}
 
 
 def _counts(archive: Archive) -> tuple[int, ...]:

@@ -120,6 +120,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
         monkeypatch.setattr(f"app.routing.{name}.now", shifted)
     for place in (
         "app.archive.index",
+        "app.archive.service",
         "app.archive.transaction",
         "app.jobs.queue",
         "app.forward.transfers",

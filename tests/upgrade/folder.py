@@ -7,6 +7,7 @@ from app import config as boot
 from app.db.keys import derive
 
 ARCHIVE = Path(__file__).with_name("data-4ab0408.tar.gz")
+ROUTES = Path(__file__).with_name("data-d5b102b.tar.gz")
 PLAIN = "plain.db"
 
 
@@ -28,9 +29,9 @@ def key_of(data: Path) -> str:
     return f"x'{derive(boot.load({'data': data}, environ={}), 'database').hex()}'"
 
 
-def unpack(folder: Path) -> Path:
-    """The data folder below `folder`, as version 4ab0408 left it, its database encrypted again."""
-    with tarfile.open(ARCHIVE) as packed:
+def unpack(folder: Path, archive: Path = ARCHIVE) -> Path:
+    """The data folder below `folder`, as an earlier version left it, its database encrypted again."""
+    with tarfile.open(archive) as packed:
         packed.extractall(folder, filter="data")
     data = folder / "data"
     (data / "keys").chmod(0o700)  # unpacking sets no modes of folders
@@ -40,9 +41,9 @@ def unpack(folder: Path) -> Path:
     return data
 
 
-def pack(data: Path) -> None:
-    """Writes the archive from a data folder whose roles have ended."""
+def pack(data: Path, archive: Path) -> None:
+    """Writes an archive from a data folder whose roles have ended."""
     convert(data / "db" / "filmroom.db", data / PLAIN, key_of(data), "")
-    with tarfile.open(ARCHIVE, "w:gz", compresslevel=9) as packed:
+    with tarfile.open(archive, "w:gz", compresslevel=9) as packed:
         for name in (PLAIN, "keys", "store"):
             packed.add(data / name, f"data/{name}")

@@ -3,13 +3,21 @@
 import io
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pydicom
 import pytest
 from PIL import Image
+from sqlalchemy import select, text
 
+from app import config as boot
+from app.archive import service
+from app.db import migrate, open_database
+from app.routing import arrivals
+from app.routing.models import Route, RouteRun
+from app.security import SYSTEM
 from tests.support import live as live_server
 from tests.upgrade import folder, objects
 
@@ -98,3 +106,24 @@ def test_its_store_fits_its_index(upgraded: live_server.Live) -> None:
 def test_small_values_stay_inside_the_metadata(upgraded: live_server.Live) -> None:
     _, model = metadata_of(upgraded, "1.2.3.1.1.1")
     assert model["00100010"]["Value"] == [{"Alphabetic": "Doe^Jane"}]
+
+
+def test_objects_that_no_route_had_seen_before_the_upgrade_are_given_to_the_routes(tmp_path: Path) -> None:
+    """Schema 0017: objects of one study were given to the routes, those of another were not, and the number of a deleted
+    object was used again."""
+    config = boot.load({"data": folder.unpack(tmp_path, folder.ROUTES)}, environ={})
+    database = open_database(config)
+    try:
+        migrate.upgrade(config, database)
+        assert arrivals.note(database) == 1 and arrivals.note(database) == 0
+        with database.write() as session:
+            found = session.execute(select(Route.name, RouteRun.study_instance_uid, RouteRun.picked).join(Route)).all()
+            assert sorted((row[0], row[1], row[2]) for row in found if row[1] != "1.2.6") == [
+                ("each", "1.2.5", [[1, 2]]), ("each", "1.2.7", [[3, 5]]),
+                ("settled", "1.2.5", [[1, 2]]), ("settled", "1.2.7", [[3, 5]]),
+            ]  # fmt: skip
+            service.delete_study(session, SYSTEM, "1.2.7")
+            assert session.execute(text("SELECT seq FROM sqlite_sequence WHERE name = 'instance'")).scalar() == 5
+            assert session.execute(text("PRAGMA integrity_check")).scalar() == "ok"
+    finally:
+        database.dispose()

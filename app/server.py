@@ -28,6 +28,7 @@ from app.http.services import Services
 from app.http.settings import WebSettings
 from app.kit import files, occupied, paths, rolestate, startup
 from app.kit.errors import AppError
+from app.settings import zone
 from app.trust import runtime
 
 log = logging.getLogger(__name__)
@@ -46,6 +47,8 @@ def create_app(config: Config, connections: Connections | None = None) -> FastAP
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         events.use_folder(config.run / "events")
         runtime.use(config, database)
+        with contextlib.suppress(AppError), database.read() as session:
+            zone.follow(session)
         hub.start()
         limits = asyncio.create_task(_follow_limits(service, connections)) if connections is not None else None
         try:
@@ -77,10 +80,11 @@ def create_app(config: Config, connections: Connections | None = None) -> FastAP
 
 
 async def _follow_limits(service: Services, connections: Connections) -> None:
-    """The limits on connections as they are set; a change counts within seconds."""
+    """The limits on connections and the time zone as they are set; a change counts within seconds."""
 
     def read() -> WebSettings:
         with service.database.read() as session:
+            zone.follow(session)
             return settings.load(session, WebSettings)
 
     while True:

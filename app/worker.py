@@ -1,6 +1,7 @@
 """Composition root of the worker role: the one table job kind -> function, and what the clock runs of every package (each
 package's module `clock`); here stand only those that concern several packages."""
 
+import contextlib
 import importlib
 import logging
 import signal
@@ -33,6 +34,7 @@ from app.retrieve import clock as retrieve_clock
 from app.routing import clock as routing_clock
 from app.routing import queries as routing_queries
 from app.routing.watch import Watch
+from app.settings import zone
 from app.trust import clock as trust_clock
 from app.trust import runtime
 from app.viewing import clock as viewing_clock
@@ -110,6 +112,8 @@ class Worker:
     def start(self) -> None:
         events.use_folder(self.config.run / "events")
         runtime.use(self.config, self.database)
+        with contextlib.suppress(AppError):  # the database is away: at the clock's first turn that reaches it
+            follow_zone(self)
         for lane, (threads, kinds) in LANES.items():
             for number in range(threads):
                 work = (list(kinds), self._bells[lane])
@@ -279,6 +283,12 @@ def follow_clock(worker: Worker) -> None:
         routing_back.heal(session, moment)
 
 
+def follow_zone(worker: Worker) -> None:
+    """Schedules and prints use the time zone of the site as it is set now."""
+    with worker.database.read() as session:
+        zone.follow(session)
+
+
 def prune_events(worker: Worker) -> None:
     with worker.database.write() as session:
         events.prune(session, now() - timedelta(days=7), routing_queries.handled(session))
@@ -298,7 +308,7 @@ _CLOCKS = (
 )
 
 # verb -> seconds between two turns, in this order where several are due
-CLOCK: dict[Callable[[Worker], None], float] = {follow_clock: 5.0, prune_events: HOUR}
+CLOCK: dict[Callable[[Worker], None], float] = {follow_zone: 5.0, follow_clock: 5.0, prune_events: HOUR}
 CLOCK.update((verb, period) for module in _CLOCKS for verb, period in module.VERBS.items())
 
 

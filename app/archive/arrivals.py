@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import String, cast, func, select
+from sqlalchemy import String, case, cast, func, select
 from sqlalchemy.orm import Session
 
 from app.archive.models import ArrivalSource, Conflict, Instance, InstanceHeader, Series, Study
@@ -41,18 +41,20 @@ def count_since(session: Session, actor: Actor, since: datetime, *, state: str =
 
 
 def per_minute(session: Session, actor: Actor, since: datetime) -> list[Minute]:
-    """Instances and bytes by source and minute, for studies that got something since then."""
+    """Instances and bytes by sender and minute, for studies that got something since then."""
     if session.get_bind().dialect.name == "postgresql":
         minute = func.to_char(func.timezone("UTC", Instance.received_at), 'YYYY-MM-DD"T"HH24:MI')
     else:
         minute = func.strftime("%Y-%m-%dT%H:%M", Instance.received_at)
     bucket = cast(minute, String).label("minute")
+    sender = case((ArrivalSource.calling_ae > "", ArrivalSource.calling_ae), else_=Study.source).label("sender")
     query = (
-        select(Study.source, bucket, func.count(), func.sum(Instance.bytes))
+        select(sender, bucket, func.count(), func.sum(Instance.bytes))
         .join(Study, Study.id == Instance.study_pk)
+        .outerjoin(ArrivalSource, ArrivalSource.id == Instance.source_pk)
         .where(visible(actor), Study.last_received_at >= since, Instance.received_at >= since)
-        .group_by(Study.source, bucket)
-        .order_by(Study.source, bucket)
+        .group_by(sender, bucket)
+        .order_by(sender, bucket)
     )
     return [Minute(row[0], row[1], row[2], int(row[3] or 0)) for row in session.execute(query)]
 

@@ -6,7 +6,7 @@ from sqlalchemy import exists, or_, select
 from sqlalchemy.orm import Session
 
 from app.archive import queries
-from app.archive.models import Instance, Patient, Series, Study
+from app.archive.models import SEVERAL, Instance, Patient, Series, Study
 from app.archive.search import plans
 from app.dicom import names
 from app.kit.errors import BadRequest
@@ -33,7 +33,7 @@ def study_entry(study: Study) -> dict[str, Any]:
         "instance_count": study.instance_count,
         "bytes": study.bytes,
         "state": study.state,
-        "source": study.source,
+        "source": "several" if study.source == SEVERAL else study.source,
         "facility_id": study.facility_id,
         "locked": study.locked,
         "received_at": study.received_at.isoformat(),

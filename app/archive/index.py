@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from app.archive.arriving import Entry, Source, Stored
-from app.archive.models import OTHER_FACILITY
+from app.archive.models import OTHER_FACILITY, SEVERAL
 from app.archive.rows import modality_bit
 from app.archive.search.ddl import fts_text
 from app.archive.transaction import Transaction
@@ -27,6 +27,8 @@ class _Known:
     sop_classes: str
     state: str = "receiving"
     study_pk: int = 0
+    source: str = ""  # of a study, as its column says
+    several: bool = False  # its objects turned out to come from several
     new_instances: int = 0
     new_bytes: int = 0
     new_series: int = 0
@@ -105,11 +107,13 @@ class Batch:
     def _study(self, uid: str) -> _Known | None:
         if uid not in self.studies:
             found = self.sql.rows(
-                "SELECT id, facility_id, patient_id, issuer_of_patient_id, modalities, modmask, dt, sop_classes, state "
-                "FROM study WHERE study_instance_uid = ?",
+                "SELECT id, facility_id, patient_id, issuer_of_patient_id, modalities, modmask, dt, sop_classes, state, "
+                "source FROM study WHERE study_instance_uid = ?",
                 (uid,),
             )
-            self.studies[uid] = _Known(*found[0]) if found else None
+            self.studies[uid] = known = _Known(*found[0][:9]) if found else None
+            if known:
+                known.source = found[0][9]
         return self.studies[uid]
 
     def _series(self, uid: str) -> _Known | None:
@@ -167,7 +171,7 @@ class Batch:
         self.sql.count(f"studies:{facility or ''}", 1)
         known = _Known(
             pk, facility, row["patient_id"], row["issuer_of_patient_id"], row["modalities"], row["modmask"], row["dt"],
-            row["sop_classes"],
+            row["sop_classes"], source=row["source"],
         )  # fmt: skip
         self.studies[entry.header.study_instance_uid] = known
         return known
@@ -214,6 +218,8 @@ class Batch:
         for known in (study, series):
             known.new_instances += 1
             known.new_bytes += size
+        if study.source not in (entry.source.label, SEVERAL):
+            study.source, study.several = SEVERAL, True
         self._widen(entry, study)
 
     def _widen(self, entry: Entry, study: _Known) -> None:
@@ -280,6 +286,8 @@ class Batch:
                 )
                 if study.state != "receiving":
                     self.sql.run("UPDATE study SET state = 'receiving' WHERE id = ?", (study.id,))
+                if study.several:
+                    self.sql.run("UPDATE study SET source = ? WHERE id = ?", (study.source, study.id))
                 if study.widened:  # named apart: to name an indexed column is to rewrite its indexes
                     self.sql.run(
                         "UPDATE study SET modalities = ?, modmask = ?, sop_classes = ? WHERE id = ?",

@@ -10,6 +10,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from app.db.base import Base, BigKey
 
 RECEIVING, SETTLED = "receiving", "settled"
+SEVERAL = "\\"  # source of a study whose objects came from several senders; no AE title has a backslash (PS3.5 6.2)
 OTHER_FACILITY = "other facility"  # reason of a conflict that only people who see all facilities may know of
 
 
@@ -102,7 +103,7 @@ class Study(Base):
     state: Mapped[str] = mapped_column(String(10), default=RECEIVING)
     settled_to: Mapped[int] = mapped_column(BigInteger, default=0, server_default="0")
     # the highest instance.id that an event study.settled of this study covered
-    source: Mapped[str] = mapped_column(String(64), default="")  # calling AE title, or who uploaded it
+    source: Mapped[str] = mapped_column(String(64), default="")  # calling AE title, who uploaded it, or SEVERAL
     received_at: Mapped[datetime]
     last_received_at: Mapped[datetime]
     locked: Mapped[bool] = mapped_column(default=False)

@@ -4,6 +4,8 @@ import random
 from dataclasses import dataclass
 from datetime import datetime, time, timedelta
 
+from app.kit.clock import local
+
 PAUSES = (5.0, 30.0, 300.0, 600.0)  # seconds before tries 2, 3, 4 and 5; the last one for all after it
 SLOWLY = 900.0  # seconds between tries of a node that is tried for ever, once its tries are used up
 JITTER = 0.2  # so that a hundred transfers that failed together do not come back together
@@ -29,13 +31,13 @@ def _around(seconds: float) -> timedelta:
 
 
 def in_window(window: str, moment: datetime) -> bool:
-    """Whether a moment (with its zone) lies in "22:00-06:00" of the server's local time; "" is always. The first minute
+    """Whether a moment (with its zone) lies in "22:00-06:00" in the time zone of the site; "" is always. The first minute
     belongs to it, the last does not; equal ends mean the whole day."""
     if not window:
         return True
     first, _, last = window.partition("-")
     begin, end = time.fromisoformat(first), time.fromisoformat(last)
-    here = moment.astimezone().time().replace(tzinfo=None)
+    here = local(moment).time().replace(tzinfo=None)
     if begin == end:
         return True
     return begin <= here < end if begin < end else here >= begin or here < end

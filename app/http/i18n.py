@@ -13,6 +13,7 @@ from app.dicom import names
 from app.dicom.dates import parse_date
 from app.kit import compat
 from app.kit.catalogs import catalog
+from app.kit.clock import local
 from app.kit.numbers import real
 from app.kit.phrases import Phrase
 
@@ -209,12 +210,12 @@ def format_time(value: datetime | str | None, seconds: bool = False) -> str:
         if not (digits.isascii() and digits.isdigit()) or len(digits) < 4:
             return value
         return f"{digits[:2]}:{digits[2:4]}" + (f":{digits[4:6]}" if seconds and len(digits) >= 6 else "")
-    return value.astimezone().strftime("%H:%M:%S" if seconds else "%H:%M")
+    return local(value).strftime("%H:%M:%S" if seconds else "%H:%M")
 
 
 def format_moment(value: datetime | None) -> str:
-    """A moment as day and time in the server's zone: 20 Nov 2026 18:42."""
-    return f"{format_date(value.astimezone())} {format_time(value)}" if value else ""
+    """A moment as day and time in the time zone of the site: 20 Nov 2026 18:42."""
+    return f"{format_date(local(value))} {format_time(value)}" if value else ""
 
 
 def format_person(name: str | None) -> str:

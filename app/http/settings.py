@@ -2,6 +2,7 @@
 
 import re
 from typing import ClassVar
+from zoneinfo import available_timezones
 
 from pydantic import Field, field_validator
 
@@ -17,6 +18,19 @@ class GeneralSettings(Group):
     site_name: str = Field(
         "", title="Hospital and department", max_length=128, description="Shown on the sign-in page."
     )
+    time_zone: str = Field(
+        "",
+        title="Time zone",
+        max_length=64,
+        description="IANA name such as Europe/Madrid. Used for all times in pages and prints and for schedules. Empty: the time zone of the server.",
+    )
+
+    @field_validator("time_zone")
+    @classmethod
+    def _known_zone(cls, name: str) -> str:
+        if name and name not in available_timezones():
+            raise ValueError("This time zone is not known. Enter an IANA name such as Europe/Madrid.")
+        return name
 
 
 class WebSettings(Group):

@@ -1,5 +1,6 @@
 """Pages: Jinja with autoescape, undefined names as faults, translations and the filters of i18n."""
 
+from datetime import timedelta
 from functools import lru_cache
 from typing import Any
 
@@ -11,7 +12,7 @@ import app
 from app.http import assets, i18n
 from app.http.deps import known_identity
 from app.http.services import services
-from app.kit import paths
+from app.kit import clock, paths
 from app.kit.logging import correlation_id
 from app.security import Verb
 
@@ -65,6 +66,7 @@ def render_text(connection: HTTPConnection, template: str, context: dict[str, An
         "aet": services(connection).config.aet,
         "dicom_port": services(connection).config.dicom_port,
         "path": connection.url.path,
+        "utc_offset": round((clock.local(clock.now()).utcoffset() or timedelta()).total_seconds() / 60),
         "correlation_id": correlation_id.get(),
         "htmx": is_htmx(connection),
     }

@@ -1,5 +1,6 @@
 """The select statements about nodes, facilities and storage commitment."""
 
+from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime
 
@@ -43,6 +44,13 @@ def nodes_titled(session: Session, title: str) -> list[Node]:
     if not title:
         return []
     return list(session.scalars(select(Node).where(Node.ae_title == title).order_by(Node.id)))
+
+
+def names_by_title(session: Session, actor: Actor) -> dict[str, str]:
+    """AE title -> the name of the node that calls itself so, where it is just one of those the actor may use."""
+    known = [node for node in nodes(session, actor) if node.ae_title]
+    counts = Counter(node.ae_title for node in known)
+    return {node.ae_title: node.name for node in known if counts[node.ae_title] == 1}
 
 
 def facility_titled(session: Session, title: str) -> str | None:

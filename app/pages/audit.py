@@ -16,6 +16,7 @@ from app.dicom.dates import parse_date
 from app.http import ReadSession, allow, render
 from app.http.i18n import format_date
 from app.http.i18n import gettext as _
+from app.kit.clock import moment_of
 from app.kit.numbers import LARGEST
 from app.pages import listing
 from app.pages.deeds import decision_words, thing_words, verb_choices, verb_words
@@ -94,8 +95,8 @@ def period_of(text: str) -> tuple[datetime, datetime] | None:
     if first is None or last is None:
         return None
     try:
-        since = datetime.combine(first, time()).astimezone()
-        return since, datetime.combine(last, time()).astimezone() + timedelta(days=1)
+        since = moment_of(first, time())
+        return since, moment_of(last + timedelta(days=1), time())
     except (OverflowError, ValueError):  # the first and last days of the calendar, in some zones
         return None
 

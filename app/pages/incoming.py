@@ -17,7 +17,8 @@ from app.forward.models import Transfer
 from app.http import ReadSession, allow, render, services
 from app.http.i18n import format_size, say
 from app.http.i18n import gettext as _
-from app.kit.clock import now
+from app.kit.clock import local, now
+from app.nodes.queries import names_by_title
 from app.pages import rows
 from app.pages.health import role_states
 from app.pages.rows import Route, StudyRow
@@ -113,7 +114,8 @@ def _arrivals(session: ReadSession, actor: Actor, show: str) -> list[StudyRow]:
             routes[run.study_instance_uid].append(shown)
     conflicts = arrivals.open_conflicts_of(session, actor, uids)
     names = facility_names(session, actor)
-    made = [rows.study_row(study, names, conflicts, routes[study.study_instance_uid]) for study in studies]
+    senders = names_by_title(session, actor)
+    made = [rows.study_row(study, names, conflicts, routes[study.study_instance_uid], senders) for study in studies]
     if show == "problems":
         return [row for row in made if row.conflicts or any(route.kind == "bad" for route in row.routes)]
     return made
@@ -137,12 +139,14 @@ def _lines(session: ReadSession, actor: Actor) -> list[NodeLine]:
     counts: dict[str, dict[int, int]] = defaultdict(lambda: defaultdict(int))
     images: dict[str, int] = defaultdict(int)
     rates: dict[str, float] = defaultdict(float)
+    senders = names_by_title(session, actor)
     for one in arrivals.per_minute(session, actor, since):
         place = _minute(datetime.fromisoformat(f"{one.minute}+00:00"), since)
-        counts[one.source][place] += one.instances
-        images[one.source] += one.instances
+        sender = senders.get(one.source, one.source)
+        counts[sender][place] += one.instances
+        images[sender] += one.instances
         if place >= MINUTES - 2:
-            rates[one.source] += one.bytes / 120
+            rates[sender] += one.bytes / 120
     lines = [
         NodeLine(name or "–", _("in"), "", spark(counts[name]), images[name], *_rate(rates[name]))
         for name in sorted(images, key=lambda name: -images[name])
@@ -205,7 +209,7 @@ def _outward() -> str:
 
 def _counts(session: ReadSession, actor: Actor) -> tuple[int, int]:
     """(studies of today, those still arriving)"""
-    midnight = now().astimezone().replace(hour=0, minute=0, second=0, microsecond=0)
+    midnight = local(now()).replace(hour=0, minute=0, second=0, microsecond=0)
     today = arrivals.count_since(session, actor, midnight)
     return today, arrivals.count_since(session, actor, midnight, state="receiving")
 

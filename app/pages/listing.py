@@ -11,7 +11,7 @@ from fastapi import Request
 
 from app.archive.queries import StudyFilter
 from app.archive.search.study_list import Sort
-from app.kit.clock import now
+from app.kit.clock import local, now
 
 RANGES = ("today", "yesterday", "7", "30", "")
 MODALITIES = ("CT", "MR", "US", "CR", "DX", "MG", "PT")
@@ -91,7 +91,7 @@ class Listing:
         typed = between(self.date)
         if typed:
             return typed
-        today = now().astimezone().date()
+        today = local(now()).date()
         back = {"today": 0, "yesterday": 1, "7": 6, "30": 29}.get(self.period)
         if back is None:
             return None

@@ -12,7 +12,7 @@ from app.http import ReadSession, WriteSession, allow, render, services
 from app.http.i18n import format_moment, format_time
 from app.http.i18n import gettext as _
 from app.http.templates import is_htmx
-from app.kit.clock import now
+from app.kit.clock import local, now
 from app.kit.errors import Conflict, Invalid
 from app.network.probe import Probe, Step
 from app.nodes import callers, options, selftest, service
@@ -209,7 +209,7 @@ def _address(node: Node) -> str:
 
 
 def _today(moment: datetime | None) -> bool:
-    return moment is not None and moment.astimezone().date() == now().astimezone().date()
+    return moment is not None and local(moment).date() == local(now()).date()
 
 
 def _service_words() -> dict[str, str]:

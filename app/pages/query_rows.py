@@ -9,7 +9,7 @@ from app.dicom.names import shown as name_shown
 from app.http.i18n import format_days, format_number, say
 from app.http.i18n import gettext as _
 from app.http.i18n import ngettext as _n
-from app.kit.clock import now
+from app.kit.clock import local, now
 from app.nodes import options
 from app.nodes.models import Node
 from app.pages import rows
@@ -103,7 +103,7 @@ def _days(key: str) -> str:
 
 def presets() -> list[tuple[str, str]]:
     """(dates to put into the field, words)."""
-    today = now().astimezone().date()
+    today = local(now()).date()
 
     def back(days: int) -> str:
         return f"{today - timedelta(days=days)}..{today}"

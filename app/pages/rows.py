@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from hashlib import blake2s
 
-from app.archive.models import Series, Study
+from app.archive.models import SEVERAL, Series, Study
 from app.dicom import names
 from app.dicom.dates import age_at, computed_age
 from app.dicom.identity import patient_of
@@ -122,8 +122,9 @@ def study_row(
     facilities: Mapping[str, str],
     conflicts: Mapping[str, int] | None = None,
     routes: Sequence[Route] = (),
+    senders: Mapping[str, str] | None = None,
 ) -> StudyRow:
-    """facilities: id -> name; conflicts: study UID -> open ones."""
+    """facilities: id -> name; conflicts: study UID -> open ones; senders: AE title -> name of the node."""
     name, other = names_of(study.patient_name)
     moment: datetime = study.last_received_at
     return StudyRow(
@@ -150,7 +151,7 @@ def study_row(
         fresh=now() - moment < FRESH,
         locked=study.locked,
         conflicts=(conflicts or {}).get(study.study_instance_uid, 0),
-        source=study.source,
+        source=_("several") if study.source == SEVERAL else (senders or {}).get(study.source, study.source),
         facility=facilities.get(study.facility_id or "", ""),
         sex=study.sex[:1],
         referrer=names_of(study.referring_physician)[0] if study.referring_physician else "",

@@ -191,7 +191,7 @@ def save_station(
         config = services(request).config
         page = StationPage(site_name, title, port, config.dicom_host, config.host, faults_of(fault))
         return render(request, "security/setup_2.html", fields(page), 422)
-    attempt(request, lambda s: settings.save(s, GeneralSettings(site_name=site_name.strip()), actor.name))
+    attempt(request, lambda s: settings.change(s, GeneralSettings, actor.name, site_name=site_name.strip()))
     return go("/setup/node?restart=1" if restart else "/setup/node")
 
 

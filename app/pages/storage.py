@@ -13,6 +13,7 @@ from app.http import ReadSession, WriteSession, allow, render
 from app.http.i18n import format_days
 from app.http.i18n import gettext as _
 from app.http.templates import is_htmx
+from app.nodes.queries import names_by_title
 from app.pages import columns, forms, listing, rows
 from app.pages.columns import Column
 from app.pages.deeds import history_words
@@ -217,7 +218,7 @@ def panel(request: Request, study_uid: str, actor: Viewer, session: ReadSession,
     cards = [rows.series_card(series) for series in queries.series_of(session, study)]
     pictures = [card for card in cards if not card.document]
     context = PanelPart(
-        row=rows.study_row(study, facility_names(session, actor)),
+        row=rows.study_row(study, facility_names(session, actor), senders=names_by_title(session, actor)),
         referrer=rows.names_of(study.referring_physician)[0] if study.referring_physician else "",
         received=study.received_at,
         strip=[] if first else pictures[:STRIP],

@@ -9,7 +9,7 @@ from app.archive.models import Instance
 from app.dicom import names
 from app.dicom.dates import computed_age, parse_date
 from app.kit.catalogs import catalog
-from app.kit.clock import now
+from app.kit.clock import local, now
 from app.kit.phrases import Phrase
 from app.printing.facts import Words
 from app.printing.sheet import PageLines, SheetOptions
@@ -30,8 +30,8 @@ def words(language: str) -> Words:
 
 def moment(language: str, by: str) -> dict[str, str]:
     """The variables of the page: when and by whom it is printed."""
-    local = now().astimezone()
-    return {"Date": f"{dates.format_date(local, 'medium', locale=_locale(language))} {local:%H:%M}", "By": by}
+    at = local(now())
+    return {"Date": f"{dates.format_date(at, 'medium', locale=_locale(language))} {at:%H:%M}", "By": by}
 
 
 def position(instance: Instance, frame: int, in_series: int) -> str:

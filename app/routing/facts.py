@@ -5,6 +5,7 @@ from datetime import datetime
 
 from app.archive.arrivals import Stored
 from app.dicom.lookup import Attributes, parse
+from app.kit.clock import local
 from app.routing.rule import VIRTUAL, WEEKDAYS
 
 
@@ -18,7 +19,7 @@ class Names:
 
 @dataclass(slots=True)
 class ObjectFacts:
-    """The values of one object. at: the moment whose time of day and weekday count, in the machine's time zone."""
+    """The values of one object. at: the moment whose time of day and weekday count, in the time zone of the site."""
 
     header: bytes
     virtual: dict[str, str]
@@ -37,8 +38,8 @@ class ObjectFacts:
 
     def _virtual(self, name: str) -> list[str] | None:
         if name in ("time", "weekday"):
-            local = self.at.astimezone()
-            return [local.strftime("%H:%M:%S") if name == "time" else WEEKDAYS[local.weekday()]]
+            at = local(self.at)
+            return [at.strftime("%H:%M:%S") if name == "time" else WEEKDAYS[at.weekday()]]
         found = self.virtual.get(name, "")
         return [found] if found else None
 

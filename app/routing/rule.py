@@ -37,7 +37,7 @@ class _Part(BaseModel):
 
 class When(_Part):
     """object: each as it arrives; settled: when nothing came for `quiet` seconds; schedule: at times of the day (`at`) or
-    every so many minutes, on these weekdays (none: all), in the machine's time zone; hand: when a person says so."""
+    every so many minutes, on these weekdays (none: all), in the time zone of the site; hand: when a person says so."""
 
     kind: Literal["object", "settled", "schedule", "hand"] = "settled"
     quiet: int = Field(10, ge=1, le=86400, description="Seconds without a new object")

@@ -1,7 +1,8 @@
 """When a scheduled route fires next. Pure. Times are those of the wall clock where the machine stands."""
 
-from datetime import UTC, datetime, time, timedelta
+from datetime import datetime, time, timedelta
 
+from app.kit.clock import local, moment_of
 from app.routing.rule import WEEKDAYS, When
 
 
@@ -12,15 +13,13 @@ def following(when: When, moment: datetime) -> datetime | None:
         return None
     if when.kind != "schedule":
         return moment + timedelta(seconds=when.quiet if when.kind == "settled" else 0)
-    local = moment.astimezone()
+    today = local(moment).date()
     for days in range(9):
-        day = local.date() + timedelta(days=days)
+        day = today + timedelta(days=days)
         if when.weekdays and WEEKDAYS[day.weekday()] not in when.weekdays:
             continue
         for clock in _times(when):
-            # Naive on purpose: the zone's offset is that of the day itself, over a change of the clocks too. By its
-            # timestamp, since astimezone() puts a time that the change leaps over before it: a night would be missed.
-            found = datetime.fromtimestamp(datetime.combine(day, clock).timestamp(), UTC)
+            found = moment_of(day, clock)
             if found > moment:
                 return found
     return None

@@ -6,7 +6,7 @@ from typing import Any
 
 from app.archive import Source
 from app.jobs.context import JobContext
-from app.kit.clock import now
+from app.kit.clock import local, now
 from app.kit.phrases import phrase
 from app.network import statuses
 from app.network.find_scu import IMPLICIT_LITTLE, Finder
@@ -34,7 +34,7 @@ class DicomRun(Run):
 
     def find_today(self) -> Found:
         with Finder(self.peer, self.settings, options.of(self.node).character_set) as finder:
-            keys = {"StudyDate": f"{now().astimezone():%Y%m%d}"}
+            keys = {"StudyDate": f"{local(now()):%Y%m%d}"}
             count = sum(1 for _ in finder.find("STUDY", keys, _TODAY))
         if count >= _TODAY:
             return OK, phrase("{count} studies of today and more", count=count), ""

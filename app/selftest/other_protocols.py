@@ -11,7 +11,7 @@ from app.dicom.paths import object_path
 from app.forward import store_lane
 from app.forward.stow import WebNode
 from app.kit import folders
-from app.kit.clock import now
+from app.kit.clock import local, now
 from app.kit.errors import PeerFault
 from app.kit.phrases import phrase
 from app.network import file_meta
@@ -48,7 +48,7 @@ class WebSteps:
 
     def find_today(self) -> Found:
         with dicomweb.client(self._node, self._run.settings, self._run.ctx.config) as http:
-            keys = {"StudyDate": f"{now().astimezone():%Y%m%d}"}
+            keys = {"StudyDate": f"{local(now()):%Y%m%d}"}
             count = sum(1 for _ in dicomweb.find(http, self._node.name, "STUDY", keys, limit=_TODAY))
         if count >= _TODAY:
             return OK, phrase("{count} studies of today and more", count=count), ""

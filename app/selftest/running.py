@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from app import audit
 from app.archive import service as archive_service
 from app.jobs.context import JobContext, PermanentFault
-from app.kit.clock import now
+from app.kit.clock import local, now
 from app.kit.errors import AppError, PeerFault
 from app.kit.phrases import phrase
 from app.network.probe import Step
@@ -59,7 +59,7 @@ class Run:
 
     def make(self) -> TestObject:
         """The test object, noted before it goes anywhere: what comes back of it goes nowhere from here."""
-        self.made = test_object.make(PATIENT, PATIENT_ID, now().astimezone())
+        self.made = test_object.make(PATIENT, PATIENT_ID, local(now()))
         self.keep(study=self.made.study)
         return self.made
 

@@ -10,6 +10,7 @@ from pydantic import ValidationError
 from sqlalchemy.orm import Session
 
 import app
+from app.kit import clock
 from app.kit.errors import Invalid, NotFound
 from app.kit.phrases import phrase
 from app.settings.store import Group, history, load, save
@@ -66,4 +67,6 @@ def save_values(session: Session, name: str, values: dict[str, Any], actor_name:
             errors=errors,
         ) from None
     save(session, group, actor_name)
+    if name == "general":  # this process at once, others within seconds (app/settings/zone.py)
+        clock.use_zone(getattr(group, "time_zone", ""))
     return group

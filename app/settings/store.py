@@ -54,6 +54,11 @@ def save(session: Session, group: Group, actor_name: str) -> None:
     )
 
 
+def change(session: Session, kind: type[G], actor_name: str, **values: Any) -> None:
+    """Saves some values of a group; the others stay as they are. The values are not checked."""
+    save(session, load(session, kind).model_copy(update=values), actor_name)
+
+
 def history(session: Session, kind: type[Group], limit: int = 20) -> list[SettingGroup]:
     return list(
         session.scalars(

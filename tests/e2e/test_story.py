@@ -121,7 +121,7 @@ def _printed(page: Page, live: Live, study: str, uids: list[str]) -> None:
     items = ",".join(f"{uid}:1" for uid in uids[:4])
     page.goto(f"{live.url}/print?study={study}&items={items}")
     page.locator('label:has(input[name="layout"][value="2x2"])').click()
-    expect(page.locator(".composer-print button")).to_contain_text("Print 1 page")
+    expect(page.locator(".composer-print button")).to_contain_text("Create PDF, 1 page")
     page.wait_for_timeout(1000)
     _shot(page, "5-composer")
     page.click(".composer-print button")

@@ -2,9 +2,11 @@
 
 import re
 import time
+from datetime import UTC, datetime
 
 import pytest
 
+from app.http import i18n
 from app.pages import settings_search
 from app.security import Actor, Verb, totp
 from tests.support.client import PASSWORD, Web
@@ -28,7 +30,7 @@ def test_every_setting_is_found_by_the_words_people_see(web: Web) -> None:
         headers = {"HX-Request": "true", "Accept-Language": language}
         answer = web.admin.get("/settings/search", params={"q": text}, headers=headers)
         assert answer.status_code == 200 and "<html" not in answer.text
-        hits = re.findall(r'class="hit" href="([^"]+)"><span>([^<]+)<', answer.text)
+        hits = re.findall(r'class="hit"\s+href="([^"]+)"><span>([^<]+)<', answer.text)
         return {label: href for href, label in reversed(hits)}  # of two with one name the first
 
     assert found("screen lock") == {"Screen lock (minutes)": "/settings/security#f-security-idle_minutes"}
@@ -187,3 +189,24 @@ def test_a_token_is_made_and_deleted_on_the_page(web: Web) -> None:
     assert action and web.bob.post(action[1]).status_code == 303
     assert web.nobody.get("/api/v1/users/me", headers={"Authorization": f"Bearer {token[1]}"}).status_code == 401
     assert web.bob.post("/account/tokens", data={"name": "x"}).status_code == 422
+
+
+def test_the_time_zone_of_the_site_is_the_one_of_all_times(web: Web) -> None:
+    """Not the server's and not the browser's; an unknown name is refused and changes nothing."""
+    moment = datetime(2026, 7, 1, 23, 30, tzinfo=UTC)
+    assert web.admin.put("/api/v1/settings/general", json={"time_zone": "Asia/Tokyo"}).status_code == 200
+    try:
+        assert i18n.format_moment(moment).endswith("08:30") and i18n.format_time(moment) == "08:30"
+        assert 'data-utc-offset="540"' in web.admin.get("/settings/general").text
+        refused = web.admin.put("/api/v1/settings/general", json={"time_zone": "Mars/Olympus"})
+        assert refused.status_code == 422 and "Europe/Madrid" in refused.text
+        assert i18n.format_time(moment) == "08:30"
+    finally:
+        assert web.admin.put("/api/v1/settings/general", json={}).status_code == 200
+
+
+def test_sections_are_grouped_and_empty_groups_left_out(web: Web) -> None:
+    page = web.admin.get("/settings/general").text
+    sections = page[page.index('id="sections"') : page.index("</nav>", page.index('id="sections"'))]
+    assert re.findall(r"<h2>([^<]+)</h2>", sections) == ["System", "Access", "DICOM"]
+    assert len(re.findall(r'<a href="/(?:settings/|conflicts)', sections)) == 13

@@ -119,7 +119,7 @@ def test_four_images_are_seen_printed_and_the_file_is_pdf_a(
 ) -> None:
     _open(page, _four(study))
     assert _cells(page) == [True] * 4
-    expect(page.locator(".composer-print button")).to_contain_text("Print 1 page")
+    expect(page.locator(".composer-print button")).to_contain_text("Create PDF, 1 page")
     page.click(".composer-print button")
     page.wait_for_selector(".toast.ok", timeout=60_000)
     with live.client() as client:

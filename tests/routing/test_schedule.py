@@ -5,29 +5,37 @@ import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
+from zoneinfo import ZoneInfo
 
 import pytest
 
+from app.kit import clock
 from app.routing.rule import When
 from app.routing.schedule import following
 
 
-@pytest.fixture(autouse=True)
-def berlin() -> Iterator[None]:
-    """A machine that stands in Berlin: two changes of the clocks a year."""
+@pytest.fixture(autouse=True, params=["of the machine", "of the site"])
+def berlin(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Berlin, with two changes of the clocks a year: as the machine's time zone, or set for a site elsewhere."""
     before = os.environ.get("TZ")
-    os.environ["TZ"] = "Europe/Berlin"
+    os.environ["TZ"] = "Europe/Berlin" if request.param == "of the machine" else "Asia/Tokyo"
     time.tzset()
+    clock.use_zone("" if request.param == "of the machine" else "Europe/Berlin")
     yield
+    clock.use_zone("")
     os.environ.pop("TZ") if before is None else os.environ.update(TZ=before)
     time.tzset()
 
 
+def _moment(text: str) -> datetime:
+    return datetime.fromisoformat(text).replace(tzinfo=ZoneInfo("Europe/Berlin"))
+
+
 def _next(moment: str, **when: object) -> str:
     """Local time in, local time out; 2026-11-21 is a Saturday."""
-    found = following(When.model_validate({"kind": "schedule", **when}), datetime.fromisoformat(moment).astimezone())
+    found = following(When.model_validate({"kind": "schedule", **when}), _moment(moment))
     assert found is not None
-    return found.astimezone().strftime("%Y-%m-%d %H:%M")
+    return clock.local(found).strftime("%Y-%m-%d %H:%M")
 
 
 @pytest.mark.parametrize(
@@ -55,7 +63,7 @@ def test_the_next_time(moment: str, when: dict[str, object], wanted: str) -> Non
 @pytest.mark.parametrize("day", ["2026-03-29", "2026-10-25", "2026-11-21"])
 def test_every_half_hour_goes_on_over_a_change_of_the_clocks(day: str) -> None:
     when = When.model_validate({"kind": "schedule", "every": 30})
-    moment = datetime.fromisoformat(f"{day}T00:00").astimezone().astimezone(UTC)
+    moment = _moment(f"{day}T00:00").astimezone(UTC)
     times = [moment]
     while times[-1] - moment < timedelta(hours=6):
         found = following(when, times[-1])

@@ -50,13 +50,14 @@ export function installPrint(
   const say = (): void => {
     const parts = arrangement.parts();
     const pages = parts.reduce((sum, part) => sum + Math.ceil(part.cells.length / arrangement.cellsPerPage), 0);
-    if (label) label.textContent = pages ? tn('Print {n} page', 'Print {n} pages', pages) : t('Print');
+    if (label) label.textContent = what(form, pages);
     if (!separate) return;
     const several = parts.length < 2 ? [] : [t('{n} prints: each patient gets one of their own.', { n: parts.length })];
     separate.textContent = [...several, ...unprinted].join(' ');
     separate.hidden = !separate.textContent;
   };
   form.addEventListener('input', (event) => {
+    if (event.target instanceof HTMLInputElement && event.target.name === 'output') say();
     if (event.target instanceof HTMLInputElement && event.target.type === 'number') checkRange(event.target);
   });
   arrangement.onChange(say);
@@ -67,6 +68,15 @@ export function installPrint(
       if (state) state.textContent = text;
     });
   });
+}
+
+/** What the button makes, as the output chosen says. */
+function what(form: HTMLFormElement, pages: number): string {
+  const images = new FormData(form).get('output') === 'images';
+  if (!pages) return images ? t('Create files') : t('Create PDF');
+  return images
+    ? tn('Create files, {n} page', 'Create files, {n} pages', pages)
+    : tn('Create PDF, {n} page', 'Create PDF, {n} pages', pages);
 }
 
 type Say = (text: string) => void;

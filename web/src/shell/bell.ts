@@ -1,7 +1,7 @@
 // What happened lately and is not yet seen: finished and failed work, conflicts. A toast goes; the bell keeps it.
 import { element, icon, one } from './dom';
 import { on, type Event } from './events';
-import { number, t } from './i18n';
+import { number, siteTime, t } from './i18n';
 import { onToast, type Message } from './toasts';
 
 interface Note {
@@ -36,10 +36,7 @@ function add(note: Omit<Note, 'at' | 'seen'>): void {
 }
 
 function line(note: Note): HTMLElement {
-  const time = new Date(note.at).toLocaleTimeString(document.documentElement.lang, {
-    hour: '2-digit',
-    minute: '2-digit',
-  });
+  const time = siteTime(note.at);
   const text = element('span', { class: 'grow' }, element('b', { text: note.what }), ` ${note.detail}`);
   return element(
     'a',

@@ -41,3 +41,9 @@ export function size(bytes: number): string {
   const digits = unit > 1 && value < 10 ? 1 : 0;
   return `${new Intl.NumberFormat(document.documentElement.lang || 'en', { maximumFractionDigits: digits }).format(value)} ${units[unit] ?? ''}`;
 }
+
+/** A moment (milliseconds since 1970) as the time of day in the time zone of the site, 18:42; never the browser's zone. */
+export function siteTime(at: number): string {
+  const offset = Number(document.documentElement.dataset.utcOffset ?? 0); // minutes, from the server
+  return new Date(at + offset * 60_000).toISOString().slice(11, 16);
+}

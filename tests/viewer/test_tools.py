@@ -210,3 +210,30 @@ def test_the_list_of_keys_opens_at_its_start(screen: Screen, put: Put) -> None:
     finally:
         if size:
             screen.page.set_viewport_size(size)
+
+
+def test_delete_removes_the_selected_mark_and_undo_brings_it_back(screen: Screen, put: Put) -> None:
+    ct = put(CT)
+    screen.open(ct.StudyInstanceUID)
+    x, y = screen.middle()
+    screen.key("l")
+    for up in (60, 120):
+        screen.drag((x - 50, y - up), (x + 50, y - up))
+    first, second = entries(screen)
+    screen.page.locator(".viewer-mark [data-go]").nth(1).click()
+    screen.key("Delete")
+    assert entries(screen) == [first]
+    screen.key("Control+z")
+    assert sorted(entries(screen)) == sorted([first, second]), "what was deleted is there again"
+    screen.key("Control+z")
+    assert len(entries(screen)) == 1, "and the last one that was drawn is taken back"
+    screen.key("Control+y")
+    assert len(entries(screen)) == 2
+
+
+def test_the_deletion_of_the_study_that_is_open_is_announced(screen: Screen, put: Put) -> None:
+    ct = put(CT)
+    screen.open(ct.StudyInstanceUID)
+    with screen.live.client() as client:
+        client.delete(f"/api/v1/studies/{ct.StudyInstanceUID}").raise_for_status()
+    screen.page.locator(".toast.warn", has_text="This study was deleted").wait_for()

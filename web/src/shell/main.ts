@@ -4,6 +4,7 @@ import { installBell } from './bell';
 import { installColumns } from './columns';
 import { installDialogs } from './dialogs';
 import { connect, onLink } from './events';
+import { installGone } from './gone';
 import { installHealth } from './health';
 import { installLeaving } from './leaving';
 import { installLive, refreshAll } from './live';
@@ -41,6 +42,7 @@ if (document.getElementById('notices')) {
   installTransfers();
   installLock();
   installHealth();
+  installGone();
   let broken = false;
   onLink((up) => {
     if (up && broken) refreshAll();

@@ -9,6 +9,7 @@ import { applyPreset } from './tools/presets';
 import { activate, isTool } from './tools/group';
 import type { Viewer } from './viewer';
 import { Cine } from './tools/cine';
+import { redo, removeSelected, undo } from './tools/remove';
 import { keep } from './unsaved';
 
 export interface Actions {
@@ -17,6 +18,14 @@ export interface Actions {
 }
 
 type Verb = (viewer: Viewer) => void;
+
+/** What changes marks: every cell that shows them is drawn again. */
+function drawn(change: () => void): Verb {
+  return (viewer) => {
+    change();
+    for (const cell of viewer.grid.cells) cell.draw();
+  };
+}
 
 const VERBS: Readonly<Record<string, Verb>> = {
   invert: (viewer) => viewer.grid.current.invert(),
@@ -34,6 +43,9 @@ const VERBS: Readonly<Record<string, Verb>> = {
   overlays: (viewer) => viewer.root.classList.toggle('no-overlays'),
   panel: (viewer) => viewer.root.classList.toggle('no-panel'),
   fullscreen: toggleFullscreen,
+  remove: drawn(removeSelected),
+  undo: drawn(undo),
+  redo: drawn(redo),
   help: (viewer) => openDialog(viewer.root.querySelector<HTMLDialogElement>('#viewer-help')),
   print,
 };
@@ -75,6 +87,9 @@ function keysOf(viewer: Viewer, run: (name: string) => void): KeyMap {
     '?': () => run('help'),
     '+': () => cell().setZoom(cell().zoom() * 1.25),
     '-': () => cell().setZoom(cell().zoom() / 1.25),
+    Delete: () => run('remove'),
+    'Ctrl+z': () => run('undo'),
+    'Ctrl+y': () => run('redo'),
     'Ctrl+p': () => run('print'),
     ArrowDown: () => cell().scrollBy(1),
     ArrowUp: () => cell().scrollBy(-1),

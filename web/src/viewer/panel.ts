@@ -5,6 +5,7 @@ import type { Cell } from './cell';
 import { frameOf, seriesOf } from './loading/metadata';
 import { t } from './strings';
 import { lengthLines, measureOf, MEASURES, regionLines, type MeasureData, type MeasureName } from './tools/measure';
+import { removeMarks } from './tools/remove';
 
 type Mark = Types.Annotation;
 
@@ -94,9 +95,12 @@ export class Panel {
     item.classList.toggle('chosen', annotation.selection.isAnnotationSelected(mark.annotationUID as string));
     for (const icon of item.querySelectorAll<SVGElement>('[data-icon]'))
       icon.toggleAttribute('hidden', icon.dataset['icon'] !== name);
-    item.querySelector('[data-go]')?.addEventListener('click', () => this.goTo(imageId));
+    item.querySelector('[data-go]')?.addEventListener('click', () => {
+      annotation.selection.setAnnotationSelected(mark.annotationUID as string, true);
+      this.goTo(imageId);
+    });
     item.querySelector('[data-delete]')?.addEventListener('click', () => {
-      annotation.state.removeAnnotation(mark.annotationUID as string);
+      removeMarks([mark]);
       this.shownCell().draw();
     });
     return item;

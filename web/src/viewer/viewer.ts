@@ -22,6 +22,7 @@ import { writeCell } from './text';
 import { Toolbar } from './toolbar';
 import { Cine } from './tools/cine';
 import { styleMarks } from './tools/measure';
+import { forget } from './tools/remove';
 import { askBeforeLeaving, restore } from './unsaved';
 
 export class Viewer {
@@ -96,6 +97,7 @@ export class Viewer {
     this.grid.destroy();
     this.loads.close();
     annotation.state.removeAllAnnotations();
+    forget();
     freeImages();
     silence();
   }

@@ -314,9 +314,9 @@ def test_the_manual_has_every_key_of_the_viewer() -> None:
 
 def _key(name: str) -> str:
     """A key of keysOf as the manual writes it."""
-    return {"Escape": "Esc", "Ctrl+p": "Ctrl+P"}.get(
-        name, name.upper() if len(name) == 1 else name.removeprefix("Arrow")
-    )
+    if name.startswith("Ctrl+"):
+        return f"Ctrl+{name[5:].upper()}"
+    return {"Escape": "Esc"}.get(name, name.upper() if len(name) == 1 else name.removeprefix("Arrow"))
 
 
 def test_a_bench_takes_the_place_of_the_one_before() -> None:

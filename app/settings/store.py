@@ -39,7 +39,8 @@ def save(session: Session, group: Group, actor_name: str) -> None:
     row = _newest(session, group.group)
     values: dict[str, Any] = group.model_dump(mode="json")
     before = row.values if row else {}
-    changed = {k: [before.get(k), v] for k, v in values.items() if before.get(k) != v}
+    default = type(group).model_validate({}).model_dump(mode="json")
+    changed = {k: [before.get(k), v] for k, v in values.items() if before.get(k, default[k]) != v}
     session.add(
         SettingGroup(
             name=group.group,

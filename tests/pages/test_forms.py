@@ -125,4 +125,4 @@ def test_a_group_of_settings_does_not_either(web: Web) -> None:
     assert web.admin.put("/api/v1/settings/general", json=theirs).status_code == 200
     refused = web.admin.post("/settings/groups/general", data={"site_name": "Mine", "seen": seen[1]})
     assert "Somebody else has changed this" in refused.text and "Mine" in refused.text
-    assert web.admin.get("/api/v1/settings/general").json()["values"] == theirs
+    assert web.admin.get("/api/v1/settings/general").json()["values"]["site_name"] == "Theirs"

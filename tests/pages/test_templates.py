@@ -26,6 +26,7 @@ from app.pages import (
 # What render_text gives every template, and what a page may set for the shell.
 SHARED = {
     "identity", "actor", "csrf_token", "language", "theme", "aet", "dicom_port", "path", "correlation_id", "htmx",
+    "utc_offset",
     "tab", "scope", "section", "notices", "listing", "asked", "hits",
 }  # fmt: skip
 

@@ -27,7 +27,7 @@ from app.kit import memory, priority, rolestate, startup
 from app.kit.clock import now
 from app.kit.errors import AppError
 from app.kit.logging import correlation_id
-from app.kit.phrases import phrase
+from app.kit.phrases import Phrase, of_fault, phrase
 from app.nodes import clock as nodes_clock
 from app.printing import clock as printing_clock
 from app.retrieve import clock as retrieve_clock
@@ -210,7 +210,7 @@ class Worker:
         except Cancelled:
             self._give_back(claimed)
         except (AppError, PermanentFault) as fault:
-            self._failed(claimed, str(fault), final=isinstance(fault, PermanentFault) or fault.status < 500)
+            self._failed(claimed, of_fault(fault), final=isinstance(fault, PermanentFault) or fault.status < 500)
         except Exception as fault:
             log.exception("job %s %s failed", claimed.kind, claimed.id)
             self._failed(
@@ -222,7 +222,7 @@ class Worker:
                 self._running.pop(claimed.id, None)
             memory.give_back()
 
-    def _failed(self, claimed: jobs.Claimed, reason: str, final: bool = False) -> None:
+    def _failed(self, claimed: jobs.Claimed, reason: Phrase, final: bool = False) -> None:
         with self.database.write() as session:
             over = jobs.fail(session, claimed, reason, final=final)
             if over:

@@ -6,6 +6,8 @@ from fastapi import APIRouter, Depends, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from app.http import ReadSession, WriteSession, allow, services
+from app.http.i18n import say
+from app.kit.phrases import joined
 from app.network.settings import connect_timeout
 from app.nodes import queries as node_queries
 from app.security import Actor, Verb
@@ -106,4 +108,4 @@ def test_proxy(body: Target, request: Request, actor: Editor) -> dict[str, Any]:
     """Tests the saved proxy with a connection. Answers 200 also when the proxy fails."""
     seconds = connect_timeout(services(request).database)
     found = proxy_service.try_out(actor, body.host, body.port, seconds)
-    return {"ok": found.ok, "message": f"{found.message} {found.hint}".strip(), "seconds": found.seconds}
+    return {"ok": found.ok, "message": say(joined((found.message, found.hint))), "seconds": found.seconds}

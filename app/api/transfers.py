@@ -9,6 +9,7 @@ from app.forward import queries as transfer_queries
 from app.forward import transfer_json, transfers
 from app.http import ReadSession, WriteSession, allow, i18n
 from app.kit.numbers import LARGEST
+from app.kit.phrases import phrase
 from app.nodes import queries as node_queries
 from app.security import Actor, Verb
 
@@ -47,7 +48,7 @@ class ManyBody(BaseModel):
     @model_validator(mode="after")
     def _one(self) -> "ManyBody":
         if (self.ids is not None) + (self.node is not None) + self.all != 1:
-            raise ValueError("give exactly one of ids, node, all")
+            raise ValueError(phrase("give exactly one of ids, node, all"))
         return self
 
 

@@ -7,6 +7,7 @@ from typing import Literal
 from app.archive.rows import Rows
 from app.archive.store import Incoming
 from app.dicom.header import Header
+from app.kit.phrases import NOTHING, Phrase
 
 Status = Literal["stored", "duplicate", "conflict", "refused"]
 
@@ -42,8 +43,8 @@ class Outcome:
     sop_instance_uid: str = ""
     study_instance_uid: str = ""
     series_instance_uid: str = ""
-    warnings: list[str] = field(default_factory=list)
-    reason: str = ""
+    warnings: list[Phrase] = field(default_factory=list)
+    reason: Phrase = NOTHING
     comment: str = ""
     other_content: bool = False
 
@@ -82,7 +83,7 @@ class Entry:
     undecided: Stored | None = None  # what it has to be compared with before anything can be decided
     compared: dict[str, bool] = field(default_factory=dict)  # checksum of a stored object -> whether this is the same
 
-    def decide(self, status: Status, reason: str = "", comment: str = "", other_content: bool = False) -> None:
+    def decide(self, status: Status, reason: Phrase = NOTHING, comment: str = "", other_content: bool = False) -> None:
         h = self.header
         self.outcome = Outcome(
             status, h.sop_class_uid, h.sop_instance_uid, h.study_instance_uid, h.series_instance_uid, h.warnings,

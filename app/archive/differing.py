@@ -20,6 +20,7 @@ from app.dicom import frames, kept, uids
 from app.dicom.header import NotDicom, scan
 from app.dicom.reading import shown
 from app.kit.errors import AppError
+from app.kit.phrases import Phrase, phrase
 from app.security import Actor
 
 if TYPE_CHECKING:
@@ -57,7 +58,7 @@ def opened(archive: Archive, conflict: Conflict) -> Iterator[BinaryIO]:
         yield file
 
 
-def warnings(session: Session, conflict: Conflict) -> list[str]:
+def warnings(session: Session, conflict: Conflict) -> list[Phrase]:
     """What is odd about an object kept aside, as an import says it."""
     archive: Archive = session.info[SESSION_KEY]
     try:
@@ -66,7 +67,7 @@ def warnings(session: Session, conflict: Conflict) -> list[str]:
             header = scan(file.fileno(), size)
             framing.locate(file.fileno(), size, header, rows.describe(header).instance)
     except (NotDicom, Damaged, OSError):
-        return ["The file cannot be read any more."]
+        return [phrase("The file cannot be read any more.")]
     return header.warnings
 
 

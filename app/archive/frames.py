@@ -19,7 +19,7 @@ from app.archive.ingest import Archive
 from app.archive.models import Instance
 from app.dicom import dicomjson, frames, uids
 from app.kit import memory
-from app.kit.phrases import phrase
+from app.kit.phrases import of_fault, phrase
 
 Key = tuple[
     int, str, str
@@ -89,7 +89,7 @@ class Layout:
         try:
             offset, length, bit, missing = self.native.span(n)
         except frames.BadFrames as fault:
-            raise NoFrame(str(fault)) from None
+            raise NoFrame(of_fault(fault)) from None
         if missing > MOST_MISSING:
             raise NoFrame("The pixel data ends before this frame.")
         if self.words:

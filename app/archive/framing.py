@@ -5,6 +5,7 @@ import os
 from app.archive import rows
 from app.dicom import frames, uids
 from app.dicom.header import Header, add_tail
+from app.kit.phrases import of_fault, phrase
 
 
 def locate(fd: int, size: int, header: Header, instance: rows.Row) -> bytes | None:
@@ -30,7 +31,7 @@ def locate(fd: int, size: int, header: Header, instance: rows.Row) -> bytes | No
             video=video,
         )
     except frames.BadFrames as fault:
-        header.warnings.append(str(fault))
+        header.warnings.append(of_fault(fault))
         instance["number_of_frames"] = min(instance["number_of_frames"], 1)
         locate_tail(fd, size, header)
         return None
@@ -76,9 +77,9 @@ def _count_native(header: Header, instance: rows.Row, stated: int | None) -> Non
     if length and lies.count != (stated or 1):
         header.warnings.append(frames.contradicts(stated, lies.count))
     elif length and lies.span(lies.count)[3] and not any("ends early" in w for w in header.warnings):
-        header.warnings.append("The pixel data is shorter than rows, columns and frames ask for.")
+        header.warnings.append(phrase("The pixel data is shorter than rows, columns and frames ask for."))
     samples = instance["rows"] * instance["columns"] * instance["samples"] * instance["bits_allocated"]
     if length and instance["samples"] == 3 and frames.is_mislabelled(lies, samples, label):
         header.warnings.append(
-            "The pixel data is not sampled as the Photometric Interpretation says; its length decides."
+            phrase("The pixel data is not sampled as the Photometric Interpretation says; its length decides.")
         )

@@ -11,6 +11,7 @@ from app.archive.rows import modality_bit
 from app.archive.search.ddl import fts_text
 from app.archive.transaction import Transaction
 from app.kit.clock import now
+from app.kit.phrases import NOTHING, Phrase, packed, phrase
 
 
 @dataclass(slots=True)
@@ -102,7 +103,7 @@ class Batch:
             entry.undecided = there
         else:
             other = there.transfer_syntax_uid != h.transfer_syntax_uid
-            self._conflict(entry, "other content", _OTHER_SYNTAX if other else "")
+            self._conflict(entry, "other content", _OTHER_SYNTAX if other else NOTHING)
 
     def _study(self, uid: str) -> _Known | None:
         if uid not in self.studies:
@@ -198,7 +199,7 @@ class Batch:
         size, h = entry.incoming.size, entry.header
         row = entry.rows.instance | {
             "series_pk": series.id, "study_pk": study.id, "path": entry.path, "bytes": size, "sha256": entry.sha256,
-            "warnings": json.dumps(h.warnings), "received_at": self.at, "source_pk": self._source(entry.source),
+            "warnings": json.dumps(packed(h.warnings)), "received_at": self.at, "source_pk": self._source(entry.source),
         }  # fmt: skip
         pk = self.sql.insert("instance", row)
         self.sql.run(
@@ -238,7 +239,7 @@ class Batch:
         if sop_class not in classes and len(study.sop_classes) + len(sop_class) < 1023:
             study.sop_classes, study.widened = "\\".join([*classes, sop_class]), True
 
-    def _conflict(self, entry: Entry, reason: str, words: str = "") -> None:
+    def _conflict(self, entry: Entry, reason: str, words: Phrase = NOTHING) -> None:
         h = entry.header
         same = self.sql.rows(
             "SELECT id, differences FROM conflict WHERE sop_instance_uid = ? AND sha256 = ? AND state = 'open'",
@@ -264,7 +265,7 @@ class Batch:
                 {"conflict_id": entry.conflict_id, "study_instance_uid": h.study_instance_uid, "reason": reason},
             )
         if entry.source.elsewhere:
-            reason, words = OTHER_FACILITY, ""  # to its sender, like what meets another facility
+            reason, words = OTHER_FACILITY, NOTHING  # to its sender, like what meets another facility
         entry.decide(
             "conflict", words or _REASONS[reason], _COMMENTS.get(words, _COMMENTS[reason]), reason == "other content"
         )
@@ -308,13 +309,15 @@ def _is_foreign(entry: Entry, facility_id: str | None) -> bool:
     return ours is not None and ours != facility_id and not entry.source.sees_all
 
 
-_OTHER_SYNTAX = "This object is stored in another transfer syntax; the first stays, this one is kept aside."
-_OTHER_SERIES = "Its series belongs to another study here; this object is kept aside."
+_OTHER_SYNTAX = phrase("This object is stored in another transfer syntax; the first stays, this one is kept aside.")
+_OTHER_SERIES = phrase("Its series belongs to another study here; this object is kept aside.")
 _REASONS = {
-    "other content": "Another object with this SOP Instance UID is stored; the first stays, this one is kept aside.",
-    "other study": "Its SOP or Series Instance UID already belongs to another study; it is kept aside.",
-    "other patient": "The study belongs to another patient here; this object is kept aside.",
-    OTHER_FACILITY: "The object is on hold until an administrator decides.",
+    "other content": phrase(
+        "Another object with this SOP Instance UID is stored; the first stays, this one is kept aside."
+    ),
+    "other study": phrase("Its SOP or Series Instance UID already belongs to another study; it is kept aside."),
+    "other patient": phrase("The study belongs to another patient here; this object is kept aside."),
+    OTHER_FACILITY: phrase("The object is on hold until an administrator decides."),
 }
 _COMMENTS = {  # at most 64 characters each
     "other content": "Kept aside: other content under a known SOP Instance UID",

@@ -24,6 +24,7 @@ from app.dicom.header import NotDicom, scan
 from app.events import stream
 from app.kit.errors import AppError, Unavailable
 from app.kit.ids import new_id
+from app.kit.phrases import of_fault
 
 log = logging.getLogger(__name__)
 SESSION_KEY = "archive"  # in the info of each session of the database: headers are read on from the files they are of
@@ -64,7 +65,7 @@ class Archive:
             try:
                 entry = self._prepare(incoming)
             except NotDicom as no:
-                return Outcome("refused", reason=str(no))
+                return Outcome("refused", reason=of_fault(no))
             self._commit.submit(entry)
             while entry.undecided is not None and entry.fault is None:
                 entry.compared[entry.undecided.sha256] = self._is_same(entry, entry.undecided)

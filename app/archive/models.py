@@ -8,6 +8,7 @@ from sqlalchemy import BigInteger, ForeignKey, Index, LargeBinary, String, Uniqu
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.db.base import Base, BigKey
+from app.kit.phrases import Phrase
 
 RECEIVING, SETTLED = "receiving", "settled"
 SEVERAL = "\\"  # source of a study whose objects came from several senders; no AE title has a backslash (PS3.5 6.2)
@@ -181,7 +182,7 @@ class Instance(Base):
     pixel_offset: Mapped[int | None] = mapped_column(BigInteger)
     # first byte of the pixel data's value in the file; of a deflated object in the inflated data set
     pixel_bytes: Mapped[int | None] = mapped_column(BigInteger)  # None: no pixels; -1: undefined length (encapsulated)
-    warnings: Mapped[list[str]] = mapped_column(default=list)
+    warnings: Mapped[list[Phrase]] = mapped_column(default=list)
     received_at: Mapped[datetime]
     source_pk: Mapped[
         int | None

@@ -11,7 +11,7 @@ from app.audit import head
 from app.audit.models import AuditEvent
 from app.audit.trail import digest_of
 from app.db import Database
-from app.kit.phrases import phrase
+from app.kit.phrases import NOTHING, Phrase, phrase
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +21,7 @@ class Verification:
 
     rows: int
     first_broken: int | None = None
-    reason: str = ""
+    reason: Phrase = NOTHING
 
     @property
     def whole(self) -> bool:

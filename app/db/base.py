@@ -1,11 +1,14 @@
 """What every table is made of."""
 
+import json
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import JSON, BigInteger, DateTime, Dialect, Integer, MetaData
+from sqlalchemy import JSON, BigInteger, DateTime, Dialect, Integer, MetaData, String
 from sqlalchemy.orm import DeclarativeBase
 from sqlalchemy.types import TypeDecorator, TypeEngine
+
+from app.kit.phrases import Phrase, from_json, packed, unpacked
 
 # SQLite gives a table its own rowid only for INTEGER; PostgreSQL wants BIGINT for what may pass two thousand million.
 BigKey = BigInteger().with_variant(Integer(), "sqlite")
@@ -34,6 +37,51 @@ class UtcDateTime(TypeDecorator[datetime]):
         return value.astimezone(UTC) if value.tzinfo else value.replace(tzinfo=UTC)
 
 
+class Message(TypeDecorator[Phrase]):
+    """A message as the JSON text of its template and values. A plain string is refused: it could not be translated."""
+
+    impl = String
+    cache_ok = True
+
+    def process_bind_param(self, value: Phrase | None, dialect: Dialect) -> str | None:
+        if value is None:
+            return None
+        if not isinstance(value, Phrase):
+            raise TypeError("a message is stored as a Phrase (app/kit/phrases.py)")
+        return json.dumps(value.as_json(), ensure_ascii=False)
+
+    def process_result_value(self, value: str | None, dialect: Dialect) -> Phrase | None:
+        return None if value is None else from_json(json.loads(value))
+
+
+class Messages(TypeDecorator[list[Phrase]]):
+    """A list of messages as JSON."""
+
+    impl = JSON
+    cache_ok = True
+
+    def process_bind_param(self, value: list[Phrase] | None, dialect: Dialect) -> list[Any] | None:
+        if value and not all(isinstance(one, Phrase) for one in value):
+            raise TypeError("a message is stored as a Phrase (app/kit/phrases.py)")
+        return [one.as_json() for one in value] if value else value
+
+    def process_result_value(self, value: list[Any] | None, dialect: Dialect) -> list[Phrase] | None:
+        return [from_json(one) for one in value] if value else value
+
+
+class JsonWithMessages(TypeDecorator[Any]):
+    """JSON that may hold messages at any depth."""
+
+    impl = JSON
+    cache_ok = True
+
+    def process_bind_param(self, value: Any, dialect: Dialect) -> Any:
+        return packed(value)
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> Any:
+        return unpacked(value)
+
+
 class Base(DeclarativeBase):
     """Relations are avoided: every select stands in a package's queries.py."""
 
@@ -46,4 +94,10 @@ class Base(DeclarativeBase):
             "pk": "pk_%(table_name)s",
         }
     )
-    type_annotation_map = {datetime: UtcDateTime(), dict[str, Any]: JSON(), list[str]: JSON()}
+    type_annotation_map = {
+        datetime: UtcDateTime(),
+        dict[str, Any]: JSON(),
+        list[str]: JSON(),
+        Phrase: Message(),
+        list[Phrase]: Messages(),
+    }

@@ -11,6 +11,7 @@ from pydicom.tag import BaseTag
 
 from app.deid import icc, texts
 from app.deid.identifiers import Identifiers
+from app.kit.phrases import NOTHING, Phrase, phrase
 
 PER_FRAME = frozenset((0x52009229, 0x52009230))  # functional groups: an item stands for a frame
 _WAVEFORM, _ICC = 0x54001010, 0x00282000
@@ -21,10 +22,10 @@ _NUMBERS = {"US": "H", "SS": "h", "UL": "L", "SL": "l", "FL": "f", "FD": "d", "U
 _AUDIO = "1.2.840.10008.5.1.4.1.1.9.4."
 # What silence is, by Waveform Sample Interpretation (PS3.3 C.10.9.1.5); signed samples are zero.
 _SILENCE = {"UB": b"\x80", "MB": b"\xff", "AB": b"\xd5", "US": b"\x00\x80"}
-_SPOKEN = "Recorded speech was replaced by silence."
-_PROFILE = "An ICC profile that cannot be read was removed."
-_EXCESS = "Values that were longer than their description says were cut."
-_NAMED = "Data that named the patient was removed."
+_SPOKEN = phrase("Recorded speech was replaced by silence.")
+_PROFILE = phrase("An ICC profile that cannot be read was removed.")
+_EXCESS = phrase("Values that were longer than their description says were cut.")
+_NAMED = phrase("Data that named the patient was removed.")
 
 
 def is_foreign(item: Any, tag: int) -> bool:
@@ -36,13 +37,13 @@ def is_foreign(item: Any, tag: int) -> bool:
     return (vr in texts.TEXTS) != bool(own & texts.TEXTS) or (vr == "SQ") != ("SQ" in own)
 
 
-def clean(ds: Dataset, tag: BaseTag, vr: str, people: Identifiers, sop_class_uid: str) -> str:
+def clean(ds: Dataset, tag: BaseTag, vr: str, people: Identifiers, sop_class_uid: str) -> Phrase:
     """Takes out of a value what is not its content; a warning about that, "" when it may stay as it is."""
     item, number = ds.get_item(tag), int(tag)
     value = item.value if item is not None else None
     if not isinstance(value, bytes):
         if not names(_packed(vr, value), people):
-            return ""
+            return NOTHING
         del ds[tag]
         return _NAMED
     if number == _ICC:
@@ -59,7 +60,7 @@ def clean(ds: Dataset, tag: BaseTag, vr: str, people: Identifiers, sop_class_uid
     if names(value, people):
         del ds[tag]
         return _NAMED
-    return ""
+    return NOTHING
 
 
 def names(value: bytes, people: Identifiers) -> bool:
@@ -80,16 +81,16 @@ def _packed(vr: str, value: Any) -> bytes:
         return b""
 
 
-def _profile(ds: Dataset, tag: BaseTag, value: bytes) -> str:
+def _profile(ds: Dataset, tag: BaseTag, value: bytes) -> Phrase:
     made = icc.clean(value)
     if made:
         ds[tag] = DataElement(tag, "OB", made)
-        return ""
+        return NOTHING
     del ds[tag]
     return _PROFILE
 
 
-def _waveform(ds: Dataset, tag: BaseTag, vr: str, value: bytes, people: Identifiers, *, spoken: bool) -> str:
+def _waveform(ds: Dataset, tag: BaseTag, vr: str, value: bytes, people: Identifiers, *, spoken: bool) -> Phrase:
     """Samples as many as there are channels times samples (PS3.3 C.10.9)."""
     bits = _number(ds, 0x54001004)
     wanted = _number(ds, 0x003A0005) * _number(ds, 0x003A0010) * bits // 8
@@ -102,7 +103,7 @@ def _waveform(ds: Dataset, tag: BaseTag, vr: str, value: bytes, people: Identifi
     if len(value) > wanted:
         ds[tag] = DataElement(tag, vr, value[:wanted])
         return _EXCESS
-    return ""
+    return NOTHING
 
 
 def _table_length(ds: Dataset, descriptor: int, length: int) -> int:

@@ -27,7 +27,7 @@ from app.dicom.uids import is_safe
 from app.dicom.walk import has_more_elements, is_crowded
 from app.dicom.writing import settle_character_set
 from app.kit import compat
-from app.kit.phrases import phrase
+from app.kit.phrases import of_fault, phrase
 
 IMPLICIT, EXPLICIT, BIG = "1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.2"
 IMPLEMENTATION_CLASS_UID = "2.25.318274021554912846180472910386112940531"
@@ -108,7 +108,7 @@ def rewrite(source: BinaryIO, out: BinaryIO, edit: Edit) -> Dataset:
         except (CannotClean, MemoryError):
             raise
         except NotDicom as fault:
-            raise CannotClean(str(fault)) from None
+            raise CannotClean(of_fault(fault)) from None
         except Exception as fault:
             if isinstance(fault, OSError) and fault.errno is not None:
                 raise  # the disk's; pydicom raises OSError without a number for a sequence that is cut off
@@ -276,13 +276,15 @@ def _warn_of_pixels(ds: Any, tally: Tally, has_pixels: bool) -> None:
     burned = str(ds.get("BurnedInAnnotation") or "").strip().upper()
     secondary = str(ds.get("SOPClassUID") or "").startswith("1.2.840.10008.5.1.4.1.1.7")
     if burned == "YES":
-        tally.warnings["The header says that text is burned into the pixels; it remains there."] += 1
+        tally.warnings[phrase("The header says that text is burned into the pixels; it remains there.")] += 1
     elif burned != "NO" and (secondary or str(ds.get("Modality") or "") in _PHOTOGRAPHED):
-        tally.warnings["Text may be burned into the pixels, as is usual for this kind of image; it remains there."] += 1
+        tally.warnings[
+            phrase("Text may be burned into the pixels, as is usual for this kind of image; it remains there.")
+        ] += 1
     if str(ds.get("RecognizableVisualFeatures") or "").strip().upper() == "YES":
-        tally.warnings["The header says that the person can be recognised in the image."] += 1
+        tally.warnings[phrase("The header says that the person can be recognised in the image.")] += 1
     if any(
         (group, 0x0102) in ds and (group, 0x3000) not in ds and ds[group, 0x0102].value
         for group in range(0x6000, 0x6020, 2)
     ):
-        tally.warnings["An overlay lies inside the pixel words; it remains there."] += 1
+        tally.warnings[phrase("An overlay lies inside the pixel words; it remains there.")] += 1

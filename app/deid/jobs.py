@@ -28,7 +28,7 @@ from app.deid.walker import Tally
 from app.jobs.context import Cancelled, JobContext, PermanentFault
 from app.kit.clock import now
 from app.kit.errors import NotFound
-from app.kit.phrases import phrase
+from app.kit.phrases import Phrase, joined, phrase
 from app.security import SYSTEM
 
 _MOST_NAMES = 50  # of one patient; an ID with more is "0000" or the like
@@ -74,7 +74,7 @@ class _Work:
         self.ctx, self.made, self.instances = ctx, made, instances
         self.profile = resolve(made.profile, made.options)
         self.pseudonyms = Pseudonyms(derive(ctx.config, service.UID_KEY), made.project)
-        self.tally, self.skipped = Tally(), Counter[str]()
+        self.tally, self.skipped = Tally(), Counter[Phrase]()
         self.count = 0
         self.series: dict[str, int] = {}
         self.known = people.patient_facts(names)
@@ -89,7 +89,7 @@ class _Work:
                     self.ctx.progress(number, len(self.instances))
                     self._one(instance, bundle, scratch)
             if not self.count:
-                reasons = "; ".join(self.skipped) or phrase("it has no objects")
+                reasons = joined(self.skipped, "; ") or phrase("it has no objects")
                 raise PermanentFault(phrase("Nothing of this study could be copied: {reasons}", reasons=reasons))
             _settle(temporary, target)
         finally:

@@ -3,10 +3,10 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import JSON, BigInteger, LargeBinary, String
+from sqlalchemy import BigInteger, LargeBinary, String
 from sqlalchemy.orm import Mapped, mapped_column
 
-from app.db.base import Base
+from app.db.base import Base, JsonWithMessages
 
 
 class Anonymization(Base):
@@ -27,7 +27,7 @@ class Anonymization(Base):
     uids: Mapped[bytes | None] = mapped_column(LargeBinary)  # AES-256-GCM over zlib over JSON [[old, new], ...]
     file: Mapped[str] = mapped_column(String(256), default="")  # name of a file of app.archive.products
     bytes: Mapped[int] = mapped_column(BigInteger, default=0)
-    report: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict)
+    report: Mapped[dict[str, Any]] = mapped_column(JsonWithMessages, default=dict)
     created_by: Mapped[str] = mapped_column(String(128), index=True)
     owner_id: Mapped[str | None] = mapped_column(String(26), index=True)  # the user; the name may be another's later
     facility_id: Mapped[str | None] = mapped_column(String(26), index=True)

@@ -13,6 +13,7 @@ from app.deid.errors import CannotClean
 from app.deid.streams import Frame
 from app.dicom import uids
 from app.dicom.frames import BadFrames, FrameTable, locate_encapsulated, native
+from app.kit.phrases import Phrase, phrase
 
 PIXELS = {0x7FE00010, 0x7FE00008, 0x7FE00009}
 _UNDEFINED = 0xFFFFFFFF
@@ -20,13 +21,17 @@ _ITEM, _END = b"\xfe\xff\x00\xe0", b"\xfe\xff\xdd\xe0\0\0\0\0"
 _STARTS = (b"\xff\xd8\xff", b"\xff\x4f\xff\x51", b"\x00\x00\x00\x0c", b"\xff\x0a")
 _RLE, _DEFLATED_FRAMES, _PLAIN_FRAMES = "1.2.840.10008.1.2.5", "1.2.840.10008.1.2.8.1", "1.2.840.10008.1.2.1.98"
 _JXL_REBUILDS, _JXL = "1.2.840.10008.1.2.4.111", "1.2.840.10008.1.2.4.112"
-_LONGER = "The pixel data was longer than its header says; the rest was removed."
-_NO_IMAGE = "Pixel data without Rows and Columns was removed."
-_CUT = "The pixel data of the original is cut off; the copy has the frames as far as they go."
-_ALL_CUT = "The pixel data is cut off before its first frame. Store the whole object again, then make the copy."
-_NAMED = "The compressed pixels hold the patient's name or number where it cannot be removed. Leave this object out."
-_ENDLESS = "JPEG XL codestreams without a container may carry bytes behind their image; they remain there."
-_CONTAINER = "A video container may name people in its own tables or in sound; look and listen before it leaves."
+_LONGER = phrase("The pixel data was longer than its header says; the rest was removed.")
+_NO_IMAGE = phrase("Pixel data without Rows and Columns was removed.")
+_CUT = phrase("The pixel data of the original is cut off; the copy has the frames as far as they go.")
+_ALL_CUT = phrase("The pixel data is cut off before its first frame. Store the whole object again, then make the copy.")
+_NAMED = phrase(
+    "The compressed pixels hold the patient's name or number where it cannot be removed. Leave this object out."
+)
+_ENDLESS = phrase("JPEG XL codestreams without a container may carry bytes behind their image; they remain there.")
+_CONTAINER = phrase(
+    "A video container may name people in its own tables or in sound; look and listen before it leaves."
+)
 
 
 @dataclass(slots=True)
@@ -106,7 +111,7 @@ class Writer:
         self.bits = float_bits or _number(ds, "BitsAllocated") or 8
         self.photometric = str(ds.get("PhotometricInterpretation") or "").strip()
         self.syntax = uids.transfer_syntax(pixels.syntax_uid)
-        self.warnings: list[str] = []
+        self.warnings: list[Phrase] = []
         self.syntax_uid = pixels.syntax_uid
         self.table: FrameTable | None = None
         self.length = 0

@@ -16,7 +16,7 @@ from app.deid.profile import Profile
 from app.deid.pseudonym import Pseudonyms
 from app.deid.table import lookup
 from app.dicom.damage import DAMAGE
-from app.kit.phrases import phrase
+from app.kit.phrases import Phrase, phrase
 
 PSEUDONYMS = {0x00100010, people.PATIENT_ID}  # name and id: the same pseudonym, so that one patient stays one
 _CODE_TAGS = {0x00080100, 0x00080102, 0x00080103, 0x00080104, 0x00080119, 0x00080120, 0x00080121}
@@ -34,7 +34,7 @@ class Tally:
     """What was done to one or many objects. Never a value: only tags, actions, counts."""
 
     actions: Counter[tuple[int, str]] = field(default_factory=Counter)
-    warnings: Counter[str] = field(default_factory=Counter)
+    warnings: Counter[Phrase] = field(default_factory=Counter)
     uids: dict[str, str] = field(default_factory=dict)
 
     def add(self, other: "Tally") -> None:
@@ -198,17 +198,17 @@ class Cleaner:
         """Takes the values that name somebody out of a text, as the type of the attribute allows."""
         kind = iods.type_of(self.sop_class_uid, place.path)
         values = [found[0]] if vr in texts.WHOLE else found[0].split("\\")
-        faults = [retained.fault(int(tag), vr, [one], self.people, only_certain=level.promised) for one in values]
-        if all(faults) or not any(faults):  # or it is only there in another reading, or in several values together
+        named = [bool(retained.fault(int(tag), vr, [one], self.people, only_certain=level.promised)) for one in values]
+        if all(named) or not any(named):  # or it is only there in another reading, or in several values together
             if kind == 3:
                 del ds[tag]
                 return
             if kind == 2:
                 ds[tag] = DataElement(tag, vr, dummies.empty(vr))
                 return
-            faults = ["all"] * len(values)
+            named = [True] * len(values)
         spare = str(dummies.dummy(place.path, vr, ds, self.sop_class_uid))
-        clean = [spare if fault else one for one, fault in zip(values, faults, strict=True)]
+        clean = [spare if has_name else one for one, has_name in zip(values, named, strict=True)]
         self._is_encoded = self._is_encoded or not "".join(clean).isascii()
         ds[tag] = DataElement(tag, vr, clean if len(clean) > 1 else clean[0])
 
@@ -258,7 +258,7 @@ class Cleaner:
 
     def _unreadable(self, tag: int) -> None:
         self._count(tag, "X")
-        self.tally.warnings["Attributes that cannot be read were removed."] += 1
+        self.tally.warnings[phrase("Attributes that cannot be read were removed.")] += 1
 
 
 def _vr(tag: BaseTag, item: Any) -> str:

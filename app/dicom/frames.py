@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import accumulate, pairwise
 
-from app.kit.phrases import phrase
+from app.kit.phrases import Phrase, phrase
 
 Read = Callable[[int, int], bytes]  # (offset, length) -> bytes, fewer at the end of the file
 
@@ -196,7 +196,7 @@ def end_of(read: Read, position: int, size: int, table: FrameTable | None = None
 
 def locate_encapsulated(
     read: Read, position: int, size: int, frames: int | None, *, extended: bytes = b"", video: bool = False
-) -> tuple[FrameTable, list[str]]:
+) -> tuple[FrameTable, list[Phrase]]:
     """The frame table of encapsulated pixel data whose first item stands at position, and warnings.
 
     frames: Number of Frames, None where the header does not say it; extended: the raw Extended Offset Table (PS3.3
@@ -205,7 +205,7 @@ def locate_encapsulated(
     if len(items) < 2:
         raise BadFrames("The encapsulated pixel data has no fragments.")
     (table_at, table_length), fragments = items[0], items[1:]
-    warnings = [] if whole else ["The encapsulated pixel data ends early or is damaged."]
+    warnings = [] if whole else [phrase("The encapsulated pixel data ends early or is damaged.")]
     table = read(table_at, min(table_length, 4 * _MOST)) if table_length else b""
     lengths = [length for _, length in fragments]
     starts = {0: 0}
@@ -227,7 +227,7 @@ def locate_encapsulated(
     return FrameTable(origin, lengths, firsts), warnings
 
 
-def contradicts(frames: int | None, found: int) -> str:
+def contradicts(frames: int | None, found: int) -> Phrase:
     """The warning that Number of Frames is not the number of frames found."""
     if frames is None:
         return phrase("The header names no Number of Frames; the pixel data holds {found}.", found=found)

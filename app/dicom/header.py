@@ -15,7 +15,7 @@ from app.dicom import charset, kept, numbers, uids
 from app.dicom.matching import vr_of
 from app.dicom.remarks import remarks
 from app.dicom.walk import Buffer, Found, NeedMore, values_in_items, walk, walk_behind
-from app.kit.phrases import phrase
+from app.kit.phrases import Phrase, phrase
 
 WINDOW = 256 * 1024  # most headers end within it
 INFLATE_LIMIT = 32 * 1024 * 1024  # of a deflated data set no more than this is looked at for attributes
@@ -56,7 +56,7 @@ class Header:
     pixel_offset: int | None = None  # first byte of the pixel data's value
     pixel_bytes: int | None = None  # its length as far as it is there; -1: undefined length (encapsulated)
     kept: bytes = b""  # see kept.pack
-    warnings: list[str] = field(default_factory=list)
+    warnings: list[Phrase] = field(default_factory=list)
 
     def text(self, tag: int) -> str:
         """The value as text, "" where it is absent. Of an attribute that may have several (PS3.6) the first; a backslash in
@@ -108,7 +108,7 @@ class Start:
     syntax: uids.TransferSyntax
     implicit: bool
     little: bool
-    warnings: list[str]
+    warnings: list[Phrase]
 
 
 def scan(fd: int, size: int) -> Header:
@@ -151,7 +151,7 @@ def _scan(buffer: Buffer, size: int) -> Header:
         found = walk(data, 0, len(data), len(data), start.implicit, start.little)
         if cut and found.pixel_tag == 0:
             start.warnings.append(
-                "The deflated data set is larger than what is looked at; later attributes are left out."
+                phrase("The deflated data set is larger than what is looked at; later attributes are left out.")
             )
     else:
         found = walk(buffer, start.offset, len(buffer), size, start.implicit, start.little)
@@ -185,28 +185,30 @@ def read_start(buffer: Buffer, size: int) -> Start:
     """Preamble and file meta information, or the guess where there is none. buffer: the file, or its first bytes as far as
     the file meta information goes. Raises NotDicom."""
     at = 132 if buffer[128:132] == b"DICM" else 0
-    warnings: list[str] = []
+    warnings: list[Phrase] = []
     meta, offset = _read_meta(buffer, at)
     uid = meta.get(0x00020010, b"").decode("ascii", "replace").strip("\0 ")
     if at == 132 and not uid:
         if 0x00020010 not in meta and offset == at and size - at > 8 and not _looks_like_data_set(buffer, offset):
             raise NotDicom("The file begins like DICOM but what follows is no data set.")
-        warnings.append("The file meta information names no transfer syntax; it was recognised from the data set.")
+        warnings.append(
+            phrase("The file meta information names no transfer syntax; it was recognised from the data set.")
+        )
     elif at == 0 and not meta:
         if not _looks_like_data_set(buffer, 0):
             raise NotDicom("This is not a DICOM file: there is neither a DICM prefix nor a data set.")
-        warnings.append("The file has no file meta information; the encoding was recognised from the data set.")
+        warnings.append(phrase("The file has no file meta information; the encoding was recognised from the data set."))
     if uid and not uids.is_safe(uid):
         raise NotDicom("The transfer syntax UID is not a UID.")
     if uid:
         syntax = uids.transfer_syntax(uid)
         if uid not in uids.TRANSFER_SYNTAXES:
-            warnings.append("The transfer syntax is not one of the standard; the bytes are kept as they came.")
+            warnings.append(phrase("The transfer syntax is not one of the standard; the bytes are kept as they came."))
         if syntax.deflated:
             return Start(offset, meta, at, syntax, False, True, warnings)
         implicit, little = _encoding(buffer, offset, syntax.implicit, syntax.little)
         if (implicit, little) != (syntax.implicit, syntax.little):
-            warnings.append("The data set is not encoded as the transfer syntax says; it was read as it is.")
+            warnings.append(phrase("The data set is not encoded as the transfer syntax says; it was read as it is."))
         return Start(offset, meta, at, syntax, implicit, little, warnings)
     implicit, little = _encoding(buffer, offset, True, True)
     guessed = uids.IMPLICIT_LE if implicit else uids.EXPLICIT_LE if little else uids.EXPLICIT_BE
@@ -273,7 +275,7 @@ def _required_uids(found: Found, start: Start) -> tuple[str, str, str, str]:
         ("Series Instance UID", _uid(found, SERIES, {})),
     )
     if any(b"\\" in found.values.get(tag, b"") for tag in (SOP_CLASS, SOP_INSTANCE, STUDY, SERIES)):
-        start.warnings.append("A UID has more than one value; the first is used.")
+        start.warnings.append(phrase("A UID has more than one value; the first is used."))
     for name, uid in wanted:
         if not uid:
             why = f" ({found.fault})" if found.fault else ""
@@ -287,9 +289,9 @@ def _required_uids(found: Found, start: Start) -> tuple[str, str, str, str]:
         if not uids.is_valid(uid):
             start.warnings.append(phrase("The {name} is not written as the standard asks (PS3.5 9.1).", name=name))
     if SOP_INSTANCE not in found.values or SOP_CLASS not in found.values:
-        start.warnings.append("SOP Class or Instance UID stand only in the file meta information.")
+        start.warnings.append(phrase("SOP Class or Instance UID stand only in the file meta information."))
     elif start.meta.get(0x00020003, b"").strip(b"\0 ") not in (b"", found.values[SOP_INSTANCE].strip(b"\0 ")):
-        start.warnings.append("The file meta information names another SOP Instance UID than the data set.")
+        start.warnings.append(phrase("The file meta information names another SOP Instance UID than the data set."))
     return wanted[0][1], wanted[1][1], wanted[2][1], wanted[3][1]
 
 
@@ -299,9 +301,9 @@ def _header(buffer: Buffer, data: Buffer, size: int, start: Start, found: Found)
     if found.fault:
         warnings.append(phrase("The data set is damaged: {fault}.", fault=found.fault))
     if found.too_deep:
-        warnings.append("A sequence is nested too deep; it is left out of the index.")
+        warnings.append(phrase("A sequence is nested too deep; it is left out of the index."))
     if found.crowded:
-        warnings.append("A sequence has too many items; it is left out of the index.")
+        warnings.append(phrase("A sequence has too many items; it is left out of the index."))
     header = Header(
         start.syntax.uid, sop_class, sop_instance, study, series, start.implicit, start.little, start.syntax.deflated,
         start.offset, found.values, charset.terms_of(found.values.get(0x00080005, b"")), warnings=warnings,
@@ -314,12 +316,12 @@ def _header(buffer: Buffer, data: Buffer, size: int, start: Start, found: Found)
         if found.pixel_length >= 0 and not start.syntax.deflated:
             there = extent - found.pixel_offset
             if found.pixel_length > there:
-                warnings.append("The pixel data ends early: the file is truncated.")
+                warnings.append(phrase("The pixel data ends early: the file is truncated."))
                 header.pixel_bytes = there
         if found.pixel_length == 0:
-            warnings.append("The pixel data is empty.")
+            warnings.append(phrase("The pixel data is empty."))
     meta = bytes(buffer[start.meta_start : start.offset])
     header.kept, too_large = kept.pack(meta, data, found, start.implicit, start.little)
     if too_large:
-        warnings.append("The header is too large to be kept beside the file.")
+        warnings.append(phrase("The header is too large to be kept beside the file."))
     return header

@@ -24,7 +24,7 @@ class Remark(Phrase):
     """Says how an odd value is read; the object keeps to its SOP Class all the same."""
 
 
-def remarks(values: Mapping[int, bytes], terms: Terms) -> list[str]:
+def remarks(values: Mapping[int, bytes], terms: Terms) -> list[Phrase]:
     """values: raw values of the top level by tag."""
     found: list[Phrase] = list(_of_numbers(values))
     for tag in DATES:

@@ -15,6 +15,7 @@ from app.dimse.record import Deeds, tell_refused
 from app.dimse.services import Agreed, Services
 from app.kit.errors import AppError
 from app.kit.logging import new_correlation_id
+from app.kit.phrases import as_phrase
 from app.network import commands, pdu
 from app.network.commands import BadCommand
 from app.network.pdu import BadPdu
@@ -118,11 +119,11 @@ class Association:
                 self._pace.object(begun, ended)
             else:
                 self._pace.other()
-            deed = exchange.deeds.note(operation.kind, answer.status, seconds, answer.comment, answer.size)
+            deed = exchange.deeds.note(operation.kind, answer.status, seconds, as_phrase(answer.comment), answer.size)
             deed.objects += answer.objects
             deed.warned += answer.warned
             deed.failed += answer.failed
-            deed.words = deed.words or answer.told
+            deed.words = deed.words or as_phrase(answer.told)
             return
         exchange.drain()
         if request.kind == commands.C_CANCEL_RQ:  # what it was meant for is over (PS3.7 9.3.2.3)
@@ -186,7 +187,7 @@ class Association:
             deeds.tell(database, agreed)
             self._tell_pace(agreed)
         elif beginning.titles is not None:
-            tell_refused(database, *beginning.titles, self._address, ending)
+            tell_refused(database, *beginning.titles, self._address, as_phrase(ending))
 
     def _tell_pace(self, agreed: Agreed) -> None:
         """A sender that waits for delayed acknowledgements is told at its node."""

@@ -6,6 +6,7 @@ from functools import partial
 
 from app.dimse.exchange import Answer, Exchange, Refused, Request
 from app.kit.errors import AppError, Conflict, NotFound, Unavailable
+from app.kit.phrases import of_fault
 from app.network import commands
 from app.network.commitment_data import (
     LIMIT,
@@ -83,7 +84,7 @@ def _references(exchange: Exchange, request: Request, sop_class: int, sop_instan
     try:
         return decode(exchange.identifier(request.context_id, LIMIT), request.syntax)
     except BadReferences as fault:
-        raise Refused(commands.INVALID_ARGUMENT, str(fault)) from None
+        raise Refused(commands.INVALID_ARGUMENT, of_fault(fault)) from None
 
 
 def _report(exchange: Exchange, request: Request, made: str) -> None:

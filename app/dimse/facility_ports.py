@@ -17,7 +17,7 @@ from app.config import Config
 from app.db import Database
 from app.dimse.door import Door, ready, shared_folder
 from app.kit.errors import AppError
-from app.kit.phrases import phrase
+from app.kit.phrases import phrase, verbatim
 from app.nodes import facility_titles
 from app.nodes.facility_titles import Entrance
 from app.trust.runtime import Ways
@@ -125,7 +125,7 @@ class FacilityPorts:
             try:
                 self._open[entrance] = Door(self._config.dicom_host, port, shared_folder(self._config))
             except OSError as fault:
-                why = fault.strerror or str(fault)
+                why = verbatim(fault.strerror or str(fault))
         if why:
             if self._faults.get(port) == why:
                 return False

@@ -11,7 +11,7 @@ from app.dimse.suboperations import Progress, Tally, begin, chosen
 from app.forward import store_lane
 from app.forward.store_lane import REFUSED, Outcome
 from app.kit.errors import CannotConvert, NotFound
-from app.kit.phrases import phrase
+from app.kit.phrases import NOTHING, of_fault, phrase, verbatim
 from app.network import commands
 from app.network.contexts import COMPRESSED
 from app.network.payload import Payload
@@ -53,12 +53,12 @@ class _Lane:
 
     def send(self, instance: Instance) -> Outcome:
         """One C-STORE sub-operation: as stored where a context has its syntax, else converted."""
-        fault = ""
+        fault = NOTHING
         for context_id, syntax in self._ways(instance):
             try:
                 return self._store(context_id, syntax, instance)
             except CannotConvert as words:
-                fault = str(words)
+                fault = of_fault(words)
             except NotFound as gone:
                 return Outcome(REFUSED, None, gone.detail)
         sop_class = name(instance.sop_class_uid)
@@ -90,4 +90,4 @@ class _Lane:
         command = exchange.response_to(message_id)
         status = commands.number(command, commands.STATUS, commands.PROCESSING_FAILURE)
         answer = Response(status, commands.text(command, commands.ERROR_COMMENT)[:64])
-        return Outcome(store_lane.judge(answer), status, answer.comment, syntax)
+        return Outcome(store_lane.judge(answer), status, verbatim(answer.comment), syntax)

@@ -11,7 +11,7 @@ from app.dimse.exchange import Answer, Exchange, Refused, Request
 from app.dimse.suboperations import CANNOT_CALCULATE, Progress, Tally, begin, chosen
 from app.forward import store_lane
 from app.kit.errors import AppError, PeerFault, Unavailable
-from app.kit.phrases import phrase
+from app.kit.phrases import NOTHING, Phrase, phrase
 from app.network import commands
 from app.network.wire import PeerSilent
 from app.nodes import disclosure, operation_log, options, service
@@ -68,7 +68,7 @@ def _destination(exchange: Exchange, request: Request) -> Node:
     return usable[0]
 
 
-def _paused(node: Node) -> str:
+def _paused(node: Node) -> Phrase:
     return phrase("The node {title} is paused in Filmroom", title=node.ae_title)
 
 
@@ -109,7 +109,7 @@ class _Delivery:
         self._over, self._stopped = threading.Event(), threading.Event()
         self._look_at = time.monotonic() + _LOOK_AT_NODE
         self.heard_of: set[int] = set()
-        self.fault = self.held = ""  # why it broke off: the destination failed; somebody here paused it
+        self.fault = self.held = NOTHING  # why it broke off: the destination failed; somebody here paused it
         threading.Thread(target=self._run, name="move", daemon=True).start()
 
     def news(self, seconds: float) -> tuple[list[tuple[Instance, store_lane.Outcome]], bool]:
@@ -154,12 +154,12 @@ class _Delivery:
             self.fault = fault.detail
         except Exception:
             log.exception("a C-MOVE broke off")
-            self.fault = "Internal fault"
+            self.fault = phrase("Internal fault")
         finally:
             self._over.set()
 
 
-def _tell(exchange: Exchange, node: Node, tally: Tally, fault: str, seconds: float, cancelled: bool) -> None:
+def _tell(exchange: Exchange, node: Node, tally: Tally, fault: Phrase, seconds: float, cancelled: bool) -> None:
     """The node's dot, the disclosure's end where not all arrived, and the transfer log's line for what we sent (NET-9)."""
     database, words = exchange.services.database, fault or tally.words or tally.conversions.words
     try:

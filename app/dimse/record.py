@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from app.db import Database
 from app.dimse.services import Agreed
+from app.kit.phrases import NOTHING, Phrase
 from app.network import commands
 from app.nodes import operation_log
 from app.nodes.operation_log import Result
@@ -23,7 +24,7 @@ class Deed:
     failed: int = 0
     bytes: int = 0
     seconds: float = 0.0
-    words: str = ""
+    words: Phrase = NOTHING
     statuses: Counter[int] = field(default_factory=Counter)
 
     @property
@@ -56,7 +57,7 @@ class Deeds:
     kinds: dict[str, Deed] = field(default_factory=dict)
     begun: float = field(default_factory=time.monotonic)
 
-    def note(self, kind: str, status: int, seconds: float, words: str = "", size: int = 0) -> Deed:
+    def note(self, kind: str, status: int, seconds: float, words: Phrase = NOTHING, size: int = 0) -> Deed:
         """One operation more; the caller adds objects, warned and failed."""
         deed = self.kinds.get(kind)
         if deed is None:
@@ -97,7 +98,7 @@ class Deeds:
             )
 
 
-def tell_refused(database: Database, calling: str, called: str, address: str, words: str) -> None:
+def tell_refused(database: Database, calling: str, called: str, address: str, words: Phrase) -> None:
     """An association that was not taken."""
     operation_log.note(
         database,

@@ -13,7 +13,7 @@ from app.dicom.uids import EXPLICIT_LE
 from app.dimse.exchange import Answer, Exchange, Refused, Request
 from app.forward import store_lane
 from app.kit.errors import Unavailable
-from app.kit.phrases import phrase
+from app.kit.phrases import NOTHING, Phrase, phrase
 from app.network import commands
 from app.network.information_models import MODELS, Service
 from app.nodes import disclosure
@@ -69,7 +69,7 @@ class Tally:
     warned: int = 0
     bytes: int = 0
     failed_uids: list[str] = field(default_factory=list)
-    words: str = ""
+    words: Phrase = NOTHING
     conversions: store_lane.Conversions = field(default_factory=store_lane.Conversions)
 
     def note(self, instance: Instance, outcome: store_lane.Outcome) -> None:

@@ -11,6 +11,7 @@ from collections.abc import Callable
 
 from app.config import Config
 from app.dimse.door import Door, shared_folder
+from app.kit.phrases import NOTHING, Phrase, of_fault, phrase
 from app.trust.runtime import Ways
 
 log = logging.getLogger(__name__)
@@ -65,10 +66,10 @@ class TlsDoor:
                 self._fault = ""
             return found
         except (ssl.SSLError, ValueError, OSError) as fault:
-            self._say(f"the certificate cannot be used: {fault}")
+            self._say(phrase("the certificate cannot be used: {fault}", fault=of_fault(fault)))
             return None
 
-    def _say(self, fault: str) -> None:
+    def _say(self, fault: Phrase) -> None:
         if fault and fault != self._fault:
             log.error("DICOM TLS: %s", fault)
         self._fault = fault
@@ -88,8 +89,8 @@ class TlsDoor:
             self._listener.settimeout(_LOOK)
         except OSError as fault:
             self._not_before = time.monotonic() + _AGAIN
-            self._say(f"port {port} cannot be opened: {fault.strerror}")
+            self._say(phrase("port {port} cannot be opened: {fault}", port=port, fault=str(fault.strerror)))
             return
         self.port = port
-        self._say("")
+        self._say(NOTHING)
         log.info("DICOM TLS: listening on port %d", port)

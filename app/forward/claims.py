@@ -18,7 +18,7 @@ from app.forward.models import Transfer, TransferInstance, TransferSlot
 from app.forward.queue_queries import ACTIVE, Row
 from app.forward.schedule import after_fault, in_window
 from app.kit.clock import now
-from app.kit.phrases import phrase
+from app.kit.phrases import Phrase, phrase
 from app.network.settings import DicomSettings
 from app.nodes import commitment, options, service
 from app.nodes.models import Node
@@ -169,7 +169,7 @@ def record(session: Session, answers: Sequence[Answer]) -> None:
                 "row_id": one.row_id,
                 "new_state": one.state,
                 "new_status": one.status,
-                "new_message": one.message and one.message[:256],
+                "new_message": one.message,
             }
             for one in answers
         ],
@@ -240,7 +240,9 @@ def _conclude(transfer: Transfer) -> None:
     failed = transfer.failed
     transfer.state, transfer.committing, transfer.finished_at = FAILED if failed else DONE, False, now()
     transfer.error = (
-        phrase("{failed} of {total} objects were not taken.", failed=failed, total=transfer.total) if failed else None
+        phrase("{failed:n} of {total:n} objects were not taken.", failed=failed, total=transfer.total)
+        if failed
+        else None
     )
 
 
@@ -267,7 +269,7 @@ def apply_commitments(session: Session) -> int:
             if uid in found.committed:
                 row.committed = True
             elif row.state in (SENT, WARNED, THERE) and not row.committed:
-                row.state, row.message = REFUSED, found.failed[uid][:256]
+                row.state, row.message = REFUSED, found.failed[uid]
         session.flush()
         _counted(session, {transfer.id})
         conclude(session, transfer)
@@ -276,7 +278,7 @@ def apply_commitments(session: Session) -> int:
     return count
 
 
-def fault(session: Session, slot: Slot, words: str, in_flight: Iterable[int], *, unreached: bool = True) -> None:
+def fault(session: Session, slot: Slot, words: Phrase, in_flight: Iterable[int], *, unreached: bool = True) -> None:
     """The peer broke off, or could not be reached. in_flight: the rows whose objects were on their way: only their
     transfers are held up, and these objects go last from now on. None: every transfer that is due shares the try, unless
     another lane works, which shows that the node does. unreached: there was no way to it, rather than that it wanted
@@ -298,7 +300,7 @@ def fault(session: Session, slot: Slot, words: str, in_flight: Iterable[int], *,
             session.execute(
                 update(TransferInstance)
                 .where(*poison, TransferInstance.state == WAITING)
-                .values(state=REFUSED, message=words[:256], slot=None)
+                .values(state=REFUSED, message=words, slot=None)
             )
         touched = _counted(session, queue_queries.transfers_of_rows(session, row_ids))
     else:
@@ -334,7 +336,7 @@ def killed(session: Session, slot: Slot, keys: Collection[str]) -> None:
             transfer_events.transfer(session, transfer)
 
 
-def _hold_up(session: Session, transfer: Transfer, node: Node, words: str, retries: int, unreached: bool) -> None:
+def _hold_up(session: Session, transfer: Transfer, node: Node, words: Phrase, retries: int, unreached: bool) -> None:
     """One try of the transfer has failed: it waits for the next, or is a dead letter. One that was early, since the node
     seemed to live (waking.py), costs nothing."""
     if transfer.state not in ACTIVE:
@@ -351,7 +353,7 @@ def _hold_up(session: Session, transfer: Transfer, node: Node, words: str, retri
         session.execute(
             update(TransferInstance)
             .where(TransferInstance.transfer_id == transfer.id, TransferInstance.state == WAITING)
-            .values(state=REFUSED, message=words[:256], slot=None)
+            .values(state=REFUSED, message=words, slot=None)
         )
         session.flush()
         _counted(session, {transfer.id})

@@ -19,7 +19,7 @@ from app.forward import part10, queue_queries
 from app.forward.store_lane import REFUSED, SENT, Check, OnAnswer, Outcome, Throttle
 from app.kit import folders
 from app.kit.errors import CannotConvert, NotFound, PeerFault
-from app.kit.phrases import phrase
+from app.kit.phrases import NOTHING, of_fault, phrase
 from app.nodes import options
 from app.nodes.models import Node
 
@@ -56,7 +56,7 @@ class FolderNode:
             if check is not None:
                 check()
             if instance.id not in places:
-                on_answer(instance, Outcome(REFUSED, None, "It is no longer in the archive."))
+                on_answer(instance, Outcome(REFUSED, None, phrase("It is no longer in the archive.")))
                 continue
             on_answer(instance, self._put(instance, object_path(*places[instance.id], instance.sop_instance_uid)))
 
@@ -67,13 +67,13 @@ class FolderNode:
         try:
             with part10.opened(self._archive, instance, self._preferred) as (file, length, syntax):
                 if folders.leads_out(final.parent, self._root):  # before folders are made where it leads
-                    return Outcome(REFUSED, None, "A link in the folder leads out of it.")
+                    return Outcome(REFUSED, None, phrase("A link in the folder leads out of it."))
                 final.parent.mkdir(parents=True, exist_ok=True)
                 return self._write(file, length, final, syntax)
         except NotFound as gone:
             return Outcome(REFUSED, None, gone.detail)
         except CannotConvert as words:
-            return Outcome(REFUSED, None, str(words))
+            return Outcome(REFUSED, None, of_fault(words))
         except OSError as fault:
             raise PeerFault(
                 phrase("{path} cannot be written to: {words}.", path=str(self._root), words=fault.strerror or fault)
@@ -94,10 +94,10 @@ class FolderNode:
                 os.fsync(out.fileno())
             if not _named(draft, final):
                 if filecmp.cmp(draft, final, shallow=False):
-                    return Outcome(SENT, None, "The same file was there already.", syntax)
-                return Outcome(REFUSED, None, "The folder has another file of this name with other content.")
+                    return Outcome(SENT, None, phrase("The same file was there already."), syntax)
+                return Outcome(REFUSED, None, phrase("The folder has another file of this name with other content."))
             _sync_folder(final.parent)
-            return Outcome(SENT, None, "", syntax)
+            return Outcome(SENT, None, NOTHING, syntax)
         finally:
             draft.unlink(missing_ok=True)
 

@@ -9,6 +9,8 @@ import os
 from pathlib import Path
 from typing import NamedTuple
 
+from app.kit.phrases import Phrase, as_phrase, packed, unpacked
+
 
 class Answer(NamedTuple):
     """What became of one row of transfer_instance: its id, state, the peer's status and words."""
@@ -16,7 +18,7 @@ class Answer(NamedTuple):
     row_id: int
     state: str
     status: int | None
-    message: str | None
+    message: Phrase | None
 
 
 class Journal:
@@ -29,7 +31,7 @@ class Journal:
         self._path = path
 
     def write(self, answer: Answer) -> None:
-        os.write(self._fd, json.dumps(answer).encode() + b"\n")
+        os.write(self._fd, json.dumps(packed(answer)).encode() + b"\n")
 
     def clear(self) -> None:
         """All of it is in the database now."""
@@ -54,5 +56,5 @@ def read(path: Path) -> list[Answer]:
         for line in path.read_bytes().split(b"\n"):
             with contextlib.suppress(ValueError, TypeError):
                 row_id, state, status, message = json.loads(line)
-                found.append(Answer(int(row_id), str(state), status, message))
+                found.append(Answer(int(row_id), str(state), status, message and as_phrase(unpacked(message))))
     return found

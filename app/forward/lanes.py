@@ -23,7 +23,7 @@ from app.kit.clock import now
 from app.kit.errors import AppError, PeerFault
 from app.kit.ids import new_id
 from app.kit.logging import correlation_id
-from app.kit.phrases import phrase
+from app.kit.phrases import NOTHING, Phrase, phrase
 from app.network.settings import DicomSettings
 from app.nodes import operation_log, options, probe_log, service
 from app.nodes.models import Node
@@ -210,7 +210,7 @@ class _Work:
             destination.expect(list(found.values()))
             for study, keys in _by_study(batch.rows):
                 gone = [key for key in keys if key not in found]
-                self._answer_all(gone, Outcome(claims.REFUSED, None, "It is no longer in the archive."))
+                self._answer_all(gone, Outcome(claims.REFUSED, None, phrase("It is no longer in the archive.")))
                 here = [found[key] for key in keys if key in found]
                 if options.of(node).lacks_only and here and here[0].id > 0:
                     here = self._lacked(node, destination, study, here, [series[i.series_pk] for i in here])
@@ -239,7 +239,7 @@ class _Work:
             self._there[study] = known
             self._there.setdefault("series of " + study, set()).update(wanted)
         has = [i.sop_instance_uid for i in instances if i.sop_instance_uid in known]
-        self._answer_all(has, Outcome(claims.THERE, None, "It was there already."))
+        self._answer_all(has, Outcome(claims.THERE, None, phrase("It was there already.")))
         return [i for i in instances if i.sop_instance_uid not in known]
 
     def _check(self) -> None:
@@ -280,7 +280,7 @@ class _Work:
 
     def _failed(self, node: Node, fault: PeerFault, destination: Destination | None) -> None:
         """The peer broke off, refused us, cannot be reached, or is out of resources."""
-        words = f"{fault.detail} {fault.hint}".strip()
+        words = fault.message
         busy = isinstance(fault, _Busy)
         flying = [] if destination is None or busy else destination.in_flight
         rows = [row.id for one in flying for row in self._hand.get(derived.key_of(one), [])]
@@ -300,7 +300,7 @@ class _Work:
         if time.monotonic() - self.tally.dot > TOLD:
             self.tally.dot = time.monotonic()
             with self._database.write() as session:
-                service.note_outcome(session, node.id, "", "delivered")
+                service.note_outcome(session, node.id, NOTHING, "delivered")
         if time.monotonic() - self.tally.since > TOLD:
             self.tally.tell(self._database)
 
@@ -313,7 +313,7 @@ class _Busy(PeerFault):
             phrase(
                 "It is out of resources: status {status:04X}, {words}.",
                 status=outcome.status or 0,
-                words=outcome.comment or "no words",
+                words=outcome.comment or phrase("no words"),
             )
         )
 
@@ -332,7 +332,7 @@ class _Tally:
         self.since = time.monotonic()
         self._node: Node | None = None
         self._sent = self._warned = self._failed = self._bytes = 0
-        self._words = ""
+        self._words = NOTHING
         self._conversions = store_lane.Conversions()
 
     def begin(self, node: Node) -> None:
@@ -350,7 +350,7 @@ class _Tally:
         self._warned += outcome.state == claims.WARNED
         self._bytes += instance.bytes
 
-    def fault(self, words: str) -> None:
+    def fault(self, words: Phrase) -> None:
         self._words, self._failed = words, self._failed + 1
 
     def tell(self, database: Database) -> None:
@@ -379,4 +379,4 @@ class _Tally:
         )
         self._conversions = store_lane.Conversions()
         self._sent = self._warned = self._failed = self._bytes = 0
-        self._words, self.since = "", time.monotonic()
+        self._words, self.since = NOTHING, time.monotonic()

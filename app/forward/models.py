@@ -7,6 +7,7 @@ from sqlalchemy import BigInteger, ForeignKey, Index, String, false, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.db.base import Base, BigKey
+from app.kit.phrases import Phrase
 
 _ACTIVE = text("state in ('queued', 'running')")
 
@@ -52,7 +53,7 @@ class Transfer(Base):
     failed: Mapped[int] = mapped_column(default=0)
     there: Mapped[int] = mapped_column(default=0)  # not sent, since the node had it
     committed: Mapped[int] = mapped_column(default=0)
-    error: Mapped[str | None]
+    error: Mapped[Phrase | None]
     created_by: Mapped[str] = mapped_column(String(128))
     created_at: Mapped[datetime]
     finished_at: Mapped[datetime | None]
@@ -78,7 +79,7 @@ class TransferInstance(Base):
     tries: Mapped[int] = mapped_column(default=0)
     committed: Mapped[bool] = mapped_column(default=False)
     status: Mapped[int | None]  # the peer's DIMSE status
-    message: Mapped[str | None] = mapped_column(String(256))  # the peer's own words
+    message: Mapped[Phrase | None]  # the peer's own words
 
 
 class DerivedObject(Base):

@@ -13,7 +13,7 @@ from app.archive import Archive, content
 from app.archive.models import Instance
 from app.dicom.registry import name
 from app.kit.errors import CannotConvert, NotFound, PeerFault
-from app.kit.phrases import phrase
+from app.kit.phrases import NOTHING, Phrase, of_fault, phrase, verbatim
 from app.network.contexts import LIMIT, Proposal, Way, propose, ways, why_not
 from app.network.scu import Association, Peer, Response
 from app.network.settings import DicomSettings
@@ -29,7 +29,7 @@ class Outcome:
 
     state: str
     status: int | None = None
-    comment: str = ""
+    comment: Phrase = NOTHING
     transfer_syntax: str = ""
 
 
@@ -184,14 +184,14 @@ class Lane:
     def _send_one(self, instance: Instance) -> Outcome:
         association = self._association
         assert association is not None
-        stored, fault = instance.transfer_syntax_uid, ""
+        stored, fault = instance.transfer_syntax_uid, NOTHING
         pixels = instance.pixel_offset is not None
         for way in ways(self._proposal, association.accepted, instance.sop_class_uid, stored, pixels):
             try:
                 with encoded(self._archive, instance, way.transfer_syntax) as (data, length, plain):
                     return self._store(association, way, instance, data, length, plain)
             except CannotConvert as words:
-                fault = str(words)
+                fault = of_fault(words)
             except NotFound as gone:
                 return Outcome(REFUSED, None, gone.detail)
         return Outcome(
@@ -213,7 +213,7 @@ class Lane:
             pace=self._throttle.pace if self._throttle is not None and self._throttle.kib > 0 else None,
         )
         self.in_flight = []
-        return Outcome(judge(answer), answer.status, answer.comment, way.transfer_syntax)
+        return Outcome(judge(answer), answer.status, verbatim(answer.comment), way.transfer_syntax)
 
 
 def deliver(
@@ -257,18 +257,18 @@ class Conversions:
             self._how = instance.transfer_syntax_uid, outcome.transfer_syntax
 
     @property
-    def words(self) -> str:
+    def words(self) -> Phrase:
         """ "" where nothing was converted."""
         if not self.count:
-            return ""
+            return NOTHING
         stored, sent = map(name, self._how)
-        return phrase("{count} converted, from {stored} to {sent}.", count=self.count, stored=stored, sent=sent)
+        return phrase("{count:n} converted, from {stored} to {sent}.", count=self.count, stored=stored, sent=sent)
 
 
-def converted(instance: Instance, outcome: Outcome) -> str:
+def converted(instance: Instance, outcome: Outcome) -> Phrase:
     """Words for an object that left in another syntax than it is stored in; "" where it did not."""
     if not outcome.transfer_syntax or outcome.transfer_syntax == instance.transfer_syntax_uid:
-        return ""
+        return NOTHING
     return phrase(
         "Sent as {sent}; stored as {stored}.",
         sent=name(outcome.transfer_syntax),

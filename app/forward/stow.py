@@ -18,7 +18,7 @@ from app.forward import part10
 from app.forward.store_lane import BUSY, REFUSED, SENT, WARNED, Check, OnAnswer, Outcome, Throttle
 from app.kit import multipart
 from app.kit.errors import CannotConvert, NotFound, PeerFault
-from app.kit.phrases import phrase
+from app.kit.phrases import NOTHING, Phrase, of_fault, phrase
 from app.network.settings import DicomSettings
 from app.nodes import dicomweb, options
 from app.nodes.models import Node
@@ -97,7 +97,7 @@ class WebNode:
                         (instance, *files.enter_context(part10.opened(self._archive, instance, self._preferred)))
                     )
                 except (NotFound, CannotConvert) as fault:
-                    on_answer(instance, Outcome(REFUSED, None, getattr(fault, "detail", None) or str(fault)))
+                    on_answer(instance, Outcome(REFUSED, None, of_fault(fault)))
             if not parts:
                 return []
             self.in_flight = [part[0] for part in parts]
@@ -160,7 +160,7 @@ class WebNode:
                 warning = stored[uid]
                 outcome = Outcome(WARNED if warning else SENT, warning or 0, _warning(warning), syntax)
             elif status == 200 and silent:
-                outcome = Outcome(SENT, 0, "", syntax)  # all were stored (PS3.18 Table 10.5.3-1), in few words
+                outcome = Outcome(SENT, 0, NOTHING, syntax)  # all were stored (PS3.18 Table 10.5.3-1), in few words
             elif status == 413:
                 outcome = Outcome(REFUSED, None, phrase("The server takes no object of this size (HTTP 413)."))
             else:
@@ -215,9 +215,9 @@ _WARNINGS = {
 }
 
 
-def _warning(reason: int) -> str:
+def _warning(reason: int) -> Phrase:
     if not reason:
-        return ""
+        return NOTHING
     return _WARNINGS.get(reason) or phrase("It stored it with warning {reason}.", reason=f"{reason:04X}")
 
 

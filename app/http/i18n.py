@@ -1,7 +1,6 @@
 """Languages: gettext catalogues, and dates, names, numbers, ages and sizes as people of a language write them."""
 
 import contextvars
-import re
 from datetime import date, datetime
 from functools import lru_cache
 from typing import Any
@@ -64,97 +63,61 @@ def ngettext(one: str, many: str, count: int) -> str:
     return catalog(current()).ngettext(one, many, count)
 
 
-# Values that are words of ours themselves; all others (names of nodes, file names, UIDs, a peer's words) stay as they are.
-_WORDS = frozenset(("words", "reasons", "message", "what", "why", "length", "detail"))
-_TELLING = re.compile(r"[^\W\d_]{2}")
-_PLACE = re.compile(r"\{(\w+)(?:![rs])?(?::[^{}]*)?\}")
+class _Whole(int):
+    """A whole number that a template with the format "n" writes as the language does."""
+
+    def __format__(self, spec: str) -> str:
+        return format_number(int(self)) if spec == "n" else int.__format__(self, spec)
+
+
+class _Real(float):
+    """A number that a template with the format ".1f" writes as the language does."""
+
+    def __format__(self, spec: str) -> str:
+        if len(spec) == 3 and spec[0] == "." and spec[1].isdigit() and spec[2] == "f":
+            digits = int(spec[1])
+            pattern = "#,##0." + "0" * digits if digits else "#,##0"
+            return numbers.format_decimal(float(self), format=pattern, locale=_locale())
+        return float.__format__(self, spec)
+
+
+def _value(value: Any) -> Any:
+    if isinstance(value, Phrase):
+        return say(value)
+    if isinstance(value, date):
+        return format_date(value)
+    if isinstance(value, float):
+        return _Real(value)
+    return _Whole(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
 
 def say(text: str | None) -> str:
-    """A sentence that faults, jobs and reports say (kit/phrases.py), in the language of this request. Those that were
-    kept in a row as English are recognised by the template they were made from; what is not ours stays as it is."""
-    if not text or current() == "en":
-        return str(text or "")
-    known = gettext(str(text))
-    if known != text:
-        return known
-    if isinstance(text, Phrase) and (template := gettext(text.template)) != text.template:
-        return template.format(**{k: say(v) if k in _WORDS else v for k, v in text.values.items()})
-    return _recognised(str(text), current())
+    """A message (kit/phrases.py) in the language of this request: its template translated, its values as the language
+    writes them. Other text is translated where the catalogue has it word for word, and else stays as it is."""
+    if not text:
+        return ""
+    if not isinstance(text, Phrase):
+        return gettext(text)
+    if not text.values:
+        return gettext(text.template)
+    template = ngettext(text.template, text.plural, text.values["count"]) if text.plural else gettext(text.template)
+    return template.format(**{name: _value(value) for name, value in text.values.items()})
+
+
+def say_all(value: Any) -> Any:
+    """JSON with every message in it, at any depth, in the language of this request."""
+    if isinstance(value, Phrase):
+        return say(value)
+    if isinstance(value, dict):
+        return {key: say_all(one) for key, one in value.items()}
+    return [say_all(one) for one in value] if isinstance(value, list | tuple) else value
 
 
 def told(connection: HTTPConnection, answer: dict[str, Any]) -> dict[str, Any]:
     """An answer of REST with its sentences in the language of who asks (English unless they say so)."""
     use(language_of(connection))
-    said = dict(answer)
-    for key in ("error", "reason", "message"):
-        if isinstance(said.get(key), str):
-            said[key] = say(said[key])
-    for key in ("warnings", "notices"):
-        if isinstance(said.get(key), list | tuple):
-            said[key] = [say(one) for one in said[key]]
+    said: dict[str, Any] = say_all(answer)
     return said
-
-
-@lru_cache
-def _templates(language: str) -> list[tuple[list[str], str, str]]:
-    """(what stands around the places of such a sentence, template, translation), the most telling first."""
-    found = []
-    for template, translation in strings(language).items():
-        if _PLACE.search(template) and _TELLING.search(_PLACE.sub("", template)):  # "{why}" fits everything
-            around = _PLACE.split(template)[::2]  # what stands between the places; their names are every second part
-            found.append((around, template, translation))
-    return sorted(found, key=lambda one: -len(_PLACE.sub("", one[1])))
-
-
-def _recognised(text: str, language: str) -> str:
-    """One sentence or several, each as long as it can be: a detail and its hint are kept as one text."""
-    parts = re.split(r"(?<=[.?!:;]) ", text[:4000])
-    said, begin = [], 0
-    while begin < len(parts):
-        for end in range(min(len(parts), begin + 4), begin, -1):
-            sentence = " ".join(parts[begin:end])
-            translation = _one(sentence, language)
-            if translation is not None or end == begin + 1:
-                said.append(sentence if translation is None else translation)
-                begin = end
-                break
-    return " ".join(said)
-
-
-def _one(sentence: str, language: str) -> str | None:
-    known = gettext(sentence)
-    if known != sentence:
-        return known
-    for around, template, translation in _templates(language):
-        places = _places(around, sentence)
-        if places is not None:
-            values: dict[str, str] = {}
-            for name, value in zip(_PLACE.findall(template), places, strict=True):
-                values.setdefault(name, say(value) if name in _WORDS else value)
-            return _put(translation, values)
-    return None
-
-
-def _places(around: list[str], sentence: str) -> list[str] | None:
-    """What stands in the places of a template, each at least one character and as short as can be; None where the sentence
-    was not made from it. From left to right, never back: sentences quote what others sent."""
-    first, *between, last = around
-    end = len(sentence) - len(last)
-    if not sentence.startswith(first) or not sentence.endswith(last):
-        return None
-    places, begin = [], len(first)
-    for words in between:
-        found = sentence.find(words, begin + 1, end)
-        if found < 0:
-            return None
-        places.append(sentence[begin:found])
-        begin = found + len(words)
-    return [*places, sentence[begin:end]] if begin < end else None
-
-
-def _put(translation: str, values: dict[str, str]) -> str:
-    return _PLACE.sub(lambda place: values[place[1]], translation)
 
 
 def strings(language: str) -> dict[str, str]:

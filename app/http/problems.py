@@ -18,7 +18,8 @@ from app.http.templates import is_htmx, render
 from app.kit.clock import now
 from app.kit.errors import AppError, BadRequest, Forbidden, Invalid, NotFound, Unavailable
 from app.kit.logging import correlation_id
-from app.kit.phrases import phrase
+from app.kit.phrases import NOTHING, as_phrase, phrase
+from app.kit.validation import message_of
 from app.security.errors import PasswordChangeRequired, SessionLocked
 
 log = logging.getLogger(__name__)
@@ -44,28 +45,6 @@ _TITLES = {
     "method-not-allowed": "Not done this way",
     "unexpected": "A fault nobody expected",
 }
-# What pydantic says of a value; here only so that translators meet it (i18n.say recognises it).
-_VALUES = (
-    phrase("{field}: {message}"),
-    phrase("Field required"),
-    phrase("Input should be greater than or equal to {limit}"),
-    phrase("Input should be greater than {limit}"),
-    phrase("Input should be less than or equal to {limit}"),
-    phrase("Input should be less than {limit}"),
-    phrase("Input should be a valid integer, unable to parse string as an integer"),
-    phrase("Input should be a valid number, unable to parse string as a number"),
-    phrase("Input should be a valid string"),
-    phrase("Input should be {known}"),
-    phrase("String should have at least {count} characters"),
-    phrase("String should have at most {count} characters"),
-    phrase("known layouts are {known}"),
-    phrase("known papers are {known}"),
-    phrase("known corner texts are {known}"),
-    phrase("give exactly one of items, study_instance_uid and series_instance_uid"),
-    phrase("give exactly one of ids, node, all"),
-    phrase("a window is a centre and a width above 0, both below 1e9"),
-    phrase("the crop must lie inside the image: x0, y0, x1, y1 from 0 to 1, x0 < x1, y0 < y1"),
-)
 
 
 class MethodNotAllowed(AppError):
@@ -109,18 +88,12 @@ def _invalid(raised: RequestValidationError) -> Invalid:
     said = []
     for error in raised.errors()[:20]:
         place = ".".join(str(part) for part in error["loc"] if part not in ("body", "query", "path"))
-        said.append({"field": place, "message": _own(error["msg"])})
-    first = said[0] if said else {"field": "", "message": ""}
-    words = {"field": first["field"], "message": first["message"]}
-    detail = phrase("{field}: {message}", **words) if first["field"] else first["message"]
+        said.append({"field": place, "message": message_of(error)})
+    first = said[0] if said else {"field": "", "message": NOTHING}
+    detail = phrase("{field}: {message}", field=first["field"], message=first["message"])
+    if not first["field"]:
+        detail = as_phrase(first["message"])
     return Invalid(detail, hint="See the fields listed.", field=first["field"], errors=said)
-
-
-def _own(message: str) -> str:
-    """Without what the library puts before a sentence of ours."""
-    for before in ("Value error, ", "Assertion failed, "):
-        message = message.removeprefix(before)
-    return message
 
 
 def as_problem(fault: AppError) -> dict[str, Any]:

@@ -25,7 +25,7 @@ from app.imaging.errors import CannotDecode, CannotTranscode, ImagingError
 from app.imaging.native import align_bits, pack, swapped
 from app.imaging.spec import PixelSpec
 from app.imaging.transcode import can_transcode, photometric_after, planar_after, transcode_frame
-from app.kit.phrases import phrase
+from app.kit.phrases import of_fault, phrase
 
 FILE_TARGETS = syntaxes.TARGETS - {syntaxes.DEFLATED_LE}
 MAX_INFLATED = 4 << 30
@@ -181,7 +181,7 @@ def _fragments(file: BinaryIO, ds: Dataset, spec: PixelSpec) -> frames.FrameTabl
     try:
         table = frames.locate_encapsulated(read, start, size, stated, extended=extended)[0]
     except frames.BadFrames as fault:
-        raise CannotDecode(str(fault)) from None
+        raise CannotDecode(of_fault(fault)) from None
     if table.count < (stated or 1) and frames.end_of(read, start, size, table) is None:  # cut off, not counted wrongly
         raise CannotDecode(phrase("The file holds {count} of its {frames} frames.", count=table.count, frames=stated))
     return table

@@ -6,7 +6,8 @@ from typing import Any
 from sqlalchemy import Index, String, text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from app.db.base import Base
+from app.db.base import Base, JsonWithMessages
+from app.kit.phrases import Phrase
 
 QUEUED, RUNNING, DONE, FAILED, CANCELLED = "queued", "running", "done", "failed", "cancelled"
 
@@ -37,10 +38,10 @@ class Job(Base):
     state: Mapped[str] = mapped_column(String(10), default=QUEUED)
     priority: Mapped[int] = mapped_column(default=5)  # 0 first, 9 last
     payload: Mapped[dict[str, Any]] = mapped_column(default=dict)
-    result: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    result: Mapped[dict[str, Any]] = mapped_column(JsonWithMessages, default=dict)
     progress_done: Mapped[int] = mapped_column(default=0)
     progress_total: Mapped[int] = mapped_column(default=0)
-    error: Mapped[str | None]
+    error: Mapped[Phrase | None]
     attempts: Mapped[int] = mapped_column(default=0)
     max_attempts: Mapped[int] = mapped_column(default=3)
     created_at: Mapped[datetime]

@@ -14,6 +14,7 @@ from app.kit.clock import now
 from app.kit.errors import Conflict, NotFound
 from app.kit.ids import new_id
 from app.kit.logging import correlation_id
+from app.kit.phrases import Phrase, phrase
 
 PAUSES = (5, 30, 300)  # seconds before try 2, 3, 4 and later
 
@@ -161,7 +162,7 @@ def done(session: Session, job_id: str, result: dict[str, Any] | None = None) ->
     )
 
 
-def fail(session: Session, claimed: Claimed, reason: str, *, final: bool = False) -> bool:
+def fail(session: Session, claimed: Claimed, reason: Phrase, *, final: bool = False) -> bool:
     """One try failed. True when the job has left the queue (OPS-8), False when it is tried again after a pause."""
     over = final or claimed.last_attempt
     pause = PAUSES[min(claimed.attempt, len(PAUSES)) - 1]
@@ -226,7 +227,7 @@ def release_abandoned(session: Session, silent_for: float | None = SILENT, gone:
     lost = session.execute(
         update(Job)
         .where(*dead, Job.attempts >= Job.max_attempts)
-        .values(state=FAILED, finished_at=now(), error="The worker stopped while it ran this job.")
+        .values(state=FAILED, finished_at=now(), error=phrase("The worker stopped while it ran this job."))
         .returning(Job.id)
     ).all()
     back = session.execute(update(Job).where(*dead).values(state=QUEUED, claimed_by=None).returning(Job.id)).all()

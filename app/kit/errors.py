@@ -4,12 +4,15 @@
 from collections.abc import Mapping
 from typing import Any
 
+from app.kit.phrases import Phrase, as_phrase, joined
+
 
 class AppError(Exception):
     """A fault a user or a program can act on.
 
     code: stable word for programs, the last part of the problem's `type`.
-    status: HTTP status; dimse: the DIMSE status that says the same (PS3.7 Annex C).
+    status: HTTP status; dimse: the DIMSE status that says the same (PS3.7 Annex C). detail, hint: messages, which are
+    stored and translated; a plain string is one without values.
     """
 
     code = "fault"
@@ -18,9 +21,14 @@ class AppError(Exception):
 
     def __init__(self, detail: str, *, hint: str = "", **extra: Any) -> None:
         super().__init__(detail)
-        self.detail = detail
-        self.hint = hint
+        self.detail = as_phrase(detail)
+        self.hint = as_phrase(hint)
         self.extra: Mapping[str, Any] = extra
+
+    @property
+    def message(self) -> Phrase:
+        """The detail and the hint as one message."""
+        return joined((self.detail, self.hint))
 
 
 class NotFound(AppError):

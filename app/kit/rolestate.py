@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from app.kit.clock import now
+from app.kit.phrases import packed, unpacked
 
 PULSE = 5.0  # seconds without a pulse after which a role that promised one no longer beats
 BEAT = 1.0  # seconds between two beats; three missed ones mean down, so a page knows within 5 s (OPS-7)
@@ -72,7 +73,7 @@ class RoleState:
                 return
             fresh = self._path.with_suffix(f".{threading.get_ident()}.tmp")
             try:
-                fresh.write_text(json.dumps(self._known | {"at": now().isoformat()}), "utf-8")
+                fresh.write_text(json.dumps(packed(self._known) | {"at": now().isoformat()}), "utf-8")
                 fresh.replace(self._path)
             except (
                 OSError
@@ -146,5 +147,5 @@ def read_all(folder: Path) -> list[Seen]:
         except (OSError, ValueError, KeyError):
             continue  # being replaced, or its process has gone
         if age < 3 * BEAT:
-            found.append(Seen(known["role"], known["pid"], known["state"], known.get("detail", {})))
+            found.append(Seen(known["role"], known["pid"], known["state"], unpacked(known.get("detail", {}))))
     return found

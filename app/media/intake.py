@@ -14,7 +14,7 @@ from app.archive import Archive, Source
 from app.archive.store import Incoming, unavailable
 from app.dicom.header import NotDicom, scan
 from app.kit.errors import AppError, TooLarge, Unavailable
-from app.kit.phrases import phrase
+from app.kit.phrases import NOTHING, Phrase, phrase
 from app.media.errors import BadArchive, MemberRefused
 from app.media.unzip import Limits, Unzip
 
@@ -35,7 +35,7 @@ class Result:
     study_instance_uid: str = ""
     series_instance_uid: str = ""
     warnings: list[str] = field(default_factory=list)
-    reason: str = ""
+    reason: Phrase = NOTHING
     code: int = 0  # Failure Reason of PS3.18 annex I.2.2 where it is not the general one
     comment: str = ""  # the reason in at most 64 characters
 
@@ -80,7 +80,7 @@ class Intake:
             raise TooLarge(phrase("A request may bring at most {count} files.", count=self._limits.members))
         return Upload(self, name, allow_zip)
 
-    def refuse(self, name: str, reason: str) -> None:
+    def refuse(self, name: str, reason: Phrase) -> None:
         self._waiting.append(Result(name, "refused", reason=reason))
 
     def results(self) -> list[Result]:
@@ -134,7 +134,7 @@ class Intake:
         if header.study_instance_uid == self._study:
             return None
         self._archive.discard(incoming)
-        said = "The object belongs to another study than the address names."
+        said = phrase("The object belongs to another study than the address names.")
         return Result(name, "refused", header.sop_class_uid, header.sop_instance_uid, reason=said, code=_OTHER_STUDY)
 
     def _chunks(self, name: str, chunks: Iterable[bytes]) -> None:
@@ -144,7 +144,7 @@ class Intake:
                 incoming.write(chunk)
         except MemberRefused as fault:
             self._archive.discard(incoming)
-            self.refuse(name, " ".join(filter(None, (fault.detail, fault.hint))))
+            self.refuse(name, fault.message)
             return
         except BaseException:
             self._archive.discard(incoming)
@@ -155,18 +155,18 @@ class Intake:
         try:
             unzip = Unzip(file, self._limits)
         except BadArchive as fault:
-            self.refuse(name, " ".join(filter(None, (fault.detail, fault.hint))))
+            self.refuse(name, fault.message)
             return
         before = len(self._waiting)
         for member in unzip.members():
             self._files += 1
             if self._files > self._limits.members:
-                self.refuse(name, "The request brings more files than are allowed; the others were not read.")
+                self.refuse(name, phrase("The request brings more files than are allowed; the others were not read."))
                 break
             self._chunks(f"{name}/{member.name}" if name else member.name, member.chunks())
         unzip.close()
         if len(self._waiting) == before:
-            self.refuse(name, "The zip file holds no files.")
+            self.refuse(name, phrase("The zip file holds no files."))
 
 
 class Upload:
@@ -180,14 +180,14 @@ class Upload:
         self._size = 0
         self._incoming: Incoming | None = None
         self._zip: IO[bytes] | None = None
-        self._refused = ""
+        self._refused = NOTHING
 
     def write(self, data: bytes) -> None:
         self._size += len(data)
         if self._refused:
             return
         if self._size > self._intake._limits.file_bytes:
-            self.refuse("The file is too large.")
+            self.refuse(phrase("The file is too large."))
             return
         if self._zip is not None:
             self._keep(data)
@@ -231,7 +231,7 @@ class Upload:
             incoming, self._incoming = self._incoming, None
             self._intake._ingest(self._name, incoming)
 
-    def refuse(self, reason: str) -> None:
+    def refuse(self, reason: Phrase) -> None:
         """Whatever comes, it is not taken."""
         self._drop()
         self._refused = reason

@@ -15,6 +15,7 @@ from app.dicom import uids
 from app.forward.transcode import whole
 from app.imaging.errors import CannotTranscode
 from app.kit.errors import CannotConvert
+from app.kit.phrases import of_fault
 from app.viewing.frames import spec_of, targets
 
 MAX_BYTES = 512 << 20  # decoded; larger objects go out as they are stored: nobody waits so long for an answer
@@ -44,7 +45,7 @@ def object_as(archive: Archive, located: Located, target: str) -> Iterator[bytes
             while piece := file.read(1 << 20):
                 yield piece
     except CannotConvert as fault:
-        raise CannotTranscode(str(fault), hint="It can be had as it is stored.") from fault
+        raise CannotTranscode(of_fault(fault), hint="It can be had as it is stored.") from fault
 
 
 def as_stored(archive: Archive, instance: Instance) -> Iterator[bytes]:

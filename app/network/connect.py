@@ -8,7 +8,7 @@ import time
 from dataclasses import dataclass
 
 from app.kit.errors import PeerFault
-from app.kit.phrases import phrase
+from app.kit.phrases import Phrase, phrase
 from app.network.settings import DicomSettings
 from app.network.tls_wire import Distrusted, TlsWire
 from app.network.wire import PeerGone, PeerSilent
@@ -54,7 +54,7 @@ def connect(peer: Peer, seconds: float) -> socket.socket:
     return _secured(peer, sock, here, max(1.0, due - time.monotonic())) if peer.tls else sock
 
 
-def way_words(peer: Peer, sock: socket.socket) -> str:
+def way_words(peer: Peer, sock: socket.socket) -> Phrase:
     """How the peer was reached, for the test of a node."""
     proxy = runtime.current().proxy_for(peer.host) if peer.use_proxy else None
     host, port, secured = peer.host, peer.port, tls.version_of(sock)
@@ -119,7 +119,7 @@ def _direct(peer: Peer, seconds: float) -> socket.socket:
             phrase("{host} refuses connections on port {port}.", host=peer.host, port=peer.port),
             hint="Is DICOM running there, on this port?",
         )
-    words = fault.strerror if fault and fault.strerror else "no address"
+    words = fault.strerror if fault and fault.strerror else phrase("no address")
     raise PeerFault(
         phrase("{host} port {port} cannot be reached: {words}.", host=peer.host, port=peer.port, words=words)
     )

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from app.dicom import syntaxes
 from app.dicom.registry import name
-from app.kit.phrases import phrase
+from app.kit.phrases import Phrase, phrase
 from app.network import pdu
 from app.network.pdu import Context
 
@@ -99,7 +99,7 @@ def ways(
             yield Way(context, accepted[context])
 
 
-def why_not(proposal: Proposal, refused: Mapping[int, int], sop_class: str, syntax: str) -> str:
+def why_not(proposal: Proposal, refused: Mapping[int, int], sop_class: str, syntax: str) -> Phrase:
     """Words for an object that has no way. refused: context id -> result (PS3.8 Table 9-18)."""
     if refused.get(proposal.fallback.get(sop_class, 0)) == pdu.ABSTRACT_UNKNOWN:
         return phrase("The node does not take {sop_class}.", sop_class=name(sop_class))

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from app.dicom import identifier
 from app.dicom.uids import new_uid
 from app.kit.errors import PeerFault
-from app.kit.phrases import phrase
+from app.kit.phrases import NOTHING, Phrase, joined, phrase, verbatim
 from app.network import commands, statuses
 from app.network.connect import way_words
 from app.network.pdu import Context
@@ -35,9 +35,9 @@ class Step:
 
     name: str
     ok: bool
-    words: str
+    words: Phrase
     seconds: float
-    hint: str = ""
+    hint: Phrase = NOTHING
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,16 +55,16 @@ class Probe:
         return proven and all(step.ok for step in self.steps if step.name == "find")
 
     @property
-    def message(self) -> str:
+    def message(self) -> Phrase:
         failed = next((step for step in self.steps if not step.ok and step.name != "offers"), None)
-        return "It answered." if failed is None else f"{failed.words} {failed.hint}".strip()
+        return phrase("It answered.") if failed is None else joined((failed.words, failed.hint))
 
     @property
     def seconds(self) -> float:
         return round(sum(step.seconds for step in self.steps), 4)
 
 
-def _ask_nothing(association: Association, seconds: float) -> str:
+def _ask_nothing(association: Association, seconds: float) -> Phrase:
     """A C-FIND for a study that nobody has: the service answers, and no patient's data travels. seconds: until it
     must have ended. Raises PeerFault."""
     until = time.monotonic() + seconds
@@ -96,7 +96,7 @@ def probe(peer: Peer, settings: DicomSettings, wanted: Sequence[str] = (), quick
     missing: list[str] = []
     started = time.monotonic()
 
-    def note(name: str, ok: bool, words: str, hint: str = "") -> None:
+    def note(name: str, ok: bool, words: Phrase, hint: Phrase = NOTHING) -> None:
         nonlocal started
         moment = time.monotonic()
         steps.append(Step(name, ok, words, round(moment - started, 4), hint))
@@ -128,7 +128,7 @@ def probe(peer: Peer, settings: DicomSettings, wanted: Sequence[str] = (), quick
             words = (
                 phrase("Success (0000)")
                 if answer.status == 0
-                else f"Status {answer.status:04X} {answer.comment}".strip()
+                else joined((phrase("Status {status:04X}", status=answer.status), verbatim(answer.comment)))
             )
             note(step, answer.status == 0, words)
             if "find" in wanted and "find" in offers:
@@ -143,6 +143,6 @@ def probe(peer: Peer, settings: DicomSettings, wanted: Sequence[str] = (), quick
                 "offers",
                 False,
                 phrase("Not offered: {missing}", missing=", ".join(missing)),
-                "It may offer this to other titles only.",
+                phrase("It may offer this to other titles only."),
             )
     return Probe(steps, offers, missing)

@@ -3,15 +3,15 @@
 from dataclasses import dataclass
 
 from app.kit.errors import PeerFault
-from app.kit.phrases import phrase
+from app.kit.phrases import NOTHING, Phrase, phrase
 
 
 @dataclass(frozen=True, slots=True)
 class Words:
     """what: what happened; hint: what to do. final: asking again the same way cannot help."""
 
-    what: str
-    hint: str = ""
+    what: Phrase
+    hint: Phrase = NOTHING
     final: bool = False
 
 
@@ -68,7 +68,7 @@ def words(status: int, comment: str, peer: str, *, own_title: str = "", own_addr
             # Orthanc and others say so of a destination that they do not know
             phrase("Perhaps it does not know title {title} at {address}.", title=own_title, address=own_address)
             if own_title
-            else "",
+            else NOTHING,
         )
     return Words(phrase("{peer} answered with status {code}{said}.", peer=peer, code=code, said=said))
 

@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 
 from app.kit.clock import now
 from app.kit.errors import Forbidden
-from app.kit.phrases import phrase
+from app.kit.phrases import NOTHING, Phrase, phrase
 from app.network.settings import Callers, DicomSettings
 from app.nodes import liveness, options
 from app.nodes import queries as node_queries
@@ -42,7 +42,7 @@ class Admission:
     elsewhere: a node of one facility is at the title or port of another, where it may only store."""
 
     reason: int = 0
-    words: str = ""
+    words: Phrase = NOTHING
     facility_id: str | None = None
     node_id: str | None = None
     node_name: str = ""
@@ -50,7 +50,7 @@ class Admission:
     sees_all: bool = False
     titled: str | None = None
     options: NodeOptions = options.DEFAULTS
-    clash: str = ""
+    clash: Phrase = NOTHING
     elsewhere: bool = False
 
     def actor(self, calling: str, address: str) -> Actor:
@@ -96,7 +96,7 @@ def admit(
         words = phrase("it called a title that is not ours")
         own = (known.id, known.name) if known is not None else (None, "")
         return Admission(CALLED_UNKNOWN, words, None, *own)
-    clash = _between(session, titled, at) if titled and at and titled != at else ""
+    clash = _between(session, titled, at) if titled and at and titled != at else NOTHING
     place = titled or at
     if known is not None:
         return _known(session, known, caller, place, clash)
@@ -111,7 +111,7 @@ def admit(
     return Admission(CALLING_UNKNOWN, phrase("it is no known node"))
 
 
-def _known(session: Session, node: Node, caller: Caller | None, place: str | None, clash: str) -> Admission:
+def _known(session: Session, node: Node, caller: Caller | None, place: str | None, clash: Phrase) -> Admission:
     """A node may do what its options say. At another facility's title or port it may store there, and search nowhere:
     a title is no secret that would open another facility's studies."""
     set_to = options.of(node)
@@ -125,8 +125,8 @@ def _known(session: Session, node: Node, caller: Caller | None, place: str | Non
     verbs = frozenset({Verb.NODE_ECHO})
     verbs |= {Verb.STUDY_IMPORT} if set_to.accept else set()
     verbs |= QUERY_VERBS if set_to.may_query and not elsewhere else set()
-    refused = "" if node.enabled else phrase("the node is switched off")
-    refused = refused or ("" if len(verbs) > 1 else phrase("the node is set neither to send nor to search here"))
+    refused = NOTHING if node.enabled else phrase("the node is switched off")
+    refused = refused or (NOTHING if len(verbs) > 1 else phrase("the node is set neither to send nor to search here"))
     if refused := refused or _lacks(session, node, caller):
         return Admission(CALLING_UNKNOWN, refused, None, node.id, node.name)
     bound = place or node.facility_id
@@ -143,7 +143,7 @@ def _known(session: Session, node: Node, caller: Caller | None, place: str | Non
     )
 
 
-def _between(session: Session, titled: str, at: str) -> str:
+def _between(session: Session, titled: str, at: str) -> Phrase:
     return phrase(
         "It called the title of {titled} at the port of {at}: what it sends belongs to {titled}.",
         titled=node_queries.facility_name(session, titled),
@@ -159,20 +159,20 @@ def _among(callers: Callers, address: str) -> bool:
     return callers == "all" or (callers == "private" and names.is_near(address))
 
 
-def _lacks(session: Session, node: Node, caller: Caller | None) -> str:
+def _lacks(session: Session, node: Node, caller: Caller | None) -> Phrase:
     """What a node that calls does not show of what is demanded of it (its option tls_caller); empty: nothing."""
     set_to = options.of(node)
     if not set_to.tls_caller:
-        return ""
+        return NOTHING
     if caller is None:
-        return "it must call by TLS with a certificate, and showed none"
+        return phrase("it must call by TLS with a certificate, and showed none")
     if set_to.tls_caller == "fingerprint" and caller.fingerprint != set_to.tls_fingerprint:
-        return "its certificate is not the one noted at the node"
+        return phrase("its certificate is not the one noted at the node")
     if set_to.tls_caller == "authority":
         signer = certificate_queries.trusted(session, set_to.tls_authority)
         if signer is None or not caller.is_signed_by(signer.chain):
-            return "its certificate is not of the authority noted at the node"
-    return ""
+            return phrase("its certificate is not of the authority noted at the node")
+    return NOTHING
 
 
 def is_at(host: str, address: str) -> bool:

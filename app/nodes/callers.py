@@ -18,6 +18,7 @@ from app.dicom.registry import registry
 from app.kit.clock import now
 from app.kit.errors import AppError, NotFound
 from app.kit.ids import new_id
+from app.kit.phrases import NOTHING, Phrase
 from app.network.information_models import MODELS, STORAGE_COMMITMENT, VERIFICATION
 from app.network.storage_classes import storage_classes
 from app.nodes import activity_queries
@@ -71,7 +72,7 @@ class _Call:
     at: datetime
     asked: frozenset[str]
     refused: bool
-    words: str
+    words: Phrase
     first: datetime
     count: int = 1
 
@@ -106,13 +107,13 @@ class Book:
         address: str,
         facility_id: str | None,
         abstracts: Iterable[str],
-        refusal: str,
-        words: str = "",
+        refusal: Phrase,
+        words: Phrase = NOTHING,
     ) -> None:
         """Somebody called. refusal: why it was not let in; words: what is to be told otherwise."""
         key = (kind, _plain(title), _plain(called), address[:64])
         moment = now()
-        one = _Call(facility_id, moment, services_of(abstracts), bool(refusal), (refusal or words)[:256], moment)
+        one = _Call(facility_id, moment, services_of(abstracts), bool(refusal), refusal or words, moment)
         with self._lock:
             before = self._calls.get(key)
             if before is not None:

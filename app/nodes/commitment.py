@@ -18,7 +18,7 @@ from app.dicom import uids
 from app.kit.clock import now
 from app.kit.errors import Conflict, NotFound
 from app.kit.ids import new_id
-from app.kit.phrases import phrase
+from app.kit.phrases import Phrase, phrase
 from app.network.commitment_data import (
     CLASS_CONFLICT,
     NO_SUCH_OBJECT,
@@ -47,7 +47,7 @@ class Outcome:
 
     open: bool
     committed: frozenset[str]
-    failed: dict[str, str]  # SOP Instance UID -> why
+    failed: dict[str, Phrase]  # SOP Instance UID -> why
 
 
 # As SCP
@@ -155,7 +155,7 @@ def reported(session: Session, commitment_id: str) -> None:
         _conclude(session, row, DONE)
 
 
-def report_failed(session: Session, commitment_id: str, words: str, final: bool) -> None:
+def report_failed(session: Session, commitment_id: str, words: Phrase, final: bool) -> None:
     """A try to report failed; final: there will be no other."""
     row = session.get(Commitment, commitment_id)
     if row is None or row.state != QUEUED:
@@ -227,7 +227,7 @@ def asked(session: Session, commitment_id: str) -> None:
         row.due_at = now() + timedelta(minutes=wait)
 
 
-def ask_failed(session: Session, commitment_id: str, words: str, final: bool) -> None:
+def ask_failed(session: Session, commitment_id: str, words: Phrase, final: bool) -> None:
     """The node could not be asked, or would not be; final: it is not tried again."""
     row = session.get(Commitment, commitment_id)
     if row is None or row.state != QUEUED:
@@ -291,7 +291,7 @@ def prune(session: Session) -> int:
 def outcome(session: Session, transfer_id: str) -> Outcome:
     """What the requests about a transfer have come to; of an object asked about twice the last answer counts."""
     committed: set[str] = set()
-    failed: dict[str, str] = {}
+    failed: dict[str, Phrase] = {}
     is_open = False
     for state, uid, reason, error in node_queries.commitment_results(session, transfer_id):
         committed.discard(uid)
@@ -351,7 +351,7 @@ def _conclude(session: Session, row: Commitment, state: str) -> None:
     )
 
 
-def words_of(reason: int | None, error: str | None) -> str:
+def words_of(reason: int | None, error: Phrase | None) -> Phrase:
     """Why an object was not committed, as people read it."""
     known = REASONS.get(reason) if reason is not None else None
     if known:

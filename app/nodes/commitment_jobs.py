@@ -6,7 +6,7 @@ from typing import Any
 
 from app.jobs.context import JobContext
 from app.kit.errors import AppError, NotFound, PeerFault
-from app.kit.phrases import phrase
+from app.kit.phrases import NOTHING, Phrase, phrase
 from app.network import commands
 from app.network.commitment_data import References
 from app.network.commitment_scu import CommitmentAssociation
@@ -40,13 +40,13 @@ def report(ctx: JobContext, payload: dict[str, Any]) -> dict[str, Any]:
             _check(peer, association.report(due))
     except PeerFault as fault:
         with ctx.database.write() as session:
-            commitment.report_failed(session, commitment_id, _words(fault), ctx.job.last_attempt)
-        _note(ctx, node, time.monotonic() - started, due, _words(fault))
+            commitment.report_failed(session, commitment_id, fault.message, ctx.job.last_attempt)
+        _note(ctx, node, time.monotonic() - started, due, fault.message)
         raise
     with ctx.database.write() as session:
         commitment.reported(session, commitment_id)
-        service.note_outcome(session, node.id, "")
-    _note(ctx, node, time.monotonic() - started, due, "")
+        service.note_outcome(session, node.id, NOTHING)
+    _note(ctx, node, time.monotonic() - started, due, NOTHING)
     return {"committed": len(due.objects), "failed": len(due.failed)}
 
 
@@ -74,14 +74,14 @@ def ask(ctx: JobContext, payload: dict[str, Any]) -> dict[str, Any]:
             _check(peer, association.ask(asked))
             with ctx.database.write() as session:
                 commitment.asked(session, commitment_id)
-                service.note_outcome(session, node.id, "")
+                service.note_outcome(session, node.id, NOTHING)
             association.await_report(_STAY, came)
     except PeerFault as fault:
         with ctx.database.write() as session:
-            commitment.ask_failed(session, commitment_id, _words(fault), ctx.job.last_attempt)
-        _note(ctx, node, time.monotonic() - started, asked, _words(fault))
+            commitment.ask_failed(session, commitment_id, fault.message, ctx.job.last_attempt)
+        _note(ctx, node, time.monotonic() - started, asked, fault.message)
         raise
-    _note(ctx, node, time.monotonic() - started, asked, "")
+    _note(ctx, node, time.monotonic() - started, asked, NOTHING)
     return {"objects": len(asked.objects)}
 
 
@@ -113,16 +113,12 @@ def _check(peer: Peer, answer: Response) -> None:
                 "{peer} answered storage commitment with status {status:04X}, {words}.",
                 peer=str(peer),
                 status=answer.status,
-                words=answer.comment or "no words",
+                words=answer.comment or phrase("no words"),
             )
         )
 
 
-def _words(fault: PeerFault) -> str:
-    return f"{fault.detail} {fault.hint}".strip()
-
-
-def _note(ctx: JobContext, node: Node, seconds: float, about: References, fault: str) -> None:
+def _note(ctx: JobContext, node: Node, seconds: float, about: References, fault: Phrase) -> None:
     """The transfer log's line (NET-9)."""
     operation_log.note(
         ctx.database,

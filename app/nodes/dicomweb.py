@@ -21,7 +21,7 @@ from app.dicom.uids import is_safe
 from app.kit import multipart
 from app.kit.allowance import LEAST_RATE
 from app.kit.errors import AppError, BadRequest, PeerFault
-from app.kit.phrases import phrase
+from app.kit.phrases import Phrase, phrase
 from app.network.find_scu import RETURNED
 from app.network.settings import DicomSettings
 from app.nodes import options
@@ -91,7 +91,7 @@ def _in_words(name: str, fault: httpx.HTTPError | httpx.InvalidURL) -> PeerFault
         return PeerFault(phrase("{peer} did not answer in time.", peer=name))
     if isinstance(fault, httpx.ConnectError):
         return PeerFault(
-            phrase("{peer} cannot be reached: {words}.", peer=name, words=str(fault) or "no connection"),
+            phrase("{peer} cannot be reached: {words}.", peer=name, words=str(fault) or phrase("no connection")),
             hint="Check the address, and whether the service runs there.",
         )
     return PeerFault(phrase("{peer} broke off: {words}.", peer=name, words=words))
@@ -245,9 +245,9 @@ class Fetched:
     stored: int = 0
     failed: int = 0
     bytes: int = 0
-    faults: list[str] = field(default_factory=list)
+    faults: list[Phrase] = field(default_factory=list)
 
-    def refuse(self, why: str) -> None:
+    def refuse(self, why: Phrase) -> None:
         self.failed += 1
         if len(self.faults) < 20:
             self.faults.append(why)
@@ -360,7 +360,7 @@ class _Taker:
             self._fetched.refuse(fault.detail)
         else:
             if outcome.status == "refused":
-                self._fetched.refuse(outcome.reason or "Refused")
+                self._fetched.refuse(outcome.reason or phrase("Refused"))
             else:
                 self._fetched.stored += 1
                 self._fetched.bytes += size

@@ -10,6 +10,7 @@ from app import audit
 from app.archive.models import Instance
 from app.db import Database
 from app.kit.errors import Unavailable
+from app.kit.phrases import Phrase
 from app.nodes import options, service
 from app.nodes import queries as node_queries
 from app.nodes.admission import is_at
@@ -55,7 +56,7 @@ def begin(database: Database, actor: Actor, instances: Sequence[Instance], where
             )
 
 
-def end(database: Database, actor: Actor, node: Node, how: str, arrived: int, failed: int, fault: str) -> None:
+def end(database: Database, actor: Actor, node: Node, how: str, arrived: int, failed: int, fault: Phrase) -> None:
     """How it went: on the node, and in the trail where not everything arrived. fault: why the peer could not be used."""
     with database.write() as session:
         service.note_outcome(session, node.id, fault)

@@ -67,5 +67,5 @@ def states(config: Config) -> dict[int, str]:
         told = one.detail.get("facilities", {})
         for port, state in told.items() if one.role == "dicom" and isinstance(told, dict) else ():
             if found.get(int(port), "open") == "open":
-                found[int(port)] = str(state)
+                found[int(port)] = state
     return found

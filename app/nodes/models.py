@@ -3,10 +3,11 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import JSON, BigInteger, ForeignKey, Index, String, UniqueConstraint
+from sqlalchemy import BigInteger, ForeignKey, Index, String, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
-from app.db.base import Base, BigKey
+from app.db.base import Base, BigKey, JsonWithMessages
+from app.kit.phrases import NOTHING, Phrase
 
 
 class Node(Base):
@@ -22,7 +23,7 @@ class Node(Base):
     options: Mapped[dict[str, Any]] = mapped_column(default=dict)  # capabilities, syntaxes, PDU, timeouts
     last_ok_at: Mapped[datetime | None]
     last_fault_at: Mapped[datetime | None]
-    last_fault: Mapped[str | None]
+    last_fault: Mapped[Phrase | None]
     last_seen_at: Mapped[datetime | None]  # as a caller
     changed_by: Mapped[str] = mapped_column(String(128), default="")
     changed_at: Mapped[datetime]
@@ -48,7 +49,7 @@ class Caller(Base):
     count: Mapped[int] = mapped_column(default=1)
     asked: Mapped[str] = mapped_column(String(256), default="")  # services, as words apart by commas
     refused: Mapped[bool] = mapped_column(default=False)
-    words: Mapped[str] = mapped_column(String(256), default="")  # why it was refused, or what clashes
+    words: Mapped[Phrase] = mapped_column(default=NOTHING)  # why it was refused, or what clashes
     ignored: Mapped[bool] = mapped_column(default=False)
     ack_gap_ms: Mapped[int | None]
 
@@ -63,7 +64,7 @@ class NodeTest(Base):
     node_id: Mapped[str] = mapped_column(ForeignKey("node.id", ondelete="CASCADE"), index=True)
     with_object: Mapped[bool] = mapped_column(default=False)  # the administrator agreed to a test object on the PACS
     state: Mapped[str] = mapped_column(String(10), default="queued")
-    steps: Mapped[list[dict[str, Any]]] = mapped_column(JSON, default=list)
+    steps: Mapped[list[dict[str, Any]]] = mapped_column(JsonWithMessages, default=list)
     study_instance_uid: Mapped[str] = mapped_column(String(64), default="")  # of the test object
     created_by: Mapped[str] = mapped_column(String(128))
     created_at: Mapped[datetime]
@@ -96,7 +97,7 @@ class NetworkOperation(Base):
     failed: Mapped[int] = mapped_column(default=0)
     bytes: Mapped[int] = mapped_column(BigInteger, default=0)
     seconds: Mapped[float] = mapped_column(default=0.0)
-    words: Mapped[str] = mapped_column(String(400), default="")
+    words: Mapped[Phrase] = mapped_column(default=NOTHING)
     correlation_id: Mapped[str] = mapped_column(String(32), default="")
 
 
@@ -121,7 +122,7 @@ class Commitment(Base):
     total: Mapped[int] = mapped_column(default=0)
     committed: Mapped[int] = mapped_column(default=0)
     failed: Mapped[int] = mapped_column(default=0)
-    error: Mapped[str | None]
+    error: Mapped[Phrase | None]
     created_by: Mapped[str] = mapped_column(String(128))
     created_at: Mapped[datetime]
     due_at: Mapped[datetime | None]

@@ -21,6 +21,7 @@ from app.db import Database
 from app.kit.clock import now
 from app.kit.errors import AppError
 from app.kit.logging import NETWORK, correlation_id, mask
+from app.kit.phrases import NOTHING, Phrase
 from app.nodes.models import NetworkOperation
 
 log = logging.getLogger(NETWORK)
@@ -52,11 +53,11 @@ class Operation:
     failed: int = 0
     bytes: int = 0
     seconds: float = 0.0
-    words: str = ""
+    words: Phrase = NOTHING
     at: datetime = field(default_factory=now)
 
 
-_SHORT = {"peer": 64, "title": 16, "called": 16, "address": 64, "words": 400}
+_SHORT = {"peer": 64, "title": 16, "called": 16, "address": 64}
 _NAMES = tuple(one.name for one in fields(Operation))
 
 
@@ -65,8 +66,8 @@ def note(database: Database, operation: Operation) -> None:
     _say(operation)
     row = {name: getattr(operation, name) for name in _NAMES}
     for name, most in _SHORT.items():
-        row[name] = mask(str(row[name])) if name == "words" else str(row[name])
-        row[name] = row[name].replace("\0", "")[:most]
+        row[name] = str(row[name]).replace("\0", "")[:most]
+    row["words"] = operation.words.mapped(lambda text: mask(text).replace("\0", ""))
     row["correlation_id"] = correlation_id.get()[:32]
     _writer(database).add(row)
 

@@ -2,6 +2,7 @@
 self-test, the question what a node has already."""
 
 from app.db import Database
+from app.kit.phrases import NOTHING, Phrase
 from app.network.probe import Probe
 from app.nodes import operation_log, options
 from app.nodes.models import Node
@@ -13,18 +14,18 @@ _STEPS = {"find": "find", "find-back": "find", "store": "store", "move": "move",
 def probed(database: Database, node: Node, found: Probe) -> None:
     """A test of whether the node answers."""
     if kind := _KINDS.get(options.of(node).protocol):
-        asked(database, node, kind, found.ok, found.seconds, words="" if found.ok else found.message)
+        asked(database, node, kind, found.ok, found.seconds, words=NOTHING if found.ok else found.message)
 
 
-def step(database: Database, node: Node, name: str, ok: bool, seconds: float, words: str) -> None:
+def step(database: Database, node: Node, name: str, ok: bool, seconds: float, words: Phrase) -> None:
     """A step of a self-test; commitment tells of itself."""
     if (kind := _STEPS.get(name)) and options.of(node).protocol in _KINDS:
         objects = int(ok and kind != "find")
-        asked(database, node, kind, ok, seconds, objects, "" if ok else words)
+        asked(database, node, kind, ok, seconds, objects, NOTHING if ok else words)
 
 
 def asked(
-    database: Database, node: Node, kind: str, ok: bool, seconds: float, objects: int = 0, words: str = ""
+    database: Database, node: Node, kind: str, ok: bool, seconds: float, objects: int = 0, words: Phrase = NOTHING
 ) -> None:
     """One operation of ours with a node. seconds: how long it took; objects: found, stored or brought."""
     set_to = options.of(node)

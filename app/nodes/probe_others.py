@@ -16,7 +16,7 @@ import httpx
 from app.config import Config
 from app.kit import folders
 from app.kit.errors import PeerFault
-from app.kit.phrases import phrase
+from app.kit.phrases import Phrase, joined, phrase
 from app.network.probe import Probe, Step
 from app.network.settings import DicomSettings
 from app.nodes import options
@@ -35,16 +35,16 @@ class _Steps:
         self.found: list[Step] = []
 
     @contextmanager
-    def step(self, name: str) -> Iterator[list[str]]:
+    def step(self, name: str) -> Iterator[list[Phrase]]:
         """The block puts the step's words into the list; a PeerFault becomes a failed step and goes on up."""
-        words: list[str] = []
+        words: list[Phrase] = []
         started = time.monotonic()
         try:
             yield words
         except PeerFault as fault:
             self.found.append(Step(name, False, fault.detail, round(time.monotonic() - started, 4), fault.hint))
             raise
-        self.found.append(Step(name, True, "".join(words), round(time.monotonic() - started, 4)))
+        self.found.append(Step(name, True, joined(words), round(time.monotonic() - started, 4)))
 
 
 def probe_folder(path: str) -> Probe:
@@ -107,7 +107,7 @@ def probe_web(node: NodeOptions, settings: DicomSettings, config: Config) -> Pro
     return Probe(steps.found, ["find"] if all(s.ok for s in steps.found) else [])
 
 
-def _reach(node: NodeOptions, seconds: float) -> str:
+def _reach(node: NodeOptions, seconds: float) -> Phrase:
     parts = urlsplit(node.url)
     host, port = parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
     proxy = runtime.current().proxy_for(host) if node.use_proxy else None
@@ -142,7 +142,7 @@ def _reach(node: NodeOptions, seconds: float) -> str:
     )
 
 
-def _search(node: NodeOptions, seconds: float, config: Config) -> str:
+def _search(node: NodeOptions, seconds: float, config: Config) -> Phrase:
     headers = {"Accept": "application/dicom+json"}
     if node.token:
         headers["Authorization"] = f"Bearer {options.reveal(config, node.token)}"
@@ -192,7 +192,7 @@ def _judge(answer: httpx.Response) -> None:
     kind = answer.headers.get("content-type", "")
     if answer.status_code == 200 and "json" not in kind:
         raise PeerFault(
-            phrase("The answer is no DICOM JSON but {kind}.", kind=kind[:80] or "nothing"),
+            phrase("The answer is no DICOM JSON but {kind}.", kind=kind[:80] or phrase("nothing")),
             hint="Is this the address of the DICOMweb service, and not of its pages?",
         )
     size = 0

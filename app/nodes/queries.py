@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 
 from app.archive.models import Instance, Study
 from app.kit.errors import NotFound
+from app.kit.phrases import Phrase
 from app.nodes.models import Commitment, CommitmentInstance, Node
 from app.security.actor import Actor, may_see
 from app.security.models import Facility
@@ -159,7 +160,7 @@ def commitment_states(session: Session, commitment_id: str) -> dict[str, int]:
     return {row[0]: row[1] for row in rows}
 
 
-def commitment_results(session: Session, transfer_id: str) -> list[tuple[str, str, int | None, str | None]]:
+def commitment_results(session: Session, transfer_id: str) -> list[tuple[str, str, int | None, Phrase | None]]:
     """State, SOP Instance UID, Failure Reason and the request's error, oldest request first."""
     rows = session.execute(
         select(

@@ -9,6 +9,7 @@ from app import audit, events, jobs
 from app.kit.clock import now
 from app.kit.errors import Conflict, NotFound
 from app.kit.ids import new_id
+from app.kit.phrases import joined
 from app.nodes import activity_queries
 from app.nodes import queries as node_queries
 from app.nodes.models import Node, NodeTest
@@ -108,7 +109,7 @@ def test_json(session: Session, test: NodeTest) -> dict[str, Any]:
         "id": test.id,
         "state": state,
         "progress": {"done": done, "total": max(done, len(test.steps))},
-        "error": f"{failed['words']} {failed['hint']}".strip() if failed and state in (DONE, FAILED) else None,
+        "error": joined((failed["words"], failed["hint"])) if failed and state in (DONE, FAILED) else None,
         "ok": state == DONE and failed is None,
         "with_object": test.with_object,
         "study_instance_uid": test.study_instance_uid or None,

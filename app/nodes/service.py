@@ -13,7 +13,7 @@ from app.db import Database
 from app.kit.clock import now
 from app.kit.errors import Conflict, Invalid
 from app.kit.ids import new_id
-from app.kit.phrases import phrase
+from app.kit.phrases import NOTHING, Phrase, phrase
 from app.network import scu
 from app.network.probe import Probe, probe
 from app.network.settings import DicomSettings
@@ -209,7 +209,7 @@ def probe_node(database: Database, actor: Actor, name: str, config: Config) -> P
     found = probed(node, settings, config)
     probe_log.probed(database, node, found)
     with database.write() as session:
-        note_outcome(session, node.id, "" if found.ok else found.message, "tested")
+        note_outcome(session, node.id, NOTHING if found.ok else found.message, "tested")
         audit.record(
             session,
             actor_name=actor.name,
@@ -233,7 +233,7 @@ def probed(node: Node, settings: DicomSettings, config: Config, quick: bool = Fa
     return probe(peer_of(node, config.aet, settings), settings, () if quick else set_to.capabilities, quick)
 
 
-def note_outcome(session: Session, node_id: str, fault: str, proof: Proof = "answered") -> None:
+def note_outcome(session: Session, node_id: str, fault: Phrase, proof: Proof = "answered") -> None:
     """Remembers on the node whether it worked just now (its dot in the list), and tells the pages. proof: how it proved
     that it does, where there is no fault."""
     node = session.get(Node, node_id)

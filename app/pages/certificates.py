@@ -77,7 +77,7 @@ def _listening(request: Request) -> tuple[int, str]:
     """What the receivers say about the TLS port."""
     said = [one.detail for one in rolestate.read_all(services(request).config.run) if one.role == "dicom"]
     port = max((int(one.get("tls_port") or 0) for one in said), default=0)
-    return port, next((str(one["tls_fault"]) for one in said if one.get("tls_fault")), "")
+    return port, next((say(one["tls_fault"]) for one in said if one.get("tls_fault")), "")
 
 
 def _page(request: Request, actor: Actor, **more: Any) -> Response:

@@ -14,7 +14,7 @@ from app.http import ReadSession, allow, render, services
 from app.http.i18n import format_date, format_person
 from app.http.i18n import gettext as _
 from app.kit.errors import Invalid
-from app.kit.phrases import phrase
+from app.kit.phrases import Phrase, phrase
 from app.pages.shell import fields
 from app.printing import papers, preview, queries, service
 from app.printing.order import OUTPUTS_LATER
@@ -212,7 +212,7 @@ class QueueRow:
     by: str
     at: Any
     error: str
-    notices: list[str]
+    notices: list[Phrase]
     may: bool
     readable: bool
     output: str

@@ -12,6 +12,7 @@ from app.http.i18n import say
 from app.http.templates import is_htmx
 from app.kit.errors import NotFound
 from app.kit.numbers import LARGEST
+from app.kit.phrases import Phrase
 from app.nodes import options
 from app.nodes import queries as node_queries
 from app.pages import listing, query_rows
@@ -373,5 +374,5 @@ def images_part(request: Request, query_id: str, study_uid: str, series_uid: str
     return render(request, "query/_images.html", fields(context))
 
 
-def _troubles(faults: list[tuple[str, str]]) -> list[Trouble]:
+def _troubles(faults: list[tuple[str, Phrase]]) -> list[Trouble]:
     return [Trouble(node, say(words), "") for node, words in faults]

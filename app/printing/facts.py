@@ -14,6 +14,7 @@ from app.imaging import Display, PixelSpec, Presentation, RenderParams
 from app.imaging.display import pixel_aspect
 from app.imaging.geometry import letters_of, pixel_spacing_mm
 from app.imaging.regions import regions
+from app.kit.phrases import Phrase
 from app.printing.shapes import Scale
 from app.printing.sheet import Picture, View
 
@@ -80,7 +81,7 @@ def presented(view: View, state: Presentation, spec: PixelSpec) -> View:
 
 
 def undrawable(
-    ds: Dataset | None, sop_instance_uid: str, frame: int, view: View, position: str, words: Words, why: str
+    ds: Dataset | None, sop_instance_uid: str, frame: int, view: View, position: str, words: Words, why: Phrase
 ) -> Picture:
     """The same for a frame that cannot be drawn, with the reason. ds: None where not even the header is here."""
     known = header_values(ds, words) if ds is not None else {}

@@ -19,7 +19,7 @@ from app.archive.frames import frame_bytes, locate
 from app.archive.models import Instance
 from app.imaging import ImagingError, PixelSpec, Presentation
 from app.kit.errors import NotFound
-from app.kit.phrases import phrase
+from app.kit.phrases import NOTHING, Phrase, joined, phrase
 from app.printing import facts, pixels, queries, wording
 from app.printing.order import OrderItem
 from app.printing.pdf import Pixels
@@ -51,19 +51,19 @@ class Gatherer:
         self._headers: OrderedDict[str, tuple[Dataset, int]] = OrderedDict()
         self._weight = 0  # of the headers kept
         self._states: dict[str, states.State] = {}
-        self._faults: dict[tuple[str, int], str] = {}  # (SOP Instance UID, frame): why it cannot be drawn
+        self._faults: dict[tuple[str, int], Phrase] = {}  # (SOP Instance UID, frame): why it cannot be drawn
         self._lock = threading.Lock()
         self._kept: tuple[tuple[str, int, View], Seen] | None = None
 
     def picture(self, item: OrderItem, number: int) -> Picture:
         """The facts of one item; number counts from 1 and stands in the fault of what is gone."""
-        fault = self._faults.get((item.sop_instance_uid, item.frame), "")
+        fault = self._faults.get((item.sop_instance_uid, item.frame), NOTHING)
         try:
             return self._undrawable(item, fault) if fault else self._drawable(item, number)
         except UNDRAWABLE as raised:
             return self._undrawable(item, raised.detail)
 
-    def _undrawable(self, item: OrderItem, why: str) -> Picture:
+    def _undrawable(self, item: OrderItem, why: Phrase) -> Picture:
         header, position = None, ""
         with contextlib.suppress(*UNDRAWABLE):
             found = self._one(item.sop_instance_uid, 0)
@@ -108,7 +108,7 @@ class Gatherer:
         if not said:
             return known
         shown = " ".join(wording.sentence(text, self._language) for text in said)
-        return replace(known, notice=" ".join(said), values={**known.values, "Notice": shown})
+        return replace(known, notice=joined(said), values={**known.values, "Notice": shown})
 
     def _one(self, uid: str, number: int) -> Found:
         if uid not in self.found:

@@ -7,6 +7,7 @@ from sqlalchemy import JSON, BigInteger, String
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.db.base import Base
+from app.kit.phrases import Phrase
 
 
 class PrintRequest(Base):
@@ -23,7 +24,7 @@ class PrintRequest(Base):
     pages: Mapped[int] = mapped_column(default=0)
     file: Mapped[str] = mapped_column(String(256), default="")  # name of a file of app.archive.products
     bytes: Mapped[int] = mapped_column(BigInteger, default=0)
-    notices: Mapped[list[str]] = mapped_column(default=list)
+    notices: Mapped[list[Phrase]] = mapped_column(default=list)
     # For the queue's rows, so that showing it asks one table:
     study_instance_uid: Mapped[str] = mapped_column(String(64), default="", index=True)
     patient_name: Mapped[str] = mapped_column(String(400), default="")

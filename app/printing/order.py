@@ -92,7 +92,7 @@ class OrderItem(BaseModel):
         if window is not None and not (
             abs(window[0]) < 1e9 and 0 < window[1] < 1e9
         ):  # JSON readers take NaN and Infinity
-            raise ValueError("a window is a centre and a width above 0, both below 1e9")
+            raise ValueError(phrase("a window is a centre and a width above 0, both below 1e9"))
         return window
 
     @field_validator("crop")
@@ -100,7 +100,7 @@ class OrderItem(BaseModel):
     def _crop(cls, crop: tuple[float, float, float, float]) -> tuple[float, float, float, float]:
         x0, y0, x1, y1 = crop
         if x0 >= x1 or y0 >= y1:
-            raise ValueError("the crop must lie inside the image: x0, y0, x1, y1 from 0 to 1, x0 < x1, y0 < y1")
+            raise ValueError(phrase("the crop must lie inside the image: x0, y0, x1, y1 from 0 to 1, x0 < x1, y0 < y1"))
         return crop
 
     def view(self) -> View:
@@ -163,21 +163,21 @@ class PrintOrder(BaseModel):
     @classmethod
     def _layout(cls, layout: str) -> str:
         if layout not in papers.LAYOUTS:
-            raise ValueError(f"known layouts are {', '.join(papers.LAYOUTS)}")
+            raise ValueError(phrase("known layouts are {known}", known=", ".join(papers.LAYOUTS)))
         return layout
 
     @field_validator("paper")
     @classmethod
     def _paper(cls, paper: str) -> str:
         if paper.lower() not in _PAPERS:
-            raise ValueError(f"known papers are {', '.join(papers.PAPERS)}")
+            raise ValueError(phrase("known papers are {known}", known=", ".join(papers.PAPERS)))
         return _PAPERS[paper.lower()]
 
     @field_validator("texts")
     @classmethod
     def _texts(cls, texts: str) -> str:
         if texts not in CORNERS:
-            raise ValueError(f"known corner texts are {', '.join(CORNERS)}")
+            raise ValueError(phrase("known corner texts are {known}", known=", ".join(CORNERS)))
         return texts
 
     @field_validator("password", mode="before")
@@ -189,7 +189,7 @@ class PrintOrder(BaseModel):
     def _one_source(self) -> Self:
         sources = (self.items, self.study_instance_uid, self.series_instance_uid)
         if sum(source is not None for source in sources) != 1:
-            raise ValueError("give exactly one of items, study_instance_uid and series_instance_uid")
+            raise ValueError(phrase("give exactly one of items, study_instance_uid and series_instance_uid"))
         return self
 
     def check_output(self) -> None:

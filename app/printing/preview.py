@@ -10,7 +10,7 @@ from app import audit
 from app.archive.models import Study
 from app.db import Database
 from app.kit.errors import Invalid, NotFound
-from app.kit.phrases import phrase
+from app.kit.phrases import Phrase, phrase
 from app.printing import facts, pixels, queries, selection, svg, wording
 from app.printing.gather import Gatherer
 from app.printing.order import OrderItem, PrintOrder
@@ -29,7 +29,7 @@ class Preview:
     width: float
     height: float
     drawn: dict[int, str]
-    notices: tuple[str, ...]
+    notices: tuple[Phrase, ...]
 
 
 def pages(

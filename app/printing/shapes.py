@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from app.kit.phrases import NOTHING, Phrase
 from app.printing import papers
 from app.printing.texts import Corners
 
@@ -100,9 +101,9 @@ class Picture:
     patient: str = ""
     plane: str = ""
     scales: tuple["Scale", ...] = ()
-    fault: str = ""
+    fault: Phrase = NOTHING
     marks: tuple[Mark, ...] = ()
-    notice: str = ""
+    notice: Phrase = NOTHING
     values: Mapping[str, str] = field(default_factory=dict)
 
     @property
@@ -180,7 +181,7 @@ class Sheet:
     height: float
     area: Box
     pages: tuple[Page, ...]
-    notices: tuple[str, ...] = ()
+    notices: tuple[Phrase, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from app.kit.phrases import phrase
+from app.kit.phrases import Phrase, phrase
 from app.printing import overdraw, papers, rulers
 from app.printing.errors import ActualSizeImpossible
 from app.printing.fitting import fitted
@@ -69,7 +69,7 @@ def compose(pictures: Sequence[Picture | None], options: SheetOptions) -> Sheet:
     boxes = cell_boxes(options)
     pages = page_count(len(pictures), options)
     made = []
-    notices: list[str] = []
+    notices: list[Phrase] = []
     for number in range(1, pages + 1):
         chosen = pictures[(number - 1) * len(boxes) : number * len(boxes)]
         patients = len({p.patient for p in chosen if p and (p.patient or not p.fault)})
@@ -160,7 +160,7 @@ def place(picture: Picture, box: Box, scaling: str) -> Placed:
     return Placed(picture, where, source, scale if picture.spacing else None, cut)
 
 
-def _cut_sentence(placed: Placed, box: Box) -> str:
+def _cut_sentence(placed: Placed, box: Box) -> Phrase:
     rows, columns = placed.picture.seen_size
     height, width = placed.picture.pixel
     return phrase(
@@ -173,7 +173,7 @@ def _cut_sentence(placed: Placed, box: Box) -> str:
     )
 
 
-def _undrawable_sentence(number: int, picture: Picture) -> str:
+def _undrawable_sentence(number: int, picture: Picture) -> Phrase:
     """Names the image by its place in the order, series and instance number, so that it can be found."""
     named = ", ".join(filter(None, (picture.values.get("SeriesDescription", ""), picture.values.get("Image", ""))))
     if named:

@@ -7,6 +7,7 @@ from sqlalchemy import ForeignKey, Index, String
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.db.base import Base, BigKey
+from app.kit.phrases import Phrase
 
 
 class RemoteQuery(Base):
@@ -40,8 +41,8 @@ class RemoteQueryNode(Base):
     broken: Mapped[int] = mapped_column(default=0)  # answers that could not be read
     limited: Mapped[bool] = mapped_column(default=False)  # it had more
     seconds: Mapped[float] = mapped_column(default=0.0)
-    error: Mapped[str | None]
-    hint: Mapped[str | None]
+    error: Mapped[Phrase | None]
+    hint: Mapped[Phrase | None]
 
 
 class RemoteAnswer(Base):
@@ -80,8 +81,8 @@ class Retrieval(Base):
     failed: Mapped[int] = mapped_column(default=0)
     warned: Mapped[int] = mapped_column(default=0)
     remaining: Mapped[int | None]
-    error: Mapped[str | None]
-    hint: Mapped[str | None]
+    error: Mapped[Phrase | None]
+    hint: Mapped[Phrase | None]
     created_by: Mapped[str] = mapped_column(String(128), index=True)
     owner_id: Mapped[str | None] = mapped_column(String(26), index=True)  # the user; the name may be another's later
     created_at: Mapped[datetime]

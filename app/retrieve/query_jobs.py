@@ -18,7 +18,7 @@ from app.db import Database
 from app.jobs.context import Cancelled, JobContext, PermanentFault
 from app.kit.clock import now
 from app.kit.errors import AppError, PeerFault
-from app.kit.phrases import phrase
+from app.kit.phrases import NOTHING, Phrase, phrase, phrases
 from app.network.settings import DicomSettings
 from app.nodes import operation_log, service
 from app.nodes.models import Node
@@ -102,7 +102,7 @@ class _One:
     def start(self) -> None:
         self.thread.start()
 
-    def give_up(self, words: str) -> None:
+    def give_up(self, words: Phrase) -> None:
         """Ends the row of a node whose thread goes on: what it brings later is not kept."""
         with self._ctx.database.write() as session:
             row, query = session.get(RemoteQueryNode, self._row_id), session.get(RemoteQuery, self._query_id)
@@ -165,7 +165,7 @@ class _One:
         if node is not None:
             if not self._ctx.stopped.is_set():
                 with self._ctx.database.write() as session:
-                    service.note_outcome(session, node.id, fault.detail if fault else "")
+                    service.note_outcome(session, node.id, fault.detail if fault else NOTHING)
             note(self._ctx.database, self._ctx.config, node, count, asked, fault, self._ctx.stopped.is_set())
 
 
@@ -176,7 +176,13 @@ def note(
     result: operation_log.Result = (
         "failure" if fault else "cancelled" if stopped else "warning" if asked.broken else "success"
     )
-    words = fault.detail if fault else phrase("{n} answers could not be read", n=asked.broken) if asked.broken else ""
+    words = (
+        fault.detail
+        if fault
+        else phrases("{count} answer could not be read", "{count:n} answers could not be read", count=asked.broken)
+        if asked.broken
+        else NOTHING
+    )
     operation_log.note(
         database,
         operation_log.Operation(
@@ -208,7 +214,7 @@ def prune(session: Session) -> None:
 
 def unfold(
     database: Database, config: Config, actor: Actor, query_id: str, level: str, keys: Mapping[str, str]
-) -> tuple[list[Match], list[tuple[str, str]]]:
+) -> tuple[list[Match], list[tuple[str, Phrase]]]:
     """The series of a study of a query's answers, or the images of a series, asked now from every node that has the
     study: (matches with what is here, (node, words) of those that failed). No transaction is open meanwhile."""
     require(actor, Verb.QUERY_RETRIEVE)
@@ -224,7 +230,7 @@ def unfold(
         limits, own = load(session, DicomSettings), load(session, QuerySettings)
     question = Question(level, {**keys, **({"PatientID": patient} if patient else {})}, (), own.answers)
     gathered: dict[str, list[dict[str, str]]] = {node.name: [] for node in nodes}
-    faults: list[tuple[str, str]] = [(name, _REMOVED) for name in removed]
+    faults: list[tuple[str, Phrase]] = [(name, _REMOVED) for name in removed]
 
     def one(node: Node) -> None:
         asked = Asked()

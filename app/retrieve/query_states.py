@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from app.jobs.models import Job
 from app.kit.clock import now
-from app.kit.phrases import phrase
+from app.kit.phrases import NOTHING, Phrase, phrase
 from app.retrieve.models import RemoteQuery, RemoteQueryNode
 from app.retrieve.settings import QuerySettings
 from app.settings import load
@@ -29,8 +29,8 @@ class NodeState:
 
     node: RemoteQueryNode
     state: str
-    error: str = ""
-    hint: str = ""
+    error: Phrase = NOTHING
+    hint: Phrase = NOTHING
 
     @property
     def answered(self) -> bool:
@@ -55,16 +55,16 @@ def node_states(session: Session, query: RemoteQuery, nodes: Iterable[RemoteQuer
     return [state_of(node, state, reason) for node in nodes]
 
 
-def state_of(node: RemoteQueryNode, job_state: str, reason: tuple[str, str] | None) -> NodeState:
+def state_of(node: RemoteQueryNode, job_state: str, reason: tuple[Phrase, Phrase] | None) -> NodeState:
     """reason: why a row that is still open will not be answered any more, from `interrupted`. Pure."""
     if node.state == CANCELLED or (node.state in OPEN and job_state == CANCELLED):
         return NodeState(node, CANCELLED, node.error or phrase("The search was stopped before this archive answered."))
     if node.state in OPEN and reason is not None:
         return NodeState(node, FAILED, *reason)
-    return NodeState(node, node.state, node.error or "", node.hint or "")
+    return NodeState(node, node.state, node.error or NOTHING, node.hint or NOTHING)
 
 
-def interrupted(job_state: str, attempts: int, age: timedelta, each: float) -> tuple[str, str] | None:
+def interrupted(job_state: str, attempts: int, age: timedelta, each: float) -> tuple[Phrase, Phrase] | None:
     """Why the nodes that are still open will not be answered any more: (words, hint); None while they may be. Pure.
 
     job_state: "" of a job that is gone; age: of the query; each: seconds of one node at most, from `longest`."""

@@ -10,7 +10,7 @@ from app.archive import Source
 from app.jobs.context import Cancelled, JobContext, PermanentFault
 from app.kit.clock import now
 from app.kit.errors import AppError, PeerFault
-from app.kit.phrases import phrase
+from app.kit.phrases import NOTHING, joined, phrase, phrases
 from app.network import statuses
 from app.network.retrieve_scu import Counts, Getter, Mover, Outcome, Watch
 from app.network.settings import DicomSettings
@@ -210,7 +210,14 @@ class _Try:
                 self._ctx.check_cancelled()
                 self._add()
                 if done.failed:
-                    raise PeerFault(phrase("{n} objects could not be taken: {why}", n=done.failed, why=done.faults[0]))
+                    raise PeerFault(
+                        phrases(
+                            "{count} object could not be taken: {why}",
+                            "{count:n} objects could not be taken: {why}",
+                            count=done.failed,
+                            why=done.faults[0],
+                        )
+                    )
 
     def _source(self) -> Source:
         node = self._task.node
@@ -348,7 +355,7 @@ class _Try:
                 warned=counts.warning,
                 failed=counts.failed,
                 seconds=time.monotonic() - started,
-                words=fault.detail if fault else "",
+                words=fault.detail if fault else NOTHING,
             ),
         )
 
@@ -378,12 +385,12 @@ def _finish(ctx: JobContext, task: _Task, work: _Try, fault: AppError | None) ->
         if not task.elsewhere:
             row.done = retrieve_queries.count_here(session, task.scope)
             row.total = max(row.total, row.done)
-        service.note_outcome(session, task.node.id, fault.detail if fault is not None else "")
+        service.note_outcome(session, task.node.id, fault.detail if fault is not None else NOTHING)
         tell(session, row)
         done = {"done": row.done, "total": row.total, "used": row.used}
     if fault is None:
         return done
     log.warning("retrieval %s, try %d: %s", task.id, ctx.job.attempt, fault.detail)
     if final:
-        raise PermanentFault(f"{fault.detail} {fault.hint}".strip()) from None
+        raise PermanentFault(joined((fault.detail, fault.hint))) from None
     raise fault

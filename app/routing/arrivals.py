@@ -18,7 +18,7 @@ from app.archive import service as archive_service
 from app.db import Database
 from app.kit.clock import now
 from app.kit.ids import new_id
-from app.kit.phrases import phrase
+from app.kit.phrases import NOTHING, Phrase, phrase
 from app.nodes import activity_queries as peers
 from app.routing import queries, schedule
 from app.routing.decide import Candidate, concerns, spans, take, within
@@ -153,7 +153,7 @@ class _Judged:
     run: RouteRun
     picked: list[list[int]]
     objects: int
-    fault: str = ""
+    fault: Phrase = NOTHING
     later: datetime | None = None
 
 

@@ -116,7 +116,7 @@ def _one(
     elif taken.stopped and not taken.objects:
         told["why_not"] = phrase("A route above keeps it: {name}.", name=", ".join(told["stopped_by"]))
     elif not taken.objects:
-        told["why_not"] = "The conditions are not met."
+        told["why_not"] = phrase("The conditions are not met.")
     if taken.objects:
         told["sends"] = [
             _leaving(config, subject, one, nodes.get(node_id), node_id, taken.objects)
@@ -162,9 +162,9 @@ def _leaving(
         "form": one.number,
     }
     if node is None:
-        told["fault"] = "This node has been removed."
+        told["fault"] = phrase("This node has been removed.")
     elif not node.enabled:
-        told["fault"] = "This node is switched off."
+        told["fault"] = phrase("This node is switched off.")
     else:
         told["protocol"] = options.of(node).protocol
         told["transfer_syntax"] = options.of(node).transfer_syntax

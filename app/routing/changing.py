@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from app.deid.errors import UnknownProfile
 from app.deid.profile import resolve
 from app.dicom.lookup import Path, Step, UnknownAttribute, parse
-from app.kit.phrases import phrase
+from app.kit.phrases import NOTHING, Phrase, phrase
 
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset
@@ -22,27 +22,27 @@ OPAQUE = frozenset(("OB", "OD", "OF", "OL", "OV", "OW", "SQ", "UN"))
 _NUMBERS = frozenset(("US", "SS", "UL", "SL", "UV", "SV", "FL", "FD"))
 
 
-def profile_fault(name: str, options: list[str]) -> str:
+def profile_fault(name: str, options: list[str]) -> Phrase:
     """What is wrong with a de-identification profile; "" when it is known."""
     try:
         resolve(name, options)
     except UnknownProfile as fault:
         return fault.detail
-    return ""
+    return NOTHING
 
 
-def _path_fault(name: str) -> str:
+def _path_fault(name: str) -> Phrase:
     try:
         path = parse(name)
     except UnknownAttribute:
         return phrase("{name} is no keyword, tag number or path of them.", name=name if name.isprintable() else "?")
     tag = path[-1].tag
     if tag in _FIXED or tag >> 16 in (0x0002, 0xFFFE) or (tag >> 16 == 0x0028 and tag & 0xFFFF < 0x0400):
-        return "This says what the object is or how its pixels are read; it is not changed on the way."
-    return ""
+        return phrase("This says what the object is or how its pixels are read; it is not changed on the way.")
+    return NOTHING
 
 
-def change_fault(op: str, tag: str, value: str, find: str, source: str) -> tuple[str, str]:
+def change_fault(op: str, tag: str, value: str, find: str, source: str) -> tuple[str, Phrase]:
     """(field, what is wrong with it), words "" when the change can be done."""
     if words := _path_fault(tag):
         return "tag", words
@@ -52,42 +52,42 @@ def change_fault(op: str, tag: str, value: str, find: str, source: str) -> tuple
     if op == "set":
         return "value", _value_fault(vr, value)
     if op == "replace":
-        return "find", "" if find else "Say what is to be replaced."
+        return "find", NOTHING if find else phrase("Say what is to be replaced.")
     if op == "copy":
         try:
             parse(source)
         except UnknownAttribute:
-            return "source", "Say which attribute the value comes from."
-    return "tag", ""
+            return "source", phrase("Say which attribute the value comes from.")
+    return "tag", NOTHING
 
 
 _SHAPES = {
-    "DA": (r"\d{8}|", "Write a date as YYYYMMDD."),
-    "TM": (r"\d{2}(\d{2}(\d{2}(\.\d{1,6})?)?)?|", "Write a time as HHMMSS."),
-    "UI": (r"[0-9.]{1,64}|", "Write a UID: numbers and dots, at most 64 characters."),
-    "IS": (r" *[+-]?\d{1,10} *|", "Write a whole number."),
-    "DS": (r" *[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)? *|", "Write a number of at most 16 characters."),
-    "CS": (r"[A-Z0-9 _]{0,16}", "Write at most 16 capital letters, digits, spaces or underscores."),
-    "AE": (r"[\x20-\x5b\x5d-\x7e]{0,16}", "Write at most 16 characters without a backslash."),
-    "AS": (r"\d{3}[DWMY]|", "Write an age as 045Y."),
+    "DA": (r"\d{8}|", phrase("Write a date as YYYYMMDD.")),
+    "TM": (r"\d{2}(\d{2}(\d{2}(\.\d{1,6})?)?)?|", phrase("Write a time as HHMMSS.")),
+    "UI": (r"[0-9.]{1,64}|", phrase("Write a UID: numbers and dots, at most 64 characters.")),
+    "IS": (r" *[+-]?\d{1,10} *|", phrase("Write a whole number.")),
+    "DS": (r" *[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)? *|", phrase("Write a number of at most 16 characters.")),
+    "CS": (r"[A-Z0-9 _]{0,16}", phrase("Write at most 16 capital letters, digits, spaces or underscores.")),
+    "AE": (r"[\x20-\x5b\x5d-\x7e]{0,16}", phrase("Write at most 16 characters without a backslash.")),
+    "AS": (r"\d{3}[DWMY]|", phrase("Write an age as 045Y.")),
 }
 _LENGTHS = {"SH": 16, "LO": 64, "DS": 16, "PN": 324}
 
 
-def _value_fault(vr: str, value: str) -> str:
+def _value_fault(vr: str, value: str) -> Phrase:
     """Whether a value may stand in an attribute of this VR (PS3.5 6.2)."""
     if any(ord(c) < 0x20 and c not in "\r\n\t\f" for c in value):
-        return "Control characters cannot stand in a value."
+        return phrase("Control characters cannot stand in a value.")
     for one in value.split("\\"):
         if vr in _NUMBERS:
             shape = r"[+-]?\d+" if vr not in ("FL", "FD") else r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?"
             if not re.fullmatch(shape, one) or not _fits(vr, one):
-                return "Write a number that fits."
+                return phrase("Write a number that fits.")
         if vr in _SHAPES and not re.fullmatch(_SHAPES[vr][0], one):
             return _SHAPES[vr][1]
         if len(one) > _LENGTHS.get(vr, 1024):
             return phrase("Write at most {most} characters.", most=_LENGTHS[vr])
-    return ""
+    return NOTHING
 
 
 def _fits(vr: str, text: str) -> bool:

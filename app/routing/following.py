@@ -15,7 +15,7 @@ from app.jobs import Job
 from app.kit.clock import now
 from app.kit.errors import AppError
 from app.kit.ids import first_id
-from app.kit.phrases import phrase
+from app.kit.phrases import Phrase, joined, phrase, phrases
 from app.routing import queries
 from app.routing.jobs import actor_of, objects_of
 from app.routing.models import DONE, DROPPED, FAILED, QUEUED, SENDING, Route, RouteRun, RouteRunTransfer
@@ -81,12 +81,12 @@ def prune(session: Session, older_than: datetime) -> int:
     return len(gone)
 
 
-def _reason(session: Session, run: RouteRun) -> str:
-    """Why the job of a queued run will not come any more; "" while it may."""
+def _reason(session: Session, run: RouteRun) -> Phrase | None:
+    """Why the job of a queued run will not come any more; None while it may."""
     job = session.get(Job, run.job_id) if run.job_id else None
     if job is None:
-        return "Its job is gone."
-    return (job.error or "It was cancelled.") if job.state in ("failed", "cancelled") else ""
+        return phrase("Its job is gone.")
+    return (job.error or phrase("It was cancelled.")) if job.state in ("failed", "cancelled") else None
 
 
 def _give_up(session: Session, run: RouteRun | None) -> None:
@@ -109,7 +109,12 @@ def _end(session: Session, run: RouteRun | None) -> bool:
     stopped = next((name for transfer, name in sent if transfer.state == "cancelled"), None)
     run.reason = phrase("The transfer to {name} was stopped.", name=stopped) if stopped else None
     if refused := run.done.get("refused"):
-        words = phrase("{count} objects were not sent: {why}", count=refused, why="; ".join(run.done["reasons"]))
+        words = phrases(
+            "{count} object was not sent: {why}",
+            "{count:n} objects were not sent: {why}",
+            count=refused,
+            why=joined(run.done["reasons"], "; "),
+        )
         run.reason, stopped = words, words
     elif not stopped and Rule.model_validate(route.rule).drops and not _drop(session, run, route):
         run.due_at = now() + _SOON
@@ -131,13 +136,13 @@ def _drop(session: Session, run: RouteRun, route: Route) -> bool:
     proof = transfers.delivered(session, [transfer.id for transfer, _ in sent])
     expected = sum("transfer" in one for one in run.done["sends"])
     if not sent or expected < len(run.done["sends"]) or not mine <= proof.safe:
-        _keep(run, len(mine), "Kept: not every destination has taken everything.")
+        _keep(run, len(mine), phrase("Kept: not every destination has taken everything."))
         return True
     if queries.others_open(session, run):
-        run.reason = "Waits: another route has yet to look at these objects."
+        run.reason = phrase("Waits: another route has yet to look at these objects.")
         return False
     if holds.count(session, run.study_instance_uid):
-        run.reason = "Waits: another transfer of this study has not arrived yet."
+        run.reason = phrase("Waits: another transfer of this study has not arrived yet.")
         return False
     try:
         archive.delete_instances(session, SYSTEM, run.study_instance_uid, [one.instance.id for one in found])
@@ -158,6 +163,6 @@ def _drop(session: Session, run: RouteRun, route: Route) -> bool:
     return True
 
 
-def _keep(run: RouteRun, count: int, words: str) -> None:
+def _keep(run: RouteRun, count: int, words: Phrase) -> None:
     run.reason = words
     run.done = run.done | {"kept": count}

@@ -16,7 +16,7 @@ from app.db import Database
 from app.kit import classic
 from app.kit.classic import Classic
 from app.kit.errors import AppError, Conflict, Invalid
-from app.kit.phrases import phrase
+from app.kit.phrases import NOTHING, phrase
 from app.network.probe import Probe, probe
 from app.network.scu import Peer
 from app.network.settings import DicomSettings
@@ -197,7 +197,7 @@ def test(database: Database, actor: Actor, wanted: Classic) -> Probe:
         settings = load(session, DicomSettings)
     peer = Peer(wanted.pacs_ae_title, wanted.local_ae_title, wanted.pacs_host, wanted.pacs_port)
     found = probe(peer, settings, ("store",))
-    words = "" if found.ok else found.message
+    words = NOTHING if found.ok else found.message
     where = f"{peer.host}:{peer.port}"
     operation_log.note(
         database,

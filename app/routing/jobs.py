@@ -9,7 +9,6 @@ from app.forward import derived, transfers
 from app.jobs.context import Cancelled, JobContext, PermanentFault
 from app.kit.clock import now
 from app.kit.errors import Conflict, Invalid, NotFound, Unavailable
-from app.kit.phrases import phrase
 from app.nodes.models import Node
 from app.routing import making
 from app.routing.decide import within
@@ -113,7 +112,7 @@ def _send(
         )
     except (Conflict, Invalid, NotFound) as fault:
         # a node that is switched off may be on again with the next try
-        raise Unavailable(phrase("{why}", why=f"{fault.detail} {fault.hint}".strip())) from fault
+        raise Unavailable(fault.message) from fault
     if session.get(RouteRunTransfer, (run.id, transfer.id)) is None:
         session.add(RouteRunTransfer(run_id=run.id, transfer_id=transfer.id))
     return told | {"transfer": transfer.id}

@@ -18,6 +18,7 @@ from app.forward import derived
 from app.forward.derived import Made
 from app.jobs.context import JobContext
 from app.kit.errors import NotFound
+from app.kit.phrases import Phrase, of_fault
 from app.routing.derive import Maker, leaving
 from app.routing.rule import Anonymize, Rule
 
@@ -30,7 +31,7 @@ class Batch:
     Instance UID -> why nothing may leave for it; told: what de-identification did, without a value."""
 
     forms: dict[int, list[Made]] = field(default_factory=dict)
-    refused: dict[str, str] = field(default_factory=dict)
+    refused: dict[str, Phrase] = field(default_factory=dict)
     told: list[dict[str, Any]] = field(default_factory=list)
     uids: bytes | None = None
 
@@ -74,5 +75,5 @@ def _one(ctx: JobContext, run_id: str, number: int, maker: Maker, one: Stored, b
         batch.refused[uid] = fault.detail
         store.full(path).unlink(missing_ok=True)
     except NotDicom as fault:
-        batch.refused[uid] = str(fault)
+        batch.refused[uid] = of_fault(fault)
         store.full(path).unlink(missing_ok=True)

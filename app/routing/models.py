@@ -6,7 +6,8 @@ from typing import Any
 from sqlalchemy import JSON, BigInteger, ForeignKey, Index, LargeBinary, String, text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from app.db.base import Base
+from app.db.base import Base, JsonWithMessages
+from app.kit.phrases import Phrase
 
 WAITING, QUEUED, SENDING, DONE, FAILED, DROPPED = "waiting", "queued", "sending", "done", "failed", "dropped"
 _WAITING, _OPEN = text("state = 'waiting'"), text("state IN ('queued', 'sending')")
@@ -50,10 +51,12 @@ class RouteRun(Base):
     study_instance_uid: Mapped[str] = mapped_column(String(64))
     facility_id: Mapped[str | None] = mapped_column(String(26))
     state: Mapped[str] = mapped_column(String(10), default=WAITING)
-    reason: Mapped[str | None]
+    reason: Mapped[Phrase | None]
     picked: Mapped[list[list[int]]] = mapped_column(JSON)  # spans of instance.id, of this study's objects only
     objects: Mapped[int] = mapped_column(default=0)
-    done: Mapped[dict[str, Any]] = mapped_column(default=dict)  # what was done: sent, dropped, skipped
+    done: Mapped[dict[str, Any]] = mapped_column(
+        JsonWithMessages, default=dict
+    )  # what was done: sent, dropped, skipped
     attempts: Mapped[int] = mapped_column(default=0)
     uids: Mapped[bytes | None] = mapped_column(LargeBinary)  # old and new UIDs of an anonymized copy, sealed as in deid
     job_id: Mapped[str | None] = mapped_column(String(26))

@@ -11,7 +11,7 @@ import re2
 from app.dicom import numbers
 from app.dicom.lookup import parse
 from app.dicom.matching import wildcard
-from app.kit.phrases import phrase
+from app.kit.phrases import NOTHING, Phrase, phrase
 
 _MOST_PATTERN = 256  # characters
 _MOST_TEXT = 4096  # characters of a value that are looked at
@@ -34,38 +34,38 @@ def kind_of(field: str) -> str:
     return {"DA": "date", "DT": "date", "TM": "time"}.get(vr, "text")
 
 
-def value_fault(field: str, op: str, value: str | list[str]) -> str:
+def value_fault(field: str, op: str, value: str | list[str]) -> Phrase:
     """What is wrong with what a condition compares with; "" when nothing is."""
     values = [value] if isinstance(value, str) else value
     if any(len(one) > 1024 for one in values):
-        return "This is longer than a value can be."
+        return phrase("This is longer than a value can be.")
     if op in ("exists", "missing"):
-        return ""
+        return NOTHING
     if op == "between" and len(values) != 2:
-        return "Give the lowest and the highest value."
+        return phrase("Give the lowest and the highest value.")
     if op == "one-of":
         if not isinstance(value, list) or not value:
-            return "Give at least one value."
+            return phrase("Give at least one value.")
     elif op != "between" and len(values) != 1:
-        return "Give one value."
+        return phrase("Give one value.")
     if any(not one.strip() for one in values):
-        return "Give a value, or choose exists or missing."
+        return phrase("Give a value, or choose exists or missing.")
     if op == "regex":
         return _regex_fault(values[0])
     if op in _ORDERED and any(order(field, one) is None for one in values):
         return {
-            "number": "Write a number.",
-            "date": "Write a date as YYYY-MM-DD.",
-            "time": "Write a time of day as HH:MM.",
-        }.get(kind_of(field), "Only numbers, dates and times can be greater or less.")
+            "number": phrase("Write a number."),
+            "date": phrase("Write a date as YYYY-MM-DD."),
+            "time": phrase("Write a time of day as HH:MM."),
+        }.get(kind_of(field), phrase("Only numbers, dates and times can be greater or less."))
     if field == "weekday" and any(one.lower() not in _WEEKDAYS for one in values) and op in ("is", "is-not", "one-of"):
         return phrase("Write one of {known}.", known=", ".join(_WEEKDAYS))
     if field == "source" and any(one.lower() not in _SOURCES for one in values) and op in ("is", "is-not", "one-of"):
         return phrase("Write one of {known}.", known=", ".join(_SOURCES))
-    return ""
+    return NOTHING
 
 
-def _regex_fault(pattern: str) -> str:
+def _regex_fault(pattern: str) -> Phrase:
     if len(pattern) > _MOST_PATTERN:
         return phrase("A regular expression has at most {most} characters.", most=_MOST_PATTERN)
     try:
@@ -73,7 +73,7 @@ def _regex_fault(pattern: str) -> str:
     except re2.error as fault:
         words = fault.args[0].decode("utf-8", "replace") if fault.args and isinstance(fault.args[0], bytes) else ""
         return phrase("This is no regular expression (RE2): {words}.", words=words or "?")
-    return ""
+    return NOTHING
 
 
 @lru_cache(256)

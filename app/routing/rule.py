@@ -7,7 +7,8 @@ from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, Validatio
 
 from app.dicom.lookup import UnknownAttribute, parse
 from app.kit.errors import Invalid
-from app.kit.phrases import phrase
+from app.kit.phrases import Phrase, phrase
+from app.kit.validation import message_of
 from app.routing import changing, patterns
 
 VIRTUAL = ("calling", "called", "facility", "source", "node", "time", "weekday")
@@ -159,7 +160,7 @@ def read(data: dict[str, Any]) -> Rule:
     try:
         rule = Rule.model_validate(data)
     except ValidationError as raised:
-        wrong = {_place(error["loc"]): str(error["msg"]) for error in raised.errors()}
+        wrong = {_place(error["loc"]): message_of(error) for error in raised.errors()}
     else:
         wrong = faults(rule)
     if wrong:
@@ -177,9 +178,9 @@ def _place(location: tuple[int | str, ...]) -> str:
     )
 
 
-def faults(rule: Rule) -> dict[str, str]:
+def faults(rule: Rule) -> dict[str, Phrase]:
     """Place -> what is wrong there. Pure."""
-    found: dict[str, str] = {}
+    found: dict[str, Phrase] = {}
     _check_when(rule.when, found)
     for number, item in enumerate(rule.conditions.items):
         place = f"conditions.items.{number}"
@@ -192,15 +193,15 @@ def faults(rule: Rule) -> dict[str, str]:
     return found
 
 
-def _check_when(when: When, found: dict[str, str]) -> None:
+def _check_when(when: When, found: dict[str, Phrase]) -> None:
     for number, clock in enumerate(when.at):
         if not _CLOCK.fullmatch(clock):
-            found[f"when.at.{number}"] = "Write a time of day as HH:MM, like 02:00."
+            found[f"when.at.{number}"] = phrase("Write a time of day as HH:MM, like 02:00.")
     if when.kind == "schedule" and bool(when.at) == (when.every is not None):
-        found["when.at"] = "Give times of the day, or every how many minutes; one of both."
+        found["when.at"] = phrase("Give times of the day, or every how many minutes; one of both.")
 
 
-def _check_condition(one: Condition, place: str, found: dict[str, str]) -> None:
+def _check_condition(one: Condition, place: str, found: dict[str, Phrase]) -> None:
     if one.field not in VIRTUAL:
         try:
             parse(one.field)
@@ -213,15 +214,15 @@ def _check_condition(one: Condition, place: str, found: dict[str, str]) -> None:
         found[f"{place}.value"] = words
 
 
-def _check_actions(rule: Rule, found: dict[str, str]) -> None:
+def _check_actions(rule: Rule, found: dict[str, Phrase]) -> None:
     if not rule.actions:
-        found["actions"] = "A route needs something to do."
+        found["actions"] = phrase("A route needs something to do.")
     if rule.drops and not rule.action(Send):
-        found["actions"] = "Nothing may be dropped here that is not sent anywhere."
+        found["actions"] = phrase("Nothing may be dropped here that is not sent anywhere.")
     for number, action in enumerate(rule.actions):
         place = f"actions.{number}"
         if isinstance(action, Drop | Stop) and any(not isinstance(a, Drop | Stop) for a in rule.actions[number + 1 :]):
-            found[place] = "Drop and stop stand at the end."
+            found[place] = phrase("Drop and stop stand at the end.")
         elif isinstance(action, Anonymize):
             if words := changing.profile_fault(action.profile, action.options):
                 found[f"{place}.profile"] = words
@@ -231,4 +232,4 @@ def _check_actions(rule: Rule, found: dict[str, str]) -> None:
                 if words:
                     found[f"{place}.changes.{inner}.{field}"] = words
         if isinstance(action, Anonymize | Changes) and not any(isinstance(a, Send) for a in rule.actions[number + 1 :]):
-            found[place] = "Nothing is sent after this step; it would have no effect."
+            found[place] = phrase("Nothing is sent after this step; it would have no effect.")

@@ -198,7 +198,7 @@ def retry_run(session: Session, actor: Actor, run_id: str) -> RouteRun:
     if run.state not in (FAILED, DROPPED):
         raise Conflict("Only a failed run can be tried again.")
     run.state, run.attempts, run.due_at, run.finished_at, run.job_id = WAITING, 0, now(), None, None
-    run.reason = run.reason or "Tried again."  # what comes meanwhile makes a run of its own
+    run.reason = run.reason or phrase("Tried again.")  # what comes meanwhile makes a run of its own
     _run_told(session, actor, run, "route.retry")
     return run
 

@@ -8,7 +8,7 @@ from argon2 import PasswordHasher, Type
 from argon2.exceptions import InvalidHashError, VerificationError
 
 from app.kit.errors import Invalid
-from app.kit.phrases import phrase
+from app.kit.phrases import joined, phrase
 
 MAX_LENGTH = 256  # longer ones only cost the server time
 # OWASP's second profile, a little above: 32 MiB, three passes, one lane; about 50 ms of one core.
@@ -86,4 +86,4 @@ def check(password: str, name: str, length: int = 12) -> None:
     """Raises Invalid with everything that is wrong, so that nobody has to try four times."""
     said = faults(password, name, length)
     if said:
-        raise Invalid(" ".join([phrase("This password cannot be used."), *said]), field="password")
+        raise Invalid(joined([phrase("This password cannot be used."), *said]), field="password")

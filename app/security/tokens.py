@@ -34,7 +34,9 @@ def create(
     wanted = sorted(set(scopes))
     unknown = [scope for scope in wanted if not verbs_of([scope])]
     if unknown or not wanted:
-        raise Invalid(phrase("Unknown scopes: {names}.", names=", ".join(unknown) or "none given"), field="scopes")
+        raise Invalid(
+            phrase("Unknown scopes: {names}.", names=", ".join(unknown) or phrase("none given")), field="scopes"
+        )
     beyond = [scope for scope in wanted if not verbs_of([scope]) <= actor.verbs]
     if beyond:
         raise Forbidden(

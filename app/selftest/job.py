@@ -7,7 +7,7 @@ from typing import Any
 from app.archive import Source
 from app.jobs.context import JobContext
 from app.kit.clock import local, now
-from app.kit.phrases import phrase
+from app.kit.phrases import NOTHING, Phrase, phrase, phrases
 from app.network import statuses
 from app.network.find_scu import IMPLICIT_LITTLE, Finder
 from app.network.pdu import Context
@@ -37,8 +37,8 @@ class DicomRun(Run):
             keys = {"StudyDate": f"{local(now()):%Y%m%d}"}
             count = sum(1 for _ in finder.find("STUDY", keys, _TODAY))
         if count >= _TODAY:
-            return OK, phrase("{count} studies of today and more", count=count), ""
-        return OK, phrase("{count} studies of today", count=count), ""
+            return OK, phrase("{count} studies of today and more", count=count), NOTHING
+        return OK, phrases("{count} study of today", "{count:n} studies of today", count=count), NOTHING
 
     def store(self) -> Found:
         made = self.make()
@@ -48,7 +48,7 @@ class DicomRun(Run):
             answer = association.store(1, made.sop_class, made.sop_instance, io.BytesIO(made.data), len(made.data))
         if answer.status == 0 or answer.status & 0xF000 == 0xB000:
             said = f"{answer.status:04X} {answer.comment}".strip()
-            return OK, phrase("The picture of {patient} was taken ({said}).", patient=PATIENT, said=said), ""
+            return OK, phrase("The picture of {patient} was taken ({said}).", patient=PATIENT, said=said), NOTHING
         told = statuses.store_words(answer.status, answer.comment, str(self.peer), own_title=self.own_title)
         return WRONG, told.what, told.hint
 
@@ -96,7 +96,7 @@ class DicomRun(Run):
             return WRONG, phrase("It found nothing to send."), self._not_kept()
         return self.came_back(address)
 
-    def _not_kept(self) -> str:
+    def _not_kept(self) -> Phrase:
         return phrase(
             "It said that it took the picture, but has not kept it. Does it keep pictures of unknown patients, and of our"
             " title? Ask its administrator."
@@ -111,12 +111,12 @@ class DicomRun(Run):
             with self.ctx.database.read() as session:
                 state, reason, error = activity_queries.committed(session, asked)
             if state == commitment.COMMITTED:
-                return OK, phrase("It has promised to keep the picture."), ""
+                return OK, phrase("It has promised to keep the picture."), NOTHING
             if state == commitment.FAILED or error:  # it is asked again later, but nobody waits for that
                 return WRONG, commitment.words_of(reason, error), phrase("Does it know our address and port rightly?")
             self.ctx.check_cancelled()
             time.sleep(0.3)
-        return WARNED, phrase("No answer within {seconds:g} s; it may come later.", seconds=_COMMIT), ""
+        return WARNED, phrase("No answer within {seconds:g} s; it may come later.", seconds=_COMMIT), NOTHING
 
     # all of it
 
@@ -134,7 +134,7 @@ class DicomRun(Run):
         if self.can("get"):
             self.step("get", self.get_back)
         if not (self.can("move") or self.can("get")):
-            self.step("move", lambda: (SKIPPED, phrase("It offers neither C-MOVE nor C-GET."), ""))
+            self.step("move", lambda: (SKIPPED, phrase("It offers neither C-MOVE nor C-GET."), NOTHING))
         if self.can("commitment"):
             self.step("commitment", self.commit)
         self.stays()
@@ -152,7 +152,7 @@ def run(ctx: JobContext, payload: dict[str, Any]) -> dict[str, Any]:
                 test.take(step)
         test.keep()
         with ctx.database.write() as session:
-            service.note_outcome(session, test.node.id, "" if probe.ok else probe.message, "tested")
+            service.note_outcome(session, test.node.id, NOTHING if probe.ok else probe.message, "tested")
         if probe.ok:
             {"dicomweb": WebSteps(test).go_on, "folder": FolderSteps(test).go_on}.get(test.protocol, test.go_on)()
     finally:
@@ -172,5 +172,5 @@ def echo_all(ctx: JobContext, payload: dict[str, Any]) -> dict[str, Any]:
         found = service.probed(node, quick, ctx.config, quick=True)
         probe_log.probed(ctx.database, node, found)
         with ctx.database.write() as session:
-            service.note_outcome(session, node.id, "" if found.ok else found.message, "tested")
+            service.note_outcome(session, node.id, NOTHING if found.ok else found.message, "tested")
     return {"nodes": len(due)}

@@ -13,7 +13,7 @@ from app.forward.stow import WebNode
 from app.kit import folders
 from app.kit.clock import local, now
 from app.kit.errors import PeerFault
-from app.kit.phrases import phrase
+from app.kit.phrases import NOTHING, phrase, phrases
 from app.network import file_meta
 from app.network.find_scu import IMPLICIT_LITTLE
 from app.nodes import dicomweb, options
@@ -51,8 +51,8 @@ class WebSteps:
             keys = {"StudyDate": f"{local(now()):%Y%m%d}"}
             count = sum(1 for _ in dicomweb.find(http, self._node.name, "STUDY", keys, limit=_TODAY))
         if count >= _TODAY:
-            return OK, phrase("{count} studies of today and more", count=count), ""
-        return OK, phrase("{count} studies of today", count=count), ""
+            return OK, phrase("{count} studies of today and more", count=count), NOTHING
+        return OK, phrases("{count} study of today", "{count:n} studies of today", count=count), NOTHING
 
     def store(self) -> Found:
         run = self._run
@@ -63,10 +63,10 @@ class WebSteps:
         finally:
             there.close()
         if outcome.state in (store_lane.SENT, store_lane.WARNED):
-            return OK, outcome.comment or phrase("The picture of {patient} was taken.", patient=PATIENT), ""
+            return OK, outcome.comment or phrase("The picture of {patient} was taken.", patient=PATIENT), NOTHING
         return (
             WRONG,
-            phrase("The picture was not taken: {why}.", why=outcome.comment.rstrip(".")),
+            phrase("The picture was not taken: {why}", why=outcome.comment),
             phrase("Is it set to take what we send?"),
         )
 
@@ -89,7 +89,7 @@ class WebSteps:
             fetched = dicomweb.retrieve(http, self._node.name, run.ctx.archive, source, path, limit=_LIMIT)
         if fetched.failed or not fetched.stored:
             why = fetched.faults[0] if fetched.faults else phrase("it sent nothing")
-            return WRONG, phrase("The picture did not come back: {why}.", why=why.rstrip(".")), ""
+            return WRONG, phrase("The picture did not come back: {why}", why=why), NOTHING
         return run.came_back()
 
 
@@ -134,16 +134,16 @@ class FolderSteps:
                 phrase("{path} cannot be written to: {words}.", path=str(self._root), words=fault.strerror or fault),
                 hint=phrase("Give the user that Filmroom runs as the right to write there."),
             ) from None
-        return OK, phrase("The picture was written below {folder}.", folder=str(self._root / PATIENT_ID)), ""
+        return OK, phrase("The picture was written below {folder}.", folder=str(self._root / PATIENT_ID)), NOTHING
 
     def get_back(self) -> Found:
         assert self._file is not None
         try:
             same = self._file.read_bytes() == as_file(self._run.picture)
         except OSError as fault:
-            return WRONG, phrase("The picture cannot be read back: {words}.", words=fault.strerror or fault), ""
+            return WRONG, phrase("The picture cannot be read back: {words}.", words=fault.strerror or fault), NOTHING
         if same:
-            return OK, phrase("The picture was read back as it was written."), ""
+            return OK, phrase("The picture was read back as it was written."), NOTHING
         return (
             WRONG,
             phrase("The picture came back changed."),
@@ -164,4 +164,4 @@ class FolderSteps:
         for folder in list(self._file.parents)[:3]:
             with contextlib.suppress(OSError):  # the patient's may hold another test's
                 folder.rmdir()
-        return OK, phrase("The picture was removed again."), ""
+        return OK, phrase("The picture was removed again."), NOTHING

@@ -12,7 +12,7 @@ from app.archive import service as archive_service
 from app.jobs.context import JobContext, PermanentFault
 from app.kit.clock import local, now
 from app.kit.errors import AppError, PeerFault
-from app.kit.phrases import phrase
+from app.kit.phrases import NOTHING, Phrase, phrase
 from app.network.probe import Step
 from app.network.settings import DicomSettings
 from app.nodes import activity_queries, options, probe_log, selftest, service
@@ -26,7 +26,7 @@ from app.settings import load
 _ARRIVE = 20.0  # seconds the object may take to come back after the peer has said that it sent it
 _INDEX = 8.0  # seconds a PACS may take until its index knows what it has stored
 
-Found = tuple[str, str, str]  # state, words, hint
+Found = tuple[str, Phrase, Phrase]  # state, words, hint
 
 
 class Run:
@@ -85,7 +85,7 @@ class Run:
     def step(self, name: str, work: Callable[[], Found]) -> bool:
         """Does one step and writes it down, before and after; whether it went well."""
         self.ctx.check_cancelled()
-        entry: dict[str, Any] = {"step": name, "state": RUNNING, "words": "", "hint": "", "seconds": 0.0}
+        entry: dict[str, Any] = {"step": name, "state": RUNNING, "words": NOTHING, "hint": NOTHING, "seconds": 0.0}
         self.steps.append(entry)
         self.keep()
         begun = time.monotonic()
@@ -99,10 +99,10 @@ class Run:
         probe_log.step(self.ctx.database, self.node, name, well, entry["seconds"], entry["words"])
         return well
 
-    def introduce(self) -> str:
+    def introduce(self) -> Phrase:
         """What to ask an administrator who has not heard of us: the echo went well, so it is about what we may."""
         if self.protocol != "dicom":
-            return ""
+            return NOTHING
         return phrase(
             "Ask its administrator whether it knows us: AE title {title}{where}, and what we may do there.",
             title=self.own_title,
@@ -118,7 +118,7 @@ class Run:
         until = time.monotonic() + _INDEX
         while True:
             if is_found():
-                return OK, phrase("The test study is found."), ""
+                return OK, phrase("The test study is found."), NOTHING
             if time.monotonic() > until:
                 self.lost = True
                 return (
@@ -135,12 +135,14 @@ class Run:
         until = time.monotonic() + _ARRIVE
         while not self.is_here():
             if time.monotonic() > until:
-                hint = phrase("Does it have {title} at {address}?", title=title, address=address) if address else ""
+                hint = (
+                    phrase("Does it have {title} at {address}?", title=title, address=address) if address else NOTHING
+                )
                 return WRONG, phrase("It says that it sent the picture, but nothing came."), hint
             self.ctx.check_cancelled()
             time.sleep(0.2)
         self.remove()
-        return OK, phrase("The picture came back and was removed here again."), ""
+        return OK, phrase("The picture came back and was removed here again."), NOTHING
 
     def stays(self) -> None:
         """What the administrator agreed to."""

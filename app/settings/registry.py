@@ -13,6 +13,7 @@ import app
 from app.kit import clock
 from app.kit.errors import Invalid, NotFound
 from app.kit.phrases import phrase
+from app.kit.validation import message_of
 from app.settings.store import Group, history, load, save
 
 
@@ -59,7 +60,7 @@ def save_values(session: Session, name: str, values: dict[str, Any], actor_name:
     try:
         group = kind.model_validate(values)
     except ValidationError as fault:
-        errors = [{"field": ".".join(map(str, e["loc"])), "message": e["msg"]} for e in fault.errors()]
+        errors = [{"field": ".".join(map(str, e["loc"])), "message": message_of(e)} for e in fault.errors()]
         first = errors[0]
         raise Invalid(
             phrase("{field}: {message}", field=first["field"], message=first["message"]),

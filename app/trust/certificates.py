@@ -82,7 +82,7 @@ def trust(session: Session, actor: Actor, text: str) -> list[Certificate]:
         known = queries.with_fingerprint(session, TRUSTED, found.fingerprint)
         if known is None and found.not_after < now():
             raise Invalid(
-                phrase("{subject} expired on {day}.", subject=found.subject, day=f"{found.not_after:%Y-%m-%d}"),
+                phrase("{subject} expired on {day}.", subject=found.subject, day=found.not_after.date()),
                 field="certificate",
             )
         kept.append(known or _keep(session, actor, TRUSTED, found.subject[:64], [one], None))
@@ -110,7 +110,7 @@ def revoke(session: Session, actor: Actor, text: str) -> list[Certificate]:
             )
         if found.until <= now():
             raise Invalid(
-                phrase("The list ended on {day}.", day=f"{found.until:%Y-%m-%d}"),
+                phrase("The list ended on {day}.", day=found.until.date()),
                 hint="Ask for the newer one.",
                 field=revocation.FIELD,
             )
@@ -195,7 +195,7 @@ def use(session: Session, actor: Actor, certificate_id: str) -> Certificate:
     if chosen.kind != OWN:
         raise Invalid("Only a certificate with its key can be shown to others.")
     if chosen.not_after < now():
-        raise Invalid(phrase("The certificate expired on {day}.", day=f"{chosen.not_after:%Y-%m-%d}"))
+        raise Invalid(phrase("The certificate expired on {day}.", day=chosen.not_after.date()))
     for one in queries.of_kind(session, OWN):
         one.active = one.id == chosen.id
     session.flush()
@@ -244,9 +244,9 @@ def condition(row: Certificate, moment: datetime | None = None) -> tuple[str, st
     moment = moment or now()
     left = days_left(row, moment)
     if row.not_after <= moment:
-        return "bad", phrase("expired on {day}", day=f"{row.not_after:%Y-%m-%d}")
+        return "bad", phrase("expired on {day}", day=row.not_after.date())
     if row.not_before > moment:
-        return "bad", phrase("not valid before {day}; look at the clock", day=f"{row.not_before:%Y-%m-%d}")
+        return "bad", phrase("not valid before {day}; look at the clock", day=row.not_before.date())
     until = f"{row.not_after:%Y-%m-%d}"
     if row.kind == LIST and left >= LIST_DAYS:
         return "ok", phrase("valid until {day}", day=until)

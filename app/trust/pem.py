@@ -150,7 +150,7 @@ def checked_pair(chain_text: str, key_text: str, password: str = "") -> tuple[li
         )
     if leaf.not_valid_after_utc < now():
         raise Invalid(
-            phrase("The certificate expired on {day}.", day=f"{leaf.not_valid_after_utc:%Y-%m-%d}"), field="certificate"
+            phrase("The certificate expired on {day}.", day=leaf.not_valid_after_utc.date()), field="certificate"
         )
     if isinstance(found, rsa.RSAPrivateKey) and found.key_size < 2048:
         raise Invalid("An RSA key has 2048 bits or more (BCP 195).", field="key")

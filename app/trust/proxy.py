@@ -10,7 +10,7 @@ from urllib.parse import quote, urlsplit
 
 from app.kit.errors import PeerFault
 from app.kit.numbers import whole
-from app.kit.phrases import Phrase, phrase
+from app.kit.phrases import phrase, verbatim
 from app.trust import names
 
 _HEAD_LIMIT = 16384  # bytes of an HTTP answer's head
@@ -159,7 +159,7 @@ def _reach(proxy: Proxy, due: float) -> socket.socket:
         except ConnectionRefusedError:
             words = phrase("it refuses connections")
         except OSError as fault:
-            words = Phrase(fault.strerror or "no answer")
+            words = verbatim(fault.strerror) if fault.strerror else phrase("no answer")
         sock.close()
     raise PeerFault(phrase("The proxy {proxy} cannot be reached: {words}.", proxy=str(proxy), words=words), hint=hint)
 

@@ -139,7 +139,7 @@ def _against(certificate: x509.Certificate, found: x509.CertificateRevocationLis
     revoked = found.get_revoked_certificate_by_serial_number(certificate.serial_number)
     if revoked is not None:
         return Distrust(
-            phrase("its certificate was revoked on {day}", day=f"{revoked.revocation_date_utc:%Y-%m-%d}"),
+            phrase("its certificate was revoked on {day}", day=revoked.revocation_date_utc.date()),
             phrase("It needs a new certificate of its authority."),
         )
     if found.next_update_utc is not None and found.next_update_utc <= moment:
@@ -147,7 +147,7 @@ def _against(certificate: x509.Certificate, found: x509.CertificateRevocationLis
             phrase(
                 "the list of revoked certificates of {authority} ended on {day}",
                 authority=pem.title(found.issuer),
-                day=f"{found.next_update_utc:%Y-%m-%d}",
+                day=found.next_update_utc.date(),
             ),
             phrase("Bring its newer list under Settings, Certificates."),
         )

@@ -10,6 +10,7 @@ from pydicom.uid import UID
 from app.dicom import names
 from app.dicom.dates import age_at
 from app.dicom.dicomjson import Model
+from app.kit.phrases import Phrase
 from app.viewing import attributes
 from app.viewing.appearance import frame_appearances
 from app.viewing.attributes import first, framed, item, named, text, values
@@ -38,7 +39,7 @@ class Object(Protocol):
     rows: int
     columns: int
     bytes: int
-    warnings: list[str]
+    warnings: list[Phrase]
 
 
 def kind_of(instance: Object) -> str:

@@ -12,10 +12,11 @@ from app.dicom import syntaxes
 from app.dicom.frames import BadFrames
 from app.imaging import colour, partial, rle
 from app.kit.errors import NotFound
+from app.kit.phrases import Phrase, phrase
 from app.viewing.frames import Frames
 
-INCOMPLETE = "The file does not hold the whole of this frame: what is missing is shown black."
-COARSE = "The file does not hold the whole of this frame: a part of it is missing or coarse."
+INCOMPLETE = phrase("The file does not hold the whole of this frame: what is missing is shown black.")
+COARSE = phrase("The file does not hold the whole of this frame: a part of it is missing or coarse.")
 NO_PROFILE = "The ICC profile is damaged; the colors are shown without it."
 
 
@@ -55,7 +56,7 @@ def _short_runs(frames: Frames, n: int) -> bool:
     return len(rle.unpack(frame[start:], pixels)) < pixels
 
 
-def in_index(instance: Instance) -> list[tuple[int, str]]:
+def in_index(instance: Instance) -> list[tuple[int, Phrase]]:
     """The notices that follow from the index alone: (frame from 1, sentence). The last frame is the one that is cut, and
     says where Number of Frames is not the number of frames that are there."""
     count = instance.number_of_frames

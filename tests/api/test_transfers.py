@@ -7,6 +7,7 @@ from sqlalchemy import update
 
 from app.forward.models import Transfer, TransferInstance
 from app.kit.clock import now
+from app.kit.phrases import phrase, verbatim
 from tests.archive.make import ct_bytes
 from tests.support.client import Web
 
@@ -35,10 +36,12 @@ def _fail(web: Web, *ids: str) -> None:
     """As a lane leaves them after their last try."""
     with web.database.write() as session:
         session.execute(
-            update(Transfer).where(Transfer.id.in_(ids)).values(state="failed", error="It is off.", failed=2)
+            update(Transfer).where(Transfer.id.in_(ids)).values(state="failed", error=phrase("It is off."), failed=2)
         )
         session.execute(
-            update(TransferInstance).where(TransferInstance.transfer_id.in_(ids)).values(state="failed", message="no")
+            update(TransferInstance)
+            .where(TransferInstance.transfer_id.in_(ids))
+            .values(state="failed", message=verbatim("no"))
         )
 
 

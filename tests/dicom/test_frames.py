@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.dicom.frames import BadFrames, FrameTable, locate_encapsulated, native, unpack
+from app.kit.phrases import Phrase
 
 END = b"\xfe\xff\xdd\xe0\0\0\0\0"
 
@@ -29,7 +30,7 @@ def offsets(frames: list[list[bytes]]) -> list[int]:
     return list(accumulate((sum(len(f) + 8 for f in fr) for fr in frames[:-1]), initial=0))
 
 
-def found(data: bytes, count: int | None, **how: object) -> tuple[list[bytes], list[str]]:
+def found(data: bytes, count: int | None, **how: object) -> tuple[list[bytes], list[Phrase]]:
     table, warnings = locate_encapsulated(lambda o, n: data[o : o + n], 0, len(data), count, **how)  # type: ignore[arg-type]
     table = unpack(table.pack())
     return [b"".join(data[o : o + n] for o, n in table.locate(k + 1)) for k in range(table.count)], warnings

@@ -14,6 +14,7 @@ from app.jobs.models import Job
 from app.kit import rolestate
 from app.kit.clock import now
 from app.kit.errors import Conflict, NotFound
+from app.kit.phrases import verbatim
 
 
 def _claim(database: Database, worker: str = "w1") -> jobs.Claimed | None:
@@ -62,14 +63,14 @@ def test_a_failing_job_pauses_then_leaves_the_queue(database: Database) -> None:
     first = _claim(database)
     assert first
     with database.write() as session:
-        assert jobs.fail(session, first, "peer away") is False
+        assert jobs.fail(session, first, verbatim("peer away")) is False
     assert _claim(database) is None, "it waits for its pause"
     with database.write() as session:
         session.execute(update(Job).values(run_after=now() - timedelta(seconds=1)))
     second = _claim(database)
     assert second and second.last_attempt
     with database.write() as session:
-        assert jobs.fail(session, second, "peer away") is True
+        assert jobs.fail(session, second, verbatim("peer away")) is True
     with database.write() as session:
         assert (jobs.get(session, job_id).state, jobs.get(session, job_id).error) == ("failed", "peer away")
         jobs.retry(session, job_id)

@@ -2,6 +2,7 @@
 
 import re
 
+from app.kit.phrases import NOTHING, phrase, verbatim
 from app.nodes.callers import CLASH, UNKNOWN, Book
 from tests.support.client import Web
 from tests.support.postgres import free_port
@@ -102,7 +103,7 @@ def test_only_administrators_see_the_forms_buttons(web: Web) -> None:
 def test_callers_delays_and_odd_calls_are_shown(web: Web) -> None:
     """An unknown caller prefills the form and is gone once it is a node; what is known of a node stands on its page."""
     book = Book(web.database)
-    book.call(UNKNOWN, "CT_NEW", "FILMROOM", "10.1.2.3", None, ["1.2.840.10008.1.1"], "")
+    book.call(UNKNOWN, "CT_NEW", "FILMROOM", "10.1.2.3", None, ["1.2.840.10008.1.1"], NOTHING)
     book.write()
     page = web.admin.get("/settings/nodes").text
     assert "CT_NEW" in page and "called FILMROOM" in page and "Make a node" in page
@@ -115,7 +116,7 @@ def test_callers_delays_and_odd_calls_are_shown(web: Web) -> None:
     assert web.admin.get("/api/v1/nodes/callers").json()["total"] == 0
     node_id = where.rpartition("/")[2]
     book.gap(node_id, "CT_NEW", "10.1.2.3", 41)
-    book.call(CLASH, "CT_NEW", "NORTH", "10.1.2.3", None, [], "", "The title is of another house.")
+    book.call(CLASH, "CT_NEW", "NORTH", "10.1.2.3", None, [], NOTHING, verbatim("The title is of another house."))
     book.write()
     page = web.admin.get(where).text
     assert "it waits 41 ms" in page and "20 s longer" in page and "The title is of another house." in page
@@ -127,7 +128,7 @@ def test_callers_delays_and_odd_calls_are_shown(web: Web) -> None:
 
 def test_a_caller_is_ignored_shown_again_and_forgotten(web: Web) -> None:
     book = Book(web.database)
-    book.call(UNKNOWN, "X", "FILMROOM", "10.1.2.3", None, [], "it is no known node")
+    book.call(UNKNOWN, "X", "FILMROOM", "10.1.2.3", None, [], phrase("it is no known node"))
     book.write()
     one = web.admin.get("/api/v1/nodes/callers").json()["items"][0]
     assert one["refused"] is True and one["reason"] == "it is no known node"

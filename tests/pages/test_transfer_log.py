@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from app.kit.phrases import phrase, verbatim
 from app.nodes import operation_log
 from app.nodes.operation_log import Operation
 from tests.support.client import Web
@@ -18,8 +19,16 @@ def logged(web: Web) -> Web:
 
     for operation in (
         one(objects=612, bytes=321_000_000, seconds=38.0, title="CT_A801", called="FILMROOM"),
-        one(peer="PACS1", kind="send", role="scu", result="failure", failed=2, status=0xA700, words="It is full."),
-        one(peer="=cmd|' /C calc'!A0", result="refused", words="it is no known node"),
+        one(
+            peer="PACS1",
+            kind="send",
+            role="scu",
+            result="failure",
+            failed=2,
+            status=0xA700,
+            words=verbatim("It is full."),
+        ),
+        one(peer="=cmd|' /C calc'!A0", result="refused", words=phrase("it is no known node")),
     ):
         operation_log.note(web.database, operation)
     operation_log.flush(web.database)

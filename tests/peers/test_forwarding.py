@@ -15,6 +15,7 @@ from app.forward.journal import Answer
 from app.forward.models import Transfer, TransferInstance
 from app.forward.schedule import JITTER, PAUSES, SLOWLY, after_fault, in_window
 from app.kit.clock import now
+from app.kit.phrases import phrase
 from app.nodes import service
 from app.nodes.models import Node
 from app.nodes.options import NodeValues
@@ -162,7 +163,7 @@ def test_a_dead_destination_costs_each_of_its_transfers_a_try_and_others_none(qu
     assert slot is not None
     queue.take(slot)
     with queue.database.write() as session:
-        claims.fault(session, slot, "It is off.", [])
+        claims.fault(session, slot, phrase("It is off."), [])
         claims.free_slot(session, slot)
     for transfer in (one, more):
         found = queue.get(transfer)
@@ -176,7 +177,7 @@ def test_while_another_lane_works_a_refused_association_costs_nothing(queue: Que
     queue.take(first)
     assert second is not None
     with queue.database.write() as session:
-        claims.fault(session, second, "Only one at a time.", [])
+        claims.fault(session, second, phrase("Only one at a time."), [])
     assert queue.get(transfer).faults == 0
 
 
@@ -187,7 +188,7 @@ def test_the_object_in_flight_goes_last_and_is_given_up_alone(queue: Queue) -> N
     poison = queue.take(slot, 10)[0]
     for _ in range(4):
         with queue.database.write() as session:
-            claims.fault(session, slot, "It broke off.", [poison.id])
+            claims.fault(session, slot, phrase("It broke off."), [poison.id])
             claims.free_slot(session, slot)
             session.execute(update(Transfer).values(run_after=now()))
         slot = queue.slot()
@@ -207,7 +208,7 @@ def test_for_ever_means_that_nothing_is_given_up(queue: Queue) -> None:
         assert slot is not None
         queue.take(slot)
         with queue.database.write() as session:
-            claims.fault(session, slot, "It is off.", [])
+            claims.fault(session, slot, phrase("It is off."), [])
             claims.free_slot(session, slot)
             session.execute(update(Transfer).values(run_after=now()))
     assert (queue.get(transfer).state, queue.get(transfer).faults) == ("queued", 5)

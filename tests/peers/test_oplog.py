@@ -8,6 +8,7 @@ from app.config import Config
 from app.db import Database
 from app.kit import logging as our_logging
 from app.kit.clock import now
+from app.kit.phrases import verbatim
 from app.nodes import operation_log
 from app.nodes import operation_queries as queries
 from app.nodes.operation_log import Operation
@@ -31,7 +32,7 @@ def test_entries_come_newest_first_and_by_every_filter(database: Database) -> No
     noted(
         database,
         one(objects=3, bytes=1000),
-        one(peer="PACS_1", kind="send", role="scu", result="failure", status=0xA700, words="It is full."),
+        one(peer="PACS_1", kind="send", role="scu", result="failure", status=0xA700, words=verbatim("It is full.")),
         one(peer="PACS_2", kind="find", role="scu", result="refused"),
     )
     with database.read() as session:
@@ -97,7 +98,7 @@ def test_what_a_peer_says_of_a_patient_is_masked_in_row_and_file(sqlite_config: 
     database = open_database(sqlite_config)
     our_logging.setup("worker", sqlite_config.logs)
     try:
-        noted(database, one(result="failure", words="No match for PatientName: Marked^Person in our archive"))
+        noted(database, one(result="failure", words=verbatim("No match for PatientName: Marked^Person in our archive")))
         with database.read() as session:
             entry = queries.entries(session, ALL, Filter())[0][0]
         assert "Marked" not in entry.words and "No match" in entry.words

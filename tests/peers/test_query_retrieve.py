@@ -8,6 +8,7 @@ import pytest
 from app.db import Database
 from app.jobs.models import Job
 from app.kit.errors import Conflict, Forbidden, Invalid, NotFound
+from app.kit.phrases import phrase
 from app.nodes import queries as node_queries
 from app.nodes import service
 from app.nodes.options import NodeValues
@@ -282,7 +283,7 @@ def test_a_retrieval_that_died_with_its_worker_can_be_ordered_and_tried_again(
         row.state = "running"
         job = session.get(Job, row.job_id)
         assert job is not None
-        job.state, job.error = "failed", "The worker stopped while it ran this job."
+        job.state, job.error = "failed", phrase("The worker stopped while it ran this job.")
     shown = _retrieval(peopled, row.id)
     assert shown["state"] == "failed" and "worker stopped" in shown["error"]
     with peopled.write() as session:

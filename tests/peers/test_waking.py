@@ -12,6 +12,7 @@ from app.db import Database
 from app.forward import claims, waking
 from app.forward.models import Transfer
 from app.kit.clock import now
+from app.kit.phrases import NOTHING, phrase
 from app.nodes import admission, service
 from app.nodes.models import Node
 from app.worker import Worker
@@ -46,7 +47,7 @@ def _fail(queue: Queue, flying: bool = False, unreached: bool = True) -> None:
     assert slot is not None
     rows = queue.take(slot)
     with queue.database.write() as session:
-        claims.fault(session, slot, "It is off.", [rows[0].id] if flying else [], unreached=unreached)
+        claims.fault(session, slot, phrase("It is off."), [rows[0].id] if flying else [], unreached=unreached)
         claims.free_slot(session, slot)
 
 
@@ -141,7 +142,7 @@ def test_each_proof_is_followed_once_also_by_a_worker_that_starts_later(queue: Q
     running = waking.Position()
     assert waking.follow(queue.database, running) == 0
     with queue.database.write() as session:
-        service.note_outcome(session, queue.node("one"), "", "called")
+        service.note_outcome(session, queue.node("one"), NOTHING, "called")
     assert waking.follow(queue.database, running) == 1
     _put_off(queue.database)
     assert waking.follow(queue.database, running) == 0, "the proof is followed already"

@@ -10,6 +10,7 @@ from app.config import Config
 from app.db import Database
 from app.kit.clock import now
 from app.kit.ids import new_id
+from app.kit.phrases import phrase
 from app.routing.models import RouteRun
 from tests.archive.make import ct_bytes
 from tests.support.client import Web
@@ -191,7 +192,7 @@ def test_incoming_tells_of_a_route_that_failed(web: Web, stored: str, database: 
                 route_id=route["id"],
                 study_instance_uid=stored,
                 state="failed",
-                reason="Its job is gone.",
+                reason=phrase("Its job is gone."),
                 picked=[[1, 2]],
                 objects=2,
                 done={},

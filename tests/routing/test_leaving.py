@@ -116,7 +116,7 @@ def test_what_cannot_be_cleaned_does_not_leave_in_any_form(house: House, tmp_pat
         house.put(_bytes_of(odd))
         house.all_at_once()
     (run,) = house.runs(route)
-    assert run.state == "failed" and "1 objects were not sent" in (run.reason or "")
+    assert run.state == "failed" and "1 object was not sent" in (run.reason or "")
     assert len(list((tmp_path / "scp").iterdir())) == 1
     assert len(stored(house)) == 2, "nothing is dropped while something could not be sent"
     assert left_over(house) == (0, [])

@@ -4,7 +4,6 @@ else than a fault of ours. The addresses and their parameters are read from the 
 Each place gets a few of the patterns, chosen by its name; `make test-long` tries all of them everywhere."""
 
 import random
-import re
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -20,7 +19,6 @@ from pydantic import BaseModel
 from pydicom.dataelem import DataElement
 
 from app import config as boot
-from app.http import i18n
 from app.kit.logging import mask, mask_trace
 from app.routing.patterns import holds
 from app.server import create_app
@@ -265,17 +263,6 @@ def test_masking_of_logs(text: str) -> None:
     mask(text)
     mask_trace(text)
     assert time.thread_time() - started < CPU_SECONDS
-
-
-def test_translation_of_sentences(chosen: Chosen) -> None:
-    """Sentences that quote what a user sent are recognised by their templates."""
-    i18n.use("es")
-    for text in chosen("sentences", 8):
-        started = time.thread_time()
-        for template in list(i18n.strings("es"))[::40]:
-            around = re.sub(r"\{\w+[^{}]*\}", "{}", template).split("{}")
-            i18n.say((text[:400] + " ").join(around) * 3)
-        assert time.thread_time() - started < 3 * CPU_SECONDS, text[:20]
 
 
 LIST = "\\".join(f"V{number}" for number in range(3000))

@@ -37,9 +37,20 @@ def code(file: IO[bytes], keywords: Any, tags: Any, options: Any) -> Iterator[Fo
     tree = ast.parse(file.read())
     # the title and the help of settings are shown; of REST's own models the help is in its description only
     settings = any(isinstance(n, ast.ClassDef) and "Group" in _names(n.bases) for n in ast.walk(tree))
+    for one, many in _plurals(tree):
+        yield one.lineno, "ngettext", (one.value, many.value), []
     for text in _said(tree, settings):
         if isinstance(text, ast.Constant) and isinstance(text.value, str) and text.value:
             yield text.lineno, "_", text.value, []
+
+
+def _plurals(tree: ast.AST) -> Iterator[tuple[ast.Constant, ast.Constant]]:
+    """Both templates of phrases()."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "phrases":
+            one, many = node.args
+            if isinstance(one, ast.Constant) and isinstance(many, ast.Constant):
+                yield one, many
 
 
 def _names(nodes: list[Any]) -> set[str]:

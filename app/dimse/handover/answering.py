@@ -13,6 +13,7 @@ from app.dimse.handover.registry import REQUESTS, Call, Reply, service_of
 from app.dimse.handover.storage import Storing
 from app.dimse.record import Deeds
 from app.kit.errors import AppError
+from app.kit.phrases import as_phrase
 from app.network import commands
 from app.network.information_models import VERIFICATION
 from app.security.actor import can
@@ -119,7 +120,7 @@ class Answering:
         return kind, service.handlers[name], None
 
     def _record(self, kind: str, reply: Reply, begun: float, sent: int = 0) -> None:
-        deed = self._deeds.note(kind, reply.status, time.monotonic() - begun, reply.comment, reply.size)
+        deed = self._deeds.note(kind, reply.status, time.monotonic() - begun, as_phrase(reply.comment), reply.size)
         deed.objects += reply.objects + sent
         deed.failed += reply.failed
 

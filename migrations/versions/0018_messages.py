@@ -54,16 +54,15 @@ def downgrade() -> None:
     """Back to the English texts."""
     bind = op.get_bind()
     for table, column in (*_TEXTS, *_LISTS):
-        found = sa.table(table, sa.column("id"), sa.column(column))
         listed = (table, column) in _LISTS
-        query = sa.select(found.c.id, sa.cast(found.c[column], sa.String))
+        found = sa.table(table, sa.column("id"), sa.column(column, sa.JSON() if listed else sa.String()))
         most = _LENGTHS.get((table, column), 4000)
-        for key, stored in bind.execute(query.where(found.c[column].is_not(None))).all():
-            read = json.loads(stored)
-            text = json.dumps([str(from_json(one)) for one in read]) if listed else str(from_json(read))[:most]
-            value = sa.cast(text, sa.JSON) if listed and _is_postgresql() else text
-            if not listed or read:
-                bind.execute(found.update().where(found.c.id == key).values({column: value}))
+        for key, stored in bind.execute(sa.select(found).where(found.c[column].is_not(None))).all():
+            if listed:
+                value: object = [str(from_json(one)) for one in stored]
+            else:
+                value = str(from_json(json.loads(stored)))[:most]
+            bind.execute(found.update().where(found.c.id == key).values({column: value}))
     if _is_postgresql():
         for (table, column), length in _LENGTHS.items():
             op.alter_column(table, column, type_=sa.String(length))

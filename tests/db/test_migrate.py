@@ -1,5 +1,6 @@
 """Schema upgrades: the models and the migrations say the same, and an upgrade keeps a copy of what was before."""
 
+import json
 import multiprocessing
 import shutil
 from pathlib import Path
@@ -15,7 +16,10 @@ from sqlalchemy import text
 from app import config as boot
 from app.config import Config, ConfigError
 from app.db import Base, Database, migrate, open_database
+from app.jobs.models import Job
 from app.kit import paths
+from app.kit.phrases import phrase
+from app.printing.models import PrintRequest
 
 
 def _ours(name: str | None, kind: str, parent: dict[str, str | None]) -> bool:
@@ -38,13 +42,13 @@ def test_the_newest_revision_is_the_one_the_start_looks_for(sqlite_config: Confi
     opened.dispose()
 
 
-def _step_back(opened: Database) -> str:
-    """The schema as the last version had it; its revision."""
+def _step_back(opened: Database, to: str = "-1") -> str:
+    """The schema as the last version had it, or as of a revision; its revision."""
     settings = AlembicConfig()
     settings.set_main_option("script_location", str(paths.migrations()))
     with opened.engine.connect() as connection:
         settings.attributes["connection"] = connection
-        command.downgrade(settings, "-1")
+        command.downgrade(settings, to)
         connection.commit()
     return migrate.current(opened) or ""
 
@@ -66,6 +70,42 @@ def test_an_upgrade_keeps_a_copy_of_the_database_before(sqlite_config: Config) -
     opened = open_database(sqlite_config)
     assert migrate.current(opened) == older
     opened.dispose()
+
+
+BEFORE = {  # what a version before 0018 kept as English
+    "job": {
+        "id": "j1", "kind": "k", "state": "failed", "priority": 5, "payload": "{}", "attempts": 1, "max_attempts": 1,
+        "result": '{"steps": [{"words": "It has {braces} too."}]}', "progress_done": 0, "progress_total": 0,
+        "error": 'It has {braces}, "quotes" and ñ.', "created_at": "2026-11-20 10:00:00", "created_by": "x",
+        "run_after": "2026-11-20 10:00:00", "correlation_id": "",
+    },
+    "print_request": {
+        "id": "p1", "job_id": "j1", "state": "done", "items": "[]", "options": "{}", "password": "", "pages": 1,
+        "file": "", "bytes": 0, "notices": '["First {", "Second"]', "study_instance_uid": "1", "patient_name": "",
+        "modality": "CT", "created_by": "x", "created_at": "2026-11-20 10:00:00",
+    },
+}  # fmt: skip
+
+
+def test_texts_of_before_become_messages_and_texts_again(config: Config, database: Database) -> None:
+    _step_back(database, "0017")
+    with database.write() as session:
+        for table, row in BEFORE.items():
+            names, places = ", ".join(row), ", ".join(f":{name}" for name in row)
+            session.execute(text(f"INSERT INTO {table} ({names}) VALUES ({places})"), row)
+    migrate.upgrade(config, database)
+    with database.write() as session:
+        job, made = session.get_one(Job, "j1"), session.get_one(PrintRequest, "p1")
+        assert job.error == BEFORE["job"]["error"] and job.error.template == job.error and not job.error.values
+        assert [one.template for one in made.notices] == ["First {", "Second"]
+        assert job.result["steps"][0]["words"].startswith("It has {braces}")
+        made.notices = [phrase("{count} pages", count=2), *made.notices]
+        job.error = phrase("It takes {seconds:.1f} s.", seconds=1.25)
+    _step_back(database, "0017")
+    with database.read() as session:
+        assert session.scalar(text("SELECT error FROM job")) == "It takes 1.2 s."
+        kept = session.scalar(text("SELECT CAST(notices AS TEXT) FROM print_request"))
+        assert json.loads(kept) == ["2 pages", "First {", "Second"]
 
 
 def test_data_of_a_newer_version_are_left_alone_and_the_reason_is_told(config: Config, database: Database) -> None:

@@ -9,15 +9,21 @@ from datetime import date
 from functools import cache
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any, Literal
 
 import pytest
-from babel.messages.catalog import Catalog, Message
+from babel.messages.catalog import Catalog
+from babel.messages.catalog import Message as Entry
 from babel.messages.pofile import read_po
 from jinja2 import Environment, nodes
+from pydantic import BaseModel, Field, ValidationError, field_validator
+from sqlalchemy.dialects import sqlite
 
+from app.db.base import Message, Messages
 from app.http import i18n
 from app.kit import paths
 from app.kit.phrases import from_json, joined, packed, phrase, phrases, unpacked, verbatim
+from app.kit.validation import message_of
 from tests.support import extract
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -34,7 +40,7 @@ def spanish() -> Catalog:
         return read_po(file, locale="es", abort_invalid=True)
 
 
-def messages() -> list[Message]:
+def messages() -> list[Entry]:
     return [message for message in spanish() if message.id]
 
 
@@ -270,3 +276,44 @@ def test_a_text_of_before_is_shown_as_it_is() -> None:
     """The migration made it a template without values; braces in it are no places."""
     assert i18n.say(from_json({"template": "{peer} said 5 objects {"})) == "{peer} said 5 objects {"
     assert i18n.say(from_json({"template": "Not allowed"})) == i18n.gettext("Not allowed") != "Not allowed"
+
+
+def test_a_column_of_messages_refuses_a_plain_string() -> None:
+    """In statements that mypy cannot see; the JSON of a message holds what it was made from, cut to what may be stored."""
+    dialect = sqlite.dialect()
+    for column, value in ((Message(), "The node is off."), (Messages(), ["The node is off."])):
+        with pytest.raises(TypeError, match="Phrase"):
+            column.process_bind_param(value, dialect)  # type: ignore[arg-type]
+    stored = Message().process_bind_param(phrase("{peer} broke off: {words}.", peer="PACS", words="x" * 5000), dialect)
+    assert stored is not None and json.loads(stored)["template"] == "{peer} broke off: {words}." and len(stored) < 600
+
+
+class _Form(BaseModel):
+    count: int = Field(ge=1, le=9)
+    name: str = Field(min_length=2, max_length=4)
+    paper: Literal["A4"]
+
+    @field_validator("name")
+    @classmethod
+    def _known(cls, name: str) -> str:
+        if name == "none":
+            raise ValueError(phrase("known papers are {known}", known="A4"))
+        return name
+
+
+@pytest.mark.usefixtures("es")
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"count": 0}, "Debe ser mayor o igual que 1"),
+        ({"count": 10}, "Debe ser menor o igual que 9"),
+        ({"name": "a"}, "El texto debe tener al menos 2 caracteres"),
+        ({"name": "abcde"}, "El texto debe tener 4 caracteres como máximo"),
+        ({"name": "none"}, "los papeles conocidos son A4"),
+        ({"paper": "A5"}, "Debe ser 'A4'"),
+    ],
+)
+def test_what_pydantic_finds_is_said_in_the_language(wrong: dict[str, Any], said: str) -> None:
+    with pytest.raises(ValidationError) as raised:
+        _Form.model_validate({"count": 1, "name": "ab", "paper": "A4"} | wrong)
+    assert [i18n.say(message_of(one)) for one in raised.value.errors()] == [said]

@@ -2,6 +2,7 @@
 
 import json
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import JSON, BigInteger, DateTime, Dialect, Integer, MetaData, String
@@ -37,6 +38,12 @@ class UtcDateTime(TypeDecorator[datetime]):
         return value.astimezone(UTC) if value.tzinfo else value.replace(tzinfo=UTC)
 
 
+@lru_cache(maxsize=4096)
+def _message(stored: str) -> Phrase:
+    """Lists show the same messages again and again; a Phrase does not change."""
+    return from_json(json.loads(stored))
+
+
 class Message(TypeDecorator[Phrase]):
     """A message as the JSON text of its template and values. A plain string is refused: it could not be translated."""
 
@@ -51,7 +58,7 @@ class Message(TypeDecorator[Phrase]):
         return json.dumps(value.as_json(), ensure_ascii=False)
 
     def process_result_value(self, value: str | None, dialect: Dialect) -> Phrase | None:
-        return None if value is None else from_json(json.loads(value))
+        return None if value is None else _message(value)
 
 
 class Messages(TypeDecorator[list[Phrase]]):

@@ -98,10 +98,25 @@ def say(text: str | None) -> str:
         return ""
     if not isinstance(text, Phrase):
         return gettext(text)
+    if current() == "en" and not _depends_on_language(text):
+        return str(text)
     if not text.values:
         return gettext(text.template)
     template = ngettext(text.template, text.plural, text.values["count"]) if text.plural else gettext(text.template)
     return template.format(**{name: _value(value) for name, value in text.values.items()})
+
+
+def _depends_on_language(text: Phrase) -> bool:
+    """Whether the English text has more in it than words and plain values: a number with a format, or a date."""
+    if ":n}" in text.template or "f}" in text.template or text.plural:
+        return True
+    for value in text.values.values():
+        if isinstance(value, date) or (isinstance(value, Phrase) and _depends_on_language(value)):
+            return True
+    return False
+
+
+_PLAIN = frozenset((str, int, float, bool, type(None)))
 
 
 def say_all(value: Any) -> Any:
@@ -109,7 +124,7 @@ def say_all(value: Any) -> Any:
     if isinstance(value, Phrase):
         return say(value)
     if isinstance(value, dict):
-        return {key: say_all(one) for key, one in value.items()}
+        return {key: one if type(one) in _PLAIN else say_all(one) for key, one in value.items()}
     return [say_all(one) for one in value] if isinstance(value, list | tuple) else value
 
 

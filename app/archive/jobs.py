@@ -17,6 +17,7 @@ from app.archive.transaction import lock_index
 from app.dicom import uids
 from app.dicom.header import Header, scan_bytes
 from app.jobs.context import JobContext, PermanentFault
+from app.kit.phrases import of_fault
 from app.security import SYSTEM
 
 _CHUNK = 50
@@ -116,7 +117,7 @@ def _kept_aside(archive: Archive, conflict: Conflict) -> bytes:
         with differing.opened(archive, conflict) as file:
             return file.read()
     except Damaged as fault:
-        raise PermanentFault(str(fault)) from None
+        raise PermanentFault(of_fault(fault)) from None
 
 
 def _compare_anew(context: JobContext, sop_instance_uid: str) -> None:

@@ -17,7 +17,7 @@ from app.viewing.frames import Frames
 
 INCOMPLETE = phrase("The file does not hold the whole of this frame: what is missing is shown black.")
 COARSE = phrase("The file does not hold the whole of this frame: a part of it is missing or coarse.")
-NO_PROFILE = "The ICC profile is damaged; the colors are shown without it."
+NO_PROFILE = phrase("The ICC profile is damaged; the colors are shown without it.")
 
 
 def of_frame(archive: Archive, located: Located, header: Dataset, n: int) -> list[str]:

@@ -72,7 +72,7 @@ def test_an_upgrade_keeps_a_copy_of_the_database_before(sqlite_config: Config) -
     opened.dispose()
 
 
-BEFORE = {  # what a version before 0018 kept as English
+BEFORE = {  # what a version before 0019 kept as English
     "job": {
         "id": "j1", "kind": "k", "state": "failed", "priority": 5, "payload": "{}", "attempts": 1, "max_attempts": 1,
         "result": '{"steps": [{"words": "It has {braces} too."}]}', "progress_done": 0, "progress_total": 0,
@@ -88,7 +88,7 @@ BEFORE = {  # what a version before 0018 kept as English
 
 
 def test_texts_of_before_become_messages_and_texts_again(config: Config, database: Database) -> None:
-    _step_back(database, "0017")
+    _step_back(database, "0018")
     with database.write() as session:
         for table, row in BEFORE.items():
             names, places = ", ".join(row), ", ".join(f":{name}" for name in row)
@@ -101,7 +101,7 @@ def test_texts_of_before_become_messages_and_texts_again(config: Config, databas
         assert job.result["steps"][0]["words"].startswith("It has {braces}")
         made.notices = [phrase("{count} pages", count=2), *made.notices]
         job.error = phrase("It takes {seconds:.1f} s.", seconds=1.25)
-    _step_back(database, "0017")
+    _step_back(database, "0018")
     with database.read() as session:
         assert session.scalar(text("SELECT error FROM job")) == "It takes 1.2 s."
         kept = session.scalar(text("SELECT CAST(notices AS TEXT) FROM print_request"))

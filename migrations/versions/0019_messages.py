@@ -8,7 +8,7 @@ from alembic import op
 
 from app.kit.phrases import from_json
 
-revision, down_revision = "0018", "0017"
+revision, down_revision = "0019", "0018"
 
 _TEXTS = (
     ("job", "error"),

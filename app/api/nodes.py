@@ -1,9 +1,9 @@
 """DICOM nodes: made, changed, removed, tested."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Optional
 
 from fastapi import APIRouter, Depends, Request, Response
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, create_model
 
 from app.forward import queue_list
 from app.http import ReadSession, WriteSession, allow, services
@@ -11,7 +11,9 @@ from app.http.i18n import say, told
 from app.kit.clock import now
 from app.nodes import options, selftest, service
 from app.nodes import queries as node_queries
-from app.nodes.options import NodeValues
+from app.nodes.file_schema import rules
+from app.nodes.option_model import fields_of
+from app.nodes.options import NodeOptions, NodeValues
 from app.security import Actor, Verb
 
 router = APIRouter(tags=["nodes"])
@@ -20,77 +22,28 @@ Editor = Annotated[Actor, Depends(allow(Verb.NODE_EDIT))]
 Tester = Annotated[Actor, Depends(allow(Verb.NODE_ECHO))]
 
 
-class NodeBody(BaseModel):
-    """A node. Changing one leaves what is not given. Passwords and tokens are kept sealed and never shown again."""
+def body_model(model: type[NodeOptions] = NodeOptions) -> type[BaseModel]:
+    """The body of REST for a node: every field, optional, with its limits in the schema. The limits are checked by
+    `options.faults`, as for forms, so that each field has its error in words."""
+    found: dict[str, Any] = {}
+    for name, one in fields_of(model).items():
+        kind = list[str] if one.type is list else one.type
+        extra = rules(one) | ({"enum": [*one.values, None]} if one.values and one.type is not list else {})
+        field = Field(None, title=str(one.option.label), description=one.option.help, json_schema_extra=extra)
+        found[name] = (Optional[kind], field)  # noqa: UP045 (a type known at run time only)
+    return create_model("NodeFields", __config__=ConfigDict(extra="forbid"), **found)
 
-    model_config = ConfigDict(extra="forbid")
 
-    name: str | None = Field(None, description="What people see; 1 to 64 characters, unique")
-    protocol: str | None = Field(None, description=f"{', '.join(options.PROTOCOLS)}; dicom unless said")
-    ae_title: str | None = Field(None, description="dicom: what the other side calls itself, 1 to 16 characters")
-    host: str | None = Field(None, description="dicom: name or IP address")
-    port: int | None = Field(None, description="dicom: TCP port, 1 to 65535")
-    url: str | None = Field(
-        None, description="dicomweb: the address of the service, such as https://pacs.example/dicom-web"
-    )
-    username: str | None = Field(None, description="dicomweb: user for HTTP Basic")
-    password: str | None = Field(None, description="dicomweb: its password; empty to forget it")
-    token: str | None = Field(
-        None, description="dicomweb: bearer token, instead of user and password; empty to forget it"
-    )
-    path: str | None = Field(None, description="folder: a whole path on the server")
-    enabled: bool | None = Field(None, description="Whether anything is sent to it or taken from it")
-    facility_id: str | None = Field(None, description="What it sends belongs to this facility; empty: to none")
-    capabilities: list[str] | None = Field(None, description=", ".join(options.CAPABILITIES))
-    accept: bool | None = Field(None, description="Whether it may send to us")
-    may_query: bool | None = Field(None, description="Whether it may search here and fetch")
-    transfer_syntax: str | None = Field(
-        None, description=f"How objects go out, preferred: {', '.join(options.SYNTAXES)}; stored is: else uncompressed"
-    )
-    retrieve_by: str | None = Field(None, description="How we fetch from it: move or get")
-    tls: bool | None = Field(None, description="DICOM TLS")
-    tls_profile: str | None = Field(None, description="bcp195, non-downgrading or modified; empty: as the settings say")
-    client_certificate: str | None = Field(
-        None,
-        description="Name of the certificate of ours that we show to it where it asks; empty: the one in use, none to DICOMweb",
-    )
-    tls_check: str | None = Field(
-        None, description="What of its certificate must be right: name (chain and host name), ca (chain), fingerprint"
-    )
-    tls_fingerprint: str | None = Field(None, description="SHA-256 fingerprint of its certificate")
-    tls_caller: str | None = Field(
-        None, description="What it must show when it calls: empty (nothing), trusted, fingerprint, authority"
-    )
-    tls_authority: str | None = Field(
-        None, description="SHA-256 fingerprint of the trusted certificate that signs its certificate"
-    )
-    use_proxy: bool | None = Field(None, description="Whether the network proxy of the settings is used for it")
-    max_pdu: int | None = Field(None, description="Largest PDU both ways, in bytes; null: as the settings say")
-    connect_timeout: int | None = Field(None, description="Seconds to reach it; null: as the settings say")
-    network_timeout: int | None = Field(None, description="Seconds it may take to answer; null: as the settings say")
-    character_set: str | None = Field(
-        None, description="Specific Character Set that queries to it are written in; empty: UTF-8 where needed"
-    )
-    parallel: int | None = Field(None, description="Associations at a time when sending, 1 to 16")
-    bandwidth_kib: int | None = Field(None, description="KiB a second when sending; 0: no limit")
-    priority: int | None = Field(None, description="Queue priority, 0 to 9; 9 is sent first")
-    window: str | None = Field(
-        None, description="Hours of the server's time in which is sent, 22:00-06:00; empty: always"
-    )
-    paused: bool | None = Field(None, description="Nothing is sent; it waits")
-    lacks_only: bool | None = Field(None, description="Send only what it lacks, found out by a query")
-    commitment: bool | None = Field(None, description="Delivered only when it has committed to storage")
-    retries: int | None = Field(
-        None, description="How often a failed delivery is tried again; null: as the settings say"
-    )
-    retry_forever: bool | None = Field(None, description="Retry until delivered, at longer intervals")
-    local_title: str | None = Field(None, description="What we call ourselves towards it; empty: our own title")
-    comment: str | None = Field(None, description="What people want to remember")
+_Fields = body_model()
+
+
+class NodeBody(_Fields):  # type: ignore[valid-type, misc]  # made from the description of the options
+    """A node. A change keeps what is not given. Passwords and tokens are stored encrypted and never shown again."""
 
     def values(self) -> NodeValues:
-        """null where the settings can say is told apart from not given."""
+        """null means the value of the settings where there is one, otherwise unchanged."""
         given = self.model_dump()
-        for name in ("max_pdu", "connect_timeout", "network_timeout", "retries"):
+        for name in options.NULLABLE:
             if name in self.model_fields_set and given[name] is None:
                 given[name] = options.BY_SETTING
         return NodeValues(**given)

@@ -79,7 +79,7 @@ def export_nodes(session: Session, actor: Actor, sealed: bool = False) -> dict[s
 
 
 def _exported(node: Node, facility_names: dict[str, str], sealed: bool) -> dict[str, Any]:
-    set_to = asdict(options.of(node))
+    set_to = options.of(node).model_dump()
     secret = {name: {"sealed": value} for name in SECRETS if (value := set_to.pop(name)) and sealed}
     place = {"ae_title": node.ae_title, "host": node.host, "port": node.port} if node.port else {}
     facility = facility_names.get(node.facility_id or "", "")
@@ -234,15 +234,13 @@ def _plan(
 
 def _differences(node: Node | None, values: NodeValues, config: Config) -> dict[str, tuple[Any, Any]]:
     """What would be other than it is (or than the defaults)."""
-    before = asdict(options.of(node) if node else options.DEFAULTS) | {"enabled": True, "facility_id": ""}
+    before = (options.of(node) if node else options.DEFAULTS).model_dump() | {"enabled": True, "facility_id": ""}
     for name in ("name", "ae_title", "host", "port", "enabled"):
         before[name] = getattr(node, name) if node else before.get(name, "")
     if node:
         before["facility_id"] = node.facility_id or ""
     found: dict[str, tuple[Any, Any]] = {}
-    for name, after in asdict(values).items():
-        if after is None:
-            continue
+    for name, after in values.given().items():
         old = options.reveal(config, before[name]) if name in SECRETS else before[name]
         old = list(old) if isinstance(old, tuple) else old
         new = None if name in NULLABLE and after == BY_SETTING else after

@@ -1,6 +1,5 @@
 """Nodes: make, change, remove, echo."""
 
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -171,8 +170,8 @@ def _tell(session: Session, actor: Actor, node: Node, verb: str) -> None:
 def _told(node: Node) -> dict[str, Any]:
     """What the audit trail keeps of a node: where it is and what differs from the defaults, never a secret."""
     found: dict[str, Any] = {"ae_title": node.ae_title, "host": node.host, "port": node.port, "enabled": node.enabled}
-    usual = asdict(options.DEFAULTS)
-    for name, value in asdict(options.of(node)).items():
+    usual = options.DEFAULTS.model_dump()
+    for name, value in options.of(node).model_dump().items():
         if value != usual[name]:
             found[name] = "set" if name in options.SECRETS else value
     return found
@@ -249,7 +248,7 @@ def note_outcome(session: Session, node_id: str, fault: Phrase, proof: Proof = "
 
 def node_json(node: Node) -> dict[str, Any]:
     """A node as REST shows it. Of secrets only whether they are set."""
-    set_to = asdict(options.of(node))
+    set_to = options.of(node).model_dump()
     for name in options.SECRETS:
         set_to[f"{name}_set"] = bool(set_to.pop(name))
     return {

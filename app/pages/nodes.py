@@ -1,6 +1,7 @@
 """Settings, Nodes: the list at the left, one node's form at the right, its test below."""
 
 import contextlib
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Annotated, Any
@@ -18,12 +19,14 @@ from app.network.probe import Probe, Step
 from app.nodes import callers, options, selftest, service
 from app.nodes import queries as node_queries
 from app.nodes.models import Caller, Node
+from app.nodes.option_kit import Described
+from app.nodes.option_rows import SERVICES
 from app.nodes.options import CAPABILITIES
 from app.pages import node_form
 from app.pages.forms import require_unchanged
+from app.pages.node_choices import node_choices
 from app.pages.node_form import NodeForm, Typed
 from app.pages.shell import fields
-from app.pages.tls_choices import TlsChoices, tls_choices
 from app.security import Actor, Verb, facilities
 
 router = APIRouter(include_in_schema=False)
@@ -125,39 +128,15 @@ class NodesPage:
     selftest: SelfTestPart | None
     seen: Seen | None
     caller: str
-    capabilities: list[tuple[str, str]]
-    protocols: list[tuple[str, str]]
-    syntaxes: list[tuple[str, str]]
-    character_sets: list[tuple[str, str]]
-    tls: TlsChoices
-    retrievals: list[tuple[str, str]]
-    facilities: list[tuple[str, str]]
+    sections: list[node_form.Section]
+    node_choices: Callable[[Described, Any], list[tuple[Any, str]]]
     may_edit: bool
     may_test: bool
 
 
 def _words() -> dict[str, str]:
     """Capabilities as people read them."""
-    return {
-        "store": _("Store"),
-        "find": _("Find"),
-        "move": _("Move"),
-        "get": _("Get"),
-        "worklist": _("Worklist"),
-        "commitment": _("Commitment"),
-        "print": _("Print"),
-    }
-
-
-def _syntaxes() -> list[tuple[str, str]]:
-    return [
-        ("stored", _("As stored, else uncompressed")),
-        ("uncompressed", _("Always uncompressed")),
-        ("jpeg-ls", _("JPEG-LS lossless, if taken")),
-        ("jpeg2000", _("JPEG 2000 lossless, if taken")),
-        ("htj2k", _("HTJ2K lossless, if taken")),
-        ("rle", _("RLE, if taken")),
-    ]
+    return {key: _(word) for key, word in SERVICES}
 
 
 def step_word(name: str) -> str:
@@ -278,13 +257,8 @@ def _page(
         selftest=_selftest(session, actor, form.id) if form and form.id else None,
         seen=_seen(session, actor, form.id) if form and form.id else None,
         caller=caller,
-        capabilities=list(_words().items()),
-        protocols=[("dicom", "DICOM"), ("dicomweb", "DICOMweb"), ("folder", _("Folder"))],
-        syntaxes=_syntaxes(),
-        character_sets=[("", _("UTF-8, where needed")), *((one, one) for one in options.CHARACTER_SETS if one)],
-        tls=tls_choices(session),
-        retrievals=[("move", _("C-MOVE to us")), ("get", _("C-GET"))],
-        facilities=[("", _("None")), *known],
+        sections=node_form.layout(),
+        node_choices=node_choices(session, known),
         may_edit=Verb.NODE_EDIT in actor.verbs,
         may_test=Verb.NODE_ECHO in actor.verbs,
     )

@@ -15,6 +15,7 @@ from app.dicom.names import fold
 from app.http import allow, render
 from app.http.i18n import gettext as _
 from app.http.templates import environment, is_htmx
+from app.nodes import options as node_options
 from app.pages.settings import SECTIONS
 from app.pages.shell import fields
 from app.security import Actor, Verb
@@ -37,9 +38,10 @@ _PAGES = {
     "security": ("", Verb.SETTINGS_READ),
     "audit": ("settings/audit.html", Verb.AUDIT_READ),
 }
-# Macros of components/ui.html and of the node's form whose first argument is a field's name and the second its label.
-_FIELDS = {"field", "select", "textarea", "check", "switch", "segments", "text", "number", "secret"}
+# Macros of components/ui.html whose first argument is a field's name and the second its label.
+_FIELDS = {"field", "select", "textarea", "check", "switch", "segments", "text", "number"}
 _SHELL = "settings/layout.html"
+_NODE_FIELDS = "settings/_node_fields.html"  # made from the description of the options
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +87,8 @@ def labels(template: str) -> tuple[tuple[str, str], ...]:
     assert env.loader is not None
     tree = env.parse(env.loader.get_source(env, template)[0])
     found = [pair for call in tree.find_all(nodes.Call) if (pair := _label(call))]
+    if template == _NODE_FIELDS:
+        found += [(name, str(one.option.label)) for name, one in node_options.FIELDS.items()]
     for other in find_referenced_templates(tree):
         if other and other.startswith("settings/") and other != _SHELL:
             found += labels(other)

@@ -20,7 +20,8 @@ from app.db.keys import data_key
 from app.events.stream import _sender
 from app.kit import folders, withheld
 from app.network.settings import DicomSettings
-from app.nodes.options import NodeOptions, _path_fault
+from app.nodes.option_checks import path_fault
+from app.nodes.options import NodeOptions
 from app.nodes.probe_others import probe_folder, probe_web
 from app.printing.settings import PrintSettings
 from app.settings import save
@@ -157,9 +158,9 @@ def test_folder_nodes_neither(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, a
     tries += [str(circle), f"{circle}/x", "/proc/self/cwd", f"/proc/{os.getpid()}/cwd/x", "/proc/1/root/tmp"]
     tries += [str(tmp_path / "key place"), str(Path(folders.__file__).parent), "/var/lib/postgresql/15"]
     for path in tries:
-        assert _path_fault(path), path
+        assert path_fault(path), path
     for path in ("/srv/out", "/mnt/share", "/run/media/x/usb", str(tmp_path / "out"), "/var/lib/filmroom-out"):
-        assert not _path_fault(path), path
+        assert not path_fault(path), path
     attack("folders", len(tries))
 
 

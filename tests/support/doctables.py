@@ -21,7 +21,7 @@ from app.config import Config
 from app.db.models import load_all
 from app.http import allow
 from app.nodes import file_schema
-from app.nodes.options import DEFAULTS
+from app.nodes.option_model import NodeOptions, fields_of
 from app.security.verbs import DEFAULT_ROLES, Verb
 from app.settings import groups
 from app.worker import LANES
@@ -100,13 +100,27 @@ def settings_groups() -> str:
     return "\n".join(parts)
 
 
-def node_options() -> str:
+def node_options(model: type[NodeOptions] = NodeOptions) -> str:
     """The fields of a node in REST and in the node file."""
-    rules = file_schema.schema()["properties"]["nodes"]["items"]["properties"]
-    rows = [
-        [f"`{key}`", _kind(one), _code(getattr(DEFAULTS, key, None)), one["description"]] for key, one in rules.items()
-    ]
-    return _table(["Key", "Values", "Default", "Meaning"], rows)
+    properties = file_schema.schema(model)["properties"]["nodes"]["items"]["properties"]
+    defaults = {one.option.key or name: one for name, one in fields_of(model).items()}
+    rows = []
+    for key, rule in properties.items():
+        one = defaults[key]
+        unit = str(one.option.unit)
+        default = _code(one.default) if key in model.model_fields else ""
+        rows.append(
+            [
+                f"`{key}`",
+                rule["title"] + (f" ({unit})" if unit else ""),
+                _kind(rule),
+                default,
+                rule["description"],
+                ", ".join(one.protocols),
+                one.option.since,
+            ]
+        )
+    return _table(["Key", "Label", "Values", "Default", "Meaning", "Protocols", "Since"], rows)
 
 
 def permissions() -> str:

@@ -1,9 +1,9 @@
 """The description of a node: one field with its metadata for each option. The form, its checks, the REST schema, the
 schema of the node file and the table of the documentation are made from it. docs/dev/node-options.md: how to add one.
 
-`NodeIdentity` has the columns of the row. Below it is one model for each protocol; what several protocols have in common is
-in their bases. `NodeOptions` is all of them: a row keeps the options of every protocol, so that a change of the protocol
-loses nothing."""
+`NodeIdentity` (option_identity.py) has the columns of the row. Here is one model for each protocol; what several protocols
+have in common is in their bases. `NodeOptions` is all of them: a row keeps the options of every protocol, so that a change
+of the protocol loses nothing."""
 
 from functools import cache
 from typing import Annotated
@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict
 
 from app.kit.phrases import phrase
 from app.nodes import option_checks as checks
+from app.nodes.option_identity import NodeIdentity
 from app.nodes.option_kit import Described, Option, describe
 from app.nodes.option_rows import (
     CHARACTER_SETS,
@@ -23,63 +24,6 @@ from app.nodes.option_rows import (
     TLS_PROFILES,
 )
 from app.trust import names
-
-
-class NodeIdentity(BaseModel):
-    """What the row has in columns of its own."""
-
-    model_config = ConfigDict(frozen=True)
-
-    name: Annotated[
-        str,
-        Option(
-            phrase("Name"),
-            "Name shown to users; 1 to 64 characters, unique",
-            row="name",
-            length=64,
-            mono=False,
-            check=checks.name_fault,
-        ),
-    ] = ""
-    ae_title: Annotated[
-        str,
-        Option(
-            phrase("AE title"),
-            "AE title of the node, 1 to 16 characters",
-            row="address",
-            length=16,
-            check=names.title_fault,
-            protocols=("dicom",),
-        ),
-    ] = ""
-    host: Annotated[
-        str,
-        Option(
-            phrase("Host"),
-            "Host name or IP address",
-            row="address",
-            length=253,
-            check=names.host_fault,
-            protocols=("dicom",),
-        ),
-    ] = ""
-    port: Annotated[
-        int,
-        Option(phrase("Port"), "TCP port", row="address", beside=True, bounds=(1, 65535), protocols=("dicom",)),
-    ] = 0
-    enabled: Annotated[
-        bool, Option(phrase("Enabled"), "Whether the node is used at all, in both directions", row="access")
-    ] = True
-    facility_id: Annotated[
-        str,
-        Option(
-            phrase("Facility"),
-            "Facility that received objects belong to; empty: none",
-            row="access",
-            choices_from="facilities",
-            key="facility",
-        ),
-    ] = ""
 
 
 class SharedOptions(BaseModel):

@@ -41,7 +41,7 @@ ROWS: dict[str, tuple[str, str]] = {
     ),
     "hours": (
         "sending",
-        phrase("Sending hours (server time), such as 22:00-06:00; empty: always. While paused, transfers stay queued."),
+        phrase("Sending hours, such as 22:00-06:00; empty: always. While paused, transfers stay queued."),
     ),
     "retries": (
         "sending",

@@ -14,8 +14,9 @@ from app.kit.errors import Conflict, Invalid
 from app.kit.numbers import whole
 from app.nodes import options
 from app.nodes.models import Caller, Node
+from app.nodes.option_identity import NodeIdentity
 from app.nodes.option_kit import Described
-from app.nodes.option_model import PROTOCOLS, NodeIdentity, NodeOptions, fields_of
+from app.nodes.option_model import PROTOCOLS, NodeOptions, fields_of
 from app.nodes.option_rows import ROWS, SECTIONS
 from app.nodes.options import BY_SETTING, NodeValues
 from app.nodes.service import FROM_FILE

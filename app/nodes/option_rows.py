@@ -4,7 +4,7 @@ from app.kit.phrases import phrase
 from app.nodes.option_kit import Choices
 from app.trust import tls
 
-SECTIONS = {"": "", "sending": phrase("Sending"), "connection": phrase("Connection"), "advanced": phrase("Advanced")}
+SECTIONS = {"": "", "sending": phrase("Delivery"), "connection": phrase("Connection"), "advanced": phrase("Advanced")}
 
 # Key -> section and help of a row of the form, in the order of the form.
 ROWS: dict[str, tuple[str, str]] = {

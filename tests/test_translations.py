@@ -256,7 +256,7 @@ def test_a_stored_message_is_said_in_both_languages() -> None:
         phrase("{peer} rejected the association: {words}.", peer="{Film} (pacs:104)", words=phrase("it gave no reason")),
         phrase("The certificate expired on {day}.", day=date(2026, 11, 20)),
         phrases("{count} answer could not be read", "{count:n} answers could not be read", count=12345),
-        verbatim("Not allowed"),
+        verbatim("Permission denied"),
     ))  # fmt: skip
     kept = from_json(json.loads(json.dumps(made.as_json())))
     assert i18n.say(kept) == (
@@ -275,7 +275,11 @@ def test_a_stored_message_is_said_in_both_languages() -> None:
 def test_a_text_of_before_is_shown_as_it_is() -> None:
     """The migration made it a template without values; braces in it are no places."""
     assert i18n.say(from_json({"template": "{peer} said 5 objects {"})) == "{peer} said 5 objects {"
-    assert i18n.say(from_json({"template": "Not allowed"})) == i18n.gettext("Not allowed") != "Not allowed"
+    assert (
+        i18n.say(from_json({"template": "Permission denied"}))
+        == i18n.gettext("Permission denied")
+        != "Permission denied"
+    )
 
 
 def test_a_column_of_messages_refuses_a_plain_string() -> None:

@@ -36,7 +36,7 @@ def _range(text: str, name: str) -> tuple[str, str] | None:
     low, slash, high = compact.partition("/")
     bounds = (low, high) if slash else (low, low)
     if not all(b == "" or (len(b) == 8 and b.isascii() and b.isdigit()) for b in bounds):
-        raise Invalid("A date is YYYYMMDD or a range YYYYMMDD-YYYYMMDD.", field=name)
+        raise Invalid("Enter a date as YYYYMMDD or a range as YYYYMMDD-YYYYMMDD.", field=name)
     return bounds
 
 

@@ -73,7 +73,7 @@ async def series_frames(
 
     located = await look(request, actor, Verb.STUDY_VIEW, find)
     if instance and instance not in {one.instance.sop_instance_uid for one in located}:
-        raise NotFound("There is no such object in this series.")
+        raise NotFound("Object not found in this series.")
     archive = services(request).archive
     return await streamed(
         series_stream(archive, located, _spec_reader(request), start, instance), "application/octet-stream", _STREAM
@@ -194,7 +194,7 @@ def _window(text: str) -> tuple[float, float] | None:
         return None
     parts = [real(part) for part in text.split(",")]
     if len(parts) != 2 or parts[0] is None or parts[1] is None:
-        raise Invalid("A window is centre,width.", field="window")
+        raise Invalid("A window must be specified as center,width.", field="window")
     return parts[0], parts[1]
 
 
@@ -208,7 +208,7 @@ async def series_thumbnail(
         series = queries.series(session, actor, uid)
         one = service.middle_of(session, series)
         if one is None:
-            raise NotFound("There is no image in this series.")
+            raise NotFound("This series contains no images.")
         return (
             locate(session, [one])[0],
             drawn_header(session, one),

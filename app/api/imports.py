@@ -30,7 +30,7 @@ async def create_import(request: Request, actor: Annotated[Actor, Depends(allow(
     kind = parse_header(request.headers.get("content-type", ""))[0]
     if kind != "multipart/form-data" and kind not in _BODIES:
         raise Unsupported(
-            "Files are sent as multipart/form-data, or one as application/dicom or application/zip.",
+            "Send files as multipart/form-data, or a single file as application/dicom or application/zip.",
             hint="Use the field `files`.",
         )
     here = services(request)
@@ -59,7 +59,7 @@ async def create_import(request: Request, actor: Annotated[Actor, Depends(allow(
         await run_in_threadpool(intake.close)
         await run_in_threadpool(_trace, request, actor, intake)
     if not results:
-        raise BadRequest("There are no files in this request.", hint="Send them in the field `files`.")
+        raise BadRequest("The request contains no files.", hint="Send the files in the field `files`.")
     return {"results": [i18n.told(request, one.public()) for one in results]}
 
 

@@ -17,7 +17,7 @@ Owner = Annotated[Actor, Depends(allow(Verb.JOB_OWN))]
 def _mine(actor: Actor, job: Job) -> Job:
     """Another's job does not exist for those who may not see all."""
     if not owns(actor, job.owner_id) and not can(actor, Verb.JOB_ALL):
-        raise NotFound("There is no such job.")
+        raise NotFound("Job not found.")
     return job
 
 

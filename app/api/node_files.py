@@ -19,7 +19,7 @@ async def _text(request: Request) -> str:
     try:
         return (await request.body()).decode("utf-8")
     except UnicodeDecodeError:
-        raise BadRequest("The file is not UTF-8.") from None
+        raise BadRequest("The file is not encoded as UTF-8.") from None
 
 
 @router.get("/nodes/schema")

@@ -101,7 +101,7 @@ def preview_picture(
         return Response(status_code=304, headers=headers)
     read = [real(part) for part in window.split(",")]
     if len(read) != 2 or read[0] is None or read[1] is None:
-        raise Invalid("A window is centre,width.", field="window")
+        raise Invalid("A window must be specified as center,width.", field="window")
     center, width = read[0], read[1]
     try:
         item = OrderItem.model_validate(
@@ -116,10 +116,10 @@ def preview_picture(
             }
         )
     except ValidationError:
-        raise Invalid("The picture cannot be described so.", hint="Load the preview again.") from None
+        raise Invalid("The description of the image is not valid.", hint="Reload the preview.") from None
     box = [whole(edge) for edge in part.split(",")] if part else [0, 0, 0, 0]
     if len(box) != 4 or None in box:
-        raise Invalid("A part is x,y,width,height.", field="part")
+        raise Invalid("A region must be specified as x,y,width,height.", field="part")
     x, y, across, down = (edge or 0 for edge in box)
     room = services(request)
     made = preview.picture(room.database, room.archive, actor, item, (x, y, across, down) if part else None, size)
@@ -149,7 +149,7 @@ def print_pdf(request: Request, print_id: str, actor: Printer, session: WriteSes
     """Downloads the finished PDF/A-3b. Answers 409 until it is done."""
     row, path = service.open_file(session, actor, services(request).config, print_id)
     if not service.is_pdf(row.request):
-        raise NotFound("This print is no PDF.", hint="Its image files lie at /file.")
+        raise NotFound("This print is not a PDF.", hint="Its image files are available at /file.")
     return _file(request, print_id, path, "application/pdf")
 
 

@@ -60,7 +60,7 @@ class QueryBody(BaseModel):
     def wish(self) -> Wish:
         level = _LEVELS.get(self.level.lower())
         if level is None:
-            raise Invalid("A level is patient, study, series or image.", field="level")
+            raise Invalid("The level must be patient, study, series or image.", field="level")
         named = {keyword: getattr(self, name) for name, keyword in _FIELDS.items() if getattr(self, name)}
         if level == "SERIES" and self.description:
             named["SeriesDescription"] = named.pop("StudyDescription")

@@ -133,7 +133,7 @@ async def test_file(
     """Tests routes with a DICOM file of up to 64 MiB, as if it had been uploaded. It is not stored."""
     data = await file.read(_MOST_FILE + 1)
     if len(data) > _MOST_FILE:
-        raise TooLarge("A file for the bench has at most 64 MiB.")
+        raise TooLarge("The test file may have at most 64 MiB.")
     return await run_in_threadpool(_test_file, request, actor, file.filename or "", data, (routes, rule, facility_id))
 
 
@@ -154,9 +154,9 @@ def _json(text: str) -> dict[str, Any] | None:
     try:
         read = json.loads(text)
     except ValueError:
-        raise Invalid("The rule is no JSON.", field="rule") from None
+        raise Invalid("The rule is not valid JSON.", field="rule") from None
     if not isinstance(read, dict):
-        raise Invalid("The rule is no JSON object.", field="rule")
+        raise Invalid("The rule is not a JSON object.", field="rule")
     return read
 
 

@@ -99,7 +99,7 @@ async def unlock(request: Request, body: Unlock) -> None:
     """Unlocks the session with the password and, when set up, the code of the second factor."""
     identity = await identity_for(request, Verb.SELF, locked_too=True)
     if identity.how != "session":
-        raise Conflict("Only a browser's session can be unlocked.")
+        raise Conflict("Only browser sessions can be unlocked.")
     await run_in_threadpool(unlock_session, request, body.password, body.code)
 
 

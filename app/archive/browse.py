@@ -87,7 +87,7 @@ def _after(cursor: str | None) -> int:
         return 0
     place = whole(cursor, high=10**18)
     if place is None:
-        raise BadRequest("The cursor does not belong to this list.", hint="Start again from the first page.")
+        raise BadRequest("The cursor does not belong to this list.", hint="Restart from the first page.")
     return place
 
 

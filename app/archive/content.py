@@ -136,7 +136,7 @@ def inflated(file: BinaryIO, instance: Instance, end: int) -> bytearray:
     sent: not even looked at."""
     plain = (instance.pixel_offset or 0) + max(instance.pixel_bytes or 0, 0)
     if plain > most_inflated(instance.bytes):
-        raise NoFrame("The deflated object claims to hold far more than was sent; that is no picture.")
+        raise NoFrame("The deflated object expands to an implausible size and is not displayed.")
     file.seek(instance.data_set_offset)
     return inflate(file.read(), 0, min(end, 1 << 30))[0]
 

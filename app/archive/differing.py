@@ -67,7 +67,7 @@ def warnings(session: Session, conflict: Conflict) -> list[Phrase]:
             header = scan(file.fileno(), size)
             framing.locate(file.fileno(), size, header, rows.describe(header).instance)
     except (NotDicom, Damaged, OSError):
-        return [phrase("The file cannot be read any more.")]
+        return [phrase("The file can no longer be read.")]
     return header.warnings
 
 
@@ -81,7 +81,7 @@ def picture(session: Session, conflict: Conflict) -> Picture:
             instance = rows.describe(header).instance
             packed = framing.locate(file.fileno(), size, header, instance)
             if header.pixel_offset is None or header.deflated:
-                raise NoFrame("This version has no image that can be shown here.")
+                raise NoFrame("This version has no image that can be displayed.")
             if packed is not None:
                 places = frames.unpack(packed).locate(1)
             else:
@@ -90,7 +90,7 @@ def picture(session: Session, conflict: Conflict) -> Picture:
                 places = [(header.pixel_offset + offset, length)]
             frame = b"".join(os.pread(file.fileno(), length, offset) for offset, length in places)
     except (NotDicom, OSError, frames.BadFrames, IndexError):
-        raise NoFrame("This version has no image that can be shown here.") from None
+        raise NoFrame("This version has no image that can be displayed.") from None
     return Picture(frame, kept.unpack(header.kept))
 
 

@@ -79,7 +79,9 @@ class Layout:
             raise NoFrame("This object has no pixel data.")
         count = max(one.number_of_frames, 1)
         if not 1 <= n <= count:
-            raise NoFrame(phrase("There is no frame {number}: the pixel data holds {count}.", number=n, count=count))
+            raise NoFrame(
+                phrase("Frame {number} does not exist: the pixel data contains {count} frames.", number=n, count=count)
+            )
         if self.table is not None:
             if n > self.table.count:
                 raise NoFrame("The pixel data ends before this frame.")

@@ -77,9 +77,11 @@ def _count_native(header: Header, instance: rows.Row, stated: int | None) -> Non
     if length and lies.count != (stated or 1):
         header.warnings.append(frames.contradicts(stated, lies.count))
     elif length and lies.span(lies.count)[3] and not any("ends early" in w for w in header.warnings):
-        header.warnings.append(phrase("The pixel data is shorter than rows, columns and frames ask for."))
+        header.warnings.append(phrase("The pixel data is shorter than required by rows, columns and frames."))
     samples = instance["rows"] * instance["columns"] * instance["samples"] * instance["bits_allocated"]
     if length and instance["samples"] == 3 and frames.is_mislabelled(lies, samples, label):
         header.warnings.append(
-            phrase("The pixel data is not sampled as the Photometric Interpretation says; its length decides.")
+            phrase(
+                "The sampling of the pixel data contradicts Photometric Interpretation; the length of the pixel data is used."
+            )
         )

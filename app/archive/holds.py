@@ -44,6 +44,6 @@ def refuse_held(session: Session, study_instance_uid: str) -> None:
     """Raises Conflict while somebody holds the study."""
     if number := count(session, study_instance_uid):
         raise Conflict(
-            phrase("{number} transfers of this study have not arrived yet.", number=number),
-            hint="Wait for them, or stop them under Incoming, Transfers.",
+            phrase("{number} transfers of this study are not complete.", number=number),
+            hint="Wait for them to complete, or stop them under Incoming, Transfers.",
         )

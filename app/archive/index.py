@@ -309,15 +309,13 @@ def _is_foreign(entry: Entry, facility_id: str | None) -> bool:
     return ours is not None and ours != facility_id and not entry.source.sees_all
 
 
-_OTHER_SYNTAX = phrase("This object is stored in another transfer syntax; the first stays, this one is kept aside.")
-_OTHER_SERIES = phrase("Its series belongs to another study here; this object is kept aside.")
+_OTHER_SYNTAX = phrase("This object is stored in another transfer syntax; the new object is on hold.")
+_OTHER_SERIES = phrase("The series belongs to another stored study; this object is on hold.")
 _REASONS = {
-    "other content": phrase(
-        "Another object with this SOP Instance UID is stored; the first stays, this one is kept aside."
-    ),
-    "other study": phrase("Its SOP or Series Instance UID already belongs to another study; it is kept aside."),
-    "other patient": phrase("The study belongs to another patient here; this object is kept aside."),
-    OTHER_FACILITY: phrase("The object is on hold until an administrator decides."),
+    "other content": phrase("A different object with this SOP Instance UID is stored; the new object is on hold."),
+    "other study": phrase("The SOP or Series Instance UID belongs to another stored study; this object is on hold."),
+    "other patient": phrase("The study is stored for another patient; this object is on hold."),
+    OTHER_FACILITY: phrase("The object is on hold until an administrator resolves the conflict."),
 }
 _COMMENTS = {  # at most 64 characters each
     "other content": "Kept aside: other content under a known SOP Instance UID",

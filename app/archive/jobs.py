@@ -86,7 +86,7 @@ def carry_out(context: JobContext, payload: dict[str, Any]) -> dict[str, Any]:
     with context.database.read() as session:
         conflict = session.get(Conflict, payload["conflict_id"])
     if conflict is None:
-        raise PermanentFault("There is no such conflict.")
+        raise PermanentFault("Conflict not found.")
     aside = archive.store.full(conflict.path)
     if not aside.exists():
         return {"outcome": "done before"}

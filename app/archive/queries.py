@@ -40,7 +40,7 @@ def study(session: Session, actor: Actor, uid: str) -> Study:
     """Raises NotFound when there is none this actor may see."""
     found = session.scalar(select(Study).where(Study.study_instance_uid == uid, visible(actor)))
     if found is None:
-        raise NotFound("There is no such study.")
+        raise NotFound("Study not found.")
     audit.saw(found.study_instance_uid, found.facility_id)
     return found
 
@@ -52,7 +52,7 @@ def series(session: Session, actor: Actor, uid: str) -> Series:
         .where(Series.series_instance_uid == uid, visible(actor))
     ).first()
     if found is None:
-        raise NotFound("There is no such series.")
+        raise NotFound("Series not found.")
     audit.saw(found[1].study_instance_uid, found[1].facility_id)
     return found[0]
 
@@ -64,7 +64,7 @@ def instance(session: Session, actor: Actor, uid: str) -> Instance:
         .where(Instance.sop_instance_uid == uid, visible(actor))
     ).first()
     if found is None:
-        raise NotFound("There is no such object.")
+        raise NotFound("Object not found.")
     audit.saw(found[1].study_instance_uid, found[1].facility_id)
     return found[0]
 
@@ -78,21 +78,21 @@ def study_of(session: Session, thing: Series | Instance) -> Study:
     """The study a series or instance belongs to; the caller may see it already."""
     found = session.get(Study, thing.study_pk)
     if found is None:
-        raise NotFound("There is no such study.")
+        raise NotFound("Study not found.")
     return found
 
 
 def series_by_pk(session: Session, pk: int) -> Series:
     found = session.get(Series, pk)
     if found is None:
-        raise NotFound("There is no such series.")
+        raise NotFound("Series not found.")
     return found
 
 
 def patient_of(session: Session, of: Study) -> Patient:
     found = session.get(Patient, of.patient_pk)
     if found is None:
-        raise NotFound("There is no such patient.")
+        raise NotFound("Patient not found.")
     return found
 
 
@@ -180,7 +180,7 @@ def studies_of_person(session: Session, actor: Actor, words: str, most: int = 50
 def header_row(session: Session, of: Instance) -> InstanceHeader:
     found = session.get(InstanceHeader, of.id)
     if found is None:
-        raise NotFound("There is no such object.")
+        raise NotFound("Object not found.")
     return found
 
 
@@ -231,7 +231,7 @@ def frames_of(session: Session, of: Instance) -> bytes | None:
 def raw_header_of(session: Session, of: Instance) -> bytes:
     raw = session.scalar(select(InstanceHeader.raw).where(InstanceHeader.instance_pk == of.id))
     if raw is None:
-        raise NotFound("There is no such object.")
+        raise NotFound("Object not found.")
     return raw
 
 
@@ -265,7 +265,7 @@ def conflict(session: Session, actor: Actor, conflict_id: str) -> Conflict:
     """Raises NotFound when there is none this actor may see."""
     found = session.scalar(select(Conflict).where(Conflict.id == conflict_id, visible_conflicts(actor)))
     if found is None:
-        raise NotFound("There is no such conflict.")
+        raise NotFound("Conflict not found.")
     return found
 
 

@@ -53,10 +53,10 @@ class Reserve:
             log.warning("intake stops: the disk is %s" if state != "ready" else "intake goes on: the disk is %s", state)
         if state == "full":
             raise StorageFull(
-                "The disk is full: no objects are taken until space is freed.",
+                "The disk is full: objects are refused until space is freed.",
                 hint="Delete studies, or enlarge the disk.",
             )
         if state == "read-only":
             raise Unavailable(
-                "The store is read-only: no objects are taken.", hint="Make it writable; work resumes by itself."
+                "The store is read-only: objects are refused.", hint="Make it writable; storing resumes automatically."
             )

@@ -272,8 +272,8 @@ def _versions(session: Session, actor: Actor, chosen: Sequence[Conflict]) -> lis
 def _refuse_several(versions: int) -> None:
     if versions > 1:
         raise AlreadyDone(
-            phrase("{number} later versions of one object: choose one.", number=versions),
-            hint="Nothing was changed. Decide on these versions one by one; REST: with chosen.",
+            phrase("This object has {number} later versions: select one.", number=versions),
+            hint="Nothing was changed. Resolve these versions one by one; in REST use chosen.",
         )
 
 
@@ -298,7 +298,7 @@ def decide_conflict(
         .returning(Conflict.id)
     ).first()
     if changed is None:
-        raise AlreadyDone("This conflict is decided already.")
+        raise AlreadyDone("This conflict is already resolved.")
     session.refresh(found)
     jobs.enqueue(
         session,

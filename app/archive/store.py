@@ -40,9 +40,11 @@ _AWAY = {
 def unavailable(fault: OSError) -> Exception:
     """A store that is full, read-only or away is a fault every interface knows; any other is a bug and stays what it is."""
     if fault.errno in _FULL:
-        return StorageFull("The store cannot take anything just now.", hint="Free disk space; work resumes by itself.")
+        return StorageFull(
+            "The store cannot accept data at the moment.", hint="Free disk space; storing resumes automatically."
+        )
     if fault.errno in _AWAY:
-        return Unavailable("The store cannot be written just now.", hint="Work resumes by itself.")
+        return Unavailable("The store is not writable at the moment.", hint="Storing resumes automatically.")
     return fault
 
 

@@ -127,7 +127,7 @@ class Database:
             if getattr(raised, "connection_invalidated", False) or _is_outage(fault):
                 self._answering_since = float("inf")
                 raise Unavailable(
-                    "The database cannot be reached just now.", hint="Work resumes by itself."
+                    "The database cannot be reached just now.", hint="Storing resumes automatically."
                 ) from raised
             raise
         else:

@@ -25,7 +25,7 @@ _SILENCE = {"UB": b"\x80", "MB": b"\xff", "AB": b"\xd5", "US": b"\x00\x80"}
 _SPOKEN = phrase("Recorded speech was replaced by silence.")
 _PROFILE = phrase("An ICC profile that cannot be read was removed.")
 _EXCESS = phrase("Values that were longer than their description says were cut.")
-_NAMED = phrase("Data that named the patient was removed.")
+_NAMED = phrase("Data that identified the patient was removed.")
 
 
 def is_foreign(item: Any, tag: int) -> bool:

@@ -127,14 +127,14 @@ def _begin(source: BinaryIO) -> tuple[Start, BinaryIO, str]:
         sent = source.read()
         plain, more = inflate(sent, 0, most_inflated(len(sent)))
         if more:
-            raise CannotClean("The deflated object is larger than any sense.")
+            raise CannotClean("The deflated object expands to an implausible size.")
         source, uid = BytesIO(plain), _INFLATED.get(uid, EXPLICIT)
     elif (begin.implicit, begin.little) != (begin.syntax.implicit, begin.syntax.little):
         uid = _as_encoded(begin)
     if is_crowded(source):
-        raise CannotClean("The object has more sequence items than can be read in a sensible time.")
+        raise CannotClean("The object has too many sequence items to be read.")
     if _has_more_elements(source, begin):
-        raise CannotClean("The object has more attributes than can be read in a sensible time.")
+        raise CannotClean("The object has too many attributes to be read.")
     return begin, source, uid
 
 
@@ -181,7 +181,7 @@ def _name_object(ds: Dataset, meta: dict[int, bytes]) -> None:
         if not ds.get(keyword):
             uid = meta.get(tag, b"").decode("ascii", "replace").strip("\0 ")
             if not is_safe(uid):
-                raise CannotClean("The object does not say what it is: it has no SOP Class or Instance UID.")
+                raise CannotClean("The object has no SOP Class UID or SOP Instance UID.")
             setattr(ds, keyword, uid)
 
 
@@ -199,7 +199,7 @@ def _read(source: BinaryIO, implicit: bool, little: bool) -> Dataset:
 
     def stops(tag: int, _vr: str | None, _length: int) -> bool:
         if next(seen) > _MOST_ELEMENTS:
-            raise CannotClean("The object has more attributes than can be read in a sensible time.")
+            raise CannotClean("The object has too many attributes to be read.")
         return tag in PIXELS or tag >> 16 == _DELIMITERS
 
     ds = read_dataset(source, implicit, little, stop_when=stops)
@@ -261,7 +261,7 @@ def _copy(source: BinaryIO, out: BinaryIO, length: int) -> None:
     while length > 0:
         piece = source.read(min(length, 1 << 20))
         if not piece:
-            raise CannotClean("The object is cut off in its pixel data.")
+            raise CannotClean("The pixel data of the object is truncated.")
         out.write(piece)
         length -= len(piece)
 
@@ -276,15 +276,13 @@ def _warn_of_pixels(ds: Any, tally: Tally, has_pixels: bool) -> None:
     burned = str(ds.get("BurnedInAnnotation") or "").strip().upper()
     secondary = str(ds.get("SOPClassUID") or "").startswith("1.2.840.10008.5.1.4.1.1.7")
     if burned == "YES":
-        tally.warnings[phrase("The header says that text is burned into the pixels; it remains there.")] += 1
+        tally.warnings[phrase("According to the header, text is burned into the pixels; it is not removed.")] += 1
     elif burned != "NO" and (secondary or str(ds.get("Modality") or "") in _PHOTOGRAPHED):
-        tally.warnings[
-            phrase("Text may be burned into the pixels, as is usual for this kind of image; it remains there.")
-        ] += 1
+        tally.warnings[phrase("Images of this type often contain burned-in text; it is not removed.")] += 1
     if str(ds.get("RecognizableVisualFeatures") or "").strip().upper() == "YES":
-        tally.warnings[phrase("The header says that the person can be recognised in the image.")] += 1
+        tally.warnings[phrase("According to the header, the patient is recognizable in the image.")] += 1
     if any(
         (group, 0x0102) in ds and (group, 0x3000) not in ds and ds[group, 0x0102].value
         for group in range(0x6000, 0x6020, 2)
     ):
-        tally.warnings[phrase("An overlay lies inside the pixel words; it remains there.")] += 1
+        tally.warnings[phrase("The pixel data contains an embedded overlay; it is not removed.")] += 1

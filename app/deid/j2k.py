@@ -21,7 +21,7 @@ _PART_2 = range(0x70, 0x7C)  # T.801
 _KEPT = frozenset((_CAP, _SIZ, _COD, _COC, _QCD, _QCC, _RGN, _POC, _PPM, _PPT, *_PART_2))
 _TEXT_AT_END = re.compile(rb"[\x20-\x7e]{16,}[\0\r\n ]*\Z")  # once in ten millions of tile-parts these are coded data
 _TAIL = 4096
-_UNKNOWN = "The compressed pixels cannot be followed to their end, so that what else they carry cannot be removed."
+_UNKNOWN = "The compressed pixel data cannot be parsed completely, so additional data in it cannot be removed."
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,7 +43,7 @@ def anonymize_study(ctx: JobContext, payload: dict[str, Any]) -> dict[str, Any]:
         try:
             study = archive.study(session, SYSTEM, made.study_instance_uid)
         except NotFound:
-            raise PermanentFault("The study is no longer here.") from None
+            raise PermanentFault("The study is no longer stored.") from None
         instances = archive.instances_of_study(session, study)
         names = _names(session, study)
         session.expunge_all()
@@ -138,7 +138,7 @@ class _Work:
         outcome = self.ctx.archive.ingest(incoming)
         if outcome.status not in ("stored", "duplicate"):
             self.tally.warnings[
-                phrase("A clean object did not enter the archive: {status}.", status=outcome.status)
+                phrase("An anonymized object could not be stored in the archive: {status}.", status=outcome.status)
             ] += 1
 
     def _finish(self, target: Path) -> dict[str, Any]:

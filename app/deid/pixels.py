@@ -23,15 +23,15 @@ _RLE, _DEFLATED_FRAMES, _PLAIN_FRAMES = "1.2.840.10008.1.2.5", "1.2.840.10008.1.
 _JXL_REBUILDS, _JXL = "1.2.840.10008.1.2.4.111", "1.2.840.10008.1.2.4.112"
 _LONGER = phrase("The pixel data was longer than its header says; the rest was removed.")
 _NO_IMAGE = phrase("Pixel data without Rows and Columns was removed.")
-_CUT = phrase("The pixel data of the original is cut off; the copy has the frames as far as they go.")
-_ALL_CUT = phrase("The pixel data is cut off before its first frame. Store the whole object again, then make the copy.")
+_CUT = phrase("The pixel data of the original is truncated; the copy contains the available frames.")
+_ALL_CUT = phrase(
+    "The pixel data is truncated before the first frame. Store the complete object again, then create the copy."
+)
 _NAMED = phrase(
-    "The compressed pixels hold the patient's name or number where it cannot be removed. Leave this object out."
+    "The compressed pixel data contains the name or number of the patient and cannot be cleaned. Exclude this object."
 )
-_ENDLESS = phrase("JPEG XL codestreams without a container may carry bytes behind their image; they remain there.")
-_CONTAINER = phrase(
-    "A video container may name people in its own tables or in sound; look and listen before it leaves."
-)
+_ENDLESS = phrase("JPEG XL codestreams without a container may contain data after the image; it is not removed.")
+_CONTAINER = phrase("The metadata or the sound of a video may identify persons. Check the video before you share it.")
 
 
 @dataclass(slots=True)
@@ -170,7 +170,7 @@ class Writer:
         whole = -(-self.frames * self.rows * self.columns * self.samples * self.bits // 8)
         wanted = whole if there >= whole else -(-bits // 8)  # 4:2:2 is often declared for 4:4:4
         if not wanted <= there <= wanted + 1 and self.syntax_uid in uids.TRANSFER_SYNTAXES and self.syntax.encapsulated:
-            raise CannotClean("The pixel data is not encapsulated as its transfer syntax asks.")
+            raise CannotClean("The pixel data is not encapsulated as required by the transfer syntax.")
         if there > wanted + 1:
             self.warnings.append(_LONGER)
         elif there < wanted and not self.pixels.is_cut:
@@ -197,7 +197,7 @@ class Writer:
                 extended=extended if isinstance(extended, bytes) else b"",
             )
         except BadFrames:
-            raise CannotClean("The frames of the pixel data cannot be told apart.") from None
+            raise CannotClean("The frames of the pixel data cannot be separated.") from None
         return table
 
     def _whole_frames(self, table: FrameTable) -> FrameTable:
@@ -307,7 +307,7 @@ class Writer:
         while length > 0:
             piece = self.pixels.file.read(min(length, 1 << 20))
             if not piece:
-                raise CannotClean("The object is cut off in its pixel data.")
+                raise CannotClean("The pixel data of the object is truncated.")
             out.write(piece)
             length -= len(piece)
 

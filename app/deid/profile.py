@@ -77,7 +77,7 @@ def resolve(name: str, options: list[str] | None = None) -> Profile:
     if base is None:
         known = ", ".join(PROFILES)
         raise UnknownProfile(
-            phrase("There is no profile {name}.", name=name),
+            phrase("Unknown profile {name}.", name=name),
             hint=phrase("Use one of {known}.", known=known),
             field="profile",
         )
@@ -85,7 +85,7 @@ def resolve(name: str, options: list[str] | None = None) -> Profile:
     for option in options or []:
         if option not in known_options:
             raise UnknownProfile(
-                phrase("There is no option {option}.", option=option),
+                phrase("Unknown option {option}.", option=option),
                 hint=phrase("Use {known}.", known=", ".join(_CODES)),
                 field="options",
             )

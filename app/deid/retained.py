@@ -8,9 +8,9 @@ from app.deid import terms, texts
 from app.deid.identifiers import Identifiers
 from app.kit.phrases import NOTHING, Phrase, phrase
 
-_NAMED = phrase("Texts that named the patient or a person were emptied.")
+_NAMED = phrase("Texts that identified the patient or another person were emptied.")
 _UNREADABLE = phrase("Texts that cannot be read in their character set were emptied.")
-_UNFIT = phrase("Values that are not what their VR asks for were emptied.")
+_UNFIT = phrase("Values that do not conform to their VR were emptied.")
 _UID = re.compile(r"[0-9.]*")
 _UID_WITHIN = re.compile(r"(?<![\d.])[0-2](?:\.\d+){5,}")  # versions of programs are shorter
 _AGE = re.compile(r"(\d{1,3}[DWMY])?")

@@ -51,7 +51,7 @@ def request(session: Session, actor: Actor, order: Order) -> Row:
     require(actor, Verb.STUDY_ANONYMIZE)
     profile = resolve(order.profile, order.options)
     if order.to_archive and profile.options.retain_uids:
-        raise Invalid("A copy with the old UIDs cannot stand beside its original.", field="to_archive")
+        raise Invalid("A copy with the original UIDs cannot be stored beside the original.", field="to_archive")
     if order.to_archive:
         require(actor, Verb.STUDY_IMPORT)
     study = archive.study(session, actor, order.study_instance_uid)
@@ -92,7 +92,7 @@ def open_file(session: Session, actor: Actor, config: Config, anonymization_id: 
     row = queries.anonymization(session, actor, anonymization_id)
     path = products.path(config, PRODUCTS, row.made.file)
     if row.state != "done" or not row.made.file or not path.is_file():
-        raise NotReady("The copy is not there (yet).", hint="Ask for its state, or make it again.", state=row.state)
+        raise NotReady("The copy is not available.", hint="Check its state or create it again.", state=row.state)
     _trace(
         session, actor, row.made, Verb.STUDY_EXPORT, {"study": row.made.study_instance_uid, "profile": row.made.profile}
     )
@@ -104,7 +104,7 @@ def cross_reference(session: Session, actor: Actor, config: Config, anonymizatio
     require(actor, Verb.CROSSREF_READ)
     made = queries.anonymization(session, actor, anonymization_id).made
     if made.uids is None:
-        raise NotReady("The copy is not there (yet).", hint="Ask for its state, or make it again.")
+        raise NotReady("The copy is not available.", hint="Check its state or create it again.")
     _trace(session, actor, made, Verb.CROSSREF_READ, {"study": made.study_instance_uid})
     return report.open_uids(derive(config, CROSSREF_KEY), made.uids)
 
@@ -113,7 +113,7 @@ def delete(session: Session, actor: Actor, config: Config, anonymization_id: str
     """Removes the copy's zip and row; one's own, or anyone's for who may. What went to the archive stays there."""
     row = queries.anonymization(session, actor, anonymization_id)
     if not owns(actor, row.made.owner_id) and not can(actor, Verb.JOB_ALL):
-        raise Forbidden("Only who made this copy, or an administrator, may delete it.")
+        raise Forbidden("Only the user who created this copy or an administrator can delete it.")
     if row.state in ("queued", "running"):
         jobs.cancel(session, row.made.job_id)
     _trace(session, actor, row.made, "anonymization.delete", {"study": row.made.study_instance_uid})

@@ -26,7 +26,7 @@ _KEPT_IN_HEADER = {b"ihdr", b"bpcc", b"colr", b"pclr", b"cmap", b"cdef"}
 _KEPT_BOXES = {b"jP  ", b"JXL ", b"ftyp", b"jp2h", b"jp2c", b"jxlc", b"jxlp", b"jxll", b"jxli"}
 _PICTURES = {b"jp2c", b"jxlc", b"jxlp"}
 _INFLATED_AT_ONCE = 1 << 20
-_UNKNOWN = "The compressed pixels cannot be followed to their end, so that what else they carry cannot be removed."
+_UNKNOWN = "The compressed pixel data cannot be parsed completely, so additional data in it cannot be removed."
 
 
 @dataclass(frozen=True, slots=True)

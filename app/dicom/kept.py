@@ -196,9 +196,9 @@ def _filled(opened: _Opened, read: Read, drawn: bool) -> bytes:
     implicit, little = bool(opened.flags & 1), not opened.flags & 2
     whole = any(one.tag == _MANY for one in wanted)
     if whole and walk(data, 0, len(data), len(data), implicit, little).elements > _ELEMENTS_READ:
-        raise TooLarge("The object has more attributes than can be read in a sensible time.")
+        raise TooLarge("The object has too many attributes to be read.")
     if any(one.structured for one in wanted) and count_items(data) > _ITEMS_READ:
-        raise TooLarge("The object has more sequence items than can be read in a sensible time.")
+        raise TooLarge("The object has too many sequence items to be read.")
     return data
 
 

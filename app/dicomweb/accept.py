@@ -116,8 +116,8 @@ def pick(ranges: Sequence[Range], offers: Sequence[tuple[str, bool]]) -> Choice:
 
 def refusal(offers: Iterable[str]) -> NotAcceptable:
     return NotAcceptable(
-        "None of the accepted media types can be sent.",
-        hint=phrase("There is: {known}", known=", ".join(dict.fromkeys(offers))),
+        "None of the accepted media types is available.",
+        hint=phrase("Available: {known}", known=", ".join(dict.fromkeys(offers))),
     )
 
 

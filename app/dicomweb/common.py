@@ -14,12 +14,12 @@ def instances(session: Session, study: Study, series: str = "", instance: str = 
     else:
         listed = [one for one in queries.series_of(session, study) if one.series_instance_uid == series]
         if not listed:
-            raise NotFound("There is no such series in this study.")
+            raise NotFound("Series not found in this study.")
         found = queries.instances_of(session, listed[0])
     if instance:
         found = [one for one in found if one.sop_instance_uid == instance]
     if not found:
-        raise NotFound("There is no such object in this series.")
+        raise NotFound("Object not found in this series.")
     return found
 
 
@@ -27,5 +27,5 @@ def one_instance(session: Session, study: Study, series: str, instance: str) -> 
     """One object by its whole address, by its own index and not by a walk through its series."""
     found = queries.instance_in(session, study, series, instance)
     if found is None:
-        raise NotFound("There is no such object in this series.")
+        raise NotFound("Object not found in this series.")
     return found

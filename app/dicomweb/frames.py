@@ -37,13 +37,15 @@ def numbers(text: str, count: int) -> list[int]:
     for part in text.split(","):
         number = whole(part, 1)
         if number is None:
-            raise BadRequest("Frames are a comma-separated list of numbers from 1 on.")
+            raise BadRequest("Enter frames as a comma-separated list of numbers from 1.")
         found.append(number)
     if len(found) > _MOST:
-        raise BadRequest("These are too many frames for one request.")
+        raise BadRequest("Too many frames for one request.")
     if max(found) > count:
         raise NotFound(
-            phrase("There is no frame {number}: the pixel data holds {count}.", number=max(found), count=count)
+            phrase(
+                "Frame {number} does not exist: the pixel data contains {count} frames.", number=max(found), count=count
+            )
         )
     return found
 

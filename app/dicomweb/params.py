@@ -91,7 +91,7 @@ def _key(name: str, value: str, lists: bool) -> Key:
         path = attribute_path(name)
     except UnknownAttribute:
         raise BadRequest(
-            phrase("{name!r} is no attribute that can be searched.", name=name),
+            phrase("{name!r} is not a searchable attribute.", name=name),
             hint="Use a DICOM keyword or an 8-digit tag.",
         ) from None
     vr = vr_of(path[-1])
@@ -102,7 +102,7 @@ def _key(name: str, value: str, lists: bool) -> Key:
         value = "\\".join(part.strip() for part in value.split(","))
     if vr in ("DA", "TM", "DT") and not all(valid_range(vr, one) for one in _values(value)):
         raise BadRequest(
-            phrase("The value of {name} is no date or time, nor a range of them.", name=name),
+            phrase("The value of {name} is not a date, a time or a range.", name=name),
             hint="YYYYMMDD, YYYYMMDD-YYYYMMDD, hhmmss.",
         )
     return Key(path, vr, value)
@@ -114,7 +114,7 @@ def _together(first: Key, second: Key) -> Key:
     if not first.value or not second.value or first.value == second.value:
         return first if first.value else second
     if first.vr in ("LT", "ST", "UR", "UT"):
-        raise BadRequest(phrase("{name} is asked for twice.", name=second.keyword or second.path[-1]))
+        raise BadRequest(phrase("{name} is specified twice.", name=second.keyword or second.path[-1]))
     return Key(first.path, first.vr, f"{first.value}\\{second.value}")
 
 
@@ -140,12 +140,12 @@ def _include(value: str) -> tuple[bool, set[tuple[str, ...]], list[str]]:
 
 def _flag(name: str, value: str) -> bool:
     if value.lower() not in ("true", "false"):
-        raise BadRequest(phrase("{name} is true or false.", name=name))
+        raise BadRequest(phrase("{name} must be true or false.", name=name))
     return value.lower() == "true"
 
 
 def _whole(name: str, value: str) -> int:
     number = whole(value, high=10**9)
     if number is None:
-        raise BadRequest(phrase("{name} is a whole number.", name=name))
+        raise BadRequest(phrase("{name} must be a whole number.", name=name))
     return number

@@ -37,7 +37,7 @@ def parameters(request: Request) -> tuple[RenderParams, int]:
     size, crop = _viewport(query.get("viewport", ""))
     quality = whole(query.get("quality", "90"), 1, 100)
     if quality is None:
-        raise BadRequest("quality is a whole number from 1 to 100.")
+        raise BadRequest("quality must be a whole number from 1 to 100.")
     params = RenderParams(window=window, voi_function=function, size=size, crop=crop)  # type: ignore[arg-type]
     return params, quality
 
@@ -50,10 +50,10 @@ def _window(text: str) -> tuple[tuple[float, float] | None, str | None]:
     function = _FUNCTIONS.get(parts[2].strip().lower()) if len(parts) == 3 else None
     numbers = [_number(part) for part in parts[:2]]
     if len(parts) not in (2, 3) or (len(parts) == 3 and function is None) or None in numbers:
-        raise BadRequest("window is center,width,function with linear, linear-exact or sigmoid as function.")
+        raise BadRequest("window must be center,width,function with linear, linear-exact or sigmoid as function.")
     center, width = numbers[0] or 0.0, numbers[1] or 0.0
     if width <= 0:
-        raise BadRequest("A window's width is greater than 0.")
+        raise BadRequest("The window width must be greater than 0.")
     return (center, width), function
 
 
@@ -65,10 +65,10 @@ def _viewport(text: str) -> tuple[tuple[int, int] | None, Crop | None]:
     parts = [part.strip() for part in text.split(",")]
     numbers = [real(part) if part else None for part in parts]
     if len(parts) not in (2, 4, 6) or any(part and n is None for part, n in zip(parts, numbers, strict=True)):
-        raise BadRequest("viewport is vw,vh or vw,vh,sx,sy,sw,sh.")
+        raise BadRequest("viewport must be vw,vh or vw,vh,sx,sy,sw,sh.")
     width, height = numbers[0] or 0, numbers[1] or 0
     if not (1 <= width <= 16384 and 1 <= height <= 16384):
-        raise BadRequest("A viewport has 1 to 16384 pixels a side.")
+        raise BadRequest("A viewport must have 1 to 16384 pixels per side.")
     size = (int(height), int(width))
     if len(parts) < 6 or not numbers[4] or not numbers[5]:
         return size, None

@@ -126,7 +126,7 @@ async def _many(request: Request, actor: Actor, study: str, series: str) -> Resp
         state = states.find(archive, session, found, wanted, within) if wanted else None
         images = [one for one in instances(session, found, series) if kind_of(one) == "image"]
         if not images:
-            raise NotFound("There are no images to show.")
+            raise NotFound("No images to display.")
         shown = [
             (one, representative_frame(content.header(session, one.instance), one.instance))
             for one in locate(session, images)
@@ -176,7 +176,7 @@ async def _thumbnail(request: Request, actor: Actor, study: str, series: str, in
         wanted = [one_instance(session, found, series, instance)] if instance else instances(session, found, series)
         images = [one for one in wanted if kind_of(one) == "image"]
         if not images:
-            raise NotFound("There is no image to show.")
+            raise NotFound("No image to display.")
         one = images[len(images) // 2]
         return Shown(locate(session, [one])[0], drawn_header(session, one))
 

@@ -194,4 +194,4 @@ def _value(session: Session, instance: Instance, path: str) -> bytes | tuple[int
     try:
         return content.bulk_value(session, instance, path)
     except KeyError:
-        raise NotFound("This object has no such value.") from None
+        raise NotFound("This object does not contain this value.") from None

@@ -129,11 +129,11 @@ def _within(keys: tuple[Key, ...], study: str, series: str) -> tuple[Key, ...]:
     fixed = [Key((tag,), "UI", uid) for tag, uid in (("0020000D", study), ("0020000E", series)) if uid]
     for key in fixed:
         if any(char in key.value for char in ",\\*?"):
-            raise BadRequest("A UID in the address names one object.")
+            raise BadRequest("A UID in the address must identify one object.")
     paths = {key.path for key in fixed}
     for key in keys:
         if key.path in paths and key.value and key.value not in {one.value for one in fixed}:
-            raise BadRequest("The query names another UID than the address.")
+            raise BadRequest("The UID in the query differs from the UID in the address.")
     return (*fixed, *(key for key in keys if key.path not in paths))
 
 
@@ -144,7 +144,7 @@ def _headers(search: Search, found: Found, request: Request) -> dict[str, str]:
             "The number of results exceeded the maximum supported by the server. Additional results can be requested."
         )
     if found.given_up:
-        said.append("The search was ended before everything was looked at; narrow it.")
+        said.append("The search was stopped before it was complete; narrow the search.")
     if found.unsupported:
         names = ", ".join(dict.fromkeys(key.keyword or key.path[-1] for key in found.unsupported))
         said.append(f"These attributes cannot be matched at this level and were ignored: {names}.")

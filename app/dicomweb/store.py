@@ -39,7 +39,7 @@ async def store(request: Request, actor: Sender) -> Response:
 @router.post("/studies/{study}")
 async def store_in_study(request: Request, actor: Sender, study: str) -> Response:
     if not uids.is_safe(study):
-        raise BadRequest("The address names no Study Instance UID.")
+        raise BadRequest("The address contains no Study Instance UID.")
     return await _store(request, actor, study)
 
 
@@ -53,7 +53,7 @@ async def _store(request: Request, actor: Actor, study: str) -> Response:
         kind = parameters.get("type", accept.DICOM).lower()
     if kind != accept.DICOM:
         raise Unsupported(
-            "Objects are taken as application/dicom only.",
+            "Objects must be sent as application/dicom.",
             hint=phrase('Send {related}; type="{dicom}".', related=accept.RELATED, dicom=accept.DICOM),
         )
     here = services(request)
@@ -82,7 +82,7 @@ async def _store(request: Request, actor: Actor, study: str) -> Response:
         await run_in_threadpool(intake.close)
         await run_in_threadpool(_trace, request, actor, intake)
     if not results:
-        raise BadRequest("The body holds no objects.")
+        raise BadRequest("The request contains no objects.")
     return _answer(choice, results, respond.base_url(request))
 
 

@@ -62,16 +62,16 @@ async def wado(request: Request, actor: Annotated[Actor, Depends(allow(Verb.STUD
 def _address(query: QueryParams) -> tuple[str, str, str]:
     """The three UIDs; the rules of 9.1.2 about the rest."""
     if query.get("requestType") != "WADO":
-        raise BadRequest("requestType is WADO.")
+        raise BadRequest("requestType must be WADO.")
     uids = tuple(query.get(name, "") for name in ("studyUID", "seriesUID", "objectUID"))
     if not all(uids):
-        raise BadRequest("studyUID, seriesUID and objectUID are all needed.")
+        raise BadRequest("studyUID, seriesUID and objectUID are required.")
     if query.get("anonymize", "no") != "no":
-        raise BadRequest("Objects are not anonymized here.", hint="Use POST /api/v1/anonymizations.")
+        raise BadRequest("WADO-URI does not anonymize objects.", hint="Use POST /api/v1/anonymizations.")
     if "presentationUID" in query and not query.get("presentationSeriesUID"):
-        raise BadRequest("presentationUID needs presentationSeriesUID beside it.")
+        raise BadRequest("presentationUID requires presentationSeriesUID.")
     if "presentationUID" in query and ("windowCenter" in query or "windowWidth" in query):
-        raise BadRequest("A window and a presentation state exclude each other.")
+        raise BadRequest("A window cannot be combined with a presentation state.")
     return uids[0], uids[1], uids[2]
 
 
@@ -83,7 +83,8 @@ def _kind(wanted: list[str], what: str) -> str:
             if kind in ("*/*", one) or (kind.endswith("/*") and one.startswith(kind[:-1])):
                 return one
     raise NotAcceptable(
-        "This object cannot be given as that content type.", hint=phrase("There is: {known}", known=", ".join(possible))
+        "This object is not available in the requested content type.",
+        hint=phrase("Available: {known}", known=", ".join(possible)),
     )
 
 
@@ -97,7 +98,8 @@ async def _object(request: Request, located: Located, header: Dataset) -> Respon
         target = stored
     if target != stored and target not in can_make:
         raise NotAcceptable(
-            "The object cannot be given in that transfer syntax.", hint=phrase("There is {stored}.", stored=stored)
+            "The object is not available in the requested transfer syntax.",
+            hint=phrase("Available: {stored}.", stored=stored),
         )
     return await streamed(
         transcoding.object_as(services(request).archive, located, target), accept.DICOM, {"Cache-Control": "no-store"}
@@ -118,10 +120,10 @@ async def _picture(request: Request, located: Located, header: Dataset, kind: st
 def _params(query: QueryParams, located: Located) -> RenderParams:
     center, width = _real(query, "windowCenter"), _real(query, "windowWidth")
     if (center is None) != (width is None):
-        raise BadRequest("windowCenter and windowWidth belong together.")
+        raise BadRequest("windowCenter and windowWidth must be specified together.")
     window = (center, width) if center is not None and width is not None else None
     if window is not None and window[1] <= 0:
-        raise BadRequest("windowWidth is greater than 0.")
+        raise BadRequest("windowWidth must be greater than 0.")
     rows, columns = _whole(query, "rows", 1, 16384), _whole(query, "columns", 1, 16384)
     size = (rows or columns or 1, columns or rows or 1) if rows or columns else None
     if size and not (rows and columns):
@@ -136,10 +138,10 @@ def _region(query: QueryParams, located: Located) -> Crop | None:
         return None
     edges = [edge for part in text.split(",") if (edge := real(part)) is not None]
     if len(edges) != 4 or text.count(",") != 3:
-        raise BadRequest("region is xmin,ymin,xmax,ymax.")
+        raise BadRequest("region must be xmin,ymin,xmax,ymax.")
     x0, y0, x1, y1 = edges
     if not (0 <= x0 < x1 <= 1 and 0 <= y0 < y1 <= 1):
-        raise BadRequest("A region lies between 0 and 1.")
+        raise BadRequest("The values of region must be from 0 to 1.")
     rows, columns = located.instance.rows, located.instance.columns
     return Crop(y0 * rows, x0 * columns, (y1 - y0) * rows, (x1 - x0) * columns)
 
@@ -150,7 +152,7 @@ def _whole(query: QueryParams, name: str, low: int, high: int) -> int | None:
         return None
     number = whole(text, low, high)
     if number is None:
-        raise BadRequest(phrase("{name} is a whole number from {low} to {high}.", name=name, low=low, high=high))
+        raise BadRequest(phrase("{name} must be a whole number from {low} to {high}.", name=name, low=low, high=high))
     return number
 
 
@@ -160,7 +162,7 @@ def _real(query: QueryParams, name: str) -> float | None:
         return None
     value = real(text)
     if value is None:
-        raise BadRequest(phrase("{name} is a number.", name=name))
+        raise BadRequest(phrase("{name} must be a number.", name=name))
     return value
 
 

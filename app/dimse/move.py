@@ -149,7 +149,7 @@ class _Delivery:
                 bandwidth_kib=set_to.bandwidth_kib,
             )
             if services.stopping.is_set():
-                self.fault = phrase("Filmroom is being stopped")
+                self.fault = phrase("Filmroom is shutting down")
         except PeerFault as fault:
             self.fault = fault.detail
         except Exception:

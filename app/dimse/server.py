@@ -113,7 +113,7 @@ class Receiver:
                 self._gate = Gate(self._database, Secrets(self._config))
         found = self._gate.basic(name, password, address)
         if found is None:
-            raise Unauthorized("The user name or the password is wrong.")
+            raise Unauthorized("Incorrect user name or password.")
         if found.must_change_password:
             raise Forbidden("The password must be changed first.")
         return found.seen_from(address).actor

@@ -113,7 +113,7 @@ async def read_body(request: Request, size: int = 1 << 20) -> AsyncIterator[byte
                 yield b"".join(pieces)
                 pieces, held = [], 0
     except ClientDisconnect as fault:
-        raise BadRequest("The connection ended before the body did.") from fault
+        raise BadRequest("The connection was closed before the request was complete.") from fault
     if held:
         yield b"".join(pieces)
 
@@ -142,7 +142,7 @@ def byte_range(header: str, size: int) -> tuple[int, int] | None:
     else:
         begin, end = _FARTHEST if start is None else start, size - 1 if stop is None else min(stop, size - 1)
     if begin >= size:
-        raise RangeNotSatisfiable("The range begins behind the end.", size=size)
+        raise RangeNotSatisfiable("The range starts after the end of the file.", size=size)
     return (begin, end) if begin <= end else None
 
 

@@ -32,7 +32,7 @@ def own_origin(connection: HTTPConnection) -> bool:
 def check_origin(connection: HTTPConnection) -> None:
     """For login forms and WebSockets, which have no token yet (cross-site WebSocket hijacking)."""
     if not own_origin(connection):
-        raise CrossSite("This request came from another site.", hint="Open Filmroom itself and try again.")
+        raise CrossSite("The request was sent from another site.", hint="Open Filmroom and try again.")
 
 
 async def check(connection: HTTPConnection, identity: Identity) -> None:
@@ -48,4 +48,4 @@ async def check(connection: HTTPConnection, identity: Identity) -> None:
     if not token and isinstance(connection, Request) and kind.startswith("application/x-www-form-urlencoded"):
         token = str((await connection.form()).get(FIELD, ""))
     if not hmac.compare_digest(token.encode(), identity.csrf.encode()):
-        raise CrossSite("The page was too old to be sent.", hint="Reload the page and try again.")
+        raise CrossSite("The page has expired.", hint="Reload the page and try again.")

@@ -38,7 +38,9 @@ async def _from_header(connection: HTTPConnection, header: str) -> Identity | No
         known, identity = gate.peek("token", value)
         identity = identity if known else await run_in_threadpool(gate.token, value)
         if identity is None:
-            raise Unauthorized("This token is not valid (any more).", hint="Make a new one under your name.")
+            raise Unauthorized(
+                "The token is invalid or has expired.", hint="Create a new token in your account settings."
+            )
         return identity
     if scheme.lower() == "basic":
         try:
@@ -46,10 +48,10 @@ async def _from_header(connection: HTTPConnection, header: str) -> Identity | No
         except (binascii.Error, UnicodeDecodeError):
             name = colon = password = ""
         if not colon:
-            raise Unauthorized("The Authorization header cannot be read.", hint="Basic base64(name:password), UTF-8.")
+            raise Unauthorized("The Authorization header is malformed.", hint="Use Basic base64(name:password), UTF-8.")
         identity = gate.peek_basic(name, password)
         return identity or await run_in_threadpool(gate.basic, name, password, client_address(connection))
-    raise Unauthorized("This kind of Authorization is not known here.", hint="Use Basic or Bearer.")
+    raise Unauthorized("This type of Authorization is not supported.", hint="Use Basic or Bearer.")
 
 
 async def _find(connection: HTTPConnection) -> Identity | AppError | None:
@@ -114,7 +116,7 @@ async def identity_for(connection: HTTPConnection, verb: Verb, *, locked_too: bo
     if found.locked and not locked_too:
         raise SessionLocked("This session is locked.", hint="Unlock it with your password.")
     if found.must_change_password and verb is not Verb.SELF:
-        raise PasswordChangeRequired("Your password must be changed first.", hint="Open /password, then go on.")
+        raise PasswordChangeRequired("You must change your password first.", hint="Open /password and change it.")
     require(found.actor, verb)
     connection.state.verb = verb  # what it was let in for: `readings` audits by it
     if not locked_too and _counts_as_input(connection):

@@ -121,8 +121,8 @@ class _Exchange:
         length = request.headers.get("content-length", "0")
         if self.limit is not None and whole(length, high=self.limit) is None:
             raise TooLarge(
-                phrase("A request here has at most {limit} bytes.", limit=self.limit),
-                hint="Files go to /api/v1/imports.",
+                phrase("The request exceeds {limit} bytes.", limit=self.limit),
+                hint="Send files to /api/v1/imports.",
             )
 
     async def _receive(self) -> Message:
@@ -143,8 +143,8 @@ class _Exchange:
             self.read += len(message.get("body", b""))
         if self.limit is not None and self.read > self.limit:
             raise TooLarge(
-                phrase("A request here has at most {limit} bytes.", limit=self.limit),
-                hint="Files go to /api/v1/imports.",
+                phrase("The request exceeds {limit} bytes.", limit=self.limit),
+                hint="Send files to /api/v1/imports.",
             )
         if self.read > _BEFORE_SIGN_IN and not self.signed_in:
             await self._look()
@@ -163,7 +163,7 @@ class _Exchange:
             async with asyncio.timeout_at(self.due):
                 return await self.receive()
         except TimeoutError:
-            raise TooSlow("The request took too long to arrive.", hint="Try again.") from None
+            raise TooSlow("The request was not received in time.", hint="Try again.") from None
 
     async def _send(self, message: Message) -> None:
         if self.replaced:

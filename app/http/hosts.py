@@ -68,7 +68,7 @@ class Hosts:
         if is_here(host, str(server[0])) or not self._boot.isdisjoint((host, ANY)) or host in await self._names():
             return
         raise Misdirected(
-            phrase("This server is not set up for the name {host}.", host=host),
+            phrase("This server is not configured for the host name {host}.", host=host),
             hint="An administrator can add it under Settings, Security, Web server, or with --host-names.",
         )
 

@@ -29,7 +29,7 @@ def refuse_unknown(connection: HTTPConnection) -> None:
     name = next((one for one in connection.query_params if known is not None and one not in known), None)
     if known is not None and name is not None:
         raise BadRequest(
-            phrase("The parameter {parameter} is not known here.", parameter=name[:64]),
+            phrase("Unknown parameter {parameter}.", parameter=name[:64]),
             hint=phrase("Parameters of this list: {known}.", known=", ".join(sorted(known)) or "-"),
             parameter=name[:64],
         )

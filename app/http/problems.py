@@ -26,24 +26,24 @@ log = logging.getLogger(__name__)
 _PROGRAMS = ("/api/", "/dicom-web", "/wado", "/healthz", "/metrics")
 _TITLES = {
     "not-found": "Not found",
-    "invalid": "The request breaks a rule",
-    "bad-request": "The request cannot be understood",
-    "unauthorized": "Sign in first",
-    "forbidden": "Not allowed",
-    "conflict": "Not possible as things are",
+    "invalid": "Invalid request",
+    "bad-request": "Malformed request",
+    "unauthorized": "Sign-in required",
+    "forbidden": "Permission denied",
+    "conflict": "Conflict with the current state",
     "too-large": "Too large",
-    "not-acceptable": "Not available in this form",
-    "unsupported-media-type": "This kind of content is not taken",
+    "not-acceptable": "Format not available",
+    "unsupported-media-type": "Unsupported content type",
     "too-many-requests": "Too many requests",
-    "misdirected": "Not a name of this server",
-    "too-slow": "The request took too long",
-    "unavailable": "Not available just now",
-    "second-factor": "The second factor is missing",
-    "session-locked": "The session is locked",
-    "password-change-required": "The password must be changed",
-    "csrf": "The page is too old",
-    "method-not-allowed": "Not done this way",
-    "unexpected": "A fault nobody expected",
+    "misdirected": "Unknown host name",
+    "too-slow": "Request timed out",
+    "unavailable": "Temporarily not available",
+    "second-factor": "Second factor required",
+    "session-locked": "Session locked",
+    "password-change-required": "Password change required",
+    "csrf": "Page expired",
+    "method-not-allowed": "Method not allowed",
+    "unexpected": "Internal error",
 }
 
 
@@ -67,19 +67,19 @@ def fault_of(raised: Exception) -> AppError:
         return raised
     if isinstance(raised, RequestValidationError):
         if any(error["type"] == "json_invalid" for error in raised.errors()):
-            return BadRequest("The body is not JSON that can be read.", hint="Check the syntax of the body.")
+            return BadRequest("The body is not valid JSON.", hint="Check the syntax of the body.")
         return _invalid(raised)
     if isinstance(raised, HTTPException):
         if raised.status_code == 404:
-            return NotFound("There is nothing at this address.", hint="Check the address.")
+            return NotFound("This page does not exist.", hint="Check the address.")
         if raised.status_code == 405:
-            return MethodNotAllowed("This address does not take this method.")
+            return MethodNotAllowed("This address does not support the method.")
         fault = BadRequest(str(raised.detail))
         fault.status = raised.status_code
         return fault
     return Unexpected(
-        "Filmroom met a fault it did not expect; nothing was changed.",
-        hint="Try again. If it happens again, tell an administrator the code below.",
+        "An internal error occurred; nothing was changed.",
+        hint="Try again. If the error persists, report the reference code below to an administrator.",
     )
 
 

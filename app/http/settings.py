@@ -61,7 +61,7 @@ class WebSettings(Group):
     def _names(cls, names: list[str]) -> list[str]:
         for name in names:
             if not re.fullmatch(r"[A-Za-z0-9._-]{1,253}|[0-9A-Fa-f:.]{2,45}", name):
-                raise ValueError("A host name has letters, digits, dots and hyphens; no port and no path.")
+                raise ValueError("A host name may contain letters, digits, dots and hyphens, without port and path.")
         return names
 
 
@@ -84,5 +84,7 @@ class CrossOriginSettings(Group):
         for origin in origins:
             scheme, _, host = origin.partition("://")
             if scheme not in ("http", "https") or not host or any(c in host for c in "/*,; ") or len(origin) > 200:
-                raise ValueError("An origin is http:// or https://, a host and perhaps a port, nothing behind it.")
+                raise ValueError(
+                    "Enter an origin as http:// or https:// with a host and an optional port, without a path."
+                )
         return origins

@@ -90,7 +90,7 @@ def halved_j2k(frame: bytes, head: Codestream, times: int) -> Samples:
 
     imagecodecs always decodes the whole; Pillow's OpenJPEG leaves the finer levels out. Raises CannotDecode."""
     if head.components not in (1, 3) or head.precision > (16 if head.components == 1 else 8):
-        raise CannotDecode("Such a JPEG 2000 frame is decoded as a whole only.")
+        raise CannotDecode("This JPEG 2000 frame can only be decoded completely.")
     side = 1 << times
     rows, columns = -(-head.rows // side), -(-head.columns // side)
     try:

@@ -57,7 +57,7 @@ def read(frame: bytes) -> Codestream:
         return _jpeg(frame)
     if frame.startswith((jpegxl.SIGNATURE, jpegxl.CONTAINER)):
         return _jpeg_xl(jpegxl.read(frame))
-    raise CannotDecode("The compressed frame does not begin as any JPEG does; it is damaged or not what it claims.")
+    raise CannotDecode("The compressed frame is not a JPEG stream or is damaged.")
 
 
 def _jpeg_xl(found: jpegxl.Picture) -> Codestream:

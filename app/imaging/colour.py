@@ -85,7 +85,7 @@ def _four(values: Samples, photometric: str, bits: int) -> Samples:
         return out
     raise CannotDecode(
         phrase(
-            "Four samples per pixel with photometric interpretation {photometric} are not known.",
+            "Four samples per pixel with photometric interpretation {photometric} are not supported.",
             photometric=photometric,
         )
     )

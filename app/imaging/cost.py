@@ -20,8 +20,11 @@ FREE = 120 << 20  # bytes of memory any frame may cost
 _SENT, _MORE = 10 << 20, 16  # and for each byte of a frame beyond 10 MB so many more
 MAX_HALVED = 5  # 1/32 of a side: what is still too large then is no picture
 _GIVE_BACK = 64 << 20  # bytes drawn in all; after less the pages would only be asked for again by the next picture
-_VIEWER = "Ask for a smaller picture, or open it in the viewer: it decodes large images itself. The object is kept as it came."
-_ELSEWHERE = "Download the object to open it elsewhere. It is kept as it came."
+_VIEWER = (
+    "Request a smaller image or open it in the viewer, which decodes large images in the browser. The stored "
+    "object is not changed."
+)
+_ELSEWHERE = "Download the object to open it in another program. The stored object is not changed."
 _TURN = 1.25  # a picture being turned or scaled, beside itself, per sample
 _TURN_COLOUR = 1.1  # the same: one sample after the other is scaled
 
@@ -105,7 +108,10 @@ def check(sent: int, need: int, spec: PixelSpec) -> None:
     if need > most(sent):
         raise FrameTooLarge(
             phrase(
-                "A picture of {columns} x {rows} pixels takes {need} MB of memory to draw here; one of this size in store is given {most} MB.",
+                (
+                    "Rendering an image of {columns} x {rows} pixels requires {need} MB of memory; the limit for an object "
+                    "of this size is {most} MB."
+                ),
                 columns=spec.columns,
                 rows=spec.rows,
                 need=-(-need >> 20),

@@ -82,7 +82,7 @@ def decode(frame: bytes, head: Codestream, spec: PixelSpec) -> Samples:
         except subprocess.TimeoutExpired:
             raise CannotDecode(phrase("DCMTK did not finish within {seconds:.0f} s.", seconds=TIMEOUT)) from None
         if done.returncode != 0 or not target.is_file():
-            raise CannotDecode(phrase("DCMTK gave up (code {returncode}).", returncode=done.returncode))
+            raise CannotDecode(phrase("DCMTK failed (code {returncode}).", returncode=done.returncode))
         out = dcmread(target)
     return _samples(out, head)
 
@@ -93,7 +93,7 @@ def _samples(out: Dataset, head: Codestream) -> Samples:
     try:
         flat = np.frombuffer(out.PixelData, dtype, count)
     except (ValueError, struct.error) as error:
-        raise CannotDecode("DCMTK gave fewer pixels than the frame has.") from error
+        raise CannotDecode("DCMTK returned fewer pixels than the frame has.") from error
     if head.components == 1:
         return flat.reshape(head.rows, head.columns)
     if int(out.get("PlanarConfiguration", 0)) == 1:

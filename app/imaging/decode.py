@@ -44,7 +44,7 @@ def decode(frame: bytes, spec: PixelSpec, bit_offset: int = 0, *, halved: int = 
     elif head is not None:
         words, photometric = _codestream(frame, head, spec, halved, warnings)
     else:
-        raise CannotDecode(phrase("The transfer syntax {uid} is not known here.", uid=uid))
+        raise CannotDecode(phrase("The transfer syntax {uid} is not supported.", uid=uid))
     if photometric in ("YBR_FULL_422", "YBR_PARTIAL_422"):
         photometric = photometric.replace("_422", "_FULL" if "PARTIAL" in photometric else "")
     return Decoded(words, native.to_values(words, spec), photometric, tuple(warnings))
@@ -143,7 +143,10 @@ def _check_size(head: codestream.Codestream, spec: PixelSpec) -> None:
     if (head.rows, head.columns) != (spec.rows, spec.columns) or head.components != spec.samples:
         raise CannotDecode(
             phrase(
-                "The header says {columns} x {rows} pixels with {samples} samples, the compressed frame {columns_2} x {rows_2} with {components}.",
+                (
+                    "The header specifies {columns} x {rows} pixels with {samples} samples, the compressed frame "
+                    "{columns_2} x {rows_2} with {components}."
+                ),
                 columns=spec.columns,
                 rows=spec.rows,
                 samples=spec.samples,

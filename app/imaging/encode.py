@@ -19,7 +19,7 @@ def encode(image: Greys, fmt: Format = "jpeg", quality: int = 90, dpi: float | N
     """A picture (rows, columns[, 3]) as a file. quality: 1 to 100, JPEG only."""
     if fmt not in MEDIA_TYPES:
         raise Invalid(
-            phrase("Pictures are written as {known}, not as {fmt}.", known=", ".join(MEDIA_TYPES), fmt=fmt),
+            phrase("Images can be written as {known}, not as {fmt}.", known=", ".join(MEDIA_TYPES), fmt=fmt),
             field="format",
         )
     quality = min(max(quality, 1), 100)

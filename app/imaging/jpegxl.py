@@ -109,7 +109,7 @@ def _headers(frame: bytes) -> bytes:
         at = end
     joined = b"".join(parts)
     if not joined.startswith(SIGNATURE):
-        raise CannotDecode("The JPEG XL file holds no code stream.")
+        raise CannotDecode("The JPEG XL file contains no codestream.")
     return joined
 
 
@@ -131,15 +131,15 @@ def _metadata(bits: _Bits, found: Picture) -> None:
             if bits.u(1):
                 _size(bits)
             if bits.u(1) or bits.u(1):
-                raise CannotDecode("JPEG XL animations and streams with a preview cannot be drawn here.")
+                raise CannotDecode("JPEG XL animations and streams with a preview are not supported.")
         if bits.u(1):
-            raise CannotDecode("JPEG XL pictures of floating point numbers cannot be drawn here.")
+            raise CannotDecode("JPEG XL images with floating point samples are not supported.")
         found.bits = bits.u32(((8, 0), (10, 0), (12, 0), (1, 6)))
         if found.bits > 16:
-            raise CannotDecode(phrase("JPEG XL pictures of {bits} bits cannot be drawn here.", bits=found.bits))
+            raise CannotDecode(phrase("JPEG XL images with {bits} bits are not supported.", bits=found.bits))
         bits.u(1)
         if bits.u32(((0, 0), (1, 0), (2, 4), (1, 12))):
-            raise CannotDecode("JPEG XL pictures with transparency or other extra channels cannot be drawn here.")
+            raise CannotDecode("JPEG XL images with transparency or other extra channels are not supported.")
         found.xyb = bool(bits.u(1))
         profile = _colours(bits, found)
         if extra and not bits.u(1):  # tone mapping
@@ -227,5 +227,5 @@ def decode_apart(frame: bytes, shape: tuple[int, ...], bits: int, most: int) -> 
         raise CannotDecode(phrase("libjxl did not finish within {seconds:.0f} s.", seconds=TIMEOUT)) from None
     dtype = np.dtype(np.uint8 if bits <= 8 else np.uint16)
     if done.returncode != 0 or len(done.stdout) != math.prod(shape) * dtype.itemsize:
-        raise CannotDecode(phrase("libjxl gave up (code {returncode}).", returncode=done.returncode))
+        raise CannotDecode(phrase("libjxl failed (code {returncode}).", returncode=done.returncode))
     return np.frombuffer(done.stdout, dtype).reshape(shape)

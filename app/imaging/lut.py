@@ -44,7 +44,7 @@ def window(values: Floats, center: float, width: float, function: str = "LINEAR"
     if function != "LINEAR":
         raise ImagingError(
             phrase(
-                "The window function {function} is not known; use one of {known}.",
+                "Unknown window function {function}; use one of {known}.",
                 function=function,
                 known=", ".join(FUNCTIONS),
             )

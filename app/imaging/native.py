@@ -35,7 +35,7 @@ def pad_to(data: bytes, length: int, warnings: list[str]) -> bytes:
         raise CannotDecode("The pixel data is empty.")
     warnings.append(
         phrase(
-            "The frame has {found} bytes where {length} belong; the rest is shown as zero.",
+            "The frame has {found} bytes instead of {length}; the rest is shown as zero.",
             found=len(data),
             length=length,
         )
@@ -60,7 +60,7 @@ def unpack(frame: bytes, spec: PixelSpec, warnings: list[str], bit_offset: int =
         return np.ascontiguousarray(unpack(frame, padded, warnings)[:, : spec.columns])
     frame = pad_to(frame, spec.frame_bytes, warnings)
     if spec.bits_allocated == 24:
-        raise CannotDecode("Pixels of 24 bits allocated cannot be shown.")
+        raise CannotDecode("Images with 24 bits allocated are not supported.")
     order = ">" if spec.transfer_syntax_uid in syntaxes.BIG_ENDIAN else "<"
     words: Samples
     if spec.kind != "int":

@@ -60,18 +60,18 @@ class RenderParams:
         if self.window is not None and not (
             self.window[1] > 0 and abs(self.window[0]) < 1e12 and self.window[1] < 1e12
         ):
-            raise Invalid("A window needs a width greater than 0.", field="window")
+            raise Invalid("The window width must be greater than 0.", field="window")
         if self.size is not None and not all(1 <= side <= MAX_SIDE for side in self.size):
-            raise Invalid(phrase("A picture may have 1 to {most} pixels a side.", most=MAX_SIDE), field="size")
+            raise Invalid(phrase("Width and height must be 1 to {most} pixels.", most=MAX_SIDE), field="size")
         if self.size is not None and self.size[0] * self.size[1] > MAX_PIXELS and (self.exact or self.upscale):
             raise Invalid(
-                phrase("A picture may have at most {most} million pixels.", most=MAX_PIXELS >> 20), field="size"
+                phrase("An image may have at most {most} million pixels.", most=MAX_PIXELS >> 20), field="size"
             )
         if not 0.01 <= self.zoom <= 100 or not all(map(math.isfinite, self.pan)):
-            raise Invalid("Zoom goes from 0.01 to 100.", field="zoom")
+            raise Invalid("The zoom must be from 0.01 to 100.", field="zoom")
         if not math.isfinite(self.rotate):
-            raise Invalid("An angle is a number of degrees.", field="rotate")
+            raise Invalid("The angle must be a number of degrees.", field="rotate")
         if self.crop is not None and not (
             self.crop.rows > 0 and self.crop.columns > 0 and sum(map(abs, self.crop)) < 1e6
         ):
-            raise Invalid("The crop has no area.", field="crop")
+            raise Invalid("The crop area is empty.", field="crop")

@@ -8,7 +8,7 @@ from app.imaging.codestream import Codestream
 from app.imaging.errors import CannotDecode
 from app.imaging.native import Samples
 
-WARNING = "The compressed frame ends early; a part of the picture is missing or coarse."
+WARNING = "The compressed frame is truncated; a part of the image is missing or coarse."
 _END = b"\xff\xd9"  # EOI of JPEG and JPEG-LS, EOC of JPEG 2000
 _SOT, _SOD = b"\xff\x90", b"\xff\x93"
 _EMPTY_PACKETS = bytes(4096)  # a packet of no data is one zero byte (T.800 B.10.3)

@@ -113,7 +113,7 @@ def references(ds: Dataset) -> Iterator[tuple[str, list[int]]]:
 def read(ds: Dataset, sop_instance_uid: str, spec: PixelSpec, frame: int = 1) -> Presentation:
     """The state as it applies to frame `frame` (from 1) of an image. Raises DoesNotApply."""
     if str(ds.get("SOPClassUID")) not in SUPPORTED:
-        raise DoesNotApply("This kind of presentation state is not applied here.")
+        raise DoesNotApply("This type of presentation state is not supported.")
     if not refers_to(ds, sop_instance_uid):
         raise DoesNotApply("The presentation state does not refer to this image.")
     voi = next(_applying(ds.get("SoftcopyVOILUTSequence"), sop_instance_uid, frame), Dataset())

@@ -230,7 +230,7 @@ def _shade_palette(values: Samples, ds: Dataset, spec: PixelSpec, params: Render
     """Stored values below the palette take its first colour, those above its last (C.7.9.1)."""
     first, entries = palette(ds, big_endian(spec), spec.signed)
     if not lut.has_table(values):
-        raise CannotDecode("A palette picture has 8 or 16 bits.")
+        raise CannotDecode("A palette color image must have 8 or 16 bits.")
     image = lut.apply_table(values, _indexed(entries, first, values.dtype))
     if params.icc:
         image = colour.to_srgb(image, colour.icc_profile(ds))
@@ -266,5 +266,5 @@ def colormap(name: str) -> Greys:
     try:
         table = apply_color_lut(np.arange(256, dtype=np.uint8), palette=name.upper())
     except ValueError:
-        raise Invalid(phrase("There is no colour map {name}.", name=name), field="colormap") from None
+        raise Invalid(phrase("Unknown color map {name}.", name=name), field="colormap") from None
     return np.asarray(table >> 8 if table.dtype == np.uint16 else table, np.uint8)

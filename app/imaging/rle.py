@@ -23,7 +23,7 @@ def decode(frame: bytes, spec: PixelSpec, warnings: list[str]) -> Samples:
     for index, segment in enumerate(segments):
         plain = unpack(segment, pixels)
         if len(plain) < pixels:
-            warnings.append(phrase("RLE segment {number} ends early; the rest is shown as zero.", number=index + 1))
+            warnings.append(phrase("RLE segment {number} is truncated; the rest is shown as zero.", number=index + 1))
         sample, byte = divmod(index, width)  # most significant byte first per sample (G.2)
         planes[: len(plain), sample, width - 1 - byte] = np.frombuffer(plain, np.uint8, len(plain))
     words = words.astype(f"=u{width}", copy=False)
@@ -46,7 +46,7 @@ def _decode_bits(segment: bytes, spec: PixelSpec, warnings: list[str]) -> Sample
         return np.frombuffer(plain, np.uint8, pixels).reshape(spec.rows, spec.columns) & 1
     need = (pixels + 7) // 8
     if len(plain) < need:
-        warnings.append("The RLE segment ends early; the rest is shown as zero.")
+        warnings.append("The RLE segment is truncated; the rest is shown as zero.")
         plain += bytes(need - len(plain))
     bits = np.unpackbits(np.frombuffer(plain, np.uint8), count=pixels, bitorder="little")
     return bits.reshape(spec.rows, spec.columns)
@@ -58,7 +58,7 @@ def _segments(frame: bytes, expected: int) -> list[bytes]:
     count, *offsets = struct.unpack_from("<16L", frame)
     if count != expected or not 1 <= count <= 15:
         raise CannotDecode(
-            phrase("The RLE frame has {count} segments where {expected} belong.", count=count, expected=expected)
+            phrase("The RLE frame has {count} segments instead of {expected}.", count=count, expected=expected)
         )
     if offsets[0] < 64 or offsets[0] >= len(frame) or any(a > b for a, b in pairwise(offsets[:count])):
         raise CannotDecode("The RLE frame's segment offsets are out of order.")
@@ -104,6 +104,6 @@ def encode(words: Samples) -> bytes:
     samples = 1 if array.ndim == 2 else array.shape[2]
     width = array.dtype.itemsize
     if width * samples > 15:
-        raise CannotTranscode("RLE has no room for so many bytes per pixel.")
+        raise CannotTranscode("RLE does not support this number of bytes per pixel.")
     little = array.astype(array.dtype.newbyteorder("<"), copy=False)
     return bytes(encode_frame(little.tobytes(), rows, columns, samples, width * 8, "<"))

@@ -43,7 +43,7 @@ class PixelSpec:
         uid = transfer_syntax_uid or _syntax_of(ds)
         rows, columns = _number(ds, "Rows"), _number(ds, "Columns")
         if rows == 0 or columns == 0:
-            raise NotAnImage("The object holds no image: it has no rows and columns.")
+            raise NotAnImage("The object contains no image: it has no rows and columns.")
         kind = _kind(ds)
         allocated = {"float32": 32, "float64": 64}.get(kind) or _number(ds, "BitsAllocated", 16)
         stored = _number(ds, "BitsStored", allocated)
@@ -75,21 +75,23 @@ class PixelSpec:
     def check(self) -> None:
         """Raises when no decoder could give this frame, or when it would need more memory than a frame may."""
         if self.transfer_syntax_uid in syntaxes.VIDEO:
-            raise NotAnImage("The object holds a video, not still images.", hint="Play or download it instead.")
+            raise NotAnImage("The object contains a video, not still images.", hint="Play or download it instead.")
         if self.samples not in (1, 3, 4):
             raise CannotDecode(
-                phrase("Pictures have one or three samples per pixel; this one says {samples}.", samples=self.samples)
+                phrase(
+                    "Images must have one or three samples per pixel; this image has {samples}.", samples=self.samples
+                )
             )
         if self.bits_allocated not in (1, 8, 16, 24, 32, 64):
             raise CannotDecode(
                 phrase(
-                    "Pixels of {bits_allocated} bits are not known to the standard.", bits_allocated=self.bits_allocated
+                    "The standard does not define pixels of {bits_allocated} bits.", bits_allocated=self.bits_allocated
                 )
             )
         if self.frame_bytes > MAX_FRAME_BYTES:
             raise FrameTooLarge(
                 phrase(
-                    "A frame of {columns} x {rows} pixels needs {size} MB; at most {most} MB are decoded.",
+                    "A frame of {columns} x {rows} pixels requires {size} MB; the limit is {most} MB.",
                     columns=self.columns,
                     rows=self.rows,
                     size=self.frame_bytes >> 20,

@@ -37,7 +37,7 @@ def transcode_frame(frame: bytes, spec: PixelSpec, target_uid: str, bit_offset: 
         return frame
     if not can_transcode(spec, target_uid):
         raise CannotTranscode(
-            phrase("These pixels cannot be given in the transfer syntax {target_uid}.", target_uid=target_uid)
+            phrase("The pixel data cannot be converted to the transfer syntax {target_uid}.", target_uid=target_uid)
         )
     if spec.native and syntaxes.is_native(target_uid):
         return _reordered(frame, spec, target_uid, bit_offset)

@@ -55,7 +55,7 @@ def transcode_dataset(source: Path, target_uid: str, out: Path) -> None:
     Little Endian."""
     if target_uid not in FILE_TARGETS:
         raise CannotTranscode(
-            phrase("Files are not written in the transfer syntax {target_uid}.", target_uid=target_uid)
+            phrase("Files cannot be written in the transfer syntax {target_uid}.", target_uid=target_uid)
         )
     with out.open("x+b") as written:
         try:
@@ -82,7 +82,7 @@ def _inflated(file: BinaryIO) -> BinaryIO:
                 piece = inflater.decompress(chunk, 4 << 20)
                 total += len(piece)
                 if total > MAX_INFLATED or (total > 64 << 20 and total > 200 * file.tell()):
-                    raise CannotDecode("The deflated file swells beyond any sense.")
+                    raise CannotDecode("The deflated file expands to an implausible size.")
                 plain.write(piece)
                 chunk = inflater.unconsumed_tail
     except zlib.error:
@@ -117,7 +117,7 @@ def _transcode(file: BinaryIO, target_uid: str, out: BinaryIO) -> None:
         target_uid = target_uid if syntaxes.is_native(target_uid) else syntaxes.EXPLICIT_LE
     elif not can_transcode(pixels.spec, target_uid):
         raise CannotTranscode(
-            phrase("These pixels cannot be given in the transfer syntax {target_uid}.", target_uid=target_uid)
+            phrase("The pixel data cannot be converted to the transfer syntax {target_uid}.", target_uid=target_uid)
         )
     meta: FileMetaDataset = ds.file_meta
     meta.TransferSyntaxUID = UID(target_uid)
@@ -183,7 +183,7 @@ def _fragments(file: BinaryIO, ds: Dataset, spec: PixelSpec) -> frames.FrameTabl
     except frames.BadFrames as fault:
         raise CannotDecode(of_fault(fault)) from None
     if table.count < (stated or 1) and frames.end_of(read, start, size, table) is None:  # cut off, not counted wrongly
-        raise CannotDecode(phrase("The file holds {count} of its {frames} frames.", count=table.count, frames=stated))
+        raise CannotDecode(phrase("The file contains {count} of {frames} frames.", count=table.count, frames=stated))
     return table
 
 
@@ -280,7 +280,7 @@ def _write_pixels(out: BinaryIO, spec: PixelSpec, target_uid: str, frames: Itera
     total = (after.frame_bits * spec.frames + 7) // 8
     total += total % 2
     if total >= _UNDEFINED:
-        raise CannotTranscode("Uncompressed, the pixel data would be larger than 4 GB, the most an element holds.")
+        raise CannotTranscode("The uncompressed pixel data would exceed 4 GB, the limit of an element.")
     element = {"int": 0x0010, "float32": 0x0008, "float64": 0x0009}[spec.kind]
     vr = {"float32": b"OF", "float64": b"OD"}.get(spec.kind, b"OW" if spec.bits_allocated > 8 else b"OB")
     order = ">" if target_uid == syntaxes.EXPLICIT_BE else "<"

@@ -83,7 +83,7 @@ def crop(image: Greys, area: Crop) -> Greys:
     top, left = round(area.row), round(area.column)
     rows, columns = max(1, round(area.rows)), max(1, round(area.columns))
     if rows > MAX_SIDE or columns > MAX_SIDE or rows * columns > 2 * MAX_PIXELS:
-        raise Invalid(phrase("A picture may have 1 to {most} pixels a side.", most=MAX_SIDE), field="crop")
+        raise Invalid(phrase("Width and height must be 1 to {most} pixels.", most=MAX_SIDE), field="crop")
     out = np.zeros((rows, columns, *image.shape[2:]), np.uint8)
     a, b = max(top, 0), min(top + rows, image.shape[0])
     c, d = max(left, 0), min(left + columns, image.shape[1])

@@ -237,7 +237,7 @@ def release_abandoned(session: Session, silent_for: float | None = SILENT, gone:
 def get(session: Session, job_id: str) -> Job:
     job = session.get(Job, job_id)
     if job is None:
-        raise NotFound("There is no such job.")
+        raise NotFound("Job not found.")
     return job
 
 

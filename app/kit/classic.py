@@ -74,13 +74,13 @@ NAMES = tuple(one.name for one in fields(Classic) if one.name != "lines")
 def parse(text: str) -> Classic:
     """The file's content. Raises ClassicFaults with everything that is wrong."""
     if len(text) > LIMIT:
-        raise ClassicFaults([Fault(1, "", phrase("the file is too long for this"))])
+        raise ClassicFaults([Fault(1, "", phrase("the file is too large"))])
     try:
         document = jsonlines.parse(text)
     except JsonFault as fault:
         raise ClassicFaults([Fault(fault.line, "", fault.words)]) from None
     if not isinstance(document.value, dict):
-        raise ClassicFaults([Fault(1, "", phrase("it is no JSON object with keys"))])
+        raise ClassicFaults([Fault(1, "", phrase("it is not a JSON object with keys"))])
     lines = {key: document.line((key,)) for key in document.value}
     found = [Fault(lines.get(key, 1), key, words) for key, words in faults(document.value).items()]
     if found:
@@ -93,7 +93,7 @@ def faults(values: Mapping[str, Any]) -> dict[str, str]:
     found: dict[str, str] = {}
     for key in values:
         if key not in NAMES:
-            found[key] = phrase("this key is not known; known are {names}", names=", ".join(NAMES))
+            found[key] = phrase("unknown key; known keys: {names}", names=", ".join(NAMES))
     usual = Classic()
     for key in NAMES:
         if key not in values:
@@ -108,29 +108,29 @@ def faults(values: Mapping[str, Any]) -> dict[str, str]:
 
 def _kind_fault(value: Any, usual: Any) -> str:
     if isinstance(usual, bool):
-        return "" if isinstance(value, bool) else phrase("write true or false")
+        return "" if isinstance(value, bool) else phrase("enter true or false")
     if isinstance(usual, int):
         right = isinstance(value, int) and not isinstance(value, bool)
-        return "" if right else phrase("write a whole number without quotes")
-    return "" if isinstance(value, str) else phrase("write a text in double quotes")
+        return "" if right else phrase("enter a whole number without quotes")
+    return "" if isinstance(value, str) else phrase("enter a text in double quotes")
 
 
 def _value_fault(key: str, value: Any) -> str:
     if key.endswith("_port"):
-        return "" if 1 <= value <= 65535 else phrase("a port is a number from 1 to 65535")
+        return "" if 1 <= value <= 65535 else phrase("a port must be a number from 1 to 65535")
     if key == "retry_attempts":
-        return "" if 0 <= value <= _RETRIES else phrase("write a number from {low} to {high}", low=0, high=_RETRIES)
+        return "" if 0 <= value <= _RETRIES else phrase("enter a number from {low} to {high}", low=0, high=_RETRIES)
     if key.endswith("_ae_title"):
         plain = 0 < len(value) <= 16 and value == value.strip() and all(" " <= c <= "~" and c != "\\" for c in value)
         return "" if plain else phrase("an AE title has 1 to 16 ASCII characters, no backslash, no spaces at its ends")
     if key == "local_host":
-        return "" if _is_address(value) else phrase("write the address to listen on, such as 0.0.0.0")
+        return "" if _is_address(value) else phrase("enter the listening address, such as 0.0.0.0")
     if key == "pacs_host":
         named = bool(_NAME.fullmatch(value)) and not re.fullmatch(r"[0-9.]+", value)
-        return "" if named or _is_address(value) else phrase("write a host name or an IP address")
+        return "" if named or _is_address(value) else phrase("enter a host name or an IP address")
     if key.endswith("_dir"):
         right = value.isprintable() and len(value) <= 1024
-        return "" if right else phrase("write the path of a folder")
+        return "" if right else phrase("enter the path of a folder")
     return ""
 
 

@@ -111,8 +111,8 @@ def require_usable(path: Path) -> None:
     """Looked at before each use: a link may have been put there since the folder was chosen. Raises PeerFault."""
     if not path.is_dir():
         raise PeerFault(
-            phrase("{path} is no folder on this server.", path=str(path)),
-            hint="Make it, or check that the share is mounted.",
+            phrase("{path} is not a folder on this server.", path=str(path)),
+            hint="Create the folder, or check that the share is mounted.",
         )
     if is_system(path) or is_own(path):
         raise PeerFault(

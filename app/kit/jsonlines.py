@@ -15,7 +15,7 @@ _BLANK = re.compile(r"[ \t\r\n]*")
 _NUMBER = re.compile(r"-?(?:0|[1-9]\d*)(\.\d+)?([eE][-+]?\d+)?")
 _COMMENT = re.compile(r"//[^\n]*|/\*.*?\*/", re.DOTALL)
 _STRING = re.compile(r'"[^"\\\x00-\x1f]*(?:\\.[^"\\\x00-\x1f]*)*"')
-_TOO_EARLY = phrase("the text ends too early")
+_TOO_EARLY = phrase("unexpected end of text")
 _WORDS = {"true": True, "false": False, "null": None}
 
 
@@ -54,7 +54,7 @@ def parse(text: str, comments: bool = False) -> Document:
     document = Document(reader.value((), 0), reader.lines)
     reader.skip()
     if reader.at < len(text):
-        raise reader.fault(phrase("something follows after the end"))
+        raise reader.fault(phrase("unexpected text after the end"))
     return document
 
 
@@ -84,7 +84,7 @@ class _Reader:
 
     def value(self, path: Path, depth: int) -> Any:
         if depth > _DEPTH:
-            raise self.fault(phrase("it is nested too deeply"))
+            raise self.fault(phrase("nested too deeply"))
         self.lines[path] = self.line()
         first = self.text[self.at : self.at + 1]
         if first == '"':
@@ -99,7 +99,7 @@ class _Reader:
                 return meaning
         found = _NUMBER.match(self.text, self.at)
         if found is None or found.end() - found.start() > 100:
-            raise self.fault(phrase("a value is missing here, or is none") if first else _TOO_EARLY)
+            raise self.fault(phrase("missing or invalid value") if first else _TOO_EARLY)
         self.at = found.end()
         return float(found[0]) if found[1] or found[2] else int(found[0])
 
@@ -110,7 +110,7 @@ class _Reader:
                 raise ValueError
             text = json.loads(found[0])
         except ValueError:
-            raise self.fault(phrase("a text is not closed, or holds a character that must be escaped")) from None
+            raise self.fault(phrase("unterminated text, or a character that must be escaped")) from None
         self.at = found.end()
         return str(text)
 
@@ -122,13 +122,13 @@ class _Reader:
             if found:
                 self._comma("}")
             if not self.text.startswith('"', self.at):
-                raise self.fault(phrase("a key in double quotes is missing here"))
+                raise self.fault(phrase("missing key in double quotes"))
             key = self._string()
             if key in found:
-                raise self.fault(phrase("the key {key} stands twice", key=key))
+                raise self.fault(phrase("duplicate key {key}", key=key))
             self.skip()
             if not self.text.startswith(":", self.at):
-                raise self.fault(phrase("a colon is missing after {key}", key=key))
+                raise self.fault(phrase("missing colon after {key}", key=key))
             self.at += 1
             self.skip()
             found[key] = self.value((*path, key), depth + 1)
@@ -151,8 +151,8 @@ class _Reader:
     def _comma(self, end: str) -> None:
         if not self.text.startswith(",", self.at):
             ended = self.at >= len(self.text)
-            raise self.fault(_TOO_EARLY if ended else phrase("a comma or {end} is missing here", end=end))
+            raise self.fault(_TOO_EARLY if ended else phrase("missing comma or {end}", end=end))
         self.at += 1
         self.skip()
         if self.text.startswith(end, self.at):
-            raise self.fault(phrase("a comma stands before {end}", end=end))
+            raise self.fault(phrase("unexpected comma before {end}", end=end))

@@ -54,7 +54,7 @@ def boundary_of(content_type: str) -> bytes:
     """The boundary a Content-Type names. Raises BadRequest without a usable one."""
     boundary = parse_header(content_type)[1].get("boundary", "")
     if not 0 < len(boundary) <= 200 or not boundary.isascii() or not boundary.isprintable():
-        raise BadRequest("The multipart body names no usable boundary.", hint='Send Content-Type "...; boundary=..."')
+        raise BadRequest("The multipart body has no valid boundary.", hint='Send Content-Type "...; boundary=..."')
     return boundary.encode()
 
 

@@ -77,7 +77,7 @@ class Intake:
         bring: what became of each is remembered to the end."""
         self._files += 1
         if self._files > self._limits.members:
-            raise TooLarge(phrase("A request may bring at most {count} files.", count=self._limits.members))
+            raise TooLarge(phrase("A request may contain at most {count} files.", count=self._limits.members))
         return Upload(self, name, allow_zip)
 
     def refuse(self, name: str, reason: Phrase) -> None:
@@ -134,7 +134,7 @@ class Intake:
         if header.study_instance_uid == self._study:
             return None
         self._archive.discard(incoming)
-        said = phrase("The object belongs to another study than the address names.")
+        said = phrase("The object does not belong to the study in the address.")
         return Result(name, "refused", header.sop_class_uid, header.sop_instance_uid, reason=said, code=_OTHER_STUDY)
 
     def _chunks(self, name: str, chunks: Iterable[bytes]) -> None:
@@ -161,12 +161,12 @@ class Intake:
         for member in unzip.members():
             self._files += 1
             if self._files > self._limits.members:
-                self.refuse(name, phrase("The request brings more files than are allowed; the others were not read."))
+                self.refuse(name, phrase("The request contains too many files; the remaining files were not read."))
                 break
             self._chunks(f"{name}/{member.name}" if name else member.name, member.chunks())
         unzip.close()
         if len(self._waiting) == before:
-            self.refuse(name, phrase("The zip file holds no files."))
+            self.refuse(name, phrase("The ZIP file contains no files."))
 
 
 class Upload:

@@ -45,7 +45,7 @@ def object_as(archive: Archive, located: Located, target: str) -> Iterator[bytes
             while piece := file.read(1 << 20):
                 yield piece
     except CannotConvert as fault:
-        raise CannotTranscode(of_fault(fault), hint="It can be had as it is stored.") from fault
+        raise CannotTranscode(of_fault(fault), hint="It is available in the stored transfer syntax.") from fault
 
 
 def as_stored(archive: Archive, instance: Instance) -> Iterator[bytes]:

@@ -50,17 +50,17 @@ class Unzip:
             self._zip = zipfile.ZipFile(file)
         except zipcontents.TooMany as fault:
             raise BadArchive(
-                phrase("The zip file holds more than {count} files.", count=limits.members), hint="Split it."
+                phrase("The ZIP file contains more than {count} files.", count=limits.members), hint="Split it."
             ) from fault
         except zipcontents.TooLong as fault:
             raise BadArchive(
-                "The names and notes of the files inside the zip are too long.",
+                "The names and comments in the ZIP file are too long.",
                 hint="Split it, or pack it with shorter folder names.",
             ) from fault
         except _BROKEN as fault:
-            raise BadArchive("The zip file cannot be read: it is damaged or cut off.") from fault
+            raise BadArchive("The ZIP file cannot be read: it is damaged or truncated.") from fault
         if _overlap(self._zip.infolist(), file.seek(0, 2)):
-            raise BadArchive("The zip file's members overlap: it is made to be larger than it is.")
+            raise BadArchive("The members of the ZIP file overlap; the file is not accepted.")
 
     def members(self) -> Iterator["Member"]:
         """Every file in the order of the table of contents, without folders and system clutter."""
@@ -83,7 +83,7 @@ class Unzip:
                     self._check_count(info, count)
                     yield chunk
         except _BROKEN as fault:
-            raise MemberRefused("The file is damaged inside the zip.") from fault
+            raise MemberRefused("The file is damaged inside the ZIP file.") from fault
 
     def _check(self, info: zipfile.ZipInfo) -> None:
         name = info.filename.replace("\\", "/")
@@ -93,22 +93,22 @@ class Unzip:
             or re.match(r"[A-Za-z]:", name)
             or "\0" in info.orig_filename
         ):
-            raise MemberRefused("Its name points outside the zip file.")
+            raise MemberRefused("Its name refers to a path outside the ZIP file.")
         if stat.S_IFMT(info.external_attr >> 16) not in (0, stat.S_IFREG):
             raise MemberRefused("It is a link or a special file, not a file.")
         if info.flag_bits & 0x1:
-            raise MemberRefused("It is encrypted.", hint="Unpack the zip with its password and import the files.")
+            raise MemberRefused("It is encrypted.", hint="Unpack the ZIP file with its password and import the files.")
         if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-            raise MemberRefused("It is packed in a way that is not read here.", hint="Pack it with the usual deflate.")
+            raise MemberRefused("Its compression method is not supported.", hint="Use the deflate method.")
         self._check_count(info, info.file_size)
 
     def _check_count(self, info: zipfile.ZipInfo, count: int) -> None:
         if count > self._limits.file_bytes:
             raise MemberRefused("The file is too large.")
         if count > _RATIO_FLOOR and count > self._limits.ratio * max(info.compress_size, 1):
-            raise MemberRefused("It unpacks to far more than its size: this looks like a zip bomb.")
+            raise MemberRefused("Its compression ratio is too high (possible ZIP bomb).")
         if self._left < 0:
-            raise MemberRefused("The zip file unpacks to more than is allowed.")
+            raise MemberRefused("The unpacked size of the ZIP file exceeds the limit.")
 
 
 def _overlap(members: list[zipfile.ZipInfo], size: int) -> bool:
@@ -135,10 +135,10 @@ class Member:
     def chunks(self) -> Iterator[bytes]:
         """Its bytes. Raises MemberRefused before the first or between any two."""
         if self._info.filename.rpartition("/")[2].upper() == "DICOMDIR":
-            raise MemberRefused("A DICOMDIR is a table of contents; the files it names are read by themselves.")
+            raise MemberRefused("A DICOMDIR is not imported; its files are imported individually.")
         start = True
         for chunk in self._unzip.read(self._info):
             if start and chunk.startswith(_NESTED):
-                raise MemberRefused("It is an archive inside the zip.", hint="Unpack it and import what is inside.")
+                raise MemberRefused("It is an archive inside the ZIP file.", hint="Unpack it and import its files.")
             start = False
             yield chunk

@@ -72,7 +72,7 @@ def study(session: Session, actor: Actor, study_instance_uid: str) -> Study:
     """The study as the archive has it; NotFound when it is not there or another facility's."""
     found = session.scalar(select(Study).where(Study.study_instance_uid == study_instance_uid))
     if found is None or not may_see(actor, found.facility_id):
-        raise NotFound("There is no such study.")
+        raise NotFound("Study not found.")
     return found
 
 

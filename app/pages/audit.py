@@ -164,7 +164,7 @@ def _line(event: AuditEvent, studies: dict[str, Study], people: dict[str, str]) 
         at=event.at,
         who=event.actor_name,
         # Who reads a list does not do what the list is for: its permission is not the deed.
-        what=_("Read a list") if event.thing == "list" else verb_words(event.verb),
+        what=_("List viewed") if event.thing == "list" else verb_words(event.verb),
         code=event.verb,
         outcome=event.outcome,
         thing=_study_words(study) if study else _thing(event),

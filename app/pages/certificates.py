@@ -92,7 +92,7 @@ def _page(request: Request, actor: Actor, **more: Any) -> Response:
             lists=[_line(row) for row in queries.of_kind(session, "crl")],
             values=values | more.get("values", {}),
             profiles=[(name, say(title)) for name, title in tls.TITLES.items()],
-            demands=[("none", _("Not asked for")), ("asked", _("Asked for")), ("demanded", _("Demanded"))],
+            demands=[("none", _("Not requested")), ("asked", _("Optional")), ("demanded", _("Required"))],
             hosts="\n".join(certificates.own_names()),
             listening=listening,
             trouble=trouble,
@@ -135,7 +135,9 @@ def save_port(request: Request, actor: Editor, typed: Typed) -> Response:
     def work(session: Any) -> None:
         if values["enabled"] and queries.active(session) is None:
             raise Invalid(
-                "The port needs a certificate of this station.", hint="Bring or make one below.", field="enabled"
+                "The TLS port requires a certificate of this station.",
+                hint="Import or create a certificate below.",
+                field="enabled",
             )
         settings.save_values(session, TlsSettings.group, values, actor.name)
 

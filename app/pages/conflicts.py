@@ -88,19 +88,19 @@ class ConflictsPage:
 
 def _row(conflict: Conflict, study: Study | None) -> ConflictRow:
     reasons = {
-        "other content": _("Same object, other content"),
-        "other patient": _("Same study, another patient"),
+        "other content": _("Same object, different content"),
+        "other patient": _("Same study, different patient"),
         "other study": _("Same series or object in another study"),
         OTHER_FACILITY: _("UIDs in use at another facility"),
     }
     overwriting = {
-        "other patient": _("Overwrite deletes the stored study of the other patient with all its objects, and takes this object."),
-        "other study": _("Overwrite deletes the object or series stored under these UIDs in the other study, and takes this object."),
-        OTHER_FACILITY: _("Overwrite deletes what the other facility stores under these UIDs, with all its objects, and takes this object."),
+        "other patient": _("Replace deletes the stored study of the other patient with all its objects and stores this object."),
+        "other study": _("Replace deletes the object or series stored under these UIDs in the other study and stores this object."),
+        OTHER_FACILITY: _("Replace deletes the objects of the other facility stored under these UIDs and stores this object."),
     }  # fmt: skip
     reason = reasons.get(conflict.reason, conflict.reason)
     if conflict.reason == "other content" and "TransferSyntaxUID" in conflict.differences:
-        reason = _("Same object, sent in another transfer syntax")
+        reason = _("Same object, different transfer syntax")
     patient = names_of(study.patient_name)[0] if study else ""
     examination = ", ".join(filter(None, (study.description, format_date(study.study_date)))) if study else ""
     return ConflictRow(
@@ -114,7 +114,7 @@ def _row(conflict: Conflict, study: Study | None) -> ConflictRow:
         source=conflict.source,
         bytes=conflict.bytes,
         received=conflict.received_at,
-        overwriting=overwriting.get(conflict.reason, _("Overwrite deletes the stored object and takes this one.")),
+        overwriting=overwriting.get(conflict.reason, _("Replace deletes the stored object and stores this one.")),
     )
 
 
@@ -145,8 +145,8 @@ def _done(session: ReadSession, actor: Actor, conflict_id: str, count: int) -> s
         return ""
     words = {
         "kept-first": ngettext(
-            "The stored object is kept; the later one is removed.",
-            "%(n)d later objects are removed; what is stored is kept.",
+            "The stored object is kept; the later one is deleted.",
+            "The stored objects are kept; %(n)d later objects are deleted.",
             count,
         ),
         "overwritten": ngettext(
@@ -162,7 +162,9 @@ def _done(session: ReadSession, actor: Actor, conflict_id: str, count: int) -> s
     said = [words[conflict.state] % {"n": count}]
     if left := len(queries.open_versions(session, actor, [conflict.sop_instance_uid])):
         still = ngettext(
-            "%(n)d other version of this object stays open.", "%(n)d other versions of this object stay open.", left
+            "%(n)d other version of this object remains unresolved.",
+            "%(n)d other versions of this object remain unresolved.",
+            left,
         )
         said.append(still % {"n": left})
     return f"{_row(conflict, studies.get(conflict.study_instance_uid)).subject}: {' '.join(said)}"

@@ -82,8 +82,8 @@ def require_unchanged(seen: str, current: str) -> None:
     form sent it, empty from a program; current: the stamp of what is saved now."""
     if seen and seen != current:
         raise Conflict(
-            "Somebody else has changed this since the page was opened.",
-            hint="Your values stand here: save again to keep them, or open the page anew to see the others.",
+            "Another user has changed this since the page was opened.",
+            hint="Your values are shown. Save again to use them, or reload the page to see the current values.",
         )
 
 

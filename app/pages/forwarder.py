@@ -133,7 +133,9 @@ def _shown(found: Probe) -> TestPart:
     steps = [(step_word(step.name), step) for step in found.steps if step.name != "offers"]
     refused = "store" in found.missing
     return TestPart(
-        steps, found.ok and not refused, _("It answers, but takes no CT images from us.") if refused else ""
+        steps,
+        found.ok and not refused,
+        _("The PACS responds but does not accept CT images from this station.") if refused else "",
     )
 
 

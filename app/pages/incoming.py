@@ -96,9 +96,9 @@ def _run(run: RouteRun, name: str, receiving: bool) -> Route | None:
     if run.state == "failed":
         return Route("bad", name, say(run.reason) or _("Failed"))
     if run.state == "queued":
-        return Route("running", name, _("The route acts"))
+        return Route("running", name, _("Route running"))
     soon = receiving if run.due_at is None else run.due_at - now() < _SOON
-    return None if soon else Route("wait", name, _("Waits for its time, if its conditions are met"))
+    return None if soon else Route("wait", name, _("Waiting for the schedule of the route"))
 
 
 def _arrivals(session: ReadSession, actor: Actor, show: str) -> list[StudyRow]:

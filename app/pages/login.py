@@ -179,7 +179,7 @@ def differ(new: str, again: str) -> Faults | None:
     """The fault of two passwords that are not the same; None when they are."""
     if new == again:
         return None
-    return Faults(_("The two passwords differ."), {"again": _("The two passwords differ.")})
+    return Faults(_("The passwords do not match."), {"again": _("The passwords do not match.")})
 
 
 def _renamed(faults: Faults) -> Faults:

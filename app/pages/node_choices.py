@@ -18,7 +18,7 @@ def node_choices(session: ReadSession, facilities: list[tuple[str, str]]) -> Cal
     return chooser(
         {
             "facilities": [("", _("None")), *facilities],
-            "certificates": [("", _("Not chosen")), *dict.fromkeys((one.name, one.name) for one in own)],
+            "certificates": [("", _("Not selected")), *dict.fromkeys((one.name, one.name) for one in own)],
             "authorities": [("", _("None")), *((one.fingerprint, one.name) for one in trusted)],
         }
     )

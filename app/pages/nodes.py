@@ -141,17 +141,17 @@ def _words() -> dict[str, str]:
 
 def step_word(name: str) -> str:
     return {
-        "reach": _("Reach the host"),
+        "reach": _("Network connection"),
         "association": _("Association"),
         "echo": _("Echo"),
         "find": _("Query"),
         "store": _("Store"),
-        "find-back": _("Find it again"),
-        "move": _("Move back"),
-        "get": _("Get back"),
-        "remove": _("Remove it again"),
+        "find-back": _("Find test object"),
+        "move": _("Retrieve by C-MOVE"),
+        "get": _("Retrieve by C-GET"),
+        "remove": _("Delete test object"),
         "commitment": _("Commitment"),
-        "stays": _("What stays"),
+        "stays": _("Test object remaining"),
         "search": _("Search"),
         "folder": _("Folder"),
         "write": _("Write and read back"),
@@ -162,18 +162,18 @@ def step_word(name: str) -> str:
 
 def _line(node: Node) -> NodeLine:
     words = _words()
-    lamp, word = ("off", _("not tried yet"))
+    lamp, word = ("off", _("not tested"))
     last = ""
     if not node.enabled:
-        word = last = _("switched off")
+        word = last = _("disabled")
     elif node.last_fault:
-        lamp, word = "bad", _("no answer")
+        lamp, word = "bad", _("no response")
         since = format_time(node.last_fault_at) if _today(node.last_fault_at) else format_moment(node.last_fault_at)
-        last = _("no answer since %(time)s") % {"time": since}
+        last = _("no response since %(time)s") % {"time": since}
     elif node.last_ok_at:
-        lamp, word = "", _("answers")
+        lamp, word = "", _("responds")
         moment = format_time(node.last_ok_at) if _today(node.last_ok_at) else format_moment(node.last_ok_at)
-        last = _("answered %(time)s") % {"time": moment}
+        last = _("responded %(time)s") % {"time": moment}
     set_to = options.of(node)
     abilities = ", ".join(words[c] for c in CAPABILITIES if c in set_to.capabilities)
     from_file = node.origin == service.FROM_FILE
@@ -192,7 +192,7 @@ def _today(moment: datetime | None) -> bool:
 
 
 def _service_words() -> dict[str, str]:
-    return _words() | {"echo": _("Echo"), "mpps": _("MPPS"), "other": _("something else")}
+    return _words() | {"echo": _("Echo"), "mpps": _("MPPS"), "other": _("other")}
 
 
 def _list(session: ReadSession, actor: Actor, chosen: str) -> NodeList:

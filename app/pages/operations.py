@@ -119,7 +119,7 @@ def _lines(session: ReadSession, actor: Actor) -> list[PeerLine]:
         lines.append(
             PeerLine(
                 peer=peer,
-                way=_("asks us") if role == "scp" else _("we ask"),
+                way=_("Incoming") if role == "scp" else _("Outgoing"),
                 good=bars(objects, max(objects.values(), default=0)),
                 bad=bars(faults, max(*objects.values(), *faults.values(), 0)),
                 operations=sum(one.operations for one in mine),

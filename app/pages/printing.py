@@ -68,7 +68,9 @@ def chosen_items(text: str) -> list[dict[str, Any]]:
     try:
         return [_chosen_item(part) for part in text.split(",") if part]
     except ValueError:
-        raise Invalid("The images to print cannot be read.", hint="Choose them again.", field="items") from None
+        raise Invalid(
+            "The images to print could not be read.", hint="Select the images again.", field="items"
+        ) from None
 
 
 def _chosen_item(text: str) -> dict[str, Any]:
@@ -110,8 +112,8 @@ def composer(
     uids = list(dict.fromkeys(study))
     if len(uids) > STUDIES:
         raise Invalid(
-            phrase("{many} studies are too many for one print; it takes {most}.", many=len(uids), most=STUDIES),
-            hint="Choose fewer studies.",
+            phrase("{many} studies are selected; a print can contain at most {most}.", many=len(uids), most=STUDIES),
+            hint="Select fewer studies.",
             field="study",
         )
     opened = [preview.strip(services(request).database, actor, uid) for uid in uids]
@@ -163,9 +165,9 @@ def _unprinted(request: Request, actor: Actor, uids: list[str]) -> list[str]:
         (patient,) = _patients([one.study])
         named = f"{patient} ({_title(one.study)})"
         if one.images:
-            said.append(_("Not printed: %(study)s. Its images hold no pixel data.") % {"study": named})
+            said.append(_("Not printed: %(study)s. Its images contain no pixel data.") % {"study": named})
         else:
-            said.append(_("Not printed: %(study)s. It holds only reports and other documents.") % {"study": named})
+            said.append(_("Not printed: %(study)s. It contains only reports and other documents.") % {"study": named})
     return said
 
 
@@ -188,7 +190,7 @@ def _outputs() -> list[tuple[str, str]]:
     return [
         ("printer", _("Printer")),
         ("film", _("Film")),
-        ("email", _("Mail")),
+        ("email", _("E-mail")),
     ]
 
 

@@ -62,7 +62,7 @@ class Typed:
     @property
     def wrong(self) -> dict[str, str]:
         """Field -> what is wrong with it."""
-        said = _("Write a day, a month, a year, or two of them with .. between: 2026, 2026-11, 2026-11-01..2026-11-20")
+        said = _("Enter a day, a month, a year, or a range: 2026, 2026-11, 2026-11-01..2026-11-20")
         return {name: said for name in ("date", "born") if getattr(self, name) and not between(getattr(self, name))}
 
     @classmethod
@@ -131,25 +131,25 @@ def date_word(typed: Typed) -> str:
 
 def chip(node: Node, asked: NodeState | None, on: bool) -> Chip:
     """asked: how the shown query went at this node."""
-    if asked is not None and asked.state in ("waiting", "asking"):
-        return Chip(node.id, node.name, "off", _("Asking"), _("asking"), on)
+    if asked is not None and asked.state in ("waiting", "searching"):
+        return Chip(node.id, node.name, "off", _("Searching"), _("searching"), on)
     if asked is not None and asked.state == "failed":
-        note = _("incomplete") if asked.node.answers else _("no answer")
-        return Chip(node.id, node.name, "bad", say(asked.error) or _("No answer"), note, on)
+        note = _("incomplete") if asked.node.answers else _("no response")
+        return Chip(node.id, node.name, "bad", say(asked.error) or _("No response"), note, on)
     if asked is not None and asked.state == "done":
         seconds = asked.node.seconds
         slow = seconds >= 1
         time = f"{format_number(seconds, 1)} s" if slow else f"{max(1, round(seconds * 1000))} ms"
         note = _("slow, %(time)s") % {"time": time} if slow else time
-        return Chip(node.id, node.name, "warn" if slow else "", _("Answers"), note, on)
+        return Chip(node.id, node.name, "warn" if slow else "", _("Responds"), note, on)
     web = "DICOMweb" if options.of(node).protocol == "dicomweb" else ""
     if node.last_fault:
-        return Chip(node.id, node.name, "bad", node.last_fault, web or _("no answer"), on)
+        return Chip(node.id, node.name, "bad", node.last_fault, web or _("no response"), on)
     return Chip(
         node.id,
         node.name,
         "" if node.last_ok_at else "off",
-        _("Answers") if node.last_ok_at else _("Not asked yet"),
+        _("Responds") if node.last_ok_at else _("Not searched yet"),
         web,
         on,
     )
@@ -316,10 +316,10 @@ def _state(row: Retrieval, state: str, error: str) -> tuple[str, str]:
     if state == "running":
         return "running", _rate(row)
     if state == "queued":
-        return ("warn", _("Waits to try again: %(why)s") % {"why": error}) if error else ("wait", _("Waiting"))
+        return ("warn", _("Retry pending: %(why)s") % {"why": error}) if error else ("wait", _("Waiting"))
     if state == "failed":
         return "bad", error or _("Failed")
-    return ("paused", _("Stopped")) if state == "cancelled" else ("ok", _("Here"))
+    return ("paused", _("Stopped")) if state == "cancelled" else ("ok", _("Stored"))
 
 
 def _rate(row: Retrieval) -> str:
@@ -327,7 +327,7 @@ def _rate(row: Retrieval) -> str:
     seconds = (now() - row.started_at).total_seconds() if row.started_at else 0
     came = row.done - row.done_before
     if came <= 0 or seconds < 1:
-        return _("Asking")
+        return _("Searching")
     rate = came / seconds
     said = _("%(n)s images/s") % {"n": format_number(rate, 0 if rate >= 10 else 1)}
     left = row.total - row.done

@@ -32,15 +32,15 @@ def nest(pairs: Iterable[tuple[str, str]]) -> Typed:
     for name, value in pairs:
         steps = name.split(".")
         if len(steps) > _DEEPEST:
-            raise BadRequest("This is no field of the form.")
+            raise BadRequest("Unknown form field.")
         level = found
         for step in steps[:-1]:
             level = level.setdefault(step, {})
             if not isinstance(level, dict):
-                raise BadRequest("This is no field of the form.")
+                raise BadRequest("Unknown form field.")
         leaf = level.setdefault(steps[-1], [])
         if not isinstance(leaf, list):
-            raise BadRequest("This is no field of the form.")
+            raise BadRequest("Unknown form field.")
         leaf.append(value)
     return found
 
@@ -132,19 +132,19 @@ def command(form: Typed, said: str) -> None:
     if verb == "add":
         rows = _at(form, place.split("."))
         if not isinstance(rows, list):
-            raise BadRequest("This is no button of the form.")
+            raise BadRequest("Unknown form action.")
         if len(rows) < _MOST_ROWS:
             rows.append(_fresh(kind))
         return
     steps = place.split(".")
     rows, number = _at(form, steps[:-1]), whole(steps[-1])
     if not isinstance(rows, list) or number is None or number >= len(rows):
-        raise BadRequest("This is no button of the form.")
+        raise BadRequest("Unknown form action.")
     row = rows.pop(number)
     if verb in ("up", "down"):
         rows.insert(max(0, number + (1 if verb == "down" else -1)), row)
     elif verb != "remove":
-        raise BadRequest("This is no button of the form.")
+        raise BadRequest("Unknown form action.")
 
 
 def _at(form: Any, steps: Sequence[str]) -> Any:
@@ -168,7 +168,7 @@ def _fresh(kind: str) -> Typed:
     if kind in ("send", "anonymize", "change-step", "drop", "stop"):
         made = _action({"do": [kind.removesuffix("-step")]})
         return made | {"changes": [dict(_BLANK_CHANGE)]} if kind == "change-step" else made
-    raise BadRequest("This is no button of the form.")
+    raise BadRequest("Unknown form action.")
 
 
 # -- to a rule and back ------------------------------------------------------------------------------------------

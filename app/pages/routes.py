@@ -286,7 +286,7 @@ def _bench(request: Request, actor: Actor, form: FormData, route_id: str, data: 
 def _subject(request: Request, session: ReadSession, actor: Actor, form: FormData, data: bytes) -> bench.Subject:
     if data:
         if len(data) > _MOST_FILE:
-            raise TooLarge("A file for the bench has at most 64 MiB.")
+            raise TooLarge("The test file may have at most 64 MiB.")
         return bench.of_file(actor, "", data, str(form.get("facility_id") or "") or None)
     study = str(form.get("study") or "")
     if not study:

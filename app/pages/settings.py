@@ -187,7 +187,7 @@ def save_group(
     """Saves one group; its section is shown again."""
     section = next((name for name, groups in SECTIONS.items() if group in groups), "")
     if not section:
-        raise NotFound("There is no such group of settings.")
+        raise NotFound("Unknown settings group.")
     kind = settings.kind_of(group)
     values = read_values(kind, typed)
 

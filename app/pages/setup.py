@@ -134,7 +134,7 @@ def checked_station(title: str, port: str) -> int:
         raise Invalid("An AE title has 1 to 16 ASCII characters without a backslash.", field="title")
     number = whole(port.strip(), 1, 65535)
     if number is None:
-        raise Invalid("A port is a number from 1 to 65535. DICOM's own are 104 and 11112.", field="port")
+        raise Invalid("Enter a port from 1 to 65535. Standard DICOM ports: 104, 11112.", field="port")
     return number
 
 
@@ -143,7 +143,7 @@ def checked_hosts(hosts: str) -> str:
     listed = [host.strip() for host in hosts.split(",") if host.strip()]
     if not listed or any(names.address(host) is None and host != "localhost" for host in listed):
         raise Invalid(
-            "Write the addresses of this machine to listen on, apart by commas; 0.0.0.0 is all of them.", field="hosts"
+            "Enter the listening addresses of this computer, comma-separated; 0.0.0.0 = all interfaces.", field="hosts"
         )
     return ", ".join(listed)
 
@@ -159,9 +159,9 @@ def keep_station(request: Request, actor: Actor, title: str, port: int, hosts: s
     with services(request).database.change() as session:
         for facility in queries.facilities(session):
             if title == facility.ae_title:
-                raise Invalid(phrase("This is the title of {name}.", name=facility.name), field="title")
+                raise Invalid(phrase("This AE title is already used by {name}.", name=facility.name), field="title")
             if port == facility.port:
-                raise Invalid(phrase("This is the port of {name}.", name=facility.name), field="port")
+                raise Invalid(phrase("This port is already used by {name}.", name=facility.name), field="port")
         detail = {key: [before[key], after[key]] for key in after if before[key] != after[key]}
         audit.record(
             session, actor_name=actor.name, verb="settings.edit", thing="settings", thing_id="station", detail=detail

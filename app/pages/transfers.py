@@ -94,25 +94,25 @@ class TransferPage:
 
 def _state(one: Transfer, node: Node) -> tuple[str, str]:
     if one.state == "done":
-        return ("warn", _("Sent, with warnings")) if one.warned else ("ok", _("Sent"))
+        return ("warn", _("Sent with warnings")) if one.warned else ("ok", _("Sent"))
     if one.state == "failed":
         return "bad", _("Failed")
     if one.state == "cancelled":
         return "paused", _("Stopped")
     if one.committing:
-        return "wait", _("Waits for commitment")
+        return "wait", _("Waiting for storage commitment")
     if one.state == "running":
         return "running", _("Sending")
     if options.of(node).paused:
-        return "paused", _("Node is paused")
+        return "paused", _("Node paused")
     if not node.enabled:
-        return "paused", _("Node is switched off")
+        return "paused", _("Node disabled")
     if not claims.may_send(node, now()):
-        return "wait", _("Waits for %(hours)s") % {"hours": options.of(node).window}
+        return "wait", _("Waiting for %(hours)s") % {"hours": options.of(node).window}
     if one.unreached:
-        return "warn", _("Waits for the node to answer")
+        return "warn", _("Waiting for the node to respond")
     if one.faults:
-        return "warn", _("Will be tried again")
+        return "warn", _("Retrying")
     return "wait", _("Waiting")
 
 
@@ -143,13 +143,13 @@ def _nodes(session: ReadSession, actor: Actor) -> list[NodeState]:
         of, paused = counts.get(node.id, {}), options.of(node).paused
         if not of and not paused:
             continue
-        lamp, word = "", _("Works")
+        lamp, word = "", _("Active")
         if paused or not node.enabled:
-            lamp, word = "off", _("Paused") if paused else _("Switched off")
+            lamp, word = "off", _("Paused") if paused else _("Disabled")
         elif node.last_fault:
             lamp, word = "bad", say(node.last_fault)
         elif not claims.may_send(node, now()):
-            lamp, word = "warn", _("Waits for %(hours)s") % {"hours": options.of(node).window}
+            lamp, word = "warn", _("Waiting for %(hours)s") % {"hours": options.of(node).window}
         waiting = of.get("queued", 0) + of.get("running", 0)
         found.append(NodeState(node, lamp, word, waiting, of.get("failed", 0), paused))
     return found
@@ -255,9 +255,9 @@ def show_transfer(
     words = {
         "waiting": ("wait", _("Waiting")),
         "sent": ("ok", _("Sent")),
-        "warned": ("warn", _("Sent, with a warning")),
+        "warned": ("warn", _("Sent with a warning")),
         "failed": ("bad", _("Failed")),
-        "there": ("ok", _("Was there")),
+        "there": ("ok", _("Already at destination")),
     }
     objects = [(one, *words.get(one.state, ("wait", one.state))) for one in rows]
     older = f"/transfers/{transfer_id}?after={after + SHOWN}" if len(rows) == SHOWN else ""

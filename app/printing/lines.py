@@ -83,7 +83,7 @@ def cut(content: bytes, lines: list[Line]) -> dict[Line, Piece]:
             pieces[lines[number]] = Piece(clip, glyphs, float(top))
     for line in lines:
         if line not in pieces and any(c.isalnum() for c in line.content):
-            raise TypesettingFailed("The page's text could not be set.", hint="Tell an administrator.")
+            raise TypesettingFailed("The text of the page could not be rendered.", hint="Contact an administrator.")
     return pieces
 
 

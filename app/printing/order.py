@@ -203,7 +203,7 @@ class PrintOrder(BaseModel):
             )
         for name, asked in (("password", bool(self.password)), ("attach", self.attach != "none")):
             if self.output == "images" and asked:
-                raise Invalid("Image files take neither password nor attachments.", hint="Choose PDF.", field=name)
+                raise Invalid("Image files do not support a password or attachments.", hint="Choose PDF.", field=name)
 
     @property
     def ending(self) -> str:

@@ -92,7 +92,7 @@ def shrink(whole: Seen, part: tuple[int, int, int, int] | None, size: int) -> Pi
     """The part (x, y, width, height) of an image as seen, scaled down to at most `size` pixels wide and high."""
     image = whole.image if part is None else whole.part(*part)
     if image.size == 0:
-        raise Invalid("This part lies outside the image.", field="part")
+        raise Invalid("The region is outside the image.", field="part")
     factor = size / max(image.shape[:2])
     if factor >= 1:
         return np.ascontiguousarray(image)

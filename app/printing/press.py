@@ -19,7 +19,7 @@ from app.printing.errors import TypesettingFailed
 from app.printing.lines import Line
 
 TIMEOUT = 60.0  # seconds for a batch of pages; fifty dense pages take about five on two slow cores
-_AGAIN = "Try again; if it happens again, tell an administrator."
+_AGAIN = "Try again. If the error persists, contact an administrator."
 IDLE = 120.0  # seconds after which a warm process is let go
 
 
@@ -52,13 +52,15 @@ class _Typesetter:
             answer = self._read(length)
         except (OSError, EOFError):
             self.close()
-            raise TypesettingFailed("The typesetter stopped or took too long.", hint=_AGAIN) from None
+            raise TypesettingFailed("Page rendering stopped or timed out.", hint=_AGAIN) from None
         finally:
             late.cancel()
         self.used = time.monotonic()
         if status:
             raise TypesettingFailed(
-                phrase("The page's text could not be set ({words}).", words=answer.decode("utf-8", "replace")),
+                phrase(
+                    "The text of the page could not be rendered ({words}).", words=answer.decode("utf-8", "replace")
+                ),
                 hint=_AGAIN,
             )
         return answer

@@ -86,7 +86,7 @@ def picture(
     source = Gatherer(database.read, archive, actor.language, [item.sop_instance_uid])
     found = source.found.get(item.sop_instance_uid)
     if found is None or not may_see(actor, found.study.facility_id):
-        raise NotFound("There is no such image.")
+        raise NotFound("Image not found.")
     _saw(found.study)
     image = source.seen(item.sop_instance_uid, item.frame, item.view())
     return pixels.jpeg(pixels.shrink(image, part, size))
@@ -111,7 +111,7 @@ def image_facts(database: Database, archive: Any, actor: Actor, sop_instance_uid
     source = Gatherer(database.read, archive, actor.language, [sop_instance_uid])
     found = source.found.get(sop_instance_uid)
     if found is None or not may_see(actor, found.study.facility_id) or frame > found.instance.number_of_frames:
-        raise NotFound("There is no such image.")
+        raise NotFound("Image not found.")
     _saw(found.study)
     known = source.picture(item, 1)
     header = source.header(sop_instance_uid)
@@ -138,11 +138,11 @@ def strip(database: Database, actor: Actor, study_uid: str) -> tuple[Study, list
     with database.read() as session:
         study = queries.study(session, study_uid)
         if study is None or not may_see(actor, study.facility_id):
-            raise NotFound("There is no such study.")
+            raise NotFound("Study not found.")
         grouped: dict[int, StripSeries] = {}
         images = queries.images_of(session, study_uid=study_uid)
         if sum(found.instance.number_of_frames for found in images) > MAX_LISTED:
-            raise Invalid(phrase("This is more than {most} images.", most=MAX_LISTED), field="study")
+            raise Invalid(phrase("The maximum is {most} images.", most=MAX_LISTED), field="study")
         for found in images:
             series = found.series
             if series.id not in grouped:

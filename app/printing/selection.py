@@ -32,25 +32,25 @@ def select(session: Session, actor: Actor, order: PrintOrder) -> Selection:
     if order.study_instance_uid is not None:
         study = queries.study(session, order.study_instance_uid)
         if study is None or not may_see(actor, study.facility_id):
-            raise NotFound("There is no such study.", field="study_instance_uid")
+            raise NotFound("Study not found.", field="study_instance_uid")
         found = queries.images_of(session, study_uid=order.study_instance_uid)
     else:
         assert order.series_instance_uid is not None
         pair = queries.series_and_study(session, order.series_instance_uid)
         if pair is None or not may_see(actor, pair[1].facility_id):
-            raise NotFound("There is no such series.", field="series_instance_uid")
+            raise NotFound("Series not found.", field="series_instance_uid")
         found = queries.images_of(session, series_uid=order.series_instance_uid)
     if not found:
         hint = (
-            "The images here hold no pixel data."
+            "The selected images contain no pixel data."
             if holds_empty_images(session, order.study_instance_uid, order.series_instance_uid)
-            else "Reports and other documents are not printed yet."
+            else "Printing of reports and other documents is not supported."
         )
-        raise NothingToPrint("There is no image to print here.", hint=hint)
+        raise NothingToPrint("No images to print.", hint=hint)
     if sum(f.instance.number_of_frames for f in found) > MAX_ITEMS:
         raise Invalid(
-            phrase("This is more than {most} images.", most=MAX_ITEMS),
-            hint="Choose a series or single images.",
+            phrase("The maximum is {most} images.", most=MAX_ITEMS),
+            hint="Select a series or individual images.",
             field="items",
         )
     items: list[OrderItem | None] = [
@@ -70,7 +70,7 @@ def holds_empty_images(session: Session, study_uid: str | None, series_uid: str 
 def _from_items(session: Session, actor: Actor, items: list[OrderItem | None]) -> Selection:
     uids = list(dict.fromkeys(item.sop_instance_uid for item in items if item))
     if not uids:
-        raise NothingToPrint("Every cell is empty.", hint="Choose at least one image.", field="items")
+        raise NothingToPrint("All cells are empty.", hint="Select at least one image.", field="items")
     found = queries.instances(session, uids)
     for index, item in enumerate(items):
         if item is None:
@@ -78,10 +78,10 @@ def _from_items(session: Session, actor: Actor, items: list[OrderItem | None]) -
         one = found.get(item.sop_instance_uid)
         field = f"items.{index}"
         if one is None or not may_see(actor, one.study.facility_id):
-            raise NotFound("There is no such image.", field=f"{field}.sop_instance_uid")
+            raise NotFound("Image not found.", field=f"{field}.sop_instance_uid")
         if one.instance.number_of_frames < 1:
             raise NothingToPrint(
-                phrase("Item {number} is no image.", number=index + 1), field=f"{field}.sop_instance_uid"
+                phrase("Item {number} is not an image.", number=index + 1), field=f"{field}.sop_instance_uid"
             )
         if item.frame > one.instance.number_of_frames:
             many = one.instance.number_of_frames
@@ -107,6 +107,6 @@ def _check_states(session: Session, actor: Actor, items: list[OrderItem | None],
         uid, field = item.presentation_state_uid, f"items.{index}.presentation_state_uid"
         here = uid in headers and known[uid].study.id == found[item.sop_instance_uid].study.id
         if not here or not states.is_state(known[uid].instance):
-            raise NotFound("There is no such presentation state in the study of the image.", field=field)
+            raise NotFound("Presentation state not found in the study of the image.", field=field)
         if not presentation.refers_to(headers[uid], item.sop_instance_uid):
             raise Invalid("The presentation state does not refer to this image.", field=field)

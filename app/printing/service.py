@@ -63,7 +63,7 @@ def request(session: Session, actor: Actor, config: Config, order: PrintOrder) -
     pages = page_count(len(chosen.items), order.sheet_options())
     if pages > MAX_PAGES:
         raise Invalid(
-            phrase("This makes {pages} pages; {most} are printed at once.", pages=pages, most=MAX_PAGES),
+            phrase("The print would have {pages} pages; the maximum is {most}.", pages=pages, most=MAX_PAGES),
             hint=_FEWER,
             field="layout",
         )
@@ -109,13 +109,13 @@ def _check_quota(session: Session, actor: Actor) -> None:
     most = load(session, PrintSettings).queued_per_user
     if queries.unfinished(session, actor) >= most:
         raise TooMany(
-            phrase("You have {most} prints in the queue; no more are accepted now.", most=most),
-            hint="Wait until some are done, or cancel some.",
+            phrase("You have {most} prints in the queue, which is the maximum.", most=most),
+            hint="Wait until prints are done, or cancel prints.",
             retry_after=30,
         )
 
 
-_FEWER = "Choose a layout with more images a page, or fewer images."
+_FEWER = "Select a layout with more images per page, or fewer images."
 
 
 def _studies(chosen: selection.Selection) -> list[str]:
@@ -149,10 +149,10 @@ def _check_sizes(session: Session, order: PrintOrder, chosen: selection.Selectio
         if pixel_spacing_mm(header, item.frame) is None:
             raise ActualSizeImpossible(
                 phrase(
-                    "Image {number} cannot be printed in actual size: it does not say how large its pixels are.",
+                    "Image {number} cannot be printed in actual size: its pixel size is unknown.",
                     number=index + 1,
                 ),
-                hint="Choose fit or fill, or leave this image out.",
+                hint="Select fit or fill, or remove this image.",
                 field="scaling",
                 sop_instance_uid=item.sop_instance_uid,
             )
@@ -164,7 +164,11 @@ def _check_attachments(order: PrintOrder, chosen: selection.Selection) -> None:
     total = sum(f.instance.bytes for f in chosen.found.values())
     if total > MAX_ATTACHED:
         raise Invalid(
-            phrase("The DICOM files have {size} MB; a PDF takes {most}.", size=total >> 20, most=MAX_ATTACHED >> 20),
+            phrase(
+                "The DICOM files have {size} MB; the limit of a PDF is {most} MB.",
+                size=total >> 20,
+                most=MAX_ATTACHED >> 20,
+            ),
             hint="Attach the metadata only, or export the study.",
             field="attach",
         )
@@ -176,7 +180,7 @@ def _check_attachments(order: PrintOrder, chosen: selection.Selection) -> None:
 def _row(session: Session, actor: Actor, print_id: str) -> Row:
     row = queries.request(session, actor, print_id)
     if row is None:
-        raise NotFound("There is no such print.")
+        raise NotFound("Print not found.")
     return row
 
 
@@ -225,7 +229,7 @@ def retry(session: Session, actor: Actor, config: Config, print_id: str) -> Row:
     require(actor, Verb.STUDY_PRINT)
     row = _changeable(session, actor, print_id)
     if row.state in ("queued", "running"):
-        raise Conflict("This print is still under way.", hint="Wait until it ends, or cancel it first.")
+        raise Conflict("This print is still running.", hint="Wait until it ends, or cancel it first.")
     _check_quota(session, actor)
     made = row.request
     _remove(config, made)
@@ -242,7 +246,7 @@ def set_priority(session: Session, actor: Actor, print_id: str, priority: int) -
     require(actor, Verb.JOB_ALL)
     row = _row(session, actor, print_id)
     if row.job is None or row.state != "queued":
-        raise Conflict("Only a waiting print can change its place.", hint="It has already begun.")
+        raise Conflict("Only a waiting print can be moved in the queue.", hint="It has already started.")
     row.job.priority = priority
     session.flush()
     _trace(session, actor, row.request, "print.priority", priority=priority)
@@ -266,10 +270,10 @@ def open_file(session: Session, actor: Actor, config: Config, print_id: str) -> 
     require(actor, Verb.STUDY_PRINT)
     row = _row(session, actor, print_id)
     if row.state != "done":
-        raise Conflict("This print is not done yet.", hint="Ask for its state and come back.", state=row.state)
+        raise Conflict("This print is not complete.", hint="Check its state and try again later.", state=row.state)
     path = file_of(config, row.request)
     if not path.is_file():
-        raise NotFound("The file of this print is gone.", hint="Print it again.")
+        raise NotFound("The file of this print no longer exists.", hint="Print it again.")
     _trace(session, actor, row.request, "print.read")
     for study in studies_of(row.request):
         audit.traced(study)

@@ -196,7 +196,7 @@ class PageLines:
     warning: str = "Not for primary diagnosis on paper"
     page: str = "Page [Page] of [Pages]"
     check: str = "100 mm: check with a ruler"
-    undrawable: str = "This image cannot be drawn."
+    undrawable: str = "This image cannot be displayed."
     detector: str = "at the detector"
     film: str = "on the film"
     unknown: str = "in an unknown plane"

@@ -77,7 +77,7 @@ def compose(pictures: Sequence[Picture | None], options: SheetOptions) -> Sheet:
         if not one_patient:
             notices.append(
                 phrase(
-                    "Page {page} shows images of {patients} patients; each image says whose it is.",
+                    "Page {page} contains images of {patients} patients; the patient name is printed with each image.",
                     page=number,
                     patients=patients,
                 )
@@ -106,10 +106,10 @@ def _check_actual(pictures: Sequence[Picture | None], options: SheetOptions) -> 
         if picture and picture.spacing is None and not picture.fault:
             raise ActualSizeImpossible(
                 phrase(
-                    "Image {number} cannot be printed in actual size: it does not say how large its pixels are.",
+                    "Image {number} cannot be printed in actual size: its pixel size is unknown.",
                     number=index + 1,
                 ),
-                hint="Choose fit or fill, or leave this image out.",
+                hint="Select fit or fill, or remove this image.",
                 field="scaling",
                 sop_instance_uid=picture.sop_instance_uid,
             )
@@ -164,8 +164,8 @@ def _cut_sentence(placed: Placed, box: Box) -> Phrase:
     rows, columns = placed.picture.seen_size
     height, width = placed.picture.pixel
     return phrase(
-        "Actual size needs {width:.0f} x {height:.0f} mm, the cell has {cell_width:.0f} x {cell_height:.0f} mm: "
-        "the middle is printed.",
+        "Actual size requires {width:.0f} x {height:.0f} mm, the cell has {cell_width:.0f} x {cell_height:.0f} mm: the "
+        "image will be cropped.",
         width=columns * width,
         height=rows * height,
         cell_width=box.width,
@@ -177,8 +177,10 @@ def _undrawable_sentence(number: int, picture: Picture) -> Phrase:
     """Names the image by its place in the order, series and instance number, so that it can be found."""
     named = ", ".join(filter(None, (picture.values.get("SeriesDescription", ""), picture.values.get("Image", ""))))
     if named:
-        return phrase("Image {number} ({name}) cannot be drawn: {why}", number=number, name=named, why=picture.fault)
-    return phrase("Image {number} cannot be drawn: {why}", number=number, why=picture.fault)
+        return phrase(
+            "Image {number} ({name}) cannot be displayed: {why}", number=number, name=named, why=picture.fault
+        )
+    return phrase("Image {number} cannot be displayed: {why}", number=number, why=picture.fault)
 
 
 def _corners_of(options: SheetOptions, one_patient: bool) -> Corners:

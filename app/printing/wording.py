@@ -55,7 +55,7 @@ def translated(options: SheetOptions, language: str) -> SheetOptions:
             warning=said.gettext("Not for primary diagnosis on paper"),
             page=said.gettext("Page [Page] of [Pages]"),
             check=said.gettext("100 mm: check with a ruler"),
-            undrawable=said.gettext("This image cannot be drawn."),
+            undrawable=said.gettext("This image cannot be displayed."),
             detector=said.gettext("at the detector"),
             film=said.gettext("on the film"),
             unknown=said.gettext("in an unknown plane"),

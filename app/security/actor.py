@@ -41,7 +41,9 @@ def owns(actor: Actor, owner_id: str | None) -> bool:
 def require(actor: Actor, verb: Verb) -> None:
     """Raises Forbidden when the actor may not do this at all."""
     if not can(actor, verb):
-        raise Forbidden("You may not do this.", hint="Ask an administrator for the permission.", verb=str(verb))
+        raise Forbidden(
+            "You do not have permission.", hint="Contact an administrator to request the permission.", verb=str(verb)
+        )
 
 
 def may_see(actor: Actor, facility_id: str | None) -> bool:
@@ -52,4 +54,4 @@ def may_see(actor: Actor, facility_id: str | None) -> bool:
 def require_facility(actor: Actor, facility_id: str | None, what: str = "study") -> None:
     """A thing of another facility does not exist for this actor."""
     if not may_see(actor, facility_id):
-        raise NotFound(phrase("There is no such {what}.", what=what))
+        raise NotFound(phrase("Not found: {what}.", what=what))

@@ -43,7 +43,7 @@ def port_for(taken: Collection[int], is_free: Callable[[int], bool] = lambda por
     while port in taken or not is_free(port):
         port += 1
         if port > _LAST_PORT:
-            raise Conflict("There is no free port left.", hint="Write one yourself.", field="port")
+            raise Conflict("No free port is available.", hint="Enter a port.", field="port")
     return port
 
 
@@ -70,18 +70,20 @@ def _check(
     own_id: str = "",
 ) -> None:
     if not 0 < len(name) <= 128:
-        raise Invalid("A facility needs a name of at most 128 characters.", field="name")
+        raise Invalid("Enter a facility name of at most 128 characters.", field="name")
     if ae_title is not None and (not _AE.fullmatch(ae_title) or ae_title != ae_title.strip()):
         raise Invalid("An AE title has 1 to 16 ASCII characters without a backslash.", field="ae_title")
     for field, number in (("port", port), ("tls_port", tls_port)):
         if number is not None and not 0 < number <= _LAST_PORT:
-            raise Invalid("A port is a number from 1 to 65535.", field=field)
+            raise Invalid("Enter a port from 1 to 65535.", field=field)
         if number in reserved.ports:
-            raise Conflict("This port is the installation's own.", hint="Choose another.", field=field)
+            raise Conflict("This port is used by this installation.", hint="Choose another value.", field=field)
     if port is not None and port == tls_port:
-        raise Conflict("Plain and TLS callers need a port each.", hint="Choose another.", field="tls_port")
+        raise Conflict(
+            "Plain and TLS connections require different ports.", hint="Choose another value.", field="tls_port"
+        )
     if ae_title in reserved.titles:
-        raise Conflict("This is one of the installation's own AE titles.", hint="Choose another.", field="ae_title")
+        raise Conflict("This AE title is used by this installation.", hint="Choose another value.", field="ae_title")
     for other in queries.facilities(session):
         if other.id == own_id:
             continue
@@ -94,7 +96,11 @@ def _check(
             ("tls_port", tls_port, other.tls_port),
         ):
             if mine is not None and mine == theirs:
-                raise Conflict(phrase("{name} has this already.", name=other.name), hint="Choose another.", field=field)
+                raise Conflict(
+                    phrase("{name} already uses this value.", name=other.name),
+                    hint="Choose another value.",
+                    field=field,
+                )
 
 
 def ensure_home(session: Session) -> None:
@@ -205,14 +211,14 @@ def delete(session: Session, actor: Actor, facility_id: str) -> None:
     require(actor, Verb.FACILITY_ADMIN)
     facility = get(session, actor, facility_id)
     if facility.home:
-        raise Conflict("This is the house's own facility.", hint="Rename it instead.")
+        raise Conflict("This is the facility of this site.", hint="It cannot be removed, only renamed.")
     users = queries.users_of_facility(session, facility.id)
     if users:
         raise Conflict(
-            phrase("{users} users belong to this facility.", users=users), hint="Give them another facility first."
+            phrase("{users} users belong to this facility.", users=users), hint="Assign them to another facility first."
         )
     if queries.is_referred_to(session, Facility.__tablename__, facility.id):
-        raise Conflict("Studies or nodes belong to this facility.", hint="Give them another facility first.")
+        raise Conflict("Studies or nodes belong to this facility.", hint="Assign them to another facility first.")
     session.delete(facility)
     _record(session, actor, "facility.delete", facility, {"name": facility.name})
 

@@ -26,7 +26,7 @@ from app.security.throttle import Throttle, pause_after, refuse
 
 log = logging.getLogger(__name__)
 _TICKET_SECONDS = 180
-_WRONG = "The user name or the password is wrong."
+_WRONG = "Incorrect user name or password."
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +77,7 @@ class Login:
         if user.totp_secret and how == "basic":
             self._take_back(attempt)
             raise SecondFactorRequired(
-                "This account has a second factor, so its password alone opens nothing.", hint="Use an API token."
+                "This account uses a second factor; the password alone is not sufficient.", hint="Use an API token."
             )
         if user.totp_secret and not code.strip():
             self._take_back(attempt)
@@ -88,7 +88,7 @@ class Login:
         return user
 
     def _code_missing(self, user: User) -> SecondFactorRequired:
-        fault = SecondFactorRequired("The code of your authenticator is missing.", hint="Type its six digits.")
+        fault = SecondFactorRequired("The authenticator code is missing.", hint="Enter the six digits.")
         fault.ticket = self._ticket(user)
         return fault
 
@@ -102,13 +102,13 @@ class Login:
         try:
             user_id, until, digest = self.secrets.unseal(ticket).split("|")
         except (ValueError, InvalidTag):
-            raise Unauthorized("This sign-in was broken off.", hint="Begin again.") from None
+            raise Unauthorized("This sign-in was cancelled.", hint="Start over.") from None
         with self.database.read() as session:
             user = session.get(User, user_id)
         if user is None or user.disabled or sessions.digest_of(user.password_hash) != digest:
-            raise Unauthorized("This sign-in was broken off.", hint="Begin again.")
+            raise Unauthorized("This sign-in was cancelled.", hint="Start over.")
         if int(until) < now().timestamp():
-            raise Unauthorized("The code came too late.", hint="Begin again.")
+            raise Unauthorized("The code has expired.", hint="Start over.")
         if not code.strip():
             raise self._code_missing(user)
         attempt = self._begin(user.name.lower(), user, address, "session")
@@ -120,7 +120,7 @@ class Login:
     def confirm(self, actor: Actor, password: str, *, field: str = "password") -> Confirmed:
         """A signed-in user gives the password again (change of password, second factor). Counted and slowed as a sign-in
         is. field: the form's name of the password. Raises Invalid or Throttled."""
-        fault = Invalid("The password is wrong.", hint="Passwords are case-sensitive.", field=field)
+        fault = Invalid("Incorrect password.", hint="Passwords are case-sensitive.", field=field)
         self._confirm(
             actor, lambda user: passwords.verify_password(user.password_hash, password), "wrong password", fault
         )
@@ -134,14 +134,14 @@ class Login:
                 return True  # nothing to guess at: the verb says so
             return totp.matching_step(self.secrets.unseal(user.totp_pending), code, time.time(), 0) is not None
 
-        hint = "Check the clock of your phone; then type the newest code."
-        self._confirm(actor, fits, "wrong code", Invalid("This code does not fit.", hint=hint, field="code"))
+        hint = "Check the clock of your phone and enter the current code."
+        self._confirm(actor, fits, "wrong code", Invalid("Incorrect code.", hint=hint, field="code"))
 
     def _confirm(self, actor: Actor, fits: Callable[[User], bool], why: str, fault: AppError) -> None:
         with self.database.read() as session:
             user = session.get(User, actor.user_id) if actor.user_id else None
         if user is None:
-            raise NotFound("There is no such user.")
+            raise NotFound("User not found.")
         attempt = self._begin(user.name.lower(), user, actor.address, "confirmation")
         if not fits(user):
             self._failed(attempt, why)

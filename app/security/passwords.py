@@ -69,16 +69,16 @@ def faults(password: str, name: str, length: int = 12) -> list[str]:
     """What the policy says against this password, one sentence each; empty when it may be used."""
     said: list[str] = []
     if len(password) < length:
-        said.append(phrase("It must have at least {length} characters.", length=length))
+        said.append(phrase("The password must have at least {length} characters.", length=length))
     if len(password) > MAX_LENGTH:
-        said.append(phrase("It must have at most {most} characters.", most=MAX_LENGTH))
+        said.append(phrase("The password must have at most {most} characters.", most=MAX_LENGTH))
     if _kinds(password) < _KINDS_WANTED:
-        said.append("It must mix three of these: small letters, capitals, digits, other signs.")
+        said.append("The password must contain three of: lowercase, uppercase, numbers, symbols.")
     low = password.casefold()
     if len(name) >= 3 and name.casefold() in low:
-        said.append("It must not contain the user name.")
+        said.append("The password must not contain the user name.")
     if len(set(low)) < 5 or any(low.startswith(word) and len(low) - len(word) < 8 for word in _COMMON):
-        said.append("It is too easy to guess.")
+        said.append("The password is too easy to guess.")
     return said
 
 

@@ -40,7 +40,7 @@ def get(session: Session, actor: Actor, name: str) -> Role:
     require(actor, Verb.USER_ADMIN)
     role = session.get(Role, name)
     if role is None:
-        raise NotFound("There is no such role.")
+        raise NotFound("Role not found.")
     return role
 
 
@@ -57,14 +57,14 @@ def save(session: Session, actor: Actor, name: str, verbs: Iterable[str], sees_a
     require(actor, Verb.USER_ADMIN)
     name = name.strip()
     if not 0 < len(name) <= 64:
-        raise Invalid("A role needs a name of at most 64 characters.", field="name")
+        raise Invalid("Enter a role name of at most 64 characters.", field="name")
     role = session.get(Role, name)
     if new and role is not None:
-        raise Conflict("There is already a role of this name.", field="name")
+        raise Conflict("A role with this name already exists.", field="name")
     if not new and role is None:
-        raise NotFound("There is no such role.")
+        raise NotFound("Role not found.")
     if name == ADMINISTRATOR:
-        raise Conflict("The administrator's role always has every permission.", hint="Make a role of another name.")
+        raise Conflict("The administrator's role always has every permission.", hint="Create a role with another name.")
     wanted = _known(verbs)
     if role is not None:
         strength.require_verbs(session, actor, verbs_of(role.verbs), role.sees_all)
@@ -90,9 +90,9 @@ def save(session: Session, actor: Actor, name: str, verbs: Iterable[str], sees_a
 def delete(session: Session, actor: Actor, name: str) -> None:
     role = get(session, actor, name)
     if role.built_in:
-        raise Conflict("The built-in roles stay.", hint="Make a role of your own and delete that.")
+        raise Conflict("Built-in roles cannot be deleted.", hint="Only roles created by users can be deleted.")
     if queries.users_of_role(session, name):
-        raise Conflict("This role still has users.", hint="Give them another role first.")
+        raise Conflict("This role still has users.", hint="Assign them another role first.")
     strength.require_verbs(session, actor, verbs_of(role.verbs), role.sees_all)
     session.delete(role)
     announce(session)

@@ -18,7 +18,7 @@ from app.security.verbs import Verb
 def _own(session: Session, actor: Actor) -> User:
     user = session.get(User, actor.user_id) if actor.user_id else None
     if user is None:
-        raise NotFound("There is no such user.")
+        raise NotFound("User not found.")
     if actor.kind == "token":
         raise Forbidden("A token cannot change the second factor.", hint="Sign in with your password.")
     return user
@@ -27,7 +27,7 @@ def _own(session: Session, actor: Actor) -> User:
 def _proven(session: Session, actor: Actor, proof: Confirmed) -> User:
     user = _own(session, actor)
     if proof.user_id != user.id:
-        raise Forbidden("The password of another user was given.")
+        raise Forbidden("The password belongs to another user.")
     return user
 
 
@@ -35,7 +35,7 @@ def begin(session: Session, actor: Actor, secrets: Secrets, proof: Confirmed) ->
     """(secret, otpauth address) for the QR code; nothing changes until `confirm`. proof: the password was given again."""
     user = _proven(session, actor, proof)
     if user.totp_secret:
-        raise Conflict("You have a second factor already.", hint="Remove it first.")
+        raise Conflict("The second factor is already enabled.", hint="Remove it first.")
     secret = totp.new_secret()
     user.totp_pending = secrets.seal(secret)
     return secret, totp.address(secret, user.name)
@@ -46,13 +46,11 @@ def confirm(session: Session, actor: Actor, secrets: Secrets, code: str) -> list
     `Login.confirm_new_factor` has counted the try before."""
     user = _own(session, actor)
     if not user.totp_pending:
-        raise Conflict("There is nothing to confirm.", hint="Begin again.")
+        raise Conflict("There is nothing to confirm.", hint="Start over.")
     secret = secrets.unseal(user.totp_pending)
     step = totp.matching_step(secret, code, time.time(), 0)
     if step is None:
-        raise Invalid(
-            "This code does not fit.", hint="Check the clock of your phone; then type the newest code.", field="code"
-        )
+        raise Invalid("Incorrect code.", hint="Check the clock of your phone and enter the current code.", field="code")
     codes = totp.new_recovery_codes()
     user.totp_secret, user.totp_pending, user.totp_last_step = user.totp_pending, None, step
     user.recovery_codes = [totp.recovery_digest(code) for code in codes]
@@ -72,7 +70,7 @@ def reset(session: Session, actor: Actor, user_id: str) -> None:
     require(actor, Verb.USER_ADMIN)
     user = session.get(User, user_id)
     if user is None:
-        raise NotFound("There is no such user.")
+        raise NotFound("User not found.")
     strength.require_user(session, actor, user)
     _clear(user)
     sessions.close_all_of(session, user.id)

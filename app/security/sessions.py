@@ -82,7 +82,7 @@ def close(session: Session, actor: Actor, session_id: str) -> None:
     """Ends a session: one's own by logout, another's by an administrator."""
     row = queries.session_by_id(session, session_id)
     if row is None:
-        raise NotFound("There is no such session.", hint="It may have ended already.")
+        raise NotFound("Session not found.", hint="It may have ended already.")
     if row.user_id != actor.user_id:
         require(actor, Verb.SESSION_ADMIN)
     owner = session.get(User, row.user_id)

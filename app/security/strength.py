@@ -24,13 +24,13 @@ def require_verbs(session: Session, actor: Actor, verbs: frozenset[Verb], sees_a
     beyond = sorted(str(verb) for verb in verbs - actor.verbs)
     if beyond:
         raise Forbidden(
-            phrase("You do not have these permissions yourself: {names}.", names=", ".join(beyond)),
+            phrase("You do not have these permissions: {names}.", names=", ".join(beyond)),
             hint="Ask an administrator.",
             verb=str(Verb.USER_ADMIN),
         )
     if sees_all and not _sees_all(session, actor):
         raise Forbidden(
-            "You do not have access to all facilities yourself.",
+            "You do not have access to all facilities.",
             hint="Ask an administrator.",
             verb=str(Verb.USER_ADMIN),
         )
@@ -40,7 +40,7 @@ def require_role(session: Session, actor: Actor, name: str) -> None:
     """Raises Forbidden when a role is stronger than the actor, Invalid when there is none of this name."""
     role = session.get(Role, name)
     if role is None:
-        raise Invalid("There is no such role.", field="role")
+        raise Invalid("Role not found.", field="role")
     require_verbs(session, actor, verbs_of(role.verbs), role.sees_all)
 
 
@@ -48,7 +48,7 @@ def require_place(session: Session, actor: Actor, facility_id: str | None) -> No
     """Raises Forbidden when the facility is not the actor's own, unless the actor's role sees all of them."""
     if not _sees_all(session, actor) and facility_id is not None and facility_id != actor.facility_id:
         raise Forbidden(
-            "You can manage the users of your own facility only.",
+            "You can only manage users of your own facility.",
             hint="Ask an administrator.",
             verb=str(Verb.USER_ADMIN),
         )

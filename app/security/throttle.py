@@ -28,7 +28,7 @@ def pause_after(failures: int) -> timedelta:
 
 def refuse(seconds: float) -> None:
     wait = max(1, round(seconds))
-    raise Throttled("Too many failed sign-ins.", hint="Wait a while, then try again.", retry_after=wait)
+    raise Throttled("Too many failed sign-ins.", hint="Wait and try again later.", retry_after=wait)
 
 
 class Throttle:

@@ -30,7 +30,7 @@ def create(
 
     scopes: verbs the actor has, or `metrics`; days: how long it is good, None for no end."""
     if actor.kind == "token":
-        raise Forbidden("A token cannot make tokens.", hint="Sign in with your password.", verb="token.create")
+        raise Forbidden("Tokens cannot create tokens.", hint="Sign in with your password.", verb="token.create")
     wanted = sorted(set(scopes))
     unknown = [scope for scope in wanted if not verbs_of([scope])]
     if unknown or not wanted:
@@ -40,12 +40,12 @@ def create(
     beyond = [scope for scope in wanted if not verbs_of([scope]) <= actor.verbs]
     if beyond:
         raise Forbidden(
-            phrase("You may not do this yourself: {names}.", names=", ".join(beyond)),
+            phrase("You do not have these permissions: {names}.", names=", ".join(beyond)),
             field="scopes",
             verb="token.create",
         )
     if not 0 < len(name.strip()) <= 128:
-        raise Invalid("A token needs a name of at most 128 characters.", field="name")
+        raise Invalid("Enter a token name of at most 128 characters.", field="name")
     assert actor.user_id is not None
     token = PREFIX + secrets.token_urlsafe(32)
     row = ApiToken(
@@ -80,9 +80,9 @@ def delete(session: Session, actor: Actor, token_id: str, user_id: str | None = 
     """Ends a token: one's own, or anybody's for those who look after users. user_id: it must be this user's."""
     row = session.get(ApiToken, token_id)
     if row is None or (row.user_id != actor.user_id and not can(actor, Verb.USER_ADMIN)):
-        raise NotFound("There is no such token.")
+        raise NotFound("Token not found.")
     if user_id is not None and row.user_id != user_id:
-        raise NotFound("There is no such token.")
+        raise NotFound("Token not found.")
     owner = session.get(User, row.user_id)
     session.delete(row)
     announce(session)

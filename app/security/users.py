@@ -30,10 +30,12 @@ def _check_name(session: Session, name: str) -> str:
     name = name.strip()
     if not 0 < len(name) <= 64 or not all(c.isalnum() or c in _NAME_SIGNS for c in name):
         raise Invalid(
-            "A user name has 1 to 64 letters, digits or any of . _ - @ +", hint="No spaces, no colon.", field="name"
+            "A user name must have 1 to 64 letters, digits or any of . _ - @ +",
+            hint="Spaces and colons are not allowed.",
+            field="name",
         )
     if queries.user_named(session, name) is not None:
-        raise Conflict("There is already a user of this name.", hint="Choose another.", field="name")
+        raise Conflict("A user with this name already exists.", hint="Choose another value.", field="name")
     return name
 
 
@@ -41,7 +43,7 @@ def _check_place(session: Session, role: str, facility_id: str | None) -> str | 
     """The facility a user of this role belongs to. Staff who do not see all belong to the installation unless told otherwise."""
     found = session.get(Role, role)
     if found is None:
-        raise Invalid("There is no such role.", field="role")
+        raise Invalid("Role not found.", field="role")
     if facility_id is None and not found.sees_all and role != FACILITY_USER:
         return queries.home_facility(session)
     if facility_id is not None and session.get(Facility, facility_id) is None:
@@ -140,7 +142,7 @@ def get(session: Session, actor: Actor, user_id: str) -> User:
     if user is None or user.id != actor.user_id:
         require(actor, Verb.USER_ADMIN)
     if user is None:
-        raise NotFound("There is no such user.")
+        raise NotFound("User not found.")
     return user
 
 
@@ -178,7 +180,7 @@ def change(session: Session, actor: Actor, user_id: str, values: dict[str, objec
         and leaves
         and not queries.enabled_administrators(session, user.id)
     ):
-        raise Conflict("This is the last administrator.", hint="Make another one first.")
+        raise Conflict("This is the last administrator.", hint="Create another administrator first.")
     before = {key: getattr(user, key) for key in new}
     for key, value in new.items():
         setattr(user, key, value)
@@ -203,9 +205,9 @@ def delete(session: Session, actor: Actor, user_id: str) -> None:
     """The account goes; its name stays in the audit trail."""
     user = _manageable(session, actor, user_id)
     if user.id == actor.user_id:
-        raise Conflict("You cannot delete yourself.", hint="Another administrator can.")
+        raise Conflict("You cannot delete your own account.", hint="Ask another administrator.")
     if user.role == ADMINISTRATOR and not user.disabled and not queries.enabled_administrators(session, user.id):
-        raise Conflict("This is the last administrator.", hint="Make another one first.")
+        raise Conflict("This is the last administrator.", hint="Create another administrator first.")
     audit.record(
         session,
         actor_name=actor.name,
@@ -243,7 +245,7 @@ def change_own_password(
     """One's own password; all other sessions of the user end. proof: the former password was given."""
     user = session.get(User, proof.user_id)
     if user is None or user.id != actor.user_id:
-        raise NotFound("There is no such user.")
+        raise NotFound("User not found.")
     _set_password(session, user, new, temporary=False)
     sessions.close_all_of(session, user.id, besides=session_id)
     audit.record(
@@ -256,18 +258,20 @@ def set_preferences(session: Session, actor: Actor, values: dict[str, object]) -
     """language and theme (empty: the browser's), display_name, and any further preferences by name."""
     user = session.get(User, actor.user_id) if actor.user_id else None
     if user is None:
-        raise NotFound("There is no such user.")
+        raise NotFound("User not found.")
     values = dict(values)
     for key, allowed in (("language", LANGUAGES), ("theme", THEMES)):
         if key in values:
             if values[key] not in allowed:
-                raise Invalid(phrase("It can be {known}.", known=", ".join(a or "empty" for a in allowed)), field=key)
+                raise Invalid(
+                    phrase("Allowed values: {known}.", known=", ".join(a or "empty" for a in allowed)), field=key
+                )
             setattr(user, key, values.pop(key))
     if "display_name" in values:
         user.display_name = str(values.pop("display_name")).strip()[:128]
     kept = {**user.preferences, **{str(k)[:64]: v for k, v in values.items()}}
     if not _is_json(kept):
-        raise Invalid("Infinity and NaN are not numbers that can be kept.", field="preferences")
+        raise Invalid("Infinity and NaN cannot be stored.", field="preferences")
     if len(str(kept)) > 16_384:
         raise Invalid("These preferences are too large.", field="preferences")
     user.preferences = kept

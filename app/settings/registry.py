@@ -34,7 +34,7 @@ def groups() -> dict[str, type[Group]]:
 def kind_of(name: str) -> type[Group]:
     kind = groups().get(name)
     if kind is None:
-        raise NotFound("There is no such group of settings.", hint="GET /api/v1/settings lists them.")
+        raise NotFound("Unknown settings group.", hint="GET /api/v1/settings lists them.")
     return kind
 
 

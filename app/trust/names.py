@@ -60,7 +60,7 @@ def host_fault(host: str) -> str:
 
 
 def port_fault(port: int) -> str:
-    return "" if 1 <= port <= 65535 else "A port is a number from 1 to 65535. DICOM's own is 104 or 11112."
+    return "" if 1 <= port <= 65535 else "Enter a port from 1 to 65535. Standard DICOM ports: 104, 11112."
 
 
 def is_near(text: str) -> bool:

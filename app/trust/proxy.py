@@ -155,11 +155,11 @@ def _reach(proxy: Proxy, due: float) -> socket.socket:
             sock.connect(address)
             return sock
         except TimeoutError:
-            words = phrase("no answer")
+            words = phrase("no response")
         except ConnectionRefusedError:
             words = phrase("it refuses connections")
         except OSError as fault:
-            words = verbatim(fault.strerror) if fault.strerror else phrase("no answer")
+            words = verbatim(fault.strerror) if fault.strerror else phrase("no response")
         sock.close()
     raise PeerFault(phrase("The proxy {proxy} cannot be reached: {words}.", proxy=str(proxy), words=words), hint=hint)
 

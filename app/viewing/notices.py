@@ -15,8 +15,8 @@ from app.kit.errors import NotFound
 from app.kit.phrases import Phrase, phrase
 from app.viewing.frames import Frames
 
-INCOMPLETE = phrase("The file does not hold the whole of this frame: what is missing is shown black.")
-COARSE = phrase("The file does not hold the whole of this frame: a part of it is missing or coarse.")
+INCOMPLETE = phrase("The file contains only a part of this frame; the missing part is shown black.")
+COARSE = phrase("The file contains only a part of this frame; a part is missing or coarse.")
 NO_PROFILE = phrase("The ICC profile is damaged; the colors are shown without it.")
 
 

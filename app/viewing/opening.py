@@ -89,7 +89,7 @@ def _shown(series: list[Series], firsts: dict[int, Instance], wanted: str) -> Se
     if wanted:
         found = next((one for one in series if one.series_instance_uid == wanted), None)
         if found is None:
-            raise NotFound("There is no such series in this study.")
+            raise NotFound("Series not found in this study.")
         return found
     images = [one for one in series if one.id in firsts and firsts[one.id].number_of_frames > 0]
     acquired = (one for one in images if one.modality not in _DRAWN_OVER)

@@ -21,7 +21,7 @@ def frame_planes(archive: Archive, located: Located, header: Dataset, n: int) ->
     """Every plane that belongs to frame n (from 1), in the order of groups: what it is, where it lies, its bits as
     base64. A frame is decoded only for overlays inside its pixels. Raises NotFound for a frame that is not there."""
     if not 1 <= n <= max(located.instance.number_of_frames, 1):
-        raise NotFound("The object has no such frame.")
+        raise NotFound("The object does not contain this frame.")
     words = _words(archive, located, header, n) if overlays.in_pixels(header) else None
     spec = spec_of(header, located.instance)
     return [_described(plane) for plane in overlays.planes(header, n, words, spec)]

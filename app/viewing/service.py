@@ -26,7 +26,7 @@ def study_manifest(session: Session, actor: Actor, study_uid: str, series_uid: s
     if series_uid:
         listed = [one for one in listed if one.series_instance_uid == series_uid]
         if not listed:
-            raise NotFound("There is no such series.")
+            raise NotFound("Series not found.")
     entries: list[dict[str, Any]] = []
     head: dict[str, Any] = {}
     for one in listed:
@@ -99,7 +99,7 @@ def document(session: Session, header: Dataset, instance: Instance) -> tuple[str
     try:
         _, value = dicomjson.find_bulk(header, "00420011")
     except KeyError:
-        raise NotFound("This object holds no document.") from None
+        raise NotFound("This object contains no document.") from None
     return media_type, value[:length] if isinstance(length, int) and length > 0 else value
 
 

@@ -31,7 +31,7 @@ def is_state(instance: Instance) -> bool:
 def load(archive: Archive, session: Session, instance: Instance) -> State:
     """A stored presentation state. Raises NotFound for an object that is none, Damaged."""
     if not is_state(instance):
-        raise NotFound("There is no such presentation state.")
+        raise NotFound("Presentation state not found.")
     return State(content.header(session, instance, complete=True), instance.sha256)
 
 
@@ -39,7 +39,7 @@ def find(archive: Archive, session: Session, study: Study, sop_instance_uid: str
     """The presentation state of this UID in the study (and series, where one is named). Raises NotFound."""
     found = queries.instance_in(session, study, series, sop_instance_uid)
     if found is None:
-        raise NotFound("There is no such presentation state.")
+        raise NotFound("Presentation state not found.")
     return load(archive, session, found)
 
 

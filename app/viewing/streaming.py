@@ -30,7 +30,7 @@ def viewer_frame(frames: Frames, n: int, spec_of: SpecOf) -> tuple[Form, int, It
         return _as_stored(frames, n)
     spec = spec_of(one)
     if spec is None:
-        raise NoFrame("The pixels of this object cannot be read.")
+        raise NoFrame("The pixel data of this object cannot be read.")
     mislabelled = (
         spec.native and spec.colour and frames.size(n) not in (None, spec.frame_bytes)
     )  # 4:2:2 under another name

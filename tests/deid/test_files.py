@@ -168,7 +168,7 @@ def test_a_name_in_a_kept_text_is_found(shared_data: Path) -> None:
     ds.save_as(source)
     _, tally = anonymize(source, out, resolve("basic"), KEY)
     assert b"quillfeather" not in out.getvalue().lower()
-    assert any("named the patient" in warning for warning in tally.warnings)
+    assert any("identified the patient" in warning for warning in tally.warnings)
 
 
 def test_codes_of_public_schemes_keep_their_meaning() -> None:
@@ -227,7 +227,7 @@ def test_a_sequence_of_unknown_vr_is_written_with_its_vr(shared_data: Path) -> N
 
 def test_more_attributes_than_can_be_read_in_a_sensible_time_are_refused() -> None:
     head = b"\0" * 128 + b"DICM" + b"\x02\0\x10\0UI\x14\x001.2.840.10008.1.2.1\0"
-    with pytest.raises(CannotClean, match="more attributes"):
+    with pytest.raises(CannotClean, match="too many attributes"):
         anonymize(BytesIO(head + b"\x21\0\x01\x10SH\0\0" * 60_000), BytesIO(), resolve("basic"), KEY)
 
 
@@ -243,6 +243,6 @@ def test_more_attributes_in_items_than_can_be_read_in_a_sensible_time_are_refuse
     vr = b"UN" if shape == "items of UN" else b"SQ"
     data = head + b"\x08\0\x40\x11" + vr + b"\0\0" + length + item + end
     started = time.process_time()
-    with pytest.raises(CannotClean, match="more attributes"):
+    with pytest.raises(CannotClean, match="too many attributes"):
         anonymize(BytesIO(data), BytesIO(), resolve("basic"), KEY)
     assert time.process_time() - started < 10

@@ -36,16 +36,16 @@ def test_a_copy_without_identity_is_made_and_fetched(browser: Browser, live: Liv
         dialog = page.locator("#dialog-anonymize[open]")
         expect(dialog).to_contain_text("Basic Profile")
         dialog.locator('button[type="submit"]').click()
-        ready = page.locator(".toast", has_text="The copy without identity is ready")
+        ready = page.locator(".toast", has_text="The anonymized copy is ready")
         expect(ready).to_be_visible(timeout=30_000)
         with page.expect_download() as download:
-            ready.get_by_role("link", name="Download zip").click()
+            ready.get_by_role("link", name="Download ZIP").click()
         download.value.save_as(tmp_path / "copy.zip")
         with zipfile.ZipFile(tmp_path / "copy.zip") as bundle:
             assert sorted(bundle.namelist()) == ["DICOM/SE000001/IM000001.dcm", "DICOM/SE000001/IM000002.dcm"]
             assert not any(b"Quillfeather" in bundle.read(name) for name in bundle.namelist())
-        ready.get_by_role("link", name="What was changed").click()
-        expect(page.locator("h1")).to_have_text("Copy without identity")
+        ready.get_by_role("link", name="Changes").click()
+        expect(page.locator("h1")).to_have_text("Anonymized copy")
         expect(page.locator("tbody tr", has_text="(0010,0010)")).to_contain_text("replaced by a pseudonym")
         assert window.overflow() == 0
         assert window.faults == []

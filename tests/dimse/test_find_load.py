@@ -193,7 +193,7 @@ def test_a_database_that_is_away_is_told(large: Station, monkeypatch: pytest.Mon
         assert found.status == 0xA700 and "database" in found.words
         monkeypatch.undo()
         keys = data_set(QueryRetrieveLevel="STUDY", StudyInstanceUID="1.2.826.0.1.9")
-        assert ask(association, STUDY_ROOT, keys).status == 0, "it is back"
+        assert ask(association, STUDY_ROOT, keys).status == 0, "it is available again"
 
 
 def test_a_caller_that_vanishes_ends_its_query(large: Station) -> None:

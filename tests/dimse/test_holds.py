@@ -32,7 +32,7 @@ from tests.support.retrieving import add_node
 
 pytestmark = pytest.mark.peer
 STUDY, SERIES, OBJECT = "1.2.3.1", "1.2.3.1.1", "1.2.3.1.1.1"
-HOLD = "The object is on hold until an administrator decides."
+HOLD = "The object is on hold until an administrator resolves the conflict."
 # What of another facility's study an object may meet: its own UID, its series, its study; with equal bytes or not.
 MEETINGS = {
     "the same bytes": ct_bytes(),
@@ -234,7 +234,7 @@ def test_an_own_object_whose_series_belongs_to_another_study_is_told_so(house: H
         content=MEETINGS["its series in another study"],
         headers={"Content-Type": "application/dicom"},
     ).json()["results"]
-    assert result["reason"] == "Its series belongs to another study here; this object is kept aside."
+    assert result["reason"] == "The series belongs to another stored study; this object is on hold."
     stow = house.web.bob.post(
         "/dicom-web/studies", content=MEETINGS["its series in another study"],
         headers={"Content-Type": "application/dicom", "Accept": "application/dicom+json"},

@@ -271,7 +271,7 @@ def test_a_full_disk_is_answered_and_the_association_goes_on(
     from app.kit.errors import Unavailable
 
     def full(self: Incoming, data: object, **_: object) -> None:
-        raise Unavailable("The store cannot take anything just now.")
+        raise Unavailable("The store cannot accept data at the moment.")
 
     with _associate(receiver) as sock:
         monkeypatch.setattr(Incoming, "write", full)  # no disk can be filled for one test

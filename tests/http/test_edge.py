@@ -33,7 +33,7 @@ def bug() -> None:
 @router.get("/api/v1/test/missing/{name}")
 @public
 def missing(name: str) -> None:
-    raise NotFound("There is no such study.", hint="Look in the list.", study=1)
+    raise NotFound("Study not found.", hint="Look in the list.", study=1)
 
 
 @router.post("/api/v1/test/body")
@@ -147,7 +147,7 @@ def test_an_expected_fault_is_a_problem(site: Web) -> None:
         "type": "/problems/not-found",
         "title": "Not found",
         "status": 404,
-        "detail": "There is no such study.",
+        "detail": "Study not found.",
         "hint": "Look in the list.",
         "code": "not-found",
         "study": 1,

@@ -87,7 +87,7 @@ def test_the_users_choice_wins(web: Web) -> None:
     web.bob.patch("/api/v1/users/me/preferences", json={"language": "es"})
     answer = web.bob.get("/api/v1/users", headers={"Accept-Language": "en"})
     assert answer.status_code == 403
-    assert i18n.catalog("en").gettext("Not allowed") == "Not allowed"
+    assert i18n.catalog("en").gettext("Permission denied") == "Permission denied"
 
 
 def test_a_po_without_its_mo_is_compiled_in_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -297,7 +297,7 @@ def test_a_state_that_is_about_another_image_is_refused() -> None:
     other.SOPInstanceUID = "1.2.9.2"
     with pytest.raises(DoesNotApply, match="does not refer to this image"):
         _drawn(other, _state(image))
-    with pytest.raises(DoesNotApply, match="kind of presentation state"):
+    with pytest.raises(DoesNotApply, match="type of presentation state"):
         _drawn(image, _state(image, "1.2.840.10008.5.1.4.1.1.11.4"))
 
 

@@ -33,8 +33,8 @@ def test_it_reads_back_what_it_writes() -> None:
     [
         ('{\n "pacs_host": "a",\n "pacs_port": 104\n "pacs_ae_title": "P"}', "line 4: a comma or } is missing here"),
         ('{\n "pacs_host": "a",\n "pacs_host": "b"}', "line 3: the key pacs_host stands twice"),
-        ("[]", "line 1: it is no JSON object with keys"),
-        ("", "line 1: the text ends too early"),
+        ("[]", "line 1: it is not a JSON object with keys"),
+        ("", "line 1: unexpected end of text"),
     ],
 )
 def test_what_is_no_json_is_told_by_line(text: str, words: str) -> None:
@@ -44,19 +44,19 @@ def test_what_is_no_json_is_told_by_line(text: str, words: str) -> None:
 @pytest.mark.parametrize(
     ("key", "value", "words"),
     [
-        ("pacs_port", "104", "write a whole number without quotes"),
-        ("pacs_port", True, "write a whole number without quotes"),
-        ("pacs_port", 70000, "a port is a number from 1 to 65535"),
-        ("local_port", 0, "a port is a number from 1 to 65535"),
+        ("pacs_port", "104", "enter a whole number without quotes"),
+        ("pacs_port", True, "enter a whole number without quotes"),
+        ("pacs_port", 70000, "a port must be a number from 1 to 65535"),
+        ("local_port", 0, "a port must be a number from 1 to 65535"),
         ("local_ae_title", "SEVENTEEN_LETTERS", "an AE title has 1 to 16 ASCII characters"),
         ("pacs_ae_title", "A\\B", "an AE title has 1 to 16 ASCII characters"),
-        ("pacs_host", "a b", "write a host name or an IP address"),
-        ("pacs_host", "10.0.0", "write a host name or an IP address"),
-        ("local_host", "everywhere", "write the address to listen on"),
-        ("store_locally", "yes", "write true or false"),
-        ("store_locally", 1, "write true or false"),
+        ("pacs_host", "a b", "enter a host name or an IP address"),
+        ("pacs_host", "10.0.0", "enter a host name or an IP address"),
+        ("local_host", "everywhere", "enter the listening address"),
+        ("store_locally", "yes", "enter true or false"),
+        ("store_locally", 1, "enter true or false"),
         ("retry_attempts", -1, "write a number from 0 to 100"),
-        ("storage_dir", 7, "write a text in double quotes"),
+        ("storage_dir", 7, "enter a text in double quotes"),
         ("retries", 3, "this key is not known; known are local_ae_title"),
     ],
 )

@@ -51,7 +51,7 @@ def test_an_outage_is_one_line_a_minute(lines, monkeypatch: pytest.MonkeyPatch) 
 def test_other_causes_are_still_told(lines) -> None:  # type: ignore[no-untyped-def]
     for number in range(100):
         _fail(Unavailable("The database cannot be reached just now."), "trying again")
-        _fail(Unavailable("The store cannot be written just now."), "trying again")
+        _fail(Unavailable("The store is not writable at the moment."), "trying again")
         _fail(ValueError("odd"), "job %d failed", number)
         _fail(Conflict("Locked."), "one more")
         logging.getLogger("app.jobs").info("job %d done", number)

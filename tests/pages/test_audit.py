@@ -85,7 +85,7 @@ def test_it_says_who_did_what_to_whom_in_words(filled: Web) -> None:  # noqa: F8
     assert shown(patient="Nobody at all") == []
     assert len(shown(period=str(datetime.now(UTC).year), user="bob")) >= 4
     assert shown(period="1999-12") == []
-    assert "Write 2026, 2026-11" in filled.admin.get("/settings/audit?period=soon").text
+    assert "Enter 2026, 2026-11" in filled.admin.get("/settings/audit?period=soon").text
     whole = filled.admin.get("/settings/audit?patient=gildong&user=bob&period=2020..2099").text
     [address] = re.findall(r'href="(/api/v1/audit\?[^"]+)"', whole)
     table = filled.admin.get(address.replace("&amp;", "&")).text
@@ -93,7 +93,7 @@ def test_it_says_who_did_what_to_whom_in_words(filled: Web) -> None:  # noqa: F8
     assert "study.print" not in re.sub(r'(title|value)="[^"]*"', "", whole), "no codes"
     lists = [row for row in shown() if "GET /storage" in row or "GET /settings/audit" in row]
     assert any("Audit GET /settings/audit" in row for row in lists), "pages by their names"
-    assert lists and all("Read a list" in row for row in lists)
+    assert lists and all("List viewed" in row for row in lists)
     assert any("User bob" in row for row in shown(verb="user.create") + shown(verb="login")), "people by their names"
     panel = filled.admin.get("/storage/studies/1.2.3.1/panel").text
     assert "Printed, bob" in panel and "/settings/audit?thing=1.2.3.1" in panel

@@ -42,7 +42,7 @@ def test_the_pages_are_for_administrators(web: Web, page: str) -> None:
 def test_the_port_needs_a_certificate(web: Web) -> None:
     data = {"enabled": "1", "dicom_tls_port": "2762", "profile": "bcp195", "client_certificates": "none"}
     refused = web.admin.post(f"{PAGE}/tls", data=data)
-    assert refused.status_code == 422 and "needs a certificate of this station" in refused.text
+    assert refused.status_code == 422 and "requires a certificate of this station" in refused.text
     assert web.admin.post(f"{PAGE}/make", data={"hosts": "pacs.example\n10.0.0.5", "name": "LAN"}).status_code == 303
     assert web.admin.post(f"{PAGE}/tls", data=data).status_code == 303
     page = web.admin.get(PAGE).text
@@ -156,7 +156,7 @@ def test_in_chromium_a_certificate_is_made_and_the_port_opens(
         person.go(PAGE)
         if not page.get_by_text("in use").count():  # the other theme, or a try before this one, may have made it
             page.fill("#f-make-name", "LAN")
-            page.get_by_role("button", name="Make the certificate").click()
+            page.get_by_role("button", name="Create certificate").click()
             page.wait_for_selector("text=in use", timeout=30_000)
         page.check("input[name=enabled]")
         page.fill("#f-dicom_tls_port", str(port))
@@ -176,20 +176,20 @@ def test_in_chromium_a_certificate_is_made_and_the_port_opens(
         assert person.overflow() == 0
         person.shot(f"certificates-{theme}")
         page.get_by_label("Remove LAN").click()
-        assert page.locator("dialog[open]").get_by_text("A key of ours goes with it").count() == 1
-        page.locator("dialog[open]").get_by_role("button", name="Keep it").click()
-        page.get_by_text("Bring one with its key").click()
+        assert page.locator("dialog[open]").get_by_text("The private key is deleted too").count() == 1
+        page.locator("dialog[open]").get_by_role("button", name="Cancel").click()
+        page.get_by_text("Import certificate and key").click()
         page.set_input_files("#f-chain-file", files=[{"name": "a.pem", "mimeType": "text/plain", "buffer": b"hello"}])
         page.wait_for_function("() => document.querySelector('#f-chain').value === 'hello'")
-        page.get_by_role("button", name="Keep the certificate").click()
+        page.get_by_role("button", name="Import certificate").click()
         page.wait_for_selector("text=There is no certificate in it", timeout=30_000)
-        page.get_by_text("Trust an authority").click()
+        page.get_by_text("Add trusted authority").click()
         der = ssl.PEM_cert_to_DER_cert(Authority(tmp_path).revoked().replace("X509 CRL", "CERTIFICATE"))
         page.set_input_files("#f-revocations-file", files=[{"name": "a.crl", "mimeType": "", "buffer": der}])
         page.wait_for_function(
             "() => document.querySelector('#f-revocations').value.startsWith('-----BEGIN X509 CRL-----')"
         )
-        page.get_by_role("button", name="Trust", exact=True).click()
+        page.get_by_role("button", name="Add", exact=True).click()
         page.wait_for_selector("text=The list is of Test authority, which is not trusted here", timeout=30_000)
         assert person.axe() == []
         person.shot(f"certificates-wrong-{theme}")

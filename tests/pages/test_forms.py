@@ -108,7 +108,7 @@ def test_a_form_does_not_undo_what_another_administrator_changed(web: Web, kind:
     assert changed.status_code == 200, changed.text
     before = web.admin.get(address).json()
     refused = web.admin.post(page, data=typed | {"seen": seen[1]})
-    assert "Somebody else has changed this since the page was opened." in refused.text, refused.status_code
+    assert "Another user has changed this since the page was opened." in refused.text, refused.status_code
     assert web.admin.get(address).json() == before
     again = SEEN.search(refused.text)
     assert again is not None and again[1] != seen[1] and "Mine" in refused.text
@@ -124,5 +124,5 @@ def test_a_group_of_settings_does_not_either(web: Web) -> None:
     theirs = {"site_name": "Theirs"}
     assert web.admin.put("/api/v1/settings/general", json=theirs).status_code == 200
     refused = web.admin.post("/settings/groups/general", data={"site_name": "Mine", "seen": seen[1]})
-    assert "Somebody else has changed this" in refused.text and "Mine" in refused.text
+    assert "Another user has changed this" in refused.text and "Mine" in refused.text
     assert web.admin.get("/api/v1/settings/general").json()["values"]["site_name"] == "Theirs"

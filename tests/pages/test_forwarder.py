@@ -26,7 +26,9 @@ FORM = {
 
 def test_the_page_is_for_administrators(web: Web) -> None:
     answer = web.admin.get(PAGE)
-    assert answer.status_code == 200 and "Test connection" in answer.text and "Download as a file" not in answer.text
+    assert (
+        answer.status_code == 200 and "Test connection" in answer.text and "Download configuration" not in answer.text
+    )
     assert web.bob.get(PAGE).status_code == 403 and web.nobody.get(PAGE).status_code == 303
 
 
@@ -53,7 +55,7 @@ def test_what_is_saved_is_the_file(web: Web) -> None:
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"pacs_host": ""}, "write a host name or an IP address"),
+        ({"pacs_host": ""}, "enter a host name or an IP address"),
         ({"pacs_host": "169.254.169.254"}, "cannot be a DICOM node"),
         ({"pacs_port": "seventy"}, "write a whole number"),
         ({"local_ae_title": ""}, "an AE title has 1 to 16"),
@@ -80,13 +82,13 @@ def test_rest_is_as_strict_as_the_file(web: Web) -> None:
 def test_the_connection_is_tested_with_what_is_typed(web: Web, tmp_path: Path) -> None:
     with dcmtk.storescp(tmp_path / "pacs", title="PACS") as port:
         typed = FORM | {"pacs_host": "127.0.0.1", "pacs_port": str(port)}
-        assert "The PACS answers" in web.admin.post(f"{PAGE}/test", data=typed).text
+        assert "The PACS responds" in web.admin.post(f"{PAGE}/test", data=typed).text
         body = {"pacs_host": "127.0.0.1", "pacs_port": port, "pacs_ae_title": "PACS"}
         assert web.admin.post("/api/v1/forwarder/test", json=body).json()["ok"] is True
     refused = web.admin.post(f"{PAGE}/test", data=typed).text
-    assert "refuses connections" in refused and "The PACS answers" not in refused
+    assert "refuses connections" in refused and "The PACS responds" not in refused
     wrong = web.admin.post(f"{PAGE}/test", data=FORM | {"pacs_port": "x"}).text
-    assert "This cannot work yet" in wrong and "write a whole number" in wrong
+    assert "Test failed" in wrong and "write a whole number" in wrong
     assert web.admin.get("/api/v1/nodes").json()["total"] == 0, "nothing is kept"
 
 
@@ -123,7 +125,7 @@ def test_in_chromium_from_the_first_field_to_the_pacs(
         page.wait_for_selector("text=The PACS answers", timeout=30_000)
         page.get_by_role("button", name="Save").click()
         page.wait_for_selector("form >> text=Saved", timeout=30_000)
-        href = page.get_by_role("link", name="Download as a file").get_attribute("href")
+        href = page.get_by_role("link", name="Download configuration").get_attribute("href")
         said = json.loads(page.context.request.get(href).text())
         assert (said["pacs_host"], said["pacs_port"]) == ("127.0.0.1", port)
         new = dcmread(shared_data / "codecs/wg04/ct1/ct1_uncompressed.dcm")

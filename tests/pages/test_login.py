@@ -49,7 +49,7 @@ def test_it_leads_where_one_wanted_to_go(web: Web) -> None:
 
 def test_a_wrong_password_says_so_and_keeps_the_name(web: Web) -> None:
     _, html, status = enter(web, password="Wrong-horse-9-hat")
-    assert status == 401 and "The user name or the password is wrong." in html
+    assert status == 401 and "Incorrect user name or password." in html
     assert 'value="bob"' in html and "Wrong-horse" not in html
 
 
@@ -97,7 +97,7 @@ def test_a_locked_page_asks_for_the_password_and_goes_on(web: Web) -> None:
     token = token_of(browser.get("/account").text)
     browser.post("/api/v1/sessions/current/lock", headers={"X-CSRF-Token": token})
     page = browser.get("/account?saved=password")
-    assert page.status_code == 423 and "/session/unlock" in page.text and "Present password" not in page.text
+    assert page.status_code == 423 and "/session/unlock" in page.text and "Current password" not in page.text
     part = browser.get("/account", headers={"HX-Request": "true"})
     assert part.status_code == 423 and part.text == ""
     data = {"csrf_token": token_of(page.text), "password": "Wrong-horse-9-hat", "next": "/account"}
@@ -138,7 +138,7 @@ def fresh(config: Config, database: Database) -> Web:
 
 def test_the_first_run_makes_administrator_station_and_node(fresh: Web) -> None:
     browser = fresh.client()
-    assert "Nobody can sign in yet" in browser.get("/login").text
+    assert "No users yet" in browser.get("/login").text
     assert browser.get("/setup?code=wrong").status_code == 403
     code = setup.setup_code(fresh.services.secrets)
     assert browser.get(f"/setup?code={code}").status_code == 200
@@ -151,7 +151,9 @@ def test_the_first_run_makes_administrator_station_and_node(fresh: Web) -> None:
 
     station = browser.get("/setup/station")
     assert 'value="FILMROOM"' in station.text and 'value="11112"' in station.text
-    assert "listens on all addresses of this machine; the pages only on this machine" in station.text  # NET-3
+    assert (
+        "DICOM listens on all network interfaces. The web interface is available on this computer only" in station.text
+    )  # NET-3
     assert (boot.load({}, environ={}).dicom_host, boot.load({}, environ={}).host) == ("0.0.0.0", "127.0.0.1")
     fields = {
         "csrf_token": token_of(station.text),

@@ -32,13 +32,13 @@ def test_a_node_is_made_in_the_form_and_shown(web: Web) -> None:
     assert web.admin.post(where, data=FORM | {"enabled": "", "port": "11112"}).status_code == 303
     saved = web.admin.get("/api/v1/nodes/PACS 1").json()
     assert saved["enabled"] is False and saved["port"] == 11112
-    assert "switched off" in web.admin.get("/settings/nodes/list").text
+    assert "disabled" in web.admin.get("/settings/nodes/list").text
 
 
 def test_wrong_fields_come_back_as_typed_with_words(web: Web) -> None:
     answer = web.admin.post("/settings/nodes/new", data=FORM | {"port": "70104", "host": "169.254.169.254"})
     assert answer.status_code == 422
-    assert 'value="70104"' in answer.text and "A port is a number from 1 to 65535" in answer.text
+    assert 'value="70104"' in answer.text and "Enter a port from 1 to 65535" in answer.text
     assert "2 fields to correct" in answer.text
     assert web.admin.get("/api/v1/nodes").json()["total"] == 0
     _make(web)
@@ -79,10 +79,10 @@ def test_the_test_answers_in_place_and_on_the_page(web: Web) -> None:
     where = _make(web, port=str(free_port()))
     part = web.alice.post(f"{where}/test", headers={"HX-Request": "true"})
     assert part.status_code == 200 and "<html" not in part.text
-    assert "Reach the host" in part.text and "refuses connections" in part.text
+    assert "Network connection" in part.text and "refuses connections" in part.text
     whole = web.alice.post(f"{where}/test")
     assert "<html" in whole.text and "refuses connections" in whole.text
-    assert "no answer since" in web.alice.get("/settings/nodes/list").text
+    assert "no response since" in web.alice.get("/settings/nodes/list").text
 
 
 def test_a_node_is_removed_after_a_question(web: Web) -> None:

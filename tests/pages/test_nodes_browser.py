@@ -116,7 +116,7 @@ def test_a_facilitys_port_opens_before_ones_eyes(browser: Browser, live: Live) -
         window.go("/settings/facilities/new")
         page.get_by_label("Name").fill("Clinic 2")
         page.get_by_label("Port", exact=True).fill(str(port))
-        page.get_by_role("button", name="Add the facility").click()
+        page.get_by_role("button", name="Add facility").click()
         expect(page.get_by_label("AE title", exact=True)).to_have_value("CLINIC2", timeout=WAIT)
         expect(page.get_by_text(f"port {port}, open")).to_be_visible(timeout=WAIT)
         expect(page.get_by_text(f"Port {port} is open")).to_be_visible(timeout=WAIT)
@@ -133,9 +133,9 @@ def test_the_lamp_in_the_heading_follows(browser: Browser, live: Live, tmp_path:
         made = rest.post("/api/v1/nodes", json=node).json()
         window.go(f"/settings/nodes/{made['id']}")
         state = window.page.locator("#node-state")
-        expect(state).to_contain_text("not tried yet")
+        expect(state).to_contain_text("not tested")
         assert rest.post("/api/v1/nodes/LAMP/echo").json()["ok"] is False
-        expect(state).to_contain_text("no answer", timeout=WAIT)
+        expect(state).to_contain_text("no response", timeout=WAIT)
         with dcmtk.storescp(tmp_path / "scp", port=port):
             assert rest.post("/api/v1/nodes/LAMP/echo").json()["ok"] is True
             expect(state.get_by_text("answers", exact=True)).to_be_visible(timeout=WAIT)

@@ -145,7 +145,7 @@ def test_a_wrong_date_is_told_beside_the_field_and_filters_are_kept(
         one.go("/query")
         one.page.locator("input[name=date]").fill("last week")
         one.page.locator("input[name=date]").press("Enter")
-        expect(one.page.locator("[data-problem]")).to_contain_text("Write a day", timeout=WAIT)
+        expect(one.page.locator("[data-problem]")).to_contain_text("Enter a day", timeout=WAIT)
         expect(one.page.locator("input[name=date]")).to_have_attribute("aria-invalid", "true")
         one.page.locator('[popovertarget="periods"]').click()
         one.page.get_by_role("menuitem", name="2 years").click()
@@ -155,6 +155,6 @@ def test_a_wrong_date_is_told_beside_the_field_and_filters_are_kept(
         one.page.keyboard.press("Escape")
         for other in ("PACS2", "CLINIC-SUR"):
             one.page.locator(".node-chip", has_text=other).click()
-        expect(one.page.locator("#ask-button")).to_have_text("Ask 1 node")
+        expect(one.page.locator("#ask-button")).to_have_text("Search 1 archive")
         one.page.locator("#ask-button").click()
         expect(one.page.locator("#rows tr.item")).to_have_count(3, timeout=WAIT)

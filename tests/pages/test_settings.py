@@ -84,12 +84,12 @@ def test_a_user_is_added_with_a_temporary_password(web: Web) -> None:
     erin = web.sign_in("erin", shown[1])
     assert erin.get("/api/v1/users/me").json()["must_change_password"] is True
     again = web.admin.post("/settings/users/new", data=data)
-    assert again.status_code == 422 and "already a user of this name" in again.text
+    assert again.status_code == 422 and "user with this name already exists" in again.text
     assert shown[1] not in web.admin.get("/settings/users").text
 
 
 def test_a_refused_user_leaves_nothing_behind(web: Web) -> None:
-    answer = web.admin.post("/settings/users/new", data={"name": "erin", "role": "no such role"})
+    answer = web.admin.post("/settings/users/new", data={"name": "erin", "role": "Role not found"})
     assert answer.status_code == 422
     assert web.admin.get("/api/v1/users/erin").status_code == 404
 
@@ -129,7 +129,7 @@ def test_a_facility_is_made_renamed_and_removed(web: Web) -> None:
     )
     assert "Port 11113 is about to open" in web.admin.get(where).text, "no receiver runs here"
     assert web.admin.post(where, data={"name": "East Clinic", "ae_title": "EAST", "port": "11113"}).status_code == 303
-    assert "No port of its own" in web.admin.get(where).text
+    assert "No dedicated port" in web.admin.get(where).text
     secure = {"name": "East Clinic", "ae_title": "EAST", "tls_port": "", "own_tls": "1"}
     assert web.admin.post(where, data=secure).status_code == 303
     assert re.search(r"Port 11\d+ is about to open", web.admin.get(where).text), "the next free one"

@@ -100,7 +100,7 @@ def test_a_role_that_is_down_is_said_on_every_page(browser: Browser, live: Live)
         print(f"a stopped worker was seen after {seen:.1f} s")
 
 
-@pytest.mark.parametrize(("role", "words"), [("dicom", "nothing arrives by network"), ("web", "does not answer")])
+@pytest.mark.parametrize(("role", "words"), [("dicom", "no objects are received"), ("web", "does not answer")])
 def test_a_frozen_role_is_said_too(browser: Browser, live: Live, role: str, words: str) -> None:
     """One that is there and stands still: it neither ends nor answers."""
     with visitor(browser, live) as window:
@@ -205,10 +205,10 @@ def test_send_anonymize_and_export_from_the_selection_bar(browser: Browser, live
         expect(page.locator(".toast", has_text="Sent to SELF")).to_be_visible(timeout=30_000)
         begin("anonymize")
         page.locator('#dialog-anonymize [type="submit"]').click()
-        ready = page.locator(".toast", has_text="The copy without identity is ready")
+        ready = page.locator(".toast", has_text="The anonymized copy is ready")
         expect(ready).to_be_visible(timeout=30_000)
         with page.expect_download() as clean:
-            ready.get_by_text("Download zip").click()
+            ready.get_by_text("Download ZIP").click()
         with zipfile.ZipFile(clean.value.path()) as archive:
             assert archive.namelist()
             assert all(b"Leaving" not in archive.read(name) for name in archive.namelist())

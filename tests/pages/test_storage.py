@@ -110,13 +110,13 @@ def test_a_conflict_is_shown_to_administrators_and_decided(filled: Web) -> None:
     assert 'href="/conflicts"' not in filled.bob.get("/storage").text
     assert filled.bob.get("/conflicts").status_code == 403
     page = filled.admin.get("/conflicts").text
-    assert "Same object, other content" in page
+    assert "Same object, different content" in page
     assert '<span class="title">Hong, Gildong' in page, "who decides sees whose study it is"
     told = re.sub(r"<[^>]+>|\s+", " ", page)
     told = re.sub(" +", " ", told)
     assert "Accession Number (0008,0050) N1 A1" in told, "the stored value, then the later"
     assert re.search(r"Study Description \(0008,1030\) [^(]* Other ", told)
-    assert "Overwrite deletes the stored object" in page
+    assert "Replace deletes the stored object" in page
     [conflict] = re.findall(r'id="c-([^"]+)"', page)
     answer = filled.admin.post(f"/conflicts/{conflict}", data={"decision": "keep-first"})
     assert answer.status_code == 303
@@ -129,11 +129,11 @@ def test_a_conflict_says_what_overwriting_would_delete(filled: Web) -> None:
     north = facility(filled, "North")
     assert put(filled, facility_id=north, PatientID="Another") == "conflict"
     page = filled.admin.get("/conflicts").text
-    assert "Same object, other content" in page
+    assert "Same object, different content" in page
     assert put(filled, facility_id=north, PatientID="Another", sop="1.2.3.1.77.1") == "conflict"
     page = filled.admin.get("/conflicts").text
-    assert "Same study, another patient" in page
-    assert "Overwrite deletes the stored study of the other patient with all its objects" in page
+    assert "Same study, different patient" in page
+    assert "Replace deletes the stored study of the other patient with all its objects" in page
 
 
 def test_conflicts_of_one_study_are_decided_together(filled: Web) -> None:
@@ -141,7 +141,7 @@ def test_conflicts_of_one_study_are_decided_together(filled: Web) -> None:
     for n in (77, 78, 79):
         assert put(filled, facility_id=north, PatientID="Another", sop=f"1.2.3.1.{n}.1") == "conflict"
     page = filled.admin.get("/conflicts").text
-    assert page.count("Same study, another patient") == 1 and "3 / 3" in page and ">Another</td>" in page
+    assert page.count("Same study, different patient") == 1 and "3 / 3" in page and ">Another</td>" in page
     chosen = re.findall(r'name="conflict" value="([^"]+)"', page)
     assert len(chosen) == 3 and page.count("The 3 later objects are removed.") == 1
     assert all(
@@ -152,7 +152,7 @@ def test_conflicts_of_one_study_are_decided_together(filled: Web) -> None:
     assert (
         filled.admin.post("/conflicts/together", data={"decision": "keep-first", "conflict": chosen}).status_code == 303
     )
-    assert "No conflict" in filled.admin.get("/conflicts").text
+    assert "No conflicts" in filled.admin.get("/conflicts").text
 
 
 def test_versions_of_one_object_are_chosen_from(filled: Web) -> None:
@@ -170,8 +170,10 @@ def test_versions_of_one_object_are_chosen_from(filled: Web) -> None:
     assert 'value="overwrite"' not in whole and 'value="save-as-new"' not in whole
     assert single.count('value="overwrite"') == 3 and single.count("/picture") == 3
     assert "The pixel data ends early: the file is truncated." in single and "CUTTER" in single
-    [sure] = {one for one in re.findall(r'data-sure="([^"]+)"', single) if "Overwrite deletes" in one}
-    assert sure.startswith("Hong, Gildong") and "1.2.3.1.1.1: " in sure and "The other versions stay open." in sure
+    [sure] = {one for one in re.findall(r'data-sure="([^"]+)"', single) if "Replace deletes" in one}
+    assert (
+        sure.startswith("Hong, Gildong") and "1.2.3.1.1.1: " in sure and "The other versions remain unresolved." in sure
+    )
     ids = re.findall(r'id="c-([^"]+)"', single)
     for decision in ("overwrite", "save-as-new"):
         refused = filled.admin.post("/conflicts/together", data={"decision": decision, "conflict": ids})

@@ -104,11 +104,11 @@ def test_dead_letters_are_sent_again_by_keyboard_and_the_page_follows(
         assert "3 transfers" in page.locator("#transfer-selection .what").inner_text()
         page.locator("#transfer-selection").get_by_role("button", name="Send again").click()
         page.wait_for_url("**/transfers?show=failed**")
-        page.get_by_text("No transfer has failed.").wait_for(timeout=30_000)
+        page.get_by_text("No failed transfers.").wait_for(timeout=30_000)
         _wait(busy, {"done": 6, "queued": 3})
         window.go("/transfers")
         assert page.locator("tr.item").count() == 3
         page.get_by_role("button", name="Resume").click()  # the rows leave by themselves, as each one arrives
         _wait(busy, {"done": 9})
-        page.get_by_text("Everything has arrived.").wait_for(timeout=30_000)
+        page.get_by_text("All transfers are complete.").wait_for(timeout=30_000)
         assert window.faults == []

@@ -505,7 +505,7 @@ def test_a_share_that_is_gone_is_waited_for(
     transfer = send(peopled)
     work_off(worker)
     found = shown(peopled, transfer)
-    assert found["state"] == "queued" and "no folder" in found["error"] and not folder.exists()
+    assert found["state"] == "queued" and "not a folder" in found["error"] and not folder.exists()
     folder.mkdir()
     soon(peopled)
     work_off(worker)

@@ -226,7 +226,9 @@ def test_objects_are_added_in_batches_and_none_twice(queue: Queue) -> None:
     assert add(uids[2:6]) == first and queue.get(first).total == 6
     queue.record(queue.take(queue.slot(), 10))
     assert queue.get(first).state == "done"
-    assert add(uids[:6]) == first and queue.get(first).state == "done", "all of it has arrived"
+    assert add(uids[:6]) == first and queue.get(first).state == "done", (
+        "after all destinations have received all objects"
+    )
     assert add(uids) == first
     found = queue.get(first)
     assert (found.state, found.total, found.sent) == ("queued", 10, 6)

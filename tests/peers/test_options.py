@@ -153,7 +153,7 @@ def test_a_folder_is_tried_and_left_as_it_was(tmp_path: Path) -> None:
     )
     assert list(tmp_path.iterdir()) == []
     gone = probe_folder(str(tmp_path / "gone"))
-    assert not gone.ok and "is no folder" in gone.message
+    assert not gone.ok and "is not a folder" in gone.message
 
 
 @pytest.mark.skipif(not hasattr(os, "geteuid"), reason="needs POSIX")

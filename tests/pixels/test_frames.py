@@ -112,11 +112,11 @@ def test_h16_a_single_frame_is_drawn_as_far_as_it_goes(seen: Seen) -> None:
     for way, picture in seen.everywhere(one).items():
         grey = picture if picture.ndim == 2 else picture[..., 0]
         assert np.abs(grey - wanted).max() <= (1 if way in EXACT else 40), way
-    assert "whole of this frame" in _warning(seen, one)
+    assert "only a part of this frame" in _warning(seen, one)
     assert _manifest(seen, one)["notices"][0]["frame"] == 1
     assert _native(seen, one) == words.astype("<u2").tobytes(), "a frame of full length, zeros at its end"
     made = seen.printer.make({"items": [{"sop_instance_uid": one.sop_instance_uid}], "layout": "1x1"}, "admin")
-    assert "whole of this frame" in seen.text(made)
+    assert "only a part of this frame" in seen.text(made)
 
 
 def test_h16_of_several_frames_all_that_are_there(seen: Seen) -> None:
@@ -141,7 +141,7 @@ def test_the_real_file_that_is_cut_off(seen: Seen, name: str, shared_data: Any) 
     one = seen.put(shared_data / "odd" / name)
     picture = seen.rendered(one)
     assert picture.std() > 0
-    assert "whole of this frame" in _warning(seen, one)
+    assert "only a part of this frame" in _warning(seen, one)
 
 
 @pytest.mark.parametrize("stated", ["1", "2", "3", "5", "0", "", "3.0", "many", "2000000000", None])
@@ -198,7 +198,7 @@ def test_compressed_frames_are_drawn_as_far_as_they_go(seen: Seen, syntax: str, 
     data = part10(_under_new_uids(ds))
     one = seen.put(data[: len(data) - len(stream) // 4] if how == "the file ends" else data)
     assert _warning(seen, one, 1) == ""
-    assert "whole of this frame" in _warning(seen, one, 2)
+    assert "only a part of this frame" in _warning(seen, one, 2)
     whole, part = seen.rendered(one, 1).astype(int), seen.rendered(one, 2).astype(int)
     assert np.abs(whole - image).max() <= 12
     assert np.abs(part[:16, :32] - image[:16, :32]).mean() < 12, "its beginning is there"
@@ -218,7 +218,7 @@ def test_runs_that_end_early_are_drawn_too(seen: Seen, how: str) -> None:
     one = seen.put(data[:-2000] if how == "the file ends" else data)
     picture = seen.rendered(one)
     assert np.abs(picture[:20].astype(int) - image[:20]).max() <= 1
-    assert "whole of this frame" in _warning(seen, one)
+    assert "only a part of this frame" in _warning(seen, one)
 
 
 def test_offsets_and_numbers_that_are_wrong_cost_no_compressed_frame(seen: Seen) -> None:

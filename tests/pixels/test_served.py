@@ -222,7 +222,7 @@ def test_damaged_jpeg_xl_is_refused_in_words(seen: Seen) -> None:
     for stream, words in (
         (whole[: len(whole) // 2], "cannot be decoded"),
         (whole[:3] + bytes(2), "JPEG XL frame ends inside its header"),
-        (b"\0\0\0\x0cJXL \r\n\x87\n" + bytes(40), "holds no code stream"),
+        (b"\0\0\0\x0cJXL \r\n\x87\n" + bytes(40), "contains no codestream"),
         (larger, "compressed frame 40 x 64"),
         (transparent, "transparency"),
     ):

@@ -407,7 +407,7 @@ def test_a_margin_out_of_range_is_said_at_once_and_a_password_can_be_shown(page:
     page.fill('[name="margin_mm"]', "12")
     expect(margin.locator(".error")).to_have_count(0)
     page.fill('[name="password"]', "Zebra-Crossing-99")
-    page.get_by_role("button", name="Show the password").click()
+    page.get_by_role("button", name="Show password").click()
     expect(page.locator("#f-password")).to_have_attribute("type", "text")
     _shot(page, "password")
 
@@ -425,7 +425,7 @@ def test_layout_paper_and_rule_change_the_page(page: Page, study: tuple[str, lis
     _drawn(page)
     expect(page.locator("[data-pages] li")).to_have_count(8)
     page.locator('label:has(input[name="scaling"][value="actual"])').click()
-    expect(page.locator("[data-note]")).to_contain_text("Actual size needs")
+    expect(page.locator("[data-note]")).to_contain_text("Actual size requires")
     page.locator("[data-note] button").click()
     expect(page.locator("[data-note]")).to_be_hidden()
     page.fill('[name="margin_mm"]', "40")

@@ -504,12 +504,12 @@ def test_a_chosen_study_without_images_is_named_with_the_reason(
     asked = {"study": [drawn, "1.2.88", report]}
     empty, documents = web.bob.get("/print/_unprinted", params=asked).json()
     assert empty == "Not printed: Doe, Jane · P1 (Chest, 2 Jan 2024). Its images hold no pixel data."
-    assert documents.endswith("It holds only reports and other documents.")
+    assert documents.endswith("It contains only reports and other documents.")
     assert _composer(web.bob.get("/print", params=asked))["unprinted"] == [empty, documents]
     alone = web.bob.get("/print", params={"study": "1.2.88"}).text
     assert re.search(r'<button class="btn primary"\s+type="submit"\s+disabled>', alone)
     refused = web.bob.post("/api/v1/prints", json={"study_instance_uid": "1.2.88"}).json()
-    assert refused["hint"] == "The images here hold no pixel data."
+    assert refused["hint"] == "The selected images contain no pixel data."
     assert web.dora.get("/print/_unprinted", params=asked).status_code == 403
 
 
@@ -535,9 +535,9 @@ def test_the_queue_part_shows_states_and_what_may_be_done(
     assert "Waiting" in shown and f"/api/v1/prints/{waiting}/cancel" in shown and " style=" not in shown
     assert f"/api/v1/prints/{waiting}/cancel" not in web.charlie.get("/prints/_queue").text
     ct_header = pydicom.dcmread(ct[0], stop_before_pixels=True)
-    assert ct_header.PatientID in shown and "with a password" not in shown
+    assert ct_header.PatientID in shown and "password-protected" not in shown
     locked = _order(web, uid, password="Zebra-Crossing-99")
-    assert web.bob.get("/prints/_queue").text.count("with a password") == 1
+    assert web.bob.get("/prints/_queue").text.count("password-protected") == 1
     assert web.bob.delete(f"/api/v1/prints/{locked}").status_code == 204
     printer.work()
     shown = web.bob.get("/prints").text
@@ -569,7 +569,7 @@ def test_an_image_that_cannot_be_drawn_leaves_the_others_on_paper(
     _check(data)
     assert [len(page) for page in _images(data)] == [2]
     said = _text(data)
-    assert "This image cannot be drawn." in said
+    assert "This image cannot be displayed." in said
     (notice,) = answer["notices"]
     assert re.match(r"Image [123] \(.*\) cannot be drawn: \w", notice), notice
     why = notice.split("drawn: ")[1]
@@ -584,11 +584,11 @@ def test_the_preview_says_beforehand_what_cannot_be_drawn(
     _study, images = mixed
     order = {"items": [{"sop_instance_uid": one} for one in images], "layout": "2x2"}
     shown = web.bob.post("/api/v1/prints/preview", json=order).json()
-    assert [n for n in shown["notices"] if n.startswith("Image 2 ") and "cannot be drawn: " in n], shown["notices"]
+    assert [n for n in shown["notices"] if n.startswith("Image 2 ") and "cannot be displayed: " in n], shown["notices"]
     drawing = ElementTree.fromstring(shown["svg"]["1"])
     (cell,) = [g for g in drawing.iter() if g.get("class") == "cell undrawable"]
     assert cell.get("data-cell") == "1"
-    assert "This image cannot be drawn." in "".join(cell.itertext())
+    assert "This image cannot be displayed." in "".join(cell.itertext())
     assert not [e for e in cell.iter() if e.tag.endswith("image")]
     assert shown["notices"] == printer.make(order)["notices"], "the preview says what the print will say"
 

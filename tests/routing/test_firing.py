@@ -254,7 +254,7 @@ def test_a_schedule_waits_for_its_time_and_for_quiet(house: House, clock: Clock)
 
 def test_by_hand_means_when_somebody_says_so(house: House, clock: Clock) -> None:
     house.node("pacs")
-    route = house.route("by hand", send("pacs"), when={"kind": "hand"})
+    route = house.route("manual", send("pacs"), when={"kind": "hand"})
     house.put()
     house.turn()
     clock(1e6)
@@ -297,7 +297,7 @@ def test_a_run_that_fails_three_times_is_listed_and_blocks_nothing(house: House,
     house.turn()
     assert house.runs(good)[0].state == "sending"
     (run,) = house.runs(bad)
-    assert run.state == "failed" and "switched off" in (run.reason or "")
+    assert run.state == "failed" and "disabled" in (run.reason or "")
     with house.database.write() as session:
         peers.update_node(session, house.admin, "pacs", NodeValues(enabled=True))
         service.retry_run(session, house.admin, run.id)

@@ -127,7 +127,7 @@ def test_frames_that_are_not_there_are_said_on_the_last_that_is(screen: Screen, 
     open_case("H16/multi.dcm")
     assert screen.notice() == ""
     screen.key("End")
-    assert screen.soon(lambda: "whole of this frame" in screen.notice())
+    assert screen.soon(lambda: "only a part of this frame" in screen.notice())
     assert "Number of Frames says 5, the pixel data holds 4." in screen.notice()
     assert screen.canvas().max() > 50
 

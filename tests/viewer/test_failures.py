@@ -53,7 +53,7 @@ def test_pixels_the_browser_gets_wrong_come_from_the_server_with_a_word(screen: 
     screen.page.route(ONE, lambda route: route.fulfill(status=200, body=b"\0" * 100, headers={"X-Frame-Form": "0"}))
     try:
         screen.open(ct.StudyInstanceUID)
-        assert "Drawn by the server" in screen.notice()
+        assert "Server-rendered preview" in screen.notice()
         assert screen.canvas().max() > 200
     finally:
         screen.page.unroute_all()

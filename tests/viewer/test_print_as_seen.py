@@ -193,10 +193,10 @@ def test_from_the_print_only_the_viewer_is_reached_without_a_question(screen: Sc
     page.wait_for_selector('#composer-root[data-drawn="yes"]', timeout=WAIT)
     question = page.locator("dialog[open]", has_text="not saved")
     page.locator('nav a[href="/storage"]').first.click()
-    question.get_by_text("Stay", exact=True).click()
+    question.get_by_text("Cancel", exact=True).click()
     assert "/print" in page.url
     page.locator('nav a[href="/storage"]').first.click()
-    question.get_by_text("Leave", exact=True).click()
+    question.get_by_text("Leave page", exact=True).click()
     page.wait_for_url("**/storage*", timeout=WAIT)
     dialogs: list[str] = []
 
@@ -258,7 +258,7 @@ def test_leaving_asks_when_measurements_are_not_saved(screen: Screen, put: Put) 
     assert screen.soon(lambda: dialogs == ["beforeunload"])
     page.remove_listener("dialog", closing)
     page.evaluate("history.back()")
-    question.get_by_text("Leave", exact=True).click()
+    question.get_by_text("Leave page", exact=True).click()
     page.wait_for_url("**/storage*", timeout=WAIT)
     # Nothing to lose: no question, by any way.
     assert screen.open(ct.StudyInstanceUID) == "loaded"

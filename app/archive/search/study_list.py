@@ -68,7 +68,7 @@ def search_studies(
     cursor of another list."""
     order = ORDERS.get(sort)
     if order is None:
-        raise BadRequest(phrase("Unknown sort; known are {known}.", known=", ".join(ORDERS)))
+        raise BadRequest(phrase("Unknown sort order. Known: {known}.", known=", ".join(ORDERS)))
     limit = max(1, min(limit, 1000))
     place = _read_cursor(cursor, sort) if cursor else None
     runner = Runner(session)
@@ -180,7 +180,7 @@ def _dates(asked: Asked, wanted: StudyFilter) -> None:
 
 def _day(text: str) -> str:
     if text and not (len(text) == 8 and text.isascii() and text.isdigit()):
-        raise BadRequest("A date is not written as YYYYMMDD.")
+        raise BadRequest("A date does not have the form YYYYMMDD.")
     return text
 
 
@@ -232,7 +232,7 @@ def _read_cursor(cursor: str, sort: str) -> _Place:
         if ORDERS[sort].column == "received_at":
             datetime.fromisoformat(str(key))
     except (ValueError, TypeError, RecursionError):  # the last: JSON nested a thousand deep
-        raise BadRequest("The cursor does not belong to this list.", hint="Start again from the first page.") from None
+        raise BadRequest("The cursor does not belong to this list.", hint="Restart from the first page.") from None
     return _Place(key, last, total, capped)
 
 

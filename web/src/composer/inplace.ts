@@ -120,7 +120,7 @@ export class InPlace {
           tabindex: '0',
           role: 'application',
           'aria-label': t(
-            'Image in cell {n}: arrows move it, plus and minus zoom, Shift with arrows changes the window, Enter keeps, Escape gives up',
+            'Image in cell {n}: arrow keys pan, plus and minus zoom, Shift with arrow keys changes the window, Enter applies, Escape cancels',
             { n: (cell % this.arrangement.cellsPerPage) + 1 },
           ),
         },

@@ -116,7 +116,7 @@ export class Pages {
         this.note(
           fault instanceof ProblemError
             ? [fault.problem.detail, fault.problem.hint].filter(Boolean).join(' ')
-            : t('The server did not answer. Try again in a moment.'),
+            : t('The server did not respond. Try again in a moment.'),
         );
     }
   }
@@ -166,8 +166,8 @@ export class Pages {
       [
         ...this.unprinted,
         this.possible
-          ? t('Pick images at the left and drag them here, or choose Fill by rule.')
-          : t('There is no image here to print.'),
+          ? t('Drag images from the left onto the page, or choose Auto-arrange.')
+          : t('No images to print.'),
       ].join(' '),
     );
     const count = this.arrangement.cellsPerPage;

@@ -24,7 +24,7 @@ function checkRange(input: HTMLInputElement): void {
   field?.querySelector(':scope > .error')?.remove();
   input.removeAttribute('aria-invalid');
   if (input.validity.valid || !field) return;
-  mark(field, input, t('A number from {min} to {max}.', { min: Number(input.min), max: Number(input.max) }));
+  mark(field, input, t('Enter a number from {min} to {max}.', { min: Number(input.min), max: Number(input.max) }));
 }
 
 function mark(field: Element, input: HTMLElement, text: string): void {
@@ -52,7 +52,7 @@ export function installPrint(
     const pages = parts.reduce((sum, part) => sum + Math.ceil(part.cells.length / arrangement.cellsPerPage), 0);
     if (label) label.textContent = what(form, pages);
     if (!separate) return;
-    const several = parts.length < 2 ? [] : [t('{n} prints: each patient gets one of their own.', { n: parts.length })];
+    const several = parts.length < 2 ? [] : [t('{n} prints: one per patient.', { n: parts.length })];
     separate.textContent = [...several, ...unprinted].join(' ');
     separate.hidden = !separate.textContent;
   };
@@ -89,7 +89,7 @@ async function order(
   say: Say,
 ): Promise<void> {
   const parts = arrangement.parts();
-  if (!parts.length) return say(t('Place at least one image first.'));
+  if (!parts.length) return say(t('Add at least one image first.'));
   if (!(await sure(parts, patients))) return;
   clearFaults(form);
   for (const part of parts) if (!(await print(form, part.cells, unprinted, say))) return;
@@ -103,9 +103,9 @@ async function sure(parts: Part[], patients: string[]): Promise<boolean> {
   const names = [...new Set(mixed.flatMap((part) => part.patients))].map((n) => patients[n] ?? '');
   return ask({
     title: t('Different patients on one page?'),
-    text: `${tn('Page {pages} shows images of: {names}.', 'Pages {pages} show images of: {names}.', pages.length, { pages: pages.join(', '), names: names.join('; ') })} ${t('Each image will say whose it is.')}`,
+    text: `${tn('Page {pages} contains images of: {names}.', 'Pages {pages} contain images of: {names}.', pages.length, { pages: pages.join(', '), names: names.join('; ') })} ${t('The patient name is printed with each image.')}`,
     safe: t('Back to the pages'),
-    go: t('Print mixed'),
+    go: t('Print anyway'),
     danger: true,
     iconName: 'alert-triangle',
   });
@@ -113,7 +113,7 @@ async function sure(parts: Part[], patients: string[]): Promise<boolean> {
 
 /** One print; it goes on in a toast. False when it was not taken. */
 async function print(form: HTMLFormElement, items: Cells, unprinted: string[], say: Say): Promise<boolean> {
-  say(t('Ordering …'));
+  say(t('Submitting …'));
   let made: Print;
   try {
     made = await json<Print>('POST', '/api/v1/prints', orderOf(form, items));
@@ -156,7 +156,7 @@ async function watch(made: Print, unprinted: string[], say: Say, marks: number):
     finish(message, ended, unprinted, say);
   } catch (fault) {
     message.close();
-    failed(t('The print cannot be followed'), fault);
+    failed(t('Progress of the print is not available'), fault);
   }
 }
 
@@ -165,13 +165,13 @@ function finish(message: ReturnType<typeof toast>, ended: Print, unprinted: stri
     say(t('Done'));
     const download = { label: t('Download'), href: `${ended.file}?download` };
     const links = ended.pdf
-      ? [{ label: t('Open the PDF'), act: () => void window.open(ended.pdf ?? '', '_blank', 'noopener') }, download]
+      ? [{ label: t('Open PDF'), act: () => void window.open(ended.pdf ?? '', '_blank', 'noopener') }, download]
       : [download];
-    const detail = [...unprinted, ...ended.notices, t('The file stays in the print queue.')].join(' ');
+    const detail = [...unprinted, ...ended.notices, t('The file remains in the print queue.')].join(' ');
     message.update({ kind: 'ok', what: tn('{n} page printed', '{n} pages printed', ended.pages), detail, links });
   } else if (ended.state === 'cancelled') {
     say(t('Cancelled'));
-    message.update({ kind: 'warn', what: t('The print was cancelled') });
+    message.update({ kind: 'warn', what: t('Print cancelled') });
   } else {
     say(t('Failed'));
     message.update({ kind: 'bad', what: t('Not printed'), detail: reason(ended) });

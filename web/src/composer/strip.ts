@@ -94,7 +94,7 @@ export class Strip {
     });
     picture.addEventListener(
       'error',
-      () => picture.replaceWith(element('span', { class: 'composer-undrawable', text: t('Cannot be drawn') })),
+      () => picture.replaceWith(element('span', { class: 'composer-undrawable', text: t('Cannot be displayed') })),
       { once: true },
     );
     const label = t('Image {name}', { name: shown || String(index + 1) });
@@ -186,7 +186,7 @@ export class Strip {
     if (button) {
       button.hidden = this.picked.length === 0;
       const label = button.querySelector('span');
-      if (label) label.textContent = tn('Place {n} image', 'Place {n} images', this.picked.length);
+      if (label) label.textContent = tn('Add {n} image', 'Add {n} images', this.picked.length);
     }
   }
 }

@@ -85,7 +85,7 @@ export function installBell(): void {
     add({
       kind: 'warn',
       what: t('Conflict'),
-      detail: t('An object was kept aside: it differs from the one here.'),
+      detail: t('An object is on hold: it differs from the stored copy.'),
       href: '/conflicts',
     }),
   );
@@ -94,7 +94,7 @@ export function installBell(): void {
     const detail = days < 0 ? t('{name} has expired.', { name }) : t('{name} expires in {days} days.', { name, days });
     add({ kind: days < 7 ? 'bad' : 'warn', what: t('Certificate'), detail, href: '/settings/certificates' });
   });
-  on('job.failed', () => add({ kind: 'bad', what: t('A job failed'), detail: t('It can be tried again.'), href: '/' }));
+  on('job.failed', () => add({ kind: 'bad', what: t('A job failed'), detail: t('You can retry it.'), href: '/' }));
   document.addEventListener('filmroom:page', draw);
   document.addEventListener(
     'toggle',

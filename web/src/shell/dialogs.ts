@@ -68,7 +68,7 @@ export function installDialogs(): void {
       title: button.dataset.sureTitle ?? t('Are you sure?'),
       text: button.dataset.sure ?? '',
       safe: t('Cancel'),
-      go: button.textContent?.trim() ?? t('Go on'),
+      go: button.textContent?.trim() ?? t('Continue'),
       danger: true,
     }).then((yes) => {
       button.focus();
@@ -107,7 +107,7 @@ export function installDialogs(): void {
       title: from.confirmTitle ?? t('Are you sure?'),
       text,
       safe: t('Cancel'),
-      go: from.confirmGo ?? t('Go on'),
+      go: from.confirmGo ?? t('Continue'),
       danger,
     }).then((yes) => (yes ? detail.issueRequest() : detail.dropRequest()));
   });

@@ -13,13 +13,13 @@ let unreachable = 0;
 function words(role: string): string {
   switch (role) {
     case 'dicom':
-      return t('The DICOM receiver is down: nothing arrives by network. It is being started again.');
+      return t('The DICOM receiver is not running: no objects are received. It is being restarted.');
     case 'worker':
-      return t('The worker is down: printing, sending and exports wait. It is being started again.');
+      return t('The worker is not running: printing, sending and exports are waiting. It is being restarted.');
     case 'database':
-      return t('The database does not answer. Work goes on by itself when it is back.');
+      return t('The database does not respond. Work continues automatically when it is available again.');
     default:
-      return t('Filmroom does not answer. What you see may be old.');
+      return t('Filmroom does not respond. The data shown may be out of date.');
   }
 }
 

@@ -60,7 +60,7 @@ async function unlock(form: HTMLFormElement): Promise<void> {
     hide();
   } catch (fault) {
     const problem = fault instanceof ProblemError ? fault.problem : undefined;
-    error.textContent = problem?.detail ?? t('The server did not answer. Try again in a moment.');
+    error.textContent = problem?.detail ?? t('The server did not respond. Try again in a moment.');
     error.hidden = false;
     field.select();
   }

@@ -63,14 +63,14 @@ export function installNavigation(): void {
     const problem = { status: ctx.response.status };
     if (isLocked(problem) || problem.status === 401) announce(problem);
     else if (ctx.select !== '#page' && ctx.response.status >= 500)
-      toast({ kind: 'bad', what: t('That did not work'), detail: problemIn(ctx) });
+      toast({ kind: 'bad', what: t('Action failed'), detail: problemIn(ctx) });
   });
   document.addEventListener('htmx:error', (event) => {
     const ctx = context(event);
     if (ctx.sourceElement.matches('[data-background]')) return;
     toast({
       kind: 'bad',
-      what: t('Filmroom does not answer'),
+      what: t('Filmroom does not respond'),
       detail: t('Nothing was changed. Try again in a moment.'),
     });
   });

@@ -117,7 +117,7 @@ function count(): void {
   if (!button) return;
   const n = all('input[name="node"]:checked').length;
   const words = one('span', button);
-  if (words) words.textContent = n ? tn('Ask 1 node', 'Ask {n} nodes', n) : t('Choose a node');
+  if (words) words.textContent = n ? tn('Search 1 archive', 'Search {n} archives', n) : t('Select an archive');
   (button as HTMLButtonElement).disabled = n === 0;
 }
 

@@ -15,7 +15,7 @@ async function keep(list: HTMLElement): Promise<void> {
   try {
     await request('PUT', list.dataset.sortable ?? '', { order });
   } catch (fault) {
-    toast({ kind: 'bad', what: t('The order was not saved'), detail: String((fault as Error).message) });
+    toast({ kind: 'bad', what: t('The sort order was not saved'), detail: String((fault as Error).message) });
   }
 }
 

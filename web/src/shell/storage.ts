@@ -42,7 +42,7 @@ async function unfold(row: HTMLElement, fold: HTMLElement): Promise<void> {
   line.append(cell);
   row.after(line);
   const remote = row.dataset.unfold;
-  if (remote) cell.textContent = t('Asking…'); // another archive: that takes its time
+  if (remote) cell.textContent = t('Searching…'); // another archive: that takes its time
   try {
     cell.innerHTML = await html(remote ?? `/storage/studies/${encodeURIComponent(uid(row))}/series`);
   } catch (fault) {
@@ -92,7 +92,7 @@ function keepPanel(): void {
   if (rows[0]) return showPanel(rows[0], false);
   window.clearTimeout(timer);
   shown = '';
-  const hint = element('p', { class: 'second', text: t('What is chosen in the list is shown here.') });
+  const hint = element('p', { class: 'second', text: t('Select a study to see details.') });
   side.replaceChildren(element('section', {}, hint));
 }
 

@@ -52,7 +52,7 @@ async function start(url: string, body: unknown): Promise<{ id: string; location
 /** Follows one job in a toast; answers its last state. */
 async function watch(what: string, detail: string, location: string, tray: Toast): Promise<Job> {
   const stop = (): void =>
-    void request('DELETE', location).catch((fault: unknown) => failed(t('That could not be stopped'), fault));
+    void request('DELETE', location).catch((fault: unknown) => failed(t('The job could not be stopped'), fault));
   return follow<Job>(location, (job) => {
     const { done = 0, total = 0 } = job.progress ?? {};
     const counts = total ? t('{done} of {total}', { done, total }) : t('Waiting');
@@ -123,11 +123,11 @@ function anonymize(chosen: Chosen, form: FormData): void {
       tray.update({
         kind: 'ok',
         stay: true,
-        what: t('The copy without identity is ready'),
+        what: t('The anonymized copy is ready'),
         detail: name,
         links: [
-          { label: t('Download zip'), href: `${location}/archive` },
-          { label: t('What was changed'), href: location.replace('/api/v1', '') },
+          { label: t('Download ZIP'), href: `${location}/archive` },
+          { label: t('Changes'), href: location.replace('/api/v1', '') },
         ],
       }),
   );
@@ -146,8 +146,8 @@ function exportZip(chosen: Chosen): void {
     kind: 'ok',
     what: t('Export started'),
     detail: tn(
-      '1 zip archive, the browser saves it',
-      '{n} zip archives, the browser saves them',
+      '1 ZIP archive; the browser saves it',
+      '{n} ZIP archives; the browser saves them',
       chosen.studies.length,
     ),
   });
@@ -215,7 +215,7 @@ async function print(chosen: Chosen): Promise<void> {
     return void toast({
       kind: 'warn',
       what: t('Too many studies for one print'),
-      detail: t('{n} are chosen, {most} are arranged at once.', { n: studies.length, most: PRINTED_AT_ONCE }),
+      detail: t('{n} studies are selected; the maximum is {most}.', { n: studies.length, most: PRINTED_AT_ONCE }),
     });
   const query = new URLSearchParams(studies.map((study) => ['study', study.uid])).toString();
   const unprinted = studies.length > 1 ? await json<string[]>('GET', `/print/_unprinted?${query}`) : []; // one alone: the composer says so
@@ -225,11 +225,11 @@ async function print(chosen: Chosen): Promise<void> {
       title: patients > 1 ? t('Print studies of {n} patients?', { n: patients }) : t('Print without these studies?'),
       text: [
         `${names.slice(0, 8).join('; ')}${names.length > 8 ? ' …' : ''}.`,
-        ...(patients > 1 ? [t('Each patient begins on a page of their own and gets a print of their own.')] : []),
+        ...(patients > 1 ? [t('Each patient starts on a new page and gets a separate print.')] : []),
         ...unprinted,
       ].join(' '),
       safe: t('Cancel'),
-      go: t('Arrange the pages'),
+      go: t('Arrange pages'),
       iconName: 'alert-triangle',
     });
     if (!go) return;
@@ -258,7 +258,7 @@ export function act(kind: string, chosen: Chosen): void {
   if (!dialog) return;
   pending = chosen;
   say(dialog, chosen);
-  void fillNodes(dialog).catch((fault: unknown) => failed(t('The nodes could not be read'), fault));
+  void fillNodes(dialog).catch((fault: unknown) => failed(t('The nodes could not be loaded'), fault));
   open(dialog);
 }
 

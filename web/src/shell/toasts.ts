@@ -122,6 +122,6 @@ export function failed(what: string, fault: unknown): void {
     const { detail, title, hint, code } = fault.problem;
     toast({ kind: 'bad', what, detail: [detail ?? title, hint, code].filter(Boolean).join(' ') });
   } else {
-    toast({ kind: 'bad', what, detail: t('The server did not answer. Try again in a moment.') });
+    toast({ kind: 'bad', what, detail: t('The server did not respond. Try again in a moment.') });
   }
 }

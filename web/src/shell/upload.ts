@@ -113,7 +113,7 @@ async function sendWithPatience(
           name: item.name,
           status: 'refused',
           warnings: [],
-          reason: t('The server did not answer.'),
+          reason: t('The server did not respond.'),
         }));
       await new Promise((wait) => setTimeout(wait, 500 * attempt ** 2));
     }
@@ -137,8 +137,8 @@ function current(batch: Item[], sent: number): string {
 function line(result: Result): string {
   const words = {
     stored: t('stored'),
-    duplicate: t('already here'),
-    conflict: t('kept aside: differs from what is here'),
+    duplicate: t('already stored'),
+    conflict: t('on hold: differs from the stored copy'),
     refused: t('refused'),
   };
   const more = [result.reason, ...result.warnings].filter(Boolean).join(' ');
@@ -171,8 +171,8 @@ function finished(tally: Tally, cancelled: boolean): Message {
   const count = (status: Result['status']): number => tally.results.filter((one) => one.status === status).length;
   const parts = [
     tn('1 stored', '{n} stored', count('stored')),
-    count('duplicate') ? tn('1 already here', '{n} already here', count('duplicate')) : '',
-    count('conflict') ? tn('1 kept aside', '{n} kept aside', count('conflict')) : '',
+    count('duplicate') ? tn('1 already stored', '{n} already stored', count('duplicate')) : '',
+    count('conflict') ? tn('1 on hold', '{n} on hold', count('conflict')) : '',
     count('refused') ? tn('1 refused', '{n} refused', count('refused')) : '',
   ];
   const order = { refused: 0, conflict: 1, stored: 2, duplicate: 3 };
@@ -184,7 +184,7 @@ function finished(tally: Tally, cancelled: boolean): Message {
   if (rest > 0) results.push(tn('and 1 more', 'and {n} more', rest));
   return {
     kind: cancelled ? 'warn' : count('refused') ? 'bad' : count('conflict') ? 'warn' : 'ok',
-    what: cancelled ? t('Import stopped') : count('refused') ? t('Imported, not everything') : t('Imported'),
+    what: cancelled ? t('Import stopped') : count('refused') ? t('Imported with errors') : t('Imported'),
     detail: parts.filter(Boolean).join(', '),
     results,
     links: [{ label: t('Show in Local storage'), href: '/storage' }],
@@ -244,7 +244,7 @@ function veil(show: boolean): void {
     element(
       'div',
       { class: 'drop' },
-      element('div', {}, icon('upload'), element('p', { text: t('Drop files, folders or zip archives to import') })),
+      element('div', {}, icon('upload'), element('p', { text: t('Drop files, folders or ZIP archives to import') })),
     ),
   );
 }

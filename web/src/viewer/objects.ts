@@ -56,22 +56,19 @@ function contentOf(instance: Instance): HTMLElement[] {
   if (instance.kind === 'sr') {
     const tree = document.createElement('div');
     tree.className = 'object-tree';
-    tree.textContent = t('Reading the report ...');
+    tree.textContent = t('Loading the report …');
     void fillTree(tree, `/viewer/report?instance=${encodeURIComponent(instance.uid)}`);
     return [tree];
   }
-  const download = link(`${base}/file`, t('Download the DICOM file'));
+  const download = link(`${base}/file`, t('Download DICOM file'));
   download.setAttribute('download', '');
-  return [
-    node('p', t('This object has no image to show here. Its attributes stand in the panel at the right.')),
-    download,
-  ];
+  return [node('p', t('This object has no image. See the Metadata panel for its attributes.')), download];
 }
 
 async function fillTree(target: HTMLElement, url: string): Promise<void> {
   const response = await fetch(url, { credentials: 'same-origin', headers: { 'HX-Request': 'true' } });
   if (!response.ok) {
-    target.textContent = t('The report could not be read ({status}).', { status: response.status });
+    target.textContent = t('The report could not be loaded (status {status}).', { status: response.status });
     return;
   }
   const parsed = new DOMParser().parseFromString(await response.text(), 'text/html');

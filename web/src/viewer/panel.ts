@@ -64,7 +64,7 @@ export class Panel {
           target.replaceChildren(...new DOMParser().parseFromString(html, 'text/html').body.childNodes);
       })
       .catch((reason: unknown) => {
-        target.textContent = t('The attributes could not be read ({status}).', { status: String(reason) });
+        target.textContent = t('The attributes could not be loaded (status {status}).', { status: String(reason) });
         this.metadataFor = '';
       });
   }

@@ -143,17 +143,17 @@ function writeNotice(cell: Cell): void {
 
 function noticeOf(cell: Cell, drawnBecause: string | undefined): string {
   const failure = cell.failure();
-  if (failure) return t('This image cannot be shown: {reason}', { reason: failure });
+  if (failure) return t('This image cannot be displayed: {reason}', { reason: failure });
   if (drawnBecause) {
     return t(
-      'Drawn by the server, because this browser cannot decode the image ({reason}). Window and values are not those of the pixels.',
+      'Server-rendered preview: this browser cannot decode the image ({reason}). Pixel values are not available.',
       { reason: drawnBecause },
     );
   }
   if (cell.frame?.notice) return cell.frame.notice;
-  if (cell.overlaysFailed) return t('The overlays of this image could not be read.');
+  if (cell.overlaysFailed) return t('The overlays of this image could not be loaded.');
   if (cell.load?.state !== 'failed') return '';
-  return t('Not every image could be loaded: {loaded} of {total} are here.', {
+  return t('{loaded} of {total} images loaded; the others could not be loaded.', {
     loaded: cell.load.loaded,
     total: cell.load.total,
   });

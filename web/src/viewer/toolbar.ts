@@ -56,7 +56,7 @@ export class Toolbar {
     const speed = this.root.querySelector<HTMLElement>('[data-cine-words]');
     if (speed) {
       speed.textContent = `${viewer.cine.fps}/s`;
-      speed.title = t('{fps} images a second', { fps: viewer.cine.fps });
+      speed.title = t('{fps} fps', { fps: viewer.cine.fps });
     }
     this.fillPresets();
   }

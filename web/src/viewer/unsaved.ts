@@ -56,8 +56,8 @@ function lost(count: number): Question | undefined {
   return {
     title: t('Leave without saving?'),
     text: tn('1 measurement is not saved and will be lost.', '{n} measurements are not saved and will be lost.', count),
-    safe: t('Stay'),
-    go: t('Leave'),
+    safe: t('Cancel'),
+    go: t('Leave page'),
     danger: true,
     iconName: 'alert-triangle',
   };

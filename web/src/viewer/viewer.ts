@@ -244,7 +244,7 @@ export class Viewer {
     if (notice) {
       notice.hidden = false;
       notice.querySelector('button')?.setAttribute('hidden', '');
-      (notice.querySelector('span') ?? notice).textContent = t('This image cannot be shown: {reason}', {
+      (notice.querySelector('span') ?? notice).textContent = t('This image cannot be displayed: {reason}', {
         reason: words,
       });
     }
@@ -256,6 +256,6 @@ async function fetchManifest(studyUid: string): Promise<Study> {
   const response = await fetch(`/api/v1/studies/${encodeURIComponent(studyUid)}/manifest`, {
     credentials: 'same-origin',
   });
-  if (!response.ok) throw new Error(t('the server answered {status}', { status: response.status }));
+  if (!response.ok) throw new Error(t('the server returned status {status}', { status: response.status }));
   return readManifest(await response.json());
 }

@@ -83,7 +83,9 @@ def begin(database: Database, keys: Path) -> str:
         else:
             kept = session.scalar(select(AuditEvent.id).where(AuditEvent.digest == anchor.digest))
             if end.rows < anchor.rows or (anchor.rows and kept is None) or anchor.keyed_after != end.keyed_after:
-                return phrase("The audit trail is not the one of the last start: entries were removed or changed.")
+                return phrase(
+                    "The audit trail differs from its state at the last start: entries were removed or changed."
+                )
         if not head.is_whole(session, end):
             return phrase("The record of the end of the trail was changed.")
         head.write_anchor(keys, key, end)

@@ -249,7 +249,7 @@ def _firsts(read: Read, fragments: list[tuple[int, int]], frames: int | None, ta
         return [0]  # one code stream in pieces, of a kind not known here
     if len(fragments) < frames:
         return range(len(fragments))
-    raise BadFrames("The fragments cannot be told apart as frames.")
+    raise BadFrames("The fragments cannot be assigned to frames.")
 
 
 def _begins(start: bytes) -> bool:

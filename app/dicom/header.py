@@ -151,7 +151,7 @@ def _scan(buffer: Buffer, size: int) -> Header:
         found = walk(data, 0, len(data), len(data), start.implicit, start.little)
         if cut and found.pixel_tag == 0:
             start.warnings.append(
-                phrase("The deflated data set is larger than what is looked at; later attributes are left out.")
+                phrase("The deflated data set is larger than the examined part; later attributes are omitted.")
             )
     else:
         found = walk(buffer, start.offset, len(buffer), size, start.implicit, start.little)
@@ -190,7 +190,7 @@ def read_start(buffer: Buffer, size: int) -> Start:
     uid = meta.get(0x00020010, b"").decode("ascii", "replace").strip("\0 ")
     if at == 132 and not uid:
         if 0x00020010 not in meta and offset == at and size - at > 8 and not _looks_like_data_set(buffer, offset):
-            raise NotDicom("The file begins like DICOM but what follows is no data set.")
+            raise NotDicom("The file starts like DICOM but contains no readable data set.")
         warnings.append(
             phrase("The file meta information names no transfer syntax; it was recognised from the data set.")
         )
@@ -203,7 +203,7 @@ def read_start(buffer: Buffer, size: int) -> Start:
     if uid:
         syntax = uids.transfer_syntax(uid)
         if uid not in uids.TRANSFER_SYNTAXES:
-            warnings.append(phrase("The transfer syntax is not one of the standard; the bytes are kept as they came."))
+            warnings.append(phrase("The transfer syntax is not part of the standard; the bytes are stored unchanged."))
         if syntax.deflated:
             return Start(offset, meta, at, syntax, False, True, warnings)
         implicit, little = _encoding(buffer, offset, syntax.implicit, syntax.little)
@@ -289,7 +289,7 @@ def _required_uids(found: Found, start: Start) -> tuple[str, str, str, str]:
         if not uids.is_valid(uid):
             start.warnings.append(phrase("The {name} is not written as the standard asks (PS3.5 9.1).", name=name))
     if SOP_INSTANCE not in found.values or SOP_CLASS not in found.values:
-        start.warnings.append(phrase("SOP Class or Instance UID stand only in the file meta information."))
+        start.warnings.append(phrase("SOP Class UID or SOP Instance UID are only in the file meta information."))
     elif start.meta.get(0x00020003, b"").strip(b"\0 ") not in (b"", found.values[SOP_INSTANCE].strip(b"\0 ")):
         start.warnings.append(phrase("The file meta information names another SOP Instance UID than the data set."))
     return wanted[0][1], wanted[1][1], wanted[2][1], wanted[3][1]

@@ -81,7 +81,7 @@ def _direct(peer: Peer, seconds: float) -> socket.socket:
     except TimeoutError:
         raise PeerFault(
             phrase(
-                "The name server did not tell the address of {host} within {seconds:g} s.",
+                "The name server did not return the address of {host} within {seconds:g} s.",
                 host=peer.host,
                 seconds=seconds,
             ),

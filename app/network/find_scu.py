@@ -137,7 +137,7 @@ class Finder:
             seen += 1
             if seen > limit + _SLACK:
                 association.abort()
-                raise PeerFault(phrase("{peer} goes on answering though we cancelled.", peer=peer))
+                raise PeerFault(phrase("{peer} continues to respond after the cancel request.", peer=peer))
             found = self._read(answer.identifier, level, explicit)
             if found is not None and given < limit:
                 given += 1

@@ -203,10 +203,10 @@ def p_data(context_id: int, control: int, value: bytes | bytearray | memoryview)
 REJECT_REASONS: dict[tuple[int, int], str] = {
     (1, 1): phrase("it gave no reason"),
     (1, 2): phrase("it does not know the DICOM application context"),
-    (1, 3): phrase("it does not know our AE title (calling title not recognized)"),
-    (1, 7): phrase("it is not the AE title we called (called title not recognized)"),
+    (1, 3): phrase("the AE title of this station is not known there (calling AE title not recognized)"),
+    (1, 7): phrase("the called AE title is not known there (called AE title not recognized)"),
     (2, 1): phrase("it gave no reason"),
-    (2, 2): phrase("it does not support our protocol version"),
+    (2, 2): phrase("the protocol version is not supported there"),
     (3, 1): phrase("it is congested for a moment"),
     (3, 2): phrase("its limit of associations is reached"),
 }

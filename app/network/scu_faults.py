@@ -66,5 +66,7 @@ def reject_hint(peer: Peer, source: int, reason: int) -> str:
     if (source, reason) == (1, 3):
         return phrase("Ask its administrator to add AE title {calling}.", calling=peer.calling)
     if (source, reason) == (1, 7):
-        return phrase("Check the AE title: {called} is not what it calls itself; capitals matter.", called=peer.called)
+        return phrase(
+            "Check the AE title: the node does not accept {called}. AE titles are case-sensitive.", called=peer.called
+        )
     return ""

@@ -31,7 +31,7 @@ class DicomSettings(Group):
     check_called_title: bool = Field(
         title="Check called AE title",
         default=True,
-        description="Refuse callers that call an AE title other than that of this installation or of a facility.",
+        description="Refuse callers that use a called AE title other than the title of this installation or of a facility.",
     )
     also_called: list[str] = Field(
         title="Additional AE titles", default=[], description="Further AE titles that this installation answers to."

@@ -79,19 +79,19 @@ def store_words(status: int, comment: str, peer: str, *, own_title: str = "") ->
     high = status & 0xFF00
     if high == 0xA700:
         return Words(
-            phrase("{peer} has no room for it ({code}{said}).", peer=peer, code=code, said=said),
+            phrase("{peer} is out of resources ({code}{said}).", peer=peer, code=code, said=said),
             phrase("Is its storage full? Ask the PACS administrator."),
         )
     if high == 0xA900 or status & 0xF000 == 0xC000:
         return Words(
             phrase("{peer} cannot use the object ({code}{said}).", peer=peer, code=code, said=said),
-            phrase("Ask the PACS administrator what it demands of objects."),
+            phrase("Ask the PACS administrator which requirements objects must meet."),
             True,
         )
     if status in (0x0122, 0x0112):
         return Words(
             phrase("{peer} does not take objects of this kind ({code}{said}).", peer=peer, code=code, said=said),
-            phrase("Is it set to take what we send?"),
+            phrase("Check on the node whether it accepts objects from this station."),
             True,
         )
     if status == 0x0124:
@@ -102,7 +102,7 @@ def store_words(status: int, comment: str, peer: str, *, own_title: str = "") ->
         )
     return Words(
         phrase("{peer} did not take it: status {code}{said}.", peer=peer, code=code, said=said),
-        phrase("Is it set to take what we send? Its own log says why."),
+        phrase("Check on the node whether it accepts objects from this station. Its log contains the reason."),
     )
 
 

@@ -93,7 +93,7 @@ def admit(
     same_title = node_queries.nodes_titled(session, calling)
     known = next((n for n in same_title if is_at(n.host, address)), None)
     if settings.check_called_title and not ours:
-        words = phrase("it called a title that is not ours")
+        words = phrase("the called AE title does not belong to this station")
         own = (known.id, known.name) if known is not None else (None, "")
         return Admission(CALLED_UNKNOWN, words, None, *own)
     clash = _between(session, titled, at) if titled and at and titled != at else NOTHING
@@ -108,7 +108,7 @@ def admit(
         return Admission(facility_id=whose, verbs=verbs, sees_all=not _isolated(session), titled=place, clash=clash)
     if same_title:
         return Admission(CALLING_UNKNOWN, phrase("a node of this title is known, but at another address"))
-    return Admission(CALLING_UNKNOWN, phrase("it is no known node"))
+    return Admission(CALLING_UNKNOWN, phrase("the caller is not a known node"))
 
 
 def _known(session: Session, node: Node, caller: Caller | None, place: str | None, clash: Phrase) -> Admission:
@@ -118,7 +118,7 @@ def _known(session: Session, node: Node, caller: Caller | None, place: str | Non
     elsewhere = place is not None and node.facility_id is not None and place != node.facility_id
     if elsewhere and place is not None and node.facility_id is not None:
         clash = phrase(
-            "The node belongs to {own} but called {other}: what it sends belongs to {other}, and it may not search there.",
+            "The node belongs to {own} but called {other}: its objects belong to {other}, and it must not query there.",
             own=node_queries.facility_name(session, node.facility_id),
             other=node_queries.facility_name(session, place),
         )
@@ -145,7 +145,7 @@ def _known(session: Session, node: Node, caller: Caller | None, place: str | Non
 
 def _between(session: Session, titled: str, at: str) -> Phrase:
     return phrase(
-        "It called the title of {titled} at the port of {at}: what it sends belongs to {titled}.",
+        "It called the AE title of {titled} at the port of {at}: its objects belong to {titled}.",
         titled=node_queries.facility_name(session, titled),
         at=node_queries.facility_name(session, at),
     )

@@ -242,7 +242,7 @@ def answered(session: Session, node_id: str, answer: References) -> str:
     the report does not name are not committed; others than we asked about are passed over."""
     row = node_queries.commitment_asked(session, node_id, answer.transaction)
     if row is None:
-        raise NotFound("This Transaction UID is not one of ours.")
+        raise NotFound("This Transaction UID was not issued by this station.")
     if row.state in (DONE, FAILED):
         return row.id  # said again
     committed = {one.sop_instance for one in answer.objects}
@@ -272,7 +272,7 @@ def overdue(session: Session) -> int:
     found = node_queries.commitments_overdue(session, now())
     most = load(session, DicomSettings).send_retries + 1
     for row in found:
-        row.error = phrase("The node did not answer our request for storage commitment in time.")
+        row.error = phrase("The node did not answer the storage commitment request in time.")
         if row.attempts >= most:
             _give_up(session, row)
         else:

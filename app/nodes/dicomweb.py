@@ -105,19 +105,19 @@ def judge(answer: httpx.Response, name: str) -> None:
     if status in (401, 403):
         raise PeerFault(
             phrase("{peer} refused us ({status}).", peer=name, status=status),
-            hint="Check user and password or token, and what they may do there.",
+            hint="Check user and password or token, and their permissions on the node.",
         )
     if wants_certificate(answer):
         raise PeerFault(
-            phrase("{peer} does not take our certificate, or we showed none (400).", peer=name),
-            hint="Choose a certificate of ours at the node, and give its authority to the other side.",
+            phrase("{peer} rejects the certificate of this station, or none was sent (400).", peer=name),
+            hint="Select an own certificate for the node, and import its authority on the node.",
         )
     if status == 404:
         raise PeerFault(
             phrase("{peer} has nothing there (404).", peer=name), hint="Check the path of the node's address."
         )
     if status == 406:
-        raise PeerFault(phrase("{peer} cannot give it in a form we can read (406).", peer=name))
+        raise PeerFault(phrase("{peer} cannot provide a supported format (406).", peer=name))
     if answer.is_redirect:
         raise PeerFault(
             phrase("{peer} sends us elsewhere ({status}).", peer=name, status=status),
@@ -208,7 +208,7 @@ def _answers(http: httpx.Client, name: str, path: str, query: Sequence[tuple[str
         found = json.loads(bytes(body))
     except (ValueError, RecursionError):
         raise PeerFault(
-            phrase("{peer} answers something that is no DICOM JSON.", peer=name),
+            phrase("{peer} returned a response that is not DICOM JSON.", peer=name),
             hint="Is this the address of the DICOMweb service, and not of its pages?",
         ) from None
     return found if isinstance(found, list) else []

@@ -76,7 +76,7 @@ def _write_and_remove(folder: Path) -> None:
             os.close(handle)
         draft.rename(final)
         if final.read_bytes() != data:
-            raise PeerFault(phrase("What was written to {path} came back changed.", path=str(folder)))
+            raise PeerFault(phrase("Data read back from {path} differ from the data written.", path=str(folder)))
     except OSError as fault:
         raise PeerFault(
             phrase("{path} cannot be written to: {words}.", path=str(folder), words=fault.strerror or fault),
@@ -178,12 +178,12 @@ def _judge(answer: httpx.Response) -> None:
     if answer.status_code in (401, 403):
         raise PeerFault(
             phrase("The server refused us ({status}).", status=answer.status_code),
-            hint="Check user and password or token, and what they may do there.",
+            hint="Check user and password or token, and their permissions on the node.",
         )
     if wants_certificate(answer):
         raise PeerFault(
-            "The server does not take our certificate, or we showed none (400).",
-            hint="Choose a certificate of ours at the node, and give its authority to the other side.",
+            "The server rejects the certificate of this station, or none was sent (400).",
+            hint="Select an own certificate for the node, and import its authority on the node.",
         )
     if answer.status_code == 404:
         raise PeerFault("There is no DICOMweb service at this address (404).", hint="Check the path of the address.")
@@ -192,11 +192,11 @@ def _judge(answer: httpx.Response) -> None:
     kind = answer.headers.get("content-type", "")
     if answer.status_code == 200 and "json" not in kind:
         raise PeerFault(
-            phrase("The answer is no DICOM JSON but {kind}.", kind=kind[:80] or phrase("nothing")),
+            phrase("The response is {kind}, not DICOM JSON.", kind=kind[:80] or phrase("nothing")),
             hint="Is this the address of the DICOMweb service, and not of its pages?",
         )
     size = 0
     for part in answer.iter_bytes():
         size += len(part)
         if size > _LIMIT:
-            raise PeerFault("The server answered with much more than the one study we asked for.")
+            raise PeerFault("The server returned much more than the requested study.")

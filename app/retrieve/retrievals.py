@@ -56,7 +56,7 @@ def create_retrieval(session: Session, actor: Actor, order: Order) -> Retrieval:
     scope = Scope(order.study_instance_uid, order.series_instance_uid, order.sop_instance_uids)
     for other in retrieve_queries.active(session, actor, [scope.study]):
         if (scope_of(other), other.destination) == (scope, order.destination):
-            raise Conflict("This is being retrieved already.", hint="It stands in the retrieval queue.")
+            raise Conflict("This is being retrieved already.", hint="It is in the retrieval queue.")
     about = retrieve_queries.about(session, actor, scope.study)
     count = about.get("NumberOfStudyRelatedInstances", "")
     expected = 0 if scope.series else whole(count) or 0
@@ -96,13 +96,13 @@ def create_retrieval(session: Session, actor: Actor, order: Order) -> Retrieval:
 
 def _check(session: Session, actor: Actor, node: Node, order: Order) -> None:
     if not is_safe(order.study_instance_uid):
-        raise Invalid("This is no Study Instance UID.", field="study_instance_uid")
+        raise Invalid("The Study Instance UID is not valid.", field="study_instance_uid")
     if order.series_instance_uid and not is_safe(order.series_instance_uid):
-        raise Invalid("This is no Series Instance UID.", field="series_instance_uid")
+        raise Invalid("The Series Instance UID is not valid.", field="series_instance_uid")
     if order.sop_instance_uids and not order.series_instance_uid:
         raise Invalid("Single objects need the UID of their series.", field="series_instance_uid")
     if len(order.sop_instance_uids) > _MOST_INSTANCES or not all(map(is_safe, order.sop_instance_uids)):
-        raise Invalid("These are no SOP Instance UIDs, or far too many.", field="sop_instance_uids")
+        raise Invalid("The SOP Instance UIDs are not valid, or there are too many.", field="sop_instance_uids")
     if order.method not in METHODS:
         raise Invalid(phrase("Write one of {known}.", known=", ".join(METHODS)), field="method")
     if not node.enabled:

@@ -192,5 +192,6 @@ def may_ask(node: Node) -> None:
     """Raises PeerFault for a node that is switched off or not set to find."""
     if not node.enabled or not can_find(node):
         raise PeerFault(
-            "This node is switched off or not set to find.", hint="Its form under Settings, Nodes says what it can."
+            "This node is switched off or not set to find.",
+            hint="Its supported services are set under Settings, Nodes.",
         )

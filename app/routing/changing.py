@@ -35,7 +35,7 @@ def _path_fault(name: str) -> Phrase:
     try:
         path = parse(name)
     except UnknownAttribute:
-        return phrase("{name} is no keyword, tag number or path of them.", name=name if name.isprintable() else "?")
+        return phrase("{name} is not a keyword, a tag or a path of tags.", name=name if name.isprintable() else "?")
     tag = path[-1].tag
     if tag in _FIXED or tag >> 16 in (0x0002, 0xFFFE) or (tag >> 16 == 0x0028 and tag & 0xFFFF < 0x0400):
         return phrase("This says what the object is or how its pixels are read; it is not changed on the way.")
@@ -52,7 +52,7 @@ def change_fault(op: str, tag: str, value: str, find: str, source: str) -> tuple
     if op == "set":
         return "value", _value_fault(vr, value)
     if op == "replace":
-        return "find", NOTHING if find else phrase("Say what is to be replaced.")
+        return "find", NOTHING if find else phrase("Enter the text to replace.")
     if op == "copy":
         try:
             parse(source)
@@ -77,7 +77,7 @@ _LENGTHS = {"SH": 16, "LO": 64, "DS": 16, "PN": 324}
 def _value_fault(vr: str, value: str) -> Phrase:
     """Whether a value may stand in an attribute of this VR (PS3.5 6.2)."""
     if any(ord(c) < 0x20 and c not in "\r\n\t\f" for c in value):
-        return phrase("Control characters cannot stand in a value.")
+        return phrase("A value must not contain control characters.")
     for one in value.split("\\"):
         if vr in _NUMBERS:
             shape = r"[+-]?\d+" if vr not in ("FL", "FD") else r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?"

@@ -71,7 +71,7 @@ def import_routes(session: Session, actor: Actor, data: dict[str, Any]) -> list[
     require(actor, Verb.ROUTE_EDIT)
     routes = data.get("routes")
     if data.get("format") != FORMAT or data.get("version") != VERSION or not isinstance(routes, list):
-        raise Invalid("This is no file of routes.", hint="Use what the export has written.", field="format")
+        raise Invalid("The file is not a routes file.", hint="Use what the export has written.", field="format")
     if len(routes) > _MOST:
         raise Invalid(phrase("There may be {most} routes.", most=_MOST), field="routes")
     facilities = {name: key for key, name in queries.names(session).facilities.items()}

@@ -72,7 +72,7 @@ def _regex_fault(pattern: str) -> Phrase:
         _regex(pattern)
     except re2.error as fault:
         words = fault.args[0].decode("utf-8", "replace") if fault.args and isinstance(fault.args[0], bytes) else ""
-        return phrase("This is no regular expression (RE2): {words}.", words=words or "?")
+        return phrase("The regular expression is not valid (RE2): {words}.", words=words or "?")
     return NOTHING
 
 

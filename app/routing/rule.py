@@ -207,7 +207,7 @@ def _check_condition(one: Condition, place: str, found: dict[str, Phrase]) -> No
             parse(one.field)
         except UnknownAttribute:
             found[f"{place}.field"] = phrase(
-                "{name} is no keyword, tag number or path of them.", name=one.field if one.field.isprintable() else "?"
+                "{name} is not a keyword, a tag or a path of tags.", name=one.field if one.field.isprintable() else "?"
             )
             return
     if words := patterns.value_fault(one.field, one.op, one.value):
@@ -222,7 +222,7 @@ def _check_actions(rule: Rule, found: dict[str, Phrase]) -> None:
     for number, action in enumerate(rule.actions):
         place = f"actions.{number}"
         if isinstance(action, Drop | Stop) and any(not isinstance(a, Drop | Stop) for a in rule.actions[number + 1 :]):
-            found[place] = phrase("Drop and stop stand at the end.")
+            found[place] = phrase("Delete here and Stop must be the last actions.")
         elif isinstance(action, Anonymize):
             if words := changing.profile_fault(action.profile, action.options):
                 found[f"{place}.profile"] = words

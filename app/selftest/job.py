@@ -90,7 +90,9 @@ class DicomRun(Run):
         title = self.own_title if address else ""
         if not ended.success or ended.counts.failed:
             told = statuses.words(ended.status, ended.comment, str(self.peer), own_title=title, own_address=address)
-            hint = told.hint or phrase("It could not send to us: does it know our address and port rightly?")
+            hint = told.hint or phrase(
+                "The node could not send to this station. Check the address and port of this station on the node."
+            )
             return WRONG, told.what, self._not_kept() if self.lost else hint
         if not (ended.counts.completed or ended.counts.warning or ended.counts.stored or self.is_here()):
             return WRONG, phrase("It found nothing to send."), self._not_kept()
@@ -98,8 +100,8 @@ class DicomRun(Run):
 
     def _not_kept(self) -> Phrase:
         return phrase(
-            "It said that it took the picture, but has not kept it. Does it keep pictures of unknown patients, and of our"
-            " title? Ask its administrator."
+            "The node confirmed the image but did not store it. Ask its administrator whether it accepts unknown "
+            "patients and the AE title of this station."
         )
 
     def commit(self) -> Found:
@@ -113,7 +115,11 @@ class DicomRun(Run):
             if state == commitment.COMMITTED:
                 return OK, phrase("It has promised to keep the picture."), NOTHING
             if state == commitment.FAILED or error:  # it is asked again later, but nobody waits for that
-                return WRONG, commitment.words_of(reason, error), phrase("Does it know our address and port rightly?")
+                return (
+                    WRONG,
+                    commitment.words_of(reason, error),
+                    phrase("Check the address and port of this station on the node."),
+                )
             self.ctx.check_cancelled()
             time.sleep(0.3)
         return WARNED, phrase("No answer within {seconds:g} s; it may come later.", seconds=_COMMIT), NOTHING

@@ -67,7 +67,7 @@ class WebSteps:
         return (
             WRONG,
             phrase("The picture was not taken: {why}", why=outcome.comment),
-            phrase("Is it set to take what we send?"),
+            phrase("Check on the node whether it accepts objects from this station."),
         )
 
     def find_back(self) -> Found:
@@ -89,7 +89,7 @@ class WebSteps:
             fetched = dicomweb.retrieve(http, self._node.name, run.ctx.archive, source, path, limit=_LIMIT)
         if fetched.failed or not fetched.stored:
             why = fetched.faults[0] if fetched.faults else phrase("it sent nothing")
-            return WRONG, phrase("The picture did not come back: {why}", why=why), NOTHING
+            return WRONG, phrase("The test image was not received back: {why}", why=why), NOTHING
         return run.came_back()
 
 
@@ -146,7 +146,7 @@ class FolderSteps:
             return OK, phrase("The picture was read back as it was written."), NOTHING
         return (
             WRONG,
-            phrase("The picture came back changed."),
+            phrase("The test image was received back changed."),
             phrase("Somebody else works on the files of this folder."),
         )
 

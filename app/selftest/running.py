@@ -104,7 +104,7 @@ class Run:
         if self.protocol != "dicom":
             return NOTHING
         return phrase(
-            "Ask its administrator whether it knows us: AE title {title}{where}, and what we may do there.",
+            "Ask its administrator whether this station is configured there (AE title {title}{where}) and which services it may use.",
             title=self.own_title,
             where=f" ({self.address})" if self.address else "",
         )
@@ -138,11 +138,11 @@ class Run:
                 hint = (
                     phrase("Does it have {title} at {address}?", title=title, address=address) if address else NOTHING
                 )
-                return WRONG, phrase("It says that it sent the picture, but nothing came."), hint
+                return WRONG, phrase("The node reported the image as sent, but nothing was received."), hint
             self.ctx.check_cancelled()
             time.sleep(0.2)
         self.remove()
-        return OK, phrase("The picture came back and was removed here again."), NOTHING
+        return OK, phrase("The test image was received back and deleted here."), NOTHING
 
     def stays(self) -> None:
         """What the administrator agreed to."""

@@ -144,7 +144,7 @@ def checked_pair(chain_text: str, key_text: str, password: str = "") -> tuple[li
     leaf = chain[0]
     if _public(leaf.public_key()) != _public(found.public_key()):
         raise Invalid(
-            "The private key is not that of the first certificate.",
+            "The private key does not belong to the first certificate.",
             hint="The certificate of this station comes first, then those that signed it.",
             field="key",
         )

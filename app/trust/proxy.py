@@ -100,7 +100,7 @@ class _Line:
         found = b""
         while not found.endswith(b"\r\n\r\n"):
             if len(found) > _HEAD_LIMIT:
-                raise _refused(self._proxy, phrase("it is no HTTP proxy"))
+                raise _refused(self._proxy, phrase("the server is not an HTTP proxy"))
             found += self.read(1)
         return found
 
@@ -169,7 +169,7 @@ def _socks(line: _Line, proxy: Proxy, host: str, port: int) -> None:
     line.send(bytes((5, len(methods))) + methods)
     version, method = line.read(2)
     if version != 5:
-        raise _refused(proxy, phrase("it is no SOCKS5 proxy"))
+        raise _refused(proxy, phrase("the server is not a SOCKS5 proxy"))
     if method == 2 and proxy.username:
         user, secret = proxy.username.encode()[:255], proxy.password.encode()[:255]
         line.send(bytes((1, len(user))) + user + bytes((len(secret),)) + secret)
@@ -209,7 +209,7 @@ def _connect(line: _Line, proxy: Proxy, host: str, port: int) -> None:
     line.send("\r\n".join([*lines, "", ""]).encode())
     first = line.head().split(b"\r\n", 1)[0].split(b" ", 2)
     if len(first) < 2 or not first[0].startswith(b"HTTP/1.") or whole(first[1].decode("latin-1"), 100, 599) is None:
-        raise _refused(proxy, phrase("it is no HTTP proxy"))
+        raise _refused(proxy, phrase("the server is not an HTTP proxy"))
     status = int(first[1])
     if status // 100 != 2:
         hint = phrase("Look at Settings, Proxy.") if status in (401, 407) else ""

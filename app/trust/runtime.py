@@ -131,7 +131,7 @@ class Ways:
         found = self._identity(self.material, certificate)
         if found is None:
             raise PeerFault(
-                phrase("There is no certificate {name} of ours.", name=certificate),
+                phrase("Own certificate {name} not found.", name=certificate),
                 hint="Choose another one at the node.",
             )
         return found
@@ -142,7 +142,7 @@ class Ways:
         name = certificate or known.active
         if certificate and certificate not in known.identities:
             raise PeerFault(
-                phrase("There is no certificate {name} of ours.", name=certificate),
+                phrase("Own certificate {name} not found.", name=certificate),
                 hint="Choose another one at the node.",
             )
         chain, sealed = known.identities.get(name, ("", ""))

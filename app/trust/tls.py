@@ -158,19 +158,19 @@ def caller_of(sock: ssl.SSLSocket) -> Caller | None:
 
 # Alerts of the other side (RFC 8446 6.2, RFC 5246 7.2.2) as OpenSSL names them: what it did not like about us.
 _ALERTS = {
-    "UNKNOWN_CA": phrase("it does not know the authority that signed our certificate"),
-    "CERTIFICATE_EXPIRED": phrase("it says that our certificate has expired"),
-    "BAD_CERTIFICATE": phrase("it does not take our certificate"),
-    "CERTIFICATE_UNKNOWN": phrase("it does not take our certificate"),
-    "CERTIFICATE_REVOKED": phrase("it says that our certificate has been revoked"),
-    "UNSUPPORTED_CERTIFICATE": phrase("it cannot use the kind of certificate that we have"),
-    "CERTIFICATE_REQUIRED": phrase("it demands a client certificate, and we showed none"),
-    "ACCESS_DENIED": phrase("it knows our certificate but does not let us in"),
-    "HANDSHAKE_FAILURE": phrase("no common cipher suite, or it demands a certificate that we do not show"),
-    "INSUFFICIENT_SECURITY": phrase("it wants stronger cipher suites than our profile has"),
+    "UNKNOWN_CA": phrase("the authority of the own certificate is not known there"),
+    "CERTIFICATE_EXPIRED": phrase("the own certificate was reported as expired"),
+    "BAD_CERTIFICATE": phrase("the own certificate was rejected"),
+    "CERTIFICATE_UNKNOWN": phrase("the own certificate was rejected"),
+    "CERTIFICATE_REVOKED": phrase("the own certificate was reported as revoked"),
+    "UNSUPPORTED_CERTIFICATE": phrase("the type of the own certificate is not supported there"),
+    "CERTIFICATE_REQUIRED": phrase("a client certificate is required, and none was sent"),
+    "ACCESS_DENIED": phrase("the own certificate is known there, but access is denied"),
+    "HANDSHAKE_FAILURE": phrase("no common cipher suite, or a certificate is required and was not sent"),
+    "INSUFFICIENT_SECURITY": phrase("stronger cipher suites are required than the TLS profile contains"),
     "PROTOCOL_VERSION": phrase("it speaks no TLS 1.2 or newer"),
-    "DECRYPT_ERROR": phrase("it could not check our signature"),
-    "UNRECOGNIZED_NAME": phrase("it does not know the name we called"),
+    "DECRYPT_ERROR": phrase("the signature of this station could not be verified"),
+    "UNRECOGNIZED_NAME": phrase("the requested host name is not known there"),
 }
 # What OpenSSL itself found (codes of X509_V_ERR_...).
 _EXPIRED, _NOT_YET, _SELF_SIGNED, _SELF_SIGNED_CHAIN, _NO_ISSUER, _NO_FIRST, _NAME, _ADDRESS = (
@@ -213,9 +213,9 @@ def _verification(fault: ssl.SSLCertVerificationError) -> str:
     if code == _NOT_YET:
         return phrase("its certificate is not valid yet; look at the clocks")
     if code in (_SELF_SIGNED, _SELF_SIGNED_CHAIN):
-        return phrase("its certificate is signed by itself, and we do not trust it")
+        return phrase("its certificate is self-signed and not trusted here")
     if code in (_NO_ISSUER, _NO_FIRST):
-        return phrase("its certificate is of an authority that we do not trust")
+        return phrase("its certificate is from an authority that is not trusted here")
     if code in (_NAME, _ADDRESS):
         return phrase("its certificate is for another host name")
     return phrase("its certificate cannot be trusted ({reason})", reason=fault.verify_message)
@@ -232,9 +232,9 @@ def hint(fault: OSError) -> str:
     if reason in _PLAIN:
         return phrase("Ask for its TLS port, or switch TLS off at the node.")
     if "CERTIFICATE_REQUIRED" in reason or "HANDSHAKE_FAILURE" in reason:
-        return phrase("Choose a certificate of ours at the node, and give its authority to the other side.")
+        return phrase("Select an own certificate for the node, and import its authority on the node.")
     if "UNKNOWN_CA" in reason:
-        return phrase("Give our authority's certificate to the other side (Settings, Certificates).")
+        return phrase("Import the certificate of Filmroom's authority on the other system (Settings, Certificates).")
     return ""
 
 

@@ -18,5 +18,8 @@ class PictureSettings(Group):
         default=10,
         ge=1,
         le=4096,
-        description="Space for previews and thumbnails. The least recently used ones are deleted first; those of a deleted study are deleted with it.",
+        description=(
+            "Space for previews and thumbnails. The least recently used ones are deleted first. Previews of a "
+            "deleted study are deleted with the study."
+        ),
     )

@@ -73,7 +73,7 @@ def test_a_pair_is_brought_and_its_key_never_seen_again(web: Web, authority: Aut
     [
         ({"chain": "nothing"}, "There is no certificate in it"),
         ({"key": "nothing"}, "There is no private key in it"),
-        ({"key": "other"}, "not that of the first certificate"),
+        ({"key": "other"}, "does not belong to the first certificate"),
         ({"chain": "expired"}, "The certificate expired on"),
     ],
 )

@@ -128,10 +128,10 @@ def test_callers_delays_and_odd_calls_are_shown(web: Web) -> None:
 
 def test_a_caller_is_ignored_shown_again_and_forgotten(web: Web) -> None:
     book = Book(web.database)
-    book.call(UNKNOWN, "X", "FILMROOM", "10.1.2.3", None, [], phrase("it is no known node"))
+    book.call(UNKNOWN, "X", "FILMROOM", "10.1.2.3", None, [], phrase("the caller is not a known node"))
     book.write()
     one = web.admin.get("/api/v1/nodes/callers").json()["items"][0]
-    assert one["refused"] is True and one["reason"] == "it is no known node"
+    assert one["refused"] is True and one["reason"] == "the caller is not a known node"
     assert web.admin.post(f"/settings/nodes/callers/{one['id']}/ignore").status_code == 303
     assert web.admin.get("/api/v1/nodes/callers").json()["total"] == 0
     assert web.admin.get("/api/v1/nodes/callers?ignored=true").json()["total"] == 1

@@ -53,7 +53,7 @@ def test_an_unknown_caller_becomes_a_node_and_is_tested(browser: Browser, live: 
         page.get_by_label("Also store a picture").check()
         page.get_by_role("button", name="Self-test").click()
         expect(page.get_by_text("The study of FILMROOM^TEST")).to_be_visible(timeout=3 * WAIT)
-        expect(page.get_by_text("The picture came back and was removed here again.").first).to_be_visible()
+        expect(page.get_by_text("The test image was received back and deleted here.").first).to_be_visible()
         page.locator("#node-selftest").scroll_into_view_if_needed()
         _picture(window, "nodes-selftest")
         assert window.axe() == []

@@ -28,7 +28,7 @@ def logged(web: Web) -> Web:
             status=0xA700,
             words=verbatim("It is full."),
         ),
-        one(peer="=cmd|' /C calc'!A0", result="refused", words=phrase("it is no known node")),
+        one(peer="=cmd|' /C calc'!A0", result="refused", words=phrase("the caller is not a known node")),
     ):
         operation_log.note(web.database, operation)
     operation_log.flush(web.database)

@@ -91,7 +91,7 @@ def test_the_called_title_decides_first(station: Database) -> None:
     assert _admit(station, "CT1", KNOWN, called="OTHER").reason == CALLED_UNKNOWN
     assert _admit(station, "CT1", KNOWN, called="OTHER", check_called_title=False).reason == 0
     assert _admit(station, "CT1", KNOWN, called="OTHER", also_called=["OTHER"]).reason == 0
-    assert _admit(station, "CT1", KNOWN, called="filmroom").reason == CALLED_UNKNOWN, "capitals matter"
+    assert _admit(station, "CT1", KNOWN, called="filmroom").reason == CALLED_UNKNOWN, "case-sensitive"
 
 
 def test_the_called_facility_wins_over_the_callers(station: Database) -> None:

@@ -132,7 +132,7 @@ def test_answers_without_end_are_cancelled_and_cut(monkeypatch: pytest.MonkeyPat
 
     with liar((evt.EVT_C_FIND, deaf)) as peer:
         started = time.monotonic()
-        with pytest.raises(PeerFault, match="goes on answering"), Finder(peer, SETTINGS) as finder:
+        with pytest.raises(PeerFault, match="continues to respond"), Finder(peer, SETTINGS) as finder:
             assert len(list(finder.find("STUDY", {}, 20))) == 20
         assert time.monotonic() - started < 30
 

@@ -108,7 +108,7 @@ def test_an_unknown_host_is_said_in_words(peopled: Database, sqlite_config: Conf
 def test_a_wrong_title_is_said_in_words(peopled: Database, sqlite_config: Config, receiver: object) -> None:
     _node(peopled, receiver.port, title="WRONG")  # type: ignore[attr-defined]
     found = _echo(peopled, sqlite_config)
-    assert not found.ok and "called title not recognized" in found.message and "capitals matter" in found.message
+    assert not found.ok and "called title not recognized" in found.message and "case-sensitive" in found.message
 
 
 def _one_shot(answer: bytes, wait: float = 0.0) -> int:
@@ -130,7 +130,7 @@ def _one_shot(answer: bytes, wait: float = 0.0) -> int:
 @pytest.mark.parametrize(
     ("answer", "words"),
     [
-        (pdu.encode_reject(1, 1, 3), "does not know our AE title"),
+        (pdu.encode_reject(1, 1, 3), "AE title of this station is not known there"),
         (pdu.encode_reject(2, 3, 2), "for now: its limit of associations is reached"),
         (pdu.encode_abort(2, 6), "aborted the association because a PDU parameter was invalid"),
         (b"HTTP/1.1 400 Bad Request\r\n\r\n", "does not speak DICOM"),

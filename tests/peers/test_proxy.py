@@ -150,7 +150,10 @@ def test_a_proxy_that_is_none_or_away_is_said(here: Installation, tmp_path: Path
     here.through(f"socks5://127.0.0.1:{free_port()}")
     assert "cannot be reached: it refuses connections" in probe(peer(104), QUICK).message
     with server(lambda sock: sock.sendall(b"SSH-2.0-Open\r\n" * 10)) as port:
-        for scheme, words in (("socks5", "it is no SOCKS5 proxy"), ("http", "it is no HTTP proxy")):
+        for scheme, words in (
+            ("socks5", "the server is not a SOCKS5 proxy"),
+            ("http", "the server is not an HTTP proxy"),
+        ):
             with pytest.raises(PeerFault) as raised:
                 open_through(Proxy(scheme, "127.0.0.1", port), "pacs.example", 104, 5)
             assert words in raised.value.detail or "broke off" in raised.value.detail

@@ -190,10 +190,10 @@ def test_dicomweb_servers_that_ask_for_a_certificate(
     good = pairs[0]
     with server(tls_server(good, authority.text)) as port:
         with pytest.raises(
-            PeerFault, match="No TLS with web: it demands a client certificate, and we showed none"
+            PeerFault, match="No TLS with web: a client certificate is required, and none was sent"
         ) as no:
             search(sqlite_config, f"https://127.0.0.1:{port}", "")
-        assert "Choose a certificate of ours at the node" in no.value.hint
+        assert "Select an own certificate for the node" in no.value.hint
     with (
         orthanc.orthanc(tmp_path / "orthanc", 104, more=orthanc.web()) as (_, client),
         nginx(tmp_path / "nginx", good, authority, str(client.base_url)) as front,
@@ -207,7 +207,7 @@ def test_dicomweb_servers_that_ask_for_a_certificate(
         with calling.write() as session:
             service.create_node(session, SYSTEM, NodeValues(name="web", protocol="dicomweb", url=url))
         shown = service.probe_node(calling, SYSTEM, "web", sqlite_config)
-        assert not shown.ok and "does not take our certificate, or we showed none" in shown.message
+        assert not shown.ok and "rejects the certificate of this station, or none was sent" in shown.message
         with calling.write() as session:
             service.update_node(session, SYSTEM, "web", NodeValues(client_certificate="ours"))
         assert service.probe_node(calling, SYSTEM, "web", sqlite_config).ok

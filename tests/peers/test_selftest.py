@@ -180,7 +180,7 @@ def test_an_archive_that_refuses_every_association(here: Station, tmp_path: Path
     with storer("PACS", strict=True) as there, _within(20):
         test = _tested(here, NodeValues("pacs", "OTHER", "127.0.0.1", there.port, capabilities=EVERYTHING))
     assert _states(test) == {"reach": "ok", "association": "failed"}
-    assert "it is not the AE title we called" in _word(test, "association"), _word(test, "association")
+    assert "the called AE title is not known there" in _word(test, "association"), _word(test, "association")
 
 
 @pytest.mark.peer
@@ -208,7 +208,7 @@ def test_an_archive_that_takes_and_drops(here: Station, tmp_path: Path) -> None:
     states = _states(test)
     assert states["store"] == "ok"
     assert {states[name] for name in ("find-back", "move", "get", "commitment")} == {"failed"}, states
-    assert "has not kept it" in _word(test, "move") and "has not kept it" in _word(test, "get")
+    assert "did not store it" in _word(test, "move") and "did not store it" in _word(test, "get")
 
 
 @pytest.mark.peer
@@ -220,7 +220,7 @@ def test_a_dicomweb_server_as_a_dicom_node(here: Station, tmp_path: Path) -> Non
         assert client.get(f"/instances/{there}/simplified-tags").json()["PatientName"] == "FILMROOM^TEST"
     wanted = ["reach", "search", "find", "store", "find-back", "get"]
     assert _states(test) == dict.fromkeys(wanted, "ok") | {"stays": "warned"}
-    assert "0 studies of today" in _word(test, "find") and "came back" in _word(test, "get")
+    assert "0 studies of today" in _word(test, "find") and "received back" in _word(test, "get")
     assert here.instances() == []
 
 
@@ -246,7 +246,7 @@ def test_a_dicomweb_server_that_takes_nothing(here: Station) -> None:
         server.shutdown()
         server.server_close()
     assert _states(test) == {"reach": "ok", "search": "ok", "find": "ok", "store": "failed"}
-    assert "web refused us (403)" in _word(test, "store") and "what they may do there" in _word(test, "store")
+    assert "web refused us (403)" in _word(test, "store") and "their permissions on the node" in _word(test, "store")
 
 
 def test_a_folder_gets_a_picture_and_is_left_as_it_was(here: Station, tmp_path: Path) -> None:
@@ -270,7 +270,7 @@ def test_a_folder_that_changes_files_is_told(here: Station, tmp_path: Path, monk
 
     monkeypatch.setattr(other_protocols.FolderSteps, "get_back", taken)
     test = _tested(here, NodeValues(name="out", protocol="folder", path=str(tmp_path)))
-    assert _states(test)["get"] == "failed" and "came back changed" in _word(test, "get")
+    assert _states(test)["get"] == "failed" and "received back changed" in _word(test, "get")
     assert _states(test)["remove"] == "ok" and not list(tmp_path.rglob("*.dcm"))
 
 

@@ -212,7 +212,9 @@ def test_each_fault_has_its_own_words(calling: Database, authority: Authority, t
         "its certificate has expired": authority.pair("expired", "127.0.0.1", days=-1, since=-30),
         "its certificate is not valid yet": authority.pair("early", "127.0.0.1", days=60, since=30),
         "its certificate is for another host name": authority.pair("elsewhere", "pacs.example"),
-        "is of an authority that we do not trust": Authority(tmp_path / "b", "Another").pair("other", "127.0.0.1"),
+        "is from an authority that is not trusted here": Authority(tmp_path / "b", "Another").pair(
+            "other", "127.0.0.1"
+        ),
     }
     for words, pair in cases.items():
         with server(tls_server(pair)) as port:
@@ -223,8 +225,8 @@ def test_a_peer_that_does_not_know_us_says_so(calling: Database, pacs: Pair, tmp
     other = Authority(tmp_path / "b", "Another")
     with server(tls_server(pacs, other.text)) as port:
         words = said(port)
-    assert "it does not know the authority that signed our certificate" in words
-    assert "Give our authority's certificate to the other side" in words
+    assert "the authority of the own certificate is not known there" in words
+    assert "Import the certificate of Filmroom's authority" in words
 
 
 def test_a_peer_that_demands_a_certificate_says_so(
@@ -234,7 +236,7 @@ def test_a_peer_that_demands_a_certificate_says_so(
         certificates.remove(session, SYSTEM, certificates.queries.active(session).id, [])  # type: ignore[union-attr]
     runtime.current().forget()
     with server(tls_server(pacs, authority.text)) as port:
-        assert "it demands a client certificate, and we showed none" in said(port)
+        assert "a client certificate is required, and none was sent" in said(port)
     with pytest.raises(PeerFault, match="There is no certificate mislaid of ours"):
         _call(pacs, authority, "mislaid")
 
@@ -265,7 +267,7 @@ def test_the_check_of_a_node_decides(calling: Database, authority: Authority, pa
         assert probe(peer(port, tls_check="ca"), QUICK).ok
     stranger = Authority(tmp_path / "b", "Another").pair("stranger")
     with storescp(tmp_path / "c", stranger, "-ic") as port:
-        assert "do not trust" in said(port, tls_check="ca")
+        assert "not trusted here" in said(port, tls_check="ca")
         assert probe(peer(port, tls_check="fingerprint", tls_fingerprint=stranger.fingerprint), QUICK).ok
         words = said(port, tls_check="fingerprint", tls_fingerprint=pacs.fingerprint)
         assert "not the one whose fingerprint is noted" in words and stranger.fingerprint in words

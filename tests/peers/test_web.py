@@ -148,8 +148,8 @@ def test_a_server_that_knows_no_star_is_asked_for_its_default_form(
 def test_a_server_that_misbehaves_is_told_in_words(sqlite_config: Config) -> None:
     study = {"0020000D": {"vr": "UI", "Value": ["1.2.3"]}, "00100010": {"vr": "PN", "Value": [{"Alphabetic": "A^B"}]}}
     cases = [
-        (_sends(b"<html>", "text/html"), "no DICOM JSON"),
-        (_sends(b"[" * 100_000), "no DICOM JSON"),
+        (_sends(b"<html>", "text/html"), "not DICOM JSON"),
+        (_sends(b"[" * 100_000), "not DICOM JSON"),
         (_sends(b"", status=404), "404"),
         (_sends(b"", status=503), "503"),
         (_sends(b"", status=302), "elsewhere"),

@@ -69,7 +69,7 @@ def check(key: Key) -> None:
     if len(value) > 1024 and key.vr != "UI":
         raise BadQuery(phrase("The value of {tag} is too long", tag=_shown(tag)), tag)
     if value and key.vr in DATES and not all(one == EMPTY or valid_range(key.vr, one) for one in alternatives(key)):
-        raise BadQuery(phrase("{tag} is no date or time, nor a range", tag=_shown(tag)), tag)
+        raise BadQuery(phrase("{tag} is not a date, a time or a range of them", tag=_shown(tag)), tag)
     if key.vr == "UI" and value.count("\\") >= MOST_UIDS:
         raise TooLarge(phrase("At most {most} UIDs in one list", most=MOST_UIDS))
 

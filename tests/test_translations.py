@@ -106,7 +106,7 @@ def test_spanish_is_not_english() -> None:
     same = [m.id for m in messages() if m.string == m.id and re.search(r"[a-z]{3}", str(m.id))]
     allowed = {
         "Abdomen", "CSV", "Color", "General", "Host", "Normal", "Zoom", "Vertical", "Error", "{field}: {message}",
-        "%(series)s series, %(images)s", "Zoom {percent} %", "{n} series", "{field}: {words}", "{why}", "%(seconds)s s", "Proxy", "Token", "bytes", "Series", "No", "Original", "W {width}  L {center}", "Use {known}.", "min",
+        "%(series)s series, %(images)s", "Zoom {percent} %", "{n} series", "{field}: {words}", "{why}", "%(seconds)s s", "Proxy", "Token", "bytes", "Series", "No", "Original", "W {width}  L {center}", "Use {known}.", "min", "Manual", "manual", "{fps} fps",
     }  # fmt: skip
     assert [one for one in same if one not in allowed and not one.startswith("Use POST")] == []
 
@@ -242,11 +242,11 @@ def es() -> object:
 
 @pytest.mark.usefixtures("es")
 def test_a_phrase_is_said_with_its_values() -> None:
-    made = phrase("The zip file holds more than {count} files.", count=9)
-    assert made == "The zip file holds more than 9 files." and isinstance(made, str)
-    assert i18n.say(made) == "El archivo zip contiene más de 9 archivos."
+    made = phrase("The ZIP file contains more than {count} files.", count=9)
+    assert made == "The ZIP file contains more than 9 files." and isinstance(made, str)
+    assert i18n.say(made) == "El archivo ZIP contiene más de 9 archivos."
     i18n.use("en")
-    assert i18n.say(made) == "The zip file holds more than 9 files."
+    assert i18n.say(made) == "The ZIP file contains more than 9 files."
 
 
 @pytest.mark.usefixtures("es")
@@ -261,7 +261,7 @@ def test_a_stored_message_is_said_in_both_languages() -> None:
     kept = from_json(json.loads(json.dumps(made.as_json())))
     assert i18n.say(kept) == (
         "{Film} (pacs:104) rechazó la asociación: no dio ningún motivo. El certificado caducó el 20 nov 2026. "
-        "No se pudieron leer 12.345 respuestas Not allowed"
+        "No se pudieron leer 12.345 respuestas Permission denied"
     )
     assert i18n.say(phrases("{count} answer could not be read", "{count:n} answers could not be read", count=1)) == (
         "No se pudo leer 1 respuesta"

@@ -262,7 +262,7 @@ def test_a_list_refuses_a_parameter_that_it_does_not_declare(web: Web) -> None:
     for path in lists:
         answer = web.admin.get(_address(path), params={"patient_nam": "x"})
         assert (answer.status_code, answer.json()["parameter"]) == (400, "patient_nam"), path
-        assert answer.json()["detail"] == "The parameter patient_nam is not known here."
+        assert answer.json()["detail"] == "Unknown parameter patient_nam."
     assert "patient_name" in web.admin.get("/api/v1/studies?patient_nam=x").json()["hint"]
     assert web.admin.get("/api/v1/audit?patient=x&format=json").status_code == 200
 

@@ -79,7 +79,7 @@ def test_a_dropped_dead_letter_leaves_the_list_and_its_study_may_go(stocked: Web
     one = _send(web, "1.2.1", "one")
     assert web.admin.post(f"/api/v1/transfers/{one}/drop").status_code == 409, "it still waits"
     refused = web.admin.delete("/api/v1/studies/1.2.1", params={"reason": "test"})
-    assert refused.status_code == 409 and "not arrived" in refused.json()["detail"]
+    assert refused.status_code == 409 and "not complete" in refused.json()["detail"]
     _fail(web, one)
     assert web.admin.delete("/api/v1/studies/1.2.1", params={"reason": "test"}).status_code == 409
     assert web.admin.post(f"/api/v1/transfers/{one}/drop").json()["state"] == "cancelled"

@@ -67,7 +67,7 @@ def test_every_real_file_is_cleaned_or_refused_with_a_reason(shared_data: Path) 
         assert [text for text in _texts(again) if known.holds(text)] == [], path
         done += 1
     assert done >= 340
-    expected = ("not a DICOM file", "cut off", "does not say what it is", "cannot be read")
+    expected = ("not a DICOM file", "cut off", "no SOP Class UID", "cannot be read")
     assert all(any(word in said for word in expected) for said in refused), refused
 
 

@@ -121,7 +121,7 @@ def test_a_wrong_file_is_refused_before_anything_is_done(program: Path, tmp_path
     said = _script(
         "install", "--forwarder", _forwarder(tmp_path, colour=1), "--program", program, "--dry-run", ok=False
     )
-    assert "colour: this key is not known" in said and "+ " not in said
+    assert "colour: unknown key" in said and "+ " not in said
 
 
 def test_a_relative_folder_is_refused_since_the_file_is_copied(program: Path, tmp_path: Path) -> None:

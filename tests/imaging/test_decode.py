@@ -141,7 +141,7 @@ def test_a_short_frame_is_filled_and_said_so(shared_data: Path) -> None:
     ds, spec = load(shared_data / "odd/truncated_pixeldata_mr.dcm")
     decoded = decode(stored_frame(ds, spec), spec)
     assert decoded.values.shape == (64, 64)
-    assert "8130 bytes where 8192 belong" in decoded.warnings[0]
+    assert "8130 bytes instead of 8192" in decoded.warnings[0]
     assert not decoded.values[-1, -31:].any()
 
 

@@ -107,7 +107,7 @@ def test_what_costs_too_much_is_refused_or_drawn_at_a_part_of_its_resolution() -
     frame = bytes(imagecodecs.jpeg2k_encode(array, codecformat="J2K", reversible=True, bitspersample=12))
     ds = _header(array, 12, syntaxes.J2K_LOSSLESS)
     spec = PixelSpec.from_dataset(ds)
-    with pytest.raises(FrameTooLarge, match="1000 pixels takes 6 MB"):
+    with pytest.raises(FrameTooLarge, match="1000 pixels requires 6 MB"):
         render_frame(frame, ds)
     with pytest.raises(FrameTooLarge):
         transcode_frame(frame, spec, syntaxes.EXPLICIT_LE)

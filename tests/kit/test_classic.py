@@ -31,8 +31,8 @@ def test_it_reads_back_what_it_writes() -> None:
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ('{\n "pacs_host": "a",\n "pacs_port": 104\n "pacs_ae_title": "P"}', "line 4: a comma or } is missing here"),
-        ('{\n "pacs_host": "a",\n "pacs_host": "b"}', "line 3: the key pacs_host stands twice"),
+        ('{\n "pacs_host": "a",\n "pacs_port": 104\n "pacs_ae_title": "P"}', "line 4: missing comma or }"),
+        ('{\n "pacs_host": "a",\n "pacs_host": "b"}', "line 3: duplicate key pacs_host"),
         ("[]", "line 1: it is not a JSON object with keys"),
         ("", "line 1: unexpected end of text"),
     ],
@@ -55,9 +55,9 @@ def test_what_is_no_json_is_told_by_line(text: str, words: str) -> None:
         ("local_host", "everywhere", "enter the listening address"),
         ("store_locally", "yes", "enter true or false"),
         ("store_locally", 1, "enter true or false"),
-        ("retry_attempts", -1, "write a number from 0 to 100"),
+        ("retry_attempts", -1, "enter a number from 0 to 100"),
         ("storage_dir", 7, "enter a text in double quotes"),
-        ("retries", 3, "this key is not known; known are local_ae_title"),
+        ("retries", 3, "unknown key; known keys: local_ae_title"),
     ],
 )
 def test_a_wrong_value_is_told_by_line_and_key(key: str, value: object, words: str) -> None:

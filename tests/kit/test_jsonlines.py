@@ -37,20 +37,20 @@ def test_it_knows_the_line_of_each_key() -> None:
 @pytest.mark.parametrize(
     ("text", "line", "words"),
     [
-        ('{"a": 1,\n}', 2, "comma stands before }"),
+        ('{"a": 1,\n}', 2, "unexpected comma before }"),
         ('{"a" 1}', 1, "missing colon"),
-        ("[1\n 2]", 2, "a comma or ] is missing"),
+        ("[1\n 2]", 2, "missing comma or ]"),
         ('{\n"a": 1', 2, "unexpected end"),
         ('{"a": 01}', 1, "comma or }"),
         ("{}\n\n x", 3, "unexpected text after the end"),
         ('{\n"a": "b\n"}', 2, "unterminated text"),
-        ('{"a":1,\n\n"a":2}', 3, "stands twice"),
+        ('{"a":1,\n\n"a":2}', 3, "duplicate key"),
         ("[" * 5000, 1, "too deeply"),
         ("", 1, "unexpected end"),
         ("{a: 1}", 1, "double quotes"),
-        ("[NaN]", 1, "is none"),
-        ("9" * 5000, 1, "is none"),
-        ("// c\n1", 1, "is none"),
+        ("[NaN]", 1, "missing or invalid value"),
+        ("9" * 5000, 1, "missing or invalid value"),
+        ("// c\n1", 1, "missing or invalid value"),
     ],
 )
 def test_a_fault_says_where_and_what(text: str, line: int, words: str) -> None:

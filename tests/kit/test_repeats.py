@@ -56,7 +56,7 @@ def test_other_causes_are_still_told(lines) -> None:  # type: ignore[no-untyped-
         _fail(Conflict("Locked."), "one more")
         logging.getLogger("app.jobs").info("job %d done", number)
     text = "\n".join(lines())
-    assert text.count("The database cannot") == text.count("The store cannot") == 1
+    assert text.count("The database cannot") == text.count("The store is not writable") == 1
     assert text.count("ValueError") == 3, "three traces a minute"
     assert text.count("INFO") == 100
 

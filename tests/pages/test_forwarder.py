@@ -57,9 +57,9 @@ def test_what_is_saved_is_the_file(web: Web) -> None:
     [
         ({"pacs_host": ""}, "enter a host name or an IP address"),
         ({"pacs_host": "169.254.169.254"}, "cannot be a DICOM node"),
-        ({"pacs_port": "seventy"}, "write a whole number"),
+        ({"pacs_port": "seventy"}, "enter a whole number"),
         ({"local_ae_title": ""}, "an AE title has 1 to 16"),
-        ({"retry_attempts": "101"}, "write a number from 0 to 100"),
+        ({"retry_attempts": "101"}, "enter a number from 0 to 100"),
     ],
 )
 def test_a_wrong_field_is_told_and_nothing_is_kept(web: Web, change: dict[str, str], words: str) -> None:
@@ -88,14 +88,14 @@ def test_the_connection_is_tested_with_what_is_typed(web: Web, tmp_path: Path) -
     refused = web.admin.post(f"{PAGE}/test", data=typed).text
     assert "refuses connections" in refused and "The PACS responds" not in refused
     wrong = web.admin.post(f"{PAGE}/test", data=FORM | {"pacs_port": "x"}).text
-    assert "Test failed" in wrong and "write a whole number" in wrong
+    assert "Test failed" in wrong and "enter a whole number" in wrong
     assert web.admin.get("/api/v1/nodes").json()["total"] == 0, "nothing is kept"
 
 
 def test_send_is_offered_where_objects_wait(web: Web) -> None:
     waits = {name: value for name, value in FORM.items() if name != "forward_immediately"}
     assert web.admin.post(PAGE, data=waits).status_code == 303
-    assert "0 studies wait." in web.admin.get(PAGE).text
+    assert "0 studies queued." in web.admin.get(PAGE).text
     assert web.admin.post(f"{PAGE}/send").headers["location"].endswith("saved=sent")
     assert web.admin.post("/api/v1/forwarder/send").json() == {"studies": 0}
 

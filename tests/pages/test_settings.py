@@ -127,12 +127,12 @@ def test_a_facility_is_made_renamed_and_removed(web: Web) -> None:
         ).status_code
         == 303
     )
-    assert "Port 11113 is about to open" in web.admin.get(where).text, "no receiver runs here"
+    assert "Port 11113 is opening" in web.admin.get(where).text, "no receiver runs here"
     assert web.admin.post(where, data={"name": "East Clinic", "ae_title": "EAST", "port": "11113"}).status_code == 303
     assert "No dedicated port" in web.admin.get(where).text
     secure = {"name": "East Clinic", "ae_title": "EAST", "tls_port": "", "own_tls": "1"}
     assert web.admin.post(where, data=secure).status_code == 303
-    assert re.search(r"Port 11\d+ is about to open", web.admin.get(where).text), "the next free one"
+    assert re.search(r"Port 11\d+ is opening", web.admin.get(where).text), "the next free one"
     wrong = web.admin.post(where, data=secure | {"tls_port": "x"})
     assert wrong.status_code == 422 and "from 1 to 65535" in wrong.text
     assert web.admin.post(f"{where}/delete").status_code == 303

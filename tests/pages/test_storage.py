@@ -106,7 +106,7 @@ def test_settings_are_for_administrators(filled: Web) -> None:
 def test_a_conflict_is_shown_to_administrators_and_decided(filled: Web) -> None:
     north = facility(filled, "North")
     assert put(filled, facility_id=north, PatientName="Hong^Gildong=洪^吉洞", StudyDescription="Other") == "conflict"
-    assert "kept aside" in filled.admin.get("/storage").text
+    assert "on hold" in filled.admin.get("/storage").text
     assert 'href="/conflicts"' not in filled.bob.get("/storage").text
     assert filled.bob.get("/conflicts").status_code == 403
     page = filled.admin.get("/conflicts").text
@@ -143,7 +143,7 @@ def test_conflicts_of_one_study_are_decided_together(filled: Web) -> None:
     page = filled.admin.get("/conflicts").text
     assert page.count("Same study, different patient") == 1 and "3 / 3" in page and ">Another</td>" in page
     chosen = re.findall(r'name="conflict" value="([^"]+)"', page)
-    assert len(chosen) == 3 and page.count("The 3 later objects are removed.") == 1
+    assert len(chosen) == 3 and page.count("The 3 later objects are deleted.") == 1
     assert all(
         "data-sure" in button for button in re.findall(r'<button[^>]*value="(?:keep-first|overwrite)"[^>]*>', page)
     )
@@ -165,7 +165,7 @@ def test_versions_of_one_object_are_chosen_from(filled: Web) -> None:
     incoming.write(cut)
     assert filled.services.archive.ingest(incoming).status == "conflict"
     page = filled.admin.get("/conflicts").text
-    assert "3 later versions of one object: choose one." in page and "1 object, 3 later versions" in page
+    assert "3 later versions of one object: select one." in page and "1 object, 3 later versions" in page
     whole, _, single = page.partition("<details")
     assert 'value="overwrite"' not in whole and 'value="save-as-new"' not in whole
     assert single.count('value="overwrite"') == 3 and single.count("/picture") == 3
@@ -177,11 +177,11 @@ def test_versions_of_one_object_are_chosen_from(filled: Web) -> None:
     ids = re.findall(r'id="c-([^"]+)"', single)
     for decision in ("overwrite", "save-as-new"):
         refused = filled.admin.post("/conflicts/together", data={"decision": decision, "conflict": ids})
-        assert refused.status_code == 409 and "choose one" in refused.text
+        assert refused.status_code == 409 and "select one" in refused.text
         refused = filled.admin.post(f"/api/v1/conflicts/{ids[0]}/decision", json={"decision": decision})
         assert (refused.status_code, refused.json()["detail"]) == (
             409,
-            "3 later versions of one object: choose one.",
+            "This object has 3 later versions: select one.",
         )
     assert re.findall(r'id="c-([^"]+)"', filled.admin.get("/conflicts").text) == ids, "nothing was changed"
     picture = filled.admin.get(f"/conflicts/{ids[-1]}/picture")
@@ -189,7 +189,7 @@ def test_versions_of_one_object_are_chosen_from(filled: Web) -> None:
     assert filled.bob.get(f"/conflicts/{ids[-1]}/picture").status_code == 403
     answer = filled.admin.post(f"/conflicts/{ids[1]}", data={"decision": "overwrite"})
     page = filled.admin.get(answer.headers["location"]).text
-    assert "The later object replaces the stored one. 2 other versions of this object stay open." in page
+    assert "The later object replaces the stored one. 2 other versions of this object remain unresolved." in page
     assert set(re.findall(r'id="c-([^"]+)"', page)) == {ids[0], ids[2]}
     audit = filled.admin.get("/settings/audit?verb=conflict.decide").text
     assert re.search(r'title="Overwrite">Overwrite', audit), "the row says which decision"

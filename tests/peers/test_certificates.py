@@ -93,7 +93,7 @@ def test_a_locked_key_needs_its_password(tmp_path: Path) -> None:
     locked = pem.key_pem(pem.key(pair.clear), b"secret")
     assert pem.checked_pair(pair.chain, locked, "secret")[1] == pair.clear
     assert pem.checked_pair(pair.chain + locked, pair.chain + locked, "secret")[1] == pair.clear, "both in one text"
-    for password, words in (("", "locked password-protected"), ("wrong", "wrong password")):
+    for password, words in (("", "locked with a password"), ("wrong", "wrong password")):
         with pytest.raises(Invalid, match=words):
             pem.checked_pair(pair.chain, locked, password)
 

@@ -153,7 +153,7 @@ def test_actual_size_is_refused_at_once_where_no_spacing_is_known(web: Web, stor
     assert answer.status_code == 422, answer.text
     problem = answer.json()
     assert problem["type"] == "/problems/actual-size-impossible" and problem["field"] == "scaling"
-    assert "does not say how large its pixels are" in problem["detail"]
+    assert "its pixel size is unknown" in problem["detail"]
 
 
 def test_metadata_and_files_can_be_attached(web: Web, printer: Printer, store: Store, ct: list[Path]) -> None:
@@ -503,7 +503,7 @@ def test_a_chosen_study_without_images_is_named_with_the_reason(
     )
     asked = {"study": [drawn, "1.2.88", report]}
     empty, documents = web.bob.get("/print/_unprinted", params=asked).json()
-    assert empty == "Not printed: Doe, Jane · P1 (Chest, 2 Jan 2024). Its images hold no pixel data."
+    assert empty == "Not printed: Doe, Jane · P1 (Chest, 2 Jan 2024). Its images contain no pixel data."
     assert documents.endswith("It contains only reports and other documents.")
     assert _composer(web.bob.get("/print", params=asked))["unprinted"] == [empty, documents]
     alone = web.bob.get("/print", params={"study": "1.2.88"}).text
@@ -520,7 +520,7 @@ def test_a_print_counts_its_patients_and_says_when_it_mixes_them(
     order = {"items": [{"sop_instance_uid": uid} for uid in uids], "layout": "1x2", "texts": "none"}
     made = printer.make(order)
     assert made["state"] == "done" and made["patients"] == 2
-    assert made["notices"] == ["Page 1 shows images of 2 patients; each image says whose it is."]
+    assert made["notices"] == ["Page 1 contains images of 2 patients; the patient name is printed with each image."]
     assert "patients" not in made["options"]
     assert "2 patients" in web.bob.get("/prints/_queue").text
     assert printer.make({**order, "items": order["items"][:1]})["patients"] == 1
@@ -571,11 +571,11 @@ def test_an_image_that_cannot_be_drawn_leaves_the_others_on_paper(
     said = _text(data)
     assert "This image cannot be displayed." in said
     (notice,) = answer["notices"]
-    assert re.match(r"Image [123] \(.*\) cannot be drawn: \w", notice), notice
-    why = notice.split("drawn: ")[1]
+    assert re.match(r"Image [123] \(.*\) cannot be displayed: \w", notice), notice
+    why = notice.split("displayed: ")[1]
     assert why.split()[0] in said, "the cell says why"
     row = web.bob.get("/prints/_queue").text
-    assert "cannot be drawn" in row
+    assert "cannot be displayed" in row
 
 
 def test_the_preview_says_beforehand_what_cannot_be_drawn(
@@ -618,4 +618,4 @@ def test_a_print_without_any_image_that_can_be_drawn_fails(
 ) -> None:
     answer = printer.make({"items": [{"sop_instance_uid": mixed[1][1]}] * 3, "layout": "1x1"})
     assert answer["state"] == "failed"
-    assert "cannot be drawn" in answer["error"]
+    assert "cannot be displayed" in answer["error"]

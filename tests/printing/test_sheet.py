@@ -169,9 +169,9 @@ def test_actual_size_prints_a_hundred_true_millimetres() -> None:
 
 def test_actual_size_says_what_it_cut() -> None:
     sheet = compose([picture(spacing=(0.7, 0.7))], SheetOptions(layout="2x2", scaling="actual"))
-    assert sheet.notices == ("Actual size needs 358 x 358 mm, the cell has 94 x 126 mm: the middle is printed.",), (
-        sheet.notices
-    )
+    assert sheet.notices == (
+        "Actual size requires 358 x 358 mm, the cell has 94 x 126 mm: the image will be cropped.",
+    ), sheet.notices
     assert "1:1, cut" in " ".join(t.content for t in sheet.pages[0].cells[0].texts)
 
 
@@ -205,7 +205,7 @@ def test_a_mixed_page_names_its_patients_whatever_texts_were_chosen(texts: str) 
     sheet = compose(images, SheetOptions(layout="1x2", texts=texts, header=False))
     for cell, name in zip(sheet.pages[0].cells, ("One, A", "Two, B"), strict=True):
         assert any(t.content == name for t in cell.texts)
-    assert sheet.notices == ("Page 1 shows images of 2 patients; each image says whose it is.",)
+    assert sheet.notices == ("Page 1 contains images of 2 patients; the patient name is printed with each image.",)
 
 
 def test_without_header_each_image_names_its_patient() -> None:

@@ -297,7 +297,7 @@ def test_a_run_that_fails_three_times_is_listed_and_blocks_nothing(house: House,
     house.turn()
     assert house.runs(good)[0].state == "sending"
     (run,) = house.runs(bad)
-    assert run.state == "failed" and "disabled" in (run.reason or "")
+    assert run.state == "failed" and "switched off" in (run.reason or "")
     with house.database.write() as session:
         peers.update_node(session, house.admin, "pacs", NodeValues(enabled=True))
         service.retry_run(session, house.admin, run.id)

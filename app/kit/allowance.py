@@ -15,11 +15,11 @@ class Allowance:
     def __init__(self, seconds: float, rate: float = LEAST_RATE) -> None:
         self.seconds, self.rate = seconds, rate
         self._left = seconds
-        self.moved = 0  # bytes since `begin`, which tell a slow peer from a silent one
+        self.quiet = 0.0  # seconds since the last byte moved, which tell a silent peer from a slow one
 
     def begin(self) -> None:
         """A new call, or a new part of it: all of the time is there again."""
-        self._left, self.moved = self.seconds, 0
+        self._left, self.quiet = self.seconds, 0.0
 
     def hold(self) -> None:
         """What is waited for now has a limit of its own; nothing counts until `begin`."""
@@ -29,6 +29,11 @@ class Allowance:
     def over(self) -> bool:
         return self._left <= 0
 
+    @property
+    def silent(self) -> bool:
+        """Whether nothing has moved for nearly all of the time."""
+        return self.quiet >= 0.8 * self.seconds
+
     def left(self, timeout: float | None = None) -> float:
         """What a read or write may wait, at most the timeout. Raises TimeoutError when the time is over."""
         if self._left <= 0:
@@ -37,7 +42,7 @@ class Allowance:
 
     def spent(self, seconds: float, moved: int, left: int = 0) -> None:
         """So long was waited, and so many bytes moved meanwhile. left: those that left our kernel (`Unsent`)."""
-        self.moved += moved
+        self.quiet = 0.0 if moved else self.quiet + seconds
         self._left += (moved + left) / self.rate - seconds
         if self._left > self.seconds and self._left != float("inf"):
             self._left = self.seconds

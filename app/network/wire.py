@@ -98,7 +98,7 @@ class Wire:
         assert self.allowance is not None
         self.allowance.spent(seconds, moved, left)
         if self.allowance.over:
-            raise PeerSlow if self.allowance.moved else PeerSilent
+            raise PeerSilent if self.allowance.silent else PeerSlow
 
     def _line_moved(self) -> int:
         if self._unsent is None:

@@ -22,7 +22,7 @@ def test_a_byte_a_second_uses_it_up() -> None:
     with pytest.raises(TimeoutError):
         allowance.left()
     allowance.begin()
-    assert allowance.left() == 10 and not allowance.moved
+    assert allowance.left() == 10 and not allowance.quiet
 
 
 def test_what_has_a_limit_of_its_own_costs_nothing() -> None:

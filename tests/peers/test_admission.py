@@ -1,6 +1,5 @@
 """Who may call us, and whose facility what arrives belongs to."""
 
-from dataclasses import replace
 
 import pytest
 
@@ -70,7 +69,7 @@ def test_unknown_callers_by_rule(station: Database, rule: str, near: int, far: i
 @pytest.mark.parametrize("change", [NodeValues(enabled=False), NodeValues(accept=False, may_query=False)])
 def test_a_node_that_may_do_nothing_is_kept_out(station: Database, change: NodeValues) -> None:
     with station.write() as session:
-        service.update_node(session, actor(station, "admin"), "ct", replace(change))
+        service.update_node(session, actor(station, "admin"), "ct", change)
     assert _admit(station, "CT1", KNOWN, unknown_callers="all").reason == CALLING_UNKNOWN
 
 

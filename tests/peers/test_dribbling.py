@@ -388,6 +388,6 @@ def test_a_name_server_that_hangs_is_given_up(monkeypatch: pytest.MonkeyPatch) -
         return real(host, *more, **options)
 
     monkeypatch.setattr(socket, "getaddrinfo", hangs)
-    with ends("name server did not tell the address of slow.example"):
+    with ends("name server did not return the address of slow.example"):
         Association(Peer("PACS", "US", "slow.example", 104, use_proxy=False), [], QUICK).__enter__()
     ended.set()

@@ -108,7 +108,7 @@ def test_an_unknown_host_is_said_in_words(peopled: Database, sqlite_config: Conf
 def test_a_wrong_title_is_said_in_words(peopled: Database, sqlite_config: Config, receiver: object) -> None:
     _node(peopled, receiver.port, title="WRONG")  # type: ignore[attr-defined]
     found = _echo(peopled, sqlite_config)
-    assert not found.ok and "called title not recognized" in found.message and "case-sensitive" in found.message
+    assert not found.ok and "called AE title not recognized" in found.message and "case-sensitive" in found.message
 
 
 def _one_shot(answer: bytes, wait: float = 0.0) -> int:

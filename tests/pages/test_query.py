@@ -62,7 +62,7 @@ def test_staff_find_and_fetch_from_several_archives(live: Live, town: list[Made]
     with visitor(browser, live) as one:
         page = one.page
         one.go("/query")
-        expect(page.locator("#ask-button")).to_have_text("Ask 3 nodes")
+        expect(page.locator("#ask-button")).to_have_text("Search 3 archives")
         page.locator("input[name=name]").fill("Ram*")
         page.locator("input[name=name]").press("Enter")
         rows = page.locator("#rows tr.item")

@@ -100,7 +100,7 @@ def test_a_role_that_is_down_is_said_on_every_page(browser: Browser, live: Live)
         print(f"a stopped worker was seen after {seen:.1f} s")
 
 
-@pytest.mark.parametrize(("role", "words"), [("dicom", "no objects are received"), ("web", "does not answer")])
+@pytest.mark.parametrize(("role", "words"), [("dicom", "no objects are received"), ("web", "does not respond")])
 def test_a_frozen_role_is_said_too(browser: Browser, live: Live, role: str, words: str) -> None:
     """One that is there and stands still: it neither ends nor answers."""
     with visitor(browser, live) as window:

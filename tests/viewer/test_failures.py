@@ -29,7 +29,7 @@ def test_an_image_nobody_can_give_is_named_with_its_reason(screen: Screen, put: 
     try:
         assert screen.open(ct.StudyInstanceUID) == "failed"
         screen.rest()
-        assert "cannot be shown" in screen.notice() and "500" in screen.notice()
+        assert "cannot be displayed" in screen.notice() and "500" in screen.notice()
     finally:
         screen.page.unroute_all()
         screen.faults.clear()
@@ -80,7 +80,7 @@ def test_a_slice_that_cannot_be_drawn_never_shows_the_one_before(screen: Screen,
     canvas = screen.page.locator(".cell-canvas").first
     assert canvas.evaluate("c => getComputedStyle(c).opacity") == "1"
     screen.key("End")
-    assert screen.soon(lambda: "cannot be shown" in screen.notice())
+    assert screen.soon(lambda: "cannot be displayed" in screen.notice())
     assert "frame" in screen.notice() and "(4" not in screen.notice(), "the server's words, not its status"
     assert canvas.evaluate("c => getComputedStyle(c).opacity") == "0"
     screen.key("l")
@@ -88,7 +88,7 @@ def test_a_slice_that_cannot_be_drawn_never_shows_the_one_before(screen: Screen,
     screen.drag((x - 60, y), (x + 60, y))
     assert screen.page.locator("[data-measurements] li").count() == 0
     screen.key("Home")
-    assert screen.soon(lambda: "cannot be shown" not in screen.notice())
+    assert screen.soon(lambda: "cannot be displayed" not in screen.notice())
     assert canvas.evaluate("c => getComputedStyle(c).opacity") == "1"
     screen.drag((x - 60, y), (x + 60, y))
     assert screen.page.locator("[data-measurements] li").count() == 1

@@ -1,6 +1,5 @@
 """Who may call us, and whose facility what arrives belongs to."""
 
-
 import pytest
 
 from app.db import Database

@@ -92,7 +92,7 @@ def test_the_called_title_wins_over_the_port_and_the_clash_is_noted(
     here.receiver._book.write()
     with here.database.read() as session:
         (clash,) = callers.list_callers(session, SYSTEM, kind=callers.CLASH)
-    assert clash.words == "It called the title of Hospital at the port of Clinic: what it sends belongs to Hospital."
+    assert clash.words == "It called the AE title of Hospital at the port of Clinic: its objects belong to Hospital."
     assert (clash.title, clash.called, clash.refused) == ("STORESCU", "HOSPITAL", False)
     assert "title of Hospital at the port of Clinic" in caplog.text
 
@@ -109,7 +109,7 @@ def test_unknown_callers_are_listed_once_with_what_they_asked(here: Station, sha
     known = found["NEWCT"]
     assert (known.count, known.asked, known.refused, known.address) == (3, "echo,store", False, "127.0.0.1")
     assert known.first_at < known.last_at and known.called == "FILMROOM"
-    assert found["LOST"].refused and "not ours" in found["LOST"].words
+    assert found["LOST"].refused and "does not belong to this station" in found["LOST"].words
 
 
 def test_the_table_of_callers_is_bounded(here: Station) -> None:

@@ -222,7 +222,7 @@ def test_levels_and_values_that_do_not_fit_are_refused_with_the_element(asked: S
         bad.QueryRetrieveLevel = "STUDY"
         bad.add_new(0x00080020, "LO", "soon")
         wrong = ask(association, STUDY_ROOT, bad)
-        assert (wrong.status, wrong.offending) == (0xC000, [0x00080020]) and "no date" in wrong.words
+        assert (wrong.status, wrong.offending) == (0xC000, [0x00080020]) and "not a date" in wrong.words
         assert ask(association, STUDY_ROOT, data_set(QueryRetrieveLevel="STUDY", PatientID="P1")).status == 0
 
 

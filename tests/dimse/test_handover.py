@@ -390,7 +390,7 @@ def test_an_abort_ends_it_and_the_caller_is_named(here: Station, caplog: pytest.
             association.abort()
         here.calm()
     endings = [r.getMessage() for r in caplog.records if "MODALITY to FILMROOM" in r.getMessage()]
-    assert len(endings) == 2 and all("aborted by remote system" in line for line in endings), endings
+    assert len(endings) == 2 and all("aborted by the peer" in line for line in endings), endings
 
 
 def _opened(here: Station, *classes: str, calling: str = CALLER) -> socket.socket:

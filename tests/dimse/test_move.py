@@ -147,7 +147,7 @@ def test_an_unknown_destination_is_said_with_what_to_do(receiver: Station, study
     assert "Add a node with AE title NOWHERE in Filmroom first" in answer.output
     add_node(receiver, "NOWHERE", enabled=False)
     heard = move(receiver, keys_of(study), "NOWHERE")
-    assert heard.status == 0xA801 and "disabled" in heard.comment
+    assert heard.status == 0xA801 and "switched off" in heard.comment
     add_node(receiver, "FINDER", capabilities=["find"])
     heard = move(receiver, keys_of(study), "FINDER")
     assert heard.status == 0xA801 and "not set to store" in heard.comment

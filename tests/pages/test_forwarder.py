@@ -122,7 +122,7 @@ def test_in_chromium_from_the_first_field_to_the_pacs(
         page.wait_for_selector("#forwarder-test >> text=refuses connections", timeout=30_000)
         page.fill("#f-pacs_port", str(port))
         page.get_by_role("button", name="Test connection").click()
-        page.wait_for_selector("text=The PACS answers", timeout=30_000)
+        page.wait_for_selector("text=The PACS responds", timeout=30_000)
         page.get_by_role("button", name="Save").click()
         page.wait_for_selector("form >> text=Saved", timeout=30_000)
         href = page.get_by_role("link", name="Download configuration").get_attribute("href")

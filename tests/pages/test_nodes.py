@@ -119,7 +119,7 @@ def test_callers_delays_and_odd_calls_are_shown(web: Web) -> None:
     book.call(CLASH, "CT_NEW", "NORTH", "10.1.2.3", None, [], NOTHING, verbatim("The title is of another house."))
     book.write()
     page = web.admin.get(where).text
-    assert "it waits 41 ms" in page and "20 s longer" in page and "The title is of another house." in page
+    assert "the node waits 41 ms" in page and "20 s longer" in page and "The title is of another house." in page
     assert web.admin.get("/api/v1/nodes/ct").json()["delayed_acknowledgement_ms"] == 41
     book.gap(node_id, "CT_NEW", "10.1.2.3", None)
     book.write()

@@ -138,5 +138,5 @@ def test_the_lamp_in_the_heading_follows(browser: Browser, live: Live, tmp_path:
         expect(state).to_contain_text("no response", timeout=WAIT)
         with dcmtk.storescp(tmp_path / "scp", port=port):
             assert rest.post("/api/v1/nodes/LAMP/echo").json()["ok"] is True
-            expect(state.get_by_text("answers", exact=True)).to_be_visible(timeout=WAIT)
+            expect(state.get_by_text("responds", exact=True)).to_be_visible(timeout=WAIT)
         assert window.axe() == []

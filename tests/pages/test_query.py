@@ -84,7 +84,7 @@ def test_staff_find_and_fetch_from_several_archives(live: Live, town: list[Made]
         expect(page.locator("#retrieve-bar b")).to_have_text("1 series")
         page.locator("[data-retrieve]").click()
         queue = page.locator("#retrievals tr.item")
-        expect(queue.first).to_contain_text("Here", timeout=WAIT)
+        expect(queue.first).to_contain_text("Stored", timeout=WAIT)
         expect(first).to_contain_text("4 of 12", timeout=WAIT)
         # images of the other series
         page.locator('tr[data-remote="series"] .fold').first.click()
@@ -102,7 +102,7 @@ def test_staff_find_and_fetch_from_several_archives(live: Live, town: list[Made]
         one.shot("query-selected-dark")
         page.locator("[data-retrieve]").click()
         expect(first).to_contain_text("All", timeout=WAIT)
-        expect(page.locator("#asked")).to_contain_text("2 are here already", timeout=WAIT)
+        expect(page.locator("#asked")).to_contain_text("2 in local storage", timeout=WAIT)
         expect(queue).to_have_count(4)
         first.locator("td.name a").click()
         page.wait_for_url("**/viewer?study=*")

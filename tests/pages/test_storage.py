@@ -192,7 +192,7 @@ def test_versions_of_one_object_are_chosen_from(filled: Web) -> None:
     assert "The later object replaces the stored one. 2 other versions of this object remain unresolved." in page
     assert set(re.findall(r'id="c-([^"]+)"', page)) == {ids[0], ids[2]}
     audit = filled.admin.get("/settings/audit?verb=conflict.decide").text
-    assert re.search(r'title="Overwrite">Overwrite', audit), "the row says which decision"
+    assert re.search(r'title="Replace">Replace', audit), "the row says which decision"
 
 
 def test_the_first_row_is_not_opened_by_being_the_first(filled: Web) -> None:

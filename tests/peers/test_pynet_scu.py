@@ -173,7 +173,7 @@ def _ask(target: Peer, classes: tuple[str, ...] = (DISPLAY,)) -> None:
 def test_refusals_have_words(pair: Pair) -> None:
     with printer(answered) as port:
         wrong = Peer("NOBODY", "FILMROOM", "127.0.0.1", port, name="printer")
-        assert "rejected the association: it is not the AE title we called" in fault(lambda: _ask(wrong))
+        assert "rejected the association: the called AE title is not known there" in fault(lambda: _ask(wrong))
         assert "accepts the association but none of the requested services" in fault(
             lambda: _ask(peer(port), (LOGGING,))
         )

@@ -200,9 +200,9 @@ def test_dicomweb_servers_that_ask_for_a_certificate(
     ):
         url = f"{front}/dicom-web"
         assert search(sqlite_config, url, "ours") == []
-        with pytest.raises(PeerFault, match="web does not take our certificate, or we showed none"):
+        with pytest.raises(PeerFault, match="web rejects the certificate of this station, or none was sent"):
             search(sqlite_config, url, "")
-        with pytest.raises(PeerFault, match="There is no certificate mislaid of ours"):
+        with pytest.raises(PeerFault, match="Own certificate mislaid not found"):
             search(sqlite_config, url, "mislaid")
         with calling.write() as session:
             service.create_node(session, SYSTEM, NodeValues(name="web", protocol="dicomweb", url=url))

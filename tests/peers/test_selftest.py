@@ -193,7 +193,7 @@ def test_an_archive_that_refuses_every_object(here: Station, tmp_path: Path) -> 
     assert "stays" not in states, "nothing does"
     with storer("FULL", otherwise=0xA700) as there, _within(20):
         full = _tested(here, NodeValues("full", "FULL", "127.0.0.1", there.port))
-    assert "has no room for it (A700" in _word(full, "store") and "Is its storage full?" in _word(full, "store")
+    assert "is out of resources (A700" in _word(full, "store") and "Is its storage full?" in _word(full, "store")
 
 
 @pytest.mark.peer

@@ -237,7 +237,7 @@ def test_a_peer_that_demands_a_certificate_says_so(
     runtime.current().forget()
     with server(tls_server(pacs, authority.text)) as port:
         assert "a client certificate is required, and none was sent" in said(port)
-    with pytest.raises(PeerFault, match="There is no certificate mislaid of ours"):
+    with pytest.raises(PeerFault, match="Own certificate mislaid not found"):
         _call(pacs, authority, "mislaid")
 
 

@@ -146,7 +146,7 @@ def test_a_refused_print_keeps_page_and_password_and_the_next_one_is_as_chosen(p
     page.fill('[name="margin_mm"]', "15")
     page.click('label:has([name="scaling"][value="actual"])')
     page.click(".composer-print button")
-    expect(page.locator('.field:has([name="scaling"]) .error')).to_contain_text("does not say how large its pixels are")
+    expect(page.locator('.field:has([name="scaling"]) .error')).to_contain_text("its pixel size is unknown")
     assert page.url == address and page.input_value('[name="password"]') == "Zebra-Crossing-99"
     page.click('label:has([name="scaling"][value="fill"])')
     _drawn(page)

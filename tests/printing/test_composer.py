@@ -360,7 +360,7 @@ def test_several_studies_print_together_but_patients_never_mix_silently(
     )
     page.locator(".composer-thumb").first.click()
     _drag(page, ".composer-thumb", '.composer-paper [data-cell="3"]')
-    expect(page.locator("[data-note]")).to_contain_text("Page 1 shows images of 2 patients")
+    expect(page.locator("[data-note]")).to_contain_text("Page 1 contains images of 2 patients")
     page.click(".composer-print button")
     expect(question).to_contain_text("Different patients on one page?")
     question.get_by_role("button", name="Back to the pages").click()
@@ -375,7 +375,7 @@ def test_a_study_without_images_is_named_before_and_after_the_print(
     empty = ct_bytes("1.2.88.1.1", "1.2.88", "1.2.88.1", pixels=None)
     with live.client() as client:
         assert client.post("/api/v1/imports", files=[("files", ("empty.dcm", empty))]).status_code == 200
-    said = "Not printed: Doe, Jane · P1 (Chest, 2 Jan 2024). Its images hold no pixel data."
+    said = "Not printed: Doe, Jane · P1 (Chest, 2 Jan 2024). Its images contain no pixel data."
     page.set_viewport_size({"width": 1280, "height": 800})
     page.goto("/storage")
     for uid in (other, "1.2.88"):

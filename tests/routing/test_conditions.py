@@ -198,7 +198,7 @@ def test_a_wicked_expression_costs_no_time() -> None:
         ({"when": {"kind": "settled", "quiet": 0}}, "when.quiet", "greater"),
         ({"actions": []}, "actions", "something"),
         ({"actions": [{"do": "drop"}]}, "actions", "not sent"),
-        ({"actions": [{"do": "drop"}, SEND]}, "actions.0", "end"),
+        ({"actions": [{"do": "drop"}, SEND]}, "actions.0", "last actions"),
         ({"actions": [{"do": "anonymize"}]}, "actions.0", "effect"),
         ({"actions": [{"do": "anonymize", "profile": "none"}, SEND]}, "actions.0.profile", "none"),
         (

@@ -222,4 +222,4 @@ def test_a_file_with_a_fault_starts_nothing(tmp_path: Path) -> None:
     )  # fmt: skip
     assert done.returncode == 2 and not (tmp_path / "data").exists()
     assert "line 3, pacs_port: enter a whole number without quotes" in done.stderr
-    assert "line 5, colour: this key is not known" in done.stderr
+    assert "line 5, colour: unknown key" in done.stderr

@@ -402,7 +402,7 @@ def test_a_margin_out_of_range_is_said_at_once_and_a_password_can_be_shown(page:
     _open(page, f"study={other}")
     margin = page.locator('.field:has([name="margin_mm"])')
     page.fill('[name="margin_mm"]', "200")
-    expect(margin.locator(".error")).to_have_text("A number from 5 to 20.")
+    expect(margin.locator(".error")).to_have_text("Enter a number from 5 to 20.")
     _shot(page, "margin")
     page.fill('[name="margin_mm"]', "12")
     expect(margin.locator(".error")).to_have_count(0)

@@ -197,7 +197,7 @@ def test_in_chromium_a_certificate_is_made_and_the_port_opens(
         page.fill("#f-url", "socks5://127.0.0.1:1")
         page.fill("#f-exceptions", "10.0.0.0/8")
         page.locator("form[action='/settings/proxy']").get_by_role("button", name="Save").click()
-        page.wait_for_selector("text=Saved", timeout=30_000)
+        page.locator("[role=status]", has_text="Saved").wait_for(timeout=30_000)
         page.wait_for_load_state("load")  # the answer to Save is a page of its own; its script must have begun
         page.fill("#f-host", "127.0.0.1")
         page.get_by_role("button", name="Test").click()

@@ -55,7 +55,7 @@ def test_the_browser_shows_what_the_server_draws(screen: Screen, put_alone: Put,
         wanted = picture(answer.content).astype(float)
     assert screen.open(ds.StudyInstanceUID, ds.SeriesInstanceUID) == "loaded"
     # Palettes alone are drawn by the server: they stand in the header, which the stream does not carry.
-    assert ("server" in screen.notice()) == (ds.PhotometricInterpretation == "PALETTE COLOR"), screen.notice()
+    assert ("Server-rendered" in screen.notice()) == (ds.PhotometricInterpretation == "PALETTE COLOR"), screen.notice()
     seen = screen.shown(*wanted.shape[:2]).astype(float)
     # An odd size cannot lie on whole pixels and is smoothed by half of one.
     least = 0.97 if wanted.shape[0] % 2 == wanted.shape[1] % 2 == 0 else 0.9

@@ -316,9 +316,9 @@ class Supervisor:
                 self._renew()
             if time.monotonic() - beat > BEAT or (self.manager and not self.told_ready):
                 beat = time.monotonic()
+                self._replace_hung()
                 roles = sorted({child.role for child in self.children})
                 state.set("ready", roles=roles, replaced=dict(self.replaced))
-                self._replace_hung()
                 self._tell(late=beat > latest)
             time.sleep(0.05)
         self.manager.stopping()

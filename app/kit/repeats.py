@@ -1,7 +1,8 @@
 """Log lines of the same cause: a database that is away is met by every thread, several times a second.
 
 An outage (a fault of status 503 or 507) is one line per cause and minute, without a trace. Any other trace appears three times
-a minute, a warning or error without one thirty times. The next line after that says how many were left out."""
+a minute, a warning or error without one thirty times. The next line after that says how many were left out. A line that is a
+record by itself is logged with `extra=EVERY_ONE` and always appears."""
 
 import logging
 import threading
@@ -13,6 +14,8 @@ from app.kit.errors import AppError
 MINUTE = 60.0
 _KNOWN = 500  # causes remembered
 _TRACES, _LINES = 3, 30  # a minute
+_DECIDED = "filmroom_left_out"
+EVERY_ONE = {_DECIDED: False}
 
 
 class _Cause:
@@ -30,9 +33,9 @@ def is_one_too_many(record: logging.LogRecord) -> bool:
     """Whether the record is left out. Decided once for all handlers; the record of an outage loses its trace."""
     if record.levelno < logging.WARNING:
         return False
-    decided: bool | None = record.__dict__.get("filmroom_left_out")
+    decided: bool | None = record.__dict__.get(_DECIDED)
     if decided is None:
-        decided = record.__dict__["filmroom_left_out"] = _decide(record)
+        decided = record.__dict__[_DECIDED] = _decide(record)
     return decided
 
 

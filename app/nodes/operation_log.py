@@ -22,6 +22,7 @@ from app.kit.clock import now
 from app.kit.errors import AppError
 from app.kit.logging import NETWORK, correlation_id, mask
 from app.kit.phrases import NOTHING, Phrase
+from app.kit.repeats import EVERY_ONE
 from app.nodes.models import NetworkOperation
 
 log = logging.getLogger(NETWORK)
@@ -90,6 +91,7 @@ def _say(one: Operation) -> None:
         one.bytes,
         one.seconds,
         f"; {one.words}" if one.words else "",
+        extra=EVERY_ONE,
     )
 
 

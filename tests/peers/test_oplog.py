@@ -107,3 +107,18 @@ def test_what_a_peer_says_of_a_patient_is_masked_in_row_and_file(sqlite_config: 
     finally:
         our_logging.setup("test", sqlite_config.logs)
         database.dispose()
+
+
+def test_every_operation_has_its_line_however_many_fail(sqlite_config: Config) -> None:
+    """The limit of log lines of one kind (E24) is not for operations: they are the record of what happened."""
+    from app.db import open_database
+
+    database = open_database(sqlite_config)
+    our_logging.setup("worker", sqlite_config.logs)
+    try:
+        noted(database, *[one(result="failure", objects=n) for n in range(100)])
+        text = (sqlite_config.logs / f"dicom_{now():%Y%m%d}.log").read_text()
+        assert text.count("store from CT1") == 100
+    finally:
+        our_logging.setup("test", sqlite_config.logs)
+        database.dispose()

@@ -1,5 +1,5 @@
-"""Append, wake, follow. On SQLite a loopback datagram wakes the followers, on PostgreSQL LISTEN/NOTIFY; a poll each
-second is the safety net, so a lost wake-up costs a second and never an event.
+"""Append, wake, follow. On SQLite a loopback datagram wakes the followers, on PostgreSQL LISTEN/NOTIFY. Each
+follower also polls (`wait(seconds)`), so a lost wake-up costs that long and never an event.
 
 On PostgreSQL numbers can commit out of order, so writers take turns with an advisory lock held from the number to the
 commit (`Lock.EVENTS`)."""
@@ -24,7 +24,6 @@ from app.events.models import Event
 from app.kit.clock import now
 
 _folder: Path | None = None  # where followers of this installation leave their ports; set once by `use_folder`
-_ports: tuple[float, list[int]] = (0.0, [])
 
 
 def use_folder(folder: Path) -> None:
@@ -62,18 +61,14 @@ def _wake_once(session: Session) -> None:
 
 
 def wake() -> None:
-    """One empty datagram to each follower on this machine."""
-    global _ports
+    """One empty datagram to each follower on this machine. The folder is listed each time (microseconds): a follower that
+    has just started is woken by the next event."""
     if _folder is None:
         return
-    moment = time.monotonic()
-    if moment - _ports[0] > 1:
-        _ports = (moment, [int(p.name) for p in _folder.iterdir() if p.name.isdigit()])
-    if _ports[1]:
-        sender = _sender()
-        for port in _ports[1]:
+    with contextlib.suppress(OSError):
+        for port in [int(mark.name) for mark in _folder.iterdir() if mark.name.isdigit()]:
             with contextlib.suppress(OSError):
-                sender.sendto(b"", ("127.0.0.1", port))
+                _sender().sendto(b"", ("127.0.0.1", port))
 
 
 @functools.cache

@@ -1,5 +1,6 @@
 """Events wake their followers and are read in order."""
 
+import contextlib
 import threading
 import time
 from datetime import datetime, timedelta
@@ -9,7 +10,8 @@ from sqlalchemy import update
 
 from app import events
 from app.archive.transaction import Transaction
-from app.db import Database
+from app.config import Config
+from app.db import Database, open_database
 from app.kit.clock import now
 
 
@@ -17,7 +19,6 @@ def test_a_follower_wakes_at_the_commit(database: Database, tmp_path: Path) -> N
     events.use_folder(tmp_path / "events")
     follower = events.Follower(database)
     woken: list[float] = []
-    time.sleep(1.1)  # the list of ports is kept for a second
     started = time.monotonic()
     thread = threading.Thread(target=lambda: (follower.wait(60), woken.append(time.monotonic() - started)))
     thread.start()
@@ -29,6 +30,21 @@ def test_a_follower_wakes_at_the_commit(database: Database, tmp_path: Path) -> N
     assert woken[0] < 30, "it did not wait for the poll"
     with database.read() as session:
         assert [e.topic for e in events.after(session, 0)] == ["study.arriving"]
+
+
+def test_a_follower_that_has_just_started_is_woken_by_the_next_event(sqlite_config: Config, tmp_path: Path) -> None:
+    """An event that nobody follows must not make the next ones miss a new follower for a while."""
+    events.use_folder(tmp_path / "events")
+    database = open_database(sqlite_config)
+    with database.write() as session:
+        events.append(session, "study.arriving", {"n": 1})
+    with contextlib.closing(events.Follower(database)) as follower:
+        with database.write() as session:
+            events.append(session, "study.arriving", {"n": 2})
+        started = time.monotonic()
+        follower.wait(30)
+        assert time.monotonic() - started < 15
+    database.dispose()
 
 
 def test_what_is_rolled_back_is_never_seen(database: Database) -> None:

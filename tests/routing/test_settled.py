@@ -87,7 +87,6 @@ def test_the_watch_acts_on_the_event_and_looks_at_nothing_while_nothing_happens(
     watch.Watch(house.database, stopping).start()
     try:
         eventually(lambda: bool(turns))
-        monkeypatch.setattr("app.events.stream._ports", (0.0, []))  # read before the watch left its port there
         house.put()
         eventually(lambda: [run.state for run in house.runs(route)] == ["queued"])
         eventually(lambda: arrivals.next_turn(house.database) is None)  # it has settled, or a turn would be right

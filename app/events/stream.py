@@ -10,7 +10,7 @@ import functools
 import select as os_select
 import socket
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from app.db import Database
 from app.db.locks import Lock, at_commit
 from app.events.models import Event
 from app.kit.clock import now
+from app.kit.errors import Unavailable
 
 _folder: Path | None = None  # where followers of this installation leave their ports; set once by `use_folder`
 
@@ -114,8 +115,20 @@ def prune(session: Session, older_than: datetime, handled: int | None = None) ->
     session.execute(delete(Event).where(gone) if handled is None else delete(Event).where(gone, Event.id <= handled))
 
 
+@contextlib.contextmanager
+def _away() -> Iterator[None]:
+    """A broken or refused connection of the driver as the outage it is; the log counts those by cause."""
+    import psycopg
+
+    try:
+        yield
+    except psycopg.OperationalError as fault:
+        raise Unavailable("The database cannot be reached just now.", hint="Work resumes by itself.") from fault
+
+
 class Follower:
-    """Waits for new events in a thread of its own: `wait(seconds)` returns when something may have been appended."""
+    """Waits for new events in a thread of its own: `wait(seconds)` returns when something may have been appended. Raises
+    Unavailable when the database is away."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -125,8 +138,9 @@ class Follower:
             import psycopg
 
             url = database.engine.url.set(drivername="postgresql").render_as_string(hide_password=False)
-            self._listen = psycopg.connect(url, autocommit=True)
-            self._listen.execute("LISTEN filmroom_events")
+            with _away():
+                self._listen = psycopg.connect(url, autocommit=True)
+                self._listen.execute("LISTEN filmroom_events")
         elif _folder is not None:
             self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
             self._socket.bind(("127.0.0.1", 0))
@@ -136,8 +150,9 @@ class Follower:
 
     def wait(self, seconds: float = 1.0) -> None:
         if self._listen is not None:
-            for _ in self._listen.notifies(timeout=seconds, stop_after=1):
-                pass
+            with _away():
+                for _ in self._listen.notifies(timeout=seconds, stop_after=1):
+                    pass
         elif self._socket is not None:
             if os_select.select([self._socket], [], [], seconds)[0]:
                 with contextlib.suppress(BlockingIOError):

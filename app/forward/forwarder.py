@@ -16,7 +16,7 @@ from app.forward.lanes import Runner
 from app.forward.models import TransferSlot
 from app.kit import rolestate
 from app.kit.clock import now
-from app.kit.errors import AppError
+from app.kit.errors import AppError, Unavailable
 from app.nodes import options
 
 log = logging.getLogger(__name__)
@@ -65,6 +65,8 @@ class Forwarder:
     def _quietly(self, verb: Callable[[], None]) -> None:
         try:
             verb()
+        except Unavailable as away:
+            log.warning("the forward queue waits", exc_info=away)  # an outage: the log adds the cause, and counts
         except AppError as away:
             log.warning("the forward queue waits: %s", away.detail)
         except Exception:

@@ -6,13 +6,15 @@ import time
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from sqlalchemy import update
+import pytest
+from sqlalchemy import text, update
 
 from app import events
 from app.archive.transaction import Transaction
 from app.config import Config
 from app.db import Database, open_database
 from app.kit.clock import now
+from app.kit.errors import Unavailable
 
 
 def test_a_follower_wakes_at_the_commit(database: Database, tmp_path: Path) -> None:
@@ -106,3 +108,17 @@ def test_a_follower_misses_nothing_of_two_writers_at_once(database: Database) ->
     for writer in writers:
         writer.join(30)
     assert read == ["study.arriving", "node.changed"], "the first number was passed over"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("config", ["postgresql"], indirect=True)
+def test_a_follower_says_that_the_database_is_away(database: Database) -> None:
+    """Not in the words of the driver, whose traces an outage would repeat each second."""
+    follower = events.Follower(database)
+    with database.write() as session:
+        session.execute(text("SELECT pg_terminate_backend(:pid)"), {"pid": follower._listen.info.backend_pid})
+    try:
+        with pytest.raises(Unavailable, match="cannot be reached"):
+            follower.wait(5)
+    finally:
+        follower.close()

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from app.forward.forwarder import Forwarder
 from app.kit import logging as kit_logging
 from app.kit import repeats
 from app.kit.arguments import mask_password
@@ -46,6 +47,15 @@ def test_an_outage_is_one_line_a_minute(lines, monkeypatch: pytest.MonkeyPatch) 
     assert len(lines()) == 2, "100 s"
     assert "The database cannot be reached just now." in lines()[0] and "Traceback" not in "\n".join(lines())
     assert "1199 more like it" in lines()[1]
+
+
+def test_the_forward_queue_meets_an_outage_as_one_line(lines) -> None:  # type: ignore[no-untyped-def]
+    def away() -> None:
+        raise Unavailable("The database cannot be reached just now.")
+
+    for _ in range(100):
+        Forwarder.__new__(Forwarder)._quietly(away)
+    assert len(lines()) == 1 and "the forward queue waits: The database cannot" in lines()[0], lines()
 
 
 def test_other_causes_are_still_told(lines) -> None:  # type: ignore[no-untyped-def]

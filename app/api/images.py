@@ -124,7 +124,7 @@ async def frame_overlays(request: Request, actor: Viewer, uid: str, n: int) -> R
     plane row by row, least significant bit first, rows not padded (PS3.3 C.9.2). Empty where nothing is to be drawn."""
     located, header = await _object(request, actor, uid)
     etag = f'"{located.instance.sha256[:32]}-{n}-overlays"'
-    headers = {"ETag": etag, "Cache-Control": "private, max-age=300", "Vary": "Authorization, Cookie"}
+    headers = {"ETag": etag, "Cache-Control": "private, max-age=0, must-revalidate", "Vary": "Authorization, Cookie"}
     if etag in request.headers.get("if-none-match", ""):
         return Response(status_code=304, headers=headers)
     found = await run_in_threadpool(frame_planes, services(request).archive, located, header, n)

@@ -60,6 +60,7 @@ class Filter(BaseModel):
             "thing_ids": queries.studies_of_person(session, actor, self.patient) if self.patient else None,
             "since": self.since,
             "until": self.until,
+            "facility_id": None if actor.sees_all else actor.facility_id or "",
         }
 
 

@@ -96,15 +96,18 @@ def list_events(
     outcome: str | None = None,
     since: datetime | None = None,
     until: datetime | None = None,
+    facility_id: str | None = None,
     before: int | None = None,
     limit: int = 50,
 ) -> tuple[list[AuditEvent], int]:
-    """Newest first, and how many match. thing_ids: any of these; before: the last id of the page before."""
+    """Newest first, and how many match. thing_ids: any of these; facility_id: those of this facility only; before: the last id
+    of the page before."""
     query = select(AuditEvent)
     for column, value in (
         (AuditEvent.verb, verb),
         (AuditEvent.actor_name, actor_name),
         (AuditEvent.thing_id, thing_id),
+        (AuditEvent.facility_id, facility_id),
     ):
         if value is not None:
             query = query.where(column == value)

@@ -112,6 +112,7 @@ def arguments(session: ReadSession, actor: Actor, wanted: Filter) -> dict[str, A
         "thing_ids": queries.studies_of_person(session, actor, wanted.patient) if wanted.patient else None,
         "since": since,
         "until": until,
+        "facility_id": None if actor.sees_all else actor.facility_id or "",
     }
 
 

@@ -4,7 +4,7 @@ import csv
 import io
 
 from app import audit
-from tests.support.client import Web
+from tests.support.client import PASSWORD, Web
 
 
 def test_it_says_who_signed_in_and_who_failed(web: Web) -> None:
@@ -67,3 +67,20 @@ def test_settings_refuse_what_breaks_their_rules(web: Web) -> None:
     assert web.admin.put("/api/v1/settings/nonsense", json={}).status_code == 404
     names = {item["group"] for item in web.admin.get("/api/v1/settings").json()["items"]}
     assert {"general", "security"} <= names
+
+
+def test_a_reader_of_one_facility_finds_no_entry_of_another(web: Web) -> None:
+    role = {"name": "auditor", "verbs": ["self", "audit.read"], "sees_all": False}
+    assert web.admin.post("/api/v1/roles", json=role).status_code == 201
+    north = web.actor("bob").facility_id
+    with web.database.write() as session:
+        for number, facility in enumerate((north, web.actor("dora").facility_id, None)):
+            audit.record(session, actor_name="zoe", verb="study.view", thing_id=f"1.2.{number}", facility_id=facility)
+    user = {"name": "nina", "password": PASSWORD, "role": "auditor", "facility_id": north}
+    assert web.admin.post("/api/v1/users", json=user).status_code == 201
+    nina = web.sign_in("nina")
+    found = nina.get("/api/v1/audit", params={"user": "zoe"}).json()
+    assert [row["thing_id"] for row in found["items"]] == ["1.2.0"] and found["total"] == 1
+    assert "1.2.1" not in nina.get("/api/v1/audit", params={"user": "zoe", "format": "csv"}).text
+    page = nina.get("/settings/audit", params={"user": "zoe"}).text
+    assert "1.2.0" in page and "1.2.1" not in page and "1.2.2" not in page

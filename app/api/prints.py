@@ -11,6 +11,7 @@ from pydantic import BaseModel, Field, ValidationError
 
 from app.archive import queries as archive_queries
 from app.http import ReadSession, WriteSession, allow, i18n, services
+from app.kit import queue_priority
 from app.kit.errors import Invalid, NotFound
 from app.kit.numbers import MOST, real, whole
 from app.printing import preview, service
@@ -27,7 +28,7 @@ PICTURE = "/api/v1/prints/preview/picture"
 
 
 class Change(BaseModel):
-    priority: int = Field(ge=0, le=9, description="0 first, 9 last")
+    priority: int = Field(ge=queue_priority.LOWEST, le=queue_priority.HIGHEST, description=queue_priority.MEANING)
 
 
 @router.post("/prints", status_code=202)

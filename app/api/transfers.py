@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from app.forward import queries as transfer_queries
 from app.forward import transfer_json, transfers
 from app.http import ReadSession, WriteSession, allow, i18n
+from app.kit import queue_priority
 from app.kit.numbers import LARGEST
 from app.kit.phrases import phrase
 from app.nodes import queries as node_queries
@@ -26,14 +27,17 @@ class TransferBody(BaseModel):
         None, max_length=100_000, description="Only these objects of the study; left out: all it has now"
     )
     priority: int | None = Field(
-        None, ge=0, le=9, description="Queue priority; 9 is sent first. Default: the priority of the node"
+        None,
+        ge=queue_priority.LOWEST,
+        le=queue_priority.HIGHEST,
+        description=f"{queue_priority.MEANING}. Default: the priority of the node",
     )
 
 
 class PriorityBody(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
-    priority: int = Field(ge=0, le=9, description="Queue priority; 9 is sent first")
+    priority: int = Field(ge=queue_priority.LOWEST, le=queue_priority.HIGHEST, description=queue_priority.MEANING)
 
 
 class ManyBody(BaseModel):

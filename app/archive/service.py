@@ -32,6 +32,7 @@ from app.kit.errors import Invalid
 from app.kit.phrases import phrase
 from app.security import Actor, Verb, require
 
+_REMOVE, _PREPARE = 4, 3  # priorities of jobs: after the decisions on conflicts, whose is normal (5)
 QUIET = 10.0  # seconds without a new object after which a study is settled (FWD-1)
 
 Decision = Literal["keep-first", "overwrite", "save-as-new"]
@@ -59,7 +60,7 @@ def settle(session: Session, quiet: float = QUIET, limit: int = 200) -> int:
             "archive.prepare",
             {"study_instance_uid": study.study_instance_uid},
             facility_id=study.facility_id,
-            priority=7,
+            priority=_PREPARE,
             total=study.instance_count,
         )
         count += 1
@@ -235,7 +236,7 @@ def _forget_study(session: Session, study: Study) -> None:
 
 
 def _remove_files_soon(session: Session, actor: Actor) -> None:
-    jobs.enqueue(session, "archive.remove_files", {}, actor_name=actor.name, owner_id=actor.user_id, priority=6)
+    jobs.enqueue(session, "archive.remove_files", {}, actor_name=actor.name, owner_id=actor.user_id, priority=_REMOVE)
 
 
 # -- conflicts ---------------------------------------------------------------------------------------------------

@@ -81,7 +81,7 @@ class _Lane:
                 {
                     commands.SOP_CLASS: instance.sop_class_uid,
                     commands.COMMAND_FIELD: commands.C_STORE_RQ,
-                    commands.PRIORITY: 0,
+                    commands.PRIORITY: commands.MEDIUM,
                     commands.SOP_INSTANCE: instance.sop_instance_uid,
                 },
                 data_follows=True,

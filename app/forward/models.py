@@ -7,6 +7,7 @@ from sqlalchemy import BigInteger, ForeignKey, Index, String, false, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.db.base import Base, BigKey
+from app.kit import queue_priority
 from app.kit.phrases import Phrase
 
 _ACTIVE = text("state in ('queued', 'running')")
@@ -15,7 +16,7 @@ _ACTIVE = text("state in ('queued', 'running')")
 class Transfer(Base):
     """One destination and one study, for one source (a person, or a route): what goes, and how far it is (FWD-2).
 
-    state: queued, running, done, failed (a dead letter), cancelled. priority: 9 first. run_after: not before; a pause
+    state: queued, running, done, failed (a dead letter), cancelled. priority: a higher number is first. run_after: not before; a pause
     after a fault. attempts: how often it was begun; faults: tries that failed since something last went."""
 
     __tablename__ = "transfer"
@@ -38,7 +39,7 @@ class Transfer(Base):
     facility_id: Mapped[str | None] = mapped_column(String(26))
     source: Mapped[str] = mapped_column(String(40), default="")  # "" a person, else who keeps adding to it: route:<id>
     state: Mapped[str] = mapped_column(String(10), default="queued")
-    priority: Mapped[int] = mapped_column(default=5)
+    priority: Mapped[int] = mapped_column(default=queue_priority.NORMAL)
     run_after: Mapped[datetime]
     attempts: Mapped[int] = mapped_column(default=0)
     faults: Mapped[int] = mapped_column(default=0)

@@ -17,6 +17,7 @@ from app.forward.claims import CANCELLED, DONE, FAILED, QUEUED, REFUSED, RUNNING
 from app.forward.delivery import Proof, delivered
 from app.forward.derived import Derived
 from app.forward.models import Transfer, TransferInstance
+from app.kit import queue_priority
 from app.kit.clock import now
 from app.kit.errors import Conflict, Invalid
 from app.kit.ids import new_id
@@ -43,7 +44,7 @@ def create_transfer(
 ) -> Transfer:
     """Queues the study as it is now, or these objects of it, for a node.
 
-    priority: 0 to 9, 9 first; None as the node is set. version: the saved one. source: "" for a person; a route says
+    priority: 0 to 9, a higher number is first; None as the node is set. version: the saved one. source: "" for a person; a route says
     who it is and adds later objects by `append`. NotFound, Conflict (node switched off, nothing to send) or Invalid."""
     require(actor, Verb.STUDY_SEND)
     node = node_queries.node(session, actor, node_name)
@@ -108,10 +109,15 @@ def _check(node: Node, priority: int | None, version: str) -> None:
         raise Invalid(
             phrase("The node {name} is not set to store.", name=node.name), field="node", hint="Tick Store in its form."
         )
-    if priority is not None and not 0 <= priority <= 9:
-        raise Invalid("A priority is a number from 0 to 9; 9 goes first.", field="priority")
+    if priority is not None:
+        _check_priority(priority)
     if version != CURRENT:
         raise Invalid("There is no such version of the study.", field="version")
+
+
+def _check_priority(priority: int) -> None:
+    if not queue_priority.LOWEST <= priority <= queue_priority.HIGHEST:
+        raise Invalid("A priority is a number from 0 to 9; a higher number is first.", field="priority")
 
 
 def _among(there: Sequence[str], wanted: Sequence[str]) -> list[str]:
@@ -293,10 +299,9 @@ def _pausing(session: Session, actor: Actor, ids: Sequence[str] | None, node_nam
 
 
 def set_priority(session: Session, actor: Actor, transfer_id: str, priority: int) -> Transfer:
-    """How urgent what is left of it is: 0 to 9, 9 first."""
+    """Changes the priority of the objects that are still to be sent: 0 to 9, a higher number is first."""
     transfer = _own(session, actor, transfer_id)
-    if not 0 <= priority <= 9:
-        raise Invalid("A priority is a number from 0 to 9; 9 goes first.", field="priority")
+    _check_priority(priority)
     if transfer.state not in queue_queries.ACTIVE:
         raise Conflict("This transfer has already ended.")
     transfer.priority = priority

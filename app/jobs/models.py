@@ -7,6 +7,7 @@ from sqlalchemy import Index, String, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.db.base import Base, JsonWithMessages
+from app.kit import queue_priority
 from app.kit.phrases import Phrase
 
 QUEUED, RUNNING, DONE, FAILED, CANCELLED = "queued", "running", "done", "failed", "cancelled"
@@ -16,27 +17,11 @@ class Job(Base):
     """Slow or outside work. `payload` holds ids only, never patient data."""
 
     __tablename__ = "job"
-    __table_args__ = (
-        Index(
-            "ix_job_ready",
-            "priority",
-            "run_after",
-            "id",
-            sqlite_where=text("state = 'queued'"),
-            postgresql_where=text("state = 'queued'"),
-        ),
-        Index(
-            "ix_job_running",
-            "heartbeat_at",
-            sqlite_where=text("state = 'running'"),
-            postgresql_where=text("state = 'running'"),
-        ),
-    )
 
     id: Mapped[str] = mapped_column(String(26), primary_key=True)
     kind: Mapped[str] = mapped_column(String(64), index=True)
     state: Mapped[str] = mapped_column(String(10), default=QUEUED)
-    priority: Mapped[int] = mapped_column(default=5)  # 0 first, 9 last
+    priority: Mapped[int] = mapped_column(default=queue_priority.NORMAL)  # a higher number is first
     payload: Mapped[dict[str, Any]] = mapped_column(default=dict)
     result: Mapped[dict[str, Any]] = mapped_column(JsonWithMessages, default=dict)
     progress_done: Mapped[int] = mapped_column(default=0)
@@ -54,6 +39,23 @@ class Job(Base):
     owner_id: Mapped[str | None] = mapped_column(String(26), index=True)  # the user; the name may be another's later
     facility_id: Mapped[str | None] = mapped_column(String(26), index=True)
     correlation_id: Mapped[str] = mapped_column(String(32), default="")
+
+    __table_args__ = (
+        Index(
+            "ix_job_ready",
+            priority.desc(),
+            "run_after",
+            "id",
+            sqlite_where=text("state = 'queued'"),
+            postgresql_where=text("state = 'queued'"),
+        ),
+        Index(
+            "ix_job_running",
+            "heartbeat_at",
+            sqlite_where=text("state = 'running'"),
+            postgresql_where=text("state = 'running'"),
+        ),
+    )
 
     def as_json(self) -> dict[str, Any]:
         """What lies behind a Location of long work (DESIGN part 2)."""

@@ -10,6 +10,7 @@ from sqlalchemy import ColumnElement, and_, func, or_, select, update
 from sqlalchemy.orm import Session
 
 from app.jobs.models import CANCELLED, DONE, FAILED, QUEUED, RUNNING, Job
+from app.kit import queue_priority
 from app.kit.clock import now
 from app.kit.errors import Conflict, NotFound
 from app.kit.ids import new_id
@@ -46,13 +47,13 @@ def enqueue(
     actor_name: str = "system",
     owner_id: str | None = None,
     facility_id: str | None = None,
-    priority: int = 5,
+    priority: int = queue_priority.NORMAL,
     max_attempts: int = 3,
     run_after: datetime | None = None,
     total: int = 0,
 ) -> str:
     """Adds a job in the caller's transaction: it exists exactly if what it is about exists. owner_id: the user who may see
-    it as their own; actor_name: only for display."""
+    it as their own; actor_name: only for display; priority: 0 to 9, a higher number is first."""
     job = Job(
         id=new_id(),
         kind=kind,
@@ -83,11 +84,11 @@ def due_kinds(session: Session) -> set[str]:
 
 
 def claim(session: Session, kinds: Sequence[str], worker: str) -> Claimed | None:
-    """Takes the next due job of these kinds, or None. Priority first, then age."""
+    """Takes the next due job of these kinds, or None. The highest priority first, then the oldest."""
     pick = (
         select(Job.id)
         .where(Job.state == QUEUED, Job.kind.in_(kinds), Job.run_after <= now())
-        .order_by(Job.priority, Job.run_after, Job.id)
+        .order_by(Job.priority.desc(), Job.run_after, Job.id)
         .limit(1)
     )
     if session.get_bind().dialect.name == "postgresql":

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 
 COMMAND_FIELD, MESSAGE_ID, RESPONDED_TO, DATA_SET_TYPE = 0x0100, 0x0110, 0x0120, 0x0800
 SOP_CLASS, SOP_INSTANCE, STATUS, ERROR_COMMENT, PRIORITY = 0x0002, 0x1000, 0x0900, 0x0902, 0x0700
+MEDIUM = 0x0000  # Priority of every request that is sent; 1 is high, 2 is low (PS3.7 E.1-1)
 MOVE_ORIGINATOR, MOVE_MESSAGE_ID = 0x1030, 0x1031
 C_STORE_RQ, C_STORE_RSP, C_ECHO_RQ, C_ECHO_RSP, C_CANCEL_RQ = 0x0001, 0x8001, 0x0030, 0x8030, 0x0FFF
 C_GET_RQ, C_FIND_RQ, C_MOVE_RQ, N_EVENT_REPORT_RQ, N_ACTION_RQ = 0x0010, 0x0020, 0x0021, 0x0100, 0x0130
@@ -86,7 +87,9 @@ def encode(elements: Mapping[int, int | str | bytes]) -> bytes:
 def store_template(sop_class: str) -> bytearray:
     """A C-STORE-RQ of this SOP class up to its SOP Instance UID (PS3.7 9.3.1.1), for `store_request`."""
     return bytearray(
-        encode({SOP_CLASS: sop_class, COMMAND_FIELD: C_STORE_RQ, MESSAGE_ID: 0, PRIORITY: 0, DATA_SET_TYPE: 0x0102})
+        encode(
+            {SOP_CLASS: sop_class, COMMAND_FIELD: C_STORE_RQ, MESSAGE_ID: 0, PRIORITY: MEDIUM, DATA_SET_TYPE: 0x0102}
+        )
     )
 
 

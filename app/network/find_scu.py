@@ -119,7 +119,7 @@ class Finder:
         command: dict[int, int | str] = {
             commands.SOP_CLASS: abstract,
             commands.COMMAND_FIELD: commands.C_FIND_RQ,
-            commands.PRIORITY: 0,
+            commands.PRIORITY: commands.MEDIUM,
         }
         given = seen = 0
 

@@ -74,7 +74,7 @@ def _ask_nothing(association: Association, seconds: float) -> Phrase:
     command: dict[int, int | str] = {
         commands.SOP_CLASS: SIGNS["find"],
         commands.COMMAND_FIELD: commands.C_FIND_RQ,
-        commands.PRIORITY: 0,
+        commands.PRIORITY: commands.MEDIUM,
     }
     data = identifier.encode(keys, explicit=explicit)
     final = Response(commands.SUCCESS)

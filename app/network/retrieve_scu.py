@@ -110,7 +110,7 @@ class _Retriever:
         command: dict[int, int | str] = {
             commands.SOP_CLASS: self.study_class if context_id == _STUDY else self.patient_class,
             commands.COMMAND_FIELD: self.field,
-            commands.PRIORITY: 0,
+            commands.PRIORITY: commands.MEDIUM,
             **self._more(),
         }
         counts = self._counts = Counts()

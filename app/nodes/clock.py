@@ -4,6 +4,7 @@ from datetime import timedelta
 
 from app import jobs
 from app.jobs.clock import HOUR, Clock, ClockContext
+from app.kit import queue_priority
 from app.kit.clock import now
 
 
@@ -47,7 +48,7 @@ def echo_nodes(context: ClockContext) -> None:
             return
     with context.database.write() as session:
         if not activity_queries.is_queued(session, "node.echo"):
-            jobs.enqueue(session, "node.echo", {}, priority=8, max_attempts=1)
+            jobs.enqueue(session, "node.echo", {}, priority=queue_priority.LOW, max_attempts=1)
 
 
 VERBS: Clock = {

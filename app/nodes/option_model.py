@@ -10,13 +10,13 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict
 
+from app.kit import queue_priority
 from app.kit.phrases import phrase
 from app.nodes import option_checks as checks
 from app.nodes.option_identity import NodeIdentity
 from app.nodes.option_kit import Described, Option, describe
 from app.nodes.option_rows import (
     CHARACTER_SETS,
-    PRIORITIES,
     SERVICES,
     SYNTAX_WORDS,
     TLS_CALLERS,
@@ -74,15 +74,15 @@ class SharedOptions(BaseModel):
         int,
         Option(
             phrase("Queue priority"),
-            "Priority in the forward queue; a higher number is sent first (2 low, 5 normal, 7 high, 9 urgent)",
+            queue_priority.MEANING,
             row="load",
             beside=True,
             widget="select",
-            choices=PRIORITIES,
+            choices=queue_priority.WORDS,
             suggested=True,
-            bounds=(0, 9),
+            bounds=(queue_priority.LOWEST, queue_priority.HIGHEST),
         ),
-    ] = 5
+    ] = queue_priority.NORMAL
     window: Annotated[
         str,
         Option(

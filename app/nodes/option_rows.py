@@ -107,7 +107,6 @@ SERVICES: Choices = (
     ("commitment", phrase("Commitment")),
     ("print", phrase("Print")),
 )
-PRIORITIES: Choices = ((2, phrase("Low")), (5, phrase("Normal")), (7, phrase("High")), (9, phrase("Urgent")))
 TLS_PROFILES: Choices = (("", phrase("Use global setting")), *tls.TITLES.items())
 TLS_CHECKS: Choices = (
     ("name", phrase("Trusted authority and host name")),

@@ -6,6 +6,7 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from app import audit, events, jobs
+from app.kit import queue_priority
 from app.kit.clock import now
 from app.kit.errors import Conflict, NotFound
 from app.kit.ids import new_id
@@ -50,7 +51,7 @@ def start_test(session: Session, actor: Actor, node_name: str, with_object: bool
         actor_name=actor.name,
         owner_id=actor.user_id,
         facility_id=node.facility_id,
-        priority=1,
+        priority=queue_priority.URGENT,
         max_attempts=1,
     )
     session.add(made)

@@ -4,6 +4,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from app.kit import queue_priority
 from app.kit.errors import Invalid
 from app.kit.phrases import phrase
 from app.printing import load, papers
@@ -143,7 +144,12 @@ class PrintOrder(BaseModel):
     ruler: bool = True
     header: bool = True
     dpi: int = Field(default=300, ge=72, le=1200)
-    priority: int = Field(default=5, ge=0, le=9)
+    priority: int = Field(
+        default=queue_priority.NORMAL,
+        ge=queue_priority.LOWEST,
+        le=queue_priority.HIGHEST,
+        description=queue_priority.MEANING,
+    )
 
     output: Literal["pdf", "printer", "film", "email", "images"] = "pdf"
     password: str = Field(default="", max_length=127)

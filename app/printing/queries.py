@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 
 from app.archive.models import Instance, Series, Study
 from app.jobs import Job
+from app.kit import queue_priority
 from app.printing.models import PrintRequest
 from app.security import Actor
 
@@ -50,7 +51,7 @@ class Row:
 
     @property
     def priority(self) -> int:
-        return self.job.priority if self.job else 5
+        return self.job.priority if self.job else queue_priority.NORMAL
 
 
 def instances(session: Session, uids: Sequence[str]) -> dict[str, Found]:

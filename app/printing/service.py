@@ -242,7 +242,7 @@ def retry(session: Session, actor: Actor, config: Config, print_id: str) -> Row:
 
 
 def set_priority(session: Session, actor: Actor, print_id: str, priority: int) -> Row:
-    """Only administrators change the order of the queue; 0 first, 9 last."""
+    """Only administrators change the order of the queue; a higher number is first."""
     require(actor, Verb.JOB_ALL)
     row = _row(session, actor, print_id)
     if row.job is None or row.state != "queued":

@@ -108,6 +108,21 @@ def test_texts_of_before_become_messages_and_texts_again(config: Config, databas
         assert json.loads(kept) == ["2 pages", "First {", "Second"]
 
 
+def test_priorities_are_turned_and_turned_back(config: Config, database: Database) -> None:
+    before = BEFORE["print_request"] | {"options": '{"paper": "A4", "priority": 7, "dpi": 300}', "notices": "[]"}
+    with database.write() as session:
+        for table, row in (("job", BEFORE["job"] | {"priority": 8, "error": None}), ("print_request", before)):
+            names, places = ", ".join(row), ", ".join(f":{name}" for name in row)
+            session.execute(text(f"INSERT INTO {table} ({names}) VALUES ({places})"), row)
+    _step_back(database, "0019")
+    with database.read() as session:
+        assert session.scalar(text("SELECT priority FROM job")) == 2
+    migrate.upgrade(config, database)
+    with database.read() as session:
+        assert session.get_one(Job, "j1").priority == 8
+        assert session.get_one(PrintRequest, "p1").options == {"paper": "A4", "priority": 7, "dpi": 300}
+
+
 def test_data_of_a_newer_version_are_left_alone_and_the_reason_is_told(config: Config, database: Database) -> None:
     with database.write() as session:
         session.execute(text("UPDATE alembic_version SET version_num = '9999'"))

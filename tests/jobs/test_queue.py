@@ -52,7 +52,7 @@ def test_one_look_tells_the_kinds_that_are_due(database: Database) -> None:
 def test_priority_goes_before_age(database: Database) -> None:
     with database.write() as session:
         jobs.enqueue(session, "a", {"n": 1})
-        urgent = jobs.enqueue(session, "a", {"n": 2}, priority=1)
+        urgent = jobs.enqueue(session, "a", {"n": 2}, priority=9)
     claimed = _claim(database)
     assert claimed and claimed.id == urgent
 

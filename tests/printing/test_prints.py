@@ -319,8 +319,8 @@ def test_priority_is_for_administrators_and_changes_the_order(
 ) -> None:
     (uid,) = store(ct[:1])
     first, second = _order(web, uid), _order(web, uid)
-    assert web.bob.patch(f"/api/v1/prints/{second}", json={"priority": 0}).status_code == 403
-    assert web.admin.patch(f"/api/v1/prints/{second}", json={"priority": 0}).json()["priority"] == 0
+    assert web.bob.patch(f"/api/v1/prints/{second}", json={"priority": 9}).status_code == 403
+    assert web.admin.patch(f"/api/v1/prints/{second}", json={"priority": 9}).json()["priority"] == 9
     claimed = printer.worker._claim(["print.render"])
     assert claimed and claimed.payload == {"print_id": second} and first != second
 

@@ -8,6 +8,7 @@ from app.db.keys import derive
 
 ARCHIVE = Path(__file__).with_name("data-4ab0408.tar.gz")
 ROUTES = Path(__file__).with_name("data-d5b102b.tar.gz")
+PRIORITIES = Path(__file__).with_name("data-b9df99f.tar.gz")
 PLAIN = "plain.db"
 
 

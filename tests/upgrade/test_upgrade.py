@@ -13,8 +13,11 @@ from PIL import Image
 from sqlalchemy import select, text
 
 from app import config as boot
+from app import jobs
 from app.archive import service
 from app.db import migrate, open_database
+from app.jobs.models import Job
+from app.printing.models import PrintRequest
 from app.routing import arrivals
 from app.routing.models import Route, RouteRun
 from app.security import SYSTEM
@@ -125,5 +128,42 @@ def test_objects_that_no_route_had_seen_before_the_upgrade_are_given_to_the_rout
             service.delete_study(session, SYSTEM, "1.2.7")
             assert session.execute(text("SELECT seq FROM sqlite_sequence WHERE name = 'instance'")).scalar() == 5
             assert session.execute(text("PRAGMA integrity_check")).scalar() == "ok"
+    finally:
+        database.dispose()
+
+
+def test_the_priorities_of_before_become_the_higher_the_earlier(tmp_path: Path) -> None:
+    """Schema 0019: the job with the lowest number was first."""
+    config = boot.load({"data": folder.unpack(tmp_path, folder.PRIORITIES)}, environ={})
+    database = open_database(config)
+    try:
+        with database.read() as session:
+            query = "SELECT id FROM job WHERE state = 'queued' ORDER BY priority, run_after, id"
+            order = list(session.scalars(text(query)))
+        migrate.upgrade(config, database)
+        with database.write() as session:
+            found = session.execute(
+                select(Job.priority, PrintRequest.options, Job.kind, Job.state).outerjoin(
+                    PrintRequest, PrintRequest.job_id == Job.id
+                )
+            ).all()
+            prints = sorted((row[0], row[1]["priority"]) for row in found if row[1] is not None)
+            assert prints == [(1, 1), (2, 2), (4, 4), (5, 5), (7, 7), (8, 8), (9, 9), (9, 9)]
+            others = {row[2]: row[0] for row in found if row[1] is None}
+            assert others == {"node.test": 9, "archive.remove_files": 4, "archive.prepare": 3, "node.echo": 2}
+            kept = {one.options["priority"] for one in session.scalars(select(PrintRequest))}
+            assert kept == {1, 2, 4, 5, 6, 7, 8, 9}, "also of the print whose job is gone"
+            kinds = sorted({row[2] for row in found})
+            taken = [jobs.claim(session, kinds, "w") for _ in order]
+            assert [one.id for one in taken if one] == order
+            plan = " ".join(
+                str(row)
+                for row in session.execute(
+                    text(
+                        "EXPLAIN QUERY PLAN SELECT id FROM job WHERE state = 'queued' ORDER BY priority DESC, run_after, id LIMIT 1"
+                    )
+                )
+            )
+            assert "ix_job_ready" in plan and "TEMP B-TREE" not in plan
     finally:
         database.dispose()

@@ -44,6 +44,7 @@ class Files(Protocol):
     def place(self, entry: Entry) -> None: ...
     def keep_aside(self, entry: Entry) -> tuple[str, str]: ...
     def same_content(self, entry: Entry, there: Stored) -> bool: ...
+    def restore(self, entry: Entry, there: Stored) -> None: ...
 
 
 class Batch:
@@ -95,7 +96,9 @@ class Batch:
     def _again(self, entry: Entry, there: Stored) -> None:
         """An object whose UID is here already: the same once more, whatever its encoding, or other content."""
         h = entry.header
-        if there.sha256 == entry.sha256 or entry.compared.get(there.sha256) or self.files.same_content(entry, there):
+        if there.sha256 == entry.sha256:
+            self._identical(entry, there)
+        elif entry.compared.get(there.sha256) or self.files.same_content(entry, there):
             entry.decide("duplicate")
         elif there.study_instance_uid != h.study_instance_uid:
             self._conflict(entry, "other study")
@@ -104,6 +107,15 @@ class Batch:
         else:
             other = there.transfer_syntax_uid != h.transfer_syntax_uid
             self._conflict(entry, "other content", _OTHER_SYNTAX if other else NOTHING)
+
+    def _identical(self, entry: Entry, there: Stored) -> None:
+        """The same bytes once more. The sender may delete its own, so the stored file is read first and must be whole."""
+        if there.sha256 not in entry.compared:
+            entry.undecided = there
+            return
+        if not entry.compared[there.sha256]:
+            self.files.restore(entry, there)
+        entry.decide("duplicate")
 
     def _study(self, uid: str) -> _Known | None:
         if uid not in self.studies:

@@ -14,7 +14,7 @@ from app.archive.files import OpenFiles
 from app.archive.framing import locate
 from app.archive.index import Batch
 from app.archive.reserve import Reserve
-from app.archive.store import ASIDE, Incoming, Store, unavailable
+from app.archive.store import ASIDE, Incoming, Store, sha256_of, unavailable
 from app.archive.syncing import Sync, Syncer
 from app.archive.transaction import Transaction
 from app.config import Config
@@ -109,10 +109,13 @@ class Archive:
         return Entry(incoming, incoming.source, header, described, incoming.finish(), path, table)
 
     def _is_same(self, entry: Entry, there: Stored) -> bool:
-        """Whether the stored object is this one in another encoding. Beside the index's lock, since pixels are decoded."""
-        from app.archive import sameness  # here: a role that starts need not load the codecs
-
+        """Whether the stored file is whole where its checksum is this one's; else whether it is this object in another
+        encoding. Beside the index's lock, since files are read and pixels decoded."""
         try:
+            if there.sha256 == entry.sha256:
+                return sha256_of(self.store.full(there.path)) == there.sha256
+            from app.archive import sameness  # here: a role that starts need not load the codecs
+
             with self.store.full(there.path).open("rb", buffering=0) as file:
                 return sameness.same_object(entry.incoming.fileno(), entry.incoming.size, file.fileno(), there.bytes)
         except OSError:
@@ -228,6 +231,17 @@ class _Placer:
         entry.placed = True
         self._aside.append((entry, path))
         return conflict, path
+
+    def restore(self, entry: Entry, there: Stored) -> None:
+        """The stored file is damaged or gone: the same object, sent again, takes its place. Right whether or not the
+        transaction is committed."""
+        entry.incoming.wait_durable()
+        self._store.replace(entry.incoming.path, there.path)
+        entry.compared[there.sha256] = True
+        log.warning(
+            "the stored file of object %s was damaged or missing; the same object was sent again and is stored in its place",
+            entry.header.sop_instance_uid,
+        )
 
     def undo(self) -> None:
         for entry, path in self._aside:

@@ -239,6 +239,17 @@ class Store:
                 temporary.replace(target)  # a file system without hard links
                 return
 
+    def replace(self, temporary: Path, path: str) -> None:
+        """Puts a durable file in the place of a stored one, which may be gone; durable on return."""
+        target = self.full(path)
+        make_folders(target.parent)
+        temporary.replace(target)
+        folder = os.open(target.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+
     def remove(self, path: str) -> None:
         """A stored file and the folders that became empty."""
         target = self.full(path)

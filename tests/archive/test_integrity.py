@@ -100,6 +100,25 @@ def test_a_file_that_was_copied_back_is_read_once_and_given(house: Web) -> None:
         assert house.bob.get(f"/api/v1/instances/{OBJECT}/file").content == ct_bytes()
 
 
+@pytest.mark.parametrize("how", ["one byte", "times kept", "cut off", "gone"])
+def test_the_same_object_sent_again_takes_the_place_of_a_damaged_file(house: Web, how: str) -> None:
+    """Its sender hears that it is stored, and may delete its own."""
+    path = house.services.archive.store.full(_instance(house.database).path)
+    times = path.stat()
+    if how == "gone":
+        path.unlink()
+        path.parent.rmdir()
+    else:
+        _change(house, "cut off" if how == "cut off" else "one byte")
+    if how == "times kept":
+        os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
+    incoming = house.services.archive.receive(Source("test", facility_id=house.actor("bob").facility_id))
+    incoming.write(ct_bytes())
+    assert house.services.archive.ingest(incoming).status == "duplicate"
+    assert house.bob.get(f"/api/v1/instances/{OBJECT}/file").content == ct_bytes()
+    assert path.read_bytes() == ct_bytes() and not list(path.parents[3].glob(".incoming/*/01*"))
+
+
 STUDY = "/dicom-web/studies/1.2.3.1"
 NATIVE = 'multipart/related; type="application/octet-stream"'
 JPEG = {"Accept": 'multipart/related; type="image/jpeg"'}

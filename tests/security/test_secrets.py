@@ -273,6 +273,7 @@ PICTURES = [
     "/api/v1/instances/1.2.3.1.1.1/frames/1/preview",
     "/api/v1/instances/1.2.3.1.1.1/frames/1/rendered",
     "/api/v1/instances/1.2.3.1.1.1/frames/1",
+    "/api/v1/instances/1.2.3.1.1.1/frames/1/overlays",
     "/api/v1/series/1.2.3.1.1/thumbnail",
     "/api/v1/prints/preview/picture?sop=1.2.3.1.1.1",
     "/dicom-web/studies/1.2.3.1/series/1.2.3.1.1/instances/1.2.3.1.1.1/rendered",

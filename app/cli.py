@@ -24,7 +24,7 @@ def _status(config: Config) -> int:
     """0: every role is ready; 1: some are not; 3: nothing runs (as the LSB says for status)."""
     from app.kit import running
 
-    found = running.look(config.run)
+    found = running.read_state(config.run)
     for line in found.lines():
         print(line)
     return found.code
@@ -54,13 +54,13 @@ def _verify_audit(config: Config, as_json: bool) -> int:
     finally:
         database.dispose()
     if as_json:
-        print(json.dumps({"whole": found.whole} | dataclasses.asdict(found)))
-    elif found.whole:
+        print(json.dumps({"whole": found.intact} | dataclasses.asdict(found)))
+    elif found.intact:
         print(f"audit trail: {found.rows} entries, none missing or changed")
     else:
         where = f"entry {found.first_broken}: " if found.first_broken is not None else ""
         print(f"audit trail: {where}{found.reason} ({found.rows} entries before it are in order)")
-    return 0 if found.whole else 1
+    return 0 if found.intact else 1
 
 
 _RUNNING: dict[str, tuple[str, Callable[[Config], int]]] = {

@@ -165,7 +165,7 @@ def _check_folders(config: Config) -> None:
         if folders.is_system(folder):
             raise ConfigError(f"{name} is {said}, a folder of the operating system; choose one for this purpose")
         key_place = Path(config.key_file).resolve().parent if config.key_file else None
-        if folders.touches(folder, beside) or folder.resolve() == key_place:
+        if folders.overlaps(folder, beside) or folder.resolve() == key_place:
             raise ConfigError(f"{name} is {said}, where Filmroom keeps its keys or its own data; choose another folder")
 
 
@@ -231,7 +231,7 @@ def take_secrets() -> dict[str, str]:
     named = {f"FILMROOM_{f.name.upper()}" for f in dataclasses.fields(Config) if f.metadata.get("secret")}
     words = ("PASSWORD", "SECRET", "TOKEN", "_KEY", "DATABASE_URL")
     more = {name for name in os.environ if name.startswith("FILMROOM_") and any(word in name for word in words)}
-    return withheld.take(name for name in sorted(named | more) if not name.endswith("_FILE"))
+    return withheld.remove_variables(name for name in sorted(named | more) if not name.endswith("_FILE"))
 
 
 def kept(data: Path) -> dict[str, Any]:

@@ -52,7 +52,7 @@ def _receive(config: Config, shared: bool) -> None:
     state.start()
     try:
         archive = _archive(config)
-        receiver = _make(config, archive)
+        receiver = _make_receiver(config, archive)
         serving = threading.Thread(target=receiver.serve, args=(listener,), name="listener", daemon=True)
         serving.start()
         state.set("ready", port=config.dicom_port, associations=0)
@@ -91,17 +91,17 @@ def _archive(config: Config) -> "Archive":
 
     events.use_folder(config.run / "events")
     database = open_database(config)
-    runtime.use(config, database)
+    runtime.configure(config, database)
     return Archive(config, database)
 
 
-def _make(config: Config, archive: "Archive") -> "Receiver":
+def _make_receiver(config: Config, archive: "Archive") -> "Receiver":
     from app.dimse.server import Receiver
     from app.network.storage_classes import storage_classes, transfer_syntaxes
 
     receiver = Receiver(config, archive.database, archive)
     storage_classes(), transfer_syntaxes(), receiver.settings()  # before the first caller, not in its time
-    startup.over()
+    startup.resume_collection()
     priority.stand_back(priority.DICOM)
     return receiver
 
@@ -126,7 +126,7 @@ class _Family:
             if time.monotonic() - beat > BEAT:
                 beat = time.monotonic()
                 state.set("ready")
-                for pid in watchdog.hung(self._children):
+                for pid in watchdog.silent_pids(self._children):
                     log.error("receiver %d has not answered for %d s; replacing it", pid, self._config.hang_seconds)
                     os.kill(pid, signal.SIGKILL)
             with contextlib.suppress(ChildProcessError, InterruptedError):

@@ -46,7 +46,7 @@ def create_app(config: Config, connections: Connections | None = None) -> FastAP
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         events.use_folder(config.run / "events")
-        runtime.use(config, database)
+        runtime.configure(config, database)
         with contextlib.suppress(AppError), database.read() as session:
             zone.follow(session)
         hub.start()
@@ -114,7 +114,7 @@ class _Server(uvicorn.Server):
 
     async def startup(self, sockets: list[object] | None = None) -> None:  # type: ignore[override]
         await super().startup(sockets)  # type: ignore[arg-type]
-        startup.over()
+        startup.resume_collection()
         self._state.set("ready")
 
     async def on_tick(self, counter: int) -> bool:

@@ -92,7 +92,7 @@ def run_role(role: str, config: Config) -> None:
     """One role in this process, until it is told to stop."""
     _log_to_files(role, config)
     files.raise_limit()
-    startup.begin()
+    startup.suspend_collection()
     memory.keep_small()
     runner: Callable[[Config], None] = import_module(ROLES[role]).run
     runner(config)
@@ -165,12 +165,12 @@ def _apply_forwarder(config: Config, database: "Database") -> None:
     marker.unlink(missing_ok=True) if not config.forwarder else marker.touch(0o600)
 
 
-def _load(names: Iterable[str]) -> None:
+def _preload(names: Iterable[str]) -> None:
     for name in names:
         import_module(name)
 
 
-def places(config: Config, roles: Iterable[str] = ROLES) -> list[tuple[str, int]]:
+def listening_addresses(config: Config, roles: Iterable[str] = ROLES) -> list[tuple[str, int]]:
     """Address and port of everything that listens in these roles."""
     hosts = [host.strip() for host in config.dicom_host.split(",") if host.strip()] if "dicom" in roles else []
     pages = [(config.host, config.port)] if "web" in roles and not config.headless else []
@@ -183,7 +183,7 @@ def require_free(config: Config, role: str) -> None:
     if role == "dicom" and config.receivers > 1 and config.run.exists():
         return
     try:
-        occupied.require_free(places(config, (role,)))
+        occupied.require_free(listening_addresses(config, (role,)))
     except occupied.Occupied as taken:
         raise ConfigError(str(taken)) from None
 
@@ -245,7 +245,7 @@ class Supervisor:
         try:
             self.config.data.mkdir(parents=True, exist_ok=True, mode=0o700)
             self.lock = occupied.FolderLock(self.config.data)
-            occupied.require_free(places(self.config), wait=bool(running.look(self.config.run).seen))
+            occupied.require_free(listening_addresses(self.config), wait=bool(running.read_state(self.config.run).seen))
         except occupied.Occupied as taken:
             raise ConfigError(str(taken)) from None
         except OSError as fault:
@@ -270,16 +270,16 @@ class Supervisor:
 
     def _prepare(self) -> bool:
         """The data folder, in another process while this one imports. False: told to stop meanwhile."""
-        startup.begin()
+        startup.suspend_collection()
         shutil.rmtree(self.config.run, ignore_errors=True)
         if not hasattr(os, "fork"):
             prepare(self.config, os.environ | self._withheld)
             self._withheld.pop(ADMIN_PASSWORD, None)
             return not self.stopping
-        _load(_SHARED if self.config.database_url else (*_SHARED, "sqlcipher3.dbapi2"))
+        _preload(_SHARED if self.config.database_url else (*_SHARED, "sqlcipher3.dbapi2"))
         environ = os.environ | self._withheld
         pid = _in_child(lambda: prepare(self.config, environ))
-        _load(_MEANWHILE)
+        _preload(_MEANWHILE)
         while not (ended := os.waitpid(pid, os.WNOHANG))[0]:
             if self.stopping:  # an upgrade of the schema is one transaction: it may end at any moment
                 with contextlib.suppress(ProcessLookupError):
@@ -307,31 +307,31 @@ class Supervisor:
         _log_to_files(running.SUPERVISOR, self.config)
         for child in self.children:
             self._start(child)
-        startup.over()
+        startup.resume_collection()
         state = RoleState(self.config.run, running.SUPERVISOR)  # no thread of its own: the loop beats
         beat, latest = 0.0, time.monotonic() + READY_SECONDS
         while not self.stopping:
             self._reap()
             if renewal.is_asked(self.config.run):
-                self._renew()
+                self._restart_changed()
             if time.monotonic() - beat > BEAT or (self.manager and not self.told_ready):
                 beat = time.monotonic()
                 self._replace_hung()
                 roles = sorted({child.role for child in self.children})
                 state.set("ready", roles=roles, replaced=dict(self.replaced))
-                self._tell(late=beat > latest)
+                self._notify_manager(late=beat > latest)
             time.sleep(0.05)
         self.manager.stopping()
         state.set("stopping", roles=[])
         self._stop()
         state.close()
 
-    def _tell(self, late: bool) -> None:
+    def _notify_manager(self, late: bool) -> None:
         """What the service manager hears with each beat."""
         if not self.manager:
             return
         self.manager.alive()
-        found = running.look(self.config.run)
+        found = running.read_state(self.config.run)
         self.manager.status(found.summary())
         if not self.told_ready and (late or found.code == running.READY):
             self.told_ready = True
@@ -340,7 +340,7 @@ class Supervisor:
     def _replace_hung(self) -> None:
         """A role that no longer answers is killed; it begins again as after any other death."""
         roles = {child.pid: child.role for child in self.children if child.pid}
-        for pid in self.watchdog.hung(roles):
+        for pid in self.watchdog.silent_pids(roles):
             self.replaced[roles[pid]] += 1
             log.error(
                 "role %s (process %d) has not answered for %d s; replacing it", roles[pid], pid, self.watchdog.seconds
@@ -351,7 +351,7 @@ class Supervisor:
     def _told_to_stop(self, number: int, frame: FrameType | None) -> None:
         self.stopping = True
 
-    def _renew(self) -> None:
+    def _restart_changed(self) -> None:
         """A page has changed title, port or address: receiver and worker begin again with them, the pages stay."""
         try:
             now = self.reload()
@@ -366,7 +366,7 @@ class Supervisor:
                     child.renewed = True
                     with contextlib.suppress(ProcessLookupError):
                         os.kill(child.pid, signal.SIGTERM)
-        renewal.answer(self.config.run, values)
+        renewal.send_reply(self.config.run, values)
 
     def _reap(self) -> None:
         moment = time.monotonic()

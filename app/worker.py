@@ -49,16 +49,16 @@ LANES: dict[str, tuple[int, dict[str, str]]] = {
     "commitment": (
         2,
         {
-            "commitment.ask": "nodes.commitment_jobs:ask",
-            "commitment.report": "nodes.commitment_jobs:report",
+            "commitment.ask": "nodes.commitment_jobs:send_request",
+            "commitment.report": "nodes.commitment_jobs:send_report",
             "node.echo": "selftest.job:echo_all",
         },
     ),
     # people wait for these: never behind transfers
-    "query": (3, {"query.ask": "retrieve.query_jobs:ask"}),
+    "query": (3, {"query.ask": "retrieve.query_jobs:run_query"}),
     "test": (6, {"node.test": "selftest.job:run"}),
-    "retrieve": (3, {"retrieve.fetch": "retrieve.retrieve_jobs:fetch"}),
-    "routing": (1, {"route.fire": "routing.jobs:fire"}),
+    "retrieve": (3, {"retrieve.fetch": "retrieve.retrieve_jobs:retrieve_objects"}),
+    "routing": (1, {"route.fire": "routing.jobs:execute_run"}),
     "print": (1, {"print.render": "printing.jobs:render"}),
     "deid": (1, {"anonymize.study": "deid.jobs:anonymize_study"}),
     "archive": (
@@ -111,14 +111,14 @@ class Worker:
 
     def start(self) -> None:
         events.use_folder(self.config.run / "events")
-        runtime.use(self.config, self.database)
+        runtime.configure(self.config, self.database)
         with contextlib.suppress(AppError):  # the database is away: at the clock's first turn that reaches it
             follow_zone(self)
         for lane, (threads, kinds) in LANES.items():
             for number in range(threads):
                 work = (list(kinds), self._bells[lane])
                 threading.Thread(target=self._work, args=work, name=f"{lane}-{number}", daemon=True).start()
-        threading.Thread(target=self._look, name="queue", daemon=True).start()
+        threading.Thread(target=self._signal_lanes, name="queue", daemon=True).start()
         self.forwarder.start()
         Watch(self.database, self.stopping).start()
         threading.Thread(target=self._beat, name="heartbeat", daemon=True).start()
@@ -137,7 +137,7 @@ class Worker:
         while self._running and time.monotonic() < deadline:
             time.sleep(0.02)
 
-    def _look(self) -> None:
+    def _signal_lanes(self) -> None:
         """Rings for the lanes that have something to do."""
         while not self.stopping.wait(IDLE):
             try:
@@ -150,9 +150,9 @@ class Worker:
             for lane, (_, kinds) in LANES.items():
                 if due & kinds.keys():
                     self._bells[lane].set()
-                    self._widen(lane)
+                    self._add_threads(lane)
 
-    def _widen(self, lane: str) -> None:
+    def _add_threads(self, lane: str) -> None:
         """Starts threads for what is due in a lane whose own are all busy, as many as wait for peers that hang."""
         threads, kinds = LANES[lane]
         more = self._more[lane] = [thread for thread in self._more.get(lane, []) if thread.is_alive()]
@@ -163,11 +163,11 @@ class Worker:
         stalled = sum(time.monotonic() - context.moved > STALLED for context in running)
         wanted = min(stalled, MORE.get(lane, 0)) - len(more)
         for number in range(len(more), len(more) + wanted):
-            thread = threading.Thread(target=self._help, args=(list(kinds),), name=f"{lane}+{number}", daemon=True)
+            thread = threading.Thread(target=self._run_one, args=(list(kinds),), name=f"{lane}+{number}", daemon=True)
             more.append(thread)
             thread.start()
 
-    def _help(self, kinds: list[str]) -> None:
+    def _run_one(self, kinds: list[str]) -> None:
         """One job of a lane, if one is still due."""
         try:
             claimed = self._claim(kinds)
@@ -191,7 +191,7 @@ class Worker:
 
     def _claim(self, kinds: list[str]) -> jobs.Claimed | None:
         with self.database.read() as session:
-            if not jobs.ready(session, kinds):
+            if not jobs.has_due_job(session, kinds):
                 return None
         with self.database.write() as session:
             return jobs.claim(session, kinds, self.name)
@@ -322,7 +322,7 @@ def run(config: Config) -> None:
         signal.signal(number, lambda *_: ended.set())
     priority.stand_back(priority.WORKER)
     worker.start()
-    startup.over()
+    startup.resume_collection()
     state.set("ready")
     log.info("worker ready")
     ended.wait()

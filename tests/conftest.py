@@ -55,9 +55,9 @@ def _cheap_hashes() -> Iterator[None]:
 @pytest.fixture(autouse=True)
 def _english() -> Iterator[None]:
     """The language of a request is a context variable: a test that chose another one must not leave it to the next."""
-    i18n.use("en")
+    i18n.set_language("en")
     yield
-    i18n.use("en")
+    i18n.set_language("en")
 
 
 @pytest.fixture(scope="module", autouse=True)

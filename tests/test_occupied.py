@@ -199,7 +199,7 @@ def test_silence_counts_from_the_first_sign_of_life(tmp_path: Path, monkeypatch:
         found: list[int] = []
         for _ in range(seconds):
             clock[0] += 1
-            found = watchdog.hung([os.getpid()])
+            found = watchdog.silent_pids([os.getpid()])
         return found
 
     assert pass_seconds(100) == [], "imports from a slow disk"
@@ -208,11 +208,11 @@ def test_silence_counts_from_the_first_sign_of_life(tmp_path: Path, monkeypatch:
     os.utime(tmp_path / f"role-worker-{os.getpid()}.json")
     assert pass_seconds(30) == []
     clock[0] += 100_000  # a machine that slept
-    assert watchdog.hung([os.getpid()]) == [os.getpid()] or pass_seconds(3) == [os.getpid()]
+    assert watchdog.silent_pids([os.getpid()]) == [os.getpid()] or pass_seconds(3) == [os.getpid()]
     state.set("ready")
-    assert watchdog.hung([os.getpid()]) == []
+    assert watchdog.silent_pids([os.getpid()]) == []
     clock[0] += 100_000
-    assert watchdog.hung([os.getpid()]) == [], "one look adds two seconds at most"
+    assert watchdog.silent_pids([os.getpid()]) == [], "one look adds two seconds at most"
 
 
 def test_a_beat_ends_with_the_work_it_stands_for(tmp_path: Path) -> None:

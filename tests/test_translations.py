@@ -235,18 +235,18 @@ def test_a_template_of_a_phrase_is_a_literal_with_named_places() -> None:
 
 @pytest.fixture
 def es() -> object:
-    i18n.use("es")
+    i18n.set_language("es")
     yield
-    i18n.use("en")
+    i18n.set_language("en")
 
 
 @pytest.mark.usefixtures("es")
 def test_a_phrase_is_said_with_its_values() -> None:
     made = phrase("The ZIP file contains more than {count} files.", count=9)
     assert made == "The ZIP file contains more than 9 files." and isinstance(made, str)
-    assert i18n.say(made) == "El archivo ZIP contiene más de 9 archivos."
-    i18n.use("en")
-    assert i18n.say(made) == "The ZIP file contains more than 9 files."
+    assert i18n.translate(made) == "El archivo ZIP contiene más de 9 archivos."
+    i18n.set_language("en")
+    assert i18n.translate(made) == "The ZIP file contains more than 9 files."
 
 
 @pytest.mark.usefixtures("es")
@@ -259,24 +259,24 @@ def test_a_stored_message_is_said_in_both_languages() -> None:
         verbatim("Permission denied"),
     ))  # fmt: skip
     kept = from_json(json.loads(json.dumps(made.as_json())))
-    assert i18n.say(kept) == (
+    assert i18n.translate(kept) == (
         "{Film} (pacs:104) rechazó la asociación: no dio ningún motivo. El certificado caducó el 20 nov 2026. "
         "No se pudieron leer 12.345 respuestas Permission denied"
     )
-    assert i18n.say(phrases("{count} answer could not be read", "{count:n} answers could not be read", count=1)) == (
-        "No se pudo leer 1 respuesta"
-    )
-    i18n.use("en")
-    assert i18n.say(kept) == kept.replace("2026-11-20", "20 Nov 2026").replace("12345", "12,345")
+    assert i18n.translate(
+        phrases("{count} answer could not be read", "{count:n} answers could not be read", count=1)
+    ) == ("No se pudo leer 1 respuesta")
+    i18n.set_language("en")
+    assert i18n.translate(kept) == kept.replace("2026-11-20", "20 Nov 2026").replace("12345", "12,345")
     assert unpacked(json.loads(json.dumps(packed({"steps": [{"words": made}]})))) == {"steps": [{"words": kept}]}
 
 
 @pytest.mark.usefixtures("es")
 def test_a_text_of_before_is_shown_as_it_is() -> None:
     """The migration made it a template without values; braces in it are no places."""
-    assert i18n.say(from_json({"template": "{peer} said 5 objects {"})) == "{peer} said 5 objects {"
+    assert i18n.translate(from_json({"template": "{peer} said 5 objects {"})) == "{peer} said 5 objects {"
     assert (
-        i18n.say(from_json({"template": "Permission denied"}))
+        i18n.translate(from_json({"template": "Permission denied"}))
         == i18n.gettext("Permission denied")
         != "Permission denied"
     )
@@ -320,4 +320,4 @@ class _Form(BaseModel):
 def test_what_pydantic_finds_is_said_in_the_language(wrong: dict[str, Any], said: str) -> None:
     with pytest.raises(ValidationError) as raised:
         _Form.model_validate({"count": 1, "name": "ab", "paper": "A4"} | wrong)
-    assert [i18n.say(message_of(one)) for one in raised.value.errors()] == [said]
+    assert [i18n.translate(message_of(one)) for one in raised.value.errors()] == [said]

@@ -45,7 +45,7 @@ def show_anonymization(
     request: Request, anonymization_id: str, actor: Anonymizer, session: ReadSession
 ) -> dict[str, Any]:
     """Returns the state of a copy and, when it is done, the report of the changes."""
-    return i18n.told(request, service.as_json(queries.anonymization(session, actor, anonymization_id)))
+    return i18n.translate_answer(request, service.as_json(queries.anonymization(session, actor, anonymization_id)))
 
 
 @router.get("/anonymizations/{anonymization_id}/archive", response_class=FileResponse)

@@ -156,10 +156,10 @@ async def manifest(request: Request, actor: Viewer, uid: str, series: str = "") 
     made = await look_at_study(
         request, actor, Verb.STUDY_VIEW, uid, lambda session, _: viewing.study_manifest(session, actor, uid, series)
     )
-    i18n.use(i18n.language_of(request))
+    i18n.set_language(i18n.language_of(request))
     for one in (one for listed in made["series"] for one in listed["instances"]):
         for notice in one.get("notices", ()):
-            notice["text"] = i18n.say(notice["text"])
+            notice["text"] = i18n.translate(notice["text"])
     return JSONResponse(made, headers={"Cache-Control": "private, no-cache"})
 
 
@@ -196,7 +196,7 @@ def delete_study(
     digests = [one.sha256 for one in queries.instances_of_study(session, study)]
     _gone(session, actor, "study", uid, study, reason)
     archive.delete_study(session, actor, uid)
-    pictures(request).forget(*digests)
+    pictures(request).discard(*digests)
 
 
 @router.delete("/series/{uid}", status_code=204)
@@ -206,7 +206,7 @@ def delete_series(request: Request, uid: str, actor: Deleter, session: WriteSess
     digests = [one.sha256 for one in queries.instances_of(session, series)]
     _gone(session, actor, "series", uid, queries.study_of(session, series), reason)
     archive.delete_series(session, actor, uid)
-    pictures(request).forget(*digests)
+    pictures(request).discard(*digests)
 
 
 @router.delete("/instances/{uid}", status_code=204)
@@ -215,4 +215,4 @@ def delete_instance(request: Request, uid: str, actor: Deleter, session: WriteSe
     one = queries.instance(session, actor, uid)
     _gone(session, actor, "instance", uid, queries.study_of(session, one), reason)
     archive.delete_instance(session, actor, uid)
-    pictures(request).forget(one.sha256)
+    pictures(request).discard(one.sha256)

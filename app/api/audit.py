@@ -14,7 +14,7 @@ from app import audit
 from app.archive import queries
 from app.audit import AuditEvent
 from app.http import ReadSession, allow, services
-from app.http.i18n import say
+from app.http.i18n import translate
 from app.kit.numbers import LARGEST
 from app.security import Actor, Verb
 
@@ -88,7 +88,12 @@ def verify_audit(request: Request, actor: Reader, session: ReadSession) -> dict[
     """Verifies the chain of digests. `first_broken` is the id of the first entry that was changed or follows a gap, null
     also where only the end is missing; `reason` says what is wrong, and is empty when nothing is."""
     found = audit.verify(session, services(request).config.keys)
-    return {"whole": found.whole, "rows": found.rows, "first_broken": found.first_broken, "reason": say(found.reason)}
+    return {
+        "whole": found.intact,
+        "rows": found.rows,
+        "first_broken": found.first_broken,
+        "reason": translate(found.reason),
+    }
 
 
 def _plain(value: Any) -> str:

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Query
 
 from app.http import ReadSession, WriteSession, allow
-from app.http.i18n import say
+from app.http.i18n import translate
 from app.nodes import callers
 from app.nodes.models import Caller
 from app.security import Actor, Verb
@@ -15,9 +15,9 @@ Reader = Annotated[Actor, Depends(allow(Verb.NODE_READ))]
 Editor = Annotated[Actor, Depends(allow(Verb.NODE_EDIT))]
 
 
-def _shown(caller: Caller) -> dict[str, Any]:
+def _caller_json(caller: Caller) -> dict[str, Any]:
     found = callers.caller_json(caller)
-    return found | {"reason": say(found["reason"])}
+    return found | {"reason": translate(found["reason"])}
 
 
 @router.get("/nodes/callers")
@@ -30,7 +30,7 @@ def list_callers(
     ] = "",
 ) -> dict[str, Any]:
     """Lists systems that have called and are no nodes, last caller first. The newest 200 are kept."""
-    items = [_shown(one) for one in callers.list_callers(session, actor, ignored, kind)]
+    items = [_caller_json(one) for one in callers.list_callers(session, actor, ignored, kind)]
     return {"items": items, "total": len(items), "next": None}
 
 
@@ -42,7 +42,7 @@ def ignore_caller(
     ignored: Annotated[bool, Query(description="Leave it out of the list, or take it in again")] = True,
 ) -> dict[str, Any]:
     """Hides a caller from the list. It is accepted or refused as before."""
-    return _shown(callers.ignore_caller(session, actor, caller_id, ignored))
+    return _caller_json(callers.ignore_caller(session, actor, caller_id, ignored))
 
 
 @router.delete("/nodes/callers/{caller_id}", status_code=204)

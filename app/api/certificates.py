@@ -6,7 +6,7 @@ from fastapi import APIRouter, Depends, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from app.http import ReadSession, WriteSession, allow, services
-from app.http.i18n import say
+from app.http.i18n import translate
 from app.kit.phrases import joined
 from app.network.settings import connect_timeout
 from app.nodes import queries as node_queries
@@ -56,7 +56,7 @@ class Target(BaseModel):
 @router.get("/certificates")
 def list_certificates(actor: Reader, session: ReadSession) -> dict[str, Any]:
     """Lists own certificates, trusted certificates, the local authority, and revocation lists."""
-    items = [certificates.certificate_json(row) for row in queries.everything(session)]
+    items = [certificates.certificate_json(row) for row in queries.all_certificates(session)]
     return {"items": items, "total": len(items), "next": None}
 
 
@@ -67,13 +67,13 @@ def add_certificate(
     """Imports or creates a certificate, or imports a revocation list. Of several in one text the first is returned."""
     secrets = services(request).secrets
     if body.kind == "own":
-        row = certificates.bring(session, actor, secrets, body.name, body.chain, body.key, body.password)
+        row = certificates.import_certificate(session, actor, secrets, body.name, body.chain, body.key, body.password)
     elif body.kind == "made":
-        row, _ = certificates.make(session, actor, secrets, body.name, body.hosts)
+        row, _ = certificates.create_certificate(session, actor, secrets, body.name, body.hosts)
     elif body.kind == "crl":
-        row = certificates.revoke(session, actor, body.chain)[0]
+        row = certificates.import_revocation_lists(session, actor, body.chain)[0]
     else:
-        row = certificates.trust(session, actor, body.chain)[0]
+        row = certificates.trust_certificates(session, actor, body.chain)[0]
     response.headers["Location"] = f"/api/v1/certificates/{row.id}"
     return certificates.certificate_json(row)
 
@@ -88,7 +88,7 @@ def get_certificate(certificate_id: str, actor: Reader, session: ReadSession) ->
 @router.post("/certificates/{certificate_id}/use")
 def use_certificate(certificate_id: str, actor: Editor, session: WriteSession) -> dict[str, Any]:
     """Uses this certificate for incoming TLS connections from now on."""
-    return certificates.certificate_json(certificates.use(session, actor, certificate_id))
+    return certificates.certificate_json(certificates.activate(session, actor, certificate_id))
 
 
 @router.delete("/certificates/{certificate_id}", status_code=204)
@@ -108,4 +108,4 @@ def test_proxy(body: Target, request: Request, actor: Editor) -> dict[str, Any]:
     """Tests the saved proxy with a connection. Answers 200 also when the proxy fails."""
     seconds = connect_timeout(services(request).database)
     found = proxy_service.try_out(actor, body.host, body.port, seconds)
-    return {"ok": found.ok, "message": say(joined((found.message, found.hint))), "seconds": found.seconds}
+    return {"ok": found.ok, "message": translate(joined((found.message, found.hint))), "seconds": found.seconds}

@@ -29,7 +29,7 @@ def list_commitments(
     found, total = node_queries.commitments(
         session, actor, role=role, state=state, transfer_id=transfer, limit=limit, before=cursor
     )
-    items = [i18n.told(request, commitment.commitment_json(row, name)) for row, name in found]
+    items = [i18n.translate_answer(request, commitment.commitment_json(row, name)) for row, name in found]
     return {"items": items, "total": total, "next": found[-1][0].id if len(found) == limit else None}
 
 
@@ -37,7 +37,7 @@ def list_commitments(
 def get_commitment(request: Request, commitment_id: str, actor: Sender, session: ReadSession) -> dict[str, Any]:
     """Returns a request for storage commitment with its state and counts."""
     row = node_queries.commitment_seen(session, actor, commitment_id)
-    return i18n.told(request, commitment.commitment_json(row, node_queries.node_name(session, row.node_id)))
+    return i18n.translate_answer(request, commitment.commitment_json(row, node_queries.node_name(session, row.node_id)))
 
 
 @router.get("/commitments/{commitment_id}/instances")
@@ -52,6 +52,6 @@ def list_commitment_instances(
     """Lists the objects of a request. `reason` is a Failure Reason of PS3.3 C.14.1.1."""
     row = node_queries.commitment_seen(session, actor, commitment_id)
     rows = node_queries.commitment_instances(session, row.id, limit, cursor)
-    items = [i18n.told(request, commitment.instance_json(one)) for one in rows]
+    items = [i18n.translate_answer(request, commitment.instance_json(one)) for one in rows]
     following = str(cursor + limit) if len(rows) == limit else None
     return {"items": items, "total": row.total, "next": following}

@@ -17,7 +17,7 @@ from starlette.requests import HTTPConnection
 from app import events
 from app.db import Database
 from app.events import Event
-from app.http.deps import actor_for, allow, asks
+from app.http.deps import actor_for, allow, checks_permission_itself
 from app.http.services import Services, services
 from app.kit.errors import AppError
 from app.security import Actor, Verb, can, may_see, owns
@@ -126,7 +126,7 @@ def _offer(queue: asyncio.Queue[Event | None], event: Event) -> None:
         queue.put_nowait(event)
 
 
-async def _missed(service: Services, actor: Actor, since: int) -> tuple[list[dict[str, Any]], int, bool]:
+async def _events_since(service: Services, actor: Actor, since: int) -> tuple[list[dict[str, Any]], int, bool]:
     """Of the events after number `since`: those of the next _BATCH that this actor sees, the number of the last one that
     was examined, seen or not, and whether that was the newest."""
 
@@ -140,7 +140,7 @@ async def _missed(service: Services, actor: Actor, since: int) -> tuple[list[dic
 
 
 @router.websocket("/events")
-@asks(Verb.EVENT_FOLLOW)
+@checks_permission_itself(Verb.EVENT_FOLLOW)
 async def follow(socket: WebSocket, since: Annotated[int | None, Query(ge=0, le=_HIGHEST)] = None) -> None:
     """Live events as JSON {id, topic, at, payload}. `since`: begins with the events after this number."""
     service = services(socket)
@@ -169,7 +169,7 @@ async def _catch_up(socket: WebSocket, service: Services, actor: Actor, since: i
     """Sends what came after `since`, to the newest; the number of the last event that was examined."""
     newest = False
     while not newest:
-        items, since, newest = await _missed(service, actor, since)
+        items, since, newest = await _events_since(service, actor, since)
         for item in items:
             await socket.send_json(item)
     return since
@@ -229,7 +229,7 @@ async def poll(
     while True:
         if clock() >= due:
             due, actor = clock() + RECHECK, await _ask_again(request)
-        items, since, newest = await _missed(socket_services, actor, since)
+        items, since, newest = await _events_since(socket_services, actor, since)
         if items or (newest and clock() >= deadline):
             return {"items": items, "next": since}
         if newest:

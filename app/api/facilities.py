@@ -51,7 +51,7 @@ def as_json(facility: Facility, states: dict[int, str]) -> dict[str, Any]:
 @router.get("/facilities")
 def list_facilities(request: Request, actor: Everyone, session: ReadSession) -> dict[str, Any]:
     """Lists all facilities, or the caller's own when the role is limited to it."""
-    states = facility_titles.states(services(request).config)
+    states = facility_titles.port_states(services(request).config)
     items = [as_json(facility, states) for facility in facilities.list_facilities(session, actor)]
     return {"items": items, "total": len(items), "next": None}
 
@@ -70,13 +70,13 @@ def create_facility(request: Request, body: FacilityValues, actor: Admin, sessio
         tls_port=body.secure(),
         reserved=reserved,
     )
-    return as_json(made, facility_titles.states(config))
+    return as_json(made, facility_titles.port_states(config))
 
 
 @router.get("/facilities/{facility_id}")
 def show_facility(facility_id: str, request: Request, actor: Everyone, session: ReadSession) -> dict[str, Any]:
     """Returns a facility."""
-    return as_json(facilities.get(session, actor, facility_id), facility_titles.states(services(request).config))
+    return as_json(facilities.get(session, actor, facility_id), facility_titles.port_states(services(request).config))
 
 
 @router.put("/facilities/{facility_id}")
@@ -88,7 +88,7 @@ def change_facility(
     port = 0 if "port" in body.model_fields_set and body.port is None else body.port
     reserved = facility_titles.reserved(session, config)
     changed = facilities.change(session, actor, facility_id, body.name, body.ae_title, port, reserved, body.secure())
-    return as_json(changed, facility_titles.states(config))
+    return as_json(changed, facility_titles.port_states(config))
 
 
 @router.delete("/facilities/{facility_id}", status_code=204)

@@ -39,21 +39,21 @@ class ForwarderBody(BaseModel):
 @router.get("/forwarder")
 def get_forwarder(request: Request, actor: Reader, session: ReadSession) -> dict[str, Any]:
     """Returns the configuration of store and forward. `pacs_host` is empty when it is not configured."""
-    return forwarder.current(session, services(request).config).values()
+    return forwarder.current_setup(session, services(request).config).values()
 
 
 @router.put("/forwarder")
 def save_forwarder(body: ForwarderBody, request: Request, actor: Editor, session: WriteSession) -> dict[str, Any]:
     """Creates or changes the node and the route of store and forward. restart: title, port or folders are new and count from the next start."""
     config = services(request).config
-    restart = forwarder.keep(session, actor, forwarder.checked(body.model_dump()), config)
-    return forwarder.current(session, config).values() | {"restart": restart}
+    restart = forwarder.save_setup(session, actor, forwarder.validate_setup(body.model_dump()), config)
+    return forwarder.current_setup(session, config).values() | {"restart": restart}
 
 
 @router.post("/forwarder/test")
 def test_forwarder(body: ForwarderBody, request: Request, actor: Editor) -> dict[str, Any]:
     """Tests the PACS of the body with a C-ECHO; nothing is saved. Always 200 for a PACS that does not answer."""
-    found = forwarder.test(services(request).database, actor, forwarder.checked(body.model_dump()))
+    found = forwarder.test_connection(services(request).database, actor, forwarder.validate_setup(body.model_dump()))
     steps = [{"step": s.name, "ok": s.ok, "message": s.words, "seconds": s.seconds} for s in found.steps]
     return {"ok": found.ok, "message": found.message, "seconds": found.seconds, "steps": steps, "offers": found.offers}
 

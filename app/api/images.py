@@ -12,17 +12,17 @@ from starlette.responses import JSONResponse, Response
 
 from app.archive import content, queries
 from app.archive.drawn import drawn_header
-from app.archive.frames import Located, locate
+from app.archive.frames import Located, locate_objects
 from app.archive.models import Instance
 from app.db import Session
 from app.dicom import uids
 from app.http import allow, services
 from app.http.bodies import ranged, streamed
-from app.http.looking import frame_warning, look, pictures, specs
+from app.http.looking import frame_warning, pictures, read_study, specs
 from app.imaging import PixelSpec, RenderParams
 from app.imaging.browser import Form
 from app.kit.errors import Invalid, NotFound
-from app.kit.numbers import real
+from app.kit.numbers import parse_decimal
 from app.security import Actor, Verb
 from app.viewing import content_tree, report, service, states
 from app.viewing.frames import Frames, frame_as, native_target, spec_of
@@ -41,7 +41,7 @@ async def _object(request: Request, actor: Actor, uid: str, verb: Verb = Verb.ST
         located, header = service.located_instance(session, actor, uid)
         return (located, header), queries.study_of(session, located.instance)
 
-    return await look(request, actor, verb, find)
+    return await read_study(request, actor, verb, find)
 
 
 def _spec_reader(request: Request) -> SpecOf:
@@ -71,7 +71,7 @@ async def series_frames(
         series, located = service.located_series(session, actor, uid)
         return located, queries.study_of(session, series)
 
-    located = await look(request, actor, Verb.STUDY_VIEW, find)
+    located = await read_study(request, actor, Verb.STUDY_VIEW, find)
     if instance and instance not in {one.instance.sop_instance_uid for one in located}:
         raise NotFound("Object not found in this series.")
     archive = services(request).archive
@@ -180,7 +180,7 @@ async def rendered(
         state = states.find(archive, session, study, presentation, presentation_series) if presentation else None
         return (located, header, state), study
 
-    located, header, state = await look(request, actor, Verb.STUDY_VIEW, find)
+    located, header, state = await read_study(request, actor, Verb.STUDY_VIEW, find)
     fmt: Format = "jpeg" if request.headers.get("accept", "").startswith("image/jpeg") else "png"
     params = RenderParams(window=_window(window), size=(size, size) if size else None)
     data = await run_in_threadpool(pictures(request).rendered, located, header, n, params, fmt, 90, state)
@@ -192,7 +192,7 @@ async def rendered(
 def _window(text: str) -> tuple[float, float] | None:
     if not text:
         return None
-    parts = [real(part) for part in text.split(",")]
+    parts = [parse_decimal(part) for part in text.split(",")]
     if len(parts) != 2 or parts[0] is None or parts[1] is None:
         raise Invalid("A window must be specified as center,width.", field="window")
     return parts[0], parts[1]
@@ -210,11 +210,11 @@ async def series_thumbnail(
         if one is None:
             raise NotFound("This series contains no images.")
         return (
-            locate(session, [one])[0],
+            locate_objects(session, [one])[0],
             drawn_header(session, one),
         ), queries.study_of(session, series)
 
-    located, header = await look(request, actor, Verb.STUDY_VIEW, find)
+    located, header = await read_study(request, actor, Verb.STUDY_VIEW, find)
     return await _preview(request, located, header, service.representative_frame(header, located.instance), size)
 
 

@@ -60,12 +60,12 @@ async def create_import(request: Request, actor: Annotated[Actor, Depends(allow(
         await run_in_threadpool(_trace, request, actor, intake)
     if not results:
         raise BadRequest("The request contains no files.", hint="Send the files in the field `files`.")
-    return {"results": [i18n.told(request, one.public()) for one in results]}
+    return {"results": [i18n.translate_answer(request, one.public()) for one in results]}
 
 
 def _trace(request: Request, actor: Actor, intake: Intake) -> None:
     """Written too when the sender went away in the middle: what was stored by then stays stored."""
-    done: list[Result] = intake.done()
+    done: list[Result] = intake.finished_results()
     if done:
         with services(request).database.write() as session:
             traces.imported(session, actor, done, "upload")

@@ -14,7 +14,7 @@ router = APIRouter(tags=["jobs"])
 Owner = Annotated[Actor, Depends(allow(Verb.JOB_OWN))]
 
 
-def _mine(actor: Actor, job: Job) -> Job:
+def _require_visible(actor: Actor, job: Job) -> Job:
     """Another's job does not exist for those who may not see all."""
     if not owns(actor, job.owner_id) and not can(actor, Verb.JOB_ALL):
         raise NotFound("Job not found.")
@@ -35,24 +35,28 @@ def list_jobs(
     whose = None if can(actor, Verb.JOB_ALL) else actor.user_id or ""
     items, total = jobs.list_jobs(session, owner_id=whose, kind=kind, state=state, limit=limit, before=cursor)
     following = items[-1].id if len(items) == limit else None
-    return {"items": [i18n.told(request, job.as_json()) for job in items], "total": total, "next": following}
+    return {
+        "items": [i18n.translate_answer(request, job.as_json()) for job in items],
+        "total": total,
+        "next": following,
+    }
 
 
 @router.get("/jobs/{job_id}")
 def show_job(request: Request, job_id: str, actor: Owner, session: ReadSession) -> dict[str, Any]:
     """Returns a job: state, progress, and the reason when it has failed."""
-    return i18n.told(request, _mine(actor, jobs.get(session, job_id)).as_json())
+    return i18n.translate_answer(request, _require_visible(actor, jobs.get(session, job_id)).as_json())
 
 
 @router.post("/jobs/{job_id}/cancel", status_code=204)
 def cancel_job(job_id: str, actor: Owner, session: WriteSession) -> None:
     """Cancels a job that has not ended."""
-    _mine(actor, jobs.get(session, job_id))
+    _require_visible(actor, jobs.get(session, job_id))
     jobs.cancel(session, job_id)
 
 
 @router.post("/jobs/{job_id}/retry", status_code=204)
 def retry_job(job_id: str, actor: Owner, session: WriteSession) -> None:
     """Puts an ended job back into the queue."""
-    _mine(actor, jobs.get(session, job_id))
+    _require_visible(actor, jobs.get(session, job_id))
     jobs.retry(session, job_id)

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Query, Request
 
 from app.http import WriteSession, allow, services
-from app.http.i18n import told
+from app.http.i18n import translate_answer
 from app.kit.errors import BadRequest
 from app.nodes import exchange, file_schema
 from app.security import Actor, Verb
@@ -59,8 +59,8 @@ def import_nodes(
     report = exchange.import_nodes(session, actor, text, services(request).config, dry_run)
     answer = exchange.report_json(report, dry_run)
     answer["items"] = [
-        one | {"notes": [told(request, {"message": note})["message"] for note in one["notes"]]}
+        one | {"notes": [translate_answer(request, {"message": note})["message"] for note in one["notes"]]}
         for one in answer["items"]
     ]
-    answer["faults"] = [told(request, one) for one in answer["faults"]]
+    answer["faults"] = [translate_answer(request, one) for one in answer["faults"]]
     return answer

@@ -7,11 +7,11 @@ from pydantic import BaseModel, ConfigDict, Field, create_model
 
 from app.forward import queue_list
 from app.http import ReadSession, WriteSession, allow, services
-from app.http.i18n import say, told
+from app.http.i18n import translate, translate_answer
 from app.kit.clock import now
 from app.nodes import options, selftest, service
 from app.nodes import queries as node_queries
-from app.nodes.file_schema import rules
+from app.nodes.file_schema import schema_rules
 from app.nodes.option_model import fields_of
 from app.nodes.options import NodeOptions, NodeValues
 from app.security import Actor, Verb
@@ -28,7 +28,7 @@ def body_model(model: type[NodeOptions] = NodeOptions) -> type[BaseModel]:
     found: dict[str, Any] = {}
     for name, one in fields_of(model).items():
         kind = list[str] if one.type is list else one.type
-        extra = rules(one) | ({"enum": [*one.values, None]} if one.values and one.type is not list else {})
+        extra = schema_rules(one) | ({"enum": [*one.values, None]} if one.values and one.type is not list else {})
         field = Field(None, title=str(one.option.label), description=one.option.help, json_schema_extra=extra)
         found[name] = (Optional[kind], field)  # noqa: UP045 (a type known at run time only)
     return create_model("NodeFields", __config__=ConfigDict(extra="forbid"), **found)
@@ -137,5 +137,5 @@ def start_test(name: str, body: TestBody, response: Response, actor: Tester, ses
 def get_test(name: str, test_id: str, request: Request, actor: Reader, session: ReadSession) -> dict[str, Any]:
     """Returns the state of a self-test and its steps with messages, hints and durations."""
     found = selftest.test_json(session, selftest.get(session, actor, test_id))
-    found["steps"] = [told(request, step) | {"hint": say(step["hint"])} for step in found["steps"]]
-    return told(request, found)
+    found["steps"] = [translate_answer(request, step) | {"hint": translate(step["hint"])} for step in found["steps"]]
+    return translate_answer(request, found)

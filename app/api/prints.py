@@ -13,7 +13,7 @@ from app.archive import queries as archive_queries
 from app.http import ReadSession, WriteSession, allow, i18n, services
 from app.kit import queue_priority
 from app.kit.errors import Invalid, NotFound
-from app.kit.numbers import MOST, real, whole
+from app.kit.numbers import MOST, parse_decimal, parse_integer
 from app.printing import preview, service
 from app.printing.order import OrderItem, PrintOrder
 from app.security import Actor, Verb
@@ -74,7 +74,7 @@ def preview_pages(
         "svg": made.drawn,
         "notices": made.notices,
     }
-    return i18n.told(request, answer)
+    return i18n.translate_answer(request, answer)
 
 
 @router.get("/prints/preview/picture", response_class=Response)
@@ -100,7 +100,7 @@ def preview_picture(
     headers = {"ETag": f'"{stored.sha256[:32]}-{how}"', "Cache-Control": "private, max-age=0, must-revalidate"}
     if headers["ETag"] in request.headers.get("if-none-match", ""):
         return Response(status_code=304, headers=headers)
-    read = [real(part) for part in window.split(",")]
+    read = [parse_decimal(part) for part in window.split(",")]
     if len(read) != 2 or read[0] is None or read[1] is None:
         raise Invalid("A window must be specified as center,width.", field="window")
     center, width = read[0], read[1]
@@ -118,7 +118,7 @@ def preview_picture(
         )
     except ValidationError:
         raise Invalid("The description of the image is not valid.", hint="Reload the preview.") from None
-    box = [whole(edge) for edge in part.split(",")] if part else [0, 0, 0, 0]
+    box = [parse_integer(edge) for edge in part.split(",")] if part else [0, 0, 0, 0]
     if len(box) != 4 or None in box:
         raise Invalid("A region must be specified as x,y,width,height.", field="part")
     x, y, across, down = (edge or 0 for edge in box)
@@ -142,7 +142,7 @@ def preview_image(
 @router.get("/prints/{print_id}")
 def show_print(request: Request, print_id: str, actor: Owner, session: ReadSession) -> dict[str, Any]:
     """Returns a print: state, progress, and the address of its file."""
-    return i18n.told(request, service.as_json(service.get(session, actor, print_id)))
+    return i18n.translate_answer(request, service.as_json(service.get(session, actor, print_id)))
 
 
 @router.get("/prints/{print_id}/pdf", response_class=FileResponse)

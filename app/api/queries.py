@@ -85,7 +85,7 @@ def list_queries(
 ) -> dict[str, Any]:
     """Lists the caller's queries of the last day, newest first."""
     found, total = retrieve_queries.queries_of(session, actor, limit, cursor)
-    items = [i18n.told(request, remote_queries.query_json(session, one)) for one in found]
+    items = [i18n.translate_answer(request, remote_queries.query_json(session, one)) for one in found]
     return {"items": items, "total": total, "next": found[-1].id if len(found) == limit else None}
 
 
@@ -104,31 +104,31 @@ def get_query(
 ) -> dict[str, Any]:
     """Returns the state of every node and the answers so far, merged by study."""
     query = retrieve_queries.query(session, actor, query_id)
-    found = remote_queries.arranged(remote_queries.matches(session, actor, query), sort, here)
+    found = remote_queries.sort_matches(remote_queries.matches(session, actor, query), sort, here)
     items = [remote_queries.match_json(match) for match in found[cursor : cursor + limit]]
     following = str(cursor + limit) if limit and cursor + limit < len(found) else None
-    shown = i18n.told(request, remote_queries.query_json(session, query))
+    shown = i18n.translate_answer(request, remote_queries.query_json(session, query))
     return shown | {"items": items, "total": len(found), "next": following}
 
 
 @router.get("/queries/{query_id}/studies/{study_uid}/series")
 def list_series(request: Request, query_id: str, study_uid: str, actor: Asker) -> dict[str, Any]:
     """Requests the series of a study from the nodes that have it."""
-    return _unfolded(request, actor, query_id, "SERIES", {"StudyInstanceUID": study_uid})
+    return _child_matches(request, actor, query_id, "SERIES", {"StudyInstanceUID": study_uid})
 
 
 @router.get("/queries/{query_id}/studies/{study_uid}/series/{series_uid}/instances")
 def list_instances(request: Request, query_id: str, study_uid: str, series_uid: str, actor: Asker) -> dict[str, Any]:
     """Requests the objects of a series from the nodes that have the study."""
     keys = {"StudyInstanceUID": study_uid, "SeriesInstanceUID": series_uid}
-    return _unfolded(request, actor, query_id, "IMAGE", keys)
+    return _child_matches(request, actor, query_id, "IMAGE", keys)
 
 
-def _unfolded(request: Request, actor: Actor, query_id: str, level: str, keys: dict[str, str]) -> dict[str, Any]:
+def _child_matches(request: Request, actor: Actor, query_id: str, level: str, keys: dict[str, str]) -> dict[str, Any]:
     here = services(request)
-    found, faults = query_jobs.unfold(here.database, here.config, actor, query_id, level, keys)
+    found, faults = query_jobs.query_children(here.database, here.config, actor, query_id, level, keys)
     items = [remote_queries.match_json(match) for match in found]
-    said = [{"node": node, "error": i18n.say(words)} for node, words in faults]
+    said = [{"node": node, "error": i18n.translate(words)} for node, words in faults]
     return {"items": items, "total": len(items), "next": None, "faults": said}
 
 

@@ -35,7 +35,7 @@ def create_retrieve(body: RetrieveBody, response: Response, actor: Retriever, se
     order = Order(**(body.model_dump() | {"sop_instance_uids": tuple(body.sop_instance_uids)}))
     made = retrievals.create_retrieval(session, actor, order)
     response.headers["Location"] = f"/api/v1/retrieves/{made.id}"
-    return _shown(session, actor, made.id)
+    return _retrieval_json(session, actor, made.id)
 
 
 @router.get("/retrieves")
@@ -52,21 +52,21 @@ def list_retrieves(
     found, total = retrieve_queries.retrievals(
         session, actor, state=state, study=study_instance_uid, limit=limit, before=cursor
     )
-    items = [i18n.told(request, retrievals.retrieval_json(session, row, name)) for row, name in found]
+    items = [i18n.translate_answer(request, retrievals.retrieval_json(session, row, name)) for row, name in found]
     return {"items": items, "total": total, "next": found[-1][0].id if len(found) == limit else None}
 
 
 @router.get("/retrieves/{retrieve_id}")
 def get_retrieve(request: Request, retrieve_id: str, actor: Retriever, session: ReadSession) -> dict[str, Any]:
     """Returns a retrieval: state, number of objects received, counts and error message of the peer."""
-    return i18n.told(request, _shown(session, actor, retrieve_id))
+    return i18n.translate_answer(request, _retrieval_json(session, actor, retrieve_id))
 
 
 @router.post("/retrieves/{retrieve_id}/cancel")
 def cancel_retrieve(retrieve_id: str, actor: Retriever, session: WriteSession) -> dict[str, Any]:
     """Cancels a retrieval (C-CANCEL); received objects are kept."""
     retrievals.cancel_retrieval(session, actor, retrieve_id)
-    return _shown(session, actor, retrieve_id)
+    return _retrieval_json(session, actor, retrieve_id)
 
 
 @router.post("/retrieves/{retrieve_id}/retry", status_code=202)
@@ -74,7 +74,7 @@ def retry_retrieve(retrieve_id: str, response: Response, actor: Retriever, sessi
     """Retrieves the objects that are missing."""
     retrievals.retry_retrieval(session, actor, retrieve_id)
     response.headers["Location"] = f"/api/v1/retrieves/{retrieve_id}"
-    return _shown(session, actor, retrieve_id)
+    return _retrieval_json(session, actor, retrieve_id)
 
 
 @router.delete("/retrieves/{retrieve_id}", status_code=204)
@@ -83,6 +83,6 @@ def drop_retrieve(retrieve_id: str, actor: Retriever, session: WriteSession) -> 
     retrievals.drop_retrieval(session, actor, retrieve_id)
 
 
-def _shown(session: ReadSession, actor: Actor, retrieve_id: str) -> dict[str, Any]:
+def _retrieval_json(session: ReadSession, actor: Actor, retrieve_id: str) -> dict[str, Any]:
     row = retrieve_queries.retrieval(session, actor, retrieve_id)
     return retrievals.retrieval_json(session, row, node_queries.node_name(session, row.node_id))

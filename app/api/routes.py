@@ -63,7 +63,7 @@ def create_route(body: RouteBody, response: Response, actor: Editor, session: Wr
     if body.enabled:
         service.switch_route(session, actor, made.id, True, untested=body.untested)
     response.headers["Location"] = f"/api/v1/routes/{made.id}"
-    return _shown(session, actor, made)
+    return _route_json(session, actor, made)
 
 
 @router.put("/routes/order")
@@ -115,7 +115,7 @@ def test_routes(body: TestBody, request: Request, actor: Editor) -> dict[str, An
     here = services(request)
     with here.database.read() as session:
         subject = bench.of_study(session, actor, here.archive, body.study_instance_uid)
-        tried = service.tried(session, actor, body.routes, body.rule, body.facility_id)
+        tried = service.trial_routes(session, actor, body.routes, body.rule, body.facility_id)
         found = bench.try_out(session, here.config, subject, tried)
     _note_tested(request, actor, [] if body.rule else tried)
     return {"items": found, "total": len(found), "next": None}
@@ -142,7 +142,7 @@ def _test_file(request: Request, actor: Actor, name: str, data: bytes, asked: tu
     subject = bench.of_file(actor, name, data, facility_id or None)
     with here.database.read() as session:
         wanted = [line.strip() for line in routes.splitlines() if line.strip()]
-        tried = service.tried(session, actor, wanted, _json(rule), facility_id or None)
+        tried = service.trial_routes(session, actor, wanted, _json(rule), facility_id or None)
         found = bench.try_out(session, here.config, subject, tried)
     _note_tested(request, actor, [] if rule else tried)
     return {"items": found, "total": len(found), "next": None}
@@ -216,7 +216,7 @@ def drop_run(run_id: str, actor: Editor, session: WriteSession) -> dict[str, Any
 @router.get("/routes/{name}")
 def get_route(name: str, actor: Editor, session: ReadSession) -> dict[str, Any]:
     """Returns a route by name or id."""
-    return _shown(session, actor, queries.route(session, actor, name))
+    return _route_json(session, actor, queries.route(session, actor, name))
 
 
 @router.put("/routes/{name}")
@@ -228,7 +228,7 @@ def update_route(name: str, body: RouteBody, actor: Editor, session: WriteSessio
     route = service.update_route(session, actor, route.id, new_name=body.name, data=data, facility_id=body.facility_id)
     if body.enabled is not None:
         service.switch_route(session, actor, route.id, body.enabled, untested=body.untested)
-    return _shown(session, actor, route)
+    return _route_json(session, actor, route)
 
 
 @router.delete("/routes/{name}", status_code=204)
@@ -243,7 +243,7 @@ def fire_route(name: str, actor: Editor, session: WriteSession) -> dict[str, Any
     return {"runs": service.fire_now(session, actor, name)}
 
 
-def _shown(session: ReadSession, actor: Actor, route: Route) -> dict[str, Any]:
+def _route_json(session: ReadSession, actor: Actor, route: Route) -> dict[str, Any]:
     session.flush()
     counts = queries.counts(session, actor).get(route.id, {})
     return service.route_json(route, queries.names(session).nodes, counts)

@@ -6,7 +6,7 @@ from fastapi import APIRouter, Depends, Request, Response
 from pydantic import BaseModel, Field
 from starlette.concurrency import run_in_threadpool
 
-from app.http import ReadSession, WriteSession, allow, asks, cookies, public, services
+from app.http import ReadSession, WriteSession, allow, checks_permission_itself, cookies, public, services
 from app.http.csrf import check_origin
 from app.http.deps import client_address, identify, identity_for
 from app.kit.errors import Conflict
@@ -38,7 +38,7 @@ async def open_session(request: Request, response: Response, body: SignIn) -> di
     secret = await run_in_threadpool(
         gate.login.open_session, body.user, body.password, body.code, client_address(request), agent
     )
-    identity = await run_in_threadpool(gate.session, secret)
+    identity = await run_in_threadpool(gate.identify_session, secret)
     assert identity is not None
     cookies.set_session(request, response, secret)
     return {
@@ -94,7 +94,7 @@ def lock(request: Request, actor: SelfEvenLocked, session: WriteSession) -> None
 
 
 @router.post("/sessions/current/unlock", status_code=204)
-@asks(Verb.SELF)
+@checks_permission_itself(Verb.SELF)
 async def unlock(request: Request, body: Unlock) -> None:
     """Unlocks the session with the password and, when set up, the code of the second factor."""
     identity = await identity_for(request, Verb.SELF, locked_too=True)
@@ -105,7 +105,7 @@ async def unlock(request: Request, body: Unlock) -> None:
 
 def unlock_session(request: Request, password: str, code: str) -> None:
     identity = request.state.identity
-    services(request).gate.login.prove(identity.actor.name, password, code, identity.actor.address, how="unlock")
+    services(request).gate.login.verify(identity.actor.name, password, code, identity.actor.address, how="unlock")
     with services(request).database.change() as session:
         sessions.unlock(session, identity.actor, identity.session_id)
 

@@ -50,7 +50,7 @@ class ManyBody(BaseModel):
     all: bool = Field(False, description="All failed ones that the caller sees")
 
     @model_validator(mode="after")
-    def _one(self) -> "ManyBody":
+    def _require_one_choice(self) -> "ManyBody":
         if (self.ids is not None) + (self.node is not None) + self.all != 1:
             raise ValueError(phrase("give exactly one of ids, node, all"))
         return self
@@ -63,7 +63,7 @@ def create_transfer(body: TransferBody, response: Response, actor: Sender, sessi
         session, actor, body.study_instance_uid, body.node, body.sop_instance_uids, body.priority
     )
     response.headers["Location"] = f"/api/v1/transfers/{made.id}"
-    return _shown(session, actor, made.id)
+    return _transfer_json(session, actor, made.id)
 
 
 @router.get("/transfers")
@@ -88,7 +88,7 @@ def list_transfers(
 @router.get("/transfers/{transfer_id}")
 def get_transfer(request: Request, transfer_id: str, actor: Sender, session: ReadSession) -> dict[str, Any]:
     """Returns a transfer: state, counts, and the message of the peer."""
-    return i18n.told(request, _shown(session, actor, transfer_id))
+    return i18n.translate_answer(request, _transfer_json(session, actor, transfer_id))
 
 
 @router.get("/transfers/{transfer_id}/instances")
@@ -111,7 +111,7 @@ def retry_transfer(transfer_id: str, response: Response, actor: Sender, session:
     """Sends the objects again that have not arrived."""
     transfers.retry_transfer(session, actor, transfer_id)
     response.headers["Location"] = f"/api/v1/transfers/{transfer_id}"
-    return _shown(session, actor, transfer_id)
+    return _transfer_json(session, actor, transfer_id)
 
 
 @router.post("/transfers/{transfer_id}/cancel")
@@ -119,21 +119,21 @@ def retry_transfer(transfer_id: str, response: Response, actor: Sender, session:
 def cancel_transfer(transfer_id: str, actor: Sender, session: WriteSession) -> dict[str, Any]:
     """Cancels a transfer; objects that have arrived are kept by the node."""
     transfers.cancel_transfer(session, actor, transfer_id)
-    return _shown(session, actor, transfer_id)
+    return _transfer_json(session, actor, transfer_id)
 
 
 @router.patch("/transfers/{transfer_id}")
 def change_transfer(transfer_id: str, body: PriorityBody, actor: Sender, session: WriteSession) -> dict[str, Any]:
     """Changes the priority of a transfer."""
     transfers.set_priority(session, actor, transfer_id, body.priority)
-    return _shown(session, actor, transfer_id)
+    return _transfer_json(session, actor, transfer_id)
 
 
 @router.post("/transfers/{transfer_id}/drop")
 def drop_transfer(transfer_id: str, actor: Sender, session: WriteSession) -> dict[str, Any]:
     """Drops a failed transfer; objects that have arrived are kept by the node."""
     transfers.drop_transfer(session, actor, transfer_id)
-    return _shown(session, actor, transfer_id)
+    return _transfer_json(session, actor, transfer_id)
 
 
 @router.post("/transfers/retry")
@@ -148,6 +148,6 @@ def drop_many(body: ManyBody, actor: Sender, session: WriteSession) -> dict[str,
     return {"dropped": transfers.drop_many(session, actor, ids=body.ids, node_name=body.node)}
 
 
-def _shown(session: ReadSession, actor: Actor, transfer_id: str) -> dict[str, Any]:
+def _transfer_json(session: ReadSession, actor: Actor, transfer_id: str) -> dict[str, Any]:
     transfer = transfer_queries.transfer(session, actor, transfer_id)
     return transfer_json.transfer_json(transfer, node_queries.node_name(session, transfer.node_id))

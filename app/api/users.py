@@ -78,7 +78,7 @@ def show_me(request: Request, actor: Self, session: ReadSession) -> dict[str, An
 def change_my_password(request: Request, body: OwnPassword, actor: Self) -> None:
     """Changes the caller's password; all other sessions end."""
     here, session_id = services(request), request.state.identity.session_id
-    proof = here.gate.login.confirm(actor, body.old, field="old")
+    proof = here.gate.login.confirm_password(actor, body.old, field="old")
     new = users.new_password(here.database, body.new, actor.name, proof.user_id)
     with here.database.change() as session:
         users.change_own_password(session, actor, proof, new, session_id)
@@ -101,7 +101,7 @@ def set_preferences(body: dict[str, Any], actor: Self, session: WriteSession) ->
 def begin_second_factor(request: Request, body: NewPassword, actor: Self) -> dict[str, str]:
     """Creates a secret for an authenticator; it is used after PUT has confirmed it with a code."""
     here = services(request)
-    proof = here.gate.login.confirm(actor, body.password)
+    proof = here.gate.login.confirm_password(actor, body.password)
     with here.database.change() as session:
         secret, address = second_factor.begin(session, actor, here.secrets, proof)
     return {"secret": secret, "address": address, "qr": segno.make(address, micro=False).svg_data_uri(scale=4)}
@@ -120,7 +120,7 @@ def confirm_second_factor(request: Request, body: Code, actor: Self) -> dict[str
 def remove_second_factor(request: Request, body: NewPassword, actor: Self) -> None:
     """Removes the caller's second factor; needs the password."""
     here = services(request)
-    proof = here.gate.login.confirm(actor, body.password)
+    proof = here.gate.login.confirm_password(actor, body.password)
     with here.database.change() as session:
         second_factor.remove(session, actor, proof)
 

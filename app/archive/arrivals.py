@@ -9,7 +9,7 @@ from sqlalchemy import String, case, cast, func, select
 from sqlalchemy.orm import Session
 
 from app.archive.models import ArrivalSource, Conflict, Instance, InstanceHeader, Series, Study
-from app.archive.queries import visible, visible_conflicts
+from app.archive.queries import visible_conflicts, visible_to
 from app.security import Actor
 
 
@@ -25,7 +25,7 @@ class Minute:
 
 def recent(session: Session, actor: Actor, *, state: str = "", limit: int = 60, offset: int = 0) -> list[Study]:
     """Studies by their last arrival, newest first. state: "receiving" or "settled"; empty asks for both."""
-    query = select(Study).where(visible(actor))
+    query = select(Study).where(visible_to(actor))
     if state:
         query = query.where(Study.state == state)
     query = query.order_by(Study.last_received_at.desc(), Study.id.desc())
@@ -34,7 +34,7 @@ def recent(session: Session, actor: Actor, *, state: str = "", limit: int = 60, 
 
 def count_since(session: Session, actor: Actor, since: datetime, *, state: str = "") -> int:
     """How many studies got something since then."""
-    query = select(func.count()).select_from(Study).where(visible(actor), Study.last_received_at >= since)
+    query = select(func.count()).select_from(Study).where(visible_to(actor), Study.last_received_at >= since)
     if state:
         query = query.where(Study.state == state)
     return session.scalar(query) or 0
@@ -52,7 +52,7 @@ def per_minute(session: Session, actor: Actor, since: datetime) -> list[Minute]:
         select(sender, bucket, func.count(), func.sum(Instance.bytes))
         .join(Study, Study.id == Instance.study_pk)
         .outerjoin(ArrivalSource, ArrivalSource.id == Instance.source_pk)
-        .where(visible(actor), Study.last_received_at >= since, Instance.received_at >= since)
+        .where(visible_to(actor), Study.last_received_at >= since, Instance.received_at >= since)
         .group_by(sender, bucket)
         .order_by(sender, bucket)
     )

@@ -10,7 +10,7 @@ from app.archive.models import SEVERAL, Instance, Patient, Series, Study
 from app.archive.search import plans
 from app.dicom import names
 from app.kit.errors import BadRequest
-from app.kit.numbers import whole
+from app.kit.numbers import parse_integer
 from app.security import Actor
 
 
@@ -85,7 +85,7 @@ def _page(items: list[dict[str, Any]], ids: list[int], limit: int, total: int | 
 def _after(cursor: str | None) -> int:
     if cursor is None:
         return 0
-    place = whole(cursor, high=10**18)
+    place = parse_integer(cursor, high=10**18)
     if place is None:
         raise BadRequest("The cursor does not belong to this list.", hint="Restart from the first page.")
     return place
@@ -95,7 +95,7 @@ def list_series(
     session: Session, actor: Actor, study_uid: str, modality: str, limit: int, cursor: str | None
 ) -> dict[str, Any]:
     """Series in the order they came, oldest first. total is None: nobody counts millions for a list."""
-    query = select(Series, Study).join(Study, Study.id == Series.study_pk).where(queries.visible(actor))
+    query = select(Series, Study).join(Study, Study.id == Series.study_pk).where(queries.visible_to(actor))
     if study_uid:
         query = query.where(Study.study_instance_uid == study_uid)
     if modality:
@@ -114,7 +114,7 @@ def list_instances(
         select(Instance, Series, Study)
         .join(Series, Series.id == Instance.series_pk)
         .join(Study, Study.id == Instance.study_pk)
-        .where(queries.visible(actor))
+        .where(queries.visible_to(actor))
     )
     if study_uid:
         query = query.where(Instance.study_pk == queries.study(session, actor, study_uid).id)
@@ -133,7 +133,7 @@ def list_patients(
 ) -> dict[str, Any]:
     """Patients who have a study this actor may see. text: each word begins a word of the name or the patient id;
     words beyond the first MOST_WORDS are left out, because SQLite takes conditions of 1,000 levels."""
-    query = select(Patient).where(exists().where(Study.patient_pk == Patient.id, queries.visible(actor)))
+    query = select(Patient).where(exists().where(Study.patient_pk == Patient.id, queries.visible_to(actor)))
     for word in dict.fromkeys(names.fold(text).split()[: plans.MOST_WORDS]):
         pattern = word.replace("!", "!!").replace("%", "!%").replace("_", "!_")
         query = query.where(

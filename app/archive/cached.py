@@ -12,6 +12,6 @@ def folder_of(cache: Path, sha256: str) -> Path:
     return cache / FOLDER / sha256[:2] / sha256
 
 
-def forget(cache: Path, sha256: str) -> None:
+def discard(cache: Path, sha256: str) -> None:
     """Nothing that was made from this object stays."""
     shutil.rmtree(folder_of(cache, sha256), ignore_errors=True)

@@ -59,7 +59,7 @@ def compare(store: Store, database: Database, stopping: threading.Event) -> Comp
     return found
 
 
-def state(session: Session) -> dict[str, int]:
+def last_result(session: Session) -> dict[str, int]:
     """What the last comparison found, by the words of NAMES; damaged: files found changed when they were read. checked_at:
     seconds since the epoch. Empty before the first."""
     rows = session.execute(select(Counter.name, Counter.value).where(Counter.name.in_(NAMES)))
@@ -76,7 +76,7 @@ def _set(session: Session, name: str, value: int) -> None:
     )
 
 
-def _rest(stopping: threading.Event) -> None:
+def _pause(stopping: threading.Event) -> None:
     if stopping.wait(_PAUSE):
         raise Stopped
 
@@ -89,16 +89,16 @@ def _look_at_objects(store: Store, database: Database, stopping: threading.Event
             rows = session.execute(query.where(Instance.id > last).order_by(Instance.id).limit(_STEP)).all()
         if not rows:
             return
-        doubtful = [row for row in rows if _size(store.full(row.path)) != row.bytes]
+        doubtful = [row for row in rows if _size(store.full_path(row.path)) != row.bytes]
         if doubtful:
             with database.read() as session:  # what was deleted meanwhile is no fault
                 still = set(session.scalars(select(Instance.id).where(Instance.id.in_([row.id for row in doubtful]))))
             for row in doubtful:
                 if row.id in still:
-                    gone = _size(store.full(row.path)) is None
+                    gone = _size(store.full_path(row.path)) is None
                     (found.missing if gone else found.differing).append(row.sop_instance_uid)
         last = rows[-1].id
-        _rest(stopping)
+        _pause(stopping)
 
 
 def _size(path: Path) -> int | None:
@@ -120,7 +120,7 @@ def _look_at_files(store: Store, database: Database, stopping: threading.Event, 
     doubtful: list[Path] = []
     while some := list(islice(files, _STEP)):
         doubtful += _without_object(store, database, some)
-        _rest(stopping)
+        _pause(stopping)
     for at in range(
         0, len(doubtful), _STEP
     ):  # a file has its name a moment before its row, and loses it a moment later

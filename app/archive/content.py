@@ -35,7 +35,7 @@ def header(session: Session, instance: Instance, *, complete: bool = False) -> "
 
     complete: raises Damaged where something would have to be left out because the file changed, for what is drawn by it."""
     archive = _archive(session)
-    raw = _current(archive, queries.raw_header_of(session, instance), instance)
+    raw = _upgrade_header(archive, queries.raw_header_of(session, instance), instance)
     found = _unpack(archive, raw, instance, complete=complete)
     if instance.bits_allocated == 8 and not uids.transfer_syntax(instance.transfer_syntax_uid).little:
         tag, vr = kept.pixels(raw)
@@ -46,7 +46,7 @@ def header(session: Session, instance: Instance, *, complete: bool = False) -> "
 
 def pixel_element(session: Session, instance: Instance) -> tuple[int, str]:
     """Tag and VR of the pixel data as the file has them; see `kept.pixels`."""
-    return kept.pixels(_current(_archive(session), queries.raw_header_of(session, instance), instance))
+    return kept.pixels(_upgrade_header(_archive(session), queries.raw_header_of(session, instance), instance))
 
 
 def in_words(session: Session, instance: Instance) -> bool:
@@ -61,7 +61,7 @@ def bulk_values(session: Session, instance: Instance) -> list[kept.Bulk]:
     """Large values outside of the pixels that `header` does not hold: where they lie in the file, of a deflated object in
     its inflated data set (`read_bulk`)."""
     raw = queries.raw_header_of(session, instance)
-    return kept.bulks(_current(_archive(session), raw, instance))
+    return kept.bulks(_upgrade_header(_archive(session), raw, instance))
 
 
 def bulk_value(session: Session, instance: Instance, path: str) -> bytes | tuple[int, int]:
@@ -90,7 +90,7 @@ def _unpack(archive: Archive, raw: bytes, instance: Instance, drawn: bool = True
     def read(offset: int, length: int) -> bytes:
         return b"".join(read_bulk(archive, instance, offset, length))
 
-    raw = _current(archive, raw, instance)
+    raw = _upgrade_header(archive, raw, instance)
     try:
         return kept.unpack(raw, read, drawn=drawn)
     except Damaged:
@@ -101,7 +101,7 @@ def _unpack(archive: Archive, raw: bytes, instance: Instance, drawn: bool = True
         return kept.unpack(raw)
 
 
-def _current(archive: Archive, raw: bytes, instance: Instance) -> bytes:
+def _upgrade_header(archive: Archive, raw: bytes, instance: Instance) -> bytes:
     """The kept header as this version makes it: what an earlier one kept is made anew from the file. The last ones stay."""
     if kept.is_current(raw):
         return raw
@@ -127,11 +127,11 @@ def read_bulk(archive: Archive, instance: Instance, offset: int, length: int) ->
         yield from iter_region(archive, instance, offset, length)
         return
     with open_object(archive, instance) as file:
-        data = inflated(file, instance, offset + length)
+        data = inflate_data_set(file, instance, offset + length)
     yield bytes(memoryview(data)[offset : offset + length])
 
 
-def inflated(file: BinaryIO, instance: Instance, end: int) -> bytearray:
+def inflate_data_set(file: BinaryIO, instance: Instance, end: int) -> bytearray:
     """The data set of a deflated object, no further than `end`. Raises NoFrame where it would inflate to far more than was
     sent: not even looked at."""
     plain = (instance.pixel_offset or 0) + max(instance.pixel_bytes or 0, 0)
@@ -146,19 +146,19 @@ def read_parts(archive: Archive, instance: Instance, places: list[tuple[int, int
     gone, Damaged, NoFrame where it ends before."""
     try:
         data = archive.files.read(
-            archive.store.name(instance.path),
+            archive.store.full_path_text(instance.path),
             instance.sha256,
             places,
             lambda fd: integrity.check(fd, instance, archive.database),
         )
     except FileNotFoundError:
-        raise missing() from None
+        raise missing_file() from None
     if len(data) < sum(length for _, length in places):
         raise NoFrame("The file ends before this frame.", hint="Run the integrity check.")
     return data
 
 
-def missing() -> NotFound:
+def missing_file() -> NotFound:
     """The fault of an object whose file is gone."""
     return NotFound("The file of this object is missing.", hint="Run the integrity check.")
 
@@ -172,9 +172,9 @@ def open_object(archive: Archive, instance: Instance) -> BinaryIO:
     """The whole file, to read, looked at once. Raises NotFound when it is gone, Damaged where it is not the one that was
     stored."""
     try:
-        file = open(archive.store.name(instance.path), "rb", buffering=0)  # noqa: PTH123, SIM115 twice as fast; the caller closes it
+        file = open(archive.store.full_path_text(instance.path), "rb", buffering=0)  # noqa: PTH123, SIM115 twice as fast; the caller closes it
     except FileNotFoundError:
-        raise missing() from None
+        raise missing_file() from None
     try:
         integrity.check(file.fileno(), instance, archive.database)
     except BaseException:
@@ -221,7 +221,7 @@ def encoded_json_of(session: Session, instances: Sequence[Instance], step: int =
 
 def json_of(archive: Archive, raw: bytes, instance: Instance) -> bytes:
     """A kept header as DICOM JSON, with what was left out of it: long sequences from the file, large values as addresses."""
-    raw = _current(archive, raw, instance)
+    raw = _upgrade_header(archive, raw, instance)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         model = dicomjson.to_json(_unpack(archive, raw, instance, drawn=False))

@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from app.archive.ingest import Archive
 from app.archive.models import ArrivalSource, Instance, Study
-from app.archive.queries import visible
+from app.archive.queries import visible_to
 from app.archive.store import sha256_of
 from app.security.actor import Actor
 
@@ -27,14 +27,14 @@ class Held:
     sha256: str
 
 
-def held(
+def stored_objects(
     session: Session, actor: Actor, sop_instance_uids: Sequence[str], from_node: str | None = None
 ) -> dict[str, Held]:
     """Those of the objects that are here and that the actor may see, by SOP Instance UID. from_node: only those that came
     from the node with this id."""
     found: dict[str, Held] = {}
     came = select(ArrivalSource.id).where(ArrivalSource.node_id == from_node)
-    wanted = visible(actor) if from_node is None else and_(visible(actor), Instance.source_pk.in_(came))
+    wanted = visible_to(actor) if from_node is None else and_(visible_to(actor), Instance.source_pk.in_(came))
     for at in range(0, len(sop_instance_uids), _STEP):
         rows = session.execute(
             select(Instance.sop_instance_uid, Instance.sop_class_uid, Instance.path, Instance.bytes, Instance.sha256)
@@ -45,14 +45,14 @@ def held(
     return found
 
 
-def whole(archive: Archive, objects: Iterable[Held]) -> list[bool]:
+def verify_files(archive: Archive, objects: Iterable[Held]) -> list[bool]:
     """For each of them, whether its file is there with the indexed size and, up to 64 MiB, the indexed checksum.
     Reads files: no transaction may be open."""
-    return [_whole(archive, one) for one in objects]
+    return [_verify_file(archive, one) for one in objects]
 
 
-def _whole(archive: Archive, one: Held) -> bool:
-    path = archive.store.full(one.path)
+def _verify_file(archive: Archive, one: Held) -> bool:
+    path = archive.store.full_path(one.path)
     try:
         if path.stat().st_size != one.bytes:
             return False

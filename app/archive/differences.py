@@ -58,17 +58,19 @@ class _Kept:
 
 def of_kept(session: Session, store: Store, path: str) -> list[str]:
     """The same of a file that is kept aside, against what is stored now. Raises OSError, NotDicom."""
-    with store.full(path).open("rb") as file:
+    with store.full_path(path).open("rb") as file:
         size = os.fstat(file.fileno()).st_size
-        return find(session, store, _Kept(scan(file.fileno(), size), _Opened(size, file.fileno())))
+        return find_differences(session, store, _Kept(scan(file.fileno(), size), _Opened(size, file.fileno())))
 
 
-def find(session: Session, store: Store, entry: Later) -> list[str]:
+def find_differences(session: Session, store: Store, entry: Later) -> list[str]:
     """Keywords in which the object of `entry`, whose file is still open, differs from the one with its UID, or, where
     there is none, from an object of the same series or study in what belongs to the study. At most MOST, in the order
     of their tags; TransferSyntaxUID first, PixelData last where the pixels as stored differ."""
     header = entry.header
-    there = queries.counterpart(session, header.sop_instance_uid, header.series_instance_uid, header.study_instance_uid)
+    there = queries.find_counterpart(
+        session, header.sop_instance_uid, header.series_instance_uid, header.study_instance_uid
+    )
     if there is None:
         return []
     same_object = there.sop_instance_uid == header.sop_instance_uid
@@ -78,7 +80,7 @@ def find(session: Session, store: Store, entry: Later) -> list[str]:
         return names[:MOST]
     other_syntax = header.transfer_syntax_uid != there.transfer_syntax_uid
     found = [_SYNTAX] if other_syntax else []
-    with store.full(there.path).open("rb") as file:
+    with store.full_path(there.path).open("rb") as file:
         names += _of_bulks(entry, header.kept, raw, file.fileno())
         found += sorted(set(names), key=names.index)[: MOST - 2]
         # Encoded otherwise, bytes say nothing of the pixels: then the transfer syntax stands for them.
@@ -95,12 +97,12 @@ def _of_headers(ours: bytes, theirs: bytes, only: frozenset[int] | None) -> list
     for tag in sorted(set(left.keys()) | set(right.keys())):
         if tag.element == 0 or (only is not None and int(tag) not in only):
             continue  # group lengths follow from the rest
-        if (tag in left) != (tag in right) or not _same(left, right, tag):
-            names.append(_name(int(tag)))
+        if (tag in left) != (tag in right) or not _equal(left, right, tag):
+            names.append(_keyword(int(tag)))
     return names
 
 
-def _same(left: "Dataset", right: "Dataset", tag: Any) -> bool:
+def _equal(left: "Dataset", right: "Dataset", tag: Any) -> bool:
     """Whether two elements say the same. What cannot be understood is compared as bytes."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -122,11 +124,11 @@ def _of_bulks(entry: Later, ours: bytes, theirs: bytes, fd: int) -> list[str]:
     for tag in sorted(left.keys() | right.keys()):
         one, other = left.get(tag), right.get(tag)
         if one is None or other is None or one.length != other.length:
-            names.append(_name(tag))
+            names.append(_keyword(tag))
         elif entry.header.deflated:
             continue  # their places are not places in the file
         elif not _same_bytes(entry.incoming.fileno(), one.offset, fd, other.offset, one.length):
-            names.append(_name(tag))
+            names.append(_keyword(tag))
     return names
 
 
@@ -164,7 +166,7 @@ def _steps(length: int) -> Iterator[tuple[int, int]]:
         at += 1 << 20
 
 
-def _name(tag: int) -> str:
+def _keyword(tag: int) -> str:
     """The keyword of PS3.6; the tag of a private attribute."""
     from pydicom.datadict import keyword_for_tag
 

@@ -18,7 +18,7 @@ from app.archive.ingest import SESSION_KEY, Archive
 from app.archive.models import Conflict
 from app.dicom import frames, kept, uids
 from app.dicom.header import NotDicom, scan
-from app.dicom.reading import shown
+from app.dicom.reading import element_text
 from app.kit.errors import AppError
 from app.kit.phrases import Phrase, phrase
 from app.security import Actor
@@ -51,9 +51,9 @@ class Picture:
 
 
 @contextmanager
-def opened(archive: Archive, conflict: Conflict) -> Iterator[BinaryIO]:
+def open_held_file(archive: Archive, conflict: Conflict) -> Iterator[BinaryIO]:
     """The file of an object kept aside. Raises Damaged where it is not the one that came in, OSError."""
-    with archive.store.full(conflict.path).open("rb", buffering=0) as file:
+    with archive.store.full_path(conflict.path).open("rb", buffering=0) as file:
         integrity.check(file.fileno(), conflict, archive.database)
         yield file
 
@@ -62,7 +62,7 @@ def warnings(session: Session, conflict: Conflict) -> list[Phrase]:
     """What is odd about an object kept aside, as an import says it."""
     archive: Archive = session.info[SESSION_KEY]
     try:
-        with opened(archive, conflict) as file:
+        with open_held_file(archive, conflict) as file:
             size = conflict.bytes
             header = scan(file.fileno(), size)
             framing.locate(file.fileno(), size, header, rows.describe(header).instance)
@@ -71,11 +71,11 @@ def warnings(session: Session, conflict: Conflict) -> list[Phrase]:
     return header.warnings
 
 
-def picture(session: Session, conflict: Conflict) -> Picture:
+def first_frame(session: Session, conflict: Conflict) -> Picture:
     """Its first frame. Raises NoFrame where it has none or its file cannot be read, Damaged."""
     archive: Archive = session.info[SESSION_KEY]
     try:
-        with opened(archive, conflict) as file:
+        with open_held_file(archive, conflict) as file:
             size = conflict.bytes
             header = scan(file.fileno(), size)
             instance = rows.describe(header).instance
@@ -94,16 +94,18 @@ def picture(session: Session, conflict: Conflict) -> Picture:
     return Picture(frame, kept.unpack(header.kept))
 
 
-def values(session: Session, actor: Actor, conflict: Conflict) -> list[Difference]:
+def differing_values(session: Session, actor: Actor, conflict: Conflict) -> list[Difference]:
     """The differing attributes of one conflict with both values. A file that cannot be read any more gives none, and of
     a stored object that this actor may not see nothing is told."""
     archive: Archive = session.info[SESSION_KEY]
     try:
-        with opened(archive, conflict) as file:
+        with open_held_file(archive, conflict) as file:
             header = scan(file.fileno(), conflict.bytes)
     except (NotDicom, Damaged, OSError):
         return []
-    there = queries.counterpart(session, header.sop_instance_uid, header.series_instance_uid, header.study_instance_uid)
+    there = queries.find_counterpart(
+        session, header.sop_instance_uid, header.series_instance_uid, header.study_instance_uid
+    )
     if there is None or not queries.may_see(session, actor, there):
         return []
     try:
@@ -140,7 +142,7 @@ def _value(dataset: "Dataset", tag: int) -> str | None:
         if element.VR == "SQ":
             return f"[{len(element.value or [])}]"
         value = element.value
-        words = f"[{len(value)} B]" if isinstance(value, bytes) else shown(value)
+        words = f"[{len(value)} B]" if isinstance(value, bytes) else element_text(value)
     except Exception:  # noqa: BLE001 pydicom raises anything over damaged values
         return "?"
     return words if len(words) <= LONGEST else words[:LONGEST] + "…"

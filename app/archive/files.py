@@ -31,18 +31,18 @@ class OpenFiles:
         from another. check: called with the open file before each read, since a file may change while it is kept open; one
         that is refused is opened anew the next time. Raises FileNotFoundError, and what check raises."""
         key = (path, version)
-        handle = self._take(key)
+        handle = self._acquire(key)
         try:
             check(handle.fd)
             parts = [_pread(handle.fd, length, offset) for offset, length in places]
         except AppError:
-            self._drop(key, handle)
+            self._release(key, handle)
             raise
         finally:
             self._give_back(handle)
         return parts[0] if len(parts) == 1 else b"".join(parts)
 
-    def _take(self, key: tuple[str, str]) -> _Open:
+    def _acquire(self, key: tuple[str, str]) -> _Open:
         with self._lock:
             handle = self._open.get(key)
             if handle is None:
@@ -65,7 +65,7 @@ class OpenFiles:
                 del self._open[key]
                 os.close(oldest.fd)
 
-    def _drop(self, key: tuple[str, str], handle: _Open) -> None:
+    def _release(self, key: tuple[str, str], handle: _Open) -> None:
         """Closed once its last reader gives it back."""
         with self._lock:
             handle.kept = False

@@ -61,18 +61,18 @@ class Layout:
         return uids.transfer_syntax(self.instance.transfer_syntax_uid).deflated
 
     @property
-    def begun(self) -> int:
+    def stored_frames(self) -> int:
         """How many frames the file holds, the last of them perhaps only in part, whatever its header states."""
         if self.table is not None:
             return self.table.count
-        return self.native.begun if self.native is not None else 0
+        return self.native.stored_frames if self.native is not None else 0
 
     @property
     def size(self) -> int:
         """Bytes in memory, as the cache counts them."""
         return _ENTRY + (_FRAGMENT * len(self.table.lengths) if self.table is not None else 0)
 
-    def place(self, n: int) -> Place:
+    def locate_frame(self, n: int) -> Place:
         """Where frame n (from 1) lies. Raises NoFrame, also for a frame of which the file holds far too little."""
         one = self.instance
         if one.pixel_offset is None or one.pixel_bytes is None:
@@ -118,7 +118,7 @@ class Located:
         if one.number_of_frames > 1 and (known := CACHE.get(key_of(one))) is not None:
             return known
         made = Layout(one, table=frames.unpack(self.packed) if self.packed is not None else None)
-        return CACHE.keep(made) if one.number_of_frames > 1 else made
+        return CACHE.put(made) if one.number_of_frames > 1 else made
 
 
 class Cache:
@@ -141,7 +141,7 @@ class Cache:
                 self._kept.move_to_end(key)
             return found
 
-    def keep(self, layout: Layout) -> Layout:
+    def put(self, layout: Layout) -> Layout:
         """The layout as it is kept: its instance belongs to no session."""
         own = Layout(_detached(layout.instance), layout.native, layout.table, layout.words)
         key = key_of(own.instance)
@@ -166,7 +166,7 @@ def _detached(instance: Instance) -> Instance:
     return Instance(**{column.key: getattr(instance, column.key) for column in inspect(Instance).column_attrs})
 
 
-def locate(session: Session, instances: Sequence[Instance], step: int = 500) -> list[Located]:
+def locate_objects(session: Session, instances: Sequence[Instance], step: int = 500) -> list[Located]:
     """Everything the index knows of the frames of these objects."""
     located: list[Located] = []
     for at in range(0, len(instances), step):
@@ -180,9 +180,9 @@ def layout_of(session: Session, instance: Instance) -> Layout:
     """The layout of one object of which single frames are asked for: it is kept."""
     known = CACHE.get(key_of(instance))
     if known is None:
-        known = locate(session, [instance])[0].layout()
+        known = locate_objects(session, [instance])[0].layout()
         if known.instance is instance:  # not yet kept
-            known = CACHE.keep(known)
+            known = CACHE.put(known)
     return known
 
 
@@ -197,7 +197,7 @@ def native_layout(instance: Instance) -> frames.Native:
 def stored_frame(layout: Layout, n: int, read: Read) -> bytes:
     """Frame n (from 1) as stored, as far as it is there: native bytes, or the code stream (fragments joined). Frames of
     single bits are moved to begin on a byte. Raises NoFrame."""
-    place = layout.place(n)
+    place = layout.locate_frame(n)
     raw = read(place.parts)
     if len(raw) < sum(length for _, length in place.parts):
         raise NoFrame("The pixel data ends before this frame.")
@@ -219,7 +219,7 @@ def frame_bytes(archive: Archive, session: Session, instance: Instance, n: int) 
     def inflated(parts: list[tuple[int, int]]) -> bytes:
         offset, length = parts[0]
         with content.open_object(archive, instance) as file:
-            data = content.inflated(file, instance, offset + length)
+            data = content.inflate_data_set(file, instance, offset + length)
         return bytes(memoryview(data)[offset : offset + length])
 
     try:

@@ -41,7 +41,7 @@ class _Known:
 class Files(Protocol):
     """What a batch does with files while the index is locked, before the commit."""
 
-    def place(self, entry: Entry) -> None: ...
+    def place_file(self, entry: Entry) -> None: ...
     def keep_aside(self, entry: Entry) -> tuple[str, str]: ...
     def same_content(self, entry: Entry, there: Stored) -> bool: ...
     def restore(self, entry: Entry, there: Stored) -> None: ...
@@ -72,28 +72,28 @@ class Batch:
             )
         }
         for entry in entries:
-            self._one(entry)
-        self._close()
+            self._index_entry(entry)
+        self._finish()
         self.sql.write_events()
 
-    def _one(self, entry: Entry) -> None:
+    def _index_entry(self, entry: Entry) -> None:
         h = entry.header
         there = self.existing.get(h.sop_instance_uid)
         study, series = self._study(h.study_instance_uid), self._series(h.series_instance_uid)
         if any(known is not None and _is_foreign(entry, known.facility_id) for known in (there, study, series)):
-            self._conflict(entry, OTHER_FACILITY)
+            self._record_conflict(entry, OTHER_FACILITY)
         elif there is not None:
-            self._again(entry, there)
+            self._index_duplicate(entry, there)
         elif study is not None and entry.rows.is_other_patient(study.patient_id, study.issuer):
-            self._conflict(entry, "other patient")
+            self._record_conflict(entry, "other patient")
         elif series is not None and (study is None or series.study_pk != study.id):
-            self._conflict(entry, "other study", _OTHER_SERIES)
+            self._record_conflict(entry, "other study", _OTHER_SERIES)
         else:
             study = study or self._new_study(entry)
             self._new_instance(entry, study, series or self._new_series(entry, study))
             entry.decide("stored")
 
-    def _again(self, entry: Entry, there: Stored) -> None:
+    def _index_duplicate(self, entry: Entry, there: Stored) -> None:
         """An object whose UID is here already: the same once more, whatever its encoding, or other content."""
         h = entry.header
         if there.sha256 == entry.sha256:
@@ -101,12 +101,12 @@ class Batch:
         elif entry.compared.get(there.sha256) or self.files.same_content(entry, there):
             entry.decide("duplicate")
         elif there.study_instance_uid != h.study_instance_uid:
-            self._conflict(entry, "other study")
+            self._record_conflict(entry, "other study")
         elif there.sha256 not in entry.compared:
             entry.undecided = there
         else:
             other = there.transfer_syntax_uid != h.transfer_syntax_uid
-            self._conflict(entry, "other content", _OTHER_SYNTAX if other else NOTHING)
+            self._record_conflict(entry, "other content", _OTHER_SYNTAX if other else NOTHING)
 
     def _identical(self, entry: Entry, there: Stored) -> None:
         """The same bytes once more. The sender may delete its own, so the stored file is read first and must be whole."""
@@ -196,7 +196,7 @@ class Batch:
         study.new_series += 1
         return known
 
-    def _source(self, source: Source) -> int:
+    def _source_id(self, source: Source) -> int:
         """The number of this way in."""
         key = (source.kind[:16], source.calling_ae[:16], source.called_ae[:16], source.node_id)
         if key not in self.sources:
@@ -211,13 +211,13 @@ class Batch:
         size, h = entry.incoming.size, entry.header
         row = entry.rows.instance | {
             "series_pk": series.id, "study_pk": study.id, "path": entry.path, "bytes": size, "sha256": entry.sha256,
-            "warnings": json.dumps(packed(h.warnings)), "received_at": self.at, "source_pk": self._source(entry.source),
+            "warnings": json.dumps(packed(h.warnings)), "received_at": self.at, "source_pk": self._source_id(entry.source),
         }  # fmt: skip
         pk = self.sql.insert("instance", row)
         self.sql.run(
             "INSERT INTO instance_header (instance_pk, raw, frames) VALUES (?, ?, ?)", (pk, h.kept, entry.frames)
         )
-        self.files.place(entry)
+        self.files.place_file(entry)
         self.existing[h.sop_instance_uid] = Stored(
             entry.sha256,
             entry.path,
@@ -233,9 +233,9 @@ class Batch:
             known.new_bytes += size
         if study.source not in (entry.source.label, SEVERAL):
             study.source, study.several = SEVERAL, True
-        self._widen(entry, study)
+        self._add_study_values(entry, study)
 
-    def _widen(self, entry: Entry, study: _Known) -> None:
+    def _add_study_values(self, entry: Entry, study: _Known) -> None:
         """A modality or SOP class that the study did not have yet."""
         modality, sop_class = entry.rows.modality, entry.header.sop_class_uid
         present = study.modalities.split("\\") if study.modalities else []
@@ -251,7 +251,7 @@ class Batch:
         if sop_class not in classes and len(study.sop_classes) + len(sop_class) < 1023:
             study.sop_classes, study.widened = "\\".join([*classes, sop_class]), True
 
-    def _conflict(self, entry: Entry, reason: str, words: Phrase = NOTHING) -> None:
+    def _record_conflict(self, entry: Entry, reason: str, words: Phrase = NOTHING) -> None:
         h = entry.header
         same = self.sql.rows(
             "SELECT id, differences FROM conflict WHERE sop_instance_uid = ? AND sha256 = ? AND state = 'open'",
@@ -282,7 +282,7 @@ class Batch:
             "conflict", words or _REASONS[reason], _COMMENTS.get(words, _COMMENTS[reason]), reason == "other content"
         )
 
-    def _close(self) -> None:
+    def _finish(self) -> None:
         """Counts, and one event per study."""
         for series in self.series.values():
             if series and series.new_instances:

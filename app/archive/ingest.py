@@ -14,7 +14,7 @@ from app.archive.files import OpenFiles
 from app.archive.framing import locate
 from app.archive.index import Batch
 from app.archive.reserve import Reserve
-from app.archive.store import ASIDE, Incoming, Store, sha256_of, unavailable
+from app.archive.store import ASIDE, Incoming, Store, sha256_of, translate_fault
 from app.archive.syncing import Sync, Syncer
 from app.archive.transaction import Transaction
 from app.config import Config
@@ -78,7 +78,7 @@ class Archive:
                 self._tell_differences(entry)
             return entry.outcome
         except OSError as trouble:
-            raise unavailable(trouble) from trouble
+            raise translate_fault(trouble) from trouble
         finally:
             incoming.close()
             if entry is None or not entry.doubtful:
@@ -113,10 +113,10 @@ class Archive:
         encoding. Beside the index's lock, since files are read and pixels decoded."""
         try:
             if there.sha256 == entry.sha256:
-                return sha256_of(self.store.full(there.path)) == there.sha256
+                return sha256_of(self.store.full_path(there.path)) == there.sha256
             from app.archive import sameness  # here: a role that starts need not load the codecs
 
-            with self.store.full(there.path).open("rb", buffering=0) as file:
+            with self.store.full_path(there.path).open("rb", buffering=0) as file:
                 return sameness.same_object(entry.incoming.fileno(), entry.incoming.size, file.fileno(), there.bytes)
         except OSError:
             return False
@@ -125,7 +125,7 @@ class Archive:
         """Beside the index's lock, since files are compared. The conflict stands whatever becomes of this."""
         try:
             with self.database.read() as session:
-                names = differences.find(session, self.store, entry)
+                names = differences.find_differences(session, self.store, entry)
             if names:
                 with self.database.write() as session:
                     queries.set_differences(session, entry.conflict_id, names)
@@ -217,9 +217,9 @@ class _Placer:
         self._store = store
         self._aside: list[tuple[Entry, str]] = []
 
-    def place(self, entry: Entry) -> None:
+    def place_file(self, entry: Entry) -> None:
         entry.incoming.wait_durable()
-        self._store.place(entry.incoming.path, entry.path)
+        self._store.commit_file(entry.incoming.path, entry.path)
         entry.placed = True
 
     def keep_aside(self, entry: Entry) -> tuple[str, str]:
@@ -227,7 +227,7 @@ class _Placer:
         entry.incoming.wait_durable()
         conflict = new_id()
         path = f"{ASIDE}/{conflict}.dcm"
-        self._store.place(entry.incoming.path, path)
+        self._store.commit_file(entry.incoming.path, path)
         entry.placed = True
         self._aside.append((entry, path))
         return conflict, path
@@ -256,7 +256,7 @@ class _Placer:
         if there.bytes - there.data_set_offset != entry.incoming.size - entry.header.data_set_offset:
             return False
         try:
-            stored = os.open(self._store.full(there.path), os.O_RDONLY)
+            stored = os.open(self._store.full_path(there.path), os.O_RDONLY)
         except OSError:
             return False
         try:

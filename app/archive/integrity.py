@@ -40,7 +40,7 @@ def check(fd: int, instance: Instance | Conflict, database: Database) -> None:
         with _reading[hash(key) % len(_reading)]:
             if (known := _known(key)) is None:
                 known = same_size and _sha256(fd) == instance.sha256
-                _keep(key, known)
+                _remember(key, known)
                 if not known:
                     log.error("the stored file of object %s differs from what was stored", instance.sop_instance_uid)
                     # Beside the caller's transaction, which may hold what this one needs.
@@ -54,7 +54,7 @@ def _known(key: tuple[object, ...]) -> bool | None:
         return _whole.get(key)
 
 
-def _keep(key: tuple[object, ...], known: bool) -> None:
+def _remember(key: tuple[object, ...], known: bool) -> None:
     with _lock:
         _whole[key] = known
         while len(_whole) > _KEPT:

@@ -76,7 +76,7 @@ def remove_files(context: JobContext, payload: dict[str, Any]) -> dict[str, Any]
                     archive.store.remove(row.path)
                     removed += 1
                 if row.sha256:
-                    cached.forget(context.config.cache, row.sha256)
+                    cached.discard(context.config.cache, row.sha256)
             session.execute(delete(DeletedFile).where(DeletedFile.id.in_([row.id for row in batch])))
 
 
@@ -87,7 +87,7 @@ def carry_out(context: JobContext, payload: dict[str, Any]) -> dict[str, Any]:
         conflict = session.get(Conflict, payload["conflict_id"])
     if conflict is None:
         raise PermanentFault("Conflict not found.")
-    aside = archive.store.full(conflict.path)
+    aside = archive.store.full_path(conflict.path)
     if not aside.exists():
         return {"outcome": "done before"}
     decision, outcome = payload["decision"], "kept-first"
@@ -114,7 +114,7 @@ def carry_out(context: JobContext, payload: dict[str, Any]) -> dict[str, Any]:
 def _kept_aside(archive: Archive, conflict: Conflict) -> bytes:
     """The file of an object kept aside, which must be the one that came in: its checksum would be made anew."""
     try:
-        with differing.opened(archive, conflict) as file:
+        with differing.open_held_file(archive, conflict) as file:
             return file.read()
     except Damaged as fault:
         raise PermanentFault(of_fault(fault)) from None
@@ -124,7 +124,7 @@ def _compare_anew(context: JobContext, sop_instance_uid: str) -> None:
     """The other versions of an object that was replaced wait against the new one."""
     archive: Archive = context.archive
     with context.database.read() as session:
-        stored = queries.counterpart(session, sop_instance_uid, "", "")
+        stored = queries.find_counterpart(session, sop_instance_uid, "", "")
         if stored is None:
             return  # deleted meanwhile
         study = queries.study_of(session, stored).study_instance_uid

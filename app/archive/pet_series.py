@@ -12,7 +12,7 @@ from pydicom.dataset import Dataset
 from app.archive.errors import NoFrame
 from app.archive.models import Instance
 from app.imaging import Display, PixelSpec, Window, cost, decode_frame
-from app.imaging.decode import memory
+from app.imaging.decode import memory_needed
 from app.imaging.errors import ImagingError
 from app.imaging.native import Samples
 from app.imaging.window import pooled_window
@@ -74,7 +74,7 @@ def _slices(
             header = read_header(one)
             spec = PixelSpec.from_dataset(header, one.transfer_syntax_uid)
             frame = read_frame(one, n)
-            with cost.ROOM.of(memory(frame, spec)):
+            with cost.ROOM.of(memory_needed(frame, spec)):
                 values = decode_frame(frame, spec)
             yield values, Display.from_dataset(header, spec, n)
         except (ImagingError, NoFrame, NotFound):

@@ -29,7 +29,7 @@ __all__ = [
 ]  # fmt: skip
 
 
-def visible(actor: Actor) -> ColumnElement[bool]:
+def visible_to(actor: Actor) -> ColumnElement[bool]:
     """The condition on Study that keeps facilities apart."""
     if actor.sees_all:
         return true()
@@ -38,10 +38,10 @@ def visible(actor: Actor) -> ColumnElement[bool]:
 
 def study(session: Session, actor: Actor, uid: str) -> Study:
     """Raises NotFound when there is none this actor may see."""
-    found = session.scalar(select(Study).where(Study.study_instance_uid == uid, visible(actor)))
+    found = session.scalar(select(Study).where(Study.study_instance_uid == uid, visible_to(actor)))
     if found is None:
         raise NotFound("Study not found.")
-    audit.saw(found.study_instance_uid, found.facility_id)
+    audit.record_study(found.study_instance_uid, found.facility_id)
     return found
 
 
@@ -49,11 +49,11 @@ def series(session: Session, actor: Actor, uid: str) -> Series:
     found = session.execute(
         select(Series, Study)
         .join(Study, Study.id == Series.study_pk)
-        .where(Series.series_instance_uid == uid, visible(actor))
+        .where(Series.series_instance_uid == uid, visible_to(actor))
     ).first()
     if found is None:
         raise NotFound("Series not found.")
-    audit.saw(found[1].study_instance_uid, found[1].facility_id)
+    audit.record_study(found[1].study_instance_uid, found[1].facility_id)
     return found[0]
 
 
@@ -61,17 +61,17 @@ def instance(session: Session, actor: Actor, uid: str) -> Instance:
     found = session.execute(
         select(Instance, Study)
         .join(Study, Study.id == Instance.study_pk)
-        .where(Instance.sop_instance_uid == uid, visible(actor))
+        .where(Instance.sop_instance_uid == uid, visible_to(actor))
     ).first()
     if found is None:
         raise NotFound("Object not found.")
-    audit.saw(found[1].study_instance_uid, found[1].facility_id)
+    audit.record_study(found[1].study_instance_uid, found[1].facility_id)
     return found[0]
 
 
 def may_see(session: Session, actor: Actor, of: Instance) -> bool:
     """Whether this actor may see the study that the object belongs to."""
-    return session.scalar(select(Study.id).where(Study.id == of.study_pk, visible(actor))) is not None
+    return session.scalar(select(Study.id).where(Study.id == of.study_pk, visible_to(actor))) is not None
 
 
 def study_of(session: Session, thing: Series | Instance) -> Study:
@@ -130,7 +130,7 @@ def search_series(
     limit: int = 100, offset: int = 0,
 ) -> list[tuple[Series, Study]]:  # fmt: skip
     """Series with their studies. conditions: on Series and Study columns."""
-    query = select(Series, Study).join(Study, Study.id == Series.study_pk).where(visible(actor), *conditions)
+    query = select(Series, Study).join(Study, Study.id == Series.study_pk).where(visible_to(actor), *conditions)
     if study_uids:
         query = query.where(Study.study_instance_uid.in_(study_uids))
     query = query.order_by(Study.dt.desc(), Study.id.desc(), Series.series_number, Series.id)
@@ -146,7 +146,7 @@ def search_instances(
         select(Instance, Series, Study)
         .join(Series, Series.id == Instance.series_pk)
         .join(Study, Study.id == Instance.study_pk)
-        .where(visible(actor), *conditions)
+        .where(visible_to(actor), *conditions)
     )
     if study_uids:
         query = query.where(Study.study_instance_uid.in_(study_uids))
@@ -158,7 +158,9 @@ def search_instances(
 
 def studies_of_patient(session: Session, actor: Actor, patient_id: str) -> list[Study]:
     query = (
-        select(Study).where(Study.patient_id == patient_id, visible(actor)).order_by(Study.dt.desc(), Study.id.desc())
+        select(Study)
+        .where(Study.patient_id == patient_id, visible_to(actor))
+        .order_by(Study.dt.desc(), Study.id.desc())
     )
     return list(session.scalars(query))
 
@@ -166,7 +168,7 @@ def studies_of_patient(session: Session, actor: Actor, patient_id: str) -> list[
 def studies_by_uid(session: Session, actor: Actor, uids: Sequence[str]) -> dict[str, Study]:
     """Those of the studies that this actor may see, by Study Instance UID."""
     wanted = list(dict.fromkeys(uids))
-    found = session.scalars(select(Study).where(Study.study_instance_uid.in_(wanted), visible(actor)))
+    found = session.scalars(select(Study).where(Study.study_instance_uid.in_(wanted), visible_to(actor)))
     return {one.study_instance_uid: one for one in found}
 
 
@@ -196,7 +198,9 @@ JOIN series e ON e.id = i.series_pk JOIN study s ON s.id = i.study_pk
 WHERE i.sop_instance_uid = ? AND e.series_instance_uid = ? AND s.study_instance_uid = ?"""
 
 
-def placed(session: Session, study_uid: str, series_uid: str, uid: str) -> tuple[int, str, str, str | None] | None:
+def locate_object(
+    session: Session, study_uid: str, series_uid: str, uid: str
+) -> tuple[int, str, str, str | None] | None:
     """(key, checksum, path, facility) of an object named by its whole address, whoever asks; in plain SQL, since frames
     are asked for by the thousand. The first three tell one content from another."""
     runner = Runner(session)
@@ -235,7 +239,7 @@ def raw_header_of(session: Session, of: Instance) -> bytes:
     return raw
 
 
-def counterpart(session: Session, sop_uid: str, series_uid: str, study_uid: str) -> Instance | None:
+def find_counterpart(session: Session, sop_uid: str, series_uid: str, study_uid: str) -> Instance | None:
     """What stands in the way of an object: the one with its UID, else any of its series, else any of its study."""
     query = select(Instance)
     for ask in (

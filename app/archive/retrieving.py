@@ -6,7 +6,7 @@ from sqlalchemy import ColumnElement, select
 from sqlalchemy.orm import Session
 
 from app.archive.models import Instance, Patient, Series, Study
-from app.archive.queries import visible
+from app.archive.queries import visible_to
 from app.archive.rows import fold_id
 from app.kit.errors import Invalid
 from app.kit.phrases import phrase
@@ -50,7 +50,7 @@ def select_instances(
     if level not in levels:
         wanted = ", ".join(levels)
         raise BadKeys(phrase("Query/Retrieve Level must be one of {wanted}", wanted=wanted), _LEVEL)
-    above: list[ColumnElement[bool]] = [visible(actor)]
+    above: list[ColumnElement[bool]] = [visible_to(actor)]
     for name in levels[: levels.index(level)]:
         values = _values(identifier, name)
         if len(values) > 1 or not (values or relational):

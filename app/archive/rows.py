@@ -92,7 +92,7 @@ class Rows:
     def identity_without_facility(self) -> str:
         if self.patient_id:
             issuer, patient_id = (self.header.text(tag) for tag in (0x00100021, 0x00100020))
-            return f"{_unmistakable(issuer)}\\{_unmistakable(patient_id)}"
+            return f"{_escape_part(issuer)}\\{_escape_part(patient_id)}"
         return f"study\\{self.header.study_instance_uid}"
 
     @cached_property
@@ -112,17 +112,17 @@ class Rows:
         return _series(self.header)
 
 
-def _unmistakable(text: str) -> str:
+def _escape_part(text: str) -> str:
     """A part of an identity: two texts that are not the same never give the same, whatever they hold and however long they
     are. What is usual stays as it is."""
-    plain = clip(text, 64)
+    plain = clean_text(text, 64)
     escaped = text.replace("\\", "\\\\")
     if plain == text and len(escaped) <= 72:
         return escaped
     return f"{plain[:32]}\\~{sha256(text.encode('utf-8', 'replace')).hexdigest()[:24]}"
 
 
-def clip(text: str, length: int) -> str:
+def clean_text(text: str, length: int) -> str:
     """Without control characters (PostgreSQL refuses NUL, logs and pages mind the rest), at most so long."""
     if not text.isprintable():
         text = "".join(c if c.isprintable() else " " for c in text).strip()
@@ -132,7 +132,7 @@ def clip(text: str, length: int) -> str:
 def date(text: str) -> str:
     """DA as YYYYMMDD, also from YYYY.MM.DD and YYYY-MM-DD; what is no day stays as it is written."""
     day = parse_date(text)
-    return f"{day:%Y%m%d}" if day else clip(text, 32)
+    return f"{day:%Y%m%d}" if day else clean_text(text, 32)
 
 
 def time(text: str) -> str:
@@ -146,21 +146,21 @@ def sort_key(day: str, clock: str) -> int:
 
 
 def _texts(header: Header, tag: int, length: int) -> str:
-    return clip("\\".join(header.texts(tag)), length)
+    return clean_text("\\".join(header.texts(tag)), length)
 
 
 def _names(header: Header, tag: int) -> str:
     """All person names of an attribute that may have several, a backslash between."""
-    return clip("\\".join(name.rstrip("=^ ") for name in header.texts(tag)), 400)
+    return clean_text("\\".join(name.rstrip("=^ ") for name in header.texts(tag)), 400)
 
 
 def fold_name(name: str) -> str:
     """Each component group folded, `=` between; so that a pattern can be matched group by group."""
-    return clip("=".join(names.fold(group) for group in name.split("=")[:3]).rstrip("="), 400)
+    return clean_text("=".join(names.fold(group) for group in name.split("=")[:3]).rstrip("="), 400)
 
 
 def fold_id(patient_id: str) -> str:
-    return clip(names.fold(patient_id), 64)
+    return clean_text(names.fold(patient_id), 64)
 
 
 def describe(header: Header) -> Rows:
@@ -168,21 +168,21 @@ def describe(header: Header) -> Rows:
     text = header.text
     return Rows(
         header,
-        clip(text(0x00100020), 64),
-        clip(text(0x00100021), 64),
-        clip(text(0x00080060), 16),
+        clean_text(text(0x00100020), 64),
+        clean_text(text(0x00100021), 64),
+        clean_text(text(0x00080060), 16),
         _instance(header),
     )
 
 
 def _person(h: Header, pid: str, issuer: str) -> Row:
-    name = clip(h.name(0x00100010), 400)
+    name = clean_text(h.name(0x00100010), 400)
     return {
         "patient_id": pid,
         "issuer_of_patient_id": issuer,
         "patient_name": name,
         "birth_date": date(h.text(0x00100030)),
-        "sex": clip(h.text(0x00100040), 16),
+        "sex": clean_text(h.text(0x00100040), 16),
         "fold": fold_name(name),
         "pid_fold": fold_id(pid),
     }
@@ -191,8 +191,8 @@ def _person(h: Header, pid: str, issuer: str) -> Row:
 def _patient(h: Header, person: Row) -> Row:
     return person | {
         "birth_time": time(h.text(0x00100032)),
-        "ethnic_group": clip(h.text(0x00102160), 64),
-        "comments": clip(h.text(0x00104000), 1024),
+        "ethnic_group": clean_text(h.text(0x00102160), 64),
+        "comments": clean_text(h.text(0x00104000), 1024),
         "other_patient_ids": _texts(h, 0x00101000, 400),
         "other_patient_names": _names(h, 0x00101001),
     }
@@ -201,27 +201,27 @@ def _patient(h: Header, person: Row) -> Row:
 def _study(h: Header, person: Row) -> Row:
     text = h.text
     day, clock = date(text(0x00080020)), time(text(0x00080030))
-    modality = clip(text(0x00080060), 16)
+    modality = clean_text(text(0x00080060), 16)
     return person | {
         "study_instance_uid": h.study_instance_uid,
         "study_date": day,
         "study_time": clock,
         "dt": sort_key(day, clock),
-        "accession_number": clip(text(0x00080050), 64),
-        "study_id": clip(text(0x00200010), 64),
-        "description": clip(text(0x00081030), 256),
-        "description_fold": clip(names.fold(clip(text(0x00081030), 256)), 256),
-        "referring_physician": clip(h.name(0x00080090), 400),
-        "referring_fold": fold_name(clip(h.name(0x00080090), 400)),
+        "accession_number": clean_text(text(0x00080050), 64),
+        "study_id": clean_text(text(0x00200010), 64),
+        "description": clean_text(text(0x00081030), 256),
+        "description_fold": clean_text(names.fold(clean_text(text(0x00081030), 256)), 256),
+        "referring_physician": clean_text(h.name(0x00080090), 400),
+        "referring_fold": fold_name(clean_text(h.name(0x00080090), 400)),
         "physicians_of_record": _names(h, 0x00081048),
         "reading_physicians": _names(h, 0x00081060),
         "admitting_diagnoses": _texts(h, 0x00081080, 256),
-        "patient_age": clip(text(0x00101010), 16),
-        "patient_size": clip(text(0x00101020), 16),
-        "patient_weight": clip(text(0x00101030), 16),
-        "occupation": clip(text(0x00102180), 64),
-        "patient_history": clip(text(0x001021B0), 1024),
-        "timezone_offset": clip(text(0x00080201), 8),
+        "patient_age": clean_text(text(0x00101010), 16),
+        "patient_size": clean_text(text(0x00101020), 16),
+        "patient_weight": clean_text(text(0x00101030), 16),
+        "occupation": clean_text(text(0x00102180), 64),
+        "patient_history": clean_text(text(0x001021B0), 1024),
+        "timezone_offset": clean_text(text(0x00080201), 8),
         "character_set": "\\".join(h.character_sets)[:128],
         "sop_classes": h.sop_class_uid,
         "modalities": modality,
@@ -233,45 +233,45 @@ def _series(h: Header) -> Row:
     text = h.text
     return {
         "series_instance_uid": h.series_instance_uid,
-        "modality": clip(text(0x00080060), 16),
+        "modality": clean_text(text(0x00080060), 16),
         "series_number": h.integer(0x00200011),
-        "description": clip(text(0x0008103E), 256),
-        "body_part": clip(text(0x00180015), 64),
-        "laterality": clip(text(0x00200060), 16),
-        "protocol_name": clip(text(0x00181030), 256),
-        "manufacturer": clip(text(0x00080070), 128),
-        "model_name": clip(text(0x00081090), 128),
-        "station_name": clip(text(0x00081010), 64),
-        "institution": clip(text(0x00080080), 128),
+        "description": clean_text(text(0x0008103E), 256),
+        "body_part": clean_text(text(0x00180015), 64),
+        "laterality": clean_text(text(0x00200060), 16),
+        "protocol_name": clean_text(text(0x00181030), 256),
+        "manufacturer": clean_text(text(0x00080070), 128),
+        "model_name": clean_text(text(0x00081090), 128),
+        "station_name": clean_text(text(0x00081010), 64),
+        "institution": clean_text(text(0x00080080), 128),
         "series_date": date(text(0x00080021)),
         "series_time": time(text(0x00080031)),
         "pps_start_date": date(text(0x00400244)),
         "pps_start_time": time(text(0x00400245)),
-        "scheduled_step_id": clip(h.request_text(0x00400009), 64),
-        "requested_procedure_id": clip(h.request_text(0x00401001), 64),
+        "scheduled_step_id": clean_text(h.request_text(0x00400009), 64),
+        "requested_procedure_id": clean_text(h.request_text(0x00401001), 64),
         "performing_physician": _names(h, 0x00081050),
         "operators": _names(h, 0x00081070),
-        "frame_of_reference_uid": clip(text(0x00200052), 64),
-        "timezone_offset": clip(text(0x00080201), 8),
+        "frame_of_reference_uid": clean_text(text(0x00200052), 64),
+        "timezone_offset": clean_text(text(0x00080201), 8),
     }
 
 
 def _instance(h: Header) -> Row:
     text = h.text
     frames = 0
-    if h.pixel_tag and h.short(0x00280010) and h.short(0x00280011):
+    if h.pixel_tag and h.unsigned_short(0x00280010) and h.unsigned_short(0x00280011):
         frames = max(1, h.integer(0x00280008) or 1)
     return {
         "sop_instance_uid": h.sop_instance_uid,
         "sop_class_uid": h.sop_class_uid,
         "transfer_syntax_uid": h.transfer_syntax_uid,
         "instance_number": h.integer(0x00200013),
-        "rows": h.short(0x00280010),
-        "columns": h.short(0x00280011),
-        "samples": h.short(0x00280002) or (1 if frames else 0),
-        "bits_allocated": h.short(0x00280100),
+        "rows": h.unsigned_short(0x00280010),
+        "columns": h.unsigned_short(0x00280011),
+        "samples": h.unsigned_short(0x00280002) or (1 if frames else 0),
+        "bits_allocated": h.unsigned_short(0x00280100),
         "number_of_frames": frames,
-        "photometric": clip(text(0x00280004), 24),
+        "photometric": clean_text(text(0x00280004), 24),
         "content_date": date(text(0x00080023)),
         "content_time": time(text(0x00080033)),
         "character_set": "\\".join(h.character_sets)[:128],

@@ -22,7 +22,7 @@ from app.dicom.damage import DAMAGE
 from app.dicom.header import Header, NotDicom, inflate, most_inflated, scan
 from app.dicom.walk import PADDING
 from app.imaging import PixelSpec, colour, cost, decode
-from app.imaging.decode import memory
+from app.imaging.decode import memory_needed
 from app.imaging.errors import ImagingError
 from app.imaging.native import Samples
 
@@ -71,7 +71,7 @@ class _Side:
         return native_of(self.rows, self.rows["number_of_frames"], self.header.pixel_bytes or 0)
 
 
-def _side(fd: int, size: int) -> _Side:
+def _open_side(fd: int, size: int) -> _Side:
     header = scan(fd, size)
     described = rows.describe(header).instance
     packed = locate(fd, size, header, described)
@@ -88,7 +88,7 @@ def same_object(left_fd: int, left_size: int, right_fd: int, right_size: int) ->
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            left, right = _side(left_fd, left_size), _side(right_fd, right_size)
+            left, right = _open_side(left_fd, left_size), _open_side(right_fd, right_size)
             one, other = (kept.unpack(side.header.kept, side.read, drawn=False) for side in (left, right))
             return (
                 _same_data_sets(one, other, until)
@@ -207,17 +207,17 @@ def _same_pixels(left: _Side, right: _Side, one: Dataset, other: Dataset, until:
         _check_time(until)
         stored = [side.frame(number) for side in (left, right)]
         alike = specs[0] == specs[1] and stored[0][1] == stored[1][1]
-        if alike and _unpadded(stored[0][0]) == _unpadded(stored[1][0]):
+        if alike and _without_padding(stored[0][0]) == _without_padding(stored[1][0]):
             continue
         if video:
             return False
-        one_seen, other_seen = (_seen(f, spec, bit) for (f, bit), spec in zip(stored, specs, strict=True))
+        one_seen, other_seen = (_decode(f, spec, bit) for (f, bit), spec in zip(stored, specs, strict=True))
         if not _same_frames(one_seen, other_seen):
             return False
     return True
 
 
-def _unpadded(frame: bytes) -> bytes:
+def _without_padding(frame: bytes) -> bytes:
     """A code stream without the byte that makes its fragment even; native frames stay what they are."""
     return frame[:-1] if frame.endswith(b"\xff\xd9\0") else frame
 
@@ -236,9 +236,9 @@ class _Seen(NamedTuple):
     rgb: bytes
 
 
-def _seen(frame: bytes, spec: PixelSpec, bit: int) -> _Seen:
+def _decode(frame: bytes, spec: PixelSpec, bit: int) -> _Seen:
     """Raises ImagingError."""
-    with cost.ROOM.of(memory(frame, spec)):
+    with cost.ROOM.of(memory_needed(frame, spec)):
         decoded = decode(frame, spec, bit)
         values, photometric = decoded.values, decoded.photometric
         del decoded

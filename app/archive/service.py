@@ -136,7 +136,7 @@ def delete_instance(session: Session, actor: Actor, uid: str) -> None:
     _refuse_locked(study)
     holds.refuse_held(session, study.study_instance_uid)
     _forget_instances(session, Instance.id == instance.id, Series.id == series.id)
-    count, size = _sums(session, Instance.series_pk == series.id)
+    count, size = _counts(session, Instance.series_pk == series.id)
     if count:
         series.instance_count, series.bytes = count, size
     else:
@@ -157,7 +157,7 @@ def delete_instances(session: Session, actor: Actor, study_uid: str, pks: Sequen
         some = pks[start : start + 500]
         _forget_instances(session, Instance.id.in_(some), Series.study_pk == study.id)
     for series in queries.series_of(session, study):
-        count, size = _sums(session, Instance.series_pk == series.id)
+        count, size = _counts(session, Instance.series_pk == series.id)
         if count:
             series.instance_count, series.bytes = count, size
         else:
@@ -184,7 +184,7 @@ def _forget_instances(session: Session, which: object, of_series: object) -> Non
     session.execute(delete(Instance).where(Instance.id.in_(chosen)))
 
 
-def _sums(session: Session, which: object) -> tuple[int, int]:
+def _counts(session: Session, which: object) -> tuple[int, int]:
     row = session.execute(
         select(func.count(), func.coalesce(func.sum(Instance.bytes), 0)).where(which)  # type: ignore[arg-type]
     ).one()
@@ -247,7 +247,7 @@ def list_conflicts(session: Session, actor: Actor, *, state: str = "open", limit
     require(actor, Verb.CONFLICT_DECIDE)
     found = queries.conflicts(session, actor, state=state, limit=limit)
     for one in found:
-        audit.saw(one.study_instance_uid, one.told_facility_id)
+        audit.record_study(one.study_instance_uid, one.told_facility_id)
     return found
 
 

@@ -37,7 +37,7 @@ _AWAY = {
 }
 
 
-def unavailable(fault: OSError) -> Exception:
+def translate_fault(fault: OSError) -> Exception:
     """A store that is full, read-only or away is a fault every interface knows; any other is a bug and stays what it is."""
     if fault.errno in _FULL:
         return StorageFull(
@@ -91,7 +91,7 @@ class Incoming:
                 self.size += written
                 view = view[written:]
         except OSError as fault:
-            raise unavailable(fault) from fault
+            raise translate_fault(fault) from fault
         if last and self.size <= _EARLY and self._begin_sync is not None:
             self._sync = self._begin_sync(self._fd)
         self._hash.update(data)
@@ -106,11 +106,11 @@ class Incoming:
             size = os.fstat(self._fd).st_size
             if size != self.size:
                 self._rehash(size)
-                self._settle()  # what was begun may have missed what came since
+                self._finish_sync()  # what was begun may have missed what came since
             if self._sync is None:
                 os.fsync(self._fd)
         except OSError as fault:
-            raise unavailable(fault) from fault
+            raise translate_fault(fault) from fault
         return self._hash.hexdigest()
 
     def wait_durable(self) -> None:
@@ -120,9 +120,9 @@ class Incoming:
             try:
                 self._sync.wait()
             except OSError as fault:
-                raise unavailable(fault) from fault
+                raise translate_fault(fault) from fault
 
-    def _settle(self) -> None:
+    def _finish_sync(self) -> None:
         """No sync is under way afterwards; how it went is no longer of interest."""
         if self._sync is not None:
             with contextlib.suppress(OSError):
@@ -139,7 +139,7 @@ class Incoming:
 
     def close(self) -> None:
         if self._fd >= 0:
-            self._settle()
+            self._finish_sync()
             os.close(self._fd)
             self._fd = -1
 
@@ -187,7 +187,7 @@ class Store:
             folder = self._mine or self._open_folder()
             return Incoming(folder / new_id(), source, begin_sync, require)
         except OSError as fault:
-            raise unavailable(fault) from fault
+            raise translate_fault(fault) from fault
 
     def _open_folder(self) -> Path:
         """This process's own folder, locked while the process lives: whoever can take the lock may sweep it."""
@@ -209,20 +209,20 @@ class Store:
         if self._folder_fd >= 0 and not self._journaled:
             os.fsync(self._folder_fd)
 
-    def full(self, path: str) -> Path:
+    def full_path(self, path: str) -> Path:
         """A stored path in the file system. Paths come from `dicom.paths` or are our own; checked all the same."""
-        return Path(self.name(path))
+        return Path(self.full_path_text(path))
 
-    def name(self, path: str) -> str:
+    def full_path_text(self, path: str) -> str:
         """The same as text: for each frame that is read a Path would take as long as looking at the file."""
         if path.startswith("/") or ".." in path.split("/"):
             raise ValueError("a path that leaves the store")
         return f"{self._prefix}{path}"
 
-    def place(self, temporary: Path, path: str) -> None:
+    def commit_file(self, temporary: Path, path: str) -> None:
         """Gives the file its final name too. What may stand there has no row (the caller holds the index's lock and
         looked), so it is a leftover and goes."""
-        target = self.full(path)
+        target = self.full_path(path)
         for attempt in range(3):
             try:
                 os.link(temporary, target)
@@ -235,7 +235,7 @@ class Store:
                 target.unlink(missing_ok=True)
             except OSError as fault:
                 if fault.errno not in (errno.EPERM, errno.EOPNOTSUPP, errno.ENOTSUP):
-                    raise unavailable(fault) from fault
+                    raise translate_fault(fault) from fault
                 temporary.replace(target)  # a file system without hard links
                 return
 
@@ -252,7 +252,7 @@ class Store:
 
     def remove(self, path: str) -> None:
         """A stored file and the folders that became empty."""
-        target = self.full(path)
+        target = self.full_path(path)
         target.unlink(missing_ok=True)
         folder = target.parent
         with contextlib.suppress(OSError):
@@ -260,7 +260,7 @@ class Store:
                 folder.rmdir()
                 folder = folder.parent
 
-    def abandoned(self) -> list[Path]:
+    def abandoned_folders(self) -> list[Path]:
         """Folders of processes that are gone. The caller gets each one locked and must `forget` it."""
         base = self.root / INCOMING
         gone = []

@@ -27,7 +27,7 @@ ASIDE_AGE = 3600.0  # seconds; a file kept aside without a row is a leftover onc
 def sweep(store: Store, database: Database) -> int:
     """Clears what processes that are gone left behind; returns how many files that were. Safe while others run."""
     count = 0
-    for folder in store.abandoned():
+    for folder in store.abandoned_folders():
         for path in sorted(folder.iterdir()):
             if path.name != "lock":
                 reconcile(path, store, database)
@@ -53,8 +53,8 @@ def reconcile(temporary: Path, store: Store, database: Database) -> None:
         lock_index(session)
         row = session.scalar(select(Instance).where(Instance.sop_instance_uid == header.sop_instance_uid))
         if row is not None and row.sha256 == sha256_of(temporary):
-            if not store.full(row.path).exists():
-                store.place(temporary, row.path)
+            if not store.full_path(row.path).exists():
+                store.commit_file(temporary, row.path)
         else:
             _undo(temporary, header, store, None if row is None else row.path)
             _keep_conflict(session, temporary, header, store)
@@ -68,7 +68,7 @@ def _undo(temporary: Path, header: Header, store: Store, taken: str | None) -> N
         header.series_instance_uid,
         header.sop_instance_uid,
     )
-    final = store.full(path)
+    final = store.full_path(path)
     if path != taken and final.exists() and final.samefile(temporary):
         store.remove(path)
 
@@ -79,8 +79,8 @@ def _keep_conflict(session: Session, temporary: Path, header: Header, store: Sto
         select(Conflict).where(Conflict.sop_instance_uid == header.sop_instance_uid, Conflict.state == "open")
     )
     for conflict in found:
-        if not store.full(conflict.path).exists() and conflict.sha256 == sha256_of(temporary):
-            store.place(temporary, conflict.path)
+        if not store.full_path(conflict.path).exists() and conflict.sha256 == sha256_of(temporary):
+            store.commit_file(temporary, conflict.path)
             return
 
 

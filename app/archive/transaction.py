@@ -11,13 +11,13 @@ from sqlalchemy import Connection
 from sqlalchemy.orm import Session
 
 from app.archive.rows import Row
-from app.db.locks import Lock, take
+from app.db.locks import Lock, acquire
 from app.kit.clock import now
 
 
 def lock_index(session: Session) -> None:
     """One writer of the index at a time, to the end of the transaction: before the first row (app/db/locks.py)."""
-    take(session, Lock.INDEX)
+    acquire(session, Lock.INDEX)
 
 
 class Transaction:

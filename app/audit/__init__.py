@@ -4,7 +4,7 @@ audit.record(session, actor_name="bob", verb="study.print", outcome="success", t
 """
 
 from app.audit.models import AuditEvent
-from app.audit.seen import Seen, collect, saw, traced
+from app.audit.seen import Seen, begin_request, mark_recorded, record_study
 from app.audit.trail import list_events, record
 from app.audit.verification import Verification, begin, verify
 
@@ -13,10 +13,10 @@ __all__ = [
     "Seen",
     "Verification",
     "begin",
-    "collect",
+    "begin_request",
     "list_events",
+    "mark_recorded",
     "record",
-    "saw",
-    "traced",
+    "record_study",
     "verify",
 ]

@@ -43,7 +43,7 @@ def find(session: Session) -> AuditHead | None:
     return session.get(AuditHead, _ONE)
 
 
-def of(session: Session) -> AuditHead:
+def current(session: Session) -> AuditHead:
     """The end as `record` goes on from it. A missing one was removed by somebody: the work goes on, and with
     keyed_after 0 a verification finds the first row that a key does not fit."""
     end = session.get(AuditHead, _ONE)
@@ -55,7 +55,7 @@ def of(session: Session) -> AuditHead:
     return end
 
 
-def move(session: Session, end: AuditHead, digest: str) -> None:
+def advance(session: Session, end: AuditHead, digest: str) -> None:
     """The chain is one row longer. An end without a signature stays without one: only a start signs it (`seal`), or
     somebody who removed the signature together with the last rows would have it signed."""
     if end.mac and not is_whole(session, end):

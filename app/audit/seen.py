@@ -18,14 +18,14 @@ class Seen:
 _now: ContextVar[Seen | None] = ContextVar("seen", default=None)
 
 
-def collect() -> Seen:
+def begin_request() -> Seen:
     """Begins a request."""
     found = Seen()
     _now.set(found)
     return found
 
 
-def saw(study_uid: str, facility_id: str | None, *, shown: bool = False) -> None:
+def record_study(study_uid: str, facility_id: str | None, *, shown: bool = False) -> None:
     """A study was found for somebody. shown: its pictures go out, also where the request is a POST (print previews)."""
     found = _now.get()
     if found is not None:
@@ -34,7 +34,7 @@ def saw(study_uid: str, facility_id: str | None, *, shown: bool = False) -> None
             found.shown.add(study_uid)
 
 
-def traced(study_uid: str) -> None:
+def mark_recorded(study_uid: str) -> None:
     """The trace of this look is written, or was within the last minutes."""
     found = _now.get()
     if found is not None:

@@ -81,7 +81,7 @@ class Tally:
             known = self._kinds.get(deed.key)
             if known is None and len(self._kinds) < self._most:
                 self._kinds[deed.key] = _Kind(deed)
-                self._arm()
+                self._start_timer()
                 return True
             if known is None:
                 rest = Deed("", deed.verb, deed.outcome, detail={"why": "many addresses"})
@@ -89,13 +89,13 @@ class Tally:
             known.count += 1
             if deed.actor_name not in known.names and len(known.names) < _NAMES:
                 known.names.append(deed.actor_name)
-            self._arm()
+            self._start_timer()
             return False
 
     def write(self, deed: Deed) -> None:
         self._write(deed, dict(deed.detail))
 
-    def _arm(self) -> None:
+    def _start_timer(self) -> None:
         if self._timer is None:
             self._timer = threading.Timer(self._window, self.flush)
             self._timer.daemon = True

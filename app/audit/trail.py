@@ -74,11 +74,11 @@ def record(
 
 
 def _chain(session: Session, event: AuditEvent) -> None:
-    end = head.of(session)
+    end = head.current(session)
     event.previous = end.digest
     event.digest = digest_of(event, head.key_of(session))
     session.add(event)
-    head.move(session, end, event.digest)
+    head.advance(session, end, event.digest)
     session.flush()
 
 

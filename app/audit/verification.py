@@ -24,7 +24,7 @@ class Verification:
     reason: Phrase = NOTHING
 
     @property
-    def whole(self) -> bool:
+    def intact(self) -> bool:
         return not self.reason
 
 
@@ -71,7 +71,7 @@ def begin(database: Database, keys: Path) -> str:
     """At a start: signs a chain that a version without keys has left, checks its end against the note of the last start
     in the key folder, and notes the present one. Answers what is wrong, which does not keep anybody from working."""
     with database.write() as session:
-        end = head.of(session)
+        end = head.current(session)
         key = head.key_of(session)
         try:
             anchor = head.read_anchor(keys, key)

@@ -20,7 +20,7 @@ from sqlalchemy.orm.exc import StaleDataError
 from sqlalchemy.pool import QueuePool
 
 from app.config import Config, ConfigError
-from app.db.locks import Lock, run_pending, take
+from app.db.locks import Lock, acquire, run_pending
 from app.kit.errors import Unavailable
 
 log = logging.getLogger(__name__)
@@ -60,7 +60,7 @@ class Database:
     def read(self) -> Iterator[Session]:
         """A session for looking only; whatever it changed is rolled back."""
         with (
-            self._plainly(),
+            self._translate_faults(),
             Session(self.engine, expire_on_commit=False, autoflush=False, info=self.session_info) as session,
         ):
             try:
@@ -73,7 +73,7 @@ class Database:
     def write(self) -> Iterator[Session]:
         """One transaction: committed at the end, rolled back when anything is raised."""
         with (
-            self._plainly(),
+            self._translate_faults(),
             Session(self._writer, expire_on_commit=False, info=self.session_info) as session,
             session.begin(),
         ):
@@ -89,7 +89,7 @@ class Database:
             with self.write() as session:
                 if self.dialect == "postgresql":
                     session.execute(text(f"SET LOCAL lock_timeout = '{_LOCK_DEADLINE:.0f}s'"))
-                take(session, Lock.CHANGES)
+                acquire(session, Lock.CHANGES)
                 yield session
         except (IntegrityError, StaleDataError) as raised:
             log.warning("a change met another one", exc_info=True)
@@ -99,7 +99,7 @@ class Database:
     def write_plain(self) -> Iterator[Connection]:
         """The same without a Session: for the one place where its cost shows, the index of what comes in. On return the
         commit is on the disk, as with every other; an OSError says that this is not known."""
-        with self._plainly(), self._writer.connect() as connection:
+        with self._translate_faults(), self._writer.connect() as connection:
             if self._wal is None:
                 with connection.begin():
                     yield connection
@@ -116,7 +116,7 @@ class Database:
                 driver.execute("PRAGMA synchronous = FULL")
 
     @contextmanager
-    def _plainly(self) -> Iterator[None]:
+    def _translate_faults(self) -> Iterator[None]:
         """A database that cannot be reached becomes the one fault every interface knows."""
         try:
             yield

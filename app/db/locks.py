@@ -33,7 +33,7 @@ _RANK = {lock: rank for rank, lock in enumerate(Lock)}
 _HELD, _PENDING = "filmroom_locks", "filmroom_at_commit"
 
 
-def take(session: Session, lock: Lock) -> None:
+def acquire(session: Session, lock: Lock) -> None:
     """Waits for the lock and holds it to the end of the transaction; nothing on SQLite. Raises RuntimeError when the
     transaction already holds one that comes later in the order."""
     if session.get_bind().dialect.name != "postgresql":
@@ -57,7 +57,7 @@ def run_pending(session: Session) -> None:
         return
     session.flush()  # the rows first
     for lock, _, work in sorted(pending, key=lambda one: _RANK[one[0]]):
-        take(session, lock)
+        acquire(session, lock)
         work(session)
     session.flush()
 

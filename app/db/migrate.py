@@ -52,7 +52,7 @@ def upgrade(config: Config, database: Database) -> str:
     """Brings the schema to HEAD; for the console what was done to data that were there, else nothing. Safe to call from
     several processes at once: one works, the others wait. Raises ConfigError for data of a newer version,
     or of another key."""
-    with _alone(config):  # before the first look too: a file that another process just makes cannot be read
+    with _migration_lock(config):  # before the first look too: a file that another process just makes cannot be read
         _require_answer(database)
         done = _upgrade(config, database)
         key_check.check(config, database)
@@ -71,7 +71,7 @@ def _require_answer(database: Database) -> None:
 
 
 @contextlib.contextmanager
-def _alone(config: Config) -> Iterator[None]:
+def _migration_lock(config: Config) -> Iterator[None]:
     """A lock that goes with its process. PostgreSQL has its own besides, for other machines."""
     config.data.mkdir(parents=True, exist_ok=True, mode=0o700)
     with (config.data / ".upgrade").open("w") as handle:

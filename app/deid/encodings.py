@@ -64,7 +64,7 @@ def is_mixed(text: str) -> bool:
     return any(_CYRILLIC.search(word) and _LATIN.search(word) for word in re.findall(r"[^\W\d_]+", text))
 
 
-def maimed(name: str) -> str:
+def without_letters(name: str) -> str:
     """A name without its letters beyond ASCII, as what stands for them ("M?ller") is no letter; "" where nothing changes."""
     bare = _BEYOND_ASCII.sub("", name)
     return bare if bare != name else ""

@@ -7,7 +7,7 @@ from itertools import permutations
 
 from app.deid import romanised, words
 from app.deid.birth import Dates
-from app.deid.encodings import decoded, is_mixed, lookalikes, maimed
+from app.deid.encodings import decoded, is_mixed, lookalikes, without_letters
 from app.deid.spellings import inflections, transcriptions
 from app.deid.vocabulary import Misspelt, is_ordinary, is_term
 
@@ -149,7 +149,7 @@ class Identifiers:
         """A patient's name (PN), each of its groups (PS3.5 6.2.1)."""
         for group in self._bounded(_groups(name)):
             single, joined = _parts(group)
-            self._add_maimed(maimed(group))
+            self._add_maimed(without_letters(group))
             self.written |= _written(group)
             self.characters.update(part for part in single if len(part) == 1 and words.is_unspaced(part))
             self.certain |= joined | {part for part in single if part not in self.characters}

@@ -50,7 +50,7 @@ def anonymize_study(ctx: JobContext, payload: dict[str, Any]) -> dict[str, Any]:
     try:
         return _Work(ctx, made, instances, names).run()
     finally:
-        _tell(ctx, made.id)
+        _notify(ctx, made.id)
 
 
 def _names(session: Session, study: Study) -> set[str]:
@@ -60,11 +60,11 @@ def _names(session: Session, study: Study) -> set[str]:
     return found if len(found) <= _MOST_NAMES else {study.patient_name}
 
 
-def _tell(ctx: JobContext, anonymization_id: str) -> None:
+def _notify(ctx: JobContext, anonymization_id: str) -> None:
     with ctx.database.write() as session:
         made = session.get(Anonymization, anonymization_id)
         if made is not None:
-            service.changed(session, made)
+            service.notify(session, made)
 
 
 class _Work:
@@ -83,15 +83,15 @@ class _Work:
         target = service.folder(self.ctx.config) / f"{self.made.id}-{secrets.token_hex(3)}.zip"
         temporary, scratch = target.with_suffix(".part"), target.with_suffix(".one")
         try:
-            self.known = people.together(itertools.chain([self.known], self._facts()))
+            self.known = people.merge_facts(itertools.chain([self.known], self._facts()))
             with zipfile.ZipFile(temporary, "x", zipfile.ZIP_STORED, allowZip64=True) as bundle:
                 for number, instance in enumerate(self.instances):
                     self.ctx.progress(number, len(self.instances))
-                    self._one(instance, bundle, scratch)
+                    self._clean_object(instance, bundle, scratch)
             if not self.count:
                 reasons = joined(self.skipped, "; ") or phrase("it has no objects")
                 raise PermanentFault(phrase("Nothing of this study could be copied: {reasons}", reasons=reasons))
-            _settle(temporary, target)
+            _move_into_place(temporary, target)
         finally:
             temporary.unlink(missing_ok=True)
             scratch.unlink(missing_ok=True)
@@ -108,7 +108,7 @@ class _Work:
             except NotFound:
                 continue  # left out and told of later
 
-    def _one(self, instance: Instance, bundle: zipfile.ZipFile, scratch: Path) -> None:
+    def _clean_object(self, instance: Instance, bundle: zipfile.ZipFile, scratch: Path) -> None:
         """Cleans one object into a scratch file, then into the zip and perhaps the archive: never half of one."""
         try:
             with content.open_object(self.ctx.archive, instance) as source, scratch.open("w+b") as out:
@@ -155,7 +155,7 @@ class _Work:
         return {"instances": self.count, "skipped": sum(self.skipped.values()), "bytes": size}
 
 
-def _settle(temporary: Path, target: Path) -> None:
+def _move_into_place(temporary: Path, target: Path) -> None:
     """Synced, private, and under its name in one step."""
     temporary.chmod(0o600)
     with temporary.open("rb") as file:

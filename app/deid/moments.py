@@ -58,7 +58,7 @@ class Shift:
     by: timedelta
     study_time: str = "120000"
 
-    def moved(self, day: str, time: str) -> tuple[str, str] | None:
+    def shift_pair(self, day: str, time: str) -> tuple[str, str] | None:
         """A date and its time; None where they are none, or would fall before year 1."""
         moment = _read(day, time)
         try:
@@ -69,14 +69,14 @@ class Shift:
 
     def date(self, day: str, time: str = "") -> str | None:
         """A DA; time: of its partner, "" where there is none."""
-        moved = self.moved(day, time) if time else None
-        moved = moved or self.moved(day, self.study_time)
+        moved = self.shift_pair(day, time) if time else None
+        moved = moved or self.shift_pair(day, self.study_time)
         return moved[0] if moved else None
 
     def time(self, time: str, day: str = "") -> str | None:
         """A TM; day: of its partner, "" where there is none."""
-        moved = self.moved(day, time) if day else None
-        moved = moved or self.moved(_ANY_DAY, time)
+        moved = self.shift_pair(day, time) if day else None
+        moved = moved or self.shift_pair(_ANY_DAY, time)
         return moved[1] if moved else None
 
     def date_time(self, value: str) -> str | None:
@@ -88,7 +88,7 @@ class Shift:
         if not time:
             date = self.date(day)
             return date + zone if date else None
-        moved = self.moved(day, time)
+        moved = self.shift_pair(day, time)
         return "".join(moved) + zone if moved else None
 
 

@@ -85,7 +85,7 @@ def _is_person(tag: int, item: Any) -> bool:
     return vr == "PN" or (vr in (None, "UN") and dictionary_has_tag(tag) and dictionary_VR(tag) == "PN")
 
 
-def together(known: Iterable[Facts]) -> Facts:
+def merge_facts(known: Iterable[Facts]) -> Facts:
     """The facts of several objects of one study, as many as can be looked for in a sensible time."""
     found: set[tuple[int, str]] = set()
     for one in known:

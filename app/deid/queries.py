@@ -44,7 +44,7 @@ def anonymization(session: Session, actor: Actor, anonymization_id: str) -> Row:
     ).first()
     if row is None or not _visible(actor, row[0]):
         raise NotFound("Copy not found.")
-    audit.saw(row[0].study_instance_uid, row[0].facility_id)
+    audit.record_study(row[0].study_instance_uid, row[0].facility_id)
     return Row(row[0], row[1])
 
 

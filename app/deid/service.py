@@ -82,7 +82,7 @@ def request(session: Session, actor: Actor, order: Order) -> Row:
     session.flush()
     detail = {"anonymization": made.id, "profile": made.profile, "options": made.options, "to_archive": made.to_archive}
     _trace(session, actor, made, Verb.STUDY_ANONYMIZE, detail, thing="study", thing_id=made.study_instance_uid)
-    changed(session, made)
+    notify(session, made)
     return queries.anonymization(session, actor, made.id)
 
 
@@ -117,13 +117,13 @@ def delete(session: Session, actor: Actor, config: Config, anonymization_id: str
     if row.state in ("queued", "running"):
         jobs.cancel(session, row.made.job_id)
     _trace(session, actor, row.made, "anonymization.delete", {"study": row.made.study_instance_uid})
-    changed(session, row.made)
+    notify(session, row.made)
     if row.made.file:
         products.path(config, PRODUCTS, row.made.file).unlink(missing_ok=True)
     session.delete(row.made)
 
 
-def changed(session: Session, made: Anonymization) -> None:
+def notify(session: Session, made: Anonymization) -> None:
     """Tells open pages. Ids only."""
     payload = {"id": made.id, "study_instance_uid": made.study_instance_uid}
     owner = made.owner_id if made.facility_id is None else None

@@ -105,7 +105,7 @@ def _jpeg_segments(frame: Frame, decoder: jpeg.Decoder, tables: jpeg.Tables) -> 
             continue
         used = jpeg.needed(frame, at, marker, end)
         if used < end:
-            yield from _shortened(at, marker, used, end)
+            yield from _truncate_segment(at, marker, used, end)
         decoder.read(frame, at, marker, used)
         tables.read(frame, at, marker, used)
         if marker == _SOF_LS:
@@ -118,7 +118,7 @@ def _jpeg_segments(frame: Frame, decoder: jpeg.Decoder, tables: jpeg.Tables) -> 
         at = end
 
 
-def _shortened(at: int, marker: int, used: int, end: int) -> Iterator[Edit]:
+def _truncate_segment(at: int, marker: int, used: int, end: int) -> Iterator[Edit]:
     """A segment that ends where its tables end. Any number of FF may stand before a marker (T.81 B.1.1.2); behind the
     header of a scan there is none."""
     if marker == _SOS:

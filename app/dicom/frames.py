@@ -88,7 +88,7 @@ class Native:
     length: int
 
     @property
-    def begun(self) -> int:
+    def stored_frames(self) -> int:
         """How many frames have a first byte in the value, whatever number is stated."""
         return -(-self.length * 8 // self.stride) if self.bits > 0 and self.length > 0 else 0
 

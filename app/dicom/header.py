@@ -92,7 +92,7 @@ class Header:
         number = numbers.number(self.text(tag))
         return int(number) if number is not None and -(2**31) <= number < 2**31 and number == int(number) else None
 
-    def short(self, tag: int) -> int:
+    def unsigned_short(self, tag: int) -> int:
         """A US value, 0 where it is absent."""
         raw = self.values.get(tag, b"")
         return int.from_bytes(raw[:2], "little" if self.little else "big") if len(raw) >= 2 else 0

@@ -169,9 +169,9 @@ class Wildcard:
     def matches(self, text: str) -> bool:
         """Whether the whole text matches, case and accents as they are."""
         if self._last is None:
-            return len(text) == len(self._first) and _fits(self._first, text, 0)
+            return len(text) == len(self._first) and _piece_matches(self._first, text, 0)
         begin, end = len(self._first), len(text) - len(self._last)
-        if begin > end or not _fits(self._first, text, 0) or not _fits(self._last, text, end):
+        if begin > end or not _piece_matches(self._first, text, 0) or not _piece_matches(self._last, text, end):
             return False
         for piece in self._middle:
             begin = piece.end_in(text, begin, end)
@@ -180,7 +180,7 @@ class Wildcard:
         return True
 
 
-def _fits(piece: str, text: str, at: int) -> bool:
+def _piece_matches(piece: str, text: str, at: int) -> bool:
     """Whether a piece without `*`, which may hold `?`, stands at a place of the text."""
     if "?" not in piece:
         return text.startswith(piece, at)

@@ -27,7 +27,7 @@ def parse(text: str) -> PersonName:
     return PersonName(*groups[:3])
 
 
-def shown(text: str) -> str:
+def display_name(text: str) -> str:
     """For people, in lists, viewer and paper alike: `Family, Prefix Given Middle, Suffix` with the ideographic group behind
     it, else the phonetic one where it stands alone (PS3.5 6.2.1): Yamada, Tarou (山田, 太郎)."""
     name = parse(text)

@@ -91,10 +91,10 @@ def _into_items(items: Iterable[Dataset] | None, terms: Terms) -> None:
 def text_of(dataset: Dataset, name: str | int) -> str:
     """A top-level attribute as people read it: its values with backslashes between, as they are written; "" where it is
     absent or empty. name: keyword or tag."""
-    return shown(dataset[name].value) if name in dataset else ""
+    return element_text(dataset[name].value) if name in dataset else ""
 
 
-def shown(value: Any) -> str:
+def element_text(value: Any) -> str:
     """An element's value as text, several with backslashes between."""
     if isinstance(value, MultiValue | list | tuple):
         return "\\".join("" if one is None else str(one) for one in value)

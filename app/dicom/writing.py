@@ -10,7 +10,7 @@ from app.dicom import charset
 from app.dicom.charset import Terms
 from app.dicom.damage import DAMAGE
 from app.dicom.identifier import UTF8
-from app.dicom.reading import shown, terms_of
+from app.dicom.reading import element_text, terms_of
 from app.kit import compat
 
 
@@ -47,7 +47,7 @@ def _items(dataset: Dataset) -> Iterator[Dataset]:
 
 
 def _can_write(element: DataElement, terms: Terms) -> bool:
-    text = shown(element.value)
+    text = element_text(element.value)
     if text.isascii():
         return True
     codec = pydicom.charset.python_encoding.get(terms[0]) if len(terms) == 1 and terms[0] else None

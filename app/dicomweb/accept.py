@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from app.kit.errors import NotAcceptable
 from app.kit.multipart import parse_header
-from app.kit.numbers import real
+from app.kit.numbers import parse_decimal
 from app.kit.phrases import phrase
 
 DICOM, OCTETS, JSON, XML = (
@@ -92,7 +92,7 @@ def parse(header: str | None, parameter: Iterable[str] = ()) -> list[Range]:
             kind = parameters.get("type", "*/*").strip().lower()
         if "/" not in kind:
             continue
-        quality = min(max(real(parameters.get("q", "1")) or 0.0, 0.0), 1.0)
+        quality = min(max(parse_decimal(parameters.get("q", "1")) or 0.0, 0.0), 1.0)
         if quality > 0:
             syntax = parameters.get("transfer-syntax", "").strip()
             ranges.append((place, Range(kind, multi, syntax, quality, parameters)))

@@ -7,16 +7,20 @@ _TEXT = {"type": "string"}
 _FLAG = {"type": "string", "enum": ["true", "false"]}
 
 
-def _one(name: str, words: str, schema: dict[str, Any] | None = None, *, required: bool = False) -> dict[str, Any]:
+def _parameter(
+    name: str, words: str, schema: dict[str, Any] | None = None, *, required: bool = False
+) -> dict[str, Any]:
     return {"name": name, "in": "query", "required": required, "description": words, "schema": schema or _TEXT}
 
 
-_ACCEPT = _one("accept", "A media type in place of the Accept header")
+_ACCEPT = _parameter("accept", "A media type in place of the Accept header")
 _STATE = (
-    _one("presentationUID", "SOP Instance UID of a presentation state of the study, which is applied"),
-    _one("presentationSeriesUID", "Series of that presentation state"),
+    _parameter("presentationUID", "SOP Instance UID of a presentation state of the study, which is applied"),
+    _parameter("presentationSeriesUID", "Series of that presentation state"),
 )
-_VIEWPORT = _one("viewport", "vw,vh or vw,vh,sx,sy,sw,sh: the size to fit into, and the part of the image, in pixels")
+_VIEWPORT = _parameter(
+    "viewport", "vw,vh or vw,vh,sx,sy,sw,sh: the size to fit into, and the part of the image, in pixels"
+)
 
 SEARCH: dict[str, Any] = {
     "parameters": [
@@ -30,20 +34,20 @@ SEARCH: dict[str, Any] = {
             "explode": True,
             "schema": {"type": "object", "additionalProperties": _TEXT},
         },
-        _one("includefield", "Further attributes of the answers, with commas between, or all"),
-        _one("limit", "Answers at most, up to 1000", {"type": "integer", "minimum": 0}),
-        _one("offset", "Answers to leave out at the start", {"type": "integer", "minimum": 0}),
-        _one("fuzzymatching", "Names are matched word by word, without case and accents", _FLAG),
-        _one("emptyvaluematching", 'An empty value is asked for by ""', _FLAG),
-        _one("multiplevaluematching", "Commas separate values, of which one must match", _FLAG),
+        _parameter("includefield", "Further attributes of the answers, with commas between, or all"),
+        _parameter("limit", "Answers at most, up to 1000", {"type": "integer", "minimum": 0}),
+        _parameter("offset", "Answers to leave out at the start", {"type": "integer", "minimum": 0}),
+        _parameter("fuzzymatching", "Names are matched word by word, without case and accents", _FLAG),
+        _parameter("emptyvaluematching", 'An empty value is asked for by ""', _FLAG),
+        _parameter("multiplevaluematching", "Commas separate values, of which one must match", _FLAG),
         _ACCEPT,
     ]
 }
 RENDERED: dict[str, Any] = {
     "parameters": [
-        _one("window", "center,width[,function] with linear, linear-exact or sigmoid as function"),
+        _parameter("window", "center,width[,function] with linear, linear-exact or sigmoid as function"),
         _VIEWPORT,
-        _one("quality", "Of a JPEG, 1 to 100", {"type": "integer", "minimum": 1, "maximum": 100}),
+        _parameter("quality", "Of a JPEG, 1 to 100", {"type": "integer", "minimum": 1, "maximum": 100}),
         *_STATE,
         _ACCEPT,
     ]
@@ -52,19 +56,21 @@ THUMBNAIL: dict[str, Any] = {"parameters": [_VIEWPORT, _ACCEPT]}
 RETRIEVE: dict[str, Any] = {"parameters": [_ACCEPT]}
 WADO: dict[str, Any] = {
     "parameters": [
-        _one("requestType", "WADO", {"type": "string", "enum": ["WADO"]}, required=True),
-        _one("studyUID", "Study Instance UID", required=True),
-        _one("seriesUID", "Series Instance UID", required=True),
-        _one("objectUID", "SOP Instance UID", required=True),
-        _one("contentType", "Media types with commas between: image/jpeg, image/png, text/html or application/dicom"),
-        _one("transferSyntax", "Of application/dicom: a UID, or * as stored"),
-        _one("frameNumber", "From 1", {"type": "integer", "minimum": 1}),
-        _one("rows", "Height to fit into", {"type": "integer", "minimum": 1, "maximum": 16384}),
-        _one("columns", "Width to fit into", {"type": "integer", "minimum": 1, "maximum": 16384}),
-        _one("region", "xmin,ymin,xmax,ymax as parts of the image, from 0 to 1"),
-        _one("windowCenter", "With windowWidth", {"type": "number"}),
-        _one("windowWidth", "With windowCenter", {"type": "number"}),
-        _one("imageQuality", "Of a JPEG, 1 to 100", {"type": "integer", "minimum": 1, "maximum": 100}),
+        _parameter("requestType", "WADO", {"type": "string", "enum": ["WADO"]}, required=True),
+        _parameter("studyUID", "Study Instance UID", required=True),
+        _parameter("seriesUID", "Series Instance UID", required=True),
+        _parameter("objectUID", "SOP Instance UID", required=True),
+        _parameter(
+            "contentType", "Media types with commas between: image/jpeg, image/png, text/html or application/dicom"
+        ),
+        _parameter("transferSyntax", "Of application/dicom: a UID, or * as stored"),
+        _parameter("frameNumber", "From 1", {"type": "integer", "minimum": 1}),
+        _parameter("rows", "Height to fit into", {"type": "integer", "minimum": 1, "maximum": 16384}),
+        _parameter("columns", "Width to fit into", {"type": "integer", "minimum": 1, "maximum": 16384}),
+        _parameter("region", "xmin,ymin,xmax,ymax as parts of the image, from 0 to 1"),
+        _parameter("windowCenter", "With windowWidth", {"type": "number"}),
+        _parameter("windowWidth", "With windowCenter", {"type": "number"}),
+        _parameter("imageQuality", "Of a JPEG, 1 to 100", {"type": "integer", "minimum": 1, "maximum": 100}),
         *_STATE,
     ]
 }

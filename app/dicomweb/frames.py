@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from app.archive import Archive, content
-from app.archive.frames import Located, locate
+from app.archive.frames import Located, locate_objects
 from app.archive.models import Study
 from app.db import Session
 from app.dicomweb import accept, described, quick_frames, respond
@@ -21,7 +21,7 @@ from app.http.looking import look_at_study as look
 from app.http.looking import specs
 from app.imaging import PixelSpec
 from app.kit.errors import BadRequest, NotFound
-from app.kit.numbers import whole
+from app.kit.numbers import parse_integer
 from app.kit.phrases import phrase
 from app.security import Actor, Verb
 from app.viewing.frames import Frames, frame_as
@@ -35,7 +35,7 @@ def numbers(text: str, count: int) -> list[int]:
     """`1,3,5` -> frame numbers, counted from 1. Raises BadRequest for what is no list, NotFound for frames not there."""
     found: list[int] = []
     for part in text.split(","):
-        number = whole(part, 1)
+        number = parse_integer(part, 1)
         if number is None:
             raise BadRequest("Enter frames as a comma-separated list of numbers from 1.")
         found.append(number)
@@ -59,10 +59,10 @@ async def get_frames(
     instance: str,
     frames: str,
 ) -> Response:
-    ranges = respond.wishes(request)
+    ranges = respond.accepted_types(request)
     if _is_simple(request, frames):
         at_once = await run_in_threadpool(
-            quick_frames.take, request, actor, ranges, study, series, instance, int(frames)
+            quick_frames.serve_frame, request, actor, ranges, study, series, instance, int(frames)
         )
         if at_once is not None:
             return at_once
@@ -72,7 +72,7 @@ async def get_frames(
         one = one_instance(session, found, series, instance)
         if one.pixel_offset is None:
             raise NotFound("This object has no pixel data.")
-        return locate(session, [one])[0], *known.of(session, one)
+        return locate_objects(session, [one])[0], *known.of(session, one)
 
     located, spec, offered = await look(request, actor, Verb.STUDY_VIEW, study, plan, "WADO-RS")
     one = located.instance
@@ -85,7 +85,7 @@ async def get_frames(
     if choice.multipart:
         parts = _parts(services(request).archive, located, wanted, choice, spec)
         return await respond.related(choice.kind, parts, headers)
-    return await _alone(request, located, wanted[0], choice, spec, headers)
+    return await _single_frame(request, located, wanted[0], choice, spec, headers)
 
 
 def _is_simple(request: Request, frames: str) -> bool:
@@ -104,12 +104,12 @@ def _parts(
             yield head, frame_as(opened, n, choice.syntax, spec)
 
 
-async def _alone(
+async def _single_frame(
     request: Request, located: Located, n: int, choice: accept.Choice, spec: PixelSpec | None, headers: dict[str, str]
 ) -> Response:
     """One frame as the whole answer; by ranges where it lies in one piece."""
     archive, kind = services(request).archive, quick_frames.content_type(choice)
-    place = _place(archive, located, n, choice.syntax)
+    place = _locate_frame(archive, located, n, choice.syntax)
     if place is not None:
         offset, size = place
         one = located.instance
@@ -124,10 +124,10 @@ async def _alone(
     return await streamed(alone(), kind, headers)
 
 
-def _place(archive: Archive, located: Located, n: int, syntax: str) -> tuple[int, int] | None:
+def _locate_frame(archive: Archive, located: Located, n: int, syntax: str) -> tuple[int, int] | None:
     """Where a frame lies in one piece, as it is to be sent; None when it does not."""
     stored = located.instance.transfer_syntax_uid
     if not quick_frames.as_it_lies(syntax, stored):
         return None
     with Frames(archive, located) as opened:
-        return opened.place(n)
+        return opened.locate_frame(n)

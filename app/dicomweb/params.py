@@ -15,7 +15,7 @@ from app.dicom.matching import (
     vr_of,
 )
 from app.kit.errors import BadRequest
-from app.kit.numbers import whole
+from app.kit.numbers import parse_integer
 from app.kit.phrases import phrase
 
 Level = Literal["study", "series", "instance"]
@@ -68,15 +68,15 @@ def parse(pairs: Iterable[tuple[str, str]]) -> Search:
         elif name == "fuzzymatching":
             fuzzy = _flag(name, value)
         elif name == "limit":
-            limit = min(_whole(name, value), MAX_LIMIT)
+            limit = min(_integer(name, value), MAX_LIMIT)
         elif name == "offset":
-            offset = _whole(name, value)
+            offset = _integer(name, value)
         elif name == "emptyvaluematching":
             _flag(name, value)  # two quotation marks ask for it, with or without the parameter (PS3.4 C.2.2.2.7)
         elif name not in _CONTROL:
             key = _key(name, value, lists)
             if key.path in keys:
-                key = _together(keys[key.path], key)
+                key = _combine(keys[key.path], key)
             keys[key.path] = key
     if any(len(alternatives(key)) > MOST_VALUES for key in keys.values()):
         raise BadRequest(phrase("At most {most} values of one attribute can be matched at once.", most=MOST_VALUES))
@@ -108,7 +108,7 @@ def _key(name: str, value: str, lists: bool) -> Key:
     return Key(path, vr, value)
 
 
-def _together(first: Key, second: Key) -> Key:
+def _combine(first: Key, second: Key) -> Key:
     """The same attribute twice is a list of values, of which one must match. Texts in which a backslash is a character
     have no lists."""
     if not first.value or not second.value or first.value == second.value:
@@ -144,8 +144,8 @@ def _flag(name: str, value: str) -> bool:
     return value.lower() == "true"
 
 
-def _whole(name: str, value: str) -> int:
-    number = whole(value, high=10**9)
+def _integer(name: str, value: str) -> int:
+    number = parse_integer(value, high=10**9)
     if number is None:
         raise BadRequest(phrase("{name} must be a whole number.", name=name))
     return number

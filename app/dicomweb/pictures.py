@@ -16,7 +16,7 @@ from app.http.looking import pictures as cache
 from app.imaging import Crop, RenderParams
 from app.imaging.errors import ImagingError
 from app.kit.errors import BadRequest
-from app.kit.numbers import real, whole
+from app.kit.numbers import parse_decimal, parse_integer
 from app.viewing import content_tree, report
 from app.viewing.manifest import kind_of
 from app.viewing.pictures import Format
@@ -35,7 +35,7 @@ def parameters(request: Request) -> tuple[RenderParams, int]:
     query = request.query_params
     window, function = _window(query.get("window", ""))
     size, crop = _viewport(query.get("viewport", ""))
-    quality = whole(query.get("quality", "90"), 1, 100)
+    quality = parse_integer(query.get("quality", "90"), 1, 100)
     if quality is None:
         raise BadRequest("quality must be a whole number from 1 to 100.")
     params = RenderParams(window=window, voi_function=function, size=size, crop=crop)  # type: ignore[arg-type]
@@ -63,7 +63,7 @@ def _viewport(text: str) -> tuple[tuple[int, int] | None, Crop | None]:
     if not text:
         return None, None
     parts = [part.strip() for part in text.split(",")]
-    numbers = [real(part) if part else None for part in parts]
+    numbers = [parse_decimal(part) if part else None for part in parts]
     if len(parts) not in (2, 4, 6) or any(part and n is None for part, n in zip(parts, numbers, strict=True)):
         raise BadRequest("viewport must be vw,vh or vw,vh,sx,sy,sw,sh.")
     width, height = numbers[0] or 0, numbers[1] or 0
@@ -76,7 +76,7 @@ def _viewport(text: str) -> tuple[tuple[int, int] | None, Crop | None]:
 
 
 def _number(text: str) -> float | None:
-    return real(text)
+    return parse_decimal(text)
 
 
 def thumbnail_size(request: Request) -> int:
@@ -84,7 +84,7 @@ def thumbnail_size(request: Request) -> int:
     return min(max(size), 1024) if size else 200
 
 
-async def answer(
+async def rendered_response(
     request: Request, located: Located, header: Dataset, n: int | None, state: State | None = None
 ) -> Response:
     """One object, or frame n of it, for people: a picture, a loop, a document, a report. state: a presentation state the
@@ -95,7 +95,7 @@ async def answer(
     if n is None and kind == "sr":
         return await _report(request, located)
     offers = [*STILL, *(["image/gif"] if n is None and state is None else [])]
-    choice = accept.pick(respond.wishes(request), [(k, False) for k in offers] + [(k, True) for k in offers])
+    choice = accept.pick(respond.accepted_types(request), [(k, False) for k in offers] + [(k, True) for k in offers])
     params, quality = parameters(request)
     store = cache(request)
     warning: dict[str, str] = {}
@@ -121,7 +121,7 @@ async def document_answer(request: Request, located: Located, header: Dataset) -
             return document(session, header, located.instance)
 
     media_type, value = await run_in_threadpool(find)
-    accept.pick(respond.wishes(request), [(media_type, False)])
+    accept.pick(respond.accepted_types(request), [(media_type, False)])
     headers = {"Cache-Control": "private, no-cache", "Content-Disposition": "inline"}
     if isinstance(value, bytes):
         return Response(value, media_type=media_type, headers=headers)
@@ -130,7 +130,7 @@ async def document_answer(request: Request, located: Located, header: Dataset) -
 
 
 async def _report(request: Request, located: Located) -> Response:
-    accept.pick(respond.wishes(request), [("text/html", False)])
+    accept.pick(respond.accepted_types(request), [("text/html", False)])
 
     def find() -> str:
         with services(request).database.read() as session:

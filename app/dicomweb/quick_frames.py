@@ -23,14 +23,14 @@ from app.security import Actor, Verb, may_see
 _LARGEST = 8 << 20  # bytes of a frame that is held whole; a larger one is streamed
 
 
-def take(
+def serve_frame(
     request: Request, actor: Actor, ranges: Sequence[accept.Range], study: str, series: str, instance: str, n: int
 ) -> Response | None:
     """The answer; None where the frame is not there, or not to be sent as it lies: then the long way finds the words or
     the pixels. Raises NotAcceptable, Damaged."""
     here = services(request)
     with here.database.read() as session:
-        found = queries.placed(session, study, series, instance)
+        found = queries.locate_object(session, study, series, instance)
         if found is None or not may_see(actor, found[3]):
             return None
         layout = CACHE.get(found[:3])
@@ -40,7 +40,7 @@ def take(
         if layout.instance.pixel_offset is None or layout.words:
             return None  # no frames, or such as may begin inside a word
         offered = specs(request).of(session, layout.instance)[1]
-    traces(request).look(here.database, actor, Verb.STUDY_VIEW, study, found[3], "WADO-RS")
+    traces(request).record_view(here.database, actor, Verb.STUDY_VIEW, study, found[3], "WADO-RS")
     stored = layout.instance.transfer_syntax_uid
     choice = accept.frames(ranges, stored, offered, True)
     if not as_it_lies(choice.syntax, stored) or layout.deflated:
@@ -60,7 +60,7 @@ def take(
 def _read(request: Request, layout: Layout, n: int) -> bytes | None:
     """Raises Damaged."""
     try:
-        place = layout.place(n)
+        place = layout.locate_frame(n)
         if place.bit or place.missing or sum(length for _, length in place.parts) > _LARGEST:
             return None
         return content.read_parts(services(request).archive, layout.instance, place.parts)

@@ -12,7 +12,7 @@ from starlette.responses import Response
 
 from app.archive import content
 from app.archive.drawn import drawn_header
-from app.archive.frames import Located, locate
+from app.archive.frames import Located, locate_objects
 from app.archive.models import Study
 from app.db import Session
 from app.dicomweb import accept, described, pictures, respond
@@ -47,18 +47,18 @@ class Shown:
 
 @router.get("/studies/{study}/rendered", openapi_extra=described.RENDERED)
 async def rendered_study(request: Request, actor: Viewer, study: str) -> Response:
-    return await _many(request, actor, study, "")
+    return await _rendered_series(request, actor, study, "")
 
 
 @router.get("/studies/{study}/series/{series}/rendered", openapi_extra=described.RENDERED)
 async def rendered_series(request: Request, actor: Viewer, study: str, series: str) -> Response:
-    return await _many(request, actor, study, series)
+    return await _rendered_series(request, actor, study, series)
 
 
 @router.get("/studies/{study}/series/{series}/instances/{instance}/rendered", openapi_extra=described.RENDERED)
 async def rendered_instance(request: Request, actor: Viewer, study: str, series: str, instance: str) -> Response:
-    shown = await _one(request, actor, study, series, instance)
-    return await pictures.answer(request, shown.located, shown.header, shown.frame, shown.state)
+    shown = await _rendered_object(request, actor, study, series, instance)
+    return await pictures.rendered_response(request, shown.located, shown.header, shown.frame, shown.state)
 
 
 @router.get(
@@ -67,10 +67,10 @@ async def rendered_instance(request: Request, actor: Viewer, study: str, series:
 async def rendered_frames(
     request: Request, actor: Viewer, study: str, series: str, instance: str, frames: str
 ) -> Response:
-    shown = await _one(request, actor, study, series, instance)
+    shown = await _rendered_object(request, actor, study, series, instance)
     wanted = numbers(frames, max(shown.located.instance.number_of_frames, 1))
     if len(wanted) == 1:
-        return await pictures.answer(request, shown.located, shown.header, wanted[0], shown.state)
+        return await pictures.rendered_response(request, shown.located, shown.header, wanted[0], shown.state)
     return await _parts(request, [(shown.located, n) for n in wanted], shown.state)
 
 
@@ -98,7 +98,7 @@ async def frame_thumbnail(
     return await _thumbnail(request, actor, study, series, instance, frames)
 
 
-async def _one(request: Request, actor: Actor, study: str, series: str, instance: str) -> Shown:
+async def _rendered_object(request: Request, actor: Actor, study: str, series: str, instance: str) -> Shown:
     """The object; for a presentation state the first image it is about, seen by it. presentationUID (as in WADO-URI,
     PS3.18 9.1.2.2.12) applies a state of the same study to an image."""
     archive, query = services(request).archive, request.query_params
@@ -111,12 +111,12 @@ async def _one(request: Request, actor: Actor, study: str, series: str, instance
             one, frame = states.first_image(session, found, state)
         elif wanted := query.get("presentationUID", ""):
             state = states.find(archive, session, found, wanted, query.get("presentationSeriesUID", ""))
-        return Shown(locate(session, [one])[0], drawn_header(session, one), state, frame)
+        return Shown(locate_objects(session, [one])[0], drawn_header(session, one), state, frame)
 
     return await look(request, actor, Verb.STUDY_VIEW, study, find, "rendered")
 
 
-async def _many(request: Request, actor: Actor, study: str, series: str) -> Response:
+async def _rendered_series(request: Request, actor: Actor, study: str, series: str) -> Response:
     """Every image of a study or series as a part; of a multi-frame one its representative frame."""
 
     archive, query = services(request).archive, request.query_params
@@ -129,7 +129,7 @@ async def _many(request: Request, actor: Actor, study: str, series: str) -> Resp
             raise NotFound("No images to display.")
         shown = [
             (one, representative_frame(content.header(session, one.instance), one.instance))
-            for one in locate(session, images)
+            for one in locate_objects(session, images)
         ]
         return shown, state
 
@@ -138,7 +138,9 @@ async def _many(request: Request, actor: Actor, study: str, series: str) -> Resp
 
 
 async def _parts(request: Request, shown: list[tuple[Located, int]], state: State | None = None) -> Response:
-    choice = accept.pick(respond.wishes(request), [(kind, multi) for multi in (True, False) for kind in pictures.STILL])
+    choice = accept.pick(
+        respond.accepted_types(request), [(kind, multi) for multi in (True, False) for kind in pictures.STILL]
+    )
     params, quality = pictures.parameters(request)
     store, here = cache(request), services(request)
 
@@ -170,7 +172,7 @@ async def _parts(request: Request, shown: list[tuple[Located, int]], state: Stat
 
 
 async def _thumbnail(request: Request, actor: Actor, study: str, series: str, instance: str, frames: str) -> Response:
-    accept.pick(respond.wishes(request), [("image/jpeg", False), ("image/jpeg", True)])
+    accept.pick(respond.accepted_types(request), [("image/jpeg", False), ("image/jpeg", True)])
 
     def find(session: Session, found: Study) -> Shown:
         wanted = [one_instance(session, found, series, instance)] if instance else instances(session, found, series)
@@ -178,7 +180,7 @@ async def _thumbnail(request: Request, actor: Actor, study: str, series: str, in
         if not images:
             raise NotFound("No image to display.")
         one = images[len(images) // 2]
-        return Shown(locate(session, [one])[0], drawn_header(session, one))
+        return Shown(locate_objects(session, [one])[0], drawn_header(session, one))
 
     shown = await look(request, actor, Verb.STUDY_VIEW, study, find, "thumbnail")
     located, header = shown.located, shown.header

@@ -17,7 +17,7 @@ from app.kit import multipart
 PREFIX = "/dicom-web"
 
 
-def wishes(request: Request) -> list[accept.Range]:
+def accepted_types(request: Request) -> list[accept.Range]:
     """What the client accepts, from the `accept` parameter and the header."""
     header = ", ".join(request.headers.getlist("accept"))
     return list(_parsed(header, tuple(request.query_params.getlist("accept"))))

@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from app.archive import content, queries
-from app.archive.frames import Located, locate
+from app.archive.frames import Located, locate_objects
 from app.archive.models import Instance, Study
 from app.db import Session
 from app.dicom import dicomjson, uids
@@ -46,12 +46,12 @@ async def one_object(request: Request, actor: Taker, study: str, series: str, in
 
 
 async def _objects(request: Request, actor: Actor, study: str, series: str = "", instance: str = "") -> Response:
-    ranges = respond.wishes(request)
+    ranges = respond.accepted_types(request)
     single = bool(instance)
 
     def plan(session: Session, found: Study) -> list[tuple[Located, accept.Choice | None]]:
         wanted = [one_instance(session, found, series, instance)] if single else instances(session, found, series)
-        return [(one, _choice(session, ranges, one.instance, single)) for one in locate(session, wanted)]
+        return [(one, _choice(session, ranges, one.instance, single)) for one in locate_objects(session, wanted)]
 
     planned = await look(request, actor, Verb.STUDY_EXPORT, study, plan, "WADO-RS")
     chosen = [(one, choice) for one, choice in planned if choice is not None]
@@ -79,7 +79,9 @@ def _choice(session: Session, ranges: Sequence[accept.Range], instance: Instance
     as_stored = best is not None and (
         best.syntax in ("*", stored) or (not best.syntax and (best.kind == "*/*" or stored == uids.EXPLICIT_LE))
     )
-    can_make = frozenset[str]() if as_stored else transcoding.possible(content.header(session, instance), instance)
+    can_make = (
+        frozenset[str]() if as_stored else transcoding.available_syntaxes(content.header(session, instance), instance)
+    )
     try:
         return accept.instances(ranges, stored, can_make, single)
     except NotAcceptable:
@@ -116,7 +118,7 @@ async def instance_metadata(request: Request, actor: Viewer, study: str, series:
 
 
 async def _metadata(request: Request, actor: Actor, study: str, series: str = "", instance: str = "") -> Response:
-    choice = accept.metadata(respond.wishes(request))
+    choice = accept.metadata(respond.accepted_types(request))
     base = respond.base_url(request)
 
     def plan(session: Session, found: Study) -> tuple[list[Instance], dict[int, str]]:
@@ -144,11 +146,11 @@ async def _metadata(request: Request, actor: Actor, study: str, series: str = ""
 )
 async def bulk_data(request: Request, actor: Viewer, study: str, series: str, instance: str, path: str) -> Response:
     """One large value, little endian, as one body or one part. Encapsulated pixel data: one part per frame."""
-    choice = accept.pick(respond.wishes(request), [(accept.OCTETS, True), (accept.OCTETS, False)])
+    choice = accept.pick(respond.accepted_types(request), [(accept.OCTETS, True), (accept.OCTETS, False)])
 
     def find(session: Session, found: Study) -> tuple[Located, bytes | tuple[int, int] | None]:
         one = one_instance(session, found, series, instance)
-        located = locate(session, [one])[0]
+        located = locate_objects(session, [one])[0]
         return located, None if path.upper() in _PIXELS else _value(session, one, path)
 
     located, value = await look(request, actor, Verb.STUDY_VIEW, study, find, "WADO-RS")
@@ -187,7 +189,7 @@ def _frame_parts(request: Request, located: Located) -> Iterator[Part]:
     head = (("Content-Type", f"{kind}; transfer-syntax={one.transfer_syntax_uid}"),)
     with Frames(services(request).archive, located) as frames:
         for n in range(1, max(one.number_of_frames, 1) + 1):
-            yield head, frames.pieces(n)
+            yield head, frames.read_pieces(n)
 
 
 def _value(session: Session, instance: Instance, path: str) -> bytes | tuple[int, int]:

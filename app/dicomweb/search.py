@@ -105,7 +105,7 @@ async def instances_of_series(request: Request, actor: Searcher, study: str, ser
 
 
 async def _answer(request: Request, actor: Actor, level: Level, study: str = "", series: str = "") -> Response:
-    choice = accept.metadata(respond.wishes(request))
+    choice = accept.metadata(respond.accepted_types(request))
     search = params.parse(request.query_params.multi_items())
     keys = _within(search.keys, study, series)
     base = respond.base_url(request)
@@ -117,7 +117,7 @@ async def _answer(request: Request, actor: Actor, level: Level, study: str = "",
                 session, actor, level, keys, fuzzy=search.fuzzy, limit=search.limit, offset=search.offset
             )
             if study and found.rows:
-                audit.saw(study, found.rows[0].study.facility_id)
+                audit.record_study(study, found.rows[0].study.facility_id)
             return found, [dicomjson.dumps(_model(session, row, search, base, whole)) for row in found.rows]
 
     found, encoded = await run_in_threadpool(look)
@@ -176,11 +176,13 @@ def _model(session: Any, row: Row, search: Search, base: str, whole: tuple[bool,
     missing += [key.path for key in search.keys if key.path[0] not in known]
     if search.include_all or missing:
         header = _header(session, row)
-        model |= _everything(row, header, known) if search.include_all else _some(missing, header, known)
+        model |= (
+            _all_attributes(row, header, known) if search.include_all else _selected_attributes(missing, header, known)
+        )
     model["00080005"] = attribute("CS", "ISO_IR 192")
     model["00080056"] = attribute("CS", "ONLINE")
     model["00081190"] = attribute("UR", url)
-    return dict(sorted(_addressed(model, row, base).items()))
+    return dict(sorted(_with_bulk_addresses(model, row, base).items()))
 
 
 def _header(session: Any, row: Row) -> Model:
@@ -189,17 +191,17 @@ def _header(session: Any, row: Row) -> Model:
     return content.dicom_json(session, instance) if instance is not None else {}
 
 
-def _some(paths: list[tuple[str, ...]], header: Model, known: Model) -> Model:
+def _selected_attributes(paths: list[tuple[str, ...]], header: Model, known: Model) -> Model:
     tags = {path[0] for path in paths}
     return {tag: known.get(tag) or header[tag] for tag in tags if tag in known or tag in header}
 
 
-def _everything(row: Row, header: Model, known: Model) -> Model:
+def _all_attributes(row: Row, header: Model, known: Model) -> Model:
     level = "instance" if row.instance is not None else "series" if row.series is not None else "study"
     return {**{t: e for t, e in header.items() if levels.speaks_for(t, level)}, **known}
 
 
-def _addressed(model: Model, row: Row, base: str) -> Model:
+def _with_bulk_addresses(model: Model, row: Row, base: str) -> Model:
     """Marks of large values become addresses of the instance they came from."""
     if row.instance is None or row.series is None:
         return {tag: element for tag, element in model.items() if "BulkDataURI" not in element}

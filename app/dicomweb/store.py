@@ -45,7 +45,7 @@ async def store_in_study(request: Request, actor: Sender, study: str) -> Respons
 
 async def _store(request: Request, actor: Actor, study: str) -> Response:
     choice = accept.pick(
-        respond.wishes(request), [(accept.JSON, False), ("application/json", False), (accept.XML, False)]
+        respond.accepted_types(request), [(accept.JSON, False), ("application/json", False), (accept.XML, False)]
     )
     kind, parameters = parse_header(request.headers.get("content-type", ""))
     several = kind == accept.RELATED
@@ -88,7 +88,7 @@ async def _store(request: Request, actor: Actor, study: str) -> Response:
 
 def _trace(request: Request, actor: Actor, intake: Intake) -> None:
     """Written too when the sender went away in the middle: what was stored by then stays stored."""
-    done = intake.done()
+    done = intake.finished_results()
     if done:
         with services(request).database.write() as session:
             traces.imported(session, actor, done, "STOW-RS")

@@ -11,7 +11,7 @@ from starlette.responses import Response
 
 from app.archive import content
 from app.archive.drawn import drawn_header
-from app.archive.frames import Located, locate
+from app.archive.frames import Located, locate_objects
 from app.archive.models import Study
 from app.db import Session
 from app.dicomweb import accept, described
@@ -23,7 +23,7 @@ from app.http.looking import look_at_study as look
 from app.http.looking import pictures as cache
 from app.imaging import Crop, RenderParams
 from app.kit.errors import BadRequest, NotAcceptable
-from app.kit.numbers import real, whole
+from app.kit.numbers import parse_decimal, parse_integer
 from app.kit.phrases import phrase
 from app.media import transcoding
 from app.security import Actor, Verb, require
@@ -47,7 +47,7 @@ async def wado(request: Request, actor: Annotated[Actor, Depends(allow(Verb.STUD
         one = one_instance(session, found, series, instance)
         wanted, within = query.get("presentationUID", ""), query.get("presentationSeriesUID", "")
         state = states.find(archive, session, found, wanted, within) if wanted else None
-        return locate(session, [one])[0], drawn_header(session, one), state
+        return locate_objects(session, [one])[0], drawn_header(session, one), state
 
     located, header, state = await look(request, actor, Verb.STUDY_VIEW, study, find, "WADO-URI")
     kind = _kind(wanted, kind_of(located.instance))
@@ -91,7 +91,7 @@ def _kind(wanted: list[str], what: str) -> str:
 async def _object(request: Request, located: Located, header: Dataset) -> Response:
     stored = located.instance.transfer_syntax_uid
     syntax = request.query_params.get("transferSyntax", "")
-    can_make = transcoding.possible(header, located.instance)
+    can_make = transcoding.available_syntaxes(header, located.instance)
     # 9.4: explicit little endian unless asked otherwise; what cannot be turned into that goes out as it is
     target = syntax or (accept.EXPLICIT_LE if accept.EXPLICIT_LE in can_make else stored)
     if syntax == "*":
@@ -109,8 +109,8 @@ async def _object(request: Request, located: Located, header: Dataset) -> Respon
 async def _picture(request: Request, located: Located, header: Dataset, kind: str, state: State | None) -> Response:
     query = request.query_params
     count = max(located.instance.number_of_frames, 1)
-    n = _whole(query, "frameNumber", 1, count) or representative_frame(header, located.instance)
-    quality = _whole(query, "imageQuality", 1, 100) or 90
+    n = _integer(query, "frameNumber", 1, count) or representative_frame(header, located.instance)
+    quality = _integer(query, "imageQuality", 1, 100) or 90
     params = _params(query, located)
     data = await run_in_threadpool(cache(request).rendered, located, header, n, params, _PICTURES[kind], quality, state)
     warning = await run_in_threadpool(frame_warning, request, located, header, n)
@@ -118,13 +118,13 @@ async def _picture(request: Request, located: Located, header: Dataset, kind: st
 
 
 def _params(query: QueryParams, located: Located) -> RenderParams:
-    center, width = _real(query, "windowCenter"), _real(query, "windowWidth")
+    center, width = _decimal(query, "windowCenter"), _decimal(query, "windowWidth")
     if (center is None) != (width is None):
         raise BadRequest("windowCenter and windowWidth must be specified together.")
     window = (center, width) if center is not None and width is not None else None
     if window is not None and window[1] <= 0:
         raise BadRequest("windowWidth must be greater than 0.")
-    rows, columns = _whole(query, "rows", 1, 16384), _whole(query, "columns", 1, 16384)
+    rows, columns = _integer(query, "rows", 1, 16384), _integer(query, "columns", 1, 16384)
     size = (rows or columns or 1, columns or rows or 1) if rows or columns else None
     if size and not (rows and columns):
         size = (rows or 16384, columns or 16384)
@@ -136,7 +136,7 @@ def _region(query: QueryParams, located: Located) -> Crop | None:
     text = query.get("region")
     if text is None:
         return None
-    edges = [edge for part in text.split(",") if (edge := real(part)) is not None]
+    edges = [edge for part in text.split(",") if (edge := parse_decimal(part)) is not None]
     if len(edges) != 4 or text.count(",") != 3:
         raise BadRequest("region must be xmin,ymin,xmax,ymax.")
     x0, y0, x1, y1 = edges
@@ -146,21 +146,21 @@ def _region(query: QueryParams, located: Located) -> Crop | None:
     return Crop(y0 * rows, x0 * columns, (y1 - y0) * rows, (x1 - x0) * columns)
 
 
-def _whole(query: QueryParams, name: str, low: int, high: int) -> int | None:
+def _integer(query: QueryParams, name: str, low: int, high: int) -> int | None:
     text = query.get(name)
     if text is None:
         return None
-    number = whole(text, low, high)
+    number = parse_integer(text, low, high)
     if number is None:
         raise BadRequest(phrase("{name} must be a whole number from {low} to {high}.", name=name, low=low, high=high))
     return number
 
 
-def _real(query: QueryParams, name: str) -> float | None:
+def _decimal(query: QueryParams, name: str) -> float | None:
     text = query.get(name)
     if text is None:
         return None
-    value = real(text)
+    value = parse_decimal(text)
     if value is None:
         raise BadRequest(phrase("{name} must be a number.", name=name))
     return value

@@ -16,7 +16,7 @@ from app.dicom.charset_writing import CannotWrite
 from app.dicom.damage import DAMAGE
 from app.dicom.identifier import UTF8
 from app.dicom.matching import vr_of
-from app.dicom.reading import shown
+from app.dicom.reading import element_text
 
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset
@@ -150,7 +150,7 @@ class _Plan:
             try:
                 element = header[number]
                 if element.VR in charset.TEXT_VRS:
-                    return self._element(tag)(shown(element.value))
+                    return self._element(tag)(element_text(element.value))
                 if self._strict and self._terms != (UTF8,) and not str(element.value).isascii():
                     raise CannotWrite  # texts in a sequence
                 write_data_element(file, element, convert_encodings(list(self._terms) or [""]))

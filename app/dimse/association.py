@@ -69,12 +69,12 @@ class Association:
         finally:
             self.wire.close()
             if self._beginning.has_place:
-                self._services.places.leave(self._address, self._beginning.known)
-            self._tell(ending)
+                self._services.places.release_slot(self._address, self._beginning.known)
+            self._log_summary(ending)
 
     def _open(self, agreed: Agreed) -> Exchange:
         settings = self._settings
-        silence = settings.silence(self._beginning.known)
+        silence = settings.silence_limit(self._beginning.known)
         reader = PdvReader(self.wire, settings.max_pdu, silence, settings.network_timeout)
         exchange = Exchange(self.wire, reader, agreed, self._services, settings)
         self._deeds = exchange.deeds
@@ -92,10 +92,10 @@ class Association:
         while True:
             if self._services.stopping.is_set():
                 raise PeerSilent
-            exchange.rest()
-            kind, context_id, control, size = exchange.reader.next()
+            exchange.run_deferred()
+            kind, context_id, control, size = exchange.reader.read_pdv()
             if kind == pdu.P_DATA:
-                self._message(exchange, exchange.take(context_id, control, size))
+                self._message(exchange, exchange.read_message(context_id, control, size))
             elif kind == pdu.RELEASE_RQ and size == 4:
                 self.wire.read(4)
                 self._last_words(pdu.RELEASE_RP_BYTES)
@@ -111,24 +111,24 @@ class Association:
         if operation is not None:
             begun = time.monotonic()
             answer = self._answer(exchange, operation, request)
-            exchange.drain()
+            exchange.discard_data_set()
             exchange.respond(request, answer)
             ended = time.monotonic()
             seconds = ended - begun
             if request.kind == commands.C_STORE_RQ:
-                self._pace.object(begun, ended)
+                self._pace.record_object(begun, ended)
             else:
-                self._pace.other()
-            deed = exchange.deeds.note(operation.kind, answer.status, seconds, as_phrase(answer.comment), answer.size)
+                self._pace.interrupt()
+            deed = exchange.deeds.add(operation.kind, answer.status, seconds, as_phrase(answer.comment), answer.size)
             deed.objects += answer.objects
             deed.warned += answer.warned
             deed.failed += answer.failed
             deed.words = deed.words or as_phrase(answer.told)
             return
-        exchange.drain()
+        exchange.discard_data_set()
         if request.kind == commands.C_CANCEL_RQ:  # what it was meant for is over (PS3.7 9.3.2.3)
             return
-        if request.kind & 0x8000 and exchange.heard(request):
+        if request.kind & 0x8000 and exchange.deliver_response(request):
             return
         if request.kind < 0 or request.kind & 0x8000:
             raise BadPdu("a message that is no request", pdu.UNEXPECTED_PARAMETER)
@@ -141,7 +141,7 @@ class Association:
                 self._trace_denial(exchange, operation)
             words = "Only for known nodes: make this title one" if unknown else "Not allowed for this caller"
             return Answer(commands.NOT_AUTHORIZED, words)
-        exchange.begin(request)
+        exchange.begin_request(request)
         try:
             return operation.serve(exchange, request)
         except Refused as refused:
@@ -171,20 +171,20 @@ class Association:
 
     def _last_words(self, data: bytes) -> None:
         try:
-            self.wire.expect(self._settings.artim)
+            self.wire.set_deadline(self._settings.artim)
             self.wire.send(data)
         except (PeerGone, PeerSilent):
             return
         self.wire.close_after_peer(min(2.0, self._settings.artim), end=False)
 
-    def _tell(self, ending: str) -> None:
+    def _log_summary(self, ending: str) -> None:
         """One log line for each association; titles and counts, no UIDs, nothing of a patient. And the transfer log."""
         beginning, agreed, database, deeds = self._beginning, self._agreed, self._services.database, self._deeds
         seconds = time.monotonic() - deeds.begun
         who = f"{beginning.who} from {self._address}{beginning.user}"
         log.info("association %s: %s; %s, %.2f s", who, ending, deeds, seconds)
         if agreed is not None:
-            deeds.tell(database, agreed)
+            deeds.log_operations(database, agreed)
             self._tell_pace(agreed)
         elif beginning.titles is not None:
             tell_refused(database, *beginning.titles, self._address, as_phrase(ending))
@@ -193,4 +193,4 @@ class Association:
         """A sender that waits for delayed acknowledgements is told at its node."""
         if self._pace.is_known:
             node_id = agreed.admission.node_id
-            self._services.book.gap(node_id, agreed.calling, agreed.address, self._pace.delay_ms)
+            self._services.book.record_gap(node_id, agreed.calling, agreed.address, self._pace.delay_ms)

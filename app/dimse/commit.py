@@ -27,7 +27,7 @@ _SILENCE = 0.3  # seconds after which a caller that has not released is told on 
 _AT_ONCE = 2000  # objects; of more the files are looked at by the job, or the association would stand still
 
 
-def action(exchange: Exchange, request: Request) -> Answer:
+def handle_request(exchange: Exchange, request: Request) -> Answer:
     """Takes a request for commitment. Success says only that it will be answered."""
     asked = _references(exchange, request, commands.REQUESTED_CLASS, commands.REQUESTED_INSTANCE)
     if commands.number(request.command, commands.ACTION_TYPE) != REQUEST_COMMITMENT:
@@ -40,7 +40,7 @@ def action(exchange: Exchange, request: Request) -> Answer:
     try:
         with exchange.services.database.write() as session:
             own_only = exchange.agreed.source.elsewhere
-            made = commitment.keep(session, exchange.actor, node_id, asked, own_only=own_only)
+            made = commitment.store_request(session, exchange.actor, node_id, asked, own_only=own_only)
     except Conflict as fault:
         raise Refused(commands.PROCESSING_FAILURE, fault.detail) from None
     except Unavailable as fault:
@@ -50,7 +50,7 @@ def action(exchange: Exchange, request: Request) -> Answer:
     return Answer(commands.SUCCESS, elements={commands.ACTION_TYPE: REQUEST_COMMITMENT}, objects=len(asked.objects))
 
 
-def event(exchange: Exchange, request: Request) -> Answer:
+def handle_report(exchange: Exchange, request: Request) -> Answer:
     """Takes a node's report about what we asked it."""
     answer = _references(exchange, request, commands.SOP_CLASS, commands.SOP_INSTANCE)
     kind = commands.number(request.command, commands.EVENT_TYPE)
@@ -61,7 +61,7 @@ def event(exchange: Exchange, request: Request) -> Answer:
         raise Refused(commands.NOT_AUTHORIZED, "Only known nodes: ask for a node of your AE title")
     try:
         with exchange.services.database.write() as session:
-            commitment.answered(session, node_id, answer)
+            commitment.record_answer(session, node_id, answer)
     except NotFound as fault:
         raise Refused(commands.INVALID_ARGUMENT, fault.detail) from None
     except Unavailable as fault:
@@ -92,8 +92,8 @@ def _report(exchange: Exchange, request: Request, made: str) -> None:
     wrong here is the job's to do again."""
     services = exchange.services
     try:
-        commitment.examine(services.database, services.archive, made)
-        if exchange.reader.waiting():
+        commitment.verify_objects(services.database, services.archive, made)
+        if exchange.reader.wait_for_pdv():
             exchange.put_off(_SILENCE, partial(_report, exchange, request, made))
             return
         with services.database.read() as session:
@@ -103,10 +103,10 @@ def _report(exchange: Exchange, request: Request, made: str) -> None:
         return
     if due is not None:
         message_id = exchange.request(request.context_id, event_command(due), encode(due, request.syntax))
-        exchange.expect(message_id, partial(_heard, exchange, made))
+        exchange.on_response(message_id, partial(_handle_response, exchange, made))
 
 
-def _heard(exchange: Exchange, made: str, command: dict[int, bytes]) -> None:
+def _handle_response(exchange: Exchange, made: str, command: dict[int, bytes]) -> None:
     """The caller's response to our report. Whatever else than success is left to the job, on an association of its own."""
     status = commands.number(command, commands.STATUS, commands.PROCESSING_FAILURE)
     if status != commands.SUCCESS:
@@ -114,6 +114,6 @@ def _heard(exchange: Exchange, made: str, command: dict[int, bytes]) -> None:
         return
     try:
         with exchange.services.database.write() as session:
-            commitment.reported(session, made)
+            commitment.mark_reported(session, made)
     except AppError as fault:
         log.warning("a report of storage commitment goes out again: %s", fault)

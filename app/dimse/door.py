@@ -36,13 +36,13 @@ class Door:
             if shared is None or fcntl is None:
                 self._open(hosts, joining=False)
             else:
-                with _turn(shared):
-                    self._share(hosts, shared)
+                with _exclusive(shared):
+                    self._open_shared(hosts, shared)
         except OSError:
             self.close()
             raise
 
-    def _share(self, hosts: str, folder: Path) -> None:
+    def _open_shared(self, hosts: str, folder: Path) -> None:
         self._member = os.open(folder / f"port-{self.port}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             fcntl.flock(self._member, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -97,7 +97,7 @@ def hosts_of(hosts: str) -> list[str]:
     return [host.strip() for host in hosts.split(",") if host.strip()]
 
 
-def ready(doors: list[Door], seconds: float) -> list[Door]:
+def wait_for_callers(doors: list[Door], seconds: float) -> list[Door]:
     """Those at whose interface somebody stands, waiting at most so long for the first."""
     numbers = {number: door for door in doors for number in door.fileno_list()}
     found = _readable(list(numbers), seconds)
@@ -114,7 +114,7 @@ def _readable(numbers: list[int], seconds: float) -> list[int]:
 
 
 @contextlib.contextmanager
-def _turn(folder: Path) -> Iterator[None]:
+def _exclusive(folder: Path) -> Iterator[None]:
     """One receiver of an installation opens a port at a time."""
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     with (folder / "ports.lock").open("w") as handle:

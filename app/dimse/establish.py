@@ -2,7 +2,7 @@
 
 from app.archive import Source
 from app.dimse.handover import registry
-from app.dimse.negotiation import answer, user_items
+from app.dimse.negotiation import negotiate, user_items
 from app.dimse.services import Agreed, Handed, Services, printable
 from app.kit.errors import AppError, TooMany, Unavailable
 from app.network import pdu
@@ -35,7 +35,7 @@ def handed_results(request: Associate, settings: DicomSettings) -> list[ContextR
     first one in a process loads pynetdicom."""
     from app.dimse.handover.acceptor import usable
 
-    results = answer(request, settings, registry.sop_classes() | {VERIFICATION})
+    results = negotiate(request, settings, registry.sop_classes() | {VERIFICATION})
     return usable(results, {context.id: context.abstract for context in request.contexts})
 
 
@@ -63,7 +63,7 @@ class Establishing:
         admission = self._admit(request)
         self._take_place(admission)
         is_handed = registry.is_asked_for(request)
-        results = handed_results(request, self._settings) if is_handed else answer(request, self._settings)
+        results = handed_results(request, self._settings) if is_handed else negotiate(request, self._settings)
         said = user_items(request, results)
         actor = admission.actor(request.calling, self._address)
         if request.user.identity is not None:
@@ -87,7 +87,7 @@ class Establishing:
         return agreed
 
     def _read(self) -> Associate:
-        self._wire.expect(self._settings.artim)
+        self._wire.set_deadline(self._settings.artim)
         kind, length = self._wire.header()
         if kind != pdu.ASSOCIATE_RQ:
             known = pdu.ASSOCIATE_RQ <= kind <= pdu.ABORT
@@ -115,7 +115,7 @@ class Establishing:
 
     def _take_place(self, admission: Admission) -> None:
         self.known = admission.node_id is not None
-        if not self._services.places.take(self._address, self.known):
+        if not self._services.places.reserve_slot(self._address, self.known):
             raise Rejected("all associations are taken", _TRANSIENT, _PRESENTATION, 2)
         self.has_place = True
 

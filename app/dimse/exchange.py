@@ -94,7 +94,7 @@ class Exchange:
 
     # in
 
-    def take(self, context_id: int, control: int, size: int) -> Request:
+    def read_message(self, context_id: int, control: int, size: int) -> Request:
         """The message that begins with this PDV (its header has been read). Raises BadPdu, BadCommand."""
         command = commands.decode(self._command_set(context_id, control, size))
         if context_id not in self.agreed.contexts:
@@ -105,7 +105,7 @@ class Exchange:
         self._unread = context_id if has_data else 0
         return Request(context_id, kind, command, has_data, abstract, syntax)
 
-    def begin(self, request: Request) -> None:
+    def begin_request(self, request: Request) -> None:
         """From now on this request is served: a C-CANCEL of its message id is meant for it."""
         self._running, self._cancelled = request.message_id, False
 
@@ -121,7 +121,7 @@ class Exchange:
             filled += size
             if control & 2:
                 return self._buffer[:filled]
-            kind, found, control, size = self.reader.next()
+            kind, found, control, size = self.reader.read_pdv()
             if kind != pdu.P_DATA or found != context_id:
                 raise BadPdu("a command set is interrupted", pdu.UNEXPECTED_PDU)
 
@@ -150,7 +150,7 @@ class Exchange:
         """For an operation that reads its data set its own way."""
         self._unread = 0
 
-    def drain(self) -> None:
+    def discard_data_set(self) -> None:
         """Reads away a data set that nobody has read."""
         if not self._unread:
             return
@@ -171,26 +171,26 @@ class Exchange:
 
     def cancelled(self, message_id: int) -> bool:
         """Whether a C-CANCEL-RQ for this request has come; does not wait for one. Raises Aborted, BadPdu."""
-        while not self._cancelled and self.reader.waiting():
+        while not self._cancelled and self.reader.wait_for_pdv():
             self._interruption()
         return self._cancelled and message_id == self._running
 
     def _interruption(self) -> None:
         """Reads one message that comes while a request is served: a C-CANCEL, or a response to a request of ours."""
-        kind, context_id, control, size = self.reader.next(self.settings.network_timeout)
+        kind, context_id, control, size = self.reader.read_pdv(self.settings.network_timeout)
         if kind == pdu.ABORT:
             raise Aborted
         if kind != pdu.P_DATA:
             raise BadPdu(f"PDU type {kind} while a request is served", pdu.UNEXPECTED_PDU)
-        said = self.take(context_id, control, size)
+        said = self.read_message(context_id, control, size)
         if said.kind == commands.C_CANCEL_RQ:
-            self.drain()
+            self.discard_data_set()
             self._cancelled |= commands.number(said.command, commands.RESPONDED_TO, -1) == self._running
         elif said.kind >= 0x8000:
             if len(self._responses) >= _KEPT_RESPONSES:
                 raise BadPdu("responses to nothing that was asked", pdu.UNEXPECTED_PARAMETER)
-            self.drain()
-            if not self.heard(said):
+            self.discard_data_set()
+            if not self.deliver_response(said):
                 self._responses[commands.number(said.command, commands.RESPONDED_TO, -1)] = (said.command, context_id)
         else:  # one operation at a time was negotiated (PS3.7 D.3.3.3)
             raise BadPdu("a request while another one is served", pdu.UNEXPECTED_PARAMETER)
@@ -199,7 +199,7 @@ class Exchange:
 
     def send(self, data: bytes | bytearray | memoryview) -> None:
         """All of it, within the network timeout."""
-        self.wire.expect(self.settings.network_timeout)
+        self.wire.set_deadline(self.settings.network_timeout)
         self.wire.send(data)
 
     def respond(self, request: Request, answer: Answer) -> None:
@@ -229,14 +229,14 @@ class Exchange:
 
     def fragmented(self, context_id: int, value: bytes, control: int) -> bytes:
         """P-DATA of a whole command set (control 1) or data set (0), no PDU larger than the peer takes."""
-        room = self.room
+        room = self.fragment_size
         if len(value) <= room:
             return pdu.p_data(context_id, control | 2, value)
         parts = [value[i : i + room] for i in range(0, len(value), room)]
         return b"".join(pdu.p_data(context_id, control | (2 if p is parts[-1] else 0), p) for p in parts)
 
     @property
-    def room(self) -> int:
+    def fragment_size(self) -> int:
         """Bytes of a message that fit into one PDU of the peer."""
         return max(self.agreed.peer_limit - 6, 2) & ~1
 
@@ -269,15 +269,15 @@ class Exchange:
         data = self.fragmented(context_id, commands.encode(command), 1)
         if data_set is not None:
             data += self.fragmented(context_id, data_set, 0)
-        self.wire.expect(self.settings.network_timeout)
+        self.wire.set_deadline(self.settings.network_timeout)
         self.wire.send(data, more=data_follows)
         return self._next_id
 
-    def expect(self, message_id: int, then: Callable[[dict[int, bytes]], None]) -> None:
+    def on_response(self, message_id: int, then: Callable[[dict[int, bytes]], None]) -> None:
         """Calls `then` with the response to a request of ours whenever it comes; nobody waits for it."""
         self._expected[message_id] = then
 
-    def heard(self, said: Request) -> bool:
+    def deliver_response(self, said: Request) -> bool:
         """Hands a response to who expects it; False when nobody does."""
         then = self._expected.pop(commands.number(said.command, commands.RESPONDED_TO, -1), None)
         if then is not None:
@@ -288,11 +288,11 @@ class Exchange:
         """Has the task done between two messages, so many seconds from now, once the peer says nothing."""
         self._put_off.append((time.monotonic() + seconds, task))
 
-    def rest(self) -> None:
+    def run_deferred(self) -> None:
         """Does what was put off and is due; returns when nothing is left of it, or the peer has begun to say something."""
         while self._put_off:
             moment, task = self._put_off[0]
-            if self.reader.waiting(max(0.0, moment - time.monotonic())):
+            if self.reader.wait_for_pdv(max(0.0, moment - time.monotonic())):
                 return
             del self._put_off[0]
             task()
@@ -319,7 +319,7 @@ class Pending:
             commands.STATUS: status,
         }
         self._head = exchange.fragmented(request.context_id, commands.encode(elements), 1)
-        self._room = exchange.room
+        self._room = exchange.fragment_size
         self._batch = bytearray()
         self.count = 0
         self.bytes = 0

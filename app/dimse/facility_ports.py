@@ -15,7 +15,7 @@ from collections.abc import Callable
 
 from app.config import Config
 from app.db import Database
-from app.dimse.door import Door, ready, shared_folder
+from app.dimse.door import Door, shared_folder, wait_for_callers
 from app.kit.errors import AppError
 from app.kit.phrases import phrase, verbatim
 from app.nodes import facility_titles
@@ -53,11 +53,11 @@ class FacilityPorts:
         """Until the process stops."""
         while not self._stopping.is_set():
             if time.monotonic() - self._looked >= _LOOK:
-                self._look()
+                self._refresh()
             if not self._open:
                 self._stopping.wait(_WAIT)
                 continue
-            for door in ready(list(self._open.values()), _WAIT):
+            for door in wait_for_callers(list(self._open.values()), _WAIT):
                 self._accept(door)
         for entrance in list(self._open):
             self._close(entrance)
@@ -91,7 +91,7 @@ class FacilityPorts:
             return None, phrase("the certificate cannot be used: {fault}", fault=fault)
         return found, "" if found is not None else phrase("this station has no certificate to show")
 
-    def _look(self) -> None:
+    def _refresh(self) -> None:
         """Opens, moves and closes ports; while the database is away all stay as they are."""
         self._looked = time.monotonic()
         try:
@@ -107,7 +107,7 @@ class FacilityPorts:
                 changed.append(entrance.facility_id)
         self._faults = {port: why for port, why in self._faults.items() if port in wanted.values()}
         for entrance, port in wanted.items():
-            if entrance not in self._open and self._try(entrance, port, bare if entrance.secure else ""):
+            if entrance not in self._open and self._open_port(entrance, port, bare if entrance.secure else ""):
                 changed.append(entrance.facility_id)
         if changed:
             self._changed.update(changed)
@@ -115,10 +115,10 @@ class FacilityPorts:
         if time.monotonic() >= self._tell_at:
             self._tell_at = float("inf")
             with contextlib.suppress(AppError):
-                facility_titles.tell(self._database, sorted(self._changed))
+                facility_titles.notify(self._database, sorted(self._changed))
             self._changed.clear()
 
-    def _try(self, entrance: Entrance, port: int, bare: str) -> bool:
+    def _open_port(self, entrance: Entrance, port: int, bare: str) -> bool:
         """Whether something changed: it is open now, or cannot be for a new reason. bare: why there can be no TLS."""
         why = bare
         if not why:

@@ -7,7 +7,7 @@ from app.archive.models import Instance
 from app.dicom.registry import name
 from app.dicom.uids import EXPLICIT_BE, EXPLICIT_LE, IMPLICIT_LE
 from app.dimse.exchange import Answer, Exchange, Request
-from app.dimse.suboperations import Progress, Tally, begin, chosen
+from app.dimse.suboperations import Progress, Tally, record_disclosure, select_objects
 from app.forward import store_lane
 from app.forward.store_lane import REFUSED, Outcome
 from app.kit.errors import CannotConvert, NotFound
@@ -23,11 +23,11 @@ log = logging.getLogger(__name__)
 
 def serve(exchange: Exchange, request: Request) -> Answer:
     """Sends one object after the other; a C-CANCEL is heeded between two. Raises Refused, Aborted, PeerGone."""
-    instances = chosen(exchange, request, "get")
+    instances = select_objects(exchange, request, "get")
     tally = Tally(len(instances))
     if not instances:
         return tally.answer(request)
-    begin(exchange, instances, exchange.agreed.calling, "C-GET")
+    record_disclosure(exchange, instances, exchange.agreed.calling, "C-GET")
     lane = _Lane(exchange, request)
     progress = Progress(exchange, request, tally)
     for instance in instances:
@@ -35,8 +35,8 @@ def serve(exchange: Exchange, request: Request) -> Answer:
             raise PeerSilent
         if exchange.cancelled(request.message_id):
             return tally.answer(request, cancelled=True)
-        tally.note(instance, lane.send(instance))
-        progress.tell()
+        tally.add_outcome(instance, lane.send(instance))
+        progress.send_if_due()
     return tally.answer(request)
 
 
@@ -54,7 +54,7 @@ class _Lane:
     def send(self, instance: Instance) -> Outcome:
         """One C-STORE sub-operation: as stored where a context has its syntax, else converted."""
         fault = NOTHING
-        for context_id, syntax in self._ways(instance):
+        for context_id, syntax in self._context_order(instance):
             try:
                 return self._store(context_id, syntax, instance)
             except CannotConvert as words:
@@ -66,7 +66,7 @@ class _Lane:
             REFUSED, None, fault or phrase("The caller proposed no usable context for {sop_class}", sop_class=sop_class)
         )
 
-    def _ways(self, instance: Instance) -> list[tuple[int, str]]:
+    def _context_order(self, instance: Instance) -> list[tuple[int, str]]:
         order = [instance.transfer_syntax_uid, EXPLICIT_LE, IMPLICIT_LE, EXPLICIT_BE]
         if instance.pixel_offset is not None:
             order += COMPRESSED  # without loss; nothing is ever sent in a lossy syntax that was not stored so
@@ -75,7 +75,7 @@ class _Lane:
 
     def _store(self, context_id: int, syntax: str, instance: Instance) -> Outcome:
         exchange = self._exchange
-        with store_lane.encoded(self._archive, instance, syntax) as (data, length, plain):
+        with store_lane.open_encoded(self._archive, instance, syntax) as (data, length, plain):
             message_id = exchange.request(
                 context_id,
                 {
@@ -90,4 +90,4 @@ class _Lane:
         command = exchange.response_to(message_id)
         status = commands.number(command, commands.STATUS, commands.PROCESSING_FAILURE)
         answer = Response(status, commands.text(command, commands.ERROR_COMMENT)[:64])
-        return Outcome(store_lane.judge(answer), status, verbatim(answer.comment), syntax)
+        return Outcome(store_lane.interpret_status(answer), status, verbatim(answer.comment), syntax)

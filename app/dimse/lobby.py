@@ -36,7 +36,7 @@ class Lobby:
         """Takes the socket over."""
         with self._lock:
             if len(self._waiting) >= MOST:
-                self._drop(next(iter(self._waiting)))
+                self._close_socket(next(iter(self._waiting)))
             try:
                 self._selector.register(sock, selectors.EVENT_READ)
             except (OSError, ValueError, KeyError):  # gone already
@@ -57,7 +57,7 @@ class Lobby:
             self._send_away()
         with self._lock:
             for sock in list(self._waiting):
-                self._drop(sock)
+                self._close_socket(sock)
             self._selector.close()
 
     def _ready(self) -> list[Start]:
@@ -79,9 +79,9 @@ class Lobby:
                 sock, (until, _) = next(iter(self._waiting.items()))
                 if until > moment:
                     break
-                self._drop(sock)
+                self._close_socket(sock)
 
-    def _drop(self, sock: socket.socket) -> None:
+    def _close_socket(self, sock: socket.socket) -> None:
         self._waiting.pop(sock, None)
         with contextlib.suppress(OSError, KeyError, ValueError):
             self._selector.unregister(sock)

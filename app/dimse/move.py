@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from app.archive.models import Instance
 from app.dimse.exchange import Answer, Exchange, Refused, Request
-from app.dimse.suboperations import CANNOT_CALCULATE, Progress, Tally, begin, chosen
+from app.dimse.suboperations import CANNOT_CALCULATE, Progress, Tally, record_disclosure, select_objects
 from app.forward import store_lane
 from app.kit.errors import AppError, PeerFault, Unavailable
 from app.kit.phrases import NOTHING, Phrase, phrase
@@ -27,25 +27,25 @@ _LAST_OBJECT = 5.0  # seconds that the object in flight has after a C-CANCEL
 def serve(exchange: Exchange, request: Request) -> Answer:
     """Sends, and tells the caller how far it is. Raises Refused; Aborted or PeerGone when the caller goes: then the
     sending ends with the object in flight."""
-    instances = chosen(exchange, request, "move")
+    instances = select_objects(exchange, request, "move")
     node = _destination(exchange, request)
     tally = Tally(len(instances))
     if not instances:
         return tally.answer(request)
-    if options.of(node).paused:
+    if options.node_options(node).paused:
         for instance in instances:
-            tally.note(instance, store_lane.Outcome(store_lane.REFUSED, None, _paused(node)))
+            tally.add_outcome(instance, store_lane.Outcome(store_lane.REFUSED, None, _paused(node)))
         return tally.answer(request)
-    begin(exchange, instances, node.name, "C-MOVE")
+    record_disclosure(exchange, instances, node.name, "C-MOVE")
     started = time.monotonic()
     delivery = _Delivery(exchange, request, node, instances)
     try:
-        cancelled = _follow(exchange, request, delivery, tally)
+        cancelled = _report_progress(exchange, request, delivery, tally)
     finally:
         delivery.stop()
     if not cancelled:
         _count_the_unsent(delivery, instances, tally)
-    _tell(exchange, node, tally, delivery.fault, time.monotonic() - started, cancelled)
+    _record_outcome(exchange, node, tally, delivery.fault, time.monotonic() - started, cancelled)
     return tally.answer(request, cancelled=cancelled)
 
 
@@ -62,7 +62,7 @@ def _destination(exchange: Exchange, request: Request) -> Node:
     usable = [node for node in nodes if node.enabled]
     if not usable:
         raise Refused(DESTINATION_UNKNOWN, phrase("The node {title} is switched off in Filmroom", title=title))
-    usable = [node for node in usable if "store" in options.of(node).capabilities]
+    usable = [node for node in usable if "store" in options.node_options(node).capabilities]
     if not usable:
         raise Refused(DESTINATION_UNKNOWN, phrase("The node {title} is not set to store in Filmroom", title=title))
     return usable[0]
@@ -72,23 +72,23 @@ def _paused(node: Node) -> Phrase:
     return phrase("The node {title} is paused in Filmroom", title=node.ae_title)
 
 
-def _follow(exchange: Exchange, request: Request, delivery: "_Delivery", tally: Tally) -> bool:
+def _report_progress(exchange: Exchange, request: Request, delivery: "_Delivery", tally: Tally) -> bool:
     """Counts what the delivery tells, until it ends; whether the caller cancelled it."""
     progress = Progress(exchange, request, tally)
     while True:
-        told, over = delivery.news(_LOOK)
+        told, over = delivery.poll(_LOOK)
         for instance, outcome in told:
-            tally.note(instance, outcome)
-            progress.tell()
+            tally.add_outcome(instance, outcome)
+            progress.send_if_due()
         if over:
             return False
-        progress.tell()
+        progress.send_if_due()
         if exchange.services.stopping.is_set():
             raise PeerSilent
         if exchange.cancelled(request.message_id):
             delivery.stop()
-            for instance, outcome in delivery.news(_LAST_OBJECT)[0]:  # what is in flight may still be answered
-                tally.note(instance, outcome)
+            for instance, outcome in delivery.poll(_LAST_OBJECT)[0]:  # what is in flight may still be answered
+                tally.add_outcome(instance, outcome)
             return True
 
 
@@ -96,7 +96,7 @@ def _count_the_unsent(delivery: "_Delivery", instances: Sequence[Instance], tall
     """Objects that the delivery said nothing about have not arrived: it broke off."""
     for instance in instances:
         if instance.id not in delivery.heard_of:
-            tally.note(instance, store_lane.Outcome(store_lane.REFUSED, None, delivery.fault or delivery.held))
+            tally.add_outcome(instance, store_lane.Outcome(store_lane.REFUSED, None, delivery.fault or delivery.held))
 
 
 class _Delivery:
@@ -112,7 +112,7 @@ class _Delivery:
         self.fault = self.held = NOTHING  # why it broke off: the destination failed; somebody here paused it
         threading.Thread(target=self._run, name="move", daemon=True).start()
 
-    def news(self, seconds: float) -> tuple[list[tuple[Instance, store_lane.Outcome]], bool]:
+    def poll(self, seconds: float) -> tuple[list[tuple[Instance, store_lane.Outcome]], bool]:
         """What became of the objects since the last call, and whether those were the last. Waits so long for the end,
         not for each object: waking for each would cost the sending thread its turn."""
         over = self._over.wait(seconds)
@@ -135,7 +135,7 @@ class _Delivery:
 
     def _run(self) -> None:
         services, node = self._exchange.services, self._node
-        settings, set_to = self._exchange.settings, options.of(node)
+        settings, set_to = self._exchange.settings, options.node_options(node)
         try:
             store_lane.deliver(
                 services.archive,
@@ -159,18 +159,22 @@ class _Delivery:
             self._over.set()
 
 
-def _tell(exchange: Exchange, node: Node, tally: Tally, fault: Phrase, seconds: float, cancelled: bool) -> None:
+def _record_outcome(
+    exchange: Exchange, node: Node, tally: Tally, fault: Phrase, seconds: float, cancelled: bool
+) -> None:
     """The node's dot, the disclosure's end where not all arrived, and the transfer log's line for what we sent (NET-9)."""
-    database, words = exchange.services.database, fault or tally.words or tally.conversions.words
+    database, words = exchange.services.database, fault or tally.words or tally.conversions.summary
     try:
-        disclosure.end(database, exchange.actor, node, "C-MOVE", tally.completed + tally.warned, tally.failed, fault)
+        disclosure.record_result(
+            database, exchange.actor, node, "C-MOVE", tally.completed + tally.warned, tally.failed, fault
+        )
     except AppError:
         log.warning("the end of a C-MOVE could not be written down; the database is away")
     failed, warned = bool(tally.failed), bool(tally.warned)
     result: operation_log.Result = (
         "cancelled" if cancelled else "failure" if failed else "warning" if warned else "success"
     )
-    operation_log.note(
+    operation_log.log_operation(
         database,
         operation_log.Operation(
             "store",

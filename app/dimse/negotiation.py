@@ -33,7 +33,7 @@ def takes_class(uid: str, settings: DicomSettings) -> bool:
     return uid.startswith("1.2.840.10008.5.1.4.1.1.") or settings.unknown_sop_classes
 
 
-def answer(request: Associate, settings: DicomSettings, offered: Container[str] = OFFERED) -> list[ContextResult]:
+def negotiate(request: Associate, settings: DicomSettings, offered: Container[str] = OFFERED) -> list[ContextResult]:
     """One result for each proposed context, in the order of the request. offered: the services besides storage."""
     known = transfer_syntaxes() | set(settings.private_transfer_syntaxes)
     if settings.accepted_syntaxes:

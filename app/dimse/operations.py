@@ -21,17 +21,17 @@ class Operation:
     serve: Callable[[Exchange, Request], Answer]
 
 
-def echo(exchange: Exchange, request: Request) -> Answer:
+def serve_echo(exchange: Exchange, request: Request) -> Answer:
     """C-ECHO (PS3.7 9.3.5)."""
     return Answer(commands.SUCCESS)
 
 
 OPERATIONS: dict[int, Operation] = {
-    commands.C_ECHO_RQ: Operation("echo", Verb.NODE_ECHO, echo),
+    commands.C_ECHO_RQ: Operation("echo", Verb.NODE_ECHO, serve_echo),
     commands.C_FIND_RQ: Operation("find", Verb.STUDY_SEARCH, find.serve),
     commands.C_STORE_RQ: Operation("store", Verb.STUDY_IMPORT, store.serve),
     commands.C_MOVE_RQ: Operation("move", Verb.STUDY_SEND, move.serve),
     commands.C_GET_RQ: Operation("get", Verb.STUDY_EXPORT, get.serve),
-    commands.N_ACTION_RQ: Operation("commit", Verb.STUDY_IMPORT, commit.action),
-    commands.N_EVENT_REPORT_RQ: Operation("commit", Verb.STUDY_IMPORT, commit.event),
+    commands.N_ACTION_RQ: Operation("commit", Verb.STUDY_IMPORT, commit.handle_request),
+    commands.N_EVENT_REPORT_RQ: Operation("commit", Verb.STUDY_IMPORT, commit.handle_report),
 }

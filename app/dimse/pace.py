@@ -19,14 +19,14 @@ class Pace:
         self._answered = 0.0
         self._gaps: list[float] = []
 
-    def object(self, begun: float, ended: float) -> None:
+    def record_object(self, begun: float, ended: float) -> None:
         """An object's command was there at `begun`, our answer was out at `ended` (monotonic seconds)."""
         if len(self._gaps) < _OBJECTS:
             if self._answered:
                 self._gaps.append(begun - self._answered)
             self._answered = ended
 
-    def other(self) -> None:
+    def interrupt(self) -> None:
         """Something else was asked: the next gap says nothing."""
         self._answered = 0.0
 

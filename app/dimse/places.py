@@ -12,8 +12,8 @@ MOST_ASKING = 32  # connections of one address that have begun to speak and not 
 
 
 class Places:
-    """Thread-safe. Connections are counted from their first byte (`begin`) to their end (`end`), associations from
-    `take` to `leave`."""
+    """Thread-safe. Connections are counted from their first byte (`add_connection`) to their end (`remove_connection`), associations from
+    `reserve_slot` to `release_slot`."""
 
     def __init__(self, settings: Callable[[], DicomSettings]) -> None:
         self._settings = settings
@@ -23,7 +23,7 @@ class Places:
         self._strangers: Counter[str] = Counter()  # associations of unknown callers
         self.taken = 0
 
-    def take(self, address: str, known: bool) -> bool:
+    def reserve_slot(self, address: str, known: bool) -> bool:
         """A place for an association; False when there is none for this caller. known: a node."""
         settings, source = self._settings(), source_of(address)
         with self._lock:
@@ -37,16 +37,16 @@ class Places:
                 self._strangers[source] += 1
             return True
 
-    def leave(self, address: str, known: bool) -> None:
-        """The association that `take` allowed has ended."""
+    def release_slot(self, address: str, known: bool) -> None:
+        """The association that `reserve_slot` allowed has ended."""
         source = source_of(address)
         with self._lock:
             self.taken -= 1
-            _less(self._associations, source)
+            _decrement(self._associations, source)
             if not known:
-                _less(self._strangers, source)
+                _decrement(self._strangers, source)
 
-    def begin(self, address: str) -> bool:
+    def add_connection(self, address: str) -> bool:
         """A connection has something to say; False when too many of its address have not asked for an association yet."""
         source = source_of(address)
         with self._lock:
@@ -55,13 +55,13 @@ class Places:
             self._connections[source] += 1
             return True
 
-    def end(self, address: str) -> None:
-        """The connection that `begin` allowed has ended."""
+    def remove_connection(self, address: str) -> None:
+        """The connection that `add_connection` allowed has ended."""
         with self._lock:
-            _less(self._connections, source_of(address))
+            _decrement(self._connections, source_of(address))
 
 
-def _less(counter: Counter[str], source: str) -> None:
+def _decrement(counter: Counter[str], source: str) -> None:
     counter[source] -= 1
     if counter[source] <= 0:
         del counter[source]

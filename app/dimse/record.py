@@ -57,7 +57,7 @@ class Deeds:
     kinds: dict[str, Deed] = field(default_factory=dict)
     begun: float = field(default_factory=time.monotonic)
 
-    def note(self, kind: str, status: int, seconds: float, words: Phrase = NOTHING, size: int = 0) -> Deed:
+    def add(self, kind: str, status: int, seconds: float, words: Phrase = NOTHING, size: int = 0) -> Deed:
         """One operation more; the caller adds objects, warned and failed."""
         deed = self.kinds.get(kind)
         if deed is None:
@@ -72,10 +72,10 @@ class Deeds:
     def __str__(self) -> str:
         return "; ".join(map(str, self.kinds.values())) or "nothing asked"
 
-    def tell(self, database: Database, agreed: Agreed) -> None:
+    def log_operations(self, database: Database, agreed: Agreed) -> None:
         """Writes them into the transfer log."""
         for deed in self.kinds.values():
-            operation_log.note(
+            operation_log.log_operation(
                 database,
                 operation_log.Operation(
                     deed.kind,
@@ -100,7 +100,7 @@ class Deeds:
 
 def tell_refused(database: Database, calling: str, called: str, address: str, words: Phrase) -> None:
     """An association that was not taken."""
-    operation_log.note(
+    operation_log.log_operation(
         database,
         operation_log.Operation(
             "association", "scp", calling, "refused", title=calling, called=called, address=address, words=words

@@ -96,11 +96,13 @@ class Receiver:
             found = admission.admit(session, self.settings(), self._config.aet, calling, called, address, caller, at)
         if found.node_id is not None and not found.reason and admission.is_news(found.node_id):
             with contextlib.suppress(Unavailable), self._database.write() as session:
-                admission.seen(session, found.node_id)
+                admission.mark_seen(session, found.node_id)
         if found.node_id is None or found.reason or found.clash:
             kind = callers.UNKNOWN if found.node_id is None and not found.clash else callers.CLASH
             asked = [context.abstract for context in request.contexts]
-            self._book.call(kind, calling, called, address, found.facility_id or at, asked, found.words, found.clash)
+            self._book.record_call(
+                kind, calling, called, address, found.facility_id or at, asked, found.words, found.clash
+            )
         if found.clash:
             log.warning("association from %s: %s", address, found.clash)
         return found
@@ -111,7 +113,7 @@ class Receiver:
         with self._lock:
             if self._gate is None:  # few associations ask for it, and the keys are read from the disk
                 self._gate = Gate(self._database, Secrets(self._config))
-        found = self._gate.basic(name, password, address)
+        found = self._gate.verify_basic(name, password, address)
         if found is None:
             raise Unauthorized("Incorrect user name or password.")
         if found.must_change_password:
@@ -187,7 +189,7 @@ class Receiver:
         self._serve(wire, address, facility_id)
 
     def _serve(self, wire: Wire, address: str, facility_id: str | None = None) -> None:
-        if not self.places.begin(address):
+        if not self.places.add_connection(address):
             log.warning("a connection from %s was refused: too many of its address have asked for nothing yet", address)
             wire.close()
             return
@@ -219,7 +221,7 @@ class Receiver:
     def _ended(self, wire: Wire, address: str) -> None:
         with self._lock:
             self._open.discard(wire)
-        self.places.end(address)
+        self.places.remove_connection(address)
 
     def _secured(self, wire: TlsWire, address: str, facility_id: str | None) -> Services | None:
         """The handshake has the time that asking has (ARTIM); who does not come through it leaves one line. The services

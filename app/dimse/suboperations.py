@@ -24,7 +24,7 @@ _FAILED_LIST = 0x0058  # Failed SOP Instance UID List (0008,0058)
 _SHORT = 65534  # bytes of a value whose length field has 16 bits
 
 
-def chosen(exchange: Exchange, request: Request, service: Service) -> list[Instance]:
+def select_objects(exchange: Exchange, request: Request, service: Service) -> list[Instance]:
     """The objects that the request means and its caller may have. Raises Refused."""
     model = MODELS.get(request.abstract)
     if model is None or model.service != service:
@@ -42,10 +42,10 @@ def chosen(exchange: Exchange, request: Request, service: Service) -> list[Insta
         raise Refused(CANNOT_CALCULATE, fault.detail) from None
 
 
-def begin(exchange: Exchange, instances: Sequence[Instance], where: str, how: str) -> None:
+def record_disclosure(exchange: Exchange, instances: Sequence[Instance], where: str, how: str) -> None:
     """Notes in the trail what is about to leave. Raises Refused where that cannot be written: then nothing may leave."""
     try:
-        disclosure.begin(exchange.services.database, exchange.actor, instances, where, how)
+        disclosure.record_start(exchange.services.database, exchange.actor, instances, where, how)
     except Unavailable as fault:
         raise Refused(CANNOT_PERFORM, fault.detail) from None
 
@@ -72,7 +72,7 @@ class Tally:
     words: Phrase = NOTHING
     conversions: store_lane.Conversions = field(default_factory=store_lane.Conversions)
 
-    def note(self, instance: Instance, outcome: store_lane.Outcome) -> None:
+    def add_outcome(self, instance: Instance, outcome: store_lane.Outcome) -> None:
         """One sub-operation has ended."""
         self.remaining -= 1
         if outcome.state == store_lane.SENT:
@@ -85,7 +85,7 @@ class Tally:
             self.words = outcome.comment or phrase("The node answered status {status}", status=_hex(outcome.status))
             return
         self.bytes += instance.bytes
-        self.conversions.note(instance, outcome)
+        self.conversions.add(instance, outcome)
 
     @property
     def done(self) -> int:
@@ -115,7 +115,7 @@ class Tally:
             objects=self.completed + self.warned,
             warned=self.warned,
             failed=self.failed,
-            told=self.conversions.words,
+            told=self.conversions.summary,
         )
 
 
@@ -139,7 +139,7 @@ class Progress:
         self._exchange, self._request, self._tally = exchange, request, tally
         self._told, self._at = 0, time.monotonic()
 
-    def tell(self) -> None:
+    def send_if_due(self) -> None:
         """Sends one if it is due. Also without news: a caller must not take a slow destination for a dead archive."""
         moment, tally = time.monotonic(), self._tally
         if tally.remaining and (tally.done - self._told >= EACH or moment - self._at >= EVERY):

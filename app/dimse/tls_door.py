@@ -66,10 +66,10 @@ class TlsDoor:
                 self._fault = ""
             return found
         except (ssl.SSLError, ValueError, OSError) as fault:
-            self._say(phrase("the certificate cannot be used: {fault}", fault=of_fault(fault)))
+            self._log_fault(phrase("the certificate cannot be used: {fault}", fault=of_fault(fault)))
             return None
 
-    def _say(self, fault: Phrase) -> None:
+    def _log_fault(self, fault: Phrase) -> None:
         if fault and fault != self._fault:
             log.error("DICOM TLS: %s", fault)
         self._fault = fault
@@ -89,8 +89,8 @@ class TlsDoor:
             self._listener.settimeout(_LOOK)
         except OSError as fault:
             self._not_before = time.monotonic() + _AGAIN
-            self._say(phrase("port {port} cannot be opened: {fault}", port=port, fault=str(fault.strerror)))
+            self._log_fault(phrase("port {port} cannot be opened: {fault}", port=port, fault=str(fault.strerror)))
             return
         self.port = port
-        self._say(NOTHING)
+        self._log_fault(NOTHING)
         log.info("DICOM TLS: listening on port %d", port)

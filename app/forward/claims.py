@@ -57,7 +57,7 @@ def may_send(node: Node | None, moment: datetime) -> bool:
     """Whether the node is to be sent anything at this moment: switched on, not paused, within its hours."""
     if node is None or not node.enabled:
         return False
-    set_to = options.of(node)
+    set_to = options.node_options(node)
     return not set_to.paused and in_window(set_to.window, moment)
 
 
@@ -72,14 +72,14 @@ def take_slot(session: Session, node_id: str, owner: str) -> Slot | None:
     if node is None or not may_send(node, now()):
         return None
     taken = {one.number for one in queue_queries.slots(session, node_id)}
-    for number in range(options.of(node).parallel):
+    for number in range(options.node_options(node).parallel):
         if number not in taken:
             session.add(TransferSlot(node_id=node_id, number=number, owner=owner, heartbeat_at=now()))
             return Slot(node_id, number, owner)
     return None
 
 
-def beat(session: Session, rates: Mapping[Slot, int]) -> None:
+def heartbeat(session: Session, rates: Mapping[Slot, int]) -> None:
     """These lanes live, and send so many bytes a second."""
     for slot, rate in rates.items():
         session.execute(
@@ -126,9 +126,9 @@ def claim(session: Session, slot: Slot, most: int) -> Batch:
     taken = queue_queries.slots(session, slot.node_id)
     mine = any(one.number == slot.number and one.owner == slot.owner for one in taken)
     settings = load(session, DicomSettings)
-    if node is None or not mine or not may_send(node, now()) or slot.number >= options.of(node).parallel:
+    if node is None or not mine or not may_send(node, now()) or slot.number >= options.node_options(node).parallel:
         return Batch(False, node, settings, 1, [])
-    rows = queue_queries.head(session, slot.node_id, now(), most)
+    rows = queue_queries.next_objects(session, slot.node_id, now(), most)
     if rows:
         session.execute(
             update(TransferInstance).where(TransferInstance.id.in_([row.id for row in rows])).values(slot=slot.number)
@@ -136,7 +136,7 @@ def claim(session: Session, slot: Slot, most: int) -> Batch:
         for transfer in queue_queries.by_id(session, {row.transfer_id for row in rows}):
             if transfer.state == QUEUED:
                 transfer.state, transfer.attempts = RUNNING, transfer.attempts + 1
-                transfer_events.transfer(session, transfer)
+                transfer_events.publish_change(session, transfer)
     return Batch(True, node, settings, max(len(taken), 1), rows)
 
 
@@ -150,7 +150,7 @@ def give_back(session: Session, row_ids: Sequence[int]) -> None:
         )
 
 
-def record(session: Session, answers: Sequence[Answer]) -> None:
+def record_answers(session: Session, answers: Sequence[Answer]) -> None:
     """Writes answers down, and ends the transfers that have none to wait for. An answer for a row that does not wait any
     more is passed over: written twice (from a journal) it is the same."""
     if not answers:
@@ -186,11 +186,11 @@ def record(session: Session, answers: Sequence[Answer]) -> None:
                 transfer.faults, transfer.error = 0, None
                 transfer.unreached, transfer.woken_from = False, None
             if _is_over(transfer) and not _to_commit(session, transfer, nodes[transfer.node_id]):
-                _conclude(transfer)
+                _complete(transfer)
                 done.append(transfer)
         _let_go(session, done)
         for transfer in found:
-            transfer_events.transfer(session, transfer)
+            transfer_events.publish_change(session, transfer)
 
 
 def _counted(session: Session, transfer_ids: Collection[str]) -> list[Transfer]:
@@ -213,7 +213,7 @@ def _is_over(transfer: Transfer) -> bool:
 
 def _to_commit(session: Session, transfer: Transfer, node: Node) -> bool:
     """Has the node asked to commit what it took, where it is set so; False when there is nothing to ask."""
-    if not options.of(node).commitment or options.of(node).protocol != "dicom":
+    if not options.node_options(node).commitment or options.node_options(node).protocol != "dicom":
         return False
     objects = queue_queries.sent_objects(session, transfer.id)
     if not objects:
@@ -227,16 +227,16 @@ def _to_commit(session: Session, transfer: Transfer, node: Node) -> bool:
 
 def _end_if_over(session: Session, transfer: Transfer, node: Node) -> None:
     if _is_over(transfer) and not _to_commit(session, transfer, node):
-        conclude(session, transfer)
+        complete_transfer(session, transfer)
 
 
-def conclude(session: Session, transfer: Transfer) -> None:
+def complete_transfer(session: Session, transfer: Transfer) -> None:
     """All objects have their answer: done, or a dead letter that says how many were not taken."""
-    _conclude(transfer)
+    _complete(transfer)
     _let_go(session, [transfer])
 
 
-def _conclude(transfer: Transfer) -> None:
+def _complete(transfer: Transfer) -> None:
     failed = transfer.failed
     transfer.state, transfer.committing, transfer.finished_at = FAILED if failed else DONE, False, now()
     transfer.error = (
@@ -249,10 +249,10 @@ def _conclude(transfer: Transfer) -> None:
 def _let_go(session: Session, ended: Iterable[Transfer]) -> None:
     """What has arrived is held no more; what has not, is."""
     arrived = [one for one in ended if one.state == DONE]
-    holds.let_go_all(session, {one.study_instance_uid for one in arrived}, {holder(one) for one in arrived})
+    holds.let_go_all(session, {one.study_instance_uid for one in arrived}, {hold_name(one) for one in arrived})
 
 
-def holder(transfer: Transfer) -> str:
+def hold_name(transfer: Transfer) -> str:
     """Under which name the transfer holds its study (archive/holds.py)."""
     return f"transfer:{transfer.id}"
 
@@ -261,7 +261,7 @@ def apply_commitments(session: Session) -> int:
     """Ends the transfers whose objects the node has committed, or will not; how many."""
     count = 0
     for transfer in queue_queries.committing(session):
-        found = commitment.outcome(session, transfer.id)
+        found = commitment.transfer_outcome(session, transfer.id)
         if found.open:
             continue
         rows = queue_queries.rows_that_left(session, transfer.id, sorted(found.committed | found.failed.keys()))
@@ -272,13 +272,15 @@ def apply_commitments(session: Session) -> int:
                 row.state, row.message = REFUSED, found.failed[uid]
         session.flush()
         _counted(session, {transfer.id})
-        conclude(session, transfer)
-        transfer_events.transfer(session, transfer)
+        complete_transfer(session, transfer)
+        transfer_events.publish_change(session, transfer)
         count += 1
     return count
 
 
-def fault(session: Session, slot: Slot, words: Phrase, in_flight: Iterable[int], *, unreached: bool = True) -> None:
+def record_fault(
+    session: Session, slot: Slot, words: Phrase, in_flight: Iterable[int], *, unreached: bool = True
+) -> None:
     """The peer broke off, or could not be reached. in_flight: the rows whose objects were on their way: only their
     transfers are held up, and these objects go last from now on. None: every transfer that is due shares the try, unless
     another lane works, which shows that the node does. unreached: there was no way to it, rather than that it wanted
@@ -287,7 +289,7 @@ def fault(session: Session, slot: Slot, words: Phrase, in_flight: Iterable[int],
     if node is None:
         return
     row_ids = list(in_flight)
-    set_to, settings = options.of(node), load(session, DicomSettings)
+    set_to, settings = options.node_options(node), load(session, DicomSettings)
     retries = settings.send_retries if set_to.retries is None else set_to.retries
     if row_ids:
         session.execute(
@@ -311,15 +313,15 @@ def fault(session: Session, slot: Slot, words: Phrase, in_flight: Iterable[int],
     service.note_outcome(session, node.id, words)
 
 
-def killed(session: Session, slot: Slot, keys: Collection[str]) -> None:
+def record_crash(session: Session, slot: Slot, keys: Collection[str]) -> None:
     """The worker of this slot died, and these objects (derived.key_of) were under its codecs: each has cost a try and
     goes last from now on. Once its tries are used up it is given up alone, for ever or not: it would take everything
     else down with it (OPS-8)."""
     node = _locked(session, slot.node_id)
-    rows = [row for row in queue_queries.held(session, slot.node_id, slot.number) if row.key in keys]
+    rows = [row for row in queue_queries.slot_objects(session, slot.node_id, slot.number) if row.key in keys]
     if node is None or not rows:
         return
-    tries = options.of(node).retries
+    tries = options.node_options(node).retries
     retries = load(session, DicomSettings).send_retries if tries is None else tries
     mine = TransferInstance.id.in_([row.id for row in rows])
     session.execute(update(TransferInstance).where(mine).values(tries=TransferInstance.tries + 1))
@@ -333,7 +335,7 @@ def killed(session: Session, slot: Slot, keys: Collection[str]) -> None:
     if given_up:
         for transfer in _counted(session, {row.transfer_id for row in rows}):
             _end_if_over(session, transfer, node)
-            transfer_events.transfer(session, transfer)
+            transfer_events.publish_change(session, transfer)
 
 
 def _hold_up(session: Session, transfer: Transfer, node: Node, words: Phrase, retries: int, unreached: bool) -> None:
@@ -344,10 +346,10 @@ def _hold_up(session: Session, transfer: Transfer, node: Node, words: Phrase, re
     planned, transfer.woken_from, transfer.unreached = transfer.woken_from, None, unreached
     if unreached and planned is not None and planned > now():
         transfer.state, transfer.run_after, transfer.error = QUEUED, planned, words
-        transfer_events.transfer(session, transfer)
+        transfer_events.publish_change(session, transfer)
         return
     transfer.faults += 1
-    then = after_fault(transfer.faults, retries, options.of(node).retry_forever)
+    then = after_fault(transfer.faults, retries, options.node_options(node).retry_forever)
     transfer.error = words
     if then.over:
         session.execute(
@@ -361,10 +363,10 @@ def _hold_up(session: Session, transfer: Transfer, node: Node, words: Phrase, re
     else:
         transfer.state, transfer.run_after = QUEUED, now() + then.pause
         _end_if_over(session, transfer, node)  # the object in flight was the last one, and it is given up
-    transfer_events.transfer(session, transfer)
+    transfer_events.publish_change(session, transfer)
 
 
-def stopped(session: Session, transfer_ids: Collection[str]) -> set[str]:
+def stopped_transfers(session: Session, transfer_ids: Collection[str]) -> set[str]:
     """Which of these transfers are not to be gone on with: cancelled, or gone."""
     active = queue_queries.active_among(session, transfer_ids)
     return set(transfer_ids) - active

@@ -48,4 +48,4 @@ def delivered(session: Session, transfer_ids: Sequence[str]) -> Proof:
 
 def _wants_commitment(session: Session, node_id: str) -> bool:
     node = session.get(Node, node_id)
-    return node is None or (options.of(node).commitment and options.of(node).protocol == "dicom")
+    return node is None or (options.node_options(node).commitment and options.node_options(node).protocol == "dicom")

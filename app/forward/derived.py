@@ -34,14 +34,14 @@ class Made:
     described: dict[str, Any]
 
 
-def folder(store: Store, holder: str) -> Path:
+def holder_folder(store: Store, holder: str) -> Path:
     """Where the files of one holder lie."""
-    return store.full(f"{FOLDER}/{holder}")
+    return store.full_path(f"{FOLDER}/{holder}")
 
 
 def read(store: Store, path: str, original_uid: str) -> Made:
     """What a lane must know of a derived file. Raises NotDicom."""
-    full = store.full(path)
+    full = store.full_path(path)
     with full.open("rb") as file:
         size = os.fstat(file.fileno()).st_size
         header = scan(file.fileno(), size)
@@ -88,19 +88,19 @@ def by_id(session: Session, ids: Sequence[int]) -> dict[int, DerivedObject]:
     return found
 
 
-def forget(session: Session, holder: str) -> None:
-    """The rows of a holder go; its files after the commit, by `remove`."""
+def delete_rows(session: Session, holder: str) -> None:
+    """The rows of a holder go; its files after the commit, by `delete_files`."""
     session.execute(delete(DerivedObject).where(DerivedObject.holder == holder))
 
 
-def remove(store: Store, holder: str) -> None:
+def delete_files(store: Store, holder: str) -> None:
     """The files of a holder go."""
-    shutil.rmtree(folder(store, holder), ignore_errors=True)
+    shutil.rmtree(holder_folder(store, holder), ignore_errors=True)
 
 
 def holders_on_disk(store: Store) -> list[str]:
     """Who has files, for the sweep."""
-    base = store.full(FOLDER)
+    base = store.full_path(FOLDER)
     return sorted(path.name for path in base.iterdir()) if base.is_dir() else []
 
 

@@ -25,13 +25,13 @@ class Destination(Protocol):
     def sent(self) -> int:
         """Bytes that have left so far; any thread may look."""
 
-    def expect(self, instances: Sequence[Instance]) -> None:
+    def prepare(self, instances: Sequence[Instance]) -> None:
         """What will be sent next."""
 
     def send(self, instances: Sequence[Instance], on_answer: OnAnswer, check: Check | None = None) -> None:
         """As Lane.send."""
 
-    def there(self, study_instance_uid: str, series: Sequence[str]) -> set[str]:
+    def find_existing(self, study_instance_uid: str, series: Sequence[str]) -> set[str]:
         """Which objects of the study it has already. Raises PeerFault."""
 
     def close(self) -> None:
@@ -48,10 +48,12 @@ class DicomNode(Lane):
         self, archive: Archive, node: Node, settings: DicomSettings, title: str, throttle: Throttle | None = None
     ) -> None:
         peer = service.peer_of(node, title, settings)
-        super().__init__(archive, peer, settings, preferred=options.of(node).transfer_syntax, throttle=throttle)
-        self._character_set = options.of(node).character_set
+        super().__init__(
+            archive, peer, settings, preferred=options.node_options(node).transfer_syntax, throttle=throttle
+        )
+        self._character_set = options.node_options(node).character_set
 
-    def there(self, study_instance_uid: str, series: Sequence[str]) -> set[str]:
+    def find_existing(self, study_instance_uid: str, series: Sequence[str]) -> set[str]:
         """Asked at the image level, series by series (PS3.4 C.4.1.3: hierarchical queries name the levels above)."""
         found: set[str] = set()
         with find_scu.Finder(self.peer, self._settings, self._character_set) as finder:
@@ -65,7 +67,7 @@ def open_destination(
     archive: Archive, config: Config, node: Node, settings: DicomSettings, throttle: Throttle
 ) -> Destination:
     """The way to a node. Raises PeerFault for a protocol that nobody speaks."""
-    protocol = options.of(node).protocol
+    protocol = options.node_options(node).protocol
     if protocol == "dicom":
         return DicomNode(archive, node, settings, config.aet, throttle)
     if protocol == "dicomweb":

@@ -31,14 +31,14 @@ class FolderNode:
 
     def __init__(self, archive: Archive, node: Node, throttle: Throttle) -> None:
         self._archive, self._throttle = archive, throttle
-        self._root, self._preferred = Path(options.of(node).path), options.of(node).transfer_syntax
+        self._root, self._preferred = Path(options.node_options(node).path), options.node_options(node).transfer_syntax
         self.in_flight: list[Instance] = []
         self.sent = 0  # bytes so far
 
-    def expect(self, instances: Sequence[Instance]) -> None:
+    def prepare(self, instances: Sequence[Instance]) -> None:
         """Nothing needs to be known before."""
 
-    def there(self, study_instance_uid: str, series: Sequence[str]) -> set[str]:
+    def find_existing(self, study_instance_uid: str, series: Sequence[str]) -> set[str]:
         """Nobody is asked: a file that is there already is compared when its turn comes."""
         return set()
 
@@ -51,7 +51,7 @@ class FolderNode:
     def send(self, instances: Sequence[Instance], on_answer: OnAnswer, check: Check | None = None) -> None:
         """As Lane.send. A folder that is not there (a share that is not mounted) is a PeerFault, not made."""
         with self._archive.database.read() as session:
-            places = queue_queries.places(session, instances)
+            places = queue_queries.object_addresses(session, instances)
         for instance in instances:
             if check is not None:
                 check()
@@ -65,7 +65,7 @@ class FolderNode:
         final = self._root / below
         self.in_flight = [instance]
         try:
-            with part10.opened(self._archive, instance, self._preferred) as (file, length, syntax):
+            with part10.open_part10(self._archive, instance, self._preferred) as (file, length, syntax):
                 if folders.leads_out(final.parent, self._root):  # before folders are made where it leads
                     return Outcome(REFUSED, None, phrase("A link in the folder leads out of it."))
                 final.parent.mkdir(parents=True, exist_ok=True)

@@ -49,20 +49,20 @@ class Forwarder:
             lane.join(max(0.0, until - time.monotonic()))
 
     def _run(self) -> None:
-        self._quietly(self.release_dead)
+        self._guard(self.release_dead)
         next_release = time.monotonic() + RELEASE
         while not self.stopping.wait(LOOK):
-            self._quietly(self.look)
+            self._guard(self.start_lanes)
             if time.monotonic() > next_release:
                 next_release = time.monotonic() + RELEASE
-                self._quietly(self.release_dead)
+                self._guard(self.release_dead)
 
     def _beat(self) -> None:
         while not self.stopping.wait(BEAT):
             if self._lanes:
-                self._quietly(self._say_alive)
+                self._guard(self._say_alive)
 
-    def _quietly(self, verb: Callable[[], None]) -> None:
+    def _guard(self, verb: Callable[[], None]) -> None:
         try:
             verb()
         except Unavailable as away:
@@ -76,18 +76,18 @@ class Forwarder:
         rates = {r.slot: r.rate() for lane, r in list(self._lanes.items()) if lane.is_alive() and r.slot is not None}
         if rates:
             with self._database.write() as session:
-                claims.beat(session, rates)
+                claims.heartbeat(session, rates)
 
-    def look(self) -> None:
+    def start_lanes(self) -> None:
         """Starts a lane for each node that has something due and may have one more; ends commitments that are answered."""
         self._lanes = {lane: runner for lane, runner in self._lanes.items() if lane.is_alive()}
-        waking.follow(self._database, self._proofs)
+        waking.process_proofs(self._database, self._proofs)
         with self._database.read() as session:
             nodes = [n for n in queue_queries.due_nodes(session, now()) if claims.may_send(n, now())]
             committed = bool(queue_queries.committing(session))
-        for node in sorted(nodes, key=lambda n: -options.of(n).priority):
+        for node in sorted(nodes, key=lambda n: -options.node_options(n).priority):
             own = sum(runner.node_id == node.id for runner in self._lanes.values())
-            if own < options.of(node).parallel and len(self._lanes) < MOST:
+            if own < options.node_options(node).parallel and len(self._lanes) < MOST:
                 runner = Runner(self._config, self._database, self._archive, self.owner, node.id, self.stopping)
                 lane = threading.Thread(target=runner.run, name=f"forward-{node.name[:20]}-{own}", daemon=True)
                 self._lanes[lane] = runner
@@ -102,20 +102,22 @@ class Forwarder:
         object that was being converted when its worker died has cost itself a try."""
         with self._database.read() as session:
             dead = [one for one in queue_queries.all_slots(session) if self._is_dead(one)]
-        broken = {owner: transcode_sweep.broken(self._config.run, owner) for owner in {one.owner for one in dead}}
+        broken = {
+            owner: transcode_sweep.crashed_objects(self._config.run, owner) for owner in {one.owner for one in dead}
+        }
         for one in dead:
-            path = journal.place(self._config.run, one.node_id, one.number)
+            path = journal.journal_path(self._config.run, one.node_id, one.number)
             slot = claims.Slot(one.node_id, one.number, one.owner)
             with self._database.write() as session:
-                claims.record(session, journal.read(path))
-                claims.killed(session, slot, broken[one.owner])
+                claims.record_answers(session, journal.read_journal(path))
+                claims.record_crash(session, slot, broken[one.owner])
                 if claims.free_slot(session, slot):
                     session.flush()
                     path.unlink(missing_ok=True)  # before the commit: after it the file may be the next lane's
             log.warning("a lane of the stopped worker %s was given back", one.owner)
         for folders in broken.values():
             for folder in folders.values():
-                transcode_sweep.forget(folder)
+                transcode_sweep.delete_marks(folder)
 
     def _is_dead(self, one: TransferSlot) -> bool:
         if rolestate.is_gone(one.owner):

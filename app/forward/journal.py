@@ -44,12 +44,12 @@ class Journal:
         self._path.unlink(missing_ok=True)
 
 
-def place(run: Path, node_id: str, number: int) -> Path:
+def journal_path(run: Path, node_id: str, number: int) -> Path:
     """Where the journal of a node's lane lies."""
     return run / "forward" / f"{node_id}-{number}.jsonl"
 
 
-def read(path: Path) -> list[Answer]:
+def read_journal(path: Path) -> list[Answer]:
     """What a lane left behind; a line that was cut off is left out."""
     found: list[Answer] = []
     with contextlib.suppress(FileNotFoundError):

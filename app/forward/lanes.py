@@ -67,7 +67,7 @@ class Runner:
                 slot = claims.take_slot(session, self.node_id, self._owner)
             if slot is not None:
                 self.slot = slot
-                self._hold(slot)
+                self._serve_slot(slot)
         except AppError as away:
             log.warning("a lane ends, since %s", away.detail)
             self._stopping.wait(2)
@@ -75,14 +75,14 @@ class Runner:
             log.exception("a lane broke off; its objects wait again")
             self._stopping.wait(2)
 
-    def _hold(self, slot: Slot) -> None:
-        path = journal.place(self._config.run, slot.node_id, slot.number)
-        if left := journal.read(path):  # of a process that died between the rows and the file
+    def _serve_slot(self, slot: Slot) -> None:
+        path = journal.journal_path(self._config.run, slot.node_id, slot.number)
+        if left := journal.read_journal(path):  # of a process that died between the rows and the file
             with self._database.write() as session:
-                claims.record(session, left)
+                claims.record_answers(session, left)
         work = _Work(self, slot, path)
         try:
-            work.go_on()
+            work.send_claimed()
         finally:
             self._end(work)
 
@@ -94,14 +94,14 @@ class Runner:
                 claims.free_slot(session, work.slot)
             work.journal.close()
         finally:
-            self.part()
-            work.tally.tell(self._database)
+            self.close_destination()
+            work.tally.log_operation(self._database)
 
     def destination(self, node: Node, settings: DicomSettings) -> Destination:
         """The open way to the node; made anew when its form has been saved since."""
         key = (node.changed_at, settings.model_dump_json())
         if self._destination is not None and self._made_for != key:
-            self.part()
+            self.close_destination()
         if self._destination is None:
             self._destination = open_destination(self._archive, self._config, node, settings, self._throttle)
             self._made_for = key
@@ -114,20 +114,20 @@ class Runner:
         (before, then), self._rated = self._rated, (sent, moment)
         return max(0, int((sent - before) / max(moment - then, 0.1)))
 
-    def _leave(self) -> Destination | None:
+    def _detach(self) -> Destination | None:
         destination, self._destination = self._destination, None
         self._sent_before += destination.sent if destination is not None else 0
         return destination
 
-    def drop(self) -> None:
+    def abort_destination(self) -> None:
         """After a fault: the way is no longer one."""
-        destination = self._leave()
+        destination = self._detach()
         if destination is not None:
             destination.abort()
 
-    def part(self) -> None:
+    def close_destination(self) -> None:
         """Ends the association in peace; the next object opens another one."""
-        destination = self._leave()
+        destination = self._detach()
         if destination is not None:
             destination.close()
 
@@ -147,7 +147,7 @@ class _Work:
         self._written = time.monotonic()
         self._there: dict[str, set[str]] = {}
 
-    def go_on(self) -> None:
+    def send_claimed(self) -> None:
         """Sends until there is nothing more, the node wants no more, or the peer fails."""
         size, idle_since = FIRST, time.monotonic()
         while not self._stopping.is_set():
@@ -159,7 +159,7 @@ class _Work:
                     return
                 self._stopping.wait(GLANCE)
                 continue
-            self._runner._throttle.kib = options.of(batch.node).bandwidth_kib / batch.share
+            self._runner._throttle.kib = options.node_options(batch.node).bandwidth_kib / batch.share
             started = time.monotonic()
             if not self._send(batch):
                 return
@@ -174,7 +174,7 @@ class _Work:
                     node = session.get(Node, self.slot.node_id)
                     return claims.Batch(claims.may_send(node, now()), node, DicomSettings(), 1, [])
         with self._database.write() as session:
-            claims.record(session, self._answers)
+            claims.record_answers(session, self._answers)
             batch = claims.claim(session, self.slot, size)
         self._clear()
         return batch
@@ -188,8 +188,10 @@ class _Work:
     def write(self) -> None:
         """Writes down what was answered, and learns which transfers were stopped meanwhile, and whether the node is."""
         with self._database.write() as session:
-            claims.record(session, self._answers)
-            self._stopped = claims.stopped(session, {row.transfer_id for rows in self._hand.values() for row in rows})
+            claims.record_answers(session, self._answers)
+            self._stopped = claims.stopped_transfers(
+                session, {row.transfer_id for rows in self._hand.values() for row in rows}
+            )
             self._halt = not claims.may_send(session.get(Node, self.slot.node_id), now())
         self._clear()
 
@@ -207,24 +209,24 @@ class _Work:
         destination: Destination | None = None
         try:
             destination = self._runner.destination(node, batch.settings)
-            destination.expect(list(found.values()))
+            destination.prepare(list(found.values()))
             for study, keys in _by_study(batch.rows):
                 gone = [key for key in keys if key not in found]
                 self._answer_all(gone, Outcome(claims.REFUSED, None, phrase("It is no longer in the archive.")))
                 here = [found[key] for key in keys if key in found]
-                if options.of(node).lacks_only and here and here[0].id > 0:
-                    here = self._lacked(node, destination, study, here, [series[i.series_pk] for i in here])
+                if options.node_options(node).lacks_only and here and here[0].id > 0:
+                    here = self._missing_objects(node, destination, study, here, [series[i.series_pk] for i in here])
                 with suppress(Enough):
                     destination.send(here, self._answered, self._check)
         except PeerFault as fault:
-            self._failed(node, fault, destination)
+            self._record_fault(node, fault, destination)
             return False
         finally:
             self._give_back()
-        self._well(node)
+        self._record_success(node)
         return True
 
-    def _lacked(
+    def _missing_objects(
         self, node: Node, destination: Destination, study: str, instances: list[Instance], series: list[str]
     ) -> list[Instance]:
         """Those that the node does not say it has; the study is asked about once in a run of the lane."""
@@ -232,9 +234,9 @@ class _Work:
         if known is None or not set(series) <= self._there.get("series of " + study, set()):
             wanted = sorted(set(series))
             begun = time.monotonic()
-            there = destination.there(study, wanted)
-            if options.of(node).protocol != "folder":
-                probe_log.asked(self._database, node, "find", True, time.monotonic() - begun, len(there))
+            there = destination.find_existing(study, wanted)
+            if options.node_options(node).protocol != "folder":
+                probe_log.log_request(self._database, node, "find", True, time.monotonic() - begun, len(there))
             known = there | (known or set())
             self._there[study] = known
             self._there.setdefault("series of " + study, set()).update(wanted)
@@ -255,7 +257,7 @@ class _Work:
         if outcome.state == store_lane.BUSY:
             raise _Busy(instance, outcome)
         self.tally.add(instance, outcome)
-        words = outcome.comment or store_lane.converted(instance, outcome)
+        words = outcome.comment or store_lane.describe_conversion(instance, outcome)
         self._answer_all([derived.key_of(instance)], Outcome(outcome.state, outcome.status, words))
         if time.monotonic() - self._written > KEEP:
             self.write()
@@ -274,35 +276,35 @@ class _Work:
         self._hand = {}
         if left:
             with self._database.write() as session:
-                claims.record(session, self._answers)
+                claims.record_answers(session, self._answers)
                 claims.give_back(session, left)
             self._clear()
 
-    def _failed(self, node: Node, fault: PeerFault, destination: Destination | None) -> None:
+    def _record_fault(self, node: Node, fault: PeerFault, destination: Destination | None) -> None:
         """The peer broke off, refused us, cannot be reached, or is out of resources."""
         words = fault.message
         busy = isinstance(fault, _Busy)
         flying = [] if destination is None or busy else destination.in_flight
         rows = [row.id for one in flying for row in self._hand.get(derived.key_of(one), [])]
         with self._database.write() as session:
-            claims.record(session, self._answers)
-            claims.fault(session, self.slot, words, rows, unreached=not busy)
+            claims.record_answers(session, self._answers)
+            claims.record_fault(session, self.slot, words, rows, unreached=not busy)
         self._clear()
         if busy:
-            self._runner.part()
+            self._runner.close_destination()
         else:
-            self._runner.drop()
+            self._runner.abort_destination()
         self.tally.fault(words)
         log.warning("sending to %s: %s", node.name, words)
 
-    def _well(self, node: Node) -> None:
+    def _record_success(self, node: Node) -> None:
         """It works: its dot in the list says so, at most once a minute."""
         if time.monotonic() - self.tally.dot > TOLD:
             self.tally.dot = time.monotonic()
             with self._database.write() as session:
                 service.note_outcome(session, node.id, NOTHING, "delivered")
         if time.monotonic() - self.tally.since > TOLD:
-            self.tally.tell(self._database)
+            self.tally.log_operation(self._database)
 
 
 class _Busy(PeerFault):
@@ -346,26 +348,26 @@ class _Tally:
             self._words = outcome.comment
             return
         self._sent += 1
-        self._conversions.note(instance, outcome)
+        self._conversions.add(instance, outcome)
         self._warned += outcome.state == claims.WARNED
         self._bytes += instance.bytes
 
     def fault(self, words: Phrase) -> None:
         self._words, self._failed = words, self._failed + 1
 
-    def tell(self, database: Database) -> None:
+    def log_operation(self, database: Database) -> None:
         node = self._node
         if node is None or not (self._sent or self._failed):
             return
         result: operation_log.Result = "failure" if self._failed else "warning" if self._warned else "success"
-        operation_log.note(
+        operation_log.log_operation(
             database,
             operation_log.Operation(
                 kind="store",
                 role="scu",
                 peer=node.name,
                 title=node.ae_title,
-                address=options.of(node).url or options.of(node).path or f"{node.host}:{node.port}",
+                address=options.node_options(node).url or options.node_options(node).path or f"{node.host}:{node.port}",
                 node_id=node.id,
                 facility_id=node.facility_id,
                 result=result,
@@ -374,7 +376,7 @@ class _Tally:
                 failed=self._failed,
                 bytes=self._bytes,
                 seconds=time.monotonic() - self.since,
-                words=self._words or self._conversions.words,
+                words=self._words or self._conversions.summary,
             ),
         )
         self._conversions = store_lane.Conversions()

@@ -12,7 +12,7 @@ from app.kit.errors import CannotConvert, NotFound
 from app.network.contexts import PREFERRED
 
 
-def wished(instance: Instance, preferred: str) -> str:
+def preferred_syntax(instance: Instance, preferred: str) -> str:
     """The transfer syntax an object goes out in where nobody can be asked what is taken: the node's wish where that
     changes no pixel, else as it is stored."""
     stored = instance.transfer_syntax_uid
@@ -24,15 +24,15 @@ def wished(instance: Instance, preferred: str) -> str:
 
 
 @contextmanager
-def opened(archive: Archive, instance: Instance, preferred: str) -> Iterator[tuple[BinaryIO, int, str]]:
+def open_part10(archive: Archive, instance: Instance, preferred: str) -> Iterator[tuple[BinaryIO, int, str]]:
     """The object as a file at its first byte, its length in bytes, and its transfer syntax. Raises NotFound when the
     stored file is gone. What cannot be converted is given as it is stored."""
     from app.forward import transcode
 
-    target = wished(instance, preferred)
+    target = preferred_syntax(instance, preferred)
     if target != instance.transfer_syntax_uid:
         with suppress(CannotConvert):
-            with transcode.whole(archive, instance, target) as (file, length):
+            with transcode.write_part10(archive, instance, target) as (file, length):
                 yield file, length, target
             return
     with content.open_object(archive, instance) as file:
@@ -42,5 +42,5 @@ def opened(archive: Archive, instance: Instance, preferred: str) -> Iterator[tup
             file.seek(0)
             yield file, instance.bytes, instance.transfer_syntax_uid
             return
-    with transcode.whole(archive, instance, instance.transfer_syntax_uid) as (file, length):
+    with transcode.write_part10(archive, instance, instance.transfer_syntax_uid) as (file, length):
         yield file, length, instance.transfer_syntax_uid

@@ -18,7 +18,7 @@ def transfer(session: Session, actor: Actor, transfer_id: str) -> Transfer:
     found = session.get(Transfer, transfer_id)
     if found is None or not may_see(actor, found.facility_id):
         raise NotFound("There is no such transfer.")
-    audit.saw(found.study_instance_uid, found.facility_id)
+    audit.record_study(found.study_instance_uid, found.facility_id)
     return found
 
 

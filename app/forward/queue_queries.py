@@ -61,7 +61,7 @@ def has_work(session: Session, node_id: str, moment: datetime) -> bool:
     return session.scalar(query) is not None
 
 
-def head(session: Session, node_id: str, moment: datetime, most: int) -> list[Row]:
+def next_objects(session: Session, node_id: str, moment: datetime, most: int) -> list[Row]:
     """The next objects for a node that no lane has: urgent transfers first, then older ones; within a transfer those
     that broke nothing yet. The transfers are walked by their index; only as many of them as are needed are opened."""
     found: list[Row] = []
@@ -113,7 +113,7 @@ def _rows_of(session: Session, transfer_ids: Sequence[str], most: int) -> list[R
     return [Row(*row) for row in rows]
 
 
-def held(session: Session, node_id: str, slot: int) -> list[Row]:
+def slot_objects(session: Session, node_id: str, slot: int) -> list[Row]:
     """The objects that a slot of a node has in its hands."""
     rows = session.execute(
         _rows()
@@ -144,7 +144,7 @@ def series_of(session: Session, series_pks: Collection[int]) -> dict[int, str]:
     return {row[0]: row[1] for row in rows}
 
 
-def places(session: Session, instances: Sequence[Instance]) -> dict[int, tuple[str, str, str]]:
+def object_addresses(session: Session, instances: Sequence[Instance]) -> dict[int, tuple[str, str, str]]:
     """Key of an object -> Patient ID, Study and Series Instance UID it stands under."""
     found: dict[int, tuple[str, str, str]] = {}
     keys = [one.id for one in instances]
@@ -267,7 +267,7 @@ def rows_that_left(session: Session, transfer_id: str, uids: Sequence[str]) -> d
     return found
 
 
-def latest(session: Session, node_id: str, study_uid: str, source: str) -> Transfer | None:
+def open_transfer(session: Session, node_id: str, study_uid: str, source: str) -> Transfer | None:
     """The transfer that more objects of the study are added to: the newest of that node and source that was not
     stopped."""
     return session.scalar(
@@ -311,7 +311,7 @@ def object_states(session: Session, transfer_ids: Sequence[str]) -> list[tuple[s
     return [(row[0], row[1], row[2], row[3], row[4]) for row in rows]
 
 
-def seen(
+def visible_transfers(
     session: Session,
     actor: Actor,
     *,

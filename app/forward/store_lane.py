@@ -14,7 +14,7 @@ from app.archive.models import Instance
 from app.dicom.registry import name
 from app.kit.errors import CannotConvert, NotFound, PeerFault
 from app.kit.phrases import NOTHING, Phrase, of_fault, phrase, verbatim
-from app.network.contexts import LIMIT, Proposal, Way, propose, ways, why_not
+from app.network.contexts import LIMIT, Proposal, Way, context_order, propose, why_not
 from app.network.scu import Association, Peer, Response
 from app.network.settings import DicomSettings
 
@@ -41,7 +41,7 @@ OnAnswer = Callable[[Instance, Outcome], None]
 Check = Callable[[], None]
 
 
-def judge(answer: Response) -> str:
+def interpret_status(answer: Response) -> str:
     """What a C-STORE status means for the instance (PS3.4 Table B.2-1, PS3.7 Annex C)."""
     if answer.status == 0x0000:
         return SENT
@@ -51,7 +51,7 @@ def judge(answer: Response) -> str:
 
 
 @contextmanager
-def encoded(archive: Archive, instance: Instance, syntax: str) -> Iterator[tuple[BinaryIO, int, bool]]:
+def open_encoded(archive: Archive, instance: Instance, syntax: str) -> Iterator[tuple[BinaryIO, int, bool]]:
     """The object's data set in this transfer syntax: a file that stands at its first byte, its length in bytes, and
     whether the kernel may send it straight from the file. Raises CannotConvert; NotFound when the file is gone."""
     if syntax != instance.transfer_syntax_uid:
@@ -117,12 +117,12 @@ class Lane:
         association = self._association
         return self._sent_before + (association.sent if association is not None else 0)
 
-    def _part(self) -> Association | None:
+    def _release(self) -> Association | None:
         association, self._association = self._association, None
         self._sent_before += association.sent if association is not None else 0
         return association
 
-    def expect(self, instances: Sequence[Instance]) -> None:
+    def prepare(self, instances: Sequence[Instance]) -> None:
         """What is to come soon: the next association proposes for it too, as far as its contexts reach."""
         self._known |= {(i.sop_class_uid, i.transfer_syntax_uid) for i in instances}
 
@@ -137,12 +137,12 @@ class Lane:
 
     def close(self) -> None:
         """Releases the association, if one is open."""
-        association = self._part()
+        association = self._release()
         if association is not None:
             association.__exit__(None, None, None)
 
     def abort(self) -> None:
-        association = self._part()
+        association = self._release()
         if association is not None:
             association.abort()
 
@@ -165,7 +165,7 @@ class Lane:
     def _ready(self, pairs: set[tuple[str, str]]) -> None:
         """Has an association that takes at least one of the pairs: the open one, or a new one."""
         self.in_flight = []
-        if self._association is not None and self._association.gone():
+        if self._association is not None and self._association.peer_closed():
             self.abort()
         if self._association is not None and any(self._proposal.covers(*pair) for pair in pairs):
             return
@@ -186,9 +186,9 @@ class Lane:
         assert association is not None
         stored, fault = instance.transfer_syntax_uid, NOTHING
         pixels = instance.pixel_offset is not None
-        for way in ways(self._proposal, association.accepted, instance.sop_class_uid, stored, pixels):
+        for way in context_order(self._proposal, association.accepted, instance.sop_class_uid, stored, pixels):
             try:
-                with encoded(self._archive, instance, way.transfer_syntax) as (data, length, plain):
+                with open_encoded(self._archive, instance, way.transfer_syntax) as (data, length, plain):
                     return self._store(association, way, instance, data, length, plain)
             except CannotConvert as words:
                 fault = of_fault(words)
@@ -213,7 +213,7 @@ class Lane:
             pace=self._throttle.pace if self._throttle is not None and self._throttle.kib > 0 else None,
         )
         self.in_flight = []
-        return Outcome(judge(answer), answer.status, verbatim(answer.comment), way.transfer_syntax)
+        return Outcome(interpret_status(answer), answer.status, verbatim(answer.comment), way.transfer_syntax)
 
 
 def deliver(
@@ -251,13 +251,13 @@ class Conversions:
     count: int = 0
     _how: tuple[str, str] = ("", "")
 
-    def note(self, instance: Instance, outcome: Outcome) -> None:
-        if outcome.state in (SENT, WARNED) and converted(instance, outcome):
+    def add(self, instance: Instance, outcome: Outcome) -> None:
+        if outcome.state in (SENT, WARNED) and describe_conversion(instance, outcome):
             self.count += 1
             self._how = instance.transfer_syntax_uid, outcome.transfer_syntax
 
     @property
-    def words(self) -> Phrase:
+    def summary(self) -> Phrase:
         """ "" where nothing was converted."""
         if not self.count:
             return NOTHING
@@ -265,7 +265,7 @@ class Conversions:
         return phrase("{count:n} converted, from {stored} to {sent}.", count=self.count, stored=stored, sent=sent)
 
 
-def converted(instance: Instance, outcome: Outcome) -> Phrase:
+def describe_conversion(instance: Instance, outcome: Outcome) -> Phrase:
     """Words for an object that left in another syntax than it is stored in; "" where it did not."""
     if not outcome.transfer_syntax or outcome.transfer_syntax == instance.transfer_syntax_uid:
         return NOTHING
@@ -287,8 +287,8 @@ __all__ = [
     "Outcome",
     "PeerFault",
     "Throttle",
-    "converted",
     "deliver",
-    "encoded",
-    "judge",
+    "describe_conversion",
+    "interpret_status",
+    "open_encoded",
 ]

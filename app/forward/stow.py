@@ -38,16 +38,16 @@ class WebNode:
         self, archive: Archive, config: Config, node: Node, settings: DicomSettings, throttle: Throttle
     ) -> None:
         self._archive, self._name, self._throttle = archive, node.name, throttle
-        self._preferred = options.of(node).transfer_syntax
+        self._preferred = options.node_options(node).transfer_syntax
         self._http = dicomweb.client(node, settings, config)
         self.in_flight: list[Instance] = []
         self._most = OBJECTS
         self.sent = 0  # bytes so far
 
-    def expect(self, instances: Sequence[Instance]) -> None:
+    def prepare(self, instances: Sequence[Instance]) -> None:
         """Nothing needs to be known before."""
 
-    def there(self, study_instance_uid: str, series: Sequence[str]) -> set[str]:
+    def find_existing(self, study_instance_uid: str, series: Sequence[str]) -> set[str]:
         """Asked by QIDO-RS for the whole study."""
         keys = {"StudyInstanceUID": study_instance_uid}
         found = dicomweb.find(self._http, self._name, "IMAGE", keys, limit=_MANY, seconds=_LONG)
@@ -69,13 +69,13 @@ class WebNode:
             waiting = waiting[len(batch) :]
             waiting = self._post(batch, on_answer) + waiting
 
-    def put(self, sop_instance_uid: str, data: bytes, syntax: str) -> Outcome:
+    def store_file(self, sop_instance_uid: str, data: bytes, syntax: str) -> Outcome:
         """Stores one DICOM file that stands in no archive. Raises PeerFault."""
         one = Instance(sop_instance_uid=sop_instance_uid)
         parts = [(one, io.BytesIO(data), len(data), syntax)]
         with dicomweb.in_words(self._name):
             status, model = self._exchange(parts)
-        return self._judged(status, model, parts)[0][1]
+        return self._interpret_answer(status, model, parts)[0][1]
 
     def _batch(self, waiting: Sequence[Instance]) -> list[Instance]:
         size = 0
@@ -94,7 +94,7 @@ class WebNode:
             for instance in batch:
                 try:
                     parts.append(
-                        (instance, *files.enter_context(part10.opened(self._archive, instance, self._preferred)))
+                        (instance, *files.enter_context(part10.open_part10(self._archive, instance, self._preferred)))
                     )
                 except (NotFound, CannotConvert) as fault:
                     on_answer(instance, Outcome(REFUSED, None, of_fault(fault)))
@@ -107,7 +107,7 @@ class WebNode:
         if status == 413 and len(parts) > 1:
             self._most = max(1, len(parts) // 2)
             return [part[0] for part in parts]
-        outcomes = self._judged(status, model, parts)
+        outcomes = self._interpret_answer(status, model, parts)
         for instance, outcome in sorted(outcomes, key=lambda one: one[1].state == BUSY):  # it may end the lane
             on_answer(instance, outcome)
         return []
@@ -141,7 +141,7 @@ class WebNode:
                 yield piece
         yield end
 
-    def _judged(
+    def _interpret_answer(
         self, status: int, model: Any, parts: Sequence[tuple[Instance, BinaryIO, int, str]]
     ) -> list[tuple[Instance, Outcome]]:
         """What the answer means for each object. Raises PeerFault where it is about the server, not about objects."""

@@ -31,7 +31,7 @@ _TROUBLE = (RecursionError, ValueError, TypeError, AttributeError, KeyError, EOF
 def data_set(archive: Archive, instance: Instance, syntax: str) -> Iterator[tuple[BinaryIO, int]]:
     """The object's data set in `syntax`: an ordinary file that stands at its first byte, and its length in bytes.
     Raises CannotConvert, NotFound when the stored file is gone."""
-    with whole(archive, instance, syntax) as (file, length):
+    with write_part10(archive, instance, syntax) as (file, length):
         head = file.read(144)
         start = 144 + int.from_bytes(head[140:144], "little")  # the file meta group follows its own length
         file.seek(start)
@@ -39,7 +39,7 @@ def data_set(archive: Archive, instance: Instance, syntax: str) -> Iterator[tupl
 
 
 @contextmanager
-def whole(archive: Archive, instance: Instance, syntax: str) -> Iterator[tuple[BinaryIO, int]]:
+def write_part10(archive: Archive, instance: Instance, syntax: str) -> Iterator[tuple[BinaryIO, int]]:
     """The object as a PS3.10 file in `syntax`, its own included: for one that came without file meta information. An
     ordinary file at its first byte, and its length. Raises as data_set; Damaged (a NotFound) where the stored file changed,
     because a converted object would hide it."""
@@ -47,16 +47,16 @@ def whole(archive: Archive, instance: Instance, syntax: str) -> Iterator[tuple[B
     archive.config.run.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=transcode_sweep.PREFIX, dir=archive.config.run) as folder:
         made = Path(folder) / "made"
-        transcode_sweep.mark(Path(folder), derived.key_of(instance))
+        transcode_sweep.mark_conversion(Path(folder), derived.key_of(instance))
         try:
             transcode_dataset(_source(archive, instance, Path(folder)), syntax, made)
         except FileNotFoundError:
-            raise content.missing() from None
+            raise content.missing_file() from None
         except AppError as fault:
             raise CannotConvert(phrase("It cannot be converted: {detail}", detail=fault.detail)) from fault
         except _TROUBLE as fault:
             raise CannotConvert(phrase("It cannot be converted ({kind}).", kind=type(fault).__name__)) from fault
-        transcode_sweep.unmark(Path(folder))
+        transcode_sweep.unmark_conversion(Path(folder))
         if not _is(made, instance):
             # pydicom answers some damage with a nearly empty data set and no word
             raise CannotConvert("The object is damaged; it can be given as it is stored only.")
@@ -73,7 +73,7 @@ def _is(made: Path, instance: Instance) -> bool:
 
 def _source(archive: Archive, instance: Instance, folder: Path) -> Path:
     """The stored file; a copy with file meta information where it came in without (PS3.10 7.1 asks for it)."""
-    stored = archive.store.full(instance.path)
+    stored = archive.store.full_path(instance.path)
     with stored.open("rb") as file:
         if file.read(132)[128:] == b"DICM":
             return stored

@@ -16,17 +16,17 @@ _OLD = 3600.0  # seconds
 _MARK = "at-work.json"
 
 
-def mark(folder: Path, key: str) -> None:
+def mark_conversion(folder: Path, key: str) -> None:
     """Says that this process converts the object in this folder. key: as `derived.key_of` tells objects apart."""
     (folder / _MARK).write_text(json.dumps([rolestate.own_name(), key]), "utf-8")
 
 
-def unmark(folder: Path) -> None:
+def unmark_conversion(folder: Path) -> None:
     """It came through."""
     (folder / _MARK).unlink(missing_ok=True)
 
 
-def broken(run: Path, owner: str) -> dict[str, Path]:
+def crashed_objects(run: Path, owner: str) -> dict[str, Path]:
     """The objects that a process had under its codecs when it died, by their keys, and the folders that say so."""
     found: dict[str, Path] = {}
     for path in run.glob(f"{PREFIX}*/{_MARK}"):
@@ -37,7 +37,7 @@ def broken(run: Path, owner: str) -> dict[str, Path]:
     return found
 
 
-def forget(folder: Path) -> None:
+def delete_marks(folder: Path) -> None:
     """What is known of it is written down."""
     shutil.rmtree(folder, ignore_errors=True)
 

@@ -6,7 +6,7 @@ from app import events
 from app.forward.models import Transfer
 
 
-def transfer(session: Session, one: Transfer) -> None:
+def publish_change(session: Session, one: Transfer) -> None:
     """transfer.changed, with the counts."""
     payload = {
         "id": one.id,

@@ -13,7 +13,19 @@ from app.archive import holds
 from app.archive.models import Study
 from app.forward import queries as transfer_queries
 from app.forward import queue_queries, transfer_events
-from app.forward.claims import CANCELLED, DONE, FAILED, QUEUED, REFUSED, RUNNING, SENT, THERE, WAITING, WARNED, holder
+from app.forward.claims import (
+    CANCELLED,
+    DONE,
+    FAILED,
+    QUEUED,
+    REFUSED,
+    RUNNING,
+    SENT,
+    THERE,
+    WAITING,
+    WARNED,
+    hold_name,
+)
 from app.forward.delivery import Proof, delivered
 from app.forward.derived import Derived
 from app.forward.models import Transfer, TransferInstance
@@ -51,12 +63,12 @@ def create_transfer(
     study = node_queries.study(session, actor, study_instance_uid)
     _check(node, priority, version)
     there = node_queries.instance_uids(session, study.id)
-    wanted = there if sop_instance_uids is None else _among(there, sop_instance_uids)
+    wanted = there if sop_instance_uids is None else _filter_existing(there, sop_instance_uids)
     if not wanted:
         raise Conflict("This study has no objects to send.")
     transfer = _made(session, actor, node, study, priority, source)
     _add(session, transfer, wanted)
-    transfer_events.transfer(session, transfer)
+    transfer_events.publish_change(session, transfer)
     return transfer
 
 
@@ -80,7 +92,7 @@ def append(
     study = node_queries.study(session, actor, study_instance_uid)
     _check(node, priority, CURRENT)
     uids = list(dict.fromkeys(sop_instance_uids))
-    transfer = queue_queries.latest(session, node.id, study_instance_uid, source)
+    transfer = queue_queries.open_transfer(session, node.id, study_instance_uid, source)
     if transfer is None:
         transfer = _made(session, actor, node, study, priority, source)
         known: dict[str, TransferInstance] = {}
@@ -96,7 +108,7 @@ def append(
         _add(session, transfer, fresh, made)
     if fresh or changed:
         _wake(session, transfer)
-        transfer_events.transfer(session, transfer)
+        transfer_events.publish_change(session, transfer)
     return transfer
 
 
@@ -105,7 +117,7 @@ def _check(node: Node, priority: int | None, version: str) -> None:
         raise Conflict(
             phrase("The node {name} is switched off.", name=node.name), hint="Switch it on under Settings, Nodes."
         )
-    if "store" not in options.of(node).capabilities:
+    if "store" not in options.node_options(node).capabilities:
         raise Invalid(
             phrase("The node {name} is not set to store.", name=node.name), field="node", hint="Tick Store in its form."
         )
@@ -120,7 +132,7 @@ def _check_priority(priority: int) -> None:
         raise Invalid("A priority is a number from 0 to 9; a higher number is first.", field="priority")
 
 
-def _among(there: Sequence[str], wanted: Sequence[str]) -> list[str]:
+def _filter_existing(there: Sequence[str], wanted: Sequence[str]) -> list[str]:
     """Those that are in the study, in its order; what is not there (any more) is passed over."""
     chosen = set(wanted)
     return [uid for uid in there if uid in chosen]
@@ -134,7 +146,7 @@ def _made(session: Session, actor: Actor, node: Node, study: Study, priority: in
         facility_id=study.facility_id,
         source=source,
         state=QUEUED,
-        priority=options.of(node).priority if priority is None else priority,
+        priority=options.node_options(node).priority if priority is None else priority,
         run_after=now(),
         total=0,
         sent=0,
@@ -150,7 +162,7 @@ def _made(session: Session, actor: Actor, node: Node, study: Study, priority: in
     )
     session.add(transfer)
     session.flush()
-    holds.hold(session, transfer.study_instance_uid, holder(transfer))
+    holds.hold(session, transfer.study_instance_uid, hold_name(transfer))
     _record(session, actor, transfer, Verb.STUDY_SEND, node.name)
     return transfer
 
@@ -165,16 +177,16 @@ def _add(session: Session, transfer: Transfer, uids: Sequence[str], made: Derive
 def _wake(session: Session, transfer: Transfer) -> None:
     """More is to be sent: one that ended goes on; one that waits for its pause keeps its pause."""
     if transfer.committing:
-        commitment.forget(session, transfer.id)
+        commitment.discard_requests(session, transfer.id)
     if transfer.state in (DONE, FAILED) or transfer.committing:
-        _fresh(transfer)
+        _reset_tries(transfer)
         transfer.committing = False
-        holds.hold(session, transfer.study_instance_uid, holder(transfer))
+        holds.hold(session, transfer.study_instance_uid, hold_name(transfer))
     session.flush()
     _recount(session, transfer)
 
 
-def _fresh(transfer: Transfer) -> None:
+def _reset_tries(transfer: Transfer) -> None:
     """It begins anew, with all its tries."""
     transfer.state, transfer.run_after, transfer.faults = QUEUED, now(), 0
     transfer.error, transfer.finished_at = None, None
@@ -197,7 +209,7 @@ def _recount(session: Session, transfer: Transfer) -> None:
 
 def cancel_transfer(session: Session, actor: Actor, transfer_id: str) -> Transfer:
     """Stops what has not ended; what the peer has already taken stays there and is marked so."""
-    transfer = _own(session, actor, transfer_id)
+    transfer = _locked_transfer(session, actor, transfer_id)
     if transfer.state not in queue_queries.ACTIVE:
         raise Conflict("This transfer has already ended.", hint="Nothing to cancel.")
     _end(session, transfer)
@@ -207,7 +219,7 @@ def cancel_transfer(session: Session, actor: Actor, transfer_id: str) -> Transfe
 
 def drop_transfer(session: Session, actor: Actor, transfer_id: str) -> Transfer:
     """Gives up a dead letter: it leaves the list, and holds its study no more. What arrived stays marked so."""
-    transfer = _own(session, actor, transfer_id)
+    transfer = _locked_transfer(session, actor, transfer_id)
     if transfer.state != FAILED:
         raise Conflict("Only a failed transfer can be dropped.", hint="Stop it first.")
     _end(session, transfer)
@@ -216,27 +228,27 @@ def drop_transfer(session: Session, actor: Actor, transfer_id: str) -> Transfer:
 
 
 def _end(session: Session, transfer: Transfer) -> None:
-    commitment.forget(session, transfer.id)
+    commitment.discard_requests(session, transfer.id)
     transfer.state, transfer.finished_at, transfer.committing = CANCELLED, now(), False
-    holds.let_go(session, transfer.study_instance_uid, holder(transfer))
-    transfer_events.transfer(session, transfer)
+    holds.let_go(session, transfer.study_instance_uid, hold_name(transfer))
+    transfer_events.publish_change(session, transfer)
 
 
 def retry_transfer(session: Session, actor: Actor, transfer_id: str) -> Transfer:
     """Sends again what has not arrived; what has is not sent twice. One that waits for its pause goes now. Conflict when
     nothing is left or it still runs."""
-    transfer = _own(session, actor, transfer_id)
+    transfer = _locked_transfer(session, actor, transfer_id)
     if transfer.state == QUEUED and transfer.run_after > now():
         transfer.run_after, transfer.woken_from = now(), None
     elif transfer.state in (FAILED, CANCELLED):
-        _again(session, transfer)
+        _resume(session, transfer)
     else:
         raise Conflict("Only a failed or stopped transfer can be sent again.", hint="Wait until it ends.")
     _record(session, actor, transfer, "transfer.retry")
     return transfer
 
 
-def _again(session: Session, transfer: Transfer) -> None:
+def _resume(session: Session, transfer: Transfer) -> None:
     session.execute(
         update(TransferInstance)
         .where(TransferInstance.transfer_id == transfer.id, TransferInstance.state == REFUSED)
@@ -245,9 +257,9 @@ def _again(session: Session, transfer: Transfer) -> None:
     _recount(session, transfer)
     if transfer.sent + transfer.warned + transfer.there == transfer.total:
         raise Conflict("Everything in this transfer has arrived.", hint="Send the study again if it has changed.")
-    _fresh(transfer)
-    holds.hold(session, transfer.study_instance_uid, holder(transfer))
-    transfer_events.transfer(session, transfer)
+    _reset_tries(transfer)
+    holds.hold(session, transfer.study_instance_uid, hold_name(transfer))
+    transfer_events.publish_change(session, transfer)
 
 
 def retry_many(
@@ -257,11 +269,11 @@ def retry_many(
     given) all the actor sees; how many. A person who says "send again" after an outage means the whole line."""
     found = _failed(session, actor, ids, node_name)
     for transfer in found:
-        _again(session, transfer)
+        _resume(session, transfer)
     paused = _pausing(session, actor, ids, node_name)
     for transfer in paused:
         transfer.run_after, transfer.woken_from = now(), None
-        transfer_events.transfer(session, transfer)
+        transfer_events.publish_change(session, transfer)
     _record_many(session, actor, "transfer.retry", [*found, *paused], node_name)
     return len(found) + len(paused)
 
@@ -269,7 +281,7 @@ def retry_many(
 def cancel_many(session: Session, actor: Actor, ids: Sequence[str]) -> int:
     """Stops those of them that have not ended; how many."""
     require(actor, Verb.STUDY_SEND)
-    found = queue_queries.seen(session, actor, ids=ids, node_id=None, states=queue_queries.ACTIVE)
+    found = queue_queries.visible_transfers(session, actor, ids=ids, node_id=None, states=queue_queries.ACTIVE)
     for transfer in found:
         _end(session, transfer)
     _record_many(session, actor, "transfer.cancel", found, None)
@@ -288,29 +300,31 @@ def drop_many(session: Session, actor: Actor, *, ids: Sequence[str] | None = Non
 def _failed(session: Session, actor: Actor, ids: Sequence[str] | None, node_name: str | None) -> list[Transfer]:
     require(actor, Verb.STUDY_SEND)
     node_id = node_queries.node(session, actor, node_name).id if node_name else None
-    return queue_queries.seen(session, actor, ids=ids, node_id=node_id, states=(FAILED,))[:MANY]
+    return queue_queries.visible_transfers(session, actor, ids=ids, node_id=node_id, states=(FAILED,))[:MANY]
 
 
 def _pausing(session: Session, actor: Actor, ids: Sequence[str] | None, node_name: str | None) -> list[Transfer]:
     """Those that a fault has held up until a later moment."""
     node_id = node_queries.node(session, actor, node_name).id if node_name else None
-    waiting = queue_queries.seen(session, actor, ids=ids, node_id=node_id, states=queue_queries.ACTIVE, after=now())
+    waiting = queue_queries.visible_transfers(
+        session, actor, ids=ids, node_id=node_id, states=queue_queries.ACTIVE, after=now()
+    )
     return waiting[:MANY]
 
 
 def set_priority(session: Session, actor: Actor, transfer_id: str, priority: int) -> Transfer:
     """Changes the priority of the objects that are still to be sent: 0 to 9, a higher number is first."""
-    transfer = _own(session, actor, transfer_id)
+    transfer = _locked_transfer(session, actor, transfer_id)
     _check_priority(priority)
     if transfer.state not in queue_queries.ACTIVE:
         raise Conflict("This transfer has already ended.")
     transfer.priority = priority
     _record(session, actor, transfer, "transfer.priority")
-    transfer_events.transfer(session, transfer)
+    transfer_events.publish_change(session, transfer)
     return transfer
 
 
-def _own(session: Session, actor: Actor, transfer_id: str) -> Transfer:
+def _locked_transfer(session: Session, actor: Actor, transfer_id: str) -> Transfer:
     """The transfer, locked until the verb is over: a lane may be about to end it."""
     require(actor, Verb.STUDY_SEND)
     found = transfer_queries.transfer(session, actor, transfer_id)

@@ -44,14 +44,14 @@ _BY_PROOF = {"tested": TESTED, "answered": ANSWERED, "called": CALLED, "delivere
 
 
 class Position:
-    """Up to which event one worker has followed the proofs; several threads may call `follow`."""
+    """Up to which event one worker has followed the proofs; several threads may call `process_proofs`."""
 
     def __init__(self) -> None:
         self.last: int | None = None
         self.lock = threading.Lock()
 
 
-def follow(database: Database, position: Position) -> int:
+def process_proofs(database: Database, position: Position) -> int:
     """Acts on the proofs since the last call; how many transfers became due."""
     woken = 0
     with position.lock:
@@ -68,7 +68,7 @@ def follow(database: Database, position: Position) -> int:
                 node = session.get(Node, proof.payload["id"])
                 alive = _BY_PROOF.get(proof.payload.get("proof", ""))
                 if node is not None and alive is not None:
-                    woken += wake(session, node, alive, proof.at)
+                    woken += wake_transfers(session, node, alive, proof.at)
         position.last = newest
     return woken
 
@@ -78,12 +78,12 @@ def _latest(proofs: list[events.Event]) -> list[events.Event]:
     return list({(one.payload["id"], one.payload.get("proof")): one for one in proofs}.values())
 
 
-def wake(session: Session, node: Node, how: Alive, at: datetime | None = None) -> int:
+def wake_transfers(session: Session, node: Node, how: Alive, at: datetime | None = None) -> int:
     """The node answered at that moment (None: now): transfers that wait only since it could not be reached are due now;
     how many. None of a node that is switched off or paused; dead letters stay what they are."""
     moment = now()
     answered = at or moment
-    if not node.enabled or options.of(node).paused:
+    if not node.enabled or options.node_options(node).paused:
         return 0
     if node.last_fault_at is not None and timedelta() <= answered - node.last_fault_at < how.since:
         return 0
@@ -107,5 +107,5 @@ def wake(session: Session, node: Node, how: Alive, at: datetime | None = None) -
             .values(woken_from=Transfer.run_after, run_after=moment)
         )
     for one in session.scalars(select(Transfer).where(Transfer.id.in_(ids[: TESTED.most]))):
-        transfer_events.transfer(session, one)  # the pages read all rows again at the first
+        transfer_events.publish_change(session, one)  # the pages read all rows again at the first
     return len(ids)

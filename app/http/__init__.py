@@ -6,7 +6,7 @@
 A route names what it needs: `actor: Annotated[Actor, Depends(allow(Verb.STUDY_VIEW))]`, or `@public` on the endpoint.
 A raw async endpoint calls `await actor_for(request, Verb.X)` and says so with `@asks(Verb.X)`."""
 
-from app.http.deps import ReadSession, WriteSession, actor_for, allow, asks, identify, public
+from app.http.deps import ReadSession, WriteSession, actor_for, allow, checks_permission_itself, identify, public
 from app.http.install import install
 from app.http.services import Services, services
 from app.http.templates import render
@@ -17,7 +17,7 @@ __all__ = [
     "WriteSession",
     "actor_for",
     "allow",
-    "asks",
+    "checks_permission_itself",
     "identify",
     "install",
     "public",

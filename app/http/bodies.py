@@ -13,7 +13,7 @@ from starlette.types import Receive, Scope, Send
 
 from app.kit.errors import AppError, BadRequest
 from app.kit.multipart import Begin, Data, End, Reader, boundary_of
-from app.kit.numbers import whole
+from app.kit.numbers import parse_integer
 
 BATCH = 4 << 20  # bytes read ahead in one go of a thread: reading overlaps sending without a thread switch per frame
 MOST_PIECES = 4096  # in one batch: pieces of a few bytes would take seconds, and far more memory than bytes, to fill it
@@ -134,7 +134,7 @@ def byte_range(header: str, size: int) -> tuple[int, int] | None:
     if unit.strip() != "bytes" or not dash or "," in ask or not _DIGITS.fullmatch(first + last) or size == 0:
         return None
     # a number too long to be read lies behind the end of anything
-    start, stop = (whole(text, high=_FARTHEST) if text else None for text in (first, last))
+    start, stop = (parse_integer(text, high=_FARTHEST) if text else None for text in (first, last))
     if not first:
         begin, end = max(0, size - (_FARTHEST if stop is None else stop)), size - 1
         if stop == 0:

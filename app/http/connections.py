@@ -51,7 +51,7 @@ class Connections:
     def __len__(self) -> int:
         return self._count
 
-    def enter(self, source: str, transport: asyncio.BaseTransport, protocol: "GuardedHttp") -> bool:
+    def add(self, source: str, transport: asyncio.BaseTransport, protocol: "GuardedHttp") -> bool:
         """Takes a new connection in, closing an idle one where there are too many; False when all are at work."""
         mine = self._open.get(source, {})
         if len(mine) >= self.per_address and not self._is_trusted(source) and not self._make_room(mine):
@@ -62,7 +62,7 @@ class Connections:
         self._count += 1
         return True
 
-    def leave(self, source: str, transport: asyncio.BaseTransport) -> None:
+    def remove(self, source: str, transport: asyncio.BaseTransport) -> None:
         mine = self._open.get(source)
         if mine is not None and mine.pop(transport, None) is not None:
             self._count -= 1
@@ -75,7 +75,7 @@ class Connections:
         victim = next((one for one in idle if one.asked == 0), idle[0] if idle else None)
         if victim is None:
             return False
-        victim.drop()
+        victim.close_now()
         return True
 
     def _is_trusted(self, source: str) -> bool:
@@ -103,17 +103,17 @@ class GuardedHttp(HttpToolsProtocol):
         self._in_head = True
         self._silent: asyncio.TimerHandle | None = None
         self._stalled: tuple[asyncio.TimerHandle, int] | None = None
-        if not self.registry.enter(self.source, transport, self):
+        if not self.registry.add(self.source, transport, self):
             log.warning("a connection was refused: its address, or all together, have too many at work")
             transport.abort()
             return
         _notice_when_gone(transport)
-        self._expect(HEAD_SECONDS, self.drop)
+        self._set_timer(HEAD_SECONDS, self.close_now)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._expect(0, None)
-        self._unstall()
-        self.registry.leave(self.source, self.transport)
+        self._set_timer(0, None)
+        self._resume_reading()
+        self.registry.remove(self.source, self.transport)
         super().connection_lost(exc)
 
     @property
@@ -121,12 +121,12 @@ class GuardedHttp(HttpToolsProtocol):
         """Nothing is asked or answered on it just now."""
         return not self._upgraded and (self.cycle is None or self.cycle.response_complete)
 
-    def drop(self) -> None:
+    def close_now(self) -> None:
         """Closes it at once; what an idle peer would still like to say is of no interest."""
-        self.registry.leave(self.source, self.transport)
+        self.registry.remove(self.source, self.transport)
         self.transport.abort()
 
-    def _expect(self, seconds: float, otherwise: Callable[[], None] | None) -> None:
+    def _set_timer(self, seconds: float, otherwise: Callable[[], None] | None) -> None:
         """Calls `otherwise` after so many seconds, in place of what was waited for before."""
         if self._silent is not None:
             self._silent.cancel()
@@ -138,13 +138,13 @@ class GuardedHttp(HttpToolsProtocol):
         if self.transport.is_closing():
             return
         if self._in_head and self._silent is None:  # the first byte of a later request
-            self._expect(HEAD_SECONDS, self.drop)
+            self._set_timer(HEAD_SECONDS, self.close_now)
         self._bytes += len(data)
         super().data_received(data)
         if self._bytes > HEAD_BYTES and not self._upgraded and not self.transport.is_closing():
             self._refuse_head()
         elif not self._in_head and self._silent is not None:
-            self._expect(BODY_SILENCE, self._body_is_late)
+            self._set_timer(BODY_SILENCE, self._body_is_late)
 
     def _refuse_head(self) -> None:
         if self.cycle is None or self.cycle.response_complete:
@@ -181,7 +181,7 @@ class GuardedHttp(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         self._in_head, self._bytes = False, 0
         self.asked += 1
-        self._expect(BODY_SILENCE, self._body_is_late)
+        self._set_timer(BODY_SILENCE, self._body_is_late)
         super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:
@@ -190,14 +190,14 @@ class GuardedHttp(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         self._in_head, self._bytes, self._fields = True, 0, 0
-        self._expect(0, None)
+        self._set_timer(0, None)
         super().on_message_complete()
 
     def _body_is_late(self) -> None:
         if self.flow.read_paused:  # we are the ones who do not read
-            self._expect(BODY_SILENCE, self._body_is_late)
+            self._set_timer(BODY_SILENCE, self._body_is_late)
         else:
-            self.drop()
+            self.close_now()
 
     # what leaves
 
@@ -206,7 +206,7 @@ class GuardedHttp(HttpToolsProtocol):
         self._watch_writing()
 
     def resume_writing(self) -> None:
-        self._unstall()
+        self._resume_reading()
         super().resume_writing()
 
     def _watch_writing(self) -> None:
@@ -217,16 +217,16 @@ class GuardedHttp(HttpToolsProtocol):
         if self._stalled is not None and self.transport.get_write_buffer_size() < self._stalled[1]:
             self._watch_writing()
         else:
-            self.drop()
+            self.close_now()
 
-    def _unstall(self) -> None:
+    def _resume_reading(self) -> None:
         if self._stalled is not None:
             self._stalled[0].cancel()
             self._stalled = None
 
     def handle_websocket_upgrade(self) -> None:
         self._upgraded = True
-        self._expect(0, None)
+        self._set_timer(0, None)
         super().handle_websocket_upgrade()
 
 
@@ -237,7 +237,7 @@ class GuardedSocket(WebSocketsSansIOProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         if self.client is not None:
-            self.registry.leave(source_of(self.client[0]), self.transport)
+            self.registry.remove(source_of(self.client[0]), self.transport)
         super().connection_lost(exc)
 
 

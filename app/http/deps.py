@@ -35,8 +35,8 @@ async def _from_header(connection: HTTPConnection, header: str) -> Identity | No
     scheme, _, value = header.partition(" ")
     value = value.strip()
     if scheme.lower() == "bearer" and value:
-        known, identity = gate.peek("token", value)
-        identity = identity if known else await run_in_threadpool(gate.token, value)
+        known, identity = gate.cached_identity("token", value)
+        identity = identity if known else await run_in_threadpool(gate.identify_token, value)
         if identity is None:
             raise Unauthorized(
                 "The token is invalid or has expired.", hint="Create a new token in your account settings."
@@ -50,11 +50,11 @@ async def _from_header(connection: HTTPConnection, header: str) -> Identity | No
         if not colon:
             raise Unauthorized("The Authorization header is malformed.", hint="Use Basic base64(name:password), UTF-8.")
         identity = gate.peek_basic(name, password)
-        return identity or await run_in_threadpool(gate.basic, name, password, client_address(connection))
+        return identity or await run_in_threadpool(gate.verify_basic, name, password, client_address(connection))
     raise Unauthorized("This type of Authorization is not supported.", hint="Use Basic or Bearer.")
 
 
-async def _find(connection: HTTPConnection) -> Identity | AppError | None:
+async def _find_identity(connection: HTTPConnection) -> Identity | AppError | None:
     header = connection.headers.get("authorization")
     if header is not None:
         try:
@@ -65,20 +65,20 @@ async def _find(connection: HTTPConnection) -> Identity | AppError | None:
     if not cookie:
         return None
     gate = services(connection).gate
-    known, identity = gate.peek("session", cookie)
-    return identity if known else await run_in_threadpool(gate.session, cookie)
+    known, identity = gate.cached_identity("session", cookie)
+    return identity if known else await run_in_threadpool(gate.identify_session, cookie)
 
 
-async def _look(connection: HTTPConnection) -> Identity | AppError | None:
+async def _resolve_identity(connection: HTTPConnection) -> Identity | AppError | None:
     """Found once a request; a fault is kept, so that a public page still opens with a bad header."""
     found = getattr(connection.state, "identity", _UNKNOWN)
     if found is _UNKNOWN:
-        found = await _find(connection)
+        found = await _find_identity(connection)
         if isinstance(found, Identity):
             found = found.seen_from(client_address(connection))
         connection.state.identity = found
         language = i18n.language_of(connection)
-        i18n.use(language)
+        i18n.set_language(language)
         if isinstance(found, Identity) and not found.language:
             # Who has chosen none reads the browser's language, and what they print is written in it too.
             found = replace(found, actor=replace(found.actor, language=language))
@@ -88,7 +88,7 @@ async def _look(connection: HTTPConnection) -> Identity | AppError | None:
 
 async def identify(connection: HTTPConnection) -> Identity | None:
     """Who this is, or None; locked sessions included. Never raises for a bad cookie or header."""
-    found = await _look(connection)
+    found = await _resolve_identity(connection)
     return found if isinstance(found, Identity) else None
 
 
@@ -106,7 +106,7 @@ def _counts_as_input(connection: HTTPConnection) -> bool:
 
 async def identity_for(connection: HTTPConnection, verb: Verb, *, locked_too: bool = False) -> Identity:
     """The identity behind a request that may do this. Raises 401, 403 and 423 faults; checks CSRF and Origin."""
-    found = await _look(connection)
+    found = await _resolve_identity(connection)
     if isinstance(found, AppError):
         raise found
     if found is None:
@@ -151,7 +151,7 @@ def public(endpoint: E) -> E:
     return endpoint
 
 
-def asks(verb: Verb) -> Callable[[E], E]:
+def checks_permission_itself(verb: Verb) -> Callable[[E], E]:
     """Marks a raw endpoint that calls `actor_for(..., verb)` itself."""
 
     def mark(endpoint: E) -> E:
@@ -172,13 +172,13 @@ async def _read(connection: HTTPConnection, _first: Identified) -> AsyncIterator
     try:
         yield session
     except BaseException as fault:
-        if not await _left(connection, reading, fault):
+        if not await _leave_session(connection, reading, fault):
             raise
     else:
-        await _left(connection, reading, None)
+        await _leave_session(connection, reading, None)
 
 
-async def _left(
+async def _leave_session(
     connection: HTTPConnection, reading: AbstractContextManager[Session], fault: BaseException | None
 ) -> bool:
     why = (type(fault), fault, fault.__traceback__) if fault is not None else (None, None, None)

@@ -10,7 +10,7 @@ from starlette.types import Scope
 from app.kit import compat
 
 
-def quicken(routes: Iterable[BaseRoute]) -> None:
+def add_guards(routes: Iterable[BaseRoute]) -> None:
     """Puts a guard before each included router (its `matches` is the protocol of `starlette.routing.BaseRoute`). Which
     paths it has is learned with the first request: a start does not pay for it."""
     for router in compat.included_routers(routes):
@@ -28,7 +28,7 @@ class _Guard:
         self._beginnings: tuple[str, ...] | None = None
 
     def _learn(self) -> tuple[str, ...]:
-        quicken(compat.routers_within(self._router))
+        add_guards(compat.routers_within(self._router))
         paths = compat.included_paths(self._router)
         self._whole = frozenset(path for path in paths if "{" not in path)
         self._beginnings = tuple({path.partition("{")[0] for path in paths if "{" in path})

@@ -18,7 +18,7 @@ from app.http.deps import identify
 from app.http.hosts import Hosts
 from app.kit.errors import AppError, BadRequest, TooLarge, Unauthorized
 from app.kit.logging import correlation_id, new_correlation_id
-from app.kit.numbers import whole
+from app.kit.numbers import parse_integer
 from app.kit.phrases import phrase
 
 log = logging.getLogger("app.http.requests")
@@ -102,8 +102,10 @@ class _Exchange:
         begin = time.perf_counter()
         request = Request(self.scope, self._receive)
         try:
-            self.seen = audit.collect()
-            i18n.use(i18n.language_of(request))  # as the browser says; who is found later may have chosen another
+            self.seen = audit.begin_request()
+            i18n.set_language(
+                i18n.language_of(request)
+            )  # as the browser says; who is found later may have chosen another
             await check_host(request, self.hosts)
             self._refuse(request)
             await self.app(self.scope, self._receive, self._send)
@@ -119,7 +121,7 @@ class _Exchange:
 
     def _refuse(self, request: Request) -> None:
         length = request.headers.get("content-length", "0")
-        if self.limit is not None and whole(length, high=self.limit) is None:
+        if self.limit is not None and parse_integer(length, high=self.limit) is None:
             raise TooLarge(
                 phrase("The request exceeds {limit} bytes.", limit=self.limit),
                 hint="Send files to /api/v1/imports.",
@@ -136,7 +138,7 @@ class _Exchange:
         """The next piece of the body. Whoever is not signed in has little space and time for it, so that a request that
         will be refused cannot occupy memory or a connection."""
         if self.complete is False and not self.signed_in:
-            await self._look()
+            await self._resolve_identity()
         message = await self._next()
         self.complete = not message.get("more_body", False)
         if message["type"] == "http.request":
@@ -147,12 +149,12 @@ class _Exchange:
                 hint="Send files to /api/v1/imports.",
             )
         if self.read > _BEFORE_SIGN_IN and not self.signed_in:
-            await self._look()
+            await self._resolve_identity()
             if not self.signed_in:
                 raise Unauthorized("You are not signed in.", hint="Sign in, or send Basic or Bearer credentials.")
         return message
 
-    async def _look(self) -> None:
+    async def _resolve_identity(self) -> None:
         if self.signed_in is None:
             self.signed_in = await identify(Request(self.scope)) is not None
 
@@ -170,7 +172,7 @@ class _Exchange:
             return
         if self.fault is not None:  # FastAPI answers 400 for whatever happens while it reads a body
             fault, self.fault, self.replaced = self.fault, None, True
-            await problems.answer(Request(self.scope), fault)(self.scope, self._receive, self._complete)
+            await problems.problem_response(Request(self.scope), fault)(self.scope, self._receive, self._complete)
             return
         await self._complete(message)
 
@@ -178,7 +180,7 @@ class _Exchange:
         if message["type"] == "http.response.start":
             self.status = message["status"]
             if self.status < 400:
-                await readings.note(self.readings, self.scope, self.seen)
+                await readings.count_reading(self.readings, self.scope, self.seen)
             message["headers"] = security_headers.complete(
                 list(message.get("headers", [])), https=self.https, correlation=correlation_id.get()
             )
@@ -187,7 +189,7 @@ class _Exchange:
     async def _answer(self, request: Request, fault: Exception) -> None:
         if self.status:  # the answer has begun: cutting it off is all that is left
             raise ConnectionError("the answer was broken off") from None
-        answer: Response = problems.answer(request, fault)
+        answer: Response = problems.problem_response(request, fault)
         await answer(self.scope, self._receive, self._complete)
 
     def _route(self) -> str:

@@ -13,7 +13,7 @@ from app.dicom.dates import parse_date
 from app.kit import compat
 from app.kit.catalogs import catalog
 from app.kit.clock import local
-from app.kit.numbers import real
+from app.kit.numbers import parse_decimal
 from app.kit.phrases import Phrase
 
 LANGUAGES = {"en": "English", "es": "Español"}
@@ -21,7 +21,7 @@ COOKIE = "filmroom_language"
 _current: contextvars.ContextVar[str] = contextvars.ContextVar("language", default="en")
 
 
-def use(language: str) -> None:
+def set_language(language: str) -> None:
     """Sets the language of this request."""
     _current.set(language if language in LANGUAGES else "en")
 
@@ -35,7 +35,7 @@ def _accepted(header: str) -> str | None:
     ranked = []
     for position, part in enumerate(header[:512].split(",")):
         name, _, quality = part.strip().partition(";q=")
-        weight = real(quality or "1")
+        weight = parse_decimal(quality or "1")
         if weight is not None:
             ranked.append((-weight, position, name.split("-")[0].lower()))
     return next((name for _, _, name in sorted(ranked) if name in LANGUAGES), None)
@@ -83,7 +83,7 @@ class _Real(float):
 
 def _value(value: Any) -> Any:
     if isinstance(value, Phrase):
-        return say(value)
+        return translate(value)
     if isinstance(value, date):
         return format_date(value)
     if isinstance(value, float):
@@ -91,7 +91,7 @@ def _value(value: Any) -> Any:
     return _Whole(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
 
-def say(text: str | None) -> str:
+def translate(text: str | None) -> str:
     """A message (kit/phrases.py) in the language of this request: its template translated, its values as the language
     writes them. Other text is translated where the catalogue has it word for word, and else stays as it is."""
     if not text:
@@ -122,15 +122,15 @@ _PLAIN = frozenset((str, int, float, bool, type(None)))
 def say_all(value: Any) -> Any:
     """JSON with every message in it, at any depth, in the language of this request."""
     if isinstance(value, Phrase):
-        return say(value)
+        return translate(value)
     if isinstance(value, dict):
         return {key: one if type(one) in _PLAIN else say_all(one) for key, one in value.items()}
     return [say_all(one) for one in value] if isinstance(value, list | tuple) else value
 
 
-def told(connection: HTTPConnection, answer: dict[str, Any]) -> dict[str, Any]:
+def translate_answer(connection: HTTPConnection, answer: dict[str, Any]) -> dict[str, Any]:
     """An answer of REST with its sentences in the language of who asks (English unless they say so)."""
-    use(language_of(connection))
+    set_language(language_of(connection))
     said: dict[str, Any] = say_all(answer)
     return said
 
@@ -198,7 +198,7 @@ def format_moment(value: datetime | None) -> str:
 
 def format_person(name: str | None) -> str:
     """A PN as people read it: Yamada, Tarou (山田, 太郎). One function for lists, viewer and paper."""
-    return names.shown(name or "")
+    return names.display_name(name or "")
 
 
 def format_number(value: float | None, digits: int = 0) -> str:
@@ -229,5 +229,5 @@ FILTERS = {
     "person": format_person,
     "number": format_number,
     "size": format_size,
-    "say": say,
+    "say": translate,
 }

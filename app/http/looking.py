@@ -46,7 +46,7 @@ def frame_warning(request: Request, located: Located, header: Dataset, n: int) -
     return {"Warning": ", ".join(f'299 filmroom "{text}"' for text in said)} if said else {}
 
 
-async def look(
+async def read_study(
     request: Request, actor: Actor, verb: Verb, work: Callable[[Session], tuple[T, Study]], how: str = ""
 ) -> T:
     """Runs work(session) in a thread; it gives its result and the study it is of, and that leaves one audit row per
@@ -56,7 +56,7 @@ async def look(
     def run() -> T:
         with here.database.read() as session:
             result, study = work(session)
-        traces(request).look(here.database, actor, verb, study.study_instance_uid, study.facility_id, how)
+        traces(request).record_view(here.database, actor, verb, study.study_instance_uid, study.facility_id, how)
         return result
 
     return await run_in_threadpool(run)
@@ -71,4 +71,4 @@ async def look_at_study(
         found = queries.study(session, actor, study)
         return work(session, found), found
 
-    return await look(request, actor, verb, find, how)
+    return await read_study(request, actor, verb, find, how)

@@ -102,14 +102,14 @@ def as_problem(fault: AppError) -> dict[str, Any]:
         "type": f"/problems/{fault.code}",
         "title": i18n.gettext(_TITLES.get(fault.code, fault.code.replace("-", " ").capitalize())),
         "status": fault.status,
-        "detail": i18n.say(fault.detail),
+        "detail": i18n.translate(fault.detail),
         "code": fault.code,
-        "hint": i18n.say(fault.hint),
+        "hint": i18n.translate(fault.hint),
         "correlation_id": correlation_id.get(),
     }
     if isinstance(errors := fault.extra.get("errors"), list) and isinstance(fault, Invalid):
         body["errors"] = [
-            one | {"message": i18n.say(one["message"])} if isinstance(one, dict) and "message" in one else one
+            one | {"message": i18n.translate(one["message"])} if isinstance(one, dict) and "message" in one else one
             for one in errors
         ]
     return {**fault.extra, **body}
@@ -128,10 +128,10 @@ def _headers(connection: HTTPConnection, fault: AppError) -> dict[str, str]:
     return headers
 
 
-def answer(connection: HTTPConnection, raised: Exception) -> Response:
+def problem_response(connection: HTTPConnection, raised: Exception) -> Response:
     """The answer that says what went wrong, in the form its reader wants."""
     fault = fault_of(raised)
-    i18n.use(i18n.language_of(connection))
+    i18n.set_language(i18n.language_of(connection))
     if for_programs(connection):
         media = "application/problem+json"
         return JSONResponse(as_problem(fault), fault.status, _headers(connection, fault), media_type=media)
@@ -144,9 +144,9 @@ def _page(connection: HTTPConnection, fault: AppError) -> Response:
     where = connection.url.path + (f"?{connection.url.query}" if connection.url.query else "")
     if fault.code == "unauthorized":
         target = "/login" if part or where == "/" else f"/login?next={quote(where)}"
-        return _go(target, part)
+        return _redirect(target, part)
     if isinstance(fault, PasswordChangeRequired):
-        return _go("/password", part)
+        return _redirect("/password", part)
     context: dict[str, Any] = {"fault": fault, "problem": as_problem(fault), "at": now(), "next": where}
     if isinstance(fault, SessionLocked):
         if part:  # the shell lays its dialog over the page; what was being done stays under it (SEC-3)
@@ -158,13 +158,13 @@ def _page(connection: HTTPConnection, fault: AppError) -> Response:
     return render(connection, "shell/error.html", context, fault.status, headers)
 
 
-def _go(target: str, part: bool) -> Response:
+def _redirect(target: str, part: bool) -> Response:
     if part:
         return Response(status_code=401, headers={"HX-Redirect": target})
     return RedirectResponse(target, 303)
 
 
-async def handle(request: HTTPConnection, raised: Exception) -> Response:
+async def handle_fault(request: HTTPConnection, raised: Exception) -> Response:
     """The exception handler of every expected fault, a socket's too; a denial is written to the audit trail."""
     if not for_programs(request):
         identity = await identify(request)  # nothing may have asked yet: an address that does not exist
@@ -172,7 +172,7 @@ async def handle(request: HTTPConnection, raised: Exception) -> Response:
             raised = SessionLocked("This session is locked.", hint="Unlock it with your password.")
     if isinstance(raised, Forbidden) and not isinstance(raised, PasswordChangeRequired):
         await run_in_threadpool(_record_denial, request, raised)
-    return answer(request, raised)
+    return problem_response(request, raised)
 
 
 def _record_denial(request: HTTPConnection, fault: Forbidden) -> None:

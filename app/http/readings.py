@@ -37,7 +37,7 @@ _PLAIN = ("/api/v1/jobs", "/api/v1/nodes", "/api/v1/certificates", "/api/v1/rout
 _NAMING = ("/settings/audit", "/api/v1/audit", "/settings/routes")
 
 
-async def note(tally: Tally, scope: Scope, seen: Seen) -> None:
+async def count_reading(tally: Tally, scope: Scope, seen: Seen) -> None:
     """Called once for each request that is answered with what it asked for, before the answer goes out."""
     state = scope.get("state", {})
     verb, identity = state.get("verb"), state.get("identity")

@@ -56,7 +56,7 @@ def render_text(connection: HTTPConnection, template: str, context: dict[str, An
     """A template as text, with what every template may use: identity, actor, csrf_token, language, theme, aet, path."""
     identity = known_identity(connection)
     language = i18n.language_of(connection)
-    i18n.use(language)
+    i18n.set_language(language)
     shared = {
         "identity": identity,
         "actor": identity.actor if identity else None,

@@ -4,7 +4,7 @@
 `render` are its halves; `preview_jpeg` is the quick one; `encode` makes a file of a picture."""
 
 from app.imaging.appearance import Appearance, opening_window
-from app.imaging.decode import Decoded, decode, decode_frame, halvings
+from app.imaging.decode import Decoded, decode, decode_frame, required_halvings
 from app.imaging.display import Display, Window
 from app.imaging.encode import MEDIA_TYPES, encode, encode_animation
 from app.imaging.errors import CannotDecode, CannotTranscode, FrameTooLarge, ImagingError, NotAnImage
@@ -40,10 +40,10 @@ __all__ = [
     "encode",
     "encode_animation",
     "frame_count",
-    "halvings",
     "opening_window",
     "preview",
     "preview_jpeg",
     "render",
     "render_frame",
+    "required_halvings",
 ]

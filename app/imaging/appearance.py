@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Self
 
 from app.imaging import cost
-from app.imaging.decode import decode_frame, memory
+from app.imaging.decode import decode_frame, memory_needed
 from app.imaging.display import Display, Window
 from app.imaging.geometry import Letters, Spacing, laterality_of, letters_of, pixel_spacing_mm
 from app.imaging.header import Header
@@ -51,5 +51,5 @@ def opening_window(frame: bytes, spec: PixelSpec, display: Display) -> Window | 
         return display.windows[0]
     if display.voi_luts:
         return None
-    with cost.ROOM.of(memory(frame, spec)):
+    with cost.ROOM.of(memory_needed(frame, spec)):
         return computed_window(decode_frame(frame, spec), spec, display)

@@ -16,7 +16,7 @@ import numpy as np
 from app.dicom import syntaxes
 from app.imaging import codestream, colour, cost
 from app.imaging.codestream import Codestream
-from app.imaging.decode import decode, memory
+from app.imaging.decode import decode, memory_needed
 from app.imaging.errors import CannotDecode
 from app.imaging.native import Samples
 from app.imaging.spec import PixelSpec
@@ -79,7 +79,7 @@ def decodes(spec: PixelSpec, ends: Ends | None = None) -> bool:
 
 def decoded(frame: bytes, spec: PixelSpec, bit_offset: int = 0) -> tuple[Form, bytes]:
     """The frame as the viewer can show it without a decoder of its own. Raises ImagingError."""
-    with cost.ROOM.of(memory(frame, spec)):
+    with cost.ROOM.of(memory_needed(frame, spec)):
         made = decode(frame, spec, bit_offset)
         values, photometric = made.values, made.photometric
         del made  # its words: what is made beside them may be as large

@@ -62,7 +62,7 @@ def _htj2k(frame: bytes, head: Codestream, spec: PixelSpec) -> Samples:
 def _jpeg_xl(frame: bytes, head: Codestream, spec: PixelSpec) -> Samples:
     if not head.compound:
         return jpegxl.decode(frame)
-    return jpegxl.decode_apart(frame, _shape(head), head.precision, cost.decoding(spec, head))
+    return jpegxl.decode_apart(frame, _shape(head), head.precision, cost.decoding_cost(spec, head))
 
 
 def _shape(head: Codestream) -> tuple[int, ...]:

@@ -29,7 +29,7 @@ _TURN = 1.25  # a picture being turned or scaled, beside itself, per sample
 _TURN_COLOUR = 1.1  # the same: one sample after the other is scaled
 
 
-def most(sent: int) -> int:
+def memory_limit(sent: int) -> int:
     """Bytes of memory that may be spent on a frame of `sent` stored bytes."""
     return FREE + _MORE * max(0, sent - _SENT)
 
@@ -43,7 +43,7 @@ def _word(spec: PixelSpec) -> int:
     return max(1, spec.bits_allocated // 8)
 
 
-def decoding(spec: PixelSpec, head: Codestream | None = None, halved: int = 0) -> int:
+def decoding_cost(spec: PixelSpec, head: Codestream | None = None, halved: int = 0) -> int:
     """Bytes at the peak of decoding. head: of a compressed frame; None: native, RLE or deflated."""
     plain = _word(spec) * spec.samples
     if head is None:
@@ -72,7 +72,7 @@ def _jpeg_xl(head: Codestream) -> float:
     return 16.5 if head.several_scans else 4.5
 
 
-def showing(spec: PixelSpec, halved: int = 0) -> int:
+def display_cost(spec: PixelSpec, halved: int = 0) -> int:
     """Bytes at the peak of drawing what has been decoded: the values, their greys, and the picture being turned."""
     if spec.samples > 1:
         each = _word(spec) * spec.samples + 3 * _TURN_COLOUR + (0 if spec.bits_stored == 8 else 3)
@@ -83,13 +83,13 @@ def showing(spec: PixelSpec, halved: int = 0) -> int:
     return int(each * _pixels(spec, halved))
 
 
-def drawing(spec: PixelSpec, head: Codestream | None, halved: int = 0) -> int:
+def drawing_cost(spec: PixelSpec, head: Codestream | None, halved: int = 0) -> int:
     """Bytes at the peak from the stored frame to a picture; of a deflated object the inflated frame, which is held, too."""
     held = spec.frame_bytes if spec.transfer_syntax_uid == syntaxes.DEFLATED_LE else 0
-    return held + max(decoding(spec, head, halved), showing(spec, halved))
+    return held + max(decoding_cost(spec, head, halved), display_cost(spec, halved))
 
 
-def encoding(spec: PixelSpec, target_uid: str) -> int:
+def encoding_cost(spec: PixelSpec, target_uid: str) -> int:
     """Bytes at the peak of encoding decoded samples in another transfer syntax, these samples included."""
     plain = _word(spec) * spec.samples
     if syntaxes.is_native(target_uid):
@@ -101,11 +101,11 @@ def encoding(spec: PixelSpec, target_uid: str) -> int:
     return int(each * _pixels(spec, 0))
 
 
-def check(sent: int, need: int, spec: PixelSpec) -> None:
+def require_memory(sent: int, need: int, spec: PixelSpec) -> None:
     """Raises FrameTooLarge where `need` bytes of memory are more than a frame of `sent` stored bytes is given."""
     if spec.transfer_syntax_uid == syntaxes.DEFLATED_LE:
         sent = 0  # what has been inflated says nothing of what was sent
-    if need > most(sent):
+    if need > memory_limit(sent):
         raise FrameTooLarge(
             phrase(
                 (
@@ -115,7 +115,7 @@ def check(sent: int, need: int, spec: PixelSpec) -> None:
                 columns=spec.columns,
                 rows=spec.rows,
                 need=-(-need >> 20),
-                most=most(sent) >> 20,
+                most=memory_limit(sent) >> 20,
             ),
             hint=_ELSEWHERE if spec.transfer_syntax_uid in syntaxes.JPEG_XL else _VIEWER,
         )

@@ -28,11 +28,11 @@ class Decoded:
 
 def decode(frame: bytes, spec: PixelSpec, bit_offset: int = 0, *, halved: int = 0) -> Decoded:
     """Decodes one frame, colour as it is stored. bit_offset: for native 1-bit frames that begin inside a byte.
-    halved: JPEG 2000 alone can be given at 1/2, 1/4 ... of its sides, see `halvings`.
+    halved: JPEG 2000 alone can be given at 1/2, 1/4 ... of its sides, see `required_halvings`.
 
     Raises NotAnImage, CannotDecode or FrameTooLarge with a sentence for people."""
     head = _head(frame, spec)
-    cost.check(len(frame), cost.drawing(spec, head, halved), spec)
+    cost.require_memory(len(frame), cost.drawing_cost(spec, head, halved), spec)
     warnings: list[str] = []
     uid, photometric = spec.transfer_syntax_uid, spec.photometric
     if spec.native or uid == syntaxes.ENCAPSULATED_UNCOMPRESSED:
@@ -62,22 +62,22 @@ def _head(frame: bytes, spec: PixelSpec) -> codestream.Codestream | None:
     return head
 
 
-def halvings(frame: bytes, spec: PixelSpec, size: int = 1) -> int:
+def required_halvings(frame: bytes, spec: PixelSpec, size: int = 1) -> int:
     """How often this frame has to be halved while it is decoded to cost no more memory than it is given, its longer side
     staying at least `size` pixels; 0 where none is needed or it cannot be had. Raises as `decode` does."""
     head = _head(frame, spec)
     for times in range(_most_halvings(head, spec, size) + 1):
-        if cost.drawing(spec, head, times) <= cost.most(len(frame)):
+        if cost.drawing_cost(spec, head, times) <= cost.memory_limit(len(frame)):
             return times
     return 0
 
 
-def memory(frame: bytes, spec: PixelSpec, halved: int = 0) -> int:
+def memory_needed(frame: bytes, spec: PixelSpec, halved: int = 0) -> int:
     """Bytes that decoding and drawing this frame take at their peak. Raises as `decode` does."""
-    return cost.drawing(spec, _head(frame, spec), halved)
+    return cost.drawing_cost(spec, _head(frame, spec), halved)
 
 
-def coarsest(frame: bytes, spec: PixelSpec, size: int) -> int:
+def possible_halvings(frame: bytes, spec: PixelSpec, size: int) -> int:
     """How often this frame can be halved while it is decoded, its longer side staying at least `size` pixels."""
     return _most_halvings(_head(frame, spec), spec, size)
 
@@ -135,7 +135,7 @@ def _halved(frame: bytes, head: codestream.Codestream, spec: PixelSpec, times: i
     try:
         return codecs.halved_j2k(frame, head, times)
     except CannotDecode:
-        cost.check(len(frame), cost.decoding(spec, head), spec)
+        cost.require_memory(len(frame), cost.decoding_cost(spec, head), spec)
         return codecs.decode(frame, head, spec, warnings)
 
 

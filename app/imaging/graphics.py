@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from pydicom.dataset import Dataset
 
-from app.imaging.marks import Label, Mark, Point, Polyline, circle, ellipse, interpolated
+from app.imaging.marks import Label, Mark, Point, Polyline, circle, ellipse, interpolate_curve
 from app.imaging.params import Crop
 
 _ALIGN: dict[str, Literal["left", "center", "right"]] = {"RIGHT": "right", "CENTER": "center"}
@@ -21,7 +21,7 @@ class Seen:
     turns: int
     flip: bool
 
-    def stored(self, x: float, y: float) -> Point:
+    def to_stored(self, x: float, y: float) -> Point:
         """A point in fractions of the displayed area as it is seen (units DISPLAY), in pixels of the stored image."""
         if self.flip:
             x = 1 - x
@@ -29,8 +29,8 @@ class Seen:
             x, y = y, 1 - x
         return self.area.column + x * self.area.columns, self.area.row + y * self.area.rows
 
-    def seen(self, point: Point) -> Point:
-        """The inverse of `stored`."""
+    def to_displayed(self, point: Point) -> Point:
+        """The inverse of `to_stored`."""
         x = (point[0] - self.area.column) / self.area.columns
         y = (point[1] - self.area.row) / self.area.rows
         for _ in range(self.turns):
@@ -38,7 +38,7 @@ class Seen:
         return (1 - x if self.flip else x), y
 
 
-def marks(ds: Dataset, annotations: Iterable[Dataset], seen: Seen) -> Iterator[Mark]:
+def read_graphics(ds: Dataset, annotations: Iterable[Dataset], seen: Seen) -> Iterator[Mark]:
     """Everything that is drawn, in the order of the graphic layers. What cannot be read is left out."""
     order = {
         str(one.get("GraphicLayer")): _whole(one.get("GraphicLayerOrder"))
@@ -70,7 +70,7 @@ def _points(values: Any, units: Any, seen: Seen) -> list[Point]:
         return []
     pairs = list(zip(numbers[::2], numbers[1::2], strict=False))
     if str(units or "PIXEL").strip().upper() == "DISPLAY":
-        return [seen.stored(*pair) for pair in pairs]
+        return [seen.to_stored(*pair) for pair in pairs]
     return pairs
 
 
@@ -84,7 +84,7 @@ def _graphic(thing: Dataset, seen: Seen) -> Polyline | None:
         case "POLYLINE", [_, _, *_]:
             return Polyline(tuple(points), filled and points[0] == points[-1])
         case "INTERPOLATED", [_, _, *_]:
-            return Polyline(interpolated(points), filled and points[0] == points[-1])
+            return Polyline(interpolate_curve(points), filled and points[0] == points[-1])
         case "CIRCLE", [center, edge, *_]:
             return Polyline(circle(center, edge), filled)
         case "ELLIPSE", [start, end, one, other, *_]:
@@ -116,9 +116,9 @@ def _text(thing: Dataset, seen: Seen) -> Iterator[Mark]:
 
 def _edge(corners: list[Point], align: str, seen: Seen) -> Point:
     """The middle of the box's left or right edge, or its centre, as the box is seen."""
-    (x1, y1), (x2, y2) = (seen.seen(corner) for corner in corners)
+    (x1, y1), (x2, y2) = (seen.to_displayed(corner) for corner in corners)
     x = {"left": min(x1, x2), "right": max(x1, x2)}.get(align, (x1 + x2) / 2)
-    return seen.stored(x, (y1 + y2) / 2)
+    return seen.to_stored(x, (y1 + y2) / 2)
 
 
 def _nearest(corners: list[Point], to: Point) -> Point:

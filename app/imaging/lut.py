@@ -17,7 +17,7 @@ _PIECE = 1 << 16  # pixels looked up at a time
 FUNCTIONS = ("LINEAR", "LINEAR_EXACT", "SIGMOID")
 
 
-def modality(values: Samples, display: Display) -> Floats:
+def apply_modality_lut(values: Samples, display: Display) -> Floats:
     """Stored values to modality units: Modality LUT Sequence, else slope and intercept (C.11.1)."""
     if display.modality_lut is not None:
         return look_up(values, display.modality_lut)
@@ -33,7 +33,7 @@ def look_up(values: Samples, lut: Lut) -> Floats:
     return np.asarray(lut.data[index], np.float32)
 
 
-def window(values: Floats, center: float, width: float, function: str = "LINEAR") -> Floats:
+def apply_window(values: Floats, center: float, width: float, function: str = "LINEAR") -> Floats:
     """Modality units to 0..1 by the window function (C.11.2.1.2.1 LINEAR, C.11.2.1.3.1 SIGMOID, .2 LINEAR_EXACT)."""
     x = values.astype(np.float64, copy=False)
     if function == "SIGMOID":
@@ -59,7 +59,7 @@ def voi_lut(values: Floats, lut: Lut) -> Floats:
     return look_up(values, lut) / np.float32((1 << lut.bits) - 1)
 
 
-def present(fractions: Floats, inverted: bool, table: Lut | None = None) -> Greys:
+def apply_presentation_lut(fractions: Floats, inverted: bool, table: Lut | None = None) -> Greys:
     """0..1 to grey levels, lowest white when inverted (C.11.6, C.7.6.3.1.2). table: a Presentation LUT, whose first
     entry belongs to 0 and whose last to 1 (C.11.6.1.1)."""
     if table is not None:

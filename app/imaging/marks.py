@@ -59,7 +59,7 @@ def ellipse(start: Point, end: Point, half_minor: float) -> tuple[Point, ...]:
     )
 
 
-def interpolated(points: Sequence[Point], steps: int = 12) -> tuple[Point, ...]:
+def interpolate_curve(points: Sequence[Point], steps: int = 12) -> tuple[Point, ...]:
     """A smooth curve through the points (Catmull-Rom); closed where the first is the last."""
     if len(points) < 3:
         return tuple(points)

@@ -154,7 +154,7 @@ def _embedded(ds: Dataset, group: int, frame: int, words: Samples | None, spec: 
     return ((words >> position) & 1).astype(np.uint8)
 
 
-def burn(image: Greys, found: list[Plane]) -> Greys:
+def draw_overlays(image: Greys, found: list[Plane]) -> Greys:
     """The picture with its overlays in full white, the parts outside it cut off. Gives a new array."""
     out = image.copy()
     rows, columns = image.shape[:2]

@@ -83,7 +83,7 @@ class Presentation:
         flip = self.flip != asked.flip_horizontal
         return replace(asked, rotate=rotate % 360, flip_horizontal=flip, crop=asked.crop or self.area)
 
-    def unmoved(self) -> "Presentation":
+    def without_geometry(self) -> "Presentation":
         """The same grey levels, overlays and graphics, for a caller who turns and cuts the image."""
         return replace(self, rotate=0, flip=False, area=None)
 
@@ -141,7 +141,7 @@ def read(ds: Dataset, sop_instance_uid: str, spec: PixelSpec, frame: int = 1) ->
         flip=flip,
         area=area,
         aspect=_aspect(shown) if shown is not None else None,
-        marks=tuple(graphics.marks(ds, annotations, seen)),
+        marks=tuple(graphics.read_graphics(ds, annotations, seen)),
     )
 
 

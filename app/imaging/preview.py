@@ -8,7 +8,7 @@ from pydicom.dataset import Dataset
 
 from app.dicom import syntaxes
 from app.imaging import codestream, colour, cost, overlays, transform
-from app.imaging.decode import coarsest, decode, memory
+from app.imaging.decode import decode, memory_needed, possible_halvings
 from app.imaging.display import Display
 from app.imaging.encode import encode
 from app.imaging.errors import ImagingError
@@ -34,8 +34,8 @@ def preview(frame: bytes, ds: Dataset, size: int = 512, number: int = 1) -> Grey
     small = _dct_scaled(frame, spec, size)
     if small is not None:
         return transform.apply(shade(small, ds, spec, display, params), params, display.aspect)
-    halved = coarsest(frame, spec, size)
-    with cost.ROOM.of(memory(frame, spec, halved)):
+    halved = possible_halvings(frame, spec, size)
+    with cost.ROOM.of(memory_needed(frame, spec, halved)):
         values, photometric = _thinned(frame, spec, size, halved)
     if spec.colour:
         values = colour.to_rgb(values, photometric, spec.bits_stored)
@@ -57,7 +57,7 @@ def _dct_scaled(frame: bytes, spec: PixelSpec, size: int) -> Greys | None:
         return None
     try:
         head = codestream.read(frame)
-        if head.several_scans and cost.decoding(spec, head) > cost.most(len(frame)):
+        if head.several_scans and cost.decoding_cost(spec, head) > cost.memory_limit(len(frame)):
             return None  # all coefficients are held whatever is made of them
         with Image.open(io.BytesIO(frame), formats=("JPEG",)) as picture:
             if picture.size != (spec.columns, spec.rows) or (

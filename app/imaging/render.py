@@ -9,7 +9,7 @@ from pydicom.dataset import Dataset
 
 from app.dicom import syntaxes
 from app.imaging import colour, cost, lut, marks, overlays, shutter, transform
-from app.imaging.decode import decode, halvings, memory
+from app.imaging.decode import decode, memory_needed, required_halvings
 from app.imaging.display import Display, Window
 from app.imaging.errors import CannotDecode, ImagingError
 from app.imaging.lut import Greys
@@ -40,7 +40,7 @@ def render_frame(
     spec = spec or PixelSpec.from_dataset(ds)
     params = params or RenderParams()
     halved = _halved(frame, spec, params)
-    with cost.ROOM.of(memory(frame, spec, halved)):
+    with cost.ROOM.of(memory_needed(frame, spec, halved)):
         display, params = _shown_by(ds, spec, number, params, state)
         decoded = decode(frame, spec, halved=halved)
         values = decoded.values
@@ -56,10 +56,10 @@ def render_frame(
 def _halved(frame: bytes, spec: PixelSpec, params: RenderParams) -> int:
     """How often a frame that costs too much memory is halved: as far as nobody sees it, or the caller says so."""
     if params.coarse:
-        return halvings(frame, spec)
+        return required_halvings(frame, spec)
     if params.size is None or params.crop is not None or params.zoom != 1.0:
         return 0
-    return halvings(frame, spec, max(params.size))
+    return required_halvings(frame, spec, max(params.size))
 
 
 def render(
@@ -104,7 +104,7 @@ def _finish(
     if state is not None:
         found = state.overlays(found, spec) if params.overlays else []
     if found:
-        image = overlays.burn(_whole_size(image, spec), found)
+        image = overlays.draw_overlays(_whole_size(image, spec), found)
     drawn = state.marks if state is not None and params.overlays else ()
     image = _whole_size(image, spec) if drawn else image
     made = transform.apply(image, params, display.aspect)
@@ -131,7 +131,7 @@ def _coloured(image: Greys, state: Presentation, params: RenderParams) -> Greys:
 
 def _covered(image: Greys, state: Presentation, spec: PixelSpec) -> Greys:
     seen = shutter.open_area(state.ds, spec)
-    return image if seen is None else shutter.cover(_whole_size(image, spec), seen, state.ds)
+    return image if seen is None else shutter.apply_shutter(_whole_size(image, spec), seen, state.ds)
 
 
 def shade(values: Samples, ds: Dataset, spec: PixelSpec, display: Display, params: RenderParams) -> Greys:
@@ -162,12 +162,12 @@ def _shade_grey(values: Samples, spec: PixelSpec, display: Display, params: Rend
         return lut.apply_table(values, _table(values.dtype.str, display.slope, display.intercept, *known, inverted))
 
     def chain(part: Samples) -> Greys:
-        units = lut.modality(part, display)
+        units = lut.apply_modality_lut(part, display)
         if window is None:
             fractions = lut.voi_lut(units, display.voi_luts[min(params.voi_lut_index, len(display.voi_luts) - 1)])
         else:
-            fractions = lut.window(units, window.center, window.width, window.function)
-        return lut.present(fractions, inverted, display.presentation_lut)
+            fractions = lut.apply_window(units, window.center, window.width, window.function)
+        return lut.apply_presentation_lut(fractions, inverted, display.presentation_lut)
 
     if lut.has_table(values):
         return lut.apply_table(values, chain(lut.all_values(values.dtype)))
@@ -179,8 +179,8 @@ def _table(
     dtype: str, slope: float, intercept: float, center: float, width: float, function: str, inverted: bool
 ) -> Greys:
     """The grey of every stored value; the images of a series mostly share one."""
-    units = lut.modality(lut.all_values(np.dtype(dtype)), Display(slope=slope, intercept=intercept))
-    table = lut.present(lut.window(units, center, width, function), inverted)
+    units = lut.apply_modality_lut(lut.all_values(np.dtype(dtype)), Display(slope=slope, intercept=intercept))
+    table = lut.apply_presentation_lut(lut.apply_window(units, center, width, function), inverted)
     table.flags.writeable = False
     return table
 
@@ -219,8 +219,8 @@ def _shade_rgb(values: Samples, ds: Dataset, spec: PixelSpec, params: RenderPara
         # Colour has no VOI LUT of its own; a window a person has set is taken as one for every sample.
         low, high = lut.stored_range(spec)
         center, width = params.window or ((low + high + 1) / 2, high - low + 1)
-        fractions = lut.window(lut.all_values(values.dtype).astype(np.float32), center, width)
-        image = lut.apply_table(values, lut.present(fractions, False))
+        fractions = lut.apply_window(lut.all_values(values.dtype).astype(np.float32), center, width)
+        image = lut.apply_table(values, lut.apply_presentation_lut(fractions, False))
     if params.icc:
         image = colour.to_srgb(image, colour.icc_profile(ds))
     return np.asarray(255 - image, np.uint8) if params.invert else image

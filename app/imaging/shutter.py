@@ -35,7 +35,7 @@ def open_area(ds: Dataset, spec: PixelSpec) -> Mask | None:
     return found
 
 
-def cover(image: Greys, seen: Mask, ds: Dataset) -> Greys:
+def apply_shutter(image: Greys, seen: Mask, ds: Dataset) -> Greys:
     """The picture with everything outside of `seen` in Shutter Presentation Value (a P-Value of 16 bits; black where
     it is missing). Gives a new array."""
     try:

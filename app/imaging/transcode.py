@@ -6,7 +6,7 @@ import numpy as np
 
 from app.dicom import syntaxes
 from app.imaging import colour, cost, native, rle
-from app.imaging.decode import Decoded, decode, memory
+from app.imaging.decode import Decoded, decode, memory_needed
 from app.imaging.errors import CannotTranscode
 from app.imaging.native import Samples
 from app.imaging.spec import PixelSpec
@@ -41,9 +41,9 @@ def transcode_frame(frame: bytes, spec: PixelSpec, target_uid: str, bit_offset: 
         )
     if spec.native and syntaxes.is_native(target_uid):
         return _reordered(frame, spec, target_uid, bit_offset)
-    need = cost.encoding(spec, target_uid)
-    cost.check(len(frame), need, spec)
-    with cost.ROOM.of(max(need, memory(frame, spec))):
+    need = cost.encoding_cost(spec, target_uid)
+    cost.require_memory(len(frame), need, spec)
+    with cost.ROOM.of(max(need, memory_needed(frame, spec))):
         return _encoded(frame, spec, target_uid, bit_offset)
 
 
@@ -82,9 +82,9 @@ def described_frame(frame: bytes, spec: PixelSpec) -> bytes:
     wanted = spec.photometric
     if spec.native or not wanted.startswith(("YBR_FULL", "YBR_PARTIAL")) or spec.bits_allocated not in (8, 16):
         return transcode_frame(frame, spec, syntaxes.EXPLICIT_LE)
-    need = cost.encoding(spec, syntaxes.EXPLICIT_LE)
-    cost.check(len(frame), need, spec)
-    with cost.ROOM.of(max(need, memory(frame, spec))):
+    need = cost.encoding_cost(spec, syntaxes.EXPLICIT_LE)
+    cost.require_memory(len(frame), need, spec)
+    with cost.ROOM.of(max(need, memory_needed(frame, spec))):
         decoded = decode(frame, spec)
         words, photometric = _kept(decoded, spec)[0], decoded.photometric
         del decoded

@@ -27,7 +27,8 @@ def pooled_window(frames: Iterable[tuple[Samples, Display]]) -> Window | None:
     """One window for all frames of a series, in modality units: what `computed_window` finds in them together.
     None without any value."""
     parts = [
-        lut.modality(_unpadded(values[:: _step(values), :: _step(values)].reshape(-1), d), d) for values, d in frames
+        lut.apply_modality_lut(_unpadded(values[:: _step(values), :: _step(values)].reshape(-1), d), d)
+        for values, d in frames
     ]
     units = np.concatenate(parts) if parts else np.empty(0, np.float32)
     units = units[np.isfinite(units)]
@@ -57,10 +58,10 @@ def computed_window(values: Samples, spec: PixelSpec, display: Display) -> Windo
     if sample.size == 0:
         return Window(0.5, 1.0, "computed", "LINEAR_EXACT")
     if spec.kind == "int" and (spec.bits_stored == 1 or (spec.bits_stored <= 8 and _uses_range(sample, spec))):
-        ends = lut.modality(np.array(lut.stored_range(spec)), display)
+        ends = lut.apply_modality_lut(np.array(lut.stored_range(spec)), display)
         low, high = float(ends.min()), float(ends.max())
     else:
-        units = lut.modality(sample, display)
+        units = lut.apply_modality_lut(sample, display)
         low, high = (float(v) for v in np.percentile(units, (LOW, HIGH)))
         if high <= low:
             low, high = float(units.min()), float(units.max())

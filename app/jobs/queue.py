@@ -72,7 +72,7 @@ def enqueue(
     return job.id
 
 
-def ready(session: Session, kinds: Sequence[str]) -> bool:
+def has_due_job(session: Session, kinds: Sequence[str]) -> bool:
     """Whether a claim would find something: a look that takes no write lock, for idle workers."""
     due = select(Job.id).where(Job.state == QUEUED, Job.kind.in_(kinds), Job.run_after <= now()).limit(1)
     return session.scalar(due) is not None
@@ -133,7 +133,7 @@ def claim(session: Session, kinds: Sequence[str], worker: str) -> Claimed | None
     )
 
 
-def _own(job_id: str, worker: str | None) -> Any:
+def _held_by(job_id: str, worker: str | None) -> Any:
     owned = [Job.id == job_id, Job.state == RUNNING]
     if worker is not None:
         owned.append(Job.claimed_by == worker)
@@ -143,7 +143,9 @@ def _own(job_id: str, worker: str | None) -> Any:
 def heartbeat(session: Session, job_id: str, worker: str) -> bool:
     """Says that the job is alive; False when it was cancelled or taken away: then the worker stops it."""
     return (
-        session.execute(update(Job).where(*_own(job_id, worker)).values(heartbeat_at=now()).returning(Job.id)).first()
+        session.execute(
+            update(Job).where(*_held_by(job_id, worker)).values(heartbeat_at=now()).returning(Job.id)
+        ).first()
         is not None
     )
 
@@ -152,14 +154,16 @@ def progress(session: Session, job_id: str, done_count: int, total: int) -> bool
     """Tells how far a running job is; False when it was cancelled."""
     values = {"progress_done": done_count, "progress_total": total, "heartbeat_at": now()}
     return (
-        session.execute(update(Job).where(*_own(job_id, None)).values(**values).returning(Job.id)).first() is not None
+        session.execute(update(Job).where(*_held_by(job_id, None)).values(**values).returning(Job.id)).first()
+        is not None
     )
 
 
 def done(session: Session, job_id: str, result: dict[str, Any] | None = None) -> bool:
     values = {"state": DONE, "finished_at": now(), "result": result or {}, "error": None}
     return (
-        session.execute(update(Job).where(*_own(job_id, None)).values(**values).returning(Job.id)).first() is not None
+        session.execute(update(Job).where(*_held_by(job_id, None)).values(**values).returning(Job.id)).first()
+        is not None
     )
 
 
@@ -169,7 +173,7 @@ def fail(session: Session, claimed: Claimed, reason: Phrase, *, final: bool = Fa
     pause = PAUSES[min(claimed.attempt, len(PAUSES)) - 1]
     values: dict[str, Any] = {"state": FAILED if over else QUEUED, "error": reason, "claimed_by": None}
     values |= {"finished_at": now()} if over else {"run_after": now() + timedelta(seconds=pause)}
-    session.execute(update(Job).where(*_own(claimed.id, None)).values(**values))
+    session.execute(update(Job).where(*_held_by(claimed.id, None)).values(**values))
     return over
 
 
@@ -177,7 +181,7 @@ def release(session: Session, job_id: str, worker: str) -> None:
     """Gives a running job back untouched: its worker ends. The try does not count."""
     session.execute(
         update(Job)
-        .where(*_own(job_id, worker))
+        .where(*_held_by(job_id, worker))
         .values(state=QUEUED, claimed_by=None, run_after=now(), attempts=Job.attempts - 1)
     )
 
@@ -213,7 +217,7 @@ def retry(session: Session, job_id: str) -> None:
         raise Conflict("Only a failed or cancelled job can be tried again.", hint="Wait until it ends.")
 
 
-def claimants(session: Session) -> set[str]:
+def active_workers(session: Session) -> set[str]:
     """The workers that have jobs in their hands, by name."""
     return {name for name in session.scalars(select(Job.claimed_by).where(Job.state == RUNNING).distinct()) if name}
 

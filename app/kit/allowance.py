@@ -17,30 +17,30 @@ class Allowance:
         self._left = seconds
         self.quiet = 0.0  # seconds since the last byte moved, which tell a silent peer from a slow one
 
-    def begin(self) -> None:
+    def restart(self) -> None:
         """A new call, or a new part of it: all of the time is there again."""
         self._left, self.quiet = self.seconds, 0.0
 
-    def hold(self) -> None:
-        """What is waited for now has a limit of its own; nothing counts until `begin`."""
+    def pause(self) -> None:
+        """What is waited for now has a limit of its own; nothing counts until `restart`."""
         self._left = float("inf")
 
     @property
-    def over(self) -> bool:
+    def expired(self) -> bool:
         return self._left <= 0
 
     @property
-    def silent(self) -> bool:
+    def peer_silent(self) -> bool:
         """Whether nothing has moved for nearly all of the time."""
         return self.quiet >= 0.8 * self.seconds
 
-    def left(self, timeout: float | None = None) -> float:
+    def remaining(self, timeout: float | None = None) -> float:
         """What a read or write may wait, at most the timeout. Raises TimeoutError when the time is over."""
         if self._left <= 0:
             raise TimeoutError
         return self._left if timeout is None else min(timeout, self._left)
 
-    def spent(self, seconds: float, moved: int, left: int = 0) -> None:
+    def record_wait(self, seconds: float, moved: int, left: int = 0) -> None:
         """So long was waited, and so many bytes moved meanwhile. left: those that left our kernel (`Unsent`)."""
         self.quiet = 0.0 if moved else self.quiet + seconds
         self._left += (moved + left) / self.rate - seconds

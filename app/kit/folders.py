@@ -41,7 +41,7 @@ def protect(folders: Iterable[Path], key_file: str = "") -> None:
 def is_own(path: Path) -> bool:
     """Whether a folder is one of the installation's own or below one, or the one with its key; True also for one that
     cannot be resolved."""
-    return inside(path, _own) or (_key_place is not None and _resolved(path) == _key_place)
+    return is_inside(path, _own) or (_key_place is not None and _resolved(path) == _key_place)
 
 
 def leads_out(folder: Path, root: Path) -> bool:
@@ -93,16 +93,16 @@ def _identity(folder: Path) -> tuple[int, int] | None:
     return found.st_dev, found.st_ino
 
 
-def inside(path: Path, folders: Iterable[Path]) -> bool:
+def is_inside(path: Path, folders: Iterable[Path]) -> bool:
     """Whether a folder is one of these or below one of them; True also for one that cannot be resolved."""
     found = _resolved(path)
     return found is None or _below(found, (folder.resolve() for folder in folders))
 
 
-def touches(path: Path, folders: Iterable[Path]) -> bool:
+def overlaps(path: Path, folders: Iterable[Path]) -> bool:
     """The same, and whether one of these is below it."""
     found, listed = _resolved(path), list(folders)
-    if found is None or inside(path, listed):
+    if found is None or is_inside(path, listed):
         return True
     return any(_below(folder.resolve(), (found,)) for folder in listed)
 

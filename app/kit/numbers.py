@@ -9,13 +9,13 @@ _WHOLE = re.compile(r"[0-9]{1,18}")
 _REAL = re.compile(r"[+-]?(?:[0-9]{1,24}(?:\.[0-9]{0,24})?|\.[0-9]{1,24})(?:[eE][+-]?[0-9]{1,2})?")
 
 
-def whole(text: str, low: int = 0, high: int = MOST) -> int | None:
+def parse_integer(text: str, low: int = 0, high: int = MOST) -> int | None:
     """A whole number within both bounds, written with ASCII digits alone; None for anything else."""
     found = int(text) if _WHOLE.fullmatch(text) else None
     return found if found is not None and low <= found <= high else None
 
 
-def real(text: str) -> float | None:
+def parse_decimal(text: str) -> float | None:
     """A finite number, written with ASCII digits, a point and an exponent of at most two digits; None for anything else."""
     text = text.strip(" ")
     return float(text) if _REAL.fullmatch(text) else None

@@ -13,7 +13,7 @@ KEYS = ("aet", "dicom_host", "dicom_port")
 _ASKED, _ANSWER = "renew", "renewed.json"
 
 
-def ask(folder: Path, seconds: float = 3.0) -> dict[str, Any] | None:
+def request_reload(folder: Path, seconds: float = 3.0) -> dict[str, Any] | None:
     """Has the configuration read again: what holds now, by KEYS; None when nobody answered. folder: Config.run."""
     if not any(one.role == SUPERVISOR for one in read_all(folder)):
         return None
@@ -37,7 +37,7 @@ def is_asked(folder: Path) -> bool:
     return (folder / _ASKED).exists()
 
 
-def answer(folder: Path, values: dict[str, Any]) -> None:
+def send_reply(folder: Path, values: dict[str, Any]) -> None:
     """The reply first, the question gone last: who sees it gone finds the reply."""
     part = folder / f"{_ANSWER}.part"
     part.write_text(json.dumps(values), "utf-8")

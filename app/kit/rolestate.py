@@ -94,7 +94,7 @@ class Seen:
 
 
 @functools.cache
-def here() -> str:
+def machine_name() -> str:
     """A name for where process numbers of this one mean something: the machine since its start, and the container. Host
     names alone are not enough, cloned machines share theirs."""
     unique = ""
@@ -105,16 +105,16 @@ def here() -> str:
 
 def own_name() -> str:
     """This process among all workers of the installation, which may be on several machines."""
-    return f"{here()}:{os.getpid()}"
+    return f"{machine_name()}:{os.getpid()}"
 
 
 def is_gone(name: str) -> bool:
     """Whether a process, by its `own_name`, is known to be no more. One of another machine may live: False."""
     place, _sep, pid = name.rpartition(":")
-    return place == here() and pid.isdigit() and not lives(int(pid))
+    return place == machine_name() and pid.isdigit() and not process_exists(int(pid))
 
 
-def lives(pid: int) -> bool:
+def process_exists(pid: int) -> bool:
     """Whether a process of this machine is there. Windows has no signal 0: there it would be a Ctrl-C."""
     if sys.platform == "win32":
         kernel = ctypes.windll.kernel32
@@ -142,7 +142,7 @@ def read_all(folder: Path) -> list[Seen]:
             known = json.loads(path.read_text("utf-8"))
             beat = max(datetime.fromisoformat(known["at"]).timestamp(), path.stat().st_mtime)
             age = now().timestamp() - beat
-            if not lives(known["pid"]):
+            if not process_exists(known["pid"]):
                 continue
         except (OSError, ValueError, KeyError):
             continue  # being replaced, or its process has gone

@@ -7,7 +7,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from app.kit.rolestate import Seen, lives, read_all
+from app.kit.rolestate import Seen, process_exists, read_all
 
 SUPERVISOR = "supervisor"
 RECEIVERS = "receivers"  # the process that looks after several receivers: no role of its own
@@ -56,7 +56,7 @@ def _detail(one: Seen) -> str:
     return f"{words}, {fault}" if fault else words
 
 
-def look(folder: Path) -> Running:
+def read_state(folder: Path) -> Running:
     """folder: Config.run."""
     found = read_all(folder)
     head = next((one for one in found if one.role == SUPERVISOR), None)
@@ -67,7 +67,7 @@ def look(folder: Path) -> Running:
 
 def stop(folder: Path, seconds: float = STOP_SECONDS) -> tuple[str, bool]:
     """Ends the supervisor (and with it its roles), or roles that run alone. Words, and whether it is over."""
-    found = look(folder)
+    found = read_state(folder)
     pids = [found.pid] if found.pid else [one.pid for one in found.seen]
     if not pids:
         return "not running", True
@@ -75,15 +75,15 @@ def stop(folder: Path, seconds: float = STOP_SECONDS) -> tuple[str, bool]:
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGTERM)
     until = time.monotonic() + seconds
-    while any(map(_lives, pids)):
+    while any(map(_is_running, pids)):
         if time.monotonic() > until:
             return f"process {', '.join(map(str, pids))} does not end", False
         time.sleep(0.05)
     return "stopped", True
 
 
-def _lives(pid: int) -> bool:
-    if not lives(pid):
+def _is_running(pid: int) -> bool:
+    if not process_exists(pid):
         return False
     with contextlib.suppress(OSError):  # a zombie has ended; its parent has not looked yet
         return " Z " not in Path(f"/proc/{pid}/stat").read_text("utf-8").rpartition(")")[2][:4]

@@ -4,12 +4,12 @@ sixth of the start away, and after a fork their pages stay shared."""
 import gc
 
 
-def begin() -> None:
+def suspend_collection() -> None:
     """Before the imports."""
     gc.disable()
 
 
-def over() -> None:
+def resume_collection() -> None:
     """When the process is ready: what is there now stays, what comes is collected as always."""
     gc.freeze()
     gc.enable()

@@ -28,13 +28,13 @@ class Watchdog:
         self._watched: dict[int, _Watched] = {}
         self._looked = time.monotonic()
 
-    def hung(self, pids: Iterable[int]) -> list[int]:
+    def silent_pids(self, pids: Iterable[int]) -> list[int]:
         """Those of these processes that have been silent too long."""
         moment = time.monotonic()
         passed, self._looked = min(moment - self._looked, _STEP), moment
         if not self.seconds:
             return []
-        signs = self._signs()
+        signs = self._heartbeats()
         found, before = [], self._watched
         self._watched = {pid: before.get(pid, _Watched()) for pid in pids}
         for pid, one in self._watched.items():
@@ -47,7 +47,7 @@ class Watchdog:
                 found.append(pid)
         return found
 
-    def _signs(self) -> dict[int, tuple[int, int]]:
+    def _heartbeats(self) -> dict[int, tuple[int, int]]:
         """pid -> what changes with each beat."""
         found = {}
         for path in self._folder.glob("role-*.json"):

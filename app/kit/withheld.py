@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterable, MutableMapping
 
 
-def take(names: Iterable[str], environ: MutableMapping[str, str] = os.environ) -> dict[str, str]:
+def remove_variables(names: Iterable[str], environ: MutableMapping[str, str] = os.environ) -> dict[str, str]:
     """Removes these variables and answers those that were there. On Linux the memory behind /proc/PID/environ, which
     forked processes share, is overwritten too."""
     found: dict[str, str] = {}

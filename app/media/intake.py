@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from app.archive import Archive, Source
-from app.archive.store import Incoming, unavailable
+from app.archive.store import Incoming, translate_fault
 from app.dicom.header import NotDicom, scan
 from app.kit.errors import AppError, TooLarge, Unavailable
 from app.kit.phrases import NOTHING, Phrase, phrase
@@ -86,7 +86,7 @@ class Intake:
     def results(self) -> list[Result]:
         return [one if isinstance(one, Result) else one.result() for one in self._waiting]
 
-    def done(self) -> list[Result]:
+    def finished_results(self) -> list[Result]:
         """The results there are so far; what failed as a whole is left out."""
         finished = (
             one if isinstance(one, Result) else one.result()
@@ -215,7 +215,7 @@ class Upload:
         try:
             self._zip.write(data)
         except OSError as fault:
-            raise unavailable(fault) from fault
+            raise translate_fault(fault) from fault
 
     def finish(self) -> None:
         """All bytes are there."""

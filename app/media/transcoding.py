@@ -12,7 +12,7 @@ from app.archive import Archive, content
 from app.archive.frames import Located
 from app.archive.models import Instance
 from app.dicom import uids
-from app.forward.transcode import whole
+from app.forward.transcode import write_part10
 from app.imaging.errors import CannotTranscode
 from app.kit.errors import CannotConvert
 from app.kit.phrases import of_fault
@@ -22,7 +22,7 @@ MAX_BYTES = 512 << 20  # decoded; larger objects go out as they are stored: nobo
 _NATIVE = frozenset((uids.IMPLICIT_LE, uids.EXPLICIT_LE))
 
 
-def possible(header: Dataset, instance: Instance) -> frozenset[str]:
+def available_syntaxes(header: Dataset, instance: Instance) -> frozenset[str]:
     """Transfer syntaxes this object can be given in, besides its own."""
     if instance.bytes > MAX_BYTES:
         return frozenset()
@@ -41,7 +41,7 @@ def object_as(archive: Archive, located: Located, target: str) -> Iterator[bytes
         yield from as_stored(archive, instance)
         return
     try:
-        with whole(archive, instance, target) as (file, _):
+        with write_part10(archive, instance, target) as (file, _):
             while piece := file.read(1 << 20):
                 yield piece
     except CannotConvert as fault:

@@ -74,7 +74,7 @@ class CommitmentAssociation(Association):
             raise PeerFault(phrase("{peer} does not offer storage commitment.", peer=str(self.peer)))
         return syntax
 
-    def ask(self, references: References) -> Response:
+    def request_commitment(self, references: References) -> Response:
         """N-ACTION: the request. Its response says only whether the node will answer it."""
         command: dict[int, int | str] = {
             commands.REQUESTED_CLASS: PUSH_MODEL,
@@ -84,7 +84,7 @@ class CommitmentAssociation(Association):
         }
         return self._exchange(command, encode(references, self._syntax))
 
-    def report(self, report: References) -> Response:
+    def send_report(self, report: References) -> Response:
         """N-EVENT-REPORT: our answer."""
         return self._exchange(event_command(report), encode(report, self._syntax))
 
@@ -92,17 +92,17 @@ class CommitmentAssociation(Association):
         """Stays for a report over this association, at most so long; ends earlier when `came` (asked about once a
         second) says that it came over another one, or when the node ends the association."""
 
-        def look() -> None:
+        def poll() -> None:
             if came():
                 raise _Enough
 
         until = time.monotonic() + seconds
-        self.wire.on_tick = look
+        self.wire.on_tick = poll
         self._allowance.seconds = seconds
-        self._allowance.begin()
+        self._allowance.restart()
         try:
             while not came() and (left := until - time.monotonic()) > 0:
-                self._reader.patience(left)
+                self._reader.set_silence_limit(left)
                 self._served()
         except (_Enough, PeerSilent, PeerFault):
             pass  # a report that did not come here comes over an association of the node's own
@@ -116,7 +116,7 @@ class CommitmentAssociation(Association):
             self._begin()
             self.wire.send(b"".join(self._fragments(1, commands.encode(whole))))
             self.wire.send(b"".join(self._fragments(1, data, 0)))
-            self._allowance.begin()
+            self._allowance.restart()
             for _ in range(_REPORTS):
                 answer = self._served()
                 if answer is not None:
@@ -157,5 +157,5 @@ class CommitmentAssociation(Association):
             commands.SOP_INSTANCE: PUSH_MODEL_INSTANCE,
             commands.EVENT_TYPE: commands.number(command, commands.EVENT_TYPE),
         }
-        self.wire.expect(self._settings.network_timeout)
+        self.wire.set_deadline(self._settings.network_timeout)
         self.wire.send(b"".join(self._fragments(context_id, commands.encode(elements))))

@@ -36,7 +36,7 @@ class Peer:
     tls_check: str = "name"
     tls_fingerprint: str = ""
 
-    def over(self, settings: DicomSettings) -> DicomSettings:
+    def effective_settings(self, settings: DicomSettings) -> DicomSettings:
         """The settings as they hold for this peer."""
         own = {name: getattr(self, name) for name in ("connect_timeout", "network_timeout") if getattr(self, name)}
         return settings.model_copy(update=own) if own else settings

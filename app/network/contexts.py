@@ -47,7 +47,7 @@ class Proposal:
         self.contexts.append(Context(number, sop_class, transfer))
         return number
 
-    def take(self, sop_class: str, own: Iterable[str], compressed: bool) -> None:
+    def add_object(self, sop_class: str, own: Iterable[str], compressed: bool) -> None:
         for syntax in own:
             self.as_stored[sop_class, syntax] = self._add(sop_class, [syntax])
         if compressed:
@@ -69,7 +69,7 @@ def propose(stored: Iterable[tuple[str, str]], preferred: str = "stored") -> lis
         compressed = not plain and not classes[sop_class] <= syntaxes.VIDEO
         if len(proposals[-1].contexts) + len(own) + 2 > LIMIT:
             proposals.append(Proposal(wish))
-        proposals[-1].take(sop_class, own, compressed)
+        proposals[-1].add_object(sop_class, own, compressed)
     return proposals
 
 
@@ -81,7 +81,7 @@ class Way:
     transfer_syntax: str
 
 
-def ways(
+def context_order(
     proposal: Proposal, accepted: Mapping[int, str], sop_class: str, syntax: str, pixels: bool = True
 ) -> Iterator[Way]:
     """The ways of one object in the order they are tried, given what the peer accepted (context id -> transfer syntax).

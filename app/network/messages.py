@@ -19,7 +19,7 @@ def _collect(reader: PdvReader, command: bool, context_id: int | None, limit: in
     """(context id, bytes, whether all of them fitted); what goes beyond the limit is read away."""
     body, whole, fragments = bytearray(), True, 0
     while True:
-        kind, found, control, size = reader.next()
+        kind, found, control, size = reader.read_pdv()
         if kind != pdu.P_DATA:
             raise OtherPdu(kind, size)
         if context_id is None:

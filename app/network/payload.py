@@ -50,7 +50,7 @@ class Payload:
             left -= size
             if pace is not None:
                 pace(size)
-            wire.expect(self._timeout)
+            wire.set_deadline(self._timeout)
             wire.send(_HEAD.pack(pdu.P_DATA, 0, size + 6, size + 2, context_id, 0 if left else 2), more=True)
             wire.send_file(number, offset, size)
             offset += size
@@ -88,7 +88,7 @@ class Payload:
                 )
             if pace is not None:
                 pace(size)
-            self._wire.expect(self._timeout)
+            self._wire.set_deadline(self._timeout)
             self._wire.send(memoryview(store)[: size + pieces * HEADER])
             self.sent += size
             if not left:

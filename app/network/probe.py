@@ -83,7 +83,7 @@ def _ask_nothing(association: Association, seconds: float) -> Phrase:
     if time.monotonic() > until:
         raise PeerFault(phrase("{peer} did not end its answers in time.", peer=str(association.peer)))
     if final.status != commands.SUCCESS:
-        said = statuses.words(final.status, final.comment, str(association.peer))
+        said = statuses.describe_status(final.status, final.comment, str(association.peer))
         raise PeerFault(said.what, hint=said.hint)
     return phrase("A query was answered (0000)")
 

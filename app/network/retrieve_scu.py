@@ -87,7 +87,7 @@ class _Retriever:
     def __exit__(self, *raised: object) -> None:
         self._association.__exit__(*raised)  # type: ignore[arg-type]
 
-    def _enter(self) -> None:
+    def _open(self) -> None:
         self._association.__enter__()
         if not {_STUDY, _PATIENT} & set(self._association.accepted):
             self._association.abort()
@@ -111,13 +111,13 @@ class _Retriever:
             commands.SOP_CLASS: self.study_class if context_id == _STUDY else self.patient_class,
             commands.COMMAND_FIELD: self.field,
             commands.PRIORITY: commands.MEDIUM,
-            **self._more(),
+            **self._extra_elements(),
         }
         counts = self._counts = Counts()
         self._last, self._moved = Counts(), time.monotonic()
         # The first answer may wait until a PACS has its tape at hand, and all the others are optional.
         association.wait_for(self._settings.idle_timeout)
-        answers = association.request(context_id, command, data, serve=self._serve, stop=self._look)
+        answers = association.request(context_id, command, data, serve=self._serve, stop=self._poll)
         for answer in answers:
             _count(counts, answer.command, answer.pending)
             self._watch.tell(counts)
@@ -133,7 +133,7 @@ class _Retriever:
                 return Outcome(answer.status, answer.comment, counts, _failed(answer.identifier, explicit))
         raise PeerFault(phrase("{peer} did not end its answers.", peer=str(association.peer)))
 
-    def _look(self) -> bool:
+    def _poll(self) -> bool:
         counts, alive = replace(self._counts), self._watch.alive()
         if alive or counts != self._last:
             self._last, self._moved = counts, time.monotonic()
@@ -145,7 +145,7 @@ class _Retriever:
         """It answers that it is at work, as one with a tape may, but for much too long."""
         return time.monotonic() - self._moved > NOTHING
 
-    def _more(self) -> Mapping[int, int | str]:
+    def _extra_elements(self) -> Mapping[int, int | str]:
         return {}
 
     def _serve(self, context_id: int, command: dict[int, bytes], has_data: bool) -> Mapping[int, int | str]:
@@ -162,10 +162,10 @@ class Mover(_Retriever):
         self._destination = destination
 
     def __enter__(self) -> "Mover":
-        self._enter()
+        self._open()
         return self
 
-    def _more(self) -> Mapping[int, int | str]:
+    def _extra_elements(self) -> Mapping[int, int | str]:
         return {commands.MOVE_DESTINATION: self._destination}
 
 
@@ -191,7 +191,7 @@ class Getter(_Retriever):
         self._store, self._source = store, source
 
     def __enter__(self) -> "Getter":
-        self._enter()
+        self._open()
         limit = self._settings.max_object_gib << 30
         self._receiver = DataSetReceiver(self._association._reader, self._store, self._source, limit)
         return self

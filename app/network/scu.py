@@ -61,7 +61,7 @@ class Association:
         self.peer = peer
         self._user = user
         self.user = UserItems()  # what the peer answered to that
-        self._settings = peer.over(settings)
+        self._settings = peer.effective_settings(settings)
         self._our_limit = peer.max_pdu or _OUR_LIMIT
         self._contexts = contexts
         self.accepted: dict[int, str] = {}  # context id -> transfer syntax
@@ -87,7 +87,7 @@ class Association:
         """Asks for the association over a connection that stands. Closes it and raises PeerFault when refused."""
         self.wire = wire_over(sock)
         self.wire.allowance = self._allowance
-        self._allowance.begin()
+        self._allowance.restart()
         try:
             with self._in_words(phrase("the association")):
                 self._request()
@@ -106,15 +106,15 @@ class Association:
     def abort(self) -> None:
         self.wire.abort(pdu.BY_USER, 0, linger=0.5)
 
-    def gone(self) -> bool:
+    def peer_closed(self) -> bool:
         """Whether the peer has said or ended something while nothing was asked: then no request goes through any more."""
-        return self.wire.stirs()
+        return self.wire.wait_readable()
 
     def _request(self) -> None:
         peer, timeout = self.peer, self._settings.network_timeout
-        self.wire.expect(timeout)
+        self.wire.set_deadline(timeout)
         self.wire.send(pdu.encode_request(peer.called, peer.calling, self._contexts, self._our_limit, self._user))
-        self._allowance.begin()
+        self._allowance.restart()
         kind, length = self.wire.header()
         if kind == pdu.ASSOCIATE_RJ and length == 4:
             _, result, source, reason = self.wire.read(4)
@@ -246,12 +246,12 @@ class Association:
             self._begin()
             data = b"".join(self._fragments(context_id, commands.encode(whole)))
             self.wire.send(data + b"".join(self._fragments(context_id, identifier or b"", 0)))
-        self.wire.on_tick = cancel.look
+        self.wire.on_tick = cancel.check
         ended = False
         try:
             while True:
                 with self._in_words(what):
-                    cancel.look()
+                    cancel.check()
                     answer = self._next_answer(context_id, message_id, serve)
                 if answer is None:
                     continue
@@ -272,14 +272,14 @@ class Association:
 
     def _next_answer(self, context_id: int, message_id: int, serve: Serve | None) -> Response | None:
         """The next answer to the open request; None after something else that was served."""
-        self._reader.begins()
+        self._reader.expect_message()
         try:
             found, command = messages.read_command(self._reader)
             kind = commands.number(command, commands.COMMAND_FIELD)
             has_data = commands.number(command, commands.DATA_SET_TYPE, commands.NO_DATA_SET) != commands.NO_DATA_SET
             if kind == commands.C_STORE_RQ and serve is not None and found in self.accepted:
                 elements = serve(found, command, has_data)
-                self.wire.expect(self._settings.network_timeout)
+                self.wire.set_deadline(self._settings.network_timeout)
                 self.wire.send(b"".join(self._fragments(found, commands.encode(elements))))
                 return None
             if not kind & 0x8000 or commands.number(command, commands.RESPONDED_TO) != message_id:
@@ -293,16 +293,16 @@ class Association:
     def wait_for(self, seconds: float) -> None:
         """From now on the peer may be silent for so long, instead of the setting's time."""
         self._patience = self._allowance.seconds = seconds
-        self._reader.patience(seconds)
+        self._reader.set_silence_limit(seconds)
 
     def _begin(self) -> None:
         """A request begins: it and its answer have the response timeout in all, and more as bytes move."""
-        self.wire.expect(self._settings.network_timeout)
-        self._allowance.begin()
+        self.wire.set_deadline(self._settings.network_timeout)
+        self._allowance.restart()
 
     def _last_words(self) -> None:
         """The peer hung up while we wrote: what it said before may still lie here. Raises PeerFault with an abort's reason."""
-        self.wire.expect(0.2)
+        self.wire.set_deadline(0.2)
         with suppress(PeerGone, PeerSilent, BadPdu):
             kind, length = self.wire.header()
             if kind == pdu.ABORT:
@@ -328,7 +328,7 @@ class Association:
 
     def _response(self, wanted: int) -> Response:
         """The answer to the request just sent. Answers to others are a breach: we keep one request open at a time."""
-        self._allowance.begin()
+        self._allowance.restart()
         try:
             _, answer = messages.read_command(self._reader)
         except messages.OtherPdu as other:
@@ -343,7 +343,7 @@ class Association:
     def _release(self) -> None:
         """A-RELEASE; what the peer does after it harms nobody, since every object has its answer."""
         try:
-            self.wire.expect(self._settings.artim)
+            self.wire.set_deadline(self._settings.artim)
             self.wire.send(pdu.RELEASE_RQ_BYTES)
             self.wire.header()
         except (PeerGone, PeerSilent):
@@ -366,7 +366,7 @@ class _Cancel:
         self._stop = stop
         self._until = float("inf")
 
-    def look(self) -> None:
+    def check(self) -> None:
         if time.monotonic() > self._until:
             raise _Unheeded
         if self._stop is None or self._until != float("inf") or not self._stop():

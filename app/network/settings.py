@@ -160,7 +160,7 @@ class DicomSettings(Group):
         """Associations that unknown callers may have at a time, in each receiver process."""
         return self.max_associations - min(self.places_for_nodes, self.max_associations // 4)
 
-    def silence(self, known: bool) -> int:
+    def silence_limit(self, known: bool) -> int:
         """Seconds an association may be silent. known: of a node."""
         return self.idle_timeout if known else min(self.idle_timeout, self.stranger_timeout)
 

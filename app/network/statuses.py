@@ -15,7 +15,7 @@ class Words:
     final: bool = False
 
 
-def words(status: int, comment: str, peer: str, *, own_title: str = "", own_address: str = "") -> Words:
+def describe_status(status: int, comment: str, peer: str, *, own_title: str = "", own_address: str = "") -> Words:
     """A final status that is no success of a C-FIND, C-MOVE or C-GET. own_title, own_address: the Move Destination that
     was asked for and where it listens."""
     code, said = f"{status:04X}", f" “{comment}”" if comment else ""

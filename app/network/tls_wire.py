@@ -27,7 +27,7 @@ class TlsFault(Distrusted):
     """The connection ended for a reason that TLS tells."""
 
     def __init__(self, fault: OSError, calling: bool) -> None:
-        super().__init__(tls.words(fault, calling), tls.hint(fault))
+        super().__init__(tls.describe_fault(fault, calling), tls.fault_hint(fault))
 
 
 class TlsWire(Wire):
@@ -61,7 +61,7 @@ class TlsWire(Wire):
 
     def handshake(self, seconds: float) -> None:
         """Raises TlsFault, PeerGone, PeerSilent."""
-        self.expect(seconds)
+        self.set_deadline(seconds)
         while True:
             try:
                 self._tls.do_handshake()
@@ -80,15 +80,15 @@ class TlsWire(Wire):
         """After the handshake, before anything is said: raises Distrusted when a list of revoked certificates speaks
         against the other side's."""
         shown = self.caller()
-        fault = revocation.distrust(shown.der, revocations, trusted) if shown is not None else None
+        fault = revocation.revocation_fault(shown.der, revocations, trusted) if shown is not None else None
         if fault is not None:
             raise Distrusted(fault.words, fault.hint)
 
-    def stirs(self, seconds: float = 0.0) -> bool:
+    def wait_readable(self, seconds: float = 0.0) -> bool:
         """Readable is not enough here: TLS 1.3 sends session tickets after the handshake, and a record may be incomplete.
         Who then reads waits for data that may never come."""
         until = time.monotonic() + seconds
-        while super().stirs(max(0.0, until - time.monotonic())):
+        while super().wait_readable(max(0.0, until - time.monotonic())):
             if self._ahead or self._tls.pending() or self._has_data():
                 return True
             if time.monotonic() >= until:

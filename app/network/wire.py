@@ -66,7 +66,7 @@ class Wire:
         for side in (socket.SO_RCVTIMEO, socket.SO_SNDTIMEO):
             self.sock.setsockopt(socket.SOL_SOCKET, side, struct.pack("ll", int(TICK), 0))
 
-    def expect(self, seconds: float) -> None:
+    def set_deadline(self, seconds: float) -> None:
         """From now on, reads and writes must be over in so many seconds; writes of a call of ours by its allowance."""
         self._expected = seconds
         self._due = time.monotonic() + seconds
@@ -96,9 +96,9 @@ class Wire:
 
     def _spent(self, seconds: float, moved: int, left: int = 0) -> None:
         assert self.allowance is not None
-        self.allowance.spent(seconds, moved, left)
-        if self.allowance.over:
-            raise PeerSilent if self.allowance.silent else PeerSlow
+        self.allowance.record_wait(seconds, moved, left)
+        if self.allowance.expired:
+            raise PeerSilent if self.allowance.peer_silent else PeerSlow
 
     def _line_moved(self) -> int:
         if self._unsent is None:
@@ -145,11 +145,11 @@ class Wire:
         if taken > count:
             self._ahead = bytes(target[count:taken])
 
-    def idle(self) -> bool:
+    def between_pdus(self) -> bool:
         """Nothing of the next PDU has been read yet."""
         return not self._ahead
 
-    def stirs(self, seconds: float = 0.0) -> bool:
+    def wait_readable(self, seconds: float = 0.0) -> bool:
         """Something has arrived that nobody has read yet, or the connection has ended. Waits for it so long."""
         if self._ahead or getattr(self.sock, "pending", lambda: 0)():
             return True
@@ -257,33 +257,33 @@ class PdvReader:
         self._left = 0  # bytes of the current PDU that have not been read
         self._begins = False
 
-    def begins(self) -> None:
+    def expect_message(self) -> None:
         """A message begins with the next PDU, which may be waited for without cost to the call's allowance."""
         self._begins = True
 
-    def patience(self, seconds: float) -> None:
+    def set_silence_limit(self, seconds: float) -> None:
         """From the next PDU on, and for one that is being waited for, the silence allowed before it."""
         self._idle_timeout = seconds
-        self.wire.expect(seconds)
+        self.wire.set_deadline(seconds)
 
-    def waiting(self, seconds: float = 0.0) -> bool:
+    def wait_for_pdv(self, seconds: float = 0.0) -> bool:
         """Whether a PDV has begun to come; waits for it so long."""
-        return self._left > 0 or self.wire.stirs(seconds)
+        return self._left > 0 or self.wire.wait_readable(seconds)
 
-    def next(self, within: float | None = None) -> tuple[int, int, int, int]:
+    def read_pdv(self, within: float | None = None) -> tuple[int, int, int, int]:
         """(PDU type, context id, control header, payload length); for other PDUs than P-DATA their type and length,
         with the PDU's body unread: (type, 0, 0, length). within: seconds to wait for a PDU to begin, if not the
         time an association may be silent. Raises BadPdu, PeerGone, PeerSilent."""
         if self._left == 0:
-            self.wire.expect(self._idle_timeout if within is None else within)
+            self.wire.set_deadline(self._idle_timeout if within is None else within)
             allowance = self.wire.allowance if self._begins else None
             self._begins = False
             if allowance is not None:
-                allowance.hold()
+                allowance.pause()
             kind, length = self.wire.header()
             if allowance is not None:
-                allowance.begin()
-            self.wire.expect(self._pdu_timeout)
+                allowance.restart()
+            self.wire.set_deadline(self._pdu_timeout)
             if kind != pdu.P_DATA:
                 return kind, 0, 0, length
             if not 6 <= length <= self._limit:
@@ -300,7 +300,7 @@ class PdvReader:
     def fragment(self, context_id: int) -> tuple[int, bool]:
         """Length of the next fragment of a data set, whose bytes the caller reads, and whether it is the last.
         Raises Aborted, BadPdu, PeerGone, PeerSilent."""
-        kind, found, control, size = self.next()
+        kind, found, control, size = self.read_pdv()
         if kind == pdu.ABORT:
             raise Aborted
         if kind != pdu.P_DATA:

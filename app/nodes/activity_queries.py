@@ -83,7 +83,7 @@ def is_stored(session: Session, sop_instance_uid: str) -> bool:
     return session.scalar(select(Instance.id).where(Instance.sop_instance_uid == sop_instance_uid)) is not None
 
 
-def committed(session: Session, commitment_id: str) -> tuple[str, int | None, Phrase | None]:
+def commitment_state(session: Session, commitment_id: str) -> tuple[str, int | None, Phrase | None]:
     """State of the one object of a request, the failure reason, and what is wrong with the request."""
     row = session.get(Commitment, commitment_id)
     one = session.scalar(select(CommitmentInstance).where(CommitmentInstance.commitment_id == commitment_id))

@@ -114,7 +114,7 @@ def admit(
 def _known(session: Session, node: Node, caller: Caller | None, place: str | None, clash: Phrase) -> Admission:
     """A node may do what its options say. At another facility's title or port it may store there, and search nowhere:
     a title is no secret that would open another facility's studies."""
-    set_to = options.of(node)
+    set_to = options.node_options(node)
     elsewhere = place is not None and node.facility_id is not None and place != node.facility_id
     if elsewhere and place is not None and node.facility_id is not None:
         clash = phrase(
@@ -161,7 +161,7 @@ def _among(callers: Callers, address: str) -> bool:
 
 def _lacks(session: Session, node: Node, caller: Caller | None) -> Phrase:
     """What a node that calls does not show of what is demanded of it (its option tls_caller); empty: nothing."""
-    set_to = options.of(node)
+    set_to = options.node_options(node)
     if not set_to.tls_caller:
         return NOTHING
     if caller is None:
@@ -204,9 +204,9 @@ def is_news(node_id: str) -> bool:
     return True
 
 
-def seen(session: Session, node_id: str) -> None:
+def mark_seen(session: Session, node_id: str) -> None:
     """Notes that a node called: it lives, so what waits for it is tried."""
     node = session.get(Node, node_id)
     if node is not None:
         node.last_seen_at = now()
-        liveness.proved(session, node, "called")
+        liveness.record_proof(session, node, "called")

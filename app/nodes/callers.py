@@ -99,7 +99,7 @@ class Book:
     _due: threading.Event = field(default_factory=threading.Event)
     _ended: threading.Event = field(default_factory=threading.Event)
 
-    def call(
+    def record_call(
         self,
         kind: str,
         title: str,
@@ -123,7 +123,7 @@ class Book:
             self._calls[key] = one
         self._due.set()
 
-    def gap(self, node_id: str | None, title: str, address: str, median_ms: int | None) -> None:
+    def record_gap(self, node_id: str | None, title: str, address: str, median_ms: int | None) -> None:
         """What the pace of a sender showed: the median of its delays, or None when it has none. Only news is written."""
         key = (node_id, title, address)
         with self._lock:

@@ -16,7 +16,7 @@ def ask_again(context: ClockContext) -> None:
         if not commitment.is_overdue(session):
             return
     with context.database.write() as session:
-        commitment.overdue(session)
+        commitment.retry_overdue(session)
 
 
 def prune_commitments(context: ClockContext) -> None:

@@ -1,8 +1,8 @@
 """Storage Commitment (PS3.4 Annex J), both ways, as durable rows.
 
-As SCP: a node asks (`keep`), its objects are looked at (`examine`), and it is told (`report_of`, `reported`), on its
+As SCP: a node asks (`store_request`), its objects are looked at (`verify_objects`), and it is told (`report_of`, `mark_reported`), on its
 association or by the job `commitment.report`. As SCU: `request` asks a node about objects of a transfer by the job
-`commitment.ask`; its answer comes in on whichever association (`answered`); `outcome` tells what became of it."""
+`commitment.ask`; its answer comes in on whichever association (`record_answer`); `transfer_outcome` tells what became of it."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -53,7 +53,7 @@ class Outcome:
 # As SCP
 
 
-def keep(session: Session, actor: Actor, node_id: str, asked: References, *, own_only: bool = False) -> str:
+def store_request(session: Session, actor: Actor, node_id: str, asked: References, *, own_only: bool = False) -> str:
     """Keeps a node's request; the id of its row. What is not here, or is not what the node thinks, is known at once;
     the files are looked at later. Asked again with the same objects it is a new request; Conflict with others.
     own_only: what the node has not sent itself counts as not here; for a node at the title or port of another facility."""
@@ -64,7 +64,7 @@ def keep(session: Session, actor: Actor, node_id: str, asked: References, *, own
             raise Conflict("This Transaction UID is in use for other objects.")
         session.delete(known)
         session.flush()
-    there = custody.held(
+    there = custody.stored_objects(
         session, actor, [one.sop_instance for one in asked.objects], from_node=node_id if own_only else None
     )
     made = Commitment(
@@ -90,11 +90,13 @@ def keep(session: Session, actor: Actor, node_id: str, asked: References, *, own
     )
     session.add(made)
     session.flush()
-    session.execute(insert(CommitmentInstance), [_row(made.id, one, _misfit(one, there)) for one in asked.objects])
+    session.execute(
+        insert(CommitmentInstance), [_row(made.id, one, _failure_reason(one, there)) for one in asked.objects]
+    )
     return made.id
 
 
-def _misfit(one: Reference, there: dict[str, custody.Held]) -> int | None:
+def _failure_reason(one: Reference, there: dict[str, custody.Held]) -> int | None:
     """The Failure Reason of an object that the index already tells about."""
     found = there.get(one.sop_instance)
     if found is None:
@@ -112,13 +114,19 @@ def _row(commitment_id: str, one: Reference, reason: int | None) -> dict[str, ob
     }
 
 
-def examine(database: Database, archive: Archive, commitment_id: str) -> None:
+def verify_objects(database: Database, archive: Archive, commitment_id: str) -> None:
     """Looks at the files of what waits, and writes down what is safe. Opens its own transactions."""
     with database.read() as session:
         waiting = node_queries.commitment_waiting(session, commitment_id)
-        there = custody.held(session, SYSTEM, [uid for _, uid in waiting])  # who may see them was asked by `keep`
+        there = custody.stored_objects(
+            session, SYSTEM, [uid for _, uid in waiting]
+        )  # who may see them was asked by `store_request`
     known = [uid for _, uid in waiting if uid in there]
-    safe = {uid for uid, good in zip(known, custody.whole(archive, [there[uid] for uid in known]), strict=True) if good}
+    safe = {
+        uid
+        for uid, good in zip(known, custody.verify_files(archive, [there[uid] for uid in known]), strict=True)
+        if good
+    }
     values = [
         {
             "id": row_id,
@@ -148,7 +156,7 @@ def report_of(session: Session, commitment_id: str) -> References | None:
     return found
 
 
-def reported(session: Session, commitment_id: str) -> None:
+def mark_reported(session: Session, commitment_id: str) -> None:
     """The node has taken the report."""
     row = session.get(Commitment, commitment_id)
     if row is not None and row.state == QUEUED:
@@ -218,7 +226,7 @@ def waiting_of(session: Session, commitment_id: str) -> list[Reference]:
     return [Reference(one.sop_class_uid, one.sop_instance_uid) for one in found if one.state == WAITING]
 
 
-def asked(session: Session, commitment_id: str) -> None:
+def mark_requested(session: Session, commitment_id: str) -> None:
     """The node has taken the request: its answer is due within the time that is set. It may have come already."""
     row = session.get(Commitment, commitment_id)
     if row is not None and row.state == QUEUED:
@@ -237,7 +245,7 @@ def ask_failed(session: Session, commitment_id: str, words: Phrase, final: bool)
         _give_up(session, row)
 
 
-def answered(session: Session, node_id: str, answer: References) -> str:
+def record_answer(session: Session, node_id: str, answer: References) -> str:
     """A node's report about what we asked; the id of the row. NotFound when that node was not asked so. Objects that
     the report does not name are not committed; others than we asked about are passed over."""
     row = node_queries.commitment_asked(session, node_id, answer.transaction)
@@ -267,7 +275,7 @@ def is_overdue(session: Session) -> bool:
     return bool(node_queries.commitments_overdue(session, now()))
 
 
-def overdue(session: Session) -> int:
+def retry_overdue(session: Session) -> int:
     """What was asked and not answered in time is asked again, under another Transaction UID, or given up; how many."""
     found = node_queries.commitments_overdue(session, now())
     most = load(session, DicomSettings).send_retries + 1
@@ -288,7 +296,7 @@ def prune(session: Session) -> int:
     return len(session.execute(gone).all())
 
 
-def outcome(session: Session, transfer_id: str) -> Outcome:
+def transfer_outcome(session: Session, transfer_id: str) -> Outcome:
     """What the requests about a transfer have come to; of an object asked about twice the last answer counts."""
     committed: set[str] = set()
     failed: dict[str, Phrase] = {}
@@ -305,7 +313,7 @@ def outcome(session: Session, transfer_id: str) -> Outcome:
     return Outcome(is_open, frozenset(committed), failed)
 
 
-def forget(session: Session, transfer_id: str) -> None:
+def discard_requests(session: Session, transfer_id: str) -> None:
     """The transfer is cancelled: nothing is waited for, and an answer that still comes belongs to nobody."""
     for row in node_queries.commitments_of(session, transfer_id):
         if row.state in (QUEUED, WAITING):

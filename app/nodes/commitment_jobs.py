@@ -1,4 +1,4 @@
-"""Background entry points of storage commitment: `commitment.report` (as SCP) and `commitment.ask` (as SCU)."""
+"""Background entry points of storage commitment: `commitment.send_report` (as SCP) and `commitment.send_request` (as SCU)."""
 
 import logging
 import time
@@ -22,13 +22,13 @@ _STAY = 5.0  # seconds after a request in which the report may come over the sam
 _TAKEN = (0x0000, 0x0001, 0x0107, 0x0116)  # success and the warnings of PS3.7 Annex C
 
 
-def report(ctx: JobContext, payload: dict[str, Any]) -> dict[str, Any]:
+def send_report(ctx: JobContext, payload: dict[str, Any]) -> dict[str, Any]:
     """Tells a node what we have committed, on an association of our own. Raises PeerFault: tried again after a pause."""
     commitment_id = payload["commitment_id"]
     with ctx.database.read() as session:
         if commitment.report_of(session, commitment_id) is None:
             return {}
-    commitment.examine(ctx.database, ctx.archive, commitment_id)
+    commitment.verify_objects(ctx.database, ctx.archive, commitment_id)
     with ctx.database.read() as session:
         due = commitment.report_of(session, commitment_id)
         node, peer, settings = _called(ctx, session.get(Commitment, commitment_id), session)
@@ -37,20 +37,20 @@ def report(ctx: JobContext, payload: dict[str, Any]) -> dict[str, Any]:
     started = time.monotonic()
     try:
         with CommitmentAssociation(peer, settings, reporting=True) as association:
-            _check(peer, association.report(due))
+            _check(peer, association.send_report(due))
     except PeerFault as fault:
         with ctx.database.write() as session:
             commitment.report_failed(session, commitment_id, fault.message, ctx.job.last_attempt)
-        _note(ctx, node, time.monotonic() - started, due, fault.message)
+        _log_operation(ctx, node, time.monotonic() - started, due, fault.message)
         raise
     with ctx.database.write() as session:
-        commitment.reported(session, commitment_id)
+        commitment.mark_reported(session, commitment_id)
         service.note_outcome(session, node.id, NOTHING)
-    _note(ctx, node, time.monotonic() - started, due, NOTHING)
+    _log_operation(ctx, node, time.monotonic() - started, due, NOTHING)
     return {"committed": len(due.objects), "failed": len(due.failed)}
 
 
-def ask(ctx: JobContext, payload: dict[str, Any]) -> dict[str, Any]:
+def send_request(ctx: JobContext, payload: dict[str, Any]) -> dict[str, Any]:
     """Asks a node to commit, and stays a moment for its answer. Raises PeerFault: tried again after a pause."""
     commitment_id = payload["commitment_id"]
     with ctx.database.read() as session:
@@ -71,17 +71,17 @@ def ask(ctx: JobContext, payload: dict[str, Any]) -> dict[str, Any]:
 
     try:
         with CommitmentAssociation(peer, settings, reporting=False, on_report=on_report) as association:
-            _check(peer, association.ask(asked))
+            _check(peer, association.request_commitment(asked))
             with ctx.database.write() as session:
-                commitment.asked(session, commitment_id)
+                commitment.mark_requested(session, commitment_id)
                 service.note_outcome(session, node.id, NOTHING)
             association.await_report(_STAY, came)
     except PeerFault as fault:
         with ctx.database.write() as session:
             commitment.ask_failed(session, commitment_id, fault.message, ctx.job.last_attempt)
-        _note(ctx, node, time.monotonic() - started, asked, fault.message)
+        _log_operation(ctx, node, time.monotonic() - started, asked, fault.message)
         raise
-    _note(ctx, node, time.monotonic() - started, asked, NOTHING)
+    _log_operation(ctx, node, time.monotonic() - started, asked, NOTHING)
     return {"objects": len(asked.objects)}
 
 
@@ -89,7 +89,7 @@ def take_report(ctx: JobContext, node_id: str, answer: References) -> int:
     """Writes a node's report down; the status it is answered with."""
     try:
         with ctx.database.write() as session:
-            commitment.answered(session, node_id, answer)
+            commitment.record_answer(session, node_id, answer)
     except NotFound:
         return commands.INVALID_ARGUMENT
     except AppError as fault:
@@ -118,9 +118,9 @@ def _check(peer: Peer, answer: Response) -> None:
         )
 
 
-def _note(ctx: JobContext, node: Node, seconds: float, about: References, fault: Phrase) -> None:
+def _log_operation(ctx: JobContext, node: Node, seconds: float, about: References, fault: Phrase) -> None:
     """The transfer log's line (NET-9)."""
-    operation_log.note(
+    operation_log.log_operation(
         ctx.database,
         Operation(
             kind="commit",

@@ -41,14 +41,14 @@ _DICOM = f"{_PLAIN}; transfer-syntax=*"  # as it is stored
 def client(node: Node, settings: DicomSettings, config: Config) -> httpx.Client:
     """An HTTP client whose addresses are relative to the node's service: its user or token, its timeouts. Redirects are
     not followed and the environment's proxies are not used. Close it."""
-    set_to = options.of(node)
+    set_to = options.node_options(node)
     connect = set_to.connect_timeout or settings.connect_timeout
     seconds = set_to.network_timeout or settings.network_timeout
     headers, auth = {"User-Agent": "Filmroom"}, None
     if set_to.token:
-        headers["Authorization"] = f"Bearer {options.reveal(config, set_to.token)}"
+        headers["Authorization"] = f"Bearer {options.decrypt_secret(config, set_to.token)}"
     elif set_to.username:
-        auth = httpx.BasicAuth(set_to.username, options.reveal(config, set_to.password))
+        auth = httpx.BasicAuth(set_to.username, options.decrypt_secret(config, set_to.password))
     return httpx.Client(
         base_url=set_to.url.rstrip("/") + "/",
         auth=auth,
@@ -155,7 +155,7 @@ def find(
         with in_words(name):
             page = _answers(http, name, path, [*query, ("limit", str(count)), ("offset", str(offset))], until)
         for model in page:
-            found = flat(model)
+            found = flatten_model(model)
             if not found.get({"STUDY": "StudyInstanceUID", "SERIES": "SeriesInstanceUID"}.get(level, "SOPInstanceUID")):
                 state.broken += 1
                 continue
@@ -217,7 +217,7 @@ def _answers(http: httpx.Client, name: str, path: str, query: Sequence[tuple[str
 _TAG = re.compile(r"[0-9A-Fa-f]{8}")
 
 
-def flat(model: Any) -> dict[str, str]:
+def flatten_model(model: Any) -> dict[str, str]:
     """DICOM JSON (PS3.18 Annex F) as keyword -> text, as C-FIND's answers are; what is no such thing is left out."""
     found: dict[str, str] = {}
     for tag, element in model.items() if isinstance(model, dict) else ():
@@ -277,7 +277,7 @@ def retrieve(
         taker = _Taker(archive, source, limit, fetched, tell)
         try:
             if multipart.parse_header(kind)[0] == "application/dicom":
-                _single(answer, taker, stop)
+                _receive_single(answer, taker, stop)
             else:
                 _parts(answer, kind, taker, stop)
         except BadRequest as fault:
@@ -300,7 +300,7 @@ def _as_stored(http: httpx.Client, path: str) -> Iterator[httpx.Response]:
         yield answer
 
 
-def _single(answer: httpx.Response, taker: "_Taker", stop: Callable[[], bool]) -> None:
+def _receive_single(answer: httpx.Response, taker: "_Taker", stop: Callable[[], bool]) -> None:
     taker.begin()
     for chunk in answer.iter_bytes():
         taker.write(chunk)

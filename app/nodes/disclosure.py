@@ -25,7 +25,8 @@ def destinations(session: Session, actor: Actor, title: str, address: str) -> li
     nodes = [
         node
         for node in node_queries.nodes_titled(session, title)
-        if options.of(node).protocol == "dicom" and (node.facility_id is None or may_see(actor, node.facility_id))
+        if options.node_options(node).protocol == "dicom"
+        and (node.facility_id is None or may_see(actor, node.facility_id))
     ]
     return sorted(nodes, key=lambda node: not is_at(node.host, address))
 
@@ -34,11 +35,11 @@ def is_paused(database: Database, node_id: str) -> bool:
     """Whether somebody has paused the node, or switched it off, by now; no when the database is away."""
     with contextlib.suppress(Unavailable), database.read() as session:
         node = session.get(Node, node_id)
-        return node is not None and (options.of(node).paused or not node.enabled)
+        return node is not None and (options.node_options(node).paused or not node.enabled)
     return False
 
 
-def begin(database: Database, actor: Actor, instances: Sequence[Instance], where: str, how: str) -> None:
+def record_start(database: Database, actor: Actor, instances: Sequence[Instance], where: str, how: str) -> None:
     """Written before the first object leaves: one row for each study. Raises Unavailable; then nothing may leave."""
     counts = Counter(one.study_pk for one in instances)
     with database.write() as session:
@@ -56,7 +57,9 @@ def begin(database: Database, actor: Actor, instances: Sequence[Instance], where
             )
 
 
-def end(database: Database, actor: Actor, node: Node, how: str, arrived: int, failed: int, fault: Phrase) -> None:
+def record_result(
+    database: Database, actor: Actor, node: Node, how: str, arrived: int, failed: int, fault: Phrase
+) -> None:
     """How it went: on the node, and in the trail where not everything arrived. fault: why the peer could not be used."""
     with database.write() as session:
         service.note_outcome(session, node.id, fault)

@@ -18,7 +18,7 @@ from app.kit.jsonlines import Document, JsonFault, Path
 from app.kit.phrases import phrase
 from app.nodes import options, orthanc, service
 from app.nodes import queries as node_queries
-from app.nodes.file_schema import FORMAT, VERSION, kinds
+from app.nodes.file_schema import FORMAT, VERSION, value_types
 from app.nodes.models import Node
 from app.nodes.options import BY_SETTING, NULLABLE, SECRETS, NodeValues
 from app.security import facilities
@@ -79,7 +79,7 @@ def export_nodes(session: Session, actor: Actor, sealed: bool = False) -> dict[s
 
 
 def _exported(node: Node, facility_names: dict[str, str], sealed: bool) -> dict[str, Any]:
-    set_to = options.of(node).model_dump()
+    set_to = options.node_options(node).model_dump()
     secret = {name: {"sealed": value} for name in SECRETS if (value := set_to.pop(name)) and sealed}
     place = {"ae_title": node.ae_title, "host": node.host, "port": node.port} if node.port else {}
     facility = facility_names.get(node.facility_id or "", "")
@@ -118,19 +118,19 @@ def _looked_at(session: Session, actor: Actor, text: str, config: Config) -> Rep
     seen: dict[str, int] = {}
     for found in _entries(document, report):
         known = len(report.faults)
-        _complain(report, document, found.faults)
+        _report_faults(report, document, found.faults)
         values = _typed(session, actor, found, document, report, config)
         name = (values.name or "").lower()
         if name in seen:
             words = phrase("The node of line {line} has this name too.", line=seen[name])
-            _complain(report, document, {found.keys.get("name", found.path): words})
+            _report_faults(report, document, {found.keys.get("name", found.path): words})
         seen[name] = document.line(found.path)
         if len(report.faults) == known:
             _plan(session, actor, found, values, document, report, config)
     return report
 
 
-def _complain(report: Report, document: Document, faults: dict[Path, str]) -> None:
+def _report_faults(report: Report, document: Document, faults: dict[Path, str]) -> None:
     for path, words in faults.items():
         report.faults.append(Fault(document.line(path), jsonlines.key_of(path), words))
 
@@ -141,11 +141,11 @@ def _entries(document: Document, report: Report) -> list[orthanc.Found]:
     if orthanc.is_orthanc(whole):
         return list(orthanc.read(whole))
     if not isinstance(whole, dict) or not isinstance(whole.get("nodes"), list):
-        _complain(report, document, {(): "This is neither a file of nodes nor a configuration of Orthanc."})
+        _report_faults(report, document, {(): "This is neither a file of nodes nor a configuration of Orthanc."})
         return []
     if whole.get("format") != FORMAT or whole.get("version") != VERSION:
         words = phrase('It needs "format": "{format}" and "version": {version}.', format=FORMAT, version=VERSION)
-        _complain(report, document, {(): words})
+        _report_faults(report, document, {(): words})
         return []
     found = []
     for n, one in enumerate(whole["nodes"]):
@@ -153,9 +153,9 @@ def _entries(document: Document, report: Report) -> list[orthanc.Found]:
         if isinstance(one, dict):
             found.append(orthanc.Found(path, dict(one), {key: (*path, key) for key in one}))
         else:
-            _complain(report, document, {path: "A node is an object."})
+            _report_faults(report, document, {path: "A node is an object."})
     unknown: list[Path] = [(key,) for key in whole if key not in ("format", "version", "nodes", "$schema")]
-    _complain(report, document, dict.fromkeys(unknown, "This key is not known."))
+    _report_faults(report, document, dict.fromkeys(unknown, "This key is not known."))
     return found
 
 
@@ -163,7 +163,7 @@ def _typed(
     session: Session, actor: Actor, found: orthanc.Found, document: Document, report: Report, config: Config
 ) -> NodeValues:
     """The values by their types; what has the wrong one is a fault and left out."""
-    known = kinds()
+    known = value_types()
     given: dict[str, Any] = {}
     wrong: dict[Path, str] = {}
     for key, value in found.values.items():
@@ -177,7 +177,7 @@ def _typed(
             given[key] = _opened(value, config)
             if given[key] is None:
                 wrong[path] = "It was sealed by another installation; write it in clear or leave it out."
-        elif not _fits(value, kind):
+        elif not _has_type(value, kind):
             word = {str: "text", int: "number", bool: "true or false", list: "list"}[kind]
             wrong[path] = phrase("Here a {kind} is needed.", kind=word)
         elif kind is list and not all(isinstance(part, str) for part in value):
@@ -188,17 +188,17 @@ def _typed(
                 wrong[path] = "There is no facility of this name."
         else:
             given[key] = value
-    _complain(report, document, wrong)
+    _report_faults(report, document, wrong)
     return NodeValues(**given)
 
 
-def _fits(value: Any, kind: type) -> bool:
+def _has_type(value: Any, kind: type) -> bool:
     return isinstance(value, kind) and not (kind is int and isinstance(value, bool))
 
 
 def _opened(value: dict[str, Any], config: Config) -> str | None:
     try:
-        return options.reveal(config, value["sealed"])
+        return options.decrypt_secret(config, value["sealed"])
     except (KeyError, TypeError, AttributeError, ValueError, InvalidTag):
         return None
 
@@ -224,7 +224,7 @@ def _plan(
     if node is not None and node.origin == service.FROM_FILE and actor.kind != "system":
         wrong["name"] = "This node comes from the file given at the start; change it there."
     if wrong:
-        _complain(report, document, {found.keys.get(name, found.path): words for name, words in wrong.items()})
+        _report_faults(report, document, {found.keys.get(name, found.path): words for name, words in wrong.items()})
         return
     changes = _differences(node, values, config)
     action = "create" if node is None else "change" if changes else "same"
@@ -234,14 +234,17 @@ def _plan(
 
 def _differences(node: Node | None, values: NodeValues, config: Config) -> dict[str, tuple[Any, Any]]:
     """What would be other than it is (or than the defaults)."""
-    before = (options.of(node) if node else options.DEFAULTS).model_dump() | {"enabled": True, "facility_id": ""}
+    before = (options.node_options(node) if node else options.DEFAULTS).model_dump() | {
+        "enabled": True,
+        "facility_id": "",
+    }
     for name in ("name", "ae_title", "host", "port", "enabled"):
         before[name] = getattr(node, name) if node else before.get(name, "")
     if node:
         before["facility_id"] = node.facility_id or ""
     found: dict[str, tuple[Any, Any]] = {}
-    for name, after in values.given().items():
-        old = options.reveal(config, before[name]) if name in SECRETS else before[name]
+    for name, after in values.given_values().items():
+        old = options.decrypt_secret(config, before[name]) if name in SECRETS else before[name]
         old = list(old) if isinstance(old, tuple) else old
         new = None if name in NULLABLE and after == BY_SETTING else after
         if old != new:

@@ -53,14 +53,14 @@ def is_free(config: Config, port: int) -> bool:
     return True
 
 
-def tell(database: Database, facility_ids: list[str]) -> None:
+def notify(database: Database, facility_ids: list[str]) -> None:
     """The pages hear that ports have opened, closed, or could not be opened."""
     with database.write() as session:
         for facility_id in facility_ids:
             events.append(session, "facility.changed", {"id": facility_id}, facility_id=facility_id)
 
 
-def states(config: Config) -> dict[int, str]:
+def port_states(config: Config) -> dict[int, str]:
     """Port -> "open" or why not, of all receivers of this machine; one that cannot open it speaks for all."""
     found: dict[int, str] = {}
     for one in rolestate.read_all(config.run):

@@ -12,12 +12,12 @@ def _key(one: Described) -> str:
     return one.option.key or one.name
 
 
-def kinds() -> dict[str, type]:
+def value_types() -> dict[str, type]:
     """Key of the file -> str, int, bool or list."""
     return {_key(one): one.type for one in fields_of().values()}
 
 
-def rules(one: Described) -> dict[str, Any]:
+def schema_rules(one: Described) -> dict[str, Any]:
     """What a value of a field may be, as keywords of JSON schema beside its type and description."""
     found: dict[str, Any] = {}
     if one.type is list:
@@ -37,7 +37,7 @@ def _property(one: Described) -> dict[str, Any]:
     if one.secret:
         sealed = {"type": "object", "properties": {"sealed": {"type": "string"}}, "required": ["sealed"]}
         return described | {"anyOf": [{"type": "string"}, sealed | {"additionalProperties": False}]}
-    return {"type": [word, "null"] if one.nullable else word} | described | rules(one)
+    return {"type": [word, "null"] if one.nullable else word} | described | schema_rules(one)
 
 
 def schema(model: type[NodeOptions] = NodeOptions) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """The transfer log (NET-9): every operation with a peer, in both roles.
 
-`note` writes the line of the daily text log at once and hands the row to a writer of the process, which commits what
+`log_operation` writes the line of the daily text log at once and hands the row to a writer of the process, which commits what
 has gathered twice a second in one transaction: a modality that opens an association for each object must not cost the
 index a commit each. A killed process loses at most the rows of that half second; their text lines stand."""
 
@@ -62,9 +62,9 @@ _SHORT = {"peer": 64, "title": 16, "called": 16, "address": 64}
 _NAMES = tuple(one.name for one in fields(Operation))
 
 
-def note(database: Database, operation: Operation) -> None:
+def log_operation(database: Database, operation: Operation) -> None:
     """Writes the operation down. Never raises and never waits for the database."""
-    _say(operation)
+    _log_line(operation)
     row = {name: getattr(operation, name) for name in _NAMES}
     for name, most in _SHORT.items():
         row[name] = str(row[name]).replace("\0", "")[:most]
@@ -73,7 +73,7 @@ def note(database: Database, operation: Operation) -> None:
     _writer(database).add(row)
 
 
-def _say(one: Operation) -> None:
+def _log_line(one: Operation) -> None:
     way = "from" if one.role == "scp" else "to"
     level = logging.INFO if one.result in (SUCCESS, CANCELLED) else logging.WARNING
     status = "" if one.status is None else f" {one.status:04X}"

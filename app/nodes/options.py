@@ -1,7 +1,7 @@
 """The options of a node beside its name and address: read from the row, changed, checked. Pure.
 
 The row keeps them as JSON (`Node.options`), so that a new option needs no change of the database. The fields are described
-in `option_model`; whoever uses one reads it here: `of(node).parallel`."""
+in `option_model`; whoever uses one reads it here: `node_options(node).parallel`."""
 
 from collections.abc import Mapping
 from functools import lru_cache
@@ -38,7 +38,7 @@ def read(kept: Mapping[str, Any]) -> NodeOptions:
     return NodeOptions.model_construct(**known)
 
 
-def of(node: Node) -> NodeOptions:
+def node_options(node: Node) -> NodeOptions:
     """The options of a node."""
     return read(node.options)
 
@@ -53,7 +53,7 @@ def seal(config: Config, text: str) -> str:
     return _secrets(config).seal(text)
 
 
-def reveal(config: Config, sealed: str) -> str:
+def decrypt_secret(config: Config, sealed: str) -> str:
     """The password or token in clear, for the moment it is sent; empty when none is set."""
     return _secrets(config).unseal(sealed) if sealed else ""
 
@@ -83,7 +83,7 @@ class NodeValues:
             raise AttributeError(name)
         return self._values.get(name)
 
-    def given(self) -> dict[str, Any]:
+    def given_values(self) -> dict[str, Any]:
         """The values that are given, by name."""
         return {name: value for name, value in self._values.items() if value is not None}
 
@@ -91,7 +91,7 @@ class NodeValues:
 def merged(kept: Mapping[str, Any], values: NodeValues, config: Config | None) -> dict[str, Any]:
     """The options after a change, as the row keeps them. Raises ValueError when a secret is to be kept without the keys."""
     found = dict(kept)
-    for name, value in values.given().items():
+    for name, value in values.given_values().items():
         if name not in OPTIONS:
             continue
         if name in SECRETS and value:
@@ -125,7 +125,7 @@ def _fault(one: Described, value: Any) -> str:
 
 def faults(values: NodeValues) -> dict[str, str]:
     """Field -> what is wrong with it, for all fields that are given."""
-    found = {name: _fault(FIELDS[name], value) for name, value in values.given().items()}
+    found = {name: _fault(FIELDS[name], value) for name, value in values.given_values().items()}
     if values.tls_fingerprint == "" and "fingerprint" in (values.tls_check, values.tls_caller):
         found["tls_fingerprint"] = "This is needed."
     if values.tls_authority == "" and values.tls_caller == "authority":

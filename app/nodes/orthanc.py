@@ -83,11 +83,11 @@ def _modality(path: Path, name: str, one: Any) -> Found:
         if key in said:
             found.values[ours] = _port(said[key]) if ours == "port" else said[key]
             found.keys[ours] = places[key]
-    _switches(found, said, places)
+    _flags(found, said, places)
     return found
 
 
-def _switches(found: Found, said: Mapping[str, Any], places: Mapping[str, Path]) -> None:
+def _flags(found: Found, said: Mapping[str, Any], places: Mapping[str, Path]) -> None:
     flags = {key: value for key, value in said.items() if key.startswith("Allow") or key == "UseDicomTls"}
     for key, value in flags.items():
         if not isinstance(value, bool):

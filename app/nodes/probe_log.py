@@ -11,25 +11,25 @@ _KINDS = {"dicom": "echo", "dicomweb": "find"}  # a folder is no peer
 _STEPS = {"find": "find", "find-back": "find", "store": "store", "move": "move", "get": "get"}
 
 
-def probed(database: Database, node: Node, found: Probe) -> None:
+def log_probe(database: Database, node: Node, found: Probe) -> None:
     """A test of whether the node answers."""
-    if kind := _KINDS.get(options.of(node).protocol):
-        asked(database, node, kind, found.ok, found.seconds, words=NOTHING if found.ok else found.message)
+    if kind := _KINDS.get(options.node_options(node).protocol):
+        log_request(database, node, kind, found.ok, found.seconds, words=NOTHING if found.ok else found.message)
 
 
-def step(database: Database, node: Node, name: str, ok: bool, seconds: float, words: Phrase) -> None:
+def log_step(database: Database, node: Node, name: str, ok: bool, seconds: float, words: Phrase) -> None:
     """A step of a self-test; commitment tells of itself."""
-    if (kind := _STEPS.get(name)) and options.of(node).protocol in _KINDS:
+    if (kind := _STEPS.get(name)) and options.node_options(node).protocol in _KINDS:
         objects = int(ok and kind != "find")
-        asked(database, node, kind, ok, seconds, objects, NOTHING if ok else words)
+        log_request(database, node, kind, ok, seconds, objects, NOTHING if ok else words)
 
 
-def asked(
+def log_request(
     database: Database, node: Node, kind: str, ok: bool, seconds: float, objects: int = 0, words: Phrase = NOTHING
 ) -> None:
     """One operation of ours with a node. seconds: how long it took; objects: found, stored or brought."""
-    set_to = options.of(node)
-    operation_log.note(
+    set_to = options.node_options(node)
+    operation_log.log_operation(
         database,
         operation_log.Operation(
             kind,

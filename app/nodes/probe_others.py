@@ -101,13 +101,13 @@ def probe_web(node: NodeOptions, settings: DicomSettings, config: Config) -> Pro
     seconds = node.network_timeout or settings.network_timeout
     with contextlib.suppress(PeerFault):
         with steps.step("reach") as words:
-            words.append(_reach(node, node.connect_timeout or settings.connect_timeout))
+            words.append(_connect(node, node.connect_timeout or settings.connect_timeout))
         with steps.step("search") as words:
             words.append(_search(node, seconds, config))
     return Probe(steps.found, ["find"] if all(s.ok for s in steps.found) else [])
 
 
-def _reach(node: NodeOptions, seconds: float) -> Phrase:
+def _connect(node: NodeOptions, seconds: float) -> Phrase:
     parts = urlsplit(node.url)
     host, port = parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
     proxy = runtime.current().proxy_for(host) if node.use_proxy else None
@@ -145,8 +145,8 @@ def _reach(node: NodeOptions, seconds: float) -> Phrase:
 def _search(node: NodeOptions, seconds: float, config: Config) -> Phrase:
     headers = {"Accept": "application/dicom+json"}
     if node.token:
-        headers["Authorization"] = f"Bearer {options.reveal(config, node.token)}"
-    auth = httpx.BasicAuth(node.username, options.reveal(config, node.password)) if node.username else None
+        headers["Authorization"] = f"Bearer {options.decrypt_secret(config, node.token)}"
+    auth = httpx.BasicAuth(node.username, options.decrypt_secret(config, node.password)) if node.username else None
     try:
         with (
             httpx.Client(
@@ -159,7 +159,7 @@ def _search(node: NodeOptions, seconds: float, config: Config) -> Phrase:
             ) as client,
             client.stream("GET", f"{node.url.rstrip('/')}/studies", params={"limit": 1}, headers=headers) as answer,
         ):
-            _judge(answer)
+            _require_qido(answer)
     except httpx.HTTPError as fault:
         if (secured := tls_fault(fault)) is not None:
             raise PeerFault(
@@ -173,7 +173,7 @@ def _search(node: NodeOptions, seconds: float, config: Config) -> Phrase:
     return phrase("A search was answered with {status}.", status=answer.status_code)
 
 
-def _judge(answer: httpx.Response) -> None:
+def _require_qido(answer: httpx.Response) -> None:
     """Raises PeerFault unless it is an answer of QIDO-RS: 200 with DICOM JSON, or 204."""
     if answer.status_code in (401, 403):
         raise PeerFault(

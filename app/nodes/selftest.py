@@ -68,11 +68,11 @@ def start_test(session: Session, actor: Actor, node_name: str, with_object: bool
         facility_id=node.facility_id,
         detail={"with_object": made.with_object},
     )
-    tell(session, node)
+    notify(session, node)
     return made
 
 
-def tell(session: Session, node: Node) -> None:
+def notify(session: Session, node: Node) -> None:
     """The pages hear that a step has ended."""
     events.append(session, "node.test", {"id": node.id, "name": node.name}, facility_id=node.facility_id)
 

@@ -37,13 +37,13 @@ def faults_of(session: Session, values: NodeValues, node: Node | None, config: C
     """Field -> what is wrong: a fault of its own, that the protocol needs it, or that the name is taken. node: the one
     to be changed; None: a new one."""
     wrong = faults(values)
-    protocol = values.protocol or (options.of(node).protocol if node else "dicom")
+    protocol = values.protocol or (options.node_options(node).protocol if node else "dicom")
     for field in ("name", *options.needed(protocol)):
         typed = getattr(values, field)
         known = (getattr(node, field, None) or node.options.get(field)) if node else None
         if not typed and (typed is not None or not known):
             wrong[field] = "This is needed."
-    if values.path and config is not None and "path" not in wrong and _inside(values.path, config.data):
+    if values.path and config is not None and "path" not in wrong and _overlaps(values.path, config.data):
         wrong["path"] = "This is a folder of Filmroom's own data. Choose another."
     if values.facility_id and session.get(Facility, values.facility_id) is None:
         wrong["facility_id"] = "There is no such facility."
@@ -63,7 +63,7 @@ def _checked(session: Session, values: NodeValues, node: Node | None, config: Co
         raise Invalid(words, field=field, errors=wrong)
 
 
-def _inside(path: str, folder: Path) -> bool:
+def _overlaps(path: str, folder: Path) -> bool:
     """Whether one lies in the other: what goes out must not fall into our own store, nor replace it."""
     found, kept = Path(path).resolve(), folder.resolve()
     return found.is_relative_to(kept) or kept.is_relative_to(found)
@@ -78,7 +78,7 @@ def create_node(session: Session, actor: Actor, values: NodeValues, config: Conf
     session.add(node)
     session.flush()
     activity_queries.forget_callers(session, node.ae_title, node.host)
-    _tell(session, actor, node, "node.create")
+    _notify(session, actor, node, "node.create")
     return node
 
 
@@ -88,13 +88,13 @@ def update_node(session: Session, actor: Actor, name: str, values: NodeValues, c
     node = node_queries.node(session, actor, name)
     _editable(node, actor)
     _checked(session, values, node, config)
-    place = _place(node)
+    place = _address(node)
     _apply(node, actor, values, config)
-    if _place(node) != place:
+    if _address(node) != place:
         node.last_fault = None  # it was about another address
         activity_queries.forget_callers(session, node.ae_title, node.host)
     session.flush()
-    _tell(session, actor, node, "node.edit")
+    _notify(session, actor, node, "node.edit")
     return node
 
 
@@ -106,7 +106,7 @@ def pause_node(session: Session, actor: Actor, name: str, paused: bool) -> Node:
     node.options = dict(node.options) | {"paused": paused}
     node.changed_by, node.changed_at = actor.name, now()
     session.flush()
-    _tell(session, actor, node, "node.pause" if paused else "node.resume")
+    _notify(session, actor, node, "node.pause" if paused else "node.resume")
     return node
 
 
@@ -120,8 +120,8 @@ def _editable(node: Node, actor: Actor) -> None:
         )
 
 
-def _place(node: Node) -> tuple[object, ...]:
-    set_to = options.of(node)
+def _address(node: Node) -> tuple[object, ...]:
+    set_to = options.node_options(node)
     return node.ae_title, node.host, node.port, set_to.protocol, set_to.url, set_to.path, set_to.tls
 
 
@@ -137,7 +137,7 @@ def delete_node(session: Session, actor: Actor, name: str) -> None:
         raise Conflict(
             "Transfers name this node, so it stays for the record.", hint="Switch it off instead of removing it."
         ) from fault
-    _tell(session, actor, node, "node.delete")
+    _notify(session, actor, node, "node.delete")
 
 
 def _apply(node: Node, actor: Actor, values: NodeValues, config: Config | None) -> None:
@@ -152,7 +152,7 @@ def _apply(node: Node, actor: Actor, values: NodeValues, config: Config | None) 
     node.changed_by, node.changed_at = actor.name, now()
 
 
-def _tell(session: Session, actor: Actor, node: Node, verb: str) -> None:
+def _notify(session: Session, actor: Actor, node: Node, verb: str) -> None:
     events.append(session, "node.changed", {"id": node.id, "name": node.name}, facility_id=node.facility_id)
     audit.record(
         session,
@@ -163,15 +163,15 @@ def _tell(session: Session, actor: Actor, node: Node, verb: str) -> None:
         thing_id=node.name,
         address=actor.address,
         facility_id=node.facility_id,
-        detail=_told(node),
+        detail=_audit_values(node),
     )
 
 
-def _told(node: Node) -> dict[str, Any]:
+def _audit_values(node: Node) -> dict[str, Any]:
     """What the audit trail keeps of a node: where it is and what differs from the defaults, never a secret."""
     found: dict[str, Any] = {"ae_title": node.ae_title, "host": node.host, "port": node.port, "enabled": node.enabled}
     usual = options.DEFAULTS.model_dump()
-    for name, value in options.of(node).model_dump().items():
+    for name, value in options.node_options(node).model_dump().items():
         if value != usual[name]:
             found[name] = "set" if name in options.SECRETS else value
     return found
@@ -179,7 +179,7 @@ def _told(node: Node) -> dict[str, Any]:
 
 def peer_of(node: Node, own_title: str, settings: DicomSettings) -> scu.Peer:
     """Where and as whom to call a node, with its own timeouts and PDU size where it has some."""
-    set_to = options.of(node)
+    set_to = options.node_options(node)
     return scu.Peer(
         node.ae_title,
         set_to.local_title or own_title,
@@ -206,7 +206,7 @@ def probe_node(database: Database, actor: Actor, name: str, config: Config) -> P
         node = node_queries.node(session, actor, name)
         settings = load(session, DicomSettings)
     found = probed(node, settings, config)
-    probe_log.probed(database, node, found)
+    probe_log.log_probe(database, node, found)
     with database.write() as session:
         note_outcome(session, node.id, NOTHING if found.ok else found.message, "tested")
         audit.record(
@@ -224,7 +224,7 @@ def probe_node(database: Database, actor: Actor, name: str, config: Config) -> P
 
 def probed(node: Node, settings: DicomSettings, config: Config, quick: bool = False) -> Probe:
     """What the node's protocol can be tested by. quick: only whether it answers."""
-    set_to = options.of(node)
+    set_to = options.node_options(node)
     if set_to.protocol == "folder":
         return probe_folder(set_to.path)
     if set_to.protocol == "dicomweb":
@@ -242,13 +242,13 @@ def note_outcome(session: Session, node_id: str, fault: Phrase, proof: Proof = "
         node.last_fault, node.last_fault_at = fault, now()
     else:
         node.last_fault, node.last_ok_at = None, now()
-        liveness.proved(session, node, proof)
+        liveness.record_proof(session, node, proof)
     events.append(session, "node.changed", {"id": node.id, "name": node.name}, facility_id=node.facility_id)
 
 
 def node_json(node: Node) -> dict[str, Any]:
     """A node as REST shows it. Of secrets only whether they are set."""
-    set_to = options.of(node).model_dump()
+    set_to = options.node_options(node).model_dump()
     for name in options.SECRETS:
         set_to[f"{name}_set"] = bool(set_to.pop(name))
     return {

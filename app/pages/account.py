@@ -11,7 +11,7 @@ from app.http import allow, cookies, render, services
 from app.http.i18n import COOKIE as LANGUAGE_COOKIE
 from app.http.templates import THEME_COOKIE
 from app.pages.deeds import verb_words
-from app.pages.forms import NO_FAULTS, Faults, attempt, attempt_alone, go
+from app.pages.forms import NO_FAULTS, Faults, attempt, attempt_alone, redirect
 from app.pages.shell import fields
 from app.security import Actor, Verb, second_factor, tokens, users
 from app.security.models import ApiToken, User
@@ -52,7 +52,7 @@ def _page(request: Request, actor: Actor, status: int = 200, **values: Any) -> R
 def _answer(request: Request, actor: Actor, part: str, faults: Faults) -> Response:
     if faults.message:
         return _page(request, actor, faults.status, part=part, faults=faults)
-    return go(f"/account?saved={part}")
+    return redirect(f"/account?saved={part}")
 
 
 @router.get("/account")
@@ -85,7 +85,7 @@ def begin(request: Request, actor: Self, password: Annotated[str, Form(max_lengt
     here = services(request)
 
     def start() -> tuple[str, str]:
-        proof = here.gate.login.confirm(actor, password)
+        proof = here.gate.login.confirm_password(actor, password)
         with here.database.change() as session:
             return second_factor.begin(session, actor, here.secrets, proof)
 
@@ -127,7 +127,7 @@ def remove(request: Request, actor: Self, password: Annotated[str, Form(max_leng
     here = services(request)
 
     def turn_off() -> None:
-        proof = here.gate.login.confirm(actor, password)
+        proof = here.gate.login.confirm_password(actor, password)
         with here.database.change() as session:
             second_factor.remove(session, actor, proof)
 

@@ -168,17 +168,17 @@ def _line(event: AuditEvent, studies: dict[str, Study], people: dict[str, str]) 
         what=_("List viewed") if event.thing == "list" else verb_words(event.verb),
         code=event.verb,
         outcome=event.outcome,
-        thing=_study_words(study) if study else _thing(event),
+        thing=_study_words(study) if study else _target_link(event),
         study=event.thing_id if event.thing == "study" else "",
         thing_id=people.get(event.thing_id, event.thing_id) if event.thing == "user" else event.thing_id,
-        more=_more(detail),
+        more=_detail_text(detail),
         times=count if isinstance(count, int) else 0,
         address=event.address,
         correlation_id=event.correlation_id,
     )
 
 
-def _thing(event: AuditEvent) -> str:
+def _target_link(event: AuditEvent) -> str:
     """What it was done to: the page that shows a list by its name, other lists and refused calls by their address."""
     if event.thing == "route" and " /" in event.thing_id:
         return _("Address")
@@ -194,7 +194,7 @@ def _thing(event: AuditEvent) -> str:
     return names.get(event.thing_id.removeprefix("GET "), thing_words(event.thing))
 
 
-def _more(detail: dict[str, Any]) -> str:
+def _detail_text(detail: dict[str, Any]) -> str:
     """Where it went and how much it was; never a value that could be long."""
     said = [decision_words(str(detail["decision"]))] if isinstance(detail.get("decision"), str) else []
     said += [str(detail[key])[:64] for key in ("node", "destination", "name") if isinstance(detail.get(key), str)]

@@ -9,12 +9,12 @@ from starlette.responses import PlainTextResponse, Response
 from app import settings
 from app.http import ReadSession, allow, render, services
 from app.http.i18n import gettext as _
-from app.http.i18n import say
+from app.http.i18n import translate
 from app.kit import rolestate
 from app.kit.errors import Invalid
 from app.kit.ids import new_id
 from app.nodes import queries as node_queries
-from app.pages.forms import Faults, attempt, go
+from app.pages.forms import Faults, attempt, redirect
 from app.pages.settings import read_values
 from app.pages.shell import fields
 from app.security import Actor, Verb, can
@@ -67,17 +67,17 @@ class CertificatesPage:
 
 
 def _line(row: Certificate) -> Line:
-    state, words = certificates.condition(row)
+    state, words = certificates.certificate_status(row)
     count = int(row.subject) if row.kind == certificates.LIST else None
     about = ", ".join(row.names) if row.kind == "own" else row.issuer
-    return Line(row.id, row.name, about or row.subject, row.fingerprint, state, say(words), row.active, count)
+    return Line(row.id, row.name, about or row.subject, row.fingerprint, state, translate(words), row.active, count)
 
 
 def _listening(request: Request) -> tuple[int, str]:
     """What the receivers say about the TLS port."""
     said = [one.detail for one in rolestate.read_all(services(request).config.run) if one.role == "dicom"]
     port = max((int(one.get("tls_port") or 0) for one in said), default=0)
-    return port, next((say(one["tls_fault"]) for one in said if one.get("tls_fault")), "")
+    return port, next((translate(one["tls_fault"]) for one in said if one.get("tls_fault")), "")
 
 
 def _page(request: Request, actor: Actor, **more: Any) -> Response:
@@ -91,7 +91,7 @@ def _page(request: Request, actor: Actor, **more: Any) -> Response:
             authorities=[_line(row) for row in queries.of_kind(session, "authority")],
             lists=[_line(row) for row in queries.of_kind(session, "crl")],
             values=values | more.get("values", {}),
-            profiles=[(name, say(title)) for name, title in tls.TITLES.items()],
+            profiles=[(name, translate(title)) for name, title in tls.TITLES.items()],
             demands=[("none", _("Not requested")), ("asked", _("Optional")), ("demanded", _("Required"))],
             hosts="\n".join(certificates.own_names()),
             listening=listening,
@@ -144,7 +144,7 @@ def save_port(request: Request, actor: Editor, typed: Typed) -> Response:
     faults = attempt(request, work)[1]
     if faults.message:
         return _page(request, actor, wrong="tls", values=values, faults=faults)
-    return go(f"{_HERE}?saved=tls")
+    return redirect(f"{_HERE}?saved=tls")
 
 
 @router.post(_HERE + "/bring")
@@ -152,11 +152,11 @@ def bring(request: Request, actor: Editor, typed: Typed) -> Response:
     """A certificate of ours with its key."""
     secrets = services(request).secrets
     one = {name: typed.get(name, "") for name in ("name", "chain", "key", "password")}
-    faults = attempt(request, lambda session: certificates.bring(session, actor, secrets, **one).id)[1]
+    faults = attempt(request, lambda session: certificates.import_certificate(session, actor, secrets, **one).id)[1]
     if faults.message:
         kept = {"name": one["name"], "chain": one["chain"]}  # a key is never sent back
         return _page(request, actor, wrong="bring", typed=kept, faults=faults)
-    return go(f"{_HERE}?saved=bring")
+    return redirect(f"{_HERE}?saved=bring")
 
 
 @router.post(_HERE + "/make")
@@ -164,10 +164,12 @@ def make(request: Request, actor: Editor, typed: Typed) -> Response:
     """A certificate for the local network."""
     secrets, hosts = services(request).secrets, typed.get("hosts", "").splitlines()
     name = typed.get("name", "")
-    faults = attempt(request, lambda session: certificates.make(session, actor, secrets, name, hosts)[0].id)[1]
+    faults = attempt(
+        request, lambda session: certificates.create_certificate(session, actor, secrets, name, hosts)[0].id
+    )[1]
     if faults.message:
         return _page(request, actor, wrong="make", typed={"hosts": typed.get("hosts", ""), "name": name}, faults=faults)
-    return go(f"{_HERE}?saved=make")
+    return redirect(f"{_HERE}?saved=make")
 
 
 @router.post(_HERE + "/trust")
@@ -177,20 +179,20 @@ def trust(request: Request, actor: Editor, typed: Typed) -> Response:
 
     def work(session: Any) -> None:
         if text.strip() or not lists.strip():
-            certificates.trust(session, actor, text)
+            certificates.trust_certificates(session, actor, text)
         if lists.strip():
-            certificates.revoke(session, actor, lists)
+            certificates.import_revocation_lists(session, actor, lists)
 
     faults = attempt(request, work)[1]
     if faults.message:
         return _page(request, actor, wrong="trust", typed={"trusted": text, "revocations": lists}, faults=faults)
-    return go(f"{_HERE}?saved=trust")
+    return redirect(f"{_HERE}?saved=trust")
 
 
 @router.post(_HERE + "/{certificate_id}/use")
 def use(certificate_id: str, request: Request, actor: Editor) -> Response:
-    faults = attempt(request, lambda session: certificates.use(session, actor, certificate_id).id)[1]
-    return _page(request, actor, wrong="own", faults=faults) if faults.message else go(f"{_HERE}?saved=own")
+    faults = attempt(request, lambda session: certificates.activate(session, actor, certificate_id).id)[1]
+    return _page(request, actor, wrong="own", faults=faults) if faults.message else redirect(f"{_HERE}?saved=own")
 
 
 @router.post(_HERE + "/{certificate_id}/remove")
@@ -201,4 +203,4 @@ def remove(certificate_id: str, request: Request, actor: Editor) -> Response:
             session, actor, certificate_id, node_queries.nodes_showing(session, certificate_id)
         ),
     )[1]
-    return _page(request, actor, wrong="own", faults=faults) if faults.message else go(_HERE)
+    return _page(request, actor, wrong="own", faults=faults) if faults.message else redirect(_HERE)

@@ -14,7 +14,7 @@ from app.archive import differing, queries, service
 from app.archive.models import OTHER_FACILITY, Conflict, Study
 from app.archive.service import Decision
 from app.http import ReadSession, WriteSession, allow, render
-from app.http.i18n import format_date, ngettext, say
+from app.http.i18n import format_date, ngettext, translate
 from app.http.i18n import gettext as _
 from app.kit.errors import NotFound
 from app.pages.rows import names_of
@@ -133,11 +133,11 @@ def conflicts(request: Request, actor: Decider, session: ReadSession, decided: s
     for members in groups.values():
         shown.append(_group(session, actor, members, left))
         left = max(0, left - len(members))
-    done = _done(session, actor, decided, count) if decided else ""
+    done = _decision_summary(session, actor, decided, count) if decided else ""
     return render(request, "conflicts/page.html", fields(ConflictsPage(shown, len(found), done)))
 
 
-def _done(session: ReadSession, actor: Actor, conflict_id: str, count: int) -> str:
+def _decision_summary(session: ReadSession, actor: Actor, conflict_id: str, count: int) -> str:
     """What was decided, of whom and what follows; empty where there is no such decision."""
     try:
         conflict = queries.conflict(session, actor, conflict_id)
@@ -177,11 +177,11 @@ def _group(session: ReadSession, actor: Actor, members: list[tuple[Conflict, Con
     rows = []
     for at, (conflict, row) in enumerate(members):
         own = []
-        for one in differing.values(session, actor, conflict) if at < most else ():
+        for one in differing.differing_values(session, actor, conflict) if at < most else ():
             key = (one.tag, one.name, one.stored, one.later)
             counts[key] = counts.get(key, 0) + 1
             own.append(DifferingValue(*key, 1))
-        odd = [say(one) for one in differing.warnings(session, conflict)] if at < most else []
+        odd = [translate(one) for one in differing.warnings(session, conflict)] if at < most else []
         rows.append(replace(row, versions=versions[row.object], warnings=odd, values=own[:_MOST_OWN]))
     values = [DifferingValue(*key, counts[key]) for key in sorted(counts, key=lambda key: key[0])]
     most_versions = max(versions.values())
@@ -206,7 +206,7 @@ def picture(conflict_id: str, actor: Decider, session: WriteSession) -> Response
         conflict.told_facility_id,
         {"object": conflict.sop_instance_uid},
     )
-    found = differing.picture(session, conflict)
+    found = differing.first_frame(session, conflict)
     return Response(
         preview_jpeg(found.frame, found.header, _PICTURE),
         media_type="image/jpeg",

@@ -2,7 +2,7 @@
 of things they are done to."""
 
 from app.http.i18n import gettext as _
-from app.http.i18n import say
+from app.http.i18n import translate
 from app.kit.phrases import phrase
 
 # As an infinitive: it stands for what may be done, and beside an outcome (done, denied, failed).
@@ -130,17 +130,17 @@ _DECISIONS = {
 
 def verb_words(verb: str) -> str:
     """A verb in words of this request's language; one that a newer or older version wrote stays its code. `metrics`, a scope of tokens, is `metrics.read`."""
-    return say(_WORDS.get(verb) or _WORDS.get(f"{verb}.read", verb))
+    return translate(_WORDS.get(verb) or _WORDS.get(f"{verb}.read", verb))
 
 
 def decision_words(decision: str) -> str:
     """What was decided on a conflict."""
-    return say(_DECISIONS.get(decision, decision[:64]))
+    return translate(_DECISIONS.get(decision, decision[:64]))
 
 
 def thing_words(thing: str) -> str:
     """The kind of thing it was done to."""
-    return say(_THINGS.get(thing, thing))
+    return translate(_THINGS.get(thing, thing))
 
 
 def verb_choices() -> list[tuple[str, str]]:

@@ -11,7 +11,7 @@ from app.deid import queries
 from app.deid.queries import Row
 from app.http import ReadSession, allow, render
 from app.http.i18n import gettext as _
-from app.http.i18n import say
+from app.http.i18n import translate
 from app.pages.shell import fields
 from app.security import Actor, Verb
 
@@ -56,9 +56,9 @@ def _words() -> dict[str, str]:
     }
 
 
-def _told(lines: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def _translated(lines: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """The report's sentences in the reader's language; it keeps them in English."""
-    return [{"text": say(line.get("text") or line["reason"]), "count": line["count"]} for line in lines]
+    return [{"text": translate(line.get("text") or line["reason"]), "count": line["count"]} for line in lines]
 
 
 def _page(row: Row) -> CopyPage:
@@ -67,7 +67,7 @@ def _page(row: Row) -> CopyPage:
     return CopyPage(
         id=made.id,
         state=row.state,
-        error=say(row.error),
+        error=translate(row.error),
         profile=made.profile,
         to_archive=made.to_archive,
         created_by=made.created_by,
@@ -79,8 +79,8 @@ def _page(row: Row) -> CopyPage:
         uids_replaced=told.get("uids_replaced", 0),
         private_removed=told.get("private_removed", 0),
         method=told.get("method", []),
-        warnings=_told(told.get("warnings", [])),
-        skipped=_told(told.get("skipped", [])),
+        warnings=_translated(told.get("warnings", [])),
+        skipped=_translated(told.get("skipped", [])),
         attributes=told.get("attributes", []),
         words=_words(),
     )

@@ -7,10 +7,10 @@ from fastapi import APIRouter, Depends, Form, Request
 from starlette.responses import Response
 
 from app.http import allow, render, services
-from app.kit.numbers import whole
+from app.kit.numbers import parse_integer
 from app.nodes import callers, facility_titles
 from app.nodes.models import Caller
-from app.pages.forms import Faults, attempt, go, require_unchanged, stamp
+from app.pages.forms import Faults, attempt, redirect, require_unchanged, stamp
 from app.pages.shell import fields
 from app.security import Actor, Verb, facilities
 from app.security.models import Facility
@@ -112,7 +112,7 @@ def _number(port: str, own: str, empty: int | None) -> int | None:
     """A port as typed; 0 for none of its own; 65536 when it is no number, which the verb refuses by name."""
     if not own:
         return 0
-    return (whole(port.strip(), 0, 65535) or 65536) if port.strip() else empty
+    return (parse_integer(port.strip(), 0, 65535) or 65536) if port.strip() else empty
 
 
 @router.get("/settings/facilities")
@@ -124,7 +124,7 @@ def _list(request: Request, actor: Actor, chosen: str) -> FacilityList:
     here = services(request)
     with here.database.read() as session:
         there = facilities.list_facilities(session, actor)
-    return FacilityList(there, facility_titles.states(here.config), chosen)
+    return FacilityList(there, facility_titles.port_states(here.config), chosen)
 
 
 @router.get("/settings/facilities/list")
@@ -169,7 +169,7 @@ def create(
     made, faults = attempt(request, make)
     if made is None:
         return _page(request, actor, typed.form(), faults=faults)
-    return go(f"/settings/facilities/{made}?saved=1")
+    return redirect(f"/settings/facilities/{made}?saved=1")
 
 
 @router.get("/settings/facilities/{facility_id}")
@@ -199,7 +199,7 @@ def save(
         with services(request).database.read() as session:
             current = _stamp(facilities.get(session, actor, facility_id))
         return _page(request, actor, replace(typed.form(facility_id), seen=current), faults=faults)
-    return go(f"/settings/facilities/{facility_id}?saved=1")
+    return redirect(f"/settings/facilities/{facility_id}?saved=1")
 
 
 @router.post("/settings/facilities/{facility_id}/delete")
@@ -209,4 +209,4 @@ def delete(request: Request, facility_id: str, actor: Admin) -> Response:
         with services(request).database.read() as session:
             facility = facilities.get(session, actor, facility_id)
         return _page(request, actor, _form(facility), faults=faults)
-    return go("/settings/facilities")
+    return redirect("/settings/facilities")

@@ -38,14 +38,14 @@ NO_FAULTS = Faults()
 
 
 def faults_of(raised: AppError) -> Faults:
-    said = " ".join(part for part in (i18n.say(raised.detail), i18n.say(raised.hint)) if part)
+    said = " ".join(part for part in (i18n.translate(raised.detail), i18n.translate(raised.hint)) if part)
     name = str(raised.extra.get("field", ""))
     errors = {name: said} if name else {}
     several = raised.extra.get("errors", ())
     if isinstance(several, Mapping):  # field -> message, or a list of both
         several = [{"field": name, "message": message} for name, message in several.items()]
     for each in several:
-        errors[str(each["field"])] = i18n.say(each["message"])
+        errors[str(each["field"])] = i18n.translate(each["message"])
     return Faults(said, errors, raised.status if isinstance(raised, TooMany) else 422)
 
 
@@ -87,7 +87,7 @@ def require_unchanged(seen: str, current: str) -> None:
         )
 
 
-def go(address: str) -> RedirectResponse:
+def redirect(address: str) -> RedirectResponse:
     """After a form: the page again, so that a reload sends nothing twice."""
     return RedirectResponse(address, 303)
 
@@ -98,7 +98,7 @@ def own_path(address: str) -> str:
     return address if plain and address.isprintable() and "\\" not in address else "/"
 
 
-def me(request: Request) -> Identity:
+def current_identity(request: Request) -> Identity:
     """The identity that `allow` has found."""
     identity = known_identity(request)
     assert identity is not None

@@ -12,7 +12,7 @@ from app.http.templates import is_htmx
 from app.kit.classic import NAMES, Classic
 from app.kit.errors import Invalid
 from app.network.probe import Probe, Step
-from app.pages.forms import Faults, attempt, faults_of, go
+from app.pages.forms import Faults, attempt, faults_of, redirect
 from app.pages.nodes import step_word
 from app.pages.shell import fields
 from app.routing import forwarder
@@ -55,13 +55,13 @@ class ForwarderPage:
 def _page(request: Request, actor: Actor, **more: Any) -> Response:
     config = services(request).config
     with services(request).database.read() as session:
-        known = forwarder.current(session, config)
+        known = forwarder.current_setup(session, config)
         page = ForwarderPage(
             section="forwarder",
             values=_texts(known) | more.get("typed", {}),
             set_up=bool(known.pacs_host),
             from_file=forwarder.is_from_file(session),
-            waiting=forwarder.waiting(session),
+            waiting=forwarder.count_waiting(session),
             may_edit=can(actor, Verb.SETTINGS_EDIT),
             saved=more.get("saved", ""),
             restart=more.get("restart", False),
@@ -91,7 +91,7 @@ def _wanted(typed: dict[str, Any]) -> Classic:
     for name in _NUMBERS:
         if typed[name].isascii() and typed[name].isdigit() and len(typed[name]) < 8:
             values[name] = int(typed[name])
-    return forwarder.checked(values)
+    return forwarder.validate_setup(values)
 
 
 @router.get(_HERE)
@@ -102,7 +102,7 @@ def show(request: Request, actor: Reader, saved: str = "", restart: bool = False
 @router.get(_HERE + "/forwarder.json")
 def download(request: Request, actor: Reader, session: ReadSession) -> Response:
     """The same as one file, for `filmroom serve --config`."""
-    text = forwarder.current(session, services(request).config).text()
+    text = forwarder.current_setup(session, services(request).config).text()
     head = {"content-disposition": 'attachment; filename="forwarder.json"'}
     return Response(text, headers=head, media_type="application/json")
 
@@ -111,17 +111,17 @@ def download(request: Request, actor: Reader, session: ReadSession) -> Response:
 def save(request: Request, actor: Editor, typed: Typed) -> Response:
     """Node and route at once; title, port and folders from the next start."""
     config = services(request).config
-    restart, faults = attempt(request, lambda session: forwarder.keep(session, actor, _wanted(typed), config))
+    restart, faults = attempt(request, lambda session: forwarder.save_setup(session, actor, _wanted(typed), config))
     if faults.message:
         return _page(request, actor, typed=typed, faults=faults)
-    return go(f"{_HERE}?saved=1{'&restart=1' if restart else ''}")
+    return redirect(f"{_HERE}?saved=1{'&restart=1' if restart else ''}")
 
 
 @router.post(_HERE + "/test")
 def run_test(request: Request, actor: Editor, typed: Typed) -> Response:
     """*Test connection* with what is typed; nothing is kept."""
     try:
-        found = _shown(forwarder.test(services(request).database, actor, _wanted(typed)))
+        found = _test_part(forwarder.test_connection(services(request).database, actor, _wanted(typed)))
     except Invalid as fault:
         found = TestPart([], False, " ".join(dict.fromkeys(faults_of(fault).errors.values())))
     if is_htmx(request):
@@ -129,7 +129,7 @@ def run_test(request: Request, actor: Editor, typed: Typed) -> Response:
     return _page(request, actor, typed=typed, test=found)
 
 
-def _shown(found: Probe) -> TestPart:
+def _test_part(found: Probe) -> TestPart:
     steps = [(step_word(step.name), step) for step in found.steps if step.name != "offers"]
     refused = "store" in found.missing
     return TestPart(
@@ -143,4 +143,4 @@ def _shown(found: Probe) -> TestPart:
 def send(request: Request, actor: Editor) -> Response:
     """What waits goes now."""
     faults = attempt(request, lambda session: forwarder.send_now(session, actor))[1]
-    return _page(request, actor, faults=faults) if faults.message else go(f"{_HERE}?saved=sent")
+    return _page(request, actor, faults=faults) if faults.message else redirect(f"{_HERE}?saved=sent")

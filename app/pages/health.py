@@ -41,7 +41,7 @@ def role_states(service: Services) -> dict[str, dict[str, Any]]:
 def database_state(service: Services) -> str:
     try:
         with service.database.read() as session:
-            jobs.ready(session, ["-"])
+            jobs.has_due_job(session, ["-"])
         return "ready"
     except AppError:
         return "down"
@@ -60,7 +60,7 @@ def healthz(service: Annotated[Services, Depends(services)]) -> Response:
     """200 when every role is ready, else 503; the body names each, and whether the store takes objects ("ready", "full",
     "read-only", "down"): a full disk stops intake and nothing else. Says nothing about what is stored."""
     roles = role_states(service)
-    ports = facility_titles.states(service.config)
+    ports = facility_titles.port_states(service.config)
     if ports:
         open_ = sum(state == "open" for state in ports.values())
         roles["dicom"]["facility_ports"] = {"open": open_, "failed": len(ports) - open_}
@@ -86,7 +86,7 @@ def metrics(
     up = Gauge("filmroom_role_up", "1 when a process of the role is ready", ["role"], registry=registry)
     for role, entry in role_states(service).items():
         up.labels(role).set(entry["state"] == "ready")
-    ports = facility_titles.states(service.config).values()
+    ports = facility_titles.port_states(service.config).values()
     listening = Gauge("filmroom_facility_ports", "ports of facilities", ["state"], registry=registry)
     listening.labels("open").set(sum(state == "open" for state in ports))
     listening.labels("failed").set(sum(state != "open" for state in ports))
@@ -104,7 +104,7 @@ def metrics(
     )
     intake.set(storage_state(service) == "ready")
     checked = Gauge("filmroom_store_check", "what a comparison of store and index found", ["what"], registry=registry)
-    for what, count in comparison.state(session).items():
+    for what, count in comparison.last_result(session).items():
         checked.labels(what).set(count)
     disk = shutil.disk_usage(service.config.store)
     Gauge("filmroom_disk_free_bytes", "free space where the store lies", registry=registry).set(disk.free)

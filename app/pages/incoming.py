@@ -15,7 +15,7 @@ from app.forward import queries as peers
 from app.forward import queue_list
 from app.forward.models import Transfer
 from app.http import ReadSession, allow, render, services
-from app.http.i18n import format_size, say
+from app.http.i18n import format_size, translate
 from app.http.i18n import gettext as _
 from app.kit.clock import local, now
 from app.nodes.queries import names_by_title
@@ -84,7 +84,7 @@ def _route(transfer: Transfer, node: str) -> Route:
     if transfer.state == "running":
         return Route("running", f"{node} {transfer.sent}", _("Sending to %(node)s") % {"node": node})
     if transfer.state == "failed":
-        return Route("bad", node, say(transfer.error) or _("Failed"))
+        return Route("bad", node, translate(transfer.error) or _("Failed"))
     if transfer.state == "cancelled":
         return Route("paused", node, _("Stopped"))
     return Route("wait", f"{node} {left}", _("Waiting for %(node)s") % {"node": node})
@@ -94,7 +94,7 @@ def _run(run: RouteRun, name: str, receiving: bool) -> Route | None:
     """What a route has yet to do, or could not. None while the study is still being received, and right before the route
     decides."""
     if run.state == "failed":
-        return Route("bad", name, say(run.reason) or _("Failed"))
+        return Route("bad", name, translate(run.reason) or _("Failed"))
     if run.state == "queued":
         return Route("running", name, _("Route running"))
     soon = receiving if run.due_at is None else run.due_at - now() < _SOON
@@ -192,11 +192,11 @@ def own_address(request: Request) -> str:
     config = services(request).config
     host = config.dicom_host
     if host in ("0.0.0.0", "::", ""):  # noqa: S104 compared, not bound
-        host = _outward() or request.url.hostname or "127.0.0.1"
+        host = _own_address() or request.url.hostname or "127.0.0.1"
     return f"{host}:{config.dicom_port}"
 
 
-def _outward() -> str:
+def _own_address() -> str:
     """This machine's address on its network: what a UDP socket would use. Nothing is sent."""
     try:
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:

@@ -74,11 +74,11 @@ class Listing:
     def filter(self) -> StudyFilter:
         return StudyFilter(
             everything=self.q,
-            text=self.name if _spoken(self.name) else "",
-            patient_name="" if _spoken(self.name) else _open(self.name),
-            patient_id=_open(self.id),
+            text=self.name if _name_pattern(self.name) else "",
+            patient_name="" if _name_pattern(self.name) else _prefix_pattern(self.name),
+            patient_id=_prefix_pattern(self.id),
             birth_date=_birth(self.born),
-            accession_number=_open(self.acc),
+            accession_number=_prefix_pattern(self.acc),
             study_date=self.dates(),
             modalities=self.mod,
             description=f"*{'*'.join(self.desc.split())}*" if self.desc.strip() else "",
@@ -116,12 +116,12 @@ def of(request: Request) -> Listing:
     return Listing(**fields, mod=mods)
 
 
-def _spoken(name: str) -> bool:
+def _name_pattern(name: str) -> bool:
     """Several words, or a comma: looked for word by word, in any order."""
     return bool(re.search(r"[\s,]", name.strip())) and "*" not in name
 
 
-def _open(value: str) -> str:
+def _prefix_pattern(value: str) -> str:
     """What is typed is a beginning unless wildcards say otherwise."""
     return value if not value or "*" in value or "?" in value else f"{value}*"
 

@@ -8,7 +8,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
 from app import settings
-from app.http import allow, asks, cookies, public, render, services
+from app.http import allow, checks_permission_itself, cookies, public, render, services
 from app.http.csrf import check_origin
 from app.http.deps import client_address, identify, identity_for
 from app.http.i18n import COOKIE as LANGUAGE_COOKIE
@@ -16,7 +16,7 @@ from app.http.i18n import LANGUAGES
 from app.http.i18n import gettext as _
 from app.http.settings import GeneralSettings
 from app.kit.errors import TooMany, Unauthorized
-from app.pages.forms import Faults, attempt, attempt_alone, faults_of, go, me, own_path
+from app.pages.forms import Faults, attempt, attempt_alone, current_identity, faults_of, own_path, redirect
 from app.pages.shell import fields
 from app.security import Actor, Verb, queries, sessions, users
 from app.security.errors import SecondFactorRequired
@@ -63,7 +63,7 @@ def _login_page(
 def login(request: Request, next: str = "/", lang: str = "") -> Response:  # noqa: A002 the parameter's name in links
     """The card. `lang` chooses its language, kept in a cookie."""
     if lang in LANGUAGES:
-        answer: Response = go(f"/login?next={own_path(next)}")
+        answer: Response = redirect(f"/login?next={own_path(next)}")
         cookies.set_choice(request, answer, LANGUAGE_COOKIE, lang)
         return answer
     return _login_page(request, "", own_path(next))
@@ -87,7 +87,7 @@ def sign_in(
         if ticket:
             proven = gate.login.prove_by_ticket(ticket, code, address)
         else:
-            proven = gate.login.prove(user, password, code, address)
+            proven = gate.login.verify(user, password, code, address)
     except SecondFactorRequired as fault:
         step = ticket or fault.ticket
         said = faults_of(fault) if ticket else Faults()
@@ -99,16 +99,16 @@ def sign_in(
 
 def _signed_in(request: Request, user: User, then: str, agent: str) -> Response:
     secret = services(request).gate.login.open_session_for(user, client_address(request), agent)
-    answer = go(then)
+    answer = redirect(then)
     cookies.set_session(request, answer, secret)
     return answer
 
 
 @router.post("/logout")
-@asks(Verb.SELF)
+@checks_permission_itself(Verb.SELF)
 async def sign_out(request: Request) -> Response:
     """Also from a locked screen. Whoever has no session any more simply sees the card."""
-    answer = go("/login")
+    answer = redirect("/login")
     if await identify(request) is not None:
         identity = await identity_for(request, Verb.SELF, locked_too=True)
         await run_in_threadpool(_close, request, identity.actor, identity.session_id)
@@ -130,20 +130,20 @@ def unlock(
     next: Annotated[str, Form()] = "/",  # noqa: A002 the field's name
 ) -> Response:
     """The lock page of those without script; the shell's dialog uses the REST route."""
-    identity = me(request)
+    identity = current_identity(request)
     try:
-        services(request).gate.login.prove(actor.name, password, code, actor.address, how="unlock")
+        services(request).gate.login.verify(actor.name, password, code, actor.address, how="unlock")
     except (Unauthorized, TooMany) as fault:
         context = {"next": own_path(next), "faults": faults_of(fault)}
         return render(request, "security/lock.html", context, fault.status)
     _, faults = attempt(request, lambda session: sessions.unlock(session, actor, identity.session_id))
-    return go("/login" if faults.message else own_path(next))
+    return redirect("/login" if faults.message else own_path(next))
 
 
 def _password_page(request: Request, faults: Faults, status: int = 200) -> Response:
     with services(request).database.read() as session:
         length = settings.load(session, SecuritySettings).password_length
-    page = PasswordPage(me(request).must_change_password, length, faults)
+    page = PasswordPage(current_identity(request).must_change_password, length, faults)
     return render(request, "security/password.html", fields(page), status)
 
 
@@ -161,28 +161,32 @@ def change_password(
     again: Annotated[str, Form(max_length=1024)] = "",
 ) -> Response:
     """One's own password; all other sessions end."""
-    here, session_id = services(request), me(request).session_id
+    here, session_id = services(request), current_identity(request).session_id
 
     def change() -> None:
-        proof = here.gate.login.confirm(actor, old, field="old")
+        proof = here.gate.login.confirm_password(actor, old, field="old")
         hashed = users.new_password(here.database, new, actor.name, proof.user_id)
         with here.database.change() as session:
             users.change_own_password(session, actor, proof, hashed, session_id)
 
-    said = differ(new, again)
+    said = mismatch_fault(new, again)
     if said is None:
         _, said = attempt_alone(change)
-    return _password_page(request, _renamed(said), said.status) if said.message else go("/account?saved=password")
+    return (
+        _password_page(request, _rename_fields(said), said.status)
+        if said.message
+        else redirect("/account?saved=password")
+    )
 
 
-def differ(new: str, again: str) -> Faults | None:
+def mismatch_fault(new: str, again: str) -> Faults | None:
     """The fault of two passwords that are not the same; None when they are."""
     if new == again:
         return None
     return Faults(_("The passwords do not match."), {"again": _("The passwords do not match.")})
 
 
-def _renamed(faults: Faults) -> Faults:
+def _rename_fields(faults: Faults) -> Faults:
     """The policy speaks of `password`; this form calls the field `new`."""
     errors = {("new" if name == "password" else name): text for name, text in faults.errors.items()}
     return Faults(faults.message, errors)

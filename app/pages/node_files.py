@@ -8,11 +8,11 @@ from starlette.responses import Response
 
 from app.http import ReadSession, WriteSession, allow, render, services
 from app.http.i18n import gettext as _
-from app.http.i18n import say
+from app.http.i18n import translate
 from app.kit.errors import Invalid
 from app.nodes import exchange
 from app.nodes.exchange import Fault, Report
-from app.pages.forms import go
+from app.pages.forms import redirect
 from app.pages.shell import fields
 from app.security import Actor, Verb
 
@@ -43,7 +43,7 @@ class ImportPage:
     work: int
 
 
-def _word(value: Any) -> str:
+def _value_text(value: Any) -> str:
     if isinstance(value, bool):
         return _("yes") if value else _("no")
     if isinstance(value, list):
@@ -57,8 +57,8 @@ def _lines(report: Report) -> list[ChangeLine]:
             one.name,
             one.action,
             one.line,
-            [(key, _word(old), _word(new)) for key, (old, new) in one.changes.items()],
-            [say(note) for note in one.notes],
+            [(key, _value_text(old), _value_text(new)) for key, (old, new) in one.changes.items()],
+            [translate(note) for note in one.notes],
         )
         for one in report.changes
     ]
@@ -92,4 +92,4 @@ def apply(request: Request, actor: Editor, session: WriteSession, text: Text = "
             exchange.import_nodes(session, actor, text, config)
     except Invalid:
         return _page(request, text, exchange.import_nodes(session, actor, text, config, dry_run=True), 422)
-    return go("/settings/nodes")
+    return redirect("/settings/nodes")

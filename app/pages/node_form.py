@@ -9,9 +9,9 @@ from typing import Any
 from pydantic import BaseModel, create_model
 
 from app.http.i18n import gettext as _
-from app.http.i18n import say
+from app.http.i18n import translate
 from app.kit.errors import Conflict, Invalid
-from app.kit.numbers import whole
+from app.kit.numbers import parse_integer
 from app.nodes import options
 from app.nodes.models import Caller, Node
 from app.nodes.option_identity import NodeIdentity
@@ -132,7 +132,7 @@ def _texts(values: Mapping[str, Any], model: type[NodeOptions] = NodeOptions) ->
 
 def saved(node: Node) -> NodeForm:
     """A node of the database."""
-    set_to = options.of(node).model_dump()
+    set_to = options.node_options(node).model_dump()
     identity = {name: getattr(node, name) for name in NodeIdentity.model_fields}
     values = _texts(identity | set_to) | {"port": str(node.port or ""), "facility_id": node.facility_id or ""}
     return NodeForm(
@@ -195,11 +195,11 @@ class Typed(_Typed):  # type: ignore[valid-type, misc]  # made from the descript
                 given[name] = typed.strip() if isinstance(typed, str) else typed
         return NodeValues(**given)
 
-    def again(self, node_id: str, fault: Invalid | Conflict, kept: frozenset[str] = frozenset()) -> NodeForm:
+    def form_again(self, node_id: str, fault: Invalid | Conflict, kept: frozenset[str] = frozenset()) -> NodeForm:
         """The form as typed, with the errors by field."""
-        errors = {name: say(words) for name, words in fault.extra.get("errors", {}).items()}
+        errors = {name: translate(words) for name, words in fault.extra.get("errors", {}).items()}
         if not errors:
-            errors[str(fault.extra.get("field", "name"))] = say(fault.detail)
+            errors[str(fault.extra.get("field", "name"))] = translate(fault.detail)
         typed = {name: getattr(self, name) for name, one in options.FIELDS.items() if not one.secret}
         values = {name: bool(value) if options.FIELDS[name].type is bool else value for name, value in typed.items()}
         return NodeForm(node_id, values, kept=kept, errors={key: _(text) for key, text in errors.items()})
@@ -210,5 +210,5 @@ def _number(typed: str, one: Described) -> int:
     text = typed.strip()
     if not text:
         return BY_SETTING if one.nullable else 0
-    number = whole(text, high=10**9)
+    number = parse_integer(text, high=10**9)
     return 10**9 if number is None else number

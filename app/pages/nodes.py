@@ -174,14 +174,14 @@ def _line(node: Node) -> NodeLine:
         lamp, word = "", _("responds")
         moment = format_time(node.last_ok_at) if _today(node.last_ok_at) else format_moment(node.last_ok_at)
         last = _("responded %(time)s") % {"time": moment}
-    set_to = options.of(node)
+    set_to = options.node_options(node)
     abilities = ", ".join(words[c] for c in CAPABILITIES if c in set_to.capabilities)
     from_file = node.origin == service.FROM_FILE
     return NodeLine(node.id, node.name, _address(node), abilities, lamp, word, last, from_file, node.last_seen_at)
 
 
 def _address(node: Node) -> str:
-    set_to = options.of(node)
+    set_to = options.node_options(node)
     if set_to.protocol == "dicom":
         return f"{node.ae_title} {node.host}:{node.port}{' TLS' if set_to.tls else ''}"
     return set_to.url or set_to.path
@@ -216,7 +216,7 @@ def _list(session: ReadSession, actor: Actor, chosen: str) -> NodeList:
     return NodeList(lines, chosen, strangers, Verb.NODE_EDIT in actor.verbs)
 
 
-def _seen(session: ReadSession, actor: Actor, node_id: str) -> Seen:
+def _last_contact(session: ReadSession, actor: Actor, node_id: str) -> Seen:
     node = node_queries.node(session, actor, node_id)
     odd = callers.list_callers(session, actor, kind=callers.CLASH)
     calls = [one for one in odd if one.title == node.ae_title][:5]
@@ -225,7 +225,7 @@ def _seen(session: ReadSession, actor: Actor, node_id: str) -> Seen:
 
 def _selftest(session: ReadSession, actor: Actor, node_id: str) -> SelfTestPart:
     last = selftest.newest(session, actor, node_id)
-    protocol = options.of(node_queries.node(session, actor, node_id)).protocol
+    protocol = options.node_options(node_queries.node(session, actor, node_id)).protocol
     may = Verb.NODE_ECHO in actor.verbs
     store = may and Verb.STUDY_SEND in actor.verbs
     if last is None:
@@ -255,7 +255,7 @@ def _page(
         form=form,
         test=test,
         selftest=_selftest(session, actor, form.id) if form and form.id else None,
-        seen=_seen(session, actor, form.id) if form and form.id else None,
+        seen=_last_contact(session, actor, form.id) if form and form.id else None,
         caller=caller,
         sections=node_form.layout(),
         node_choices=node_choices(session, known),
@@ -327,7 +327,7 @@ def create_node(request: Request, actor: Editor, session: WriteSession, typed: A
         with session.begin_nested():
             node = service.create_node(session, actor, typed.values(), services(request).config)
     except (Invalid, Conflict) as fault:
-        return _page(request, session, actor, typed.again("", fault), status=422)
+        return _page(request, session, actor, typed.form_again("", fault), status=422)
     return RedirectResponse(f"/settings/nodes/{node.id}", 303)
 
 
@@ -341,7 +341,7 @@ def save_node(
             service.update_node(session, actor, node_id, typed.values(), services(request).config)
     except (Invalid, Conflict) as fault:
         current = node_form.saved(node_queries.node(session, actor, node_id))
-        shown = replace(typed.again(node_id, fault, current.kept), seen=current.seen)
+        shown = replace(typed.form_again(node_id, fault, current.kept), seen=current.seen)
         return _page(request, session, actor, shown, status=422)
     return RedirectResponse(f"/settings/nodes/{node_id}", 303)
 
@@ -356,14 +356,14 @@ def remove_node(node_id: str, actor: Editor, session: WriteSession) -> Response:
 def run_test(node_id: str, request: Request, actor: Tester) -> Response:
     """Tests the node as it is saved; the result alone for htmx, else the whole page with it."""
     here = services(request)
-    found = _shown(service.probe_node(here.database, actor, node_id, here.config), actor)
+    found = _result_part(service.probe_node(here.database, actor, node_id, here.config), actor)
     if is_htmx(request):
         return render(request, "settings/_nodes_test.html", {"test": found})
     with here.database.read() as session:
         return _page(request, session, actor, node_form.saved(node_queries.node(session, actor, node_id)), found)
 
 
-def _shown(found: Probe, actor: Actor) -> ResultPart:
+def _result_part(found: Probe, actor: Actor) -> ResultPart:
     words = _words()
     steps = [(step_word(step.name), step) for step in found.steps]
     offered = ", ".join(words[name] for name in found.offers)

@@ -10,9 +10,9 @@ from app import settings
 from app.http import allow, render, services
 from app.http.templates import is_htmx
 from app.kit.errors import Invalid
-from app.kit.numbers import whole
+from app.kit.numbers import parse_integer
 from app.network.settings import connect_timeout
-from app.pages.forms import Faults, attempt, faults_of, go
+from app.pages.forms import Faults, attempt, faults_of, redirect
 from app.pages.shell import fields
 from app.security import Actor, Verb, can
 from app.trust import proxy_service
@@ -79,7 +79,11 @@ def save(
     values = {"url": url.strip(), "username": username.strip(), "exceptions": direct}
     new, secrets = ("" if password_clear else password or None), services(request).secrets
     faults = attempt(request, lambda session: proxy_service.save(session, actor, secrets, values, new))[1]
-    return _page(request, actor, typed=values, faults=faults) if faults.message else go("/settings/proxy?saved=proxy")
+    return (
+        _page(request, actor, typed=values, faults=faults)
+        if faults.message
+        else redirect("/settings/proxy?saved=proxy")
+    )
 
 
 @router.post("/settings/proxy/test")
@@ -90,7 +94,7 @@ def run_test(
     port: Annotated[str, Form(max_length=8)] = "",
 ) -> Response:
     """Tests the proxy as it is saved; the result alone for htmx, else the whole page with it."""
-    number = whole(port) or 0
+    number = parse_integer(port) or 0
     try:
         tried = proxy_service.try_out(actor, host.strip(), number, connect_timeout(services(request).database))
     except Invalid as fault:

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Depends, Form, Query, Request
 from starlette.responses import Response
 
 from app.http import ReadSession, allow, render, services
-from app.http.i18n import say
+from app.http.i18n import translate
 from app.http.templates import is_htmx
 from app.kit.errors import NotFound
 from app.kit.numbers import LARGEST
@@ -16,7 +16,7 @@ from app.kit.phrases import Phrase
 from app.nodes import options
 from app.nodes import queries as node_queries
 from app.pages import listing, query_rows
-from app.pages.forms import Faults, attempt, go
+from app.pages.forms import Faults, attempt, redirect
 from app.pages.query_rows import Chip, ImageRow, MatchRow, QueueRow, SeriesRow, Typed
 from app.pages.shell import fields
 from app.retrieve import queries as retrieve_queries
@@ -129,12 +129,14 @@ class ImagesPart:
 def _status(query: RemoteQuery, states: list[NodeState], found: list[remote_queries.Match]) -> Status:
     return Status(
         id=query.id,
-        state=query_states.overall(states),
+        state=query_states.query_state(states),
         total=len(found),
         nodes=sum(one.answered for one in states),
         here=sum(match.here.state == "all" for match in found),
         asking=[one.node.node_name for one in states if one.state in query_states.OPEN],
-        troubles=[Trouble(one.node.node_name, say(one.error), say(one.hint)) for one in states if one.error],
+        troubles=[
+            Trouble(one.node.node_name, translate(one.error), translate(one.hint)) for one in states if one.error
+        ],
         partial=[one.node.node_name for one in states if one.incomplete and not one.answered and one.node.answers],
         limited=[one.node.node_name for one in states if one.node.limited],
         broken=[one.node.node_name for one in states if one.node.broken],
@@ -148,8 +150,8 @@ def _states(session: ReadSession, query: RemoteQuery | None) -> list[NodeState]:
 def _chips(session: ReadSession, actor: Actor, asked: list[NodeState] | None) -> list[Chip]:
     """Without a query all are chosen, so that a first search finds what there is."""
     by_id = {one.node.node_id: one for one in asked or ()}
-    known = query_rows.askable(node_queries.nodes(session, actor))
-    return [query_rows.chip(node, by_id.get(node.id), asked is None or node.id in by_id) for node in known]
+    known = query_rows.queryable_nodes(node_queries.nodes(session, actor))
+    return [query_rows.node_chip(node, by_id.get(node.id), asked is None or node.id in by_id) for node in known]
 
 
 def _url(path: str, **wanted: str) -> str:
@@ -168,7 +170,7 @@ def _queue(session: ReadSession, actor: Actor) -> QueuePart:
     shown = []
     for row, node in retrieve_queries.queue(session, actor):
         state, error = retrievals.state_of(session, row)
-        shown.append(query_rows.queue_row(row, node, state, say(error), {"hint": say(row.hint)}))
+        shown.append(query_rows.queue_row(row, node, state, translate(error), {"hint": translate(row.hint)}))
     counted = retrieve_queries.counts(session, actor)
     return QueuePart(shown, query_rows.counts_word(counted))
 
@@ -191,7 +193,7 @@ def query_page(
     except NotFound:
         query = None  # a day has passed: the page opens empty
     if query is not None and cursor and is_htmx(request):
-        found = remote_queries.arranged(remote_queries.matches(session, actor, query), sort, here)
+        found = remote_queries.sort_matches(remote_queries.matches(session, actor, query), sort, here)
         part = _rows(query, found, sort, here, max(0, cursor), max(0, cursor) + PAGE)
         return render(request, "query/_more.html", fields(part))
     return _page(request, actor, session, query, sort, here)
@@ -210,12 +212,14 @@ def _page(
     states = _states(session, query)
     found = remote_queries.matches(session, actor, query) if query else []
     shown = (
-        _rows(query, remote_queries.arranged(found, sort, here), sort, here, 0, PAGE) if query else Rows("", [], None)
+        _rows(query, remote_queries.sort_matches(found, sort, here), sort, here, 0, PAGE)
+        if query
+        else Rows("", [], None)
     )
     typed = typed or (Typed.of(query) if query else Typed())
     key = query.id if query else ""
     sorts = ("name", "patient_id", "date", "images", "where")
-    urls = {name: _url("/query", id=key, here=here, sort=_turned(name, sort)) for name in sorts}
+    urls = {name: _url("/query", id=key, here=here, sort=_toggled_sort(name, sort)) for name in sorts}
     urls["here"] = _url("/query", id=key, sort=sort)
     queue = _queue(session, actor)
     context = QueryPage(
@@ -238,13 +242,13 @@ def _page(
         destinations=[
             node.name
             for node in node_queries.nodes(session, actor)
-            if node.enabled and node.ae_title and options.of(node).protocol == "dicom"
+            if node.enabled and node.ae_title and options.node_options(node).protocol == "dicom"
         ],
     )
     return render(request, "query/page.html", fields(context), 422 if faults else 200)
 
 
-def _turned(name: str, sort: str) -> str:
+def _toggled_sort(name: str, sort: str) -> str:
     """What a click on the column's head asks for: dates and counts begin with the largest."""
     first = f"-{name}" if name in ("date", "images") else name
     other = name if first.startswith("-") else f"-{name}"
@@ -282,7 +286,7 @@ def ask(
     made, faults = attempt(request, work)
     if made is None:
         return _page(request, actor, session, None, typed=typed, faults=faults)
-    return go(_url("/query", id=made))
+    return redirect(_url("/query", id=made))
 
 
 def stop_quietly(session: Any, actor: Actor, query_id: str) -> None:
@@ -291,7 +295,7 @@ def stop_quietly(session: Any, actor: Actor, query_id: str) -> None:
         query = retrieve_queries.query(session, actor, query_id)
     except NotFound:
         return
-    if query_states.overall(_states(session, query)) in ("queued", "running"):
+    if query_states.query_state(_states(session, query)) in ("queued", "running"):
         remote_queries.cancel_query(session, actor, query_id)
 
 
@@ -308,7 +312,7 @@ def ask_again(request: Request, query_id: str, actor: Asker) -> Response:
         ).id
 
     made, _faults = attempt(request, work)
-    return go(_url("/query", id=made or query_id))
+    return redirect(_url("/query", id=made or query_id))
 
 
 @router.get("/query/rows")
@@ -325,7 +329,7 @@ def query_rows_part(
     query = retrieve_queries.query(session, actor, id)
     states = _states(session, query)
     found = remote_queries.matches(session, actor, query)
-    kept = remote_queries.arranged(found, sort, here)
+    kept = remote_queries.sort_matches(found, sort, here)
     keys = [f"q{match.key}" for match in kept]
     count = max(PAGE, keys.index(last) + 1 if last in keys else 0)
     part = _rows(query, kept, sort, here, 0, count)
@@ -354,12 +358,12 @@ def series_part(request: Request, query_id: str, study_uid: str, actor: Asker) -
     """What unfolds below a study: its series, asked now."""
     here = services(request)
     keys = {"StudyInstanceUID": study_uid}
-    found, faults = query_jobs.unfold(here.database, here.config, actor, query_id, "SERIES", keys)
+    found, faults = query_jobs.query_children(here.database, here.config, actor, query_id, "SERIES", keys)
     with here.database.read() as session:
         told = retrieve_queries.answers_of(session, query_id, study_uid)
         label = query_rows.plain_name(told[0][1].values if told else {})
     shown = [query_rows.series_row(match) for match in found]
-    context = SeriesPart(query_id, study_uid, label, shown, _troubles(faults))
+    context = SeriesPart(query_id, study_uid, label, shown, _fault_texts(faults))
     return render(request, "query/_series.html", fields(context))
 
 
@@ -368,11 +372,11 @@ def images_part(request: Request, query_id: str, study_uid: str, series_uid: str
     """What unfolds below a series: its images, asked now."""
     here = services(request)
     keys = {"StudyInstanceUID": study_uid, "SeriesInstanceUID": series_uid}
-    found, faults = query_jobs.unfold(here.database, here.config, actor, query_id, "IMAGE", keys)
+    found, faults = query_jobs.query_children(here.database, here.config, actor, query_id, "IMAGE", keys)
     shown = [query_rows.image_row(match) for match in found]
-    context = ImagesPart(study_uid, series_uid, shown, _troubles(faults))
+    context = ImagesPart(study_uid, series_uid, shown, _fault_texts(faults))
     return render(request, "query/_images.html", fields(context))
 
 
-def _troubles(faults: list[tuple[str, Phrase]]) -> list[Trouble]:
-    return [Trouble(node, say(words), "") for node, words in faults]
+def _fault_texts(faults: list[tuple[str, Phrase]]) -> list[Trouble]:
+    return [Trouble(node, translate(words), "") for node, words in faults]

@@ -5,8 +5,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 
-from app.dicom.names import shown as name_shown
-from app.http.i18n import format_days, format_number, say
+from app.dicom.names import display_name as name_shown
+from app.http.i18n import format_days, format_number, translate
 from app.http.i18n import gettext as _
 from app.http.i18n import ngettext as _n
 from app.kit.clock import local, now
@@ -129,20 +129,20 @@ def date_word(typed: Typed) -> str:
     return format_days(*days) if days else ""
 
 
-def chip(node: Node, asked: NodeState | None, on: bool) -> Chip:
+def node_chip(node: Node, asked: NodeState | None, on: bool) -> Chip:
     """asked: how the shown query went at this node."""
     if asked is not None and asked.state in ("waiting", "searching"):
         return Chip(node.id, node.name, "off", _("Searching"), _("searching"), on)
     if asked is not None and asked.state == "failed":
         note = _("incomplete") if asked.node.answers else _("no response")
-        return Chip(node.id, node.name, "bad", say(asked.error) or _("No response"), note, on)
+        return Chip(node.id, node.name, "bad", translate(asked.error) or _("No response"), note, on)
     if asked is not None and asked.state == "done":
         seconds = asked.node.seconds
         slow = seconds >= 1
         time = f"{format_number(seconds, 1)} s" if slow else f"{max(1, round(seconds * 1000))} ms"
         note = _("slow, %(time)s") % {"time": time} if slow else time
         return Chip(node.id, node.name, "warn" if slow else "", _("Responds"), note, on)
-    web = "DICOMweb" if options.of(node).protocol == "dicomweb" else ""
+    web = "DICOMweb" if options.node_options(node).protocol == "dicomweb" else ""
     if node.last_fault:
         return Chip(node.id, node.name, "bad", node.last_fault, web or _("no response"), on)
     return Chip(
@@ -155,7 +155,7 @@ def chip(node: Node, asked: NodeState | None, on: bool) -> Chip:
     )
 
 
-def askable(nodes: Sequence[Node]) -> list[Node]:
+def queryable_nodes(nodes: Sequence[Node]) -> list[Node]:
     return [node for node in nodes if node.enabled and sources.can_find(node)]
 
 

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from app.kit.errors import BadRequest
-from app.kit.numbers import whole
+from app.kit.numbers import parse_integer
 from app.routing.rule import VIRTUAL
 
 # Attributes that most rules ask for; any other is typed as keyword or number.
@@ -45,12 +45,12 @@ def nest(pairs: Iterable[tuple[str, str]]) -> Typed:
     return found
 
 
-def _one(of: Any, name: str, default: str = "") -> str:
+def _single_value(of: Any, name: str, default: str = "") -> str:
     values = of.get(name) if isinstance(of, dict) else None
     return str(values[0]).strip() if isinstance(values, list) and values else default
 
 
-def _many(of: Any, name: str) -> list[str]:
+def _all_values(of: Any, name: str) -> list[str]:
     values = of.get(name) if isinstance(of, dict) else None
     return [str(value) for value in values] if isinstance(values, list) else []
 
@@ -59,7 +59,7 @@ def _rows(of: Any, name: str) -> list[Any]:
     rows = of.get(name) if isinstance(of, dict) else None
     if not isinstance(rows, dict):
         return []
-    return [rows[key] for key in sorted((k for k in rows if whole(k) is not None), key=int)][:_MOST_ROWS]
+    return [rows[key] for key in sorted((k for k in rows if parse_integer(k) is not None), key=int)][:_MOST_ROWS]
 
 
 def typed(pairs: Iterable[tuple[str, str]]) -> Typed:
@@ -67,18 +67,18 @@ def typed(pairs: Iterable[tuple[str, str]]) -> Typed:
     raw = nest(pairs)
     when, conditions = raw.get("when", {}), raw.get("conditions", {})
     return {
-        "name": _one(raw, "name"),
-        "facility_id": _one(raw, "facility_id"),
-        "take": _one(raw, "take", "matching"),
+        "name": _single_value(raw, "name"),
+        "facility_id": _single_value(raw, "facility_id"),
+        "take": _single_value(raw, "take", "matching"),
         "when": {
-            "kind": _one(when, "kind", "settled"),
-            "quiet": _one(when, "quiet", "10"),
-            "at": _one(when, "at"),
-            "every": _one(when, "every"),
-            "weekdays": _many(when, "weekdays"),
+            "kind": _single_value(when, "kind", "settled"),
+            "quiet": _single_value(when, "quiet", "10"),
+            "at": _single_value(when, "at"),
+            "every": _single_value(when, "every"),
+            "weekdays": _all_values(when, "weekdays"),
         },
         "conditions": {
-            "match": _one(conditions, "match", "all"),
+            "match": _single_value(conditions, "match", "all"),
             "items": [_item(r) for r in _rows(conditions, "items")],
         },
         "actions": [_action(row) for row in _rows(raw, "actions")],
@@ -86,13 +86,13 @@ def typed(pairs: Iterable[tuple[str, str]]) -> Typed:
 
 
 def _item(raw: Any) -> Typed:
-    if _one(raw, "group"):
-        return {"match": _one(raw, "match", "any"), "items": [_condition(row) for row in _rows(raw, "items")]}
+    if _single_value(raw, "group"):
+        return {"match": _single_value(raw, "match", "any"), "items": [_condition(row) for row in _rows(raw, "items")]}
     return _condition(raw)
 
 
 def _condition(raw: Any) -> Typed:
-    return {key: _one(raw, key, default) for key, default in _BLANK_CONDITION.items()}
+    return {key: _single_value(raw, key, default) for key, default in _BLANK_CONDITION.items()}
 
 
 _BLANK_CONDITION = {"what": "Modality", "tag": "", "op": "is", "value": "", "high": ""}
@@ -101,15 +101,16 @@ _BLANK_CHANGE = {"op": "set", "tag": "", "value": "", "find": "", "source": ""}
 
 def _action(raw: Any) -> Typed:
     made = {
-        "do": _one(raw, "do", "send"),
-        "nodes": _many(raw, "nodes"),
-        "back": bool(_one(raw, "back")),
-        "profile": _one(raw, "profile", "basic"),
-        "project": _one(raw, "project"),
-        "options": _many(raw, "options"),
+        "do": _single_value(raw, "do", "send"),
+        "nodes": _all_values(raw, "nodes"),
+        "back": bool(_single_value(raw, "back")),
+        "profile": _single_value(raw, "profile", "basic"),
+        "project": _single_value(raw, "project"),
+        "options": _all_values(raw, "options"),
     }
     changes = [
-        {key: _one(row, key, default) for key, default in _BLANK_CHANGE.items()} for row in _rows(raw, "changes")
+        {key: _single_value(row, key, default) for key, default in _BLANK_CHANGE.items()}
+        for row in _rows(raw, "changes")
     ]
     return made | {"changes": changes}
 
@@ -137,7 +138,7 @@ def command(form: Typed, said: str) -> None:
             rows.append(_fresh(kind))
         return
     steps = place.split(".")
-    rows, number = _at(form, steps[:-1]), whole(steps[-1])
+    rows, number = _at(form, steps[:-1]), parse_integer(steps[-1])
     if not isinstance(rows, list) or number is None or number >= len(rows):
         raise BadRequest("Unknown form action.")
     row = rows.pop(number)
@@ -151,7 +152,7 @@ def _at(form: Any, steps: Sequence[str]) -> Any:
     for step in steps:
         if isinstance(form, dict):
             form = form.get(step)
-        elif isinstance(form, list) and (number := whole(step, high=len(form) - 1)) is not None:
+        elif isinstance(form, list) and (number := parse_integer(step, high=len(form) - 1)) is not None:
             form = form[number]
         else:
             return None
@@ -187,9 +188,9 @@ def rule_of(form: Typed) -> dict[str, Any]:
         "take": form["take"],
         "conditions": {
             "match": form["conditions"]["match"],
-            "items": [_said(item) for item in form["conditions"]["items"]],
+            "items": [_condition_fields(item) for item in form["conditions"]["items"]],
         },
-        "actions": [_done(action) for action in form["actions"]],
+        "actions": [_action_fields(action) for action in form["actions"]],
     }
 
 
@@ -197,9 +198,9 @@ def _listed(text: str) -> list[str]:
     return [part.strip() for part in text.replace(";", ",").split(",") if part.strip()]
 
 
-def _said(item: Typed) -> dict[str, Any]:
+def _condition_fields(item: Typed) -> dict[str, Any]:
     if "items" in item:
-        return {"match": item["match"], "items": [_said(one) for one in item["items"]]}
+        return {"match": item["match"], "items": [_condition_fields(one) for one in item["items"]]}
     value: str | list[str] = item["value"]
     if item["op"] == "one-of":
         value = _listed(item["value"])
@@ -210,7 +211,7 @@ def _said(item: Typed) -> dict[str, Any]:
     return {"field": item["tag"] if item["what"] == OTHER else item["what"], "op": item["op"], "value": value}
 
 
-def _done(action: Typed) -> dict[str, Any]:
+def _action_fields(action: Typed) -> dict[str, Any]:
     if action["do"] == "send":
         return {"do": "send", "nodes": action["nodes"], "back": action["back"]}
     if action["do"] == "anonymize":
@@ -243,15 +244,15 @@ def form_of(name: str, facility_id: str, rule: dict[str, Any]) -> Typed:
         },
         "conditions": {
             "match": rule["conditions"]["match"],
-            "items": [_shown(item) for item in rule["conditions"]["items"]],
+            "items": [_condition_form(item) for item in rule["conditions"]["items"]],
         },
         "actions": [_action({}) | action for action in rule["actions"]],
     }
 
 
-def _shown(item: dict[str, Any]) -> Typed:
+def _condition_form(item: dict[str, Any]) -> Typed:
     if "items" in item:
-        return {"match": item["match"], "items": [_shown(one) for one in item["items"]]}
+        return {"match": item["match"], "items": [_condition_form(one) for one in item["items"]]}
     field, value = item["field"], item["value"]
     known = field in VIRTUAL or field in COMMON
     shown = {"what": field if known else OTHER, "tag": "" if known else field, "op": item["op"], "high": ""}

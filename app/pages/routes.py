@@ -15,7 +15,7 @@ from app.http.templates import is_htmx
 from app.kit.errors import AppError, Conflict, Invalid, TooLarge
 from app.nodes import queries as peers
 from app.pages import route_form, route_words
-from app.pages.forms import Faults, attempt, faults_of, go, require_unchanged, stamp
+from app.pages.forms import Faults, attempt, faults_of, redirect, require_unchanged, stamp
 from app.pages.route_form import Typed
 from app.pages.route_words import RouteLine, RunLine
 from app.pages.shell import fields
@@ -236,7 +236,7 @@ def save_route(request: Request, actor: Editor, form: Filled, route_id: str) -> 
 
     made, faults = attempt(request, work)
     if made is not None:
-        return go(f"/settings/routes/{made}")
+        return redirect(f"/settings/routes/{made}")
     with services(request).database.read() as session:
         return _page(request, session, actor, _typed_form(session, actor, route_id, values, faults))
 
@@ -256,7 +256,7 @@ def _bench(request: Request, actor: Actor, form: FormData, route_id: str, data: 
     found, fault, faults = None, "", Faults()
     with here.database.read() as session:
         try:
-            tried = service.tried(
+            tried = service.trial_routes(
                 session,
                 actor,
                 [route_id] if route_id else [],
@@ -316,7 +316,7 @@ def switch(
         request, lambda s: service.switch_route(s, actor, route_id, bool(on), untested=bool(untested))
     )
     if made is not None:
-        return go(f"/settings/routes/{route_id}")
+        return redirect(f"/settings/routes/{route_id}")
     with services(request).database.read() as session:
         values = _saved(queries.route(session, actor, route_id)).values
         return _page(request, session, actor, _typed_form(session, actor, route_id, values, Faults(faults.message)))
@@ -329,20 +329,20 @@ def move(route_id: str, actor: Editor, session: WriteSession, by: Annotated[int,
     place = ids.index(queries.route(session, actor, route_id).id)
     ids.insert(max(0, place + (1 if by > 0 else -1)), ids.pop(place))
     service.order_routes(session, actor, ids)
-    return go(f"/settings/routes/{route_id}")
+    return redirect(f"/settings/routes/{route_id}")
 
 
 @router.post("/settings/routes/{route_id}/remove")
 def remove_route(route_id: str, actor: Editor, session: WriteSession) -> Response:
     service.delete_route(session, actor, route_id)
-    return go("/settings/routes")
+    return redirect("/settings/routes")
 
 
 @router.post("/settings/routes/{route_id}/fire")
 def fire_route(route_id: str, actor: Editor, session: WriteSession) -> Response:
     """What waits goes now."""
     service.fire_now(session, actor, route_id)
-    return go(f"/settings/routes/{route_id}")
+    return redirect(f"/settings/routes/{route_id}")
 
 
 @router.post("/settings/routes/{route_id}/runs/{run_id}/{act}")
@@ -352,4 +352,4 @@ def act_on_run(route_id: str, run_id: str, act: str, actor: Editor, session: Wri
         service.retry_run(session, actor, run_id)
     else:
         service.drop_run(session, actor, run_id)
-    return go(f"/settings/routes/{route_id}")
+    return redirect(f"/settings/routes/{route_id}")

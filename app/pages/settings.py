@@ -9,10 +9,10 @@ from starlette.responses import Response
 
 from app import settings
 from app.http import WriteSession, allow, render, services
-from app.http.i18n import say
+from app.http.i18n import translate
 from app.kit.errors import Invalid, NotFound
 from app.kit.phrases import phrase
-from app.pages.forms import Faults, attempt, faults_of, go, require_unchanged, stamp
+from app.pages.forms import Faults, attempt, faults_of, redirect, require_unchanged, stamp
 from app.pages.setup import checked_hosts, checked_station, keep_station
 from app.pages.shell import fields
 from app.security import Actor, Verb, can
@@ -46,7 +46,7 @@ class Entry:
 
     @property
     def choices(self) -> list[tuple[str, str]]:
-        return [(option, say(_CHOICES.get(option, option))) for option in self.options]
+        return [(option, translate(_CHOICES.get(option, option))) for option in self.options]
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +125,7 @@ def _page(request: Request, actor: Actor, section: str, **more: Any) -> Response
 
 @router.get("/settings")
 def show_first(request: Request, actor: Reader) -> Response:
-    return go("/settings/general")
+    return redirect("/settings/general")
 
 
 @router.get("/settings/general")
@@ -157,7 +157,7 @@ def save_station(
         restart = keep_station(request, actor, title.strip(), number, listed)
     except Invalid as fault:
         return _page(request, actor, "general", wrong="station", faults=faults_of(fault), station=(title, port, hosts))
-    return go(f"/settings/general?saved=station{'&restart=1' if restart else ''}")
+    return redirect(f"/settings/general?saved=station{'&restart=1' if restart else ''}")
 
 
 async def _typed(request: Request) -> dict[str, list[str]]:
@@ -198,4 +198,4 @@ def save_group(
     _, faults = attempt(request, save)
     if faults.message:
         return _page(request, actor, section, wrong=group, typed=values, faults=faults)
-    return go(f"/settings/{section}?saved={group}")
+    return redirect(f"/settings/{section}?saved={group}")

@@ -107,7 +107,7 @@ def _label(call: nodes.Call) -> tuple[str, str] | None:
     return (str(field.value), str(word.value)) if isinstance(word, nodes.Const) else None
 
 
-def _entries(actor: Actor) -> Iterator[tuple[str, Hit]]:
+def _hits(actor: Actor) -> Iterator[tuple[str, Hit]]:
     """(the words it is found by, the hit), sections first in each section."""
     words, known = section_words(), settings.groups()
     for section, (template, verb) in _PAGES.items():
@@ -129,7 +129,7 @@ def find(actor: Actor, text: str) -> list[Hit]:
     wanted = fold(text).split()
     found = [
         (not all(word in fold(hit.label) for word in wanted), hit)
-        for words, hit in _entries(actor)
+        for words, hit in _hits(actor)
         if wanted and all(word in fold(words) for word in wanted)
     ]
     return [hit for _later, hit in sorted(found, key=lambda one: (one[0], one[1].where != ""))][:MOST]

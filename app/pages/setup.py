@@ -17,12 +17,12 @@ from app.http.i18n import LANGUAGES
 from app.http.settings import GeneralSettings
 from app.kit import renewal
 from app.kit.errors import Invalid
-from app.kit.numbers import whole
+from app.kit.numbers import parse_integer
 from app.kit.phrases import phrase
 from app.nodes import service as peers
 from app.nodes.service import NodeValues
-from app.pages.forms import Faults, attempt, attempt_alone, faults_of, go
-from app.pages.login import differ
+from app.pages.forms import Faults, attempt, attempt_alone, faults_of, redirect
+from app.pages.login import mismatch_fault
 from app.pages.shell import fields
 from app.security import Actor, Verb, queries, setup, users
 from app.security.models import User
@@ -78,9 +78,9 @@ def show_first(request: Request, code: str = "", lang: str = "") -> Response:
     """Only while there is no user, and only with the code of the console's link. `lang` chooses the language."""
     with services(request).database.read() as session:
         if queries.has_users(session):
-            return go("/")
+            return redirect("/")
     if lang in LANGUAGES:
-        answer = go(f"/setup?{urlencode({'code': code})}")
+        answer = redirect(f"/setup?{urlencode({'code': code})}")
         cookies.set_choice(request, answer, LANGUAGE_COOKIE, lang)
         return answer
     right = setup.is_setup_code(services(request).secrets, code)
@@ -109,13 +109,13 @@ def make_first(
         with here.database.change() as session:
             return users.make_first_administrator(session, name, hashed, display_name)
 
-    made, said = None, differ(password, again)
+    made, said = None, mismatch_fault(password, again)
     if said is None:
         made, said = attempt_alone(make)
     if made is None:
         return _first(request, FirstPage(code, True, name, display_name, said), 422)
     agent = request.headers.get("user-agent", "")
-    answer = go("/setup/station")
+    answer = redirect("/setup/station")
     cookies.set_session(request, answer, here.gate.login.open_session_for(made, client_address(request), agent))
     return answer
 
@@ -132,7 +132,7 @@ def show_station(request: Request, actor: Editor) -> Response:
 def checked_station(title: str, port: str) -> int:
     if not 0 < len(title.strip()) <= 16 or "\\" in title or not (title.isascii() and title.isprintable()):
         raise Invalid("An AE title has 1 to 16 ASCII characters without a backslash.", field="title")
-    number = whole(port.strip(), 1, 65535)
+    number = parse_integer(port.strip(), 1, 65535)
     if number is None:
         raise Invalid("Enter a port from 1 to 65535. Standard DICOM ports: 104, 11112.", field="port")
     return number
@@ -169,7 +169,7 @@ def keep_station(request: Request, actor: Actor, title: str, port: int, hosts: s
     if not hosts:
         del after["dicom_host"]
     boot.write(config.data, after)
-    now = renewal.ask(config.run)
+    now = renewal.request_reload(config.run)
     if now is None:
         return True
     services(request).config = replace(config, **now)  # for this process's pages; the others have begun again
@@ -192,7 +192,7 @@ def save_station(
         page = StationPage(site_name, title, port, config.dicom_host, config.host, faults_of(fault))
         return render(request, "security/setup_2.html", fields(page), 422)
     attempt(request, lambda s: settings.change(s, GeneralSettings, actor.name, site_name=site_name.strip()))
-    return go("/setup/node?restart=1" if restart else "/setup/node")
+    return redirect("/setup/node?restart=1" if restart else "/setup/node")
 
 
 @router.get("/setup/node")
@@ -210,10 +210,10 @@ def save_node(
     port: Annotated[str, Form(max_length=16)] = "",
 ) -> Response:
     """The first node, then its page, where it can be tested."""
-    number = whole(port.strip(), 1, 65535) or 0
+    number = parse_integer(port.strip(), 1, 65535) or 0
     values = NodeValues(name=name.strip(), ae_title=ae_title, host=host.strip(), port=number)
     made, said = attempt(request, lambda session: peers.create_node(session, actor, values).id)
     if made is None:
         page = NodePage(name, ae_title, host, port, False, said)
         return render(request, "security/setup_3.html", fields(page), 422)
-    return go(f"/settings/nodes/{made}")
+    return redirect(f"/settings/nodes/{made}")

@@ -152,18 +152,18 @@ def storage(request: Request, actor: Searcher, session: ReadSession, cursor: str
         modalities=listing.MODALITIES,
         more_modalities=listing.MORE_MODALITIES,
         ranges=_ranges(),
-        facilities=sorted(names.items(), key=lambda one: one[1]) if _several(actor, names) else [],
+        facilities=sorted(names.items(), key=lambda one: one[1]) if _has_several_facilities(actor, names) else [],
         conflicts=queries.count_conflicts(session, actor) if can(actor, Verb.CONFLICT_DECIDE) else 0,
-        choices=columns.choices(actor, several_facilities=_several(actor, names)),
+        choices=columns.choices(actor, several_facilities=_has_several_facilities(actor, names)),
     )
     return render(request, "archive/_list.html" if is_htmx(request) else "archive/storage.html", fields(context))
 
 
 def _columns(actor: Actor, names: dict[str, str]) -> list[Column]:
-    return columns.chosen(actor, several_facilities=_several(actor, names))
+    return columns.chosen(actor, several_facilities=_has_several_facilities(actor, names))
 
 
-def _several(actor: Actor, names: dict[str, str]) -> bool:
+def _has_several_facilities(actor: Actor, names: dict[str, str]) -> bool:
     return actor.sees_all and len(names) > 1
 
 
@@ -177,9 +177,11 @@ def choose_columns(
 ) -> Response:
     """Keeps which columns are shown, in the order of the fields; `up:KEY` and `down:KEY` move one, `usual` forgets it."""
     verb, _sep, key = do.partition(":")
-    keys = [] if verb == "usual" else columns.moved(column or [], key, -1 if verb == "up" else 1)
-    columns.keep(session, actor, keys, several_facilities=_several(actor, facility_names(session, actor)))
-    return forms.go(forms.own_path(back))
+    keys = [] if verb == "usual" else columns.move_key(column or [], key, -1 if verb == "up" else 1)
+    columns.save_choice(
+        session, actor, keys, several_facilities=_has_several_facilities(actor, facility_names(session, actor))
+    )
+    return forms.redirect(forms.own_path(back))
 
 
 def _ranges() -> list[tuple[str, str]]:
@@ -214,7 +216,7 @@ def panel(request: Request, study_uid: str, actor: Viewer, session: ReadSession,
     than the row does, whose reading has a trace, so that nobody is said to have opened what he did not choose."""
     study = queries.study(session, actor, study_uid)
     if first:
-        audit.traced(study_uid)
+        audit.mark_recorded(study_uid)
     cards = [rows.series_card(series) for series in queries.series_of(session, study)]
     pictures = [card for card in cards if not card.document]
     context = PanelPart(

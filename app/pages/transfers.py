@@ -14,7 +14,7 @@ from app.forward.models import Transfer, TransferInstance
 from app.forward.queue_list import Listed
 from app.http import ReadSession, WriteSession, allow, render
 from app.http.i18n import gettext as _
-from app.http.i18n import say
+from app.http.i18n import translate
 from app.kit.clock import now
 from app.kit.numbers import LARGEST
 from app.nodes import options, service
@@ -103,12 +103,12 @@ def _state(one: Transfer, node: Node) -> tuple[str, str]:
         return "wait", _("Waiting for storage commitment")
     if one.state == "running":
         return "running", _("Sending")
-    if options.of(node).paused:
+    if options.node_options(node).paused:
         return "paused", _("Node paused")
     if not node.enabled:
         return "paused", _("Node disabled")
     if not claims.may_send(node, now()):
-        return "wait", _("Waiting for %(hours)s") % {"hours": options.of(node).window}
+        return "wait", _("Waiting for %(hours)s") % {"hours": options.node_options(node).window}
     if one.unreached:
         return "warn", _("Waiting for the node to respond")
     if one.faults:
@@ -119,7 +119,7 @@ def _state(one: Transfer, node: Node) -> tuple[str, str]:
 def _row(one: Listed, actor: Actor) -> TransferRow:
     study: Study | None = one.study if one.study and may_see(actor, one.study.facility_id) else None
     kind, state = _state(one.transfer, one.node)
-    words = " ".join(part for part in (say(one.transfer.error), say(one.words)) if part)
+    words = " ".join(part for part in (translate(one.transfer.error), translate(one.words)) if part)
     return TransferRow(
         key=f"t-{one.transfer.id}",
         transfer=one.transfer,
@@ -129,7 +129,7 @@ def _row(one: Listed, actor: Actor) -> TransferRow:
         modalities=[m for m in study.modalities.split("\\") if m] if study else [],
         kind=kind,
         state=state,
-        words=words if one.words != one.transfer.error else say(one.words),
+        words=words if one.words != one.transfer.error else translate(one.words),
         retry=one.transfer.state in ("failed", "cancelled")
         or (one.transfer.state == "queued" and one.transfer.faults > 0),
         stop=one.transfer.state in queue_queries.ACTIVE,
@@ -140,16 +140,16 @@ def _nodes(session: ReadSession, actor: Actor) -> list[NodeState]:
     counts = queue_list.states_of_nodes(session, actor)
     found = []
     for node in node_queries.nodes(session, actor):
-        of, paused = counts.get(node.id, {}), options.of(node).paused
+        of, paused = counts.get(node.id, {}), options.node_options(node).paused
         if not of and not paused:
             continue
         lamp, word = "", _("Active")
         if paused or not node.enabled:
             lamp, word = "off", _("Paused") if paused else _("Disabled")
         elif node.last_fault:
-            lamp, word = "bad", say(node.last_fault)
+            lamp, word = "bad", translate(node.last_fault)
         elif not claims.may_send(node, now()):
-            lamp, word = "warn", _("Waiting for %(hours)s") % {"hours": options.of(node).window}
+            lamp, word = "warn", _("Waiting for %(hours)s") % {"hours": options.node_options(node).window}
         waiting = of.get("queued", 0) + of.get("running", 0)
         found.append(NodeState(node, lamp, word, waiting, of.get("failed", 0), paused))
     return found
@@ -230,14 +230,14 @@ def act(
     _done, faults = forms.attempt(request, work)
     if faults.message:
         return _page(request, session, actor, _show(show), node, None, faults)
-    return forms.go(f"/transfers{_address(_show(show), node)}")
+    return forms.redirect(f"/transfers{_address(_show(show), node)}")
 
 
 @router.post("/transfers/nodes/{name}")
 def pause(name: str, actor: Editor, session: WriteSession, paused: Annotated[bool, Form()]) -> RedirectResponse:
     """Pause or Resume of a node's line."""
     service.pause_node(session, actor, name, paused)
-    return forms.go("/transfers")
+    return forms.redirect("/transfers")
 
 
 @router.get("/transfers/{transfer_id}")

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Depends, Form, Request
 from starlette.responses import Response
 
 from app.http import WriteSession, allow, i18n, render, services
-from app.pages.forms import Faults, attempt, attempt_alone, go, require_unchanged, stamp
+from app.pages.forms import Faults, attempt, attempt_alone, redirect, require_unchanged, stamp
 from app.pages.shell import fields
 from app.security import Actor, Verb, facilities, passwords, queries, roles, second_factor, sessions, tokens, users
 from app.security.models import ApiToken, User, WebSession
@@ -81,7 +81,7 @@ def _page(
             section="users",
             users=list(users.list_users(session, actor)),
             form=form,
-            roles=[(role.name, i18n.say(role.name)) for role in roles.list_roles(session, actor)],
+            roles=[(role.name, i18n.translate(role.name)) for role in roles.list_roles(session, actor)],
             facilities=[("", "—"), *places.items()],
             places=places,
             sessions=[row for row, _ in queries.sessions(session, form.id)] if form and form.id else [],
@@ -175,13 +175,13 @@ def save_user(
             disabled=disabled,
         )
         return _page(request, actor, form, faults=faults)
-    return go(f"/settings/users/{user.id}?saved=user")
+    return redirect(f"/settings/users/{user.id}?saved=user")
 
 
 def _did(request: Request, actor: Actor, user_id: str, faults: Faults) -> Response:
     if faults.message:
         return _page(request, actor, _form(_chosen(request, actor, user_id)), faults=faults)
-    return go(f"/settings/users/{user_id}?saved=user")
+    return redirect(f"/settings/users/{user_id}?saved=user")
 
 
 @router.post("/settings/users/{user_id}/password")
@@ -221,4 +221,4 @@ def end_token(request: Request, user_id: str, token_id: str, actor: Admin) -> Re
 @router.post("/settings/users/{user_id}/delete")
 def delete(request: Request, user_id: str, actor: Admin) -> Response:
     _, faults = attempt(request, lambda session: users.delete(session, actor, user_id))
-    return _did(request, actor, user_id, faults) if faults.message else go("/settings/users")
+    return _did(request, actor, user_id, faults) if faults.message else redirect("/settings/users")

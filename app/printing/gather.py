@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 from app.archive import content
 from app.archive.drawn import drawn_header
 from app.archive.errors import NoFrame
-from app.archive.frames import frame_bytes, locate
+from app.archive.frames import frame_bytes, locate_objects
 from app.archive.models import Instance
 from app.imaging import ImagingError, PixelSpec, Presentation
 from app.kit.errors import NotFound
@@ -66,7 +66,7 @@ class Gatherer:
     def _undrawable(self, item: OrderItem, why: Phrase) -> Picture:
         header, position = None, ""
         with contextlib.suppress(*UNDRAWABLE):
-            found = self._one(item.sop_instance_uid, 0)
+            found = self._find_instance(item.sop_instance_uid, 0)
             position = wording.position(found.instance, item.frame, found.series.instance_count)
             header = self.header(item.sop_instance_uid)
         known = facts.undrawable(header, item.sop_instance_uid, item.frame, item.view(), position, self._words, why)
@@ -78,16 +78,18 @@ class Gatherer:
             if item is None or (item.sop_instance_uid, item.frame) in self._faults:
                 continue
             try:
-                self._one(item.sop_instance_uid, 0)
+                self._find_instance(item.sop_instance_uid, 0)
                 header = self.header(item.sop_instance_uid)
                 state = self._state(item.sop_instance_uid, item.frame, item.view().state)
-                pixels.seen(self.frame(item.sop_instance_uid, item.frame), header, item.frame, item.view(), state)
+                pixels.displayed_pixels(
+                    self.frame(item.sop_instance_uid, item.frame), header, item.frame, item.view(), state
+                )
             except UNDRAWABLE as raised:
                 self._faults[item.sop_instance_uid, item.frame] = raised.detail
 
     def _drawable(self, item: OrderItem, number: int) -> Picture:
         """Raises what UNDRAWABLE names."""
-        found = self._one(item.sop_instance_uid, number)
+        found = self._find_instance(item.sop_instance_uid, number)
         header = self.header(item.sop_instance_uid)
         position = wording.position(found.instance, item.frame, found.series.instance_count)
         view = item.view()
@@ -103,14 +105,14 @@ class Gatherer:
 
     def _with_notice(self, known: Picture, instance: Instance, header: Dataset) -> Picture:
         with self._read() as session:
-            [located] = locate(session, [instance])
+            [located] = locate_objects(session, [instance])
         said = notices.of_frame(self._archive, located, header, known.frame)
         if not said:
             return known
         shown = " ".join(wording.sentence(text, self._language) for text in said)
         return replace(known, notice=joined(said), values={**known.values, "Notice": shown})
 
-    def _one(self, uid: str, number: int) -> Found:
+    def _find_instance(self, uid: str, number: int) -> Found:
         if uid not in self.found:
             raise NotFound(phrase("Image {number} is no longer in the archive.", number=number))
         return self.found[uid]
@@ -143,13 +145,13 @@ class Gatherer:
         key = (what.sop_instance_uid, what.frame, what.view)
         kept = self._kept
         if kept is None or kept[0] != key:
-            self._kept = kept = key, self.seen(*key)
+            self._kept = kept = key, self.rendered_frame(*key)
         return pixels.cut(kept[1], placed, dpi)
 
-    def seen(self, uid: str, frame: int, view: View) -> Seen:
+    def rendered_frame(self, uid: str, frame: int, view: View) -> Seen:
         """A whole frame by this view, which names what is seen in all. Raises what UNDRAWABLE names."""
         state = self._state(uid, frame, view.state)
-        return pixels.seen(self.frame(uid, frame), self.header(uid), frame, view, state)
+        return pixels.displayed_pixels(self.frame(uid, frame), self.header(uid), frame, view, state)
 
     def _state(self, uid: str, frame: int, state_uid: str) -> Presentation | None:
         """The presentation state as it applies to a frame; None where none was chosen. Raises NotFound, DoesNotApply."""
@@ -158,7 +160,7 @@ class Gatherer:
         if state_uid not in self._states:
             with self._read() as session:
                 found = queries.instances(session, [state_uid]).get(state_uid)
-                if found is None or found.study.id != self._one(uid, 0).study.id:
+                if found is None or found.study.id != self._find_instance(uid, 0).study.id:
                     raise NotFound("The presentation state is no longer in the archive.")
                 self._states[state_uid] = states.load(self._archive, session, found.instance)
         return self._states[state_uid].of(uid, PixelSpec.from_dataset(self.header(uid)), frame)

@@ -27,19 +27,19 @@ def render(ctx: JobContext, payload: dict[str, Any]) -> dict[str, Any]:
         made = session.get(PrintRequest, payload["print_id"])
     if made is None or made.job_id != ctx.job.id:
         raise Cancelled  # deleted, or asked for anew, while it waited
-    _tell(ctx, made.id)
+    _notify(ctx, made.id)
     try:
         return _Work(ctx, made).run()
     finally:
         press.shared().rest()
-        _tell(ctx, made.id)
+        _notify(ctx, made.id)
 
 
-def _tell(ctx: JobContext, print_id: str) -> None:
+def _notify(ctx: JobContext, print_id: str) -> None:
     with ctx.database.write() as session:
         made = session.get(PrintRequest, print_id)
         if made is not None:
-            service.changed(session, made)
+            service.notify(session, made)
 
 
 class _Work:
@@ -63,7 +63,7 @@ class _Work:
             sheet = self._write_what_can_be_drawn(sheet, temporary)
             if self.order.output == "images":
                 self._to_images(temporary)
-            _settle(temporary, target)
+            _move_into_place(temporary, target)
         finally:
             temporary.unlink(missing_ok=True)
         return self._finish(sheet, target)
@@ -142,7 +142,7 @@ class _Work:
         return {"pages": len(sheet.pages), "bytes": size}
 
 
-def _settle(temporary: Path, target: Path) -> None:
+def _move_into_place(temporary: Path, target: Path) -> None:
     """Synced, private, and under its name in one step."""
     temporary.chmod(0o600)
     with temporary.open("rb") as file:

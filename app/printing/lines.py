@@ -34,7 +34,7 @@ class Line:
     @classmethod
     def of(cls, text: Text) -> "Line":
         box = text.box
-        high = round(box.height + 2 * lift(text.size), 3)
+        high = round(box.height + 2 * slot_overhang(text.size), 3)
         return cls(text.content, round(box.width, 3), high, round(text.size, 3), text.align, text.bold)
 
 
@@ -47,7 +47,7 @@ class Piece:
     top: float
 
 
-def lift(size: float) -> float:
+def slot_overhang(size: float) -> float:
     """By how much a line's slot reaches above and below its box, in mm."""
     return size * _LIFT
 
@@ -94,7 +94,7 @@ def draw(texts: Iterable[Text], pieces: Mapping[Line, Piece], height: float) -> 
         piece = pieces.get(Line.of(text))
         if piece is None:
             continue
-        x, y = text.box.x * POINT, (height - text.box.y + lift(text.size)) * POINT + piece.top * 0.75
+        x, y = text.box.x * POINT, (height - text.box.y + slot_overhang(text.size)) * POINT + piece.top * 0.75
         parts += b"q 0.75 0 0 -0.75 %s cm\n%s\n" % (numbers(x, y), piece.clip)
         if text.tone in ("light", "letter"):
             # White text stands on bright and dark pixels alike: a dark edge is drawn under it (PS3.3 has no rule).

@@ -20,7 +20,7 @@ def strokes(placed: Placed, cell: Box) -> list[Stroke]:
         for points, dashed in mark.lines:
             at = [on_paper(placed, point) for point in points]
             for start, end in pairwise(at):
-                if (part := clipped(start, end, box)) is not None:
+                if (part := clip_line(start, end, box)) is not None:
                     pieces = _dashes(*part) if dashed else [part]
                     drawn += [Stroke(*a, *b, _THIN if dashed else _WIDE, "light") for a, b in pieces]
     return drawn
@@ -59,11 +59,11 @@ def _lines(placed: Placed, mark: Mark, cell: Box, size: float) -> list[Text]:
 def on_paper(placed: Placed, point: Point) -> Point:
     """Where a point of the stored frame is on paper, in mm."""
     picture, source, box = placed.picture, placed.source, placed.box
-    x, y = seen(point, picture.rows, picture.columns, picture.view.rotation, picture.view.flip)
+    x, y = to_displayed(point, picture.rows, picture.columns, picture.view.rotation, picture.view.flip)
     return box.x + (x - source.x) * box.width / source.width, box.y + (y - source.y) * box.height / source.height
 
 
-def seen(point: Point, rows: int, columns: int, rotation: int, flip: bool) -> Point:
+def to_displayed(point: Point, rows: int, columns: int, rotation: int, flip: bool) -> Point:
     """A point (column, row) of the stored frame in the frame as seen: turned clockwise, then left and right swapped."""
     column, row = point
     x, y = {
@@ -76,7 +76,7 @@ def seen(point: Point, rows: int, columns: int, rotation: int, flip: bool) -> Po
     return (width - x if flip else x), y
 
 
-def clipped(start: Point, end: Point, box: Box) -> tuple[Point, Point] | None:
+def clip_line(start: Point, end: Point, box: Box) -> tuple[Point, Point] | None:
     """The part of a line inside a box (Liang and Barsky); None where no part is."""
     (x, y), (dx, dy) = start, (end[0] - start[0], end[1] - start[1])
     first, last = 0.0, 1.0

@@ -75,7 +75,7 @@ def write(
         ThreadPoolExecutor(THREADS, "pixels") as threads,
     ):
         whole = pikepdf.new()
-        ready = _ahead(threads, lambda placed: _stream_data(pixels(placed)), _placed(sheet.pages))
+        ready = _prefetch(threads, lambda placed: _stream_data(pixels(placed)), _placed(sheet.pages))
         for number, (batch, future) in enumerate(zip(batches, typeset, strict=True)):
             rasters = []
             for page in batch:
@@ -106,7 +106,7 @@ def _placed(pages: Iterable[Page]) -> Iterator[Placed]:
     return (cell.placed for page in pages for cell in page.cells if cell.placed)
 
 
-def _ahead(
+def _prefetch(
     threads: ThreadPoolExecutor, work: "Callable[[Placed], _Raster]", items: Iterable[Placed]
 ) -> "Iterator[_Raster]":
     """The results in order, while the threads are a few items ahead: reading, decoding and packing wait for nobody."""

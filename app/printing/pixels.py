@@ -15,10 +15,10 @@ from app.imaging import (
     decode_frame,
     default_window,
     encode,
-    halvings,
     render_frame,
+    required_halvings,
 )
-from app.imaging.decode import memory
+from app.imaging.decode import memory_needed
 from app.imaging.display import Display
 from app.imaging.transform import resize
 from app.kit.errors import Invalid
@@ -52,15 +52,15 @@ class Seen:
         return self.image[y // step : -(-(y + height) // step), x // step : -(-(x + width) // step)]
 
 
-def seen(frame: bytes, ds: Dataset, number: int, view: View, state: Presentation | None = None) -> Seen:
+def displayed_pixels(frame: bytes, ds: Dataset, number: int, view: View, state: Presentation | None = None) -> Seen:
     """state: the presentation state of the view, whose own turn and flip are part of the view already."""
     spec = PixelSpec.from_dataset(ds)
-    image = render_frame(frame, ds, params(view), number, spec, state and state.unmoved())
+    image = render_frame(frame, ds, params(view), number, spec, state and state.without_geometry())
     return Seen(image, max(1, round(max(spec.rows, spec.columns) / max(image.shape[:2]))))
 
 
 def cut(whole: Seen, placed: Placed, dpi: int) -> Pixels:
-    """The placed part of `seen`, averaged down where it has more pixels than `dpi` on its box.
+    """The placed part of `displayed_pixels`, averaged down where it has more pixels than `dpi` on its box.
 
     Where it has fewer it keeps its own: a printer enlarges better than a file that has grown."""
     s = placed.source
@@ -77,8 +77,8 @@ def computed_window(frame: bytes, ds: Dataset, number: int) -> tuple[float, floa
     spec = PixelSpec.from_dataset(ds)
     if spec.colour or spec.photometric == "PALETTE COLOR":
         return None
-    halved = halvings(frame, spec)
-    with cost.ROOM.of(memory(frame, spec, halved)):
+    halved = required_halvings(frame, spec)
+    with cost.ROOM.of(memory_needed(frame, spec, halved)):
         values = decode_frame(frame, spec, halved=halved)
     window = default_window(values, spec, Display.from_dataset(ds, spec, number))
     return (window.center, window.width) if window and window.function == "LINEAR" else None

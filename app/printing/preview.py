@@ -46,7 +46,7 @@ def pages(
     source = Gatherer(database.read, archive, actor.language, [i.sop_instance_uid for n in chosen if (i := items[n])])
     source.check(items[number] for number in sorted(chosen))
     for study in {found.study.id: found.study for found in source.found.values()}.values():
-        _saw(study)  # their names stand on the page
+        _record_view(study)  # their names stand on the page
     known: list[Picture | None] = []
     for number, item in enumerate(items):
         known.append(source.picture(item, number + 1) if item and number in chosen else None)
@@ -87,8 +87,8 @@ def picture(
     found = source.found.get(item.sop_instance_uid)
     if found is None or not may_see(actor, found.study.facility_id):
         raise NotFound("Image not found.")
-    _saw(found.study)
-    image = source.seen(item.sop_instance_uid, item.frame, item.view())
+    _record_view(found.study)
+    image = source.rendered_frame(item.sop_instance_uid, item.frame, item.view())
     return pixels.jpeg(pixels.shrink(image, part, size))
 
 
@@ -112,7 +112,7 @@ def image_facts(database: Database, archive: Any, actor: Actor, sop_instance_uid
     found = source.found.get(sop_instance_uid)
     if found is None or not may_see(actor, found.study.facility_id) or frame > found.instance.number_of_frames:
         raise NotFound("Image not found.")
-    _saw(found.study)
+    _record_view(found.study)
     known = source.picture(item, 1)
     header = source.header(sop_instance_uid)
     window = facts.header_window(header, frame) or pixels.computed_window(
@@ -154,7 +154,7 @@ def strip(database: Database, actor: Actor, study_uid: str) -> tuple[Study, list
             grouped[series.id].frames.extend(
                 (uid, frame, shown if many == 1 else f"{shown}/{frame}") for frame in range(1, many + 1)
             )
-    _saw(study)
+    _record_view(study)
     return study, list(grouped.values())
 
 
@@ -179,6 +179,6 @@ def unprinted(database: Database, actor: Actor, study_uids: list[str]) -> list[U
         ]
 
 
-def _saw(study: Study) -> None:
+def _record_view(study: Study) -> None:
     """Images of it go out; the web role writes that down, once for many."""
-    audit.saw(study.study_instance_uid, study.facility_id, shown=True)
+    audit.record_study(study.study_instance_uid, study.facility_id, shown=True)

@@ -14,7 +14,7 @@ def of_picture(placed: Placed, box: Box, size: float, taken: Sequence[Box] = ())
     taken: boxes of other texts, which bar and label keep clear of at the bottom."""
     assert placed.scale
     x, low = box.right - size * 0.7, box.bottom - size * 4.2
-    bottom = _clear(x, low, size, taken)
+    bottom = _bar_end(x, low, size, taken)
     room = (box.height / 2 - size * 5) if placed.picture.letters[1] else box.height * MAX_RULER_SHARE
     room = min(room - (low - bottom), box.height * MAX_RULER_SHARE)
     return _bar(x, bottom, room, placed.scale, size)
@@ -31,11 +31,11 @@ def of_region(placed: Placed, scale: Scale, size: float, taken: Sequence[Box] = 
     pixel = shown.height / placed.source.height
     spacing = scale.spacing[1 if placed.picture.turned else 0]
     x, low = right - size * 0.7, bottom - size * 1.8
-    foot = _clear(x, low, size, taken)
+    foot = _bar_end(x, low, size, taken)
     return _bar(x, foot, min((bottom - top) * MAX_RULER_SHARE, foot - top), pixel / spacing, size)
 
 
-def _clear(x: float, bottom: float, size: float, taken: Sequence[Box]) -> float:
+def _bar_end(x: float, bottom: float, size: float, taken: Sequence[Box]) -> float:
     """Where a bar has to end so that its label stands above every text that it would cover (mm); at most `bottom`."""
     for other in sorted(taken, key=lambda one: -one.y):
         label = _label_box(x, bottom, size)

@@ -100,7 +100,7 @@ def request(session: Session, actor: Actor, config: Config, order: PrintOrder) -
     session.add(made)
     session.flush()
     _trace(session, actor, made, Verb.STUDY_PRINT, pages=pages, output=order.output)
-    changed(session, made)
+    notify(session, made)
     return _row(session, actor, print_id)
 
 
@@ -220,8 +220,8 @@ def cancel(session: Session, actor: Actor, print_id: str) -> Row:
         raise Conflict("This print has already ended.", hint="Nothing to cancel.")
     jobs.cancel(session, row.request.job_id)
     _trace(session, actor, row.request, "print.cancel")
-    changed(session, row.request)
-    return _fresh(session, actor, print_id)
+    notify(session, row.request)
+    return _reset(session, actor, print_id)
 
 
 def retry(session: Session, actor: Actor, config: Config, print_id: str) -> Row:
@@ -237,8 +237,8 @@ def retry(session: Session, actor: Actor, config: Config, print_id: str) -> Row:
     made.job_id = _enqueue(session, made.id, actor, made.facility_id, row.priority, made.pages)
     session.flush()
     _trace(session, actor, made, "print.retry")
-    changed(session, made)
-    return _fresh(session, actor, print_id)
+    notify(session, made)
+    return _reset(session, actor, print_id)
 
 
 def set_priority(session: Session, actor: Actor, print_id: str, priority: int) -> Row:
@@ -250,8 +250,8 @@ def set_priority(session: Session, actor: Actor, print_id: str, priority: int) -
     row.job.priority = priority
     session.flush()
     _trace(session, actor, row.request, "print.priority", priority=priority)
-    changed(session, row.request)
-    return _fresh(session, actor, print_id)
+    notify(session, row.request)
+    return _reset(session, actor, print_id)
 
 
 def delete(session: Session, actor: Actor, config: Config, print_id: str) -> None:
@@ -261,7 +261,7 @@ def delete(session: Session, actor: Actor, config: Config, print_id: str) -> Non
         jobs.cancel(session, row.request.job_id)
     _remove(config, row.request)
     _trace(session, actor, row.request, "print.delete")
-    changed(session, row.request, gone=True)
+    notify(session, row.request, gone=True)
     session.delete(row.request)
 
 
@@ -276,7 +276,7 @@ def open_file(session: Session, actor: Actor, config: Config, print_id: str) -> 
         raise NotFound("The file of this print no longer exists.", hint="Print it again.")
     _trace(session, actor, row.request, "print.read")
     for study in studies_of(row.request):
-        audit.traced(study)
+        audit.mark_recorded(study)
     return row, path
 
 
@@ -285,12 +285,12 @@ def _remove(config: Config, made: PrintRequest) -> None:
         file_of(config, made).unlink(missing_ok=True)
 
 
-def _fresh(session: Session, actor: Actor, print_id: str) -> Row:
+def _reset(session: Session, actor: Actor, print_id: str) -> Row:
     session.expire_all()  # the job's row was changed by statements of its own
     return _row(session, actor, print_id)
 
 
-def changed(session: Session, made: PrintRequest, *, gone: bool = False) -> None:
+def notify(session: Session, made: PrintRequest, *, gone: bool = False) -> None:
     """Tells every open page. Ids only: who may not see the print asks for it in vain."""
     payload: dict[str, Any] = {"id": made.id, "study_instance_uid": made.study_instance_uid, "gone": gone}
     owner = made.owner_id if made.facility_id is None else None

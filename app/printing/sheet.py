@@ -47,8 +47,8 @@ __all__ = [
     "View",
     "cell_boxes",
     "compose",
+    "fit_picture",
     "page_count",
-    "place",
     "scale_text",
 ]
 _HEADER, _FOOTER, _RULE_GAP, _CHECK = 9.0, 3.2, 1.6, 6.5  # heights of bands in mm
@@ -130,7 +130,7 @@ def cell_boxes(options: SheetOptions) -> tuple[Box, ...]:
     )
 
 
-def place(picture: Picture, box: Box, scaling: str) -> Placed:
+def fit_picture(picture: Picture, box: Box, scaling: str) -> Placed:
     """Where the picture lies in the cell: whole pixels, centred, never outside the cell."""
     rows, columns = picture.seen_size
     pixel_height, pixel_width = picture.pixel
@@ -216,7 +216,7 @@ def _cell(index: int, box: Box, picture: Picture | None, options: SheetOptions, 
         return Cell(index, box, None)
     if picture.fault:
         return _undrawable_cell(index, box, picture, options, one_patient)
-    placed = place(picture, box, options.scaling)
+    placed = fit_picture(picture, box, options.scaling)
     size = min(3.0, max(1.5, min(box.width, box.height) / 36))
     corners = _corners_of(options, one_patient)
     values = {**options.values, **picture.values, "Scale": scale_text(placed, options.lines)}

@@ -22,7 +22,7 @@ def _locale(language: str) -> str:
 def words(language: str) -> Words:
     language = _locale(language)
     return Words(
-        person=names.shown,
+        person=names.display_name,
         day=lambda value: _day(value, language),
         age=lambda age: _age(age, language),
     )

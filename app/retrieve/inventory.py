@@ -4,7 +4,7 @@ import logging
 from dataclasses import dataclass
 
 from app.jobs.context import JobContext
-from app.kit.numbers import whole
+from app.kit.numbers import parse_integer
 from app.network import statuses
 from app.network.settings import DicomSettings
 from app.nodes.models import Node
@@ -31,7 +31,7 @@ class Look:
     settings: DicomSettings
     own: QuerySettings
 
-    def there(self) -> There:
+    def list_remote(self) -> There:
         """What the node says there is; nothing known when it does not answer queries. Raises PeerFault when it is away."""
         node, scope = self.node, self.scope
         there = There()
@@ -39,9 +39,9 @@ class Look:
             return there
         try:
             self._series(there, scope)
-            here = self.here(there)
+            here = self.list_local(there)
             partly = set(plan.incomplete(scope, there, here))
-            ways = sources.ways(node)
+            ways = sources.retrieval_methods(node)
             by_get = (self.method if self.method != "auto" else ways[0] if ways else "") == "get"
             for uid in list(there.series)[:_MOST_SERIES]:
                 # C-GET must propose the classes of the objects; of a part that is here the others must be named
@@ -55,7 +55,7 @@ class Look:
         for answer in self._find("SERIES", {"StudyInstanceUID": scope.study}):
             uid, count = answer["SeriesInstanceUID"], answer.get("NumberOfSeriesRelatedInstances", "")
             if not scope.series or uid == scope.series:
-                there.series[uid] = whole(count)
+                there.series[uid] = parse_integer(count)
         there.known = True
 
     def _images(self, there: There, series: str) -> None:
@@ -69,9 +69,9 @@ class Look:
         patient = {"PatientID": self.patient_id} if self.patient_id else {}
         question = Question(level, keys | patient, (), _MOST_ANSWERS)
         stop = self.ctx.stopped.is_set
-        return list(sources.answers(self.node, self.ctx.config, self.settings, self.own, question, Asked(), stop))
+        return list(sources.query_node(self.node, self.ctx.config, self.settings, self.own, question, Asked(), stop))
 
-    def here(self, there: There) -> Here:
+    def list_local(self, there: There) -> Here:
         """What is in the archive, whoever may see it."""
         named = [uid for uids in there.instances.values() for uid in uids] or list(self.scope.instances)
         with self.ctx.database.read() as session:

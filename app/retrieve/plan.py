@@ -58,7 +58,7 @@ class Here:
     instances: frozenset[str] = frozenset()
 
 
-def whole(scope: Scope) -> list[Ask]:
+def full_requests(scope: Scope) -> list[Ask]:
     """The requests for all of a scope."""
     keys = {"StudyInstanceUID": scope.study}
     if scope.instances:
@@ -91,7 +91,7 @@ def plan(scope: Scope, there: There, here: Here) -> list[Ask]:
     if scope.instances:
         return _images(scope.study, scope.series, [uid for uid in scope.instances if uid not in here.instances])
     if not there.known or not there.series:
-        return whole(scope)
+        return full_requests(scope)
     asks: list[Ask] = []
     for uid, count in there.series.items():
         if not here.series.get(uid, 0):
@@ -102,10 +102,10 @@ def plan(scope: Scope, there: There, here: Here) -> list[Ask]:
         elif count is None or here.series[uid] < count:
             asks.append(Ask("SERIES", {"StudyInstanceUID": scope.study, "SeriesInstanceUID": uid}))
     untouched = len(asks) == len(there.series) and all(ask.level == "SERIES" for ask in asks)
-    return whole(scope) if untouched and not any(here.series.values()) else asks
+    return full_requests(scope) if untouched and not any(here.series.values()) else asks
 
 
-def missing(scope: Scope, there: There, here: Here) -> int | None:
+def missing_count(scope: Scope, there: There, here: Here) -> int | None:
     """How many objects are not here yet; None when nobody knows how many there are."""
     if scope.instances:
         return len(set(scope.instances) - here.instances)

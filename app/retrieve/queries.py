@@ -7,7 +7,7 @@ from sqlalchemy import ColumnElement, case, delete, func, select, true
 from sqlalchemy.orm import Session
 
 from app.archive.models import Instance, Series, Study
-from app.archive.queries import visible
+from app.archive.queries import visible_to
 from app.jobs.models import Job
 from app.kit.errors import NotFound
 from app.nodes.models import Node
@@ -108,7 +108,7 @@ def studies_here(session: Session, actor: Actor, uids: Sequence[str]) -> dict[st
     found: dict[str, int] = {}
     for at in range(0, len(uids), _CHUNK):
         part = select(Study.study_instance_uid, Study.instance_count).where(
-            Study.study_instance_uid.in_(uids[at : at + _CHUNK]), visible(actor)
+            Study.study_instance_uid.in_(uids[at : at + _CHUNK]), visible_to(actor)
         )
         found.update({row[0]: row[1] for row in session.execute(part)})
     return found
@@ -116,7 +116,7 @@ def studies_here(session: Session, actor: Actor, uids: Sequence[str]) -> dict[st
 
 def series_here(session: Session, actor: Actor | None, study_uid: str) -> dict[str, int]:
     """Series Instance UID -> objects here. actor None: whoever may see them."""
-    allowed: ColumnElement[bool] = true() if actor is None else visible(actor)
+    allowed: ColumnElement[bool] = true() if actor is None else visible_to(actor)
     wanted = (
         select(Series.series_instance_uid, Series.instance_count)
         .join(Study, Study.id == Series.study_pk)
@@ -128,7 +128,7 @@ def series_here(session: Session, actor: Actor | None, study_uid: str) -> dict[s
 def instances_here(session: Session, actor: Actor | None, uids: Sequence[str]) -> set[str]:
     """Which of these SOP Instance UIDs are here. actor None: whoever may see them."""
     found: set[str] = set()
-    allowed: ColumnElement[bool] = true() if actor is None else visible(actor)
+    allowed: ColumnElement[bool] = true() if actor is None else visible_to(actor)
     for at in range(0, len(uids), _CHUNK):
         part = (
             select(Instance.sop_instance_uid)
@@ -145,7 +145,7 @@ def images_here(session: Session, actor: Actor, series_uids: Sequence[str]) -> l
         select(Instance.sop_instance_uid)
         .join(Series, Series.id == Instance.series_pk)
         .join(Study, Study.id == Instance.study_pk)
-        .where(Series.series_instance_uid.in_(series_uids), visible(actor))
+        .where(Series.series_instance_uid.in_(series_uids), visible_to(actor))
     )
     return list(session.scalars(wanted))
 

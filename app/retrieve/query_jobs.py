@@ -1,4 +1,4 @@
-"""Background work of queries: `query.ask` asks every node of a query in a thread of its own, so that a dead one delays
+"""Background work of queries: `query.run_query` asks every node of a query in a thread of its own, so that a dead one delays
 nobody; and the same for levels that a page unfolds."""
 
 import contextlib
@@ -25,7 +25,7 @@ from app.nodes.models import Node
 from app.retrieve import queries as retrieve_queries
 from app.retrieve import remote_queries, sources
 from app.retrieve.models import RemoteQuery, RemoteQueryNode
-from app.retrieve.query_states import ASKING, DONE, FAILED, GRACE, OPEN, longest
+from app.retrieve.query_states import ASKING, DONE, FAILED, GRACE, OPEN, query_deadline
 from app.retrieve.remote_queries import Match
 from app.retrieve.settings import QuerySettings
 from app.retrieve.sources import Asked, Question
@@ -39,7 +39,7 @@ _KEEP = 0.4  # seconds answers gather before they are written down together
 _LOOK = 0.5  # seconds between looks whether somebody has cancelled
 
 
-def ask(ctx: JobContext, payload: dict[str, Any]) -> dict[str, Any]:
+def run_query(ctx: JobContext, payload: dict[str, Any]) -> dict[str, Any]:
     """Asks the nodes that have not ended yet; a second try after a crash asks those again that were under way."""
     with ctx.database.write() as session:
         query = session.get(RemoteQuery, payload["query_id"])
@@ -52,14 +52,14 @@ def ask(ctx: JobContext, payload: dict[str, Any]) -> dict[str, Any]:
         for row in rows:
             retrieve_queries.delete_answers(session, row.id)
             row.state, row.answers = ASKING, 0
-        remote_queries.tell(session, query)
+        remote_queries.notify(session, query)
     asking_now = [_One(ctx, query.id, row.id, nodes.get(row.node_id), limits, own, question) for row in rows]
     for one in asking_now:
         one.start()
-    _wait(ctx, [one.thread for one in asking_now], longest(own))
+    _wait(ctx, [one.thread for one in asking_now], query_deadline(own))
     for one in asking_now:
         if one.thread.is_alive():
-            one.give_up(phrase("It did not end its answers within {seconds} s.", seconds=round(longest(own))))
+            one.give_up(phrase("It did not end its answers within {seconds} s.", seconds=round(query_deadline(own))))
     return {"nodes": len(rows)}
 
 
@@ -108,7 +108,7 @@ class _One:
             row, query = session.get(RemoteQueryNode, self._row_id), session.get(RemoteQuery, self._query_id)
             if row is not None and query is not None and row.state == ASKING:
                 row.state, row.error = FAILED, words
-                remote_queries.tell(session, query)
+                remote_queries.notify(session, query)
 
     def run(self) -> None:
         fault: AppError | None = None
@@ -116,7 +116,7 @@ class _One:
             if self._node is None:
                 raise PeerFault(_REMOVED)
             sources.may_ask(self._node)
-            self._ask(self._node)
+            self._query(self._node)
         except AppError as raised:
             fault = raised
         except Exception:
@@ -125,17 +125,17 @@ class _One:
         with contextlib.suppress(AppError):  # the database is away: the job's next try asks again
             self._end(fault)
 
-    def _ask(self, node: Node) -> None:
+    def _query(self, node: Node) -> None:
         due = time.monotonic() + _KEEP
         stop = self._ctx.stopped.is_set
-        found = sources.answers(node, self._ctx.config, self._limits, self._own, self._question, self._asked, stop)
+        found = sources.query_node(node, self._ctx.config, self._limits, self._own, self._question, self._asked, stop)
         for answer in found:
             self._new.append(answer)
             if time.monotonic() > due:
-                self._keep()
+                self._store_answers()
                 due = time.monotonic() + _KEEP
 
-    def _keep(self, end: Callable[[RemoteQueryNode], None] | None = None) -> int:
+    def _store_answers(self, end: Callable[[RemoteQueryNode], None] | None = None) -> int:
         """Writes down what came; how many answers the node gave altogether."""
         new, self._new = self._new, []
         with self._ctx.database.write() as session:
@@ -148,7 +148,7 @@ class _One:
             remote_queries.add_answers(session, row, self._question.level, new)
             if end is not None:
                 end(row)
-            remote_queries.tell(session, query)
+            remote_queries.notify(session, query)
             return row.answers
 
     def _end(self, fault: AppError | None) -> None:
@@ -161,15 +161,15 @@ class _One:
             if row.state == ASKING:
                 row.state = FAILED if fault is not None else DONE
 
-        count = self._keep(end)
+        count = self._store_answers(end)
         if node is not None:
             if not self._ctx.stopped.is_set():
                 with self._ctx.database.write() as session:
                     service.note_outcome(session, node.id, fault.detail if fault else NOTHING)
-            note(self._ctx.database, self._ctx.config, node, count, asked, fault, self._ctx.stopped.is_set())
+            log_query(self._ctx.database, self._ctx.config, node, count, asked, fault, self._ctx.stopped.is_set())
 
 
-def note(
+def log_query(
     database: Database, config: Config, node: Node, count: int, asked: Asked, fault: AppError | None, stopped: bool
 ) -> None:
     """The transfer log's line of one query of one node: the one place where it is written."""
@@ -183,7 +183,7 @@ def note(
         if asked.broken
         else NOTHING
     )
-    operation_log.note(
+    operation_log.log_operation(
         database,
         operation_log.Operation(
             "find",
@@ -212,7 +212,7 @@ def prune(session: Session) -> None:
 # -- levels that are unfolded ------------------------------------------------------------------------------------------
 
 
-def unfold(
+def query_children(
     database: Database, config: Config, actor: Actor, query_id: str, level: str, keys: Mapping[str, str]
 ) -> tuple[list[Match], list[tuple[str, Phrase]]]:
     """The series of a study of a query's answers, or the images of a series, asked now from every node that has the
@@ -222,7 +222,7 @@ def unfold(
     with database.read() as session:
         query = retrieve_queries.query(session, actor, query_id)
         told = retrieve_queries.answers_of(session, query.id, study)
-        audit.saw(study, actor.facility_id)
+        audit.record_study(study, actor.facility_id)
         patient = next((a.values["PatientID"] for _, a in told if a.values.get("PatientID")), "")
         known = retrieve_queries.nodes_by_id(session, [row.node_id for row, _ in told])
         nodes = [known[row.node_id] for row, _ in told if row.node_id in known]
@@ -236,17 +236,19 @@ def unfold(
         asked = Asked()
         count, fault = 0, None
         try:
-            for answer in sources.answers(node, config, limits, own, question, asked):
+            for answer in sources.query_node(node, config, limits, own, question, asked):
                 gathered[node.name].append(answer)
                 count += 1
         except AppError as raised:
             fault = raised
             faults.append((node.name, raised.detail))
-        note(database, config, node, count, asked, fault, False)
+        log_query(database, config, node, count, asked, fault, False)
 
     with ThreadPoolExecutor(max(1, len(nodes)), thread_name_prefix="unfold") as pool:
         list(pool.map(one, nodes))
-    found = remote_queries.merge(level, ((name, answer) for name, answers in gathered.items() for answer in answers))
+    found = remote_queries.merge_answers(
+        level, ((name, answer) for name, answers in gathered.items() for answer in answers)
+    )
     with database.read() as session:
         if level == "SERIES":
             counted = retrieve_queries.series_here(session, actor, study)
@@ -256,4 +258,4 @@ def unfold(
             there = retrieve_queries.instances_here(session, actor, [match.key for match in found])
             for match in found:
                 match.here = remote_queries.here_of(int(match.key in there), 1)
-    return remote_queries.arranged(found, "number"), faults
+    return remote_queries.sort_matches(found, "number"), faults

@@ -42,7 +42,7 @@ class NodeState:
         return self.state in (FAILED, CANCELLED) or (self.answered and (self.node.limited or self.node.broken > 0))
 
 
-def longest(own: QuerySettings) -> float:
+def query_deadline(own: QuerySettings) -> float:
     """Seconds after which a node that is being asked is given up, whatever it does: to connect, to accept, to answer."""
     return own.seconds + 2.0 * own.silence + GRACE
 
@@ -51,12 +51,14 @@ def node_states(session: Session, query: RemoteQuery, nodes: Iterable[RemoteQuer
     """The state of each node of the query, in the given order."""
     job = session.get(Job, query.job_id)
     state, attempts = (job.state, job.attempts) if job else ("", 0)
-    reason = interrupted(state, attempts, now() - query.created_at, longest(load(session, QuerySettings)))
+    reason = interruption_reason(
+        state, attempts, now() - query.created_at, query_deadline(load(session, QuerySettings))
+    )
     return [state_of(node, state, reason) for node in nodes]
 
 
 def state_of(node: RemoteQueryNode, job_state: str, reason: tuple[Phrase, Phrase] | None) -> NodeState:
-    """reason: why a row that is still open will not be answered any more, from `interrupted`. Pure."""
+    """reason: why a row that is still open will not be answered any more, from `interruption_reason`. Pure."""
     if node.state == CANCELLED or (node.state in OPEN and job_state == CANCELLED):
         return NodeState(node, CANCELLED, node.error or phrase("The search was stopped before this archive answered."))
     if node.state in OPEN and reason is not None:
@@ -64,10 +66,10 @@ def state_of(node: RemoteQueryNode, job_state: str, reason: tuple[Phrase, Phrase
     return NodeState(node, node.state, node.error or NOTHING, node.hint or NOTHING)
 
 
-def interrupted(job_state: str, attempts: int, age: timedelta, each: float) -> tuple[Phrase, Phrase] | None:
+def interruption_reason(job_state: str, attempts: int, age: timedelta, each: float) -> tuple[Phrase, Phrase] | None:
     """Why the nodes that are still open will not be answered any more: (words, hint); None while they may be. Pure.
 
-    job_state: "" of a job that is gone; age: of the query; each: seconds of one node at most, from `longest`."""
+    job_state: "" of a job that is gone; age: of the query; each: seconds of one node at most, from `query_deadline`."""
     if job_state == "queued" and attempts == 0:
         if age > timedelta(seconds=_UNTAKEN):
             return phrase("The search has not started: no worker is free."), phrase(
@@ -79,7 +81,7 @@ def interrupted(job_state: str, attempts: int, age: timedelta, each: float) -> t
     return phrase("The search was interrupted before this archive answered."), phrase("Search again.")
 
 
-def overall(states: list[NodeState]) -> str:
+def query_state(states: list[NodeState]) -> str:
     """Of the whole query: running, done, failed (no node answered) or cancelled."""
     found = {one.state for one in states}
     if ASKING in found:

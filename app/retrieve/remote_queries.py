@@ -12,7 +12,7 @@ from app.dicom.names import fold
 from app.kit.clock import now
 from app.kit.errors import Conflict, Invalid
 from app.kit.ids import new_id
-from app.kit.numbers import whole
+from app.kit.numbers import parse_integer
 from app.kit.phrases import phrase
 from app.network.find_scu import LEVELS, RETURNED, UNIQUE
 from app.nodes import queries as node_queries
@@ -20,7 +20,7 @@ from app.nodes.models import Node
 from app.retrieve import queries as retrieve_queries
 from app.retrieve import sources
 from app.retrieve.models import RemoteAnswer, RemoteQuery, RemoteQueryNode
-from app.retrieve.query_states import CANCELLED, FAILED, OPEN, NodeState, node_states, overall
+from app.retrieve.query_states import CANCELLED, FAILED, OPEN, NodeState, node_states, query_state
 from app.retrieve.settings import QuerySettings
 from app.security.actor import Actor, require
 from app.security.verbs import Verb
@@ -78,7 +78,7 @@ def create_query(session: Session, actor: Actor, wish: Wish) -> RemoteQuery:
         "query.ask",
         {"nodes": [n.name for n in nodes], "keys": sorted(k for k in keys if keys[k])},
     )
-    tell(session, query)
+    notify(session, query)
     return query
 
 
@@ -130,7 +130,7 @@ def cancel_query(session: Session, actor: Actor, query_id: str) -> RemoteQuery:
         if node.state in OPEN:
             node.state = CANCELLED
     _record(session, actor, query, "query.cancel", {})
-    tell(session, query)
+    notify(session, query)
     return query
 
 
@@ -149,7 +149,7 @@ def _record(session: Session, actor: Actor, query: RemoteQuery, verb: str, detai
     )
 
 
-def tell(session: Session, query: RemoteQuery) -> None:
+def notify(session: Session, query: RemoteQuery) -> None:
     """The event that moves the page; for the one who asks alone."""
     events.append(session, "query.changed", {"id": query.id}, user_id=query.owner_id or events.NOBODY)
 
@@ -181,7 +181,7 @@ class Match:
 _COUNT = {"STUDY": "NumberOfStudyRelatedInstances", "SERIES": "NumberOfSeriesRelatedInstances"}
 
 
-def merge(level: str, answers: Iterable[tuple[str, Mapping[str, str]]]) -> list[Match]:
+def merge_answers(level: str, answers: Iterable[tuple[str, Mapping[str, str]]]) -> list[Match]:
     """(node's name, answer) pairs as one match for each thing, in the order in which things were first told of. Pure."""
     found: dict[str, Match] = {}
     for node, values in answers:
@@ -196,7 +196,7 @@ def merge(level: str, answers: Iterable[tuple[str, Mapping[str, str]]]) -> list[
             told = {m for one in (match.values, values) for m in one.get("ModalitiesInStudy", "").split("\\") if m}
             match.values["ModalitiesInStudy"] = "\\".join(sorted(told))
         count = values.get(_COUNT.get(level, ""), "")
-        if (images := whole(count)) is not None:
+        if (images := parse_integer(count)) is not None:
             match.images = max(match.images or 0, images)
     return list(found.values())
 
@@ -211,7 +211,7 @@ def here_of(have: int, images: int | None, retrieving: str = "") -> Here:
 def matches(session: Session, actor: Actor, query: RemoteQuery) -> list[Match]:
     """The merged answers so far, each with what of it the actor sees here."""
     rows = retrieve_queries.answers_of(session, query.id)
-    found = merge(query.level, ((node.node_name, answer.values) for node, answer in rows))
+    found = merge_answers(query.level, ((node.node_name, answer.values) for node, answer in rows))
     keys = [match.key for match in found]
     if query.level == "STUDY":
         here = retrieve_queries.studies_here(session, actor, keys)
@@ -235,11 +235,11 @@ SORTS = {
     "patient_id": lambda m: m.values.get("PatientID", ""),
     "images": lambda m: m.images or 0,
     "where": lambda m: ", ".join(m.where),
-    "number": lambda m: whole(m.values.get("SeriesNumber") or m.values.get("InstanceNumber", "")) or 0,
+    "number": lambda m: parse_integer(m.values.get("SeriesNumber") or m.values.get("InstanceNumber", "")) or 0,
 }
 
 
-def arranged(found: list[Match], sort: str = "-date", here: str = "") -> list[Match]:
+def sort_matches(found: list[Match], sort: str = "-date", here: str = "") -> list[Match]:
     """Sorted (a minus in front: downwards) and, if asked, only those of which all, part or none is here."""
     name = sort.removeprefix("-")
     kept = [match for match in found if not here or match.here.state == here]
@@ -265,7 +265,7 @@ def node_json(shown: NodeState) -> dict[str, Any]:
 def query_json(session: Session, query: RemoteQuery) -> dict[str, Any]:
     """A query as REST shows it (DESIGN part 2: long work), node by node. complete: every node has told all it has."""
     states = node_states(session, query, retrieve_queries.nodes_of(session, query.id))
-    state = overall(states)
+    state = query_state(states)
     error = next((one.error for one in states if one.error), None) if state == FAILED else None
     return {
         "id": query.id,

@@ -11,7 +11,7 @@ from app.jobs.models import Job
 from app.kit.clock import now
 from app.kit.errors import Conflict, Invalid
 from app.kit.ids import new_id
-from app.kit.numbers import whole
+from app.kit.numbers import parse_integer
 from app.kit.phrases import phrase
 from app.nodes import options
 from app.nodes import queries as node_queries
@@ -59,7 +59,7 @@ def create_retrieval(session: Session, actor: Actor, order: Order) -> Retrieval:
             raise Conflict("This is being retrieved already.", hint="It is in the retrieval queue.")
     about = retrieve_queries.about(session, actor, scope.study)
     count = about.get("NumberOfStudyRelatedInstances", "")
-    expected = 0 if scope.series else whole(count) or 0
+    expected = 0 if scope.series else parse_integer(count) or 0
     row = Retrieval(
         id=new_id(),
         job_id="",
@@ -90,7 +90,7 @@ def create_retrieval(session: Session, actor: Actor, order: Order) -> Retrieval:
     session.add(row)
     session.flush()
     _record(session, actor, row, str(Verb.QUERY_RETRIEVE), node.name)
-    tell(session, row)
+    notify(session, row)
     return row
 
 
@@ -109,7 +109,7 @@ def _check(session: Session, actor: Actor, node: Node, order: Order) -> None:
         raise Conflict(
             phrase("The node {name} is switched off.", name=node.name), hint="Switch it on under Settings, Nodes."
         )
-    ways = sources.ways(node)
+    ways = sources.retrieval_methods(node)
     if not ways or (order.method != "auto" and order.method not in ways):
         raise Invalid(
             phrase("The node {name} is not set to give objects this way.", name=node.name),
@@ -118,7 +118,7 @@ def _check(session: Session, actor: Actor, node: Node, order: Order) -> None:
         )
     if order.destination:
         other = node_queries.node(session, actor, order.destination)
-        if not other.ae_title or options.of(other).protocol != "dicom":
+        if not other.ae_title or options.node_options(other).protocol != "dicom":
             raise Invalid("Only a DICOM node can be sent to.", field="destination")
         if "move" not in ways:
             raise Invalid(
@@ -133,7 +133,7 @@ def cancel_retrieval(session: Session, actor: Actor, retrieval_id: str) -> Retri
     jobs.cancel(session, row.job_id)
     row.state, row.finished_at = CANCELLED, now()
     _record(session, actor, row, "retrieve.cancel")
-    tell(session, row)
+    notify(session, row)
     return row
 
 
@@ -145,7 +145,7 @@ def retry_retrieval(session: Session, actor: Actor, retrieval_id: str) -> Retrie
     row.state, row.error, row.hint, row.finished_at = QUEUED, None, None, None
     row.failed = row.warned = 0
     _record(session, actor, row, "retrieve.retry")
-    tell(session, row)
+    notify(session, row)
     return row
 
 
@@ -157,7 +157,7 @@ def drop_retrieval(session: Session, actor: Actor, retrieval_id: str) -> None:
         jobs.cancel(session, row.job_id)
     row.state = CANCELLED
     _record(session, actor, row, "retrieve.drop")
-    tell(session, row)
+    notify(session, row)
     session.delete(row)
 
 
@@ -180,7 +180,7 @@ def _record(session: Session, actor: Actor, row: Retrieval, verb: str, node: str
     )
 
 
-def tell(session: Session, row: Retrieval) -> None:
+def notify(session: Session, row: Retrieval) -> None:
     """The event that moves the bars; for the one who asked alone."""
     payload: dict[str, Any] = {"id": row.id, "state": row.state, "study_instance_uid": row.study_instance_uid}
     payload |= {"done": row.done, "total": row.total, "failed": row.failed}

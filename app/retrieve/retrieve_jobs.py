@@ -1,4 +1,4 @@
-"""Background work of retrievals: `retrieve.fetch`. A try asks the node what there is, fetches what is not here, and
+"""Background work of retrievals: `retrieve.retrieve_objects`. A try asks the node what there is, fetches what is not here, and
 believes the archive alone about what has arrived; what is here is never fetched again by the next try."""
 
 import logging
@@ -22,7 +22,7 @@ from app.retrieve import queries as retrieve_queries
 from app.retrieve.inventory import Look
 from app.retrieve.models import Retrieval
 from app.retrieve.plan import Ask, Scope, There
-from app.retrieve.retrievals import CANCELLED, DONE, FAILED, QUEUED, RUNNING, scope_of, tell
+from app.retrieve.retrievals import CANCELLED, DONE, FAILED, QUEUED, RUNNING, notify, scope_of
 from app.retrieve.settings import QuerySettings
 from app.security import facilities
 from app.settings import load
@@ -51,7 +51,7 @@ class _Task:
     own: QuerySettings
 
 
-def fetch(ctx: JobContext, payload: dict[str, Any]) -> dict[str, Any]:
+def retrieve_objects(ctx: JobContext, payload: dict[str, Any]) -> dict[str, Any]:
     """One try. Ends well only when everything that the node has of it is here."""
     task = _begin(ctx, payload["retrieval_id"])
     work = _Try(ctx, task)
@@ -61,11 +61,11 @@ def fetch(ctx: JobContext, payload: dict[str, Any]) -> dict[str, Any]:
         work.run()
     except Cancelled:
         _given_back(ctx, task)
-        work.note(started, None, True)
+        work.log_try(started, None, True)
         raise
     except AppError as raised:
         fault = raised
-    work.note(started, fault, False)
+    work.log_try(started, fault, False)
     return _finish(ctx, task, work, fault)
 
 
@@ -81,7 +81,7 @@ def _begin(ctx: JobContext, retrieval_id: str) -> _Task:
             retrieve_queries.count_here(session, scope_of(row)) if not row.destination else 0,
         )
         row.done_before = row.done
-        tell(session, row)
+        notify(session, row)
         title, port = ctx.config.aet, ctx.config.dicom_port
         home = facilities.home_id(session)
         if row.destination:
@@ -128,11 +128,11 @@ class _Try:
     def run(self) -> None:
         task = self._task
         if task.elsewhere:
-            self._through("move", plan.whole(task.scope), There())
+            self._send_requests("move", plan.full_requests(task.scope), There())
             return
-        there = self._look.there()
+        there = self._look.list_remote()
         self._total = len(task.scope.instances) or there.total
-        asks = plan.plan(task.scope, there, self._look.here(there))
+        asks = plan.plan(task.scope, there, self._look.list_local(there))
         self._refresh(force=True)
         if not asks:
             return
@@ -141,26 +141,26 @@ class _Try:
 
     def _by_some_way(self, asks: list[Ask], there: There) -> None:
         """The wished way; with auto the next one where a peer refuses the first for good (an unknown destination)."""
-        ways = sources.ways(self._task.node) if self._task.method == "auto" else [self._task.method]
+        ways = sources.retrieval_methods(self._task.node) if self._task.method == "auto" else [self._task.method]
         if not ways:
             raise PermanentFault("This node is no longer set to give objects.")
         for way in ways:
             try:
-                self._through(way, asks, there)
+                self._send_requests(way, asks, there)
                 return
             except statuses.Refused as fault:
                 if not fault.final:
                     raise
                 if len(asks) > 1 or asks[0].level != "STUDY":  # it may give whole studies only
-                    parts = plan.whole(Scope(self._task.scope.study))
+                    parts = plan.full_requests(Scope(self._task.scope.study))
                     if fault.dimse_status & 0xFF00 == 0xA900 and not self._task.scope.instances:
-                        self._through(way, parts, there)
+                        self._send_requests(way, parts, there)
                         return
                 if way == ways[-1]:
                     raise
                 log.info("retrieval %s: %s refused (%04X), the next way", self._task.id, way, fault.dimse_status)
 
-    def _through(self, way: str, asks: list[Ask], there: There) -> None:
+    def _send_requests(self, way: str, asks: list[Ask], there: There) -> None:
         self.used = way
         if way == "web":
             self._by_web(asks)
@@ -175,7 +175,7 @@ class _Try:
         with Mover(peer, task.settings, task.title, self._watch()) as mover:
             self._address = f"{mover.local_host}:{task.port}"
             for ask in asks:
-                self._judge(mover.retrieve(ask.level, ask.keys), own_title=task.title)
+                self._check_outcome(mover.retrieve(ask.level, ask.keys), own_title=task.title)
 
     def _by_get(self, asks: list[Ask], there: There) -> None:
         task, config = self._task, self._ctx.config
@@ -185,7 +185,7 @@ class _Try:
         )
         with getter:
             for ask in asks:
-                self._judge(getter.retrieve(ask.level, ask.keys))
+                self._check_outcome(getter.retrieve(ask.level, ask.keys))
 
     def _by_web(self, asks: list[Ask]) -> None:
         task = self._task
@@ -208,7 +208,7 @@ class _Try:
                     stop=self._stop,
                 )
                 self._ctx.check_cancelled()
-                self._add()
+                self._add_counts()
                 if done.failed:
                     raise PeerFault(
                         phrases(
@@ -230,21 +230,21 @@ class _Try:
             facility_id=self._task.facility_id,
         )
 
-    def _judge(self, outcome: Outcome, own_title: str = "") -> None:
+    def _check_outcome(self, outcome: Outcome, own_title: str = "") -> None:
         """Raises what a final answer means; the counts of a success stay."""
         self.counts, self.status = outcome.counts, outcome.status
         self._ctx.check_cancelled()
-        self._add()
+        self._add_counts()
         if outcome.success and not outcome.counts.failed:
             return
         if outcome.success or outcome.status & 0xF000 == 0xB000:  # what it could not send is told when all is verified
             return
-        found = statuses.words(
+        found = statuses.describe_status(
             outcome.status, outcome.comment, self._task.node.name, own_title=own_title, own_address=self._address
         )
         raise statuses.Refused(found, outcome.status)
 
-    def _add(self) -> None:
+    def _add_counts(self) -> None:
         """One request has ended: its counts go to those of the try."""
         for name in ("completed", "failed", "warning", "stored"):
             setattr(self.before, name, getattr(self.before, name) + getattr(self.counts, name))
@@ -255,7 +255,7 @@ class _Try:
         """Waits a little for what is still on its way in, then says what is missing."""
         until = time.monotonic() + _SETTLE
         while True:
-            left = plan.missing(self._task.scope, there, self._look.here(there))
+            left = plan.missing_count(self._task.scope, there, self._look.list_local(there))
             if not left or time.monotonic() > until:
                 break
             self._ctx.check_cancelled()
@@ -279,9 +279,9 @@ class _Try:
             raise PeerFault(words, hint=phrase("They are asked for again."))
 
     def _watch(self) -> Watch:
-        return Watch(tell=self._told, stop=self._stop, alive=self._alive)
+        return Watch(tell=self._record_progress, stop=self._stop, alive=self._alive)
 
-    def _told(self, counts: Counts) -> None:
+    def _record_progress(self, counts: Counts) -> None:
         self.counts = counts
         self._refresh()
 
@@ -331,14 +331,14 @@ class _Try:
                 row.total = max(row.total, done + counts.remaining)
             row.total = max(row.total, row.done)
             total = row.total
-            tell(session, row)
+            notify(session, row)
         self._ctx.progress(done, total)
 
-    def note(self, started: float, fault: AppError | None, cancelled: bool) -> None:
+    def log_try(self, started: float, fault: AppError | None, cancelled: bool) -> None:
         """The transfer log's line of one try: the one place where it is written."""
         node, counts = self._task.node, self.before
         result: operation_log.Result = "cancelled" if cancelled else "failure" if fault else "success"
-        operation_log.note(
+        operation_log.log_operation(
             self._ctx.database,
             operation_log.Operation(
                 self.used if self.used in ("move", "get") else "get",
@@ -366,7 +366,7 @@ def _given_back(ctx: JobContext, task: _Task) -> None:
         row = session.get(Retrieval, task.id)
         if row is not None and row.state == RUNNING:
             row.state = QUEUED
-            tell(session, row)
+            notify(session, row)
 
 
 def _finish(ctx: JobContext, task: _Task, work: _Try, fault: AppError | None) -> dict[str, Any]:
@@ -386,7 +386,7 @@ def _finish(ctx: JobContext, task: _Task, work: _Try, fault: AppError | None) ->
             row.done = retrieve_queries.count_here(session, task.scope)
             row.total = max(row.total, row.done)
         service.note_outcome(session, task.node.id, fault.detail if fault is not None else NOTHING)
-        tell(session, row)
+        notify(session, row)
         done = {"done": row.done, "total": row.total, "used": row.used}
     if fault is None:
         return done

@@ -38,7 +38,7 @@ class Question:
     limit: int = 500
 
 
-def quick(settings: DicomSettings, own: QuerySettings) -> DicomSettings:
+def interactive_settings(settings: DicomSettings, own: QuerySettings) -> DicomSettings:
     """The network's settings as they hold while a person waits for answers."""
     return settings.model_copy(
         update={
@@ -48,7 +48,7 @@ def quick(settings: DicomSettings, own: QuerySettings) -> DicomSettings:
     )
 
 
-def answers(
+def query_node(
     node: Node,
     config: Config,
     settings: DicomSettings,
@@ -61,12 +61,14 @@ def answers(
     started = time.monotonic()
     try:
         seen: set[str] = set()
-        found = _web(node, config, quick(settings, own), question, asked, stop, started + own.seconds)
-        if options.of(node).protocol != "dicomweb":
-            found = _dicom(node, config, settings, own, question, asked, stop)
+        found = _query_web(
+            node, config, interactive_settings(settings, own), question, asked, stop, started + own.seconds
+        )
+        if options.node_options(node).protocol != "dicomweb":
+            found = _query_dicom(node, config, settings, own, question, asked, stop)
         for answer in found:
             key = key_of(question.level, answer)
-            if key not in seen and _fits(question, answer):
+            if key not in seen and _matches(question, answer):
                 seen.add(key)
                 yield answer
     finally:
@@ -79,7 +81,7 @@ def key_of(level: str, answer: Mapping[str, str]) -> str:
     return answer.get(unique.get(level, "SOPInstanceUID"), "")[:64]
 
 
-def _each(question: Question) -> list[dict[str, str]]:
+def _single_questions(question: Question) -> list[dict[str, str]]:
     keys = dict(question.keys)
     if not question.modalities:
         return [keys]
@@ -87,7 +89,7 @@ def _each(question: Question) -> list[dict[str, str]]:
     return [keys | {name: one} for one in question.modalities]
 
 
-def _fits(question: Question, answer: Mapping[str, str]) -> bool:
+def _matches(question: Question, answer: Mapping[str, str]) -> bool:
     """Peers may leave a key aside that they do not know. Modalities and the description, which many leave aside, are
     looked at again where the answer tells them."""
     told = answer.get("ModalitiesInStudy" if question.level == "STUDY" else "Modality", "")
@@ -97,7 +99,7 @@ def _fits(question: Question, answer: Mapping[str, str]) -> bool:
     return not (wanted and description) or wildcard(wanted.casefold()).matches(description.casefold())
 
 
-def _dicom(
+def _query_dicom(
     node: Node,
     config: Config,
     settings: DicomSettings,
@@ -106,13 +108,13 @@ def _dicom(
     asked: Asked,
     stop: Callable[[], bool],
 ) -> Iterator[dict[str, str]]:
-    limits = quick(settings, own)
+    limits = interactive_settings(settings, own)
     peer = service.peer_of(node, config.aet, limits)
-    finder = Finder(peer, limits, options.of(node).character_set, stop, own.seconds)
+    finder = Finder(peer, limits, options.node_options(node).character_set, stop, own.seconds)
     try:
         with finder:
             untold: dict[str, dict[str, str]] = {}
-            for keys in _each(question):
+            for keys in _single_questions(question):
                 for answer in finder.find(question.level, keys, question.limit):
                     if question.level != "STUDY" or not question.modalities or answer.get("ModalitiesInStudy"):
                         yield answer
@@ -121,12 +123,14 @@ def _dicom(
                 asked.limited |= finder.limited
                 if stop():
                     return
-            yield from _told(finder, untold, stop)
+            yield from _filter_by_series(finder, untold, stop)
     finally:
         asked.broken = finder.broken
 
 
-def _told(finder: Finder, untold: dict[str, dict[str, str]], stop: Callable[[], bool]) -> Iterator[dict[str, str]]:
+def _filter_by_series(
+    finder: Finder, untold: dict[str, dict[str, str]], stop: Callable[[], bool]
+) -> Iterator[dict[str, str]]:
     """Studies of a peer that takes no heed of Modalities in Study (an optional key): their series tell. Those beyond
     the first hundred pass as they are."""
     for number, (uid, answer) in enumerate(untold.items()):
@@ -137,7 +141,7 @@ def _told(finder: Finder, untold: dict[str, dict[str, str]], stop: Callable[[], 
         yield answer
 
 
-def _web(
+def _query_web(
     node: Node,
     config: Config,
     settings: DicomSettings,
@@ -154,7 +158,7 @@ def _web(
 
     try:
         with dicomweb.client(node, settings, config) as http:
-            for keys in _each(question):
+            for keys in _single_questions(question):
                 yield from dicomweb.find(
                     http,
                     node.name,
@@ -175,13 +179,13 @@ def _web(
 
 def can_find(node: Node) -> bool:
     """Whether it is set to answer queries: DICOMweb nodes are, others when their form says so."""
-    set_to = options.of(node)
+    set_to = options.node_options(node)
     return set_to.protocol == "dicomweb" or (set_to.protocol == "dicom" and "find" in set_to.capabilities)
 
 
-def ways(node: Node) -> list[str]:
+def retrieval_methods(node: Node) -> list[str]:
     """How objects can be had from it, the preferred way first: move, get, web."""
-    set_to = options.of(node)
+    set_to = options.node_options(node)
     if set_to.protocol == "dicomweb":
         return ["web"]
     known = [way for way in ("move", "get") if way in set_to.capabilities and set_to.protocol == "dicom"]

@@ -1,5 +1,5 @@
-"""From what came to runs: `settle` has the archive decide which studies have settled, `note` hands the archive's events to
-the routes, `judge` decides about runs whose time has come.
+"""From what came to runs: `settle_studies` has the archive decide which studies have settled, `handle_events` hands the archive's events to
+the routes, `decide_due_runs` decides about runs whose time has come.
 
 All are safe to be killed anywhere and to be run by several workers: the number of the last event that was handled moves in
 the transaction that makes the runs, and a judged run gets its job in the transaction that says so."""
@@ -21,7 +21,7 @@ from app.kit.ids import new_id
 from app.kit.phrases import NOTHING, Phrase, phrase
 from app.nodes import activity_queries as peers
 from app.routing import queries, schedule
-from app.routing.decide import Candidate, concerns, spans, take, within
+from app.routing.decide import Candidate, applies_to_facility, select_objects, spans, within
 from app.routing.facts import Names, ObjectFacts, of_stored
 from app.routing.models import FAILED, QUEUED, WAITING, Route, RouteRun
 from app.routing.rule import When
@@ -37,12 +37,12 @@ _TRIES = 3
 _PAUSE = (5, 30, 300)  # seconds before a judgement that failed is tried again
 
 
-def turn(database: Database) -> None:
+def run_once(database: Database) -> None:
     """One round: studies that have settled, events, then what is due."""
-    settle(database)
-    while note(database) == _BATCH:
+    settle_studies(database)
+    while handle_events(database) == _BATCH:
         pass
-    judge(database)
+    decide_due_runs(database)
 
 
 def next_turn(database: Database) -> datetime | None:
@@ -57,7 +57,7 @@ def _quiet(session: Session) -> float:
     return queries.shortest_quiet(session, archive_service.QUIET)
 
 
-def settle(database: Database) -> int:
+def settle_studies(database: Database) -> int:
     """Has the archive decide which studies have settled; how many did. A route may ask for less than the archive's ten
     seconds; one that asks for more waits on after the event (`_settled`)."""
     with database.read() as session:
@@ -69,7 +69,7 @@ def settle(database: Database) -> int:
         return archive_service.settle(session, quiet)
 
 
-def note(database: Database) -> int:
+def handle_events(database: Database) -> int:
     """Handles the archive's events since the last turn; how many those were."""
     with database.read() as session:
         mark = queries.handled(session)  # set anew when the first route is turned on
@@ -84,12 +84,12 @@ def note(database: Database) -> int:
             return 0
         newest = max(newest, place.event_id)
         came = events.following(session, _TOPICS, place.event_id, newest, _BATCH)
-        _note(session, queries.candidates(session), came)
+        _add_to_runs(session, queries.candidates(session), came)
         place.event_id = came[-1].id if len(came) == _BATCH else newest
         return len(came)
 
 
-def _note(session: Session, routes: Sequence[Candidate], came: Sequence[events.Event]) -> None:
+def _add_to_runs(session: Session, routes: Sequence[Candidate], came: Sequence[events.Event]) -> None:
     uids = {event.payload["study_instance_uid"] for event in came}
     known = queries.open_runs(session, list(uids))
     tests = peers.running_studies(session)  # what a self-test of a node fetches back goes nowhere
@@ -101,7 +101,7 @@ def _note(session: Session, routes: Sequence[Candidate], came: Sequence[events.E
         if uid in tests or "first" not in event.payload:
             continue
         for route in routes:
-            if not concerns(route, event.facility_id):
+            if not applies_to_facility(route, event.facility_id):
                 continue
             run = known.get((route.id, uid))
             if run is None:
@@ -157,7 +157,7 @@ class _Judged:
     later: datetime | None = None
 
 
-def judge(database: Database) -> int:
+def decide_due_runs(database: Database) -> int:
     """Decides about the runs that are due: how many were."""
     moment = now()
     with database.read() as session:
@@ -166,7 +166,7 @@ def judge(database: Database) -> int:
             return 0
         routes = queries.candidates(session)
         looked = _Looked(session, runs, queries.names(session))
-        judged = [_judge(looked, run, routes, moment) for run in runs]
+        judged = [_decide_run(looked, run, routes, moment) for run in runs]
     with database.write() as session:
         queries.lock_mark(session)  # before runs and routes, as everything that writes both
         for one in judged:
@@ -197,7 +197,7 @@ class _Looked:
         return facility_id, [one for one in facts if inside(one[0])]
 
 
-def _judge(looked: _Looked, run: RouteRun, routes: Sequence[Candidate], moment: datetime) -> _Judged:
+def _decide_run(looked: _Looked, run: RouteRun, routes: Sequence[Candidate], moment: datetime) -> _Judged:
     route = next((one for one in routes if one.id == run.route_id), None)
     if route is None:
         return _Judged(run, [], 0, later=moment + timedelta(seconds=60))
@@ -206,7 +206,7 @@ def _judge(looked: _Looked, run: RouteRun, routes: Sequence[Candidate], moment: 
         return _Judged(run, [], 0, later=quiet)  # it is still arriving
     try:
         facility_id, facts = looked.of(run)
-        taken = take(route, routes, facts, facility_id)
+        taken = select_objects(route, routes, facts, facility_id)
     except Exception as fault:
         # Whatever a damaged header makes of it: this run alone is set aside, and nothing behind it waits.
         log.exception("run %s cannot be judged", run.id)

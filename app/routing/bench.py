@@ -28,8 +28,8 @@ from app.nodes import options
 from app.nodes.models import Node
 from app.routing import conditions, queries
 from app.routing.conditions import Verdict
-from app.routing.decide import Candidate, concerns, take
-from app.routing.derive import Leaving, Maker, leaving
+from app.routing.decide import Candidate, applies_to_facility, select_objects
+from app.routing.derive import Leaving, Maker, send_actions
 from app.routing.facts import Names, ObjectFacts, of_stored
 from app.security import Actor, Verb, require
 
@@ -54,7 +54,7 @@ def of_study(session: Session, actor: Actor, files: Archive, uid: str) -> Subjec
     """A stored study. NotFound when the actor may not see it."""
     require(actor, Verb.ROUTE_EDIT)
     study = stored.study(session, actor, uid)
-    audit.saw(study.study_instance_uid, study.facility_id, shown=True)
+    audit.record_study(study.study_instance_uid, study.facility_id, shown=True)
     names = queries.names(session)
     found = archive.stored(session, study.study_instance_uid)
     subject = Subject(uid, study.facility_id, [], {}, {})
@@ -81,12 +81,14 @@ def of_file(actor: Actor, name: str, data: bytes, facility_id: str | None) -> Su
 def try_out(session: Session, config: Config, subject: Subject, tried: Sequence[Candidate]) -> list[dict[str, Any]]:
     """What each of the tried routes would do. Routes that are on and stop others are taken into account."""
     others = {one.id: one for one in queries.candidates(session)} | {one.id: one for one in tried}
-    nodes = queries.nodes_by_id(session, [n for one in tried for a in leaving(one.rule.actions) for n in a.send.nodes])
+    nodes = queries.nodes_by_id(
+        session, [n for one in tried for a in send_actions(one.rule.actions) for n in a.send.nodes]
+    )
     names = queries.names(session)
-    return [_one(config, subject, route, list(others.values()), nodes, names) for route in tried]
+    return [_test_route(config, subject, route, list(others.values()), nodes, names) for route in tried]
 
 
-def _one(
+def _test_route(
     config: Config,
     subject: Subject,
     route: Candidate,
@@ -94,7 +96,7 @@ def _one(
     nodes: dict[str, Node],
     names: Names,
 ) -> dict[str, Any]:
-    taken = take(route, others, subject.objects, subject.facility_id)
+    taken = select_objects(route, others, subject.objects, subject.facility_id)
     told: dict[str, Any] = {
         "id": route.id,
         "name": route.name,
@@ -103,13 +105,13 @@ def _one(
         "total": len(subject.objects),
         "why_not": "",
         "stopped_by": sorted(set(taken.stopped.values())),
-        "conditions": _explained(route, subject),
+        "conditions": _explain_conditions(route, subject),
         "when": route.rule.when.model_dump(mode="json"),
         "sends": [],
         "drops": route.rule.drops,
         "stops": route.rule.stops,
     }
-    if not concerns(route, subject.facility_id):
+    if not applies_to_facility(route, subject.facility_id):
         told["why_not"] = phrase(
             "The route is for the facility {name} only.", name=names.facilities.get(route.facility_id or "", "?")
         )
@@ -119,16 +121,16 @@ def _one(
         told["why_not"] = phrase("The conditions are not met.")
     if taken.objects:
         told["sends"] = [
-            _leaving(config, subject, one, nodes.get(node_id), node_id, taken.objects)
-            for one in leaving(route.rule.actions)
+            _describe_output(config, subject, one, nodes.get(node_id), node_id, taken.objects)
+            for one in send_actions(route.rule.actions)
             for node_id in one.send.nodes
         ]
     return told
 
 
-def _explained(route: Candidate, subject: Subject) -> dict[str, Any]:
+def _explain_conditions(route: Candidate, subject: Subject) -> dict[str, Any]:
     """The conditions with the values seen, over all objects: a condition holds for so many of them."""
-    verdicts = [conditions.explain(route.rule.conditions, facts) for _, facts in subject.objects]
+    verdicts = [conditions.explain_conditions(route.rule.conditions, facts) for _, facts in subject.objects]
     return _merged(verdicts)
 
 
@@ -146,7 +148,7 @@ def _merged(verdicts: Sequence[Verdict]) -> dict[str, Any]:
     return told
 
 
-def _leaving(
+def _describe_output(
     config: Config, subject: Subject, one: Leaving, node: Node | None, node_id: str, numbers: list[int]
 ) -> dict[str, Any]:
     """One destination: how many objects, in which form, and what is different about the first of them."""
@@ -166,8 +168,8 @@ def _leaving(
     elif not node.enabled:
         told["fault"] = phrase("This node is switched off.")
     else:
-        told["protocol"] = options.of(node).protocol
-        told["transfer_syntax"] = options.of(node).transfer_syntax
+        told["protocol"] = options.node_options(node).protocol
+        told["transfer_syntax"] = options.node_options(node).transfer_syntax
     if one.steps and away:
         try:
             told["changes"] = differences(config, subject.open[away[0]], one)
@@ -200,7 +202,7 @@ def _compare(before: Dataset, after: Dataset, where: str, found: list[dict[str, 
                 _compare(left, right, f"{name}[{number + 1}].", found)
             if len(old.value) == len(new.value):
                 continue
-        shown = _shown(old), _shown(new)
+        shown = _element_text(old), _element_text(new)
         if shown[0] != shown[1]:
             found.append({"tag": name, "name": _name(int(tag)), "before": shown[0], "after": shown[1]})
 
@@ -212,7 +214,7 @@ def _name(tag: int) -> str:
         return ""
 
 
-def _shown(element: Any) -> str:
+def _element_text(element: Any) -> str:
     if element is None:
         return ""
     if element.VR == "SQ":

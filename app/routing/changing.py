@@ -81,7 +81,7 @@ def _value_fault(vr: str, value: str) -> Phrase:
     for one in value.split("\\"):
         if vr in _NUMBERS:
             shape = r"[+-]?\d+" if vr not in ("FL", "FD") else r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?"
-            if not re.fullmatch(shape, one) or not _fits(vr, one):
+            if not re.fullmatch(shape, one) or not _has_valid_form(vr, one):
                 return phrase("Write a number that fits.")
         if vr in _SHAPES and not re.fullmatch(_SHAPES[vr][0], one):
             return _SHAPES[vr][1]
@@ -90,7 +90,7 @@ def _value_fault(vr: str, value: str) -> Phrase:
     return NOTHING
 
 
-def _fits(vr: str, text: str) -> bool:
+def _has_valid_form(vr: str, text: str) -> bool:
     bits = {"US": (0, 16), "SS": (15, 15), "UL": (0, 32), "SL": (31, 31), "UV": (0, 64), "SV": (63, 63)}.get(vr)
     if bits is None:
         return True
@@ -108,11 +108,11 @@ def apply(ds: "Dataset", op: str, tag: str, value: str, find: str, source: str) 
             if number in item:
                 del item[number]
         elif op == "set":
-            _put(item, number, path[-1], value)
+            _set_text(item, number, path[-1], value)
         elif op == "copy" and copied:
-            _put(item, number, path[-1], "\\".join(copied))
+            _set_text(item, number, path[-1], "\\".join(copied))
         elif op == "replace" and number in item and (old := _texts(item, path[-1:])):
-            _put(item, number, path[-1], "\\".join(old).replace(find, value))
+            _set_text(item, number, path[-1], "\\".join(old).replace(find, value))
 
 
 def _parents(ds: "Dataset", path: Path, make: bool) -> list["Dataset"]:
@@ -162,7 +162,7 @@ def _texts(ds: "Dataset", path: Path) -> list[str]:
     return found
 
 
-def _put(ds: "Dataset", number: int, step: Step, text: str) -> None:
+def _set_text(ds: "Dataset", number: int, step: Step, text: str) -> None:
     if number < 0:
         return  # of a private creator that is not there: nobody could read it
     vr = str(ds[number].VR) if number in ds else step.vr

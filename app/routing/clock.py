@@ -9,7 +9,7 @@ from app.kit.clock import now
 def follow_runs(context: ClockContext) -> None:
     from app.routing import following
 
-    following.follow(context.database, context.archive)
+    following.finish_runs(context.database, context.archive)
 
 
 def sweep_derived(context: ClockContext) -> None:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from app.routing.patterns import holds
+from app.routing.patterns import condition_holds
 from app.routing.rule import Condition, Conditions, Group
 
 
@@ -26,27 +26,27 @@ class Verdict:
     inner: list["Verdict"] = field(default_factory=list)
 
 
-def meets(conditions: Conditions | Group, facts: Facts) -> bool:
+def conditions_match(conditions: Conditions | Group, facts: Facts) -> bool:
     """Whether the object is meant; looks no further than it must."""
     if not conditions.items:
         return True
     judge = all if conditions.match == "all" else any
     return judge(
-        holds(item.field, item.op, item.value, facts.values(item.field))
+        condition_holds(item.field, item.op, item.value, facts.values(item.field))
         if isinstance(item, Condition)
-        else meets(item, facts)
+        else conditions_match(item, facts)
         for item in conditions.items
     )
 
 
-def explain(conditions: Conditions | Group, facts: Facts) -> Verdict:
+def explain_conditions(conditions: Conditions | Group, facts: Facts) -> Verdict:
     """The same with every condition looked at and told."""
     inner = []
     for item in conditions.items:
         if isinstance(item, Condition):
             seen = facts.values(item.field)
-            inner.append(Verdict(holds(item.field, item.op, item.value, seen), item, "", seen))
+            inner.append(Verdict(condition_holds(item.field, item.op, item.value, seen), item, "", seen))
         else:
-            inner.append(explain(item, facts))
+            inner.append(explain_conditions(item, facts))
     judge = all if conditions.match == "all" else any
     return Verdict(not inner or judge(one.ok for one in inner), None, conditions.match, None, inner)

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from app.routing.conditions import Facts, meets
+from app.routing.conditions import Facts, conditions_match
 from app.routing.rule import Rule, When
 
 
@@ -32,7 +32,7 @@ def rank(when: When) -> float:
     return {"object": -1.0, "schedule": 1e9, "hand": 2e9}.get(when.kind, float(when.quiet))
 
 
-def take(
+def select_objects(
     route: Candidate,
     others: Sequence[Candidate],
     objects: Sequence[tuple[int, Facts]],
@@ -43,7 +43,7 @@ def take(
     A route with `stop` keeps what it takes from those further down, unless they act before it: a question of the rules
     alone, so that the answer does not depend on who was quicker."""
     taken = Taken(route.id)
-    if not concerns(route, facility_id):
+    if not applies_to_facility(route, facility_id):
         return taken
     stoppers = [
         one
@@ -52,10 +52,10 @@ def take(
         and one.rule.stops
         and one.position < route.position
         and rank(one.rule.when) <= rank(route.rule.when)
-        and concerns(one, facility_id)
+        and applies_to_facility(one, facility_id)
     ]
-    kept = {one.id: _meant(one.rule, objects) for one in stoppers}
-    for number in sorted(_meant(route.rule, objects)):
+    kept = {one.id: _matching(one.rule, objects) for one in stoppers}
+    for number in sorted(_matching(route.rule, objects)):
         stopper = next((one for one in stoppers if number in kept[one.id]), None)
         if stopper is None:
             taken.objects.append(number)
@@ -64,13 +64,13 @@ def take(
     return taken
 
 
-def concerns(route: Candidate, facility_id: str | None) -> bool:
+def applies_to_facility(route: Candidate, facility_id: str | None) -> bool:
     """Facility isolation: a route of a facility sees its studies only (SEC-10)."""
     return route.facility_id is None or route.facility_id == facility_id
 
 
-def _meant(rule: Rule, objects: Sequence[tuple[int, Facts]]) -> set[int]:
-    matching = {number for number, facts in objects if meets(rule.conditions, facts)}
+def _matching(rule: Rule, objects: Sequence[tuple[int, Facts]]) -> set[int]:
+    matching = {number for number, facts in objects if conditions_match(rule.conditions, facts)}
     return {number for number, _ in objects} if matching and rule.take == "study" else matching
 
 

@@ -33,7 +33,7 @@ class Leaving:
     number: int
 
 
-def leaving(actions: Sequence[Action]) -> list[Leaving]:
+def send_actions(actions: Sequence[Action]) -> list[Leaving]:
     """What a route sends, in order."""
     steps: tuple[Step, ...] = ()
     found = []

@@ -58,7 +58,7 @@ def export_routes(session: Session, actor: Actor) -> dict[str, Any]:
             "name": route.name,
             "facility": names.facilities.get(route.facility_id or ""),
             "enabled": route.enabled,
-            **service.named(route.rule, names.nodes),
+            **service.with_node_names(route.rule, names.nodes),
         }
         for route in queries.routes(session, actor)
     ]
@@ -107,13 +107,13 @@ def _import(session: Session, actor: Actor, one: Any, facilities: dict[str, str]
         return {"name": name, "result": "created"}
     before = (dict(there.rule), there.facility_id, there.name)
     service.update_route(session, actor, there.id, new_name=name, data=data, facility_id=facility_id)
-    return {"name": name, "result": "same" if _same(there, before) else _off(session, actor, there)}
+    return {"name": name, "result": "same" if _same(there, before) else _switch_off(session, actor, there)}
 
 
 def _same(route: Route, before: tuple[Any, ...]) -> bool:
     return (route.rule, route.facility_id, route.name) == before
 
 
-def _off(session: Session, actor: Actor, route: Route) -> str:
+def _switch_off(session: Session, actor: Actor, route: Route) -> str:
     service.switch_route(session, actor, route.id, False)
     return "changed"

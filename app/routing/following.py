@@ -30,7 +30,7 @@ _LATER = timedelta(seconds=60)
 _SOON = timedelta(seconds=5)
 
 
-def follow(database: Database, files: Archive) -> int:
+def finish_runs(database: Database, files: Archive) -> int:
     """Ends runs: those whose job was given up fail with its reason; those whose transfers are over are done, their
     objects dropped if the route says so and all is proven."""
     with database.read() as session:
@@ -39,12 +39,12 @@ def follow(database: Database, files: Archive) -> int:
     for run_id in lost:
         with database.write() as session:
             _give_up(session, session.get(RouteRun, run_id))
-        derived.remove(files.store, run_id)
+        derived.delete_files(files.store, run_id)
     for run_id in over:
         with database.write() as session:
             ended = _end(session, session.get(RouteRun, run_id))
         if ended:
-            derived.remove(files.store, run_id)
+            derived.delete_files(files.store, run_id)
     return len(lost) + len(over)
 
 
@@ -57,7 +57,7 @@ def sweep(database: Database, files: Archive) -> int:
         needed = queries.open_among(session, there) | derived.with_rows(session, there)
     gone = [holder for holder in there if holder not in needed]
     for holder in gone:
-        derived.remove(files.store, holder)
+        derived.delete_files(files.store, holder)
     return len(gone)
 
 
@@ -116,16 +116,16 @@ def _end(session: Session, run: RouteRun | None) -> bool:
             why=joined(run.done["reasons"], "; "),
         )
         run.reason, stopped = words, words
-    elif not stopped and Rule.model_validate(route.rule).drops and not _drop(session, run, route):
+    elif not stopped and Rule.model_validate(route.rule).drops and not _delete_local(session, run, route):
         run.due_at = now() + _SOON
         return False
     run.state, run.finished_at, run.due_at = FAILED if stopped else DONE, now(), None
-    derived.forget(session, run.id)
+    derived.delete_rows(session, run.id)
     tell_run(session, run)
     return True
 
 
-def _drop(session: Session, run: RouteRun, route: Route) -> bool:
+def _delete_local(session: Session, run: RouteRun, route: Route) -> bool:
     """Deletes the run's objects here, when all is proven at this moment: every transfer of the run has delivered every
     one of them, nobody else has yet to send one, no other route has yet to look. False: not now, `reason` says why."""
     found = objects_of(session, run)
@@ -136,7 +136,7 @@ def _drop(session: Session, run: RouteRun, route: Route) -> bool:
     proof = transfers.delivered(session, [transfer.id for transfer, _ in sent])
     expected = sum("transfer" in one for one in run.done["sends"])
     if not sent or expected < len(run.done["sends"]) or not mine <= proof.safe:
-        _keep(run, len(mine), phrase("Kept: not every destination has taken everything."))
+        _keep_open(run, len(mine), phrase("Kept: not every destination has taken everything."))
         return True
     if queries.others_open(session, run):
         run.reason = phrase("Waits: another route has yet to look at these objects.")
@@ -147,7 +147,7 @@ def _drop(session: Session, run: RouteRun, route: Route) -> bool:
     try:
         archive.delete_instances(session, SYSTEM, run.study_instance_uid, [one.instance.id for one in found])
     except AppError as fault:
-        _keep(run, len(mine), phrase("Kept: {why}", why=fault.detail))
+        _keep_open(run, len(mine), phrase("Kept: {why}", why=fault.detail))
         return True
     run.done = run.done | {"dropped": len(mine)}
     audit.record(
@@ -163,6 +163,6 @@ def _drop(session: Session, run: RouteRun, route: Route) -> bool:
     return True
 
 
-def _keep(run: RouteRun, count: int, words: Phrase) -> None:
+def _keep_open(run: RouteRun, count: int, words: Phrase) -> None:
     run.reason = words
     run.done = run.done | {"kept": count}

@@ -1,7 +1,7 @@
 """A pure store-and-forward box (FWD-4): one node, one route, made from the classic forwarder's eleven values, by the file
 given at the start or by the wizard. Applying the same again changes nothing.
 
-The truth is the node and the route themselves; `current` reads the eleven values back from them."""
+The truth is the node and the route themselves; `current_setup` reads the eleven values back from them."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -45,7 +45,7 @@ _BOOT = {
 _FIELDS = {"ae_title": "pacs_ae_title", "host": "pacs_host", "port": "pacs_port", "retries": "retry_attempts"}
 
 
-def current(session: Session, config: Config) -> Classic:
+def current_setup(session: Session, config: Config) -> Classic:
     """What the box does now, as the file would say it; without a PACS where none is set up. Title, port and folders are
     those of the next start, where it will have others."""
     kept = boot.kept(config.data)
@@ -53,7 +53,7 @@ def current(session: Session, config: Config) -> Classic:
     route, node = _found(session)
     if route is None or node is None:
         return own
-    rule, retries = Rule.model_validate(route.rule), options.of(node).retries
+    rule, retries = Rule.model_validate(route.rule), options.node_options(node).retries
     return replace(
         own,
         pacs_host=node.host,
@@ -80,7 +80,7 @@ def _found(session: Session) -> tuple[Route | None, Node | None]:
     return route, session.get(Node, ids[0]) if ids else None
 
 
-def apply(session: Session, actor: Actor, wanted: Classic, config: Config | None = None) -> list[str]:
+def apply_setup(session: Session, actor: Actor, wanted: Classic, config: Config | None = None) -> list[str]:
     """Brings node and route to what is wanted; what was changed: "node", "route". Invalid with `errors` by the names of
     the file, or Conflict."""
     require(actor, Verb.SETTINGS_EDIT)
@@ -108,7 +108,7 @@ def _node(
         values = NodeValues(name=_free_name(session, wanted.pacs_ae_title), retries=wanted.retry_attempts, **place)  # type: ignore[arg-type]
         return service.create_node(session, actor, values, config), True
     changes: dict[str, Any] = {name: value for name, value in place.items() if getattr(node, name) != value}
-    set_to = options.of(node)
+    set_to = options.node_options(node)
     if set_to.retries != wanted.retry_attempts:
         changes["retries"] = wanted.retry_attempts
     if not node.enabled:
@@ -152,10 +152,10 @@ def _route(session: Session, actor: Actor, wanted: Classic, route: Route | None,
     return changed
 
 
-def keep(session: Session, actor: Actor, wanted: Classic, config: Config) -> bool:
+def save_setup(session: Session, actor: Actor, wanted: Classic, config: Config) -> bool:
     """As the wizard does: node and route at once, the station's own title, port and folders into config.toml. True when
     these are new, so that they count from the next start."""
-    apply(session, actor, wanted, config)
+    apply_setup(session, actor, wanted, config)
     before = boot.kept(config.data)
     new: dict[str, str | int | bool] = {}
     for theirs, ours in _BOOT.items():
@@ -178,7 +178,7 @@ def keep(session: Session, actor: Actor, wanted: Classic, config: Config) -> boo
     return bool(new)
 
 
-def checked(values: dict[str, Any]) -> Classic:
+def validate_setup(values: dict[str, Any]) -> Classic:
     """What a form or a program says. Raises Invalid with `errors` by the names of the file."""
     wrong = classic.faults(values)
     if wrong:
@@ -187,7 +187,7 @@ def checked(values: dict[str, Any]) -> Classic:
     return Classic(**values)
 
 
-def test(database: Database, actor: Actor, wanted: Classic) -> Probe:
+def test_connection(database: Database, actor: Actor, wanted: Classic) -> Probe:
     """*Test connection*: reaches the PACS, associates, echoes, with what is typed; nothing is kept. No transaction is open
     while the network is waited for."""
     require(actor, Verb.NODE_ECHO)
@@ -199,7 +199,7 @@ def test(database: Database, actor: Actor, wanted: Classic) -> Probe:
     found = probe(peer, settings, ("store",))
     words = NOTHING if found.ok else found.message
     where = f"{peer.host}:{peer.port}"
-    operation_log.note(
+    operation_log.log_operation(
         database,
         operation_log.Operation(
             "echo",
@@ -215,7 +215,7 @@ def test(database: Database, actor: Actor, wanted: Classic) -> Probe:
     return found
 
 
-def waiting(session: Session) -> int:
+def count_waiting(session: Session) -> int:
     """How many studies wait on the route for Send or its time."""
     route = queries.route_named(session, ROUTE)
     return len(queries.waiting_of(session, route.id)) if route else 0
@@ -234,7 +234,7 @@ def apply_file(config: Config, database: Database) -> None:
     with database.write() as session:
         if wanted is not None:
             try:
-                apply(session, SYSTEM, wanted, config)
+                apply_setup(session, SYSTEM, wanted, config)
             except AppError as fault:
                 places: dict[str, str] = dict(fault.extra.get("errors", {})) or {"": fault.detail}
                 lines = [

@@ -1,4 +1,4 @@
-"""Carrying runs out: `route.fire` makes what is to leave and hands it over to transfers."""
+"""Carrying runs out: `route.execute_run` makes what is to leave and hands it over to transfers."""
 
 from typing import Any
 
@@ -12,7 +12,7 @@ from app.kit.errors import Conflict, Invalid, NotFound, Unavailable
 from app.nodes.models import Node
 from app.routing import making
 from app.routing.decide import within
-from app.routing.derive import Leaving, leaving
+from app.routing.derive import Leaving, send_actions
 from app.routing.making import Batch
 from app.routing.models import QUEUED, SENDING, Route, RouteRun, RouteRunTransfer
 from app.routing.rule import Rule
@@ -31,25 +31,25 @@ def actor_of(route: Route) -> Actor:
     )
 
 
-def fire(ctx: JobContext, payload: dict[str, Any]) -> dict[str, Any]:
+def execute_run(ctx: JobContext, payload: dict[str, Any]) -> dict[str, Any]:
     """Makes the transfers of a run, all in one transaction with its new state: a try that dies leaves none behind, a
     second one finds the run done. What must be made first is made before, with no transaction open."""
     run_id = str(payload["run_id"])
     with ctx.database.read() as session:
-        run, route = _mine(ctx, session, run_id)
+        run, route = _owned_run(ctx, session, run_id)
         rule, found = Rule.model_validate(route.rule), objects_of(session, run)
     if not found:
         raise PermanentFault("The objects of this run are no longer here.")
-    batch = making.make(ctx, run_id, rule, found) if rule.derives else Batch()
+    batch = making.derive_objects(ctx, run_id, rule, found) if rule.derives else Batch()
     with ctx.database.write() as session:
-        run, route = _mine(ctx, session, run_id)
+        run, route = _owned_run(ctx, session, run_id)
         made = _hand_over(session, run, route, found, batch)
         run.state, run.due_at = SENDING, now()
         tell_run(session, run)
         return {"transfers": made}
 
 
-def _mine(ctx: JobContext, session: Session, run_id: str) -> tuple[RouteRun, Route]:
+def _owned_run(ctx: JobContext, session: Session, run_id: str) -> tuple[RouteRun, Route]:
     """The run and its route, as long as this job is to carry it out."""
     run = session.get(RouteRun, run_id)
     route = session.get(Route, run.route_id) if run else None
@@ -71,7 +71,7 @@ def _hand_over(session: Session, run: RouteRun, route: Route, found: list[arriva
     """Everything the rule says, to transfers. What could not be made as asked is not sent in any other form."""
     forms = {number: derived.add(session, run.id, made) for number, made in batch.forms.items()}
     sent: list[dict[str, Any]] = []
-    for one in leaving(Rule.model_validate(route.rule).actions):
+    for one in send_actions(Rule.model_validate(route.rule).actions):
         for node_id in one.send.nodes:
             sent.append(_send(session, run, route, node_id, one, found, forms.get(one.number)))
     run.done = {"sends": sent}

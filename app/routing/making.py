@@ -19,7 +19,7 @@ from app.forward.derived import Made
 from app.jobs.context import JobContext
 from app.kit.errors import NotFound
 from app.kit.phrases import Phrase, of_fault
-from app.routing.derive import Maker, leaving
+from app.routing.derive import Maker, send_actions
 from app.routing.rule import Anonymize, Rule
 
 log = logging.getLogger(__name__)
@@ -36,13 +36,13 @@ class Batch:
     uids: bytes | None = None
 
 
-def make(ctx: JobContext, run_id: str, rule: Rule, found: list[Stored]) -> Batch:
+def derive_objects(ctx: JobContext, run_id: str, rule: Rule, found: list[Stored]) -> Batch:
     """Every form of every object that a rule sends otherwise than it is stored. Begins anew when a try before it died."""
     store, batch, tally = ctx.archive.store, Batch(), Tally()
-    derived.remove(store, run_id)
-    wanted = {one.number: one.steps for one in leaving(rule.actions) if one.steps}
+    derived.delete_files(store, run_id)
+    wanted = {one.number: one.steps for one in send_actions(rule.actions) if one.steps}
     if wanted:
-        derived.folder(store, run_id).mkdir(parents=True, mode=0o700)
+        derived.holder_folder(store, run_id).mkdir(parents=True, mode=0o700)
     total, done = len(wanted) * len(found), 0
     for number, steps in wanted.items():
         maker = Maker(ctx.config, steps)
@@ -50,7 +50,7 @@ def make(ctx: JobContext, run_id: str, rule: Rule, found: list[Stored]) -> Batch
         for one in found:
             ctx.progress(done, total)
             done += 1
-            _one(ctx, run_id, number, maker, one, batch)
+            _derive_object(ctx, run_id, number, maker, one, batch)
         tally.add(maker.tally)
         for step in steps:
             if isinstance(step, Anonymize):
@@ -61,7 +61,7 @@ def make(ctx: JobContext, run_id: str, rule: Rule, found: list[Stored]) -> Batch
     return batch
 
 
-def _one(ctx: JobContext, run_id: str, number: int, maker: Maker, one: Stored, batch: Batch) -> None:
+def _derive_object(ctx: JobContext, run_id: str, number: int, maker: Maker, one: Stored, batch: Batch) -> None:
     """One object in one form; what cannot be made does not leave, and is told."""
     store, uid = ctx.archive.store, one.instance.sop_instance_uid
     path = f"{derived.FOLDER}/{run_id}/{number}-{one.instance.id}.dcm"

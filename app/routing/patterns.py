@@ -112,7 +112,7 @@ def _number(text: str) -> float | None:
     return numbers.number(text)
 
 
-def holds(field: str, op: str, wanted: str | list[str], values: list[str] | None) -> bool:
+def condition_holds(field: str, op: str, wanted: str | list[str], values: list[str] | None) -> bool:
     """Whether the values of a field satisfy a condition. None: the attribute is not there."""
     if op == "exists":
         return bool(values)
@@ -121,13 +121,13 @@ def holds(field: str, op: str, wanted: str | list[str], values: list[str] | None
     seen = [value[:_MOST_TEXT] for value in values or ()]
     asked = [wanted] if isinstance(wanted, str) else wanted
     if op == "is-not":
-        return not any(_same(field, one, asked[0]) for one in seen)
-    return any(_one(field, op, one, asked) for one in seen)
+        return not any(_equal(field, one, asked[0]) for one in seen)
+    return any(_value_matches(field, op, one, asked) for one in seen)
 
 
-def _one(field: str, op: str, value: str, asked: list[str]) -> bool:
+def _value_matches(field: str, op: str, value: str, asked: list[str]) -> bool:
     if op in ("is", "one-of"):
-        return any(_same(field, value, one) for one in asked)
+        return any(_equal(field, value, one) for one in asked)
     if op in _ORDERED:
         return _in_order(field, op, value, asked)
     text, first = value.casefold(), asked[0].strip().casefold()
@@ -140,7 +140,7 @@ def _one(field: str, op: str, value: str, asked: list[str]) -> bool:
     return bool(_regex(asked[0]).search(value))
 
 
-def _same(field: str, value: str, wanted: str) -> bool:
+def _equal(field: str, value: str, wanted: str) -> bool:
     if value.strip().casefold() == wanted.strip().casefold():
         return True
     kind = kind_of(field)

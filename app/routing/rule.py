@@ -160,7 +160,7 @@ def read(data: dict[str, Any]) -> Rule:
     try:
         rule = Rule.model_validate(data)
     except ValidationError as raised:
-        wrong = {_place(error["loc"]): message_of(error) for error in raised.errors()}
+        wrong = {_location_path(error["loc"]): message_of(error) for error in raised.errors()}
     else:
         wrong = faults(rule)
     if wrong:
@@ -169,7 +169,7 @@ def read(data: dict[str, Any]) -> Rule:
     return rule
 
 
-def _place(location: tuple[int | str, ...]) -> str:
+def _location_path(location: tuple[int | str, ...]) -> str:
     """pydantic names the member of a union between the steps; people need not know."""
     return ".".join(
         str(step)

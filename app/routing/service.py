@@ -49,7 +49,7 @@ def create_route(
     )
     session.add(made)
     session.flush()
-    _tell(session, actor, made, "route.create")
+    _notify(session, actor, made, "route.create")
     return made
 
 
@@ -144,10 +144,10 @@ def delete_route(session: Session, actor: Actor, name: str) -> None:
     session.execute(delete(RouteRun).where(RouteRun.route_id == route.id))
     session.delete(route)
     session.flush()
-    _tell(session, actor, route, "route.delete")
+    _notify(session, actor, route, "route.delete")
 
 
-def tried(
+def trial_routes(
     session: Session,
     actor: Actor,
     names: Sequence[str],
@@ -285,7 +285,7 @@ def _checked(session: Session, actor: Actor, data: dict[str, Any]) -> dict[str, 
             except NotFound:
                 wrong[f"actions.{number}.nodes.{inner}"] = phrase("There is no node {name}.", name=name)
                 continue
-            if "store" not in options.of(node).capabilities:
+            if "store" not in options.node_options(node).capabilities:
                 wrong[f"actions.{number}.nodes.{inner}"] = phrase(
                     "The node {name} is not set to store.", name=node.name
                 )
@@ -299,10 +299,10 @@ def _checked(session: Session, actor: Actor, data: dict[str, Any]) -> dict[str, 
 def _changed(session: Session, actor: Actor, route: Route, verb: str) -> None:
     route.changed_by, route.changed_at = actor.name, now()
     session.flush()
-    _tell(session, actor, route, verb)
+    _notify(session, actor, route, verb)
 
 
-def _tell(session: Session, actor: Actor, route: Route, verb: str) -> None:
+def _notify(session: Session, actor: Actor, route: Route, verb: str) -> None:
     events.append(session, "route.changed", {"id": route.id}, facility_id=route.facility_id)
     _record(session, actor, route, verb, {"enabled": route.enabled, "rule": route.rule})
 
@@ -329,7 +329,7 @@ def route_json(route: Route, names: dict[str, str], counts: dict[str, int]) -> d
         "enabled": route.enabled,
         "position": route.position,
         "facility_id": route.facility_id,
-        **named(route.rule, names),
+        **with_node_names(route.rule, names),
         "tested_at": route.tested_at and route.tested_at.isoformat(),
         "last_fired_at": route.last_fired_at and route.last_fired_at.isoformat(),
         "fired": route.fired,
@@ -340,7 +340,7 @@ def route_json(route: Route, names: dict[str, str], counts: dict[str, int]) -> d
     }
 
 
-def named(kept: dict[str, Any], names: dict[str, str]) -> dict[str, Any]:
+def with_node_names(kept: dict[str, Any], names: dict[str, str]) -> dict[str, Any]:
     """A kept rule with the nodes' names in place of their ids; a node that is gone keeps its id."""
     actions = [
         {**one, "nodes": [names.get(node, node) for node in one["nodes"]]} if one["do"] == "send" else one

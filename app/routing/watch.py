@@ -15,7 +15,7 @@ TOGETHER = 0.1  # seconds in which events are collected before they are handled 
 
 
 class Watch:
-    """Calls `arrivals.turn` when there is a reason to, in a thread of its own."""
+    """Calls `arrivals.run_once` when there is a reason to, in a thread of its own."""
 
     def __init__(self, database: Database, stopping: threading.Event) -> None:
         self._database, self._stopping = database, stopping
@@ -27,16 +27,16 @@ class Watch:
         while not self._stopping.is_set():
             try:
                 with contextlib.closing(events.Follower(self._database)) as follower:
-                    self._follow(follower)
+                    self._handle_until_stopped(follower)
             except Exception:
                 log.exception("arrivals cannot be handled; trying again in 2 s")
                 self._stopping.wait(2)
 
-    def _follow(self, follower: events.Follower) -> None:
+    def _handle_until_stopped(self, follower: events.Follower) -> None:
         from app.routing import arrivals
 
         while not self._stopping.wait(TOGETHER):
-            arrivals.turn(self._database)
+            arrivals.run_once(self._database)
             due = arrivals.next_turn(self._database)
             left = LONGEST if due is None else (due - now()) / timedelta(seconds=1)
             follower.wait(min(max(left, 0.0), LONGEST))

@@ -140,7 +140,7 @@ def create(
     )
     session.add(facility)
     session.flush()
-    _record(session, actor, "facility.create", facility, _kept(facility))
+    _record(session, actor, "facility.create", facility, _audit_values(facility))
     return facility
 
 
@@ -150,7 +150,7 @@ def _next_port(there: Collection[Facility], reserved: Reserved, more: int | None
     return port_for(taken | set(reserved.ports) | {more or 0}, reserved.is_free)
 
 
-def _kept(facility: Facility) -> dict[str, object]:
+def _audit_values(facility: Facility) -> dict[str, object]:
     """What the trail keeps of a facility."""
     return {
         "name": facility.name,
@@ -174,7 +174,7 @@ def change(
     tls_port NEXT_FREE: one is chosen, unless it has one."""
     require(actor, Verb.FACILITY_ADMIN)
     facility = get(session, actor, facility_id)
-    before = _kept(facility)
+    before = _audit_values(facility)
     name, ae_title = name.strip(), ae_title or facility.ae_title
     port = facility.port if port is None else port or None
     if tls_port is None or (tls_port == NEXT_FREE and facility.tls_port):
@@ -183,7 +183,7 @@ def change(
         tls_port = _next_port(queries.facilities(session), reserved, port)
     _check(session, name, ae_title, port, tls_port or None, reserved, facility.id)
     facility.name, facility.ae_title, facility.port, facility.tls_port = name, ae_title, port, tls_port or None
-    after = _kept(facility)
+    after = _audit_values(facility)
     _record(
         session, actor, "facility.edit", facility, {k: [before[k], after[k]] for k in after if before[k] != after[k]}
     )

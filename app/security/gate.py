@@ -64,14 +64,14 @@ class Gate:
 
     # sessions
 
-    def peek(self, kind: str, secret: str) -> tuple[bool, Identity | None]:
-        """(known, identity) without touching the database; (False, None) when `session` or `token` must be asked."""
+    def cached_identity(self, kind: str, secret: str) -> tuple[bool, Identity | None]:
+        """(known, identity) without touching the database; (False, None) when `identify_session` or `identify_token` must be asked."""
         known = self._known.get(f"{kind}:{sessions.digest_of(secret)}")
         if known is None or known.until < monotonic() or known.generation != changes.generation():
             return False, None
         return True, self._with_lock(known)
 
-    def session(self, secret: str) -> Identity | None:
+    def identify_session(self, secret: str) -> Identity | None:
         """Who this cookie belongs to; None when the session is over, ended, or the account is disabled."""
 
         def look(session: Session, policy: SecuritySettings) -> _Known:
@@ -100,9 +100,9 @@ class Gate:
             _trim(self._inputs)
             _trim(self._noted)
             self._noted[identity.session_id] = moment
-            self._notes.submit(self._note, identity.session_id, moment)
+            self._notes.submit(self._record_activity, identity.session_id, moment)
 
-    def _note(self, session_id: str, moment: datetime) -> None:
+    def _record_activity(self, session_id: str, moment: datetime) -> None:
         try:
             with self.database.write() as session:
                 sessions.touch(session, session_id, moment)
@@ -121,7 +121,7 @@ class Gate:
 
     # programs
 
-    def token(self, secret: str) -> Identity | None:
+    def identify_token(self, secret: str) -> Identity | None:
         """Who this API token speaks for, narrowed to its scopes."""
 
         def look(session: Session, policy: SecuritySettings) -> _Known:
@@ -152,14 +152,14 @@ class Gate:
             return None
         return known.identity
 
-    def basic(self, name: str, password: str, address: str) -> Identity | None:
-        """Verifies a Basic pair, by memory when it was verified lately. Raises what `Login.prove` raises."""
+    def verify_basic(self, name: str, password: str, address: str) -> Identity | None:
+        """Verifies a Basic pair, by memory when it was verified lately. Raises what `Login.verify` raises."""
         digest = self._basic_digest(name, password)
         with self._proving[digest[0] % _STRIPES]:  # a program's first requests come together: one of them hashes
             identity = self._remembered(digest)
             if identity is not None:
                 return identity
-            user = self.login.prove(name, password, "", address, how="basic")
+            user = self.login.verify(name, password, "", address, how="basic")
             with self.database.read() as session:
                 fresh = session.get(User, user.id)  # proving may have renewed the hash
             if fresh is None:

@@ -22,7 +22,7 @@ from app.security.errors import SecondFactorRequired, Throttled
 from app.security.models import User
 from app.security.secrets import Secrets
 from app.security.settings import SecuritySettings
-from app.security.throttle import Throttle, pause_after, refuse
+from app.security.throttle import Throttle, pause_after, refuse_login
 
 log = logging.getLogger(__name__)
 _TICKET_SECONDS = 180
@@ -31,7 +31,7 @@ _WRONG = "Incorrect user name or password."
 
 @dataclass(frozen=True, slots=True)
 class Confirmed:
-    """Proof that a signed-in user has just given the password again; only `Login.confirm` makes it."""
+    """Proof that a signed-in user has just given the password again; only `Login.confirm_password` makes it."""
 
     user_id: str
 
@@ -57,7 +57,7 @@ class Login:
         self.tally = tally
         self.throttle = Throttle()
 
-    def prove(self, name: str, password: str, code: str, address: str, *, how: str = "session") -> User:
+    def verify(self, name: str, password: str, code: str, address: str, *, how: str = "session") -> User:
         """The user with this name, password and second factor.
 
         how: session, unlock or basic, for the audit trail; `basic` is refused to users with a second factor.
@@ -98,7 +98,7 @@ class Login:
         return self.secrets.seal(f"{user.id}|{until}|{sessions.digest_of(user.password_hash)}")
 
     def prove_by_ticket(self, ticket: str, code: str, address: str) -> User:
-        """The second step: a ticket and the code. Raises as `prove` does."""
+        """The second step: a ticket and the code. Raises as `verify` does."""
         try:
             user_id, until, digest = self.secrets.unseal(ticket).split("|")
         except (ValueError, InvalidTag):
@@ -117,7 +117,7 @@ class Login:
         self._succeeded(attempt, user, None)
         return user
 
-    def confirm(self, actor: Actor, password: str, *, field: str = "password") -> Confirmed:
+    def confirm_password(self, actor: Actor, password: str, *, field: str = "password") -> Confirmed:
         """A signed-in user gives the password again (change of password, second factor). Counted and slowed as a sign-in
         is. field: the form's name of the password. Raises Invalid or Throttled."""
         fault = Invalid("Incorrect password.", hint="Passwords are case-sensitive.", field=field)
@@ -158,7 +158,7 @@ class Login:
 
     def open_session(self, name: str, password: str, code: str, address: str, agent: str) -> str:
         """Proves and opens a browser session; answers the cookie's secret."""
-        return self.open_session_for(self.prove(name, password, code, address), address, agent)
+        return self.open_session_for(self.verify(name, password, code, address), address, agent)
 
     def _spend_code(self, user_id: str, code: str) -> bool:
         """True once per code: the step is noted, a recovery code is struck off, in one transaction."""
@@ -187,7 +187,7 @@ class Login:
     def _begin(self, name: str, user: User | None, address: str, how: str) -> _Attempt:
         """Counts a failure in advance. Raises Throttled while a pause lasts."""
         try:
-            at = self.throttle.begin(name, address, known=user is not None)
+            at = self.throttle.count_attempt(name, address, known=user is not None)
             if user is None:
                 return _Attempt(name, address, how, None, at)
             with self.database.write() as session:
@@ -196,13 +196,13 @@ class Login:
                     return _Attempt(name, address, how, None, at)
                 if row.locked_until is not None and row.locked_until > now():
                     self.throttle.take_back(address, at)
-                    refuse((row.locked_until - now()).total_seconds())
+                    refuse_login((row.locked_until - now()).total_seconds())
                 row.failed_logins += 1
                 pause = pause_after(row.failed_logins)
                 row.locked_until = now() + pause if pause else None
             return _Attempt(name, address, how, row, at, row.failed_logins)
         except Throttled:
-            self._tell(name, user, address, how, "paused")
+            self._record_attempt(name, user, address, how, "paused")
             raise
 
     def _take_back(self, attempt: _Attempt) -> None:
@@ -219,11 +219,11 @@ class Login:
                 row.failed_logins -= 1
 
     def _failed(self, attempt: _Attempt, why: str) -> Unauthorized:
-        self._tell(attempt.name, attempt.user, attempt.address, attempt.how, why)
+        self._record_attempt(attempt.name, attempt.user, attempt.address, attempt.how, why)
         log.warning("a sign-in failed: %s", why)
         return Unauthorized(_WRONG, hint="Check both; passwords are case-sensitive.")
 
-    def _tell(self, name: str, user: User | None, address: str, how: str, why: str) -> None:
+    def _record_attempt(self, name: str, user: User | None, address: str, how: str, why: str) -> None:
         self.tally.count(
             Deed(
                 name,
@@ -237,7 +237,7 @@ class Login:
         )
 
     def _succeeded(self, attempt: _Attempt, user: User, password: str | None) -> None:
-        outdated = password is not None and passwords.outdated(user.password_hash)
+        outdated = password is not None and passwords.needs_rehash(user.password_hash)
         rehashed = passwords.hash_password(password or "") if outdated else None
         self.throttle.take_back(attempt.address, attempt.at)
         with self.database.write() as session:

@@ -38,7 +38,7 @@ def verify_password(hashed: str, password: str) -> bool:
         return False
 
 
-def outdated(hashed: str) -> bool:
+def needs_rehash(hashed: str) -> bool:
     """True when the hash was made with weaker parameters than today's."""
     return _HASHER.check_needs_rehash(hashed)
 

@@ -15,7 +15,7 @@ from app.security.secrets import Secrets
 from app.security.verbs import Verb
 
 
-def _own(session: Session, actor: Actor) -> User:
+def _own_account(session: Session, actor: Actor) -> User:
     user = session.get(User, actor.user_id) if actor.user_id else None
     if user is None:
         raise NotFound("User not found.")
@@ -24,8 +24,8 @@ def _own(session: Session, actor: Actor) -> User:
     return user
 
 
-def _proven(session: Session, actor: Actor, proof: Confirmed) -> User:
-    user = _own(session, actor)
+def _require_proof(session: Session, actor: Actor, proof: Confirmed) -> User:
+    user = _own_account(session, actor)
     if proof.user_id != user.id:
         raise Forbidden("The password belongs to another user.")
     return user
@@ -33,7 +33,7 @@ def _proven(session: Session, actor: Actor, proof: Confirmed) -> User:
 
 def begin(session: Session, actor: Actor, secrets: Secrets, proof: Confirmed) -> tuple[str, str]:
     """(secret, otpauth address) for the QR code; nothing changes until `confirm`. proof: the password was given again."""
-    user = _proven(session, actor, proof)
+    user = _require_proof(session, actor, proof)
     if user.totp_secret:
         raise Conflict("The second factor is already enabled.", hint="Remove it first.")
     secret = totp.new_secret()
@@ -44,7 +44,7 @@ def begin(session: Session, actor: Actor, secrets: Secrets, proof: Confirmed) ->
 def confirm(session: Session, actor: Actor, secrets: Secrets, code: str) -> list[str]:
     """Turns it on once a code proves that the authenticator has the secret; answers the recovery codes, shown once.
     `Login.confirm_new_factor` has counted the try before."""
-    user = _own(session, actor)
+    user = _own_account(session, actor)
     if not user.totp_pending:
         raise Conflict("There is nothing to confirm.", hint="Start over.")
     secret = secrets.unseal(user.totp_pending)
@@ -60,7 +60,7 @@ def confirm(session: Session, actor: Actor, secrets: Secrets, code: str) -> list
 
 def remove(session: Session, actor: Actor, proof: Confirmed) -> None:
     """Off again. proof: the password was given again."""
-    user = _proven(session, actor, proof)
+    user = _require_proof(session, actor, proof)
     _clear(user)
     _record(session, actor, user, "second-factor.off")
 

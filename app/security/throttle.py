@@ -26,7 +26,7 @@ def pause_after(failures: int) -> timedelta:
     return timedelta(seconds=min(LONGEST_PAUSE, FIRST_PAUSE * 2.0 ** min(failures - FREE_TRIES, 10)))
 
 
-def refuse(seconds: float) -> None:
+def refuse_login(seconds: float) -> None:
     wait = max(1, round(seconds))
     raise Throttled("Too many failed sign-ins.", hint="Wait and try again later.", retry_after=wait)
 
@@ -39,7 +39,7 @@ class Throttle:
         self._addresses: dict[str, list[float]] = {}
         self._names: dict[str, tuple[int, float]] = {}  # unknown name -> failures, not before
 
-    def begin(self, name: str, address: str, *, known: bool) -> float:
+    def count_attempt(self, name: str, address: str, *, known: bool) -> float:
         """Counts a try as failed before it is judged; answers its moment, for `take_back`. Raises Throttled while a pause
         lasts. known: the name's failures are counted with the account."""
         moment, source = monotonic(), source_of(address)
@@ -57,7 +57,7 @@ class Throttle:
                 _trim(self._addresses)
                 _trim(self._names)
         if wait > 0:
-            refuse(wait)
+            refuse_login(wait)
         return moment
 
     def take_back(self, address: str, moment: float) -> None:

@@ -33,7 +33,7 @@ class DicomRun(Run):
     """The steps of DICOM nodes."""
 
     def find_today(self) -> Found:
-        with Finder(self.peer, self.settings, options.of(self.node).character_set) as finder:
+        with Finder(self.peer, self.settings, options.node_options(self.node).character_set) as finder:
             keys = {"StudyDate": f"{local(now()):%Y%m%d}"}
             count = sum(1 for _ in finder.find("STUDY", keys, _TODAY))
         if count >= _TODAY:
@@ -41,7 +41,7 @@ class DicomRun(Run):
         return OK, phrases("{count} study of today", "{count:n} studies of today", count=count), NOTHING
 
     def store(self) -> Found:
-        made = self.make()
+        made = self.make_object()
         with Association(self.peer, [Context(1, made.sop_class, [IMPLICIT_LITTLE])], self.settings) as association:
             if 1 not in association.accepted:
                 return WRONG, phrase("It does not take Secondary Capture images."), phrase("Is it set to store?")
@@ -56,14 +56,14 @@ class DicomRun(Run):
         study = self.picture.study
 
         def is_found() -> bool:
-            with Finder(self.peer, self.settings, options.of(self.node).character_set) as finder:
+            with Finder(self.peer, self.settings, options.node_options(self.node).character_set) as finder:
                 return any(True for _ in finder.find("STUDY", {"StudyInstanceUID": study}, 2))
 
         return self.until_found(is_found)
 
     def move_back(self) -> Found:
         assert self.made is not None
-        with Mover(self.peer, self._quick(), self.own_title, self._watch()) as mover:
+        with Mover(self.peer, self._response_timeout(), self.own_title, self._watch()) as mover:
             self.address = address = f"{mover.local_host}:{self.ctx.config.dicom_port}"
             ended = mover.retrieve("STUDY", {"StudyInstanceUID": self.made.study})
         return self._came_back(ended, address)
@@ -71,12 +71,14 @@ class DicomRun(Run):
     def get_back(self) -> Found:
         assert self.made is not None
         source = Source(kind="dimse", calling_ae=self.peer.called, actor_name="self-test", node_id=self.node.id)
-        getter = Getter(self.peer, self._quick(), self.ctx.archive, source, [self.made.sop_class], self._watch())
+        getter = Getter(
+            self.peer, self._response_timeout(), self.ctx.archive, source, [self.made.sop_class], self._watch()
+        )
         with getter:
             ended = getter.retrieve("STUDY", {"StudyInstanceUID": self.made.study})
         return self._came_back(ended)
 
-    def _quick(self) -> DicomSettings:
+    def _response_timeout(self) -> DicomSettings:
         """One small picture is not waited for as long as a study on tape."""
         return self.settings.model_copy(update={"idle_timeout": self.settings.network_timeout})
 
@@ -89,7 +91,9 @@ class DicomRun(Run):
         listen, as the peer reaches us (C-MOVE)."""
         title = self.own_title if address else ""
         if not ended.success or ended.counts.failed:
-            told = statuses.words(ended.status, ended.comment, str(self.peer), own_title=title, own_address=address)
+            told = statuses.describe_status(
+                ended.status, ended.comment, str(self.peer), own_title=title, own_address=address
+            )
             hint = told.hint or phrase(
                 "The node could not send to this station. Check the address and port of this station on the node."
             )
@@ -111,7 +115,7 @@ class DicomRun(Run):
         until = time.monotonic() + _COMMIT
         while time.monotonic() < until:
             with self.ctx.database.read() as session:
-                state, reason, error = activity_queries.committed(session, asked)
+                state, reason, error = activity_queries.commitment_state(session, asked)
             if state == commitment.COMMITTED:
                 return OK, phrase("It has promised to keep the picture."), NOTHING
             if state == commitment.FAILED or error:  # it is asked again later, but nobody waits for that
@@ -129,21 +133,21 @@ class DicomRun(Run):
     def go_on(self) -> None:
         """What a DICOM node can, and with consent the way of a picture there and back. Where nothing is taken, nothing is
         waited for."""
-        if self.can("find"):
+        if self.supports("find"):
             self.step("find", self.find_today)
         if not self.with_object or not self.step("store", self.store):
             return
-        if self.can("find"):
+        if self.supports("find"):
             self.step("find-back", self.find_back)
-        if self.can("move"):
+        if self.supports("move"):
             self.step("move", self.move_back)
-        if self.can("get"):
+        if self.supports("get"):
             self.step("get", self.get_back)
-        if not (self.can("move") or self.can("get")):
+        if not (self.supports("move") or self.supports("get")):
             self.step("move", lambda: (SKIPPED, phrase("It offers neither C-MOVE nor C-GET."), NOTHING))
-        if self.can("commitment"):
+        if self.supports("commitment"):
             self.step("commitment", self.commit)
-        self.stays()
+        self.keeps_object()
 
 
 def run(ctx: JobContext, payload: dict[str, Any]) -> dict[str, Any]:
@@ -151,19 +155,19 @@ def run(ctx: JobContext, payload: dict[str, Any]) -> dict[str, Any]:
     test = DicomRun(ctx, payload["test_id"])
     try:
         probe = service.probed(test.node, test.settings, ctx.config)
-        probe_log.probed(ctx.database, test.node, probe)
+        probe_log.log_probe(ctx.database, test.node, probe)
         test.offers = probe.offers
         for step in probe.steps:
             if step.name != "find":  # asked below, for something
-                test.take(step)
-        test.keep()
+                test.add_step(step)
+        test.store_result()
         with ctx.database.write() as session:
             service.note_outcome(session, test.node.id, NOTHING if probe.ok else probe.message, "tested")
         if probe.ok:
             {"dicomweb": WebSteps(test).go_on, "folder": FolderSteps(test).go_on}.get(test.protocol, test.go_on)()
     finally:
         test.remove()
-    test.keep(end=True)
+    test.store_result(end=True)
     return {"steps": len(test.steps)}
 
 
@@ -176,7 +180,7 @@ def echo_all(ctx: JobContext, payload: dict[str, Any]) -> dict[str, Any]:
     for done, node in enumerate(due):
         ctx.progress(done, len(due))
         found = service.probed(node, quick, ctx.config, quick=True)
-        probe_log.probed(ctx.database, node, found)
+        probe_log.log_probe(ctx.database, node, found)
         with ctx.database.write() as session:
             service.note_outcome(session, node.id, NOTHING if found.ok else found.message, "tested")
     return {"nodes": len(due)}

@@ -44,7 +44,7 @@ class WebSteps:
             return
         run.step("find-back", self.find_back)
         run.step("get", self.get_back)
-        run.stays()
+        run.keeps_object()
 
     def find_today(self) -> Found:
         with dicomweb.client(self._node, self._run.settings, self._run.ctx.config) as http:
@@ -56,10 +56,10 @@ class WebSteps:
 
     def store(self) -> Found:
         run = self._run
-        made = run.make()
+        made = run.make_object()
         there = WebNode(run.ctx.archive, run.ctx.config, self._node, run.settings, store_lane.Throttle())
         try:
-            outcome = there.put(made.sop_instance, as_file(made), IMPLICIT_LITTLE)
+            outcome = there.store_file(made.sop_instance, as_file(made), IMPLICIT_LITTLE)
         finally:
             there.close()
         if outcome.state in (store_lane.SENT, store_lane.WARNED):
@@ -98,7 +98,7 @@ class FolderSteps:
 
     def __init__(self, run: Run) -> None:
         self._run = run
-        self._root = Path(options.of(run.node).path)
+        self._root = Path(options.node_options(run.node).path)
         self._file: Path | None = None
 
     def go_on(self) -> None:
@@ -114,7 +114,7 @@ class FolderSteps:
 
     def store(self) -> Found:
         folders.require_usable(self._root)
-        made = self._run.make()
+        made = self._run.make_object()
         final = self._root / object_path(PATIENT_ID, made.study, made.series, made.sop_instance)
         draft = final.with_name(f".{secrets.token_hex(8)}.part")
         if folders.leads_out(final.parent, self._root):

@@ -44,7 +44,7 @@ class Run:
             self.node, self.settings = node, load(session, DicomSettings)
         self.peer = service.peer_of(self.node, ctx.config.aet, self.settings)
         self.own_title = self.peer.calling
-        self.protocol = options.of(self.node).protocol
+        self.protocol = options.node_options(self.node).protocol
         self.steps: list[dict[str, Any]] = []
         self.offers: list[str] = []
         self.made: TestObject | None = None
@@ -57,13 +57,13 @@ class Run:
         assert self.made is not None
         return self.made
 
-    def make(self) -> TestObject:
+    def make_object(self) -> TestObject:
         """The test object, noted before it goes anywhere: what comes back of it goes nowhere from here."""
         self.made = test_object.make(PATIENT, PATIENT_ID, local(now()))
-        self.keep(study=self.made.study)
+        self.store_result(study=self.made.study)
         return self.made
 
-    def keep(self, end: bool = False, study: str = "") -> None:
+    def store_result(self, end: bool = False, study: str = "") -> None:
         with self.ctx.database.write() as session:
             test = session.get(NodeTest, self.test_id)
             node = session.get(Node, self.node.id)
@@ -73,9 +73,9 @@ class Run:
             test.study_instance_uid = study or test.study_instance_uid
             if end:
                 test.state, test.finished_at = DONE, now()
-            selftest.tell(session, node)
+            selftest.notify(session, node)
 
-    def take(self, step: Step) -> None:
+    def add_step(self, step: Step) -> None:
         """A step that the probe has done."""
         state = OK if step.ok else WARNED if step.name == "offers" else WRONG
         self.steps.append(
@@ -87,19 +87,19 @@ class Run:
         self.ctx.check_cancelled()
         entry: dict[str, Any] = {"step": name, "state": RUNNING, "words": NOTHING, "hint": NOTHING, "seconds": 0.0}
         self.steps.append(entry)
-        self.keep()
+        self.store_result()
         begun = time.monotonic()
         try:
             entry["state"], entry["words"], entry["hint"] = work()
         except PeerFault as fault:
-            entry["state"], entry["words"], entry["hint"] = WRONG, fault.detail, fault.hint or self.introduce()
+            entry["state"], entry["words"], entry["hint"] = WRONG, fault.detail, fault.hint or self.setup_hint()
         entry["seconds"] = round(time.monotonic() - begun, 4)
-        self.keep()
+        self.store_result()
         well = bool(entry["state"] == OK)
-        probe_log.step(self.ctx.database, self.node, name, well, entry["seconds"], entry["words"])
+        probe_log.log_step(self.ctx.database, self.node, name, well, entry["seconds"], entry["words"])
         return well
 
-    def introduce(self) -> Phrase:
+    def setup_hint(self) -> Phrase:
         """What to ask an administrator who has not heard of us: the echo went well, so it is about what we may."""
         if self.protocol != "dicom":
             return NOTHING
@@ -109,9 +109,9 @@ class Run:
             where=f" ({self.address})" if self.address else "",
         )
 
-    def can(self, ability: str) -> bool:
+    def supports(self, ability: str) -> bool:
         """Whether it offers this, or is set to have it: then a refusal is worth a step."""
-        return ability in self.offers or ability in options.of(self.node).capabilities
+        return ability in self.offers or ability in options.node_options(self.node).capabilities
 
     def until_found(self, is_found: Callable[[], bool]) -> Found:
         """A PACS may take a while until its index knows what it has stored."""
@@ -144,7 +144,7 @@ class Run:
         self.remove()
         return OK, phrase("The test image was received back and deleted here."), NOTHING
 
-    def stays(self) -> None:
+    def keeps_object(self) -> None:
         """What the administrator agreed to."""
         words = phrase("The study of {patient} ({id}) stays on the PACS.", patient=PATIENT, id=PATIENT_ID)
         self.step("stays", lambda: (WARNED, words, phrase("Have it deleted there if it disturbs.")))

@@ -25,17 +25,17 @@ WARN_DAYS = (30, 7)
 LIST_DAYS = 2  # lists come anew each week or so
 
 
-def bring(
+def import_certificate(
     session: Session, actor: Actor, secrets: Secrets, name: str, chain: str, key: str, password: str = ""
 ) -> Certificate:
     """A certificate of our own with its key, both in PEM; the first becomes the one that callers are shown. Raises
     Invalid (field, words) and Conflict."""
     require(actor, Verb.SETTINGS_EDIT)
     found, clear = pem.checked_pair(chain, key or chain, password)
-    return _keep(session, actor, OWN, name, found, secrets.seal(clear))
+    return _store(session, actor, OWN, name, found, secrets.seal(clear))
 
 
-def make(
+def create_certificate(
     session: Session, actor: Actor, secrets: Secrets, name: str, hosts: list[str]
 ) -> tuple[Certificate, Certificate]:
     """A certificate for these hosts, signed by our own authority for the local network, which is made when there is
@@ -48,10 +48,10 @@ def make(
     authority = next(iter(queries.of_kind(session, AUTHORITY)), None)
     if authority is None or authority.not_after < now() + timedelta(days=pem.LEAF_DAYS):
         made, key = pem.make_authority(f"Filmroom {socket.gethostname()[:40]} {now():%Y}")
-        authority = _keep(session, actor, AUTHORITY, made_name(made), [made], secrets.seal(key))
+        authority = _store(session, actor, AUTHORITY, made_name(made), [made], secrets.seal(key))
     signer = x509.load_pem_x509_certificate(authority.chain.encode())
     leaf, key = pem.make_leaf(signer, secrets.unseal(authority.sealed_key or ""), hosts, hosts[0])
-    return _keep(session, actor, OWN, name or hosts[0], [leaf, signer], secrets.seal(key)), authority
+    return _store(session, actor, OWN, name or hosts[0], [leaf, signer], secrets.seal(key)), authority
 
 
 def made_name(certificate: x509.Certificate) -> str:
@@ -73,7 +73,7 @@ def own_names() -> list[str]:
     return list(dict.fromkeys([*found, *kept, "localhost", "127.0.0.1"]))
 
 
-def trust(session: Session, actor: Actor, text: str) -> list[Certificate]:
+def trust_certificates(session: Session, actor: Actor, text: str) -> list[Certificate]:
     """Trusts every certificate of a PEM text: authorities, or a peer's own one. Those known already stay."""
     require(actor, Verb.SETTINGS_EDIT)
     kept = []
@@ -85,11 +85,11 @@ def trust(session: Session, actor: Actor, text: str) -> list[Certificate]:
                 phrase("{subject} expired on {day}.", subject=found.subject, day=found.not_after.date()),
                 field="certificate",
             )
-        kept.append(known or _keep(session, actor, TRUSTED, found.subject[:64], [one], None))
+        kept.append(known or _store(session, actor, TRUSTED, found.subject[:64], [one], None))
     return kept
 
 
-def revoke(session: Session, actor: Actor, text: str) -> list[Certificate]:
+def import_revocation_lists(session: Session, actor: Actor, text: str) -> list[Certificate]:
     """Keeps every list of revoked certificates of a PEM text, in place of an older one of the same authority, which must
     be trusted here. Raises Invalid for one that is over, older than the one kept, or of an authority not known."""
     require(actor, Verb.SETTINGS_EDIT)
@@ -99,7 +99,7 @@ def revoke(session: Session, actor: Actor, text: str) -> list[Certificate]:
         for row in queries.of_kind(session, kind)
     ]
     kept = []
-    for one in revocation.lists(text):
+    for one in revocation.parse_lists(text):
         found = revocation.facts(one)
         signer = revocation.signer_of(one, [certificate for _, certificate in signers])
         if signer is None:
@@ -152,11 +152,11 @@ def _keep_list(
     )
     session.add(row)
     session.flush()
-    _tell(session, actor, row, "certificate.revocations")
+    _notify(session, actor, row, "certificate.revocations")
     return row
 
 
-def _keep(
+def _store(
     session: Session, actor: Actor, kind: str, name: str, chain: list[x509.Certificate], sealed: str | None
 ) -> Certificate:
     found = pem.facts(chain[0])
@@ -184,11 +184,11 @@ def _keep(
     )
     session.add(row)
     session.flush()
-    _tell(session, actor, row, "certificate.add")
+    _notify(session, actor, row, "certificate.add")
     return row
 
 
-def use(session: Session, actor: Actor, certificate_id: str) -> Certificate:
+def activate(session: Session, actor: Actor, certificate_id: str) -> Certificate:
     """From now on callers are shown this one; it counts for the next connection."""
     require(actor, Verb.SETTINGS_EDIT)
     chosen = queries.certificate(session, certificate_id)
@@ -199,7 +199,7 @@ def use(session: Session, actor: Actor, certificate_id: str) -> Certificate:
     for one in queries.of_kind(session, OWN):
         one.active = one.id == chosen.id
     session.flush()
-    _tell(session, actor, chosen, "certificate.use")
+    _notify(session, actor, chosen, "certificate.use")
     return chosen
 
 
@@ -217,10 +217,10 @@ def remove(session: Session, actor: Actor, certificate_id: str, used_by: Sequenc
             session.delete(row)  # nobody is left whom it could be about
     session.delete(found)
     session.flush()
-    _tell(session, actor, found, "certificate.remove")
+    _notify(session, actor, found, "certificate.remove")
 
 
-def _tell(session: Session, actor: Actor, row: Certificate, verb: str) -> None:
+def _notify(session: Session, actor: Actor, row: Certificate, verb: str) -> None:
     events.append(session, "certificate.changed", {"id": row.id, "name": row.name}, facility_id=None)
     audit.record(
         session,
@@ -239,7 +239,7 @@ def days_left(row: Certificate, moment: datetime | None = None) -> int:
     return (row.not_after - (moment or now())) // timedelta(days=1)
 
 
-def condition(row: Certificate, moment: datetime | None = None) -> tuple[str, str]:
+def certificate_status(row: Certificate, moment: datetime | None = None) -> tuple[str, str]:
     """How it stands: ok, warn or bad, and in words."""
     moment = moment or now()
     left = days_left(row, moment)
@@ -257,24 +257,24 @@ def condition(row: Certificate, moment: datetime | None = None) -> tuple[str, st
     return "ok", phrase("valid until {day}", day=until)
 
 
-def expiring(session: Session, moment: datetime | None = None) -> list[Certificate]:
+def expiring_certificates(session: Session, moment: datetime | None = None) -> list[Certificate]:
     """Those in use or trusted that need a look: 30 days before their end and later."""
     limit = (moment or now()) + timedelta(days=WARN_DAYS[0])
     found = [one for one in queries.ending_before(session, limit) if one.active or one.kind != OWN]
     return [one for one in found if one.kind != LIST or days_left(one, moment) < LIST_DAYS]
 
 
-def warn(session: Session) -> list[str]:
+def warn_expiring(session: Session) -> list[str]:
     """By the clock: one event and one row of the trail 30 and 7 days before an end, and at it. The words, for the log."""
     said = []
-    for one in expiring(session):
+    for one in expiring_certificates(session):
         left = days_left(one)
         step = next((days for days in (0, *reversed(WARN_DAYS)) if left < days), WARN_DAYS[0])
         mark = step or -1
         if one.told == mark:
             continue
         one.told = mark
-        words = condition(one)[1]
+        words = certificate_status(one)[1]
         events.append(session, "certificate.expiring", {"id": one.id, "name": one.name, "days": left})
         detail = {"days": left, "fingerprint": one.fingerprint}
         audit.record(
@@ -292,7 +292,7 @@ def warn(session: Session) -> list[str]:
 
 def certificate_json(row: Certificate) -> dict[str, Any]:
     """A certificate or a list of revoked ones as REST shows it; never a key. revoked: how many stand in the list."""
-    state, words = condition(row)
+    state, words = certificate_status(row)
     return {
         "id": row.id,
         "kind": row.kind,

@@ -12,10 +12,10 @@ def warn_of_certificates(context: ClockContext) -> None:
     from app.trust import certificates
 
     with context.database.read() as session:
-        due = bool(certificates.expiring(session))
+        due = bool(certificates.expiring_certificates(session))
     if due:
         with context.database.write() as session:
-            said = certificates.warn(session)
+            said = certificates.warn_expiring(session)
         for words in said:
             log.warning("%s", words)
 

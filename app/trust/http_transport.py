@@ -58,7 +58,7 @@ class _Stream(httpcore.NetworkStream):
             except OSError as fault:
                 raise httpcore.ReadError(str(fault)) from fault
             waited = time.monotonic() - begun
-            self._allowance.spent(waited, moved)
+            self._allowance.record_wait(waited, moved)
             silent = 0.0 if moved else silent + waited
         return found
 
@@ -74,24 +74,24 @@ class _Stream(httpcore.NetworkStream):
             except OSError as fault:
                 raise httpcore.WriteError(str(fault)) from fault
             waited = time.monotonic() - begun
-            self._allowance.spent(waited, sent)
+            self._allowance.record_wait(waited, sent)
             silent = 0.0 if sent else silent + waited
             view = view[sent:]
 
     def _wait(self, left: float | None) -> None:
         """Sets how long the next call of the socket may wait. Raises ReadTimeout when the time is over."""
-        if self._allowance.over:
+        if self._allowance.expired:
             raise _Slow
         if left is not None and left <= 0:
             raise httpcore.ReadTimeout
-        self._socket.settimeout(max(0.01, min(_TICK, self._allowance.left(left))))
+        self._socket.settimeout(max(0.01, min(_TICK, self._allowance.remaining(left))))
 
     def start_tls(
         self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
     ) -> httpcore.NetworkStream:
         secured = self._stream.start_tls(ssl_context, server_hostname, timeout)
         known, shown = runtime.current().material, tls.caller_of(secured.get_extra_info("socket"))
-        fault = revocation.distrust(shown.der, known.revocations, known.trusted) if shown is not None else None
+        fault = revocation.revocation_fault(shown.der, known.revocations, known.trusted) if shown is not None else None
         if fault is not None:
             secured.close()
             raise _Revoked(fault)
@@ -159,7 +159,7 @@ class _Transport(httpx.HTTPTransport):
         self._allowance = allowance
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
-        self._allowance.begin()
+        self._allowance.restart()
         return super().handle_request(request)
 
 
@@ -184,7 +184,7 @@ def _context(certificate: str) -> ssl.SSLContext:
     identity = here.web_identity(certificate)
     try:
         if identity is not None:
-            tls.use(context, identity)
+            tls.load_identity(context, identity)
     except (ssl.SSLError, ValueError):
         raise PeerFault(
             phrase("Our certificate {name} cannot be used.", name=certificate), hint="Look at Settings, Certificates."
@@ -224,6 +224,6 @@ def tls_fault(fault: BaseException) -> Distrust | None:
         if isinstance(seen, _Revoked):
             return seen.why
         if isinstance(seen, ssl.SSLError) and not isinstance(seen, ssl.SSLEOFError):
-            return Distrust(tls.words(seen, True), tls.hint(seen))
+            return Distrust(tls.describe_fault(seen, True), tls.fault_hint(seen))
         seen = seen.__cause__ or seen.__context__
     return None

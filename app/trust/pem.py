@@ -44,8 +44,8 @@ class Facts:
 
 def facts(certificate: x509.Certificate) -> Facts:
     return Facts(
-        subject=title(certificate.subject),
-        issuer=title(certificate.issuer),
+        subject=common_name(certificate.subject),
+        issuer=common_name(certificate.issuer),
         fingerprint=fingerprint(certificate.public_bytes(serialization.Encoding.DER)),
         not_before=certificate.not_valid_before_utc,
         not_after=certificate.not_valid_after_utc,
@@ -68,7 +68,7 @@ def clean_fingerprint(text: str) -> str:
     return ":".join(digits[n : n + 2] for n in range(0, 64, 2)) if plain else ""
 
 
-def title(name: x509.Name) -> str:
+def common_name(name: x509.Name) -> str:
     """What people call a subject or issuer: its common name, else all of it."""
     common = name.get_attributes_for_oid(NameOID.COMMON_NAME)
     return str(common[0].value if common else name.rfc4514_string())[:256]

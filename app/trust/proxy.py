@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from urllib.parse import quote, urlsplit
 
 from app.kit.errors import PeerFault
-from app.kit.numbers import whole
+from app.kit.numbers import parse_integer
 from app.kit.phrases import phrase, verbatim
 from app.trust import names
 
@@ -208,7 +208,11 @@ def _connect(line: _Line, proxy: Proxy, host: str, port: int) -> None:
         lines.append(f"Proxy-Authorization: Basic {both}")
     line.send("\r\n".join([*lines, "", ""]).encode())
     first = line.head().split(b"\r\n", 1)[0].split(b" ", 2)
-    if len(first) < 2 or not first[0].startswith(b"HTTP/1.") or whole(first[1].decode("latin-1"), 100, 599) is None:
+    if (
+        len(first) < 2
+        or not first[0].startswith(b"HTTP/1.")
+        or parse_integer(first[1].decode("latin-1"), 100, 599) is None
+    ):
         raise _refused(proxy, phrase("the server is not an HTTP proxy"))
     status = int(first[1])
     if status // 100 != 2:

@@ -77,7 +77,7 @@ def try_out(actor: Actor, host: str, port: int, seconds: float) -> Tried:
     if fault := names.port_fault(port):
         raise Invalid(fault, field="port")
     here = runtime.current()
-    here.forget()
+    here.invalidate()
     if not here.material.proxy.url:
         return Tried(False, phrase("No proxy is set."), phrase("Write its address and save."), 0.0)
     proxy = here.proxy_for(host)

@@ -25,7 +25,7 @@ def of_kind(session: Session, kind: str) -> list[Certificate]:
     )
 
 
-def everything(session: Session) -> list[Certificate]:
+def all_certificates(session: Session) -> list[Certificate]:
     return list(session.scalars(select(Certificate).order_by(func.lower(Certificate.name), Certificate.id)))
 
 

@@ -44,7 +44,7 @@ class ListFacts:
     count: int
 
 
-def lists(text: str) -> list[x509.CertificateRevocationList]:
+def parse_lists(text: str) -> list[x509.CertificateRevocationList]:
     """Every list of a PEM text. Raises Invalid."""
     if len(text) > 16 * pem.LIMIT:
         raise Invalid("This is too long for a list of revoked certificates.", field=FIELD)
@@ -66,7 +66,7 @@ def facts(found: x509.CertificateRevocationList) -> ListFacts:
     if found.next_update_utc is None:
         raise Invalid("The list does not say until when it counts.", field=FIELD)
     return ListFacts(
-        authority=pem.title(found.issuer),
+        authority=pem.common_name(found.issuer),
         fingerprint=pem.fingerprint(found.public_bytes(Encoding.DER)),
         since=found.last_update_utc,
         until=found.next_update_utc,
@@ -105,7 +105,7 @@ def _authorities(trusted: tuple[str, ...]) -> list[x509.Certificate]:
     return [x509.load_pem_x509_certificate(one.encode()) for one in trusted]
 
 
-def distrust(
+def revocation_fault(
     der: bytes, revocations: Sequence[Revocation], trusted: Sequence[str], moment: datetime | None = None
 ) -> Distrust | None:
     """What the lists say against a peer that showed this certificate, which is trusted otherwise; None: nothing. A list
@@ -146,7 +146,7 @@ def _against(certificate: x509.Certificate, found: x509.CertificateRevocationLis
         return Distrust(
             phrase(
                 "the list of revoked certificates of {authority} ended on {day}",
-                authority=pem.title(found.issuer),
+                authority=pem.common_name(found.issuer),
                 day=found.next_update_utc.date(),
             ),
             phrase("Bring its newer list under Settings, Certificates."),

@@ -1,7 +1,7 @@
 """The ways in and out of this installation: certificates, trusted authorities and the proxy, as a process uses them.
 
 Read from the database at most every two seconds, so that changes hold for the next connection without a restart. Whoever
-opens outgoing connections asks `current()`; each role says once, at its start, where the installation is (`use`)."""
+opens outgoing connections asks `current()`; each role says once, at its start, where the installation is (`configure`)."""
 
 import contextlib
 import ipaddress
@@ -53,7 +53,7 @@ def read(session: Session) -> Material:
     trusted: dict[str, str] = {}
     lists: list[tuple[str, str]] = []  # and the fingerprint of who signed it
     active = ""
-    for row in queries.everything(session):
+    for row in queries.all_certificates(session):
         if row.kind == "own":
             own[row.name] = (row.chain, row.sealed_key or "")
             active = row.name if row.active else active
@@ -94,7 +94,7 @@ class Ways:
                 self._known = (moment, kept)
             return self._known[1]
 
-    def forget(self) -> None:
+    def invalidate(self) -> None:
         """The next look reads anew."""
         with self._lock:
             self._known = (float("-inf"), self._known[1])
@@ -181,7 +181,7 @@ def is_excepted(host: str, exceptions: list[str]) -> bool:
 _current = Ways()
 
 
-def use(config: Config, database: Database) -> None:
+def configure(config: Config, database: Database) -> None:
     """From now on this process calls out as this installation."""
     global _current
     _current = Ways(config, database)

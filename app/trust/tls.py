@@ -88,7 +88,7 @@ def _context(side: int, profile: str) -> ssl.SSLContext:
     return context
 
 
-def use(context: ssl.SSLContext, identity: Identity) -> None:
+def load_identity(context: ssl.SSLContext, identity: Identity) -> None:
     """Shows this certificate from now on. Python loads keys from files only. So that none lies on a disk in clear, even for a moment, it is locked with a
     password that nobody keeps."""
     password = secrets.token_hex(16)
@@ -125,7 +125,7 @@ def server_context(profile: str, identity: Identity, trusted: Sequence[str], cli
     """For callers. clients: none, asked or demanded, what is asked of them. Raises ssl.SSLError or ValueError when the
     certificate cannot be used."""
     context = _context(ssl.PROTOCOL_TLS_SERVER, profile)
-    use(context, identity)
+    load_identity(context, identity)
     if "DHE-RSA-AES128-GCM-SHA256" in SUITES.get(profile, ()):
         with _private(_ffdhe2048()) as file:
             context.load_dh_params(file)
@@ -141,7 +141,7 @@ def client_context(profile: str, identity: Identity | None, trusted: Sequence[st
     context.check_hostname = check == "name"
     context.verify_mode = ssl.CERT_NONE if check == "fingerprint" else ssl.CERT_REQUIRED
     if identity is not None:
-        use(context, identity)
+        load_identity(context, identity)
     if trusted:
         context.load_verify_locations(cadata="".join(trusted))
     return context
@@ -179,7 +179,7 @@ _EXPIRED, _NOT_YET, _SELF_SIGNED, _SELF_SIGNED_CHAIN, _NO_ISSUER, _NO_FIRST, _NA
 _PLAIN = ("WRONG_VERSION_NUMBER", "HTTP_REQUEST", "UNKNOWN_PROTOCOL", "UNSUPPORTED_PROTOCOL", "PACKET_LENGTH_TOO_LONG")
 
 
-def words(fault: OSError, calling: bool) -> str:
+def describe_fault(fault: OSError, calling: bool) -> str:
     """What is wrong, as part of a sentence. calling: we called; else a caller is meant."""
     if isinstance(fault, ssl.SSLCertVerificationError):
         return _verification(fault)
@@ -221,7 +221,7 @@ def _verification(fault: ssl.SSLCertVerificationError) -> str:
     return phrase("its certificate cannot be trusted ({reason})", reason=fault.verify_message)
 
 
-def hint(fault: OSError) -> str:
+def fault_hint(fault: OSError) -> str:
     """What to do about it; empty when the words say enough."""
     code = getattr(fault, "verify_code", 0)
     reason = (getattr(fault, "reason", None) or "").upper()

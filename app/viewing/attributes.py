@@ -121,7 +121,7 @@ def item(model: Mapping[str, Any], sequence: str) -> Model | None:
     return found if isinstance(found, dict) else None
 
 
-def named(model: Mapping[str, Any], keywords: Iterable[str]) -> Iterator[tuple[str, Any]]:
+def named_values(model: Mapping[str, Any], keywords: Iterable[str]) -> Iterator[tuple[str, Any]]:
     """(snake_case name, value) of what is there."""
     for keyword in keywords:
         if keyword in _LISTS:
@@ -142,11 +142,11 @@ def _is_usable(keyword: str, found: list[Any]) -> bool:
     return not numbers.is_odd(int(tag, 16), [one if isinstance(one, int | float) else str(one) for one in found])
 
 
-def framed(group: Mapping[str, Any], *, plain: bool) -> dict[str, Any]:
+def functional_group_values(group: Mapping[str, Any], *, plain: bool) -> dict[str, Any]:
     """The attributes of PER_FRAME in a functional group item, or (plain) in a data set without groups."""
     found: dict[str, Any] = {}
     for sequence, keywords in PER_FRAME:
         where = group if plain else item(group, sequence)
         if where is not None:
-            found.update(named(where, keywords))
+            found.update(named_values(where, keywords))
     return found

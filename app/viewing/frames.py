@@ -48,14 +48,14 @@ class Frames:
             memory.give_back()
 
     @property
-    def begun(self) -> int:
+    def stored_frames(self) -> int:
         """How many frames the file holds, the last of them perhaps only in part, whatever its header states."""
-        return self._layout.begun
+        return self._layout.stored_frames
 
     def _plain(self, bit: int) -> bool:
         return bit == 0 and not self._deflated
 
-    def stored(self, n: int) -> bytes:
+    def read_frame(self, n: int) -> bytes:
         """Frame n as stored, as far as it is there; single-bit frames moved to begin on a byte."""
         return stored_frame(self._layout, n, self._read)
 
@@ -74,27 +74,27 @@ class Frames:
         if self._inflated is None:
             one = self.instance
             end = (one.pixel_offset or 0) + max(one.pixel_bytes or 0, 0)
-            self._inflated = content.inflated(self._file, one, end)
+            self._inflated = content.inflate_data_set(self._file, one, end)
         return self._inflated
 
     def size(self, n: int) -> int | None:
-        """Bytes of frame n as `pieces` gives it without a target; None when that shows only in making it."""
-        place = self._layout.place(n)
+        """Bytes of frame n as `read_pieces` gives it without a target; None when that shows only in making it."""
+        place = self._layout.locate_frame(n)
         return sum(length for _, length in place.parts) + place.missing if self._plain(place.bit) else None
 
-    def missing(self, n: int) -> int:
+    def missing_bytes(self, n: int) -> int:
         """Bytes of native frame n that the file does not hold. Raises NoFrame."""
-        return self._layout.place(n).missing
+        return self._layout.locate_frame(n).missing
 
-    def cut(self, n: int) -> bool:
+    def is_truncated(self, n: int) -> bool:
         """Whether the file ends within the last fragment of encapsulated frame n: its item says more. Raises NoFrame."""
-        offset, size = self._layout.place(n).parts[-1]
+        offset, size = self._layout.locate_frame(n).parts[-1]
         stated = os.pread(self._file.fileno(), 4, offset - 4)
         return offset + size >= self.instance.bytes and int.from_bytes(stated, "little") > size
 
-    def ends(self, n: int) -> Ends:
+    def frame_ends(self, n: int) -> Ends:
         """Beginning and end of compressed frame n. Raises NoFrame."""
-        parts = self._layout.place(n).parts
+        parts = self._layout.locate_frame(n).parts
         fd, head = self._file.fileno(), b""
         for offset, length in parts:
             head += os.pread(fd, min(length, HEAD - len(head)), offset)
@@ -104,18 +104,18 @@ class Frames:
         tail = os.pread(fd, min(length, TAIL), offset + max(0, length - TAIL))
         return Ends(head, tail, sum(length for _, length in parts))
 
-    def place(self, n: int) -> tuple[int, int] | None:
+    def locate_frame(self, n: int) -> tuple[int, int] | None:
         """(offset, length) in the file when frame n lies there in one piece."""
-        place = self._layout.place(n)
+        place = self._layout.locate_frame(n)
         whole = len(place.parts) == 1 and not place.missing and self._plain(place.bit)
         return place.parts[0] if whole else None
 
-    def pieces(self, n: int) -> Iterator[bytes]:
+    def read_pieces(self, n: int) -> Iterator[bytes]:
         """Frame n as stored, in pieces of bounded size where it lies in the file as it is. What is missing of a native
         frame is zero: its length is what the header says."""
-        place = self._layout.place(n)
+        place = self._layout.locate_frame(n)
         if not self._plain(place.bit):
-            data = self.stored(n)
+            data = self.read_frame(n)
             yield data if self.instance.bits_allocated == 1 else data + bytes(place.missing)
             return
         fd = self._file.fileno()
@@ -199,8 +199,8 @@ def frame_as(frames: Frames, n: int, target: str, spec: PixelSpec | None) -> Ite
     stored = frames.instance.transfer_syntax_uid
     as_it_is = target == stored or (target == uids.EXPLICIT_LE and stored in (uids.IMPLICIT_LE, uids.DEFLATED_LE))
     if as_it_is or spec is None:
-        yield from frames.pieces(n)
+        yield from frames.read_pieces(n)
     elif target == uids.EXPLICIT_LE:
-        yield described_frame(frames.stored(n), spec)
+        yield described_frame(frames.read_frame(n), spec)
     else:
-        yield transcode_frame(frames.stored(n), spec, target)
+        yield transcode_frame(frames.read_frame(n), spec, target)

@@ -13,7 +13,7 @@ from app.dicom.dicomjson import Model
 from app.kit.phrases import Phrase
 from app.viewing import attributes
 from app.viewing.appearance import frame_appearances
-from app.viewing.attributes import first, framed, item, named, text, values
+from app.viewing.attributes import first, functional_group_values, item, named_values, text, values
 from app.viewing.json_header import JsonHeader
 
 _PDF = "1.2.840.10008.5.1.4.1.1.104.1"
@@ -59,7 +59,7 @@ def kind_of(instance: Object) -> str:
 def study_entry(model: Model) -> dict[str, Any]:
     """Study and patient, from the header of any of its instances."""
     study = dict(
-        named(
+        named_values(
             model,
             (
                 "StudyInstanceUID",
@@ -72,10 +72,10 @@ def study_entry(model: Model) -> dict[str, Any]:
             ),
         )
     )
-    patient = dict(named(model, ("PatientID", "PatientSex", "PatientAge", "PatientBirthDate")))
+    patient = dict(named_values(model, ("PatientID", "PatientSex", "PatientAge", "PatientBirthDate")))
     patient["patient_name"] = text(model, "PatientName")
     # Written as everywhere else, so that the viewer says what lists and paper say.
-    patient["patient_name_shown"] = names.shown(str(patient["patient_name"]))
+    patient["patient_name_shown"] = names.display_name(str(patient["patient_name"]))
     age = age_at(*(str(first(model, one) or "") for one in ("PatientBirthDate", "StudyDate", "PatientAge")))
     patient.pop("patient_age", None)
     if age:
@@ -89,7 +89,7 @@ def series_entry(series_uid: str, objects: Sequence[tuple[Object, Model]]) -> di
     instances = [instance_entry(instance, model) for instance, model in objects]
     head = objects[0][1] if objects else {}
     entry = dict(
-        named(
+        named_values(
             head,
             (
                 "SeriesNumber",
@@ -133,15 +133,15 @@ def instance_entry(instance: Object, model: Model) -> dict[str, Any]:
         entry["warnings"] = instance.warnings
     if instance.instance_number is not None:
         entry["instance_number"] = instance.instance_number
-    entry.update(named(model, attributes.INSTANCE))
-    entry.update(framed(model, plain=True))
+    entry.update(named_values(model, attributes.INSTANCE))
+    entry.update(functional_group_values(model, plain=True))
     shared = item(model, "SharedFunctionalGroupsSequence")
     if shared is not None:
-        entry.update(framed(shared, plain=False))
+        entry.update(functional_group_values(shared, plain=False))
     groups = values(model, "PerFrameFunctionalGroupsSequence")
     if groups:
         count = entry["number_of_frames"]
-        items = [framed(g, plain=False) if isinstance(g, dict) else {} for g in groups[:count]]
+        items = [functional_group_values(g, plain=False) if isinstance(g, dict) else {} for g in groups[:count]]
         entry["per_frame"] = _only_differing(entry, items) if 0 < len(items) == count else items
     if any("6000" <= tag[:4] <= "601E" and tag[4:] in ("0010", "0100", "3000") for tag in model):
         entry["overlays"] = True  # /instances/{uid}/frames/{n}/overlays has them
@@ -150,11 +150,11 @@ def instance_entry(instance: Object, model: Model) -> dict[str, Any]:
         _add_appearance(entry, model)
     if radiopharmaceutical := item(model, "RadiopharmaceuticalInformationSequence"):
         entry["radiopharmaceutical"] = dict(
-            named(
+            named_values(
                 radiopharmaceutical, ("RadionuclideTotalDose", "RadionuclideHalfLife", "RadiopharmaceuticalStartTime")
             )
         )
-        entry.update(named(model, ("PatientWeight",)))
+        entry.update(named_values(model, ("PatientWeight",)))
     return entry
 
 

@@ -34,15 +34,17 @@ def of_frame(archive: Archive, located: Located, header: Dataset, n: int) -> lis
 
 
 def _missing(frames: Frames, n: int) -> str:
-    if frames.missing(n):
+    if frames.missing_bytes(n):
         return INCOMPLETE
     one = frames.instance
     if one.pixel_bytes != -1:
         return ""
     if one.transfer_syntax_uid == syntaxes.RLE:
-        return COARSE if frames.cut(n) or _short_runs(frames, n) else ""
-    cut = one.transfer_syntax_uid in syntaxes.CODESTREAMS - syntaxes.JPEG_XL and partial.is_cut(frames.ends(n).tail)
-    return COARSE if cut or frames.cut(n) else ""
+        return COARSE if frames.is_truncated(n) or _short_runs(frames, n) else ""
+    cut = one.transfer_syntax_uid in syntaxes.CODESTREAMS - syntaxes.JPEG_XL and partial.is_cut(
+        frames.frame_ends(n).tail
+    )
+    return COARSE if cut or frames.is_truncated(n) else ""
 
 
 def _short_runs(frames: Frames, n: int) -> bool:
@@ -51,7 +53,7 @@ def _short_runs(frames: Frames, n: int) -> bool:
     pixels = (one.rows or 0) * (one.columns or 0)
     if one.bits_allocated == 1:
         pixels = -(-pixels // 8)
-    frame = b"".join(frames.pieces(n))
+    frame = b"".join(frames.read_pieces(n))
     start = rle.last_segment(frame[:64])
     return len(rle.unpack(frame[start:], pixels)) < pixels
 

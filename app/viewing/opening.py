@@ -57,7 +57,7 @@ def open_study(session: Session, actor: Actor, study_uid: str, series_uid: str =
     study = archive.study(session, actor, study_uid)
     series = archive.series_of(session, study)
     firsts = queries.first_instances(session, series)
-    shown = _shown(series, firsts, series_uid)
+    shown = _choose_series(series, firsts, series_uid)
     counts = queries.frame_counts(session, series)
     strip = [_strip_entry(one, firsts.get(one.id), counts.get(one.id, 0)) for one in series]
     documents = [
@@ -80,12 +80,12 @@ def open_study(session: Session, actor: Actor, study_uid: str, series_uid: str =
         facility_id=study.facility_id,
         address=actor.address,
     )
-    audit.traced(study_uid)
+    audit.mark_recorded(study_uid)
     first = firsts.get(shown.id) if shown else None
     return Opened(study, shown.series_instance_uid if shown else "", first, strip, documents)
 
 
-def _shown(series: list[Series], firsts: dict[int, Instance], wanted: str) -> Series | None:
+def _choose_series(series: list[Series], firsts: dict[int, Instance], wanted: str) -> Series | None:
     if wanted:
         found = next((one for one in series if one.series_instance_uid == wanted), None)
         if found is None:

@@ -10,7 +10,7 @@ from app.archive import Archive
 from app.archive.errors import NoFrame
 from app.archive.frames import Located
 from app.imaging import cost, overlays
-from app.imaging.decode import decode, memory
+from app.imaging.decode import decode, memory_needed
 from app.imaging.errors import ImagingError
 from app.imaging.native import Samples
 from app.kit.errors import NotFound
@@ -33,8 +33,8 @@ def _words(archive: Archive, located: Located, header: Dataset, n: int) -> Sampl
         return None
     try:
         with Frames(archive, located) as frames:
-            stored = frames.stored(n)
-        with cost.ROOM.of(memory(stored, spec)):
+            stored = frames.read_frame(n)
+        with cost.ROOM.of(memory_needed(stored, spec)):
             return decode(stored, spec).words
     except (ImagingError, NoFrame):
         return None  # the viewer says of the frame itself that it cannot be drawn

@@ -53,7 +53,7 @@ class Pictures:
         if (known := _read(path)) is not None:
             return known
         with Frames(self._archive, located) as frames:
-            return self._keep(path, located, preview_jpeg(frames.stored(n), header, size, n))
+            return self._keep(path, located, preview_jpeg(frames.read_frame(n), header, size, n))
 
     def rendered(
         self,
@@ -76,7 +76,7 @@ class Pictures:
             if state is not None:
                 about = spec or PixelSpec.from_dataset(header)
                 presented = state.of(located.instance.sop_instance_uid, about, n)
-            image = render_frame(frames.stored(n), header, params, n, spec, presented)
+            image = render_frame(frames.read_frame(n), header, params, n, spec, presented)
         return self._keep(path, located, encode(image, fmt, quality))
 
     def described(self, located: Located, header: Dataset, n: int) -> dict[str, object]:
@@ -93,7 +93,7 @@ class Pictures:
         if (known := _read(path)) is not None:
             return Window(*json.loads(known))
         with Frames(self._archive, located) as frames:
-            window = opening_window(frames.stored(n), spec, display)
+            window = opening_window(frames.read_frame(n), spec, display)
         if window is not None:
             self._keep(path, located, json.dumps(astuple(window)).encode())
         return window
@@ -110,21 +110,21 @@ class Pictures:
         step = -(-count // shown)
         spec = spec_of(header, one)
         with Frames(self._archive, located) as frames:
-            images = (render_frame(frames.stored(n), header, params, n, spec) for n in range(1, count + 1, step))
+            images = (render_frame(frames.read_frame(n), header, params, n, spec) for n in range(1, count + 1, step))
             return self._keep(
                 path, located, encode_animation(images, min(_milliseconds(header) * step, MAX_GIF_MS / shown))
             )
 
-    def forget(self, *digests: str) -> None:
+    def discard(self, *digests: str) -> None:
         """Nothing of these objects (SHA-256 of their files) stays in the cache."""
         for sha256 in digests:
-            cached.forget(self._cache, sha256)
+            cached.discard(self._cache, sha256)
 
     def _keep(self, path: Path, located: Located, data: bytes) -> bytes:
         """Files the picture or what was computed for it; not that of an object which was deleted while it was drawn."""
         _write(path, data)
-        if not self._archive.store.full(located.instance.path).exists():
-            cached.forget(self._cache, located.instance.sha256)
+        if not self._archive.store.full_path(located.instance.path).exists():
+            cached.discard(self._cache, located.instance.sha256)
         return data
 
     def _path(self, located: Located, how: tuple[object, ...]) -> Path:
@@ -139,7 +139,7 @@ def _series_window(header: Dataset) -> tuple[str, ...]:
     return str(header.get("WindowCenter")), str(header.get("WindowWidth"))
 
 
-def trim(cache: Path, most: int) -> int:
+def limit_cache(cache: Path, most: int) -> int:
     """Takes the pictures away that were not looked at for longest until at most `most` bytes are left; how many went.
     Another process may read or write there meanwhile: a picture that is gone is made again."""
     found: list[tuple[float, int, Path]] = []
@@ -163,7 +163,7 @@ def _read(path: Path) -> bytes | None:
     try:
         with path.open("rb") as file:
             if time.time() - os.fstat(file.fileno()).st_mtime > _USED:
-                os.utime(file.fileno())  # `trim` goes by it; once a day is enough
+                os.utime(file.fileno())  # `limit_cache` goes by it; once a day is enough
             return file.read()
     except OSError:
         return None

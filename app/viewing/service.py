@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from app.archive import content, queries
 from app.archive.drawn import drawn_header, pet_window
-from app.archive.frames import Located, locate
+from app.archive.frames import Located, locate_objects
 from app.archive.models import Instance, Series
 from app.dicom import dicomjson
 from app.kit.errors import NotFound
@@ -60,14 +60,14 @@ def located_series(session: Session, actor: Actor, series_uid: str) -> tuple[Ser
     """What `streaming.series_stream` needs of a series: readable after the session is gone."""
     require(actor, Verb.STUDY_VIEW)
     series = queries.series(session, actor, series_uid)
-    return series, locate(session, queries.instances_of(session, series))
+    return series, locate_objects(session, queries.instances_of(session, series))
 
 
 def located_instance(session: Session, actor: Actor, instance_uid: str) -> tuple[Located, Dataset]:
     """One object and its header. Raises NotFound."""
     require(actor, Verb.STUDY_VIEW)
     instance = queries.instance(session, actor, instance_uid)
-    return locate(session, [instance])[0], drawn_header(session, instance)
+    return locate_objects(session, [instance])[0], drawn_header(session, instance)
 
 
 def middle_of(session: Session, series: Series) -> Instance | None:

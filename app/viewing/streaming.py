@@ -34,9 +34,9 @@ def viewer_frame(frames: Frames, n: int, spec_of: SpecOf) -> tuple[Form, int, It
     mislabelled = (
         spec.native and spec.colour and frames.size(n) not in (None, spec.frame_bytes)
     )  # 4:2:2 under another name
-    if not mislabelled and browser.decodes(spec, None if spec.native else frames.ends(n)):
+    if not mislabelled and browser.decodes(spec, None if spec.native else frames.frame_ends(n)):
         return _as_stored(frames, n)
-    form, data = browser.decoded(frames.stored(n), spec)
+    form, data = browser.decoded(frames.read_frame(n), spec)
     return form, len(data), iter((data,))
 
 
@@ -52,8 +52,8 @@ def _plain_grey(one: Instance) -> bool:
 def _as_stored(frames: Frames, n: int) -> tuple[Form, int, Iterator[bytes]]:
     size = frames.size(n)
     if size is not None:
-        return Form.STORED, size, frames.pieces(n)
-    data = frames.stored(n)
+        return Form.STORED, size, frames.read_pieces(n)
+    data = frames.read_frame(n)
     return Form.STORED, len(data), iter((data,))
 
 
@@ -75,7 +75,7 @@ def series_stream(
             fault = missing
             continue
         with opened as frames:
-            for n in range(numbers.start, min(numbers.stop, frames.begun + 1)):
+            for n in range(numbers.start, min(numbers.stop, frames.stored_frames + 1)):
                 try:
                     form, size, pieces = viewer_frame(frames, n, spec_of)
                 except (NoFrame, ImagingError):

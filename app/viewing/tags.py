@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pydicom import DataElement, Dataset
 from pydicom.datadict import keyword_for_tag
 
-from app.dicom.reading import shown
+from app.dicom.reading import element_text
 
 _PATIENT = frozenset((0x0010,))
 _STUDY = frozenset(
@@ -130,5 +130,5 @@ def _shown(element: DataElement) -> str:
         return ""
     if isinstance(value, bytes):
         return f"[{len(value)} B]"
-    words = shown(value)
+    words = element_text(value)
     return words if len(words) <= _LONGEST else words[:_LONGEST] + "…"

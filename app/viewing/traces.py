@@ -34,7 +34,7 @@ class Traces:
             return True
 
     @staticmethod
-    def _written(database: Database, actor: Actor, verb: Verb, study_uid: str) -> bool:
+    def _recently_written(database: Database, actor: Actor, verb: Verb, study_uid: str) -> bool:
         """Whether another process, or the viewer's page, has just written it."""
         since = now() - timedelta(seconds=_AGAIN)
         with database.read() as session:
@@ -44,15 +44,15 @@ class Traces:
                 )[0]
             )
 
-    def look(
+    def record_view(
         self, database: Database, actor: Actor, verb: Verb, study_uid: str, facility_id: str | None, how: str = ""
     ) -> None:
         """Opens a transaction of its own only when there is something to write."""
-        audit.traced(study_uid)
+        audit.mark_recorded(study_uid)
         key = (actor.user_id or actor.name, str(verb), study_uid)
         if self._is_new(key):
             try:
-                if self._written(database, actor, verb, study_uid):
+                if self._recently_written(database, actor, verb, study_uid):
                     return
                 with database.write() as session:
                     record(session, actor, verb, "study", study_uid, facility_id, {"how": how} if how else {})

@@ -47,7 +47,7 @@ def test_a_batch_that_lost_a_deadlock_is_repeated(archive: Archive, put: Put) ->
     assert outcomes == ["stored"]
     with archive.database.read() as session:
         paths = list(session.scalars(select(Instance.path)))
-    assert len(paths) == 2 and all(archive.store.full(path).exists() for path in paths)
+    assert len(paths) == 2 and all(archive.store.full_path(path).exists() for path in paths)
     assert [p for p in (Path(archive.store.root) / ".incoming").rglob("*") if p.is_file() and p.name != "lock"] == []
 
 

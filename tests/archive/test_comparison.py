@@ -31,7 +31,7 @@ def test_files_and_objects_that_do_not_fit_are_counted(
     assert (found.missing, found.differing) == ([files[0].stem], [files[1].stem])
     assert sorted(Path(archive.store.root).rglob("*")) == before, "it deletes nothing"
     with archive.database.read() as session:
-        state = comparison.state(session)
+        state = comparison.last_result(session)
     assert state.pop("checked_at") > 0
     assert state == {"missing": 1, "differing": 1, "unindexed": 1}
     assert files[0].stem in caplog.text and "P1" not in caplog.text

@@ -83,7 +83,7 @@ def test_different_content_is_kept_aside_and_the_first_stays(archive: Archive, p
     with archive.database.read() as session:
         conflict = session.scalars(select(Conflict)).one()
         assert conflict.reason == "other content"
-        assert archive.store.full(conflict.path).read_bytes() == second
+        assert archive.store.full_path(conflict.path).read_bytes() == second
         topics = [e.topic for e in events.after(session, 0)]
     assert topics.count("conflict.opened") == 1
 
@@ -156,12 +156,12 @@ def test_a_version_whose_file_changed_is_neither_shown_nor_stored(archive: Archi
     chosen = _conflict(archive, put, ct_bytes(pixels=b"\x05\x00" * 16))
     with archive.database.read() as session:
         conflict = session.get_one(Conflict, chosen)
-        assert differing.picture(session, conflict).frame == b"\x05\x00" * 16
-    path = archive.store.full(conflict.path)
+        assert differing.first_frame(session, conflict).frame == b"\x05\x00" * 16
+    path = archive.store.full_path(conflict.path)
     path.write_bytes(path.read_bytes()[:-1] + b"\x07")
     os.utime(path, (time.time() + 60,) * 2)
     with archive.database.read() as session, pytest.raises(Damaged):
-        differing.picture(session, conflict)
+        differing.first_frame(session, conflict)
     with pytest.raises(PermanentFault, match="damaged"):
         _run(archive, jobs.carry_out, {"conflict_id": chosen, "decision": decision})
     assert list(_stored(archive).values()) == [first]
@@ -326,7 +326,7 @@ def test_two_versions_of_one_object_are_never_taken_in_together(archive: Archive
     _carry_out(archive, ids[0])
     assert list(_stored(archive).values()) == [second], "the one that was chosen"
     [left] = _open(archive)
-    assert (left.id, archive.store.full(left.path).read_bytes()) == (ids[1], third)
+    assert (left.id, archive.store.full_path(left.path).read_bytes()) == (ids[1], third)
 
 
 def test_the_other_versions_wait_against_the_new_stored_one(archive: Archive, put: Put) -> None:

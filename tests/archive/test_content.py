@@ -92,7 +92,7 @@ def test_a_frame_of_a_large_object_is_one_read(archive: Archive) -> None:
         instance = queries.instance(session, SYSTEM, outcome.sop_instance_uid)
         frame = frames.frame_bytes(archive, session, instance, 999)
         assert frame == b"\x07" * 2048 + b"\0" * (2097152 - 2048)
-        assert frames.layout_of(session, instance).place(999).parts == [(offset + 998 * 2097152, 2097152)]
+        assert frames.layout_of(session, instance).locate_frame(999).parts == [(offset + 998 * 2097152, 2097152)]
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 20_000_000
@@ -102,7 +102,7 @@ def test_a_missing_or_shortened_file_is_a_clear_fault(archive: Archive, put: Put
     put(ct_bytes())
     with archive.database.read() as session:
         instance = session.scalars(select(Instance)).one()
-        path = archive.store.full(instance.path)
+        path = archive.store.full_path(instance.path)
         os.truncate(path, path.stat().st_size - 4)
         with pytest.raises(Damaged):
             frames.frame_bytes(archive, session, instance, 1)

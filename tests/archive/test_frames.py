@@ -8,7 +8,7 @@ from pydicom.encaps import encapsulate
 from sqlalchemy import select
 
 from app.archive import Archive, content, frames
-from app.archive.frames import Cache, Layout, Located, frame_bytes, layout_of, locate
+from app.archive.frames import Cache, Layout, Located, frame_bytes, layout_of, locate_objects
 from app.archive.models import Instance
 from app.dicom.frames import FrameTable, unpack
 from app.viewing.frames import Frames
@@ -46,29 +46,29 @@ def _key(number: int) -> frames.Key:
 def test_the_cache_takes_no_more_than_its_bytes_and_forgets_what_was_not_used_for_longest() -> None:
     cache = Cache(1 << 20)
     for number in range(200):
-        cache.keep(_layout(number, 1000))
+        cache.put(_layout(number, 1000))
         assert cache.get(_key(0)) is not None, "used again and again"
         assert cache.bytes <= cache.most
     assert len(cache) == (1 << 20) // (4096 + 16 * 1000)
     assert cache.get(_key(1)) is None and cache.get(_key(199)) is not None
     before = cache.bytes
-    cache.keep(_layout(199, 1000))
+    cache.put(_layout(199, 1000))
     assert cache.bytes == before, "the same again"
-    cache.keep(_layout(200, 100_000))
+    cache.put(_layout(200, 100_000))
     assert len(cache) == 1 and cache.get(_key(200)) is not None, "larger than the bound: alone"
-    cache.keep(_layout(201, 10))
+    cache.put(_layout(201, 10))
     assert len(cache) == 1 and cache.bytes == 4096 + 160
 
 
 @pytest.mark.parametrize("fragments", [2, 3000])
 def test_a_layout_takes_no_more_memory_than_is_counted(fragments: int) -> None:
     cache = Cache()
-    cache.keep(_layout(0, fragments))  # what is made once
+    cache.put(_layout(0, fragments))  # what is made once
     tracemalloc.start()
     try:
         counted, before = cache.bytes, tracemalloc.get_traced_memory()[0]
         for number in range(1, 101):
-            cache.keep(_layout(number, fragments))
+            cache.put(_layout(number, fragments))
         assert tracemalloc.get_traced_memory()[0] - before <= cache.bytes - counted
     finally:
         tracemalloc.stop()
@@ -78,12 +78,12 @@ def test_all_readers_of_an_object_share_its_layout(archive: Archive, put: Put, c
     put(_several())
     with archive.database.read() as session:
         one = session.scalars(select(Instance)).one()
-        located = locate(session, [one])[0]
+        located = locate_objects(session, [one])[0]
         layout = located.layout()
         assert layout_of(session, one) is layout is Located(one, None).layout(), "the table is not asked for again"
         read = [frame_bytes(archive, session, one, n) for n in (1, 2, 3)]
     with Frames(archive, located) as opened:
-        assert [opened.stored(n) for n in (1, 2, 3)] == read == FRAMES
+        assert [opened.read_frame(n) for n in (1, 2, 3)] == read == FRAMES
     assert len(cache) == 1
 
 
@@ -104,5 +104,5 @@ def test_a_kept_layout_outlives_the_session_it_was_made_in(archive: Archive, put
         layout = layout_of(session, session.scalars(select(Instance)).one())
         session.rollback()
     assert layout is cache.get(frames.key_of(layout.instance))
-    place = layout.place(2)
+    place = layout.locate_frame(2)
     assert content.read_parts(archive, layout.instance, place.parts) == FRAMES[1]

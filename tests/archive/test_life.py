@@ -238,7 +238,7 @@ def test_a_leftover_is_finished_when_its_row_is_there(archive: Archive, put: Put
     (gone / "never").write_bytes(ct_bytes("1.2.3.1.1.7"))
     shutil.copy(gone / "never", gone / "lock2")
     with archive.database.read() as session:
-        path = archive.store.full(queries.instance(session, SYSTEM, "1.2.3.1.1.1").path)
+        path = archive.store.full_path(queries.instance(session, SYSTEM, "1.2.3.1.1.1").path)
     path.unlink()
     assert archive.sweep() == 4
     assert path.read_bytes() == data

@@ -18,7 +18,7 @@ def _write(database: Database, count: int = 5) -> None:
 def test_a_whole_chain_verifies(database: Database) -> None:
     _write(database)
     with database.read() as session:
-        assert audit.verify(session).whole
+        assert audit.verify(session).intact
         rows, total = audit.list_events(session, verb="study.view", limit=2)
     assert total == 5 and [r.thing_id for r in rows] == ["4", "3"]
 

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from app import events
 from app.db import Collided, Database
-from app.db.locks import Lock, at_commit, take
+from app.db.locks import Lock, acquire, at_commit
 from tests.support.live import ROOT
 
 
@@ -90,9 +90,9 @@ def test_the_order_is_refused_the_other_way_round(database: Database) -> None:
     if database.dialect == "sqlite":
         pytest.skip("one writer")
     with database.write() as session:
-        take(session, Lock.EVENTS)
+        acquire(session, Lock.EVENTS)
         with pytest.raises(RuntimeError, match="INDEX is taken after EVENTS"):
-            take(session, Lock.INDEX)
+            acquire(session, Lock.INDEX)
 
 
 def test_at_commit_runs_in_the_order_of_the_locks(database: Database) -> None:

@@ -26,7 +26,7 @@ def test_component_groups() -> None:
     ],
 )
 def test_shown(raw: str, shown: str) -> None:
-    assert names.shown(raw) == shown
+    assert names.display_name(raw) == shown
 
 
 @pytest.mark.parametrize(

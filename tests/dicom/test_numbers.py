@@ -7,7 +7,7 @@ import pytest
 
 from app.dicom import dicomjson, dicomxml, header, kept, numbers
 from app.dicom.dates import age_at, parse_date
-from app.viewing.attributes import named
+from app.viewing.attributes import named_values
 
 CASES = Path(__file__).parents[1] / "cases"
 SPACING, CENTER, INSTANCE = 0x00280030, 0x00281050, 0x00200013
@@ -39,7 +39,7 @@ def test_values(text: str, tag: int, read: list[Any]) -> None:
 def test_spacings_that_are_odd(name: str, spacing: list[float] | None, word: str) -> None:
     found = header.scan_bytes((CASES / "H09" / f"{name}.dcm").read_bytes())
     model = dicomjson.to_json(kept.unpack(found.kept))
-    assert dict(named(model, ["PixelSpacing"])).get("pixel_spacing") == spacing
+    assert dict(named_values(model, ["PixelSpacing"])).get("pixel_spacing") == spacing
     assert (word in " ".join(found.warnings)) if word else not found.warnings
 
 

@@ -41,7 +41,7 @@ def state(web: Web, store: Store, tmp_path: Path) -> dict[str, Any]:
     drawn = render_frame(image.PixelData, image, RenderParams(), 1, spec, read)
 
     def whole(seen: RenderParams) -> np.ndarray[Any, Any]:
-        return render_frame(image.PixelData, image, seen, 1, spec, read.unmoved())
+        return render_frame(image.PixelData, image, seen, 1, spec, read.without_geometry())
 
     return {"uid": "1.2.9.5.1", "drawn": drawn, "whole": whole}
 

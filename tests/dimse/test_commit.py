@@ -239,7 +239,7 @@ def _ask(station: Station, node_id: str, uids: list[str]) -> str:
     """A request of ours that a node has taken; its Transaction UID."""
     with station.database.write() as session:
         made = commitment.request(session, SYSTEM, node_id, [(CT, uid) for uid in uids], transfer_id="t")
-        commitment.asked(session, made)
+        commitment.mark_requested(session, made)
         return session.get_one(Commitment, made).transaction_uid
 
 
@@ -267,7 +267,7 @@ def test_the_answer_to_us_may_come_on_an_association_of_the_nodes_own(receiver: 
         assert node.call(report) == 0, "said again it is taken again"
     assert _state(receiver) == "done"
     with receiver.database.read() as session:
-        found = commitment.outcome(session, "t")
+        found = commitment.transfer_outcome(session, "t")
     assert found.committed == set(study.instances[:4]) and set(found.failed) == {study.instances[4]}
 
 
@@ -278,4 +278,4 @@ def test_both_ways_with_itself(receiver: Station, study: Made, worker: Worker) -
         commitment.request(session, SYSTEM, node_id, [(CT, uid) for uid in study.instances], transfer_id="t")
     assert work(worker)
     with receiver.database.read() as session:
-        assert commitment.outcome(session, "t").committed == set(study.instances)
+        assert commitment.transfer_outcome(session, "t").committed == set(study.instances)

@@ -116,7 +116,7 @@ def test_the_table_of_callers_is_bounded(here: Station) -> None:
     book = here.receiver._book
     for n in range(3):
         for k in range(callers._WAITING + 20):
-            book.call(callers.UNKNOWN, f"X{n}-{k}\0\n", "FILMROOM", "10.0.0.1", None, [], NOTHING)
+            book.record_call(callers.UNKNOWN, f"X{n}-{k}\0\n", "FILMROOM", "10.0.0.1", None, [], NOTHING)
         book.write()
     with here.database.read() as session:
         found = callers.list_callers(session, SYSTEM)
@@ -125,8 +125,8 @@ def test_the_table_of_callers_is_bounded(here: Station) -> None:
 
 def test_callers_are_shown_to_their_facility_only(here: Station) -> None:
     north = actor(here.database, "bob").facility_id
-    here.receiver._book.call(callers.UNKNOWN, "A", "F", "10.0.0.1", north, [], NOTHING)
-    here.receiver._book.call(callers.UNKNOWN, "B", "F", "10.0.0.1", None, [], NOTHING)
+    here.receiver._book.record_call(callers.UNKNOWN, "A", "F", "10.0.0.1", north, [], NOTHING)
+    here.receiver._book.record_call(callers.UNKNOWN, "B", "F", "10.0.0.1", None, [], NOTHING)
     here.receiver._book.write()
     with here.database.read() as session:
         assert [c.title for c in callers.list_callers(session, actor(here.database, "bob"))] == ["A"]

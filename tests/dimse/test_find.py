@@ -326,10 +326,10 @@ def test_findscu_asks_by_tls(asked: Station, tmp_path: Path) -> None:
     authority = Authority(tmp_path)
     own, modality = authority.pair("filmroom", "localhost", "127.0.0.1"), authority.pair("ct1", "ct1.example")
     with asked.database.write() as session:
-        certificates.bring(session, SYSTEM, Secrets(asked.config), "own", own.chain, own.clear)
-        certificates.trust(session, SYSTEM, authority.text)
+        certificates.import_certificate(session, SYSTEM, Secrets(asked.config), "own", own.chain, own.clear)
+        certificates.trust_certificates(session, SYSTEM, authority.text)
         save(session, TlsSettings(enabled=True, dicom_tls_port=(port := free_port())), "test")
-    asked.receiver.ways.forget()
+    asked.receiver.ways.invalidate()
     asked.wait(lambda: asked.receiver.tls.port == port, 30)
     shown = ("+tls", str(modality.key), str(modality.certificate), "+cf", str(authority.file))
     found = findscu(port, "-S", *shown, QueryRetrieveLevel="STUDY", StudyInstanceUID="")

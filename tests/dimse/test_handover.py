@@ -72,8 +72,8 @@ def secured(tmp_path_factory: pytest.TempPathFactory, _sqlite_template: Path) ->
     own, modality = authority.pair("filmroom", "localhost", "127.0.0.1"), authority.pair("ct1", "ct1.example")
     database = open_database(config)
     with database.write() as session:
-        certificates.bring(session, SYSTEM, Secrets(config), "own", own.chain, own.clear)
-        certificates.trust(session, SYSTEM, authority.text)
+        certificates.import_certificate(session, SYSTEM, Secrets(config), "own", own.chain, own.clear)
+        certificates.trust_certificates(session, SYSTEM, authority.text)
         north = facilities.create(session, SYSTEM, "North", port=0).id
         facilities.create(session, SYSTEM, "South", ae_title="SOUTH1", port=0)
     handed.register()

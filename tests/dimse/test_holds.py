@@ -194,8 +194,8 @@ def test_storage_commitment_tells_nothing_of_another_facility(house: House) -> N
     with house.web.database.write() as session:
         asked = References(generate_uid(), [Reference(CTImageStorage, OBJECT), Reference(CTImageStorage, nobodys)])
         dora = actor(house.web.database, "dora")
-        made = commitment.keep(session, dora, house.node, asked)
-    commitment.examine(house.web.database, house.station.archive, made)
+        made = commitment.store_request(session, dora, house.node, asked)
+    commitment.verify_objects(house.web.database, house.station.archive, made)
     with house.web.database.read() as session:
         report = commitment.report_of(session, made)
     assert report is not None and not report.objects

@@ -21,7 +21,7 @@ def test_the_median_decides(gap: float, objects: int, delay: int | None) -> None
     pace, moment = Pace(), 100.0
     for n in range(objects):
         begun = moment + (gap if n % 7 else 0.5)  # now and then it thinks for long
-        pace.object(begun, begun + 0.001)
+        pace.record_object(begun, begun + 0.001)
         moment = begun + 0.001
     assert pace.is_known and pace.delay_ms == delay
 
@@ -29,12 +29,12 @@ def test_the_median_decides(gap: float, objects: int, delay: int | None) -> None
 def test_too_few_objects_and_other_requests_say_nothing() -> None:
     pace = Pace()
     for n in range(20):
-        pace.object(n * 0.041, n * 0.041 + 0.001)
+        pace.record_object(n * 0.041, n * 0.041 + 0.001)
     assert not pace.is_known
     pace = Pace()
     for n in range(60):
-        pace.object(n * 0.041, n * 0.041 + 0.001)
-        pace.other()
+        pace.record_object(n * 0.041, n * 0.041 + 0.001)
+        pace.interrupt()
     assert not pace.is_known
 
 

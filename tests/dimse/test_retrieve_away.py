@@ -91,7 +91,7 @@ def test_what_cannot_be_written_down_does_not_leave(
         raise Unavailable("The database cannot be reached just now.")
 
     with called(receiver, how) as association:
-        monkeypatch.setattr(disclosure, "begin", gone)
+        monkeypatch.setattr(disclosure, "record_start", gone)
         heard = ask(association, how, study)
         assert heard.status == 0xA702 and "database" in heard.comment
         assert there.got == []

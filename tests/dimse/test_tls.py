@@ -45,7 +45,7 @@ class TlsStation:
         port = free_port()
         with self.database.write() as session:
             save(session, TlsSettings.model_validate({"enabled": True, "dicom_tls_port": port} | values), "test")
-        self.plain.receiver.ways.forget()
+        self.plain.receiver.ways.invalidate()
         self.plain.wait(lambda: self.plain.receiver.tls.port == port, 30)
         self.port = port
         return port
@@ -53,7 +53,7 @@ class TlsStation:
     def close(self) -> None:
         with self.database.write() as session:
             save(session, TlsSettings(), "test")
-        self.plain.receiver.ways.forget()
+        self.plain.receiver.ways.invalidate()
         self.plain.wait(lambda: self.plain.receiver.tls.port == 0, 30)
 
     def node(self, **values: object) -> None:
@@ -86,8 +86,8 @@ def secured(sqlite_config: Config, authority: Authority, own: Pair, modality: Pa
     database = open_database(sqlite_config)
     secrets = Secrets(sqlite_config)
     with database.write() as session:
-        certificates.bring(session, SYSTEM, secrets, "own", own.chain, own.clear)
-        certificates.trust(session, SYSTEM, authority.text)
+        certificates.import_certificate(session, SYSTEM, secrets, "own", own.chain, own.clear)
+        certificates.trust_certificates(session, SYSTEM, authority.text)
     with station(sqlite_config, database) as plain:
         yield TlsStation(plain, secrets, authority, own, modality)
     database.dispose()
@@ -121,10 +121,10 @@ def test_another_certificate_counts_for_the_next_connection(secured: TlsStation,
     secured.open()
     new = authority.pair("renewed", "localhost")
     with secured.database.write() as session:
-        row = certificates.bring(session, SYSTEM, secured.secrets, "renewed", new.chain, new.clear)
+        row = certificates.import_certificate(session, SYSTEM, secured.secrets, "renewed", new.chain, new.clear)
         assert not row.active
-        certificates.use(session, SYSTEM, row.id)
-    secured.plain.receiver.ways.forget()
+        certificates.activate(session, SYSTEM, row.id)
+    secured.plain.receiver.ways.invalidate()
     context = ssl.create_default_context(cadata=authority.text)
 
     def shown() -> str:
@@ -178,7 +178,7 @@ def test_a_node_is_bound_to_its_certificate(secured: TlsStation) -> None:
 def test_a_node_is_bound_to_an_authority(secured: TlsStation, tmp_path: Path) -> None:
     other = Authority(tmp_path / "other", "Another")
     with secured.database.write() as session:
-        certificates.trust(session, SYSTEM, other.text)
+        certificates.trust_certificates(session, SYSTEM, other.text)
     secured.node(tls_caller="authority", tls_authority=secured.authority.fingerprint)
     secured.open(client_certificates="asked")
     assert secured.echo(pair=secured.modality).code == 0
@@ -270,7 +270,7 @@ def test_garbage_after_the_handshake_ends_that_connection_only(secured: TlsStati
 def test_every_receiver_process_opens_the_tls_port(sqlite_config: Config, authority: Authority, own: Pair) -> None:
     database, port = open_database(sqlite_config), free_port()
     with database.write() as session:
-        certificates.bring(session, SYSTEM, Secrets(sqlite_config), "own", own.chain, own.clear)
+        certificates.import_certificate(session, SYSTEM, Secrets(sqlite_config), "own", own.chain, own.clear)
         values = {"enabled": True, "dicom_tls_port": port}
         save(session, TlsSettings.model_validate(values), "test")
     database.dispose()

@@ -41,10 +41,10 @@ def secured(sqlite_config: Config, tmp_path: Path) -> Iterator[TlsStation]:
     own, modality = authority.pair("own", "localhost", "127.0.0.1"), authority.pair("ct1", "127.0.0.1")
     database, secrets = open_database(sqlite_config), Secrets(sqlite_config)
     with database.write() as session:
-        certificates.bring(session, SYSTEM, secrets, "own", own.chain, own.clear)
-        certificates.bring(session, SYSTEM, secrets, "ct1", modality.chain, modality.clear)
-        certificates.trust(session, SYSTEM, authority.text)
-    runtime.use(sqlite_config, database)
+        certificates.import_certificate(session, SYSTEM, secrets, "own", own.chain, own.clear)
+        certificates.import_certificate(session, SYSTEM, secrets, "ct1", modality.chain, modality.clear)
+        certificates.trust_certificates(session, SYSTEM, authority.text)
+    runtime.configure(sqlite_config, database)
     with station(sqlite_config, database) as plain:
         yield TlsStation(plain, secrets, authority, own, modality)
     runtime._current = runtime.Ways()
@@ -96,7 +96,7 @@ def test_a_facility_has_a_tls_port_of_its_own(secured: TlsStation, shared_data: 
     with secured.database.write() as session:
         save(session, TlsSettings(client_certificates="asked"), "test")  # and no TLS port of the installation
         clinic = facilities.create(session, SYSTEM, "Clinic", port=0, tls_port=port).id
-    here.receiver.ways.forget()
+    here.receiver.ways.invalidate()
     here.wait(lambda: here.receiver.facilities.state == {str(port): "open"}, 30)
     tls = (
         "-R",
@@ -122,7 +122,7 @@ def test_a_facility_has_a_tls_port_of_its_own(secured: TlsStation, shared_data: 
     with secured.database.write() as session:
         for row in sorted(certificate_queries.of_kind(session, certificates.OWN), key=lambda row: row.active):
             certificates.remove(session, SYSTEM, row.id, [])
-    here.receiver.ways.forget()
+    here.receiver.ways.invalidate()
     here.wait(lambda: "no certificate" in here.receiver.facilities.state.get(str(other), ""), 30)
     with pytest.raises(OSError):
         socket.create_connection(("127.0.0.1", other), timeout=5)

@@ -3,7 +3,7 @@
 from fastapi import APIRouter, FastAPI
 from fastapi.testclient import TestClient
 
-from app.http.dispatch import quicken
+from app.http.dispatch import add_guards
 
 
 def _app(quick: bool) -> TestClient:
@@ -20,7 +20,7 @@ def _app(quick: bool) -> TestClient:
     for router in (whole, root):
         app.include_router(router)
     if quick:
-        quicken(app.router.routes)
+        add_guards(app.router.routes)
     return TestClient(app, follow_redirects=False)
 
 

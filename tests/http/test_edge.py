@@ -10,7 +10,7 @@ from pydantic import BaseModel
 from starlette.testclient import TestClient, WebSocketDenialResponse
 
 from app import http
-from app.http import actor_for, allow, asks, public
+from app.http import actor_for, allow, checks_permission_itself, public
 from app.http.csrf import check_origin
 from app.kit.errors import NotFound
 from app.security import Actor, Verb
@@ -65,13 +65,13 @@ def form(actor: Annotated[Actor, Depends(allow(Verb.SELF))]) -> str:
 
 
 @router.get("/test/raw")
-@asks(Verb.STUDY_VIEW)
+@checks_permission_itself(Verb.STUDY_VIEW)
 async def raw(request: Request) -> str:
     return (await actor_for(request, Verb.STUDY_VIEW)).name
 
 
 @router.websocket("/test/socket")
-@asks(Verb.EVENT_FOLLOW)
+@checks_permission_itself(Verb.EVENT_FOLLOW)
 async def socket(websocket: WebSocket) -> None:
     actor = await actor_for(websocket, Verb.EVENT_FOLLOW)
     await websocket.accept()

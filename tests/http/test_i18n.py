@@ -12,7 +12,7 @@ from tests.support.client import Web
 
 @pytest.fixture(autouse=True)
 def _english() -> None:
-    i18n.use("en")
+    i18n.set_language("en")
 
 
 @pytest.mark.parametrize(
@@ -45,7 +45,7 @@ def test_a_name_reads_family_given(name: str | None, shown: str) -> None:
     ],
 )
 def test_a_date_follows_the_language(language: str, value: str | date, shown: str) -> None:
-    i18n.use(language)
+    i18n.set_language(language)
     assert i18n.format_date(value) == shown
 
 
@@ -57,7 +57,7 @@ def test_sizes_and_numbers_follow_the_language() -> None:
         "524 kB",
         "2.1 GB",
     ]
-    i18n.use("es")
+    i18n.set_language("es")
     assert i18n.format_size(1500) == "1,5 kB" and i18n.format_number(1234567) == "1.234.567"
 
 
@@ -99,7 +99,7 @@ def test_a_po_without_its_mo_is_compiled_in_memory(tmp_path: Path, monkeypatch: 
     monkeypatch.setattr(paths, "locale", lambda: tmp_path)
     i18n.catalog.cache_clear()
     try:
-        i18n.use("es")
+        i18n.set_language("es")
         assert i18n.gettext("Sign in") == "Entrar" and i18n.gettext("Unknown words") == "Unknown words"
         assert i18n.strings("es")["Sign in"] == "Entrar"
     finally:

@@ -75,7 +75,7 @@ def test_input_survives_in_the_database(web: Web, time: Clock) -> None:
         assert status(alice) == 200
     web.services.gate._notes.submit(lambda: None).result()
     other = gate.Gate(web.database, web.services.secrets)
-    identity = other.session(alice.cookies["filmroom_session"])
+    identity = other.identify_session(alice.cookies["filmroom_session"])
     other.close()
     assert identity is not None and not identity.locked
 

@@ -55,5 +55,5 @@ def test_the_memory_of_failures_is_bounded(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr(throttle, "_KEPT", 50)
     kept = Throttle()
     for number in range(500):
-        kept.begin(f"n{number}", f"a{number}", known=False)
+        kept.count_attempt(f"n{number}", f"a{number}", known=False)
     assert len(kept._names) == len(kept._addresses) == 50

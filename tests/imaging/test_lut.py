@@ -99,11 +99,11 @@ def test_any_window_agrees_with_pydicom(
 def test_linear_reaches_black_and_white_where_the_standard_says() -> None:
     """PS3.3 C.11.2.1.2.1, note: centre 2048 and width 4096 map 0 to 4095 to the full range."""
     values = np.array([-1, 0, 1, 2047, 4094, 4095, 4096], np.float32)
-    out = lut.window(values, 2048, 4096)
+    out = lut.apply_window(values, 2048, 4096)
     assert out[0] == out[1] == 0
     assert out[5] == out[6] == 1
     assert 0 < out[2] < 0.001
-    step = lut.window(np.array([99.0, 99.5, 100.0], np.float32), 100, 1)
+    step = lut.apply_window(np.array([99.0, 99.5, 100.0], np.float32), 100, 1)
     assert step.tolist() == [0, 0, 1]
 
 
@@ -134,8 +134,8 @@ def test_the_table_gives_what_computing_each_pixel_gives(bits: int, signed: bool
     by_table = render(values, ds, spec=spec)
     chosen = default_window(values, spec, display)
     assert chosen is not None
-    units = lut.modality(values, display)
-    each = lut.present(lut.window(units, chosen.center, chosen.width, chosen.function), False)
+    units = lut.apply_modality_lut(values, display)
+    each = lut.apply_presentation_lut(lut.apply_window(units, chosen.center, chosen.width, chosen.function), False)
     assert np.array_equal(by_table, each)
     wide = render(values.astype(np.int64), ds, spec=spec)
     assert np.array_equal(by_table, wide)

@@ -27,7 +27,7 @@ from app.imaging import (
     render_frame,
 )
 from app.imaging.browser import decoded
-from app.imaging.decode import coarsest, halvings, memory
+from app.imaging.decode import memory_needed, possible_halvings, required_halvings
 from app.imaging.spec import PixelSpec
 from app.imaging.transcode import described_frame, transcode_frame
 
@@ -90,9 +90,9 @@ def test_a_palette_is_never_halved() -> None:
     array = _waves(512, 512, 250).astype(np.uint8)
     frame = bytes(imagecodecs.jpeg2k_encode(array, codecformat="J2K", reversible=True))
     ds = _header(array, 8, syntaxes.J2K_LOSSLESS)
-    assert coarsest(frame, PixelSpec.from_dataset(ds), 64) == 3
+    assert possible_halvings(frame, PixelSpec.from_dataset(ds), 64) == 3
     ds.PhotometricInterpretation = "PALETTE COLOR"
-    assert coarsest(frame, PixelSpec.from_dataset(ds), 64) == 0
+    assert possible_halvings(frame, PixelSpec.from_dataset(ds), 64) == 0
 
 
 @pytest.fixture
@@ -111,7 +111,7 @@ def test_what_costs_too_much_is_refused_or_drawn_at_a_part_of_its_resolution() -
         render_frame(frame, ds)
     with pytest.raises(FrameTooLarge):
         transcode_frame(frame, spec, syntaxes.EXPLICIT_LE)
-    assert halvings(frame, spec) == 1
+    assert required_halvings(frame, spec) == 1
     assert render_frame(frame, ds, RenderParams(size=(400, 400), upscale=False)).shape == (400, 320)
     assert preview(frame, ds, 256).shape == (256, 205)
     with pytest.raises(FrameTooLarge):  # half of it would not be enough for this
@@ -142,8 +142,8 @@ def transcode_small(native: bytes, ds: Dataset, uid: str) -> bytes:
 
 
 def test_large_files_may_cost_more() -> None:
-    assert cost.most(1000) == cost.most(10 << 20) == cost.FREE
-    assert cost.most(60 << 20) == cost.FREE + 16 * (50 << 20)
+    assert cost.memory_limit(1000) == cost.memory_limit(10 << 20) == cost.FREE
+    assert cost.memory_limit(60 << 20) == cost.FREE + 16 * (50 << 20)
 
 
 @pytest.mark.parametrize(("progressive", "several"), [(False, False), (True, True)])
@@ -246,7 +246,9 @@ def test_a_picture_takes_no_more_memory_than_was_reckoned(kind: str, way: str) -
         env={**os.environ, "PYTHONPATH": str(root)},
         check=True,
     )
-    reckoned = max(memory(frame, spec), cost.encoding(spec, syntaxes.EXPLICIT_LE) if way == "described" else 0)
+    reckoned = max(
+        memory_needed(frame, spec), cost.encoding_cost(spec, syntaxes.EXPLICIT_LE) if way == "described" else 0
+    )
     assert reckoned / 3 < int(done.stdout) < reckoned * 1.1 + (4 << 20)
 
 

@@ -135,9 +135,9 @@ def overlay(rows: int, columns: int, origin: list[int], data: bytes, frames: int
 def test_overlays_partly_or_wholly_outside_are_cut() -> None:
     image = np.zeros((4, 4), np.uint8)
     ones = b"\xff" * 2
-    assert overlays.burn(image, overlays.planes(overlay(4, 4, [-1, -1], ones))).sum() == 4 * 255
-    assert overlays.burn(image, overlays.planes(overlay(4, 4, [4, 4], ones))).sum() == 255
-    assert overlays.burn(image, overlays.planes(overlay(4, 4, [40, 40], ones))).sum() == 0
+    assert overlays.draw_overlays(image, overlays.planes(overlay(4, 4, [-1, -1], ones))).sum() == 4 * 255
+    assert overlays.draw_overlays(image, overlays.planes(overlay(4, 4, [4, 4], ones))).sum() == 255
+    assert overlays.draw_overlays(image, overlays.planes(overlay(4, 4, [40, 40], ones))).sum() == 0
 
 
 def test_a_lying_overlay_costs_only_itself() -> None:

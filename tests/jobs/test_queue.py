@@ -93,7 +93,7 @@ def test_a_dead_workers_job_comes_back_and_a_killer_is_given_up(database: Databa
 def test_the_job_of_a_process_that_is_known_to_be_gone_comes_back_at_once(database: Database) -> None:
     child = subprocess.Popen([sys.executable, "-c", ""])
     child.wait()
-    ended, other = f"{rolestate.here()}:{child.pid}", f"elsewhere:{child.pid}"
+    ended, other = f"{rolestate.machine_name()}:{child.pid}", f"elsewhere:{child.pid}"
     with database.write() as session:
         for _ in range(3):
             jobs.enqueue(session, "a", {})
@@ -101,11 +101,13 @@ def test_the_job_of_a_process_that_is_known_to_be_gone_comes_back_at_once(databa
         with database.write() as session:
             assert jobs.claim(session, ["a"], name)
     with database.write() as session:
-        claimants = jobs.claimants(session)
+        claimants = jobs.active_workers(session)
         assert claimants == {ended, other, rolestate.own_name()}
         assert jobs.release_abandoned(session, gone=[name for name in claimants if rolestate.is_gone(name)]) == 1
     with database.read() as session:
-        assert jobs.claimants(session) == {other, rolestate.own_name()}, "of another machine only its silence tells"
+        assert jobs.active_workers(session) == {other, rolestate.own_name()}, (
+            "of another machine only its silence tells"
+        )
 
 
 def test_cancelling_is_noticed_by_the_worker(database: Database) -> None:

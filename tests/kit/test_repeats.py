@@ -54,7 +54,7 @@ def test_the_forward_queue_meets_an_outage_as_one_line(lines) -> None:  # type: 
         raise Unavailable("The database cannot be reached just now.")
 
     for _ in range(100):
-        Forwarder.__new__(Forwarder)._quietly(away)
+        Forwarder.__new__(Forwarder)._guard(away)
     assert len(lines()) == 1 and "the forward queue waits: The database cannot" in lines()[0], lines()
 
 

@@ -53,7 +53,7 @@ def test_every_verb_has_words_in_both_languages() -> None:
     assert [verb for verb in sorted(verbs) if deeds.verb_words(verb) == verb] == []
     english = {verb: deeds.verb_words(verb) for verb in verbs}
     assert len(set(english.values())) == len(verbs) - 1, "metrics is metrics.read; no others share words"
-    i18n.use("es")
+    i18n.set_language("es")
     assert [verb for verb in sorted(verbs) if deeds.verb_words(verb) == english[verb]] == []
 
 

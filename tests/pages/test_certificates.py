@@ -26,7 +26,7 @@ def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
 
 @pytest.fixture
 def calling(web: Web) -> Iterator[Web]:
-    runtime.use(web.services.config, web.database)
+    runtime.configure(web.services.config, web.database)
     yield web
     runtime._current = runtime.Ways()
 
@@ -125,7 +125,7 @@ def test_the_proxy_is_saved_and_its_password_kept(calling: Web) -> None:
     assert "without the proxy" in tried.text
     assert "is a name such as" in web.admin.post("/settings/proxy/test", data={"host": "a b", "port": "1"}).text
     assert web.admin.post("/settings/proxy", data=data | {"password_clear": "1"}).status_code == 303
-    runtime.current().forget()
+    runtime.current().invalidate()
     proxy = runtime.current().proxy_for("pacs.example")
     assert proxy is not None and proxy.password == ""
 

@@ -103,7 +103,7 @@ def test_only_administrators_see_the_forms_buttons(web: Web) -> None:
 def test_callers_delays_and_odd_calls_are_shown(web: Web) -> None:
     """An unknown caller prefills the form and is gone once it is a node; what is known of a node stands on its page."""
     book = Book(web.database)
-    book.call(UNKNOWN, "CT_NEW", "FILMROOM", "10.1.2.3", None, ["1.2.840.10008.1.1"], NOTHING)
+    book.record_call(UNKNOWN, "CT_NEW", "FILMROOM", "10.1.2.3", None, ["1.2.840.10008.1.1"], NOTHING)
     book.write()
     page = web.admin.get("/settings/nodes").text
     assert "CT_NEW" in page and "called FILMROOM" in page and "Make a node" in page
@@ -115,20 +115,22 @@ def test_callers_delays_and_odd_calls_are_shown(web: Web) -> None:
     where = _make(web, name="ct", ae_title="CT_NEW", host="10.1.2.3")
     assert web.admin.get("/api/v1/nodes/callers").json()["total"] == 0
     node_id = where.rpartition("/")[2]
-    book.gap(node_id, "CT_NEW", "10.1.2.3", 41)
-    book.call(CLASH, "CT_NEW", "NORTH", "10.1.2.3", None, [], NOTHING, verbatim("The title is of another house."))
+    book.record_gap(node_id, "CT_NEW", "10.1.2.3", 41)
+    book.record_call(
+        CLASH, "CT_NEW", "NORTH", "10.1.2.3", None, [], NOTHING, verbatim("The title is of another house.")
+    )
     book.write()
     page = web.admin.get(where).text
     assert "the node waits 41 ms" in page and "20 s longer" in page and "The title is of another house." in page
     assert web.admin.get("/api/v1/nodes/ct").json()["delayed_acknowledgement_ms"] == 41
-    book.gap(node_id, "CT_NEW", "10.1.2.3", None)
+    book.record_gap(node_id, "CT_NEW", "10.1.2.3", None)
     book.write()
     assert "TCP_NODELAY" not in web.admin.get(where).text
 
 
 def test_a_caller_is_ignored_shown_again_and_forgotten(web: Web) -> None:
     book = Book(web.database)
-    book.call(UNKNOWN, "X", "FILMROOM", "10.1.2.3", None, [], phrase("the caller is not a known node"))
+    book.record_call(UNKNOWN, "X", "FILMROOM", "10.1.2.3", None, [], phrase("the caller is not a known node"))
     book.write()
     one = web.admin.get("/api/v1/nodes/callers").json()["items"][0]
     assert one["refused"] is True and one["reason"] == "the caller is not a known node"

@@ -30,7 +30,7 @@ def logged(web: Web) -> Web:
         ),
         one(peer="=cmd|' /C calc'!A0", result="refused", words=phrase("the caller is not a known node")),
     ):
-        operation_log.note(web.database, operation)
+        operation_log.log_operation(web.database, operation)
     operation_log.flush(web.database)
     return web
 

@@ -129,7 +129,7 @@ def test_a_call_is_noted_on_the_node(station: Database) -> None:
     node_id = str(_admit(station, "CT1", KNOWN).node_id)
     assert admission.is_news(node_id) and not admission.is_news(node_id)
     with station.write() as session:
-        admission.seen(session, node_id)
+        admission.mark_seen(session, node_id)
     with station.read() as session:
         assert node_queries.node(session, actor(station, "admin"), "ct").last_seen_at is not None
 

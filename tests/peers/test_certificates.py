@@ -27,7 +27,7 @@ from tests.support.pki import Authority
 @pytest.fixture
 def row(config: Config, database: Database) -> Certificate:
     with database.write() as session:
-        made, _ = certificates.make(session, SYSTEM, Secrets(config), "LAN", ["localhost", "10.0.0.5"])
+        made, _ = certificates.create_certificate(session, SYSTEM, Secrets(config), "LAN", ["localhost", "10.0.0.5"])
         session.expunge(made)
     return made
 
@@ -46,21 +46,21 @@ def row(config: Config, database: Database) -> Certificate:
 )
 def test_the_end_is_told_in_time(row: Certificate, days: int, state: str, words: str) -> None:
     moment = row.not_after - timedelta(days=days, seconds=1 if days >= 0 else -1)
-    found = certificates.condition(row, moment)
+    found = certificates.certificate_status(row, moment)
     assert found[0] == state and str(found[1]).startswith(words)
 
 
 def test_one_that_is_not_valid_yet_points_to_the_clock(row: Certificate) -> None:
-    assert "look at the clock" in certificates.condition(row, row.not_before - timedelta(days=1))[1]
+    assert "look at the clock" in certificates.certificate_status(row, row.not_before - timedelta(days=1))[1]
 
 
 def test_each_warning_comes_once(config: Config, database: Database, row: Certificate) -> None:
     said = []
     for days in (40, 29, 28, 6, 5, -1, -2):
         with database.write() as session:
-            for one in queries.everything(session):
+            for one in queries.all_certificates(session):
                 one.not_after = now() + timedelta(days=days, hours=1 if days >= 0 else -1)
-            said.append(len(certificates.warn(session)))
+            said.append(len(certificates.warn_expiring(session)))
     assert said == [0, 2, 0, 2, 0, 2, 0], "ours in use and the authority, at 30 days, at 7, at the end"
     with database.read() as session:
         told = [e.payload["days"] for e in session.scalars(select(Event).where(Event.topic == "certificate.expiring"))]
@@ -69,10 +69,10 @@ def test_each_warning_comes_once(config: Config, database: Database, row: Certif
 
 def test_openssl_takes_what_is_made(database: Database, config: Config, tmp_path: Path) -> None:
     with database.write() as session:
-        made, authority = certificates.make(
+        made, authority = certificates.create_certificate(
             session, SYSTEM, Secrets(config), "", ["filmroom.example", "10.0.0.5", "::1"]
         )
-        again, same = certificates.make(session, SYSTEM, Secrets(config), "next", ["filmroom.example"])
+        again, same = certificates.create_certificate(session, SYSTEM, Secrets(config), "next", ["filmroom.example"])
         assert same.id == authority.id and made.active and not again.active
         (tmp_path / "leaf.pem").write_text(made.chain)
         (tmp_path / "ca.pem").write_text(authority.chain)
@@ -85,7 +85,7 @@ def test_openssl_takes_what_is_made(database: Database, config: Config, tmp_path
 
 def test_hosts_that_are_none_are_refused(database: Database, config: Config) -> None:
     with database.write() as session, pytest.raises(Invalid):
-        certificates.make(session, SYSTEM, Secrets(config), "", ["a b"])
+        certificates.create_certificate(session, SYSTEM, Secrets(config), "", ["a b"])
 
 
 def test_a_locked_key_needs_its_password(tmp_path: Path) -> None:

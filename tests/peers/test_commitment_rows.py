@@ -76,7 +76,7 @@ def _node(database: Database, name: str = "modality", title: str = "MODALITY") -
 
 def _keep(database: Database, node: str, asked: References, who: Actor = CALLER) -> str:
     with database.write() as session:
-        return commitment.keep(session, who, node, asked)
+        return commitment.store_request(session, who, node, asked)
 
 
 def _report(database: Database, made: str) -> References:
@@ -93,7 +93,7 @@ def test_what_is_on_the_disk_is_committed_and_nothing_else(
     with database.read() as session:
         paths = {
             uid: config.store / held.path
-            for uid, held in commitment.custody.held(session, CALLER, [good, cut, gone, changed]).items()
+            for uid, held in commitment.custody.stored_objects(session, CALLER, [good, cut, gone, changed]).items()
         }
     paths[cut].write_bytes(paths[cut].read_bytes()[:-1])
     paths[gone].unlink()
@@ -103,7 +103,7 @@ def test_what_is_on_the_disk_is_committed_and_nothing_else(
     objects = [Reference(CT, uid) for uid in (good, cut, gone, changed, "1.2.3.999")]
     objects.append(Reference("1.2.840.10008.5.1.4.1.1.4", other_class))
     made = _keep(database, _node(database), References("1.2.3.100", objects))
-    commitment.examine(database, archive, made)
+    commitment.verify_objects(database, archive, made)
     report = _report(database, made)
     assert report.transaction == "1.2.3.100"
     assert report.objects == [Reference(CT, good)]
@@ -115,7 +115,7 @@ def test_what_is_on_the_disk_is_committed_and_nothing_else(
         other_class: CLASS_CONFLICT,
     }
     with database.write() as session:
-        commitment.reported(session, made)
+        commitment.mark_reported(session, made)
         row = session.get_one(Commitment, made)
         assert (row.state, row.committed, row.failed) == ("done", 1, 5)
         assert commitment.report_of(session, made) is None, "it is told once"
@@ -128,7 +128,7 @@ def test_another_facilitys_objects_do_not_exist(archive: Archive, database: Data
     for facility, committed in ((north, 1), (south, 0)):
         who = Actor(name="modality", kind="node", verbs=CALLER.verbs, facility_id=facility)
         made = _keep(database, node, References(f"1.2.3.{committed}", [Reference(CT, uid)]), who)
-        commitment.examine(database, archive, made)
+        commitment.verify_objects(database, archive, made)
         report = _report(database, made)
         assert len(report.objects) == committed
         assert [one.reason for one in report.failed] == [NO_SUCH_OBJECT] * (1 - committed)
@@ -140,7 +140,7 @@ def test_asked_again_it_is_answered_again_but_not_for_other_objects(archive: Arc
     node = _node(database)
     first = _keep(database, node, References("1.2.3.5", [Reference(CT, "1.2.3.6")]))
     with database.write() as session:
-        commitment.reported(session, first)
+        commitment.mark_reported(session, first)
     again = _keep(database, node, References("1.2.3.5", [Reference(CT, "1.2.3.6")]))
     assert _report(database, again).failed == [Reference(CT, "1.2.3.6", NO_SUCH_OBJECT)]
     with pytest.raises(Conflict):
@@ -155,7 +155,7 @@ def _ask(database: Database, node: str, *uids: str, transfer: str = "t") -> tupl
         made = commitment.request(
             session, actor(database, "admin"), node, [(CT, u) for u in uids], transfer_id=transfer
         )
-        commitment.asked(session, made)
+        commitment.mark_requested(session, made)
         return made, session.get_one(Commitment, made).transaction_uid
 
 
@@ -164,17 +164,17 @@ def test_an_answer_is_matched_by_transaction_and_node(archive: Archive, database
     made, transaction = _ask(database, node, "1.2.1", "1.2.2", "1.2.3")
     answer = References(transaction, [Reference(CT, "1.2.1"), Reference(CT, "1.9")], [Reference(CT, "1.2.2", 0x0112)])
     with database.write() as session:
-        assert commitment.outcome(session, "t").open
+        assert commitment.transfer_outcome(session, "t").open
         for wrong_node, wrong_answer in ((other, answer), (node, References("1.2.3"))):
             with pytest.raises(NotFound):
-                commitment.answered(session, wrong_node, wrong_answer)
-        assert commitment.answered(session, same, answer) == made
-        found = commitment.outcome(session, "t")
+                commitment.record_answer(session, wrong_node, wrong_answer)
+        assert commitment.record_answer(session, same, answer) == made
+        found = commitment.transfer_outcome(session, "t")
         assert (found.open, found.committed) == (False, {"1.2.1"})
         assert found.failed["1.2.2"] == "The node did not commit it: it has no such object."
         assert "1.2.3" in found.failed, "what the answer is silent about is not committed"
-        commitment.answered(session, node, References(transaction, [Reference(CT, "1.2.2")]))
-        assert "1.2.2" in commitment.outcome(session, "t").failed, "a second answer changes nothing"
+        commitment.record_answer(session, node, References(transaction, [Reference(CT, "1.2.2")]))
+        assert "1.2.2" in commitment.transfer_outcome(session, "t").failed, "a second answer changes nothing"
 
 
 def test_what_is_not_answered_in_time_is_asked_again_and_then_given_up(archive: Archive, database: Database) -> None:
@@ -182,17 +182,17 @@ def test_what_is_not_answered_in_time_is_asked_again_and_then_given_up(archive: 
     transactions = {first}
     for attempt in range(4):
         with database.write() as session:
-            assert commitment.overdue(session) == 0
+            assert commitment.retry_overdue(session) == 0
             session.execute(update(Commitment).values(due_at=now() - timedelta(seconds=1)))
         with database.write() as session:
-            assert commitment.overdue(session) == 1
+            assert commitment.retry_overdue(session) == 1
             row = session.get_one(Commitment, made)
             assert row.state == ("queued" if attempt < 3 else "failed")
             transactions.add(row.transaction_uid)
-            commitment.asked(session, made)
+            commitment.mark_requested(session, made)
     assert len(transactions) == 4, "each try is a transaction of its own"
     with database.read() as session:
-        found = commitment.outcome(session, "t")
+        found = commitment.transfer_outcome(session, "t")
         assert not found.open and "in time" in found.failed["1.2.1"]
         jobs = session.scalars(select(Job.kind)).all()
         assert jobs.count("commitment.ask") == 4
@@ -203,12 +203,12 @@ def test_of_an_object_asked_about_twice_the_last_answer_counts(archive: Archive,
     _, first = _ask(database, node, "1.2.1", "1.2.2")
     with database.write() as session:
         failed = [Reference(CT, "1.2.2", 0x0110)]
-        commitment.answered(session, node, References(first, [Reference(CT, "1.2.1")], failed))
+        commitment.record_answer(session, node, References(first, [Reference(CT, "1.2.1")], failed))
     _, second = _ask(database, node, "1.2.2")
     with database.write() as session:
-        assert commitment.outcome(session, "t").open
-        commitment.answered(session, node, References(second, [Reference(CT, "1.2.2")]))
-        assert commitment.outcome(session, "t") == commitment.Outcome(False, frozenset(("1.2.1", "1.2.2")), {})
+        assert commitment.transfer_outcome(session, "t").open
+        commitment.record_answer(session, node, References(second, [Reference(CT, "1.2.2")]))
+        assert commitment.transfer_outcome(session, "t") == commitment.Outcome(False, frozenset(("1.2.1", "1.2.2")), {})
 
 
 def test_what_ended_long_ago_is_forgotten(archive: Archive, database: Database) -> None:
@@ -216,14 +216,14 @@ def test_what_ended_long_ago_is_forgotten(archive: Archive, database: Database) 
     _, first = _ask(database, node, "1.2.1", transfer="old")
     kept, _ = _ask(database, node, "1.2.2", transfer="new")
     with database.write() as session:
-        commitment.answered(session, node, References(first, [Reference(CT, "1.2.1")]))
+        commitment.record_answer(session, node, References(first, [Reference(CT, "1.2.1")]))
         assert commitment.prune(session) == 0
         session.execute(update(Commitment).values(created_at=now() - timedelta(days=400)))
         session.execute(update(Commitment).where(Commitment.id != kept).values(finished_at=now() - timedelta(days=91)))
     with database.write() as session:
         assert commitment.prune(session) == 1, "an open one stays, however old"
-        assert not commitment.outcome(session, "old").committed
-        assert commitment.outcome(session, "new").open
+        assert not commitment.transfer_outcome(session, "old").committed
+        assert commitment.transfer_outcome(session, "new").open
 
 
 def test_only_transfers_that_are_answered_are_looked_at(archive: Archive, database: Database) -> None:
@@ -247,9 +247,9 @@ def test_only_transfers_that_are_answered_are_looked_at(archive: Archive, databa
     _ask(database, node, "1.2.2", transfer="b")
     with database.write() as session:
         assert queue_queries.committing(session) == []
-        commitment.answered(session, node, References(first, [Reference(CT, "1.2.1")]))
+        commitment.record_answer(session, node, References(first, [Reference(CT, "1.2.1")]))
         assert [one.id for one in queue_queries.committing(session)] == ["a"]
-        commitment.forget(session, "b")
+        commitment.discard_requests(session, "b")
         assert [one.id for one in queue_queries.committing(session)] == ["a", "b"]
 
 

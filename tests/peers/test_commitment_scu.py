@@ -65,7 +65,7 @@ def test_the_answer_may_come_on_the_association_of_the_request(
     row = _row(peopled, made)
     assert (row.state, row.committed, row.failed) == ("done", 1, 2)
     with peopled.read() as session:
-        found = commitment.outcome(session, "t")
+        found = commitment.transfer_outcome(session, "t")
     assert found.committed == {UIDS[0]} and set(found.failed) == set(UIDS[1:])
 
 
@@ -79,7 +79,7 @@ def test_a_refused_request_is_tried_again_and_then_given_up(
     row = _row(peopled, made)
     assert row.state == "failed" and row.error is not None and "0213" in row.error
     with peopled.read() as session:
-        assert set(commitment.outcome(session, "t").failed) == set(UIDS)
+        assert set(commitment.transfer_outcome(session, "t").failed) == set(UIDS)
 
 
 def test_a_node_that_is_down_is_asked_when_it_is_back(receiver: Station, worker: Worker, peopled: Database) -> None:

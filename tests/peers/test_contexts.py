@@ -2,7 +2,16 @@
 
 from app.dicom import syntaxes
 from app.network import pdu
-from app.network.contexts import COMPRESSED, EXPLICIT_LITTLE, IMPLICIT_LITTLE, LIMIT, Way, propose, ways, why_not
+from app.network.contexts import (
+    COMPRESSED,
+    EXPLICIT_LITTLE,
+    IMPLICIT_LITTLE,
+    LIMIT,
+    Way,
+    context_order,
+    propose,
+    why_not,
+)
 
 CT, MR, J2K = "1.2.840.10008.5.1.4.1.1.2", "1.2.840.10008.5.1.4.1.1.4", "1.2.840.10008.1.2.4.90"
 JPEG, VIDEO = syntaxes.JPEG_BASELINE, "1.2.840.10008.1.2.4.102"
@@ -32,11 +41,14 @@ def test_never_more_contexts_than_an_association_can_have() -> None:
 
 def test_it_prefers_what_is_stored_then_uncompressed_then_lossless_then_says_why() -> None:
     (proposal,) = propose([(CT, J2K)])  # 1 as stored, 3 compressed, 5 uncompressed
-    assert list(ways(proposal, {1: J2K, 5: EXPLICIT_LITTLE}, CT, J2K)) == [Way(1, J2K), Way(5, EXPLICIT_LITTLE)]
-    assert list(ways(proposal, {5: IMPLICIT_LITTLE}, CT, J2K)) == [Way(5, IMPLICIT_LITTLE)]
-    assert list(ways(proposal, {3: syntaxes.RLE}, CT, J2K)) == [Way(3, syntaxes.RLE)]
-    assert list(ways(proposal, {3: syntaxes.RLE}, CT, J2K, pixels=False)) == []
-    assert list(ways(proposal, {}, CT, J2K)) == []
+    assert list(context_order(proposal, {1: J2K, 5: EXPLICIT_LITTLE}, CT, J2K)) == [
+        Way(1, J2K),
+        Way(5, EXPLICIT_LITTLE),
+    ]
+    assert list(context_order(proposal, {5: IMPLICIT_LITTLE}, CT, J2K)) == [Way(5, IMPLICIT_LITTLE)]
+    assert list(context_order(proposal, {3: syntaxes.RLE}, CT, J2K)) == [Way(3, syntaxes.RLE)]
+    assert list(context_order(proposal, {3: syntaxes.RLE}, CT, J2K, pixels=False)) == []
+    assert list(context_order(proposal, {}, CT, J2K)) == []
     none = why_not(proposal, {1: pdu.ABSTRACT_UNKNOWN, 5: pdu.ABSTRACT_UNKNOWN}, CT, J2K)
     assert none == "The node does not take CT Image Storage."
     neither = why_not(proposal, {1: pdu.TRANSFER_UNKNOWN, 5: pdu.TRANSFER_UNKNOWN}, CT, J2K)
@@ -51,11 +63,13 @@ def test_a_node_set_to_uncompressed_gets_nothing_else() -> None:
 def test_a_lossless_wish_is_met_where_no_pixel_changes() -> None:
     (proposal,) = propose([(CT, EXPLICIT_LITTLE), (CT, JPEG)], "jpeg-ls")
     all_taken = {c.id: c.transfer[0] for c in proposal.contexts}
-    assert next(ways(proposal, all_taken, CT, EXPLICIT_LITTLE)).transfer_syntax == syntaxes.JPEG_LS
-    assert next(ways(proposal, all_taken, CT, JPEG)).transfer_syntax == JPEG, "lossy stays as it is"
-    assert next(ways(proposal, all_taken, CT, EXPLICIT_LITTLE, pixels=False)).transfer_syntax == EXPLICIT_LITTLE
+    assert next(context_order(proposal, all_taken, CT, EXPLICIT_LITTLE)).transfer_syntax == syntaxes.JPEG_LS
+    assert next(context_order(proposal, all_taken, CT, JPEG)).transfer_syntax == JPEG, "lossy stays as it is"
+    assert (
+        next(context_order(proposal, all_taken, CT, EXPLICIT_LITTLE, pixels=False)).transfer_syntax == EXPLICIT_LITTLE
+    )
     refused = {c.id: c.transfer[0] for c in proposal.contexts if syntaxes.JPEG_LS not in c.transfer}
-    assert next(ways(proposal, refused, CT, EXPLICIT_LITTLE)).transfer_syntax == EXPLICIT_LITTLE
+    assert next(context_order(proposal, refused, CT, EXPLICIT_LITTLE)).transfer_syntax == EXPLICIT_LITTLE
 
 
 def test_video_is_never_offered_in_a_syntax_it_cannot_have() -> None:

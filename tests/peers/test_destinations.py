@@ -265,8 +265,8 @@ def test_only_what_committed_counts_where_that_is_asked_for(
     with peopled.write() as session:
         good, bad = (Reference(one.sop_class_uid, one.sop_instance_uid) for one in waiting)
         answer = References(asked.transaction_uid, [good], [Reference(bad.sop_class, bad.sop_instance, 0x0110)])
-        commitment.answered(session, asked.node_id, answer)
-    worker.forwarder.look()
+        commitment.record_answer(session, asked.node_id, answer)
+    worker.forwarder.start_lanes()
     found = shown(peopled, transfer)
     assert (found["state"], found["committed"], found["failed"]) == ("failed", 1, 1)
     with peopled.read() as session:

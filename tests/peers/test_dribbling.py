@@ -144,7 +144,7 @@ def call(way: str, port: int, config: Config, station: Station, scheme: str = "h
     if way == "forward":
         there = WebNode(station.archive, config, node, QUICK, Throttle())
         try:
-            there.put("1.2.3", ct_bytes(), EXPLICIT)
+            there.store_file("1.2.3", ct_bytes(), EXPLICIT)
         finally:
             there.close()
         return
@@ -186,7 +186,7 @@ def test_a_server_that_takes_a_byte_now_and_then_is_left(receiver: Station, sqli
     with peer(takes_little, receive=1) as port:
         there = WebNode(receiver.archive, sqlite_config, web_node(port), QUICK, Throttle())
         with ends("web (was too slow|did not answer in time)", 15):
-            there.put("1.2.3", bytes(8 << 20), EXPLICIT)
+            there.store_file("1.2.3", bytes(8 << 20), EXPLICIT)
         there.close()
 
 
@@ -208,7 +208,7 @@ def test_a_large_object_on_a_slow_line_arrives(receiver: Station, sqlite_config:
     begun = time.monotonic()
     with peer(script, receive=1 << 16) as port:
         there = WebNode(receiver.archive, sqlite_config, web_node(port), STEADY, Throttle())
-        assert there.put("1.2.3", bytes(size), EXPLICIT).state == "sent"
+        assert there.store_file("1.2.3", bytes(size), EXPLICIT).state == "sent"
         there.close()
     assert came > size and time.monotonic() - begun > 2 * STEADY.network_timeout
 

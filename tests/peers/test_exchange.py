@@ -49,7 +49,7 @@ def test_an_export_comes_back_as_it_was(database: Database, config: Config) -> N
     admin = actor(database, "admin")
     with database.write() as session:
         text = json.dumps(exchange.export_nodes(session, admin, sealed=True), indent=1)
-        before = {n.name: (options.of(n), n.facility_id, n.host) for n in node_queries.nodes(session, admin)}
+        before = {n.name: (options.node_options(n), n.facility_id, n.host) for n in node_queries.nodes(session, admin)}
     assert "Tulip" not in text
     assert _import(database, config, text, dry_run=True).count("same") == 3
     with database.write() as session:
@@ -58,8 +58,8 @@ def test_an_export_comes_back_as_it_was(database: Database, config: Config) -> N
     report = _import(database, config, text)
     assert report.count("create") == 3
     with database.read() as session:
-        after = {n.name: (options.of(n), n.facility_id, n.host) for n in node_queries.nodes(session, admin)}
-    assert options.reveal(config, after["cloud"][0].password) == "Tulip-7"
+        after = {n.name: (options.node_options(n), n.facility_id, n.host) for n in node_queries.nodes(session, admin)}
+    assert options.decrypt_secret(config, after["cloud"][0].password) == "Tulip-7"
     for name in ("pacs", "out"):
         assert after[name] == before[name]
 
@@ -79,7 +79,7 @@ def test_the_schema_fits_what_is_exported(peopled: Database, sqlite_config: Conf
     with peopled.write() as session:
         found = exchange.export_nodes(session, actor(peopled, "admin"), sealed=True)
     properties = file_schema.schema()["properties"]["nodes"]["items"]["properties"]
-    assert set(properties) == set(file_schema.kinds()) and all(one["description"] for one in properties.values())
+    assert set(properties) == set(file_schema.value_types()) and all(one["description"] for one in properties.values())
     words = {"string": str, "integer": int, "boolean": bool, "array": (list, tuple), "null": type(None), "object": dict}
     for node in found["nodes"]:
         for key, value in node.items():
@@ -158,16 +158,18 @@ def test_orthancs_modalities_become_nodes(database: Database, config: Config) ->
     assert report.count("create") == 4
     with database.read() as session:
         found = {n.name: n for n in node_queries.nodes(session, actor(database, "admin"))}
-    old, ge, full = found["old"], found["ge"], options.of(found["full"])
+    old, ge, full = found["old"], found["ge"], options.node_options(found["full"])
     assert (old.ae_title, old.host, old.port) == ("OLD", "10.1.1.1", 104)
-    assert set(options.of(old).capabilities) == {"store", "find", "move"} and options.of(old).may_query
-    assert ge.port == 4242 and "GE" in options.of(ge).comment
+    assert (
+        set(options.node_options(old).capabilities) == {"store", "find", "move"} and options.node_options(old).may_query
+    )
+    assert ge.port == 4242 and "GE" in options.node_options(ge).comment
     assert (full.tls, full.network_timeout, full.accept, full.may_query) == (True, 45, False, False)
     assert full.local_title == "HERE" and full.retrieve_by == "get" and "get" in full.capabilities
     notes = " ".join(next(one for one in report.changes if one.name == "full").notes)
     assert "echo of a known node is always answered" in notes and "as stored" in notes
-    cloud = options.of(found["cloud"])
-    assert cloud.url == "https://x.example/dicom-web" and options.reveal(config, cloud.password) == "Iris-5"
+    cloud = options.node_options(found["cloud"])
+    assert cloud.url == "https://x.example/dicom-web" and options.decrypt_secret(config, cloud.password) == "Iris-5"
 
 
 @pytest.mark.skipif(not ORTHANC.is_file(), reason="Debian's package orthanc is missing")
@@ -189,7 +191,7 @@ def test_orthancs_own_file_with_its_samples_is_taken(peopled: Database, sqlite_c
     report = _import(peopled, sqlite_config, head + rest)
     assert [one.name for one in report.changes] == ["sample", "vitrea", "untrusted"]
     with peopled.read() as session:
-        assert options.of(node_queries.node(session, SYSTEM, "untrusted")).may_query is False
+        assert options.node_options(node_queries.node(session, SYSTEM, "untrusted")).may_query is False
 
 
 @pytest.mark.parametrize(

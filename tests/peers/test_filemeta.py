@@ -10,7 +10,7 @@ from pydicom import Dataset, dcmread
 from pydicom.filebase import DicomBytesIO
 from pydicom.filewriter import write_dataset
 
-from app.dimse.negotiation import answer
+from app.dimse.negotiation import negotiate
 from app.network import pdu
 from app.network.file_meta import preamble_and_meta, sop_uids
 from app.network.pdu import Associate, Context
@@ -73,12 +73,12 @@ def test_everything_of_the_standard_is_taken_and_nothing_else() -> None:
         Context(11, "1.2.840.10008.5.1.4.1.1.9999", ["1.2.840.10008.1.2.1"]),  # newer than our tables
     ]
     request = Associate("A", "B", wanted)
-    found = {r.id: (r.result, r.transfer) for r in answer(request, DicomSettings())}
+    found = {r.id: (r.result, r.transfer) for r in negotiate(request, DicomSettings())}
     assert found[1] == (pdu.ACCEPTED, "1.2.840.10008.1.2.4.90")
     assert found[3][0] == pdu.ABSTRACT_UNKNOWN and found[7][0] == pdu.ABSTRACT_UNKNOWN
     assert found[5][0] == pdu.TRANSFER_UNKNOWN and found[9][0] == pdu.TRANSFER_UNKNOWN
     assert found[11][0] == pdu.ACCEPTED
     open_door = DicomSettings(unknown_sop_classes=True, private_transfer_syntaxes=["1.2.3"])
-    found = {r.id: (r.result, r.transfer) for r in answer(request, open_door)}
+    found = {r.id: (r.result, r.transfer) for r in negotiate(request, open_door)}
     assert found[7][0] == pdu.ACCEPTED and found[5] == (pdu.ACCEPTED, "1.2.3") and found[1][1] == "1.2.3"
     assert found[3][0] == pdu.ABSTRACT_UNKNOWN, "the worklist is no storage class, however open the door"

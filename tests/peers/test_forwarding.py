@@ -94,7 +94,7 @@ class Queue:
 
     def record(self, rows: list[queue_queries.Row], state: str = "sent") -> None:
         with self.database.write() as session:
-            claims.record(session, [Answer(row.id, state, 0, None) for row in rows])
+            claims.record_answers(session, [Answer(row.id, state, 0, None) for row in rows])
 
     def get(self, transfer_id: str) -> Transfer:
         with self.database.read() as session:
@@ -163,7 +163,7 @@ def test_a_dead_destination_costs_each_of_its_transfers_a_try_and_others_none(qu
     assert slot is not None
     queue.take(slot)
     with queue.database.write() as session:
-        claims.fault(session, slot, phrase("It is off."), [])
+        claims.record_fault(session, slot, phrase("It is off."), [])
         claims.free_slot(session, slot)
     for transfer in (one, more):
         found = queue.get(transfer)
@@ -177,7 +177,7 @@ def test_while_another_lane_works_a_refused_association_costs_nothing(queue: Que
     queue.take(first)
     assert second is not None
     with queue.database.write() as session:
-        claims.fault(session, second, phrase("Only one at a time."), [])
+        claims.record_fault(session, second, phrase("Only one at a time."), [])
     assert queue.get(transfer).faults == 0
 
 
@@ -188,7 +188,7 @@ def test_the_object_in_flight_goes_last_and_is_given_up_alone(queue: Queue) -> N
     poison = queue.take(slot, 10)[0]
     for _ in range(4):
         with queue.database.write() as session:
-            claims.fault(session, slot, phrase("It broke off."), [poison.id])
+            claims.record_fault(session, slot, phrase("It broke off."), [poison.id])
             claims.free_slot(session, slot)
             session.execute(update(Transfer).values(run_after=now()))
         slot = queue.slot()
@@ -208,7 +208,7 @@ def test_for_ever_means_that_nothing_is_given_up(queue: Queue) -> None:
         assert slot is not None
         queue.take(slot)
         with queue.database.write() as session:
-            claims.fault(session, slot, phrase("It is off."), [])
+            claims.record_fault(session, slot, phrase("It is off."), [])
             claims.free_slot(session, slot)
             session.execute(update(Transfer).values(run_after=now()))
     assert (queue.get(transfer).state, queue.get(transfer).faults) == ("queued", 5)
@@ -262,11 +262,13 @@ def test_what_a_dead_worker_held_is_given_back_once(queue: Queue) -> None:
     slot = queue.slot(owner="elsewhere:1")
     assert slot is not None
     rows = queue.take(slot)
-    journal.Journal(journal.place(queue.config.run, slot.node_id, slot.number)).write(
+    journal.Journal(journal.journal_path(queue.config.run, slot.node_id, slot.number)).write(
         Answer(rows[0].id, "sent", 0, None)
     )
     with queue.database.write() as session:
-        claims.record(session, journal.read(journal.place(queue.config.run, slot.node_id, slot.number)))
+        claims.record_answers(
+            session, journal.read_journal(journal.journal_path(queue.config.run, slot.node_id, slot.number))
+        )
         assert claims.free_slot(session, slot)
         assert not claims.free_slot(session, slot), "somebody has done so"
     again = queue.slot(owner="here:2")
@@ -286,7 +288,7 @@ def test_a_cancelled_transfer_is_seen_by_the_lane_and_taken_up_again_whole(queue
     rows = queue.take(slot)
     with queue.database.write() as session:
         transfers.cancel_transfer(session, queue.admin, transfer)
-        assert claims.stopped(session, [transfer]) == {transfer}
+        assert claims.stopped_transfers(session, [transfer]) == {transfer}
         assert holds.count(session, STUDY) == 0
     assert queue.take(slot) == []
     with queue.database.write() as session:

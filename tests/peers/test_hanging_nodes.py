@@ -76,7 +76,7 @@ def test_only_jobs_that_stand_still_let_others_in(receiver: Station) -> None:
     """Retrievals that get on are as many at a time as ever, and there is an end to those that hang."""
     worker = Worker(receiver.config)
     started: list[str] = []
-    worker._help = started.extend  # type: ignore[method-assign,assignment]
+    worker._run_one = started.extend  # type: ignore[method-assign,assignment]
     threads, kinds = LANES["retrieve"]
 
     def running(moving: int, standing: int) -> int:
@@ -89,7 +89,7 @@ def test_only_jobs_that_stand_still_let_others_in(receiver: Station) -> None:
             context.moved -= 0 if number < moving else STALLED + 1
             worker._running[claimed.id] = context
         worker._more["retrieve"] = []
-        worker._widen("retrieve")
+        worker._add_threads("retrieve")
         return len(worker._more["retrieve"])
 
     assert [running(threads, 0), running(1, threads - 1), running(0, threads)] == [0, threads - 1, threads]

@@ -86,7 +86,7 @@ def test_who_dies_while_it_only_sends_costs_no_object_a_try(config: Config, data
     gone = subprocess.run([sys.executable, "-c", "import os; print(os.getpid())"], capture_output=True, check=True)
     from app.kit import rolestate
 
-    slot = queue.slot(owner=f"{rolestate.here()}:{int(gone.stdout)}")
+    slot = queue.slot(owner=f"{rolestate.machine_name()}:{int(gone.stdout)}")
     rows = queue.take(slot)
     assert rows
     Forwarder(config, database, queue.archive, rolestate.own_name()).release_dead()

@@ -30,7 +30,7 @@ from app.network.scu import Peer
 from app.network.settings import DicomSettings
 from app.retrieve import retrievals
 from app.retrieve.retrievals import Order
-from app.retrieve.retrieve_jobs import fetch
+from app.retrieve.retrieve_jobs import retrieve_objects
 from app.worker import Worker
 from tests.peers.test_query_retrieve import _node, _retrieval, _work
 from tests.peers.test_transfers import worker
@@ -293,7 +293,7 @@ def test_a_move_that_claims_to_have_sent_everything_is_not_believed(
         admin = actor(peopled, "admin")
         with peopled.write() as session:
             row = retrievals.create_retrieval(session, admin, Order("LIAR", "1.2.3"))
-        _work(worker, "retrieve.fetch", fetch)
+        _work(worker, "retrieve.fetch", retrieve_objects)
         shown = _retrieval(peopled, row.id)
     assert shown["state"] == "queued" and "7 of 7 objects are not here" in shown["error"], shown
     assert shown["progress"] == {"done": 0, "total": 7}
@@ -323,7 +323,7 @@ def test_a_peers_status_is_told_in_words(
         _node(peopled, "LIAR", peer.port, ["move"], title="BARE")
         with peopled.write() as session:
             row = retrievals.create_retrieval(session, actor(peopled, "admin"), Order("LIAR", "1.2.3"))
-        _work(worker, "retrieve.fetch", fetch)
+        _work(worker, "retrieve.fetch", retrieve_objects)
         shown = _retrieval(peopled, row.id)
     assert words in shown["error"] and f"{status:04X}" in shown["error"], shown
     assert shown["state"] == ("failed" if status in (0xA900, 0x0124) else "queued")

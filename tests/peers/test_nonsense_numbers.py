@@ -13,7 +13,7 @@ from pynetdicom.sop_class import StudyRootQueryRetrieveInformationModelFind as S
 
 from app.config import Config
 from app.db import open_database
-from app.retrieve.query_jobs import ask
+from app.retrieve.query_jobs import run_query
 from app.worker import Worker
 from tests.peers.test_web import _sends, _server
 from tests.support.client import Web, open_web
@@ -87,7 +87,7 @@ def _asked(web: Web, node: dict[str, Any]) -> str:
     try:
         claimed = worker._claim(["query.ask"])
         assert claimed is not None
-        worker._run(claimed, ask)
+        worker._run(claimed, run_query)
     finally:
         worker.database.dispose()
     return str(query.json()["id"])

@@ -24,7 +24,7 @@ def one(**changes: Any) -> Operation:
 
 def noted(database: Database, *operations: Operation) -> None:
     for operation in operations:
-        operation_log.note(database, operation)
+        operation_log.log_operation(database, operation)
     operation_log.flush(database)
 
 
@@ -77,8 +77,8 @@ def test_a_facility_sees_only_its_own_entries(database: Database) -> None:
 
 
 def test_a_row_comes_by_itself_and_old_ones_go(database: Database) -> None:
-    operation_log.note(database, one(at=now() - timedelta(days=100)))
-    operation_log.note(database, one(peer="NEW"))
+    operation_log.log_operation(database, one(at=now() - timedelta(days=100)))
+    operation_log.log_operation(database, one(peer="NEW"))
     until = time.monotonic() + 30
     total = 0
     while total < 2 and time.monotonic() < until:

@@ -23,7 +23,7 @@ DICOM = NodeValues("pacs", "PACS", "10.0.0.5", 104)
 
 def _made(database: Database, config: Config, values: NodeValues) -> NodeOptions:
     with database.write() as session:
-        return options.of(service.create_node(session, actor(database, "admin"), values, config))
+        return options.node_options(service.create_node(session, actor(database, "admin"), values, config))
 
 
 def test_a_new_node_has_the_defaults(peopled: Database, sqlite_config: Config) -> None:
@@ -39,7 +39,7 @@ def test_options_are_kept_changed_and_given_back_to_the_settings(database: Datab
         service.update_node(session, admin, "pacs", change, config)
     with database.read() as session:
         node = node_queries.node(session, admin, "pacs")
-        found = options.of(node)
+        found = options.node_options(node)
         assert (found.parallel, found.window, found.retries, found.max_pdu, found.tls) == (
             4,
             "22:00-06:00",
@@ -49,11 +49,11 @@ def test_options_are_kept_changed_and_given_back_to_the_settings(database: Datab
         )
         peer = service.peer_of(node, "US", DicomSettings(network_timeout=77))
         assert (peer.connect_timeout, peer.network_timeout, peer.max_pdu, peer.tls) == (3, 77, 16384, True)
-        assert peer.over(DicomSettings()).connect_timeout == 3
+        assert peer.effective_settings(DicomSettings()).connect_timeout == 3
     with database.write() as session:
         service.update_node(session, admin, "pacs", NodeValues(retries=BY_SETTING, max_pdu=BY_SETTING), config)
     with database.read() as session:
-        found = options.of(node_queries.node(session, admin, "pacs"))
+        found = options.node_options(node_queries.node(session, admin, "pacs"))
         assert (found.retries, found.max_pdu, found.connect_timeout) == (None, None, 3)
 
 
@@ -61,7 +61,7 @@ def test_secrets_are_sealed_replaced_and_forgotten(peopled: Database, sqlite_con
     admin = actor(peopled, "admin")
     values = NodeValues("cloud", protocol="dicomweb", url="https://x.example/dw", username="u", password="Tulip-7")
     found = _made(peopled, sqlite_config, values)
-    assert "Tulip" not in found.password and options.reveal(sqlite_config, found.password) == "Tulip-7"
+    assert "Tulip" not in found.password and options.decrypt_secret(sqlite_config, found.password) == "Tulip-7"
     with peopled.read() as session:
         row = session.execute(text("SELECT options FROM node")).scalar_one()
         trail = session.execute(text("SELECT group_concat(detail) FROM audit_event")).scalar_one()
@@ -72,8 +72,10 @@ def test_secrets_are_sealed_replaced_and_forgotten(peopled: Database, sqlite_con
         service.update_node(session, admin, "cloud", NodeValues(url="https://y.example"), sqlite_config)
         service.update_node(session, admin, "cloud", NodeValues(token="T-1"), sqlite_config)
     with peopled.write() as session:
-        kept = options.of(service.update_node(session, admin, "cloud", NodeValues(password=""), sqlite_config))
-    assert kept.password == "" and options.reveal(sqlite_config, kept.token) == "T-1"
+        kept = options.node_options(
+            service.update_node(session, admin, "cloud", NodeValues(password=""), sqlite_config)
+        )
+    assert kept.password == "" and options.decrypt_secret(sqlite_config, kept.token) == "T-1"
 
 
 @pytest.mark.parametrize(

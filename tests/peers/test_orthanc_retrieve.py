@@ -70,7 +70,7 @@ def test_moves_and_commitment_with_orthanc(receiver: Station, worker: Worker, tm
         _work(worker)
         receiver.wait(lambda: _state(receiver, asked) == "done", 30)
         with receiver.database.read() as session:
-            found = commitment.outcome(session, "t")
+            found = commitment.transfer_outcome(session, "t")
         assert found.committed == set(images), "what was moved there, and nothing else"
         assert set(found.failed) == set(made.instances) - set(images)
 

@@ -113,7 +113,7 @@ def test_a_peer_that_takes_only_a_compressed_syntax_gets_that(
     with listening(kept, [only]) as peer:
         ((instance, outcome),) = _deliver(receiver, peer)
     assert (outcome.state, outcome.transfer_syntax) == ("sent", only)
-    assert store_lane.converted(instance, outcome).startswith("Sent as ")
+    assert store_lane.describe_conversion(instance, outcome).startswith("Sent as ")
     arrived = read_dataset(BytesIO(kept.requests[0][1]), False, True)
     frame = next(generate_frames(arrived.PixelData, number_of_frames=1))
     pixels = decode(frame, PixelSpec.from_dataset(arrived, only)).words
@@ -191,7 +191,7 @@ def test_bandwidth_is_a_limit(receiver: Station, shared_data: Path, tmp_path: Pa
 def test_a_file_that_was_cut_off_is_no_fault_of_the_peer(receiver: Station, shared_data: Path, tmp_path: Path) -> None:
     _fill(receiver, shared_data / CT1 / "ct1_uncompressed.dcm", 2, tmp_path)
     first = receiver.instances()[0]
-    path = receiver.archive.store.full(first.path)
+    path = receiver.archive.store.full_path(first.path)
     path.chmod(0o600)
     with path.open("r+b") as file:
         file.truncate(first.bytes // 2)
@@ -219,7 +219,7 @@ def test_an_association_is_used_again_and_replaced_when_the_peer_has_gone(
             for association in server.active_associations:
                 association.abort()
             until = time.monotonic() + 30
-            while not (lane._association and lane._association.gone()) and time.monotonic() < until:
+            while not (lane._association and lane._association.peer_closed()) and time.monotonic() < until:
                 time.sleep(0.02)
             lane.send(receiver.instances(), lambda *_: None)
             assert (len(seen), len(kept.requests)) == (2, 4)

@@ -77,12 +77,12 @@ class Installation:
         values = {"url": url, "username": username, "exceptions": exceptions or []}
         with self.database.write() as session:
             proxy_service.save(session, SYSTEM, self.secrets, values, password)
-        runtime.current().forget()
+        runtime.current().invalidate()
 
 
 @pytest.fixture
 def here(sqlite_config: Config, peopled: Database) -> Iterator[Installation]:
-    runtime.use(sqlite_config, peopled)
+    runtime.configure(sqlite_config, peopled)
     yield Installation(sqlite_config, peopled)
     runtime._current = runtime.Ways()
 
@@ -129,7 +129,7 @@ def test_tls_goes_through_a_proxy_too(here: Installation, tmp_path: Path) -> Non
     authority = Authority(tmp_path / "pki")
     pair = authority.pair("pacs", "localhost")
     with here.database.write() as session:
-        certificates.trust(session, SYSTEM, authority.text)
+        certificates.trust_certificates(session, SYSTEM, authority.text)
     with microsocks() as port, storescp(tmp_path / "in", pair, "-ic") as pacs:
         here.through(f"socks5://127.0.0.1:{port}")
         found = probe(Peer("PACS", "FILMROOM", "localhost", pacs, tls=True), QUICK)

@@ -56,9 +56,9 @@ def calling(tmp_path_factory: pytest.TempPathFactory, _sqlite_template: Path, au
     database = open_database(config)
     own = authority.pair("ours", "filmroom.example")
     with database.write() as session:
-        certificates.bring(session, SYSTEM, Secrets(config), "ours", own.chain, own.clear)
-        certificates.trust(session, SYSTEM, authority.text)
-    runtime.use(config, database)
+        certificates.import_certificate(session, SYSTEM, Secrets(config), "ours", own.chain, own.clear)
+        certificates.trust_certificates(session, SYSTEM, authority.text)
+    runtime.configure(config, database)
     yield
     runtime._current = runtime.Ways()
     database.dispose()
@@ -127,12 +127,12 @@ def test_session_tickets_are_no_data(pair: Pair) -> None:
         wire = wire_over(connect(peer(listener.getsockname()[1], tls=True), 5))
         assert wire.sock.version() == "TLSv1.3"  # type: ignore[attr-defined]
         started = time.monotonic()
-        assert not wire.stirs(0.3) and time.monotonic() - started >= 0.3
+        assert not wire.wait_readable(0.3) and time.monotonic() - started >= 0.3
         speak.set()
-        assert wire.stirs(10)
-        wire.expect(10)
+        assert wire.wait_readable(10)
+        wire.set_deadline(10)
         assert wire.read(30) == b"0123456789" * 3
-        assert wire.stirs(10)  # the end
+        assert wire.wait_readable(10)  # the end
         with pytest.raises(PeerGone):
             wire.read(1)
         wire.close()

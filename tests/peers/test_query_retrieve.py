@@ -14,10 +14,10 @@ from app.nodes import service
 from app.nodes.options import NodeValues
 from app.retrieve import queries as retrieve_queries
 from app.retrieve import query_jobs, remote_queries, retrievals
-from app.retrieve.query_jobs import ask
+from app.retrieve.query_jobs import run_query
 from app.retrieve.remote_queries import Wish
 from app.retrieve.retrievals import Order
-from app.retrieve.retrieve_jobs import fetch
+from app.retrieve.retrieve_jobs import retrieve_objects
 from app.retrieve.settings import QuerySettings
 from app.settings import save
 from app.worker import Worker
@@ -57,7 +57,7 @@ def _node(database: Database, name: str, port: int, can: list[str], title: str =
 def _ask(database: Database, worker: Worker, *nodes: str, who: str = "admin", **fields: str) -> str:
     with database.write() as session:
         query = remote_queries.create_query(session, actor(database, who), Wish(nodes, fields=fields))
-    _work(worker, "query.ask", ask)
+    _work(worker, "query.ask", run_query)
     return query.id
 
 
@@ -71,7 +71,7 @@ def _found(database: Database, query_id: str, who: str = "admin") -> tuple[dict,
     with database.read() as session:
         person = actor(database, who)
         query = retrieve_queries.query(session, person, query_id)
-        return remote_queries.query_json(session, query), remote_queries.arranged(
+        return remote_queries.query_json(session, query), remote_queries.sort_matches(
             remote_queries.matches(session, person, query)
         )
 
@@ -79,7 +79,7 @@ def _found(database: Database, query_id: str, who: str = "admin") -> tuple[dict,
 def _fetch(database: Database, worker: Worker, order: Order, who: str = "admin") -> dict:
     with database.write() as session:
         row = retrievals.create_retrieval(session, actor(database, who), order)
-    _work(worker, "retrieve.fetch", fetch)
+    _work(worker, "retrieve.fetch", retrieve_objects)
     return _retrieval(database, row.id, who)
 
 
@@ -149,7 +149,7 @@ def test_an_unknown_destination_is_told_with_what_to_ask_the_administrator(
                 session, actor(peopled, "admin"), "PACS", NodeValues(capabilities=["find", "move", "get"])
             )
             retrievals.retry_retrieval(session, actor(peopled, "admin"), shown["id"])
-        _work(worker, "retrieve.fetch", fetch)
+        _work(worker, "retrieve.fetch", retrieve_objects)
         shown = _retrieval(peopled, shown["id"])
         assert (shown["state"], shown["used"], shown["error"]) == ("done", "get", None), "C-GET needs no destination"
 
@@ -183,10 +183,12 @@ def test_series_and_images_unfold(pacs: list[Made], peopled: Database, worker: W
     first = pacs[0]
     query_id = _ask(peopled, worker, "PACS", PatientName="Ram*")
     admin, config = actor(peopled, "admin"), worker.config
-    found, faults = query_jobs.unfold(peopled, config, admin, query_id, "SERIES", {"StudyInstanceUID": first.uid})
+    found, faults = query_jobs.query_children(
+        peopled, config, admin, query_id, "SERIES", {"StudyInstanceUID": first.uid}
+    )
     assert [m.key for m in found] == list(first.series) and not faults
     keys = {"StudyInstanceUID": first.uid, "SeriesInstanceUID": found[0].key}
-    images, _ = query_jobs.unfold(peopled, config, admin, query_id, "IMAGE", keys)
+    images, _ = query_jobs.query_children(peopled, config, admin, query_id, "IMAGE", keys)
     assert [m.key for m in images] == first.series[found[0].key]
 
 
@@ -251,7 +253,7 @@ def test_a_node_that_takes_no_heed_of_modalities_is_asked_for_its_series(
     with peopled.write() as session:
         wish = Wish(("PACS",), fields={"PatientName": "Ram*"}, modalities=("MR",))
         query = remote_queries.create_query(session, actor(peopled, "admin"), wish)
-    _work(worker, "query.ask", ask)
+    _work(worker, "query.ask", run_query)
     _, found = _found(peopled, query.id)
     assert [(m.key, m.values["ModalitiesInStudy"]) for m in found] == [(pacs[1].uid, "MR")]
 
@@ -269,7 +271,7 @@ def test_every_level_can_be_asked(pacs: list[Made], peopled: Database, worker: W
     ):
         with peopled.write() as session:
             query = remote_queries.create_query(session, actor(peopled, "admin"), wish)
-        _work(worker, "query.ask", ask)
+        _work(worker, "query.ask", run_query)
         shown, found = _found(peopled, query.id)
         assert shown["state"] == "done" and {m.key for m in found} == keys, shown
 
@@ -290,5 +292,5 @@ def test_a_retrieval_that_died_with_its_worker_can_be_ordered_and_tried_again(
         other = retrievals.create_retrieval(session, admin, Order("PACS", pacs[1].uid))
         retrievals.drop_retrieval(session, admin, other.id)
         retrievals.retry_retrieval(session, admin, row.id)
-    _work(worker, "retrieve.fetch", fetch)
+    _work(worker, "retrieve.fetch", retrieve_objects)
     assert _retrieval(peopled, row.id)["state"] == "done"

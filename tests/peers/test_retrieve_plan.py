@@ -2,9 +2,9 @@
 
 from app.network.retrieve_scu import storage_contexts
 from app.network.storage_classes import COMMON_CLASSES
-from app.retrieve.plan import Ask, Here, Scope, There, missing, plan, whole
+from app.retrieve.plan import Ask, Here, Scope, There, full_requests, missing_count, plan
 from app.retrieve.remote_queries import Here as Word
-from app.retrieve.remote_queries import Match, arranged, here_of, merge
+from app.retrieve.remote_queries import Match, here_of, merge_answers, sort_matches
 
 STUDY = Scope("1")
 
@@ -15,7 +15,7 @@ def there(**series: int | None) -> There:
 
 def test_nothing_here_is_asked_for_as_a_whole() -> None:
     assert plan(STUDY, there(a=3, b=2), Here({})) == [Ask("STUDY", {"StudyInstanceUID": "1"})]
-    assert plan(STUDY, There(), Here({"a": 3})) == whole(STUDY), "a node that tells nothing is asked for all"
+    assert plan(STUDY, There(), Here({"a": 3})) == full_requests(STUDY), "a node that tells nothing is asked for all"
 
 
 def test_a_whole_series_that_lacks_is_asked_for_alone() -> None:
@@ -29,9 +29,9 @@ def test_of_a_part_only_the_missing_objects_are_asked_for() -> None:
     known.instances["a"] = ["x", "y", "z"]
     (one,) = plan(STUDY, known, Here({"a": 2}, frozenset(("x", "z"))))
     assert (one.level, one.keys["SOPInstanceUID"]) == ("IMAGE", "y")
-    assert missing(STUDY, known, Here({"a": 2}, frozenset(("x", "z")))) == 1
+    assert missing_count(STUDY, known, Here({"a": 2}, frozenset(("x", "z")))) == 1
     # as many as there should be, yet not those: counts alone would be deceived
-    assert missing(STUDY, known, Here({"a": 3}, frozenset(("x", "z")))) == 1
+    assert missing_count(STUDY, known, Here({"a": 3}, frozenset(("x", "z")))) == 1
 
 
 def test_single_objects_go_in_requests_of_a_hundred() -> None:
@@ -39,13 +39,13 @@ def test_single_objects_go_in_requests_of_a_hundred() -> None:
     asks = plan(scope, There(), Here({}, frozenset(("1.0",))))
     assert [len(ask.keys["SOPInstanceUID"].split("\\")) for ask in asks] == [100, 100, 49]
     assert asks[0].paths()[0] == "studies/1/series/a/instances/1.1"
-    assert missing(scope, There(), Here({}, frozenset(scope.instances))) == 0
+    assert missing_count(scope, There(), Here({}, frozenset(scope.instances))) == 0
 
 
 def test_what_is_unknown_stays_unknown() -> None:
     assert there(a=3, b=None).total is None and there(a=3, b=2).total == 5
-    assert missing(STUDY, there(a=None), Here({"a": 9})) is None
-    assert missing(STUDY, There(), Here({})) is None
+    assert missing_count(STUDY, there(a=None), Here({"a": 9})) is None
+    assert missing_count(STUDY, There(), Here({})) is None
 
 
 def test_contexts_of_a_get_fit_into_one_association() -> None:
@@ -59,7 +59,7 @@ def test_contexts_of_a_get_fit_into_one_association() -> None:
 
 
 def test_answers_of_several_nodes_become_one() -> None:
-    found = merge(
+    found = merge_answers(
         "STUDY",
         [
             ("A", {"StudyInstanceUID": "1", "PatientName": "", "ModalitiesInStudy": "CT", "NumberOfStudyRelatedInstances": "9"}),
@@ -70,8 +70,8 @@ def test_answers_of_several_nodes_become_one() -> None:
     one = found[0]
     assert (one.where, one.images, one.values["PatientName"]) == (["A", "B"], 10, "X^Y")
     assert one.values["ModalitiesInStudy"] == "CT\\SR"
-    assert [m.key for m in arranged(found, "-date")] == ["2", "1"]
-    assert arranged([Match("1", {}, here=Word("all", 3)), Match("2", {})], here="all")[0].key == "1"
+    assert [m.key for m in sort_matches(found, "-date")] == ["2", "1"]
+    assert sort_matches([Match("1", {}, here=Word("all", 3)), Match("2", {})], here="all")[0].key == "1"
 
 
 def test_all_is_said_only_when_it_is_known() -> None:

@@ -49,18 +49,18 @@ def pairs(authority: Authority) -> tuple[Pair, Pair]:
 def calling(sqlite_config: Config, peopled: Database, authority: Authority) -> Iterator[Database]:
     own = authority.pair("ours", "localhost", "127.0.0.1")
     with peopled.write() as session:
-        certificates.bring(session, SYSTEM, Secrets(sqlite_config), "ours", own.chain, own.clear)
-        certificates.trust(session, SYSTEM, authority.text)
-    runtime.use(sqlite_config, peopled)
+        certificates.import_certificate(session, SYSTEM, Secrets(sqlite_config), "ours", own.chain, own.clear)
+        certificates.trust_certificates(session, SYSTEM, authority.text)
+    runtime.configure(sqlite_config, peopled)
     yield peopled
     runtime._current = runtime.Ways()
 
 
 def bring(database: Database, text: str) -> int:
     with database.write() as session:
-        row = certificates.revoke(session, SYSTEM, text)[0]
+        row = certificates.import_revocation_lists(session, SYSTEM, text)[0]
         found = certificates.certificate_json(row)
-    runtime.current().forget()
+    runtime.current().invalidate()
     assert str(found["message"]).startswith("valid until ")
     return int(found["revoked"])
 
@@ -70,8 +70,8 @@ def bring_old(database: Database, authority: Authority, monkeypatch: pytest.Monk
     with monkeypatch.context() as then:
         then.setattr(certificates, "now", lambda: now() - timedelta(days=9))
         with database.write() as session:
-            certificates.revoke(session, SYSTEM, authority.revoked(since=-10, days=3))
-    runtime.current().forget()
+            certificates.import_revocation_lists(session, SYSTEM, authority.revoked(since=-10, days=3))
+    runtime.current().invalidate()
 
 
 def test_whom_we_call(
@@ -111,8 +111,8 @@ def test_who_calls_us(
     with calling.write() as session:
         values = {"enabled": True, "dicom_tls_port": port, "client_certificates": "demanded"}
         save(session, TlsSettings.model_validate(values), "test")
-        certificates.revoke(session, SYSTEM, authority.revoked(pairs[1]))
-    receiver.receiver.ways.forget()
+        certificates.import_revocation_lists(session, SYSTEM, authority.revoked(pairs[1]))
+    receiver.receiver.ways.invalidate()
     receiver.wait(lambda: receiver.receiver.tls.port == port, 30)
 
     def echo(pair: Pair) -> int:
@@ -144,10 +144,10 @@ def test_what_is_no_use_is_refused(calling: Database, authority: Authority, tmp_
 def test_the_end_of_a_list_is_told(calling: Database, authority: Authority) -> None:
     bring(calling, authority.revoked(days=7))
     with calling.read() as session:
-        assert not [one for one in certificates.expiring(session) if one.kind == certificates.LIST]
-        (found,) = certificates.expiring(session, now() + timedelta(days=5, hours=1))
-        assert certificates.condition(found, now() + timedelta(days=5, hours=1))[0] == "bad"
-        assert certificates.condition(found, now() + timedelta(days=8)) == (
+        assert not [one for one in certificates.expiring_certificates(session) if one.kind == certificates.LIST]
+        (found,) = certificates.expiring_certificates(session, now() + timedelta(days=5, hours=1))
+        assert certificates.certificate_status(found, now() + timedelta(days=5, hours=1))[0] == "bad"
+        assert certificates.certificate_status(found, now() + timedelta(days=8)) == (
             "bad",
             f"expired on {found.not_after:%Y-%m-%d}",
         )

@@ -58,7 +58,9 @@ def _commitments(here: Station, config: Config) -> Iterator[None]:
                 with contextlib.suppress(
                     PeerFault, PermanentFault
                 ):  # the worker writes those down; the row says it too
-                    commitment_jobs.ask(JobContext(config, here.database, here.archive, claimed), claimed.payload)
+                    commitment_jobs.send_request(
+                        JobContext(config, here.database, here.archive, claimed), claimed.payload
+                    )
 
     lane = threading.Thread(target=work)
     lane.start()

@@ -53,9 +53,9 @@ def calling(sqlite_config: Config, peopled: Database, authority: Authority) -> I
     """This process calls out as an installation that has a certificate and trusts the test's authority."""
     own = authority.pair("ours", "filmroom.example")
     with peopled.write() as session:
-        certificates.bring(session, SYSTEM, Secrets(sqlite_config), "ours", own.chain, own.clear)
-        certificates.trust(session, SYSTEM, authority.text)
-    runtime.use(sqlite_config, peopled)
+        certificates.import_certificate(session, SYSTEM, Secrets(sqlite_config), "ours", own.chain, own.clear)
+        certificates.trust_certificates(session, SYSTEM, authority.text)
+    runtime.configure(sqlite_config, peopled)
     yield peopled
     runtime._current = runtime.Ways()
 
@@ -188,7 +188,7 @@ def test_orthanc_by_tls_in_both_directions(
     with calling.write() as session:
         values = {"enabled": True, "dicom_tls_port": port, "client_certificates": "demanded"}
         save(session, TlsSettings.model_validate(values), "test")
-    receiver.receiver.ways.forget()
+    receiver.receiver.ways.invalidate()
     receiver.wait(lambda: receiver.receiver.tls.port == port, 30)
     more = {
         "DicomTlsEnabled": True,
@@ -234,7 +234,7 @@ def test_a_peer_that_demands_a_certificate_says_so(
 ) -> None:
     with calling.write() as session:
         certificates.remove(session, SYSTEM, certificates.queries.active(session).id, [])  # type: ignore[union-attr]
-    runtime.current().forget()
+    runtime.current().invalidate()
     with server(tls_server(pacs, authority.text)) as port:
         assert "a client certificate is required, and none was sent" in said(port)
     with pytest.raises(PeerFault, match="Own certificate mislaid not found"):

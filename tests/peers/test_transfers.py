@@ -280,8 +280,8 @@ def test_a_worker_that_was_killed_leaves_a_transfer_that_goes_on(
             assert slot is not None
             batch = claims.claim(session, slot, 10)
             assert len(batch.rows) == 3
-            claims.record(session, [Answer(batch.rows[0].id, "sent", 0, None)])
-        left = journal.Journal(journal.place(worker.config.run, node_id, slot.number))
+            claims.record_answers(session, [Answer(batch.rows[0].id, "sent", 0, None)])
+        left = journal.Journal(journal.journal_path(worker.config.run, node_id, slot.number))
         left.write(Answer(batch.rows[1].id, "sent", 0, None))
         os.write(left._fd, b'[17, "se')  # and it was killed while it wrote
         assert _idle(worker), "they are in dead hands"

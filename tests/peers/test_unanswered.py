@@ -13,7 +13,7 @@ from playwright.sync_api import Browser, expect
 from app.jobs.models import Job
 from app.retrieve import queries as retrieve_queries
 from app.retrieve.models import RemoteQueryNode
-from app.retrieve.query_states import interrupted, state_of
+from app.retrieve.query_states import interruption_reason, state_of
 from tests.api.test_queries import _node
 from tests.support.archives import bad_archives
 from tests.support.browser import chromium, visitor
@@ -145,7 +145,7 @@ def test_a_deleted_node_and_a_killed_worker_leave_no_query_open(live: Live, arch
     ],
 )
 def test_a_row_left_open_is_not_asked_for_ever(job_state: str, attempts: int, age: int, state: str) -> None:
-    reason = interrupted(job_state, attempts, timedelta(seconds=age), 93.0)
+    reason = interruption_reason(job_state, attempts, timedelta(seconds=age), 93.0)
     for row_state in ("waiting", "asking"):
         shown = state_of(RemoteQueryNode(node_name="P1", state=row_state, answers=2), job_state, reason)
         if state == "waiting":

@@ -47,7 +47,7 @@ def _fail(queue: Queue, flying: bool = False, unreached: bool = True) -> None:
     assert slot is not None
     rows = queue.take(slot)
     with queue.database.write() as session:
-        claims.fault(session, slot, phrase("It is off."), [rows[0].id] if flying else [], unreached=unreached)
+        claims.record_fault(session, slot, phrase("It is off."), [rows[0].id] if flying else [], unreached=unreached)
         claims.free_slot(session, slot)
 
 
@@ -64,7 +64,7 @@ def _wake(queue: Queue, how: waking.Alive = waking.TESTED) -> int:
     with queue.database.write() as session:
         node = session.get(Node, queue.node("one"))
         assert node is not None
-        return waking.wake(session, node, how)
+        return waking.wake_transfers(session, node, how)
 
 
 def test_a_few_go_first_and_what_is_delivered_brings_the_rest(queue: Queue) -> None:
@@ -140,13 +140,13 @@ def test_each_proof_is_followed_once_also_by_a_worker_that_starts_later(queue: Q
     _fail(queue)
     _put_off(queue.database)
     running = waking.Position()
-    assert waking.follow(queue.database, running) == 0
+    assert waking.process_proofs(queue.database, running) == 0
     with queue.database.write() as session:
         service.note_outcome(session, queue.node("one"), NOTHING, "called")
-    assert waking.follow(queue.database, running) == 1
+    assert waking.process_proofs(queue.database, running) == 1
     _put_off(queue.database)
-    assert waking.follow(queue.database, running) == 0, "the proof is followed already"
-    assert waking.follow(queue.database, waking.Position()) == 1, "a killed worker may not have followed it"
+    assert waking.process_proofs(queue.database, running) == 0, "the proof is followed already"
+    assert waking.process_proofs(queue.database, waking.Position()) == 1, "a killed worker may not have followed it"
 
 
 @pytest.mark.peer
@@ -174,7 +174,7 @@ def test_a_pacs_that_is_back_gets_its_studies_at_once(
         else:
             monkeypatch.setattr(admission, "_told", {})
             assert dcmtk.echoscu(receiver.port, calling="STORESCP").code == 0
-        assert waking.follow(peopled, waking.Position()) == 1
+        assert waking.process_proofs(peopled, waking.Position()) == 1
         _work(worker)
     found = _shown(peopled, transfer_id)
     assert (found["state"], found["sent"], found["waits_for_node"]) == ("done", 3, False)

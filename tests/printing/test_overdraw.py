@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from app.imaging.params import RenderParams
 from app.imaging.transform import apply
 from app.printing.order import OrderItem
-from app.printing.overdraw import clipped, seen
+from app.printing.overdraw import clip_line, to_displayed
 from app.printing.sheet import Box, Mark, Picture, SheetOptions, compose
 
 ROWS, COLUMNS = 5, 7
@@ -34,13 +34,13 @@ def test_a_mark_lies_on_the_pixel_it_was_drawn_on(rotation: int, horizontal: boo
         image[row, column] = 255
         ((y, x),) = np.argwhere(apply(image, params))
         view = item.view()
-        assert seen((column + 0.5, row + 0.5), ROWS, COLUMNS, view.rotation, view.flip) == (x + 0.5, y + 0.5)
+        assert to_displayed((column + 0.5, row + 0.5), ROWS, COLUMNS, view.rotation, view.flip) == (x + 0.5, y + 0.5)
 
 
 @given(points, points)
 def test_a_line_is_cut_at_the_box_and_keeps_its_direction(start: tuple[float, float], end: tuple[float, float]) -> None:
     box = Box(10, 20, 60, 40)
-    part = clipped(start, end, box)
+    part = clip_line(start, end, box)
     middle = ((start[0] + end[0]) / 2, (start[1] + end[1]) / 2)
     if part is None:
         assert not (box.x < middle[0] < box.right and box.y < middle[1] < box.bottom)

@@ -11,7 +11,7 @@ from app.printing import papers
 from app.printing.errors import ActualSizeImpossible
 from app.printing.fitting import fitted
 from app.printing.shapes import Scale
-from app.printing.sheet import Box, Picture, SheetOptions, View, cell_boxes, compose, page_count, place
+from app.printing.sheet import Box, Picture, SheetOptions, View, cell_boxes, compose, fit_picture, page_count
 from tests.printing.pictures import picture
 
 _spacing = st.floats(0.05, 5)
@@ -85,7 +85,7 @@ def test_the_aspect_is_kept_and_the_pixels_are_inside_the_crop(
     image: Picture, width: float, height: float, scaling: str
 ) -> None:
     cell = Box(3, 4, width, height)
-    placed = place(image, cell, scaling)
+    placed = fit_picture(image, cell, scaling)
     rows, columns = image.seen_size
     source = placed.source
     assert source.x >= 0 and source.y >= 0 and source.x + source.width <= columns and source.y + source.height <= rows
@@ -111,7 +111,7 @@ def test_the_aspect_is_kept_and_the_pixels_are_inside_the_crop(
 @given(_pictures(), _options)
 def test_in_actual_size_a_millimetre_is_a_millimetre(image: Picture, options: SheetOptions) -> None:
     for cell in cell_boxes(options):
-        placed = place(image, cell, "actual")
+        placed = fit_picture(image, cell, "actual")
         pixel_height, pixel_width = image.pixel
         assert placed.scale == 1.0
         if pixel_width <= cell.width and pixel_height <= cell.height:
@@ -177,7 +177,7 @@ def test_actual_size_says_what_it_cut() -> None:
 
 def test_a_quarter_turn_swaps_the_spacing() -> None:
     image = picture(rows=100, columns=50, spacing=(2.0, 1.0), view=View(rotation=90))
-    placed = place(image, Box(0, 0, 400, 400), "actual")
+    placed = fit_picture(image, Box(0, 0, 400, 400), "actual")
     assert (placed.box.width, placed.box.height) == (200, 50)
     assert (placed.source.width, placed.source.height) == (100, 50)
 

@@ -61,9 +61,9 @@ class House:
 
     def turn(self) -> None:
         """Arrivals, what is due, and every job of routes."""
-        arrivals.turn(self.database)
+        arrivals.run_once(self.database)
         self.work("route.fire")
-        following.follow(self.database, self.archive)
+        following.finish_runs(self.database, self.archive)
 
     def work(self, kind: str) -> int:
         """Every job of this kind that is due now."""
@@ -79,7 +79,7 @@ class House:
         self.turn()
         work_off(self.worker)
         self.soon()
-        following.follow(self.database, self.archive)
+        following.finish_runs(self.database, self.archive)
 
     def soon(self) -> None:
         """What was put off for later is due now."""

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.kit.errors import Invalid
-from app.routing.conditions import explain, meets
-from app.routing.patterns import holds
+from app.routing.conditions import conditions_match, explain_conditions
+from app.routing.patterns import condition_holds
 from app.routing.rule import Conditions, read
 
 SEND = {"do": "send", "nodes": ["PACS1"]}
@@ -79,8 +79,8 @@ CT = Values(
 )
 def test_each_operator_means_what_it_says(field: str, op: str, value: Any, wanted: bool) -> None:
     rule = read({"conditions": {"items": [{"field": field, "op": op, "value": value}]}, "actions": [SEND]})
-    assert meets(rule.conditions, CT) is wanted
-    assert explain(rule.conditions, CT).ok is wanted
+    assert conditions_match(rule.conditions, CT) is wanted
+    assert explain_conditions(rule.conditions, CT).ok is wanted
 
 
 texts = st.text(st.characters(min_codepoint=32, max_codepoint=0x24F), max_size=20)
@@ -89,28 +89,30 @@ many = st.none() | st.lists(texts, max_size=4)
 
 @given(many, texts)
 def test_not_is_the_opposite_of_is_for_everything_that_is_there(values: list[str] | None, wanted: str) -> None:
-    assert holds("StudyDescription", "is-not", wanted, values) is not holds("StudyDescription", "is", wanted, values)
+    assert condition_holds("StudyDescription", "is-not", wanted, values) is not condition_holds(
+        "StudyDescription", "is", wanted, values
+    )
 
 
 @given(many)
 def test_a_thing_is_there_or_missing(values: list[str] | None) -> None:
-    assert holds("Modality", "exists", "", values) is not holds("Modality", "missing", "", values)
+    assert condition_holds("Modality", "exists", "", values) is not condition_holds("Modality", "missing", "", values)
 
 
 @given(many, st.lists(texts, min_size=1, max_size=4))
 def test_one_of_several_is_any_of_them(values: list[str] | None, wanted: list[str]) -> None:
-    each = [holds("StudyDescription", "is", one, values) for one in wanted]
-    assert holds("StudyDescription", "one-of", wanted, values) is any(each)
+    each = [condition_holds("StudyDescription", "is", one, values) for one in wanted]
+    assert condition_holds("StudyDescription", "one-of", wanted, values) is any(each)
 
 
 @given(st.lists(st.floats(-1e6, 1e6), min_size=1, max_size=3), st.floats(-1e6, 1e6), st.floats(-1e6, 1e6))
 def test_between_is_neither_less_nor_greater(values: list[float], low: float, high: float) -> None:
     text = [f"{value!r}" for value in values]
     if len(values) == 1:
-        outside = holds("SliceThickness", "less", f"{low!r}", text) or holds(
+        outside = condition_holds("SliceThickness", "less", f"{low!r}", text) or condition_holds(
             "SliceThickness", "greater", f"{high!r}", text
         )
-        assert holds("SliceThickness", "between", [f"{low!r}", f"{high!r}"], text) is not outside
+        assert condition_holds("SliceThickness", "between", [f"{low!r}", f"{high!r}"], text) is not outside
 
 
 def _conditions(draw: Any, depth: int) -> dict[str, Any]:
@@ -135,8 +137,8 @@ def trees(draw: Any) -> Conditions:
 
 @given(trees())
 def test_the_explanation_says_what_the_judgement_does(tree: Conditions) -> None:
-    told = explain(tree, CT)
-    assert told.ok is meets(tree, CT)
+    told = explain_conditions(tree, CT)
+    assert told.ok is conditions_match(tree, CT)
     assert len(told.inner) == len(tree.items)
 
 
@@ -150,12 +152,12 @@ def test_any_is_all_turned_round(tree: Conditions) -> None:
     opposite = [i.model_copy(update={"op": turned[i.op]}) for i in flat]  # type: ignore[union-attr]
     some = Conditions.model_validate({"match": "any", "items": [i.model_dump() for i in flat]})
     none = Conditions.model_validate({"match": "all", "items": [i.model_dump() for i in opposite]})
-    assert meets(some, CT) is not meets(none, CT)
+    assert conditions_match(some, CT) is not conditions_match(none, CT)
 
 
 def test_without_conditions_everything_is_meant() -> None:
     for match in ("all", "any"):
-        assert meets(Conditions.model_validate({"match": match, "items": []}), CT)
+        assert conditions_match(Conditions.model_validate({"match": match, "items": []}), CT)
 
 
 def test_a_wicked_expression_costs_no_time() -> None:
@@ -163,7 +165,7 @@ def test_a_wicked_expression_costs_no_time() -> None:
         {"conditions": {"items": [{"field": "StudyDescription", "op": "regex", "value": "(a+)+$"}]}, "actions": [SEND]}
     )
     started = time.monotonic()
-    assert not meets(rule.conditions, Values(StudyDescription=["a" * 4000 + "b"]))
+    assert not conditions_match(rule.conditions, Values(StudyDescription=["a" * 4000 + "b"]))
     assert time.monotonic() - started < 2
 
 

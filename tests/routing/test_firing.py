@@ -335,7 +335,7 @@ def test_two_workers_at_once_make_no_run_twice(house: House) -> None:
     house.route("each", send("pacs"), when={"kind": "object"})
     for number in range(40):
         house.put(sop=f"1.2.3.1.1.{number}")
-    threads = [threading.Thread(target=arrivals.turn, args=(house.database,)) for _ in range(4)]
+    threads = [threading.Thread(target=arrivals.run_once, args=(house.database,)) for _ in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:

@@ -35,7 +35,7 @@ BOX = Classic("DICOM_FORWARDER", 11112, "0.0.0.0", "10.0.0.5", 104, "PACS")
 
 def _apply(database: Database, wanted: Classic) -> list[str]:
     with database.write() as session:
-        return forwarder.apply(session, SYSTEM, wanted)
+        return forwarder.apply_setup(session, SYSTEM, wanted)
 
 
 def _state(database: Database) -> object:
@@ -52,7 +52,7 @@ def test_node_and_route_are_made_and_the_same_again_changes_nothing(config: Conf
     assert _apply(database, BOX) == []
     assert _state(database) == before
     with database.read() as session:
-        assert forwarder.current(session, replace(config, aet="DICOM_FORWARDER")) == BOX
+        assert forwarder.current_setup(session, replace(config, aet="DICOM_FORWARDER")) == BOX
         route = queries.route_named(session, forwarder.ROUTE)
         assert route is not None and route.enabled
         assert route.rule["when"]["kind"] == "object" and [a["do"] for a in route.rule["actions"]] == ["send"]
@@ -67,7 +67,12 @@ def test_every_value_has_its_effect(database: Database) -> None:
     assert _apply(database, other) == ["node", "route"]
     with database.read() as session:
         (node,) = peers.nodes(session, SYSTEM)
-        assert (node.ae_title, node.host, node.port, options.of(node).retries) == ("PACS2", "10.0.0.6", 105, 7)
+        assert (node.ae_title, node.host, node.port, options.node_options(node).retries) == (
+            "PACS2",
+            "10.0.0.6",
+            105,
+            7,
+        )
         route = queries.route_named(session, forwarder.ROUTE)
         assert route is not None
         assert route.rule["when"]["kind"] == "hand" and [a["do"] for a in route.rule["actions"]] == ["send", "drop"]

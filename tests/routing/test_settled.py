@@ -59,7 +59,7 @@ def test_events_of_other_topics_are_not_written_down_one_by_one(house: House) ->
         with house.database.write() as session:
             for _ in range(count):
                 events.append(session, "node.changed", {})
-        arrivals.note(house.database)
+        arrivals.handle_events(house.database)
         with house.database.read() as session:
             return queries.handled(session)
 
@@ -79,8 +79,8 @@ def test_the_watch_acts_on_the_event_and_looks_at_nothing_while_nothing_happens(
     monkeypatch.setattr("app.events.stream._folder", folder)
     monkeypatch.setattr(watch, "LONGEST", 3600.0)
     turns: list[float] = []
-    real = arrivals.turn
-    monkeypatch.setattr(arrivals, "turn", lambda database: (turns.append(time.monotonic()), real(database))[1])
+    real = arrivals.run_once
+    monkeypatch.setattr(arrivals, "run_once", lambda database: (turns.append(time.monotonic()), real(database))[1])
     house.node("pacs")
     route = house.route("each", send("pacs"), when={"kind": "object"})
     stopping = threading.Event()

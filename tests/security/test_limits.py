@@ -284,18 +284,18 @@ def test_places_for_associations() -> None:
     """Unknown callers of one address, then of all, reach their limits; a node still finds a place."""
     settings = DicomSettings(max_associations=20, places_for_nodes=4, associations_per_address=10)
     places = Places(lambda: settings)
-    assert [places.take("192.0.2.1", False) for _ in range(12)] == [True] * 10 + [False] * 2
-    assert [places.take("192.0.2.2", False) for _ in range(8)] == [True] * 6 + [False] * 2
-    assert [places.take("192.0.2.1", True) for _ in range(6)] == [True] * 4 + [False] * 2
-    places.leave("192.0.2.1", False)
-    assert not places.take("192.0.2.3", False) and places.take("192.0.2.3", True)
-    assert [places.begin("192.0.2.9") for _ in range(MOST_ASKING + 1)] == [True] * MOST_ASKING + [False]
-    assert places.begin("192.0.2.8")
+    assert [places.reserve_slot("192.0.2.1", False) for _ in range(12)] == [True] * 10 + [False] * 2
+    assert [places.reserve_slot("192.0.2.2", False) for _ in range(8)] == [True] * 6 + [False] * 2
+    assert [places.reserve_slot("192.0.2.1", True) for _ in range(6)] == [True] * 4 + [False] * 2
+    places.release_slot("192.0.2.1", False)
+    assert not places.reserve_slot("192.0.2.3", False) and places.reserve_slot("192.0.2.3", True)
+    assert [places.add_connection("192.0.2.9") for _ in range(MOST_ASKING + 1)] == [True] * MOST_ASKING + [False]
+    assert places.add_connection("192.0.2.8")
 
 
 def test_strangers_have_less_time() -> None:
     settings = DicomSettings(idle_timeout=300)
-    assert (settings.silence(True), settings.silence(False)) == (300, 30)
+    assert (settings.silence_limit(True), settings.silence_limit(False)) == (300, 30)
 
 
 @pytest.mark.parametrize(

@@ -113,7 +113,7 @@ def test_no_process_shows_a_secret_in_its_environment(keyed: tuple[Live, str], a
 
 def test_what_is_taken_is_no_longer_inherited() -> None:
     environ = {"FILMROOM_KEY": "secret", "PATH": "/bin"}
-    assert withheld.take(("FILMROOM_KEY", "FILMROOM_X"), environ) == {"FILMROOM_KEY": "secret"}
+    assert withheld.remove_variables(("FILMROOM_KEY", "FILMROOM_X"), environ) == {"FILMROOM_KEY": "secret"}
     assert environ == {"PATH": "/bin"}
 
 
@@ -173,8 +173,8 @@ def test_one_folder_under_two_names_is_one(tmp_path: Path, monkeypatch: pytest.M
     same = data.stat()
     known = folders._identity
     monkeypatch.setattr(folders, "_identity", lambda one: (same.st_dev, same.st_ino) if one == other else known(one))
-    assert folders.inside(other / "keys", [data]) and folders.touches(other, [data / "keys"])
-    assert not folders.inside(tmp_path / "elsewhere", [data])
+    assert folders.is_inside(other / "keys", [data]) and folders.overlaps(other, [data / "keys"])
+    assert not folders.is_inside(tmp_path / "elsewhere", [data])
 
 
 @pytest.mark.skipif(os.name != "posix", reason="POSIX paths")

@@ -127,7 +127,7 @@ def test_what_was_done_to_the_trail_is_found(
         _write(opened, 2)
     with opened.read() as session:
         found = audit.verify(session, sqlite_config.keys)
-    assert not found.whole and found.reason
+    assert not found.intact and found.reason
     if name == "a row changed":
         assert found.first_broken == 4
     opened.dispose()
@@ -158,7 +158,7 @@ def test_the_trail_goes_on_and_stays_whole(opened: Database, sqlite_config: Conf
         assert audit.begin(opened, sqlite_config.keys) == ""
     with opened.read() as session:
         found = audit.verify(session, sqlite_config.keys)
-    assert (found.whole, found.rows) == (True, 19)
+    assert (found.intact, found.rows) == (True, 19)
     opened.dispose()
 
 
@@ -172,7 +172,7 @@ def test_a_chain_of_an_older_version_is_taken_over_and_protected(sqlite_config: 
     assert audit.begin(database, sqlite_config.keys) == ""
     _write(database, 3)
     with database.read() as session:
-        assert audit.verify(session, sqlite_config.keys).whole
+        assert audit.verify(session, sqlite_config.keys).intact
     with database.write() as session:
         session.execute(update(AuditEvent).where(AuditEvent.id == 2).values(actor_name="nobody"))
         session.flush()
@@ -183,7 +183,7 @@ def test_a_chain_of_an_older_version_is_taken_over_and_protected(sqlite_config: 
             last = row.digest = hashlib.sha256(_plain(row)).hexdigest()
     with database.read() as session:
         assert audit.verify(session).first_broken == 6, "the first row with a key follows another one"
-        assert not audit.verify(session, sqlite_config.keys).whole
+        assert not audit.verify(session, sqlite_config.keys).intact
     database.dispose()
     attack("changes to the audit trail")
 
@@ -335,7 +335,7 @@ def _forget(site: Web) -> None:
 
 @pytest.mark.parametrize("path", OF_A_STUDY)
 def test_looking_at_a_study_leaves_a_trace(stored: Web, monkeypatch: pytest.MonkeyPatch, path: str) -> None:
-    monkeypatch.setattr("app.viewing.traces.Traces._written", lambda *a: False)
+    monkeypatch.setattr("app.viewing.traces.Traces._recently_written", lambda *a: False)
     _forget(stored)
     before = len(_rows(stored, thing="study", thing_id=STUDY))
     answers = [stored.admin.get(path) for _ in range(3)]

@@ -118,7 +118,7 @@ def test_objects_that_no_route_had_seen_before_the_upgrade_are_given_to_the_rout
     database = open_database(config)
     try:
         migrate.upgrade(config, database)
-        assert arrivals.note(database) == 1 and arrivals.note(database) == 0
+        assert arrivals.handle_events(database) == 1 and arrivals.handle_events(database) == 0
         with database.write() as session:
             found = session.execute(select(Route.name, RouteRun.study_instance_uid, RouteRun.picked).join(Route)).all()
             assert sorted((row[0], row[1], row[2]) for row in found if row[1] != "1.2.6") == [

@@ -6,7 +6,7 @@ from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRLittleEndian, 
 
 from app.archive import Archive, queries
 from app.archive.errors import NoFrame
-from app.archive.frames import frame_bytes, locate
+from app.archive.frames import frame_bytes, locate_objects
 from app.security import SYSTEM
 from app.viewing.frames import Frames
 from tests.archive.make import ct, part10
@@ -20,11 +20,11 @@ def _both_ways(archive: Archive, n: int) -> tuple[bytes, bytes]:
     """Frame n as everybody reads it, and as the stream of a viewer gives it."""
     with archive.database.read() as session:
         instance = queries.instance(session, SYSTEM, UID)
-        [located] = locate(session, [instance])
+        [located] = locate_objects(session, [instance])
         whole = frame_bytes(archive, session, instance, n)
     with Frames(archive, located) as frames:
-        assert frames.stored(n) == whole
-        return whole, b"".join(frames.pieces(n))
+        assert frames.read_frame(n) == whole
+        return whole, b"".join(frames.read_pieces(n))
 
 
 @pytest.mark.parametrize("n", [1, 2])
@@ -66,8 +66,8 @@ def test_a_header_that_asks_for_gigabytes_of_a_few_bytes_has_no_frame(
     ds.SamplesPerPixel = samples
     store(archive, part10(ds))
     with archive.database.read() as session:
-        [located] = locate(session, [queries.instance(session, SYSTEM, UID)])
+        [located] = locate_objects(session, [queries.instance(session, SYSTEM, UID)])
     with Frames(archive, located) as frames:
-        for read in (frames.size, frames.missing, lambda n: next(frames.pieces(n))):
+        for read in (frames.size, frames.missing_bytes, lambda n: next(frames.read_pieces(n))):
             with pytest.raises(NoFrame):
                 read(1)

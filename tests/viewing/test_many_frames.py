@@ -10,7 +10,7 @@ import pytest
 
 from app.archive import Archive, queries
 from app.archive.drawn import drawn_header
-from app.archive.frames import locate
+from app.archive.frames import locate_objects
 from app.archive.pet_series import _slices
 from app.http.bodies import MOST_PIECES, _Pump
 from app.imaging import RenderParams
@@ -26,7 +26,7 @@ MANY = 8_000_000
 
 def _stream(archive: Archive, start: int = 0) -> Iterator[bytes]:
     with archive.database.read() as session:
-        located = locate(session, [queries.instance(session, SYSTEM, UID)])
+        located = locate_objects(session, [queries.instance(session, SYSTEM, UID)])
     return series_stream(archive, located, lambda _: None, start)
 
 
@@ -80,7 +80,7 @@ def test_a_loop_of_millions_of_frames_is_a_gif(archive: Archive, tmp_path: Path,
     """What a GIF tells of the time of a frame has 16 bits, and frames that look alike are one with the sum of their times."""
     _store_many(archive, MANY, MANY)
     with archive.database.read() as session:
-        located = locate(session, [queries.instance(session, SYSTEM, UID)])[0]
+        located = locate_objects(session, [queries.instance(session, SYSTEM, UID)])[0]
         header = drawn_header(session, located.instance)
     header.RecommendedDisplayFrameRate = None
     header.CineRate = rate if rate == 10 else None

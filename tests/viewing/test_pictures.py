@@ -24,18 +24,18 @@ def test_those_that_nobody_looked_at_for_longest_go_first(tmp_path: Path) -> Non
     old, middle, new = (
         _picture(tmp_path, digest * 32, "p", days) for digest, days in (("aa", 9), ("bb", 5), ("cc", 1))
     )
-    assert pictures.trim(tmp_path, 3000) == 0
-    assert pictures.trim(tmp_path, 2500) == 1
+    assert pictures.limit_cache(tmp_path, 3000) == 0
+    assert pictures.limit_cache(tmp_path, 2500) == 1
     assert (old.exists(), middle.exists(), new.exists()) == (False, True, True)
     assert not old.parent.exists(), "no empty folders stay"
-    assert pictures.trim(tmp_path, 0) == 2
-    assert pictures.trim(tmp_path / "nothing", 0) == 0
+    assert pictures.limit_cache(tmp_path, 0) == 2
+    assert pictures.limit_cache(tmp_path / "nothing", 0) == 0
 
 
 def test_looking_at_a_picture_keeps_it(tmp_path: Path) -> None:
     one, other = _picture(tmp_path, "aa" * 32, "p", 9), _picture(tmp_path, "bb" * 32, "p", 5)
     assert pictures._read(one) == bytes(1000)
-    assert pictures.trim(tmp_path, 1000) == 1
+    assert pictures.limit_cache(tmp_path, 1000) == 1
     assert one.exists() and not other.exists()
 
 

@@ -16,7 +16,7 @@ _STRETCH = 50_000  # ids walked in one go, whatever is found
 _TOGETHER = 2000  # series or instances of the studies that are looked up at once
 
 
-def driven(runner: Runner, asked: Asked) -> list[int] | None:
+def candidate_studies(runner: Runner, asked: Asked) -> list[int] | None:
     """The ids of the studies that can match, newest first, where an index names few."""
     for sql, values in asked.drivers:
         most = max(FEW, len(values))
@@ -63,7 +63,7 @@ class Rows:
             there = f"EXISTS (SELECT 1 FROM study s WHERE s.patient_pk = p.id AND {self._where})"
         select = f"SELECT p.id{self._plan.listed()} FROM patient p WHERE "
         if self._ids is None:
-            yield from self._walked(select + there, "p.id", "patient")
+            yield from self._read_by_id(select + there, "p.id", "patient")
             return
         seen: set[int] = set()
         for some in batches(self._ids, 500):
@@ -87,9 +87,9 @@ class Rows:
             yield from self._by_date(f"SELECT s.id, s.dt{self._plan.listed()} FROM study s{hint}{join}")
         else:
             select = f"SELECT s.id{self._plan.listed()} FROM study s{hint}{join} WHERE {self._where}"
-            yield from self._walked(select, "s.id", "study")
+            yield from self._read_by_id(select, "s.id", "study")
 
-    def _walked(self, select: str, key: str, table: str) -> Iterator[list[Row]]:
+    def _read_by_id(self, select: str, key: str, table: str) -> Iterator[list[Row]]:
         """All rows by their ids downwards, stretch by stretch."""
         before = int(self._read(f"SELECT max(id) FROM {table}")[0][0] or 0) + 1
         size = self._first
@@ -157,7 +157,7 @@ class Rows:
             alias, order = "i", f"{order}, i.instance_number, i.id"
         if self._plan.needs_patient():
             tables += f" {cross} patient p ON p.id = s.patient_pk"
-        own, values = self._plan.own()
+        own, values = self._plan.lower_conditions()
         sql = (
             f"SELECT {alias}.id{self._plan.listed()} FROM {tables} WHERE s.id IN ({_listed(studies)}){own} "
             f"ORDER BY s.id DESC, {order}"
@@ -170,7 +170,7 @@ class Rows:
         tables = f"instance i {cross} series r ON r.id = i.series_pk {cross} study s ON s.id = r.study_pk"
         if self._plan.needs_patient():
             tables += f" {cross} patient p ON p.id = s.patient_pk"
-        own, own_values = self._plan.own(but='i."sop_instance_uid"')
+        own, own_values = self._plan.lower_conditions(but='i."sop_instance_uid"')
         select = f"SELECT i.id{self._plan.listed()} FROM {tables} WHERE i.sop_instance_uid IN"
         for uids in batches(self._plan.uids, min(self._step, 500)):
             marks = ", ".join("?" * len(uids))

@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
-from app.archive.search.chunks import Rows, driven, read
+from app.archive.search.chunks import Rows, candidate_studies, read
 from app.archive.search.columns import Level
 from app.archive.search.keys import BadQuery, check, is_supported
 from app.archive.search.plans import Runner
-from app.archive.search.query import Plan, Query, Row, passing, with_headers
+from app.archive.search.query import Plan, Query, Row, passing_rows, with_headers
 from app.db import Database
 from app.dicom.matching import Key, is_universal
 from app.security import Actor
@@ -47,7 +47,7 @@ class Finding:
         known = self._query.known
         asked = dict.fromkeys(key.path[0] for key in keys)
         self.paths = tuple(tag for tag in asked if tag in known)
-        self.header_tags = [tag for tag in asked if tag not in known and self._query.speaks(tag)]
+        self.header_tags = [tag for tag in asked if tag not in known and self._query.header_has(tag)]
         self.unsupported = bool(self._query.unsupported) or any(
             ".".join(key.path) not in known and key.path[0] not in (*known, *self.header_tags)
             for key in keys
@@ -61,7 +61,7 @@ class Finding:
             try:
                 answered = [self._query.known[path] for path in self.paths]
                 plan = self._query.compile(runner, self._actor, answered, self.header_tags)
-                ids = [] if plan.asked.empty else driven(runner, plan.asked)
+                ids = [] if plan.asked.empty else candidate_studies(runner, plan.asked)
             finally:
                 runner.close()
         if ids != []:
@@ -71,7 +71,7 @@ class Finding:
     def _checked(self, database: Database, plan: Plan, rows: list[Row]) -> Iterator[Chunk]:
         """The rows that match, without the id in front and what stands behind."""
         reader = partial(read, database)
-        rows = passing(plan, rows, reader)
+        rows = passing_rows(plan, rows, reader)
         if not rows:
             return
         width = len(self.paths) + 1

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from itertools import zip_longest
 from typing import Any
 
-from app.archive.rows import clip
+from app.archive.rows import clean_text
 from app.archive.search.columns import LISTS, NUMBERS, REQUEST, REQUEST_PARTS, SEPARATOR
-from app.archive.search.plans import has_wildcards, like
+from app.archive.search.plans import has_wildcards, like_pattern
 from app.dicom import names, numbers
 from app.dicom.matching import (
     BINARY,
@@ -67,14 +67,14 @@ def check(key: Key) -> None:
     if key.vr != "UI" and len(listed) > MOST_VALUES:
         raise TooLarge(phrase("At most {most} values of one attribute can be matched at once.", most=MOST_VALUES))
     if len(value) > 1024 and key.vr != "UI":
-        raise BadQuery(phrase("The value of {tag} is too long", tag=_shown(tag)), tag)
+        raise BadQuery(phrase("The value of {tag} is too long", tag=_tag_name(tag)), tag)
     if value and key.vr in DATES and not all(one == EMPTY or valid_range(key.vr, one) for one in alternatives(key)):
-        raise BadQuery(phrase("{tag} is not a date, a time or a range of them", tag=_shown(tag)), tag)
+        raise BadQuery(phrase("{tag} is not a date, a time or a range of them", tag=_tag_name(tag)), tag)
     if key.vr == "UI" and value.count("\\") >= MOST_UIDS:
         raise TooLarge(phrase("At most {most} UIDs in one list", most=MOST_UIDS))
 
 
-def _shown(tag: int) -> str:
+def _tag_name(tag: int) -> str:
     return f"({tag >> 16:04X},{tag & 0xFFFF:04X})"
 
 
@@ -82,11 +82,11 @@ def values_of(key: Key) -> list[str]:
     """Each of the values of which one must match."""
     if key.vr == "UI":
         return sorted(split_uids(key.value))
-    stripped = (clip(one.strip(), 400) for one in alternatives(key))
+    stripped = (clean_text(one.strip(), 400) for one in alternatives(key))
     return list(dict.fromkeys(one for one in stripped if one))
 
 
-def narrow(path: str, column: str, key: Key, fuzzy: bool) -> Narrow:
+def column_condition(path: str, column: str, key: Key, fuzzy: bool) -> Narrow:
     """The condition that a key makes of a column. path: the attribute's, tags joined by a point."""
     if key.value == EMPTY:
         return _empty(path, column)
@@ -100,13 +100,13 @@ def narrow(path: str, column: str, key: Key, fuzzy: bool) -> Narrow:
     if vr in ("DA", "TM"):
         each = [(_dates if vr == "DA" else _times)(column, one) for one in wanted]
         sql = " OR ".join(one.sql for one in each) or "1 = 0"
-        return Narrow(f"({sql})", [value for one in each for value in one.values], tester(key, fuzzy))
+        return Narrow(f"({sql})", [value for one in each for value in one.values], make_test(key, fuzzy))
     if vr in ("DT", "PN", "DS", "IS"):
-        return Narrow(f"{column} <> ''", [], tester(key, fuzzy))
+        return Narrow(f"{column} <> ''", [], make_test(key, fuzzy))
     if not any(map(has_wildcards, wanted)):
         return _any_of(column, wanted)
     likes = " OR ".join([f"{column} LIKE ? ESCAPE '!'"] * len(wanted))
-    return Narrow(f"({likes})", [like(one) for one in wanted], tester(key, fuzzy))
+    return Narrow(f"({likes})", [like_pattern(one) for one in wanted], make_test(key, fuzzy))
 
 
 def narrow_request(keys: Sequence[Key], fuzzy: bool) -> Narrow:
@@ -119,10 +119,10 @@ def narrow_request(keys: Sequence[Key], fuzzy: bool) -> Narrow:
         if key.value == EMPTY:
             tests.append((place, lambda text: not text))
             continue
-        found = narrow(f"{REQUEST}.{key.path[1]}", column, key, fuzzy)
+        found = column_condition(f"{REQUEST}.{key.path[1]}", column, key, fuzzy)
         sql.append(found.sql)
         values += found.values
-        tests.append((place, tester(key, fuzzy)))
+        tests.append((place, make_test(key, fuzzy)))
 
     def test(text: Any) -> bool:
         items = zip_longest(*(part.split("\\") for part in str(text).split(SEPARATOR)), fillvalue="")
@@ -131,7 +131,7 @@ def narrow_request(keys: Sequence[Key], fuzzy: bool) -> Narrow:
     return Narrow(" AND ".join(sql) or "1 = 1", values, test)
 
 
-def tester(key: Key, fuzzy: bool) -> Test:
+def make_test(key: Key, fuzzy: bool) -> Test:
     """Whether one value matches."""
     wanted, vr = values_of(key), key.vr
     if vr == "PN":
@@ -148,7 +148,7 @@ def tester(key: Key, fuzzy: bool) -> Test:
     return lambda text: any(pattern.matches(str(text)) for pattern in patterns)
 
 
-def both(day: Key, clock: Key) -> Callable[[Any, Any], bool]:
+def combined_range(day: Key, clock: Key) -> Callable[[Any, Any], bool]:
     """Combined date-time matching (PS3.4 C.2.2.2.5.4): one range from date and time to date and time."""
     days, clocks = split_range("DA", day.value), split_range("TM", clock.value)
     low, high = (f"{d.replace('.', '')}{c.replace(':', '')}" if d else "" for d, c in zip(days, clocks, strict=True))
@@ -164,11 +164,11 @@ def _clock(time: str) -> str:
 
 def _in_list(column: str, key: Key, fuzzy: bool) -> Narrow:
     """One of several values. A wildcard of LIKE may stand for a backslash, too: the test decides."""
-    one = tester(key, fuzzy)
+    one = make_test(key, fuzzy)
     sql, values = f"{column} <> ''", list[Any]()
     if key.vr != "PN" and (wanted := values_of(key)):
         sql = " OR ".join([f"('\\' || {column} || '\\') LIKE ? ESCAPE '!'"] * len(wanted))
-        values = [f"%\\{like(value)}\\%" for value in wanted]
+        values = [f"%\\{like_pattern(value)}\\%" for value in wanted]
     return Narrow(f"({sql})", values, lambda text: any(one(part) for part in str(text).split("\\")))
 
 

@@ -123,7 +123,7 @@ class _Page:
         for group in self._groups(studies):
             found = self._select(f"{_KEY[self._plan.level]}{self._plan.listed()}", group)
             rows += len(found)
-            found = query.passing(self._plan, found, self._runner.rows)
+            found = query.passing_rows(self._plan, found, self._runner.rows)
             for some in batches(found, _HEADERS):
                 if not self._plan.header_keys:
                     yield from (int(row[0]) for row in some)

@@ -120,7 +120,7 @@ class Asked:
 # -- patterns ----------------------------------------------------------------------------------------------------
 
 
-def like(wildcards: str) -> str:
+def like_pattern(wildcards: str) -> str:
     """`*` and `?` as a LIKE pattern with the escape `!`."""
     escaped = wildcards.replace("!", "!!").replace("%", "!%").replace("_", "!_")
     return escaped.replace("*", "%").replace("?", "_")
@@ -138,7 +138,7 @@ def has_wildcards(text: str) -> bool:
 _WALK_INDEX = {"fold": "ix_study_fold", "pid_fold": "ix_study_pid"}
 
 
-def matched(asked: Asked, column: str, wanted: str) -> None:
+def match_condition(asked: Asked, column: str, wanted: str) -> None:
     """Equality, or LIKE with wildcards; by the column's index where there is a literal beginning."""
     start, covered = prefix_of(wanted), column in COVERED
     if not has_wildcards(wanted):
@@ -146,14 +146,14 @@ def matched(asked: Asked, column: str, wanted: str) -> None:
     elif start:
         test, values = f"{column} >= ? AND {column} < ?", [start, start + _LAST]
     else:
-        asked.add(f"s.{column} LIKE ? ESCAPE '!'", like(wanted), covered=covered)
+        asked.add(f"s.{column} LIKE ? ESCAPE '!'", like_pattern(wanted), covered=covered)
         return
     of_study = test.replace(column, f"s.{column}")
     asked.add(of_study, *values, covered=covered, ids=(f"SELECT id FROM study WHERE {test}", values))
     if column in _WALK_INDEX:
         asked.ranges.append(Range(_WALK_INDEX[column], of_study, values))
     if has_wildcards(wanted) and wanted != f"{start}*":
-        asked.add(f"s.{column} LIKE ? ESCAPE '!'", like(wanted), covered=covered)
+        asked.add(f"s.{column} LIKE ? ESCAPE '!'", like_pattern(wanted), covered=covered)
 
 
 _MOST_DISTINCT = 3000  # descriptions or referring physicians that are looked through
@@ -184,7 +184,7 @@ def patients_with(runner: Runner, beginnings: Iterable[str], parts: Iterable[str
     if not begin and not part:
         return None
     if runner.postgresql:
-        patterns = ["%" + like(text) + "%" for text in (*begin, *part)]
+        patterns = ["%" + like_pattern(text) + "%" for text in (*begin, *part)]
         tests = " AND ".join(["(fold || ' ' || pid_fold) LIKE ? ESCAPE '!'"] * len(patterns))
         return f"SELECT id FROM patient WHERE {tests}", patterns
     words = "SELECT rowid FROM patient_words WHERE patient_words MATCH ?"
@@ -203,7 +203,7 @@ def patients_with(runner: Runner, beginnings: Iterable[str], parts: Iterable[str
     return sql, [pieces, *part]
 
 
-def few(runner: Runner, found: Bound, most: int | None = None) -> list[Any] | None:
+def limited_ids(runner: Runner, found: Bound, most: int | None = None) -> list[Any] | None:
     """The ids a select names, None when they are more than `most` (FEW)."""
     most = FEW if most is None else most
     sql, values = found
@@ -211,9 +211,9 @@ def few(runner: Runner, found: Bound, most: int | None = None) -> list[Any] | No
     return ids if len(ids) <= most else None
 
 
-def _few_patients(runner: Runner, found: Bound) -> list[Any] | None:
+def _limited_patients(runner: Runner, found: Bound) -> list[Any] | None:
     """Each patient costs a look for its studies: where they are many, a walk is quicker."""
-    return few(runner, found, max(2, FEW * 2 // 5))
+    return limited_ids(runner, found, max(2, FEW * 2 // 5))
 
 
 def add_text(asked: Asked, runner: Runner, box: str, *, described: bool = False) -> None:
@@ -242,7 +242,7 @@ def add_text(asked: Asked, runner: Runner, box: str, *, described: bool = False)
         by_number = f"{by_number} OR s.description_fold IN ({marks})"
         by_number_ids = f"{by_number_ids} UNION SELECT id FROM study WHERE description_fold IN ({marks})"
         number = [*number, *told]
-    numbers = few(runner, (by_number_ids, number))
+    numbers = limited_ids(runner, (by_number_ids, number))
     if numbers == []:
         asked.add(f"({either})", *values, covered=True)
     elif numbers is not None:  # by id: tested on the index entry, without the row
@@ -253,7 +253,7 @@ def add_text(asked: Asked, runner: Runner, box: str, *, described: bool = False)
     patients = patients_with(runner, short_ones, [w for w in words if len(w) >= 3])
     if patients is None or numbers is None:
         return
-    chosen = _few_patients(runner, patients)
+    chosen = _limited_patients(runner, patients)
     if chosen is not None:
         _drive_by_patients(asked, chosen, numbers)
 
@@ -281,7 +281,7 @@ def _drive_by_patients(asked: Asked, patients: list[int], more: Sequence[int] = 
 def add_patients(asked: Asked, runner: Runner, beginnings: Iterable[str], parts: Iterable[str]) -> None:
     """Only studies of patients who have words beginning so and parts so, where full text names few of them."""
     patients = patients_with(runner, beginnings, parts)
-    if patients is not None and (chosen := _few_patients(runner, patients)) is not None:
+    if patients is not None and (chosen := _limited_patients(runner, patients)) is not None:
         _drive_by_patients(asked, chosen)
 
 
@@ -294,7 +294,7 @@ def add_name(asked: Asked, runner: Runner, wanted: str) -> None:
             f"{inside}('=' || s.fold, ?) > 0", f"={pattern[:-1]}", covered=True
         )  # several times quicker than LIKE
     else:
-        asked.add("('=' || s.fold || '=') LIKE ? ESCAPE '!'", f"%={like(pattern)}=%", covered=True)
+        asked.add("('=' || s.fold || '=') LIKE ? ESCAPE '!'", f"%={like_pattern(pattern)}=%", covered=True)
     begin, parts = [], []
     for position, chunk in enumerate(pattern.replace("?", "*").replace("=", "*").split("*")):
         words = names.spaced(chunk).split()
@@ -309,7 +309,7 @@ def add_name(asked: Asked, runner: Runner, wanted: str) -> None:
 
 def add_patient_id(asked: Asked, runner: Runner, pattern: str) -> None:
     """A patient id with wildcards: by its beginning, or by parts of three characters and more."""
-    matched(asked, "pid_fold", pattern)
+    match_condition(asked, "pid_fold", pattern)
     if prefix_of(pattern):
         return
     add_patients(asked, runner, [], [part for part in pattern.replace("?", "*").split("*") if len(part) >= 3])
@@ -325,11 +325,11 @@ def add_listed(asked: Asked, runner: Runner, column: str, pattern: str) -> None:
     """Descriptions and referring physicians are few however many studies there are: the distinct ones that match are
     looked up first, by hops over the index."""
     if not has_wildcards(pattern) or prefix_of(pattern):
-        matched(asked, column, pattern)
+        match_condition(asked, column, pattern)
         return
     distinct = [row[0] for row in runner.rows(_DISTINCT.format(column))]
     if len(distinct) >= _MOST_DISTINCT:
-        matched(asked, column, pattern)
+        match_condition(asked, column, pattern)
         return
     fits = wildcard(pattern)
     chosen = [v for v in distinct if fits.matches(v)]

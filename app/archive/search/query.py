@@ -3,7 +3,7 @@
 A `Query` says of each key where it is matched: on the columns of a study, on those of the level asked for and those above
 it, on objects below it (one of them must match), or in the kept header of the object that speaks for the row. `compile`
 makes a `Plan` of it: conditions that an index answers (`studies`), further conditions in SQL, and tests of the values that
-SQL cannot decide. `passing` and `with_headers` apply those tests to rows that were read."""
+SQL cannot decide. `passing_rows` and `with_headers` apply those tests to rows that were read."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from app.archive.search import columns, levels
 from app.archive.search.columns import REQUEST, REQUEST_COLUMN, REQUEST_PARTS, Level
-from app.archive.search.keys import Narrow, Test, both, is_supported, narrow, narrow_request
+from app.archive.search.keys import Narrow, Test, column_condition, combined_range, is_supported, narrow_request
 from app.archive.search.plans import Asked, Bound, Runner
 from app.archive.search.studies import MODALITY, add_modality, exists_below, narrow_studies, on_column
 from app.dicom import dicomjson, names, picking
@@ -75,7 +75,7 @@ class Plan:
         more, further = _joined(self.study)
         return sql + more, values + further
 
-    def own(self, but: str = "") -> Bound:
+    def lower_conditions(self, but: str = "") -> Bound:
         """The conditions below the study as one, without those on the column `but`."""
         return _joined([one for one in self.where if not but or not one[0].startswith(but)])
 
@@ -87,7 +87,7 @@ class Plan:
     def needs_patient(self) -> bool:
         return any(column.startswith("p.") for column in self.columns)
 
-    def place(self, column: str) -> int:
+    def column_position(self, column: str) -> int:
         """The position of a column among those that are read; added behind where nobody asked for it."""
         if column not in self.columns:
             self.columns.append(column)
@@ -122,7 +122,7 @@ class Query:
                 self._assign(key)
         self._pairs = self._paired(keys) if combined else []
 
-    def speaks(self, tag: str) -> bool:
+    def header_has(self, tag: str) -> bool:
         """Whether the header of one object says what an attribute (8 hex digits) is at this level."""
         return self.level != "patient" and not int(tag[:4], 16) & 1 and levels.speaks_for(tag, self.level)
 
@@ -137,7 +137,7 @@ class Query:
             self._own_keys.append(key)
         elif path in columns.below(self.level):
             self._below_keys.append(key)
-        elif self.speaks(key.path[0]):
+        elif self.header_has(key.path[0]):
             self.header_keys.append(key)
         else:
             self.unsupported.append(key)
@@ -167,13 +167,13 @@ class Query:
         plan.header_numbers = [int(tag, 16) for tag in tags]
         self._on_studies(plan, rest)
         for key in self._own_keys:
-            self._own(plan, key, ".".join(key.path))
+            self._add_lower_key(plan, key, ".".join(key.path))
         for key in self._below_keys:
             path = ".".join(key.path)
             column = columns.below(self.level)[path]
             if path == MODALITY:
                 add_modality(asked, key)
-            self._exists(plan, path, column, narrow(path, column, key, self.fuzzy))
+            self._exists(plan, path, column, column_condition(path, column, key, self.fuzzy))
         if self._request_keys:
             found = narrow_request(self._request_keys, self.fuzzy)
             if self.level in ("series", "instance"):
@@ -182,7 +182,7 @@ class Query:
                 self._exists(plan, REQUEST, REQUEST_COLUMN, found)
         for day, clock in self._pairs:
             pair = [self.known[".".join(key.path)] for key in (day, clock)]
-            plan.tests.append((tuple(plan.place(column) for column in pair), both(day, clock)))
+            plan.tests.append((tuple(plan.column_position(column) for column in pair), combined_range(day, clock)))
         return plan
 
     def _on_studies(self, plan: Plan, keys: Sequence[tuple[Key, bool]]) -> None:
@@ -198,7 +198,7 @@ class Query:
                 if found.test is None:
                     continue
                 if path in self.known:
-                    plan.tests.append(((plan.place(self.known[path]),), found.test))
+                    plan.tests.append(((plan.column_position(self.known[path]),), found.test))
                 else:
                     together.append((column, found.test))
         if together:
@@ -209,9 +209,9 @@ class Query:
                 Below(sql, values, lambda *row: all(test(one) for test, one in zip(tests, row, strict=True)))
             )
 
-    def _own(self, plan: Plan, key: Key, path: str) -> None:
+    def _add_lower_key(self, plan: Plan, key: Key, path: str) -> None:
         """A key on a series or instance column; UIDs lead to their studies."""
-        found = narrow(path, self.known[path], key, self.fuzzy)
+        found = column_condition(path, self.known[path], key, self.fuzzy)
         self._add_own(plan, self.known[path], found)
         if path == MODALITY:
             add_modality(plan.asked, key)
@@ -226,7 +226,7 @@ class Query:
     def _add_own(self, plan: Plan, column: str, found: Narrow) -> None:
         plan.where.append((found.sql, found.values))
         if found.test is not None:
-            plan.tests.append(((plan.place(column),), found.test))
+            plan.tests.append(((plan.column_position(column),), found.test))
 
     def _exists(self, plan: Plan, path: str, column: str, found: Narrow) -> None:
         """A key of a lower level: something below must have it."""
@@ -245,7 +245,7 @@ class Query:
         plan.below.append(Below(sql, found.values, found.test))
 
 
-def passing(plan: Plan, rows: list[Row], read: Read) -> list[Row]:
+def passing_rows(plan: Plan, rows: list[Row], read: Read) -> list[Row]:
     """The rows whose values pass the tests, all but those of headers."""
     for places, test in plan.tests:
         if len(places) == 1:
@@ -272,9 +272,9 @@ def with_headers(plan: Plan, rows: Sequence[Row], read: Read) -> Iterator[tuple[
     for row in rows:
         kept = raw.get(row[-1] or -1)
         header = picking.pick(kept, plan.header_numbers) if kept is not None else Dataset()
-        if not plan.header_keys or _says(header, plan):
+        if not plan.header_keys or _header_matches(header, plan):
             yield row, header
 
 
-def _says(header: "Dataset", plan: Plan) -> bool:
+def _header_matches(header: "Dataset", plan: Plan) -> bool:
     return matches(dicomjson.to_json(header), plan.header_keys, fold=names.fold, fuzzy=plan.fuzzy)

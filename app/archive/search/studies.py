@@ -9,7 +9,7 @@ from typing import Any
 from app.archive.rows import fold_id, sort_key
 from app.archive.search import plans
 from app.archive.search.columns import MODALITIES
-from app.archive.search.keys import Narrow, narrow, values_of
+from app.archive.search.keys import Narrow, column_condition, values_of
 from app.archive.search.plans import Asked, Bound, Runner
 from app.archive.search.study_list import add_dates, add_facility
 from app.dicom import names
@@ -71,7 +71,7 @@ def _add(asked: Asked, runner: Runner, key: Key, fuzzy: bool) -> bool:
     elif path == PATIENT_ID:
         _patient_id(asked, runner, values[0])
     elif path in _EXACT:
-        plans.matched(asked, _EXACT[path], values[0])
+        plans.match_condition(asked, _EXACT[path], values[0])
     elif path == DESCRIPTION and _is_foldable(values[0]):
         plans.add_listed(asked, runner, "description_fold", _folded(values[0]))
     elif path == BIRTH:
@@ -127,7 +127,7 @@ def _times(asked: Asked, value: str) -> None:
 
 def _patient_id(asked: Asked, runner: Runner, value: str) -> None:
     if not plans.has_wildcards(value):
-        plans.matched(asked, "pid_fold", fold_id(value))
+        plans.match_condition(asked, "pid_fold", fold_id(value))
     elif _is_foldable(value):
         plans.add_patient_id(asked, runner, _folded(value))
 
@@ -151,11 +151,11 @@ def _words(asked: Asked, runner: Runner, value: str) -> None:
 
 def on_column(path: str, column: str, key: Key, fuzzy: bool) -> list[Narrow]:
     """The conditions that a key makes of a study's column."""
-    found = narrow(path, column, key, fuzzy)
+    found = column_condition(path, column, key, fuzzy)
     values = values_of(key)
     if path != REFERRING or key.value == EMPTY or len(values) != 1 or fuzzy or "=" in values[0]:
         return [found]
-    folded = f"%={plans.like(names.fold(values[0]))}=%"
+    folded = f"%={plans.like_pattern(names.fold(values[0]))}=%"
     return [found, Narrow("('=' || s.referring_fold || '=') LIKE ? ESCAPE '!'", [folded])]
 
 

@@ -11,7 +11,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from app.archive.models import RECEIVING, Counter, Study
-from app.archive.rows import clip
+from app.archive.rows import clean_text
 from app.archive.search import plans, walks
 from app.archive.search.plans import CAPPED, ORDERS, Asked, Range, Runner
 from app.dicom import names
@@ -73,7 +73,7 @@ def search_studies(
     place = _read_cursor(cursor, sort) if cursor else None
     runner = Runner(session)
     try:
-        asked = compiled(runner, actor, _clean(wanted or StudyFilter()))
+        asked = compile_filter(runner, actor, _clean(wanted or StudyFilter()))
         plain = len(asked.conditions) == (asked.facility is not None) and not asked.empty
         known = _counted(session, asked) if plain and place is None else None
         after = (_key_from(place.key, order.column, runner.postgresql), place.id) if place else None
@@ -101,13 +101,13 @@ def _clean(wanted: StudyFilter) -> StudyFilter:
     for each in fields(wanted):
         value = getattr(wanted, each.name)
         if isinstance(value, str):
-            changes[each.name] = clip(value, 400)
+            changes[each.name] = clean_text(value, 400)
         elif value:
-            changes[each.name] = tuple(clip(one, 400) for one in value)
+            changes[each.name] = tuple(clean_text(one, 400) for one in value)
     return replace(wanted, **changes)
 
 
-def compiled(runner: Runner, actor: Actor, wanted: StudyFilter) -> Asked:
+def compile_filter(runner: Runner, actor: Actor, wanted: StudyFilter) -> Asked:
     """The filter as conditions and drivers, the most selective first."""
     asked = Asked()
     _facility(asked, actor, wanted)
@@ -117,7 +117,7 @@ def compiled(runner: Runner, actor: Actor, wanted: StudyFilter) -> Asked:
         uids = (f"SELECT id FROM study WHERE study_instance_uid IN ({marks})", list(wanted.study_uids))
         asked.add(f"s.study_instance_uid IN ({marks})", *wanted.study_uids, ids=uids)
     if wanted.accession_number.strip("*"):
-        plans.matched(asked, "accession_number", wanted.accession_number)
+        plans.match_condition(asked, "accession_number", wanted.accession_number)
     if wanted.patient_id.strip("*"):
         plans.add_patient_id(asked, runner, names.fold(wanted.patient_id))
     if wanted.text.strip():
@@ -133,7 +133,7 @@ def compiled(runner: Runner, actor: Actor, wanted: StudyFilter) -> Asked:
     if wanted.modalities:
         plans.add_modalities(asked, wanted.modalities)
     if wanted.study_id.strip("*"):
-        plans.matched(asked, "study_id", wanted.study_id)
+        plans.match_condition(asked, "study_id", wanted.study_id)
     if wanted.referring_physician.strip("*"):
         plans.add_listed(asked, runner, "referring_fold", names.fold(wanted.referring_physician))
     if wanted.state:
@@ -244,4 +244,4 @@ def _key_from(key: Any, column: str, postgresql: bool) -> Any:
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
-__all__ = ["CAPPED", "Sort", "StudyFilter", "StudyPage", "compiled", "search_studies"]
+__all__ = ["CAPPED", "Sort", "StudyFilter", "StudyPage", "compile_filter", "search_studies"]

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from app.archive.search import plans
-from app.archive.search.plans import CAPPED, COVERED, ORDERS, Asked, Bound, Condition, Order, Range, Runner, few
+from app.archive.search.plans import CAPPED, COVERED, ORDERS, Asked, Bound, Condition, Order, Range, Runner, limited_ids
 
 _MARK = 0xFF  # entries whose id has none of these bits are shown in any case: there the clock is looked at
 _FIRST_SLICE, _LARGEST_SLICE = 1000, 32000  # entries in one go on PostgreSQL, which answers all at once
@@ -63,7 +63,7 @@ def stream(runner: Runner, asked: Asked, first: int, step: int = 500) -> Iterato
         yield ids
 
 
-def _way(order: Order) -> str:
+def _direction(order: Order) -> str:
     return "DESC" if order.down else "ASC"
 
 
@@ -71,7 +71,7 @@ def _narrowed(runner: Runner, asked: Asked, order: Order) -> list[Key] | None:
     """All that matches, in order, where an index names it; None where no index names few."""
     stretch, cost = _shortest(runner, asked, order)
     for driver in asked.drivers:
-        ids = few(runner, driver, cost)
+        ids = limited_ids(runner, driver, cost)
         if ids is not None:
             return _filtered(runner, asked, order, ids)
     return _sorted(runner, asked, order, stretch) if stretch is not None else None
@@ -99,7 +99,7 @@ def _filtered(runner: Runner, asked: Asked, order: Order, ids: list[int]) -> lis
     where, values = asked.where()
     rows = runner.rows(
         f"SELECT s.{order.column}, s.id FROM study s WHERE s.id IN ({', '.join(map(str, map(int, ids)))}) AND {where} "
-        f"ORDER BY s.{order.column} {_way(order)}, s.id {_way(order)}",
+        f"ORDER BY s.{order.column} {_direction(order)}, s.id {_direction(order)}",
         values,
     )
     return [(row[0], int(row[1])) for row in rows]
@@ -110,7 +110,7 @@ def _sorted(runner: Runner, asked: Asked, order: Order, stretch: Range) -> list[
     hint = "" if runner.postgresql else f" INDEXED BY {stretch.index}"
     rows = runner.rows(
         f"SELECT s.{order.column}, s.id FROM study s{hint} WHERE {stretch.sql} AND {where} "
-        f"ORDER BY s.{order.column} {_way(order)}, s.id {_way(order)}",
+        f"ORDER BY s.{order.column} {_direction(order)}, s.id {_direction(order)}",
         [*stretch.values, *values],
     )
     return [(row[0], int(row[1])) for row in rows]
@@ -177,7 +177,7 @@ def _entries(
 def _stream(
     runner: Runner, asked: Asked, order: Order, after: Key | None, within: Bound, index: str, most: int | None
 ) -> Generator[Entry, None, None]:
-    column, way = f"s.{order.column}", _way(order)
+    column, way = f"s.{order.column}", _direction(order)
     where, values = asked.where()
     begin = f" AND ({column}, s.id) {'<' if order.down else '>'} (?, ?)" if after else ""
     bound = [*within[1], *(after or ())]
@@ -198,7 +198,7 @@ def _slices(
     runner: Runner, asked: Asked, order: Order, after: Key | None, within: Bound, most: int | None
 ) -> Generator[Entry, None, None]:
     """Slices bounded by (key, id) pairs, so that the index is used as a range."""
-    column, way = f"s.{order.column}", _way(order)
+    column, way = f"s.{order.column}", _direction(order)
     further, until = ("<", ">=") if order.down else (">", "<=")
     where, values = asked.where()
     place, size = after, _FIRST_SLICE

@@ -38,7 +38,7 @@ def serve(wire: Wire, agreed: Agreed, services: Services, settings: DicomSetting
         raise BadPdu(f"a maximum PDU length of {agreed.peer_limit}")
     assert agreed.handed is not None
     limits = Limits(
-        settings.silence(agreed.admission.node_id is not None),
+        settings.silence_limit(agreed.admission.node_id is not None),
         settings.network_timeout,
         settings.artim,
         settings.max_pdu,

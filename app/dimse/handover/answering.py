@@ -45,21 +45,21 @@ class Answering:
 
     def _echo(self, event: Any) -> Dataset:
         is_own = str(event.context.abstract_syntax) == VERIFICATION
-        return _status(self._own("echo", is_own, Verb.NODE_ECHO, lambda: Reply()))
+        return _status(self._handle_own_class("echo", is_own, Verb.NODE_ECHO, lambda: Reply()))
 
     def _store(self, event: Any) -> Dataset:
         """The archive compares the SOP class with that of the context."""
         is_own = service_of(str(event.context.abstract_syntax)) is None
-        return _status(self._own("store", is_own, Verb.STUDY_IMPORT, lambda: self._storing.store(event)))
+        return _status(self._handle_own_class("store", is_own, Verb.STUDY_IMPORT, lambda: self._storing.store(event)))
 
     def _delete(self, event: Any) -> Dataset:
-        return _status(self._once(event))
+        return _status(self._handle_registered(event))
 
     def _request(self, event: Any) -> tuple[Dataset, Dataset | None]:
-        reply = self._once(event)
+        reply = self._handle_registered(event)
         return _status(reply), reply.data_set
 
-    def _own(self, kind: str, is_own: bool, verb: Verb, serve: Callable[[], Reply]) -> Reply:
+    def _handle_own_class(self, kind: str, is_own: bool, verb: Verb, serve: Callable[[], Reply]) -> Reply:
         """C-ECHO and C-STORE. is_own: on a context of their own class."""
         begun = time.monotonic()
         if not is_own:
@@ -67,15 +67,15 @@ class Answering:
         elif not can(self._call.actor, verb):
             reply = _not_allowed()
         else:
-            reply = _caught(kind, serve)
+            reply = _guarded(kind, serve)
         self._record(kind, reply, begun)
         return reply
 
-    def _once(self, event: Any) -> Reply:
+    def _handle_registered(self, event: Any) -> Reply:
         begun = time.monotonic()
         kind, handler, reply = self._handler(event)
         if reply is None:
-            reply = _caught(kind, lambda: handler(self._call, event))
+            reply = _guarded(kind, lambda: handler(self._call, event))
         self._record(kind, reply, begun)
         return reply
 
@@ -95,7 +95,7 @@ class Answering:
                     last = Reply(commands.CANCELLED)
                     yield _status(last), None
                     break
-                reply = _caught(kind, lambda: next(matches, Reply()))
+                reply = _guarded(kind, lambda: next(matches, Reply()))
                 if reply.status not in _PENDING:
                     last = reply
                     yield _status(reply), None
@@ -120,7 +120,7 @@ class Answering:
         return kind, service.handlers[name], None
 
     def _record(self, kind: str, reply: Reply, begun: float, sent: int = 0) -> None:
-        deed = self._deeds.note(kind, reply.status, time.monotonic() - begun, as_phrase(reply.comment), reply.size)
+        deed = self._deeds.add(kind, reply.status, time.monotonic() - begun, as_phrase(reply.comment), reply.size)
         deed.objects += reply.objects + sent
         deed.failed += reply.failed
 
@@ -134,7 +134,7 @@ def _not_allowed() -> Reply:
     return Reply(commands.NOT_AUTHORIZED, comment="Not allowed for this caller")
 
 
-def _caught(kind: str, serve: Callable[[], Reply]) -> Reply:
+def _guarded(kind: str, serve: Callable[[], Reply]) -> Reply:
     """A fault of ours is a failure of this request only. Its message may quote a data set, so only its place is logged."""
     try:
         return serve()

@@ -163,7 +163,7 @@ class _Messages(DIMSEServiceProvider):
     def receive_primitive(self, primitive: P_DATA) -> None:
         values = primitive.presentation_data_value_list
         size = sum(len(value) for _, value in values)
-        if why := self._excess(size, all(len(value) <= 1 for _, value in values)):
+        if why := self._limit_fault(size, all(len(value) <= 1 for _, value in values)):
             self._owner.fail(why)
             return
         try:
@@ -172,7 +172,7 @@ class _Messages(DIMSEServiceProvider):
             log.debug("a message cannot be read: %s", type(fault).__name__)
             self._owner.fail("a message that cannot be read")
 
-    def _excess(self, size: int, empty: bool) -> str:
+    def _limit_fault(self, size: int, empty: bool) -> str:
         """Why no more is taken; empty where it is. What is taken is held."""
         self._empty = self._empty + 1 if empty else 0
         if self._empty > EMPTY_LIMIT:

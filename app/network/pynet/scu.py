@@ -66,7 +66,7 @@ def call(
 ) -> Iterator[Remote]:
     """An association that proposes these SOP classes uncompressed. It is released at the end, and aborted when the block
     raises. handlers: pynetdicom's (event, function), for what the peer sends by itself (N-EVENT-REPORT)."""
-    settings = peer.over(settings)
+    settings = peer.effective_settings(settings)
     wire = wire_over(connect(peer, settings.connect_timeout))
     association = None
     try:

@@ -47,7 +47,7 @@ class WireSocket(AssociationSocket):
         """Whether there is something to read, or the end of the connection. Waits a little while nothing happens."""
         if self.socket is None or not self._is_connected:
             return False
-        return bool(self._first) or self._wire.stirs(self._patience())
+        return bool(self._first) or self._wire.wait_readable(self._patience())
 
     def _patience(self) -> float:
         now = time.monotonic()
@@ -65,7 +65,7 @@ class WireSocket(AssociationSocket):
         if nr_bytes > self._limits.max_pdu + 16:  # a few bytes more: senders count the header in or out
             self._abort(f"a PDU of {nr_bytes} bytes", pdu.BY_PROVIDER, pdu.INVALID_PARAMETER)
             raise OSError("the PDU is too long")
-        self._wire.expect(self._limits.pdu)
+        self._wire.set_deadline(self._limits.pdu)
         try:
             return bytearray(self._wire.read(nr_bytes))
         except PeerSilent:
@@ -77,13 +77,13 @@ class WireSocket(AssociationSocket):
     def _abort(self, why: str, source: int, reason: int) -> None:
         self._fail(why)
         with contextlib.suppress(PeerGone, PeerSilent):
-            self._wire.expect(1.0)
+            self._wire.set_deadline(1.0)
             self._wire.send(pdu.encode_abort(source, reason))
 
     def send(self, bytestream: bytes) -> None:
         """All of it, or the event that the connection has ended."""
         self._active = time.monotonic()
-        self._wire.expect(self._limits.pdu)
+        self._wire.set_deadline(self._limits.pdu)
         try:
             self._wire.send(bytestream)
         except PeerSilent:

@@ -241,7 +241,7 @@ class Store:
 
     def replace(self, temporary: Path, path: str) -> None:
         """Puts a durable file in the place of a stored one, which may be gone; durable on return."""
-        target = self.full(path)
+        target = self.full_path(path)
         make_folders(target.parent)
         temporary.replace(target)
         folder = os.open(target.parent, os.O_RDONLY)

@@ -44,7 +44,7 @@ def _instance(database: Database) -> Instance:
 
 
 def _change(web: Web, how: str) -> None:
-    path = web.services.archive.store.full(_instance(web.database).path)
+    path = web.services.archive.store.full_path(_instance(web.database).path)
     raw = bytearray(path.read_bytes())
     if how == "one byte":
         raw[-3] ^= 1
@@ -93,7 +93,7 @@ def test_a_changed_file_is_refused_and_recorded(house: Web, how: str, caplog: py
 
 
 def test_a_file_that_was_copied_back_is_read_once_and_given(house: Web) -> None:
-    path = house.services.archive.store.full(_instance(house.database).path)
+    path = house.services.archive.store.full_path(_instance(house.database).path)
     path.write_bytes(ct_bytes())
     os.utime(path, (time.time() + 60, time.time() + 60))
     for _ in range(2):
@@ -103,7 +103,7 @@ def test_a_file_that_was_copied_back_is_read_once_and_given(house: Web) -> None:
 @pytest.mark.parametrize("how", ["one byte", "times kept", "cut off", "gone"])
 def test_the_same_object_sent_again_takes_the_place_of_a_damaged_file(house: Web, how: str) -> None:
     """Its sender hears that it is stored, and may delete its own."""
-    path = house.services.archive.store.full(_instance(house.database).path)
+    path = house.services.archive.store.full_path(_instance(house.database).path)
     times = path.stat()
     if how == "gone":
         path.unlink()
@@ -199,7 +199,7 @@ def test_a_changed_file_is_noticed_by_every_way_to_its_pixels(house: Web) -> Non
         for address in WARM:
             answer = house.bob.get(address.format(**names[one.sop_instance_uid]))
             assert answer.status_code == 200 and len(answer.content) > 1000, (address, answer.text[:200])
-        path = archive.store.full(one.path)
+        path = archive.store.full_path(one.path)
         with path.open("r+b") as file:  # in place: a file that is kept open sees it too
             at = one.bytes - 50 if one.pixel_offset is None or one.bytes < one.pixel_offset else one.pixel_offset + 40
             file.seek(at)
@@ -230,7 +230,7 @@ def test_the_other_images_of_a_series_are_given_without_the_changed_one(house: W
     incoming = archive.receive(Source("test", facility_id=house.actor("bob").facility_id))
     incoming.write(ct_bytes("1.2.3.1.1.2", pixels=b"\x02\x00" * 16, InstanceNumber=2))
     assert archive.ingest(incoming).status == "stored"
-    path = archive.store.full(f"{_path_of(house, OBJECT)}")
+    path = archive.store.full_path(f"{_path_of(house, OBJECT)}")
     path.write_bytes(path.read_bytes()[:-8] + bytes(8))
     os.utime(path, (time.time() + 60,) * 2)
     stream = house.bob.get("/api/v1/series/1.2.3.1.1/frames")
@@ -248,7 +248,7 @@ def test_nothing_is_drawn_by_a_header_whose_overlay_is_in_a_changed_file(house: 
     incoming = archive.receive(Source("test", facility_id=house.actor("bob").facility_id))
     incoming.write(part10(ds))
     assert archive.ingest(incoming).status == "stored"
-    path = archive.store.full(_path_of(house, "1.2.3.1.9.1"))
+    path = archive.store.full_path(_path_of(house, "1.2.3.1.9.1"))
     address = "/api/v1/instances/1.2.3.1.9.1/frames/1/appearance"
     assert house.bob.get(address).status_code == 200
     path.write_bytes(path.read_bytes().replace(bytes(1000), bytes(999) + b"\1", 1))
@@ -265,7 +265,7 @@ def _path_of(web: Web, uid: str) -> str:
 def test_a_file_that_is_put_back_is_given_although_the_changed_one_was_kept_open(house: Web) -> None:
     address = f"{ADDRESS}/frames/1"
     first = house.bob.get(address)
-    path = house.services.archive.store.full(_instance(house.database).path)
+    path = house.services.archive.store.full_path(_instance(house.database).path)
     path.write_bytes(ct_bytes()[:-1] + b"\x07")
     os.utime(path, (time.time() + 60,) * 2)
     assert house.bob.get(address).json()["code"] == "damaged"

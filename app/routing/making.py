@@ -66,14 +66,14 @@ def _derive_object(ctx: JobContext, run_id: str, number: int, maker: Maker, one:
     store, uid = ctx.archive.store, one.instance.sop_instance_uid
     path = f"{derived.FOLDER}/{run_id}/{number}-{one.instance.id}.dcm"
     try:
-        with content.open_object(ctx.archive, one.instance) as source, store.full(path).open("w+b") as out:
+        with content.open_object(ctx.archive, one.instance) as source, store.full_path(path).open("w+b") as out:
             maker.write(source, out)
             out.flush()
             os.fsync(out.fileno())
         batch.forms[number].append(derived.read(store, path, uid))
     except (CannotClean, NotFound) as fault:
         batch.refused[uid] = fault.detail
-        store.full(path).unlink(missing_ok=True)
+        store.full_path(path).unlink(missing_ok=True)
     except NotDicom as fault:
         batch.refused[uid] = of_fault(fault)
-        store.full(path).unlink(missing_ok=True)
+        store.full_path(path).unlink(missing_ok=True)

@@ -190,7 +190,7 @@ def test_who_may_and_who_may_not(web: Web, study: str, copy: Copy) -> None:
 def test_a_damaged_object_is_left_out_and_told(web: Web, study: str, copy: Copy) -> None:
     with web.database.read() as session:
         one = archive.instances_of_study(session, archive.study(session, SYSTEM, study))[2]
-        path = web.services.archive.store.full(one.path)
+        path = web.services.archive.store.full_path(one.path)
     whole = path.read_bytes()
     path.chmod(0o600)
     path.write_bytes(whole[: len(whole) // 2])
@@ -204,7 +204,7 @@ def test_a_damaged_object_is_left_out_and_told(web: Web, study: str, copy: Copy)
 def test_a_study_of_nothing_readable_fails_with_the_reason(web: Web, study: str, copy: Copy) -> None:
     with web.database.read() as session:
         for one in archive.instances_of_study(session, archive.study(session, SYSTEM, study)):
-            web.services.archive.store.full(one.path).unlink()
+            web.services.archive.store.full_path(one.path).unlink()
     answer = copy({"study_instance_uid": study})
     assert answer["state"] == "failed"
     assert "missing" in answer["error"]

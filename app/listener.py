@@ -13,7 +13,7 @@ import time
 from typing import TYPE_CHECKING
 
 from app.config import Config, ConfigError
-from app.dimse.door import Door, shared_folder
+from app.dimse.listen_socket import ListenSocket, shared_folder
 from app.kit import occupied, priority, startup
 from app.kit.rolestate import BEAT, RoleState
 from app.kit.running import RECEIVERS
@@ -34,10 +34,10 @@ def run(config: Config) -> None:
     _Family(config).run()
 
 
-def _bind(config: Config) -> Door:
+def _bind(config: Config) -> ListenSocket:
     """Raises ConfigError with one line when the port cannot be had."""
     try:
-        return Door(config.dicom_host, config.dicom_port, shared_folder(config))
+        return ListenSocket(config.dicom_host, config.dicom_port, shared_folder(config))
     except OSError as fault:
         raise ConfigError(occupied.port_fault(config.dicom_host, config.dicom_port, fault)) from None
 

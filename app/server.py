@@ -70,8 +70,8 @@ def create_app(config: Config, connections: Connections | None = None) -> FastAP
         redoc_url=None,
     )
     app.state.hub = hub
-    for door in (dicomweb, api, pages):
-        for router in getattr(door, "routers", list)():
+    for interface in (dicomweb, api, pages):
+        for router in getattr(interface, "routers", list)():
             app.include_router(router)
     if paths.web_dist().is_dir():
         app.mount("/static", _Bundle(directory=paths.web_dist()), name="static")

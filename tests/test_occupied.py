@@ -15,7 +15,7 @@ import pytest
 
 from app import config as boot
 from app.db.keys import derive
-from app.dimse.door import Door
+from app.dimse.listen_socket import ListenSocket
 from app.kit.rolestate import BEAT, RoleState
 from app.kit.watchdog import Watchdog
 from tests.support import dcmtk, postgres
@@ -85,16 +85,16 @@ def test_another_installation_with_two_receivers_is_refused_the_port(first: Live
 def test_a_port_of_two_receivers_is_never_shared_with_strangers(tmp_path: Path) -> None:
     port = free_port()
     (tmp_path / "a").mkdir(), (tmp_path / "b").mkdir()
-    one = Door("127.0.0.1", port, tmp_path / "a")
-    sibling = Door("127.0.0.1", port, tmp_path / "a")
+    one = ListenSocket("127.0.0.1", port, tmp_path / "a")
+    sibling = ListenSocket("127.0.0.1", port, tmp_path / "a")
     with pytest.raises(OSError):
-        Door("127.0.0.1", port, tmp_path / "b")
+        ListenSocket("127.0.0.1", port, tmp_path / "b")
     one.close()
     with pytest.raises(OSError):
-        Door("127.0.0.1", port, tmp_path / "b")
-    again = Door("127.0.0.1", port, tmp_path / "a")
+        ListenSocket("127.0.0.1", port, tmp_path / "b")
+    again = ListenSocket("127.0.0.1", port, tmp_path / "a")
     sibling.close(), again.close()
-    Door("127.0.0.1", port, tmp_path / "b").close()
+    ListenSocket("127.0.0.1", port, tmp_path / "b").close()
 
 
 def test_a_second_serve_on_one_data_folder_is_refused(first: Live) -> None:

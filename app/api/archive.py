@@ -14,7 +14,7 @@ from app.archive.search.study_list import Sort
 from app.db import Session
 from app.http import ReadSession, WriteSession, allow, i18n, services
 from app.http.bodies import streamed
-from app.http.looking import look_at_study, pictures
+from app.http.study_access import look_at_study, pictures
 from app.kit.errors import Invalid
 from app.media import exports
 from app.security import Actor, Verb

@@ -18,7 +18,7 @@ from app.db import Session
 from app.dicom import uids
 from app.http import allow, services
 from app.http.bodies import ranged, streamed
-from app.http.looking import frame_warning, pictures, read_study, specs
+from app.http.study_access import frame_warning, pictures, read_study, specs
 from app.imaging import PixelSpec, RenderParams
 from app.imaging.browser import Form
 from app.kit.errors import Invalid, NotFound

@@ -17,8 +17,8 @@ from app.dicomweb.common import one_instance
 from app.dicomweb.respond import Part
 from app.http import allow, services
 from app.http.bodies import ranged, streamed
-from app.http.looking import look_at_study as look
-from app.http.looking import specs
+from app.http.study_access import look_at_study as look
+from app.http.study_access import specs
 from app.imaging import PixelSpec
 from app.kit.errors import BadRequest, NotFound
 from app.kit.numbers import parse_integer

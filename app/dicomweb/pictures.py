@@ -11,8 +11,8 @@ from app.archive.frames import Located
 from app.dicomweb import accept, respond
 from app.http import services
 from app.http.bodies import streamed
-from app.http.looking import frame_warning
-from app.http.looking import pictures as cache
+from app.http.study_access import frame_warning
+from app.http.study_access import pictures as cache
 from app.imaging import Crop, RenderParams
 from app.imaging.errors import ImagingError
 from app.kit.errors import BadRequest

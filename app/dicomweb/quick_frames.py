@@ -15,7 +15,7 @@ from app.dicomweb import accept, respond
 from app.dicomweb.common import one_instance
 from app.http import services
 from app.http.bodies import Whole
-from app.http.looking import specs, traces
+from app.http.study_access import specs, traces
 from app.kit import multipart
 from app.kit.errors import NotFound
 from app.security import Actor, Verb, may_see

@@ -20,9 +20,9 @@ from app.dicomweb.common import instances, one_instance
 from app.dicomweb.frames import numbers
 from app.dicomweb.respond import Part
 from app.http import allow, services
-from app.http.looking import frame_warning
-from app.http.looking import look_at_study as look
-from app.http.looking import pictures as cache
+from app.http.study_access import frame_warning
+from app.http.study_access import look_at_study as look
+from app.http.study_access import pictures as cache
 from app.imaging.presentation import DoesNotApply
 from app.kit.errors import NotFound
 from app.security import Actor, Verb

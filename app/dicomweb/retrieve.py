@@ -18,7 +18,7 @@ from app.dicomweb.common import instances, one_instance
 from app.dicomweb.respond import Part
 from app.http import allow, services
 from app.http.bodies import ranged, streamed
-from app.http.looking import look_at_study as look
+from app.http.study_access import look_at_study as look
 from app.kit.errors import NotAcceptable, NotFound
 from app.media import transcoding
 from app.security import Actor, Verb

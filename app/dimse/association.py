@@ -68,8 +68,8 @@ class Association:
             self.wire.abort(pdu.BY_PROVIDER, pdu.UNSPECIFIED)
         finally:
             self.wire.close()
-            if self._beginning.has_place:
-                self._services.places.release_slot(self._address, self._beginning.known)
+            if self._beginning.has_slot:
+                self._services.limits.release_slot(self._address, self._beginning.known)
             self._log_summary(ending)
 
     def _open(self, agreed: Agreed) -> Exchange:

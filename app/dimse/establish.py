@@ -41,13 +41,13 @@ def handed_results(request: Associate, settings: DicomSettings) -> list[ContextR
 
 class Establishing:
     """The beginning of one association. who: the titles, for the log, and titles: calling and called, once they are
-    known; user: what to log of the user identity; has_place: it took one of the allowed places; known: as a node."""
+    known; user: what to log of the user identity; has_slot: it holds one of the association slots; known: as a node."""
 
     def __init__(self, wire: Wire, address: str, services: Services, settings: DicomSettings) -> None:
         self.who = "no association"
         self.titles: tuple[str, str] | None = None
         self.user = ""
-        self.has_place = False
+        self.has_slot = False
         self.known = False
         self._wire = wire
         self._address = address
@@ -115,9 +115,9 @@ class Establishing:
 
     def _take_place(self, admission: Admission) -> None:
         self.known = admission.node_id is not None
-        if not self._services.places.reserve_slot(self._address, self.known):
+        if not self._services.limits.reserve_slot(self._address, self.known):
             raise Rejected("all associations are taken", _TRANSIENT, _PRESENTATION, 2)
-        self.has_place = True
+        self.has_slot = True
 
     def _identify(self, said: UserIdentity, admission: Admission, actor: Actor) -> tuple[Actor, bytes | None]:
         """Who acts, and what is answered to a user identity (PS3.7 D.3.3.7, PS3.15 B.4 and B.5). A name alone proves

@@ -15,7 +15,7 @@ from collections.abc import Callable
 
 from app.config import Config
 from app.db import Database
-from app.dimse.door import Door, shared_folder, wait_for_callers
+from app.dimse.listen_socket import ListenSocket, shared_folder, wait_for_callers
 from app.kit.errors import AppError
 from app.kit.phrases import phrase, verbatim
 from app.nodes import facility_titles
@@ -36,7 +36,7 @@ class FacilityPorts:
     def __init__(self, config: Config, database: Database, ways: Ways, take: Take, stopping: threading.Event) -> None:
         self._config, self._database, self._ways = config, database, ways
         self._take, self._stopping = take, stopping
-        self._open: dict[Entrance, Door] = {}
+        self._open: dict[Entrance, ListenSocket] = {}
         self._faults: dict[int, str] = {}  # port -> why it is not open
         self._looked = float("-inf")
         self._changed: set[str] = set()
@@ -45,7 +45,7 @@ class FacilityPorts:
     @property
     def state(self) -> dict[str, str]:
         """For the role's state file: port -> "open", or why it is not."""
-        return {str(door.port): "open" for door in list(self._open.values())} | {
+        return {str(listener.port): "open" for listener in list(self._open.values())} | {
             str(port): fault for port, fault in list(self._faults.items())
         }
 
@@ -57,20 +57,20 @@ class FacilityPorts:
             if not self._open:
                 self._stopping.wait(_WAIT)
                 continue
-            for door in wait_for_callers(list(self._open.values()), _WAIT):
-                self._accept(door)
+            for listener in wait_for_callers(list(self._open.values()), _WAIT):
+                self._accept(listener)
         for entrance in list(self._open):
             self._close(entrance)
 
-    def _accept(self, door: Door) -> None:
-        entrance = next(one for one, its in self._open.items() if its is door)
-        door.settimeout(0)
+    def _accept(self, listener: ListenSocket) -> None:
+        entrance = next(one for one, its in self._open.items() if its is listener)
+        listener.settimeout(0)
         try:
-            sock, peer = door.accept()
+            sock, peer = listener.accept()
         except TimeoutError:
             return
         except OSError:
-            log.exception("no connection can be accepted at port %d; trying again", door.port)
+            log.exception("no connection can be accepted at port %d; trying again", listener.port)
             self._stopping.wait(0.2)
             return
         context, fault = self._context() if entrance.secure else (None, "")
@@ -80,7 +80,7 @@ class FacilityPorts:
         try:
             self._take(sock, str(peer[0]), entrance.facility_id, context)
         except (RuntimeError, OSError):
-            log.exception("a connection at port %d cannot be served", door.port)
+            log.exception("a connection at port %d cannot be served", listener.port)
             sock.close()
 
     def _context(self) -> tuple[ssl.SSLContext | None, str]:
@@ -101,8 +101,8 @@ class FacilityPorts:
             return
         bare = self._context()[1] if any(one.secure for one in wanted) else ""
         changed = []
-        for entrance, door in list(self._open.items()):
-            if wanted.get(entrance) != door.port or (entrance.secure and bare):
+        for entrance, listener in list(self._open.items()):
+            if wanted.get(entrance) != listener.port or (entrance.secure and bare):
                 self._close(entrance)
                 changed.append(entrance.facility_id)
         self._faults = {port: why for port, why in self._faults.items() if port in wanted.values()}
@@ -123,7 +123,7 @@ class FacilityPorts:
         why = bare
         if not why:
             try:
-                self._open[entrance] = Door(self._config.dicom_host, port, shared_folder(self._config))
+                self._open[entrance] = ListenSocket(self._config.dicom_host, port, shared_folder(self._config))
             except OSError as fault:
                 why = verbatim(fault.strerror or str(fault))
         if why:
@@ -137,6 +137,6 @@ class FacilityPorts:
         return True
 
     def _close(self, entrance: Entrance) -> None:
-        door = self._open.pop(entrance)
-        door.close()
-        log.info("port %d of a facility closed", door.port)
+        listener = self._open.pop(entrance)
+        listener.close()
+        log.info("port %d of a facility closed", listener.port)

@@ -15,12 +15,12 @@ from app.audit.tally import READING_MOST, READING_WINDOW, Tally
 from app.config import Config
 from app.db import Database
 from app.dimse.association import Association
-from app.dimse.door import Door
+from app.dimse.association_limits import AssociationLimits
 from app.dimse.facility_ports import FacilityPorts
-from app.dimse.lobby import Lobby
-from app.dimse.places import Places
+from app.dimse.idle_connections import IdleConnections
+from app.dimse.listen_socket import ListenSocket
 from app.dimse.services import Services
-from app.dimse.tls_door import TlsDoor
+from app.dimse.tls_port import TlsPort
 from app.kit.errors import Forbidden, Unauthorized, Unavailable
 from app.network.pdu import Associate
 from app.network.settings import DicomSettings
@@ -51,10 +51,10 @@ class Receiver:
         self._stopping = threading.Event()
         self._lock = threading.Lock()
         self._open: set[Wire] = set()
-        self.places = Places(self.settings)
-        self._lobby = Lobby(lambda: self.settings().artim, self._stopping)
+        self.limits = AssociationLimits(self.settings)
+        self._idle_connections = IdleConnections(lambda: self.settings().artim, self._stopping)
         self.ways = Ways(config, database)
-        self.tls = TlsDoor(config, self.ways, self._start_tls, self._stopping)
+        self.tls = TlsPort(config, self.ways, self._start_tls, self._stopping)
         self.facilities = FacilityPorts(config, database, self.ways, self._start_at, self._stopping)
         self._book = Book(database)
         self._known: tuple[float, DicomSettings] = (float("-inf"), DicomSettings())
@@ -65,7 +65,7 @@ class Receiver:
             self.settings,
             self._admit,
             self._identify,
-            self.places,
+            self.limits,
             self._stopping,
             self._book,
             config,
@@ -75,7 +75,7 @@ class Receiver:
 
     @property
     def associations(self) -> int:
-        return self.places.taken
+        return self.limits.taken
 
     def settings(self) -> DicomSettings:
         """The group `dicom`, at most two seconds old; the last known one while the database is away."""
@@ -120,7 +120,7 @@ class Receiver:
             raise Forbidden("The password must be changed first.")
         return found.seen_from(address).actor
 
-    def serve(self, listener: Door | socket.socket) -> None:
+    def serve(self, listener: ListenSocket | socket.socket) -> None:
         """Accepts until `stop`, at this listener, the TLS port and those of facilities. The listener must be bound and
         listening; it is closed at the end."""
         threading.Thread(target=self.tls.serve, name="tls-listener", daemon=True).start()
@@ -147,7 +147,7 @@ class Receiver:
     def _admit_later(self, sock: socket.socket, start: Callable[[], None]) -> None:
         """A thread at once while few are open, which spares a modality a change of threads; else when it asks."""
         if len(self._open) >= _AT_ONCE:
-            self._lobby.wait(sock, functools.partial(self._begin, sock, start))
+            self._idle_connections.wait(sock, functools.partial(self._begin, sock, start))
         else:
             self._begin(sock, start)
 
@@ -189,7 +189,7 @@ class Receiver:
         self._serve(wire, address, facility_id)
 
     def _serve(self, wire: Wire, address: str, facility_id: str | None = None) -> None:
-        if not self.places.add_connection(address):
+        if not self.limits.add_connection(address):
             log.warning("a connection from %s was refused: too many of its address have asked for nothing yet", address)
             wire.close()
             return
@@ -221,7 +221,7 @@ class Receiver:
     def _ended(self, wire: Wire, address: str) -> None:
         with self._lock:
             self._open.discard(wire)
-        self.places.remove_connection(address)
+        self.limits.remove_connection(address)
 
     def _secured(self, wire: TlsWire, address: str, facility_id: str | None) -> Services | None:
         """The handshake has the time that asking has (ARTIM); who does not come through it leaves one line. The services

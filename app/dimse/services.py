@@ -8,7 +8,7 @@ from app.archive import Archive, Source
 from app.audit.tally import Tally
 from app.config import Config
 from app.db import Database
-from app.dimse.places import Places
+from app.dimse.association_limits import AssociationLimits
 from app.network.pdu import Associate, ContextResult, Role
 from app.network.settings import DicomSettings
 from app.nodes.admission import Admission
@@ -26,7 +26,7 @@ class Services:
     settings: Callable[[], DicomSettings]
     admit: Callable[[Associate, str], Admission]  # what is asked, address
     identify: Callable[[str, str, str], Actor]  # name, password, address; raises AppError
-    places: Places
+    limits: AssociationLimits
     stopping: threading.Event
     book: Book
     config: Config

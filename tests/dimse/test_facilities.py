@@ -11,7 +11,7 @@ import pytest
 from app.archive.models import Study
 from app.config import Config
 from app.db import Database
-from app.dimse.door import Door, hosts_of
+from app.dimse.listen_socket import ListenSocket, hosts_of
 from app.kit.phrases import NOTHING
 from app.nodes import callers, facility_titles, service
 from app.nodes.service import NodeValues
@@ -136,21 +136,21 @@ def test_callers_are_shown_to_their_facility_only(here: Station) -> None:
 def test_a_door_may_have_several_addresses() -> None:
     assert hosts_of(" 127.0.0.1, ::1 ,") == ["127.0.0.1", "::1"]
     port = free_port()
-    door = Door("127.0.0.1, ::1", port)
+    listener = ListenSocket("127.0.0.1, ::1", port)
     try:
         for host in ("127.0.0.1", "::1"):
             with socket.create_connection((host, port), 5):
-                sock, peer = door.accept()
+                sock, peer = listener.accept()
                 assert peer[0] == host and sock.getblocking()
                 sock.close()
-        door.settimeout(0)
+        listener.settimeout(0)
         with pytest.raises(TimeoutError):
-            door.accept()
+            listener.accept()
         with pytest.raises(OSError):
-            Door("127.0.0.1", port)
+            ListenSocket("127.0.0.1", port)
     finally:
-        door.close()
-    with contextlib.closing(Door("127.0.0.1", port)):
+        listener.close()
+    with contextlib.closing(ListenSocket("127.0.0.1", port)):
         pass
 
 

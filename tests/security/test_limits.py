@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import pytest
 import uvicorn
 
-from app.dimse.places import MOST_ASKING, Places
+from app.dimse.association_limits import MOST_ASKING, Places
 from app.http import connections
 from app.http.connections import Connections, guarded
 from app.kit import files

@@ -75,7 +75,7 @@ def usable(results: list[ContextResult], abstracts: Mapping[int, str]) -> list[C
 
 
 def _entity(settings: DicomSettings) -> ApplicationEntity:
-    """One for each association: pynetdicom locks and counts by entity; associations are counted by Places."""
+    """One for each association: pynetdicom locks and counts by entity; associations are counted by AssociationLimits."""
     entity = ApplicationEntity()
     entity.maximum_pdu_size = settings.max_pdu
     entity.implementation_class_uid = pdu.IMPLEMENTATION_UID

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 
 from app.config import Config
-from app.dimse.door import Door, shared_folder
+from app.dimse.listen_socket import ListenSocket, shared_folder
 from app.kit.phrases import NOTHING, Phrase, of_fault, phrase
 from app.trust.runtime import Ways
 
@@ -21,12 +21,12 @@ _AGAIN = 5.0  # seconds until a port that is taken is tried again
 Take = Callable[[socket.socket, str, ssl.SSLContext], None]
 
 
-class TlsDoor:
+class TlsPort:
     """take(socket, address, context) is called for each caller and must not block."""
 
     def __init__(self, config: Config, ways: Ways, take: Take, stopping: threading.Event) -> None:
         self._config, self._ways, self._take, self._stopping = config, ways, take, stopping
-        self._listener: Door | None = None
+        self._listener: ListenSocket | None = None
         self._fault = ""
         self._not_before = 0.0
         self.port = 0
@@ -85,7 +85,7 @@ class TlsDoor:
         if not port:
             return
         try:
-            self._listener = Door(self._config.dicom_host, port, shared_folder(self._config))
+            self._listener = ListenSocket(self._config.dicom_host, port, shared_folder(self._config))
             self._listener.settimeout(_LOOK)
         except OSError as fault:
             self._not_before = time.monotonic() + _AGAIN

@@ -18,7 +18,7 @@ _TURN = 0.25  # seconds
 Start = Callable[[], None]
 
 
-class Lobby:
+class IdleConnections:
     """`wait(sock, start)` calls `start` once the socket has something to read; it closes it otherwise."""
 
     def __init__(self, patience: Callable[[], float], stopping: threading.Event) -> None:
@@ -44,7 +44,7 @@ class Lobby:
                 return
             self._waiting[sock] = (time.monotonic() + self._patience(), start)
             if self._thread is None:
-                self._thread = threading.Thread(target=self._run, name="lobby", daemon=True)
+                self._thread = threading.Thread(target=self._run, name="idle-connections", daemon=True)
                 self._thread.start()
 
     def _run(self) -> None:

@@ -11,7 +11,7 @@ from app.network.settings import DicomSettings
 MOST_ASKING = 32  # connections of one address that have begun to speak and not yet asked for an association
 
 
-class Places:
+class AssociationLimits:
     """Thread-safe. Connections are counted from their first byte (`add_connection`) to their end (`remove_connection`), associations from
     `reserve_slot` to `release_slot`."""
 

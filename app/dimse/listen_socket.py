@@ -19,7 +19,7 @@ from app.kit import occupied
 Accepted = tuple[socket.socket, tuple[object, ...]]
 
 
-class Door:
+class ListenSocket:
     """Listens on a port of every given host. Raises OSError when one of them cannot be had.
 
     shared: other receivers of this installation listen on the same port, and the kernel deals the callers out
@@ -87,7 +87,7 @@ class Door:
 
 
 def shared_folder(config: Config) -> Path | None:
-    """What `Door` wants to know as `shared`."""
+    """What `ListenSocket` wants to know as `shared`."""
     several = config.receivers > 1 and hasattr(socket, "SO_REUSEPORT") and hasattr(os, "fork")
     return config.run if several else None
 
@@ -97,9 +97,9 @@ def hosts_of(hosts: str) -> list[str]:
     return [host.strip() for host in hosts.split(",") if host.strip()]
 
 
-def wait_for_callers(doors: list[Door], seconds: float) -> list[Door]:
+def wait_for_callers(listeners: list[ListenSocket], seconds: float) -> list[ListenSocket]:
     """Those at whose interface somebody stands, waiting at most so long for the first."""
-    numbers = {number: door for door in doors for number in door.fileno_list()}
+    numbers = {number: listener for listener in listeners for number in listener.fileno_list()}
     found = _readable(list(numbers), seconds)
     return list(dict.fromkeys(numbers[number] for number in found))
 

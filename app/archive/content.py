@@ -33,7 +33,8 @@ def header(session: Session, instance: Instance, *, complete: bool = False) -> "
     """The data set without pixels, its file meta information beside it. Long sequences and the large values that pictures
     need (overlays, palettes, ICC profile) are read from the file; other large values are left out, see `bulk_values`.
 
-    complete: raises Damaged where something would have to be left out because the file changed, for what is drawn by it."""
+    complete: raises Damaged or NotFound where something would have to be left out because the file changed or is gone, for
+    what is drawn by it."""
     archive = _archive(session)
     raw = _upgrade_header(archive, queries.raw_header_of(session, instance), instance)
     found = _unpack(archive, raw, instance, complete=complete)
@@ -85,7 +86,8 @@ def _archive(session: Session) -> Archive:
 
 def _unpack(archive: Archive, raw: bytes, instance: Instance, drawn: bool = True, complete: bool = False) -> "Dataset":
     """A header with what is read on from its file. A file that is gone, or more than can be read in a sensible time, costs
-    only what was left out of the kept form; so does one that changed, unless it must be complete: then Damaged is raised."""
+    only what was left out of the kept form; so does one that changed. Unless it must be complete: then Damaged or NotFound is
+    raised."""
 
     def read(offset: int, length: int) -> bytes:
         return b"".join(read_bulk(archive, instance, offset, length))
@@ -93,11 +95,11 @@ def _unpack(archive: Archive, raw: bytes, instance: Instance, drawn: bool = True
     raw = _upgrade_header(archive, raw, instance)
     try:
         return kept.unpack(raw, read, drawn=drawn)
-    except Damaged:
+    except (Damaged, NotFound):
         if complete:
             raise
         return kept.unpack(raw)
-    except (kept.TooLarge, NotFound, NoFrame):
+    except (kept.TooLarge, NoFrame):
         return kept.unpack(raw)
 
 
@@ -219,12 +221,13 @@ def encoded_json_of(session: Session, instances: Sequence[Instance], step: int =
                 yield _encoded(_archive(session), row, one)
 
 
-def json_of(archive: Archive, raw: bytes, instance: Instance) -> bytes:
-    """A kept header as DICOM JSON, with what was left out of it: long sequences from the file, large values as addresses."""
+def json_of(archive: Archive, raw: bytes, instance: Instance, *, complete: bool = False) -> bytes:
+    """A kept header as DICOM JSON, with what was left out of it: long sequences from the file, large values as addresses.
+    complete: see `header`."""
     raw = _upgrade_header(archive, raw, instance)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        model = dicomjson.to_json(_unpack(archive, raw, instance, drawn=False))
+        model = dicomjson.to_json(_unpack(archive, raw, instance, drawn=False, complete=complete))
     for bulk in kept.bulks(raw):
         name = f"{bulk.tag:08X}"
         vr = dicomjson.vr_of(bulk.tag) if bulk.vr in ("", "UN") else bulk.vr

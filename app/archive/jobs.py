@@ -17,6 +17,7 @@ from app.archive.transaction import lock_index
 from app.dicom import uids
 from app.dicom.header import Header, scan_bytes
 from app.jobs.context import JobContext, PermanentFault
+from app.kit.errors import NotFound
 from app.kit.phrases import of_fault
 from app.security import SYSTEM
 
@@ -43,13 +44,21 @@ def prepare(context: JobContext, payload: dict[str, Any]) -> dict[str, Any]:
                 .join(InstanceHeader, InstanceHeader.instance_pk == Instance.id)
                 .where(Instance.id.in_(pks[start : start + _CHUNK]), InstanceHeader.json.is_(None))
             ).all()
-        done = {one.id: zlib.compress(content.json_of(context.archive, raw, one), 1) for one, raw in rows}
+        done = {one.id: packed for one, raw in rows if (packed := _json(context.archive, raw, one))}
         with context.database.write() as session:
             for header in session.scalars(select(InstanceHeader).where(InstanceHeader.instance_pk.in_(done))):
                 header.json = done[header.instance_pk]
         made += len(done)
     context.progress(len(pks), len(pks))
     return {"made": made}
+
+
+def _json(archive: Archive, raw: bytes, instance: Instance) -> bytes:
+    """Compressed. Empty where the file changed or is gone: what is kept now would stay incomplete once it is repaired."""
+    try:
+        return zlib.compress(content.json_of(archive, raw, instance, complete=True), 1)
+    except (Damaged, NotFound):
+        return b""
 
 
 def remove_files(context: JobContext, payload: dict[str, Any]) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from app.security import SYSTEM
 from tests.archive.conftest import Put
 from tests.archive.make import ct_bytes
 from tests.archive.test_conflicts import _leftovers, _run
+from tests.upgrade import objects
 
 
 def test_a_quiet_study_settles_and_gets_its_json(archive: Archive, put: Put) -> None:
@@ -47,6 +48,21 @@ def test_a_quiet_study_settles_and_gets_its_json(archive: Archive, put: Put) -> 
     put(ct_bytes("1.2.3.1.1.2"))
     with archive.database.read() as session:
         assert queries.study(session, SYSTEM, "1.2.3.1").state == "receiving"
+
+
+def test_what_was_read_from_a_damaged_file_is_not_kept(archive: Archive, put: Put) -> None:
+    """The header of this object is read from the file; without it the metadata lack a sequence."""
+    whole = objects.crowded(50_001)
+    study = put(whole).study_instance_uid
+    with archive.database.read() as session:
+        path = archive.store.full(session.scalars(select(Instance)).one().path)
+    path.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
+    assert _run(archive, jobs.prepare, {"study_instance_uid": study}) == {"made": 0}
+    assert put(whole).status == "duplicate"  # which repairs it
+    with archive.database.read() as session:
+        model = content.dicom_json(session, session.scalars(select(Instance)).one())
+    assert len(model["52009230"]["Value"]) == 50_001
+    assert _run(archive, jobs.prepare, {"study_instance_uid": study}) == {"made": 1}
 
 
 def test_what_comes_after_settling_is_announced_alone_and_numbers_are_not_used_twice(

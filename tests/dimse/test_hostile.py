@@ -210,13 +210,13 @@ def test_a_thousand_idle_connections_take_nobodys_place(receiver: Station) -> No
     before, threads = resident(), threading.active_count()
     idle = [receiver.connect() for _ in range(1000)]
     try:
-        receiver.wait(lambda: len(receiver.receiver._lobby) > 900)
+        receiver.wait(lambda: len(receiver.receiver._idle_connections) > 900)
         started = time.monotonic()
         for _ in range(3):
             _still_serves(receiver)
         assert time.monotonic() - started < 9, "before the idle ones were sent away"
         assert threading.active_count() - threads < 40 and resident() - before < 50_000_000
-        receiver.wait(lambda: len(receiver.receiver._lobby) == 0, 30)
+        receiver.wait(lambda: len(receiver.receiver._idle_connections) == 0, 30)
         for sock in idle:
             sock.settimeout(10)
             assert sock.recv(10)[:1] in (b"", bytes([pdu.ABORT]))

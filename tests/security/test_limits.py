@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import pytest
 import uvicorn
 
-from app.dimse.association_limits import MOST_ASKING, Places
+from app.dimse.association_limits import MOST_ASKING, AssociationLimits
 from app.http import connections
 from app.http.connections import Connections, guarded
 from app.kit import files
@@ -283,7 +283,7 @@ def test_a_name_can_be_set_and_taken_back(site: Web) -> None:
 def test_places_for_associations() -> None:
     """Unknown callers of one address, then of all, reach their limits; a node still finds a place."""
     settings = DicomSettings(max_associations=20, places_for_nodes=4, associations_per_address=10)
-    places = Places(lambda: settings)
+    places = AssociationLimits(lambda: settings)
     assert [places.reserve_slot("192.0.2.1", False) for _ in range(12)] == [True] * 10 + [False] * 2
     assert [places.reserve_slot("192.0.2.2", False) for _ in range(8)] == [True] * 6 + [False] * 2
     assert [places.reserve_slot("192.0.2.1", True) for _ in range(6)] == [True] * 4 + [False] * 2

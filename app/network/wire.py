@@ -78,8 +78,8 @@ class Wire:
         moment = time.monotonic()
         if self.allowance is not None:
             left = 0 if moved else self._line_moved()
-            if left:  # it has not got our request yet
-                self._due = max(self._due, moment + self._expected)
+            if left and self._expected:  # it has not got our request yet
+                self._due = min(self._due + left / self.allowance.rate, moment + self._expected)
             self._spent(moment - begun, moved, left)
         if moment > self._due or moment > self.cut:  # also for a peer that sends a byte each second
             raise PeerSilent

@@ -21,7 +21,7 @@ from app.kit.ids import new_id
 from app.network import commands, pdu, retrieve_scu, scu
 from app.network.pdu import Context
 from app.network.probe import probe
-from app.network.retrieve_scu import Mover
+from app.network.retrieve_scu import Getter, Mover
 from app.network.scu import Association, Peer
 from app.network.settings import DicomSettings
 from app.nodes import dicomweb
@@ -265,6 +265,32 @@ def dribbled_pdus(connection: socket.socket, context: int) -> None:
 def dribbled_header(connection: socket.socket, context: int) -> None:
     _request(connection)
     dribble(connection, bytes([pdu.P_DATA, 0, 0, 0, 1, 0]) + bytes(256))
+
+
+def test_a_get_whose_object_is_dribbled_ends(receiver: Station) -> None:
+    """Each PDU comes in time, a byte of the data set in each."""
+
+    def script(connection: socket.socket, context: int) -> None:
+        _body(connection)
+        _body(connection)
+        elements: dict[int, int | str] = {
+            commands.SOP_CLASS: CT,
+            commands.COMMAND_FIELD: commands.C_STORE_RQ,
+            commands.MESSAGE_ID: 7,
+            commands.PRIORITY: commands.MEDIUM,
+            commands.DATA_SET_TYPE: 1,
+            commands.SOP_INSTANCE: "1.2.3.1.1.1",
+        }
+        connection.sendall(pdu.p_data(context + 4, 3, commands.encode(elements)))
+        for byte in ct_bytes():
+            connection.sendall(pdu.p_data(context + 4, 0, bytes([byte])))
+            time.sleep(0.05)
+
+    with liar(script) as port, ends("was too slow during retrieving"):
+        who = Peer("PACS", "US", "127.0.0.1", port, "pacs", use_proxy=False)
+        with Getter(who, QUICK, receiver.archive, Source(kind="dimse"), [CT]) as getter:
+            getter.retrieve("STUDY", {"StudyInstanceUID": "1.2"})
+    assert receiver.files() == [] and receiver.instances() == []
 
 
 def _accept(connection: socket.socket) -> None:

@@ -17,6 +17,7 @@ from app.config import Config
 from app.db import Database
 from app.kit.errors import PeerFault
 from app.kit.phrases import Phrase
+from app.network import pdu
 from app.network.pdu import Context
 from app.network.probe import probe
 from app.network.scu import Association, Peer
@@ -128,6 +129,51 @@ def tls_server(pair: Pair, trusted: str = "") -> Callable[[socket.socket], None]
             secure.recv(1)
 
     return handle
+
+
+@pytest.mark.parametrize("how", ["a byte in a record", "a byte of a record"])
+def test_a_peer_that_dribbles_by_tls_is_left(calling: Database, pacs: Pair, how: str) -> None:
+    """After the association: records come whole, a byte in each, or one record never ends."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(pacs.certificate, pacs.key)
+
+    def handle(sock: socket.socket) -> None:
+        incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        secure = context.wrap_bio(incoming, outgoing, server_side=True)
+
+        def until(work: Callable[[], bytes | None]) -> bytes:
+            while True:
+                with suppress(ssl.SSLWantReadError):
+                    done = work()
+                    sock.sendall(outgoing.read())
+                    return done or b""
+                sock.sendall(outgoing.read())
+                incoming.write(sock.recv(65536))
+
+        until(secure.do_handshake)
+        request = pdu.decode_associate(until(lambda: secure.read(65536))[6:])
+        results = [pdu.ContextResult(c.id, pdu.ACCEPTED, c.transfer[0]) for c in request.contexts]
+        secure.write(pdu.encode_accept(request, results, 16384))
+        sock.sendall(outgoing.read())
+        until(lambda: secure.read(65536))
+        data = pdu.p_data(1, 3, bytes(1024))
+        for at in range(len(data)):
+            if how == "a byte in a record":
+                secure.write(data[at : at + 1])
+                sock.sendall(outgoing.read())
+            else:
+                if not outgoing.pending:
+                    secure.write(data)
+                sock.sendall(outgoing.read(1))
+            time.sleep(0.05)
+
+    settings = DicomSettings().model_copy(update={"network_timeout": 0.3, "connect_timeout": 5})
+    begun = time.monotonic()
+    with server(handle) as port, pytest.raises(PeerFault, match="was too slow|did not answer within"):
+        with Association(peer(port), [Context(1, "1.2.840.10008.1.1", ["1.2.840.10008.1.2"])], settings) as association:
+            begun = time.monotonic()
+            association.echo()
+    assert time.monotonic() - begun < 8
 
 
 def _mute(sock: socket.socket) -> None:

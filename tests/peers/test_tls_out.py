@@ -168,11 +168,15 @@ def test_a_peer_that_dribbles_by_tls_is_left(calling: Database, pacs: Pair, how:
             time.sleep(0.05)
 
     settings = DicomSettings().model_copy(update={"network_timeout": 0.3, "connect_timeout": 5})
+    contexts = [Context(1, "1.2.840.10008.1.1", ["1.2.840.10008.1.2"])]
     begun = time.monotonic()
-    with server(handle) as port, pytest.raises(PeerFault, match="was too slow|did not answer within"):
-        with Association(peer(port), [Context(1, "1.2.840.10008.1.1", ["1.2.840.10008.1.2"])], settings) as association:
-            begun = time.monotonic()
-            association.echo()
+    with (
+        server(handle) as port,
+        pytest.raises(PeerFault, match=r"was too slow|did not answer within"),
+        Association(peer(port), contexts, settings) as association,
+    ):
+        begun = time.monotonic()
+        association.echo()
     assert time.monotonic() - begun < 8
 
 

@@ -102,7 +102,7 @@ def _make_receiver(config: Config, archive: "Archive") -> "Receiver":
     receiver = Receiver(config, archive.database, archive)
     storage_classes(), transfer_syntaxes(), receiver.settings()  # before the first caller, not in its time
     startup.resume_collection()
-    priority.stand_back(priority.DICOM)
+    priority.lower_priority(priority.DICOM)
     return receiver
 
 

@@ -93,7 +93,7 @@ def run_role(role: str, config: Config) -> None:
     _log_to_files(role, config)
     files.raise_limit()
     startup.suspend_collection()
-    memory.keep_small()
+    memory.limit_arenas()
     runner: Callable[[Config], None] = import_module(ROLES[role]).run
     runner(config)
 
@@ -113,7 +113,7 @@ def prepare(config: Config, environ: Mapping[str, str] = os.environ) -> None:
     try:
         if done := migrate.upgrade(config, database):
             sys.stdout.write(f"filmroom: {done}\n")
-        _look_at_trail(config, database)
+        _verify_trail(config, database)
         _seed(config, database, environ)
         _apply_nodes(config, database)
         _apply_forwarder(config, database)
@@ -121,7 +121,7 @@ def prepare(config: Config, environ: Mapping[str, str] = os.environ) -> None:
         database.dispose()
 
 
-def _look_at_trail(config: Config, database: "Database") -> None:
+def _verify_trail(config: Config, database: "Database") -> None:
     """Whether the audit trail still ends where it did at the last start or goes on from there."""
     from app import audit
 
@@ -298,7 +298,7 @@ class Supervisor:
     def run(self) -> None:
         """Until SIGTERM or SIGINT, or until a role cannot be started at all."""
         for number in (signal.SIGTERM, signal.SIGINT):  # from the first moment: as process 1 nothing else would end it
-            signal.signal(number, self._told_to_stop)
+            signal.signal(number, self._is_stopping)
         self.manager.status("preparing the data folder")
         self._occupy()
         if not self._prepare():
@@ -348,7 +348,7 @@ class Supervisor:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
 
-    def _told_to_stop(self, number: int, frame: FrameType | None) -> None:
+    def _is_stopping(self, number: int, frame: FrameType | None) -> None:
         self.stopping = True
 
     def _restart_changed(self) -> None:

@@ -66,7 +66,7 @@ LANES: dict[str, tuple[int, dict[str, str]]] = {
         {
             "archive.prepare": "archive.jobs:prepare",
             "archive.remove_files": "archive.jobs:remove_files",
-            "archive.carry_out": "archive.jobs:carry_out",
+            "archive.carry_out": "archive.jobs:apply_decision",
         },
     ),
 }
@@ -100,7 +100,7 @@ class Worker:
         self.config = config
         self.database: Database = open_database(config)
         self.archive = Archive(config, self.database)
-        self.name = rolestate.own_name()
+        self.name = rolestate.process_name()
         self.stopping = threading.Event()
         self.drift: float | None = None  # between wall clock and the one that only runs forward, when last looked at
         self._running: dict[str, JobContext] = {}
@@ -122,7 +122,7 @@ class Worker:
         self.forwarder.start()
         Watch(self.database, self.stopping).start()
         threading.Thread(target=self._beat, name="heartbeat", daemon=True).start()
-        threading.Thread(target=self._keep_time, name="clock", daemon=True).start()
+        threading.Thread(target=self._run_clock, name="clock", daemon=True).start()
 
     def stop(self, seconds: float = 4.0) -> None:
         """Lets running jobs notice; what does not end in time comes back through its missing heartbeat."""
@@ -208,7 +208,7 @@ class Worker:
                 jobs.done(session, claimed.id, result)
             log.info("job %s %s done in %.2f s", claimed.kind, claimed.id, time.monotonic() - started)
         except Cancelled:
-            self._give_back(claimed)
+            self._release_job(claimed)
         except (AppError, PermanentFault) as fault:
             self._failed(claimed, of_fault(fault), final=isinstance(fault, PermanentFault) or fault.status < 500)
         except Exception as fault:
@@ -220,7 +220,7 @@ class Worker:
         finally:
             with self._lock:
                 self._running.pop(claimed.id, None)
-            memory.give_back()
+            memory.release_free_memory()
 
     def _failed(self, claimed: jobs.Claimed, reason: Phrase, final: bool = False) -> None:
         with self.database.write() as session:
@@ -230,7 +230,7 @@ class Worker:
                 events.append(session, "job.failed", about, user_id=claimed.owner_id or events.NOBODY)
         log.warning("job %s %s try %d failed: %s", claimed.kind, claimed.id, claimed.attempt, reason)
 
-    def _give_back(self, claimed: jobs.Claimed) -> None:
+    def _release_job(self, claimed: jobs.Claimed) -> None:
         """Cancelled by a person: it stays cancelled. Stopped because the role ends: back into the queue at once."""
         if self.stopping.is_set():
             with self.database.write() as session:
@@ -249,7 +249,7 @@ class Worker:
                 except AppError:
                     log.warning("heartbeat of job %s not written; the database is away", context.job.id)
 
-    def _keep_time(self) -> None:
+    def _run_clock(self) -> None:
         """Runs what the clock runs. Each verb is safe to run in several workers at once."""
         later = time.monotonic() + SOON  # what has an hour's time does not crowd the start
         due = {verb: later if period > 600 else 0.0 for verb, period in CLOCK.items()}
@@ -320,7 +320,7 @@ def run(config: Config) -> None:
     ended = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: ended.set())
-    priority.stand_back(priority.WORKER)
+    priority.lower_priority(priority.WORKER)
     worker.start()
     startup.resume_collection()
     state.set("ready")

@@ -14,7 +14,7 @@ from app.archive.search.study_list import Sort
 from app.db import Session
 from app.http import ReadSession, WriteSession, allow, i18n, services
 from app.http.bodies import streamed
-from app.http.study_access import look_at_study, pictures
+from app.http.study_access import pictures, read_named_study
 from app.kit.errors import Invalid
 from app.media import exports
 from app.security import Actor, Verb
@@ -153,7 +153,7 @@ def list_patients(
 @router.get("/studies/{uid}/manifest")
 async def manifest(request: Request, actor: Viewer, uid: str, series: str = "") -> Response:
     """Returns the geometry, windows and spacing of a study for a viewer. `series`: only this one."""
-    made = await look_at_study(
+    made = await read_named_study(
         request, actor, Verb.STUDY_VIEW, uid, lambda session, _: viewing.study_manifest(session, actor, uid, series)
     )
     i18n.set_language(i18n.language_of(request))
@@ -171,12 +171,12 @@ async def study_zip(request: Request, actor: Annotated[Actor, Depends(allow(Verb
     def plan(session: Session, _: Any) -> Iterator[bytes]:
         return exports.study_zip(here.archive, exports.members(session, actor, uid))
 
-    pieces = await look_at_study(request, actor, Verb.STUDY_EXPORT, uid, plan, "zip")
+    pieces = await read_named_study(request, actor, Verb.STUDY_EXPORT, uid, plan, "zip")
     headers = {"Cache-Control": "no-store", "Content-Disposition": f'attachment; filename="{uid}.zip"'}
     return await streamed(pieces, "application/zip", headers)
 
 
-def _gone(session: Session, actor: Actor, thing: str, uid: str, study: Any, reason: str = "") -> None:
+def _deleted(session: Session, actor: Actor, thing: str, uid: str, study: Any, reason: str = "") -> None:
     detail: dict[str, object] = {"study_instance_uid": study.study_instance_uid}
     if reason:
         detail["reason"] = reason
@@ -194,7 +194,7 @@ def delete_study(
     """Deletes a study; its files are deleted by a job. `reason` is kept in the audit trail."""
     study = queries.study(session, actor, uid)
     digests = [one.sha256 for one in queries.instances_of_study(session, study)]
-    _gone(session, actor, "study", uid, study, reason)
+    _deleted(session, actor, "study", uid, study, reason)
     archive.delete_study(session, actor, uid)
     pictures(request).discard(*digests)
 
@@ -204,7 +204,7 @@ def delete_series(request: Request, uid: str, actor: Deleter, session: WriteSess
     """Deletes a series with its instances; the files are deleted by a job."""
     series = queries.series(session, actor, uid)
     digests = [one.sha256 for one in queries.instances_of(session, series)]
-    _gone(session, actor, "series", uid, queries.study_of(session, series), reason)
+    _deleted(session, actor, "series", uid, queries.study_of(session, series), reason)
     archive.delete_series(session, actor, uid)
     pictures(request).discard(*digests)
 
@@ -213,6 +213,6 @@ def delete_series(request: Request, uid: str, actor: Deleter, session: WriteSess
 def delete_instance(request: Request, uid: str, actor: Deleter, session: WriteSession, reason: str = "") -> None:
     """Deletes an instance; its file is deleted by a job."""
     one = queries.instance(session, actor, uid)
-    _gone(session, actor, "instance", uid, queries.study_of(session, one), reason)
+    _deleted(session, actor, "instance", uid, queries.study_of(session, one), reason)
     archive.delete_instance(session, actor, uid)
     pictures(request).discard(one.sha256)

@@ -107,5 +107,5 @@ def set_proxy_password(body: ProxyPassword, request: Request, actor: Editor, ses
 def test_proxy(body: Target, request: Request, actor: Editor) -> dict[str, Any]:
     """Tests the saved proxy with a connection. Answers 200 also when the proxy fails."""
     seconds = connect_timeout(services(request).database)
-    found = proxy_service.try_out(actor, body.host, body.port, seconds)
+    found = proxy_service.test_proxy(actor, body.host, body.port, seconds)
     return {"ok": found.ok, "message": translate(joined((found.message, found.hint))), "seconds": found.seconds}

@@ -53,5 +53,5 @@ def decide(conflict_id: str, body: DecisionBody, actor: Decider, session: WriteS
     Where several later versions of one object wait, the one to take in is named by `chosen`; the others stay open."""
     decided = service.decide_conflict(session, actor, conflict_id, body.decision, chosen=body.chosen)
     detail: dict[str, object] = {"decision": body.decision, "study_instance_uid": decided.study_instance_uid}
-    record(session, actor, Verb.CONFLICT_DECIDE, "conflict", conflict_id, decided.told_facility_id, detail)
+    record(session, actor, Verb.CONFLICT_DECIDE, "conflict", conflict_id, decided.event_facility_id, detail)
     return as_json(decided)

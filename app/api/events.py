@@ -88,7 +88,7 @@ class Hub:
                     last = new[-1].id if new else (events.newest(session) if last < 0 else last)
                 self.following.set()
                 for event in new:
-                    self._hand_out(event)
+                    self._distribute(event)
                 if len(new) < _BATCH:
                     follower.wait(1.0)
                     self._rest(looked)
@@ -109,7 +109,7 @@ class Hub:
         if pause > 0:
             self._stopping.wait(pause)
 
-    def _hand_out(self, event: Event) -> None:
+    def _distribute(self, event: Event) -> None:
         with self._lock:
             targets = list(self._subscribers.items())
         for queue, loop in targets:
@@ -177,7 +177,7 @@ async def _catch_up(socket: WebSocket, service: Services, actor: Actor, since: i
 
 async def _pump(socket: WebSocket, actor: Actor, queue: asyncio.Queue[Event | None], last: int) -> None:
     """Sends what comes after event `last` until the peer leaves or its session is locked or ended."""
-    gone, clock = asyncio.ensure_future(_wait_gone(socket)), asyncio.get_running_loop().time
+    gone, clock = asyncio.ensure_future(_wait_disconnected(socket)), asyncio.get_running_loop().time
     due = clock() + RECHECK
     try:
         while not gone.done():
@@ -207,7 +207,7 @@ async def _ask_again(connection: HTTPConnection) -> Actor:
     return await actor_for(connection, Verb.EVENT_FOLLOW)
 
 
-async def _wait_gone(socket: WebSocket) -> None:
+async def _wait_disconnected(socket: WebSocket) -> None:
     while True:
         message = await socket.receive()
         if message["type"] == "websocket.disconnect":

@@ -229,7 +229,7 @@ async def file(request: Request, actor: Annotated[Actor, Depends(allow(Verb.STUD
         "Content-Disposition": f'attachment; filename="{one.sop_instance_uid}.dcm"',
     }
     archive = services(request).archive
-    await run_in_threadpool(content.check_whole, archive, one)
+    await run_in_threadpool(content.require_complete, archive, one)
     return await ranged(
         request, lambda at, n: content.iter_region(archive, one, at, n), one.bytes, "application/dicom", headers
     )

@@ -116,8 +116,8 @@ def test_routes(body: TestBody, request: Request, actor: Editor) -> dict[str, An
     with here.database.read() as session:
         subject = bench.of_study(session, actor, here.archive, body.study_instance_uid)
         tried = service.trial_routes(session, actor, body.routes, body.rule, body.facility_id)
-        found = bench.try_out(session, here.config, subject, tried)
-    _note_tested(request, actor, [] if body.rule else tried)
+        found = bench.test_routes(session, here.config, subject, tried)
+    _mark_tested(request, actor, [] if body.rule else tried)
     return {"items": found, "total": len(found), "next": None}
 
 
@@ -143,8 +143,8 @@ def _test_file(request: Request, actor: Actor, name: str, data: bytes, asked: tu
     with here.database.read() as session:
         wanted = [line.strip() for line in routes.splitlines() if line.strip()]
         tried = service.trial_routes(session, actor, wanted, _json(rule), facility_id or None)
-        found = bench.try_out(session, here.config, subject, tried)
-    _note_tested(request, actor, [] if rule else tried)
+        found = bench.test_routes(session, here.config, subject, tried)
+    _mark_tested(request, actor, [] if rule else tried)
     return {"items": found, "total": len(found), "next": None}
 
 
@@ -160,7 +160,7 @@ def _json(text: str) -> dict[str, Any] | None:
     return read
 
 
-def _note_tested(request: Request, actor: Actor, tried: list[Candidate]) -> None:
+def _mark_tested(request: Request, actor: Actor, tried: list[Candidate]) -> None:
     if tried:
         with services(request).database.change() as session:
             service.mark_tested(session, actor, [one.id for one in tried])

@@ -44,8 +44,8 @@ class Comparison:
 def compare(store: Store, database: Database, stopping: threading.Event) -> Comparison:
     """Looks at every object and every file, writes the counts, logs what does not fit. Raises Stopped."""
     found = Comparison()
-    _look_at_objects(store, database, stopping, found)
-    _look_at_files(store, database, stopping, found)
+    _check_objects(store, database, stopping, found)
+    _check_files(store, database, stopping, found)
     counts = {MISSING: len(found.missing), DIFFERING: len(found.differing), UNINDEXED: len(found.unindexed)}
     with database.write() as session:
         for name, value in (counts | {CHECKED: int(now().timestamp())}).items():
@@ -81,7 +81,7 @@ def _pause(stopping: threading.Event) -> None:
         raise Stopped
 
 
-def _look_at_objects(store: Store, database: Database, stopping: threading.Event, found: Comparison) -> None:
+def _check_objects(store: Store, database: Database, stopping: threading.Event, found: Comparison) -> None:
     last = 0
     while True:
         with database.read() as session:
@@ -115,7 +115,7 @@ def _files(root: Path) -> Iterator[Path]:
         yield from (Path(folder, name) for name in names if name.endswith(".dcm"))
 
 
-def _look_at_files(store: Store, database: Database, stopping: threading.Event, found: Comparison) -> None:
+def _check_files(store: Store, database: Database, stopping: threading.Event, found: Comparison) -> None:
     files = _files(store.root)
     doubtful: list[Path] = []
     while some := list(islice(files, _STEP)):

@@ -165,7 +165,7 @@ def missing_file() -> NotFound:
     return NotFound("The file of this object is missing.", hint="Run the integrity check.")
 
 
-def check_whole(archive: Archive, instance: Instance) -> None:
+def require_complete(archive: Archive, instance: Instance) -> None:
     """Raises Damaged where the stored file is not the one that was stored, NotFound where it is gone."""
     open_object(archive, instance).close()
 

@@ -56,7 +56,7 @@ class _Kept:
     incoming: _Opened
 
 
-def of_kept(session: Session, store: Store, path: str) -> list[str]:
+def of_held_file(session: Session, store: Store, path: str) -> list[str]:
     """The same of a file that is kept aside, against what is stored now. Raises OSError, NotDicom."""
     with store.full_path(path).open("rb") as file:
         size = os.fstat(file.fileno()).st_size

@@ -225,7 +225,7 @@ def frame_bytes(archive: Archive, session: Session, instance: Instance, n: int) 
     try:
         return stored_frame(layout, n, inflated)
     finally:
-        memory.give_back()
+        memory.release_free_memory()
 
 
 def _shift_bits(raw: bytes, first: int, bits: int) -> bytes:

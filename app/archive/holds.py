@@ -17,14 +17,14 @@ def hold(session: Session, study_instance_uid: str, holder: str) -> None:
         session.flush()
 
 
-def let_go(session: Session, study_instance_uid: str, holder: str) -> None:
+def release(session: Session, study_instance_uid: str, holder: str) -> None:
     """This holder needs it no more."""
     session.execute(
         delete(StudyHold).where(StudyHold.study_instance_uid == study_instance_uid, StudyHold.holder == holder)
     )
 
 
-def let_go_all(session: Session, study_instance_uids: Collection[str], holders: Collection[str]) -> None:
+def release_all(session: Session, study_instance_uids: Collection[str], holders: Collection[str]) -> None:
     """These holders need these studies no more."""
     if holders:
         session.execute(

@@ -42,7 +42,7 @@ class Files(Protocol):
     """What a batch does with files while the index is locked, before the commit."""
 
     def place_file(self, entry: Entry) -> None: ...
-    def keep_aside(self, entry: Entry) -> tuple[str, str]: ...
+    def hold_file(self, entry: Entry) -> tuple[str, str]: ...
     def same_content(self, entry: Entry, there: Stored) -> bool: ...
     def restore(self, entry: Entry, there: Stored) -> None: ...
 
@@ -260,7 +260,7 @@ class Batch:
         if same and same[0][1] in ("[]", []):
             entry.conflict_id = same[0][0]  # a crash came before they were found
         if not same:
-            entry.conflict_id, path = self.files.keep_aside(entry)
+            entry.conflict_id, path = self.files.hold_file(entry)
             facility = entry.source.facility_id
             self.sql.add(
                 "conflict",

@@ -75,7 +75,7 @@ class Archive:
                 raise entry.fault
             assert entry.outcome is not None
             if entry.conflict_id:
-                self._tell_differences(entry)
+                self._record_differences(entry)
             return entry.outcome
         except OSError as trouble:
             raise translate_fault(trouble) from trouble
@@ -121,7 +121,7 @@ class Archive:
         except OSError:
             return False
 
-    def _tell_differences(self, entry: Entry) -> None:
+    def _record_differences(self, entry: Entry) -> None:
         """Beside the index's lock, since files are compared. The conflict stands whatever becomes of this."""
         try:
             with self.database.read() as session:
@@ -140,7 +140,7 @@ class Archive:
             self._repeat(entries)
         except Exception as fault:  # noqa: BLE001 whatever it is, every waiting thread must get its answer
             if len(entries) == 1 or isinstance(fault, Unavailable):
-                self._give_up(entries, fault)
+                self._abandon(entries, fault)
                 return
             for entry in entries:
                 if entry.doubtful:
@@ -164,7 +164,7 @@ class Archive:
                     raise
                 time.sleep(random.uniform(0.01, 0.1))  # noqa: S311 jitter, not a secret
 
-    def _give_up(self, entries: list[Entry], fault: Exception) -> None:
+    def _abandon(self, entries: list[Entry], fault: Exception) -> None:
         """Final names without a row go, under the index's lock: the database released it when the transaction failed, and
         another process may have come to these names since."""
         for entry in entries:
@@ -222,7 +222,7 @@ class _Placer:
         self._store.commit_file(entry.incoming.path, entry.path)
         entry.placed = True
 
-    def keep_aside(self, entry: Entry) -> tuple[str, str]:
+    def hold_file(self, entry: Entry) -> tuple[str, str]:
         """(id of the conflict, path)"""
         entry.incoming.wait_durable()
         conflict = new_id()

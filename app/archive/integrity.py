@@ -76,7 +76,7 @@ def _record(database: Database, instance: Instance | Conflict) -> None:
         with database.write() as session:
             reason = "checksum differs"
             if isinstance(instance, Conflict):
-                facility_id, reason = instance.told_facility_id, "checksum of the version kept aside differs"
+                facility_id, reason = instance.event_facility_id, "checksum of the version kept aside differs"
             else:
                 study = session.get(Study, instance.study_pk)
                 facility_id = study.facility_id if study is not None else None

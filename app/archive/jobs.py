@@ -89,7 +89,7 @@ def remove_files(context: JobContext, payload: dict[str, Any]) -> dict[str, Any]
             session.execute(delete(DeletedFile).where(DeletedFile.id.in_([row.id for row in batch])))
 
 
-def carry_out(context: JobContext, payload: dict[str, Any]) -> dict[str, Any]:
+def apply_decision(context: JobContext, payload: dict[str, Any]) -> dict[str, Any]:
     """Carries a decision on a conflict out. Each step can be done again, so a crash costs nothing."""
     archive: Archive = context.archive
     with context.database.read() as session:
@@ -101,10 +101,10 @@ def carry_out(context: JobContext, payload: dict[str, Any]) -> dict[str, Any]:
         return {"outcome": "done before"}
     decision, outcome = payload["decision"], "kept-first"
     if decision != "keep-first":
-        data = _kept_aside(archive, conflict)
+        data = _held_file(archive, conflict)
         if decision == "overwrite":
             with context.database.write() as session:
-                _make_room(session, conflict, scan_bytes(data))
+                _move_colliding(session, conflict, scan_bytes(data))
         else:
             data = _with_new_uids(data, conflict)
         source = Source("job", actor_name=context.job.created_by, facility_id=conflict.facility_id)
@@ -120,7 +120,7 @@ def carry_out(context: JobContext, payload: dict[str, Any]) -> dict[str, Any]:
     return {"outcome": outcome}
 
 
-def _kept_aside(archive: Archive, conflict: Conflict) -> bytes:
+def _held_file(archive: Archive, conflict: Conflict) -> bytes:
     """The file of an object kept aside, which must be the one that came in: its checksum would be made anew."""
     try:
         with differing.open_held_file(archive, conflict) as file:
@@ -139,7 +139,7 @@ def _compare_anew(context: JobContext, sop_instance_uid: str) -> None:
         study = queries.study_of(session, stored).study_instance_uid
         found = []
         for one in queries.open_versions(session, SYSTEM, [sop_instance_uid]):
-            names = differences.of_kept(session, archive.store, one.path)
+            names = differences.of_held_file(session, archive.store, one.path)
             same_study = one.study_instance_uid == study and not {"PatientID", "IssuerOfPatientID"} & set(names)
             again = same_study and one.reason in ("other patient", "other study")
             found.append((one.id, names, "other content" if again else one.reason))
@@ -148,7 +148,7 @@ def _compare_anew(context: JobContext, sop_instance_uid: str) -> None:
             queries.set_differences(session, conflict_id, names, reason=reason)
 
 
-def _make_room(session: Session, conflict: Conflict, header: Header) -> None:
+def _move_colliding(session: Session, conflict: Conflict, header: Header) -> None:
     """What is stored where the later object belongs goes: the object with its UID, its series where that is part of
     another study, or the whole study of the other patient or facility."""
     study = session.scalar(select(Study).where(Study.study_instance_uid == header.study_instance_uid))

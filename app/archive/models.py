@@ -236,7 +236,7 @@ class Conflict(Base):
     received_at: Mapped[datetime]
 
     @property
-    def told_facility_id(self) -> str | None:
+    def event_facility_id(self) -> str | None:
         """Whose people may know of it; None: only those who see all facilities, since it meets another's object."""
         return None if self.reason == OTHER_FACILITY else self.facility_id
 

@@ -5,7 +5,7 @@ import shutil
 from collections.abc import Collection
 from pathlib import Path
 
-from app.archive.store import make_folders
+from app.archive.store import create_folders
 from app.config import Config
 from app.kit.clock import now
 
@@ -16,7 +16,7 @@ _STRAY_AFTER = 3600.0  # seconds; no job writes one file for that long
 def folder(config: Config, kind: str) -> Path:
     """Where new files of this kind are written; created if it is missing, readable by this user only."""
     made = config.store / _FOLDER / kind
-    make_folders(made)
+    create_folders(made)
     return made
 
 

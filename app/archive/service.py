@@ -247,7 +247,7 @@ def list_conflicts(session: Session, actor: Actor, *, state: str = "open", limit
     require(actor, Verb.CONFLICT_DECIDE)
     found = queries.conflicts(session, actor, state=state, limit=limit)
     for one in found:
-        audit.record_study(one.study_instance_uid, one.told_facility_id)
+        audit.record_study(one.study_instance_uid, one.event_facility_id)
     return found
 
 
@@ -307,8 +307,8 @@ def decide_conflict(
         {"conflict_id": conflict_id, "decision": decision},
         actor_name=actor.name,
         owner_id=actor.user_id,
-        facility_id=found.told_facility_id,
+        facility_id=found.event_facility_id,
     )
     payload = {"conflict_id": conflict_id, "study_instance_uid": found.study_instance_uid, "decision": decision}
-    events.append(session, "conflict.decided", payload, facility_id=found.told_facility_id)
+    events.append(session, "conflict.decided", payload, facility_id=found.event_facility_id)
     return found

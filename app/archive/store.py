@@ -149,10 +149,10 @@ class Incoming:
         self.path.unlink(missing_ok=True)
 
 
-def make_folders(folder: Path) -> None:
+def create_folders(folder: Path) -> None:
     """Creates the folder and those above it, each private: `mkdir(parents=True)` makes the upper ones by the umask."""
     if not folder.parent.is_dir():
-        make_folders(folder.parent)
+        create_folders(folder.parent)
     folder.mkdir(exist_ok=True, mode=0o700)
 
 
@@ -194,7 +194,7 @@ class Store:
         with self._opening:
             while self._mine is None:
                 folder = self.root / INCOMING / f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"
-                make_folders(folder)
+                create_folders(folder)
                 with contextlib.suppress(FileNotFoundError):  # a sweep was quicker: once more
                     self._lock_fd = os.open(folder / "lock", os.O_RDWR | os.O_CREAT, 0o600)
                     fcntl.flock(self._lock_fd, fcntl.LOCK_EX)
@@ -228,7 +228,7 @@ class Store:
                 os.link(temporary, target)
                 return
             except FileNotFoundError:
-                make_folders(target.parent)
+                create_folders(target.parent)
             except FileExistsError:
                 if attempt == 2:
                     raise
@@ -242,7 +242,7 @@ class Store:
     def replace(self, temporary: Path, path: str) -> None:
         """Puts a durable file in the place of a stored one, which may be gone; durable on return."""
         target = self.full_path(path)
-        make_folders(target.parent)
+        create_folders(target.parent)
         temporary.replace(target)
         folder = os.open(target.parent, os.O_RDONLY)
         try:

@@ -57,7 +57,7 @@ def reconcile(temporary: Path, store: Store, database: Database) -> None:
                 store.commit_file(temporary, row.path)
         else:
             _undo(temporary, header, store, None if row is None else row.path)
-            _keep_conflict(session, temporary, header, store)
+            _recover_conflict(session, temporary, header, store)
         temporary.unlink(missing_ok=True)
 
 
@@ -73,7 +73,7 @@ def _undo(temporary: Path, header: Header, store: Store, taken: str | None) -> N
         store.remove(path)
 
 
-def _keep_conflict(session: Session, temporary: Path, header: Header, store: Store) -> None:
+def _recover_conflict(session: Session, temporary: Path, header: Header, store: Store) -> None:
     """A conflict that was committed: its file stays aside."""
     found = session.scalars(
         select(Conflict).where(Conflict.sop_instance_uid == header.sop_instance_uid, Conflict.state == "open")

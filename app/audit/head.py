@@ -35,7 +35,7 @@ def _mac(session: Session, end: AuditHead) -> str:
     return mac_of(key_of(session), end.rows, end.digest, end.keyed_after)
 
 
-def is_whole(session: Session, end: AuditHead) -> bool:
+def is_intact(session: Session, end: AuditHead) -> bool:
     return hmac.compare_digest(end.mac.encode(), _mac(session, end).encode())
 
 
@@ -58,7 +58,7 @@ def current(session: Session) -> AuditHead:
 def advance(session: Session, end: AuditHead, digest: str) -> None:
     """The chain is one row longer. An end without a signature stays without one: only a start signs it (`seal`), or
     somebody who removed the signature together with the last rows would have it signed."""
-    if end.mac and not is_whole(session, end):
+    if end.mac and not is_intact(session, end):
         end.mac = "broken"  # stays so: what somebody has changed is not signed
     end.rows, end.digest = end.rows + 1, digest
     if end.mac and end.mac != "broken":

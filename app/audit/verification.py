@@ -33,7 +33,7 @@ def verify(session: Session, keys: Path | None = None) -> Verification:
     end = head.find(session)
     if end is None:
         return Verification(0, None, phrase("The record of the end of the trail is missing."))
-    if end.mac and not head.is_whole(session, end):
+    if end.mac and not head.is_intact(session, end):
         return Verification(0, None, phrase("The record of the end of the trail was changed."))
     try:
         anchor = head.read_anchor(keys, head.key_of(session)) if keys else None
@@ -86,7 +86,7 @@ def begin(database: Database, keys: Path) -> str:
                 return phrase(
                     "The audit trail differs from its state at the last start: entries were removed or changed."
                 )
-        if not head.is_whole(session, end):
+        if not head.is_intact(session, end):
             return phrase("The record of the end of the trail was changed.")
         head.write_anchor(keys, key, end)
     return ""

@@ -54,7 +54,7 @@ class Dates:
                         _orders(one, of_month, written_year)
                     )
 
-    def stand_in(self, found: tuple[str, ...], *, only_certain: bool) -> bool:
+    def occur_in(self, found: tuple[str, ...], *, only_certain: bool) -> bool:
         """Whether these words of a text have one of the dates in a row."""
         told = [word for word in found if word not in _BETWEEN]
         return any(

@@ -68,7 +68,7 @@ def anonymize(
         cleaner = Cleaner(opened.ds, profile, pseudonyms, known)
         tallies.append(cleaner.tally)
         _warn_of_pixels(opened.ds, cleaner.tally, has_pixels=opened.pixels.is_there)
-        writers.append(Writer(opened.pixels, opened.ds, cleaner.people.stand_in))
+        writers.append(Writer(opened.pixels, opened.ds, cleaner.people.occur_in))
         cleaner.clean(opened.ds)
         cleaner.clean(opened.tail)
         cleaner.declare(opened.ds)

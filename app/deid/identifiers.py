@@ -266,7 +266,7 @@ class Identifiers:
                 return True
             if any(part in line.run and line.has(part) for part in self.certain):
                 return True
-            if any(code in line.run for code in self.codes) or self.dates.stand_in(
+            if any(code in line.run for code in self.codes) or self.dates.occur_in(
                 line.words, only_certain=only_certain
             ):
                 return True
@@ -292,7 +292,7 @@ class Identifiers:
             form for form in self.written if len(form) >= 5
         }
 
-    def stand_in(self, data: bytes | bytearray) -> bool:
+    def occur_in(self, data: bytes | bytearray) -> bool:
         """Whether coded data hold a name or number of the patient in any encoding: so long a one that chance has none."""
         lower = bytes(data).lower()
         if self._long is None:

@@ -19,7 +19,7 @@ _BLOCK = 8
 _Codes = list[tuple[int, int]]  # by the next 16 bits: bits to go on, coefficients that are done
 
 
-def looks_like_text(data: Frame) -> bool:
+def is_text_like(data: Frame) -> bool:
     """Whether the end of coded data has as many letters in a row as hardly any coded data have."""
     return _PRINTABLE.search(data[-_TAIL:]) is not None
 

@@ -133,7 +133,7 @@ def _behind_scan(
 ) -> Iterator[Edit]:
     """What stands behind the coded data of a scan, which looks like more of them. is_last: no marker comes behind."""
     data = frame[start:stop]
-    if not (is_last or jpeg.looks_like_text(data) or jpeg.ends_in_text(data, fewest=5)):
+    if not (is_last or jpeg.is_text_like(data) or jpeg.ends_in_text(data, fewest=5)):
         return  # following the codes takes seconds
     end = decoder.scan_end(frame, at, start, stop)
     if end is None:

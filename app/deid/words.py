@@ -73,10 +73,10 @@ def split(text: str) -> list[str]:
     if not text.isascii():
         text = unicodedata.normalize("NFKC", text)
     spaced = _CAPITAL.sub(" ", text)
-    return [_one_umlaut(word) for word in _WORD.findall(_folded(spaced))]
+    return [_single_umlaut(word) for word in _WORD.findall(_folded(spaced))]
 
 
-def _one_umlaut(word: str) -> str:
+def _single_umlaut(word: str) -> str:
     return _TWO_LETTERS.sub(r"\1", word) if len(word) >= 4 else word
 
 

@@ -189,13 +189,13 @@ def read_start(buffer: Buffer, size: int) -> Start:
     meta, offset = _read_meta(buffer, at)
     uid = meta.get(0x00020010, b"").decode("ascii", "replace").strip("\0 ")
     if at == 132 and not uid:
-        if 0x00020010 not in meta and offset == at and size - at > 8 and not _looks_like_data_set(buffer, offset):
+        if 0x00020010 not in meta and offset == at and size - at > 8 and not _is_data_set(buffer, offset):
             raise NotDicom("The file starts like DICOM but contains no readable data set.")
         warnings.append(
             phrase("The file meta information names no transfer syntax; it was recognised from the data set.")
         )
     elif at == 0 and not meta:
-        if not _looks_like_data_set(buffer, 0):
+        if not _is_data_set(buffer, 0):
             raise NotDicom("This is not a DICOM file: there is neither a DICM prefix nor a data set.")
         warnings.append(phrase("The file has no file meta information; the encoding was recognised from the data set."))
     if uid and not uids.is_safe(uid):
@@ -215,7 +215,7 @@ def read_start(buffer: Buffer, size: int) -> Start:
     return Start(offset, meta, at, uids.transfer_syntax(guessed), implicit, little, warnings)
 
 
-def _looks_like_data_set(buffer: Buffer, at: int) -> bool:
+def _is_data_set(buffer: Buffer, at: int) -> bool:
     """Group 8 (or a group length of 0 to 8) in either byte order begins every data set that may be accepted."""
     head = buffer[at : at + 4]
     return head[:2] in (b"\x08\x00", b"\x00\x08") and len(head) == 4

@@ -108,7 +108,7 @@ def alternatives(key: Key) -> tuple[str, ...]:
 def _matches(model: Model, key: Key, fold: Callable[[str], str], fuzzy: bool) -> bool:
     values = model.get(key.path[0], {}).get("Value", ())
     if key.value == EMPTY:
-        return not any(_says_something(value) for value in values)
+        return not any(_has_constraint(value) for value in values)
     if len(values) > 1 and key.vr in WILD and numbers.multiplicity(int(key.path[0], 16)) == 1:
         values = ("\\".join(str(value) for value in values),)  # a backslash in what has one value is a letter of it
     wanted = alternatives(key)
@@ -118,7 +118,7 @@ def _matches(model: Model, key: Key, fold: Callable[[str], str], fuzzy: bool) ->
     return any(_value_matches(key.vr, value, one) for one in wanted for value in values)
 
 
-def _says_something(value: object) -> bool:
+def _has_constraint(value: object) -> bool:
     return any(value.values()) if isinstance(value, dict) else value not in (None, "")
 
 

@@ -17,7 +17,7 @@ from app.dicomweb.common import one_instance
 from app.dicomweb.respond import Part
 from app.http import allow, services
 from app.http.bodies import ranged, streamed
-from app.http.study_access import look_at_study as look
+from app.http.study_access import read_named_study as look
 from app.http.study_access import specs
 from app.imaging import PixelSpec
 from app.kit.errors import BadRequest, NotFound

@@ -21,8 +21,8 @@ from app.dicomweb.frames import numbers
 from app.dicomweb.respond import Part
 from app.http import allow, services
 from app.http.study_access import frame_warning
-from app.http.study_access import look_at_study as look
 from app.http.study_access import pictures as cache
+from app.http.study_access import read_named_study as look
 from app.imaging.presentation import DoesNotApply
 from app.kit.errors import NotFound
 from app.security import Actor, Verb

@@ -18,7 +18,7 @@ from app.dicomweb.common import instances, one_instance
 from app.dicomweb.respond import Part
 from app.http import allow, services
 from app.http.bodies import ranged, streamed
-from app.http.study_access import look_at_study as look
+from app.http.study_access import read_named_study as look
 from app.kit.errors import NotAcceptable, NotFound
 from app.media import transcoding
 from app.security import Actor, Verb
@@ -96,7 +96,7 @@ async def _file(request: Request, located: Located, syntax: str) -> Response:
         return Response(status_code=304, headers=headers)
     if syntax != instance.transfer_syntax_uid or not instance.data_set_offset:
         return await streamed(transcoding.object_as(archive, located, syntax), media_type, headers)
-    await run_in_threadpool(content.check_whole, archive, instance)
+    await run_in_threadpool(content.require_complete, archive, instance)
     return await ranged(
         request, lambda at, n: content.iter_region(archive, instance, at, n), instance.bytes, media_type, headers
     )

@@ -19,8 +19,8 @@ from app.dicomweb.common import one_instance
 from app.http import allow, services
 from app.http.bodies import streamed
 from app.http.study_access import frame_warning
-from app.http.study_access import look_at_study as look
 from app.http.study_access import pictures as cache
+from app.http.study_access import read_named_study as look
 from app.imaging import Crop, RenderParams
 from app.kit.errors import BadRequest, NotAcceptable
 from app.kit.numbers import parse_decimal, parse_integer

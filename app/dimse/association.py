@@ -11,7 +11,7 @@ from app.dimse.establish import Establishing, Rejected
 from app.dimse.exchange import Answer, Exchange, Refused, Request
 from app.dimse.operations import OPERATIONS, Operation
 from app.dimse.pace import Pace
-from app.dimse.record import Deeds, tell_refused
+from app.dimse.record import Deeds, log_refused
 from app.dimse.services import Agreed, Services
 from app.kit.errors import AppError
 from app.kit.logging import new_correlation_id
@@ -46,7 +46,7 @@ class Association:
         try:
             self._agreed = self._beginning.run()
             if self._agreed.handed is not None:
-                ending = self._hand_over(self._agreed)
+                ending = self._run_handed_over(self._agreed)
             else:
                 ending = self._serve(self._open(self._agreed))
         except Rejected as refused:
@@ -80,7 +80,7 @@ class Association:
         self._deeds = exchange.deeds
         return exchange
 
-    def _hand_over(self, agreed: Agreed) -> str:
+    def _run_handed_over(self, agreed: Agreed) -> str:
         """pynetdicom is loaded by the first association that needs it."""
         from app.dimse.handover import acceptor
 
@@ -185,11 +185,11 @@ class Association:
         log.info("association %s: %s; %s, %.2f s", who, ending, deeds, seconds)
         if agreed is not None:
             deeds.log_operations(database, agreed)
-            self._tell_pace(agreed)
+            self._record_pace(agreed)
         elif beginning.titles is not None:
-            tell_refused(database, *beginning.titles, self._address, as_phrase(ending))
+            log_refused(database, *beginning.titles, self._address, as_phrase(ending))
 
-    def _tell_pace(self, agreed: Agreed) -> None:
+    def _record_pace(self, agreed: Agreed) -> None:
         """A sender that waits for delayed acknowledgements is told at its node."""
         if self._pace.is_known:
             node_id = agreed.admission.node_id

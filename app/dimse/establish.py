@@ -61,7 +61,7 @@ class Establishing:
         self.who = f"{printable(request.calling)} to {printable(request.called)}"
         self.titles = (printable(request.calling), printable(request.called))
         admission = self._admit(request)
-        self._take_place(admission)
+        self._reserve_slot(admission)
         is_handed = registry.is_asked_for(request)
         results = handed_results(request, self._settings) if is_handed else negotiate(request, self._settings)
         said = user_items(request, results)
@@ -113,7 +113,7 @@ class Establishing:
             raise Rejected(admission.words, _PERMANENT, _USER, admission.reason)
         return admission
 
-    def _take_place(self, admission: Admission) -> None:
+    def _reserve_slot(self, admission: Admission) -> None:
         self.known = admission.node_id is not None
         if not self._services.limits.reserve_slot(self._address, self.known):
             raise Rejected("all associations are taken", _TRANSIENT, _PRESENTATION, 2)

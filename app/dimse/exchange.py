@@ -146,7 +146,7 @@ class Exchange:
             raise Refused(commands.OUT_OF_RESOURCES, phrase("The identifier is longer than {limit} bytes", limit=limit))
         return b"".join(parts)
 
-    def data_was_read(self) -> None:
+    def finish_data_set(self) -> None:
         """For an operation that reads its data set its own way."""
         self._unread = 0
 
@@ -244,7 +244,7 @@ class Exchange:
         """Many responses with this status, each with a data set, sent in batches."""
         return Pending(self, request, status)
 
-    def respond_many(
+    def respond_batch(
         self, request: Request, identifiers: Iterable[bytes], status: int = commands.PENDING
     ) -> tuple[int, bool]:
         """Sends each encoded data set as a pending response, in batches; looks for a C-CANCEL between them.

@@ -98,7 +98,7 @@ class Deeds:
             )
 
 
-def tell_refused(database: Database, calling: str, called: str, address: str, words: Phrase) -> None:
+def log_refused(database: Database, calling: str, called: str, address: str, words: Phrase) -> None:
     """An association that was not taken."""
     operation_log.log_operation(
         database,

@@ -15,7 +15,7 @@ def serve(exchange: Exchange, request: Request) -> Answer:
         lane = DataSetReceiver(exchange.reader, exchange.services.archive, exchange.agreed.source, limit)
         exchange.store_lane = lane
     done = lane.store(request.context_id, request.abstract, request.syntax, request.command)
-    exchange.data_was_read()
+    exchange.finish_data_set()
     warned = done.status != commands.SUCCESS and done.size > 0
     stored = done.size > 0
     return Answer(done.status, done.comment, done.size, objects=stored, warned=warned, failed=not stored)

@@ -140,7 +140,7 @@ def claim(session: Session, slot: Slot, most: int) -> Batch:
     return Batch(True, node, settings, max(len(taken), 1), rows)
 
 
-def give_back(session: Session, row_ids: Sequence[int]) -> None:
+def release_claimed(session: Session, row_ids: Sequence[int]) -> None:
     """Objects that a lane took and did not send wait again."""
     if row_ids:
         session.execute(
@@ -185,10 +185,10 @@ def record_answers(session: Session, answers: Sequence[Answer]) -> None:
             if transfer.id in went and transfer.state in ACTIVE:
                 transfer.faults, transfer.error = 0, None
                 transfer.unreached, transfer.woken_from = False, None
-            if _is_over(transfer) and not _to_commit(session, transfer, nodes[transfer.node_id]):
+            if _is_done(transfer) and not _to_commit(session, transfer, nodes[transfer.node_id]):
                 _complete(transfer)
                 done.append(transfer)
-        _let_go(session, done)
+        _release(session, done)
         for transfer in found:
             transfer_events.publish_change(session, transfer)
 
@@ -205,7 +205,7 @@ def _counted(session: Session, transfer_ids: Collection[str]) -> list[Transfer]:
     return found
 
 
-def _is_over(transfer: Transfer) -> bool:
+def _is_done(transfer: Transfer) -> bool:
     """Every object has its answer (the counters are fresh), and nobody has said so yet."""
     left = transfer.total - transfer.sent - transfer.warned - transfer.failed - transfer.there
     return transfer.state in ACTIVE and not transfer.committing and left <= 0
@@ -225,15 +225,15 @@ def _to_commit(session: Session, transfer: Transfer, node: Node) -> bool:
     return True
 
 
-def _end_if_over(session: Session, transfer: Transfer, node: Node) -> None:
-    if _is_over(transfer) and not _to_commit(session, transfer, node):
+def _complete_if_done(session: Session, transfer: Transfer, node: Node) -> None:
+    if _is_done(transfer) and not _to_commit(session, transfer, node):
         complete_transfer(session, transfer)
 
 
 def complete_transfer(session: Session, transfer: Transfer) -> None:
     """All objects have their answer: done, or a dead letter that says how many were not taken."""
     _complete(transfer)
-    _let_go(session, [transfer])
+    _release(session, [transfer])
 
 
 def _complete(transfer: Transfer) -> None:
@@ -246,10 +246,10 @@ def _complete(transfer: Transfer) -> None:
     )
 
 
-def _let_go(session: Session, ended: Iterable[Transfer]) -> None:
+def _release(session: Session, ended: Iterable[Transfer]) -> None:
     """What has arrived is held no more; what has not, is."""
     arrived = [one for one in ended if one.state == DONE]
-    holds.let_go_all(session, {one.study_instance_uid for one in arrived}, {hold_name(one) for one in arrived})
+    holds.release_all(session, {one.study_instance_uid for one in arrived}, {hold_name(one) for one in arrived})
 
 
 def hold_name(transfer: Transfer) -> str:
@@ -264,7 +264,7 @@ def apply_commitments(session: Session) -> int:
         found = commitment.transfer_outcome(session, transfer.id)
         if found.open:
             continue
-        rows = queue_queries.rows_that_left(session, transfer.id, sorted(found.committed | found.failed.keys()))
+        rows = queue_queries.sent_rows(session, transfer.id, sorted(found.committed | found.failed.keys()))
         for uid, row in rows.items():
             if uid in found.committed:
                 row.committed = True
@@ -310,7 +310,7 @@ def record_fault(
         touched = [] if others else queue_queries.stalled(session, slot.node_id, now(), slot.number)
     for transfer in touched:
         _hold_up(session, transfer, node, words, retries, unreached and not row_ids)
-    service.note_outcome(session, node.id, words)
+    service.record_outcome(session, node.id, words)
 
 
 def record_crash(session: Session, slot: Slot, keys: Collection[str]) -> None:
@@ -334,7 +334,7 @@ def record_crash(session: Session, slot: Slot, keys: Collection[str]) -> None:
     ).all()
     if given_up:
         for transfer in _counted(session, {row.transfer_id for row in rows}):
-            _end_if_over(session, transfer, node)
+            _complete_if_done(session, transfer, node)
             transfer_events.publish_change(session, transfer)
 
 
@@ -362,7 +362,7 @@ def _hold_up(session: Session, transfer: Transfer, node: Node, words: Phrase, re
         transfer.state, transfer.finished_at, transfer.committing = FAILED, now(), False
     else:
         transfer.state, transfer.run_after = QUEUED, now() + then.pause
-        _end_if_over(session, transfer, node)  # the object in flight was the last one, and it is given up
+        _complete_if_done(session, transfer, node)  # the object in flight was the last one, and it is given up
     transfer_events.publish_change(session, transfer)
 
 

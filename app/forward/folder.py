@@ -66,7 +66,7 @@ class FolderNode:
         self.in_flight = [instance]
         try:
             with part10.open_part10(self._archive, instance, self._preferred) as (file, length, syntax):
-                if folders.leads_out(final.parent, self._root):  # before folders are made where it leads
+                if folders.leaves_folder(final.parent, self._root):  # before folders are made where it leads
                     return Outcome(REFUSED, None, phrase("A link in the folder leads out of it."))
                 final.parent.mkdir(parents=True, exist_ok=True)
                 return self._write(file, length, final, syntax)

@@ -60,7 +60,7 @@ class Forwarder:
     def _beat(self) -> None:
         while not self.stopping.wait(BEAT):
             if self._lanes:
-                self._guard(self._say_alive)
+                self._guard(self._write_heartbeat)
 
     def _guard(self, verb: Callable[[], None]) -> None:
         try:
@@ -72,7 +72,7 @@ class Forwarder:
         except Exception:
             log.exception("the forward queue stumbled; it goes on")
 
-    def _say_alive(self) -> None:
+    def _write_heartbeat(self) -> None:
         rates = {r.slot: r.rate() for lane, r in list(self._lanes.items()) if lane.is_alive() and r.slot is not None}
         if rates:
             with self._database.write() as session:
@@ -120,7 +120,7 @@ class Forwarder:
                 transcode_sweep.delete_marks(folder)
 
     def _is_dead(self, one: TransferSlot) -> bool:
-        if rolestate.is_gone(one.owner):
+        if rolestate.is_dead(one.owner):
             return True
         silent = now() - one.heartbeat_at > claims.SILENT
         return silent and self._database.answering_for > claims.SILENT.total_seconds()

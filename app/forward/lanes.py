@@ -222,7 +222,7 @@ class _Work:
             self._record_fault(node, fault, destination)
             return False
         finally:
-            self._give_back()
+            self._release_claimed()
         self._record_success(node)
         return True
 
@@ -271,13 +271,13 @@ class _Work:
                 self.journal.write(answer)
                 self._answers.append(answer)
 
-    def _give_back(self) -> None:
+    def _release_claimed(self) -> None:
         left = [row.id for rows in self._hand.values() for row in rows]
         self._hand = {}
         if left:
             with self._database.write() as session:
                 claims.record_answers(session, self._answers)
-                claims.give_back(session, left)
+                claims.release_claimed(session, left)
             self._clear()
 
     def _record_fault(self, node: Node, fault: PeerFault, destination: Destination | None) -> None:
@@ -302,7 +302,7 @@ class _Work:
         if time.monotonic() - self.tally.dot > TOLD:
             self.tally.dot = time.monotonic()
             with self._database.write() as session:
-                service.note_outcome(session, node.id, NOTHING, "delivered")
+                service.record_outcome(session, node.id, NOTHING, "delivered")
         if time.monotonic() - self.tally.since > TOLD:
             self.tally.log_operation(self._database)
 

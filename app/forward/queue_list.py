@@ -93,7 +93,7 @@ def listed(
     return [Listed(row[0], row[1], row[2], words.get(row[0].id, "")) for row in rows], total
 
 
-def listed_one(session: Session, transfer: Transfer) -> Listed:
+def listed_transfer(session: Session, transfer: Transfer) -> Listed:
     """One transfer as the list shows it."""
     node = session.scalars(select(Node).where(Node.id == transfer.node_id)).one()
     study = session.scalar(select(Study).where(Study.study_instance_uid == transfer.study_instance_uid))

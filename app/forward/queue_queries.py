@@ -253,7 +253,7 @@ def sent_objects(session: Session, transfer_id: str) -> list[tuple[str, str]]:
     return [(row[0], row[2] or row[1]) for row in rows]
 
 
-def rows_that_left(session: Session, transfer_id: str, uids: Sequence[str]) -> dict[str, TransferInstance]:
+def sent_rows(session: Session, transfer_id: str, uids: Sequence[str]) -> dict[str, TransferInstance]:
     """The rows of a transfer by the SOP Instance UIDs that its objects left with."""
     rows = session.execute(
         select(TransferInstance, DerivedObject.sop_instance_uid)

@@ -43,7 +43,7 @@ def write_part10(archive: Archive, instance: Instance, syntax: str) -> Iterator[
     """The object as a PS3.10 file in `syntax`, its own included: for one that came without file meta information. An
     ordinary file at its first byte, and its length. Raises as data_set; Damaged (a NotFound) where the stored file changed,
     because a converted object would hide it."""
-    content.check_whole(archive, instance)
+    content.require_complete(archive, instance)
     archive.config.run.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=transcode_sweep.PREFIX, dir=archive.config.run) as folder:
         made = Path(folder) / "made"

@@ -18,7 +18,7 @@ _MARK = "at-work.json"
 
 def mark_conversion(folder: Path, key: str) -> None:
     """Says that this process converts the object in this folder. key: as `derived.key_of` tells objects apart."""
-    (folder / _MARK).write_text(json.dumps([rolestate.own_name(), key]), "utf-8")
+    (folder / _MARK).write_text(json.dumps([rolestate.process_name(), key]), "utf-8")
 
 
 def unmark_conversion(folder: Path) -> None:

@@ -230,7 +230,7 @@ def drop_transfer(session: Session, actor: Actor, transfer_id: str) -> Transfer:
 def _end(session: Session, transfer: Transfer) -> None:
     commitment.discard_requests(session, transfer.id)
     transfer.state, transfer.finished_at, transfer.committing = CANCELLED, now(), False
-    holds.let_go(session, transfer.study_instance_uid, hold_name(transfer))
+    holds.release(session, transfer.study_instance_uid, hold_name(transfer))
     transfer_events.publish_change(session, transfer)
 
 

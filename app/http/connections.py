@@ -54,9 +54,9 @@ class Connections:
     def add(self, source: str, transport: asyncio.BaseTransport, protocol: "GuardedHttp") -> bool:
         """Takes a new connection in, closing an idle one where there are too many; False when all are at work."""
         mine = self._open.get(source, {})
-        if len(mine) >= self.per_address and not self._is_trusted(source) and not self._make_room(mine):
+        if len(mine) >= self.per_address and not self._is_trusted(source) and not self._close_idle(mine):
             return False
-        if self._count >= self.most and not self._make_room(max(self._open.values(), key=len)):
+        if self._count >= self.most and not self._close_idle(max(self._open.values(), key=len)):
             return False
         self._open.setdefault(source, {})[transport] = protocol
         self._count += 1
@@ -69,7 +69,7 @@ class Connections:
             if not mine:
                 del self._open[source]
 
-    def _make_room(self, among: dict[asyncio.BaseTransport, "GuardedHttp"]) -> bool:
+    def _close_idle(self, among: dict[asyncio.BaseTransport, "GuardedHttp"]) -> bool:
         """Closes the oldest idle connection: first of those that have never asked anything."""
         idle = [one for one in among.values() if one.is_idle]
         victim = next((one for one in idle if one.asked == 0), idle[0] if idle else None)
@@ -107,7 +107,7 @@ class GuardedHttp(HttpToolsProtocol):
             log.warning("a connection was refused: its address, or all together, have too many at work")
             transport.abort()
             return
-        _notice_when_gone(transport)
+        _watch_peer(transport)
         self._set_timer(HEAD_SECONDS, self.close_now)
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -211,9 +211,9 @@ class GuardedHttp(HttpToolsProtocol):
 
     def _watch_writing(self) -> None:
         left = self.transport.get_write_buffer_size()
-        self._stalled = (self.loop.call_later(WRITE_SILENCE, self._look_at_writing), left)
+        self._stalled = (self.loop.call_later(WRITE_SILENCE, self._check_writing), left)
 
-    def _look_at_writing(self) -> None:
+    def _check_writing(self) -> None:
         if self._stalled is not None and self.transport.get_write_buffer_size() < self._stalled[1]:
             self._watch_writing()
         else:
@@ -241,7 +241,7 @@ class GuardedSocket(WebSocketsSansIOProtocol):
         super().connection_lost(exc)
 
 
-def _notice_when_gone(transport: asyncio.BaseTransport) -> None:
+def _watch_peer(transport: asyncio.BaseTransport) -> None:
     """Half-open connections end: the kernel asks a silent peer whether it is there."""
     sock: socket.socket | None = transport.get_extra_info("socket")
     if sock is None:

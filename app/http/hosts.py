@@ -40,7 +40,7 @@ def host_of(header: str) -> str:
     return host.lower().rstrip(".")
 
 
-def is_here(host: str, server: str) -> bool:
+def is_this_machine(host: str, server: str) -> bool:
     """Whether a name or address is this machine's by itself. server: the address the connection came to."""
     if host == server:
         return True
@@ -65,7 +65,11 @@ class Hosts:
         """Raises Misdirected for a Host that is not ours. The header's form has been checked."""
         host = host_of(connection.headers.get("host", ""))
         server = connection.scope.get("server") or ("", None)
-        if is_here(host, str(server[0])) or not self._boot.isdisjoint((host, ANY)) or host in await self._names():
+        if (
+            is_this_machine(host, str(server[0]))
+            or not self._boot.isdisjoint((host, ANY))
+            or host in await self._names()
+        ):
             return
         raise Misdirected(
             phrase("This server is not configured for the host name {host}.", host=host),

@@ -119,19 +119,19 @@ def _depends_on_language(text: Phrase) -> bool:
 _PLAIN = frozenset((str, int, float, bool, type(None)))
 
 
-def say_all(value: Any) -> Any:
+def translate_all(value: Any) -> Any:
     """JSON with every message in it, at any depth, in the language of this request."""
     if isinstance(value, Phrase):
         return translate(value)
     if isinstance(value, dict):
-        return {key: one if type(one) in _PLAIN else say_all(one) for key, one in value.items()}
-    return [say_all(one) for one in value] if isinstance(value, list | tuple) else value
+        return {key: one if type(one) in _PLAIN else translate_all(one) for key, one in value.items()}
+    return [translate_all(one) for one in value] if isinstance(value, list | tuple) else value
 
 
 def translate_answer(connection: HTTPConnection, answer: dict[str, Any]) -> dict[str, Any]:
     """An answer of REST with its sentences in the language of who asks (English unless they say so)."""
     set_language(language_of(connection))
-    said: dict[str, Any] = say_all(answer)
+    said: dict[str, Any] = translate_all(answer)
     return said
 
 

@@ -60,12 +60,12 @@ def _deeds(scope: Scope, verb: Verb, identity: Identity, seen: Seen) -> Iterator
     if studies and len(studies) <= _MOST_STUDIES:
         for uid, facility_id in studies.items():
             if uid not in seen.traced:
-                yield _deed(identity, _looking(verb), "study", uid, facility_id, where)
+                yield _deed(identity, _view_verb(verb), "study", uid, facility_id, where)
     elif (studies or not seen.traced) and reads and (not where.startswith(_PLAIN) or where.startswith(_NAMING)):
         yield _deed(identity, str(verb), "list", f"GET {where}"[:128], identity.actor.facility_id, where)
 
 
-def _looking(verb: Verb) -> str:
+def _view_verb(verb: Verb) -> str:
     """What somebody does to a study who reads a page that this permission opens. A deed (sent, printed, decided) leaves a
     row of its own, so its verb never stands for a look at the study."""
     if verb is Verb.STUDY_PRINT:  # pictures for a page are looked at

@@ -62,7 +62,7 @@ async def read_study(
     return await run_in_threadpool(run)
 
 
-async def look_at_study(
+async def read_named_study(
     request: Request, actor: Actor, verb: Verb, study: str, work: Callable[[Session, Study], T], how: str = ""
 ) -> T:
     """The same for a study named by its UID. Raises NotFound."""

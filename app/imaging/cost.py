@@ -144,7 +144,7 @@ class _Room:
                 self._drawn = 0 if much else self._drawn
                 self._changed.notify_all()
             if much:
-                memory.give_back()
+                memory.release_free_memory()
 
 
 ROOM = _Room(FREE * max(1, (os.cpu_count() or 1) // 4))

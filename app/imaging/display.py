@@ -116,7 +116,7 @@ def _float(value: Any, default: float) -> float:
     return number if math.isfinite(number) else default
 
 
-def _many(value: Any) -> list[Any]:
+def _float_values(value: Any) -> list[Any]:
     if value is None or value == "":
         return []
     return list(value) if isinstance(value, Iterable) and not isinstance(value, str) else [value]
@@ -126,8 +126,8 @@ def windows_of(voi: Header, spec: PixelSpec) -> Iterator[Window]:
     """The windows of a data set or of an item of a VOI LUT macro (C.11.2.1.2)."""
     function = str(voi.get("VOILUTFunction") or "LINEAR").strip().upper()
     function = function if function in ("LINEAR_EXACT", "SIGMOID") else "LINEAR"
-    names = _many(voi.get("WindowCenterWidthExplanation"))
-    pairs = zip(_many(voi.get("WindowCenter")), _many(voi.get("WindowWidth")), strict=False)
+    names = _float_values(voi.get("WindowCenterWidthExplanation"))
+    pairs = zip(_float_values(voi.get("WindowCenter")), _float_values(voi.get("WindowWidth")), strict=False)
     for index, (center, width) in enumerate(pairs):
         c, w = _float(center, math.nan), _float(width, math.nan)
         if math.isfinite(c) and math.isfinite(w) and w > 0:

@@ -20,14 +20,14 @@ FUNCTIONS = ("LINEAR", "LINEAR_EXACT", "SIGMOID")
 def apply_modality_lut(values: Samples, display: Display) -> Floats:
     """Stored values to modality units: Modality LUT Sequence, else slope and intercept (C.11.1)."""
     if display.modality_lut is not None:
-        return look_up(values, display.modality_lut)
+        return map_values(values, display.modality_lut)
     if display.slope == 1.0 and display.intercept == 0.0:
         return np.asarray(values, np.float32)
     # In double: a float slope times 65535 loses a unit, and integers up to 2^32 do not fit single precision.
     return (values.astype(np.float64) * display.slope + display.intercept).astype(np.float32)
 
 
-def look_up(values: Samples, lut: Lut) -> Floats:
+def map_values(values: Samples, lut: Lut) -> Floats:
     """Values through a table, clamped at both ends (C.11.1.1.1)."""
     index = np.clip(np.rint(np.asarray(values, np.float64)) - lut.first, 0, len(lut.data) - 1).astype(np.intp)
     return np.asarray(lut.data[index], np.float32)
@@ -56,7 +56,7 @@ def apply_window(values: Floats, center: float, width: float, function: str = "L
 
 def voi_lut(values: Floats, lut: Lut) -> Floats:
     """Modality units through a VOI LUT to 0..1; its bits per entry are the full range (C.11.2.1.1)."""
-    return look_up(values, lut) / np.float32((1 << lut.bits) - 1)
+    return map_values(values, lut) / np.float32((1 << lut.bits) - 1)
 
 
 def apply_presentation_lut(fractions: Floats, inverted: bool, table: Lut | None = None) -> Greys:

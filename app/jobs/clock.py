@@ -42,7 +42,7 @@ def little_by_little(context: ClockContext, prune: Callable[[Session], int], mos
 def release_abandoned(context: ClockContext) -> None:
     """Jobs whose worker is known to be gone, or has not been heard of for long."""
     with context.database.read() as session:
-        gone = [name for name in queue.active_workers(session) if rolestate.is_gone(name)]
+        gone = [name for name in queue.active_workers(session) if rolestate.is_dead(name)]
     judged = context.database.answering_for >= queue.SILENT  # right after an outage nobody could write a heartbeat
     with context.database.write() as session:
         count = queue.release_abandoned(session, queue.SILENT if judged else None, gone)

@@ -44,7 +44,7 @@ def is_own(path: Path) -> bool:
     return is_inside(path, _own) or (_key_place is not None and _resolved(path) == _key_place)
 
 
-def leads_out(folder: Path, root: Path) -> bool:
+def leaves_folder(folder: Path, root: Path) -> bool:
     """Whether links between `root` and a folder below it lead elsewhere, or to the installation's own data."""
     found = _resolved(folder)
     return found is None or not found.is_relative_to(root.resolve()) or is_own(found)

@@ -87,7 +87,7 @@ def _correlate(record: logging.LogRecord) -> bool:
     if record.name.partition(".")[0] in ("pydicom", "pynetdicom"):
         return False
     record.correlation_id = correlation_id.get()
-    return not repeats.is_one_too_many(record)
+    return not repeats.exceeds_limit(record)
 
 
 def setup(

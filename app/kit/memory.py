@@ -21,7 +21,7 @@ _LIBC = _libc()
 _trim: Callable[[int], int] | None = _LIBC.malloc_trim if _LIBC is not None else None
 
 
-def keep_small() -> None:
+def limit_arenas() -> None:
     """At the start of a role. glibc would learn from the first large array to keep all up to 32 MB, and would keep them
     once per thread."""
     if _LIBC is not None:
@@ -30,7 +30,7 @@ def keep_small() -> None:
         _LIBC.mallopt(_ARENA_MAX, 4)
 
 
-def give_back() -> None:
+def release_free_memory() -> None:
     """Returns what is free to the system now; some milliseconds where much is."""
     if _trim is not None:
         _trim(0)

@@ -6,7 +6,7 @@ import os
 DICOM, WORKER = 2, 5  # steps: pages stay quick while senders push and jobs run
 
 
-def stand_back(steps: int) -> None:
+def lower_priority(steps: int) -> None:
     """Lets this thread, those it starts later and their children go behind the others. Called when a role has started: one
     that comes back is waited for. Woken up, they take nobody's processor away (SCHED_BATCH), and they get a smaller share
     (nice, 0 to 19). Idle processors are used all the same. Does nothing where the system has no such thing or forbids it."""

@@ -29,7 +29,7 @@ _lock = threading.Lock()
 _causes: OrderedDict[tuple[str, ...], _Cause] = OrderedDict()
 
 
-def is_one_too_many(record: logging.LogRecord) -> bool:
+def exceeds_limit(record: logging.LogRecord) -> bool:
     """Whether the record is left out. Decided once for all handlers; the record of an outage loses its trace."""
     if record.levelno < logging.WARNING:
         return False

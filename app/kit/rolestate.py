@@ -103,13 +103,13 @@ def machine_name() -> str:
     return f"{socket.gethostname()[:40]}-{hashlib.sha256(unique.encode()).hexdigest()[:8]}"
 
 
-def own_name() -> str:
+def process_name() -> str:
     """This process among all workers of the installation, which may be on several machines."""
     return f"{machine_name()}:{os.getpid()}"
 
 
-def is_gone(name: str) -> bool:
-    """Whether a process, by its `own_name`, is known to be no more. One of another machine may live: False."""
+def is_dead(name: str) -> bool:
+    """Whether a process, by its `process_name`, is known to be no more. One of another machine may live: False."""
     place, _sep, pid = name.rpartition(":")
     return place == machine_name() and pid.isdigit() and not process_exists(int(pid))
 

@@ -54,7 +54,7 @@ def connect(peer: Peer, seconds: float) -> socket.socket:
     return _secured(peer, sock, here, max(1.0, due - time.monotonic())) if peer.tls else sock
 
 
-def way_words(peer: Peer, sock: socket.socket) -> Phrase:
+def describe_route(peer: Peer, sock: socket.socket) -> Phrase:
     """How the peer was reached, for the test of a node."""
     proxy = runtime.current().proxy_for(peer.host) if peer.use_proxy else None
     host, port, secured = peer.host, peer.port, tls.version_of(sock)
@@ -77,7 +77,7 @@ def _direct(peer: Peer, seconds: float) -> socket.socket:
     """The address is checked after the name is resolved, so that no name leads where none may."""
     due = time.monotonic() + seconds
     try:
-        found = names.look_up(peer.host, peer.port, seconds)[:4]
+        found = names.resolve_addresses(peer.host, peer.port, seconds)[:4]
     except TimeoutError:
         raise PeerFault(
             phrase(

@@ -58,7 +58,7 @@ class Payload:
             if not left:
                 return
 
-    def _lay_out(self) -> bytearray:
+    def _layout_pdus(self) -> bytearray:
         """The buffer and its gaps, made with the first object that needs them."""
         room = min(self._room, BATCH)
         count = max(1, min(BATCH // (room + HEADER), _VECTORS))
@@ -68,7 +68,7 @@ class Payload:
         return self._store
 
     def _by_buffer(self, context_id: int, data: BinaryIO, length: int, plain: bool, pace: Pace | None) -> None:
-        store = self._store or self._lay_out()
+        store = self._store or self._layout_pdus()
         room, count = len(self._gaps[0]), len(self._gaps)
         if pace is not None:  # small steps, so that a limit is a stream and not a row of bursts
             count = max(1, min(count, (1 << 16) // room))

@@ -9,7 +9,7 @@ from app.dicom.uids import new_uid
 from app.kit.errors import PeerFault
 from app.kit.phrases import NOTHING, Phrase, joined, phrase, verbatim
 from app.network import commands, statuses
-from app.network.connect import way_words
+from app.network.connect import describe_route
 from app.network.pdu import Context
 from app.network.scu import VERIFICATION, Association, Peer, Response, connect
 from app.network.settings import DicomSettings
@@ -105,7 +105,7 @@ def probe(peer: Peer, settings: DicomSettings, wanted: Sequence[str] = (), quick
     step = "reach"
     try:
         sock = connect(peer, settings.connect_timeout)
-        note(step, True, way_words(peer, sock))
+        note(step, True, describe_route(peer, sock))
         step = "association"
         classes = [VERIFICATION] if quick else [VERIFICATION, *SIGNS.values()]
         contexts = [Context(2 * n + 1, uid, _SYNTAXES) for n, uid in enumerate(classes)]

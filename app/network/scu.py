@@ -19,7 +19,7 @@ from app.network.payload import Pace, Payload
 from app.network.pdu import Associate, BadPdu, Context
 from app.network.scu_faults import InWords, reject_hint
 from app.network.settings import DicomSettings
-from app.network.tls_wire import wire_over
+from app.network.tls_wire import open_wire
 from app.network.user_items import UserItems
 from app.network.wire import PdvReader, PeerGone, PeerSilent
 
@@ -85,7 +85,7 @@ class Association:
 
     def open(self, sock: socket.socket) -> "Association":
         """Asks for the association over a connection that stands. Closes it and raises PeerFault when refused."""
-        self.wire = wire_over(sock)
+        self.wire = open_wire(sock)
         self.wire.allowance = self._allowance
         self._allowance.restart()
         try:

@@ -193,6 +193,6 @@ class TlsWire(Wire):
             self._tls.unwrap()
 
 
-def wire_over(sock: socket.socket) -> Wire:
+def open_wire(sock: socket.socket) -> Wire:
     """The wire that fits a connected socket."""
     return TlsWire(sock) if isinstance(sock, ssl.SSLSocket) else Wire(sock)

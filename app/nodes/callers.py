@@ -181,11 +181,11 @@ def _write(session: Session, calls: dict[tuple[str, str, str, str], _Call], gaps
     session.flush()
     activity_queries.drop_callers(session, MOST)
     for gap in gaps:
-        _note_gap(session, gap)
+        _update_gap(session, gap)
     events.append(session, "node.called", {"callers": len(calls)})
 
 
-def _note_gap(session: Session, gap: _Gap) -> None:
+def _update_gap(session: Session, gap: _Gap) -> None:
     if gap.node_id is None:
         for row in activity_queries.callers_at(session, gap.title, gap.address):
             row.ack_gap_ms = gap.median_ms

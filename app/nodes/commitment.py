@@ -242,7 +242,7 @@ def ask_failed(session: Session, commitment_id: str, words: Phrase, final: bool)
         return
     row.error = words
     if final:
-        _give_up(session, row)
+        _fail_request(session, row)
 
 
 def record_answer(session: Session, node_id: str, answer: References) -> str:
@@ -282,7 +282,7 @@ def retry_overdue(session: Session) -> int:
     for row in found:
         row.error = phrase("The node did not answer the storage commitment request in time.")
         if row.attempts >= most:
-            _give_up(session, row)
+            _fail_request(session, row)
         else:
             row.transaction_uid = uids.new_uid()
             _enqueue_ask(session, row)
@@ -318,7 +318,7 @@ def discard_requests(session: Session, transfer_id: str) -> None:
     for row in node_queries.commitments_of(session, transfer_id):
         if row.state in (QUEUED, WAITING):
             row.error = phrase("Cancelled")
-            _give_up(session, row)
+            _fail_request(session, row)
 
 
 # Both
@@ -329,7 +329,7 @@ def _count(session: Session, row: Commitment) -> None:
     row.committed, row.failed = states.get(COMMITTED, 0), states.get(FAILED, 0)
 
 
-def _give_up(session: Session, row: Commitment) -> None:
+def _fail_request(session: Session, row: Commitment) -> None:
     session.execute(
         update(CommitmentInstance)
         .where(CommitmentInstance.commitment_id == row.id, CommitmentInstance.state == WAITING)

@@ -45,7 +45,7 @@ def send_report(ctx: JobContext, payload: dict[str, Any]) -> dict[str, Any]:
         raise
     with ctx.database.write() as session:
         commitment.mark_reported(session, commitment_id)
-        service.note_outcome(session, node.id, NOTHING)
+        service.record_outcome(session, node.id, NOTHING)
     _log_operation(ctx, node, time.monotonic() - started, due, NOTHING)
     return {"committed": len(due.objects), "failed": len(due.failed)}
 
@@ -74,7 +74,7 @@ def send_request(ctx: JobContext, payload: dict[str, Any]) -> dict[str, Any]:
             _check(peer, association.request_commitment(asked))
             with ctx.database.write() as session:
                 commitment.mark_requested(session, commitment_id)
-                service.note_outcome(session, node.id, NOTHING)
+                service.record_outcome(session, node.id, NOTHING)
             association.await_report(_STAY, came)
     except PeerFault as fault:
         with ctx.database.write() as session:

@@ -26,7 +26,7 @@ from app.network.find_scu import RETURNED
 from app.network.settings import DicomSettings
 from app.nodes import options
 from app.nodes.models import Node
-from app.trust.http_transport import tls_fault, transport, wants_certificate, was_slow
+from app.trust.http_transport import timed_out, tls_fault, transport, wants_certificate
 
 PATIENCE = 3  # response timeouts: all that a call may wait for the other side while less than 1 KiB/s moves
 _SECONDS = 120.0  # one search, whatever its answers are
@@ -80,7 +80,7 @@ def _in_words(name: str, fault: httpx.HTTPError | httpx.InvalidURL) -> PeerFault
             phrase("{peer} does not answer.", peer=name),
             hint="Is it switched on, and does a firewall let us through?",
         )
-    if was_slow(fault):
+    if timed_out(fault):
         return PeerFault(
             phrase(
                 "{peer} was too slow: less than {rate:g} bytes a second for a long time.", peer=name, rate=LEAST_RATE

@@ -62,7 +62,7 @@ def record_result(
 ) -> None:
     """How it went: on the node, and in the trail where not everything arrived. fault: why the peer could not be used."""
     with database.write() as session:
-        service.note_outcome(session, node.id, fault)
+        service.record_outcome(session, node.id, fault)
         if failed:
             audit.record(
                 session,

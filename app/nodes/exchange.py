@@ -90,7 +90,7 @@ def import_nodes(session: Session, actor: Actor, text: str, config: Config, dry_
     """Makes and changes the nodes of a file; nodes that it does not name stay. dry_run: only tells what would happen,
     faults included. Invalid, with `errors` of line, field and message, when something is wrong with the file."""
     require(actor, Verb.NODE_EDIT)
-    report = _looked_at(session, actor, text, config)
+    report = _checked_nodes(session, actor, text, config)
     if dry_run:
         return report
     if report.faults:
@@ -108,7 +108,7 @@ def import_nodes(session: Session, actor: Actor, text: str, config: Config, dry_
     return report
 
 
-def _looked_at(session: Session, actor: Actor, text: str, config: Config) -> Report:
+def _checked_nodes(session: Session, actor: Actor, text: str, config: Config) -> Report:
     report = Report()
     try:
         document = jsonlines.parse(text, comments=True)

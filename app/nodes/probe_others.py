@@ -116,7 +116,7 @@ def _connect(node: NodeOptions, seconds: float) -> Phrase:
         return phrase("{host} port {port} open, through {proxy}", host=host, port=port, proxy=str(proxy))
     due, fault = time.monotonic() + seconds, None
     try:
-        found = names.look_up(host, port, seconds)[:4]
+        found = names.resolve_addresses(host, port, seconds)[:4]
     except OSError:
         raise PeerFault(
             phrase("The host name {host} is not known.", host=host), hint="Check its spelling and the DNS."

@@ -208,7 +208,7 @@ def probe_node(database: Database, actor: Actor, name: str, config: Config) -> P
     found = probed(node, settings, config)
     probe_log.log_probe(database, node, found)
     with database.write() as session:
-        note_outcome(session, node.id, NOTHING if found.ok else found.message, "tested")
+        record_outcome(session, node.id, NOTHING if found.ok else found.message, "tested")
         audit.record(
             session,
             actor_name=actor.name,
@@ -232,7 +232,7 @@ def probed(node: Node, settings: DicomSettings, config: Config, quick: bool = Fa
     return probe(peer_of(node, config.aet, settings), settings, () if quick else set_to.capabilities, quick)
 
 
-def note_outcome(session: Session, node_id: str, fault: Phrase, proof: Proof = "answered") -> None:
+def record_outcome(session: Session, node_id: str, fault: Phrase, proof: Proof = "answered") -> None:
     """Remembers on the node whether it worked just now (its dot in the list), and tells the pages. proof: how it proved
     that it does, where there is no fault."""
     node = session.get(Node, node_id)

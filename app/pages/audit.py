@@ -19,7 +19,7 @@ from app.http.i18n import gettext as _
 from app.kit.clock import moment_of
 from app.kit.numbers import LARGEST
 from app.pages import listing
-from app.pages.deeds import decision_words, thing_words, verb_choices, verb_words
+from app.pages.deeds import decision_words, target_words, verb_choices, verb_words
 from app.pages.rows import names_of
 from app.pages.shell import fields
 from app.security import Actor, Verb
@@ -191,7 +191,7 @@ def _target_link(event: AuditEvent) -> str:
         "/conflicts": _("Conflicts"),
         "/settings/audit": _("Audit"),
     }
-    return names.get(event.thing_id.removeprefix("GET "), thing_words(event.thing))
+    return names.get(event.thing_id.removeprefix("GET "), target_words(event.thing))
 
 
 def _detail_text(detail: dict[str, Any]) -> str:

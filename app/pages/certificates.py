@@ -148,7 +148,7 @@ def save_port(request: Request, actor: Editor, typed: Typed) -> Response:
 
 
 @router.post(_HERE + "/bring")
-def bring(request: Request, actor: Editor, typed: Typed) -> Response:
+def import_own(request: Request, actor: Editor, typed: Typed) -> Response:
     """A certificate of ours with its key."""
     secrets = services(request).secrets
     one = {name: typed.get(name, "") for name in ("name", "chain", "key", "password")}

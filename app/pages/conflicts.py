@@ -203,7 +203,7 @@ def picture(conflict_id: str, actor: Decider, session: WriteSession) -> Response
         Verb.STUDY_VIEW,
         "study",
         conflict.study_instance_uid,
-        conflict.told_facility_id,
+        conflict.event_facility_id,
         {"object": conflict.sop_instance_uid},
     )
     found = differing.first_frame(session, conflict)
@@ -249,7 +249,7 @@ def _trace(session: WriteSession, actor: Actor, decided: Conflict, decision: Dec
         verb=str(Verb.CONFLICT_DECIDE),
         thing="study",
         thing_id=decided.study_instance_uid,
-        facility_id=decided.told_facility_id,
+        facility_id=decided.event_facility_id,
         address=actor.address,
         detail={"decision": decision, "object": decided.sop_instance_uid},
     )

@@ -138,7 +138,7 @@ def decision_words(decision: str) -> str:
     return translate(_DECISIONS.get(decision, decision[:64]))
 
 
-def thing_words(thing: str) -> str:
+def target_words(thing: str) -> str:
     """The kind of thing it was done to."""
     return translate(_THINGS.get(thing, thing))
 

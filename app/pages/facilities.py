@@ -173,7 +173,7 @@ def create(
 
 
 @router.get("/settings/facilities/{facility_id}")
-def show_one(request: Request, facility_id: str, actor: Admin, saved: bool = False) -> Response:
+def edit(request: Request, facility_id: str, actor: Admin, saved: bool = False) -> Response:
     with services(request).database.read() as session:
         facility = facilities.get(session, actor, facility_id)
     return _page(request, actor, _form(facility), saved)

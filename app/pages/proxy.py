@@ -96,7 +96,7 @@ def run_test(
     """Tests the proxy as it is saved; the result alone for htmx, else the whole page with it."""
     number = parse_integer(port) or 0
     try:
-        tried = proxy_service.try_out(actor, host.strip(), number, connect_timeout(services(request).database))
+        tried = proxy_service.test_proxy(actor, host.strip(), number, connect_timeout(services(request).database))
     except Invalid as fault:
         tried = Tried(False, faults_of(fault).message, "", 0.0)
     if is_htmx(request):

@@ -339,12 +339,12 @@ def query_rows_part(
 
 
 @router.get("/query/here/{study_uid}")
-def here_part(
+def local_part(
     study_uid: str, actor: Asker, session: ReadSession, series: Annotated[list[str] | None, Query()] = None
 ) -> dict[str, Any]:
     """What of an unfolded study is here by now: objects by series, and which objects of these series. Asks no node."""
-    counted = retrieve_queries.series_here(session, actor, study_uid)
-    return {"series": counted, "images": retrieve_queries.images_here(session, actor, series or [])[:20_000]}
+    counted = retrieve_queries.local_series(session, actor, study_uid)
+    return {"series": counted, "images": retrieve_queries.local_images(session, actor, series or [])[:20_000]}
 
 
 @router.get("/query/queue")

@@ -167,7 +167,7 @@ class HereWord:
     word: str
 
 
-def here_word(match: Match) -> HereWord:
+def local_word(match: Match) -> HereWord:
     here = match.here
     count = format_number(here.have)
     of = _("%(have)s of %(all)s") % {"have": count, "all": format_number(match.images)} if match.images else count
@@ -215,7 +215,7 @@ def match_row(match: Match) -> MatchRow:
         images=match.images,
         where=match.where,
         here=match.here.have > 0,
-        word=here_word(match),
+        word=local_word(match),
     )
 
 
@@ -240,7 +240,7 @@ def series_row(match: Match) -> SeriesRow:
         words or _("No description"),
         match.images,
         match.where,
-        here_word(match),
+        local_word(match),
     )
 
 
@@ -256,7 +256,7 @@ class ImageRow:
 def image_row(match: Match) -> ImageRow:
     values = match.values
     return ImageRow(
-        match.key, values.get("InstanceNumber", ""), values.get("NumberOfFrames", ""), match.where, here_word(match)
+        match.key, values.get("InstanceNumber", ""), values.get("NumberOfFrames", ""), match.where, local_word(match)
     )
 
 

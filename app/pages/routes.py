@@ -263,7 +263,7 @@ def _bench(request: Request, actor: Actor, form: FormData, route_id: str, data: 
                 route_form.rule_of(values),
                 values["facility_id"] or None,
             )
-            found = bench.try_out(session, here.config, _subject(request, session, actor, form, data), tried)
+            found = bench.test_routes(session, here.config, _subject(request, session, actor, form, data), tried)
         except (Invalid, Conflict) as raised:
             faults = faults_of(raised)
             fault = faults.message

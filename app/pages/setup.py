@@ -89,7 +89,7 @@ def show_first(request: Request, code: str = "", lang: str = "") -> Response:
 
 @router.post("/setup")
 @public
-def make_first(
+def create_administrator(
     request: Request,
     code: Annotated[str, Form(max_length=64)] = "",
     name: Annotated[str, Form(max_length=128)] = "",
@@ -107,7 +107,7 @@ def make_first(
     def make() -> User:
         hashed = users.new_password(here.database, password, name)
         with here.database.change() as session:
-            return users.make_first_administrator(session, name, hashed, display_name)
+            return users.create_first_administrator(session, name, hashed, display_name)
 
     made, said = None, mismatch_fault(password, again)
     if said is None:

@@ -250,7 +250,7 @@ def show_transfer(
 ) -> Response:
     """One transfer with its objects, failed ones first."""
     found = transfer_queries.transfer(session, actor, transfer_id)
-    row = _row(queue_list.listed_one(session, found), actor)
+    row = _row(queue_list.listed_transfer(session, found), actor)
     rows = transfer_queries.instances(session, transfer_id, SHOWN, after)
     words = {
         "waiting": ("wait", _("Waiting")),

@@ -185,7 +185,7 @@ def _did(request: Request, actor: Actor, user_id: str, faults: Faults) -> Respon
 
 
 @router.post("/settings/users/{user_id}/password")
-def give_password(request: Request, user_id: str, actor: Admin) -> Response:
+def give_temporary_password(request: Request, user_id: str, actor: Admin) -> Response:
     """A temporary password, shown this once; the user's sessions and tokens end."""
     database, password = services(request).database, passwords.generate()
     user = _chosen(request, actor, user_id)

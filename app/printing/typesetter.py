@@ -94,7 +94,7 @@ def _serve(source: BinaryIO, sink: BinaryIO) -> None:
         sink.flush()
         del order, answer
         gc.collect()  # while nobody waits: layout trees are full of circles
-        memory.give_back()
+        memory.release_free_memory()
 
 
 def main() -> None:

@@ -76,6 +76,6 @@ class Look:
         named = [uid for uids in there.instances.values() for uid in uids] or list(self.scope.instances)
         with self.ctx.database.read() as session:
             return Here(
-                retrieve_queries.series_here(session, None, self.scope.study),
-                frozenset(retrieve_queries.instances_here(session, None, named)),
+                retrieve_queries.local_series(session, None, self.scope.study),
+                frozenset(retrieve_queries.local_instances(session, None, named)),
             )

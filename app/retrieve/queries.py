@@ -103,7 +103,7 @@ def about(session: Session, actor: Actor, study_uid: str) -> dict[str, str]:
 # -- what is here ------------------------------------------------------------------------------------------------------
 
 
-def studies_here(session: Session, actor: Actor, uids: Sequence[str]) -> dict[str, int]:
+def local_studies(session: Session, actor: Actor, uids: Sequence[str]) -> dict[str, int]:
     """Study Instance UID -> objects here, for those the actor may see."""
     found: dict[str, int] = {}
     for at in range(0, len(uids), _CHUNK):
@@ -114,7 +114,7 @@ def studies_here(session: Session, actor: Actor, uids: Sequence[str]) -> dict[st
     return found
 
 
-def series_here(session: Session, actor: Actor | None, study_uid: str) -> dict[str, int]:
+def local_series(session: Session, actor: Actor | None, study_uid: str) -> dict[str, int]:
     """Series Instance UID -> objects here. actor None: whoever may see them."""
     allowed: ColumnElement[bool] = true() if actor is None else visible_to(actor)
     wanted = (
@@ -125,7 +125,7 @@ def series_here(session: Session, actor: Actor | None, study_uid: str) -> dict[s
     return {row[0]: row[1] for row in session.execute(wanted)}
 
 
-def instances_here(session: Session, actor: Actor | None, uids: Sequence[str]) -> set[str]:
+def local_instances(session: Session, actor: Actor | None, uids: Sequence[str]) -> set[str]:
     """Which of these SOP Instance UIDs are here. actor None: whoever may see them."""
     found: set[str] = set()
     allowed: ColumnElement[bool] = true() if actor is None else visible_to(actor)
@@ -139,7 +139,7 @@ def instances_here(session: Session, actor: Actor | None, uids: Sequence[str]) -
     return found
 
 
-def images_here(session: Session, actor: Actor, series_uids: Sequence[str]) -> list[str]:
+def local_images(session: Session, actor: Actor, series_uids: Sequence[str]) -> list[str]:
     """SOP Instance UIDs of these series that are here and the actor may see."""
     wanted = (
         select(Instance.sop_instance_uid)
@@ -150,12 +150,12 @@ def images_here(session: Session, actor: Actor, series_uids: Sequence[str]) -> l
     return list(session.scalars(wanted))
 
 
-def count_here(session: Session, scope: Scope) -> int:
+def count_local(session: Session, scope: Scope) -> int:
     """Objects of a scope that are here: what we have is the truth, not what a peer says it sent."""
     if scope.instances:
-        return len(instances_here(session, None, scope.instances))
+        return len(local_instances(session, None, scope.instances))
     if scope.series:
-        return series_here(session, None, scope.study).get(scope.series, 0)
+        return local_series(session, None, scope.study).get(scope.series, 0)
     found = session.scalar(select(Study.instance_count).where(Study.study_instance_uid == scope.study))
     return found or 0
 

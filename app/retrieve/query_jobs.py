@@ -59,7 +59,9 @@ def run_query(ctx: JobContext, payload: dict[str, Any]) -> dict[str, Any]:
     _wait(ctx, [one.thread for one in asking_now], query_deadline(own))
     for one in asking_now:
         if one.thread.is_alive():
-            one.give_up(phrase("It did not end its answers within {seconds} s.", seconds=round(query_deadline(own))))
+            one.cancel_open(
+                phrase("It did not end its answers within {seconds} s.", seconds=round(query_deadline(own)))
+            )
     return {"nodes": len(rows)}
 
 
@@ -102,7 +104,7 @@ class _One:
     def start(self) -> None:
         self.thread.start()
 
-    def give_up(self, words: Phrase) -> None:
+    def cancel_open(self, words: Phrase) -> None:
         """Ends the row of a node whose thread goes on: what it brings later is not kept."""
         with self._ctx.database.write() as session:
             row, query = session.get(RemoteQueryNode, self._row_id), session.get(RemoteQuery, self._query_id)
@@ -165,7 +167,7 @@ class _One:
         if node is not None:
             if not self._ctx.stopped.is_set():
                 with self._ctx.database.write() as session:
-                    service.note_outcome(session, node.id, fault.detail if fault else NOTHING)
+                    service.record_outcome(session, node.id, fault.detail if fault else NOTHING)
             log_query(self._ctx.database, self._ctx.config, node, count, asked, fault, self._ctx.stopped.is_set())
 
 
@@ -251,11 +253,11 @@ def query_children(
     )
     with database.read() as session:
         if level == "SERIES":
-            counted = retrieve_queries.series_here(session, actor, study)
+            counted = retrieve_queries.local_series(session, actor, study)
             for match in found:
-                match.here = remote_queries.here_of(counted.get(match.key, 0), match.images)
+                match.here = remote_queries.local_counts(counted.get(match.key, 0), match.images)
         else:
-            there = retrieve_queries.instances_here(session, actor, [match.key for match in found])
+            there = retrieve_queries.local_instances(session, actor, [match.key for match in found])
             for match in found:
-                match.here = remote_queries.here_of(int(match.key in there), 1)
+                match.here = remote_queries.local_counts(int(match.key in there), 1)
     return remote_queries.sort_matches(found, "number"), faults

@@ -201,7 +201,7 @@ def merge_answers(level: str, answers: Iterable[tuple[str, Mapping[str, str]]]) 
     return list(found.values())
 
 
-def here_of(have: int, images: int | None, retrieving: str = "") -> Here:
+def local_counts(have: int, images: int | None, retrieving: str = "") -> Here:
     """all only when the count is known and reached."""
     if not have:
         return Here("none", 0, retrieving)
@@ -214,18 +214,18 @@ def matches(session: Session, actor: Actor, query: RemoteQuery) -> list[Match]:
     found = merge_answers(query.level, ((node.node_name, answer.values) for node, answer in rows))
     keys = [match.key for match in found]
     if query.level == "STUDY":
-        here = retrieve_queries.studies_here(session, actor, keys)
+        here = retrieve_queries.local_studies(session, actor, keys)
         under_way = {one.study_instance_uid: one.id for one in retrieve_queries.active(session, actor, keys)}
         for match in found:
-            match.here = here_of(here.get(match.key, 0), match.images, under_way.get(match.key, ""))
+            match.here = local_counts(here.get(match.key, 0), match.images, under_way.get(match.key, ""))
     elif query.level == "SERIES":
-        counted = retrieve_queries.series_here(session, actor, query.keys.get("StudyInstanceUID", ""))
+        counted = retrieve_queries.local_series(session, actor, query.keys.get("StudyInstanceUID", ""))
         for match in found:
-            match.here = here_of(counted.get(match.key, 0), match.images)
+            match.here = local_counts(counted.get(match.key, 0), match.images)
     elif query.level == "IMAGE":
-        there = retrieve_queries.instances_here(session, actor, keys)
+        there = retrieve_queries.local_instances(session, actor, keys)
         for match in found:
-            match.here = here_of(int(match.key in there), 1)
+            match.here = local_counts(int(match.key in there), 1)
     return found
 
 

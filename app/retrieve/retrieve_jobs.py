@@ -60,7 +60,7 @@ def retrieve_objects(ctx: JobContext, payload: dict[str, Any]) -> dict[str, Any]
     try:
         work.run()
     except Cancelled:
-        _given_back(ctx, task)
+        _released(ctx, task)
         work.log_try(started, None, True)
         raise
     except AppError as raised:
@@ -78,7 +78,7 @@ def _begin(ctx: JobContext, retrieval_id: str) -> _Task:
         row.state, row.attempts, row.error, row.hint = RUNNING, row.attempts + 1, None, None
         row.started_at, row.done = (
             now(),
-            retrieve_queries.count_here(session, scope_of(row)) if not row.destination else 0,
+            retrieve_queries.count_local(session, scope_of(row)) if not row.destination else 0,
         )
         row.done_before = row.done
         notify(session, row)
@@ -136,10 +136,10 @@ class _Try:
         self._refresh(force=True)
         if not asks:
             return
-        self._by_some_way(asks, there)
+        self._retrieve_by_method(asks, there)
         self._verify(there)
 
-    def _by_some_way(self, asks: list[Ask], there: There) -> None:
+    def _retrieve_by_method(self, asks: list[Ask], there: There) -> None:
         """The wished way; with auto the next one where a peer refuses the first for good (an unknown destination)."""
         ways = sources.retrieval_methods(self._task.node) if self._task.method == "auto" else [self._task.method]
         if not ways:
@@ -303,7 +303,7 @@ class _Try:
             if not retrieve_queries.job_wanted(session, self._ctx.job.id):
                 self._ctx.stopped.set()
                 return
-            arrived = 0 if task.elsewhere else retrieve_queries.count_here(session, task.scope)
+            arrived = 0 if task.elsewhere else retrieve_queries.count_local(session, task.scope)
         peer = self.before.completed + self.counts.completed + self.before.warning + self.counts.warning
         done = peer if task.elsewhere else arrived
         state = (done, self.counts.remaining, self.counts.failed, self._total)
@@ -360,7 +360,7 @@ class _Try:
         )
 
 
-def _given_back(ctx: JobContext, task: _Task) -> None:
+def _released(ctx: JobContext, task: _Task) -> None:
     """The role ends: the retrieval waits again. One that a person cancelled stays cancelled."""
     with ctx.database.write() as session:
         row = session.get(Retrieval, task.id)
@@ -383,9 +383,9 @@ def _finish(ctx: JobContext, task: _Task, work: _Try, fault: AppError | None) ->
             row.error, row.hint = fault.detail, fault.hint or None
         row.finished_at = now() if over else None
         if not task.elsewhere:
-            row.done = retrieve_queries.count_here(session, task.scope)
+            row.done = retrieve_queries.count_local(session, task.scope)
             row.total = max(row.total, row.done)
-        service.note_outcome(session, task.node.id, fault.detail if fault is not None else NOTHING)
+        service.record_outcome(session, task.node.id, fault.detail if fault is not None else NOTHING)
         notify(session, row)
         done = {"done": row.done, "total": row.total, "used": row.used}
     if fault is None:

@@ -25,7 +25,7 @@ from app.routing.decide import Candidate, applies_to_facility, select_objects, s
 from app.routing.facts import Names, ObjectFacts, of_stored
 from app.routing.models import FAILED, QUEUED, WAITING, Route, RouteRun
 from app.routing.rule import When
-from app.routing.service import tell_run
+from app.routing.service import notify_run
 
 log = logging.getLogger(__name__)
 KIND = "route.fire"
@@ -230,7 +230,7 @@ def _write_down(session: Session, one: _Judged) -> None:
         run.due_at = now() + timedelta(seconds=_PAUSE[min(run.attempts, len(_PAUSE)) - 1])
         if run.attempts >= _TRIES:
             run.state, run.finished_at = FAILED, now()
-            tell_run(session, run)
+            notify_run(session, run)
     elif not one.objects:
         session.delete(run)
     else:
@@ -253,4 +253,4 @@ def _queue(session: Session, run: RouteRun, one: _Judged) -> None:
         .where(Route.id == run.route_id)
         .values(fired=Route.fired + 1, objects=Route.objects + one.objects, last_fired_at=now())
     )
-    tell_run(session, run)
+    notify_run(session, run)

@@ -78,7 +78,7 @@ def of_file(actor: Actor, name: str, data: bytes, facility_id: str | None) -> Su
     return Subject(name, facility_id, [(0, facts)], {0: header.transfer_syntax_uid}, {}, {0: lambda: BytesIO(data)})
 
 
-def try_out(session: Session, config: Config, subject: Subject, tried: Sequence[Candidate]) -> list[dict[str, Any]]:
+def test_routes(session: Session, config: Config, subject: Subject, tried: Sequence[Candidate]) -> list[dict[str, Any]]:
     """What each of the tried routes would do. Routes that are on and stop others are taken into account."""
     others = {one.id: one for one in queries.candidates(session)} | {one.id: one for one in tried}
     nodes = queries.nodes_by_id(

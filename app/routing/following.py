@@ -20,7 +20,7 @@ from app.routing import queries
 from app.routing.jobs import actor_of, objects_of
 from app.routing.models import DONE, DROPPED, FAILED, QUEUED, SENDING, Route, RouteRun, RouteRunTransfer
 from app.routing.rule import Rule
-from app.routing.service import tell_run
+from app.routing.service import notify_run
 from app.security import SYSTEM
 
 log = logging.getLogger(__name__)
@@ -38,7 +38,7 @@ def finish_runs(database: Database, files: Archive) -> int:
         over = [run.id for run in queries.finished_sending(session, now(), _ENDED)]
     for run_id in lost:
         with database.write() as session:
-            _give_up(session, session.get(RouteRun, run_id))
+            _fail_run(session, session.get(RouteRun, run_id))
         derived.delete_files(files.store, run_id)
     for run_id in over:
         with database.write() as session:
@@ -89,10 +89,10 @@ def _reason(session: Session, run: RouteRun) -> Phrase | None:
     return (job.error or phrase("It was cancelled.")) if job.state in ("failed", "cancelled") else None
 
 
-def _give_up(session: Session, run: RouteRun | None) -> None:
+def _fail_run(session: Session, run: RouteRun | None) -> None:
     if run is not None and run.state == QUEUED and (reason := _reason(session, run)):
         run.state, run.reason, run.finished_at = FAILED, reason, now()
-        tell_run(session, run)
+        notify_run(session, run)
 
 
 def _end(session: Session, run: RouteRun | None) -> bool:
@@ -121,7 +121,7 @@ def _end(session: Session, run: RouteRun | None) -> bool:
         return False
     run.state, run.finished_at, run.due_at = FAILED if stopped else DONE, now(), None
     derived.delete_rows(session, run.id)
-    tell_run(session, run)
+    notify_run(session, run)
     return True
 
 

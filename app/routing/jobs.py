@@ -16,7 +16,7 @@ from app.routing.derive import Leaving, send_actions
 from app.routing.making import Batch
 from app.routing.models import QUEUED, SENDING, Route, RouteRun, RouteRunTransfer
 from app.routing.rule import Rule
-from app.routing.service import tell_run
+from app.routing.service import notify_run
 from app.security import Actor, Verb
 
 
@@ -43,9 +43,9 @@ def execute_run(ctx: JobContext, payload: dict[str, Any]) -> dict[str, Any]:
     batch = making.derive_objects(ctx, run_id, rule, found) if rule.derives else Batch()
     with ctx.database.write() as session:
         run, route = _owned_run(ctx, session, run_id)
-        made = _hand_over(session, run, route, found, batch)
+        made = _create_transfers(session, run, route, found, batch)
         run.state, run.due_at = SENDING, now()
-        tell_run(session, run)
+        notify_run(session, run)
         return {"transfers": made}
 
 
@@ -67,7 +67,7 @@ def objects_of(session: Session, run: RouteRun) -> list[arrivals.Stored]:
     return [one for one in arrivals.stored(session, run.study_instance_uid, between) if inside(one.instance.id)]
 
 
-def _hand_over(session: Session, run: RouteRun, route: Route, found: list[arrivals.Stored], batch: Batch) -> int:
+def _create_transfers(session: Session, run: RouteRun, route: Route, found: list[arrivals.Stored], batch: Batch) -> int:
     """Everything the rule says, to transfers. What could not be made as asked is not sent in any other form."""
     forms = {number: derived.add(session, run.id, made) for number, made in batch.forms.items()}
     sent: list[dict[str, Any]] = []

@@ -199,7 +199,7 @@ def retry_run(session: Session, actor: Actor, run_id: str) -> RouteRun:
         raise Conflict("Only a failed run can be tried again.")
     run.state, run.attempts, run.due_at, run.finished_at, run.job_id = WAITING, 0, now(), None, None
     run.reason = run.reason or phrase("Tried again.")  # what comes meanwhile makes a run of its own
-    _run_told(session, actor, run, "route.retry")
+    _run_detail(session, actor, run, "route.retry")
     return run
 
 
@@ -213,7 +213,7 @@ def drop_run(session: Session, actor: Actor, run_id: str) -> RouteRun:
         with contextlib.suppress(Conflict, NotFound):  # it ended by itself meanwhile
             jobs.cancel(session, run.job_id)
     run.state, run.finished_at = DROPPED, now()
-    _run_told(session, actor, run, "route.drop-run")
+    _run_detail(session, actor, run, "route.drop-run")
     return run
 
 
@@ -223,11 +223,11 @@ def cross_reference(session: Session, actor: Actor, config: Config, run_id: str)
     run = queries.run(session, actor, run_id)
     if run.uids is None:
         raise NotFound("This run has anonymized nothing.")
-    _run_told(session, actor, run, Verb.CROSSREF_READ)
+    _run_detail(session, actor, run, Verb.CROSSREF_READ)
     return report.open_uids(derive(config, CROSSREF_KEY), run.uids)
 
 
-def _run_told(session: Session, actor: Actor, run: RouteRun, verb: str) -> None:
+def _run_detail(session: Session, actor: Actor, run: RouteRun, verb: str) -> None:
     audit.record(
         session,
         actor_name=actor.name,
@@ -239,10 +239,10 @@ def _run_told(session: Session, actor: Actor, run: RouteRun, verb: str) -> None:
         address=actor.address,
         detail={"run": run.id, "route": run.route_id},
     )
-    tell_run(session, run)
+    notify_run(session, run)
 
 
-def tell_run(session: Session, run: RouteRun) -> None:
+def notify_run(session: Session, run: RouteRun) -> None:
     """The event that moves open pages."""
     payload = {
         "id": run.id,

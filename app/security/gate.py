@@ -77,7 +77,7 @@ class Gate:
         def look(session: Session, policy: SecuritySettings) -> _Known:
             digest = sessions.digest_of(secret)
             found = queries.session_with(session, digest)
-            if found is None or found[1].disabled or sessions.is_over(found[0], policy):
+            if found is None or found[1].disabled or sessions.is_expired(found[0], policy):
                 return self._entry(None)
             row, user, role = found
             identity = replace(self._identity(user, role, policy), session_id=row.id, csrf=row.csrf, locked=row.locked)
@@ -87,7 +87,7 @@ class Gate:
                 idle_minutes=policy.idle_minutes,
             )
 
-        return self._look_up("session", secret, look)
+        return self._cached_lookup("session", secret, look)
 
     def saw_input(self, identity: Identity) -> None:
         """A person did something: the lock moves away. Written down now and then, in the background."""
@@ -131,12 +131,12 @@ class Gate:
             row, user, role = found
             actor = actor_of(user, role, policy, kind="token", scopes=row.scopes)
             if row.last_used_at is None or now() - row.last_used_at > timedelta(minutes=1):
-                self._notes.submit(self._note_token, row.id)
+                self._notes.submit(self._record_token_use, row.id)
             return self._entry(replace(self._identity(user, role, policy), actor=actor, how="token"))
 
-        return self._look_up("token", secret, look)
+        return self._cached_lookup("token", secret, look)
 
-    def _note_token(self, token_id: str) -> None:
+    def _record_token_use(self, token_id: str) -> None:
         with self.database.write() as session:
             row = session.get(ApiToken, token_id)
             if row is not None:
@@ -184,7 +184,7 @@ class Gate:
             role = session.get(Role, user.role)
             return self._entry(replace(self._identity(user, role, policy), how="basic") if role else None)
 
-        return self._look_up("user", f"{user_id}:{password_hash}", look, plain=True)
+        return self._cached_lookup("user", f"{user_id}:{password_hash}", look, plain=True)
 
     def _basic_digest(self, name: str, password: str) -> bytes:
         pair = f"{name.strip().lower()}\0{password}".encode()
@@ -192,7 +192,7 @@ class Gate:
 
     # common
 
-    def _look_up(
+    def _cached_lookup(
         self, kind: str, secret: str, look: Callable[[Session, SecuritySettings], _Known], *, plain: bool = False
     ) -> Identity | None:
         name = f"{kind}:{secret if plain else sessions.digest_of(secret)}"

@@ -48,7 +48,7 @@ def is_locked(row: WebSession, policy: SecuritySettings, last_input: datetime | 
     return row.locked or now() - idle_since > timedelta(minutes=policy.idle_minutes)
 
 
-def is_over(row: WebSession, policy: SecuritySettings) -> bool:
+def is_expired(row: WebSession, policy: SecuritySettings) -> bool:
     return now() - row.created_at > timedelta(hours=policy.session_hours)
 
 

@@ -44,7 +44,7 @@ def is_setup_code(secrets: Secrets, code: str) -> bool:
     return hmac.compare_digest(setup_code(secrets).encode(), code.encode())
 
 
-def _given(environ: Mapping[str, str]) -> str:
+def _initial_password(environ: Mapping[str, str]) -> str:
     file = environ.get(f"{_VARIABLE}_FILE")
     return Path(file).read_text("utf-8").strip() if file else environ.get(_VARIABLE, "")
 
@@ -58,13 +58,13 @@ def prepare(database: Database, secrets: Secrets, environ: Mapping[str, str]) ->
         facilities.ensure_home(session)
         if queries.has_users(session):
             return FirstStart()
-    password = _given(environ)
+    password = _initial_password(environ)
     if not password:
         return FirstStart(code=setup_code(secrets))
     try:
         hashed = users.new_password(database, password, FIRST_NAME)
         with database.write() as session:
-            users.make_first_administrator(session, FIRST_NAME, hashed)
+            users.create_first_administrator(session, FIRST_NAME, hashed)
     except Invalid as fault:
         return FirstStart(code=setup_code(secrets), refused=fault.detail)
     return FirstStart(created=FIRST_NAME)

@@ -44,7 +44,7 @@ def require_role(session: Session, actor: Actor, name: str) -> None:
     require_verbs(session, actor, verbs_of(role.verbs), role.sees_all)
 
 
-def require_place(session: Session, actor: Actor, facility_id: str | None) -> None:
+def require_rank(session: Session, actor: Actor, facility_id: str | None) -> None:
     """Raises Forbidden when the facility is not the actor's own, unless the actor's role sees all of them."""
     if not _sees_all(session, actor) and facility_id is not None and facility_id != actor.facility_id:
         raise Forbidden(
@@ -59,4 +59,4 @@ def require_user(session: Session, actor: Actor, user: User) -> None:
     if user.id == actor.user_id and actor.kind == "user":
         return
     require_role(session, actor, user.role)
-    require_place(session, actor, user.facility_id)
+    require_rank(session, actor, user.facility_id)

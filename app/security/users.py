@@ -39,7 +39,7 @@ def _check_name(session: Session, name: str) -> str:
     return name
 
 
-def _check_place(session: Session, role: str, facility_id: str | None) -> str | None:
+def _check_facility(session: Session, role: str, facility_id: str | None) -> str | None:
     """The facility a user of this role belongs to. Staff who do not see all belong to the installation unless told otherwise."""
     found = session.get(Role, role)
     if found is None:
@@ -104,9 +104,9 @@ def create(
     """A new account. temporary: the password must be changed at the first login."""
     require(actor, Verb.USER_ADMIN)
     name = _check_name(session, name)
-    facility_id = _check_place(session, role, facility_id)
+    facility_id = _check_facility(session, role, facility_id)
     strength.require_role(session, actor, role)
-    strength.require_place(session, actor, facility_id)
+    strength.require_rank(session, actor, facility_id)
     moment = now()
     user = User(
         id=new_id(),
@@ -168,11 +168,11 @@ def change(session: Session, actor: Actor, user_id: str, values: dict[str, objec
     user = _manageable(session, actor, user_id)
     new = {key: values[key] for key in _EDITABLE if key in values}
     role, place = new.get("role", user.role), new.get("facility_id", user.facility_id)
-    place = _check_place(session, str(role), str(place) if place else None)
+    place = _check_facility(session, str(role), str(place) if place else None)
     if "facility_id" in new or place != user.facility_id:
         new["facility_id"] = place  # an empty one means none
     strength.require_role(session, actor, str(role))
-    strength.require_place(session, actor, place)
+    strength.require_rank(session, actor, place)
     leaves = bool(new.get("disabled", user.disabled)) or new.get("role", user.role) != ADMINISTRATOR
     if (
         user.role == ADMINISTRATOR
@@ -288,7 +288,7 @@ def _is_json(value: object) -> bool:
     return True
 
 
-def make_first_administrator(session: Session, name: str, password: NewPassword, display_name: str = "") -> User:
+def create_first_administrator(session: Session, name: str, password: NewPassword, display_name: str = "") -> User:
     """The account an installation begins with; only while there is none."""
     if queries.has_users(session):
         raise Conflict("This installation already has an administrator.", hint="Sign in.")

@@ -66,7 +66,7 @@ class DicomRun(Run):
         with Mover(self.peer, self._response_timeout(), self.own_title, self._watch()) as mover:
             self.address = address = f"{mover.local_host}:{self.ctx.config.dicom_port}"
             ended = mover.retrieve("STUDY", {"StudyInstanceUID": self.made.study})
-        return self._came_back(ended, address)
+        return self._study_returned(ended, address)
 
     def get_back(self) -> Found:
         assert self.made is not None
@@ -76,7 +76,7 @@ class DicomRun(Run):
         )
         with getter:
             ended = getter.retrieve("STUDY", {"StudyInstanceUID": self.made.study})
-        return self._came_back(ended)
+        return self._study_returned(ended)
 
     def _response_timeout(self) -> DicomSettings:
         """One small picture is not waited for as long as a study on tape."""
@@ -86,7 +86,7 @@ class DicomRun(Run):
         until = time.monotonic() + _RETRIEVE
         return Watch(stop=lambda: time.monotonic() > until or self.ctx.stopped.is_set())
 
-    def _came_back(self, ended: Retrieved, address: str = "") -> Found:
+    def _study_returned(self, ended: Retrieved, address: str = "") -> Found:
         """The peer's word, and whether it is true: the object must be here. It is removed at once. address: where we
         listen, as the peer reaches us (C-MOVE)."""
         title = self.own_title if address else ""
@@ -97,12 +97,12 @@ class DicomRun(Run):
             hint = told.hint or phrase(
                 "The node could not send to this station. Check the address and port of this station on the node."
             )
-            return WRONG, told.what, self._not_kept() if self.lost else hint
-        if not (ended.counts.completed or ended.counts.warning or ended.counts.stored or self.is_here()):
-            return WRONG, phrase("It found nothing to send."), self._not_kept()
-        return self.came_back(address)
+            return WRONG, told.what, self._not_stored() if self.lost else hint
+        if not (ended.counts.completed or ended.counts.warning or ended.counts.stored or self.is_stored()):
+            return WRONG, phrase("It found nothing to send."), self._not_stored()
+        return self.study_returned(address)
 
-    def _not_kept(self) -> Phrase:
+    def _not_stored(self) -> Phrase:
         return phrase(
             "The node confirmed the image but did not store it. Ask its administrator whether it accepts unknown "
             "patients and the AE title of this station."
@@ -162,7 +162,7 @@ def run(ctx: JobContext, payload: dict[str, Any]) -> dict[str, Any]:
                 test.add_step(step)
         test.store_result()
         with ctx.database.write() as session:
-            service.note_outcome(session, test.node.id, NOTHING if probe.ok else probe.message, "tested")
+            service.record_outcome(session, test.node.id, NOTHING if probe.ok else probe.message, "tested")
         if probe.ok:
             {"dicomweb": WebSteps(test).go_on, "folder": FolderSteps(test).go_on}.get(test.protocol, test.go_on)()
     finally:
@@ -182,5 +182,5 @@ def echo_all(ctx: JobContext, payload: dict[str, Any]) -> dict[str, Any]:
         found = service.probed(node, quick, ctx.config, quick=True)
         probe_log.log_probe(ctx.database, node, found)
         with ctx.database.write() as session:
-            service.note_outcome(session, node.id, NOTHING if found.ok else found.message, "tested")
+            service.record_outcome(session, node.id, NOTHING if found.ok else found.message, "tested")
     return {"nodes": len(due)}

@@ -90,7 +90,7 @@ class WebSteps:
         if fetched.failed or not fetched.stored:
             why = fetched.faults[0] if fetched.faults else phrase("it sent nothing")
             return WRONG, phrase("The test image was not received back: {why}", why=why), NOTHING
-        return run.came_back()
+        return run.study_returned()
 
 
 class FolderSteps:
@@ -117,7 +117,7 @@ class FolderSteps:
         made = self._run.make_object()
         final = self._root / object_path(PATIENT_ID, made.study, made.series, made.sop_instance)
         draft = final.with_name(f".{secrets.token_hex(8)}.part")
-        if folders.leads_out(final.parent, self._root):
+        if folders.leaves_folder(final.parent, self._root):
             raise PeerFault("A link in the folder leads out of it.")
         self._file = final
         try:

@@ -129,11 +129,11 @@ class Run:
             self.ctx.check_cancelled()
             time.sleep(0.5)
 
-    def came_back(self, address: str = "") -> Found:
+    def study_returned(self, address: str = "") -> Found:
         """Whether the picture is here; it is removed at once."""
         title = self.own_title if address else ""
         until = time.monotonic() + _ARRIVE
-        while not self.is_here():
+        while not self.is_stored():
             if time.monotonic() > until:
                 hint = (
                     phrase("Does it have {title} at {address}?", title=title, address=address) if address else NOTHING
@@ -151,14 +151,14 @@ class Run:
 
     # what must not stay
 
-    def is_here(self) -> bool:
+    def is_stored(self) -> bool:
         assert self.made is not None
         with self.ctx.database.read() as session:
             return activity_queries.is_stored(session, self.made.sop_instance)
 
     def remove(self) -> None:
         """Takes the test study out of our archive, if it is there."""
-        if self.made is None or not self.is_here():
+        if self.made is None or not self.is_stored():
             return
         with contextlib.suppress(AppError), self.ctx.database.write() as session:
             archive_service.delete_study(session, SYSTEM, self.made.study)

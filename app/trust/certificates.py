@@ -47,10 +47,10 @@ def create_certificate(
             raise Invalid(fault, field="hosts")
     authority = next(iter(queries.of_kind(session, AUTHORITY)), None)
     if authority is None or authority.not_after < now() + timedelta(days=pem.LEAF_DAYS):
-        made, key = pem.make_authority(f"Filmroom {socket.gethostname()[:40]} {now():%Y}")
+        made, key = pem.create_authority(f"Filmroom {socket.gethostname()[:40]} {now():%Y}")
         authority = _store(session, actor, AUTHORITY, made_name(made), [made], secrets.seal(key))
     signer = x509.load_pem_x509_certificate(authority.chain.encode())
-    leaf, key = pem.make_leaf(signer, secrets.unseal(authority.sealed_key or ""), hosts, hosts[0])
+    leaf, key = pem.create_leaf(signer, secrets.unseal(authority.sealed_key or ""), hosts, hosts[0])
     return _store(session, actor, OWN, name or hosts[0], [leaf, signer], secrets.seal(key)), authority
 
 
@@ -115,11 +115,11 @@ def import_revocation_lists(session: Session, actor: Actor, text: str) -> list[C
                 field=revocation.FIELD,
             )
         owner = next(row for row, certificate in signers if certificate is signer)
-        kept.append(_keep_list(session, actor, one, found, owner))
+        kept.append(_store_list(session, actor, one, found, owner))
     return kept
 
 
-def _keep_list(
+def _store_list(
     session: Session,
     actor: Actor,
     one: x509.CertificateRevocationList,

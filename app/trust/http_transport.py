@@ -206,7 +206,7 @@ def wants_certificate(answer: httpx.Response) -> bool:
     return b"SSL certificate" in start
 
 
-def was_slow(fault: BaseException) -> bool:
+def timed_out(fault: BaseException) -> bool:
     """Whether a call failed because the other side went on too slowly."""
     seen: BaseException | None = fault
     while seen is not None and not isinstance(seen, _Slow):

@@ -1,4 +1,4 @@
-"""What AE titles, UIDs, hosts and ports may look like. Pure, but for `look_up` and `resolved`."""
+"""What AE titles, UIDs, hosts and ports may look like. Pure, but for `resolve_addresses` and `resolved`."""
 
 import ipaddress
 import re
@@ -74,7 +74,7 @@ _lock = threading.Lock()
 _asked: dict[tuple[str, int], "Future[LookedUp]"] = {}  # names that are being looked up: one thread each
 
 
-def look_up(host: str, port: int, seconds: float) -> LookedUp:
+def resolve_addresses(host: str, port: int, seconds: float) -> LookedUp:
     """What `socket.getaddrinfo` says of a host, which has no limit of its own: some name servers answer after a minute,
     or a byte at a time. Raises OSError when the name is not known, its TimeoutError after so many seconds."""
     host = host.strip("[]")
@@ -84,11 +84,11 @@ def look_up(host: str, port: int, seconds: float) -> LookedUp:
         wanted = _asked.get((host, port))
         if wanted is None:
             wanted = _asked[host, port] = Future()
-            threading.Thread(target=_look_up, args=(wanted, host, port), name="look-up", daemon=True).start()
+            threading.Thread(target=_resolve, args=(wanted, host, port), name="look-up", daemon=True).start()
     return wanted.result(max(0.1, seconds))
 
 
-def _look_up(wanted: "Future[LookedUp]", host: str, port: int) -> None:
+def _resolve(wanted: "Future[LookedUp]", host: str, port: int) -> None:
     try:
         wanted.set_result(socket.getaddrinfo(host, port, type=socket.SOCK_STREAM))
     except Exception as fault:  # noqa: BLE001 it is raised where it was asked
@@ -101,7 +101,7 @@ def _look_up(wanted: "Future[LookedUp]", host: str, port: int) -> None:
 def resolved(host: str, port: int, seconds: float) -> list[str]:
     """The addresses of a host, at most four, none of them a forbidden one; empty when the name is not known in time."""
     try:
-        found = look_up(host, port, seconds)
+        found = resolve_addresses(host, port, seconds)
     except OSError:
         return []
     texts = dict.fromkeys(str(each[4][0]) for each in found)

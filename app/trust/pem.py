@@ -175,7 +175,7 @@ def _public(found: object) -> bytes:
     )
 
 
-def make_authority(name: str) -> tuple[x509.Certificate, str]:
+def create_authority(name: str) -> tuple[x509.Certificate, str]:
     """An authority of our own for a local network: certificate and key. P-256 (RFC 9325 4.5)."""
     made = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name[:64])])
@@ -189,7 +189,7 @@ def make_authority(name: str) -> tuple[x509.Certificate, str]:
     return certificate, key_pem(made)
 
 
-def make_leaf(
+def create_leaf(
     authority: x509.Certificate, authority_key: str, names: Sequence[str], title: str, days: int = LEAF_DAYS
 ) -> tuple[x509.Certificate, str]:
     """A certificate for these host names and addresses, as server and client, signed by the authority; and its key.

@@ -141,7 +141,7 @@ def _reach(proxy: Proxy, due: float) -> socket.socket:
     """A TCP connection to the proxy itself; its address is checked after its name is resolved."""
     hint = phrase("Look at Settings, Proxy.")
     try:
-        found = names.look_up(proxy.host, proxy.port, due - time.monotonic())
+        found = names.resolve_addresses(proxy.host, proxy.port, due - time.monotonic())
     except OSError:
         raise PeerFault(phrase("The name of the proxy {host} is not known.", host=proxy.host), hint=hint) from None
     words = phrase("no address")

@@ -69,7 +69,7 @@ class Tried:
     seconds: float
 
 
-def try_out(actor: Actor, host: str, port: int, seconds: float) -> Tried:
+def test_proxy(actor: Actor, host: str, port: int, seconds: float) -> Tried:
     """Opens a connection to the host through the proxy as it is saved, and closes it; at most so many seconds."""
     require(actor, Verb.SETTINGS_EDIT)
     if fault := names.host_fault(host):

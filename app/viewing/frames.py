@@ -45,7 +45,7 @@ class Frames:
         self._file.close()
         if self._deflated:
             self._inflated = None
-            memory.give_back()
+            memory.release_free_memory()
 
     @property
     def stored_frames(self) -> int:

@@ -125,7 +125,7 @@ def _decide(archive: Archive, conflict: str, decision: Any) -> None:
     with archive.database.write() as session:
         service.decide_conflict(session, SYSTEM, conflict, decision)
     for _ in range(2):  # a job may run twice
-        _run(archive, jobs.carry_out, {"conflict_id": conflict, "decision": decision})
+        _run(archive, jobs.apply_decision, {"conflict_id": conflict, "decision": decision})
         _run(archive, jobs.remove_files, {})
     assert not list((archive.config.store / ".aside").iterdir())
     with pytest.raises(Decided), archive.database.write() as session:
@@ -163,7 +163,7 @@ def test_a_version_whose_file_changed_is_neither_shown_nor_stored(archive: Archi
     with archive.database.read() as session, pytest.raises(Damaged):
         differing.first_frame(session, conflict)
     with pytest.raises(PermanentFault, match="damaged"):
-        _run(archive, jobs.carry_out, {"conflict_id": chosen, "decision": decision})
+        _run(archive, jobs.apply_decision, {"conflict_id": chosen, "decision": decision})
     assert list(_stored(archive).values()) == [first]
 
 
@@ -292,7 +292,7 @@ def test_differences_a_crash_left_unfound_are_found_when_the_object_comes_again(
 ) -> None:
     put(ct_bytes())
     with monkeypatch.context() as patch:
-        patch.setattr(Archive, "_tell_differences", lambda *_: None)
+        patch.setattr(Archive, "_record_differences", lambda *_: None)
         put(ct_bytes(Modality="MR"))
     assert _differences(archive) == []
     put(ct_bytes(Modality="MR"))
@@ -307,7 +307,7 @@ def _open(archive: Archive) -> list[Conflict]:
 
 
 def _carry_out(archive: Archive, conflict: str) -> None:
-    _run(archive, jobs.carry_out, {"conflict_id": conflict, "decision": "overwrite"})
+    _run(archive, jobs.apply_decision, {"conflict_id": conflict, "decision": "overwrite"})
 
 
 def test_two_versions_of_one_object_are_never_taken_in_together(archive: Archive, put: Put) -> None:

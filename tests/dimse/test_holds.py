@@ -218,7 +218,7 @@ def test_a_decision_is_carried_out(house: House, meeting: str, decision: Any) ->
         database=house.web.database, archive=house.station.archive, config=house.station.config,
         job=SimpleNamespace(created_by="admin"),
     )  # fmt: skip
-    outcome = jobs.carry_out(context, {"conflict_id": chosen.id, "decision": decision})["outcome"]
+    outcome = jobs.apply_decision(context, {"conflict_id": chosen.id, "decision": decision})["outcome"]
     found = house.web.dora.get("/dicom-web/instances", params={"SOPInstanceUID": outcome})
     assert [one["00080018"]["Value"] for one in found.json()] == [[outcome]]
     with house.web.database.write() as session:

@@ -116,7 +116,7 @@ def test_linear_reaches_black_and_white_where_the_standard_says() -> None:
 def test_a_table_is_clamped_at_both_ends(first: int, data: list[int], value: int) -> None:
     table = Lut(first, np.array(data, np.uint16), 16)
     expected = data[0] if value < first else data[-1] if value >= first + len(data) else data[value - first]
-    assert lut.look_up(np.array([value]), table)[0] == expected
+    assert lut.map_values(np.array([value]), table)[0] == expected
 
 
 @settings(max_examples=100, deadline=None)

@@ -97,15 +97,15 @@ def test_the_job_of_a_process_that_is_known_to_be_gone_comes_back_at_once(databa
     with database.write() as session:
         for _ in range(3):
             jobs.enqueue(session, "a", {})
-    for name in (ended, other, rolestate.own_name()):
+    for name in (ended, other, rolestate.process_name()):
         with database.write() as session:
             assert jobs.claim(session, ["a"], name)
     with database.write() as session:
         claimants = jobs.active_workers(session)
-        assert claimants == {ended, other, rolestate.own_name()}
-        assert jobs.release_abandoned(session, gone=[name for name in claimants if rolestate.is_gone(name)]) == 1
+        assert claimants == {ended, other, rolestate.process_name()}
+        assert jobs.release_abandoned(session, gone=[name for name in claimants if rolestate.is_dead(name)]) == 1
     with database.read() as session:
-        assert jobs.active_workers(session) == {other, rolestate.own_name()}, (
+        assert jobs.active_workers(session) == {other, rolestate.process_name()}, (
             "of another machine only its silence tells"
         )
 

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-_SAY = "import os; from app.kit.priority import stand_back; stand_back(3); print(os.sched_getscheduler(0), os.nice(0))"
+_SAY = "import os; from app.kit.priority import lower_priority; lower_priority(3); print(os.sched_getscheduler(0), os.nice(0))"
 
 
 @pytest.mark.skipif(not hasattr(os, "sched_setscheduler"), reason="another scheduler")
@@ -24,4 +24,4 @@ def test_it_is_harmless_where_it_is_forbidden(monkeypatch: pytest.MonkeyPatch) -
 
     monkeypatch.setattr(os, "nice", forbidden)
     monkeypatch.setattr(os, "sched_setscheduler", forbidden, raising=False)
-    priority.stand_back(2)
+    priority.lower_priority(2)

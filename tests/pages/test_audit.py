@@ -15,7 +15,7 @@ from app.security import Verb
 from tests.pages.test_storage import filled  # noqa: F401
 from tests.support.client import Web
 
-_RECORDING = {"_record", "_record_many", "_trace", "_tell", "_changed", "_run_told", "record", "Deed"}
+_RECORDING = {"_record", "_record_many", "_trace", "_notify", "_changed", "_run_detail", "record", "Deed"}
 _OTHERS = {
     "study",
     "conflict",

@@ -99,7 +99,7 @@ def test_a_locked_key_needs_its_password(tmp_path: Path) -> None:
 
 
 def test_weak_keys_are_refused(tmp_path: Path) -> None:
-    authority, key = pem.make_authority("weak")
+    authority, key = pem.create_authority("weak")
     for made, words in (
         (rsa.generate_private_key(65537, 1024), "2048 bits or more"),
         (ed25519.Ed25519PrivateKey.generate(), "takes RSA keys"),

@@ -295,5 +295,5 @@ def test_a_cancelled_transfer_is_seen_by_the_lane_and_taken_up_again_whole(queue
         transfers.retry_transfer(session, queue.admin, transfer)
     assert {row.id for row in queue.take(slot, 20)}.isdisjoint({row.id for row in rows}), "they are in somebody's hands"
     with queue.database.write() as session:
-        claims.give_back(session, [row.id for row in rows])
+        claims.release_claimed(session, [row.id for row in rows])
     assert {row.id for row in queue.take(slot, 20)} == {row.id for row in rows}

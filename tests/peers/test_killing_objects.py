@@ -38,7 +38,7 @@ def dying(source, target, made):
     real(source, target, made)
 transcode.transcode_dataset = dying
 database = open_database(config)
-forwarder = Forwarder(config, database, Archive(config, database), rolestate.own_name())
+forwarder = Forwarder(config, database, Archive(config, database), rolestate.process_name())
 forwarder.start()
 sys.stdin.read()
 """
@@ -89,8 +89,8 @@ def test_who_dies_while_it_only_sends_costs_no_object_a_try(config: Config, data
     slot = queue.slot(owner=f"{rolestate.machine_name()}:{int(gone.stdout)}")
     rows = queue.take(slot)
     assert rows
-    Forwarder(config, database, queue.archive, rolestate.own_name()).release_dead()
-    again = queue.take(queue.slot(owner=rolestate.own_name()))
+    Forwarder(config, database, queue.archive, rolestate.process_name()).release_dead()
+    again = queue.take(queue.slot(owner=rolestate.process_name()))
     assert [row.id for row in again] == [row.id for row in rows], "they are free, and in the same order"
     with database.read() as session:
         assert {one.tries for one in session.scalars(select(TransferInstance))} == {0}

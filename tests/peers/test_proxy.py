@@ -204,14 +204,14 @@ def test_web_calls_go_the_same_way(here: Installation, tmp_path: Path) -> None:
 
 
 def test_the_test_button(here: Installation) -> None:
-    assert not proxy_service.try_out(SYSTEM, "127.0.0.1", 104, 5.0).ok
+    assert not proxy_service.test_proxy(SYSTEM, "127.0.0.1", 104, 5.0).ok
     with microsocks() as port:
         here.through(f"socks5://127.0.0.1:{port}", exceptions=["10.0.0.0/8"])
-        assert proxy_service.try_out(SYSTEM, "127.0.0.1", port, 5.0).ok
-        assert "without the proxy" in proxy_service.try_out(SYSTEM, "10.1.2.3", 104, 5.0).message
-        assert not proxy_service.try_out(SYSTEM, "127.0.0.1", free_port(), 5.0).ok
+        assert proxy_service.test_proxy(SYSTEM, "127.0.0.1", port, 5.0).ok
+        assert "without the proxy" in proxy_service.test_proxy(SYSTEM, "10.1.2.3", 104, 5.0).message
+        assert not proxy_service.test_proxy(SYSTEM, "127.0.0.1", free_port(), 5.0).ok
         with pytest.raises(Invalid):
-            proxy_service.try_out(SYSTEM, "169.254.169.254", 80, 5.0)
+            proxy_service.test_proxy(SYSTEM, "169.254.169.254", 80, 5.0)
 
 
 def test_the_password_is_sealed_and_nowhere_to_be_seen(here: Installation) -> None:

@@ -23,7 +23,7 @@ from app.network.connect import Peer, connect
 from app.network.pynet.limits import BUDGET
 from app.network.pynet.scu import call
 from app.network.settings import DicomSettings
-from app.network.tls_wire import wire_over
+from app.network.tls_wire import open_wire
 from app.network.wire import PeerGone
 from app.security.actor import SYSTEM
 from app.security.secrets import Secrets
@@ -124,7 +124,7 @@ def test_session_tickets_are_no_data(pair: Pair) -> None:
 
     with socket.create_server(("127.0.0.1", 0)) as listener:
         threading.Thread(target=serve, args=(listener,), daemon=True).start()
-        wire = wire_over(connect(peer(listener.getsockname()[1], tls=True), 5))
+        wire = open_wire(connect(peer(listener.getsockname()[1], tls=True), 5))
         assert wire.sock.version() == "TLSv1.3"  # type: ignore[attr-defined]
         started = time.monotonic()
         assert not wire.wait_readable(0.3) and time.monotonic() - started >= 0.3

@@ -236,11 +236,11 @@ def test_what_a_facilitys_person_fetches_belongs_to_it_and_others_see_nothing_of
     bob = actor(peopled, "bob")
     with peopled.read() as session:
         assert node_queries.study(session, bob, first.uid).facility_id == bob.facility_id
-        assert retrieve_queries.studies_here(session, bob, [first.uid]) == {first.uid: 5}
+        assert retrieve_queries.local_studies(session, bob, [first.uid]) == {first.uid: 5}
         dora = actor(peopled, "dora")
-        assert retrieve_queries.studies_here(session, dora, [first.uid]) == {}
-        assert retrieve_queries.series_here(session, dora, first.uid) == {}
-        assert retrieve_queries.images_here(session, dora, list(first.series)) == []
+        assert retrieve_queries.local_studies(session, dora, [first.uid]) == {}
+        assert retrieve_queries.local_series(session, dora, first.uid) == {}
+        assert retrieve_queries.local_images(session, dora, list(first.series)) == []
     with peopled.write() as session, pytest.raises(Forbidden):
         remote_queries.create_query(session, dora, Wish(("PACS",)))
     with peopled.write() as session, pytest.raises(Forbidden):

@@ -4,7 +4,7 @@ from app.network.retrieve_scu import storage_contexts
 from app.network.storage_classes import COMMON_CLASSES
 from app.retrieve.plan import Ask, Here, Scope, There, full_requests, missing_count, plan
 from app.retrieve.remote_queries import Here as Word
-from app.retrieve.remote_queries import Match, here_of, merge_answers, sort_matches
+from app.retrieve.remote_queries import Match, local_counts, merge_answers, sort_matches
 
 STUDY = Scope("1")
 
@@ -75,5 +75,7 @@ def test_answers_of_several_nodes_become_one() -> None:
 
 
 def test_all_is_said_only_when_it_is_known() -> None:
-    assert here_of(0, 5).state == "none" and here_of(5, 5).state == "all" and here_of(4, 5).state == "part"
-    assert here_of(4, None).state == "part", "how many there are was not told"
+    assert (
+        local_counts(0, 5).state == "none" and local_counts(5, 5).state == "all" and local_counts(4, 5).state == "part"
+    )
+    assert local_counts(4, None).state == "part", "how many there are was not told"

@@ -142,7 +142,7 @@ def test_each_proof_is_followed_once_also_by_a_worker_that_starts_later(queue: Q
     running = waking.Position()
     assert waking.process_proofs(queue.database, running) == 0
     with queue.database.write() as session:
-        service.note_outcome(session, queue.node("one"), NOTHING, "called")
+        service.record_outcome(session, queue.node("one"), NOTHING, "called")
     assert waking.process_proofs(queue.database, running) == 1
     _put_off(queue.database)
     assert waking.process_proofs(queue.database, running) == 0, "the proof is followed already"

@@ -189,7 +189,9 @@ def test_a_link_put_there_later_is_seen_by_test_and_transfer(tmp_path: Path, mon
     chosen.unlink()
     chosen.mkdir()
     (chosen / "P1").symlink_to(keys)
-    assert folders.leads_out(chosen / "P1" / "1.2", chosen) and not folders.leads_out(chosen / "P2" / "1.2", chosen)
+    assert folders.leaves_folder(chosen / "P1" / "1.2", chosen) and not folders.leaves_folder(
+        chosen / "P2" / "1.2", chosen
+    )
 
 
 def test_a_folder_node_is_refused_over_rest(site: Web, attack: Attack) -> None:

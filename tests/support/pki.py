@@ -38,7 +38,7 @@ class Authority:
     def __init__(self, folder: Path, name: str = "Test authority") -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self._folder = folder
-        self._certificate, self._key = pem.make_authority(name)
+        self._certificate, self._key = pem.create_authority(name)
         self.file = self._write(f"{name}.pem", pem.to_pem([self._certificate]))
 
     @property

@@ -129,8 +129,8 @@ def service_of(abstract: str) -> Service | None:
 
 def is_asked_for(request: Associate) -> bool:
     """Whether an association asks for one of these classes, and so is handed over."""
-    return bool(_services) and _names_one(context.abstract for context in request.contexts)
+    return bool(_services) and _is_single_class(context.abstract for context in request.contexts)
 
 
-def _names_one(abstracts: Iterable[str]) -> bool:
+def _is_single_class(abstracts: Iterable[str]) -> bool:
     return any(abstract in _services for abstract in abstracts)

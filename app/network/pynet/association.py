@@ -51,7 +51,7 @@ class WireAssociation(Association):
         self.dimse_timeout = limits.pdu
         self.network_timeout = limits.idle
         self._local_address = str(wire.sock.getsockname()[0])
-        self.set_socket(WireSocket(self, wire, limits, self.give_reason, first))
+        self.set_socket(WireSocket(self, wire, limits, self.set_reason, first))
         self.bind(evt.EVT_FSM_TRANSITION, self._note_transition)
         self.bind(evt.EVT_DIMSE_RECV, self._count_event_reports)
 
@@ -70,19 +70,19 @@ class WireAssociation(Association):
         """Whether no response reaches the peer any more; pynetdicom notices it only between two requests."""
         return self._end is not None or bool(self.fault) or not self.dul.is_alive()
 
-    def give_reason(self, why: str) -> None:
+    def set_reason(self, why: str) -> None:
         """Notes why this side ends the association; the first reason counts."""
         self.fault = self.fault or why
 
     def fail(self, why: str) -> None:
         """Ends the association with an A-ABORT of the provider, from any thread."""
-        self.give_reason(why)
+        self.set_reason(why)
         self.dul.event_queue.put("Evt19")
 
     def check_stop(self) -> None:
         """Called by the reactor of an acceptor between two messages."""
         if self._stopping() and not self.fault:
-            self.give_reason("we stop")
+            self.set_reason("we stop")
             self.abort()
 
     @property
@@ -104,7 +104,7 @@ class WireAssociation(Association):
         with self._serving:
             try:
                 if context_id not in self._accepted_cx:
-                    self.give_reason("a message on a context that was not accepted")
+                    self.set_reason("a message on a context that was not accepted")
                 elif not msg.is_valid_request and not msg.is_valid_response:
                     self.fail("an incomplete request")
                     return
@@ -127,7 +127,7 @@ class WireAssociation(Association):
             self._end = (event.fsm_event, event.action)
             if event.fsm_event == "Evt15":  # we abort; without a reason of ours pynetdicom has one
                 silent = self.dul.idle_timer_expired()
-                self.give_reason("silent for too long" if silent else "a request that is not offered here")
+                self.set_reason("silent for too long" if silent else "a request that is not offered here")
 
 
 class _Dul(DULServiceProvider):
@@ -144,7 +144,7 @@ class _Dul(DULServiceProvider):
             log.debug("the state machine failed: %s", type(fault).__name__)
             assoc = self.assoc
             assert isinstance(assoc, WireAssociation)
-            assoc.give_reason("an event that does not fit the state of the association")
+            assoc.set_reason("an event that does not fit the state of the association")
             if self.socket is not None and self.socket.socket is not None:
                 self.socket.send(pdu.encode_abort(pdu.BY_PROVIDER, pdu.UNEXPECTED_PDU))
 

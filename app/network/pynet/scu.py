@@ -27,7 +27,7 @@ from app.network.pynet.association import WireAssociation
 from app.network.pynet.limits import Limits
 from app.network.scu_faults import reject_hint
 from app.network.settings import DicomSettings
-from app.network.tls_wire import wire_over
+from app.network.tls_wire import open_wire
 from app.network.wire import Wire
 
 _OUR_LIMIT = 131072  # bytes of a PDU that we take
@@ -67,7 +67,7 @@ def call(
     """An association that proposes these SOP classes uncompressed. It is released at the end, and aborted when the block
     raises. handlers: pynetdicom's (event, function), for what the peer sends by itself (N-EVENT-REPORT)."""
     settings = peer.effective_settings(settings)
-    wire = wire_over(connect(peer, settings.connect_timeout))
+    wire = open_wire(connect(peer, settings.connect_timeout))
     association = None
     try:
         association = _association(peer, wire, sop_classes, settings)

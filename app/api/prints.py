@@ -14,7 +14,8 @@ from app.http import ReadSession, WriteSession, allow, i18n, services
 from app.kit import queue_priority
 from app.kit.errors import Invalid, NotFound
 from app.kit.numbers import MOST, parse_decimal, parse_integer
-from app.printing import preview, service
+from app.printing import batch, preview, service
+from app.printing.batch import PrintBatch
 from app.printing.order import OrderItem, PrintOrder
 from app.security import Actor, Verb
 
@@ -39,6 +40,16 @@ def create_print(
     row = service.request(session, actor, services(request).config, order)
     response.headers["Location"] = f"/api/v1/prints/{row.request.id}"
     return service.as_json(row)
+
+
+@router.post("/prints/batch", status_code=202)
+def create_prints(
+    request: Request, actor: Printer, session: WriteSession, order: Annotated[PrintBatch, Body()]
+) -> dict[str, Any]:
+    """Orders several prints at once: all are queued or none. `repeated` says that `key` was used before and nothing new was
+    queued; `prints-refused` lists each print that cannot be printed."""
+    rows, repeated = batch.request(session, actor, services(request).config, order)
+    return i18n.told(request, {"items": [service.as_json(row) for row in rows], "repeated": repeated})
 
 
 @router.get("/prints")

@@ -17,6 +17,12 @@ class OutputNotAvailable(Invalid):
     code = "output-not-available"
 
 
+class PrintsRefused(Invalid):
+    """Prints of a batch cannot be printed, so none was queued; `extra["errors"]` lists each with its reason."""
+
+    code = "prints-refused"
+
+
 class TypesettingFailed(AppError):
     """The typesetter did not answer in time or died; the job fails with this sentence and is tried again."""
 

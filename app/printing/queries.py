@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import ColumnElement, and_, case, func, or_, select
@@ -10,6 +11,7 @@ from sqlalchemy.orm import Session
 from app.archive.models import Instance, Series, Study
 from app.jobs import Job
 from app.kit import queue_priority
+from app.kit.ids import first_id
 from app.printing.models import PrintRequest
 from app.security import Actor
 
@@ -156,6 +158,17 @@ def unfinished(session: Session, actor: Actor) -> int:
         .where(PrintRequest.owner_id == (actor.user_id or ""), PrintRequest.state == "", Job.state.in_(_UNFINISHED))
     )
     return session.scalar(query) or 0
+
+
+def of_batch(session: Session, actor: Actor, key: str, since: datetime) -> list[Row]:
+    """The prints that this user ordered under this key since then, in the order in which they were queued."""
+    query = _rows(actor).where(
+        PrintRequest.owner_id == (actor.user_id or ""),
+        PrintRequest.id >= first_id(since),
+        PrintRequest.options["batch"]["key"].as_string() == key,
+    )
+    rows = session.execute(query.order_by(PrintRequest.created_at, PrintRequest.id))
+    return [Row(row.PrintRequest, row.Job) for row in rows]
 
 
 def request(session: Session, actor: Actor, print_id: str) -> Row | None:

@@ -1,5 +1,7 @@
 """The verbs of printing: request, show, cancel, try again, reorder, delete."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +29,7 @@ from app.settings import load
 
 KIND = "print.render"
 PRODUCTS = "prints"  # kind of app.archive.products
-NOT_ORDERED = ("language", "patients", "studies")  # what stands with the options of a row and is none
+NOT_ORDERED = ("language", "patients", "studies", "batch")  # keys stored beside the options that are not options
 KEY = "print passwords"  # purpose of the key that seals them
 MAX_PAGES = 500
 MAX_ATTACHED = 256 << 20  # bytes of DICOM files in one PDF
@@ -53,11 +55,28 @@ def file_of(config: Config, request: PrintRequest) -> Path:
     return products.path(config, PRODUCTS, request.file)
 
 
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """An order that can be printed. pages: how many it will have."""
+
+    order: PrintOrder
+    chosen: selection.Selection
+    pages: int
+
+
 def request(session: Session, actor: Actor, config: Config, order: PrintOrder) -> Row:
     """Accepts an order: a row, a job, an event and an audit entry, all or none.
 
     Raises Invalid (with the field) for what cannot be printed, NotFound for what is not here or not this actor's."""
     require(actor, Verb.STUDY_PRINT)
+    checked = check(session, actor, order)
+    check_quota(session, actor)
+    return add(session, actor, config, checked)
+
+
+def check(session: Session, actor: Actor, order: PrintOrder) -> Checked:
+    """Checks an order and changes nothing. Raises Invalid (with the field) for what cannot be printed, NotFound for what
+    is not stored or not visible to this actor."""
     order.check_output()
     chosen = selection.select(session, actor, order)
     pages = page_count(len(chosen.items), order.sheet_options())
@@ -69,7 +88,14 @@ def request(session: Session, actor: Actor, config: Config, order: PrintOrder) -
         )
     _check_sizes(session, order, chosen)
     _check_attachments(order, chosen)
-    _check_quota(session, actor)
+    return Checked(order, chosen, pages)
+
+
+def add(
+    session: Session, actor: Actor, config: Config, checked: Checked, batch: Mapping[str, str] | None = None
+) -> Row:
+    """Queues a checked order. batch: the key and digest of the batch that it belongs to (`app.printing.batch`)."""
+    order, chosen, pages = checked.order, checked.chosen, checked.pages
     first = next(iter(chosen.found.values()))
     facilities = {f.study.facility_id for f in chosen.found.values()}
     facility_id = facilities.pop() if len(facilities) == 1 else None
@@ -85,6 +111,7 @@ def request(session: Session, actor: Actor, config: Config, order: PrintOrder) -
             "language": actor.language,
             "patients": patients,
             "studies": _studies(chosen),
+            **({"batch": dict(batch)} if batch else {}),
         },
         password=seal(derive(config, KEY), order.password) if order.password else "",
         pages=pages,
@@ -104,13 +131,25 @@ def request(session: Session, actor: Actor, config: Config, order: PrintOrder) -
     return _row(session, actor, print_id)
 
 
-def _check_quota(session: Session, actor: Actor) -> None:
-    """One user cannot fill the queue and the disk for all others."""
+def check_quota(session: Session, actor: Actor, many: int = 1) -> None:
+    """One user cannot fill the queue and the disk for all others. many: prints that are about to be added."""
     most = load(session, PrintSettings).queued_per_user
-    if queries.unfinished(session, actor) >= most:
+    queued = queries.unfinished(session, actor)
+    if queued >= most:
         raise TooMany(
             phrase("You have {most} prints in the queue, which is the maximum.", most=most),
             hint="Wait until prints are done, or cancel prints.",
+            retry_after=30,
+        )
+    if queued + many > most:
+        raise TooMany(
+            phrase(
+                "{many} prints cannot be added: you have {queued} in the queue, and the maximum is {most}.",
+                many=many,
+                queued=queued,
+                most=most,
+            ),
+            hint="Wait until prints are done, or print fewer patients at once.",
             retry_after=30,
         )
 
@@ -230,7 +269,7 @@ def retry(session: Session, actor: Actor, config: Config, print_id: str) -> Row:
     row = _changeable(session, actor, print_id)
     if row.state in ("queued", "running"):
         raise Conflict("This print is still running.", hint="Wait until it ends, or cancel it first.")
-    _check_quota(session, actor)
+    check_quota(session, actor)
     made = row.request
     _remove(config, made)
     made.state, made.file, made.bytes, made.finished_at = "", "", 0, None

@@ -15,7 +15,7 @@ import pikepdf
 import pydicom
 import pytest
 from PIL import Image
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, Route, expect, sync_playwright
 
 from tests.archive.make import ct_bytes
 from tests.support import slowed
@@ -151,10 +151,10 @@ def test_a_refused_print_keeps_page_and_password_and_the_next_one_is_as_chosen(p
     page.click('label:has([name="scaling"][value="fill"])')
     _drawn(page)
     assert _cells(page) == [True, True]
-    with page.expect_response(lambda r: r.url.endswith("/api/v1/prints") and r.status == 202) as accepted:
+    with page.expect_response(lambda r: r.url.endswith("/api/v1/prints/batch") and r.status == 202) as accepted:
         page.keyboard.press("Control+p")
     page.wait_for_selector(".toast.ok", timeout=60_000)
-    made = accepted.value.json()
+    (made,) = accepted.value.json()["items"]
     assert (made["options"]["scaling"], made["options"]["margin_mm"], made["images"]) == ("fill", 15, 2)
     with live.client() as client:
         data = client.get(f"/api/v1/prints/{made['id']}/pdf").content
@@ -367,6 +367,86 @@ def test_several_studies_print_together_but_patients_never_mix_silently(
     expect(question).to_have_count(0)
     with live.client() as client:
         assert client.get("/api/v1/prints").json()["total"] == made["total"], "nothing was ordered"
+
+
+def _two_patients(live: Live) -> str:
+    """Only the image of the first patient has a pixel spacing. Returns the query of the composer."""
+    made = {
+        uid: ct_bytes(f"{uid}.1.1", uid, f"{uid}.1", PatientID=patient, PatientName=patient, **more)
+        for uid, patient, more in (
+            ("1.2.61", "First^Ann", {"PixelSpacing": [0.5, 0.5]}),
+            ("1.2.62", "Second^Bob", {}),
+        )
+    }
+    with live.client() as client:
+        files = [("files", (f"{uid}.dcm", data)) for uid, data in made.items()]
+        assert client.post("/api/v1/imports", files=files).status_code == 200
+    return "study=1.2.61&study=1.2.62"
+
+
+def _total(live: Live) -> int:
+    with live.client() as client:
+        return int(client.get("/api/v1/prints").json()["total"])
+
+
+def test_a_refused_print_of_one_patient_orders_none_and_the_retry_orders_each_once(page: Page, live: Live) -> None:
+    _open(page, _two_patients(live))
+    before = _total(live)
+    page.click('label:has([name="layout"][value="2x3"])')
+    _drawn(page)
+    page.click('label:has([name="scaling"][value="actual"])')
+    _drawn(page)
+    # The preview follows the chosen layout, and says for whom it cannot be drawn.
+    expect(page.locator("[data-note]")).to_contain_text("Second, Bob · Second^Bob: Image 1 cannot be printed")
+    page.click('label:has([name="layout"][value="1x2"])')
+    _drawn(page)
+    assert len(_cells(page)) == 2
+    page.locator('[data-page-button="2"]').click()
+    _drawn(page)
+    assert len(_cells(page)) == 2
+    page.click(".composer-print button")
+    refusal = page.locator('.field:has([name="scaling"]) .error')
+    expect(refusal).to_contain_text("Second, Bob · Second^Bob: Image 1 cannot be printed")
+    assert "First" not in refusal.inner_text()
+    expect(page.locator("[data-state]")).to_contain_text("Nothing was printed: 1 of 2 prints")
+    _shot(page, "refused-of-two")
+    assert _total(live) == before
+    page.click('label:has([name="scaling"][value="fit"])')
+    _drawn(page)
+    page.dblclick(".composer-print button")
+    done = page.locator(".toast.ok")
+    expect(done).to_have_count(2, timeout=60_000)
+    assert sorted(text.split(":")[0] for text in done.locator(".what").all_text_contents()) == [
+        "First, Ann · First^Ann",
+        "Second, Bob · Second^Bob",
+    ]
+    assert _total(live) == before + 2
+
+
+def test_a_print_whose_answer_was_lost_is_not_ordered_twice(page: Page, live: Live) -> None:
+    """Also after the page was loaded again."""
+    query = _two_patients(live)
+    before = _total(live)
+
+    def lose(route: Route) -> None:
+        route.fetch()
+        route.abort()
+
+    page.route("**/api/v1/prints/batch", lose)
+    _open(page, query)
+    page.click(".composer-print button")
+    expect(page.locator(".toast.bad")).to_contain_text("Not printed")
+    assert _total(live) == before + 2, "the server has accepted it"
+    page.unroute("**/api/v1/prints/batch")
+    _open(page, query)
+    page.click(".composer-print button")
+    expect(page.locator(".toast.ok", has_text="Already in the print queue")).to_be_visible()
+    assert _total(live) == before + 2
+    page.wait_for_timeout(1100)
+    with page.expect_response("**/api/v1/prints/batch"):
+        page.click(".composer-print button")  # somebody who wants a second copy gets it
+    expect(page.locator("[data-state]")).to_have_text("Done", timeout=60_000)
+    assert _total(live) == before + 4
 
 
 def test_a_study_without_images_is_named_before_and_after_the_print(

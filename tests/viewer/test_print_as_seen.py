@@ -41,9 +41,9 @@ def printed(screen: Screen, folder: Path) -> tuple[bytes, np.ndarray]:
     box = page.locator(".composer-paper image").first
     x, y, width, height = (float(box.get_attribute(name) or 0) for name in ("x", "y", "width", "height"))
     page.screenshot(path=SHOTS / f"print-{folder.name}-composer.png", caret="initial")
-    with page.expect_response(lambda answer: answer.url.endswith("/api/v1/prints"), timeout=WAIT) as ordered:
+    with page.expect_response(lambda answer: answer.url.endswith("/api/v1/prints/batch"), timeout=WAIT) as ordered:
         page.keyboard.press("Control+p")
-    place = ordered.value.json()["id"]
+    place = ordered.value.json()["items"][0]["id"]
     with screen.live.client() as client:
         assert screen.soon(lambda: client.get(f"/api/v1/prints/{place}").json()["state"] in ("done", "failed"))
         pdf = client.get(f"/api/v1/prints/{place}/pdf").content
@@ -161,9 +161,9 @@ def test_every_cell_of_a_layout_is_printed_as_it_is_seen(screen: Screen, put: Pu
         "all => all.map(one => ['x', 'y', 'width', 'height'].map(name => Number(one.getAttribute(name))))"
     )
     assert len(boxes) == 4
-    with page.expect_response(lambda answer: answer.url.endswith("/api/v1/prints"), timeout=WAIT) as ordered:
+    with page.expect_response(lambda answer: answer.url.endswith("/api/v1/prints/batch"), timeout=WAIT) as ordered:
         page.keyboard.press("Control+p")
-    place = ordered.value.json()["id"]
+    place = ordered.value.json()["items"][0]["id"]
     with screen.live.client() as client:
         assert screen.soon(lambda: client.get(f"/api/v1/prints/{place}").json()["state"] in ("done", "failed"))
         pdf = client.get(f"/api/v1/prints/{place}/pdf").content

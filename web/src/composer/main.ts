@@ -38,7 +38,7 @@ export function mount(root: HTMLElement): void {
     (item) => whose.get(item.sop_instance_uid) ?? 0,
   );
   const strip = new Strip(root, data.series, arrangement, new Map(data.items.map((item) => [key(item), item])));
-  const pages = new Pages(root, form, arrangement, data.unprinted, data.series.length > 0);
+  const pages = new Pages(root, form, arrangement, data.unprinted, data.series.length > 0, data.patients);
   const inPlace = new InPlace(root, form, arrangement, pages);
   root.addEventListener('dblclick', (event) => {
     const cell = pages.cellAt(event.clientX, event.clientY);

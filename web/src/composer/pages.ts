@@ -18,6 +18,12 @@ const PX_PER_MM = 96 / 25.4;
 const AROUND = 8; // small pages drawn at a time
 const WAIT_MS = 120; // changes within this time cost one request
 
+function reasonOf(fault: unknown): string {
+  return fault instanceof ProblemError
+    ? [fault.problem.detail, fault.problem.hint].filter(Boolean).join(' ')
+    : t('The server did not respond. Try again in a moment.');
+}
+
 export class Pages {
   page = 1;
   cell: number | null = null; // the chosen cell, counted over all pages
@@ -37,6 +43,7 @@ export class Pages {
     private readonly arrangement: Arrangement,
     private readonly unprinted: string[], // said beside every page
     private readonly possible: boolean, // there are images to place
+    private readonly patients: string[], // what each is called, by number
   ) {
     const paper = one<HTMLElement>('[data-paper]', root);
     const stage = one<HTMLElement>('[data-stage]', root);
@@ -100,25 +107,21 @@ export class Pages {
     const first = Math.max(1, Math.min(this.page - AROUND / 2, this.arrangement.pages - AROUND + 1));
     const parts = this.arrangement.parts(true);
     if (!parts.length) return this.blank();
-    try {
-      const answers = await Promise.all(parts.map((part) => this.draft(part, first, parts.length > 1)));
-      if (mine !== this.asked || !this.paper.isConnected) return;
-      const drawn = answers.filter((answer) => answer !== undefined);
-      const [any] = drawn;
-      if (any)
-        this.show({
-          ...any,
-          svg: Object.assign({}, ...drawn.map((one) => one.svg)) as Answer['svg'],
-          notices: drawn.flatMap((one) => one.notices),
-        });
-    } catch (fault) {
-      if (mine === this.asked)
-        this.note(
-          fault instanceof ProblemError
-            ? [fault.problem.detail, fault.problem.hint].filter(Boolean).join(' ')
-            : t('The server did not respond. Try again in a moment.'),
-        );
-    }
+    const drafts = await Promise.allSettled(parts.map((part) => this.draft(part, first, parts.length > 1)));
+    if (mine !== this.asked || !this.paper.isConnected) return;
+    const drawn = drafts.flatMap((one) => (one.status === 'fulfilled' && one.value ? [one.value] : []));
+    const { width, height } = drawn[0] ?? this.size;
+    const svg: Answer['svg'] = Object.assign({}, ...drawn.map((one) => one.svg));
+    const notices = drawn.flatMap((one) => one.notices);
+    drafts.forEach((one, n) => {
+      const part = parts[n];
+      if (one.status === 'fulfilled' || !part) return;
+      // The server refuses these pages: they are shown in the chosen layout without their images, with the reason.
+      for (const page of part.pages) svg[page] = this.outline(width, height, page);
+      const whose = parts.length > 1 ? `${part.patients.map((p) => this.patients[p] ?? '').join('; ')}: ` : '';
+      notices.unshift(whose + reasonOf(one.reason));
+    });
+    this.show({ pages: this.arrangement.pages, images: this.arrangement.images, width, height, svg, notices });
   }
 
   /** The pages from `first` on that belong to a part, drawn as that print will count them; undefined: none does. */
@@ -170,20 +173,25 @@ export class Pages {
           : t('No images to print.'),
       ].join(' '),
     );
-    const count = this.arrangement.cellsPerPage;
-    const columns = Math.ceil(Math.sqrt(count));
-    const rows = Math.ceil(count / columns);
-    const { width, height } = this.size;
-    const [w, h] = [(width - 20) / columns, (height - 40) / rows];
-    const cells = Array.from({ length: count }, (_, n) => {
-      const [x, y] = [10 + (n % columns) * w + 1, 20 + Math.floor(n / columns) * h + 1];
-      return `<g class="cell empty" data-cell="${n}"><rect class="cell-edge" x="${x}" y="${y}" width="${w - 2}" height="${h - 2}" fill="#e9e7e1"/></g>`;
-    });
-    this.paper.innerHTML = `<svg xmlns="http://www.w3.org/2000/svg" class="sheet-page" viewBox="0 0 ${width} ${height}"><rect width="${width}" height="${height}" fill="#fff"/>${cells.join('')}</svg>`;
+    this.paper.innerHTML = this.outline(this.size.width, this.size.height, this.page);
     this.name();
     this.fit();
     this.mark();
     this.root.dataset.drawn = 'yes';
+  }
+
+  /** A page of the chosen layout without its images; cells that hold one are darker. Sizes in mm. */
+  private outline(width: number, height: number, page: number): string {
+    const drawing = this.form.querySelector('input[name="layout"]:checked + svg');
+    const [across, down] = [(width - 20) / 30, (height - 40) / 40]; // the drawing of a layout is 30 wide and 40 high
+    const of = (rect: Element, name: string): number => Number(rect.getAttribute(name));
+    const cells = [...(drawing?.querySelectorAll('rect') ?? [])].map((rect, n) => {
+      const full = this.arrangement.cells[(page - 1) * this.arrangement.cellsPerPage + n];
+      const [x, y] = [10 + of(rect, 'x') * across + 1, 20 + of(rect, 'y') * down + 1];
+      const [w, h] = [of(rect, 'width') * across - 2, of(rect, 'height') * down - 2];
+      return `<g class="cell${full ? '' : ' empty'}" data-cell="${n}"><rect class="cell-edge" x="${x}" y="${y}" width="${w}" height="${h}" fill="${full ? '#c9c5ba' : '#e9e7e1'}"/></g>`;
+    });
+    return `<svg xmlns="http://www.w3.org/2000/svg" class="sheet-page" viewBox="0 0 ${width} ${height}"><rect width="${width}" height="${height}" fill="#fff"/>${cells.join('')}</svg>`;
   }
 
   private name(): void {

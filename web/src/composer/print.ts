@@ -4,8 +4,8 @@ import { one } from '../shell/dom';
 import { follow, json, ProblemError, reason } from '../shell/http';
 import { t, tn } from '../shell/i18n';
 import { failed, toast } from '../shell/toasts';
-import { orderOf } from './order';
-import type { Arrangement, Cells, Part } from './state';
+import { type Order, orderOf } from './order';
+import type { Arrangement, Part } from './state';
 
 interface Print {
   id: string;
@@ -62,12 +62,39 @@ export function installPrint(
   });
   arrangement.onChange(say);
   say();
+  const submission = new Submission();
   form.addEventListener('submit', (event) => {
     event.preventDefault();
-    void order(form, arrangement, patients, unprinted, (text) => {
-      if (state) state.textContent = text;
-    });
+    void submission.once(() =>
+      order(form, arrangement, patients, unprinted, (text) => {
+        if (state) state.textContent = text;
+      }),
+    );
   });
+}
+
+const DOUBLE_CLICK_MS = 1000;
+
+/** One order at a time: the second click of a double click, or a held key, orders nothing. */
+class Submission {
+  private busy = false;
+
+  /** work: true when prints were queued. */
+  async once(work: () => Promise<boolean>): Promise<void> {
+    if (this.busy) return;
+    this.busy = true;
+    let queued = false;
+    try {
+      queued = await work();
+    } finally {
+      setTimeout(
+        () => {
+          this.busy = false;
+        },
+        queued ? DOUBLE_CLICK_MS : 0,
+      );
+    }
+  }
 }
 
 /** What the button makes, as the output chosen says. */
@@ -87,12 +114,72 @@ async function order(
   patients: string[],
   unprinted: string[],
   say: Say,
-): Promise<void> {
+): Promise<boolean> {
   const parts = arrangement.parts();
-  if (!parts.length) return say(t('Add at least one image first.'));
-  if (!(await sure(parts, patients))) return;
+  if (!parts.length) {
+    say(t('Add at least one image first.'));
+    return false;
+  }
+  if (!(await sure(parts, patients))) return false;
   clearFaults(form);
-  for (const part of parts) if (!(await print(form, part.cells, unprinted, say))) return;
+  say(t('Submitting …'));
+  const orders = parts.map((part) => orderOf(form, part.cells));
+  const key = keyOf(orders);
+  let made: Batch;
+  try {
+    made = await json<Batch>('POST', '/api/v1/prints/batch', { prints: orders, key });
+  } catch (fault) {
+    say('');
+    // Refused: nothing was queued. Otherwise the server may have queued the prints, and the key finds them again.
+    if (fault instanceof ProblemError && fault.problem.status < 500) forgetKey();
+    if (!(fault instanceof ProblemError && showFault(form, fault, parts, patients, say)))
+      failed(t('Not printed'), fault);
+    return false;
+  }
+  forgetKey();
+  if (made.repeated)
+    toast({ kind: 'ok', what: t('Already in the print queue'), detail: t('Nothing was printed twice.') });
+  made.items.forEach((one, n) => {
+    const part = parts[n];
+    const marks = part?.cells.reduce((sum, item) => sum + (item?.annotations?.length ?? 0), 0) ?? 0;
+    const whose = parts.length > 1 && part ? namesOf(part, patients) : '';
+    void watch(one, whose, n ? [] : unprinted, say, marks);
+  });
+  return true;
+}
+
+/** prints: in the order of the parts. repeated: they were queued by an earlier request with the same key. */
+interface Batch {
+  items: Print[];
+  repeated: boolean;
+}
+
+function namesOf(part: Part, patients: string[]): string {
+  return part.patients.map((n) => patients[n] ?? '').join('; ');
+}
+
+const PENDING = 'filmroom-print'; // sessionStorage: the order that was sent last and not answered
+
+/** The key under which these prints are ordered: the same as long as no answer has come for the same prints, so that an order
+ * sent again after a lost connection or a reload of the page is not printed twice. */
+function keyOf(orders: Order[]): string {
+  const text = orders.map(({ password, ...rest }) => JSON.stringify({ ...rest, protected: !!password })).join();
+  const [hash, key] = (sessionStorage.getItem(PENDING) ?? '').split(' ');
+  if (key && hash === hashOf(text)) return key;
+  const made = [...crypto.getRandomValues(new Uint8Array(16))].map((n) => n.toString(16).padStart(2, '0')).join('');
+  sessionStorage.setItem(PENDING, `${hashOf(text)} ${made}`);
+  return made;
+}
+
+function forgetKey(): void {
+  sessionStorage.removeItem(PENDING);
+}
+
+/** FNV-1a of 64 bits; crypto.subtle is not available over plain HTTP. */
+function hashOf(text: string): string {
+  let hash = 0xcbf29ce484222325n;
+  for (const byte of new TextEncoder().encode(text)) hash = BigInt.asUintN(64, (hash ^ BigInt(byte)) * 0x100000001b3n);
+  return hash.toString(36);
 }
 
 /** Whoever mixes patients on a page is asked, by name and page. */
@@ -111,30 +198,11 @@ async function sure(parts: Part[], patients: string[]): Promise<boolean> {
   });
 }
 
-/** One print; it goes on in a toast. False when it was not taken. */
-async function print(form: HTMLFormElement, items: Cells, unprinted: string[], say: Say): Promise<boolean> {
-  say(t('Submitting …'));
-  let made: Print;
-  try {
-    made = await json<Print>('POST', '/api/v1/prints', orderOf(form, items));
-  } catch (fault) {
-    say('');
-    if (!(fault instanceof ProblemError && showFault(form, fault))) failed(t('Not printed'), fault);
-    return false;
-  }
-  void watch(
-    made,
-    unprinted,
-    say,
-    items.reduce((sum, item) => sum + (item?.annotations?.length ?? 0), 0),
-  );
-  return true;
-}
-
-async function watch(made: Print, unprinted: string[], say: Say, marks: number): Promise<void> {
+/** whose: the names of the patients where the order has several prints. */
+async function watch(made: Print, whose: string, unprinted: string[], say: Say, marks: number): Promise<void> {
   const message = toast({
     kind: 'running',
-    what: tn('Printing {n} page', 'Printing {n} pages', made.pages),
+    what: titled(tn('Printing {n} page', 'Printing {n} pages', made.pages), whose),
     progress: made.progress,
   });
   try {
@@ -147,20 +215,24 @@ async function watch(made: Print, unprinted: string[], say: Say, marks: number):
       if (now.state === 'running' || now.state === 'queued')
         message.update({
           kind: 'running',
-          what: tn('Printing {n} page', 'Printing {n} pages', now.pages),
+          what: titled(tn('Printing {n} page', 'Printing {n} pages', now.pages), whose),
           progress: now.progress,
           links: [{ label: t('Cancel'), act: () => void cancel(now.id) }],
         });
     });
     if (ended.state === 'done') document.dispatchEvent(new CustomEvent('filmroom:printed', { detail: { marks } }));
-    finish(message, ended, unprinted, say);
+    finish(message, ended, whose, unprinted, say);
   } catch (fault) {
     message.close();
     failed(t('Progress of the print is not available'), fault);
   }
 }
 
-function finish(message: ReturnType<typeof toast>, ended: Print, unprinted: string[], say: Say): void {
+function titled(text: string, whose: string): string {
+  return whose ? `${whose}: ${text}` : text;
+}
+
+function finish(message: ReturnType<typeof toast>, ended: Print, whose: string, unprinted: string[], say: Say): void {
   if (ended.state === 'done' && ended.file) {
     say(t('Done'));
     const download = { label: t('Download'), href: `${ended.file}?download` };
@@ -168,13 +240,14 @@ function finish(message: ReturnType<typeof toast>, ended: Print, unprinted: stri
       ? [{ label: t('Open PDF'), act: () => void window.open(ended.pdf ?? '', '_blank', 'noopener') }, download]
       : [download];
     const detail = [...unprinted, ...ended.notices, t('The file remains in the print queue.')].join(' ');
-    message.update({ kind: 'ok', what: tn('{n} page printed', '{n} pages printed', ended.pages), detail, links });
+    const what = titled(tn('{n} page printed', '{n} pages printed', ended.pages), whose);
+    message.update({ kind: 'ok', what, detail, links });
   } else if (ended.state === 'cancelled') {
     say(t('Cancelled'));
-    message.update({ kind: 'warn', what: t('Print cancelled') });
+    message.update({ kind: 'warn', what: titled(t('Print cancelled'), whose) });
   } else {
     say(t('Failed'));
-    message.update({ kind: 'bad', what: t('Not printed'), detail: reason(ended) });
+    message.update({ kind: 'bad', what: titled(t('Not printed'), whose), detail: reason(ended) });
   }
 }
 
@@ -187,16 +260,33 @@ async function cancel(id: string): Promise<void> {
   }
 }
 
-/** A wrong field says so itself; false when the fault belongs to none of the form's fields. */
-function showFault(form: HTMLFormElement, fault: ProblemError): boolean {
-  const name = String((fault.problem as { field?: string }).field ?? '').split('.')[0] ?? '';
+/** Errors of an order: with several prints, one for each that is refused (`prints.2.scaling`). */
+interface Refusal {
+  field?: string;
+  errors?: { field: string; message: string }[];
+}
+
+/** The error beside the field, by patient where there are several prints; false when it belongs to none of the form's fields. */
+function showFault(form: HTMLFormElement, fault: ProblemError, parts: Part[], patients: string[], say: Say): boolean {
+  const { field = '', errors = [] } = fault.problem as Refusal;
+  const name = field.replace(/^prints\.\d+\./, '').split('.')[0] ?? '';
   const found = name ? form.elements.namedItem(name) : null;
   const input = found instanceof RadioNodeList ? (found[0] as HTMLElement | undefined) : (found as HTMLElement | null);
-  const field = input?.closest('.field');
-  if (!field || !input) return false;
-  mark(field, input, [fault.problem.detail, fault.problem.hint].filter(Boolean).join(' '));
-  input.focus();
+  const box = input?.closest('.field');
+  const reasons = parts.length > 1 ? errors.map((one) => refused(one, parts, patients)) : [];
+  if (reasons.length) {
+    say(fault.problem.detail ?? t('Nothing was printed'));
+    if (box && input) mark(box, input, reasons.join(' '));
+    else toast({ kind: 'bad', what: t('Nothing was printed'), detail: fault.problem.detail ?? '', results: reasons });
+  } else if (box && input) mark(box, input, [fault.problem.detail, fault.problem.hint].filter(Boolean).join(' '));
+  else return false;
+  input?.focus();
   return true;
+}
+
+function refused({ field, message }: { field: string; message: string }, parts: Part[], patients: string[]): string {
+  const part = parts[Number(/^prints\.(\d+)/.exec(field)?.[1] ?? -1)];
+  return part ? `${namesOf(part, patients)}: ${message}` : message;
 }
 
 function clearFaults(form: HTMLFormElement): void {

@@ -49,7 +49,7 @@ def create_prints(
     """Orders several prints at once: all are queued or none. `repeated` says that `key` was used before and nothing new was
     queued; `prints-refused` lists each print that cannot be printed."""
     rows, repeated = batch.request(session, actor, services(request).config, order)
-    return i18n.told(request, {"items": [service.as_json(row) for row in rows], "repeated": repeated})
+    return i18n.translate_answer(request, {"items": [service.as_json(row) for row in rows], "repeated": repeated})
 
 
 @router.get("/prints")

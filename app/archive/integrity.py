@@ -17,6 +17,7 @@ from app.archive.errors import Damaged
 from app.archive.models import Conflict, Instance, Study
 from app.db import Database
 from app.kit.errors import AppError
+from app.security import SYSTEM
 
 log = logging.getLogger(__name__)
 DAMAGED = ".store.damaged"  # counter: files that were found changed when they were read
@@ -80,10 +81,16 @@ def _record(database: Database, instance: Instance | Conflict) -> None:
             else:
                 study = session.get(Study, instance.study_pk)
                 facility_id = study.facility_id if study is not None else None
-            audit.record(
-                session, actor_name="system", actor_kind="system", verb="store.check", outcome="failure",
-                thing="instance", thing_id=uid, facility_id=facility_id, detail={"reason": reason},
-            )  # fmt: skip
+            audit.by(
+                session,
+                SYSTEM,
+                "store.check",
+                "instance",
+                uid,
+                outcome="failure",
+                facility_id=facility_id,
+                detail={"reason": reason},
+            )
             events.append(session, "instance.damaged", {"sop_instance_uid": uid}, facility_id=facility_id)
             session.execute(
                 text(

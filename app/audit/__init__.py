@@ -1,22 +1,23 @@
 """Who did what, when, to what: an append-only trail whose rows are chained by a keyed digest (SEC-6).
 
-audit.record(session, actor_name="bob", verb="study.print", outcome="success", thing="study", thing_id=uid, detail={...})
+audit.by(session, actor, "study.print", "study", uid, facility_id=..., detail={...})
 """
 
 from app.audit.models import AuditEvent
 from app.audit.seen import Seen, begin_request, mark_recorded, record_study
-from app.audit.trail import list_events, record
+from app.audit.trail import Named, by, list_events
 from app.audit.verification import Verification, begin, verify
 
 __all__ = [
     "AuditEvent",
+    "Named",
     "Seen",
     "Verification",
     "begin",
     "begin_request",
+    "by",
     "list_events",
     "mark_recorded",
-    "record",
     "record_study",
     "verify",
 ]

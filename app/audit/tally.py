@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from app.audit.trail import record
+from app.audit.trail import Named, by
 from app.db import Database
 from app.kit.addresses import source_of
 from app.kit.clock import now
@@ -27,7 +27,7 @@ _Key = tuple[str, ...]
 
 @dataclass(frozen=True, slots=True)
 class Deed:
-    """The fields of an audit row (`audit.record`), and who_id: the account's id, when there is one: deeds of one account
+    """The fields of an audit row (`audit.by`), and who_id: the account's id, when there is one: deeds of one account
     are counted together, those of strangers by address."""
 
     actor_name: str
@@ -122,17 +122,10 @@ class Tally:
     def _write(self, deed: Deed, detail: dict[str, object]) -> None:
         try:
             with self._database.write() as session:
-                record(
-                    session,
-                    actor_name=deed.actor_name,
-                    verb=deed.verb,
-                    outcome=deed.outcome,
-                    thing=deed.thing,
-                    thing_id=deed.thing_id,
-                    facility_id=deed.facility_id,
-                    address=deed.address,
-                    actor_kind=deed.actor_kind,
-                    detail=detail,
-                )
+                who = Named(deed.actor_name, deed.actor_kind, deed.address)
+                by(
+                    session, who, deed.verb, deed.thing, deed.thing_id,
+                    outcome=deed.outcome, facility_id=deed.facility_id, detail=detail,
+                )  # fmt: skip
         except AppError:
             log.error("an entry could not be written to the audit trail: the database cannot be reached")

@@ -4,8 +4,9 @@ import hashlib
 import hmac
 import json
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Protocol
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
@@ -43,30 +44,48 @@ def digest_of(event: AuditEvent, key: bytes | None) -> str:
     return hmac.new(key, _fields(event), hashlib.sha256).hexdigest()
 
 
-def record(
+class Doer(Protocol):
+    """Who did it: an Actor of app/security, or `Named`."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def kind(self) -> str: ...
+    @property
+    def address(self) -> str: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """Somebody of whom no more is known. kind: user, token, node or system; address: where the call came from."""
+
+    name: str
+    kind: str = "user"
+    address: str = ""
+
+
+def by(
     session: Session,
-    *,
-    actor_name: str,
+    actor: Doer,
     verb: str,
-    outcome: str = "success",
     thing: str = "",
     thing_id: str = "",
+    *,
+    outcome: str = "success",
     facility_id: str | None = None,
-    address: str = "",
-    actor_kind: str = "user",
     detail: dict[str, Any] | None = None,
 ) -> None:
-    """Adds a link at the end of the caller's transaction (app/db/locks.py): the act and its trace stand or fall together."""
+    """Adds what this actor did at the end of the caller's transaction (app/db/locks.py): both are stored, or none."""
     event = AuditEvent(
         at=now(),
-        actor_name=actor_name,
-        actor_kind=actor_kind,
+        actor_name=actor.name,
+        actor_kind=actor.kind,
         verb=verb,
         outcome=outcome,
         thing=thing,
         thing_id=thing_id,
         facility_id=facility_id,
-        address=address,
+        address=actor.address,
         correlation_id=correlation_id.get(),
         detail=detail or {},
     )

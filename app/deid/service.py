@@ -162,14 +162,4 @@ def _trace(
     thing: str = "anonymization",
     thing_id: str = "",
 ) -> None:
-    audit.record(
-        session,
-        actor_name=actor.name,
-        actor_kind=actor.kind,
-        verb=verb,
-        thing=thing,
-        thing_id=thing_id or made.id,
-        facility_id=made.facility_id,
-        address=actor.address,
-        detail=detail,
-    )
+    audit.by(session, actor, verb, thing, thing_id or made.id, facility_id=made.facility_id, detail=detail)

@@ -336,30 +336,20 @@ def _record(session: Session, actor: Actor, transfer: Transfer, verb: str, node_
     detail: dict[str, Any] = {"transfer": transfer.id, "instances": transfer.total}
     if node_name:
         detail["node"] = node_name
-    audit.record(
-        session,
-        actor_name=actor.name,
-        actor_kind=actor.kind,
-        verb=verb,
-        thing="study",
-        thing_id=transfer.study_instance_uid,
-        facility_id=transfer.facility_id,
-        address=actor.address,
-        detail=detail,
+    audit.by(
+        session, actor, verb, "study", transfer.study_instance_uid, facility_id=transfer.facility_id, detail=detail
     )
 
 
 def _record_many(
     session: Session, actor: Actor, verb: str, transfers: Sequence[Transfer], node_name: str | None
 ) -> None:
-    audit.record(
+    audit.by(
         session,
-        actor_name=actor.name,
-        actor_kind=actor.kind,
-        verb=verb,
-        thing="node",
-        thing_id=node_name or "",
-        address=actor.address,
+        actor,
+        verb,
+        "node",
+        node_name or "",
         detail={"transfers": [one.id for one in transfers[:100]], "count": len(transfers)},
     )
 

@@ -235,16 +235,7 @@ def forget_caller(session: Session, actor: Actor, caller_id: str) -> None:
 
 def _record(session: Session, actor: Actor, verb: str, caller: Caller) -> None:
     events.append(session, "node.called", {"callers": 1})
-    audit.record(
-        session,
-        actor_name=actor.name,
-        actor_kind=actor.kind,
-        verb=verb,
-        thing="caller",
-        thing_id=f"{caller.title} {caller.address}",
-        address=actor.address,
-        facility_id=caller.facility_id,
-    )
+    audit.by(session, actor, verb, "caller", f"{caller.title} {caller.address}", facility_id=caller.facility_id)
 
 
 def caller_json(caller: Caller) -> dict[str, Any]:

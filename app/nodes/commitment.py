@@ -346,14 +346,13 @@ def _conclude(session: Session, row: Commitment, state: str) -> None:
     session.flush()
     payload = {"id": row.id, "role": row.role, "state": row.state, "committed": row.committed, "failed": row.failed}
     events.append(session, "commitment.changed", payload, facility_id=row.facility_id)
-    audit.record(
+    audit.by(
         session,
-        actor_name=row.created_by,
-        actor_kind="node" if row.role == "scp" else "user",
-        verb="commitment.give" if row.role == "scp" else "commitment.get",
+        audit.Named(row.created_by, kind="node" if row.role == "scp" else "user"),
+        "commitment.give" if row.role == "scp" else "commitment.get",
+        "commitment",
+        row.id,
         outcome="success" if state == DONE and not row.failed else "failure",
-        thing="commitment",
-        thing_id=row.id,
         facility_id=row.facility_id,
         detail={"transaction": row.transaction_uid, "committed": row.committed, "failed": row.failed},
     )

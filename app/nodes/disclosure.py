@@ -44,15 +44,13 @@ def record_start(database: Database, actor: Actor, instances: Sequence[Instance]
     counts = Counter(one.study_pk for one in instances)
     with database.write() as session:
         for study in node_queries.studies_by_pk(session, list(counts)):
-            audit.record(
+            audit.by(
                 session,
-                actor_name=actor.name,
-                actor_kind=actor.kind,
-                verb=Verb.STUDY_SEND if how == "C-MOVE" else Verb.STUDY_EXPORT,
-                thing="study",
-                thing_id=study.study_instance_uid,
+                actor,
+                Verb.STUDY_SEND if how == "C-MOVE" else Verb.STUDY_EXPORT,
+                "study",
+                study.study_instance_uid,
                 facility_id=study.facility_id,
-                address=actor.address,
                 detail={"node": where, "instances": counts[study.id], "by": how},
             )
 
@@ -64,15 +62,13 @@ def record_result(
     with database.write() as session:
         service.record_outcome(session, node.id, fault)
         if failed:
-            audit.record(
+            audit.by(
                 session,
-                actor_name=actor.name,
-                actor_kind=actor.kind,
-                verb=Verb.STUDY_SEND,
+                actor,
+                Verb.STUDY_SEND,
+                "node",
+                node.name,
                 outcome="failure",
-                thing="node",
-                thing_id=node.name,
                 facility_id=node.facility_id,
-                address=actor.address,
                 detail={"by": how, "arrived": arrived, "failed": failed},
             )

@@ -65,16 +65,7 @@ def export_nodes(session: Session, actor: Actor, sealed: bool = False) -> dict[s
     require(actor, Verb.NODE_EDIT)
     names = {one.id: one.name for one in facilities.list_facilities(session, actor)}
     nodes = [_exported(node, names, sealed) for node in node_queries.nodes(session, actor)]
-    audit.record(
-        session,
-        actor_name=actor.name,
-        actor_kind=actor.kind,
-        verb="node.export",
-        thing="node",
-        thing_id="",
-        address=actor.address,
-        detail={"nodes": len(nodes), "sealed": sealed},
-    )
+    audit.by(session, actor, "node.export", "node", detail={"nodes": len(nodes), "sealed": sealed})
     return {"format": FORMAT, "version": VERSION, "nodes": nodes}
 
 

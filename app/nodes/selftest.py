@@ -57,16 +57,8 @@ def start_test(session: Session, actor: Actor, node_name: str, with_object: bool
     session.add(made)
     session.flush()
     activity_queries.drop_tests(session, node.id, _KEEP)
-    audit.record(
-        session,
-        actor_name=actor.name,
-        actor_kind=actor.kind,
-        verb=KIND,
-        thing="node",
-        thing_id=node.name,
-        address=actor.address,
-        facility_id=node.facility_id,
-        detail={"with_object": made.with_object},
+    audit.by(
+        session, actor, KIND, "node", node.name, facility_id=node.facility_id, detail={"with_object": made.with_object}
     )
     notify(session, node)
     return made

@@ -154,17 +154,7 @@ def _apply(node: Node, actor: Actor, values: NodeValues, config: Config | None) 
 
 def _notify(session: Session, actor: Actor, node: Node, verb: str) -> None:
     events.append(session, "node.changed", {"id": node.id, "name": node.name}, facility_id=node.facility_id)
-    audit.record(
-        session,
-        actor_name=actor.name,
-        actor_kind=actor.kind,
-        verb=verb,
-        thing="node",
-        thing_id=node.name,
-        address=actor.address,
-        facility_id=node.facility_id,
-        detail=_audit_values(node),
-    )
+    audit.by(session, actor, verb, "node", node.name, facility_id=node.facility_id, detail=_audit_values(node))
 
 
 def _audit_values(node: Node) -> dict[str, Any]:
@@ -209,16 +199,7 @@ def probe_node(database: Database, actor: Actor, name: str, config: Config) -> P
     probe_log.log_probe(database, node, found)
     with database.write() as session:
         record_outcome(session, node.id, NOTHING if found.ok else found.message, "tested")
-        audit.record(
-            session,
-            actor_name=actor.name,
-            actor_kind=actor.kind,
-            verb=Verb.NODE_ECHO,
-            outcome="success" if found.ok else "failure",
-            thing="node",
-            thing_id=node.name,
-            address=actor.address,
-        )
+        audit.by(session, actor, Verb.NODE_ECHO, "node", node.name, outcome="success" if found.ok else "failure")
     return found
 
 

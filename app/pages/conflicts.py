@@ -243,13 +243,12 @@ def decide(
 
 
 def _trace(session: WriteSession, actor: Actor, decided: Conflict, decision: Decision) -> None:
-    audit.record(
+    audit.by(
         session,
-        actor_name=actor.name,
-        verb=str(Verb.CONFLICT_DECIDE),
-        thing="study",
-        thing_id=decided.study_instance_uid,
+        actor,
+        str(Verb.CONFLICT_DECIDE),
+        "study",
+        decided.study_instance_uid,
         facility_id=decided.event_facility_id,
-        address=actor.address,
         detail={"decision": decision, "object": decided.sop_instance_uid},
     )

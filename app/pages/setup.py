@@ -163,9 +163,7 @@ def keep_station(request: Request, actor: Actor, title: str, port: int, hosts: s
             if port == facility.port:
                 raise Invalid(phrase("This port is already used by {name}.", name=facility.name), field="port")
         detail = {key: [before[key], after[key]] for key in after if before[key] != after[key]}
-        audit.record(
-            session, actor_name=actor.name, verb="settings.edit", thing="settings", thing_id="station", detail=detail
-        )
+        audit.by(session, actor, "settings.edit", "settings", "station", detail=detail)
     if not hosts:
         del after["dicom_host"]
     boot.write(config.data, after)

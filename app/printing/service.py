@@ -344,16 +344,8 @@ def studies_of(made: PrintRequest) -> list[str]:
 def _trace(session: Session, actor: Actor, made: PrintRequest, verb: str, **detail: Any) -> None:
     """One row for each study whose images the print holds: what was done to a study is asked by its UID."""
     for study in studies_of(made):
-        audit.record(
-            session,
-            actor_name=actor.name,
-            actor_kind=actor.kind,
-            verb=verb,
-            thing="study",
-            thing_id=study,
-            facility_id=made.facility_id,
-            address=actor.address,
-            detail={"print": made.id, **detail},
+        audit.by(
+            session, actor, verb, "study", study, facility_id=made.facility_id, detail={"print": made.id, **detail}
         )
 
 

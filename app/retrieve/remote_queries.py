@@ -136,16 +136,8 @@ def cancel_query(session: Session, actor: Actor, query_id: str) -> RemoteQuery:
 
 def _record(session: Session, actor: Actor, query: RemoteQuery, verb: str, detail: dict[str, Any]) -> None:
     """The trail names the nodes and which keys were used, never their values: those are of patients."""
-    audit.record(
-        session,
-        actor_name=actor.name,
-        actor_kind=actor.kind,
-        verb=verb,
-        thing="query",
-        thing_id=query.id,
-        facility_id=query.facility_id,
-        address=actor.address,
-        detail=detail | {"level": query.level},
+    audit.by(
+        session, actor, verb, "query", query.id, facility_id=query.facility_id, detail=detail | {"level": query.level}
     )
 
 

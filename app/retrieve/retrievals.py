@@ -167,17 +167,7 @@ def _record(session: Session, actor: Actor, row: Retrieval, verb: str, node: str
         detail["node"] = node
     if row.destination:
         detail["destination"] = row.destination
-    audit.record(
-        session,
-        actor_name=actor.name,
-        actor_kind=actor.kind,
-        verb=verb,
-        thing="study",
-        thing_id=row.study_instance_uid,
-        facility_id=row.facility_id,
-        address=actor.address,
-        detail=detail,
-    )
+    audit.by(session, actor, verb, "study", row.study_instance_uid, facility_id=row.facility_id, detail=detail)
 
 
 def notify(session: Session, row: Retrieval) -> None:

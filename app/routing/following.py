@@ -150,13 +150,12 @@ def _delete_local(session: Session, run: RouteRun, route: Route) -> bool:
         _keep_open(run, len(mine), phrase("Kept: {why}", why=fault.detail))
         return True
     run.done = run.done | {"dropped": len(mine)}
-    audit.record(
+    audit.by(
         session,
-        actor_name=actor_of(route).name,
-        actor_kind="system",
-        verb="route.drop",
-        thing="study",
-        thing_id=run.study_instance_uid,
+        actor_of(route),
+        "route.drop",
+        "study",
+        run.study_instance_uid,
         facility_id=run.facility_id,
         detail={"route": route.name, "run": run.id, "objects": len(mine), "nodes": [name for _, name in sent]},
     )

@@ -165,16 +165,7 @@ def save_setup(session: Session, actor: Actor, wanted: Classic, config: Config) 
     if new:
         boot.write(config.data, new)
         detail = {name: [before.get(name, getattr(config, name)), value] for name, value in new.items()}
-        audit.record(
-            session,
-            actor_name=actor.name,
-            actor_kind=actor.kind,
-            verb="settings.edit",
-            thing="settings",
-            thing_id="station",
-            address=actor.address,
-            detail=detail,
-        )
+        audit.by(session, actor, "settings.edit", "settings", "station", detail=detail)
     return bool(new)
 
 

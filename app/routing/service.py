@@ -228,15 +228,13 @@ def cross_reference(session: Session, actor: Actor, config: Config, run_id: str)
 
 
 def _run_detail(session: Session, actor: Actor, run: RouteRun, verb: str) -> None:
-    audit.record(
+    audit.by(
         session,
-        actor_name=actor.name,
-        actor_kind=actor.kind,
-        verb=verb,
-        thing="study",
-        thing_id=run.study_instance_uid,
+        actor,
+        verb,
+        "study",
+        run.study_instance_uid,
         facility_id=run.facility_id,
-        address=actor.address,
         detail={"run": run.id, "route": run.route_id},
     )
     notify_run(session, run)
@@ -308,15 +306,13 @@ def _notify(session: Session, actor: Actor, route: Route, verb: str) -> None:
 
 
 def _record(session: Session, actor: Actor, route: Route | None, verb: str, detail: dict[str, Any]) -> None:
-    audit.record(
+    audit.by(
         session,
-        actor_name=actor.name,
-        actor_kind=actor.kind,
-        verb=verb,
-        thing="route",
-        thing_id=route.name if route else "",
+        actor,
+        verb,
+        "route",
+        route.name if route else "",
         facility_id=route.facility_id if route else None,
-        address=actor.address,
         detail=detail,
     )
 

@@ -225,13 +225,4 @@ def delete(session: Session, actor: Actor, facility_id: str) -> None:
 
 def _record(session: Session, actor: Actor, verb: str, facility: Facility, detail: dict[str, object]) -> None:
     announce(session)
-    audit.record(
-        session,
-        actor_name=actor.name,
-        verb=verb,
-        thing="facility",
-        thing_id=facility.id,
-        facility_id=facility.id,
-        address=actor.address,
-        detail=detail,
-    )
+    audit.by(session, actor, verb, "facility", facility.id, facility_id=facility.id, detail=detail)

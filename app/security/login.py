@@ -247,12 +247,11 @@ class Login:
                 if rehashed and row.password_hash == user.password_hash:
                     row.password_hash = rehashed
             if attempt.how != "unlock":  # an unlock has its own row
-                audit.record(
+                audit.by(
                     session,
-                    actor_name=user.name,
-                    verb="login",
-                    thing="user",
-                    thing_id=user.id,
-                    address=attempt.address,
+                    audit.Named(user.name, address=attempt.address),
+                    "login",
+                    "user",
+                    user.id,
                     detail={"how": attempt.how},
                 )

@@ -75,13 +75,12 @@ def save(session: Session, actor: Actor, name: str, verbs: Iterable[str], sees_a
         session.add(role)
     role.verbs, role.sees_all = wanted, sees_all
     announce(session)
-    audit.record(
+    audit.by(
         session,
-        actor_name=actor.name,
-        verb="role.edit",
-        thing="role",
-        thing_id=name,
-        address=actor.address,
+        actor,
+        "role.edit",
+        "role",
+        name,
         detail={"before": before, "after": {"verbs": wanted, "sees_all": sees_all}},
     )
     return role
@@ -96,4 +95,4 @@ def delete(session: Session, actor: Actor, name: str) -> None:
     strength.require_verbs(session, actor, verbs_of(role.verbs), role.sees_all)
     session.delete(role)
     announce(session)
-    audit.record(session, actor_name=actor.name, verb="role.delete", thing="role", thing_id=name, address=actor.address)
+    audit.by(session, actor, "role.delete", "role", name)

@@ -84,4 +84,4 @@ def _clear(user: User) -> None:
 
 def _record(session: Session, actor: Actor, user: User, verb: str) -> None:
     announce(session)
-    audit.record(session, actor_name=actor.name, verb=verb, thing="user", thing_id=user.id, address=actor.address)
+    audit.by(session, actor, verb, "user", user.id)

@@ -73,9 +73,7 @@ def unlock(session: Session, actor: Actor, session_id: str) -> None:
         raise NotFound("This session has ended.", hint="Sign in again.")
     row.locked, row.last_input_at = False, now()
     announce(session)
-    audit.record(
-        session, actor_name=actor.name, verb="session.unlock", thing="session", thing_id=row.id, address=actor.address
-    )
+    audit.by(session, actor, "session.unlock", "session", row.id)
 
 
 def close(session: Session, actor: Actor, session_id: str) -> None:
@@ -88,15 +86,7 @@ def close(session: Session, actor: Actor, session_id: str) -> None:
     owner = session.get(User, row.user_id)
     session.delete(row)
     announce(session)
-    audit.record(
-        session,
-        actor_name=actor.name,
-        verb="session.close",
-        thing="session",
-        thing_id=row.id,
-        address=actor.address,
-        detail={"user": owner.name if owner else ""},
-    )
+    audit.by(session, actor, "session.close", "session", row.id, detail={"user": owner.name if owner else ""})
 
 
 def close_all_of(session: Session, user_id: str, besides: str = "") -> int:

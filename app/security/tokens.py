@@ -103,12 +103,11 @@ def scopes_of(actor: Actor) -> list[str]:
 
 
 def _record(session: Session, actor: Actor, verb: str, row: ApiToken, owner: str = "") -> None:
-    audit.record(
+    audit.by(
         session,
-        actor_name=actor.name,
-        verb=verb,
-        thing="token",
-        thing_id=row.id,
-        address=actor.address,
+        actor,
+        verb,
+        "token",
+        row.id,
         detail={"name": row.name, "scopes": row.scopes, "user": owner or actor.name},
     )

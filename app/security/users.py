@@ -124,14 +124,8 @@ def create(
     session.add(user)
     session.flush()
     _set_password(session, user, password, temporary=temporary)
-    audit.record(
-        session,
-        actor_name=actor.name,
-        verb="user.create",
-        thing="user",
-        thing_id=user.id,
-        address=actor.address,
-        detail={"name": name, "role": role, "facility_id": facility_id},
+    audit.by(
+        session, actor, "user.create", "user", user.id, detail={"name": name, "role": role, "facility_id": facility_id}
     )
     return user
 
@@ -189,15 +183,7 @@ def change(session: Session, actor: Actor, user_id: str, values: dict[str, objec
         tokens.end_all_of(session, user.id)
     announce(session)
     changed = {key: [before[key], new[key]] for key in new if before[key] != new[key]}
-    audit.record(
-        session,
-        actor_name=actor.name,
-        verb="user.edit",
-        thing="user",
-        thing_id=user.id,
-        address=actor.address,
-        detail=changed,
-    )
+    audit.by(session, actor, "user.edit", "user", user.id, detail=changed)
     return user
 
 
@@ -208,15 +194,7 @@ def delete(session: Session, actor: Actor, user_id: str) -> None:
         raise Conflict("You cannot delete your own account.", hint="Ask another administrator.")
     if user.role == ADMINISTRATOR and not user.disabled and not queries.enabled_administrators(session, user.id):
         raise Conflict("This is the last administrator.", hint="Create another administrator first.")
-    audit.record(
-        session,
-        actor_name=actor.name,
-        verb="user.delete",
-        thing="user",
-        thing_id=user.id,
-        address=actor.address,
-        detail={"name": user.name},
-    )
+    audit.by(session, actor, "user.delete", "user", user.id, detail={"name": user.name})
     sessions.close_all_of(session, user.id)
     session.delete(user)
 
@@ -227,15 +205,7 @@ def reset_password(session: Session, actor: Actor, user_id: str, password: NewPa
     _set_password(session, user, password, temporary=True)
     sessions.close_all_of(session, user.id)
     ended = tokens.end_all_of(session, user.id)
-    audit.record(
-        session,
-        actor_name=actor.name,
-        verb="user.password",
-        thing="user",
-        thing_id=user.id,
-        address=actor.address,
-        detail={"tokens_ended": ended},
-    )
+    audit.by(session, actor, "user.password", "user", user.id, detail={"tokens_ended": ended})
     return user
 
 
@@ -248,9 +218,7 @@ def change_own_password(
         raise NotFound("User not found.")
     _set_password(session, user, new, temporary=False)
     sessions.close_all_of(session, user.id, besides=session_id)
-    audit.record(
-        session, actor_name=actor.name, verb="user.password", thing="user", thing_id=user.id, address=actor.address
-    )
+    audit.by(session, actor, "user.password", "user", user.id)
     return user
 
 

@@ -166,12 +166,4 @@ class Run:
 
 
 def _record_removal(session: Session, study: str, node_name: str) -> None:
-    audit.record(
-        session,
-        actor_name=SYSTEM.name,
-        actor_kind=SYSTEM.kind,
-        verb="study.delete",
-        thing="study",
-        thing_id=study,
-        detail={"self_test_of": node_name},
-    )
+    audit.by(session, SYSTEM, "study.delete", "study", study, detail={"self_test_of": node_name})

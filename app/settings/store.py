@@ -50,9 +50,7 @@ def save(session: Session, group: Group, actor_name: str) -> None:
             changed_at=now(),
         )
     )
-    audit.record(
-        session, actor_name=actor_name, verb="settings.edit", thing="settings", thing_id=group.group, detail=changed
-    )
+    audit.by(session, audit.Named(actor_name), "settings.edit", "settings", group.group, detail=changed)
 
 
 def change(session: Session, kind: type[G], actor_name: str, **values: Any) -> None:

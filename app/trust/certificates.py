@@ -13,7 +13,7 @@ from app.kit.clock import now
 from app.kit.errors import Conflict, Invalid
 from app.kit.ids import new_id
 from app.kit.phrases import phrase
-from app.security.actor import Actor, require
+from app.security.actor import SYSTEM, Actor, require
 from app.security.secrets import Secrets
 from app.security.verbs import Verb
 from app.trust import names, pem, queries, revocation
@@ -222,14 +222,12 @@ def remove(session: Session, actor: Actor, certificate_id: str, used_by: Sequenc
 
 def _notify(session: Session, actor: Actor, row: Certificate, verb: str) -> None:
     events.append(session, "certificate.changed", {"id": row.id, "name": row.name}, facility_id=None)
-    audit.record(
+    audit.by(
         session,
-        actor_name=actor.name,
-        actor_kind=actor.kind,
-        verb=verb,
-        thing="certificate",
-        thing_id=row.name,
-        address=actor.address,
+        actor,
+        verb,
+        "certificate",
+        row.name,
         detail={"kind": row.kind, "subject": row.subject, "fingerprint": row.fingerprint},
     )
 
@@ -277,15 +275,7 @@ def warn_expiring(session: Session) -> list[str]:
         words = certificate_status(one)[1]
         events.append(session, "certificate.expiring", {"id": one.id, "name": one.name, "days": left})
         detail = {"days": left, "fingerprint": one.fingerprint}
-        audit.record(
-            session,
-            actor_name="system",
-            actor_kind="system",
-            verb="certificate.warn",
-            thing="certificate",
-            thing_id=one.name,
-            detail=detail,
-        )
+        audit.by(session, SYSTEM, "certificate.warn", "certificate", one.name, detail=detail)
         said.append(f"certificate {one.name!r} {words}")
     return said
 

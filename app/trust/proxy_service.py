@@ -43,16 +43,7 @@ def set_password(session: Session, actor: Actor, secrets: Secrets, password: str
         )
     else:
         row.sealed, row.changed_by, row.changed_at = secrets.seal(password), actor.name, now()
-    audit.record(
-        session,
-        actor_name=actor.name,
-        actor_kind=actor.kind,
-        verb="settings.edit",
-        thing="settings",
-        thing_id=runtime.PROXY_PASSWORD,
-        address=actor.address,
-        detail={"set": bool(password)},
-    )
+    audit.by(session, actor, "settings.edit", "settings", runtime.PROXY_PASSWORD, detail={"set": bool(password)})
 
 
 def has_password(session: Session) -> bool:

@@ -70,16 +70,7 @@ def open_study(session: Session, actor: Actor, study_uid: str, series_uid: str =
         for of, instance in queries.objects_without_image(session, study, series)
         if instance.sop_class_uid == PDF or instance.sop_class_uid.startswith(REPORTS)
     ]
-    audit.record(
-        session,
-        actor_name=actor.name,
-        actor_kind=actor.kind,
-        verb=str(Verb.STUDY_VIEW),
-        thing="study",
-        thing_id=study_uid,
-        facility_id=study.facility_id,
-        address=actor.address,
-    )
+    audit.by(session, actor, str(Verb.STUDY_VIEW), "study", study_uid, facility_id=study.facility_id)
     audit.mark_recorded(study_uid)
     first = firsts.get(shown.id) if shown else None
     return Opened(study, shown.series_instance_uid if shown else "", first, strip, documents)

@@ -70,14 +70,4 @@ def record(
     facility_id: str | None,
     detail: dict[str, object],
 ) -> None:
-    audit.record(
-        session,
-        actor_name=actor.name,
-        actor_kind=actor.kind,
-        verb=str(verb),
-        thing=thing,
-        thing_id=thing_id,
-        facility_id=facility_id,
-        address=actor.address,
-        detail=detail,
-    )
+    audit.by(session, actor, str(verb), thing, thing_id, facility_id=facility_id, detail=detail)

@@ -24,7 +24,7 @@ def test_it_says_who_signed_in_and_who_failed(web: Web) -> None:
 def test_it_pages_and_filters(web: Web) -> None:
     with web.database.write() as session:
         for number in range(12):
-            audit.record(session, actor_name="zoe", verb="study.print", thing_id=f"1.2.{number}")
+            audit.by(session, audit.Named("zoe"), "study.print", "", f"1.2.{number}")
     first = web.admin.get("/api/v1/audit", params={"user": "zoe", "limit": 5}).json()
     second = web.admin.get("/api/v1/audit", params={"user": "zoe", "limit": 5, "cursor": first["next"]}).json()
     assert first["total"] == 12
@@ -36,7 +36,7 @@ def test_it_pages_and_filters(web: Web) -> None:
 
 def test_it_comes_as_csv_without_formulas(web: Web) -> None:
     with web.database.write() as session:
-        audit.record(session, actor_name="=HYPERLINK()", verb="study.print", detail={"pages": 3})
+        audit.by(session, audit.Named("=HYPERLINK()"), "study.print", detail={"pages": 3})
     answer = web.admin.get("/api/v1/audit", params={"format": "csv"})
     assert answer.headers["content-type"].startswith("text/csv")
     rows = [row for row in csv.DictReader(io.StringIO(answer.text)) if row["verb"] == "study.print"]
@@ -75,7 +75,7 @@ def test_a_reader_of_one_facility_finds_no_entry_of_another(web: Web) -> None:
     north = web.actor("bob").facility_id
     with web.database.write() as session:
         for number, facility in enumerate((north, web.actor("dora").facility_id, None)):
-            audit.record(session, actor_name="zoe", verb="study.view", thing_id=f"1.2.{number}", facility_id=facility)
+            audit.by(session, audit.Named("zoe"), "study.view", "", f"1.2.{number}", facility_id=facility)
     user = {"name": "nina", "password": PASSWORD, "role": "auditor", "facility_id": north}
     assert web.admin.post("/api/v1/users", json=user).status_code == 201
     nina = web.sign_in("nina")

@@ -10,9 +10,7 @@ from app.db import Database
 def _write(database: Database, count: int = 5) -> None:
     for number in range(count):
         with database.write() as session:
-            audit.record(
-                session, actor_name="bob", verb="study.view", thing="study", thing_id=str(number), detail={"n": number}
-            )
+            audit.by(session, audit.Named("bob"), "study.view", "study", str(number), detail={"n": number})
 
 
 def test_a_whole_chain_verifies(database: Database) -> None:

@@ -67,9 +67,7 @@ def test_it_says_who_did_what_to_whom_in_words(filled: Web) -> None:  # noqa: F8
     filled.bob.get("/storage/studies/1.2.3.2/panel")
     with filled.database.write() as session:
         for uid in ("1.2.3.1", "1.2.3.2"):
-            audit.record(
-                session, actor_name="bob", verb="study.print", thing="study", thing_id=uid, detail={"pages": 3}
-            )
+            audit.by(session, audit.Named("bob"), "study.print", "study", uid, detail={"pages": 3})
 
     def shown(**query: str) -> list[str]:
         answer = filled.admin.get("/settings/audit", params=query)

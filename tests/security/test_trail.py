@@ -34,7 +34,7 @@ def opened(sqlite_config: Config) -> Database:
 def _write(database: Database, count: int) -> None:
     for number in range(count):
         with database.write() as session:
-            audit.record(session, actor_name="bob", verb="study.view", thing="study", thing_id=str(number))
+            audit.by(session, audit.Named("bob"), "study.view", "study", str(number))
 
 
 def _recompute(session: Session, key: bytes | None = None, first: int = 1) -> None:

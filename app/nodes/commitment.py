@@ -16,7 +16,7 @@ from app.archive import Archive, custody
 from app.db import Database
 from app.dicom import uids
 from app.kit.clock import now
-from app.kit.errors import Conflict, NotFound
+from app.kit.errors import Conflict, NotFound, Unavailable
 from app.kit.ids import new_id
 from app.kit.phrases import Phrase, phrase
 from app.network.commitment_data import (
@@ -38,6 +38,7 @@ ASK, REPORT = "commitment.ask", "commitment.report"
 QUEUED, WAITING, DONE, FAILED = "queued", "waiting", "done", "failed"
 COMMITTED = "committed"
 REPORT_TRIES = 300  # a try each five minutes after the first ones: a day
+MOST_OPEN = 500_000  # objects of one node that may wait for our answer; a request has sixty thousand at most
 PATIENCE = timedelta(seconds=10)  # so long the association of the request has for the report, before the job takes over
 
 
@@ -56,7 +57,7 @@ class Outcome:
 def store_request(session: Session, actor: Actor, node_id: str, asked: References, *, own_only: bool = False) -> str:
     """Keeps a node's request; the id of its row. What is not here, or is not what the node thinks, is known at once;
     the files are looked at later. Asked again with the same objects it is a new request; Conflict with others.
-    own_only: what the node has not sent itself counts as not here; for a node at the title or port of another facility."""
+    Unavailable while too many objects of the node wait. own_only: what the node has not sent itself counts as not here; for a node at the title or port of another facility."""
     require(actor, Verb.STUDY_IMPORT)
     known = node_queries.commitment(session, "scp", node_id, asked.transaction)
     if known is not None:
@@ -64,6 +65,8 @@ def store_request(session: Session, actor: Actor, node_id: str, asked: Reference
             raise Conflict("This Transaction UID is in use for other objects.")
         session.delete(known)
         session.flush()
+    if node_queries.commitment_objects_open(session, node_id) > MOST_OPEN:
+        raise Unavailable("Too many objects of this node wait for their storage commitment.", hint="Ask again later.")
     there = custody.stored_objects(
         session, actor, [one.sop_instance for one in asked.objects], from_node=node_id if own_only else None
     )
@@ -245,12 +248,18 @@ def ask_failed(session: Session, commitment_id: str, words: Phrase, final: bool)
         _fail_request(session, row)
 
 
+def request_asked(session: Session, node_id: str, transaction: str) -> Commitment:
+    """What we asked that node under this Transaction UID. NotFound when it was not asked so."""
+    row = node_queries.commitment_asked(session, node_id, transaction)
+    if row is None:
+        raise NotFound("This Transaction UID was not issued by this station.")
+    return row
+
+
 def record_answer(session: Session, node_id: str, answer: References) -> str:
     """A node's report about what we asked; the id of the row. NotFound when that node was not asked so. Objects that
     the report does not name are not committed; others than we asked about are passed over."""
-    row = node_queries.commitment_asked(session, node_id, answer.transaction)
-    if row is None:
-        raise NotFound("This Transaction UID was not issued by this station.")
+    row = request_asked(session, node_id, answer.transaction)
     if row.state in (DONE, FAILED):
         return row.id  # said again
     committed = {one.sop_instance for one in answer.objects}
@@ -366,34 +375,3 @@ def words_of(reason: int | None, error: Phrase | None) -> Phrase:
     if reason is not None:
         return phrase("The node did not commit it: reason {reason}.", reason=f"{reason:04X}")
     return error or phrase("The node did not commit it.")
-
-
-def commitment_json(row: Commitment, node_name: str) -> dict[str, object]:
-    """A request as REST shows it."""
-    return {
-        "id": row.id,
-        "role": row.role,
-        "state": row.state,
-        "node": node_name,
-        "transaction_uid": row.transaction_uid,
-        "transfer": row.transfer_id,
-        "total": row.total,
-        "committed": row.committed,
-        "failed": row.failed,
-        "attempts": row.attempts,
-        "error": row.error,
-        "created_by": row.created_by,
-        "created_at": row.created_at.isoformat(),
-        "due_at": row.due_at and row.due_at.isoformat(),
-        "finished_at": row.finished_at and row.finished_at.isoformat(),
-    }
-
-
-def instance_json(one: CommitmentInstance) -> dict[str, object]:
-    return {
-        "sop_class_uid": one.sop_class_uid,
-        "sop_instance_uid": one.sop_instance_uid,
-        "state": one.state,
-        "reason": None if one.reason is None else f"{one.reason:04X}",
-        "message": None if one.reason is None else REASONS.get(one.reason),
-    }

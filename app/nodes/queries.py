@@ -102,6 +102,14 @@ def commitment(session: Session, role: str, node_id: str, transaction_uid: str) 
     )
 
 
+def commitment_objects_open(session: Session, node_id: str) -> int:
+    """Objects in requests of this node that have not been answered."""
+    open_ones = select(func.sum(Commitment.total)).where(
+        Commitment.role == "scp", Commitment.node_id == node_id, Commitment.state == "queued"
+    )
+    return session.scalar(open_ones) or 0
+
+
 def commitment_seen(session: Session, actor: Actor, commitment_id: str) -> Commitment:
     found = session.get(Commitment, commitment_id)
     if found is None or not may_see(actor, found.facility_id):

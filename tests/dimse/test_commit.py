@@ -271,6 +271,28 @@ def test_the_answer_to_us_may_come_on_an_association_of_the_nodes_own(receiver: 
     assert found.committed == set(study.instances[:4]) and set(found.failed) == {study.instances[4]}
 
 
+def test_reports_about_nothing_take_no_write_lock(receiver: Station, study: Made) -> None:
+    """However many a node sends, what others store does not wait for them."""
+    node_id = add_node(receiver, "COMMITTER")
+    report = _report(_ask(receiver, node_id, study.instances), study.instances)
+    with committer(receiver.port) as node:
+        assert node.call(report) == 0
+        with receiver.database.write():
+            begun = time.monotonic()
+            assert node.call(report) == 0 and node.call(_report("1.2.3.4", study.instances)) == 0x0115
+            assert time.monotonic() - begun < 2
+
+
+def test_a_node_may_have_only_so_many_objects_waiting(
+    receiver: Station, study: Made, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(commitment, "MOST_OPEN", 4)
+    add_node(receiver, "MODALITY")
+    asker = Asker(stay=0)
+    assert asker.ask(receiver, study.instances) == 0
+    assert asker.ask(receiver, study.instances) == 0x0213
+
+
 def test_both_ways_with_itself(receiver: Station, study: Made, worker: Worker) -> None:
     """Our SCU against our SCP, which tells it on the association of the request."""
     node_id = add_node(receiver, "FILMROOM", receiver.port)

@@ -182,7 +182,7 @@ def read_forwarder(file: Path) -> Classic:
 
 
 def _classic(file: Path) -> dict[str, Any]:
-    """What the file says about the boot. Its folders count from where the file lies."""
+    """Boot options of the file. Its folders count from where the file lies."""
     said = read_forwarder(file)
     found: dict[str, Any] = {"aet": said.local_ae_title, "dicom_port": said.local_port, "dicom_host": said.local_host}
     for name, folder in (("store_dir", said.storage_dir), ("log_dir", said.log_dir)):
@@ -235,7 +235,7 @@ def take_secrets() -> dict[str, str]:
 
 
 def kept(data: Path) -> dict[str, Any]:
-    """What DIR/config.toml says for the next start; nothing where there is none, or it cannot be read."""
+    """Content of DIR/config.toml for the next start; nothing where there is none, or it cannot be read."""
     try:
         return tomllib.loads((data / "config.toml").read_text("utf-8"))
     except (OSError, ValueError):

@@ -27,7 +27,7 @@ log = logging.getLogger(__name__)
 
 
 def run(config: Config) -> None:
-    """Runs until SIGTERM or SIGINT, and is over within five seconds of it. Raises ConfigError when the port is taken."""
+    """Runs until SIGTERM or SIGINT, and ends within five seconds of it. Raises ConfigError when the port is taken."""
     if shared_folder(config) is None:
         _receive(config, shared=False)
         return

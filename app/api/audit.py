@@ -51,7 +51,7 @@ class Filter(BaseModel):
     format: str = Field("json", pattern="^(json|csv)$")
 
     def arguments(self, session: ReadSession, actor: Actor) -> dict[str, Any]:
-        """What `audit.list_events` is asked for."""
+        """Arguments of `audit.list_events`."""
         return {
             "verb": self.verb,
             "actor_name": self.user,

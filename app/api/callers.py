@@ -29,7 +29,7 @@ def list_callers(
         str, Query(description="unknown: no node; clash: between two facilities", pattern="^(unknown|clash)?$")
     ] = "",
 ) -> dict[str, Any]:
-    """Lists systems that have called and are no nodes, last caller first. The newest 200 are kept."""
+    """Lists systems that have called and are not nodes, last caller first. The newest 200 are kept."""
     items = [_caller_json(one) for one in callers.list_callers(session, actor, ignored, kind)]
     return {"items": items, "total": len(items), "next": None}
 

@@ -1,4 +1,4 @@
-"""Storage commitment: what nodes have asked us to keep safe, and what we have asked them."""
+"""Storage commitment: requests received from nodes, and requests sent to nodes."""
 
 from typing import Annotated, Any, Literal
 

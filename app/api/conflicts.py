@@ -1,4 +1,4 @@
-"""Objects kept aside because other objects are stored under their UIDs: list, decide (ARC-3)."""
+"""Objects on hold because other objects are stored under their UIDs: list, decide (ARC-3)."""
 
 from typing import Annotated, Any, Literal
 

@@ -31,7 +31,7 @@ RECHECK = 5.0  # seconds between looks whether the session still lives (locked, 
 _HIGHEST = 2**63 - 1  # of a number that a database takes
 _BATCH = 500  # events read in one go
 _TOGETHER, _NOBODY = 0.05, 0.25  # seconds between looks while events keep coming; and while nobody is connected
-_QUEUE = 1000  # events a slow reader may lag behind before it is told to start over
+_QUEUE = 1000  # events a slow reader may lag behind before it must reload
 
 
 def visible(actor: Actor, event: Event) -> bool:
@@ -202,7 +202,7 @@ async def _pump(socket: WebSocket, actor: Actor, queue: asyncio.Queue[Event | No
 
 
 async def _ask_again(connection: HTTPConnection) -> Actor:
-    """Who this is now: found once a request, but the session may have been locked or ended since."""
+    """Returns the current identity: found once a request, but the session may have been locked or ended since."""
     del connection.state.identity
     return await actor_for(connection, Verb.EVENT_FOLLOW)
 

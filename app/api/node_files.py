@@ -1,4 +1,4 @@
-"""Nodes as a file: exported, imported, and what may stand in it."""
+"""Nodes as a file: export, import and JSON schema."""
 
 from typing import Annotated, Any
 

@@ -16,7 +16,7 @@ from app.security import Actor, Verb
 router = APIRouter(tags=["queries"])
 Asker = Annotated[Actor, Depends(allow(Verb.QUERY_RETRIEVE))]
 _LEVELS = {"patient": "PATIENT", "study": "STUDY", "series": "SERIES", "image": "IMAGE", "instance": "IMAGE"}
-# Our names of what is asked for -> DICOM's.
+# REST name of a key -> DICOM keyword.
 _FIELDS = {
     "patient_name": "PatientName",
     "patient_id": "PatientID",

@@ -17,7 +17,7 @@ Retriever = Annotated[Actor, Depends(allow(Verb.QUERY_RETRIEVE))]
 
 
 class RetrieveBody(BaseModel):
-    """What to fetch from which node; without series and objects the whole study."""
+    """Objects to retrieve and the node that has them; without series and objects the whole study."""
 
     model_config = ConfigDict(extra="forbid")
 

@@ -37,7 +37,7 @@ class RouteBody(BaseModel):
     actions: list[dict[str, Any]] | None = Field(None, json_schema_extra={"description": Action.__doc__ or ""})
 
     def rule(self, base: dict[str, Any] | None = None) -> dict[str, Any] | None:
-        """The rule that the body says, over what there was; None when it says nothing of it."""
+        """The rule in the body, merged into the stored one; None when the body has no field of a rule."""
         given = {key: getattr(self, key) for key in Rule.model_fields if getattr(self, key) is not None}
         return {**(base or {}), **given} if given else None
 
@@ -90,7 +90,7 @@ def import_routes(
     body: Annotated[dict[str, Any], Body()], actor: Editor, session: WriteSession, dry_run: bool = False
 ) -> dict[str, Any]:
     """Creates and changes routes from a file of `/routes/export`, all or none. New and changed routes are disabled.
-    dry_run: tells what would be done and does nothing."""
+    dry_run: returns what would be done and changes nothing."""
     report = exchange.import_routes(session, actor, body)
     if dry_run:
         session.rollback()

@@ -1,4 +1,4 @@
-"""API tokens: one's own, and everybody's for administrators."""
+"""API tokens: those of the user, or of all users for administrators."""
 
 from typing import Annotated, Any
 

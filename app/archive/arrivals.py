@@ -1,4 +1,4 @@
-"""What the Incoming page asks: the newest arrivals, and how much came from whom, minute by minute. And what routing
+"""Queries of the Incoming page: the newest arrivals, and how much came from whom, minute by minute. And what routing
 asks: the objects of a study in the order they came."""
 
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ from app.security import Actor
 
 @dataclass(frozen=True, slots=True)
 class Minute:
-    """What one source sent in one minute. minute: YYYY-MM-DDTHH:MM in UTC."""
+    """Objects received from one source in one minute. minute: YYYY-MM-DDTHH:MM in UTC."""
 
     source: str
     minute: str

@@ -35,8 +35,9 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of an object. reason: one sentence when it is refused or in conflict; comment: the same for an Error
-    Comment (PS3.7 C.4.2), at most 64 characters; other_content: an object of the same UID is here that differs."""
+    """Result of storing an object. reason: one sentence when it is refused or in conflict; comment: the same for an
+    Error Comment (PS3.7 C.4.2), at most 64 characters; other_content: an object of the same UID is here that
+    differs."""
 
     status: Status
     sop_class_uid: str = ""
@@ -51,7 +52,7 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """What stands under a SOP Instance UID already."""
+    """The stored object with a SOP Instance UID."""
 
     sha256: str
     path: str

@@ -1,5 +1,5 @@
-"""What other packages make from an object and keep as files (pictures, for one): a folder for each object, by its content, so
-that it goes with the object and patients' images do not outlive it in a cache."""
+"""Files that other packages derive from an object and cache, such as pictures: a folder for each object, by its
+content, so that it goes with the object and patients' images do not outlive it in a cache."""
 
 import shutil
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What the clock runs in this package."""
+"""Periodic tasks of this package."""
 
 import logging
 import threading

@@ -60,8 +60,8 @@ def compare(store: Store, database: Database, stopping: threading.Event) -> Comp
 
 
 def last_result(session: Session) -> dict[str, int]:
-    """What the last comparison found, by the words of NAMES; damaged: files found changed when they were read. checked_at:
-    seconds since the epoch. Empty before the first."""
+    """Result of the last comparison, by the words of NAMES; damaged: files found changed when they were read.
+    checked_at: seconds since the epoch. Empty before the first."""
     rows = session.execute(select(Counter.name, Counter.value).where(Counter.name.in_(NAMES)))
     return {NAMES[name]: value for name, value in rows}
 
@@ -91,7 +91,7 @@ def _check_objects(store: Store, database: Database, stopping: threading.Event, 
             return
         doubtful = [row for row in rows if _size(store.full_path(row.path)) != row.bytes]
         if doubtful:
-            with database.read() as session:  # what was deleted meanwhile is no fault
+            with database.read() as session:  # an object deleted meanwhile is not a fault
                 still = set(session.scalars(select(Instance.id).where(Instance.id.in_([row.id for row in doubtful]))))
             for row in doubtful:
                 if row.id in still:
@@ -140,7 +140,8 @@ def _without_object(store: Store, database: Database, files: list[Path]) -> list
 
 
 def _uid_of(path: Path) -> str:
-    """The SOP Instance UID that a stored file's name stands for (dicom.paths); of a name with a digest the file says it."""
+    """The SOP Instance UID encoded in the name of a stored file (dicom.paths); for a name with a digest it is read from
+    the file."""
     if "~" not in path.stem:
         return path.stem
     try:

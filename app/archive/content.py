@@ -1,5 +1,5 @@
-"""What is inside stored objects: headers from the index, parts of files by positioned reads, whole files as streams. Frames:
-`frames.py`."""
+"""Content of stored objects: headers from the index, parts of files by positioned reads, whole files as streams.
+Frames: `frames.py`."""
 
 import json
 import os
@@ -51,8 +51,8 @@ def pixel_element(session: Session, instance: Instance) -> tuple[int, str]:
 
 
 def in_words(session: Session, instance: Instance) -> bool:
-    """Whether 8-bit samples stand in pairs in big endian words (PS3.5 A.3), swapped: frames of an odd number of bytes then end,
-    and some begin, in the middle of a word."""
+    """Whether 8-bit samples are stored in pairs in big endian words (PS3.5 A.3), swapped: frames of an odd number of
+    bytes then end, and some begin, in the middle of a word."""
     if instance.bits_allocated != 8 or uids.transfer_syntax(instance.transfer_syntax_uid).little:
         return False
     return instance.pixel_bytes != -1 and pixel_element(session, instance)[1] == "OW"

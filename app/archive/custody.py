@@ -1,5 +1,5 @@
-"""Whether objects are really here: indexed, and their files on the disk as the index says. What storage commitment
-promises (PS3.4 Annex J), and what may be told before a source deletes its own."""
+"""Whether objects are really here: indexed, and their files on the disk as the index says. Checks for storage
+commitment (PS3.4 Annex J), which a source awaits before it deletes its own copy."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""In what an object that was kept aside differs from what is stored: names of attributes, never a value (ARC-3)."""
+"""Differences between an object on hold and the stored one: names of attributes, never a value (ARC-3)."""
 
 import os
 import warnings
@@ -17,7 +17,7 @@ from app.dicom.header import Header, scan
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset
 
-MOST = 40  # names that are told
+MOST = 40  # names that are listed
 _LARGEST = 2 << 20  # bytes of a header that are compared attribute by attribute
 _SYNTAX = "TransferSyntaxUID"
 # What is the same in every object of a study (PS3.3 C.7.1.1, C.7.2.1); the rest differs between any two objects.
@@ -33,7 +33,7 @@ class _File(Protocol):
 
 
 class Later(Protocol):
-    """An object with its open file: one that arrives, or one that is kept aside."""
+    """An object with its open file: one that arrives, or one on hold."""
 
     @property
     def header(self) -> Header: ...
@@ -57,7 +57,7 @@ class _Kept:
 
 
 def of_held_file(session: Session, store: Store, path: str) -> list[str]:
-    """The same of a file that is kept aside, against what is stored now. Raises OSError, NotDicom."""
+    """The same for a file on hold, compared with what is stored now. Raises OSError, NotDicom."""
     with store.full_path(path).open("rb") as file:
         size = os.fstat(file.fileno()).st_size
         return find_differences(session, store, _Kept(scan(file.fileno(), size), _Opened(size, file.fileno())))
@@ -83,7 +83,7 @@ def find_differences(session: Session, store: Store, entry: Later) -> list[str]:
     with store.full_path(there.path).open("rb") as file:
         names += _of_bulks(entry, header.kept, raw, file.fileno())
         found += sorted(set(names), key=names.index)[: MOST - 2]
-        # Encoded otherwise, bytes say nothing of the pixels: then the transfer syntax stands for them.
+        # Encoded otherwise, bytes say nothing of the pixels: then the transfer syntax is compared instead.
         if not other_syntax and _pixels_differ(entry, there, file.fileno()):
             found.append("PixelData")
     return found

@@ -1,7 +1,7 @@
-"""In what an object kept aside differs from the stored one, with the values of both: for those who decide (ARC-3).
+"""Differences between an object on hold and the stored one, with the values of both: for those who decide (ARC-3).
 
-The names were found when it arrived (`differences`); the values are read from both objects when somebody looks, so that no
-table holds them."""
+The names were found when it arrived (`differences`); the values are read from both objects when somebody looks, so that
+no table holds them."""
 
 import os
 from collections.abc import Iterator
@@ -44,7 +44,7 @@ class Difference:
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """The first frame of an object kept aside, with the header that says how it is shown."""
+    """The first frame of an object on hold, with the header that describes its display."""
 
     frame: bytes
     header: "Dataset"
@@ -52,14 +52,14 @@ class Picture:
 
 @contextmanager
 def open_held_file(archive: Archive, conflict: Conflict) -> Iterator[BinaryIO]:
-    """The file of an object kept aside. Raises Damaged where it is not the one that came in, OSError."""
+    """The file of an object on hold. Raises Damaged where it is not the one that came in, OSError."""
     with archive.store.full_path(conflict.path).open("rb", buffering=0) as file:
         integrity.check(file.fileno(), conflict, archive.database)
         yield file
 
 
 def warnings(session: Session, conflict: Conflict) -> list[Phrase]:
-    """What is odd about an object kept aside, as an import says it."""
+    """Warnings about an object on hold, as an import reports them."""
     archive: Archive = session.info[SESSION_KEY]
     try:
         with open_held_file(archive, conflict) as file:
@@ -95,8 +95,8 @@ def first_frame(session: Session, conflict: Conflict) -> Picture:
 
 
 def differing_values(session: Session, actor: Actor, conflict: Conflict) -> list[Difference]:
-    """The differing attributes of one conflict with both values. A file that cannot be read any more gives none, and of
-    a stored object that this actor may not see nothing is told."""
+    """The differing attributes of one conflict with both values. A file that cannot be read any more has no values, and
+    those of a stored object that this actor may not see are left out."""
     archive: Archive = session.info[SESSION_KEY]
     try:
         with open_held_file(archive, conflict) as file:

@@ -27,9 +27,9 @@ class OpenFiles:
         self._open: OrderedDict[tuple[str, str], _Open] = OrderedDict()
 
     def read(self, path: str, version: str, places: Sequence[tuple[int, int]], check: Callable[[int], None]) -> bytes:
-        """The bytes at (offset, length), joined; fewer when the file ends before. version: tells one content of a path
-        from another. check: called with the open file before each read, since a file may change while it is kept open; one
-        that is refused is opened anew the next time. Raises FileNotFoundError, and what check raises."""
+        """The bytes at (offset, length), joined; fewer when the file ends before. version: distinguishes one content of
+        a path from another. check: called with the open file before each read, since a file may change while it is kept
+        open; one that is refused is opened anew the next time. Raises FileNotFoundError, and what check raises."""
         key = (path, version)
         handle = self._acquire(key)
         try:

@@ -43,7 +43,7 @@ def locate(fd: int, size: int, header: Header, instance: rows.Row) -> bytes | No
 
 
 def locate_tail(fd: int, size: int, header: Header, table: frames.FrameTable | None = None) -> None:
-    """Reads what stands behind encapsulated pixel data; native pixel data is passed over by `scan` itself."""
+    """Reads the elements behind encapsulated pixel data; native pixel data is passed over by `scan` itself."""
     if header.pixel_offset is None or header.pixel_bytes != -1:
         return
     try:
@@ -62,7 +62,7 @@ def native_of(of: rows.Row, stated: int | None, length: int) -> frames.Native:
 
 
 def _stated_frames(header: Header) -> int | None:
-    """Number of Frames as the header says it; None where it says nothing that could be a number of frames."""
+    """Number of Frames as stated in the header; None where the header has no valid value."""
     stated = header.integer(0x00280008)
     return stated if stated is not None and stated > 0 else None
 

@@ -11,7 +11,7 @@ from app.kit.phrases import phrase
 
 
 def hold(session: Session, study_instance_uid: str, holder: str) -> None:
-    """From now on the study is not deleted. Said twice it is one hold."""
+    """From now on the study is not deleted. Repeated calls make one hold."""
     if session.get(StudyHold, (study_instance_uid, holder)) is None:
         session.add(StudyHold(study_instance_uid=study_instance_uid, holder=holder))
         session.flush()

@@ -39,7 +39,7 @@ class _Known:
 
 
 class Files(Protocol):
-    """What a batch does with files while the index is locked, before the commit."""
+    """File operations of a batch while the index is locked, before the commit."""
 
     def place_file(self, entry: Entry) -> None: ...
     def hold_file(self, entry: Entry) -> tuple[str, str]: ...

@@ -122,14 +122,14 @@ class Archive:
             return False
 
     def _record_differences(self, entry: Entry) -> None:
-        """Beside the index's lock, since files are compared. The conflict stands whatever becomes of this."""
+        """Beside the index's lock, since files are compared. The conflict remains, also when this fails."""
         try:
             with self.database.read() as session:
                 names = differences.find_differences(session, self.store, entry)
             if names:
                 with self.database.write() as session:
                     queries.set_differences(session, entry.conflict_id, names)
-        except Exception as trouble:  # noqa: BLE001 the object is kept aside already: its sender must hear that
+        except Exception as trouble:  # noqa: BLE001 the object is on hold already: its sender must be answered
             log.warning("a conflict's differences were not found: %s", type(trouble).__name__)
 
     # -- the leader's part ---------------------------------------------------------------------------------------
@@ -194,7 +194,7 @@ class Archive:
             stream.wake()
 
     def _clear_doubts(self) -> int:
-        """What a failed commit left open is looked up once the database answers again."""
+        """After a failed commit the state is looked up once the database answers again."""
         count = 0
         while self._doubtful:
             try:
@@ -211,7 +211,7 @@ class Archive:
 
 
 class _Placer:
-    """What the batch does with files. `undo` takes back what was kept aside, whose names are nobody else's."""
+    """File operations of the batch. `undo` removes the files that were put on hold; their names are unique."""
 
     def __init__(self, store: Store) -> None:
         self._store = store

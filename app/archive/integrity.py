@@ -29,7 +29,7 @@ _whole: OrderedDict[tuple[object, ...], bool] = OrderedDict()
 
 
 def check(fd: int, instance: Instance | Conflict, database: Database) -> None:
-    """Raises Damaged where the open file is not the one that was stored, or kept aside. What is found is logged and
+    """Raises Damaged where the open file is not the one that was stored or put on hold. What is found is logged and
     recorded, once for each state of a file."""
     state = os.fstat(fd)
     same_size = state.st_size == instance.bytes

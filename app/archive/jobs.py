@@ -121,7 +121,7 @@ def apply_decision(context: JobContext, payload: dict[str, Any]) -> dict[str, An
 
 
 def _held_file(archive: Archive, conflict: Conflict) -> bytes:
-    """The file of an object kept aside, which must be the one that came in: its checksum would be made anew."""
+    """The file of an object on hold, which must be the one that was received: its checksum would be made anew."""
     try:
         with differing.open_held_file(archive, conflict) as file:
             return file.read()
@@ -149,8 +149,8 @@ def _compare_anew(context: JobContext, sop_instance_uid: str) -> None:
 
 
 def _move_colliding(session: Session, conflict: Conflict, header: Header) -> None:
-    """What is stored where the later object belongs goes: the object with its UID, its series where that is part of
-    another study, or the whole study of the other patient or facility."""
+    """Removes what is stored in the place of the later object: the object with its UID, its series where that is part
+    of another study, or the whole study of the other patient or facility."""
     study = session.scalar(select(Study).where(Study.study_instance_uid == header.study_instance_uid))
     if study is not None and (
         # After the first of several objects of the study it is this patient's already.

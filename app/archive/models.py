@@ -190,7 +190,7 @@ class Instance(Base):
 
 
 class ArrivalSource(Base):
-    """Who brought objects, each way once: what a rule may ask, and whom a route must not send it back to."""
+    """Sources of objects, one row for each way: what a rule may ask, and whom a route must not send it back to."""
 
     __tablename__ = "arrival_source"
     __table_args__ = (UniqueConstraint("kind", "calling_ae", "called_ae", "node_id"),)
@@ -216,7 +216,7 @@ class InstanceHeader(Base):
 
 
 class Conflict(Base):
-    """Different content under a UID that is already here: kept aside until somebody decides (ARC-3)."""
+    """Different content under a UID that is already here: on hold until a user decides (ARC-3)."""
 
     __tablename__ = "conflict"
 
@@ -237,7 +237,8 @@ class Conflict(Base):
 
     @property
     def event_facility_id(self) -> str | None:
-        """Whose people may know of it; None: only those who see all facilities, since it meets another's object."""
+        """The facility whose users may see it; None: only those who see all facilities, since it meets another's
+        object."""
         return None if self.reason == OTHER_FACILITY else self.facility_id
 
 

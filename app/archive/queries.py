@@ -1,4 +1,4 @@
-"""Look-ups by UID and in display order; the study search stands in `search`. Facility isolation is inside (SEC-10)."""
+"""Look-ups by UID and in display order; the study search is in `search`. Facility isolation is inside (SEC-10)."""
 
 from collections.abc import Collection, Sequence
 
@@ -202,7 +202,7 @@ def locate_object(
     session: Session, study_uid: str, series_uid: str, uid: str
 ) -> tuple[int, str, str, str | None] | None:
     """(key, checksum, path, facility) of an object named by its whole address, whoever asks; in plain SQL, since frames
-    are asked for by the thousand. The first three tell one content from another."""
+    are asked for by the thousand. The first three identify the content."""
     runner = Runner(session)
     try:
         rows = runner.rows(_PLACED, (uid, series_uid, study_uid))
@@ -240,7 +240,8 @@ def raw_header_of(session: Session, of: Instance) -> bytes:
 
 
 def find_counterpart(session: Session, sop_uid: str, series_uid: str, study_uid: str) -> Instance | None:
-    """What stands in the way of an object: the one with its UID, else any of its series, else any of its study."""
+    """The stored object that conflicts with a new one: the one with its UID, else any of its series, else any of its
+    study."""
     query = select(Instance)
     for ask in (
         query.where(Instance.sop_instance_uid == sop_uid),
@@ -291,7 +292,7 @@ def count_conflicts(session: Session, actor: Actor) -> int:
 
 
 def totals(session: Session) -> dict[str, int]:
-    """What the archive holds: studies and instances, from the counters (nothing is counted)."""
+    """Totals of the archive: studies and instances, from the counters (nothing is counted)."""
     found: dict[str, int] = {}
     for counter in session.scalars(select(Counter).where(Counter.name.not_like(".%"))):
         kind = counter.name.partition(":")[0]

@@ -1,4 +1,4 @@
-"""A header as rows: which attribute stands in which column. Pure."""
+"""A header as rows: which attribute is in which column. Pure."""
 
 import re
 from dataclasses import dataclass
@@ -75,8 +75,8 @@ def modality_bit(modality: str) -> int:
 
 @dataclass
 class Rows:
-    """What one object adds to the tables; keys that only the database knows are filled in there. The rows of patient, study
-    and series are made when asked for: nearly every object finds its own there already."""
+    """Rows that one object adds to the tables; keys that only the database knows are filled in there. The rows of
+    patient, study and series are made when asked for: nearly every object finds its own there already."""
 
     header: Header
     patient_id: str
@@ -85,7 +85,7 @@ class Rows:
     instance: Row
 
     def is_other_patient(self, patient_id: str, issuer: str) -> bool:
-        """Whether a study of this patient ID and issuer belongs to somebody else than this object."""
+        """Whether a study of this patient ID and issuer belongs to another person than this object."""
         return self.patient_id != patient_id or bool(self.issuer and issuer and self.issuer != issuer)
 
     @property
@@ -130,7 +130,7 @@ def clean_text(text: str, length: int) -> str:
 
 
 def date(text: str) -> str:
-    """DA as YYYYMMDD, also from YYYY.MM.DD and YYYY-MM-DD; what is no day stays as it is written."""
+    """DA as YYYYMMDD, also from YYYY.MM.DD and YYYY-MM-DD; a value that is not a date is kept as written."""
     day = parse_date(text)
     return f"{day:%Y%m%d}" if day else clean_text(text, 32)
 
@@ -164,7 +164,7 @@ def fold_id(patient_id: str) -> str:
 
 
 def describe(header: Header) -> Rows:
-    """The columns of PS3.4 C.6 and of PS3.18 10.6.3 that this object tells."""
+    """The columns of PS3.4 C.6 and of PS3.18 10.6.3 that this object has."""
     text = header.text
     return Rows(
         header,

@@ -1,7 +1,8 @@
-"""Whether two files hold the same object in different encodings: equal attributes, and equal pixels once decoded (ARC-3).
+"""Whether two files hold the same object in different encodings: equal attributes, and equal pixels once decoded
+(ARC-3).
 
-Transfer syntax, byte order, fragments, offset tables, file meta information, group lengths and padding say nothing of the
-object itself. Lossy compression changes pixels and with them the object."""
+Transfer syntax, byte order, fragments, offset tables, file meta information, group lengths and padding do not matter.
+Lossy compression changes pixels and with them the object."""
 
 import os
 import time
@@ -223,7 +224,7 @@ def _without_padding(frame: bytes) -> bytes:
 
 
 def _spec(side: _Side, ds: Dataset) -> PixelSpec:
-    if side.header.pixel_tag == 0x7FE00010:  # its VR tells whether 8-bit samples are swapped (PS3.5 A.3)
+    if side.header.pixel_tag == 0x7FE00010:  # its VR decides whether 8-bit samples are swapped (PS3.5 A.3)
         ds.add_new(0x7FE00010, kept.pixels(side.header.kept)[1] or "OW", b"")
     return PixelSpec.from_dataset(ds, side.header.transfer_syntax_uid)
 

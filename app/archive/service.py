@@ -86,7 +86,8 @@ def heal_clock(session: Session, moment: datetime) -> None:
 
 
 def next_settling(session: Session, quiet: float = QUIET) -> datetime | None:
-    """When the next study will have been quiet for so many seconds, if nothing comes; None: no study is being received."""
+    """The moment when the next study will have been quiet for `quiet` seconds, if nothing arrives; None: no study is
+    being received."""
     oldest = session.scalar(select(func.min(Study.last_received_at)).where(Study.state == RECEIVING))
     return None if oldest is None else oldest + timedelta(seconds=quiet)
 
@@ -243,7 +244,7 @@ def _remove_files_soon(session: Session, actor: Actor) -> None:
 
 
 def list_conflicts(session: Session, actor: Actor, *, state: str = "open", limit: int = 200) -> list[Conflict]:
-    """What was kept aside and waits for a decision, newest first (ARC-3)."""
+    """Objects on hold that wait for a decision, newest first (ARC-3)."""
     require(actor, Verb.CONFLICT_DECIDE)
     found = queries.conflicts(session, actor, state=state, limit=limit)
     for one in found:
@@ -282,7 +283,7 @@ def decide_conflict(
     session: Session, actor: Actor, conflict_id: str, decision: Decision, *, chosen: bool = True
 ) -> Conflict:
     """Decides one: keep the first, overwrite it, or save the later one under new UIDs. The files follow by a job. Other
-    later versions of the object stay open. chosen: somebody saw that there are others; without, they must be none.
+    later versions of the object stay open. chosen: a user saw that there are others; without, they must be none.
     Raises NotFound, Conflict when it is decided already, Invalid for an unknown decision."""
     require(actor, Verb.CONFLICT_DECIDE)
     if decision not in _STATES:

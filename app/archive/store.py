@@ -1,9 +1,9 @@
-"""Files: temporary ones, their final place, those kept aside, and what a crash left behind.
+"""Files: temporary files, final files, files on hold, and remains of a crash.
 
 An object is written to a temporary file below `store/.incoming/<process>/`, synced there, and linked to its final path
 inside the index transaction, before the commit; the temporary name goes after it. So after a crash or power cut every
-acknowledged object is under one of its two names, and each leftover temporary file tells what was under way: see
-`Archive.sweep`."""
+acknowledged object is under one of its two names, and each leftover temporary file shows which operation was under way:
+see `Archive.sweep`."""
 
 import contextlib
 import errno
@@ -49,7 +49,7 @@ def translate_fault(fault: OSError) -> Exception:
 
 
 def _file_system(folder: Path) -> str:
-    """The type of the file system a folder lies on, "" where it cannot be told."""
+    """The type of the file system a folder lies on, "" where it is not known."""
     try:
         mounts = [line.split()[1:3] for line in Path("/proc/self/mounts").read_text("utf-8").splitlines()]
     except OSError:
@@ -168,7 +168,8 @@ class Store:
         self.root = root
         self._prefix = f"{root}/"
         self.reserve = reserve
-        with contextlib.suppress(OSError):  # a store that is read-only or away is told to who wants to write
+        # a store that is read-only or unavailable is reported to the caller that writes
+        with contextlib.suppress(OSError):
             root.mkdir(parents=True, exist_ok=True, mode=0o700)
             (root / ASIDE).mkdir(exist_ok=True, mode=0o700)
         self._journaled = _file_system(root) in ("ext4", "xfs", "btrfs", "zfs", "overlay", "tmpfs")
@@ -178,8 +179,8 @@ class Store:
         self._folder_fd = -1
 
     def incoming(self, source: Any, begin_sync: Callable[[int], Sync | None] | None = None) -> Incoming:
-        """A new temporary file. begin_sync: begins to sync an open file, or answers None where that is no gain. Raises
-        Unavailable when the disk is full up to its reserve, or cannot be written."""
+        """A new temporary file. begin_sync: begins to sync an open file, or returns None where that would not be
+        faster. Raises Unavailable when the disk is full up to its reserve, or cannot be written."""
         require = self.reserve.require if self.reserve is not None else None
         try:
             if require is not None:
@@ -210,7 +211,7 @@ class Store:
             os.fsync(self._folder_fd)
 
     def full_path(self, path: str) -> Path:
-        """A stored path in the file system. Paths come from `dicom.paths` or are our own; checked all the same."""
+        """A stored path in the file system. Paths come from `dicom.paths` or from this module; checked all the same."""
         return Path(self.full_path_text(path))
 
     def full_path_text(self, path: str) -> str:
@@ -220,8 +221,8 @@ class Store:
         return f"{self._prefix}{path}"
 
     def commit_file(self, temporary: Path, path: str) -> None:
-        """Gives the file its final name too. What may stand there has no row (the caller holds the index's lock and
-        looked), so it is a leftover and goes."""
+        """Gives the file its final name too. A file that exists there has no row (the caller holds the index's lock and
+        has checked), so it is a leftover and is replaced."""
         target = self.full_path(path)
         for attempt in range(3):
             try:

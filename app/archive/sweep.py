@@ -21,7 +21,7 @@ from app.dicom.header import Header, NotDicom, scan
 from app.dicom.paths import object_path
 
 log = logging.getLogger(__name__)
-ASIDE_AGE = 3600.0  # seconds; a file kept aside without a row is a leftover once it is older
+ASIDE_AGE = 3600.0  # seconds; a file on hold without a row is a leftover once it is older
 
 
 def sweep(store: Store, database: Database) -> int:
@@ -85,7 +85,7 @@ def _recover_conflict(session: Session, temporary: Path, header: Header, store: 
 
 
 def _sweep_aside(store: Store, database: Database) -> int:
-    """Files kept aside whose conflict never was committed, or is decided and done."""
+    """Files on hold whose conflict was never committed, or is decided and completed."""
     old = time.time() - ASIDE_AGE
     found = {p.stem: p for p in (store.root / ASIDE).glob("*.dcm") if p.stat().st_mtime < old}
     if not found:

@@ -1,4 +1,4 @@
-"""Who did what, when, to what: an append-only trail whose rows are chained by a keyed digest (SEC-6).
+"""The audit trail, one row for each action: append-only, and its rows are chained by a keyed digest (SEC-6).
 
 audit.by(session, actor, "study.print", "study", uid, facility_id=..., detail={...})
 """

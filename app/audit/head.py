@@ -44,7 +44,7 @@ def find(session: Session) -> AuditHead | None:
 
 
 def current(session: Session) -> AuditHead:
-    """The end as `record` goes on from it. A missing one was removed by somebody: the work goes on, and with
+    """The end as `record` goes on from it. A missing one was removed from outside: the work goes on, and with
     keyed_after 0 a verification finds the first row that a key does not fit."""
     end = session.get(AuditHead, _ONE)
     if end is None:

@@ -1,4 +1,4 @@
-"""What happens many times over (wrong passwords and refused calls of strangers, looks at lists and studies): the first
+"""Frequent events (wrong passwords, refused calls of unknown callers, views of lists and studies): the first
 of a kind is written at once, the others of the same window as one row with their number. So nobody can fill the trail,
 and paging through a list costs one transaction."""
 

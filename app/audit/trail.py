@@ -37,15 +37,15 @@ def _fields(event: AuditEvent) -> bytes:
 
 
 def digest_of(event: AuditEvent, key: bytes | None) -> str:
-    """What chains a row to the one before. Without the key nobody can compute it anew; None: as versions before schema 0016
-    did it."""
+    """The digest that links a row to the previous one. Without the key nobody can compute it anew; None: as versions
+    before schema 0016 did it."""
     if key is None:
         return hashlib.sha256(_fields(event)).hexdigest()
     return hmac.new(key, _fields(event), hashlib.sha256).hexdigest()
 
 
 class Doer(Protocol):
-    """Who did it: an Actor of app/security, or `Named`."""
+    """The acting user or program: an Actor of app/security, or `Named`."""
 
     @property
     def name(self) -> str: ...
@@ -57,7 +57,7 @@ class Doer(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Named:
-    """Somebody of whom no more is known. kind: user, token, node or system; address: where the call came from."""
+    """An actor known by name only. kind: user, token, node or system; address: where the call came from."""
 
     name: str
     kind: str = "user"

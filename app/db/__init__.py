@@ -1,7 +1,7 @@
 """The database: SQLCipher by default, PostgreSQL by URL. Engine, Base, transactions, keys, migrations.
 
 `Database.read()` and `Database.write()` are the only ways to a session; verbs get the session handed in and never
-commit (DESIGN 1.4). `Session` stands here for the interfaces, which write no SQL."""
+commit (DESIGN 1.4). `Session` is exported for the interfaces, which do not write SQL."""
 
 from sqlalchemy.orm import Session
 

@@ -1,4 +1,4 @@
-"""What every table is made of."""
+"""Base of all tables."""
 
 import json
 from datetime import UTC, datetime
@@ -90,7 +90,7 @@ class JsonWithMessages(TypeDecorator[Any]):
 
 
 class Base(DeclarativeBase):
-    """Relations are avoided: every select stands in a package's queries.py."""
+    """Relations are avoided: every select is in a package's queries.py."""
 
     metadata = MetaData(
         naming_convention={

@@ -83,8 +83,8 @@ class Database:
 
     @contextmanager
     def change(self) -> Iterator[Session]:
-        """`write` for what a person or a program changes over HTTP: one such transaction at a time on PostgreSQL too. What a
-        background role changed or deleted at the same moment is told as Collided."""
+        """`write` for what a person or a program changes over HTTP: one such transaction at a time on PostgreSQL too.
+        What a background role changed or deleted at the same moment is reported as Collided."""
         try:
             with self.write() as session:
                 if self.dialect == "postgresql":
@@ -107,7 +107,7 @@ class Database:
             driver: Any = connection.connection.driver_connection
             driver.execute(
                 "PRAGMA synchronous = NORMAL"
-            )  # SQLite syncs the log before a checkpoint, we after the commit
+            )  # SQLite syncs the log before a checkpoint; this code does after the commit
             try:
                 with connection.begin():
                     yield connection

@@ -18,7 +18,7 @@ _NAME = "key_check"
 
 
 class Installation(Base):
-    """What is true of the database as a whole."""
+    """Properties of the whole database."""
 
     __tablename__ = "installation"
 
@@ -27,7 +27,7 @@ class Installation(Base):
 
 
 def check(config: Config, database: Database) -> None:
-    """The first to come leaves a value that tells nothing of the key. Raises ConfigError for another key."""
+    """The first process stores a value that does not reveal the key. Raises ConfigError for another key."""
     ours = hmac.new(derive(config, "key check"), b"filmroom", "sha256").hexdigest()
     stored = _stored(database)
     if stored is None:

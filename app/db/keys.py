@@ -1,7 +1,7 @@
 """The keys. A master key (key file of mode 0600, or from the environment) wraps the data key that encrypts the
 database; so the master can be changed without rewriting the database (SEC-4).
 
-The data key stands in DIR/keys/data.key as AES-256-GCM(master, nonce, key): useless without the master key."""
+The data key is in DIR/keys/data.key as AES-256-GCM(master, nonce, key): useless without the master key."""
 
 import os
 import secrets
@@ -88,7 +88,7 @@ def _check_private(path: Path, *, own_folder: bool) -> None:
         raise ConfigError(
             f"other users can read or write {path} (mode {file.st_mode & 0o777:03o}); run: chmod 600 {path}"
         )
-    shared = bool(folder.st_mode & stat.S_ISVTX)  # such as /tmp: others cannot replace our file there
+    shared = bool(folder.st_mode & stat.S_ISVTX)  # such as /tmp: others cannot replace the file there
     if stat.S_IMODE(folder.st_mode) & (0o077 if own_folder else 0o022) and not shared:
         raise ConfigError(
             f"other users can use the folder {path.parent}, where the key is; run: chmod 700 {path.parent}"
@@ -122,7 +122,7 @@ def derive(config: Config, purpose: str) -> bytes:
 
 
 def seal(key: bytes, text: str) -> str:
-    """A secret as it may stand in a row: AES-256-GCM, hex."""
+    """A secret encrypted for a row: AES-256-GCM, hex."""
     nonce = secrets.token_bytes(12)
     return (nonce + AESGCM(key).encrypt(nonce, text.encode(), None)).hex()
 

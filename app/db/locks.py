@@ -51,7 +51,7 @@ def at_commit(session: Session, lock: Lock, work: Callable[[Session], None]) -> 
 
 
 def run_pending(session: Session) -> None:
-    """What `at_commit` was given, in the order of the locks; called once, right before the commit."""
+    """Functions passed to `at_commit`, in the order of the locks; called once, right before the commit."""
     pending = session.info.pop(_PENDING, None)
     if not pending:
         return

@@ -51,7 +51,7 @@ def attributes(standard: Path) -> dict[str, dict[str, Any]]:
             continue
         for parts in tags:
             if len(parts) != 2:
-                continue  # repeating groups stand in table.py
+                continue  # repeating groups are in table.py
             tag = "".join(parts).upper()
             old = by_tag.get(tag, {})
             entry = {"name": old.get("name") or _name(tag), "basic": _CODES[group]}

@@ -66,7 +66,8 @@ def clean(item: Dataset, people: Identifiers) -> bool:
     if dirty:
         del item.CodingSchemeVersion
     if meaning and meaning != known:
-        # What the dictionary does not know cannot be told from a name; the code itself still says what is meant.
+        # A code that the dictionary does not list cannot be distinguished from a name; the code itself still says what
+        # is meant.
         item.CodeMeaning = known or value
         dirty = True
     return dirty

@@ -1,4 +1,4 @@
-"""Values that are no text but content: palettes, spectra, waveforms, colour profiles."""
+"""Binary values that need cleaning: palettes, spectra, waveforms, colour profiles."""
 
 import struct
 from typing import Any
@@ -13,7 +13,7 @@ from app.deid import icc, texts
 from app.deid.identifiers import Identifiers
 from app.kit.phrases import NOTHING, Phrase, phrase
 
-PER_FRAME = frozenset((0x52009229, 0x52009230))  # functional groups: an item stands for a frame
+PER_FRAME = frozenset((0x52009229, 0x52009230))  # functional groups: an item describes a frame
 _WAVEFORM, _ICC = 0x54001010, 0x00282000
 # Table of values -> its descriptor (PS3.3 C.7.6.3.1.5, C.11.1).
 _TABLES = {0x00283006: 0x00283002, 0x00281201: 0x00281101, 0x00281202: 0x00281102, 0x00281203: 0x00281103,
@@ -107,7 +107,7 @@ def _waveform(ds: Dataset, tag: BaseTag, vr: str, value: bytes, people: Identifi
 
 
 def _table_length(ds: Dataset, descriptor: int, length: int) -> int:
-    """Bytes of a table with 8 or 16 bits an entry, of which 8 may stand in 16."""
+    """Bytes of a table with 8 or 16 bits an entry, where 8 bits may be stored in 16."""
     found = ds.get(descriptor)
     numbers = found.value if found is not None else None
     if not isinstance(numbers, list | tuple) and not hasattr(numbers, "__len__"):

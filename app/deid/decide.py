@@ -61,7 +61,7 @@ _CODING_UID = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where an attribute stands: its path of tags from the top of an object of this SOP class."""
+    """Position of an attribute: its path of tags from the top of an object of this SOP class."""
 
     sop_class_uid: str
     path: tuple[int, ...]
@@ -117,7 +117,8 @@ def settle(code: str, place: Place) -> Action:
 
 
 def unlisted(place: Place, vr: str) -> Action:
-    """What the table does not name is kept when the standard knows it and it is no name, moment, address or free text."""
+    """An attribute that the table does not list is kept when the standard defines it and it is not a name, date,
+    address or free text."""
     tag, group = place.tag, place.tag >> 16
     if group & 0xFF00 == 0x6000 or not dictionary_has_tag(tag):
         return "X"  # without its data an overlay's other attributes describe nothing

@@ -1,4 +1,4 @@
-"""Values that stand where something was: valid for their VR (PS3.5 6.2), the same in every file, saying nothing."""
+"""Replacement values: valid for their VR (PS3.5 6.2), the same in every file, saying nothing."""
 
 import re
 from typing import Any

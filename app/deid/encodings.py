@@ -65,6 +65,7 @@ def is_mixed(text: str) -> bool:
 
 
 def without_letters(name: str) -> str:
-    """A name without its letters beyond ASCII, as what stands for them ("M?ller") is no letter; "" where nothing changes."""
+    """A name without its letters beyond ASCII, since their substitutes ("M?ller") are not letters; "" where nothing
+    changes."""
     bare = _BEYOND_ASCII.sub("", name)
     return bare if bare != name else ""

@@ -1,4 +1,4 @@
-"""What can be wrong with a copy without identity."""
+"""Errors of anonymization."""
 
 from app.kit.errors import AppError, Conflict, Invalid
 

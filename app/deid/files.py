@@ -43,7 +43,7 @@ _MOST_NESTED = 1_000_000  # with those in items; an object of 10,000 frames has 
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """An object as an edit gets it: what stands before its pixels, the pixels, and what stands behind them."""
+    """An object as an edit gets it: the elements before the pixels, the pixels, and the elements behind them."""
 
     ds: Dataset
     tail: Dataset
@@ -59,8 +59,9 @@ def anonymize(
     """Writes the clean object; gives its header (for names of files) and what was done. known: names and numbers of the
     patient from other objects (`facts`).
 
-    A deflated object comes out as Explicit VR Little Endian, one without file meta information as a Part 10 file. Raises
-    CannotClean when the file cannot be read well enough to be sure; what then stands in `out` must not leave."""
+    A deflated object comes out as Explicit VR Little Endian, one without file meta information as a Part 10 file.
+    Raises CannotClean when the file cannot be read well enough to be sure; the content of `out` must not be used
+    then."""
     tallies: list[Tally] = []
     writers: list[Writer] = []
 
@@ -82,7 +83,8 @@ def anonymize(
 
 
 def facts(source: BinaryIO) -> people.Facts:
-    """What an object says of its people. Nothing for one that cannot be read, which `anonymize` refuses with the reason."""
+    """The identifying values of an object. Nothing for one that cannot be read, which `anonymize` refuses with the
+    reason."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
@@ -97,8 +99,8 @@ def facts(source: BinaryIO) -> people.Facts:
 
 
 def rewrite(source: BinaryIO, out: BinaryIO, edit: Edit) -> Dataset:
-    """Writes the object with its header as `edit` leaves it, and a file meta group of ours. The pixel data is written by the
-    Writer that `edit` gives, byte for byte where it gives none. Raises CannotClean as `anonymize` does."""
+    """Writes the object with its header as `edit` leaves it, and a new file meta group. The pixel data is written by
+    the Writer that `edit` gives, byte for byte where it gives none. Raises CannotClean as `anonymize` does."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # pydicom's remarks quote values
         try:
@@ -117,7 +119,7 @@ def rewrite(source: BinaryIO, out: BinaryIO, edit: Edit) -> Dataset:
 
 
 def _begin(source: BinaryIO) -> tuple[Start, BinaryIO, str]:
-    """How the data set is written, a file that stands at its begin, and the transfer syntax of the copy."""
+    """Encoding of the data set, a file positioned at its beginning, and the transfer syntax of the copy."""
     size = source.seek(0, 2)
     source.seek(0)
     begin = read_start(source.read(_META_WINDOW), size)
@@ -186,7 +188,7 @@ def _name_object(ds: Dataset, meta: dict[int, bytes]) -> None:
 
 
 def _as_encoded(begin: Start) -> str:
-    """The transfer syntax of an object that is written otherwise than it says."""
+    """The actual transfer syntax of an object whose meta group is wrong."""
     if begin.syntax.encapsulated:
         raise CannotClean("The object is not encoded as its transfer syntax says.")
     return IMPLICIT if begin.implicit else EXPLICIT if begin.little else BIG
@@ -216,7 +218,7 @@ def _read(source: BinaryIO, implicit: bool, little: bool) -> Dataset:
 
 
 def _delimiter(source: BinaryIO, at: int, little: bool) -> int:
-    """The element number of a delimiter or item that stands at a place; 0 where there is none."""
+    """The element number of a delimiter or item at an offset; 0 where there is none."""
     if at < 0:
         return 0
     source.seek(at)
@@ -245,9 +247,9 @@ def _write(out: BinaryIO, ds: Dataset, implicit: bool, little: bool) -> None:
 
 
 def _keep_raw(ds: Dataset, implicit: bool, little: bool) -> None:
-    """Has pydicom write what nobody touched as it was read, though the character set has changed: that is ASCII, and may be
-    no number or date that pydicom could read. What stands in an element of unknown VR (UN) is implicit VR little endian in any
-    file (PS3.5 6.2.2), and is read and written anew in another."""
+    """Has pydicom write what nobody touched as it was read, though the character set has changed: that is ASCII, and
+    may not be a number or date that pydicom can read. The content of an element of unknown VR (UN) is implicit VR
+    little endian in any file (PS3.5 6.2.2), and is re-encoded for another."""
     if ds.original_encoding in ((implicit, little), (None, None)):
         ds.set_original_encoding(implicit, little, compat.read_codecs(ds))
     for tag in ds.keys():  # noqa: SIM118 - a data set iterates over elements
@@ -270,7 +272,8 @@ _PHOTOGRAPHED = {"US", "IVUS", "SC", "OT", "XC", "ES", "GM", "SM", "OP", "DOC", 
 
 
 def _warn_of_pixels(ds: Any, tally: Tally, has_pixels: bool) -> None:
-    """What cleaning a header cannot see (PS3.15 E.1.1, Burned In Annotation and Recognizable Visual Features)."""
+    """Warnings about identity in pixels, which cleaning a header does not remove (PS3.15 E.1.1, Burned In Annotation
+    and Recognizable Visual Features)."""
     if not has_pixels:
         return
     burned = str(ds.get("BurnedInAnnotation") or "").strip().upper()

@@ -1,4 +1,4 @@
-"""What names the people of one object, and whether a text that is kept holds any of it (PS3.15 E.1)."""
+"""Names and numbers of the people of one object, and whether a retained text contains any of them (PS3.15 E.1)."""
 
 import re
 from collections.abc import Iterable, Iterator
@@ -184,7 +184,7 @@ class Identifiers:
                 (self.certain if len(part) >= _FEWEST else self.suspected).add(part)
 
     def add_person(self, name: str) -> None:
-        """Somebody else's name: words of three letters or more."""
+        """Another person's name: words of three letters or more."""
         for group in self._bounded(_groups(name)):
             single, joined = _parts(group)
             self.suspected.update(
@@ -287,7 +287,7 @@ class Identifiers:
         return len(digits) >= 6 and digits in self.numbers
 
     def raw_forms(self) -> set[bytes]:
-        """The longer names and numbers as bytes to look for in data that is no text, small letters of ASCII."""
+        """The longer names and numbers as bytes to look for in binary data, lower-case ASCII."""
         return {part.encode() for part in self.certain if len(part) >= 5 and part.isascii()} | {
             form for form in self.written if len(form) >= 5
         }
@@ -367,4 +367,4 @@ def _cut_lengths(part: str) -> Iterable[int]:
     if words.is_unspaced(part):
         return ()
     fewest = max(5, -(-2 * len(part) // 3))
-    return [length for length in range(fewest, len(part)) if not is_term(part[:length])]  # "Chester" is no chest
+    return [length for length in range(fewest, len(part)) if not is_term(part[:length])]  # "Chester" is not a chest

@@ -30,7 +30,8 @@ def is_known(sop_class_uid: str) -> bool:
 
 
 def _trees(sop_class_uid: str, path: tuple[int, ...], usages: str = "MCU") -> list[Tree]:
-    """What each module of the IOD has below this path of sequences. usages: of modules that count (PS3.3 A.1.3)."""
+    """The attributes of each module of the IOD below this path of sequences. usages: of modules that count (PS3.3
+    A.1.3)."""
     classes, iods, _ = _tables()
     trees = [_module(key) for key, usage in iods.get(classes.get(sop_class_uid, ""), ()) if usage in usages]
     for tag in path:

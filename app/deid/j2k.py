@@ -1,5 +1,5 @@
-"""JPEG 2000 and HTJ2K codestreams (ITU-T T.800 A, T.814): what their marker segments carry beside what decoding needs, and what
-stands behind their last tile-part.
+"""JPEG 2000 and HTJ2K codestreams (ITU-T T.800 A, T.814): what their marker segments carry beside what decoding needs,
+and the bytes behind their last tile-part.
 
 Segments that only help (lengths of packets and tile-parts, registration, profiles) become comments when they do not say
 what the codestream says itself. Nothing changes its length."""
@@ -47,7 +47,7 @@ class _TilePart:
 
 @dataclass(slots=True)
 class _Stream:
-    """end: where the last tile-part ends; has_end: EOC stands there."""
+    """end: where the last tile-part ends; has_end: EOC follows."""
 
     main: list[_Segment] = field(default_factory=list)
     parts: list[_TilePart] = field(default_factory=list)
@@ -56,7 +56,8 @@ class _Stream:
 
 
 def edits(frame: Frame) -> Iterator[Edit]:
-    """What has to be overwritten in a codestream. Raises CannotClean for what is none, struct.error for a cut-off header."""
+    """Byte ranges to overwrite in a codestream. Raises CannotClean for what is none, struct.error for a cut-off
+    header."""
     stream = _read(frame)
     segments = [*stream.main, *(one for part in stream.parts for one in part.segments)]
     measure = _Measure(frame, segments)
@@ -148,7 +149,7 @@ class _Measure:
         return self.frame[at] & 0x7F if at < one.end else 32
 
     def content(self, one: _Segment) -> int:
-        """Bytes of a segment's content; all of them where more cannot be told."""
+        """Bytes of a segment's content; all of them where the length is not known."""
         frame, start, there = self.frame, one.start, one.end - one.start
         if one.marker == _SIZ:
             return 36 + 3 * self.components
@@ -195,7 +196,7 @@ def _comment(one: _Segment) -> Iterator[Edit]:
 
 
 def _tile_lengths(frame: Frame, tables: list[_Segment]) -> list[int] | None:
-    """What TLM says of the tile-parts in order (T.800 A.7.1); None where it cannot be read or has bytes behind."""
+    """Lengths of the tile-parts in order, from TLM (T.800 A.7.1); None where it cannot be read or has bytes behind."""
     found: list[int] = []
     for one in sorted(tables, key=lambda table: frame[table.start] if table.start < table.end else 0):
         if one.end - one.start < 2:
@@ -212,7 +213,7 @@ def _tile_lengths(frame: Frame, tables: list[_Segment]) -> list[int] | None:
 
 
 def _packet_lengths(frame: Frame, tables: list[_Segment]) -> int:
-    """The sum of what PLT says of the packets (T.800 A.7.3); -1 where it ends within a number."""
+    """The sum of the packet lengths in PLT (T.800 A.7.3); -1 where it ends within a number."""
     total = number = 0
     is_within = False
     for one in tables:

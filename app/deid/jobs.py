@@ -54,7 +54,7 @@ def anonymize_study(ctx: JobContext, payload: dict[str, Any]) -> dict[str, Any]:
 
 
 def _names(session: Session, study: Study) -> set[str]:
-    """What the patient is called in this and other studies here; only in this one where an ID stands for many."""
+    """Names of the patient in this and other stored studies; only in this one where an ID is shared by many."""
     others = archive.studies_of_patient(session, SYSTEM, study.patient_id) if study.patient_id else []
     found = {one.patient_name for one in others if one.issuer_of_patient_id == study.issuer_of_patient_id}
     return found if len(found) <= _MOST_NAMES else {study.patient_name}
@@ -98,7 +98,7 @@ class _Work:
         return self._finish(target)
 
     def _facts(self) -> Iterator[people.Facts]:
-        """What each object says of its people: a name in one may stand in a text of another."""
+        """Identifying values of each object: a name in one may stand in a text of another."""
         for number, instance in enumerate(self.instances):
             if number % 50 == 0:
                 self.ctx.progress(0, len(self.instances))
@@ -106,7 +106,7 @@ class _Work:
                 with content.open_object(self.ctx.archive, instance) as source:
                     yield facts(source)
             except NotFound:
-                continue  # left out and told of later
+                continue  # left out and reported later
 
     def _clean_object(self, instance: Instance, bundle: zipfile.ZipFile, scratch: Path) -> None:
         """Cleans one object into a scratch file, then into the zip and perhaps the archive: never half of one."""

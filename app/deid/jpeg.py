@@ -1,4 +1,4 @@
-"""JPEG (ITU-T T.81) as far as it must be understood to tell its picture from what else it carries: how long its tables are,
+"""JPEG (ITU-T T.81) as far as it must be understood to separate its picture from other data: how long its tables are,
 and where the coded data of a scan end."""
 
 import re
@@ -31,7 +31,8 @@ def ends_in_text(data: Frame, *, fewest: int) -> bool:
 
 
 def needed(frame: Frame, at: int, marker: int, end: int) -> int:
-    """Where the content ends that a segment must have: `end`, or before it where more stands there than its tables need."""
+    """Where the content ends that a segment must have: `end`, or before it where there are more bytes than its tables
+    need."""
     start = at + 4
     if marker in _FRAMES and end - start >= 6:
         return min(end, start + 6 + 3 * frame[start + 5])
@@ -94,8 +95,8 @@ class Tables:
             self.used |= {self.defined[one] for one in asked & self.defined.keys()}
 
     def idle(self, frame: Frame) -> list[tuple[int, bytes]]:
-        """For each table that no scan asks for: where it stands, and a table of the same kind, number and length that says
-        nothing. None where no scan asks for any."""
+        """For each table that no scan asks for: where it stands, and a table of the same kind, number and length
+        without information. None where no scan asks for any."""
         if not self.used:
             return []
         return [
@@ -140,7 +141,7 @@ class Decoder:
                 start += size
 
     def scan_end(self, frame: Frame, at: int, start: int, end: int) -> int | None:
-        """Where the coded data of the scan end whose header stands at `at` and whose data are from start to end.
+        """End of the coded data of the scan whose header is at `at` and whose data are from start to end.
         None where they are cut off or of a kind that is not followed."""
         chosen = {frame[at + 5 + 2 * one]: frame[at + 6 + 2 * one] for one in range(frame[at + 4])}
         if self.kind not in _SEQUENTIAL or not chosen or not chosen.keys() <= self.components.keys() or 0 in self.size:
@@ -197,7 +198,8 @@ def _prefixes(table: Frame) -> dict[int, int]:
 
 
 def _table(codes: dict[int, int], *, rest: bool) -> _Codes:
-    """By 16 bits: how many bits a code and its additional bits take, and how many coefficients it tells (T.81 F.1.2, H.1.2)."""
+    """By 16 bits: how many bits a code and its additional bits take, and how many coefficients it encodes (T.81 F.1.2,
+    H.1.2)."""
     table: _Codes = [(0, 0)] * 65536
     for code, symbol in codes.items():
         length = code.bit_length() - 1
@@ -238,7 +240,7 @@ def _pieces(frame: Frame, start: int, end: int) -> list[tuple[int, int]]:
 
 
 def _stuffed_end(frame: Frame, at: int, used: int) -> int:
-    """Where so many bytes end when each FF is followed by a zero."""
+    """End of `count` bytes when each FF is followed by a zero."""
     for _ in range(used):
         at += 2 if frame[at : at + 2] == b"\xff\0" else 1
     return at

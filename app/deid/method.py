@@ -1,4 +1,4 @@
-"""How a clean object says what was done to it (PS3.15 E.1.1 step 6; PS3.3 C.12.1)."""
+"""Attributes that record the anonymization (PS3.15 E.1.1 step 6; PS3.3 C.12.1)."""
 
 from typing import Any
 

@@ -10,9 +10,9 @@ from app.db.base import Base, JsonWithMessages
 
 
 class Anonymization(Base):
-    """A copy of a study without identity. How far it is stands in its job; `state` says only that the zip is here.
+    """A copy of a study without identity. Its progress is in its job; `state` says only that the zip is here.
 
-    Old and new UIDs are sealed: with them everybody could be found again (ANON-5)."""
+    Old and new UIDs are sealed: with them patients could be identified again (ANON-5)."""
 
     __tablename__ = "anonymization"
 

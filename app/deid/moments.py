@@ -20,7 +20,7 @@ _ANY_DAY = "20000101"
 
 
 def partner(tag: int) -> int | None:
-    """The time that stands beside a date, or the date beside a time."""
+    """The time attribute that belongs to a date, or the date attribute that belongs to a time."""
     if not dictionary_has_tag(tag):
         return None
     keyword = dictionary_keyword(tag)
@@ -93,7 +93,8 @@ class Shift:
 
 
 def shifted(tag: int, vr: str, value: str, others: Mapping[int, str], shift: Shift) -> str | None:
-    """Every value of a DA, TM or DT; others: what else stands in the same data set, by tag. None where one is no moment."""
+    """Every value of a DA, TM or DT; others: the other values of the same data set, by tag. None where one is not a
+    date or time."""
     beside = partner(tag)
     partners = others.get(beside, "").split("\\") if beside else []
     found: list[str | None] = []

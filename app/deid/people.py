@@ -1,4 +1,5 @@
-"""Who an object is about, and by what names and numbers: collected from all of it, sequences within sequences included."""
+"""The people of an object with their names and numbers: collected from all of it, sequences within sequences
+included."""
 
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
@@ -47,7 +48,7 @@ _INSTITUTION = frozenset((0x00080080, 0x00080081, 0x00081040))  # name, address,
 _STATION, _SERIAL = 0x00081010, 0x00181000
 _WANTED = _BIRTH_DATES | _NAMES | _NUMBERS | _PEOPLE | _OTHERS | _WORDS | _DATES | _INSTITUTION | {_STATION, _SERIAL}
 _MOST_FACTS = 20_000  # of a study
-Facts = frozenset[tuple[int, str]]  # tag -> what stands there, in one of its readings; 0 for the name of anybody
+Facts = frozenset[tuple[int, str]]  # tag -> its text, in one of its readings; 0 for the name of anybody
 _ANYBODY = 0
 
 
@@ -59,7 +60,7 @@ def terms_of(ds: Dataset, outer: tuple[str, ...] = ()) -> tuple[str, ...]:
 
 
 def identity(ds: Dataset) -> str:
-    """What makes a patient the same one: issuer and ID, else the study."""
+    """Key that identifies a patient: issuer and ID, else the study."""
     patient = texts.plain(ds.get_item(PATIENT_ID), terms_of(ds))
     if not patient:
         return texts.plain(ds.get_item(0x0020000D))
@@ -68,7 +69,7 @@ def identity(ds: Dataset) -> str:
 
 
 def facts(ds: Dataset) -> Facts:
-    """What names somebody in an object, wherever it stands: the attributes known for it, and every person name."""
+    """Identifying values of an object, at any depth: the attributes known for it, and every person name."""
     found: set[tuple[int, str]] = set()
     for inner, terms in _levels(ds, terms_of(ds), 0):
         for key in inner.keys():  # noqa: SIM118 - a data set iterates over elements
@@ -127,7 +128,7 @@ def _add(found: Identifiers, tag: int, text: str) -> None:
         found.add_birth_date(text)
     elif tag in _DATES:
         found.add_date(text)
-    elif tag != _STATION or any(sign.isdigit() for sign in text):  # "TOSHIBA" is no name of a station alone
+    elif tag != _STATION or any(sign.isdigit() for sign in text):  # "TOSHIBA" is not the name of one station only
         for value in text.split("\\"):
             found.add_number(value, certain=tag in _NUMBERS)
             if tag in _TELEPHONES:

@@ -1,7 +1,7 @@
-"""The pixel data element of a copy: the same picture, without what stands in and behind it.
+"""The pixel data element of a copy: the same picture, without other data in and behind it.
 
-Native pixel data ends where its header says that it ends; each encapsulated frame is cleaned by streams.py or video.py; the
-Basic Offset Table and the end of the sequence are written anew."""
+Native pixel data ends at the length that its header defines; each encapsulated frame is cleaned by streams.py or
+video.py; the Basic Offset Table and the end of the sequence are written anew."""
 
 import struct
 from collections.abc import Callable, Iterator
@@ -36,9 +36,9 @@ _CONTAINER = phrase("The metadata or the sound of a video may identify persons. 
 
 @dataclass(slots=True)
 class Pixels:
-    """The element as it stands in the file: header from start, value from value_at, the next element at end.
-    fragments: (offset, length) of its items, the Basic Offset Table first; None for native pixel data. is_cut: the file ends
-    within."""
+    """The element as stored in the file: header from start, value from value_at, the next element at end.
+    fragments: (offset, length) of its items, the Basic Offset Table first; None for native pixel data. is_cut: the file
+    ends within."""
 
     file: BinaryIO
     start: int
@@ -60,7 +60,7 @@ class Pixels:
 
 def find(file: BinaryIO, start: int, implicit: bool, little: bool, syntax_uid: str) -> Pixels:
     """The pixel data element that begins at start; an empty one where there is none. Of one that is cut off, what is
-    there. Raises CannotClean when something else stands there."""
+    there. Raises CannotClean when the content is different."""
     file.seek(start)
     order = "<" if little else ">"
     head = file.read(8)

@@ -30,7 +30,7 @@ class Pseudonyms:
         return f"2.25.{int.from_bytes(raw, 'big')}"
 
     def patient(self, identity: str) -> str:
-        """What stands as name and id: ANON and ten letters and digits."""
+        """Replacement for name and id: ANON and ten letters and digits."""
         return "ANON" + base64.b32encode(self._digest("patient", identity)[:8]).decode()[:10]
 
     def shift(self, identity: str) -> timedelta:

@@ -1,4 +1,4 @@
-"""What was changed, as it may be read by everyone who made the copy: tags, actions, counts, never a value."""
+"""Report of the changes, readable by the user who created the copy: tags, actions, counts, never a value."""
 
 import json
 import zlib

@@ -24,7 +24,7 @@ def is_uid(text: str) -> bool:
 
 
 def _names_object(text: str) -> bool:
-    """Whether a UID that the standard does not register stands in a text."""
+    """Whether a text contains a UID that the standard does not register."""
     return any(found[0] not in UID_dictionary for found in _UID_WITHIN.finditer(text))
 
 

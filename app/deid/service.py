@@ -27,8 +27,8 @@ UID_KEY, CROSSREF_KEY = "de-identification pseudonyms", "de-identification cross
 
 
 class Order(BaseModel):
-    """What is asked for. options: names of PS3.15 E.3 options on top of the profile; project: copies of one project
-    fit together, those of two do not; to_archive: keep the copy here too, as a new study."""
+    """Parameters of the request. options: names of PS3.15 E.3 options on top of the profile; project: copies of one
+    project fit together, those of two do not; to_archive: keep the copy here too, as a new study."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -131,7 +131,7 @@ def notify(session: Session, made: Anonymization) -> None:
 
 
 def as_json(row: Row) -> dict[str, Any]:
-    """What lies behind Location (DESIGN part 2)."""
+    """Representation of the resource at Location (DESIGN part 2)."""
     made, (done, total) = row.made, row.progress
     finished = row.state == "done"
     return {

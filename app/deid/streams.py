@@ -1,8 +1,8 @@
-"""What a compressed frame carries beside its picture: comments, application data, thumbnails, bytes behind its end.
+"""Data in a compressed frame beside its picture: comments, application data, thumbnails, bytes behind its end.
 
-Everything is overwritten where it stands, with the same number of bytes: a frame keeps its length, its offset tables hold,
-and it decodes to the same pixels. JPEG: ITU-T T.81 B; JPEG-LS: T.87; JPEG 2000 and HTJ2K: j2k.py; JPEG XL: ISO/IEC 18181-2;
-RLE: PS3.5 G."""
+Everything is overwritten in place, with the same number of bytes: a frame keeps its length, its offset tables hold,
+and it decodes to the same pixels. JPEG: ITU-T T.81 B; JPEG-LS: T.87; JPEG 2000 and HTJ2K: j2k.py; JPEG XL: ISO/IEC
+18181-2; RLE: PS3.5 G."""
 
 import itertools
 import re
@@ -31,7 +31,7 @@ _UNKNOWN = "The compressed pixel data cannot be parsed completely, so additional
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """What a frame is told apart by. compression: "" for one that shows itself by its first bytes, else rle or deflate.
+    """Kind of a frame. compression: "" for one that shows itself by its first bytes, else rle or deflate.
     plane: bytes of one decoded plane (rle), of the frame (deflate)."""
 
     compression: str = ""
@@ -39,7 +39,7 @@ class Kind:
 
 
 def edits(frame: Frame, kind: Kind) -> list[Edit]:
-    """What has to be overwritten in one frame. Raises CannotClean for what is no known stream."""
+    """Byte ranges to overwrite in one frame. Raises CannotClean for an unknown stream."""
     try:
         if frame[:2] == b"\xff\xd8":
             return list(_jpeg(frame))
@@ -59,7 +59,7 @@ def edits(frame: Frame, kind: Kind) -> list[Edit]:
 
 
 def is_endless(frame: Frame) -> bool:
-    """Whether the end of a stream cannot be told without decoding it."""
+    """Whether the end of a stream is only known after decoding it."""
     return frame[:2] == b"\xff\x0a"
 
 
@@ -119,7 +119,7 @@ def _jpeg_segments(frame: Frame, decoder: jpeg.Decoder, tables: jpeg.Tables) -> 
 
 
 def _truncate_segment(at: int, marker: int, used: int, end: int) -> Iterator[Edit]:
-    """A segment that ends where its tables end. Any number of FF may stand before a marker (T.81 B.1.1.2); behind the
+    """A segment that ends where its tables end. Any number of FF may precede a marker (T.81 B.1.1.2); behind the
     header of a scan there is none."""
     if marker == _SOS:
         yield from _blank(used, end)
@@ -131,7 +131,7 @@ def _truncate_segment(at: int, marker: int, used: int, end: int) -> Iterator[Edi
 def _behind_scan(
     frame: Frame, decoder: jpeg.Decoder, at: int, start: int, stop: int, *, is_last: bool
 ) -> Iterator[Edit]:
-    """What stands behind the coded data of a scan, which looks like more of them. is_last: no marker comes behind."""
+    """Bytes behind the coded data of a scan, which look like more of them. is_last: no marker comes behind."""
     data = frame[start:stop]
     if not (is_last or jpeg.is_text_like(data) or jpeg.ends_in_text(data, fewest=5)):
         return  # following the codes takes seconds
@@ -162,7 +162,7 @@ def _kept_of_segment(frame: Frame, at: int, marker: int, end: int) -> int:
 
 
 def _walk_boxes(frame: Frame) -> Iterator[tuple[bytes, int, int, int]]:
-    """(type, start, start of the content, end) of each box at the top; what is no box any more has the type b""."""
+    """(type, start, start of the content, end) of each box at the top; bytes that are not a box have the type b""."""
     at, size = 0, len(frame)
     while at < size:
         if at + 8 > size:

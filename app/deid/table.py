@@ -18,7 +18,7 @@ class Entry:
     options: dict[str, str] = field(default_factory=dict)
 
 
-# Rows for repeating groups; 50xx and 60xx stand for every even group from 00 to FE (PS3.5 7.6).
+# Rows for repeating groups; 50xx and 60xx mean every even group from 00 to FE (PS3.5 7.6).
 CURVE = Entry("Curve Data", "X", {"clean_graphics": "C"})
 OVERLAY_DATA = Entry("Overlay Data", "X", {"clean_graphics": "C"})
 OVERLAY_COMMENTS = Entry("Overlay Comments", "X", {"clean_graphics": "C"})
@@ -39,7 +39,7 @@ def _rows() -> dict[int, Entry]:
 
 
 def lookup(tag: int) -> Entry | None:
-    """The row of a tag; None where the table says nothing of it."""
+    """The row of a tag; None where the table does not list it."""
     group = tag >> 16
     if group & 1:
         return PRIVATE

@@ -1,4 +1,4 @@
-"""What stands in a text attribute, however it is encoded or declared."""
+"""Content of a text attribute, however it is encoded or declared."""
 
 from typing import Any
 

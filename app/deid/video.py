@@ -1,5 +1,5 @@
-"""What a video stream carries beside its pictures: user data of MPEG-2 (ISO/IEC 13818-2 6.2.2.2.2), of H.264 (T-REC H.264 D)
-and of HEVC (H.265 D), and the texts of an MP4 file. Overwritten where they stand, as in streams.py."""
+"""Data in a video stream beside its pictures: user data of MPEG-2 (ISO/IEC 13818-2 6.2.2.2.2), of H.264 (T-REC H.264 D)
+and of HEVC (H.265 D), and the texts of an MP4 file. They are overwritten in place, as in streams.py."""
 
 import re
 import struct
@@ -26,7 +26,7 @@ def container(head: bytes) -> str:
 
 
 def edits(read: Read, size: int, codec: str) -> Iterator[Edit]:
-    """What has to be overwritten in a stream. codec: mpeg2, h264 or hevc."""
+    """Byte ranges to overwrite in a stream. codec: mpeg2, h264 or hevc."""
     if container(read(0, 200)) == "mp4":
         yield from _mp4(read, 0, size)
         return
@@ -43,7 +43,7 @@ def edits(read: Read, size: int, codec: str) -> Iterator[Edit]:
 
 
 def _units(read: Read, size: int) -> Iterator[tuple[int, int]]:
-    """(start, end) of what stands between start codes, trailing zeros left out."""
+    """(start, end) of the bytes between start codes, without trailing zeros."""
     at, began = 0, -1
     while at < size:
         piece = read(at, _PIECE)

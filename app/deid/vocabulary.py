@@ -70,7 +70,7 @@ def is_ordinary(word: str) -> bool:
 
 
 def is_term(word: str) -> bool:
-    """Whether a folded word is one of the few that stand in every object: parts of the body, techniques, makers."""
+    """Whether a folded word is one of the few that occur in every object: parts of the body, techniques, makers."""
     return word.upper() in terms.TERMS or word in words.COMPANIONS
 
 

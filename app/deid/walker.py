@@ -31,7 +31,7 @@ _NO_DATA_SET = {
 
 @dataclass(slots=True)
 class Tally:
-    """What was done to one or many objects. Never a value: only tags, actions, counts."""
+    """Counts of the actions on one or many objects. Never a value: only tags, actions, counts."""
 
     actions: Counter[tuple[int, str]] = field(default_factory=Counter)
     warnings: Counter[Phrase] = field(default_factory=Counter)

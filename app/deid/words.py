@@ -32,13 +32,13 @@ _CAPITAL = re.compile(r"(?<=[a-z])(?=[A-Z])")
 _COMPOUNDS = re.compile(r"[\s\-‐-―,./;_・·]+")
 _SHORT = re.compile(r"(?<![^\W_])(?:[^\W\d_](?![^\W_]|['’])|[^\W\d_]{2}(?![^\W\d_]))")
 _TWO_LETTERS = re.compile(r"([aou])e")
-_LONG = 5  # letters of a name that is told from an ordinary word when it is only a part of one
+_LONG = 5  # letters that a name needs to be recognized inside of a word
 # What names are written together with; "" for nothing.
 COMPANIONS = frozenset(
     """
     ct mr mri pet xray xr dr mrs jr patient name head neck chest breast abdomen pelvis spine cspine tspine lspine knee foot ankle hand
     wrist finger elbow shoulder skull heart liver brain aorta thorax scan study series image
-    """.split()  # noqa: SIM905 - a list of so many words is read more easily so
+    """.split()  # noqa: SIM905 - a long list of words is easier to read this way
 ) | {""}
 _MAKERS = frozenset(("philips", "siemens"))  # of the given name Philip no plural
 _LONGEST = max(len(word) for word in COMPANIONS)
@@ -106,7 +106,7 @@ class Line:
     ends: frozenset[int]
     short: frozenset[str]
     fewest: int = 0  # letters of a name that this way to read counts for
-    is_romanised: bool = False  # each word is a syllable of another script, and one alone is no name
+    is_romanised: bool = False  # each word is a syllable of another script, and one alone is not a name
 
     @classmethod
     def of(cls, text: str, *, spaced: str = "", fewest: int = 0, is_romanised: bool = False) -> "Line":
@@ -121,8 +121,9 @@ class Line:
         return cls(run, tuple(found), frozenset(starts), frozenset(ends), short, fewest, is_romanised)
 
     def has(self, part: str) -> bool:
-        """Whether these words stand here whole, whatever is between them: "O'Hara", "O HARA" and "OHara" are one name,
-        and "Phil" is not in "Philips". One or two letters stand by themselves: "Ma" is not in "200mA", nor "O" in "O2"."""
+        """Whether these words occur as whole words, whatever is between them: "O'Hara", "O HARA" and "OHara" are one
+        name, and "Phil" is not in "Philips". One or two letters must be separate: "Ma" is not in "200mA", nor "O" in
+        "O2"."""
         if len(part) <= 2 and not is_unspaced(part):
             return part in self.short
         if len(part) < self.fewest:
@@ -136,7 +137,7 @@ class Line:
         return len(part) >= _LONG and any(self._is_compound(at, at + len(part)) for at in places)
 
     def _is_compound(self, start: int, end: int) -> bool:
-        """Whether what stands there is one word with a word of radiology: "SMITHKNEE", "ctsmith"; or a plural."""
+        """Whether the text is one word with a word of radiology: "SMITHKNEE", "ctsmith"; or a plural."""
         first, last = start, end
         while first not in self.starts and start - first <= _LONGEST:
             first -= 1
@@ -148,7 +149,7 @@ class Line:
         return before in COMPANIONS and (behind in COMPANIONS or behind == "s")
 
     def has_apart(self, character: str) -> bool:
-        """Whether a character of a script without spaces stands alone or before a title, as a family name does."""
+        """Whether a character of a script without spaces is alone or before a title, as a family name is."""
         for at in _places(self.run, character):
             before = self.run[at - 1 : at] if at else ""
             alone = not _SINGLE.match(before) and not _SINGLE.match(self.run, at + 1)

@@ -57,10 +57,10 @@ _JAPANESE_SIGNS = {0x5C: "\u00a5", 0x7E: "\u203e"}  # JIS X 0201 has yen and ove
 
 
 class CharacterSets(NamedTuple):
-    """What the terms say. alone: the codec of a set that is used without code extensions (UTF-8, GB18030, GBK), else "".
-    first: ISO-IR numbers in G0 and G1 before any escape sequence, 0 where none is named; where the first term is empty or
-    ASCII, G1 holds the next set that has one (what senders without escape sequences mean). declared: more than the default
-    repertoire is named. numbers: all that are named, in order. unknown: a term that nobody knows."""
+    """Encodings of the terms. alone: the codec of a set that is used without code extensions (UTF-8, GB18030, GBK),
+    else "". first: ISO-IR numbers in G0 and G1 before any escape sequence, 0 where none is named; where the first term
+    is empty or ASCII, G1 holds the next set that has one (what senders without escape sequences mean). declared: more
+    than the default repertoire is named. numbers: all that are named, in order. unknown: a term that nobody knows."""
 
     alone: str
     first: tuple[int, int]
@@ -77,8 +77,8 @@ def terms_of(raw: bytes) -> Terms:
 
 @lru_cache(maxsize=256)
 def character_sets(terms: Terms) -> CharacterSets:
-    """What the terms mean, common misspellings included ("ISO_IR100", "ISO-IR 192", "UTF-8"). A term that means nothing
-    counts as not written: such text is read like one without a declaration."""
+    """Encodings of the terms, common misspellings included ("ISO_IR100", "ISO-IR 192", "UTF-8"). A term that means
+    nothing counts as not written: such text is read like one without a declaration."""
     alone, unknown = "", ""
     found: list[int] = []  # 0 for a term that names no set with an escape sequence
     for place, term in enumerate(terms):
@@ -140,7 +140,7 @@ def _decoded(raw: bytes, terms: Terms, vr: str) -> str:
 
 
 def _alone(raw: bytes, codec: str) -> str:
-    """What is declared as UTF-8 yet has not one whole character of several bytes was written as Latin-1."""
+    """A value that is declared as UTF-8 but has no complete multi-byte character was written as Latin-1."""
     try:
         return raw.decode(codec)
     except UnicodeDecodeError as fault:
@@ -209,7 +209,7 @@ def _high(run: bytes, number: int, sets: CharacterSets) -> str:
 
 
 def _pairs(run: bytes, codec: str) -> str:
-    """JIS X 0208 or 0212 in G0, two bytes a character, by way of EUC-JP, where they stand in G1 and behind 8F hex."""
+    """JIS X 0208 or 0212 in G0, two bytes a character, by way of EUC-JP, where they are in G1 and behind 8F hex."""
     ahead = b"\x8f" if codec == "jisx0212" else b""
     euc = b"".join(ahead + bytes((high | 0x80, low | 0x80)) for high, low in zip(run[::2], run[1::2], strict=False))
     return euc.decode("euc_jp", "replace") + ("\ufffd" if len(run) % 2 else "")

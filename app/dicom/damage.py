@@ -1,8 +1,8 @@
-"""What reading damaged or hostile DICOM raises, of pydicom and of the struct module below it."""
+"""Exceptions of pydicom and the struct module for damaged or hostile DICOM."""
 
 import struct
 
-# Not Exception: a fault of ours (NameError, AssertionError) is to be seen, not taken for a bad file.
+# Not Exception: a programming error (NameError, AssertionError) must be visible, not treated as a bad file.
 DAMAGE = (
     ValueError,
     TypeError,

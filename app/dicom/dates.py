@@ -10,7 +10,7 @@ _COMPUTED = re.compile(r"([0-9]{1,3})([DWMY])")
 
 
 def parse_date(text: str) -> date | None:
-    """The day of a DA, also written 1960.02.03 or 1960-02-03; None for what is no day of the calendar."""
+    """The day of a DA, also written 1960.02.03 or 1960-02-03; None for a value that is not a calendar date."""
     found = _DATE.fullmatch(text.strip(" \0"))
     try:
         return date(int(found[1]), int(found[3]), int(found[4])) if found else None
@@ -25,9 +25,9 @@ def parse_age(text: str) -> tuple[int, str] | None:
 
 
 def age_at(birth: str, day: str, stated: str = "") -> str:
-    """The age at a study, the same for lists, viewer and paper. From birth date and study date where both are days and in
-    this order, as an AS without leading zeros, in years from two on: 58Y, 5M, 9D. Else what the header states (Patient's
-    Age) as it comes, "64 Y" for 064Y, also where that is no age; empty where neither tells."""
+    """The age at a study, the same for lists, viewer and paper. From birth date and study date where both are days and
+    in this order, as an AS without leading zeros, in years from two on: 58Y, 5M, 9D. Else what the header states
+    (Patient's Age) as it comes, "64 Y" for 064Y, also where that is not an age; empty where both are missing."""
     born, then = parse_date(birth), parse_date(day)
     if born is None or then is None or then < born:
         age = parse_age(stated)

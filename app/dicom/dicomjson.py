@@ -22,7 +22,7 @@ from app.dicom.charset import TEXT_VRS
 
 Model = dict[str, Any]
 
-BULK_MARK = "bulkdata:"  # stands for ".../instances/{uid}/bulkdata" until an answer knows its own address
+BULK_MARK = "bulkdata:"  # placeholder for ".../instances/{uid}/bulkdata" until an answer knows its own address
 INLINE_LIMIT = 4096  # bytes of a binary value that still travel inside the JSON
 MAX_DEPTH = 48  # sequences inside sequences; deeper ones come out empty instead of exhausting the stack
 
@@ -41,7 +41,7 @@ _UNREADABLE = (
     RecursionError,
     struct.error,
 )
-# What an ambiguous VR becomes when nobody resolved it while reading.
+# The VR written for an ambiguous one that was not resolved while reading.
 _RESOLVED = {"OB or OW": "OW", "OB/OW": "OW", "US or SS": "US", "US or OW": "OW", "US or SS or OW": "OW"}
 
 

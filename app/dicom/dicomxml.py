@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from typing import Any
-from xml.etree import ElementTree  # only for our own answers and bounded metadata; DTDs are refused below
+from xml.etree import ElementTree  # only for answers of this server and bounded metadata; DTDs are refused below
 from xml.sax.saxutils import escape, quoteattr
 
 from pydicom.datadict import keyword_for_tag
@@ -62,7 +62,7 @@ def _content(element: Model) -> Iterator[str]:
             yield from _attributes(value)
             yield "</Item>"
         elif value is None:
-            continue  # the numbers of the others tell that it is there and empty
+            continue  # the numbers of the others show that it is present and empty
         elif element["vr"] == "PN":
             yield f'<PersonName number="{number}">{"".join(_name(value))}</PersonName>'
         else:

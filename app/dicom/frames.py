@@ -19,7 +19,7 @@ Read = Callable[[int, int], bytes]  # (offset, length) -> bytes, fewer at the en
 
 _HEAD = struct.Struct("<4sQII")
 _WINDOW = 64 * 1024
-_MOST = 4_000_000  # fragments; more is no real object
+_MOST = 4_000_000  # fragments; a larger one is not a real object
 _STARTS = (b"\xff\xd8\xff", b"\xff\x4f\xff\x51", b"\x00\x00\x00\x0cJXL ", b"\xff\x0a")
 
 
@@ -29,10 +29,10 @@ class BadFrames(ValueError):
 
 @dataclass(frozen=True)
 class FrameTable:
-    """Fragments stand one behind the other, 8 bytes of item header between; `firsts` are the first fragments of frames.
+    """Fragments follow one another, with 8 bytes of item header between; `firsts` are the first fragments of frames.
 
-    offset: of the first fragment's value in the file; lengths: of every fragment's value. As the index gives it, a fragment
-    of a frame of its own takes 16 bytes of memory."""
+    offset: of the first fragment's value in the file; lengths: of every fragment's value. As the index gives it, a
+    fragment of a frame of its own takes 16 bytes of memory."""
 
     offset: int
     lengths: Sequence[int]
@@ -197,10 +197,11 @@ def end_of(read: Read, position: int, size: int, table: FrameTable | None = None
 def locate_encapsulated(
     read: Read, position: int, size: int, frames: int | None, *, extended: bytes = b"", video: bool = False
 ) -> tuple[FrameTable, list[Phrase]]:
-    """The frame table of encapsulated pixel data whose first item stands at position, and warnings.
+    """The frame table of encapsulated pixel data whose first item is at position, and warnings.
 
     frames: Number of Frames, None where the header does not say it; extended: the raw Extended Offset Table (PS3.3
-    C.7.6.3.1.8). All frames count that are there, whatever number is stated. Raises BadFrames when nothing can be located."""
+    C.7.6.3.1.8). All frames count that are there, whatever number is stated. Raises BadFrames when nothing can be
+    located."""
     items, whole = _fragments(read, position, size)
     if len(items) < 2:
         raise BadFrames("The encapsulated pixel data has no fragments.")

@@ -38,7 +38,7 @@ class NotDicom(ValueError):
 
 @dataclass(slots=True)
 class Header:
-    """What is known of an object without its pixels. Offsets are in bytes of the file, except for a deflated one, where
+    """The header of an object without its pixels. Offsets are in bytes of the file, except for a deflated one, where
     they count in the inflated data set that follows the file meta information."""
 
     transfer_syntax_uid: str

@@ -16,7 +16,7 @@ UTF8 = "ISO_IR 192"
 
 
 class BadIdentifier(ValueError):
-    """The bytes are no data set."""
+    """The bytes are not a data set."""
 
 
 def terms_for(values: Mapping[str, str], wanted: str = "") -> tuple[str, ...]:
@@ -39,7 +39,7 @@ def _can_write(text: str, terms: Sequence[str]) -> bool:
 
 def encode(values: Mapping[str, str], terms: Sequence[str] = (), *, explicit: bool = False) -> bytes:
     """Keyword -> text (several values joined by backslashes; empty asks for the attribute) as a data set, little
-    endian. terms: as from `terms_for`. ValueError for what is no keyword."""
+    endian. terms: as from `terms_for`. ValueError for an unknown keyword."""
     elements: list[tuple[int, str, bytes]] = []
     for keyword, text in values.items():
         tag = tag_for_keyword(keyword)
@@ -71,7 +71,7 @@ def _element(tag: int, vr: str, raw: bytes, explicit: bool) -> bytes:
 
 def decode(data: bytes, *, explicit: bool = False) -> dict[str, str]:
     """Keyword -> text of the top level; several values stay joined by backslashes, attributes without a keyword and
-    sequences are left out. Raises BadIdentifier when the bytes are no data set at all or end within an element."""
+    sequences are left out. Raises BadIdentifier when the bytes are not a data set or end within an element."""
     raw: dict[int, tuple[str, bytes]] = {}
     _walk(data, explicit, raw)
     terms = charset.terms_of(raw[_CHARACTER_SET][1]) if _CHARACTER_SET in raw else ()

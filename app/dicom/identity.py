@@ -1,4 +1,4 @@
-"""Whether two studies are of the same patient, as far as their headers tell."""
+"""Whether two studies are of the same patient, according to their headers."""
 
 from typing import Protocol
 
@@ -18,8 +18,8 @@ class Identified(Protocol):
 def patient_key(
     patient_id: str, issuer: str = "", patient_name: str = "", birth_date: str = "", study_instance_uid: str = ""
 ) -> str:
-    """Equal keys: taken for the same patient by two identifiers, id and name (what is asked before anything is handed to
-    a patient); without an id by name and day of birth; with neither each study stands for a patient of its own.
+    """Equal keys: taken for the same patient by two identifiers, id and name (what is asked before anything is handed
+    to a patient); without an id by name and day of birth; with neither each study has a patient of its own.
 
     Rather twice the same person than two persons in one: whoever mixes is asked, whoever is asked can go on."""
     name = names.fold(patient_name)

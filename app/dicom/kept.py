@@ -73,7 +73,7 @@ class _Opened(NamedTuple):
 
 
 def _pieces(data: Buffer, found: Found) -> tuple[list[bytes], list[Bulk]]:
-    """What is kept of the walked buffer, and what is left out of it."""
+    """The parts of the parsed buffer that are kept, and the parts left out."""
     pieces: list[bytes] = []
     bulks: list[Bulk] = []
     kept_so_far = 0
@@ -227,7 +227,7 @@ def unpack(kept: bytes, read: Read | None = None, *, drawn: bool = True) -> "Dat
 
 
 def _read(data: bytes, implicit: bool, little: bool) -> "Dataset":
-    """The data set, up to a sequence of undefined length that is damaged: what stands behind it cannot be found."""
+    """The data set, up to a sequence of undefined length that is damaged: the elements behind it cannot be found."""
     from app.dicom.reading import read_dataset
 
     reached = []

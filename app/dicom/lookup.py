@@ -100,7 +100,7 @@ class Attributes:
         return below
 
     def _tag(self, level: _Level, step: Step, terms: Terms) -> int:
-        """The number of a private attribute: its creator says which block it stands in."""
+        """The number of a private attribute: its creator defines its block."""
         if not step.creator:
             return step.tag
         group = step.tag & 0xFFFF0000

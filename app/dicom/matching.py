@@ -44,7 +44,7 @@ class Key:
 def attribute_path(name: str) -> tuple[str, ...]:
     """`PatientID`, `00100020`, `RequestAttributesSequence.ScheduledProcedureStepID`, `00400275.00400009` -> tags.
 
-    Raises UnknownAttribute for anything else, and when a name before a dot is no sequence."""
+    Raises UnknownAttribute for anything else, and when a name before a dot is not a sequence."""
     path = tuple(_tag(part) for part in name.split("."))
     if len(path) > 8 or any(vr_of(tag) not in ("SQ", "UN") for tag in path[:-1]):
         raise UnknownAttribute(name)
@@ -181,14 +181,14 @@ class Wildcard:
 
 
 def _piece_matches(piece: str, text: str, at: int) -> bool:
-    """Whether a piece without `*`, which may hold `?`, stands at a place of the text."""
+    """Whether a piece without `*`, which may hold `?`, matches at a position of the text."""
     if "?" not in piece:
         return text.startswith(piece, at)
     return all(p in ("?", t) for p, t in zip(piece, text[at : at + len(piece)], strict=True))
 
 
 class _Piece:
-    """What stands between two `*`. With a `?` in it, all places of the text are tried at once, one bit for each character
+    """The text between two `*`. With a `?` in it, all places of the text are tried at once, one bit for each character
     of the piece (Baeza-Yates and Gonnet, shift-and)."""
 
     __slots__ = ("_any", "_bits", "_text")
@@ -226,7 +226,7 @@ def wildcard(pattern: str) -> Wildcard:
 def name_test(wanted: tuple[str, ...], fold: Callable[[str], str], fuzzy: bool) -> Callable[[Sequence[str]], bool]:
     """Whether the component groups of a name match one of the names asked for, folded once for all that are compared.
 
-    Names match without regard to case, accents, and which group they stand in. Fuzzy: each word asked for begins a word
+    Names match without regard to case, accents, and component group. Fuzzy: each word asked for begins a word
     of the name; otherwise the whole folded name, with wildcards."""
     return _words_begin(wanted, fold) if fuzzy else _group_is(wanted, fold)
 
@@ -257,8 +257,8 @@ def _groups(wanted: str, fold: Callable[[str], str]) -> list[str]:
 
 
 def in_range(vr: str, value: str, wanted: str) -> bool:
-    """A date, time or moment against `a`, `a-b`, `-b` or `a-` (PS3.4 C.2.2.2.5). A shorter value or bound stands for
-    the whole span it names: 2024 is all of that year, 10 the hour from 10:00:00."""
+    """A date, time or moment against `a`, `a-b`, `-b` or `a-` (PS3.4 C.2.2.2.5). A shorter value or bound means the
+    whole span it names: 2024 is all of that year, 10 the hour from 10:00:00."""
     low, high = split_range(vr, wanted)
     bounds = _span(vr, value.strip())
     if bounds is None:
@@ -291,7 +291,7 @@ def valid_range(vr: str, wanted: str) -> bool:
 
 
 def _span(vr: str, text: str) -> tuple[str, str] | None:
-    """The first and last point a value stands for, as comparable digits; None when it is no value of that VR."""
+    """The first and last point of a value, as comparable digits; None when it is not a value of that VR."""
     text = text.replace(":", "") if vr == "TM" else text.replace(".", "") if vr == "DA" else text  # ACR-NEMA forms
     if vr == "DA":
         return (text, text) if re.fullmatch(r"\d{8}", text) else None

@@ -28,8 +28,8 @@ def parse(text: str) -> PersonName:
 
 
 def display_name(text: str) -> str:
-    """For people, in lists, viewer and paper alike: `Family, Prefix Given Middle, Suffix` with the ideographic group behind
-    it, else the phonetic one where it stands alone (PS3.5 6.2.1): Yamada, Tarou (山田, 太郎)."""
+    """For people, in lists, viewer and paper alike: `Family, Prefix Given Middle, Suffix` with the ideographic group
+    behind it, else the phonetic one where it is the only one (PS3.5 6.2.1): Yamada, Tarou (山田, 太郎)."""
     name = parse(text)
     parts = [_group(group) for group in (name.alphabetic, name.ideographic) if group.strip("^ ")]
     if not parts and name.phonetic:

@@ -20,7 +20,8 @@ _DECIMAL_COMMA = re.compile(r"[+-]?[0-9]*,[0-9]+(?:[eE][+-]?[0-9]{1,4})?")
 
 
 def number(text: str) -> Number | None:
-    """One value; None for what is no finite number in the form of PS3.5. A fraction is kept: "14.5" is 14.5, "3.0" 3."""
+    """One value; None for a text that is not a finite number in the form of PS3.5. A fraction is kept: "14.5" is 14.5,
+    "3.0" 3."""
     text = text.strip(" \0")
     if len(text) > _LONGEST or not _NUMBER.fullmatch(text):
         return None
@@ -69,6 +70,7 @@ def multiplicity(tag: int) -> int:
 
 
 def is_odd(tag: int, found: list[Number | str]) -> bool:
-    """Whether an attribute cannot be used as what it is: a value that is no number, or too many or too few of them."""
+    """Whether an attribute cannot be used as what it is: a value that is not a number, or too many or too few of
+    them."""
     many = multiplicity(tag)
     return bool(found) and (any(isinstance(one, str) for one in found) or (many > 0 and len(found) != many))

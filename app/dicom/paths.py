@@ -1,4 +1,4 @@
-"""Where an object stands below the store's root: one pure function (ARC-1)."""
+"""Path of an object below the store's root: one pure function (ARC-1)."""
 
 import base64
 import hashlib

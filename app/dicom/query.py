@@ -31,7 +31,7 @@ class Query:
     tags: tuple[int, ...] = ()
 
     def value(self, tag: int) -> str:
-        """What a top-level key asks for; "" where it is universal or not there."""
+        """The value of a top-level key; "" where it is universal or not there."""
         path = (f"{tag:08X}",)
         return next((key.value for key in self.keys if key.path == path), "")
 
@@ -47,7 +47,7 @@ def parse(data: bytes, explicit: bool) -> Query:
     for tag in sorted(elements):
         vr, value = elements[tag]
         if tag & 0xFFFF == 0 or tag in (CHARACTER_SET, LEVEL) or tag < 0x00080000:
-            continue  # group lengths, and what is no key
+            continue  # group lengths, and elements that are not keys
         tags.append(tag)
         name = f"{tag:08X}"
         if isinstance(value, list):

@@ -111,8 +111,8 @@ def _known_vr(raw: Any, data: dict[str, Any], **more: Any) -> None:
 
 
 def for_display(dataset: Dataset) -> None:
-    """Marks a data set that is only looked at: a sequence in it that ends early is read as an empty one. What leaves or is
-    written must not lose anything silently, so there pydicom's fault stands."""
+    """Marks a data set that is only looked at: a sequence in it that ends early is read as an empty one. What leaves or
+    is written must not lose anything silently, so there pydicom's fault is raised."""
     object.__setattr__(dataset, _MARK, True)
 
 

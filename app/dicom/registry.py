@@ -27,6 +27,6 @@ def registry() -> dict[str, Registered]:
 
 
 def name(uid: str) -> str:
-    """What the standard calls a UID; the UID itself where it does not know it."""
+    """The standard's name of a UID; the UID itself where it does not know it."""
     found = registry().get(uid)
     return found.name if found else uid

@@ -1,4 +1,4 @@
-"""What is odd in the values that lists, the viewer and paper rely on, as sentences for whoever imports: such an object is
+"""Warnings about odd values that lists, the viewer and paper rely on, as sentences for imports: such an object is
 stored as it is (DESIGN part 2), and nobody is to be surprised by what is shown of it. Pure."""
 
 from collections.abc import Iterator, Mapping

@@ -28,7 +28,7 @@ NATIVE: Final = frozenset({IMPLICIT_LE, EXPLICIT_LE, DEFLATED_LE, EXPLICIT_BE, G
 BIG_ENDIAN: Final = frozenset({EXPLICIT_BE, GE_PRIVATE_BE})
 
 # Every JPEG process of PS3.5 A.4.1, the retired ones of older editions (1.2.840.10008.1.2.4.52 to .66) included:
-# which of them a frame really is stands in its own SOF marker.
+# which of them a frame really is follows from its own SOF marker.
 JPEG: Final = frozenset(f"1.2.840.10008.1.2.4.{n}" for n in (*range(50, 67), 70))
 JPEG_LS_ALL: Final = frozenset({JPEG_LS, JPEG_LS_NEAR})
 J2K_ALL: Final = frozenset({J2K_LOSSLESS, J2K, J2K_PART2_LOSSLESS, J2K_PART2})

@@ -25,7 +25,7 @@ def is_safe(uid: str) -> bool:
 
 
 def new_uid() -> str:
-    """A UID of our own from a random UUID (PS3.5 B.2)."""
+    """A new UID from a random UUID (PS3.5 B.2)."""
     return f"2.25.{uuid.uuid4().int}"
 
 

@@ -19,9 +19,7 @@ _SHORT = frozenset(
     )
 )  # fmt: skip
 _UNDEFINED = 0xFFFFFFFF
-PADDING = (
-    0xFFFCFFFC  # Data Set Trailing Padding has no meaning (PS3.10 7.2): the last element, and nobody is told of it
-)
+PADDING = 0xFFFCFFFC  # Data Set Trailing Padding has no meaning (PS3.10 7.2): the last element, without a warning
 _PIXELS = frozenset((0x7FE00008, 0x7FE00009, 0x7FE00010))
 _LAST_GROUPS = frozenset((0x0000, 0x7FE0, 0xFFFC))
 _MISPLACED_ITEM = "an item stands outside of a sequence"
@@ -53,7 +51,7 @@ class NeedMore(Exception):
 
 @dataclass(slots=True)
 class Found:
-    """What one walk saw."""
+    """Result of parsing one data set."""
 
     values: dict[int, bytes] = field(default_factory=dict)
     cuts: list[tuple[int, bytes, int, int, int, int]] = field(default_factory=list)
@@ -87,7 +85,7 @@ def walk(buffer: Buffer, position: int, have: int, size: int, implicit: bool, li
 
 
 def walk_behind(buffer: Buffer, after: int, size: int, implicit: bool, little: bool) -> Found:
-    """The elements behind pixel data whose end only its fragments tell."""
+    """The elements behind pixel data whose end is only known from its fragments."""
     found = Found(begin=after, end=after)
     if after + 8 <= size:
         walk_tail(buffer, after, size, implicit, little, found)
@@ -97,7 +95,7 @@ def walk_behind(buffer: Buffer, after: int, size: int, implicit: bool, little: b
 def walk_tail(buffer: Buffer, after: int, size: int, implicit: bool, little: bool, found: Found) -> None:
     """Attributes behind the pixel data, which ends at `after`: rare (private groups, padding), kept when they are whole."""
     if not any(buffer[after : after + 8]):
-        return  # padding that is no element
+        return  # padding that is not an element
     more = Found(begin=after, end=after)
     _elements(buffer, after, size, size, implicit, little, more)
     if more.end > after and not more.pixel_tag:
@@ -222,7 +220,7 @@ def count_items(data: bytes) -> int:
 
 
 def is_crowded(file: BinaryIO) -> bool:
-    """Whether an object has so many items that reading them all would take minutes; looks at its first 64 MiB and leaves
+    """Whether an object has more items than can be read in acceptable time; looks at its first 64 MiB and leaves
     the file where it was. Fragments of pixel data are items too, hence the higher limit."""
     begin, count, rest = file.tell(), 0, b""
     for _ in range(64):
@@ -236,7 +234,7 @@ def is_crowded(file: BinaryIO) -> bool:
 
 
 def has_more_elements(buffer: Buffer, position: int, implicit: bool, little: bool, most: int) -> bool:
-    """Whether more than `most` elements stand ahead of the pixel data, those in items and the items themselves included.
+    """Whether more than `most` elements precede the pixel data, those in items and the items themselves included.
 
     A sequence in a value of unknown VR (UN) counts by its length. Damage ends the counting."""
     order = "<" if little else ">"
@@ -272,7 +270,7 @@ def has_more_elements(buffer: Buffer, position: int, implicit: bool, little: boo
 
 
 def depth(data: bytes, implicit: bool, little: bool, limit: int) -> int:
-    """How deep sequences stand in sequences, counted no further than limit + 1; also in those of defined length."""
+    """Nesting depth of sequences, counted no further than limit + 1; also in those of defined length."""
     order = "<" if little else ">"
     explicit_head = struct.Struct(order + "HH2sH").unpack_from
     implicit_head = struct.Struct(order + "HHI").unpack_from

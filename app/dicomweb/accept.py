@@ -1,6 +1,6 @@
 """Which representation an answer takes: Accept header and `accept` parameter (PS3.18 8.3.3, 8.7.4-8.7.8).
 
-Pure: a request's wishes and what we can offer go in, one Choice comes out."""
+Pure: it maps the accepted types of a request and the available types to one Choice."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -57,7 +57,7 @@ class Range:
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """What an answer is made of. syntax: the transfer syntax to send in."""
+    """Media type and transfer syntax of an answer. syntax: the transfer syntax to send in."""
 
     kind: str
     multipart: bool
@@ -104,9 +104,9 @@ def parse(header: str | None, parameter: Iterable[str] = ()) -> list[Range]:
 
 
 def pick(ranges: Sequence[Range], offers: Sequence[tuple[str, bool]]) -> Choice:
-    """The first range that one of the offers (kind, multipart) satisfies; offers in our order of preference.
+    """The first range that one of the offers (kind, multipart) satisfies; offers in the server's order of preference.
 
-    Raises NotAcceptable (406) and says what there is."""
+    Raises NotAcceptable (406), which lists the available types."""
     for wish in ranges:
         for kind, multi in offers:
             if wish.matches(kind) and (wish.multipart == multi or (wish.kind == "*/*" and not wish.multipart)):

@@ -32,7 +32,8 @@ _ASKING_MORE = ("range", "if-none-match")
 
 
 def numbers(text: str, count: int) -> list[int]:
-    """`1,3,5` -> frame numbers, counted from 1. Raises BadRequest for what is no list, NotFound for frames not there."""
+    """`1,3,5` -> frame numbers, counted from 1. Raises BadRequest for a malformed list, NotFound for frames not
+    there."""
     found: list[int] = []
     for part in text.split(","):
         number = parse_integer(part, 1)

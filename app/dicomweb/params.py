@@ -119,7 +119,7 @@ def _combine(first: Key, second: Key) -> Key:
 
 
 def _values(value: str) -> list[str]:
-    """What is to be checked of a list; two quotation marks ask for an empty value."""
+    """The values of a list to check; two quotation marks ask for an empty value."""
     return [one for one in value.split("\\") if one and one != EMPTY]
 
 

@@ -29,7 +29,7 @@ _FUNCTIONS = {"linear": "LINEAR", "linear-exact": "LINEAR_EXACT", "sigmoid": "SI
 
 
 def parameters(request: Request) -> tuple[RenderParams, int]:
-    """viewport, window and quality; annotation and iccprofile say nothing that would change our picture.
+    """viewport, window and quality; annotation and iccprofile do not change the picture.
 
     Raises BadRequest for values the standard does not allow."""
     query = request.query_params

@@ -145,7 +145,8 @@ async def _parts(request: Request, shown: list[tuple[Located, int]], state: Stat
     store, here = cache(request), services(request)
 
     def parts() -> Iterator[Part]:
-        """One object that cannot be drawn does not affect the others; where all files changed or are gone, that is said."""
+        """One object that cannot be drawn does not affect the others; where all files changed or are gone, an error is
+        returned."""
         fault: NotFound | None = None
         sent = False
         for located, n in shown:

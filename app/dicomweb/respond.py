@@ -1,4 +1,5 @@
-"""Answers of the DICOMweb interface: JSON arrays and XML parts from models, multipart from files, our own addresses."""
+"""Answers of the DICOMweb interface: JSON arrays and XML parts from models, multipart from files, and addresses of this
+server."""
 
 import json
 from collections.abc import Iterable, Iterator
@@ -18,21 +19,22 @@ PREFIX = "/dicom-web"
 
 
 def accepted_types(request: Request) -> list[accept.Range]:
-    """What the client accepts, from the `accept` parameter and the header."""
+    """The media types that the client accepts, from the `accept` parameter and the header."""
     header = ", ".join(request.headers.getlist("accept"))
     return list(_parsed(header, tuple(request.query_params.getlist("accept"))))
 
 
 @lru_cache(maxsize=256)
 def _parsed(header: str, named: tuple[str, ...]) -> tuple[accept.Range, ...]:
-    """Clients say the same again and again."""
+    """Clients repeat the same headers."""
     return tuple(accept.parse(header, named))
 
 
 def base_url(request: Request) -> str:
     """The service's own address as the client sees it.
 
-    Some clients (dicomweb-client) leave the port out of Host; where no proxy stands between, ours is put back."""
+    Some clients (dicomweb-client) leave the port out of Host; without a proxy, the header of this server is
+    restored."""
     url = request.base_url
     server = request.scope.get("server")
     proxied = any(name in request.headers for name in ("forwarded", "x-forwarded-for", "x-forwarded-host", "via"))

@@ -162,7 +162,7 @@ class _Plan:
         return file.getvalue()
 
     def _element(self, tag: str, ahead: bytes = b"") -> Piece:
-        """The function from a value to the element's bytes, with what stands in front of it."""
+        """The function from a value to the element's bytes, with the bytes in front of it."""
         if tag == REQUEST:
             return self._request(ahead)
         vr = vr_of(tag)

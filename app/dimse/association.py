@@ -62,7 +62,7 @@ class Association:
             ending = "aborted by the peer"
         except PeerGone:
             ending = "the connection was dropped"
-        except Exception:  # a fault of ours ends this association only
+        except Exception:  # an internal error ends this association only
             log.exception("fault in an association")
             ending = "aborted by us: internal fault"
             self.wire.abort(pdu.BY_PROVIDER, pdu.UNSPECIFIED)
@@ -126,7 +126,7 @@ class Association:
             deed.words = deed.words or as_phrase(answer.told)
             return
         exchange.discard_data_set()
-        if request.kind == commands.C_CANCEL_RQ:  # what it was meant for is over (PS3.7 9.3.2.3)
+        if request.kind == commands.C_CANCEL_RQ:  # the request it was meant for has ended (PS3.7 9.3.2.3)
             return
         if request.kind & 0x8000 and exchange.deliver_response(request):
             return
@@ -190,7 +190,7 @@ class Association:
             log_refused(database, *beginning.titles, self._address, as_phrase(ending))
 
     def _record_pace(self, agreed: Agreed) -> None:
-        """A sender that waits for delayed acknowledgements is told at its node."""
+        """A sender that waits for delayed acknowledgements is reported at its node."""
         if self._pace.is_known:
             node_id = agreed.admission.node_id
             self._services.book.record_gap(node_id, agreed.calling, agreed.address, self._pace.delay_ms)

@@ -23,8 +23,8 @@ from app.nodes import commitment
 
 log = logging.getLogger(__name__)
 _NO_SUCH_INSTANCE, _RESOURCES = 0x0112, 0x0213
-_SILENCE = 0.3  # seconds after which a caller that has not released is told on its own association
-_AT_ONCE = 2000  # objects; of more the files are looked at by the job, or the association would stand still
+_SILENCE = 0.3  # seconds after which a caller that has not released gets the report on its own association
+_AT_ONCE = 2000  # objects; of more the files are looked at by the job, or the association would be blocked
 
 
 def handle_request(exchange: Exchange, request: Request) -> Answer:
@@ -51,7 +51,7 @@ def handle_request(exchange: Exchange, request: Request) -> Answer:
 
 
 def handle_report(exchange: Exchange, request: Request) -> Answer:
-    """Takes a node's report about what we asked it."""
+    """Handles a node's report about a request of this station."""
     answer = _references(exchange, request, commands.SOP_CLASS, commands.SOP_INSTANCE)
     kind = commands.number(request.command, commands.EVENT_TYPE)
     if kind not in (1, 2):
@@ -92,7 +92,7 @@ def _references(exchange: Exchange, request: Request, sop_class: int, sop_instan
 
 
 def _report(exchange: Exchange, request: Request, made: str) -> None:
-    """Looks at the files and tells the caller, unless it has begun to say something: then a little later. What goes
+    """Checks the files and reports to the caller, unless it has begun to send something: then a little later. What goes
     wrong here is the job's to do again."""
     services = exchange.services
     try:
@@ -111,7 +111,8 @@ def _report(exchange: Exchange, request: Request, made: str) -> None:
 
 
 def _handle_response(exchange: Exchange, made: str, command: dict[int, bytes]) -> None:
-    """The caller's response to our report. Whatever else than success is left to the job, on an association of its own."""
+    """The caller's response to the report. Whatever else than success is left to the job, on an association of its
+    own."""
     status = commands.number(command, commands.STATUS, commands.PROCESSING_FAILURE)
     if status != commands.SUCCESS:
         log.warning("a report of storage commitment was answered with status %04X", status)

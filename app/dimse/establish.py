@@ -120,8 +120,8 @@ class Establishing:
         self.has_slot = True
 
     def _identify(self, said: UserIdentity, admission: Admission, actor: Actor) -> tuple[Actor, bytes | None]:
-        """Who acts, and what is answered to a user identity (PS3.7 D.3.3.7, PS3.15 B.4 and B.5). A name alone proves
-        nothing: it stands in the log and changes no rights."""
+        """Identifies the actor and the response to a user identity (PS3.7 D.3.3.7, PS3.15 B.4 and B.5). A name alone
+        proves nothing: it is logged and does not change permissions."""
         confirmed = b"" if said.confirm else None
         if said.kind == USERNAME:
             self.user = f" (calls itself user {printable(said.primary.decode('utf-8', 'replace'), 64)})"

@@ -176,7 +176,8 @@ class Exchange:
         return self._cancelled and message_id == self._running
 
     def _interruption(self) -> None:
-        """Reads one message that comes while a request is served: a C-CANCEL, or a response to a request of ours."""
+        """Reads one message that comes while a request is served: a C-CANCEL, or a response to a sub-operation or event
+        report."""
         kind, context_id, control, size = self.reader.read_pdv(self.settings.network_timeout)
         if kind == pdu.ABORT:
             raise Aborted
@@ -259,7 +260,7 @@ class Exchange:
     def request(
         self, context_id: int, elements: Elements, data_set: bytes | None = None, *, data_follows: bool = False
     ) -> int:
-        """Sends a request of ours over this association (a sub-operation, an event report); its message id.
+        """Sends a request over this association (a sub-operation, an event report); its message id.
         `elements` need no message id and no data set type. data_follows: the caller sends the data set itself."""
         self._next_id = self._next_id % 0xFFFF + 1
         command = dict(elements) | {
@@ -274,7 +275,7 @@ class Exchange:
         return self._next_id
 
     def on_response(self, message_id: int, then: Callable[[dict[int, bytes]], None]) -> None:
-        """Calls `then` with the response to a request of ours whenever it comes; nobody waits for it."""
+        """Calls `then` with the response to a request of this side whenever it comes; nobody waits for it."""
         self._expected[message_id] = then
 
     def deliver_response(self, said: Request) -> bool:
@@ -285,11 +286,12 @@ class Exchange:
         return then is not None
 
     def put_off(self, seconds: float, task: Callable[[], None]) -> None:
-        """Has the task done between two messages, so many seconds from now, once the peer says nothing."""
+        """Runs the task between two messages, after `seconds`, while the peer is silent."""
         self._put_off.append((time.monotonic() + seconds, task))
 
     def run_deferred(self) -> None:
-        """Does what was put off and is due; returns when nothing is left of it, or the peer has begun to say something."""
+        """Does what was put off and is due; returns when nothing is left of it, or the peer has begun to send
+        something."""
         while self._put_off:
             moment, task = self._put_off[0]
             if self.reader.wait_for_pdv(max(0.0, moment - time.monotonic())):
@@ -298,7 +300,7 @@ class Exchange:
             task()
 
     def response_to(self, message_id: int) -> dict[int, bytes]:
-        """Waits for the command set of the response to a request of ours; a C-CANCEL that comes first is noted.
+        """Waits for the command set of the response to a request of this side; a C-CANCEL that comes first is noted.
         Raises PeerSilent, PeerGone, BadPdu."""
         while message_id not in self._responses:
             self._interruption()

@@ -2,7 +2,7 @@
 while it runs.
 
 What comes in at one belongs to its facility. One thread serves them all; a port that cannot be opened is tried again
-and again, said once in the log and told on the facility's page and by /healthz. By TLS callers meet the certificate,
+and again, logged once, and shown on the facility's page and by /healthz. By TLS callers meet the certificate,
 profile and demands of the installation, whether or not it has a TLS port of its own."""
 
 import contextlib
@@ -25,7 +25,7 @@ from app.trust.runtime import Ways
 log = logging.getLogger(__name__)
 _LOOK = 1.0  # seconds between looks at the rows
 _WAIT = 0.5  # seconds without a caller
-_TELL = 2.0  # seconds until pages hear of a change: by then it stands in the role's state file
+_TELL = 2.0  # seconds until pages hear of a change: by then it is in the role's state file
 
 Take = Callable[[socket.socket, str, str, ssl.SSLContext | None], None]
 
@@ -84,7 +84,7 @@ class FacilityPorts:
             sock.close()
 
     def _context(self) -> tuple[ssl.SSLContext | None, str]:
-        """What callers by TLS meet, or why they cannot."""
+        """The TLS context for callers, or why there is none."""
         try:
             found = self._ways.server_context(everywhere=True)
         except (ssl.SSLError, ValueError, OSError) as fault:

@@ -1,7 +1,7 @@
 """C-FIND as SCP (PS3.4 C.4.1.3, PS3.7 9.3.2): patient and study root, all levels, hierarchical and relational.
 
-Higher unique keys may be missing whether relational queries were negotiated or not: what the caller does not narrow, we
-do not. Nothing of the database stays open while the peer reads."""
+Higher unique keys may be missing whether relational queries were negotiated or not: there is no limit that the caller
+does not set. Nothing of the database stays open while the peer reads."""
 
 from collections.abc import Iterator
 
@@ -77,7 +77,7 @@ def _keys(asked: Query, level: Level) -> list[Key]:
 
 
 def _is_key(key: Key) -> bool:
-    """The time zone is told, not matched: adjusting queries to it was not agreed (PS3.4 C.5.1.1.1)."""
+    """The time zone is returned, not matched: adjusting queries to it was not agreed (PS3.4 C.5.1.1.1)."""
     return int(key.path[0], 16) != query.TIMEZONE or not key.value
 
 

@@ -1,6 +1,6 @@
-"""Where connections wait that have not said a word, once many are open: in one selector instead of a thread each, so
-that a thousand idle ones take nobody's place (the limit of associations is for those who ask). Who says nothing
-within the time for asking (ARTIM, PS3.8 9.1.5) is closed; when there are too many, the one that has waited longest."""
+"""Connections that have not sent anything wait here once many are open: in one selector instead of a thread each, so
+that a thousand idle ones do not use association slots (the limit counts requested associations). A connection that
+sends nothing within ARTIM (PS3.8 9.1.5) is closed; when there are too many, the one that has waited longest."""
 
 import contextlib
 import logging
@@ -61,7 +61,7 @@ class IdleConnections:
             self._selector.close()
 
     def _ready(self) -> list[Start]:
-        """Those that have something to say, or have left: both are for an association to find out."""
+        """Those with data to read, or closed by the peer: both are for an association to find out."""
         found = self._selector.select(_TURN)
         with self._lock:
             starts = []

@@ -31,7 +31,7 @@ class ListenSocket:
         self.port = port
         self._seconds = 0.5
         self._sockets: dict[int, socket.socket] = {}
-        self._member = -1  # the lock that says this port is open here
+        self._member = -1  # the lock that marks this port as open here
         try:
             if shared is None or fcntl is None:
                 self._open(hosts, joining=False)
@@ -87,7 +87,7 @@ class ListenSocket:
 
 
 def shared_folder(config: Config) -> Path | None:
-    """What `ListenSocket` wants to know as `shared`."""
+    """The value for `shared` of `ListenSocket`."""
     several = config.receivers > 1 and hasattr(socket, "SO_REUSEPORT") and hasattr(os, "fork")
     return config.run if several else None
 
@@ -98,7 +98,7 @@ def hosts_of(hosts: str) -> list[str]:
 
 
 def wait_for_callers(listeners: list[ListenSocket], seconds: float) -> list[ListenSocket]:
-    """Those at whose interface somebody stands, waiting at most so long for the first."""
+    """Listeners with a waiting caller; waits at most `seconds` for the first."""
     numbers = {number: listener for listener in listeners for number in listener.fileno_list()}
     found = _readable(list(numbers), seconds)
     return list(dict.fromkeys(numbers[number] for number in found))

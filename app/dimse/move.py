@@ -1,4 +1,4 @@
-"""C-MOVE as SCP (PS3.4 C.4.2): what the caller means goes to a node we know, by C-STORE over an association of ours."""
+"""C-MOVE as SCP (PS3.4 C.4.2): the requested objects go to a known node, by C-STORE over a new association."""
 
 import logging
 import queue
@@ -25,7 +25,7 @@ _LAST_OBJECT = 5.0  # seconds that the object in flight has after a C-CANCEL
 
 
 def serve(exchange: Exchange, request: Request) -> Answer:
-    """Sends, and tells the caller how far it is. Raises Refused; Aborted or PeerGone when the caller goes: then the
+    """Sends, and reports the progress to the caller. Raises Refused; Aborted or PeerGone when the caller goes: then the
     sending ends with the object in flight."""
     instances = select_objects(exchange, request, "move")
     node = _destination(exchange, request)
@@ -73,7 +73,7 @@ def _paused(node: Node) -> Phrase:
 
 
 def _report_progress(exchange: Exchange, request: Request, delivery: "_Delivery", tally: Tally) -> bool:
-    """Counts what the delivery tells, until it ends; whether the caller cancelled it."""
+    """Counts the results of the delivery until it ends; whether the caller cancelled it."""
     progress = Progress(exchange, request, tally)
     while True:
         told, over = delivery.poll(_LOOK)
@@ -93,7 +93,7 @@ def _report_progress(exchange: Exchange, request: Request, delivery: "_Delivery"
 
 
 def _count_the_unsent(delivery: "_Delivery", instances: Sequence[Instance], tally: Tally) -> None:
-    """Objects that the delivery said nothing about have not arrived: it broke off."""
+    """Objects without a result have not arrived: it broke off."""
     for instance in instances:
         if instance.id not in delivery.heard_of:
             tally.add_outcome(instance, store_lane.Outcome(store_lane.REFUSED, None, delivery.fault or delivery.held))
@@ -113,7 +113,7 @@ class _Delivery:
         threading.Thread(target=self._run, name="move", daemon=True).start()
 
     def poll(self, seconds: float) -> tuple[list[tuple[Instance, store_lane.Outcome]], bool]:
-        """What became of the objects since the last call, and whether those were the last. Waits so long for the end,
+        """Results of the objects since the last call, and whether those were the last. Waits so long for the end,
         not for each object: waking for each would cost the sending thread its turn."""
         over = self._over.wait(seconds)
         told = [self._told.get_nowait() for _ in range(self._told.qsize())]
@@ -162,7 +162,8 @@ class _Delivery:
 def _record_outcome(
     exchange: Exchange, node: Node, tally: Tally, fault: Phrase, seconds: float, cancelled: bool
 ) -> None:
-    """The node's dot, the disclosure's end where not all arrived, and the transfer log's line for what we sent (NET-9)."""
+    """The node's dot, the disclosure's end where not all arrived, and the transfer log's entry for the sent objects
+    (NET-9)."""
     database, words = exchange.services.database, fault or tally.words or tally.conversions.summary
     try:
         disclosure.record_result(

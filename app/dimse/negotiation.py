@@ -1,6 +1,6 @@
-"""Which presentation contexts we take (PS3.7 D.3.2, PS3.4 B, C): Verification, every storage class of the standard and
-the services that `OFFERED` names, in the first transfer syntax the caller proposes that we know, so that what it has
-need not be converted. And what we answer to roles and extended negotiation (PS3.7 D.3.3)."""
+"""The presentation contexts that are accepted (PS3.7 D.3.2, PS3.4 B, C): Verification, every storage class of the
+standard and the services that `OFFERED` names, in the first supported transfer syntax that the caller proposes, so that
+its objects need not be converted. Also the answers to roles and extended negotiation (PS3.7 D.3.3)."""
 
 from collections.abc import Container
 
@@ -15,7 +15,7 @@ from app.network.storage_classes import storage_classes, transfer_syntaxes
 IMPLICIT_LITTLE, EXPLICIT_LITTLE = "1.2.840.10008.1.2", "1.2.840.10008.1.2.1"
 _UNCOMPRESSED = (EXPLICIT_LITTLE, IMPLICIT_LITTLE)
 
-# Services with an operation of ours behind them (operations.py); and every storage class.
+# Services with an operation behind them (operations.py); and every storage class.
 OFFERED: frozenset[str] = frozenset((VERIFICATION, STORAGE_COMMITMENT, *MODELS))
 
 # Answered truthfully (PS3.4 C.5.1.1, C.5.2.1, C.5.3.1). C-FIND: relational queries, combined date-time matching, fuzzy
@@ -24,12 +24,12 @@ _ABILITIES: dict[Service, bytes] = {"find": b"\1\1\1\0\0", "move": b"\1\0", "get
 
 
 def takes_class(uid: str, settings: DicomSettings) -> bool:
-    """Whether we store objects of this SOP class."""
+    """Whether objects of this SOP class are stored."""
     if uid in storage_classes() or uid in settings.private_sop_classes:
         return True
     if not is_uid(uid) or uid in registry():
         return False
-    # Storage classes of the standard that are newer than the library's table all stand under this root.
+    # Storage classes of the standard that are newer than the library's table all begin with this root.
     return uid.startswith("1.2.840.10008.5.1.4.1.1.") or settings.unknown_sop_classes
 
 
@@ -46,7 +46,7 @@ def negotiate(request: Associate, settings: DicomSettings, offered: Container[st
             usable = [uid for uid in context.transfer if uid in known]
             role = request.user.roles.get(context.abstract)
             if role is not None and role.scp and not role.scu and EXPLICIT_LITTLE in usable:
-                usable = [EXPLICIT_LITTLE]  # we send (C-GET), and most of what we have is stored so
+                usable = [EXPLICIT_LITTLE]  # for sending (C-GET), and most stored objects are in this syntax
         else:
             results.append(ContextResult(context.id, pdu.ABSTRACT_UNKNOWN, context.transfer[0]))
             continue
@@ -58,7 +58,7 @@ def negotiate(request: Associate, settings: DicomSettings, offered: Container[st
 
 
 def user_items(request: Associate, results: list[ContextResult]) -> UserItems:
-    """Our answers to what was asked beside the contexts; nothing is said of what was not asked."""
+    """The answers to negotiation items beside the contexts; nothing is said of what was not asked."""
     ours = {r.id for r in results if r.result == pdu.ACCEPTED}
     accepted = {c.abstract for c in request.contexts if c.id in ours}
     roles = {uid: _role(uid, asked) for uid, asked in request.user.roles.items() if uid in accepted}
@@ -71,7 +71,8 @@ def user_items(request: Associate, results: list[ContextResult]) -> UserItems:
 
 
 def _role(uid: str, asked: Role) -> Role:
-    """We send objects to who takes them (C-GET), and take event reports of storage commitment; else we only serve."""
+    """This side sends objects to a caller that receives them (C-GET), and receives event reports of storage commitment;
+    else it is only an SCP."""
     if uid in OFFERED and uid != STORAGE_COMMITMENT:
         return Role(asked.scu, False)
     return asked

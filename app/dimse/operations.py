@@ -1,4 +1,4 @@
-"""The DIMSE requests that we serve, and the permission that each asks for (SEC-9).
+"""The DIMSE requests that are served, and the permission that each requires (SEC-9).
 
 An operation gets the association's Exchange and the request; it returns the last Answer, or raises Refused or an
 AppError (answered with its DIMSE status and words). A data set that it has not read is read away after it."""

@@ -1,8 +1,8 @@
-"""How long a sender waits between our answer and its next object.
+"""Time between the response to an object and the sender's next object.
 
-One whose TCP waits for acknowledgements of what it sent before (Nagle's algorithm at its side, delayed acknowledgements at
-ours) loses about 40 ms each time, whatever we do, and nobody finds out by looking (DESIGN 3.4). The moments are those
-that the transfer log takes anyway."""
+One whose TCP waits for acknowledgements of what it sent before (Nagle's algorithm at its side, delayed acknowledgements
+at this side) loses about 40 ms each time, and this is not visible elsewhere (DESIGN 3.4). The moments are those that
+the transfer log takes anyway."""
 
 import statistics
 
@@ -20,14 +20,14 @@ class Pace:
         self._gaps: list[float] = []
 
     def record_object(self, begun: float, ended: float) -> None:
-        """An object's command was there at `begun`, our answer was out at `ended` (monotonic seconds)."""
+        """An object's command was there at `begun`, the response was sent at `ended` (monotonic seconds)."""
         if len(self._gaps) < _OBJECTS:
             if self._answered:
                 self._gaps.append(begun - self._answered)
             self._answered = ended
 
     def interrupt(self) -> None:
-        """Something else was asked: the next gap says nothing."""
+        """Something else was asked: the next gap is not measured."""
         self._answered = 0.0
 
     @property

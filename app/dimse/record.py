@@ -1,4 +1,4 @@
-"""What an association did: its one log line, and its entries in the transfer log (NET-9)."""
+"""Operations of an association: its one log line, and its entries in the transfer log (NET-9)."""
 
 import time
 from collections import Counter

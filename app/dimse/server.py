@@ -37,8 +37,9 @@ from app.trust.runtime import Ways
 from app.trust.tls import Caller as Certified
 
 log = logging.getLogger(__name__)
-_WAITING_ROOM = 32  # connections beyond the limit of associations that may still ask (and be told that we are full)
-_AT_ONCE = 24  # open connections up to which a new one gets its thread before it has said anything
+# connections beyond the limit of associations that may still request one (and are rejected with "local limit exceeded")
+_WAITING_ROOM = 32
+_AT_ONCE = 24  # open connections up to which a new one gets its thread before it has sent anything
 _KEEP_SETTINGS = 2.0  # seconds
 
 

@@ -1,4 +1,4 @@
-"""What an association needs of its process, and what both sides of it have agreed upon."""
+"""Objects of the process that an association needs, and the result of its negotiation."""
 
 import threading
 from collections.abc import Callable
@@ -18,7 +18,7 @@ from app.security.actor import Actor
 
 @dataclass(slots=True)
 class Services:
-    """What an association needs of its process."""
+    """Objects of the process that an association needs."""
 
     archive: Archive
     database: Database
@@ -35,7 +35,7 @@ class Services:
 
 @dataclass(frozen=True, slots=True)
 class Handed:
-    """What an association that pynetdicom serves was not answered yet: its request, the result of each proposed context,
+    """The pending answer of an association that pynetdicom serves: its request, the result of each proposed context,
     and the response to a user identity (None: none was asked for)."""
 
     request: Associate
@@ -46,8 +46,8 @@ class Handed:
 @dataclass(slots=True)
 class Agreed:
     """An established association. contexts: id -> abstract and transfer syntax, of those accepted;
-    peer_limit: the largest PDU the peer takes; roles: what the requestor may be by SOP class; extended: the
-    application information we answered by SOP class; handed: set where pynetdicom answers and serves the association
+    peer_limit: the largest PDU the peer takes; roles: what the requestor may be by SOP class; extended: the application
+    information of the answer by SOP class; handed: set where pynetdicom answers and serves the association
     (app.dimse.handover)."""
 
     calling: str
@@ -67,7 +67,8 @@ class Agreed:
         return self.extended.get(abstract, b"")[position : position + 1] == b"\1"
 
     def encoding_contexts(self) -> dict[int, tuple[str, str]]:
-        """The contexts on which we may send objects: those whose requestor takes the SCP role (C-GET, PS3.4 C.5.3)."""
+        """The contexts on which this side may send objects: those whose requestor takes the SCP role (C-GET, PS3.4
+        C.5.3)."""
         return {n: pair for n, pair in self.contexts.items() if (r := self.roles.get(pair[0])) is not None and r.scp}
 
 

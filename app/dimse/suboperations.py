@@ -1,4 +1,4 @@
-"""What C-MOVE and C-GET have in common (PS3.4 C.4.2, C.4.3): the objects that are meant, counts, progress, the end."""
+"""Common parts of C-MOVE and C-GET (PS3.4 C.4.2, C.4.3): the objects that are meant, counts, progress, the end."""
 
 import struct
 import time
@@ -120,8 +120,8 @@ class Tally:
 
 
 def failed_list(uids: list[str], syntax: str) -> bytes:
-    """The data set of a response that is neither pending nor success (PS3.4 C.4.2.1.4.2). Explicit VR has space for some
-    thousand UIDs; those that find none are left out, the counts tell of all."""
+    """The data set of a response that is neither pending nor success (PS3.4 C.4.2.1.4.2). Explicit VR has space for
+    some thousand UIDs; those that find none are left out; the counts include all."""
     value = "\\".join(uids).encode()
     explicit = syntax == EXPLICIT_LE
     if explicit and len(value) > _SHORT:

@@ -1,6 +1,6 @@
 """The TLS port of one receiver process: opens and closes it as the settings say, while the role runs (NET-7).
 
-The handshake belongs to the association's own thread, with a deadline: a caller that says nothing keeps nobody waiting."""
+The handshake belongs to the association's own thread, with a deadline: a silent caller does not delay others."""
 
 import logging
 import socket

@@ -28,7 +28,7 @@ _folder: Path | None = None  # where followers of this installation leave their 
 
 
 def use_folder(folder: Path) -> None:
-    """Tells this process where the followers' ports stand (Config.run / 'events')."""
+    """Sets the folder with the followers' ports for this process (Config.run / 'events')."""
     global _folder
     folder.mkdir(parents=True, exist_ok=True)
     _folder = folder

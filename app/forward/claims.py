@@ -1,5 +1,5 @@
-"""What lanes do in the database: take a slot, take objects, write answers down, give back. Each verb runs in the caller's
-short transaction; none is open while the network is waited for.
+"""Database operations of lanes: take a slot, take objects, write answers down, give back. Each verb runs in the
+caller's short transaction; none is open while the network is waited for.
 
 A slot is one association that a node allows (option `parallel`). Objects that a lane has in its hands carry the slot's
 number, so that several lanes share one study, and what a dead worker held can be found and given back."""
@@ -43,7 +43,7 @@ class Slot:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """What a lane goes on with. may_send: the node still wants anything; share: of how many open associations this is
+    """The next work of a lane. may_send: the node still wants anything; share: of how many open associations this is
     one; rows: the objects it now has in its hands."""
 
     may_send: bool
@@ -80,7 +80,7 @@ def take_slot(session: Session, node_id: str, owner: str) -> Slot | None:
 
 
 def heartbeat(session: Session, rates: Mapping[Slot, int]) -> None:
-    """These lanes live, and send so many bytes a second."""
+    """Records that these lanes are alive, with their bytes per second."""
     for slot, rate in rates.items():
         session.execute(
             update(TransferSlot)
@@ -120,7 +120,7 @@ def free_slot(session: Session, slot: Slot) -> bool:
 
 
 def claim(session: Session, slot: Slot, most: int) -> Batch:
-    """Takes the next objects of the node, at most so many; none when it may not be sent to any more or the slot was
+    """Takes the next objects of the node, at most `most`; none when it may not be sent to any more or the slot was
     taken away."""
     node = _locked(session, slot.node_id)
     taken = queue_queries.slots(session, slot.node_id)
@@ -206,7 +206,7 @@ def _counted(session: Session, transfer_ids: Collection[str]) -> list[Transfer]:
 
 
 def _is_done(transfer: Transfer) -> bool:
-    """Every object has its answer (the counters are fresh), and nobody has said so yet."""
+    """Every object has its answer (the counters are fresh), and the transfer is not yet marked."""
     left = transfer.total - transfer.sent - transfer.warned - transfer.failed - transfer.there
     return transfer.state in ACTIVE and not transfer.committing and left <= 0
 
@@ -247,7 +247,7 @@ def _complete(transfer: Transfer) -> None:
 
 
 def _release(session: Session, ended: Iterable[Transfer]) -> None:
-    """What has arrived is held no more; what has not, is."""
+    """Objects that have arrived are no longer held; what has not, is."""
     arrived = [one for one in ended if one.state == DONE]
     holds.release_all(session, {one.study_instance_uid for one in arrived}, {hold_name(one) for one in arrived})
 
@@ -315,8 +315,8 @@ def record_fault(
 
 def record_crash(session: Session, slot: Slot, keys: Collection[str]) -> None:
     """The worker of this slot died, and these objects (derived.key_of) were under its codecs: each has cost a try and
-    goes last from now on. Once its tries are used up it is given up alone, for ever or not: it would take everything
-    else down with it (OPS-8)."""
+    goes last from now on. Once its tries are used up only this object is marked failed, also with `retry_forever`: it
+    would take everything else down with it (OPS-8)."""
     node = _locked(session, slot.node_id)
     rows = [row for row in queue_queries.slot_objects(session, slot.node_id, slot.number) if row.key in keys]
     if node is None or not rows:
@@ -362,7 +362,7 @@ def _hold_up(session: Session, transfer: Transfer, node: Node, words: Phrase, re
         transfer.state, transfer.finished_at, transfer.committing = FAILED, now(), False
     else:
         transfer.state, transfer.run_after = QUEUED, now() + then.pause
-        _complete_if_done(session, transfer, node)  # the object in flight was the last one, and it is given up
+        _complete_if_done(session, transfer, node)  # the object in flight was the last one, and it is marked failed
     transfer_events.publish_change(session, transfer)
 
 

@@ -1,4 +1,4 @@
-"""What the clock runs for the forward queue."""
+"""Periodic tasks of the forward queue."""
 
 from datetime import timedelta
 

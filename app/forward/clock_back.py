@@ -1,4 +1,4 @@
-"""What the wall clock's going back leaves behind in this package: tries, slots and answers that seem due in the far future."""
+"""Repairs rows after the wall clock was set back: tries, slots and answers that seem due in the far future."""
 
 from datetime import datetime, timedelta
 

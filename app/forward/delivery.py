@@ -1,4 +1,4 @@
-"""What is known to have arrived: the proof without which nothing is dropped here (FWD-3)."""
+"""Objects that have verifiably arrived: the proof without which nothing is dropped here (FWD-3)."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -14,7 +14,7 @@ from app.nodes.models import Node
 
 @dataclass(frozen=True, slots=True)
 class Proof:
-    """What is known of objects at their destinations. safe: objects that every transfer asked about has delivered:
+    """State of objects at their destinations. safe: objects that every transfer asked about has delivered:
     the peer answered success (or a warning), and committed where its node is set so; missing: the others -> why."""
 
     safe: frozenset[str] = frozenset()
@@ -27,8 +27,8 @@ class Proof:
 
 
 def delivered(session: Session, transfer_ids: Sequence[str]) -> Proof:
-    """The proof that nothing local is dropped without (FWD-3). That a node had an object before (`there`) is its word in
-    a query and no success of ours: it counts only where the node committed it."""
+    """The proof that nothing local is dropped without (FWD-3). That a node already has an object (`there`) is only its
+    answer to a query, not a delivery: it counts only where the node committed it."""
     of_node = queue_queries.nodes_of(session, transfer_ids)
     wants = {one: _wants_commitment(session, node_id) for one, node_id in of_node.items()}
     if len(wants) != len(set(transfer_ids)):

@@ -1,5 +1,5 @@
-"""Objects that leave in place of stored ones: copies without identity, or with attributes changed, made for one run of a
-route. Their files lie in the store below `.derived/` until what they were made for is over; the archive does not know them.
+"""Objects that leave in place of stored ones: copies without identity, or with attributes changed, made for one run of
+a route. Their files are in the store below `.derived/` until their holder has ended; the archive does not know them.
 
 To the lanes each is an archive row that was never stored: its number is negative."""
 
@@ -40,7 +40,7 @@ def holder_folder(store: Store, holder: str) -> Path:
 
 
 def read(store: Store, path: str, original_uid: str) -> Made:
-    """What a lane must know of a derived file. Raises NotDicom."""
+    """Properties of a derived file that a lane needs. Raises NotDicom."""
     full = store.full_path(path)
     with full.open("rb") as file:
         size = os.fstat(file.fileno()).st_size
@@ -76,7 +76,7 @@ def as_instance(of: DerivedObject) -> Instance:
 
 
 def key_of(instance: Instance) -> str:
-    """What tells an object in a lane's hands from another one: a derived one may have the UID of the stored one."""
+    """Key of an object in a lane: a derived one may have the UID of the stored one."""
     return f"#{-instance.id}" if instance.id < 0 else instance.sop_instance_uid
 
 
@@ -99,7 +99,7 @@ def delete_files(store: Store, holder: str) -> None:
 
 
 def holders_on_disk(store: Store) -> list[str]:
-    """Who has files, for the sweep."""
+    """Holders with files, for the sweep."""
     base = store.full_path(FOLDER)
     return sorted(path.name for path in base.iterdir()) if base.is_dir() else []
 

@@ -1,4 +1,5 @@
-"""Where transfers go to, by the node's protocol: each takes objects one after another and tells of each what became of it."""
+"""Where transfers go to, by the node's protocol: each takes objects one after another and reports the outcome of
+each."""
 
 from collections.abc import Sequence
 from typing import Protocol
@@ -26,7 +27,7 @@ class Destination(Protocol):
         """Bytes that have left so far; any thread may look."""
 
     def prepare(self, instances: Sequence[Instance]) -> None:
-        """What will be sent next."""
+        """Announces the objects that will be sent next."""
 
     def send(self, instances: Sequence[Instance], on_answer: OnAnswer, check: Check | None = None) -> None:
         """As Lane.send."""
@@ -66,7 +67,7 @@ class DicomNode(Lane):
 def open_destination(
     archive: Archive, config: Config, node: Node, settings: DicomSettings, throttle: Throttle
 ) -> Destination:
-    """The way to a node. Raises PeerFault for a protocol that nobody speaks."""
+    """The way to a node. Raises PeerFault for an unknown protocol."""
     protocol = options.node_options(node).protocol
     if protocol == "dicom":
         return DicomNode(archive, node, settings, config.aet, throttle)

@@ -1,7 +1,8 @@
 """A folder as a destination: files below it as PatientID/StudyUID/SeriesUID/InstanceUID.dcm (ARC-1).
 
-Each file is written under another name, synced and renamed, so that whoever watches the folder never sees half of one.
-The same file again is delivered; another one under the same name stays as it is, and is told of."""
+Each file is written under another name, synced and renamed, so that a program that watches the folder never reads a
+partial file. The same file again is delivered; an existing file of the same name with other content is kept, and
+reported."""
 
 import contextlib
 import filecmp

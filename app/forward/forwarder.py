@@ -1,7 +1,7 @@
 """The worker's part of the forward queue: looks for what is due, and keeps lanes for the nodes that want something.
 
 Each node has lanes of its own, as many as its option `parallel`, so that a slow or dead one takes nothing from others.
-What a lane does stands in lanes.py, what it writes down in claims.py."""
+The work of a lane is in lanes.py, its database operations in claims.py."""
 
 import logging
 import threading
@@ -21,7 +21,7 @@ from app.nodes import options
 
 log = logging.getLogger(__name__)
 LOOK = 0.1  # seconds between looks for due transfers
-BEAT = 2.0  # seconds between signs of life, which say how fast a lane sends
+BEAT = 2.0  # seconds between heartbeats, which carry a lane's rate
 RELEASE = 5.0  # seconds between looks for slots of workers that are gone
 MOST = 128  # lanes of one worker
 
@@ -98,8 +98,8 @@ class Forwarder:
 
     def release_dead(self) -> None:
         """Gives back what lanes of dead workers held. Those of this machine are known at once by their process, others
-        by their silence. What their journals still say is written down first, so that nothing answered goes out again; an
-        object that was being converted when its worker died has cost itself a try."""
+        by their silence. Their journals are written to the database first, so that an answered object is not sent
+        again; an object that was being converted when its worker died has cost itself a try."""
         with self._database.read() as session:
             dead = [one for one in queue_queries.all_slots(session) if self._is_dead(one)]
         broken = {

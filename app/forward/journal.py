@@ -1,4 +1,4 @@
-"""What peers have answered and the database does not know yet, on the disk: one small file for each open lane.
+"""Answers of peers that are on disk but not yet in the database: one small file for each open lane.
 
 Answers are committed together a few times a second. A role that is killed in between would send those objects again; so
 each answer is first written to a file, which costs one system call, and read back by who takes the lane over."""
@@ -13,7 +13,7 @@ from app.kit.phrases import Phrase, as_phrase, packed, unpacked
 
 
 class Answer(NamedTuple):
-    """What became of one row of transfer_instance: its id, state, the peer's status and words."""
+    """Outcome of one row of transfer_instance: its id, state, the peer's status and words."""
 
     row_id: int
     state: str
@@ -50,7 +50,7 @@ def journal_path(run: Path, node_id: str, number: int) -> Path:
 
 
 def read_journal(path: Path) -> list[Answer]:
-    """What a lane left behind; a line that was cut off is left out."""
+    """Entries left by a lane; a line that was cut off is left out."""
     found: list[Answer] = []
     with contextlib.suppress(FileNotFoundError):
         for line in path.read_bytes().split(b"\n"):

@@ -133,7 +133,7 @@ class Runner:
 
 
 class _Work:
-    """What one run of a lane has in its hands."""
+    """State of one run of a lane."""
 
     def __init__(self, runner: Runner, slot: Slot, path: Path) -> None:
         self._runner, self.slot = runner, slot
@@ -229,7 +229,7 @@ class _Work:
     def _missing_objects(
         self, node: Node, destination: Destination, study: str, instances: list[Instance], series: list[str]
     ) -> list[Instance]:
-        """Those that the node does not say it has; the study is asked about once in a run of the lane."""
+        """Objects that the node does not list; the study is asked about once in a run of the lane."""
         known = self._there.get(study)
         if known is None or not set(series) <= self._there.get("series of " + study, set()):
             wanted = sorted(set(series))
@@ -298,7 +298,7 @@ class _Work:
         log.warning("sending to %s: %s", node.name, words)
 
     def _record_success(self, node: Node) -> None:
-        """It works: its dot in the list says so, at most once a minute."""
+        """It works: updates its status in the list, at most once a minute."""
         if time.monotonic() - self.tally.dot > TOLD:
             self.tally.dot = time.monotonic()
             with self._database.write() as session:
@@ -327,7 +327,7 @@ def _by_study(rows: list[Row]) -> Iterator[tuple[str, list[str]]]:
 
 
 class _Tally:
-    """What a lane sent since the last entry in the transfer log. The one place where sending is told of there."""
+    """Objects sent by a lane since the last entry in the transfer log. The only place where sending is logged."""
 
     def __init__(self) -> None:
         self.dot = float("-inf")

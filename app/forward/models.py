@@ -84,8 +84,8 @@ class TransferInstance(Base):
 
 
 class DerivedObject(Base):
-    """What leaves in place of a stored object, for as long as its holder (a run of a route) needs it. Old and new UIDs
-    stand side by side here: it is read by the lanes alone and never shown (ANON-3)."""
+    """The file sent in place of a stored object, for as long as its holder (a run of a route) needs it. It holds old
+    and new UIDs together: it is read by the lanes alone and never shown (ANON-3)."""
 
     __tablename__ = "derived_object"
 

@@ -13,7 +13,7 @@ from app.network.contexts import PREFERRED
 
 
 def preferred_syntax(instance: Instance, preferred: str) -> str:
-    """The transfer syntax an object goes out in where nobody can be asked what is taken: the node's wish where that
+    """The transfer syntax an object goes out in where the receiver cannot be asked: the node's wish where that
     changes no pixel, else as it is stored."""
     stored = instance.transfer_syntax_uid
     if preferred == "uncompressed":

@@ -1,4 +1,4 @@
-"""What pages and REST show of the forward queue: transfers in lists, counts and rates of nodes."""
+"""The forward queue for pages and REST: transfers in lists, counts and rates of nodes."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from app.forward.queue_queries import ACTIVE
 from app.nodes.models import Node
 from app.security.actor import Actor
 
-_NOW = 6  # seconds: a rate that is older says nothing of now
+_NOW = 6  # seconds: an older rate is not current
 
 
 def rates(session: Session, actor: Actor, moment: datetime) -> dict[str, int]:

@@ -1,4 +1,4 @@
-"""What the lanes and the verbs of the forward queue select; what is shown of it stands in `queue_list`."""
+"""Queries of the lanes and verbs of the forward queue; its display is in `queue_list`."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -30,7 +30,7 @@ class Row:
 
     @property
     def key(self) -> str:
-        """As derived.key_of tells objects apart."""
+        """The key of derived.key_of."""
         return self.sop_instance_uid if self.derived_id is None else f"#{self.derived_id}"
 
 
@@ -89,7 +89,7 @@ def next_objects(session: Session, node_id: str, moment: datetime, most: int) ->
 
 
 def _rows() -> Any:
-    """What a Row is made of."""
+    """Columns of a Row."""
     return select(
         TransferInstance.id,
         Transfer.id,
@@ -145,7 +145,7 @@ def series_of(session: Session, series_pks: Collection[int]) -> dict[int, str]:
 
 
 def object_addresses(session: Session, instances: Sequence[Instance]) -> dict[int, tuple[str, str, str]]:
-    """Key of an object -> Patient ID, Study and Series Instance UID it stands under."""
+    """Key of an object -> Patient ID, Study and Series Instance UID of the sent object."""
     found: dict[int, tuple[str, str, str]] = {}
     keys = [one.id for one in instances]
     for at in range(0, len(keys), 500):
@@ -228,7 +228,7 @@ def stalled(session: Session, node_id: str, moment: datetime, slot: int) -> list
 
 
 def committing(session: Session) -> list[Transfer]:
-    """Transfers that waited for nothing but storage commitment, and whose requests are all answered or given up. Those
+    """Transfers that waited for nothing but storage commitment, and whose requests are all answered or failed. Those
     of a node that commits by night are passed over cheaply, however many they are."""
     is_open = select(Commitment.id).where(
         Commitment.transfer_id == Transfer.id, Commitment.state.in_(("queued", "waiting"))
@@ -238,7 +238,8 @@ def committing(session: Session) -> list[Transfer]:
 
 
 def sent_objects(session: Session, transfer_id: str) -> list[tuple[str, str]]:
-    """(SOP class, SOP instance), as they left, of what a transfer has delivered and nobody has committed."""
+    """(SOP class, SOP instance), as they left, of the objects that a transfer has delivered and no node has
+    committed."""
     rows = session.execute(
         select(Instance.sop_class_uid, TransferInstance.sop_instance_uid, DerivedObject.sop_instance_uid)
         .join(Instance, Instance.sop_instance_uid == TransferInstance.sop_instance_uid)

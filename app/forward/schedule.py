@@ -13,7 +13,7 @@ JITTER = 0.2  # so that a hundred transfers that failed together do not come bac
 
 @dataclass(frozen=True, slots=True)
 class Retry:
-    """What follows a failed try. over: it is a dead letter now; else it is tried again after `pause`."""
+    """Delays after a failed try. over: it is a dead letter now; else it is tried again after `pause`."""
 
     over: bool
     pause: timedelta = timedelta()

@@ -23,9 +23,9 @@ SENT, WARNED, REFUSED, BUSY = "sent", "warned", "failed", "busy"
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of one object. state: SENT, WARNED (taken, with a warning), REFUSED (this object will not be taken,
+    """Outcome of one object. state: SENT, WARNED (taken, with a warning), REFUSED (this object will not be taken,
     others may) or BUSY (out of resources: later it may). status: the peer's DIMSE status, None where it was not asked.
-    comment: the peer's own words, or ours; transfer_syntax: in which it left."""
+    comment: the peer's text, or a message; transfer_syntax: in which it left."""
 
     state: str
     status: int | None = None
@@ -42,7 +42,7 @@ Check = Callable[[], None]
 
 
 def interpret_status(answer: Response) -> str:
-    """What a C-STORE status means for the instance (PS3.4 Table B.2-1, PS3.7 Annex C)."""
+    """The outcome of an instance by its C-STORE status (PS3.4 Table B.2-1, PS3.7 Annex C)."""
     if answer.status == 0x0000:
         return SENT
     if answer.status & 0xF000 == 0xB000 or answer.status in (0x0001, 0x0107, 0x0116):
@@ -52,7 +52,7 @@ def interpret_status(answer: Response) -> str:
 
 @contextmanager
 def open_encoded(archive: Archive, instance: Instance, syntax: str) -> Iterator[tuple[BinaryIO, int, bool]]:
-    """The object's data set in this transfer syntax: a file that stands at its first byte, its length in bytes, and
+    """The object's data set in this transfer syntax: a file at its first byte, its length in bytes, and
     whether the kernel may send it straight from the file. Raises CannotConvert; NotFound when the file is gone."""
     if syntax != instance.transfer_syntax_uid:
         from app.forward import transcode  # here: numpy and the codecs are loaded when something must be converted
@@ -69,7 +69,7 @@ def open_encoded(archive: Archive, instance: Instance, syntax: str) -> Iterator[
 
 
 class Throttle:
-    """At most so many KiB a second (0: no limit), as an even stream. Waits inside `pace`."""
+    """Limits the rate in KiB per second (0: no limit), as an even stream. Waits inside `pace`."""
 
     def __init__(self, kib: float = 0) -> None:
         self.kib = kib
@@ -123,7 +123,7 @@ class Lane:
         return association
 
     def prepare(self, instances: Sequence[Instance]) -> None:
-        """What is to come soon: the next association proposes for it too, as far as its contexts reach."""
+        """Announces the objects to come: the next association proposes for it too, as far as its contexts reach."""
         self._known |= {(i.sop_class_uid, i.transfer_syntax_uid) for i in instances}
 
     def __enter__(self) -> "Lane":
@@ -148,8 +148,8 @@ class Lane:
 
     def send(self, instances: Sequence[Instance], on_answer: OnAnswer, check: Check | None = None) -> None:
         """Sends them in their order as far as contexts allow; on_answer hears of each exactly once. check runs before
-        each object and may raise what it likes. Raises PeerFault when the peer cannot be reached or breaks off: those
-        that were not told of have not arrived, but for the one in flight, of which nobody knows."""
+        each object and may raise what it likes. Raises PeerFault when the peer cannot be reached or breaks off: objects
+        without an outcome have not arrived, except the one in flight, whose state is unknown."""
         waiting = list(instances)
         while waiting:
             self._ready({(i.sop_class_uid, i.transfer_syntax_uid) for i in waiting})
@@ -233,9 +233,9 @@ def deliver(
 
     on_answer(instance, outcome) hears of each object once, as soon as the peer has answered; it or check (called
     before each object) may raise Enough to leave off in peace. preferred: the node option `transfer_syntax`;
-    bandwidth_kib: KiB a second, 0 without limit; max_pdu: the longest PDU to send, 0 as the peer says;
-    originator: title and message id of the C-MOVE that asked. Raises PeerFault: nothing is known of the object in
-    flight, and those not told of were not sent."""
+    bandwidth_kib: KiB a second, 0 without limit; max_pdu: the longest PDU to send, 0 for the peer's limit;
+    originator: title and message id of the C-MOVE that asked. Raises PeerFault: the state of the object in flight is
+    unknown, and objects without an outcome were not sent."""
     if max_pdu:
         peer = replace(peer, max_pdu=max_pdu)
     throttle = Throttle(bandwidth_kib)
@@ -246,7 +246,7 @@ def deliver(
 
 @dataclass(slots=True)
 class Conversions:
-    """What left in another transfer syntax than it is stored in, for the transfer log."""
+    """Objects that were transcoded, for the transfer log."""
 
     count: int = 0
     _how: tuple[str, str] = ("", "")

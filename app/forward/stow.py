@@ -1,6 +1,6 @@
 """A DICOMweb server as a destination: STOW-RS (PS3.18 10.5), some objects in a request, streamed from their files.
 
-What the server says of each object in its Referenced and Failed SOP Sequences is what counts (PS3.18 Annex I.2)."""
+The result of each object is taken from the Referenced and Failed SOP Sequences (PS3.18 Annex I.2)."""
 
 import io
 import json
@@ -27,7 +27,7 @@ BYTES, OBJECTS = 16 << 20, 50  # of one request; a larger object goes alone
 _CHUNK = 1 << 18
 _ANSWER = 16 << 20  # bytes of an answer that are read
 _MANY = 100_000
-_LONG = 3600.0  # seconds a server may take to tell so many
+_LONG = 3600.0  # seconds a server may take to answer for one batch
 _RETRY = (408, 425, 429, 500, 502, 503, 504, 507)
 
 
@@ -70,7 +70,7 @@ class WebNode:
             waiting = self._post(batch, on_answer) + waiting
 
     def store_file(self, sop_instance_uid: str, data: bytes, syntax: str) -> Outcome:
-        """Stores one DICOM file that stands in no archive. Raises PeerFault."""
+        """Stores one DICOM file that is not in the archive. Raises PeerFault."""
         one = Instance(sop_instance_uid=sop_instance_uid)
         parts = [(one, io.BytesIO(data), len(data), syntax)]
         with dicomweb.in_words(self._name):
@@ -88,7 +88,7 @@ class WebNode:
         return batch
 
     def _post(self, batch: list[Instance], on_answer: OnAnswer) -> list[Instance]:
-        """One request; tells of each object. What is to be tried again in smaller requests is returned."""
+        """One request; reports each object. What is to be tried again in smaller requests is returned."""
         with ExitStack() as files:
             parts: list[tuple[Instance, BinaryIO, int, str]] = []
             for instance in batch:
@@ -144,7 +144,7 @@ class WebNode:
     def _interpret_answer(
         self, status: int, model: Any, parts: Sequence[tuple[Instance, BinaryIO, int, str]]
     ) -> list[tuple[Instance, Outcome]]:
-        """What the answer means for each object. Raises PeerFault where it is about the server, not about objects."""
+        """Outcome of each object by the answer. Raises PeerFault where it is about the server, not about objects."""
         if status in _RETRY:
             raise PeerFault(phrase("{peer} cannot take it now (HTTP {status}).", peer=self._name, status=status))
         if status in (401, 403, 404, 405, 415) or status not in (200, 202, 400, 409, 413):
@@ -189,7 +189,7 @@ def _read(answer: httpx.Response, name: str) -> Any:
 
 def _sequences(model: Any) -> tuple[dict[str, int], dict[str, int], bool]:
     """(stored -> Warning Reason or 0, failed -> Failure Reason) by SOP Instance UID (PS3.18 Annex I.2), and whether the
-    answer speaks of objects at all: an empty list of what is stored says that nothing is."""
+    answer speaks of objects at all: an empty list means that nothing is stored."""
     model = model[0] if isinstance(model, list) and model else model
     silent = not (isinstance(model, dict) and ("00081199" in model or "00081198" in model))
     stored: dict[str, int] = {}

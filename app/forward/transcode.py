@@ -29,7 +29,7 @@ _TROUBLE = (RecursionError, ValueError, TypeError, AttributeError, KeyError, EOF
 
 @contextmanager
 def data_set(archive: Archive, instance: Instance, syntax: str) -> Iterator[tuple[BinaryIO, int]]:
-    """The object's data set in `syntax`: an ordinary file that stands at its first byte, and its length in bytes.
+    """The object's data set in `syntax`: an ordinary file at its first byte, and its length in bytes.
     Raises CannotConvert, NotFound when the stored file is gone."""
     with write_part10(archive, instance, syntax) as (file, length):
         head = file.read(144)

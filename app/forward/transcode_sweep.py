@@ -1,7 +1,7 @@
 """Folders in which objects are converted, and what a killed role left of them. Apart, since it needs no codec.
 
-While an object is decoded or encoded its folder says which one, and whose hands it is in: a codec that brings the process
-down would do so again with each try, so whoever takes the work over must know which object it was (OPS-8)."""
+While an object is decoded or encoded its folder names it and the process: a codec that brings the process
+down would do so again with each try, so the process that takes the work over must know the object (OPS-8)."""
 
 import contextlib
 import json
@@ -17,7 +17,7 @@ _MARK = "at-work.json"
 
 
 def mark_conversion(folder: Path, key: str) -> None:
-    """Says that this process converts the object in this folder. key: as `derived.key_of` tells objects apart."""
+    """Marks that this process converts the object in this folder. key: from `derived.key_of`."""
     (folder / _MARK).write_text(json.dumps([rolestate.process_name(), key]), "utf-8")
 
 
@@ -27,7 +27,7 @@ def unmark_conversion(folder: Path) -> None:
 
 
 def crashed_objects(run: Path, owner: str) -> dict[str, Path]:
-    """The objects that a process had under its codecs when it died, by their keys, and the folders that say so."""
+    """The objects that a process had under its codecs when it died, by their keys, and the folders with the marks."""
     found: dict[str, Path] = {}
     for path in run.glob(f"{PREFIX}*/{_MARK}"):
         with contextlib.suppress(OSError, ValueError, TypeError):  # cut off while it was written: nothing had begun
@@ -38,12 +38,12 @@ def crashed_objects(run: Path, owner: str) -> dict[str, Path]:
 
 
 def delete_marks(folder: Path) -> None:
-    """What is known of it is written down."""
+    """Deletes the marks after they are recorded."""
     shutil.rmtree(folder, ignore_errors=True)
 
 
 def sweep(run: Path) -> None:
-    """Takes away what nobody can be working at any more."""
+    """Removes folders that no living process uses."""
     for left in run.glob(PREFIX + "*"):
         if time.time() - left.stat().st_mtime > _OLD:
             shutil.rmtree(left, ignore_errors=True)

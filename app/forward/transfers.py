@@ -56,8 +56,9 @@ def create_transfer(
 ) -> Transfer:
     """Queues the study as it is now, or these objects of it, for a node.
 
-    priority: 0 to 9, a higher number is first; None as the node is set. version: the saved one. source: "" for a person; a route says
-    who it is and adds later objects by `append`. NotFound, Conflict (node switched off, nothing to send) or Invalid."""
+    priority: 0 to 9, a higher number is first; None as the node is set. version: the saved one. source: "" for a
+    person; a route passes its id and adds later objects by `append`. NotFound, Conflict (node switched off, nothing to
+    send) or Invalid."""
     require(actor, Verb.STUDY_SEND)
     node = node_queries.node(session, actor, node_name)
     study = node_queries.study(session, actor, study_instance_uid)
@@ -84,9 +85,10 @@ def append(
     again: bool = False,
     made: Derived | None = None,
 ) -> Transfer:
-    """Adds newly arrived objects to the transfer of this study, node and source, which goes on even when it was done; the
-    first ones make it. What is in it already is not sent twice, unless `again` says that it has changed. made: what leaves in
-    place of the stored objects. Cheap: a few statements for a batch of any size. The same faults as create_transfer."""
+    """Adds newly arrived objects to the transfer of this study, node and source, which goes on even when it was done;
+    the first ones make it. What is in it already is not sent twice, unless `again` is set because it has changed. made:
+    what leaves in place of the stored objects. Cheap: a few statements for a batch of any size. The same faults as
+    create_transfer."""
     require(actor, Verb.STUDY_SEND)
     node = node_queries.node(session, actor, node_name)
     study = node_queries.study(session, actor, study_instance_uid)
@@ -218,7 +220,7 @@ def cancel_transfer(session: Session, actor: Actor, transfer_id: str) -> Transfe
 
 
 def drop_transfer(session: Session, actor: Actor, transfer_id: str) -> Transfer:
-    """Gives up a dead letter: it leaves the list, and holds its study no more. What arrived stays marked so."""
+    """Drops a failed transfer: it leaves the list, and holds its study no more. What arrived stays marked so."""
     transfer = _locked_transfer(session, actor, transfer_id)
     if transfer.state != FAILED:
         raise Conflict("Only a failed transfer can be dropped.", hint="Stop it first.")
@@ -266,7 +268,7 @@ def retry_many(
     session: Session, actor: Actor, *, ids: Sequence[str] | None = None, node_name: str | None = None
 ) -> int:
     """Sends all dead letters again, and at once what waits for its next try: those of `ids`, of a node, or (neither
-    given) all the actor sees; how many. A person who says "send again" after an outage means the whole line."""
+    given) all the actor sees; how many. A user who chooses "Retry all" after an outage means the whole queue."""
     found = _failed(session, actor, ids, node_name)
     for transfer in found:
         _resume(session, transfer)
@@ -289,7 +291,7 @@ def cancel_many(session: Session, actor: Actor, ids: Sequence[str]) -> int:
 
 
 def drop_many(session: Session, actor: Actor, *, ids: Sequence[str] | None = None, node_name: str | None = None) -> int:
-    """Gives up dead letters, as retry_many chooses them; how many."""
+    """Drops failed transfers, chosen as in retry_many; how many."""
     found = _failed(session, actor, ids, node_name)
     for transfer in found:
         _end(session, transfer)
@@ -325,7 +327,7 @@ def set_priority(session: Session, actor: Actor, transfer_id: str, priority: int
 
 
 def _locked_transfer(session: Session, actor: Actor, transfer_id: str) -> Transfer:
-    """The transfer, locked until the verb is over: a lane may be about to end it."""
+    """The transfer, locked until the verb ends: a lane may be about to end it."""
     require(actor, Verb.STUDY_SEND)
     found = transfer_queries.transfer(session, actor, transfer_id)
     session.refresh(found, with_for_update=True)

@@ -1,4 +1,4 @@
-"""What has long arrived is forgotten, a few transfers in one transaction, so that nobody waits for it."""
+"""Deletes old finished transfers, a few in one transaction, so that other writers are not delayed."""
 
 from datetime import datetime
 

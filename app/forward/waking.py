@@ -1,8 +1,9 @@
 """A node that proves that it answers ends the pauses that its being unreachable had caused.
 
 Limited: a proof sends out a few transfers first, and only what is delivered brings the others; a try that was early and
-failed costs nothing, and its transfer goes on waiting for the moment it waited for before. What was put off since the node
-refused an object, was out of resources or broke off at an object keeps its pause: that it answers says nothing about those.
+failed costs nothing, and its transfer goes on waiting for the moment it waited for before. What was put off since the
+node refused an object, was out of resources or broke off at an object keeps its pause: that it answers is not relevant
+to those.
 
 Proofs are event rows (app/nodes/liveness.py); each worker's forwarder follows them."""
 
@@ -24,13 +25,13 @@ from app.nodes.models import Node
 
 _BACK = timedelta(minutes=10)  # proofs so old count after a start: a worker that was killed may not have followed them
 
-_ROWS = 100_000  # and so many events back at most, since the table has no index by time
+_ROWS = 100_000  # and at most this many events back, since the table has no index by time
 
 
 @dataclass(frozen=True, slots=True)
 class Alive:
-    """What a proof is worth. most: transfers that go at once; since: not sooner than this after the node's last fault, so
-    that a node that calls us but takes nothing is not tried with each of its calls."""
+    """Proofs that a node works. most: transfers that go at once; since: not sooner than this after the node's last
+    fault, so that a node that calls us but takes nothing is not tried with each of its calls."""
 
     most: int
     since: timedelta = timedelta()

@@ -71,7 +71,7 @@ def asset_tags(name: str) -> Markup:
 
 
 def icon(name: str, label: str = "", size: int = 16) -> Markup:
-    """One of the Tabler icons of the sprite. label: for an icon that stands alone (icons are never without an accessible name)."""
+    """One of the Tabler icons of the sprite. label: for an icon without text (icons always have an accessible name)."""
     return _icon(str(name), str(label), size, sprite())
 
 
@@ -99,7 +99,8 @@ def _script_strings(_modified: float, language: str) -> dict[str, str]:
 
 
 def script_strings(language: str) -> dict[str, str]:
-    """What the scripts say, in a language: the texts of every t("...") (web/strings.ts lists them) that has a translation."""
+    """Texts of the scripts in a language: the texts of every t("...") (web/strings.ts lists them) that has a
+    translation."""
     if language == "en":
         return {}
     return _script_strings((paths.web_dist() / "manifest.json").stat().st_mtime, language)

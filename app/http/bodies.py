@@ -65,7 +65,7 @@ async def pump(pieces: Iterator[bytes], ready: list[bytes] | None = None) -> Asy
 
 
 class Whole(Response):
-    """An answer whose pieces are all there: they go out as they are, never joined, and nobody waits for a thread."""
+    """An answer whose pieces are all there: they are sent as they are, never joined, and without a thread."""
 
     def __init__(self, pieces: list[bytes], status: int, headers: dict[str, str], media_type: str) -> None:
         length = {"Content-Length": str(sum(map(len, pieces)))}
@@ -83,7 +83,7 @@ async def streamed(
     pieces: Iterator[bytes], media_type: str, headers: Mapping[str, str] | None = None, status: int = 200
 ) -> Response:
     """An answer from a blocking iterator. The first batch is made before the answer begins, so that a fault in it is
-    still answered as a fault; where it holds everything, its length is told."""
+    still answered as a fault; where it holds everything, its length is sent."""
     begun = _Pump(pieces)
     first = await run_in_threadpool(begun.take)
     if begun.ended:

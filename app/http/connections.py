@@ -1,8 +1,9 @@
-"""What a connection may cost before anybody has signed in: connections per address and in all, bytes, number and time of
+"""Limits of a connection before sign-in: connections per address and in all, bytes, number and time of
 request headers, silence in the middle of a request or an answer.
 
 uvicorn has knobs for the time between two requests and none for these (httptools limits nothing), so its protocol is
-extended here. A connection that is not at work gives way to a new one of the same address: 2,000 idle ones keep nobody out."""
+extended here. A connection that is not at work gives way to a new one of the same address: 2,000 idle ones do not block
+others."""
 
 import asyncio
 import contextlib
@@ -21,7 +22,7 @@ log = logging.getLogger(__name__)
 HEAD_BYTES = 64 * 1024  # of a request line and its headers, of chunk headers and of trailers
 HEAD_FIELDS = 100
 HEAD_SECONDS = 20.0  # from the connection, or the first byte of a later request, to the end of its headers
-BODY_SILENCE = 60.0  # seconds in which no byte of a body arrives although we read
+BODY_SILENCE = 60.0  # seconds in which no byte of a body arrives although the server reads
 WRITE_SILENCE = 120.0  # seconds in which a client takes nothing of its answer
 _KEEPALIVE = (
     ("TCP_KEEPIDLE", 60),
@@ -42,7 +43,7 @@ class Connections:
     """The open connections of this process, by the address they come from."""
 
     def __init__(self, trusted: str = "") -> None:
-        """trusted: the proxies of `trusted_proxies`; everybody comes from their address."""
+        """trusted: the proxies of `trusted_proxies`; all clients come from the proxy's address."""
         self.per_address, self.most = 256, 2000
         self._open: dict[str, dict[asyncio.BaseTransport, GuardedHttp]] = {}
         self._count = 0
@@ -122,12 +123,12 @@ class GuardedHttp(HttpToolsProtocol):
         return not self._upgraded and (self.cycle is None or self.cycle.response_complete)
 
     def close_now(self) -> None:
-        """Closes it at once; what an idle peer would still like to say is of no interest."""
+        """Closes it at once; data that an idle peer still sends is ignored."""
         self.registry.remove(self.source, self.transport)
         self.transport.abort()
 
     def _set_timer(self, seconds: float, otherwise: Callable[[], None] | None) -> None:
-        """Calls `otherwise` after so many seconds, in place of what was waited for before."""
+        """Calls `otherwise` after `seconds`; replaces the previous timer."""
         if self._silent is not None:
             self._silent.cancel()
         self._silent = self.loop.call_later(seconds, otherwise) if otherwise is not None else None
@@ -194,7 +195,7 @@ class GuardedHttp(HttpToolsProtocol):
         super().on_message_complete()
 
     def _body_is_late(self) -> None:
-        if self.flow.read_paused:  # we are the ones who do not read
+        if self.flow.read_paused:  # the server itself does not read
             self._set_timer(BODY_SILENCE, self._body_is_late)
         else:
             self.close_now()

@@ -1,7 +1,8 @@
 """Cross-site request forgery: only cookie sessions are at risk, and only by requests that change something.
 
-A request must come from our own pages (Origin, Sec-Fetch-Site) and carry the session's token, as header X-CSRF-Token
-or, for plain forms, as the field `csrf_token`. Multipart uploads send the header: their bodies are not read twice."""
+A request must come from a page of this server (Origin, Sec-Fetch-Site) and carry the session's token, as header
+X-CSRF-Token or, for plain forms, as the field `csrf_token`. Multipart uploads send the header: their bodies are not
+read twice."""
 
 import hmac
 from urllib.parse import urlsplit
@@ -36,7 +37,7 @@ def check_origin(connection: HTTPConnection) -> None:
 
 
 async def check(connection: HTTPConnection, identity: Identity) -> None:
-    """Raises CrossSite when a cookie session's request cannot have come from our own page."""
+    """Raises CrossSite when a cookie session's request cannot have come from a page of this server."""
     if connection.scope["type"] == "websocket":
         check_origin(connection)
         return

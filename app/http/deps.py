@@ -22,7 +22,7 @@ from app.security.identity import Identity
 
 COOKIE = "filmroom_session"
 _UNKNOWN: Any = object()
-# Streams and live updates are no input by themselves (SEC-3); the shell reports real input with POST .../activity.
+# Streams and live updates are not user input (SEC-3); the shell reports real input with POST .../activity.
 _NO_INPUT = ("/dicom-web", "/wado", "/api/v1/events", "/static", "/healthz", "/metrics")
 
 
@@ -87,13 +87,13 @@ async def _resolve_identity(connection: HTTPConnection) -> Identity | AppError |
 
 
 async def identify(connection: HTTPConnection) -> Identity | None:
-    """Who this is, or None; locked sessions included. Never raises for a bad cookie or header."""
+    """The identity, or None; locked sessions included. Never raises for a bad cookie or header."""
     found = await _resolve_identity(connection)
     return found if isinstance(found, Identity) else None
 
 
 def known_identity(connection: HTTPConnection) -> Identity | None:
-    """What `identify` found earlier in this request; for templates and error pages."""
+    """The result of `identify` earlier in this request; for templates and error pages."""
     found = getattr(connection.state, "identity", None)
     return found if isinstance(found, Identity) else None
 
@@ -118,7 +118,7 @@ async def identity_for(connection: HTTPConnection, verb: Verb, *, locked_too: bo
     if found.must_change_password and verb is not Verb.SELF:
         raise PasswordChangeRequired("You must change your password first.", hint="Open /password and change it.")
     require(found.actor, verb)
-    connection.state.verb = verb  # what it was let in for: `readings` audits by it
+    connection.state.verb = verb  # the permission it was granted for: `readings` audits by it
     if not locked_too and _counts_as_input(connection):
         services(connection).gate.saw_input(found)
     return found
@@ -166,7 +166,7 @@ Identified = Annotated[Identity | None, Depends(identify)]
 
 async def _read(connection: HTTPConnection, _first: Identified) -> AsyncIterator[Session]:
     """Opened and, on SQLite, closed without a change of threads, each of which is a wait on a busy machine: the first
-    query, which stands in the endpoint's thread, is what opens a connection."""
+    query, in the endpoint's thread, opens a connection."""
     reading = services(connection).database.read()
     session = reading.__enter__()
     try:
@@ -193,7 +193,7 @@ def _write(connection: HTTPConnection, _first: Identified) -> Iterator[Session]:
         yield session
 
 
-# scope="function": the transaction is committed before the answer leaves, so "saved" is never said too early.
+# scope="function": the transaction is committed before the answer leaves, so "saved" is never reported too early.
 ReadSession = Annotated[Session, Depends(_read, scope="function")]
 WriteSession = Annotated[Session, Depends(_write, scope="function")]
 Guard = Callable[[HTTPConnection], Awaitable[Actor]]

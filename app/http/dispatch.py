@@ -19,7 +19,7 @@ def add_guards(routes: Iterable[BaseRoute]) -> None:
 
 
 class _Guard:
-    """Stands for `matches` of one included router."""
+    """Replaces `matches` of one included router."""
 
     def __init__(self, router: Any) -> None:
         self._router = router

@@ -1,5 +1,5 @@
 """The outermost layer of the web role: one correlation id, one log line and one set of headers per request; requests
-that are too large or oddly addressed end here; an exception nobody expected becomes an answer with a code to quote."""
+that are too large or oddly addressed end here; an unexpected exception becomes an answer with a reference code."""
 
 import asyncio
 import logging
@@ -72,7 +72,7 @@ class Edge:
 
 
 async def check_host(connection: HTTPConnection, hosts: Hosts) -> None:
-    """Raises BadRequest for a Host that is missing, malformed or given twice, Misdirected for one that is not ours."""
+    """Raises BadRequest for a Host that is missing, malformed or given twice, Misdirected for one of another server."""
     given = connection.headers.getlist("host")
     if len(given) != 1 or not _HOST.fullmatch(given[0]):
         raise BadRequest("The Host header is missing or malformed.", hint="Send a Host as in RFC 9110 7.2.")
@@ -135,8 +135,8 @@ class _Exchange:
             raise
 
     async def _piece(self) -> Message:
-        """The next piece of the body. Whoever is not signed in has little space and time for it, so that a request that
-        will be refused cannot occupy memory or a connection."""
+        """The next piece of the body. A client that is not signed in has little space and time for it, so that a
+        request that will be refused cannot occupy memory or a connection."""
         if self.complete is False and not self.signed_in:
             await self._resolve_identity()
         message = await self._next()

@@ -1,5 +1,6 @@
-"""Which names this server answers to. A page of another site can make a browser ask us under a name of its own whose
-address it changes to ours (DNS rebinding); so a Host that is neither this machine's nor set is refused."""
+"""Which names this server answers to. A page of another site can make a browser send requests to this server under a
+name whose address it changes to this server's (DNS rebinding); so a Host that is neither this machine's nor set is
+refused."""
 
 import ipaddress
 import socket
@@ -28,7 +29,7 @@ class Misdirected(AppError):
 
 @lru_cache(maxsize=1)
 def own_names() -> frozenset[str]:
-    """What this machine calls itself."""
+    """Host names of this machine."""
     name = socket.gethostname().lower().rstrip(".")
     short = name.partition(".")[0]
     return frozenset({"localhost", name, short, f"{short}.local"} - {""})
@@ -62,7 +63,7 @@ class Hosts:
         self._asked = -_FRESH
 
     async def check(self, connection: HTTPConnection) -> None:
-        """Raises Misdirected for a Host that is not ours. The header's form has been checked."""
+        """Raises Misdirected for a Host that is not this server's. The header's form has been checked."""
         host = host_of(connection.headers.get("host", ""))
         server = connection.scope.get("server") or ("", None)
         if (

@@ -31,7 +31,7 @@ def current() -> str:
 
 
 def _accepted(header: str) -> str | None:
-    """The best of our languages by Accept-Language (RFC 9110 12.5.4)."""
+    """The best available language by Accept-Language (RFC 9110 12.5.4)."""
     ranked = []
     for position, part in enumerate(header[:512].split(",")):
         name, _, quality = part.strip().partition(";q=")
@@ -147,12 +147,13 @@ def _locale() -> Locale:
 
 @lru_cache
 def _locale_of(language: str) -> Locale:
-    # Day before month for English too: 20 Nov 2026 can be misread by nobody.
+    # Day before month for English too: 20 Nov 2026 cannot be misread.
     return Locale.parse({"en": "en_GB"}.get(language, language))
 
 
 def format_date(value: date | datetime | str | None) -> str:
-    """A DICOM DA string (PS3.5 6.2), a date or a moment, as a day: 20 Nov 2026. What is no date stays as it is."""
+    """A DICOM DA string (PS3.5 6.2), a date or a moment, as a day: 20 Nov 2026. A value that is not a date is returned
+    unchanged."""
     if not value:
         return ""
     if isinstance(value, str):
@@ -205,7 +206,7 @@ def format_number(value: float | None, digits: int = 0) -> str:
     if value is None:
         return ""
     if isinstance(value, int) and 0 <= value < 1000:
-        return str(value)  # the same in every language of ours; a list shows hundreds of them
+        return str(value)  # the same in every available language; a list shows hundreds of them
     return numbers.format_decimal(round(value, digits), locale=_locale())
 
 

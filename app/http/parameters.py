@@ -43,5 +43,5 @@ def _of_list(route: Any) -> frozenset[str] | None:
 def declared(route: Any) -> frozenset[str]:
     """The names of the query parameters that a FastAPI route declares, those of its dependencies and models too."""
     others = (ParamTypes.path, ParamTypes.header, ParamTypes.cookie)
-    found = get_flat_params(route.dependant)  # fields of a model do not say where they stand
+    found = get_flat_params(route.dependant)  # fields of a model do not declare their location
     return frozenset(one.alias for one in found if getattr(one.field_info, "in_", None) not in others)

@@ -62,7 +62,7 @@ def for_programs(connection: HTTPConnection) -> bool:
 
 
 def fault_of(raised: Exception) -> AppError:
-    """The fault that says what was raised."""
+    """The fault for a raised exception."""
     if isinstance(raised, AppError):
         return raised
     if isinstance(raised, RequestValidationError):
@@ -97,7 +97,7 @@ def _invalid(raised: RequestValidationError) -> Invalid:
 
 
 def as_problem(fault: AppError) -> dict[str, Any]:
-    """The members of RFC 9457, then ours: code, hint, correlation_id and what the fault adds."""
+    """The members of RFC 9457, then extensions: code, hint, correlation_id and what the fault adds."""
     body = {
         "type": f"/problems/{fault.code}",
         "title": i18n.gettext(_TITLES.get(fault.code, fault.code.replace("-", " ").capitalize())),

@@ -66,8 +66,8 @@ def _deeds(scope: Scope, verb: Verb, identity: Identity, seen: Seen) -> Iterator
 
 
 def _view_verb(verb: Verb) -> str:
-    """What somebody does to a study who reads a page that this permission opens. A deed (sent, printed, decided) leaves a
-    row of its own, so its verb never stands for a look at the study."""
+    """The audit verb for reading a page of a study with this permission. A deed (sent, printed, decided) has its own
+    row, so its verb is never used for a view of the study."""
     if verb is Verb.STUDY_PRINT:  # pictures for a page are looked at
         return str(Verb.STUDY_VIEW)
     return str(verb) if verb in _OF_A_STUDY else READ

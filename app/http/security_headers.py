@@ -32,7 +32,7 @@ NO_STORE = (b"cache-control", b"no-store")
 
 
 def complete(headers: list[tuple[bytes, bytes]], *, https: bool, correlation: str) -> list[tuple[bytes, bytes]]:
-    """The headers of an answer with ours added where it has none of its own.
+    """The headers of an answer with the defaults added where it does not set them.
 
     Pages and JSON may hold patient data, so they are not kept by browsers unless the endpoint says otherwise."""
     present = {name.lower() for name, _ in headers}

@@ -1,4 +1,4 @@
-"""What every request may need, made once a process."""
+"""Services for every request, created once per process."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -33,7 +33,7 @@ class Services:
         return cls(config, opened, secrets, Gate(opened, secrets), looks, archive)
 
     def close(self) -> None:
-        """Writes what is still to be noted. Whoever opened the database disposes of it."""
+        """Writes what is still to be noted. The caller that opened the database disposes of it."""
         self.gate.close()
         self.readings.close()
 

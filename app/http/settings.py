@@ -10,7 +10,7 @@ from app.settings import Group
 
 
 class GeneralSettings(Group):
-    """What the installation is called, and what people see first."""
+    """Name and start page of the installation."""
 
     group: ClassVar[str] = "general"
     title: ClassVar[str] = "General"

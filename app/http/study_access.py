@@ -1,4 +1,4 @@
-"""What the interfaces share when somebody looks at studies: the picture cache, and one trace per look."""
+"""Shared parts of the interfaces for viewing studies: the picture cache, and one trace per look."""
 
 from collections.abc import Callable
 from typing import TypeVar
@@ -41,7 +41,7 @@ def specs(request: Request) -> Specs:
 
 
 def frame_warning(request: Request, located: Located, header: Dataset, n: int) -> dict[str, str]:
-    """The Warning header for what has to be said of a frame's picture; none where there is nothing. Blocking."""
+    """The Warning header for a frame's picture; none where there is nothing. Blocking."""
     said = notices.of_frame(services(request).archive, located, header, n)
     return {"Warning": ", ".join(f'299 filmroom "{text}"' for text in said)} if said else {}
 

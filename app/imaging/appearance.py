@@ -1,7 +1,7 @@
-"""What a header says about one frame on any surface: viewer, thumbnail, rendered picture and paper read it from here.
+"""Display attributes of one frame from its header: viewer, thumbnail, rendered picture and paper read it from here.
 
-Grey levels (PS3.4 N.2), pixel sizes and what they are sizes of (PS3.3 10.7), ultrasound regions (C.8.5.5), letters at the
-edges and laterality (C.7.6.1.1.1)."""
+Grey levels (PS3.4 N.2), pixel sizes and what they are sizes of (PS3.3 10.7), ultrasound regions (C.8.5.5), letters at
+the edges and laterality (C.7.6.1.1.1)."""
 
 from dataclasses import dataclass
 from typing import Self

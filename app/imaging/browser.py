@@ -1,9 +1,9 @@
 """Which frames the viewer's own decoders may be given as they are stored, and what they are given instead.
 
-The decoders of the browser are faster to reach than ours, but not always right: DCT JPEG of 12 bits comes out 15 stored
-values too high, colour follows markers of the code stream against the header, floats are read as integers. So they get
-only what an allow list names: combinations of transfer syntax, depth, sign and colour whose every value was compared
-with the server's in Chromium (tests/viewer/test_values.py). Everything else is decoded here (`decoded`)."""
+The decoders of the browser are closer than those of the server, but not always correct: DCT JPEG of 12 bits comes out
+15 stored values too high, colour follows markers of the code stream against the header, floats are read as integers. So
+they get only what an allow list names: combinations of transfer syntax, depth, sign and colour whose every value was
+compared with the server's in Chromium (tests/viewer/test_values.py). Everything else is decoded here (`decoded`)."""
 
 import struct
 from collections.abc import Callable
@@ -121,7 +121,7 @@ def _rle(spec: PixelSpec, ends: Ends) -> bool:
 
 
 def _jpeg_baseline(head: Codestream, spec: PixelSpec) -> bool:
-    """libjpeg in the browser takes the markers' word for what the colours are, and YCbCr where they say nothing."""
+    """libjpeg in the browser derives the colour space from the markers, and assumes YCbCr where they are missing."""
     if head.process != _SOF_BASELINE or head.several_scans or spec.bits_stored != 8:
         return False
     if not spec.colour:
@@ -146,7 +146,7 @@ def _j2k(head: Codestream, spec: PixelSpec) -> bool:
 
 
 def _htj2k(head: Codestream, spec: PixelSpec) -> bool:
-    """By the 5-3 filter alone: the browser's decoder and ours round the other one differently."""
+    """By the 5-3 filter alone: the decoders of browser and server round the other one differently."""
     return head.high_throughput and head.reversible and _wavelets(head, spec) and (head.mct or not spec.colour)
 
 

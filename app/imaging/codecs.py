@@ -18,7 +18,7 @@ from app.imaging.spec import PixelSpec
 from app.kit import compat
 
 _THREADS = min(4, os.cpu_count() or 1)  # JPEG 2000 alone is slow enough to be worth it
-_DCMTK_MOST = 32 << 20  # bytes decoded: it holds a frame twice, and we hold its file
+_DCMTK_MOST = 32 << 20  # bytes decoded: it holds a frame twice, and this process holds its file
 Decoder = Callable[[bytes, Codestream, PixelSpec], Samples]
 
 

@@ -1,4 +1,4 @@
-"""Reads what a compressed frame says of itself, before a decoder is let near it: a size that lies is a bomb.
+"""Reads the parameters of a compressed frame before a decoder is called: a size that lies is a bomb.
 
 JPEG: ITU-T T.81 B.2; JPEG-LS: T.87 C.1; JPEG 2000 and HTJ2K: T.800 A.5.1; JPEG XL: jpegxl.py."""
 
@@ -46,7 +46,7 @@ class Codestream:
 
 
 def read(frame: bytes) -> Codestream:
-    """What kind of codestream this is, whatever the transfer syntax claims. Raises CannotDecode when it is none."""
+    """The kind of this codestream, regardless of the transfer syntax. Raises CannotDecode when it is none."""
     if frame.startswith(b"\xff\x4f\xff\x51"):
         return _j2k(frame, 0)
     if frame.startswith(_JP2_SIGNATURE):
@@ -111,7 +111,7 @@ def _j2k_coding(frame: bytes, start: int) -> tuple[bool, bool, bool, int]:
             mct, reversible, levels = frame[at + 8] == 1, frame[at + 13] == 1, frame[at + 9]
         elif marker == 0xFF50:
             high_throughput = bool(frame[at + 5] & 0x02)  # Pcap 15: bit 17 of 32, the most significant being the first
-        elif marker == 0xFF90 or marker < 0xFF00:  # first tile part: the main header is over
+        elif marker == 0xFF90 or marker < 0xFF00:  # first tile part: the main header has ended
             break
         at += 2 + length
     return mct, reversible, high_throughput, levels

@@ -1,8 +1,8 @@
-"""What a frame costs in memory before a decoder is let near it, and how much may be spent at a time.
+"""Memory cost of a frame, computed before decoding, and the limit.
 
-Measured per codec as the peak of a process over what it held before (bytes per pixel; `make bench` shows the peak of the
-roles). An input of up to 10 MB may not take more than 200 MB in any role: what draws it gets 120 of them, what reads, holds and
-answers it the rest, of which 40 stay free."""
+Measured per codec as the peak of a process over what it held before (bytes per pixel; `make bench` shows the peak of
+the roles). An input of up to 10 MB may not take more than 200 MB in any role: what draws it gets 120 of them, what
+reads, holds and answers it the rest, of which 40 stay free."""
 
 import os
 import threading
@@ -17,8 +17,8 @@ from app.kit import memory
 from app.kit.phrases import phrase
 
 FREE = 120 << 20  # bytes of memory any frame may cost
-_SENT, _MORE = 10 << 20, 16  # and for each byte of a frame beyond 10 MB so many more
-MAX_HALVED = 5  # 1/32 of a side: what is still too large then is no picture
+_SENT, _MORE = 10 << 20, 16  # and this many more for each byte of a frame beyond 10 MB
+MAX_HALVED = 5  # 1/32 of a side: a frame that is still too large is not a picture
 _GIVE_BACK = 64 << 20  # bytes drawn in all; after less the pages would only be asked for again by the next picture
 _VIEWER = (
     "Request a smaller image or open it in the viewer, which decodes large images in the browser. The stored "
@@ -104,7 +104,7 @@ def encoding_cost(spec: PixelSpec, target_uid: str) -> int:
 def require_memory(sent: int, need: int, spec: PixelSpec) -> None:
     """Raises FrameTooLarge where `need` bytes of memory are more than a frame of `sent` stored bytes is given."""
     if spec.transfer_syntax_uid == syntaxes.DEFLATED_LE:
-        sent = 0  # what has been inflated says nothing of what was sent
+        sent = 0  # the inflated size is not the stored size
     if need > memory_limit(sent):
         raise FrameTooLarge(
             phrase(

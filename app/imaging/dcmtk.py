@@ -1,6 +1,7 @@
 """DCMTK's command line decoders as a last resort, in a process of their own with a time limit.
 
-They read what other libraries refuse (some 12-bit and arithmetic JPEG), and a crash there harms nobody."""
+They read what other libraries refuse (some 12-bit and arithmetic JPEG), and a crash there does not affect this
+process."""
 
 import shutil
 import struct

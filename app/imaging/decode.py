@@ -17,7 +17,7 @@ from app.kit.phrases import phrase
 class Decoded:
     """One frame.
 
-    words: samples in words of Bits Allocated, what stands beside Bits Stored included (embedded overlays);
+    words: samples in words of Bits Allocated, including the bits outside of Bits Stored (embedded overlays);
     values: the same cut to Bits Stored and sign-extended; photometric: what the three samples of a colour frame are."""
 
     words: Samples
@@ -51,7 +51,7 @@ def decode(frame: bytes, spec: PixelSpec, bit_offset: int = 0, *, halved: int = 
 
 
 def _head(frame: bytes, spec: PixelSpec) -> codestream.Codestream | None:
-    """What a compressed frame says of itself; None for native, RLE and deflated ones."""
+    """The parameters of a compressed frame; None for native, RLE and deflated ones."""
     spec.check()
     if not frame:
         raise CannotDecode("The frame is empty.")
@@ -193,5 +193,5 @@ def _clamped(words: Samples, head: codestream.Codestream, spec: PixelSpec) -> Sa
     if not spec.signed:
         return np.asarray(np.minimum(words, words.dtype.type(top - 1)))
     if not head.signed and head.precision != spec.bits_allocated:
-        return words  # bare words: their sign stands at Bits Stored
+        return words  # bare words: their sign bit is at Bits Stored
     return np.asarray(np.clip(words.view(f"i{words.dtype.itemsize}"), -top, top - 1)).view(words.dtype)

@@ -1,4 +1,4 @@
-"""What a header says about showing its pixels, per frame: the inputs of the LUT chain (PS3.3 C.11.1, C.11.2, C.11.6).
+"""Display parameters of a header, per frame: the inputs of the LUT chain (PS3.3 C.11.1, C.11.2, C.11.6).
 
 Enhanced objects keep these in functional groups (C.7.6.16): the frame's own, else the shared, else the top level."""
 
@@ -35,7 +35,7 @@ class Window:
 
 @dataclass(frozen=True, slots=True)
 class Display:
-    """Everything between stored values and grey levels that a header says about one frame."""
+    """All parameters of a header between stored values and grey levels of one frame."""
 
     slope: float = 1.0
     intercept: float = 0.0

@@ -1,4 +1,4 @@
-"""What can be wrong with a picture. The archive keeps such an object; only the picture of it is refused, with the reason."""
+"""Errors of pictures. The archive keeps such an object; only the picture of it is refused, with the reason."""
 
 from app.kit.errors import AppError
 

@@ -65,7 +65,7 @@ class Spacing(NamedTuple):
 
     @property
     def plane(self) -> Plane:
-        """Where a millimetre is one: in the patient, on the detector, on the scanned film, or nobody knows."""
+        """Where a millimetre is one: in the patient, on the detector, on the scanned film, or unknown."""
         return _PLANES.get(self.source, "patient")
 
     @property
@@ -151,7 +151,7 @@ def pixel_spacing_mm(ds: Header, frame: int = 1, at: tuple[int, int] | None = No
 
     By PS3.3 10.7: Pixel Spacing when it is in the patient; on projections Imager Pixel Spacing, divided by the
     magnification where that is known; Nominal Scanned Pixel Spacing for films; for ultrasound the region that covers
-    `at` (row, column), or what all its regions in centimetres agree on. `Spacing.plane` says what it is a size of."""
+    `at` (row, column), or what all its regions in centimetres agree on. `Spacing.plane` names its plane."""
     found = regions(ds)
     if any(region.spatial for region in found):
         return _of_regions(found, at)
@@ -193,7 +193,7 @@ def _projected(ds: Header, imager: tuple[float, float], frame: int) -> Spacing:
 
 
 def _of_regions(found: Sequence[Region], at: tuple[int, int] | None) -> Spacing | None:
-    """What all regions (that cover `at`) agree on."""
+    """The value common to all regions (that cover `at`)."""
     sizes = [r.spacing_mm for r in found if (r.covers(*at) if at is not None else r.spatial)]
     first = sizes[0] if sizes else None
     if first is None or any(size is None or not _same(first, size) for size in sizes):

@@ -1,7 +1,7 @@
-"""JPEG XL: what a stream says of itself (ISO/IEC 18181-1 annexes D to F, boxes of 18181-2), and its decoder.
+"""JPEG XL: parameters of a stream (ISO/IEC 18181-1 annexes D to F, boxes of 18181-2), and its decoder.
 
-The headers are bit fields, read here before libjxl is let near the stream. A stream whose first frame is not the whole picture
-may hold frames of any other size; it is decoded in a process of its own that has only so much memory."""
+The headers are bit fields, read here before libjxl is let near the stream. A stream whose first frame is not the whole
+picture may hold frames of any other size; it is decoded in a process of its own that has only so much memory."""
 
 import math
 import subprocess
@@ -78,7 +78,7 @@ class Picture:
 
 
 def read(frame: bytes) -> Picture:
-    """What the stream says of itself. Raises CannotDecode where it is damaged, or holds what no DICOM picture has."""
+    """The parameters of the stream. Raises CannotDecode where it is damaged, or holds what no DICOM picture has."""
     bits = _Bits(_headers(frame))
     bits.u(16)
     found = Picture()
@@ -145,7 +145,7 @@ def _metadata(bits: _Bits, found: Picture) -> None:
         if extra and not bits.u(1):  # tone mapping
             bits.u(16 + 16 + 1 + 16)
         if bits.u64() or profile:
-            raise _Unusual  # a profile is coded by entropy: what stands behind it cannot be read here
+            raise _Unusual  # a profile is coded by entropy: the data behind it cannot be read here
     if not bits.u(1):
         raise _Unusual
 

@@ -75,7 +75,7 @@ def unpack(frame: bytes, spec: PixelSpec, warnings: list[str], bit_offset: int =
 
 
 def swapped(frame: bytes) -> bytes:
-    """8-bit samples that stand in pairs in big endian words (PS3.5 Annex A.3), in their order."""
+    """8-bit samples stored in pairs in big endian words (PS3.5 Annex A.3), reordered."""
     frame += b"\0" * (len(frame) % 2)
     return np.frombuffer(frame, np.uint16, len(frame) // 2).byteswap().tobytes()
 

@@ -63,7 +63,7 @@ def planes(ds: Dataset, frame: int = 1, words: Samples | None = None, spec: Pixe
 
 
 def _image(ds: Dataset) -> PixelSpec:
-    """What the header says of its pixels; no pixels where it has none, as in a presentation state."""
+    """Pixel parameters of the header; no pixels where it has none, as in a presentation state."""
     try:
         return PixelSpec.from_dataset(ds)
     except ImagingError:
@@ -143,8 +143,8 @@ def _own_data(ds: Dataset, group: int, frame: int, spec: PixelSpec) -> Samples |
 
 
 def _embedded(ds: Dataset, group: int, frame: int, words: Samples | None, spec: PixelSpec) -> Samples | None:
-    """The bit Overlay Bit Position of each pixel (retired, PS3.3-2004 C.9.2). Bits of the stored value are no overlay,
-    whatever the header says."""
+    """The bit Overlay Bit Position of each pixel (retired, PS3.3-2004 C.9.2). Bits of the stored value are not an
+    overlay, even if the header declares one."""
     position = _number(ds, group, _BIT_POSITION)
     if position is None or words is None or words.ndim != 2 or words.dtype.kind != "u":
         return None

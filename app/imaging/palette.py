@@ -28,7 +28,7 @@ def palette(ds: Dataset, big_endian: bool = False, signed: bool = False) -> tupl
             raise CannotDecode(phrase("The {name} palette is missing.", name=name.lower()))
         columns.append(data[:entries])
         firsts.append(_first(first, signed))
-        # Tables that say 16 bits but hold 8 (and the other way round) are common; what stands in all three decides.
+        # Tables that say 16 bits but hold 8 (and the other way round) are common; the content of all three decides.
         deep = int(data.max()) > 255
         depth = max(depth, bits if deep else 8, int(data.max()).bit_length())
     longest = max(len(column) for column in columns)

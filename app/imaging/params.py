@@ -1,4 +1,4 @@
-"""What a caller may ask of a picture."""
+"""Parameters of a picture."""
 
 import math
 from dataclasses import dataclass

@@ -1,7 +1,7 @@
-"""Softcopy presentation states: how somebody wants an image to be seen (PS3.3 A.33, PS3.4 Annex N).
+"""Softcopy presentation states: the stored appearance of an image (PS3.3 A.33, PS3.4 Annex N).
 
-A state replaces what the image says of its own display: Modality LUT, VOI LUT, polarity, overlays. What it leaves out is
-the identity (PS3.4 N.2.1), not the image's own value."""
+A state replaces what the image says of its own display: Modality LUT, VOI LUT, polarity, overlays. What it leaves out
+is the identity (PS3.4 N.2.1), not the image's own value."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -53,7 +53,7 @@ class Presentation:
     marks: tuple[Mark, ...]
 
     def display(self, image: Display, spec: PixelSpec) -> Display:
-        """What the image's header says about grey levels, replaced by what the state says."""
+        """Grey level parameters of the image's header, replaced by those of the state."""
         made = replace(
             image,
             slope=self.slope,
@@ -77,7 +77,8 @@ class Presentation:
         return Window((low + high) / 2, max(high - low, 1e-6), "", "LINEAR_EXACT")
 
     def params(self, asked: RenderParams) -> RenderParams:
-        """What a caller asked for, on top of the state's own turn, flip and displayed area (a crop replaces that)."""
+        """The caller's parameters combined with the state's rotation, flip and displayed area (a crop replaces
+        that)."""
         # A flip between two turns changes the direction of the second.
         rotate = self.rotate - asked.rotate if self.flip else self.rotate + asked.rotate
         flip = self.flip != asked.flip_horizontal

@@ -1,4 +1,4 @@
-"""The first picture somebody sees: small, quick, and with the same window as the full one."""
+"""The first picture that a user sees: small, quick, and with the same window as the full one."""
 
 import io
 

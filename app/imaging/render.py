@@ -97,7 +97,7 @@ def _finish(
     words: Samples | None,
     state: Presentation | None,
 ) -> Greys:
-    """What is drawn on a shaded image, then its crop, turn and size."""
+    """Draws overlays on a shaded image, then crops, rotates and scales it."""
     if state is not None:
         image = _covered(_coloured(image, state, params), state, spec)
     found = overlays.planes(ds, number, words, spec) if params.overlays else []
@@ -149,7 +149,7 @@ def shade(values: Samples, ds: Dataset, spec: PixelSpec, display: Display, param
 
 
 def big_endian(spec: PixelSpec) -> bool:
-    """LUT data of VR OW stands in the data set's byte order."""
+    """LUT data of VR OW is in the data set's byte order."""
     return spec.transfer_syntax_uid == syntaxes.EXPLICIT_BE
 
 

@@ -1,4 +1,4 @@
-"""RLE Lossless (PS3.5 Annex G): the fast codec of pylibjpeg-rle behind our own checks."""
+"""RLE Lossless (PS3.5 Annex G): the fast codec of pylibjpeg-rle after additional checks."""
 
 import struct
 from itertools import pairwise
@@ -12,7 +12,7 @@ from app.kit.phrases import phrase
 
 
 def decode(frame: bytes, spec: PixelSpec, warnings: list[str]) -> Samples:
-    """Words as stored, (rows, columns[, samples]). Segments that end early are filled with zeros and said so."""
+    """Words as stored, (rows, columns[, samples]). Segments that end early are filled with zeros, with a warning."""
     width = max(1, spec.bits_allocated // 8)
     segments = _segments(frame, width * spec.samples)
     pixels = spec.rows * spec.columns

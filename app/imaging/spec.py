@@ -1,4 +1,4 @@
-"""What a frame is made of, read once from a header (PS3.3 C.7.6.3.1)."""
+"""Pixel format of a frame, read once from a header (PS3.3 C.7.6.3.1)."""
 
 from dataclasses import dataclass
 from typing import Any, Literal, Self
@@ -16,10 +16,10 @@ _COLOUR = {"RGB", "YBR_FULL", "YBR_FULL_422", "YBR_PARTIAL_422", "YBR_PARTIAL_42
 
 @dataclass(frozen=True, slots=True)
 class PixelSpec:
-    """The attributes that say how stored bytes become samples.
+    """The attributes that define how stored bytes become samples.
 
     kind: "int", "float32" (Float Pixel Data) or "float64" (Double Float Pixel Data).
-    swapped: 8-bit samples in 16-bit big endian words (VR OW, PS3.5 Annex A.3): bytes stand in pairs, swapped."""
+    swapped: 8-bit samples in 16-bit big endian words (VR OW, PS3.5 Annex A.3): bytes are in pairs, swapped."""
 
     rows: int
     columns: int
@@ -109,7 +109,7 @@ class PixelSpec:
 
     @property
     def sampled_422(self) -> bool:
-        """Native chroma samples stand once per two columns: Y Y Cb Cr (PS3.3 C.7.6.3.1.2)."""
+        """Native chroma samples are stored once per two columns: Y Y Cb Cr (PS3.3 C.7.6.3.1.2)."""
         return self.samples == 3 and self.photometric in ("YBR_FULL_422", "YBR_PARTIAL_422")
 
     @property

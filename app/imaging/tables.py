@@ -1,4 +1,4 @@
-"""Look-up tables as they stand in data sets: descriptors and data of every odd kind (PS3.3 C.11.1.1, C.11.2.1.1)."""
+"""Look-up tables as stored in data sets: descriptors and data of every odd kind (PS3.3 C.11.1.1, C.11.2.1.1)."""
 
 from typing import Any
 

@@ -75,10 +75,11 @@ def _encoded(frame: bytes, spec: PixelSpec, target_uid: str, bit_offset: int) ->
 
 
 def described_frame(frame: bytes, spec: PixelSpec) -> bytes:
-    """A compressed frame as native little endian by the object's own attributes, for who reads them beside it: colours that
-    a codec has turned to RGB are turned back, chroma is halved where they say so.
+    """A compressed frame as native little endian by the object's own attributes, for who reads them beside it: colours
+    that a codec has turned to RGB are turned back, chroma is halved where they say so.
 
-    Raises CannotDecode. Halving needs an even number of columns; an odd one gets 4:4:4, which its length tells."""
+    Raises CannotDecode. Halving needs an even number of columns; an odd one gets 4:4:4, which follows from its
+    length."""
     wanted = spec.photometric
     if spec.native or not wanted.startswith(("YBR_FULL", "YBR_PARTIAL")) or spec.bits_allocated not in (8, 16):
         return transcode_frame(frame, spec, syntaxes.EXPLICIT_LE)
@@ -110,7 +111,7 @@ def photometric_after(spec: PixelSpec, target_uid: str) -> str:
 
 
 def _kept(decoded: Decoded, spec: PixelSpec) -> tuple[Samples, Samples]:
-    """Words to store and values they stand for.
+    """Words to store and the values they encode.
 
     Bits around Bits Stored (old overlays) are kept; where there are none, the sign is extended into them."""
     if spec.kind != "int" or spec.bits_allocated == 1:

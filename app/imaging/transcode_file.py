@@ -121,7 +121,7 @@ def _transcode(file: BinaryIO, target_uid: str, out: BinaryIO) -> None:
         )
     meta: FileMetaDataset = ds.file_meta
     meta.TransferSyntaxUID = UID(target_uid)
-    # What the data set says of itself counts; the copies in the meta group sometimes lag behind.
+    # The attributes of the data set are used; the copies in the meta group sometimes lag behind.
     meta.MediaStorageSOPInstanceUID = ds.get("SOPInstanceUID") or meta.get("MediaStorageSOPInstanceUID")
     meta.MediaStorageSOPClassUID = ds.get("SOPClassUID") or meta.get("MediaStorageSOPClassUID")
     _write_meta(out, meta)
@@ -133,12 +133,12 @@ def _transcode(file: BinaryIO, target_uid: str, out: BinaryIO) -> None:
         _write_pixels(out, pixels.spec, target_uid, _frames(file, pixels))
         file.seek(pixels.end)
         tail = read_dataset(file, implicit, little)
-        tail.pop(0xFFFAFFFA, None)  # digital signatures were over bytes that are no more
+        tail.pop(0xFFFAFFFA, None)  # digital signatures covered bytes that have changed
         _write_part(out, tail, target_uid, swap=little != to_little, source_uid=source_uid)
 
 
 def _find_pixels(file: BinaryIO, ds: Dataset, uid: str, implicit: bool, little: bool) -> _Pixels | None:
-    """Reads the header of the pixel data element the file stands before; None at its end."""
+    """Reads the header of the pixel data element at the file's position; None at its end."""
     order = "<" if little else ">"
     head = file.read(8)
     if len(head) < 8:
@@ -168,7 +168,7 @@ def _find_pixels(file: BinaryIO, ds: Dataset, uid: str, implicit: bool, little: 
 
 
 def _fragments(file: BinaryIO, ds: Dataset, spec: PixelSpec) -> frames.FrameTable:
-    """The frames of the encapsulated pixel data whose first item the file stands before."""
+    """The frames of the encapsulated pixel data whose first item is at the file's position."""
 
     def read(offset: int, length: int) -> bytes:
         file.seek(offset)
@@ -196,7 +196,7 @@ def _end_of_fragments(file: BinaryIO) -> int:
         if tag != b"\xfe\xff\x00\xe0" or length == _UNDEFINED:
             break
         file.seek(length, 1)
-    return file.seek(0, 2)  # cut off: the frames themselves tell whether enough is there
+    return file.seek(0, 2)  # cut off: the frames themselves show whether enough data is present
 
 
 def _frames(file: BinaryIO, pixels: _Pixels) -> Iterator[bytes]:
@@ -219,7 +219,7 @@ def _piece(file: BinaryIO, offset: int, length: int) -> bytes:
 
 
 def _describe(ds: Any, spec: PixelSpec, target_uid: str) -> None:
-    """Attributes that tell of the encoding (PS3.5 8.2)."""
+    """Attributes that describe the encoding (PS3.5 8.2)."""
     for keyword in _OFFSET_TABLES:
         if keyword in ds:
             delattr(ds, keyword)

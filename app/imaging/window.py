@@ -1,4 +1,5 @@
-"""Which window an image opens with when nobody has chosen one (VIEW-3): the tags', else the VOI LUT, else computed."""
+"""The window an image opens with when the user has not chosen one (VIEW-3): the tags', else the VOI LUT, else
+computed."""
 
 from collections.abc import Iterable
 

@@ -1,7 +1,7 @@
-"""What runs by the clock: the verbs of a package stand in its module `clock` with their periods, the worker runs them all.
+"""Periodic tasks: each package lists its tasks with their periods in its module `clock`, and the worker runs them all.
 
-A verb opens its own transactions, is safe to run in several workers at once, and imports what it needs when it first runs:
-the worker imports every `clock` at its start."""
+A verb opens its own transactions, is safe to run in several workers at once, and imports what it needs when it first
+runs: the worker imports every `clock` at its start."""
 
 import logging
 import threading
@@ -19,7 +19,7 @@ log = logging.getLogger(__name__)
 
 
 class ClockContext(Protocol):
-    """What a verb is given. `archive` is an app.archive.Archive: this layer cannot name it. stopping: the role ends."""
+    """Context of a task. `archive` is an app.archive.Archive: this layer cannot name it. stopping: the role ends."""
 
     config: Config
     database: Database
@@ -40,10 +40,10 @@ def little_by_little(context: ClockContext, prune: Callable[[Session], int], mos
 
 
 def release_abandoned(context: ClockContext) -> None:
-    """Jobs whose worker is known to be gone, or has not been heard of for long."""
+    """Jobs whose worker has ended or has sent no heartbeat for too long."""
     with context.database.read() as session:
         gone = [name for name in queue.active_workers(session) if rolestate.is_dead(name)]
-    judged = context.database.answering_for >= queue.SILENT  # right after an outage nobody could write a heartbeat
+    judged = context.database.answering_for >= queue.SILENT  # right after an outage no process could write a heartbeat
     with context.database.write() as session:
         count = queue.release_abandoned(session, queue.SILENT if judged else None, gone)
     if count:

@@ -1,4 +1,4 @@
-"""What a job's function is given, and how it tells how far it is."""
+"""Context of a job's function: its payload, progress and cancellation."""
 
 import threading
 import time
@@ -28,11 +28,12 @@ class JobContext:
     archive: Any
     job: Claimed
     stopped: threading.Event = field(default_factory=threading.Event)  # set by cancel and by the role's own end
-    moved: float = field(default_factory=time.monotonic)  # when progress was last told
+    moved: float = field(default_factory=time.monotonic)  # when progress was last reported
     _told: float = 0.0
 
     def progress(self, done: int, total: int) -> None:
-        """Tells how far the job is (at most four times a second) and raises Cancelled when it is no longer wanted."""
+        """Reports the progress of the job (at most four times a second) and raises Cancelled when it is no longer
+        wanted."""
         self.check_cancelled()
         moment = self.moved = time.monotonic()
         if moment - self._told < 0.25 and done < total:

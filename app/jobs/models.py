@@ -58,7 +58,7 @@ class Job(Base):
     )
 
     def as_json(self) -> dict[str, Any]:
-        """What lies behind a Location of long work (DESIGN part 2)."""
+        """Representation of long work at Location (DESIGN part 2)."""
         return {
             "id": self.id,
             "kind": self.kind,

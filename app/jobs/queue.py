@@ -141,7 +141,7 @@ def _held_by(job_id: str, worker: str | None) -> Any:
 
 
 def heartbeat(session: Session, job_id: str, worker: str) -> bool:
-    """Says that the job is alive; False when it was cancelled or taken away: then the worker stops it."""
+    """Records that the job is alive; False when it was cancelled or taken away: then the worker stops it."""
     return (
         session.execute(
             update(Job).where(*_held_by(job_id, worker)).values(heartbeat_at=now()).returning(Job.id)
@@ -151,7 +151,7 @@ def heartbeat(session: Session, job_id: str, worker: str) -> bool:
 
 
 def progress(session: Session, job_id: str, done_count: int, total: int) -> bool:
-    """Tells how far a running job is; False when it was cancelled."""
+    """Records the progress of a running job; False when it was cancelled."""
     values = {"progress_done": done_count, "progress_total": total, "heartbeat_at": now()}
     return (
         session.execute(update(Job).where(*_held_by(job_id, None)).values(**values).returning(Job.id)).first()
@@ -223,8 +223,9 @@ def active_workers(session: Session) -> set[str]:
 
 
 def release_abandoned(session: Session, silent_for: float | None = SILENT, gone: Collection[str] = ()) -> int:
-    """Gives back the jobs of workers that died: to the queue, or failed when their tries are used up. silent_for: seconds
-    of silence that stand for death, None for none; gone: workers known to be dead."""
+    """Gives back the jobs of workers that died: to the queue, or failed when their tries are used up. silent_for:
+    seconds without a heartbeat after which a worker counts as dead, None for no limit; gone: workers known to be
+    dead."""
     lost_workers: list[ColumnElement[bool]] = [Job.claimed_by.in_(gone)]
     if silent_for is not None:
         lost_workers += [Job.heartbeat_at < now() - timedelta(seconds=silent_for), Job.heartbeat_at.is_(None)]

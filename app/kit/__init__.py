@@ -1,1 +1,1 @@
-"""Domain-free helpers: clock, errors, ids, paths, logging. Knows nothing of ours."""
+"""Domain-free helpers: clock, errors, ids, paths, logging. Does not depend on other packages of the application."""

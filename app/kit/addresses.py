@@ -7,7 +7,7 @@ from functools import lru_cache
 
 def source_of(address: str) -> str:
     """Whom failures and connections are counted for: an IPv4 address, or the /64 network of an IPv6 one, in which one
-    machine can take as many addresses as it likes. What is no address is answered as it is."""
+    machine can take as many addresses as it likes. A text that is not an address is returned unchanged."""
     try:
         found = ipaddress.ip_address(address.partition("%")[0])
     except ValueError:

@@ -1,5 +1,5 @@
-"""How long an outgoing call may wait for the other side in all. Timeouts of single reads and writes end nobody who sends
-or takes a byte each second, and a fixed time for the whole call would end large objects on slow lines."""
+"""How long an outgoing call may wait for the other side in all. Timeouts of single reads and writes do not end a peer
+that sends or takes a byte each second, and a fixed time for the whole call would end large objects on slow lines."""
 
 import socket
 import sys
@@ -15,14 +15,14 @@ class Allowance:
     def __init__(self, seconds: float, rate: float = LEAST_RATE) -> None:
         self.seconds, self.rate = seconds, rate
         self._left = seconds
-        self.quiet = 0.0  # seconds since the last byte moved, which tell a silent peer from a slow one
+        self.quiet = 0.0  # seconds since the last byte moved, which distinguish a silent peer from a slow one
 
     def restart(self) -> None:
         """A new call, or a new part of it: all of the time is there again."""
         self._left, self.quiet = self.seconds, 0.0
 
     def pause(self) -> None:
-        """What is waited for now has a limit of its own; nothing counts until `restart`."""
+        """The current wait has its own limit; nothing counts until `restart`."""
         self._left = float("inf")
 
     @property
@@ -35,13 +35,13 @@ class Allowance:
         return self.quiet >= 0.8 * self.seconds
 
     def remaining(self, timeout: float | None = None) -> float:
-        """What a read or write may wait, at most the timeout. Raises TimeoutError when the time is over."""
+        """Seconds that a read or write may wait, at most the timeout. Raises TimeoutError when the time is used up."""
         if self._left <= 0:
             raise TimeoutError
         return self._left if timeout is None else min(timeout, self._left)
 
     def record_wait(self, seconds: float, moved: int, left: int = 0) -> None:
-        """So long was waited, and so many bytes moved meanwhile. left: those that left our kernel (`Unsent`)."""
+        """Records a wait and the bytes moved meanwhile. left: those that left the kernel (`Unsent`)."""
         self.quiet = 0.0 if moved else self.quiet + seconds
         self._left += (moved + left) / self.rate - seconds
         if self._left > self.seconds and self._left != float("inf"):
@@ -49,7 +49,7 @@ class Allowance:
 
 
 class Unsent:
-    """What of our bytes still waits in the kernel for a slow line: as long as it gets less, the other side is not silent,
+    """Bytes that still wait in the kernel for a slow line: as long as it gets less, the other side is not silent,
     it has not got the request yet. Known on Linux only; elsewhere nothing ever moves here."""
 
     def __init__(self, sock: socket.socket) -> None:

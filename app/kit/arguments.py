@@ -6,8 +6,8 @@ import re
 import sys
 from pathlib import Path
 
-# As SQLAlchemy reads an address, a password may hold anything but "@"; more than that is masked where somebody forgot to write
-# it as %40. Of the parameters only those that hold no secret are shown (libpq has password, sslpassword, ...).
+# As SQLAlchemy reads an address, a password may hold anything but "@"; more than that is masked where the user did not
+# write it as %40. Of the parameters only those that hold no secret are shown (libpq has password, sslpassword, ...).
 _SHOWN = "host|hostaddr|port|dbname|user|sslmode|sslrootcert|sslcert|sslkey|connect_timeout|application_name|target_session_attrs"
 _PASSWORD = re.compile(rf"(://[^\s/:@]*:)([^\s@]*(?:@[^\s@/?]*(?=@))*)(@)|([?&](?!(?:{_SHOWN})=)[^\s=&]*=)([^&\s]+)")
 

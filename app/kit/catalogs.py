@@ -13,7 +13,7 @@ from app.kit import paths
 
 @lru_cache
 def catalog(language: str) -> _gettext.NullTranslations:
-    """The translations of a language; English is what the code says."""
+    """The translations of a language; English is the language of the code."""
     folder = paths.locale() / language / "LC_MESSAGES"
     compiled, source = folder / "filmroom.mo", folder / "filmroom.po"
     if source.is_file() and (not compiled.is_file() or compiled.stat().st_mtime < source.stat().st_mtime):

@@ -1,6 +1,6 @@
 """The one JSON file of a store-and-forward box, with the names of the classic forwarder (FWD-4). Pure.
 
-Read strictly: whoever mistypes a key or a value is told its line and what to write, before anything starts."""
+Read strictly: a mistyped key or value is reported with its line and what to write, before anything starts."""
 
 import ipaddress
 import json
@@ -21,7 +21,7 @@ _NAME = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_.-]{0,251}[A-Za-z0-9_])?\.?")
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """What is wrong, and where: line counts from 1; key is empty for the whole file."""
+    """Errors with their position: line counts from 1; key is empty for the whole file."""
 
     line: int
     key: str
@@ -41,9 +41,9 @@ class ClassicFaults(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Classic:
-    """What the file says, with the classic defaults. store_locally: keep what was forwarded; storage_dir, log_dir: empty
-    for the folders within the data folder; forward_immediately: each object as it arrives, else it waits for Send or a
-    schedule; retry_attempts: how often a failed delivery is tried again."""
+    """Content of the file, with the classic defaults. store_locally: keep what was forwarded; storage_dir, log_dir:
+    empty for the folders within the data folder; forward_immediately: each object as it arrives, else it waits for Send
+    or a schedule; retry_attempts: how often a failed delivery is tried again."""
 
     local_ae_title: str = "DICOM_FORWARDER"
     local_port: int = 11112
@@ -63,7 +63,7 @@ class Classic:
         return {name: value for name, value in asdict(self).items() if name != "lines"}
 
     def text(self) -> str:
-        """As the file that says the same; folders that were not named stay out."""
+        """As a file with the same values; folders that were not named stay out."""
         shown = {n: v for n, v in self.values().items() if v != "" or n in NEEDED}
         return json.dumps(shown, indent=2, ensure_ascii=False) + "\n"
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def stored_elements(dataset: Dataset) -> Iterable[DataElement | RawDataElement]:
-    """The elements of a data set as they are held: those that nobody has read are still raw. pydicom's own iteration
+    """The elements of a data set as they are held: those that have not been read are still raw. pydicom's own iteration
     converts each of them."""
     return dataset._dict.values()
 
@@ -79,7 +79,7 @@ def use_backend(transport: httpx.HTTPTransport, backend: httpcore.NetworkBackend
 
 
 def included_routers(routes: Iterable[Any]) -> list[Any]:
-    """Those of these routes that stand for a router included in a FastAPI application."""
+    """Those of these routes that represent a router included in a FastAPI application."""
     return [route for route in routes if hasattr(route, "effective_route_contexts")]
 
 

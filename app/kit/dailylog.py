@@ -1,7 +1,7 @@
 """A log file for each day, written by several processes at once.
 
-Each line is one append to the file that is named after its day (UTC), so nobody has to rename a file that another
-process still writes to; files older than `keep` days are removed by whoever opens the next day's."""
+Each line is one append to the file that is named after its day (UTC), so no process has to rename a file that another
+one still writes to; files older than `keep` days are removed by the process that opens the next day's."""
 
 import contextlib
 import logging
@@ -39,11 +39,11 @@ class DailyFile(logging.Handler):
             elif self._most and os.fstat(self._handle).st_size >= self._most:
                 self._roll(day)
             os.write(self._handle, (self.format(record) + "\n").encode("utf-8", "replace"))
-        except OSError as fault:  # a full disk: the console hears of it once a minute, and nobody is stopped
+        except OSError as fault:  # a full disk: the console reports it once a minute, and nothing is stopped
             if time.monotonic() - self._complained > 60:
                 self._complained = time.monotonic()
                 sys.stderr.write(f"filmroom: the log {self._path(self._day)} cannot be written: {fault.strerror}\n")
-        except Exception:  # noqa: BLE001 as logging does it: a log that cannot be written stops nobody
+        except Exception:  # noqa: BLE001 as logging does it: a log that cannot be written does not stop a role
             self.handleError(record)
 
     def _path(self, day: str) -> Path:

@@ -32,7 +32,7 @@ _key_place: Path | None = None
 
 
 def protect(folders: Iterable[Path], key_file: str = "") -> None:
-    """Tells this process which folders are the installation's own, and where its key lies if not in one of them."""
+    """Sets the folders of the installation for this process, and where its key is if not in one of them."""
     global _own, _key_place
     _own = tuple(folder.resolve() for folder in folders)
     _key_place = Path(key_file).resolve().parent if key_file else None
@@ -54,7 +54,7 @@ def is_system(path: Path) -> bool:
     """Whether a folder is the operating system's or holds this program, once links and `..` are resolved; True also for one
     that cannot be resolved (a circle of links, or a link that this account may not follow)."""
     found = _resolved(path)
-    written = Path(os.path.normpath(Path.cwd() / path))  # with its links as they stand
+    written = Path(os.path.normpath(Path.cwd() / path))  # with its links unresolved
     if found is None or any(written.is_relative_to(one) for one in _CHANGING):
         return True
     if found == Path(found.anchor) or any(part in _PRIVATE for part in found.parts):

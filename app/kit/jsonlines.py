@@ -1,4 +1,4 @@
-"""JSON (RFC 8259) read so that a fault can be told by line and key, for files that people write by hand.
+"""JSON (RFC 8259) read so that an error can be reported with line and key, for files that people write by hand.
 
 Comments (// and /* */) are taken where the caller says so: other programs' configuration files are full of them."""
 
@@ -20,7 +20,7 @@ _WORDS = {"true": True, "false": False, "null": None}
 
 
 class JsonFault(Exception):
-    """The text is no JSON; line counts from 1."""
+    """The text is not JSON; line counts from 1."""
 
     def __init__(self, line: int, words: str) -> None:
         super().__init__(f"line {line}: {words}")
@@ -29,7 +29,7 @@ class JsonFault(Exception):
 
 @dataclass(slots=True)
 class Document:
-    """value: what the text says; lines: the line at which the value of each path stands."""
+    """value: what the text says; lines: the line of the value of each path."""
 
     value: Any
     lines: dict[Path, int] = field(default_factory=dict)
@@ -48,7 +48,7 @@ def key_of(path: Path) -> str:
 
 
 def parse(text: str, comments: bool = False) -> Document:
-    """The document. Raises JsonFault: also for a key that stands twice, and for more than 64 levels."""
+    """The document. Raises JsonFault: also for a duplicate key, and for more than 64 levels."""
     reader = _Reader(text, comments)
     reader.skip()
     document = Document(reader.value((), 0), reader.lines)

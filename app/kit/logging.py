@@ -24,7 +24,7 @@ _SENSITIVE = re.compile(
     r"(?i)\b(Patient'?s? ?Name|PatientName|Patient ?ID|PatientID|Patient'?s? Birth ?Date|PatientBirthDate|OtherPatientIDs?|Accession ?Number"
     r"|AccessionNumber|Patient(?:Address|TelephoneNumbers|MotherBirthName)|ReferringPhysicianName|password|token)\b(\s*[:=]\s*|\s+)(\S[^\n|;]*)"
 )
-_PERSON = re.compile(r"\b[^\s^|;=]{1,64}\^[^\s|;=]{0,64}")  # Family^Given wherever it stands
+_PERSON = re.compile(r"\b[^\s^|;=]{1,64}\^[^\s|;=]{0,64}")  # Family^Given anywhere
 _CREDENTIALS = re.compile(
     r"(://[^\s/:@]{0,200}:)[^\s@]{1,400}@(?:[^\s@/?]{1,400}@)?"
 )  # of an address: postgresql://user:password@host
@@ -93,8 +93,8 @@ def _correlate(record: logging.LogRecord) -> bool:
 def setup(
     role: str, folder: Path, level: str = "INFO", as_json: bool = False, *, days: int = 30, mib: int = 100
 ) -> None:
-    """Configures the process's logging once. role: web, dicom or worker; days: files older than that are deleted; mib: a
-    day's file is no larger, and there are two at most."""
+    """Configures the process's logging once. role: web, dicom or worker; days: files older than that are deleted; mib:
+    a day's file is at most this large, and there are at most two."""
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     plain = _Formatter(
         f"%(asctime)s.%(msecs)03dZ %(levelname)-7s {role} [%(correlation_id)s] %(name)s: %(message)s",
@@ -107,7 +107,7 @@ def setup(
     root = logging.getLogger()
     root.handlers = [console, daily]
     network = logging.getLogger(NETWORK)
-    # What other roles do on the DICOM network (send, find, fetch) stands in the dicom role's file too.
+    # Operations of other roles on the DICOM network (send, find, retrieve) are in the dicom role's file too.
     network.handlers = [] if role == "dicom" else [DailyFile(folder, "dicom", days, mib << 20)]
     for handler in (*root.handlers, *network.handlers):
         handler.setFormatter(handler.formatter or plain)
@@ -128,4 +128,5 @@ def setup(
         logging.getLogger(noisy).setLevel(logging.ERROR)
     # pydicom warns of odd values and quotes them on the console: they may be a patient's.
     warnings.filterwarnings("ignore", category=UserWarning, module=r"pydicom\b")
-    logging.getLogger("uvicorn.access").disabled = True  # our own middleware logs requests, without query strings
+    # the middleware of app/http logs requests, without query strings
+    logging.getLogger("uvicorn.access").disabled = True

@@ -93,12 +93,12 @@ class Reader:
                     yield End()
 
     def close(self) -> None:
-        """Says BadRequest when the closing boundary never came: what was begun is not whole."""
+        """Raises BadRequest when the closing boundary is missing: what was begun is not whole."""
         if not self.finished:
             raise BadRequest("The multipart body ended before its closing boundary.", hint="Send it again.")
 
     def _until_delimiter(self) -> tuple[bytes, bool]:
-        """Takes what stands before the next delimiter line; True when the line was there and is taken too."""
+        """Takes the bytes before the next delimiter line; True when the line was there and is taken too."""
         buffer, start = self._buffer, 0
         while True:
             at = buffer.find(self._delimiter, start)
@@ -121,7 +121,7 @@ class Reader:
         return taken
 
     def _line_end(self, at: int) -> tuple[str, int]:
-        """What follows a boundary: "next" part, "close", "no" boundary at all, or "wait" for more bytes."""
+        """The bytes after a boundary: "next" part, "close", "no" boundary at all, or "wait" for more bytes."""
         buffer = self._buffer
         if buffer[at : at + 2] == b"--":
             return "close", at + 2
@@ -164,7 +164,7 @@ def new_boundary() -> str:
 
 
 def part_head(boundary: str, headers: Iterable[tuple[str, str]], first: bool) -> bytes:
-    """What goes before a part's bytes; the line break that ends the part before belongs to it."""
+    """The bytes before a part's content; the line break that ends the part before belongs to it."""
     lines = "".join(f"{name}: {value}\r\n" for name, value in headers)
     before = "" if first else "\r\n"
     return f"{before}--{boundary}\r\n{lines}\r\n".encode()

@@ -1,5 +1,5 @@
-"""What a service manager is told, by the datagrams of sd_notify(3): ready, its state in words, still alive. Nothing happens
-where none listens (a console, Windows, a container without systemd)."""
+"""Notifications to a service manager, by the datagrams of sd_notify(3): ready, its state in words, still alive. Nothing
+happens where none listens (a console, Windows, a container without systemd)."""
 
 import contextlib
 import os
@@ -12,14 +12,14 @@ _SOCKET, _WATCHDOG, _WATCHDOG_PID = "NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_
 class Manager:
     """The one who started this process, if it wants to hear from it.
 
-    The variables are taken out of `environ`, so that no process started from here speaks in our name."""
+    The variables are taken out of `environ`, so that no process started from here can send notifications."""
 
     def __init__(self, environ: MutableMapping[str, str] = os.environ) -> None:
         address = environ.pop(_SOCKET, "")
         self._address = "\0" + address[1:] if address.startswith("@") else address
         self._said: tuple[str, ...] = ()
         watched = environ.pop(_WATCHDOG, ""), environ.pop(_WATCHDOG_PID, str(os.getpid()))
-        #: Whether `alive` is waited for; the unit's WatchdogSec says how long.
+        #: Whether `alive` is waited for; WatchdogSec of the unit defines how long.
         self.watches = watched[0].isdigit() and watched[1] == str(os.getpid())
 
     def __bool__(self) -> bool:

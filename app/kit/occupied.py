@@ -1,5 +1,5 @@
-"""What only one installation may have: its data folder and its ports. Each is asked for at the start, so that a second one ends
-with a sentence instead of working in part."""
+"""Resources of only one installation: its data folder and its ports. Each is asked for at the start, so that a second
+one ends with a sentence instead of working in part."""
 
 import contextlib
 import errno
@@ -19,7 +19,7 @@ _NO_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP}  # a file system that
 
 
 class Occupied(Exception):
-    """Another process has it; the message says what, in one line."""
+    """Another process has it; the message names it, in one line."""
 
 
 class FolderLock:

@@ -31,7 +31,7 @@ class Phrase(str):
         return made
 
     def as_json(self) -> dict[str, Any]:
-        """What is stored: {"template"}, with "plural" and "values" where there are any."""
+        """Stored form: {"template"}, with "plural" and "values" where there are any."""
         stored: dict[str, Any] = {"template": self.template[:_MOST_TEMPLATE]}
         if self.plural:
             stored["plural"] = self.plural
@@ -78,7 +78,7 @@ NOTHING = Phrase("")
 
 def as_phrase(text: str) -> Phrase:
     """A message of any text: a Phrase as it is; other text becomes a template without values, which is translated only
-    where it is a message of ours word for word."""
+    where the catalogue has exactly this text."""
     return text if isinstance(text, Phrase) else Phrase(str(text))
 
 
@@ -89,7 +89,7 @@ def of_fault(fault: BaseException) -> Phrase:
 
 
 def verbatim(text: str) -> Phrase:
-    """The words of somebody else (a peer, the operating system), which are never translated."""
+    """Text of another system (a peer, the operating system), which is never translated."""
     return text if isinstance(text, Phrase) else Phrase("{text}", text=str(text)) if text else NOTHING
 
 

@@ -1,5 +1,5 @@
-"""What the DICOM receiver is called and where it listens is boot configuration. A page that changes it asks the supervisor,
-which reads the configuration again and starts the roles anew that go by it; where there is no supervisor nobody answers."""
+"""The title and address of the DICOM receiver are boot configuration. A page that changes it asks the supervisor,
+which reads the configuration again and starts the roles anew that go by it; without a supervisor there is no answer."""
 
 import json
 import time
@@ -14,7 +14,7 @@ _ASKED, _ANSWER = "renew", "renewed.json"
 
 
 def request_reload(folder: Path, seconds: float = 3.0) -> dict[str, Any] | None:
-    """Has the configuration read again: what holds now, by KEYS; None when nobody answered. folder: Config.run."""
+    """Has the configuration read again: what holds now, by KEYS; None without an answer. folder: Config.run."""
     if not any(one.role == SUPERVISOR for one in read_all(folder)):
         return None
     question, reply = folder / _ASKED, folder / _ANSWER

@@ -1,8 +1,8 @@
 """Log lines of the same cause: a database that is away is met by every thread, several times a second.
 
-An outage (a fault of status 503 or 507) is one line per cause and minute, without a trace. Any other trace appears three times
-a minute, a warning or error without one thirty times. The next line after that says how many were left out. A line that is a
-record by itself is logged with `extra=EVERY_ONE` and always appears."""
+An outage (a fault of status 503 or 507) is one line per cause and minute, without a trace. Any other trace appears
+three times a minute, a warning or error without one thirty times. The next line after that has the number of records
+left out. A line that is a record by itself is logged with `extra=EVERY_ONE` and always appears."""
 
 import logging
 import threading
@@ -60,7 +60,7 @@ def _decide(record: logging.LogRecord) -> bool:
 
 
 def _cause_of(record: logging.LogRecord) -> tuple[tuple[str, ...], int]:
-    """What makes records alike, and how many of them a minute may have."""
+    """Criterion for equal records, and their limit per minute."""
     fault = record.exc_info[1] if record.exc_info else None
     if isinstance(fault, AppError) and fault.status in (503, 507):
         record.msg, record.args = f"{record.getMessage()}: {fault.detail}", None

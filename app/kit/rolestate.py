@@ -1,4 +1,4 @@
-"""How a role says that it lives: a small JSON file in Config.run, rewritten every second.
+"""Heartbeat of a role: a small JSON file in Config.run, rewritten every second.
 
 /healthz and the supervisor read these files; one that is older than a few beats, or whose process is gone, is a
 role that is down."""
@@ -26,10 +26,11 @@ BEAT = 1.0  # seconds between two beats; three missed ones mean down, so a page 
 
 
 class RoleState:
-    """The state of one process of one role: `starting`, `ready`, `stopping`, or whatever the role says.
+    """The state of one process of one role: `starting`, `ready`, `stopping`, or another state of the role.
 
     The file is `role-<role>-<pid>.json`: {"role", "pid", "state", "since", "at", "detail"}; `since` is when the state
-    began, `at` the last beat (both ISO 8601, UTC). Who finds no beat for long replaces the process (kit/watchdog.py)."""
+    began, `at` the last beat (both ISO 8601, UTC). Who finds no beat for long replaces the process
+    (kit/watchdog.py)."""
 
     def __init__(self, folder: Path, role: str) -> None:
         self._path = folder / f"role-{role}-{os.getpid()}.json"
@@ -45,8 +46,8 @@ class RoleState:
         threading.Thread(target=self._beat, name="role-state", daemon=True).start()
 
     def pulse(self) -> None:
-        """Called again and again by the part that does the role's work, an event loop for example. From the first time on
-        the beats end when it does: a thread of its own would go on while the work stands still."""
+        """Called again and again by the part that does the role's work, an event loop for example. From the first time
+        on the beats end when it does: a thread of its own would continue while the work is blocked."""
         self._pulse = time.monotonic()
 
     def set(self, state: str, **detail: Any) -> None:
@@ -85,7 +86,7 @@ class RoleState:
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What one living process of a role last said."""
+    """The last state of one living process of a role."""
 
     role: str
     pid: int

@@ -17,7 +17,7 @@ READY, PARTLY, NOTHING = 0, 1, 3
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """What was found. roles: those that should be there; seen: the living processes."""
+    """State of the installation's processes. roles: those that should be there; seen: the living processes."""
 
     pid: int
     roles: list[str]
@@ -66,7 +66,7 @@ def read_state(folder: Path) -> Running:
 
 
 def stop(folder: Path, seconds: float = STOP_SECONDS) -> tuple[str, bool]:
-    """Ends the supervisor (and with it its roles), or roles that run alone. Words, and whether it is over."""
+    """Ends the supervisor (and with it its roles), or roles that run alone. A text, and whether all have ended."""
     found = read_state(folder)
     pids = [found.pid] if found.pid else [one.pid for one in found.seen]
     if not pids:

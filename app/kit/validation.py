@@ -1,11 +1,11 @@
-"""What pydantic finds wrong with a value, as a message of ours: translated where we know it."""
+"""A validation error of pydantic as a message: translated where it is known."""
 
 from collections.abc import Mapping
 from typing import Any
 
 from app.kit.phrases import Phrase, as_phrase, of_fault, phrase
 
-_PREFIXES = ("Value error, ", "Assertion failed, ")  # what pydantic puts before a message of ours
+_PREFIXES = ("Value error, ", "Assertion failed, ")  # prefix that pydantic adds to a message
 
 
 def message_of(error: Mapping[str, Any]) -> Phrase:

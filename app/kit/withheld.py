@@ -1,5 +1,5 @@
-"""Secrets given in the environment are taken out of it: a process's variables can be read in /proc by others of the same
-user, are inherited by every program it starts, and stand in crash reports."""
+"""Secrets given in the environment are taken out of it: a process's variables can be read in /proc by others of the
+same user, are inherited by every program it starts, and are part of crash reports."""
 
 import ctypes
 import os

@@ -33,7 +33,7 @@ class IncomingObject(Protocol):
 
 
 class StoreOutcome(Protocol):
-    """What became of an object. status: stored, duplicate, conflict or refused."""
+    """Result of storing an object. status: stored, duplicate, conflict or refused."""
 
     @property
     def status(self) -> str: ...

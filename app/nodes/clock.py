@@ -1,4 +1,4 @@
-"""What the clock runs for nodes."""
+"""Periodic tasks of nodes."""
 
 from datetime import timedelta
 

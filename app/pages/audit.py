@@ -102,7 +102,7 @@ def period_of(text: str) -> tuple[datetime, datetime] | None:
 
 
 def arguments(session: ReadSession, actor: Actor, wanted: Filter) -> dict[str, Any]:
-    """What `audit.list_events` is asked for."""
+    """Arguments of `audit.list_events`."""
     since, until = period_of(wanted.period) or (None, None)
     return {
         "actor_name": wanted.user or None,

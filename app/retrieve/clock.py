@@ -1,4 +1,4 @@
-"""What the clock runs for queries to other archives."""
+"""Periodic tasks of queries to other archives."""
 
 from app.jobs.clock import HOUR, Clock, ClockContext
 

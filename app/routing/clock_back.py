@@ -1,4 +1,4 @@
-"""What the wall clock's going back leaves behind in this package: runs that wait for a moment in the far future."""
+"""Repairs rows after the wall clock was set back: runs that wait for a moment in the far future."""
 
 from datetime import datetime, timedelta
 

@@ -1,4 +1,4 @@
-"""What the clock runs for certificates."""
+"""Periodic tasks of certificates."""
 
 import logging
 

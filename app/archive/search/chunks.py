@@ -1,7 +1,7 @@
 """C-FIND: the rows of a compiled query, chunk by chunk, each in a read of its own.
 
 Where an index named few studies they are looked up by their ids; else the studies are walked by id, or by date where
-dates are asked. Series and instances follow from their studies, so many studies at a time that a chunk stays bounded."""
+dates are asked. Series and instances follow from their studies, in groups of studies, so that a chunk stays bounded."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any

@@ -1,4 +1,4 @@
-"""Where each attribute stands in the index: the one table of attributes for QIDO-RS and C-FIND.
+"""Column of each attribute in the index: the one table of attributes for QIDO-RS and C-FIND.
 
 Aliases of the plain SQL: p patient, s study, r series, i instance. The attributes are those of PS3.4 Tables C.3-1 and
 C.6-1 to C.6-4 and of PS3.18 Tables 10.6.3-3 to 10.6.3-5. Whether a column holds a number follows from its type, whether

@@ -1,4 +1,5 @@
-"""What the models cannot say: full-text tables and operator-class indexes, per database (DESIGN 3.5)."""
+"""Parts of the schema that the models cannot express: full-text tables and operator-class indexes, per database (DESIGN
+3.5)."""
 
 from app.dicom import names
 
@@ -19,5 +20,5 @@ def statements(dialect: str) -> list[str]:
 
 
 def fts_text(fold: str, pid_fold: str) -> str:
-    """What of a patient is searched as you type: all name groups and the id, CJK characters apart."""
+    """Patient data that are searched as the user types: all name groups and the id, CJK characters apart."""
     return f"{names.spaced(fold.replace('=', ' '))} {pid_fold}".strip()

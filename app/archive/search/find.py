@@ -26,16 +26,16 @@ __all__ = ["BadQuery", "Chunk", "Finding"]
 
 @dataclass(slots=True)
 class Chunk:
-    """rows: the values of `Finding.paths`, in their order; headers: for each row what its object's header says, where a
-    key asked for it."""
+    """rows: the values of `Finding.paths`, in their order; headers: for each row the value in its object's header,
+    where a key requires it."""
 
     rows: list[Row]
     headers: "list[Dataset] | None" = None
 
 
 class Finding:
-    """One query. paths: the attributes of `Chunk.rows` (`0020000D`, `00400275`); header_tags: those that the headers
-    tell; unsupported: a key was asked for that this level does not know. Raises BadQuery, TooLarge."""
+    """One query. paths: the attributes of `Chunk.rows` (`0020000D`, `00400275`); header_tags: those from headers;
+    unsupported: a key was asked for that this level does not know. Raises BadQuery, TooLarge."""
 
     def __init__(
         self, actor: Actor, level: Level, keys: Sequence[Key], *, fuzzy: bool = False, combined: bool = False
@@ -69,7 +69,7 @@ class Finding:
                 yield from self._checked(database, plan, rows)
 
     def _checked(self, database: Database, plan: Plan, rows: list[Row]) -> Iterator[Chunk]:
-        """The rows that match, without the id in front and what stands behind."""
+        """The rows that match, without the leading id and the helper columns behind."""
         reader = partial(read, database)
         rows = passing_rows(plan, rows, reader)
         if not rows:

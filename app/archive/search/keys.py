@@ -1,5 +1,5 @@
-"""What one matching key means for a column (PS3.4 C.2.2.2): a condition in plain SQL that excludes no match, and, where SQL
-cannot decide, a test of the value. Pure.
+"""The condition of one matching key on a column (PS3.4 C.2.2.2): a condition in plain SQL that excludes no match, and,
+where SQL cannot decide, a test of the value. Pure.
 
 Beyond the standard's text, and harmless: several values of a text key mean any of them (C.2.2.2.8), and two quotation
 marks mean an attribute without a value (C.2.2.2.7), negotiated or not."""
@@ -48,7 +48,7 @@ class BadQuery(AppError):
 
 @dataclass(frozen=True, slots=True)
 class Narrow:
-    """sql: the condition with `?` marks; test: what the column's value must pass besides, None where SQL says it all."""
+    """sql: the condition with `?` marks; test: a test for the column's value, None where SQL decides alone."""
 
     sql: str
     values: list[Any]
@@ -163,7 +163,7 @@ def _clock(time: str) -> str:
 
 
 def _in_list(column: str, key: Key, fuzzy: bool) -> Narrow:
-    """One of several values. A wildcard of LIKE may stand for a backslash, too: the test decides."""
+    """One of several values. A wildcard of LIKE may match a backslash, too: the test decides."""
     one = make_test(key, fuzzy)
     sql, values = f"{column} <> ''", list[Any]()
     if key.vr != "PN" and (wanted := values_of(key)):
@@ -194,7 +194,7 @@ def _whole(wanted: list[str]) -> list[int]:
 
 def _dates(column: str, value: str) -> Narrow:
     low, high = (bound.replace(".", "") for bound in split_range("DA", value))
-    # a value that is no date stands in the column as it was written; the test excludes it
+    # a value that is not a date is in the column as it was written; the test excludes it
     return Narrow(f"{column} >= ? AND {column} <= ? AND length({column}) = 8", [low or "0", high or "99999999"])
 
 

@@ -21,7 +21,7 @@ BELOW_SERIES = frozenset(
 
 
 def speaks_for(tag: str, level: str) -> bool:
-    """Whether the header of one object says what an attribute (8 hex digits) is at a level: study, series, instance."""
+    """Whether the header of one object defines an attribute (8 hex digits) at a level: study, series, instance."""
     if level == "instance":
         return True
     if level == "series":

@@ -93,7 +93,7 @@ class _Page:
     def ids(self) -> list[int]:
         plan, need = self._plan, self._need
         first = max(50, min(need, _STEP))
-        if plan.level == "study" and plan.is_decided and not plan.study:  # what stands before the page is never read
+        if plan.level == "study" and plan.is_decided and not plan.study:  # rows before the page are never read
             return next(walks.stream(self._runner, plan.asked, self._offset + need), [])[self._offset :]
         found: list[int] = []
         matches = self._decided if plan.is_decided else self._tested
@@ -137,7 +137,7 @@ class _Page:
                 return
 
     def _groups(self, studies: Iterator[list[int]]) -> Iterator[list[int]]:
-        """Studies so many at a time that what is read of them stays bounded."""
+        """Studies in groups, so that the rows read stay bounded."""
         column = {"study": "1", "series": "series_count", "instance": "instance_count"}[self._plan.level]
         for ids in studies:
             if column == "1":
@@ -201,7 +201,7 @@ def representative(session: Session, row: Row) -> Instance | None:
 
 
 def columns_model(row: Row) -> Model:
-    """What the columns know, as DICOM JSON Model."""
+    """The values of the columns, as DICOM JSON Model."""
     model = _of(row.study, columns.STUDY)
     model[columns.MODALITIES] = attribute("CS", *row.study.modalities.split("\\"))
     model[columns.SOP_CLASSES] = attribute("UI", *row.study.sop_classes.split("\\"))

@@ -1,7 +1,7 @@
 """How a study search is answered within its time on a million studies (DESIGN 3.5).
 
-Here a filter becomes conditions with what an index knows of each; `walks` answers it. Plain SQL: the planners would choose
-badly here, and SQLite is told the index."""
+Here a filter becomes conditions with what an index knows of each; `walks` answers it. Plain SQL: the planners would
+choose badly here, so the index is named for SQLite."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -194,7 +194,7 @@ def patients_with(runner: Runner, beginnings: Iterable[str], parts: Iterable[str
     if not begin and all(len(p) == 3 for p in part):
         pieces = " AND ".join(dict.fromkeys(map(_quoted, part)))
         return "SELECT rowid FROM patient_parts WHERE patient_parts MATCH ?", [pieces]
-    # three-letter pieces say nothing of their order: the row is looked at before it counts
+    # three-letter pieces do not define their order: the row is looked at before it counts
     tests = " AND ".join(["instr(p.fold || ' ' || p.pid_fold, ?) > 0"] * len(part))
     sql = f"SELECT p.id FROM patient_parts JOIN patient p ON p.id = patient_parts.rowid WHERE patient_parts MATCH ? AND {tests}"
     pieces = " AND ".join(dict.fromkeys(_quoted(t) for p in part for t in _trigrams(p)))

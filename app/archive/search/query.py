@@ -1,9 +1,9 @@
 """Attribute matching (PS3.4 C.2.2.2) over the index: the one engine of QIDO-RS (`pages`) and C-FIND (`find`).
 
-A `Query` says of each key where it is matched: on the columns of a study, on those of the level asked for and those above
-it, on objects below it (one of them must match), or in the kept header of the object that speaks for the row. `compile`
-makes a `Plan` of it: conditions that an index answers (`studies`), further conditions in SQL, and tests of the values that
-SQL cannot decide. `passing_rows` and `with_headers` apply those tests to rows that were read."""
+A `Query` decides for each key where it is matched: on the columns of a study, on those of the level asked for and those
+above it, on objects below it (one of them must match), or in the kept header of the object that speaks for the row.
+`compile` makes a `Plan` of it: conditions that an index answers (`studies`), further conditions in SQL, and tests of
+the values that SQL cannot decide. `passing_rows` and `with_headers` apply those tests to rows that were read."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -88,7 +88,7 @@ class Plan:
         return any(column.startswith("p.") for column in self.columns)
 
     def column_position(self, column: str) -> int:
-        """The position of a column among those that are read; added behind where nobody asked for it."""
+        """The position of a column among those that are read; appended where it was not requested."""
         if column not in self.columns:
             self.columns.append(column)
         return self.columns.index(column)
@@ -99,15 +99,16 @@ def _joined(conditions: Sequence[Bound]) -> Bound:
 
 
 class Query:
-    """Matching keys at a level. known: attribute path -> SQL expression of what the columns say at this level;
+    """Matching keys at a level. known: attribute path -> SQL expression of the value from the columns at this level;
     unsupported: keys that cannot be matched here, and are not."""
 
     def __init__(self, level: Level, keys: Sequence[Key], *, fuzzy: bool = False, combined: bool = False) -> None:
         self.level, self.fuzzy = level, fuzzy
-        if any(key.value != key.value.strip() for key in keys):  # blanks at the ends say nothing (PS3.5 6.2)
+        if any(key.value != key.value.strip() for key in keys):  # blanks at the ends are not significant (PS3.5 6.2)
             keys = [replace(key, value=key.value.strip()) for key in keys]
         self.known = columns.of_level(level)
-        if any(key.path[0] == REQUEST and key.path[1:] not in ((), *_PARTS) for key in keys):  # its header tells
+        # its header has the value
+        if any(key.path[0] == REQUEST and key.path[1:] not in ((), *_PARTS) for key in keys):
             self.known = {path: column for path, column in self.known.items() if path[:8] != REQUEST}
         self.unsupported: list[Key] = []
         self.header_keys: list[Key] = []
@@ -123,7 +124,7 @@ class Query:
         self._pairs = self._paired(keys) if combined else []
 
     def header_has(self, tag: str) -> bool:
-        """Whether the header of one object says what an attribute (8 hex digits) is at this level."""
+        """Whether the header of one object defines an attribute (8 hex digits) at this level."""
         return self.level != "patient" and not int(tag[:4], 16) & 1 and levels.speaks_for(tag, self.level)
 
     def _assign(self, key: Key) -> None:

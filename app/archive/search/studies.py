@@ -25,8 +25,8 @@ _LONGEST = 200  # characters of a value whose folded form is compared: columns o
 def narrow_studies(
     runner: Runner, actor: Actor, keys: Sequence[Key], fuzzy: bool
 ) -> tuple[Asked, list[tuple[Key, bool]]]:
-    """What an index knows of these keys of study attributes; and the keys that this does not decide, each with whether a
-    condition of it is among them."""
+    """Conditions that an index can answer for keys of study attributes; and the keys that this does not decide, each
+    with whether a condition of it is among them."""
     asked, rest = Asked(), list[tuple[Key, bool]]()
     if not actor.sees_all:
         add_facility(asked, actor.facility_id or "")
@@ -94,7 +94,8 @@ def _is_foldable(value: str) -> bool:
 
 
 def _folded(value: str) -> str:
-    """A pattern for folded text. Folding may shorten what `?` stands for, and takes away blanks beside a wildcard."""
+    """A pattern for folded text. Folding may shorten the text that `?` matches, and removes blanks beside a
+    wildcard."""
     return "*".join(names.fold(piece) for piece in value.replace("?", "*").split("*"))
 
 

@@ -1,4 +1,4 @@
-"""The study search (ARC-5): filter, page, cursor. How it is answered quickly stands in `plans`."""
+"""The study search (ARC-5): filter, page, cursor. See `plans` for how it is answered quickly."""
 
 import base64
 import json

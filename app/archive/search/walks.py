@@ -1,9 +1,9 @@
 """How a compiled filter (`plans.Asked`) is answered within its time on a million studies (DESIGN 3.5).
 
 What costs is pages: each is read, authenticated and deciphered again whenever another process has committed. A row is a
-page of its own, some eighty entries of a covering index share one. So, the cheapest first: a driver or a stretch of a walk
-index that names few studies (then the total is exact), else the sort index from its beginning, all conditions tested on its
-entries, until the page and the capped total are full or the time is over."""
+page of its own, some eighty entries of a covering index share one. So, the cheapest first: a driver or a stretch of a
+walk index that names few studies (then the total is exact), else the sort index from its beginning, all conditions
+tested on its entries, until the page and the capped total are full or the time limit is reached."""
 
 import time
 from collections.abc import Generator, Iterator

@@ -1,7 +1,7 @@
 """The hand-over: an admitted association goes on as one of pynetdicom's, in the same thread and over the same Wire.
 
-pynetdicom is given an A-ASSOCIATE-RQ that we write from what was decided: our own decoder has read the caller's, and
-contexts that were refused stand in it as ones that cannot be accepted. So both paths negotiate by the same rules, and
+pynetdicom receives an A-ASSOCIATE-RQ that is written from the decision: the caller's request has been decoded already,
+and refused contexts are replaced by ones that cannot be accepted. So both paths negotiate by the same rules, and
 pynetdicom decodes nothing of the negotiation that a stranger wrote."""
 
 from collections.abc import Mapping
@@ -27,7 +27,7 @@ from app.network.pynet.limits import Limits
 from app.network.settings import DicomSettings
 from app.network.wire import Wire
 
-_NOTHING = "2.25.0"  # stands for what is refused: an abstract or transfer syntax that nobody has
+_NOTHING = "2.25.0"  # replaces a refused one: an abstract or transfer syntax that nobody has
 _SMALLEST_PDU = 128  # bytes; a peer that takes less would get a PDU for each few bytes
 _MOST_PDU = 1 << 20  # bytes in one PDU to a peer that takes any length
 
@@ -113,7 +113,8 @@ def _request(agreed: Agreed, handed: Handed) -> bytes:
 
 
 def _supported(agreed: Agreed, handed: Handed) -> list[PresentationContext]:
-    """What pynetdicom is to accept: one entry for each class, whose transfer syntaxes are those that were chosen."""
+    """The contexts that pynetdicom accepts: one entry for each class, whose transfer syntaxes are those that were
+    chosen."""
     asked = {context.id: context.abstract for context in handed.request.contexts}
     chosen = {asked[one.id]: [IMPLICIT_LITTLE] for one in handed.results if one.result == pdu.TRANSFER_UNKNOWN}
     accepted: dict[str, list[str]] = {}

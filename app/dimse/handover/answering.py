@@ -135,7 +135,7 @@ def _not_allowed() -> Reply:
 
 
 def _guarded(kind: str, serve: Callable[[], Reply]) -> Reply:
-    """A fault of ours is a failure of this request only. Its message may quote a data set, so only its place is logged."""
+    """An internal error fails this request only. Its message may quote a data set, so only its place is logged."""
     try:
         return serve()
     except AppError as fault:

@@ -47,7 +47,7 @@ class Reply:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """Who asks, and what serving it needs. One for each association."""
+    """The caller, and the objects needed to serve it. One for each association."""
 
     agreed: Agreed
     services: Services
@@ -59,7 +59,7 @@ class Call:
 
     @property
     def facility_id(self) -> str | None:
-        """Whose facility what the caller brings belongs to."""
+        """Facility of the objects that the caller sends."""
         return self.agreed.source.facility_id
 
     @property

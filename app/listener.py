@@ -115,7 +115,7 @@ class _Family:
         self._ended = False
 
     def run(self) -> None:
-        _bind(self._config).close()  # says at once when the port is taken
+        _bind(self._config).close()  # fails at once when the port is taken
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._end)
         for _ in range(self._config.receivers):

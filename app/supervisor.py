@@ -40,7 +40,7 @@ ADMIN_PASSWORD = "FILMROOM_ADMIN_PASSWORD"  # noqa: S105 the variable's name
 STOP_SECONDS = 4.5  # a role that has not ended by then is killed: the whole stop stays within 5 s
 # Seconds after the first, second, ... death; a role that dies at once costs little.
 RESTART_PAUSES = (0.1, 0.5, 1.0, 2.0)
-READY_SECONDS = 30.0  # a service manager waits so long for every role; then it is told which one is down, and goes on
+READY_SECONDS = 30.0  # a service manager waits so long for every role; then it reports which one is down, and continues
 
 # role -> module with run(config); only the role's own process imports it
 ROLES = {"dicom": "app.listener", "web": "app.server", "worker": "app.worker"}
@@ -58,7 +58,7 @@ class _Child:
     started: float = 0.0
     deaths: int = 0
     due: float = 0.0
-    renewed: bool = False  # told to end, to begin again under another configuration
+    renewed: bool = False  # ended on purpose, to restart with another configuration
     process: subprocess.Popen[bytes] | None = field(default=None, repr=False)
 
 
@@ -89,7 +89,7 @@ def _log_to_files(role: str, config: Config) -> None:
 
 
 def run_role(role: str, config: Config) -> None:
-    """One role in this process, until it is told to stop."""
+    """Runs one role in this process until it is stopped."""
     _log_to_files(role, config)
     files.raise_limit()
     startup.suspend_collection()
@@ -131,12 +131,12 @@ def _verify_trail(config: Config, database: "Database") -> None:
 
 
 def _seed(config: Config, database: "Database", environ: Mapping[str, str]) -> None:
-    """Built-in roles and the first administrator; the console says how to sign in the first time."""
+    """Built-in roles and the first administrator; the console explains the first sign-in."""
     from app.security import setup
     from app.security.secrets import Secrets
 
     first = setup.prepare(database, Secrets(config), environ)
-    if config.headless:  # the one-time link leads nowhere without pages, and would stand in a journal for nothing
+    if config.headless:  # the one-time link leads nowhere without pages, and would be logged for nothing
         first = dataclasses.replace(first, code="")
     host = "127.0.0.1" if config.host in ("0.0.0.0", "::") else config.host  # noqa: S104
     for line in first.lines(f"http://{host}:{config.port}"):
@@ -261,7 +261,7 @@ class Supervisor:
         if hasattr(os, "fork"):
             child.pid = _in_child(lambda: self._run_role(child.role))
         else:
-            child.process = subprocess.Popen(  # noqa: S603 our own program
+            child.process = subprocess.Popen(  # noqa: S603 this program
                 [sys.executable, "-m", "app.cli", child.role, *role_options(self.config)],
                 env={**os.environ, **self._withheld}
                 | ({"FILMROOM_DATABASE_URL": url} if (url := self.config.database_url) else {}),
@@ -269,7 +269,7 @@ class Supervisor:
             child.pid = child.process.pid
 
     def _prepare(self) -> bool:
-        """The data folder, in another process while this one imports. False: told to stop meanwhile."""
+        """The data folder, in another process while this one imports. False: stopped meanwhile."""
         startup.suspend_collection()
         shutil.rmtree(self.config.run, ignore_errors=True)
         if not hasattr(os, "fork"):
@@ -288,7 +288,7 @@ class Supervisor:
         status = os.waitstatus_to_exitcode(ended[1])
         if self.stopping:
             return False
-        if status == 2:  # the reason stands above, in one line
+        if status == 2:  # the reason was logged before, in one line
             raise SystemExit(2)
         if status != 0:
             raise SystemExit("filmroom: the data folder could not be prepared; the reason stands above")
@@ -327,7 +327,7 @@ class Supervisor:
         state.close()
 
     def _notify_manager(self, late: bool) -> None:
-        """What the service manager hears with each beat."""
+        """Notifies the service manager with each heartbeat."""
         if not self.manager:
             return
         self.manager.alive()

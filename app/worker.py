@@ -1,5 +1,5 @@
-"""Composition root of the worker role: the one table job kind -> function, and what the clock runs of every package (each
-package's module `clock`); here stand only those that concern several packages."""
+"""Composition root of the worker role: the one table job kind -> function, and what the clock runs of every package
+(each package's module `clock`); here are only those that concern several packages."""
 
 import contextlib
 import importlib
@@ -72,8 +72,8 @@ LANES: dict[str, tuple[int, dict[str, str]]] = {
 }
 
 
-# lane -> threads that it may have beyond those while its jobs wait for peers that hang: a job that has told no progress for
-# STALLED seconds keeps no place from the next one. Such a thread ends with its job.
+# lane -> threads that it may have beyond those while its jobs wait for peers that hang: a job without progress for
+# STALLED seconds does not block the next one. Such a thread ends with its job.
 MORE = {"commitment": 14, "query": 21, "test": 42, "retrieve": 13}
 STALLED = 1.0
 

@@ -151,7 +151,7 @@ class Exchange:
         self._unread = 0
 
     def discard_data_set(self) -> None:
-        """Reads away a data set that nobody has read."""
+        """Reads and discards an unread data set."""
         if not self._unread:
             return
         empty, last = 0, False

@@ -26,7 +26,7 @@ _SNIFF = 132  # bytes until a file shows what it is
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What became of one file (DESIGN part 2). status: stored, duplicate, conflict or refused."""
+    """Result of one file (DESIGN part 2). status: stored, duplicate, conflict or refused."""
 
     name: str
     status: str
@@ -40,7 +40,7 @@ class Result:
     comment: str = ""  # the reason in at most 64 characters
 
     def public(self) -> dict[str, Any]:
-        """As REST says it."""
+        """The REST representation."""
         shown = ("name", "status", "sop_instance_uid", "study_instance_uid", "warnings", "reason")
         return {name: getattr(self, name) for name in shown}
 
@@ -130,7 +130,7 @@ class Intake:
         try:
             header = scan(incoming.fileno(), incoming.size)
         except NotDicom:
-            return None  # the archive says it better
+            return None  # the archive reports it more exactly
         if header.study_instance_uid == self._study:
             return None
         self._archive.discard(incoming)

@@ -1,4 +1,4 @@
-"""What an import may cost."""
+"""Limits of an import."""
 
 from typing import ClassVar
 

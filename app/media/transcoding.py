@@ -18,7 +18,8 @@ from app.kit.errors import CannotConvert
 from app.kit.phrases import of_fault
 from app.viewing.frames import spec_of, targets
 
-MAX_BYTES = 512 << 20  # decoded; larger objects go out as they are stored: nobody waits so long for an answer
+# decoded; larger objects go out as they are stored: a client does not wait that long for an answer
+MAX_BYTES = 512 << 20
 _NATIVE = frozenset((uids.IMPLICIT_LE, uids.EXPLICIT_LE))
 
 
@@ -49,7 +50,7 @@ def object_as(archive: Archive, located: Located, target: str) -> Iterator[bytes
 
 
 def as_stored(archive: Archive, instance: Instance) -> Iterator[bytes]:
-    """The stored file; with File Meta Information of ours where it came without, as application/dicom is a PS3.10 file."""
+    """The stored file; with new File Meta Information where it came without, as application/dicom is a PS3.10 file."""
     with content.open_object(archive, instance) as file:
         head = file.read(min(instance.data_set_offset, 65536))
     if head[128:132] == b"DICM" and b"\x02\x00\x10\x00UI" in head:

@@ -1,6 +1,7 @@
-"""Reading zip files nobody has reason to trust: every member comes out as bytes or as a refusal with its reason.
+"""Reading untrusted zip files: every member comes out as bytes or as a refusal with its reason.
 
-Nothing is ever written under a member's name, so a name cannot leave a folder; one that tries is refused all the same."""
+Nothing is ever written under a member's name, so a name cannot leave a folder; one that tries is refused all the
+same."""
 
 import re
 import stat

@@ -25,7 +25,7 @@ UNRECOGNIZED_OPERATION, SOP_CLASS_NOT_SUPPORTED, INVALID_SOP_INSTANCE, NOT_AUTHO
 
 
 class BadCommand(Exception):
-    """The bytes are no command set."""
+    """The bytes are not a command set."""
 
 
 def decode(data: bytes | bytearray | memoryview) -> dict[int, bytes]:

@@ -35,7 +35,7 @@ REASONS = {
 
 
 class BadReferences(Exception):
-    """The data set is no request for, or no answer about, commitment; the message says why."""
+    """The data set is neither a request for nor a report of commitment; the message says why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +117,7 @@ class _Reader:
             at = stop
 
     def items(self, at: int, end: int) -> Iterator[tuple[int, int]]:
-        """Where the content of each item of a sequence begins and ends; delimiters may stand at its end."""
+        """Where the content of each item of a sequence begins and ends; delimiters may be at its end."""
         while at < end:
             tag, length, start = self._header(at, end)
             if tag == _SEQUENCE_END:

@@ -1,5 +1,5 @@
-"""Storage Commitment over an association that we open (PS3.4 Annex J, PS3.7 10.1.1 and 10.1.4): N-ACTION as its SCU,
-N-EVENT-REPORT as its SCP, and the reports that a node sends back over the association of our request."""
+"""Storage Commitment over an association opened here (PS3.4 Annex J, PS3.7 10.1.1 and 10.1.4): N-ACTION as its SCU,
+N-EVENT-REPORT as its SCP, and the reports that a node sends over the association of the request."""
 
 import time
 from collections.abc import Callable
@@ -27,12 +27,12 @@ from app.network.wire import PeerSilent
 
 _SYNTAXES = ["1.2.840.10008.1.2.1", "1.2.840.10008.1.2"]
 
-_REPORTS = 1000  # of others that a node may send before it answers our request
-OnReport = Callable[[References], int]  # takes a report, says with which status it is answered
+_REPORTS = 1000  # of others that a node may send before it answers the request
+OnReport = Callable[[References], int]  # handles a report and returns the status of the answer
 
 
 def event_of(report: References) -> int:
-    """The Event Type ID that says the same as the report (PS3.4 Table J.3-2)."""
+    """The Event Type ID of the report (PS3.4 Table J.3-2)."""
     return FAILURES_EXIST if report.failed else ALL_COMMITTED
 
 
@@ -47,14 +47,14 @@ def event_command(report: References) -> dict[int, int | str]:
 
 
 class _Enough(Exception):
-    """What was waited for has come another way."""
+    """The awaited report has arrived over another association."""
 
 
 class CommitmentAssociation(Association):
     """An association with one context, Storage Commitment Push Model; a context manager as Association is.
 
-    reporting: we are the SCP and report; else we are the SCU and ask. A node that does not answer the role is taken
-    by its word that it took the context: many know no role selection."""
+    reporting: this side is the SCP and reports; else it is the SCU and requests. A node that does not answer the role
+    is taken by its word that it took the context: many know no role selection."""
 
     def __init__(
         self, peer: Peer, settings: DicomSettings, *, reporting: bool, on_report: OnReport | None = None
@@ -75,7 +75,7 @@ class CommitmentAssociation(Association):
         return syntax
 
     def request_commitment(self, references: References) -> Response:
-        """N-ACTION: the request. Its response says only whether the node will answer it."""
+        """N-ACTION: the request. Its response only tells whether the node will report."""
         command: dict[int, int | str] = {
             commands.REQUESTED_CLASS: PUSH_MODEL,
             commands.COMMAND_FIELD: commands.N_ACTION_RQ,
@@ -85,12 +85,12 @@ class CommitmentAssociation(Association):
         return self._exchange(command, encode(references, self._syntax))
 
     def send_report(self, report: References) -> Response:
-        """N-EVENT-REPORT: our answer."""
+        """N-EVENT-REPORT: the report of this station."""
         return self._exchange(event_command(report), encode(report, self._syntax))
 
     def await_report(self, seconds: float, came: Callable[[], bool]) -> None:
-        """Stays for a report over this association, at most so long; ends earlier when `came` (asked about once a
-        second) says that it came over another one, or when the node ends the association."""
+        """Stays for a report over this association, at most so long; ends earlier when `came` (called about once a
+        second) returns that it came over another one, or when the node ends the association."""
 
         def poll() -> None:
             if came():
@@ -124,7 +124,7 @@ class CommitmentAssociation(Association):
             raise BadPdu("reports instead of an answer, again and again", pdu.UNEXPECTED_PARAMETER)
 
     def _served(self) -> Response | None:
-        """Reads one message: the response to our request, or a report of the node, which is answered (then None)."""
+        """Reads one message: the response to the request, or a report of the node, which is answered (then None)."""
         with self._in_words(phrase("storage commitment")):
             try:
                 context_id, command = messages.read_command(self._reader)

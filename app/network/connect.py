@@ -1,6 +1,6 @@
 """The only opener of outgoing DICOM connections: directly or through the proxy (NET-10), plain or by TLS (NET-7).
 
-Every failure is a PeerFault whose words say which step failed and what to do."""
+Every failure is a PeerFault that names the failed step and what to do."""
 
 import socket
 import ssl

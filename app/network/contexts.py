@@ -16,9 +16,9 @@ from app.network.pdu import Context
 IMPLICIT_LITTLE, EXPLICIT_LITTLE = syntaxes.IMPLICIT_LE, syntaxes.EXPLICIT_LE
 UNCOMPRESSED = [EXPLICIT_LITTLE, IMPLICIT_LITTLE]
 LIMIT = 128  # odd ids of one byte (PS3.8 9.3.2.2)
-# Last resort for who takes no uncompressed object: what we can write without loss, quickest first.
+# Last resort for who takes no uncompressed object: the syntaxes that can be written without loss, fastest first.
 COMPRESSED = [syntaxes.JPEG_LS, syntaxes.HTJ2K_LOSSLESS, syntaxes.J2K_LOSSLESS, syntaxes.RLE]
-# Node option `transfer_syntax` -> what it stands for.
+# Node option `transfer_syntax` -> transfer syntax UID.
 PREFERRED: dict[str, str] = {
     "jpeg-ls": syntaxes.JPEG_LS,
     "jpeg2000": syntaxes.J2K_LOSSLESS,
@@ -65,7 +65,7 @@ def propose(stored: Iterable[tuple[str, str]], preferred: str = "stored") -> lis
     proposals = [Proposal(wish)]
     for sop_class in sorted(classes):
         own = [] if plain else sorted(classes[sop_class] | ({wish} - {""}))
-        # What has no frames of its own (video) cannot be encoded anew; nothing is proposed that we could not fill.
+        # What has no frames of its own (video) cannot be encoded anew; only syntaxes are proposed that can be written.
         compressed = not plain and not classes[sop_class] <= syntaxes.VIDEO
         if len(proposals[-1].contexts) + len(own) + 2 > LIMIT:
             proposals.append(Proposal(wish))

@@ -1,4 +1,4 @@
-"""The file meta information we put before a received data set (PS3.10 7.1).
+"""The file meta information written before a received data set (PS3.10 7.1).
 
 It depends on the object alone, never on who sent it or when: the same object received twice is the same file."""
 

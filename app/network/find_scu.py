@@ -1,4 +1,4 @@
-"""C-FIND as SCU (PS3.4 C.4.1.2): patient and study root, all levels, hierarchical; on our own upper layer.
+"""C-FIND as SCU (PS3.4 C.4.1.2): patient and study root, all levels, hierarchical; on the upper layer of this package.
 
 Answers come as keyword -> text, each decoded by its own Specific Character Set. One that cannot be read is counted and
 left out; whatever ends a query, what came before it stays."""
@@ -38,7 +38,7 @@ RETURNED: dict[str, tuple[str, ...]] = {
 
 _PATIENTS = 50  # followed one by one where only the patient root is offered
 _SECONDS = 120.0  # one query of one node, whatever its answers are
-_SLACK = 1000  # answers beyond the limit that a peer may send before our C-CANCEL arrives
+_SLACK = 1000  # answers beyond the limit that a peer may send before the C-CANCEL arrives
 
 
 class Finder:
@@ -79,7 +79,7 @@ class Finder:
         self._association.__exit__(*raised)  # type: ignore[arg-type]
 
     def find(self, level: str, keys: Mapping[str, str], limit: int = 500) -> Iterator[dict[str, str]]:
-        """At most `limit` answers. keys: keyword -> what is looked for, empty to be told; below the study level the
+        """At most `limit` answers. keys: keyword -> matching value, empty for a return key; below the study level the
         unique keys of the levels above must be among them. Raises PeerFault after the answers that came."""
         if level == "PATIENT" and 3 not in self._association.accepted:
             raise PeerFault(phrase("{peer} does not answer at the patient level.", peer=str(self._association.peer)))
@@ -144,7 +144,7 @@ class Finder:
                 yield found
 
     def _read(self, data: bytes | None, level: str, explicit: bool) -> dict[str, str] | None:
-        """An answer; None for one that cannot be read or does not say what it is about."""
+        """An answer; None for one that cannot be read or has no UID of its level."""
         try:
             found = identifier.decode(data or b"", explicit=explicit)
         except identifier.BadIdentifier:

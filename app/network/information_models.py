@@ -1,4 +1,4 @@
-"""The SOP classes of Query/Retrieve (PS3.4 C.6) and of Storage Commitment (PS3.4 J), and what they stand for."""
+"""The SOP classes of Query/Retrieve (PS3.4 C.6) and of Storage Commitment (PS3.4 J), and their services."""
 
 from dataclasses import dataclass
 from typing import Literal

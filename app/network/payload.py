@@ -1,8 +1,8 @@
 """The data set of an object as P-DATA PDUs (PS3.8 9.3.5), with as few system calls as the peer's PDU length allows.
 
-Large PDUs go from the file to the socket by the kernel (one header, one sendfile each). Small ones, a TLS connection and
-what is no plain file go through a buffer in which the headers of a whole batch already stand: the file is read into
-the gaps by one call and the batch leaves by another."""
+Large PDUs go from the file to the socket by the kernel (one header, one sendfile each). Small ones, a TLS connection
+and what is no plain file go through a buffer that already holds the headers of a whole batch: the file is read into the
+gaps by one call and the batch leaves by another."""
 
 import os
 import struct
@@ -14,7 +14,7 @@ from app.network.wire import Wire
 
 HEADER = 12  # PDU header, PDV length, context id, message control header
 BATCH = 1 << 20  # bytes that are laid out at once
-FROM_FILE = 1 << 17  # a PDU of ours when the peer takes any length
+FROM_FILE = 1 << 17  # a PDU when the peer takes any length
 BY_KERNEL = 1 << 15  # shorter PDUs cost more as calls of their own than as a copy
 _VECTORS = 512  # pieces of one read: well below every system's limit
 _HEAD = struct.Struct(">BBIIBB")
@@ -35,8 +35,9 @@ class Payload:
         self.sent = 0  # bytes of data sets so far; another thread may look
 
     def send(self, context_id: int, data: BinaryIO, length: int, plain: bool, pace: Pace | None = None) -> None:
-        """`length` bytes of data from where it stands. plain: an ordinary file, whose bytes the kernel may take by itself.
-        pace: told the bytes about to leave; it waits as long as a limit wants. OSError where the data end early."""
+        """`length` bytes of data from its position. plain: an ordinary file, whose bytes the kernel may take by itself.
+        pace: called with the bytes about to be sent; it waits as long as a limit wants. OSError where the data end
+        early."""
         if plain and self._by_kernel:
             self._by_file(context_id, data, length, pace)
         else:

@@ -178,7 +178,7 @@ def encode_request(
 def encode_accept(
     request: Associate, results: Sequence[ContextResult], max_length: int, user: UserItems | None = None
 ) -> bytes:
-    """A-ASSOCIATE-AC. user: our answers to the sub-items that were asked."""
+    """A-ASSOCIATE-AC. user: the answers to the proposed sub-items."""
     body = b"\0\1\0\0" + request.titles + item(0x10, APPLICATION_CONTEXT.encode())
     for one in results:
         name = item(0x40, one.transfer.encode("ascii", "replace"))

@@ -42,7 +42,7 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """What a test found. offers: the capabilities the node showed; missing: those it is set to have but refused."""
+    """Result of a test. offers: the capabilities the node showed; missing: those it is set to have but refused."""
 
     steps: list[Step]
     offers: list[str] = field(default_factory=list)
@@ -50,7 +50,7 @@ class Probe:
 
     @property
     def ok(self) -> bool:
-        """Whether the steps that prove it went well; what it offers beside that is told, not judged."""
+        """Whether the steps that prove it went well; its other services are reported, not checked."""
         proven = any(step.name in ("echo", "search", "space") and step.ok for step in self.steps)
         return proven and all(step.ok for step in self.steps if step.name == "find")
 
@@ -65,7 +65,7 @@ class Probe:
 
 
 def _ask_nothing(association: Association, seconds: float) -> Phrase:
-    """A C-FIND for a study that nobody has: the service answers, and no patient's data travels. seconds: until it
+    """A C-FIND for a study that does not exist: the service answers, and no patient's data travels. seconds: until it
     must have ended. Raises PeerFault."""
     until = time.monotonic() + seconds
     context_id = 2 * list(SIGNS).index("find") + 3

@@ -1,4 +1,4 @@
-"""Receives C-STORE, as an SCP and inside a C-GET of ours (PS3.4 B.2.3, C.4.3.2, PS3.7 9.1.1).
+"""Receives C-STORE, as an SCP and inside an outgoing C-GET (PS3.4 B.2.3, C.4.3.2, PS3.7 9.1.1).
 
 The data set streams into an object store, which is `app.archive.Archive`, as it comes; success is answered only after
 `ingest` has returned, that is after file and index are on the disk."""
@@ -65,7 +65,7 @@ class FragmentSource(Protocol):
 
 
 class ObjectStore(Protocol):
-    """What objects are received into. source: where an object comes from, in the store's own terms."""
+    """Destination of received objects. source: where an object comes from, in the store's own terms."""
 
     def receive(self, source: Any, /) -> Any: ...
     def ingest(self, incoming: Any, /) -> StoreOutcome: ...
@@ -99,7 +99,7 @@ class _Sink:
         if self.incoming is None or self.fault is not None or self.size > self.limit:
             return
         begin = _HEAD
-        if first:  # the file says what its data set says, also when the request said otherwise
+        if first:  # the file follows its data set, also when the request differs
             sop_class, sop_instance, syntax = self._meta
             own_class, own_instance = sop_uids(store[_HEAD : _HEAD + length], syntax)
             meta = preamble_and_meta(own_class or sop_class, own_instance or sop_instance, syntax)
@@ -123,7 +123,7 @@ class DataSetReceiver:
         self._view = memoryview(self._buffer)
 
     def store(self, context_id: int, abstract: str, syntax: str, command: dict[int, bytes]) -> Answer:
-        """Reads the data set that follows the command, whatever becomes of it, and says what to answer."""
+        """Reads the data set that follows the command, whatever its outcome, and returns the answer."""
         sop_class, sop_instance = commands.text(command, SOP_CLASS), commands.text(command, SOP_INSTANCE)
         if sop_class != abstract:
             self.drain(context_id)
@@ -152,7 +152,7 @@ class DataSetReceiver:
         return Answer(OUT_OF_RESOURCES, phrase("The object is larger than {most} GiB", most=self._limit >> 30))
 
     def drain(self, context_id: int) -> None:
-        """Reads away a data set that nobody keeps."""
+        """Reads and discards a data set."""
         self._receive(context_id, _Sink(None, 0, "", "", ""))
 
     def _ingest(self, incoming: IncomingObject, sop_class: str, sop_instance: str, size: int) -> Answer:
@@ -187,7 +187,7 @@ class DataSetReceiver:
 
 
 def answer_for(outcome: StoreOutcome, sop_class: str, sop_instance: str, size: int) -> Answer:
-    """What a C-STORE is answered when the archive has decided (PS3.4 Table B.2-1)."""
+    """The C-STORE response for the archive's decision (PS3.4 Table B.2-1)."""
     if outcome.status == "refused":
         return Answer(CANNOT_UNDERSTAND, outcome.reason or "Refused")
     if outcome.status == "conflict":

@@ -1,6 +1,7 @@
 """C-MOVE and C-GET as SCU (PS3.4 C.4.2, C.4.3): patient and study root, the study, series and image level.
 
-What the peer counts is told as it comes; what has arrived is for the archive to say, never for the peer."""
+The peer's counts are reported as they come; whether objects have arrived is decided by the archive, never by the
+peer."""
 
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -29,8 +30,8 @@ _LIMIT = 128  # contexts of one association (PS3.8 9.3.2.2)
 
 @dataclass(slots=True)
 class Counts:
-    """Sub-operations as the peer counts them; remaining None: it does not say. stored: objects of a C-GET that our own
-    archive has taken."""
+    """Sub-operations as the peer counts them; remaining None: it is not stated. stored: objects of a C-GET that the
+    local archive has stored."""
 
     remaining: int | None = None
     completed: int = 0
@@ -41,7 +42,8 @@ class Counts:
 
 @dataclass(slots=True)
 class Outcome:
-    """How a retrieval ended: the final status with the peer's words, its counts, and the objects it says it failed."""
+    """How a retrieval ended: the final status with the peer's words, its counts, and the objects it reports as
+    failed."""
 
     status: int
     comment: str = ""
@@ -55,7 +57,7 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Watch:
-    """What the caller wants to hear and be asked. tell: new counts; stop: asked each second, then a C-CANCEL goes out;
+    """Callbacks of the caller. tell: new counts; stop: asked each second, then a C-CANCEL goes out;
     alive: whether something has arrived since it was last asked (a peer need not answer before the end)."""
 
     tell: Callable[[Counts], None] = lambda counts: None
@@ -81,7 +83,7 @@ class _Retriever:
 
     @property
     def local_host(self) -> str:
-        """Our address as this peer reaches us: that of our end of the connection."""
+        """Local address for this peer: that of the local end of the connection."""
         return str(self._association.wire.sock.getsockname()[0])
 
     def __exit__(self, *raised: object) -> None:

@@ -1,6 +1,6 @@
 """An association with us as its requestor: C-ECHO and C-STORE (PS3.7 9.1, PS3.8 9.2 from the other side).
 
-Every failure is a PeerFault whose words say which step failed and, where the peer said so, why."""
+Every failure is a PeerFault that names the failed step and the peer's reason if it sent one."""
 
 import socket
 import time
@@ -29,7 +29,7 @@ VERIFICATION = "1.2.840.10008.1.1"
 _OUR_LIMIT = 131072  # what a C-GET brings comes in such pieces
 _SEND_LIMIT = 1 << 20  # also when the peer takes PDUs of any length
 _IDENTIFIER_LIMIT = 1 << 20  # bytes of one answer's identifier; real ones have some hundred
-_HEED = 5.0  # seconds a peer has to end after our C-CANCEL
+_HEED = 5.0  # seconds a peer has to end after a C-CANCEL
 
 # Serves a C-STORE request inside a C-GET: context id, command set, whether a data set follows -> the response's elements.
 Serve = Callable[[int, dict[int, bytes], bool], Mapping[int, int | str]]
@@ -84,7 +84,7 @@ class Association:
         return self if self._open else self.open(connect(self.peer, self._settings.connect_timeout))
 
     def open(self, sock: socket.socket) -> "Association":
-        """Asks for the association over a connection that stands. Closes it and raises PeerFault when refused."""
+        """Requests the association over an open connection. Closes it and raises PeerFault when refused."""
         self.wire = open_wire(sock)
         self.wire.allowance = self._allowance
         self._allowance.restart()
@@ -107,7 +107,8 @@ class Association:
         self.wire.abort(pdu.BY_USER, 0, linger=0.5)
 
     def peer_closed(self) -> bool:
-        """Whether the peer has said or ended something while nothing was asked: then no request goes through any more."""
+        """Whether the peer has sent data or closed the connection between requests: then no request goes through any
+        more."""
         return self.wire.wait_readable()
 
     def _request(self) -> None:
@@ -205,7 +206,7 @@ class Association:
         originator: tuple[str, int] | None = None,
         pace: Pace | None = None,
     ) -> Response:
-        """C-STORE of `length` bytes of `data` from where it stands, encoded in the context's transfer syntax.
+        """C-STORE of `length` bytes of `data` from its position, encoded in the context's transfer syntax.
         plain_file: data is a file on the disk whose bytes are the object's, so the kernel may send it by itself.
         originator: title and message id of the C-MOVE that asked for it. pace: see Payload.send."""
         self._message_id = self._message_id % 65535 + 1
@@ -231,8 +232,8 @@ class Association:
     ) -> Iterator[Response]:
         """A request with any number of answers (C-FIND, C-MOVE, C-GET; PS3.7 9.1.2 to 9.1.4): yields each as it comes,
         the final one last. command: its field and what belongs to it; message id and data set type are added.
-        serve: answers the C-STORE requests that come in between. stop: asked about once a second; when it says so a
-        C-CANCEL goes out, and a peer that does not heed it within some seconds is aborted.
+        serve: answers the C-STORE requests that come in between. stop: asked about once a second; when it returns True
+        a C-CANCEL is sent, and a peer that does not react within some seconds is aborted.
 
         Raises PeerFault; what was yielded before is good."""
         self._message_id = message_id = self._message_id % 65535 + 1
@@ -263,7 +264,7 @@ class Association:
         except _Unheeded:
             self.abort()
             yield Response(commands.CANCELLED, "It did not heed our C-CANCEL")
-        except GeneratorExit:  # nobody reads the rest, so nothing more can be said on this association
+        except GeneratorExit:  # the rest is not read, so this association cannot be used any more
             if not ended:
                 self.abort()
             raise
@@ -301,7 +302,8 @@ class Association:
         self._allowance.restart()
 
     def _last_words(self) -> None:
-        """The peer hung up while we wrote: what it said before may still lie here. Raises PeerFault with an abort's reason."""
+        """The peer closed the connection during a write: its last message may still be unread. Raises PeerFault with an
+        abort's reason."""
         self.wire.set_deadline(0.2)
         with suppress(PeerGone, PeerSilent, BadPdu):
             kind, length = self.wire.header()
@@ -327,7 +329,7 @@ class Association:
             yield pdu.p_data(context_id, command | (2 if at + room >= len(data) else 0), data[at : at + room])
 
     def _response(self, wanted: int) -> Response:
-        """The answer to the request just sent. Answers to others are a breach: we keep one request open at a time."""
+        """The answer to the request just sent. Answers to others are a breach: only one request is open at a time."""
         self._allowance.restart()
         try:
             _, answer = messages.read_command(self._reader)
@@ -341,7 +343,7 @@ class Association:
         return Response(status, commands.text(answer, commands.ERROR_COMMENT)[:64])
 
     def _release(self) -> None:
-        """A-RELEASE; what the peer does after it harms nobody, since every object has its answer."""
+        """A-RELEASE; errors after it are harmless, since every object has its answer."""
         try:
             self.wire.set_deadline(self._settings.artim)
             self.wire.send(pdu.RELEASE_RQ_BYTES)
@@ -353,11 +355,11 @@ class Association:
 
 
 class _Unheeded(Exception):
-    """The peer goes on though we cancelled."""
+    """The peer continues after a C-CANCEL."""
 
 
 class _Cancel:
-    """Sends one C-CANCEL-RQ (PS3.7 9.3.2.3) once `stop` says so, and gives the peer some seconds to end."""
+    """Sends one C-CANCEL-RQ (PS3.7 9.3.2.3) once `stop` returns True, and gives the peer some seconds to end."""
 
     def __init__(
         self, association: Association, context_id: int, message_id: int, stop: Callable[[], bool] | None

@@ -1,4 +1,4 @@
-"""Faults of an association that we requested, in words: which step failed, and why where the peer said so."""
+"""Error messages of a requested association: which step failed, and the peer's reason if it sent one."""
 
 from collections.abc import Callable
 
@@ -62,7 +62,7 @@ class InWords:
 
 
 def reject_hint(peer: Peer, source: int, reason: int) -> str:
-    """What to do about a rejection, by source and reason (PS3.8 Table 9-21)."""
+    """Hint for a rejection, by source and reason (PS3.8 Table 9-21)."""
     if (source, reason) == (1, 3):
         return phrase("Ask its administrator to add AE title {calling}.", calling=peer.calling)
     if (source, reason) == (1, 7):

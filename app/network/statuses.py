@@ -1,4 +1,4 @@
-"""What a peer's DIMSE status means for the people who asked, and what they can do about it (PS3.4 Annexes B.2, C.4). Pure."""
+"""Messages and hints for a peer's DIMSE status (PS3.4 Annexes B.2, C.4). Pure."""
 
 from dataclasses import dataclass
 
@@ -16,7 +16,7 @@ class Words:
 
 
 def describe_status(status: int, comment: str, peer: str, *, own_title: str = "", own_address: str = "") -> Words:
-    """A final status that is no success of a C-FIND, C-MOVE or C-GET. own_title, own_address: the Move Destination that
+    """A final status other than success of a C-FIND, C-MOVE or C-GET. own_title, own_address: the Move Destination that
     was asked for and where it listens."""
     code, said = f"{status:04X}", f" “{comment}”" if comment else ""
     high = status & 0xFF00
@@ -65,7 +65,7 @@ def describe_status(status: int, comment: str, peer: str, *, own_title: str = ""
     if status & 0xF000 == 0xC000:
         return Words(
             phrase("{peer} could not process the request ({code}{said}).", peer=peer, code=code, said=said),
-            # Orthanc and others say so of a destination that they do not know
+            # Orthanc and others return it for an unknown destination
             phrase("Perhaps it does not know title {title} at {address}.", title=own_title, address=own_address)
             if own_title
             else NOTHING,

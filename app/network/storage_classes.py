@@ -28,7 +28,7 @@ def transfer_syntaxes() -> frozenset[str]:
     return frozenset(uid for uid in ours if not uid.startswith(("1.2.840.10008.1.2.6", "1.2.840.10008.1.2.7")))
 
 
-# The classes a C-GET proposes when nobody told which objects a study has: 63, so that each can have two contexts.
+# The classes a C-GET proposes when the objects of a study are not known: 63, so that each can have two contexts.
 _SUFFIXES = (
     "1 1.1 1.1.1 1.2 1.2.1 1.3 2 2.1 2.2 3.1 4 4.1 4.2 4.3 4.4 6.1 6.2 7 7.1 7.2 7.3 7.4 9.1.1 9.1.2 9.2.1 11.1 11.2"
     " 11.3 11.4 12.1 12.1.1 12.2 12.2.1 13.1.1 13.1.3 20 30 66 66.1 66.4 67 77.1.1 77.1.4 77.1.5.1 77.1.5.4 77.1.6"

@@ -24,14 +24,14 @@ class Distrusted(PeerGone):
 
 
 class TlsFault(Distrusted):
-    """The connection ended for a reason that TLS tells."""
+    """The connection ended with a TLS reason."""
 
     def __init__(self, fault: OSError, calling: bool) -> None:
         super().__init__(tls.describe_fault(fault, calling), tls.fault_hint(fault))
 
 
 class TlsWire(Wire):
-    """Over an SSLSocket; `handshake` comes before the first byte. calling: we are the client."""
+    """Over an SSLSocket; `handshake` comes before the first byte. calling: this side is the client."""
 
     def __init__(self, sock: ssl.SSLSocket) -> None:
         self._tls = sock
@@ -42,7 +42,8 @@ class TlsWire(Wire):
 
     @classmethod
     def wrap(cls, sock: socket.socket, context: ssl.SSLContext, name: str | None = None) -> "TlsWire":
-        """Over a connected socket, which belongs to the wire from now on. name: whom we call; None: we were called."""
+        """Over a connected socket, which belongs to the wire from now on. name: the called host; None: an incoming
+        connection."""
         sock.settimeout(TICK)
         return cls(
             context.wrap_socket(
@@ -134,7 +135,7 @@ class TlsWire(Wire):
             return count
 
     def send(self, data: bytes | bytearray | memoryview, more: bool = False) -> None:
-        """more: kept until what follows, so that a header is no record of its own."""
+        """more: kept until more data follows, so that a header is not a separate record."""
         if more:
             self._held += data
             return
@@ -153,8 +154,8 @@ class TlsWire(Wire):
             self._written(begun, sent)
 
     def _ended(self, fault: OSError | ValueError) -> PeerGone:
-        """Why the connection is over. With TLS 1.3 the server's opinion of a client certificate comes only after the
-        handshake, when we write already: its alert may lie unread before the end that we met."""
+        """The reason why the connection ended. With TLS 1.3 the server checks a client certificate only after the
+        handshake, during the first writes: its alert may be unread before the end of the connection."""
         if isinstance(fault, ssl.SSLEOFError | ConnectionError):
             try:
                 self.sock.settimeout(0.5)
@@ -187,7 +188,7 @@ class TlsWire(Wire):
         super().close()
 
     def _notify(self) -> None:
-        """Our close_notify (RFC 8446 6.1), without waiting for the other side's."""
+        """Sends close_notify (RFC 8446 6.1), without waiting for the other side's."""
         with contextlib.suppress(OSError, ValueError):
             self.sock.settimeout(0.0)
             self._tls.unwrap()

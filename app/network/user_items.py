@@ -30,7 +30,7 @@ USERNAME, USERNAME_AND_PASSCODE, KERBEROS, SAML, JWT = range(1, 6)
 
 
 class BadPdu(Exception):
-    """The peer broke the protocol. reason: what our A-ABORT says."""
+    """The peer broke the protocol. reason: reason of the A-ABORT."""
 
     def __init__(self, what: str, reason: int = INVALID_PARAMETER) -> None:
         super().__init__(what)
@@ -47,8 +47,8 @@ class Role:
 
 @dataclass(frozen=True, slots=True)
 class UserIdentity:
-    """Who the requestor says it is (PS3.7 D.3.3.7). kind: 1 name, 2 name and passcode, 3 Kerberos ticket, 4 SAML
-    assertion, 5 JSON web token; confirm: it wants to hear that we took note."""
+    """User identity of the requestor (PS3.7 D.3.3.7). kind: 1 name, 2 name and passcode, 3 Kerberos ticket, 4 SAML
+    assertion, 5 JSON web token; confirm: it requests a positive response."""
 
     kind: int
     primary: bytes
@@ -61,7 +61,7 @@ class UserIdentity:
 
 @dataclass(slots=True)
 class UserItems:
-    """What is negotiated beside the contexts. window: operations (invoked, performed) at a time, 0 any number;
+    """Negotiation items beside the contexts. window: operations (invoked, performed) at a time, 0 any number;
     roles and extended by SOP class; confirmed: the server's response to a user identity (empty for names)."""
 
     window: tuple[int, int] | None = None

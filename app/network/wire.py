@@ -1,6 +1,6 @@
 """One DICOM connection as both sides need it: exact reads with a deadline, and a payload that lands where it is wanted.
 
-Nagle is off on our side, and before each blocking read the kernel is asked to acknowledge at once: peers that leave
+Nagle is off on this side, and before each blocking read the kernel is asked to acknowledge at once: peers that leave
 Nagle on then send 20 times faster (DESIGN 3.4). A read of payload asks for the next PDU's and PDV's headers too, so
 that a PDU costs one system call where the network allows."""
 
@@ -47,7 +47,7 @@ class Wire:
         self.direct = type(sock) is socket.socket  # the kernel may be asked to send by itself; not through TLS
         self.cut = float("inf")  # moment after which every wait ends (the role stops)
         self.on_tick: Callable[[], None] | None = None  # called about once a second while nothing comes
-        self.allowance: Allowance | None = None  # of a call of ours: what is sent is timed by it alone
+        self.allowance: Allowance | None = None  # of an outgoing call: what is sent is timed by it alone
         self._unsent: Unsent | None = None
         self._expected = 0.0
         self._due = float("inf")
@@ -67,18 +67,18 @@ class Wire:
             self.sock.setsockopt(socket.SOL_SOCKET, side, struct.pack("ll", int(TICK), 0))
 
     def set_deadline(self, seconds: float) -> None:
-        """From now on, reads and writes must be over in so many seconds; writes of a call of ours by its allowance."""
+        """From now on, reads and writes must end within `seconds`; writes of an outgoing call by its allowance."""
         self._expected = seconds
         self._due = time.monotonic() + seconds
         if self.allowance is not None:
             self._line_moved()
 
     def _received(self, begun: float, moved: int) -> None:
-        """After each wait for something to read, since `begun`: raises PeerSilent when the time is over."""
+        """After each wait for something to read, since `begun`: raises PeerSilent when the time is used up."""
         moment = time.monotonic()
         if self.allowance is not None:
             left = 0 if moved else self._line_moved()
-            if left and self._expected:  # it has not got our request yet
+            if left and self._expected:  # it has not received the request yet
                 self._due = min(self._due + left / self.allowance.rate, moment + self._expected)
             self._spent(moment - begun, moved, left)
         if moment > self._due or moment > self.cut:  # also for a peer that sends a byte each second
@@ -126,7 +126,7 @@ class Wire:
             return count
 
     def read(self, count: int) -> bytes:
-        """Exactly so many bytes; for headers and short PDUs."""
+        """Exactly `count` bytes; for headers and short PDUs."""
         if len(self._ahead) >= count:
             found, self._ahead = self._ahead[:count], self._ahead[count:]
             return found
@@ -194,7 +194,7 @@ class Wire:
                 sent = 0
 
     def send_file(self, source: int, offset: int, count: int) -> None:
-        """So many bytes of an open file, sent by the kernel without passing through us (Linux, macOS)."""
+        """Sends `length` bytes of an open file by the kernel, without copying them (Linux, macOS)."""
         while count:
             begun = time.monotonic()
             try:
@@ -218,16 +218,16 @@ class Wire:
         return kind, length
 
     def abort(self, source: int, reason: int, linger: float = 2.0) -> None:
-        """A-ABORT, then Sta13: wait for the peer to close, at most so many seconds (PS3.8 9.2, ARTIM)."""
+        """A-ABORT, then Sta13: wait for the peer to close, at most `linger` seconds (PS3.8 9.2, ARTIM)."""
         self.cut = min(self.cut, time.monotonic() + linger)
         with contextlib.suppress(PeerGone, PeerSilent):
             self.send(pdu.encode_abort(source, reason))
         self.close_after_peer(linger)
 
     def close_after_peer(self, seconds: float, end: bool = True) -> None:
-        """Closes once the peer has, so that our last PDU is not lost to a reset; reads away what still comes. end: say at
-        once that nothing more comes from us. After a rejection or release the peer is to close by itself (PS3.8 9.2,
-        Sta13), and pynetdicom takes an end that comes with the PDU for a broken connection."""
+        """Closes after the peer, so that the last PDU is not lost to a reset; reads away what still comes. end: shut
+        down the sending side at once. After a rejection or release the peer is to close by itself (PS3.8 9.2, Sta13),
+        and pynetdicom takes an end that comes with the PDU for a broken connection."""
         until = time.monotonic() + seconds
         store = bytearray(65536)
         with contextlib.suppress(OSError, TimeoutError):
@@ -247,7 +247,7 @@ class Wire:
 class PdvReader:
     """The P-DATA part of a connection as a row of PDVs, whatever PDUs they come in.
 
-    limit: the maximum length we announced; a few bytes more are forgiven, since senders count the header in or out."""
+    limit: the announced maximum length; a few bytes more are forgiven, since senders count the header in or out."""
 
     def __init__(self, wire: Wire, limit: int, idle_timeout: float, pdu_timeout: float) -> None:
         self.wire = wire

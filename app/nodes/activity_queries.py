@@ -36,7 +36,7 @@ def callers(session: Session, ignored: bool, kind: str) -> list[Caller]:
 
 
 def drop_callers(session: Session, most: int) -> None:
-    """Keeps only so many rows, those that called last."""
+    """Keeps only the `most` rows that called last."""
     count = session.scalar(select(func.count()).select_from(Caller)) or 0
     if count > most:
         old = session.scalars(select(Caller.id).order_by(Caller.last_at.desc()).offset(most)).all()
@@ -44,7 +44,7 @@ def drop_callers(session: Session, most: int) -> None:
 
 
 def forget_callers(session: Session, title: str, address: str) -> None:
-    """What is a node now is no unknown caller."""
+    """A system that is a node now is not an unknown caller."""
     session.execute(delete(Caller).where(Caller.kind == "unknown", Caller.title == title, Caller.address == address))
 
 
@@ -61,7 +61,8 @@ def drop_tests(session: Session, node_id: str, keep: int) -> None:
 
 
 def running_studies(session: Session) -> set[str]:
-    """The study UIDs of self-tests of the last hour: what comes back of them is nobody's and goes nowhere."""
+    """The study UIDs of self-tests of the last hour: objects that return from them belong to no facility and are not
+    routed."""
     since = now() - timedelta(hours=1)
     found = session.scalars(
         select(NodeTest.study_instance_uid).where(NodeTest.study_instance_uid != "", NodeTest.created_at >= since)
@@ -93,7 +94,7 @@ def commitment_state(session: Session, commitment_id: str) -> tuple[str, int | N
 
 
 def nodes_to_echo(session: Session, minutes: int) -> list[Node]:
-    """Nodes that are on and were neither heard of nor changed for so long, the longest first."""
+    """Enabled nodes without contact or change for this long, the longest first."""
     since = now() - timedelta(minutes=minutes)
     quiet = [column.is_(None) | (column < since) for column in (Node.last_ok_at, Node.last_fault_at)]
     return list(

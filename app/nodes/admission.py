@@ -1,4 +1,4 @@
-"""Who may open an association with us, and whose facility what arrives belongs to (DESIGN part 2, NET-3, NET-8)."""
+"""Admission of callers, and the facility of their objects (DESIGN part 2, NET-3, NET-8)."""
 
 import socket
 import time
@@ -35,7 +35,7 @@ _resolved: dict[str, tuple[float, frozenset[str]]] = {}
 
 @dataclass(frozen=True, slots=True)
 class Admission:
-    """The answer to a caller. reason 0: come in; otherwise the diagnostic of our rejection, with words for the log.
+    """The answer to a caller. reason 0: come in; otherwise the diagnostic of the rejection, with a text for the log.
     verbs: what the caller may do here; facility_id: whose what it sends will be, and whose studies it finds;
     sees_all: it is bound to no facility and finds all; titled: the facility whose title or port it called;
     clash: what does not fit together in it, in words: the title, the port and the node are of different facilities;
@@ -85,7 +85,7 @@ def admit(
     caller: Caller | None = None,
     at: str | None = None,
 ) -> Admission:
-    """Decides about one caller. A known node is known by its title and its address together: titles are no secrets.
+    """Decides about one caller. A known node is known by its title and its address together: titles are not secret.
     caller: who it is by the certificate that it showed on the TLS port; at: the facility whose port it came to, where
     any title will do. The called title wins over the port, both over the node's own facility."""
     titled = node_queries.facility_titled(session, called)
@@ -112,8 +112,8 @@ def admit(
 
 
 def _known(session: Session, node: Node, caller: Caller | None, place: str | None, clash: Phrase) -> Admission:
-    """A node may do what its options say. At another facility's title or port it may store there, and search nowhere:
-    a title is no secret that would open another facility's studies."""
+    """A node may use the services of its options. At another facility's title or port it may store there, and search
+    nowhere: a title alone must not give access to another facility's studies."""
     set_to = options.node_options(node)
     elsewhere = place is not None and node.facility_id is not None and place != node.facility_id
     if elsewhere and place is not None and node.facility_id is not None:
@@ -160,7 +160,7 @@ def _among(callers: Callers, address: str) -> bool:
 
 
 def _lacks(session: Session, node: Node, caller: Caller | None) -> Phrase:
-    """What a node that calls does not show of what is demanded of it (its option tls_caller); empty: nothing."""
+    """The missing TLS requirement of a calling node (its option tls_caller); empty: nothing."""
     set_to = options.node_options(node)
     if not set_to.tls_caller:
         return NOTHING

@@ -1,4 +1,4 @@
-"""Who called and deserves a look (NET-3, NET-8): callers that are no node, and nodes that call between two facilities.
+"""Callers to review (NET-3, NET-8): callers that are not nodes, and nodes that call between two facilities.
 
 Receivers put calls into a `Book`, whose own thread writes them down about once a second: an association never waits for
 it. The table is bounded; the oldest go first."""
@@ -45,7 +45,7 @@ SERVICES = ("echo", "store", "find", "move", "get", "worklist", "mpps", "commitm
 
 
 def services_of(abstracts: Iterable[str]) -> frozenset[str]:
-    """What somebody asks who proposes these SOP classes, as words of SERVICES."""
+    """Services of a caller by its proposed SOP classes, as words of SERVICES."""
     found = set()
     for uid in abstracts:
         if uid in MODELS:
@@ -60,13 +60,13 @@ def services_of(abstracts: Iterable[str]) -> frozenset[str]:
 
 
 def _plain(title: str) -> str:
-    """A title as it may stand in a row and on a page, whatever was sent."""
+    """A title cleaned for a row and a page."""
     return "".join(c if " " <= c <= "~" else "?" for c in title[:16])
 
 
 @dataclass(slots=True)
 class _Call:
-    """What is to be written about one caller."""
+    """Pending row of one caller."""
 
     facility_id: str | None
     at: datetime
@@ -110,7 +110,7 @@ class Book:
         refusal: Phrase,
         words: Phrase = NOTHING,
     ) -> None:
-        """Somebody called. refusal: why it was not let in; words: what is to be told otherwise."""
+        """Records a call. refusal: reason of the rejection; words: another remark."""
         key = (kind, _plain(title), _plain(called), address[:64])
         moment = now()
         one = _Call(facility_id, moment, services_of(abstracts), bool(refusal), refusal or words, moment)
@@ -124,7 +124,8 @@ class Book:
         self._due.set()
 
     def record_gap(self, node_id: str | None, title: str, address: str, median_ms: int | None) -> None:
-        """What the pace of a sender showed: the median of its delays, or None when it has none. Only news is written."""
+        """Acknowledgement delay of a sender: the median of its delays, or None when it has none. Only news is
+        written."""
         key = (node_id, title, address)
         with self._lock:
             if key in self._known and (self._known[key] is None) == (median_ms is None):
@@ -217,7 +218,7 @@ def get_caller(session: Session, actor: Actor, caller_id: str) -> Caller:
 
 
 def ignore_caller(session: Session, actor: Actor, caller_id: str, ignored: bool = True) -> Caller:
-    """Leaves it out of the list, or takes it in again. It is let in or refused as before."""
+    """Leaves it out of the list, or takes it in again. Its admission does not change."""
     require(actor, Verb.NODE_EDIT)
     found = get_caller(session, actor, caller_id)
     found.ignored = ignored

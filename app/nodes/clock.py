@@ -37,7 +37,7 @@ def prune_transfer_log(context: ClockContext) -> None:
 
 
 def echo_nodes(context: ClockContext) -> None:
-    """Has nodes that were not heard of for long asked whether they are there, by one job at a time."""
+    """Enqueues one job that echoes nodes without recent contact."""
     from app.network.settings import DicomSettings
     from app.nodes import activity_queries
     from app.settings import load

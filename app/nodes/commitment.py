@@ -1,8 +1,9 @@
 """Storage Commitment (PS3.4 Annex J), both ways, as durable rows.
 
-As SCP: a node asks (`store_request`), its objects are looked at (`verify_objects`), and it is told (`report_of`, `mark_reported`), on its
-association or by the job `commitment.report`. As SCU: `request` asks a node about objects of a transfer by the job
-`commitment.ask`; its answer comes in on whichever association (`record_answer`); `transfer_outcome` tells what became of it."""
+As SCP: a node sends a request (`store_request`), its objects are verified (`verify_objects`), and the result is
+reported (`report_of`, `mark_reported`), on its association or by the job `commitment.report`. As SCU: `request` asks a
+node about objects of a transfer by the job `commitment.ask`; its answer comes in on whichever association
+(`record_answer`); `transfer_outcome` returns the result."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -44,7 +45,7 @@ PATIENCE = timedelta(seconds=10)  # so long the association of the request has f
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of the requests about one transfer. open: an answer is still to come."""
+    """Result of the requests of one transfer. open: an answer is still to come."""
 
     open: bool
     committed: frozenset[str]
@@ -100,7 +101,7 @@ def store_request(session: Session, actor: Actor, node_id: str, asked: Reference
 
 
 def _failure_reason(one: Reference, there: dict[str, custody.Held]) -> int | None:
-    """The Failure Reason of an object that the index already tells about."""
+    """The Failure Reason of an object that follows from the index alone."""
     found = there.get(one.sop_instance)
     if found is None:
         return NO_SUCH_OBJECT
@@ -257,11 +258,11 @@ def request_asked(session: Session, node_id: str, transaction: str) -> Commitmen
 
 
 def record_answer(session: Session, node_id: str, answer: References) -> str:
-    """A node's report about what we asked; the id of the row. NotFound when that node was not asked so. Objects that
-    the report does not name are not committed; others than we asked about are passed over."""
+    """A node's report about a request of this station; the id of the row. NotFound when that node was not asked so.
+    Objects that the report does not name are not committed; objects that were not requested are ignored."""
     row = request_asked(session, node_id, answer.transaction)
     if row.state in (DONE, FAILED):
-        return row.id  # said again
+        return row.id  # repeated
     committed = {one.sop_instance for one in answer.objects}
     reasons = {one.sop_instance: one.reason for one in answer.failed}
     values = [
@@ -285,7 +286,7 @@ def is_overdue(session: Session) -> bool:
 
 
 def retry_overdue(session: Session) -> int:
-    """What was asked and not answered in time is asked again, under another Transaction UID, or given up; how many."""
+    """Requests that were not answered in time are repeated with another Transaction UID, or marked failed; how many."""
     found = node_queries.commitments_overdue(session, now())
     most = load(session, DicomSettings).send_retries + 1
     for row in found:
@@ -306,7 +307,7 @@ def prune(session: Session) -> int:
 
 
 def transfer_outcome(session: Session, transfer_id: str) -> Outcome:
-    """What the requests about a transfer have come to; of an object asked about twice the last answer counts."""
+    """Result of the requests of a transfer; of an object asked about twice the last answer counts."""
     committed: set[str] = set()
     failed: dict[str, Phrase] = {}
     is_open = False
@@ -323,7 +324,7 @@ def transfer_outcome(session: Session, transfer_id: str) -> Outcome:
 
 
 def discard_requests(session: Session, transfer_id: str) -> None:
-    """The transfer is cancelled: nothing is waited for, and an answer that still comes belongs to nobody."""
+    """The transfer is cancelled: its requests end, and a late answer is ignored."""
     for row in node_queries.commitments_of(session, transfer_id):
         if row.state in (QUEUED, WAITING):
             row.error = phrase("Cancelled")

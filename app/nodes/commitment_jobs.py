@@ -23,7 +23,7 @@ _TAKEN = (0x0000, 0x0001, 0x0107, 0x0116)  # success and the warnings of PS3.7 A
 
 
 def send_report(ctx: JobContext, payload: dict[str, Any]) -> dict[str, Any]:
-    """Tells a node what we have committed, on an association of our own. Raises PeerFault: tried again after a pause."""
+    """Reports committed objects to a node, on a new association. Raises PeerFault: tried again after a pause."""
     commitment_id = payload["commitment_id"]
     with ctx.database.read() as session:
         if commitment.report_of(session, commitment_id) is None:

@@ -98,7 +98,7 @@ def _in_words(name: str, fault: httpx.HTTPError | httpx.InvalidURL) -> PeerFault
 
 
 def judge(answer: httpx.Response, name: str) -> None:
-    """Raises PeerFault for a status that is no success."""
+    """Raises PeerFault for a status other than success."""
     if answer.is_success:
         return
     status = answer.status_code
@@ -145,8 +145,8 @@ def find(
     stop: Callable[[], bool] = lambda: False,
     seconds: float = _SECONDS,
 ) -> Iterator[dict[str, str]]:
-    """QIDO-RS as `finding.Finder.find`: the same levels, keys and answers. Asks page by page until the limit. seconds: for
-    all of it; PeerFault when they are over."""
+    """QIDO-RS as `finding.Finder.find`: the same levels, keys and answers. Asks page by page until the limit. seconds:
+    for all of it; PeerFault when they are used up."""
     state, until = search or Search(), time.monotonic() + seconds
     path, query = _address(level, keys)
     offset = given = 0
@@ -218,7 +218,7 @@ _TAG = re.compile(r"[0-9A-Fa-f]{8}")
 
 
 def flatten_model(model: Any) -> dict[str, str]:
-    """DICOM JSON (PS3.18 Annex F) as keyword -> text, as C-FIND's answers are; what is no such thing is left out."""
+    """DICOM JSON (PS3.18 Annex F) as keyword -> text, as C-FIND's answers are; other values are left out."""
     found: dict[str, str] = {}
     for tag, element in model.items() if isinstance(model, dict) else ():
         keyword = keyword_for_tag(int(tag, 16)) if _TAG.fullmatch(tag) else ""
@@ -240,7 +240,7 @@ def _text(value: Any) -> str:
 
 @dataclass(slots=True)
 class Fetched:
-    """What a retrieval brought. faults: why an object was not taken, at most twenty."""
+    """Result of a retrieval. faults: why an object was not taken, at most twenty."""
 
     stored: int = 0
     failed: int = 0
@@ -265,7 +265,7 @@ def retrieve(
     stop: Callable[[], bool] = lambda: False,
 ) -> Fetched:
     """WADO-RS of a study, series or instance straight into the archive, part by part as it comes; memory stays small. A
-    part that is no object spoils no other; a response that breaks off keeps what was whole.
+    part that is not an object does not affect the others; a response that breaks off keeps what was whole.
 
     path: studies/UID[/series/UID[/instances/UID]]; limit: bytes of one object; stop: asked at each part."""
     fetched = Fetched()
@@ -291,7 +291,7 @@ def retrieve(
 
 @contextmanager
 def _as_stored(http: httpx.Client, path: str) -> Iterator[httpx.Response]:
-    """The answer of a server asked for what is stored; in its default form of one that does not know how to say that."""
+    """The answer of a server asked for what is stored; in its default form from a server that does not support this."""
     with http.stream("GET", path, headers={"Accept": _DICOM}) as answer:
         if answer.status_code != 406:
             yield answer

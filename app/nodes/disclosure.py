@@ -32,7 +32,7 @@ def destinations(session: Session, actor: Actor, title: str, address: str) -> li
 
 
 def is_paused(database: Database, node_id: str) -> bool:
-    """Whether somebody has paused the node, or switched it off, by now; no when the database is away."""
+    """Whether the node has been paused or switched off meanwhile; no when the database is away."""
     with contextlib.suppress(Unavailable), database.read() as session:
         node = session.get(Node, node_id)
         return node is not None and (options.node_options(node).paused or not node.enabled)

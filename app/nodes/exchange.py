@@ -1,4 +1,4 @@
-"""Nodes as a file: exported, looked at, taken over (NET-3). Ours, or Orthanc's configuration.
+"""Nodes as a file: exported, looked at, taken over (NET-3). Format of Filmroom, or Orthanc's configuration.
 
 Everything is looked at first; with one fault nothing is changed. Each fault has its line and key."""
 
@@ -30,7 +30,7 @@ LIMIT = 4 << 20  # bytes of a file
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """What is wrong, and where. key: such as nodes[2].port."""
+    """Error and its position. key: such as nodes[2].port."""
 
     line: int
     key: str
@@ -39,7 +39,7 @@ class Fault:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What the file does to one node. action: create, change or same; changes: field -> (before, after), secrets as
+    """Change of one node by the file. action: create, change or same; changes: field -> (before, after), secrets as
     "set" or ""; notes: what could not be taken over."""
 
     name: str
@@ -78,8 +78,8 @@ def _exported(node: Node, facility_names: dict[str, str], sealed: bool) -> dict[
 
 
 def import_nodes(session: Session, actor: Actor, text: str, config: Config, dry_run: bool = False) -> Report:
-    """Makes and changes the nodes of a file; nodes that it does not name stay. dry_run: only tells what would happen,
-    faults included. Invalid, with `errors` of line, field and message, when something is wrong with the file."""
+    """Makes and changes the nodes of a file; nodes that it does not name stay. dry_run: only reports what would happen,
+    including errors. Invalid, with `errors` of line, field and message, when something is wrong with the file."""
     require(actor, Verb.NODE_EDIT)
     report = _checked_nodes(session, actor, text, config)
     if dry_run:
@@ -224,7 +224,7 @@ def _plan(
 
 
 def _differences(node: Node | None, values: NodeValues, config: Config) -> dict[str, tuple[Any, Any]]:
-    """What would be other than it is (or than the defaults)."""
+    """Values that differ from the present ones (or from the defaults)."""
     before = (options.node_options(node) if node else options.DEFAULTS).model_dump() | {
         "enabled": True,
         "facility_id": "",

@@ -18,7 +18,7 @@ def value_types() -> dict[str, type]:
 
 
 def schema_rules(one: Described) -> dict[str, Any]:
-    """What a value of a field may be, as keywords of JSON schema beside its type and description."""
+    """Allowed values of a field, as keywords of JSON schema beside its type and description."""
     found: dict[str, Any] = {}
     if one.type is list:
         found["items"] = {"type": "string", "enum": list(one.values)}

@@ -12,6 +12,6 @@ TOPIC = "node.answers"
 
 
 def record_proof(session: Session, node: Node, proof: Proof) -> None:
-    """Adds the event. proof: "tested" by a person or the schedule; "answered": an association of ours for something else
-    succeeded; "called": the node called us; "delivered": it accepted an object."""
+    """Adds the event. proof: "tested" by a person or the schedule; "answered": an outgoing association for another
+    purpose succeeded; "called": the node called us; "delivered": it accepted an object."""
     events.append(session, TOPIC, {"id": node.id, "name": node.name, "proof": proof}, facility_id=node.facility_id)

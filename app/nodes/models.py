@@ -33,7 +33,7 @@ class Node(Base):
 
 
 class Caller(Base):
-    """Who called and is worth a look: no known node (kind unknown), or one between two facilities (kind clash)."""
+    """Callers to review: no known node (kind unknown), or one between two facilities (kind clash)."""
 
     __tablename__ = "caller"
     __table_args__ = (UniqueConstraint("kind", "title", "called", "address"),)
@@ -72,7 +72,8 @@ class NodeTest(Base):
 
 
 class NetworkOperation(Base):
-    """One operation with a peer, ours or its (NET-9): an entry of the transfer log. Nothing of a patient stands in it."""
+    """One operation with a peer, outgoing or incoming (NET-9): an entry of the transfer log. It contains no patient
+    data."""
 
     __tablename__ = "network_operation"
     __table_args__ = (
@@ -83,7 +84,7 @@ class NetworkOperation(Base):
     id: Mapped[int] = mapped_column(BigKey, primary_key=True, autoincrement=True)
     at: Mapped[datetime] = mapped_column(index=True)  # when it ended
     kind: Mapped[str] = mapped_column(String(16))  # echo, store, find, move, get, commit, query, retrieve, ...
-    role: Mapped[str] = mapped_column(String(3))  # scp: the peer asked us; scu: we asked it
+    role: Mapped[str] = mapped_column(String(3))  # scp: the peer asked us; scu: requested by this station
     peer: Mapped[str] = mapped_column(String(64))  # the node's name, else its AE title or host
     title: Mapped[str] = mapped_column(String(16), default="")  # the peer's AE title
     called: Mapped[str] = mapped_column(String(16), default="")  # the title that was called
@@ -102,8 +103,8 @@ class NetworkOperation(Base):
 
 
 class Commitment(Base):
-    """One transaction of Storage Commitment (PS3.4 Annex J). role scp: a node asks us to commit, and is told by the
-    job job_id; role scu: we ask a node, for a transfer of ours.
+    """One transaction of Storage Commitment (PS3.4 Annex J). role scp: a node requests commitment, and the job job_id
+    reports to it; role scu: this station requests it from a node, for a transfer.
 
     state: queued (to be reported, or to be asked), waiting (asked; the answer is due by due_at), done, failed."""
 

@@ -1,8 +1,9 @@
 """The transfer log (NET-9): every operation with a peer, in both roles.
 
-`log_operation` writes the line of the daily text log at once and hands the row to a writer of the process, which commits what
-has gathered twice a second in one transaction: a modality that opens an association for each object must not cost the
-index a commit each. A killed process loses at most the rows of that half second; their text lines stand."""
+`log_operation` writes the line of the daily text log at once and hands the row to a writer of the process, which
+commits what has gathered twice a second in one transaction: a modality that opens an association for each object must
+not cost the index a commit each. A killed process loses at most the rows of that half second; their text lines
+remain."""
 
 import atexit
 import logging
@@ -35,9 +36,9 @@ SUCCESS, WARNING, FAILURE, REFUSED, CANCELLED = "success", "warning", "failure",
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """What happened with a peer. role: "scp" when the peer asked us, "scu" when we asked it. peer: the node's name, or
-    what else it is known by. objects: those that went well (warned ones included); seconds: how long it took; words:
-    the reason people read, without anything of a patient."""
+    """An operation with a peer. role: "scp" when the peer asked us, "scu" when requested by this station. peer: the
+    node's name, or what else it is known by. objects: those that went well (warned ones included); seconds: how long it
+    took; words: the reason people read, without anything of a patient."""
 
     kind: str
     role: Literal["scp", "scu"]

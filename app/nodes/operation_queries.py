@@ -1,4 +1,4 @@
-"""What the transfer log is asked: entries newest first, sums by peer and hour, and what has grown too old."""
+"""Queries of the transfer log: entries newest first, sums by peer and hour, and what has grown too old."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -27,7 +27,7 @@ class Filter:
 
 @dataclass(frozen=True, slots=True)
 class PeerHour:
-    """What one peer and we did in one hour. hour: "2026-11-21 08" in UTC; seconds: spent in all operations."""
+    """Operations with one peer in one hour. hour: "2026-11-21 08" in UTC; seconds: spent in all operations."""
 
     peer: str
     role: str

@@ -1,4 +1,4 @@
-"""What identifies a node: the columns of its row, described as its options are (app/nodes/option_model.py)."""
+"""Identifying values of a node: the columns of its row, described as its options are (app/nodes/option_model.py)."""
 
 from typing import Annotated
 
@@ -11,7 +11,7 @@ from app.trust import names
 
 
 class NodeIdentity(BaseModel):
-    """What the row has in columns of its own."""
+    """Values with their own columns."""
 
     model_config = ConfigDict(frozen=True)
 

@@ -1,7 +1,7 @@
 """The options of a node beside its name and address: read from the row, changed, checked. Pure.
 
-The row keeps them as JSON (`Node.options`), so that a new option needs no change of the database. The fields are described
-in `option_model`; whoever uses one reads it here: `node_options(node).parallel`."""
+The row keeps them as JSON (`Node.options`), so that a new option needs no change of the database. The fields are
+described in `option_model`; they are read here: `node_options(node).parallel`."""
 
 from collections.abc import Mapping
 from functools import lru_cache
@@ -49,7 +49,7 @@ def _secrets(config: Config) -> Secrets:
 
 
 def seal(config: Config, text: str) -> str:
-    """A password as it may stand in the row."""
+    """A password encrypted for the row."""
     return _secrets(config).seal(text)
 
 
@@ -62,7 +62,7 @@ class NodeValues:
     """Values for a node from a form or a program; None: unchanged (or the default for a new node). password, token: in
     clear, empty to remove it; BY_SETTING where NodeOptions has None. Any field of `option_model` is an attribute.
 
-    Raises TypeError for a name that is no field."""
+    Raises TypeError for an unknown field."""
 
     __slots__ = ("_values",)
 
@@ -105,7 +105,7 @@ def merged(kept: Mapping[str, Any], values: NodeValues, config: Config | None) -
 
 
 def _fault(one: Described, value: Any) -> str:
-    """What is wrong with one value, in words; empty: nothing."""
+    """Error message for one value; empty: nothing."""
     if one.name == "name":
         return one.option.check(value) if one.option.check else ""
     if one.nullable and value == BY_SETTING:

@@ -1,6 +1,6 @@
-"""Orthanc's configuration file, read as nodes of ours: `DicomModalities` (both forms) and `DicomWeb.Servers`. Pure.
+"""Orthanc's configuration file, read as nodes: `DicomModalities` (both forms) and `DicomWeb.Servers`. Pure.
 
-What its flags say is what the modality may ask of Orthanc; what the modality itself can is not written there, so that
+Its flags define what the modality may request from Orthanc; what the modality itself can is not written there, so that
 these nodes are set to store, find and move, as Orthanc takes every modality to be."""
 
 from collections.abc import Iterator, Mapping
@@ -34,7 +34,7 @@ _WEB = ("Url", "Username", "Password")
 
 @dataclass(slots=True)
 class Found:
-    """One node of the file. keys: our field -> where it stands; notes: what could not be taken over, in words."""
+    """One node of the file. keys: field -> its position; notes: what could not be taken over, in words."""
 
     path: Path
     values: dict[str, Any]
@@ -103,7 +103,7 @@ def _flags(found: Found, said: Mapping[str, Any], places: Mapping[str, Path]) ->
         found.notes.append(phrase("Objects go out as stored, uncompressed only where nothing else is taken."))
     if "UseDicomTls" in said:
         found.values["tls"], found.keys["tls"] = said["UseDicomTls"], places["UseDicomTls"]
-    if "Timeout" in said:  # seconds; 0: never, which is no promise of ours
+    if "Timeout" in said:  # seconds; 0: never, which cannot be guaranteed
         seconds = said["Timeout"]
         found.values["network_timeout"] = (
             max(2, min(seconds, 3600)) if isinstance(seconds, int) and seconds > 0 else BY_SETTING

@@ -1,4 +1,5 @@
-"""The Test button of nodes that are no DICOM peers: a DICOMweb server is asked for one study, a folder is written to."""
+"""The Test button of nodes that are not DICOM peers: a DICOMweb server is asked for one study, a folder is written
+to."""
 
 import contextlib
 import os
@@ -48,7 +49,7 @@ class _Steps:
 
 
 def probe_folder(path: str) -> Probe:
-    """Writes a small file of a random name, syncs, renames, reads it back and removes it; tells the free space."""
+    """Writes a small file of a random name, syncs, renames, reads it back and removes it; reports the free space."""
     steps = _Steps()
     with contextlib.suppress(PeerFault):
         with steps.step("folder") as words:

@@ -118,8 +118,8 @@ def commitment_seen(session: Session, actor: Actor, commitment_id: str) -> Commi
 
 
 def commitment_asked(session: Session, node_id: str, transaction_uid: str) -> Commitment | None:
-    """Our request under this Transaction UID to that node. Several nodes may be one peer (one title, several ports), so
-    its title counts; that it calls from its own address was seen to at the interface."""
+    """The outgoing request with this Transaction UID to that node. Several nodes may be one peer (one title, several
+    ports), so its title counts; that it calls from its own address was seen to at the interface."""
     titles = select(Node.ae_title).where(Node.id == node_id)
     return session.scalar(
         select(Commitment)
@@ -225,7 +225,7 @@ def facility_station(session: Session, facility_id: str) -> tuple[str, int]:
 
 
 def nodes_showing(session: Session, certificate_id: str) -> list[str]:
-    """The names of the nodes whose calls show this certificate of ours."""
+    """The names of the nodes that are called with this certificate."""
     shown = session.get(Certificate, certificate_id)
     if shown is None or shown.kind != "own":
         return []

@@ -70,7 +70,7 @@ def notify(session: Session, node: Node) -> None:
 
 
 def state_of(session: Session, test: NodeTest) -> str:
-    """The state of a test; a job that was given up with its worker speaks for it."""
+    """The state of a test; a job that failed with its worker sets its state."""
     if test.state in (QUEUED, RUNNING):
         job = activity_queries.job(session, test.job_id)
         if job is None or job.state in ("failed", "cancelled", "done"):

@@ -28,7 +28,7 @@ from app.security.verbs import Verb
 from app.settings import load
 
 TAKEN = "A node of this name is there already."
-FROM_FILE = "file"  # Node.origin: it stands in the file given at the start, and only that file changes it
+FROM_FILE = "file"  # Node.origin: it comes from the file given at the start, and only that file changes it
 
 __all__ = ["CAPABILITIES", "SYNTAXES", "NodeOptions", "NodeValues", "faults"]
 
@@ -64,7 +64,7 @@ def _checked(session: Session, values: NodeValues, node: Node | None, config: Co
 
 
 def _overlaps(path: str, folder: Path) -> bool:
-    """Whether one lies in the other: what goes out must not fall into our own store, nor replace it."""
+    """Whether one lies in the other: output must not be written into the store of this station."""
     found, kept = Path(path).resolve(), folder.resolve()
     return found.is_relative_to(kept) or kept.is_relative_to(found)
 
@@ -99,8 +99,8 @@ def update_node(session: Session, actor: Actor, name: str, values: NodeValues, c
 
 
 def pause_node(session: Session, actor: Actor, name: str, paused: bool) -> Node:
-    """Stops or goes on with sending to a node; what waits for it waits. Also of a node from the start's file: it is no
-    change of what the node is."""
+    """Stops or goes on with sending to a node; what waits for it waits. Also of a node from the start's file: it does
+    not change the node itself."""
     require(actor, Verb.NODE_EDIT)
     node = node_queries.node(session, actor, name)
     node.options = dict(node.options) | {"paused": paused}
@@ -158,7 +158,7 @@ def _notify(session: Session, actor: Actor, node: Node, verb: str) -> None:
 
 
 def _audit_values(node: Node) -> dict[str, Any]:
-    """What the audit trail keeps of a node: where it is and what differs from the defaults, never a secret."""
+    """Audit values of a node: where it is and what differs from the defaults, never a secret."""
     found: dict[str, Any] = {"ae_title": node.ae_title, "host": node.host, "port": node.port, "enabled": node.enabled}
     usual = options.DEFAULTS.model_dump()
     for name, value in options.node_options(node).model_dump().items():
@@ -204,7 +204,7 @@ def probe_node(database: Database, actor: Actor, name: str, config: Config) -> P
 
 
 def probed(node: Node, settings: DicomSettings, config: Config, quick: bool = False) -> Probe:
-    """What the node's protocol can be tested by. quick: only whether it answers."""
+    """Test for the node's protocol. quick: only whether it answers."""
     set_to = options.node_options(node)
     if set_to.protocol == "folder":
         return probe_folder(set_to.path)
@@ -214,8 +214,8 @@ def probed(node: Node, settings: DicomSettings, config: Config, quick: bool = Fa
 
 
 def record_outcome(session: Session, node_id: str, fault: Phrase, proof: Proof = "answered") -> None:
-    """Remembers on the node whether it worked just now (its dot in the list), and tells the pages. proof: how it proved
-    that it does, where there is no fault."""
+    """Stores on the node whether it worked just now (its status in the list), and notifies the pages. proof: the kind
+    of proof, without a fault."""
     node = session.get(Node, node_id)
     if node is None:
         return

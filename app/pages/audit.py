@@ -87,7 +87,8 @@ def _wanted(request: Request) -> Filter:
 
 
 def period_of(text: str) -> tuple[datetime, datetime] | None:
-    """The first moment of a period and the first after it, in the server's zone; None for what is no period."""
+    """The first moment of a period and the first after it, in the server's zone; None for a text that is not a
+    period."""
     days = listing.between(text)
     if days is None:
         return None
@@ -179,7 +180,8 @@ def _line(event: AuditEvent, studies: dict[str, Study], people: dict[str, str]) 
 
 
 def _target_link(event: AuditEvent) -> str:
-    """What it was done to: the page that shows a list by its name, other lists and refused calls by their address."""
+    """The target of the event: the page that shows a list by its name, other lists and refused calls by their
+    address."""
     if event.thing == "route" and " /" in event.thing_id:
         return _("Address")
     names = {

@@ -1,4 +1,4 @@
-"""Settings, Certificates: the TLS port, our own certificates, and whom we trust."""
+"""Settings, Certificates: the TLS port, own certificates, and trusted ones."""
 
 from dataclasses import dataclass
 from typing import Annotated, Any
@@ -30,8 +30,8 @@ _HERE = "/settings/certificates"
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One certificate. state: ok, warn or bad, in words; about: for whom it is, or who signed it; revoked: how
-    many stand in a list."""
+    """One certificate. state: ok, warn or bad, in words; about: for whom it is, or who signed it; revoked: the number
+    of certificates on a list."""
 
     id: str
     name: str
@@ -45,7 +45,7 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class CertificatesPage:
-    """values: what stands in the form of the port; wrong: the form that was refused; typed: what stood in it;
+    """values: the values of the port's form; wrong: the form that was refused; typed: what stood in it;
     listening: 0, or the port that is open; trouble: why it is not open though it should be."""
 
     section: str
@@ -74,7 +74,7 @@ def _line(row: Certificate) -> Line:
 
 
 def _listening(request: Request) -> tuple[int, str]:
-    """What the receivers say about the TLS port."""
+    """State of the TLS port in the receivers."""
     said = [one.detail for one in rolestate.read_all(services(request).config.run) if one.role == "dicom"]
     port = max((int(one.get("tls_port") or 0) for one in said), default=0)
     return port, next((translate(one["tls_fault"]) for one in said if one.get("tls_fault")), "")
@@ -149,7 +149,7 @@ def save_port(request: Request, actor: Editor, typed: Typed) -> Response:
 
 @router.post(_HERE + "/bring")
 def import_own(request: Request, actor: Editor, typed: Typed) -> Response:
-    """A certificate of ours with its key."""
+    """An own certificate with its key."""
     secrets = services(request).secrets
     one = {name: typed.get(name, "") for name in ("name", "chain", "key", "password")}
     faults = attempt(request, lambda session: certificates.import_certificate(session, actor, secrets, **one).id)[1]

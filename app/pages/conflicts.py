@@ -32,7 +32,7 @@ Decider = Annotated[Actor, Depends(allow(Verb.CONFLICT_DECIDE))]
 
 @dataclass(frozen=True, slots=True)
 class ConflictRow:
-    """One object kept aside. patient, examination: of the study that is here, empty when it is gone."""
+    """One object on hold. patient, examination: of the study that is here, empty when it is gone."""
 
     id: str
     study: str
@@ -64,8 +64,8 @@ class DifferingValue:
 
 @dataclass(frozen=True, slots=True)
 class ConflictGroup:
-    """The open conflicts of one study with one reason: what is decided together. first: one of them, which says what all
-    of them share; unread: how many objects' values were not compared here (the first _MOST_READ are); several: later
+    """The open conflicts of one study with one reason: what is decided together. first: one of them, for the values
+    that all share; unread: how many objects' values were not compared here (the first _MOST_READ are); several: later
     versions of one object where it has more than one, which cannot be taken in together, else 0; objects: how many
     different ones."""
 
@@ -138,7 +138,7 @@ def conflicts(request: Request, actor: Decider, session: ReadSession, decided: s
 
 
 def _decision_summary(session: ReadSession, actor: Actor, conflict_id: str, count: int) -> str:
-    """What was decided, of whom and what follows; empty where there is no such decision."""
+    """The decision, the patient and the next step; empty where there is no such decision."""
     try:
         conflict = queries.conflict(session, actor, conflict_id)
     except NotFound:
@@ -193,7 +193,7 @@ def _group(session: ReadSession, actor: Actor, members: list[tuple[Conflict, Con
 
 @router.get("/conflicts/{conflict_id}/picture")
 def picture(conflict_id: str, actor: Decider, session: WriteSession) -> Response:
-    """The first frame of an object kept aside, as a JPEG."""
+    """The first frame of an object on hold, as a JPEG."""
     from app.imaging import preview_jpeg  # numpy and the decoders: only where something is drawn
 
     conflict = queries.conflict(session, actor, conflict_id)
@@ -222,8 +222,7 @@ def decide_together(
     decision: Annotated[Decision, Form()],
     conflict: Annotated[list[str], Form(max_length=200)],
 ) -> Response:
-    """The same decision for the conflicts of a study that stand together; those that somebody has decided meanwhile are
-    left as they are."""
+    """The same decision for the conflicts of a study in one group; those decided meanwhile are left unchanged."""
     decided = service.decide_conflicts(session, actor, conflict, decision)
     for one in decided:
         _trace(session, actor, one, decision)

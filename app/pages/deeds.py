@@ -1,11 +1,11 @@
-"""What people can do and have done, in plain words: verbs of permissions, token scopes and the audit trail, and the kinds
+"""Texts for permissions and audit verbs: verbs of permissions, token scopes and the audit trail, and the kinds
 of things they are done to."""
 
 from app.http.i18n import gettext as _
 from app.http.i18n import translate
 from app.kit.phrases import phrase
 
-# As an infinitive: it stands for what may be done, and beside an outcome (done, denied, failed).
+# As an infinitive: it names a permission, and is shown beside an outcome (done, denied, failed).
 _WORDS = {
     "study.search": phrase("Search studies"),
     "study.view": phrase("Open images"),
@@ -134,7 +134,7 @@ def verb_words(verb: str) -> str:
 
 
 def decision_words(decision: str) -> str:
-    """What was decided on a conflict."""
+    """Texts for decisions on a conflict."""
     return translate(_DECISIONS.get(decision, decision[:64]))
 
 
@@ -149,7 +149,7 @@ def verb_choices() -> list[tuple[str, str]]:
 
 
 def history_words(verb: str) -> str:
-    """What was done to a study, for its history."""
+    """Texts for the history of a study."""
     done = {
         "study.view": _("Opened"),
         "study.read": _("Data read"),

@@ -21,7 +21,7 @@ Admin = Annotated[Actor, Depends(allow(Verb.FACILITY_ADMIN))]
 
 @dataclass(frozen=True, slots=True)
 class FacilityForm:
-    """What stands in the form. id empty: a new one."""
+    """Values of the form. id empty: a new one."""
 
     id: str = ""
     name: str = ""
@@ -85,7 +85,7 @@ def _stamp(facility: Facility) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Typed:
-    """What was typed. The switches say whether there is a port of its own; one that is left empty is chosen."""
+    """The submitted values. The switches tell whether it has its own port; one that is left empty is chosen."""
 
     name: Annotated[str, Form(max_length=256)] = ""
     ae_title: Annotated[str, Form(max_length=64)] = ""
@@ -109,7 +109,8 @@ class Typed:
 
 
 def _number(port: str, own: str, empty: int | None) -> int | None:
-    """A port as typed; 0 for none of its own; 65536 when it is no number, which the verb refuses by name."""
+    """A port as typed; 0 for none of its own; 65536 when it is not a number, which the verb refuses with the field's
+    name."""
     if not own:
         return 0
     return (parse_integer(port.strip(), 0, 65535) or 65536) if port.strip() else empty

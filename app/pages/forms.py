@@ -1,4 +1,4 @@
-"""What pages with forms share."""
+"""Shared parts of pages with forms."""
 
 import hashlib
 from collections.abc import Callable, Mapping
@@ -18,19 +18,19 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Faults:
-    """What was wrong with a form: a sentence, what belongs below which field, and the status of the answer."""
+    """Errors of a form: a sentence, what belongs below which field, and the status of the answer."""
 
     message: str = ""
     errors: dict[str, str] = field(default_factory=dict)
     status: int = 422
 
     def of(self, name: str) -> str:
-        """What stands below this field."""
+        """The message below this field."""
         return self.errors.get(name, "")
 
     @property
     def general(self) -> str:
-        """What stands above the form: a fault that is no single field's."""
+        """The message above the form: an error of no single field."""
         return "" if self.errors else self.message
 
 
@@ -73,13 +73,13 @@ def attempt_alone(work: Callable[[], T]) -> tuple[T | None, Faults]:
 
 
 def stamp(*values: object) -> str:
-    """What a form was drawn from, as its hidden field `seen` (the macro of that name)."""
+    """Stamp of the values a form was rendered from, as its hidden field `seen` (the macro of that name)."""
     return hashlib.sha256(repr(values).encode()).hexdigest()[:16]
 
 
 def require_unchanged(seen: str, current: str) -> None:
-    """Raises Conflict when somebody else has changed what a form shows: saving it would undo that unnoticed. seen: as the
-    form sent it, empty from a program; current: the stamp of what is saved now."""
+    """Raises Conflict when another user has changed the values of a form: saving it would undo that unnoticed. seen: as
+    the form sent it, empty from a program; current: the stamp of what is saved now."""
     if seen and seen != current:
         raise Conflict(
             "Another user has changed this since the page was opened.",
@@ -93,7 +93,7 @@ def redirect(address: str) -> RedirectResponse:
 
 
 def own_path(address: str) -> str:
-    """Where to go after the login: a page of ours, never another site (OWASP: open redirects)."""
+    """Where to go after the login: a page of this server, never another site (OWASP: open redirects)."""
     plain = address.startswith("/") and not address.startswith(("//", "/\\", "/login", "/logout"))
     return address if plain and address.isprintable() and "\\" not in address else "/"
 

@@ -28,7 +28,7 @@ _NUMBERS = ("local_port", "pacs_port", "retry_attempts")
 
 @dataclass(frozen=True, slots=True)
 class TestPart:
-    """What *Test connection* found: steps in words; fault: why it could not be tried."""
+    """Result of *Test connection*: steps in words; fault: why it could not be tried."""
 
     steps: list[tuple[str, Step]]
     ok: bool
@@ -37,7 +37,7 @@ class TestPart:
 
 @dataclass(frozen=True, slots=True)
 class ForwarderPage:
-    """values: what stands in the fields; set_up: a route exists; from_file: the start's file keeps it; waiting: studies
+    """values: the values of the fields; set_up: a route exists; from_file: the start's file keeps it; waiting: studies
     that wait for Send; restart: something counts from the next start only."""
 
     section: str
@@ -141,6 +141,6 @@ def _test_part(found: Probe) -> TestPart:
 
 @router.post(_HERE + "/send")
 def send(request: Request, actor: Editor) -> Response:
-    """What waits goes now."""
+    """Sends the waiting studies now."""
     faults = attempt(request, lambda session: forwarder.send_now(session, actor))[1]
     return _page(request, actor, faults=faults) if faults.message else redirect(f"{_HERE}?saved=sent")

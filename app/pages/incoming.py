@@ -32,7 +32,7 @@ router = APIRouter(include_in_schema=False)
 Searcher = Annotated[Actor, Depends(allow(Verb.STUDY_SEARCH))]
 SHOWN = 60
 MINUTES = 60
-_SOON = timedelta(minutes=2)  # a route that is due by then is not told of
+_SOON = timedelta(minutes=2)  # a route that is due by then is not shown
 SPARK_HEIGHT = 20
 
 
@@ -91,7 +91,7 @@ def _route(transfer: Transfer, node: str) -> Route:
 
 
 def _run(run: RouteRun, name: str, receiving: bool) -> Route | None:
-    """What a route has yet to do, or could not. None while the study is still being received, and right before the route
+    """Pending or failed steps of a route. None while the study is still being received, and right before the route
     decides."""
     if run.state == "failed":
         return Route("bad", name, translate(run.reason) or _("Failed"))

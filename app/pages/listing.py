@@ -103,7 +103,7 @@ class Listing:
 
 
 def of(request: Request) -> Listing:
-    """The list a request asks for; what is no field of ours is left alone."""
+    """The list a request asks for; unknown fields are ignored."""
     asked = request.query_params
     fields = {name: asked.get(name, "").strip()[:128] for name in Listing.__dataclass_fields__ if name != "mod"}
     if fields["period"] not in RANGES:
@@ -122,7 +122,7 @@ def _name_pattern(name: str) -> bool:
 
 
 def _prefix_pattern(value: str) -> str:
-    """What is typed is a beginning unless wildcards say otherwise."""
+    """The typed text is a prefix unless it has wildcards."""
     return value if not value or "*" in value or "?" in value else f"{value}*"
 
 

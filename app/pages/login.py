@@ -29,7 +29,7 @@ Self = Annotated[Actor, Depends(allow(Verb.SELF))]
 
 @dataclass(frozen=True, slots=True)
 class LoginPage:
-    """ticket: set in the second step, when only the code is still missing. empty: nobody can sign in yet."""
+    """ticket: set in the second step, when only the code is still missing. empty: there is no user yet."""
 
     site_name: str
     user: str
@@ -107,7 +107,7 @@ def _signed_in(request: Request, user: User, then: str, agent: str) -> Response:
 @router.post("/logout")
 @checks_permission_itself(Verb.SELF)
 async def sign_out(request: Request) -> Response:
-    """Also from a locked screen. Whoever has no session any more simply sees the card."""
+    """Also from a locked screen. Without a session the card is shown."""
     answer = redirect("/login")
     if await identify(request) is not None:
         identity = await identity_for(request, Verb.SELF, locked_too=True)

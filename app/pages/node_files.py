@@ -78,7 +78,7 @@ def show_import(request: Request, actor: Editor) -> Response:
 
 @router.post("/settings/nodes/import")
 def preview(request: Request, actor: Editor, session: ReadSession, text: Text = "") -> Response:
-    """What the file would change; nothing is changed yet."""
+    """Changes of the file; nothing is changed yet."""
     report = exchange.import_nodes(session, actor, text, services(request).config, dry_run=True)
     return _page(request, text, report, 422 if report.faults else 200)
 

@@ -206,7 +206,8 @@ class Typed(_Typed):  # type: ignore[valid-type, misc]  # made from the descript
 
 
 def _number(typed: str, one: Described) -> int:
-    """The typed number; empty: the value of the settings (or 0). A text that is no number becomes one that no field allows."""
+    """The typed number; empty: the value of the settings (or 0). A text that is not a number becomes one that no field
+    allows."""
     text = typed.strip()
     if not text:
         return BY_SETTING if one.nullable else 0

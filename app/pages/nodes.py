@@ -53,7 +53,7 @@ class NodeLine:
 
 @dataclass(frozen=True, slots=True)
 class CallerLine:
-    """Somebody who called and is no node. asked: services in words; last: when, and how often."""
+    """A caller that is not a node. asked: services in words; last: when, and how often."""
 
     id: str
     title: str
@@ -69,7 +69,7 @@ class CallerLine:
 
 @dataclass(frozen=True, slots=True)
 class NodeList:
-    """lines: all nodes by name; chosen: the id shown at the right; callers: those that are no node, newest first."""
+    """lines: all nodes by name; chosen: the id shown at the right; callers: those that are not nodes, newest first."""
 
     lines: list[NodeLine]
     chosen: str
@@ -95,7 +95,7 @@ class SelfTestPart:
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What is known of a node as a caller. gap_ms: it waits so long for delayed acknowledgements; slower: seconds that
+    """Calls of a node. gap_ms: it waits so long for delayed acknowledgements; slower: seconds that
     a study of 500 objects takes longer for it; calls: those that did not fit, newest first."""
 
     at: datetime | None
@@ -106,7 +106,7 @@ class Seen:
 
 @dataclass(frozen=True, slots=True)
 class ResultPart:
-    """What a test found, in the order it was done. offered and missing: capabilities in words."""
+    """Steps of a test, in order. offered and missing: capabilities in words."""
 
     steps: list[tuple[str, Step]]
     who: str
@@ -119,7 +119,8 @@ class ResultPart:
 
 @dataclass(frozen=True, slots=True)
 class NodesPage:
-    """section: which part of Settings; caller: the id of the unknown caller that a new node is made of; form: None when there is no node yet and none is being made."""
+    """section: which part of Settings; caller: the id of the unknown caller that a new node is made of; form: None when
+    no node exists and none is being added."""
 
     section: str
     nodes: NodeList
@@ -322,7 +323,7 @@ def show_node(node_id: str, request: Request, actor: Reader, session: ReadSessio
 
 @router.post("/settings/nodes/new")
 def create_node(request: Request, actor: Editor, session: WriteSession, typed: Annotated[Typed, Form()]) -> Response:
-    """Makes it and shows it, or shows the form again with what is wrong. Who called so is no unknown caller any more."""
+    """Makes it and shows it, or shows the form again with what is wrong. Such a caller is not unknown any more."""
     try:
         with session.begin_nested():
             node = service.create_node(session, actor, typed.values(), services(request).config)

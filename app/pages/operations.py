@@ -29,7 +29,7 @@ _PERIODS = {"1": timedelta(hours=1), "24": timedelta(hours=24), "168": timedelta
 
 
 class Wanted(BaseModel):
-    """The filter as it stands in the address. period: hours back, empty for all."""
+    """The filter as in the address. period: hours back, empty for all."""
 
     peer: str = Field("", max_length=128)
     kind: str = Field("", max_length=16)

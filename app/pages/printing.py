@@ -27,7 +27,7 @@ Owner = Annotated[Actor, Depends(allow(Verb.JOB_OWN))]
 SHOWN = 50
 FILLED_BY_ITSELF = 100  # images of a study that are put on pages when nobody chose any
 STUDIES = 30  # at once in one composer
-# What a modality is printed on until somebody chooses (PRN-2).
+# Default paper of a modality (PRN-2).
 PRESETS = {"CR": "1x1", "DX": "1x1", "MG": "1x1", "CT": "4x4", "MR": "4x4", "US": "2x3", "PT": "3x4", "NM": "2x2"}
 
 
@@ -178,7 +178,7 @@ def _title(study: Study) -> str:
 
 
 def _patients(studies: list[Study]) -> list[str]:
-    """What each patient is called, in the order of their first study; the id tells namesakes apart."""
+    """Names of the patients, in the order of their first study; the id distinguishes patients of the same name."""
     named: dict[str, str] = {}
     for one in studies:
         said = (format_person(one.patient_name) or _("No name"), one.patient_id)
@@ -197,8 +197,8 @@ def _outputs() -> list[tuple[str, str]]:
 @dataclass(frozen=True, slots=True)
 class QueueRow:
     """One print as the queue shows it. kind: of the state's icon; may: the reader may cancel, retry and delete it.
-    patient_id, study: tell prints of patients without a name apart, empty where there are several or the study is gone;
-    protected: the file asks for a password."""
+    patient_id, study: distinguish prints of patients without a name, empty where there are several or the study is
+    gone; protected: the file asks for a password."""
 
     id: str
     patient: str

@@ -33,7 +33,7 @@ PAGE = 100
 
 @dataclass(frozen=True, slots=True)
 class Trouble:
-    """What a node did not do, in its words."""
+    """Errors of a node, in its words."""
 
     node: str
     words: str
@@ -69,7 +69,7 @@ class Rows:
 
 @dataclass(frozen=True, slots=True)
 class LiveRows(Rows):
-    """What a live page fetches again: rows, the status line, what is said where there are no rows, the chips' notes."""
+    """Parts that a live page reloads: rows, the status line, the text where there are no rows, the chips' notes."""
 
     status: Status
     chips: list[Chip]
@@ -249,7 +249,7 @@ def _page(
 
 
 def _toggled_sort(name: str, sort: str) -> str:
-    """What a click on the column's head asks for: dates and counts begin with the largest."""
+    """The sort order after a click on the column's head: dates and counts begin with the largest."""
     first = f"-{name}" if name in ("date", "images") else name
     other = name if first.startswith("-") else f"-{name}"
     return other if sort == first else first
@@ -342,7 +342,7 @@ def query_rows_part(
 def local_part(
     study_uid: str, actor: Asker, session: ReadSession, series: Annotated[list[str] | None, Query()] = None
 ) -> dict[str, Any]:
-    """What of an unfolded study is here by now: objects by series, and which objects of these series. Asks no node."""
+    """Local objects of an expanded study: objects by series, and which objects of these series. Asks no node."""
     counted = retrieve_queries.local_series(session, actor, study_uid)
     return {"series": counted, "images": retrieve_queries.local_images(session, actor, series or [])[:20_000]}
 
@@ -355,7 +355,7 @@ def queue_part(request: Request, actor: Asker, session: ReadSession) -> Response
 
 @router.get("/query/{query_id}/studies/{study_uid}/series")
 def series_part(request: Request, query_id: str, study_uid: str, actor: Asker) -> Response:
-    """What unfolds below a study: its series, asked now."""
+    """Rows below a study: its series, asked now."""
     here = services(request)
     keys = {"StudyInstanceUID": study_uid}
     found, faults = query_jobs.query_children(here.database, here.config, actor, query_id, "SERIES", keys)
@@ -369,7 +369,7 @@ def series_part(request: Request, query_id: str, study_uid: str, actor: Asker) -
 
 @router.get("/query/{query_id}/studies/{study_uid}/series/{series_uid}/instances")
 def images_part(request: Request, query_id: str, study_uid: str, series_uid: str, actor: Asker) -> Response:
-    """What unfolds below a series: its images, asked now."""
+    """Rows below a series: its images, asked now."""
     here = services(request)
     keys = {"StudyInstanceUID": study_uid, "SeriesInstanceUID": series_uid}
     found, faults = query_jobs.query_children(here.database, here.config, actor, query_id, "IMAGE", keys)

@@ -1,4 +1,4 @@
-"""What the Query/Retrieve page shows: chips of nodes, matches, series, images, the retrieval queue; and what its filter
+"""Rows of the Query/Retrieve page: chips of nodes, matches, series, images, the retrieval queue; and what its filter
 row means as DICOM keys."""
 
 from collections.abc import Mapping, Sequence
@@ -47,8 +47,8 @@ class Typed:
     acc: str = ""
 
     def keys(self) -> dict[str, str]:
-        """As matching keys of PS3.4 C.2.2.2: what is typed is a beginning unless wildcards say otherwise; words of a
-        name stand in any distance; dates are days, months, years or two of them."""
+        """As matching keys of PS3.4 C.2.2.2: the typed text is a prefix unless it has wildcards; words of a name may
+        have any distance; dates are days, months, years or two of them."""
         days, born = between(self.date), between(self.born)
         return {
             "PatientName": _name(self.name),
@@ -67,7 +67,7 @@ class Typed:
 
     @classmethod
     def of(cls, query: RemoteQuery) -> "Typed":
-        """What must have been typed for these keys."""
+        """The typed values for these keys."""
         keys = query.keys
         return cls(
             name=keys.get("PatientName", ""),
@@ -180,7 +180,7 @@ def local_word(match: Match) -> HereWord:
 
 @dataclass(frozen=True, slots=True)
 class MatchRow:
-    """One study of the answers. images: "" where no node told; here: some of it is, so it can be opened."""
+    """One study of the answers. images: "" where no node returned one; here: some of it is, so it can be opened."""
 
     uid: str
     name: str
@@ -323,7 +323,7 @@ def _state(row: Retrieval, state: str, error: str) -> tuple[str, str]:
 
 
 def _rate(row: Retrieval) -> str:
-    """Images a second of this try and the time that is left, once both can be told."""
+    """Images per second of this try and the remaining time, once both are known."""
     seconds = (now() - row.started_at).total_seconds() if row.started_at else 0
     came = row.done - row.done_before
     if came <= 0 or seconds < 1:

@@ -63,7 +63,7 @@ def _rows(of: Any, name: str) -> list[Any]:
 
 
 def typed(pairs: Iterable[tuple[str, str]]) -> Typed:
-    """What stands in the form, complete and in order."""
+    """Values of the form, complete and in order."""
     raw = nest(pairs)
     when, conditions = raw.get("when", {}), raw.get("conditions", {})
     return {
@@ -124,8 +124,8 @@ def blank() -> Typed:
 
 
 def command(form: Typed, said: str) -> None:
-    """Does what a button says: "add:conditions.items:condition", "remove:actions.1", "up:actions.1", "down:actions.1",
-    "refresh". Raises BadRequest for anything else."""
+    """Applies the command of a button: "add:conditions.items:condition", "remove:actions.1", "up:actions.1",
+    "down:actions.1", "refresh". Raises BadRequest for anything else."""
     verb, _, rest = said.partition(":")
     place, _, kind = rest.partition(":")
     if verb == "refresh":
@@ -176,7 +176,7 @@ def _fresh(kind: str) -> Typed:
 
 
 def rule_of(form: Typed) -> dict[str, Any]:
-    """The rule that the form says, as a program would write it; what is wrong with it is found by `rule.read`."""
+    """The rule of the form, in the REST format; what is wrong with it is found by `rule.read`."""
     when = form["when"]
     said: dict[str, Any] = {"kind": when["kind"]}
     if when["kind"] in ("settled", "schedule"):

@@ -27,7 +27,7 @@ router = APIRouter(include_in_schema=False)
 Editor = Annotated[Actor, Depends(allow(Verb.ROUTE_EDIT))]
 _MOST_FILE = 64 << 20
 _MOST_FIELDS = 4000
-NEW = "new"  # stands for the id of a route that is not saved yet
+NEW = "new"  # placeholder for the id of a route that is not saved yet
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,7 @@ class RouteList:
 
 @dataclass(frozen=True, slots=True)
 class RouteForm:
-    """What stands in the form; errors by place. id empty: a new route."""
+    """Values of the form; errors by place. id empty: a new route."""
 
     id: str
     title: str
@@ -54,13 +54,13 @@ class RouteForm:
     seen: str = ""
 
     def wrong(self, place: str) -> str:
-        """What is wrong at a place of the form or below it."""
+        """Error at a position of the form or below it."""
         return next((words for at, words in self.errors.items() if at == place or at.startswith(f"{place}.")), "")
 
 
 @dataclass(frozen=True, slots=True)
 class Choices:
-    """What can be chosen from, as (value, word)."""
+    """Choices, as (value, word)."""
 
     facilities: list[tuple[str, str]]
     nodes: list[tuple[str, str]]
@@ -75,8 +75,8 @@ class Choices:
 
 @dataclass(frozen=True, slots=True)
 class RoutesPage:
-    """section: which part of Settings; form: None while there is no route and none is being made; found: what the bench
-    says; runs: what the route did last."""
+    """section: which part of Settings; form: None while no route exists and none is being added; found: results of the
+    test bench; runs: what the route did last."""
 
     section: str
     routes: RouteList
@@ -243,7 +243,7 @@ def save_route(request: Request, actor: Editor, form: Filled, route_id: str) -> 
 
 @router.post("/settings/routes/{route_id}/bench")
 async def run_bench(request: Request, actor: Editor, form: Filled, route_id: str) -> Response:
-    """Tries what stands in the form, saved or not, on a stored study or a dropped file."""
+    """Tries the rule in the form, saved or not, on a stored study or a dropped file."""
     route_id = route_id.removeprefix(NEW)
     dropped, data = form.get("file"), b""
     if isinstance(dropped, UploadFile) and dropped.filename:
@@ -340,14 +340,14 @@ def remove_route(route_id: str, actor: Editor, session: WriteSession) -> Respons
 
 @router.post("/settings/routes/{route_id}/fire")
 def fire_route(route_id: str, actor: Editor, session: WriteSession) -> Response:
-    """What waits goes now."""
+    """Sends the waiting studies now."""
     service.fire_now(session, actor, route_id)
     return redirect(f"/settings/routes/{route_id}")
 
 
 @router.post("/settings/routes/{route_id}/runs/{run_id}/{act}")
 def act_on_run(route_id: str, run_id: str, act: str, actor: Editor, session: WriteSession) -> Response:
-    """A run tried again, or given up."""
+    """Retries or drops a run."""
     if act == "retry":
         service.retry_run(session, actor, run_id)
     else:

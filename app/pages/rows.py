@@ -99,7 +99,7 @@ class SeriesCard:
 
 
 def age(birth: str, on: str, stated: str = "") -> str:
-    """Short age for a column: "58", "5 mo", "9 d"; empty where it cannot be told (`dates.age_at`)."""
+    """Short age for a column: "58", "5 mo", "9 d"; empty where it is not known (`dates.age_at`)."""
     text = age_at(birth, on, stated)
     told = computed_age(text)
     if told is None:

@@ -32,7 +32,7 @@ _CHOICES = {"private": phrase("Private networks"), "all": phrase("All addresses"
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One setting as a field. kind: switch, number, choice, lines or text; text: what stands in it."""
+    """One setting as a field. kind: switch, number, choice, lines or text; text: its values."""
 
     name: str
     label: str
@@ -151,7 +151,7 @@ def save_station(
     port: Annotated[str, Form(max_length=16)] = "",
     hosts: Annotated[str, Form(max_length=512)] = "",
 ) -> Response:
-    """Our AE title, port and addresses: boot configuration; they count at once where a supervisor runs."""
+    """AE title, port and addresses of this station: boot configuration; they count at once where a supervisor runs."""
     try:
         number, listed = checked_station(title, port), checked_hosts(hosts) if hosts else ""
         restart = keep_station(request, actor, title.strip(), number, listed)

@@ -1,4 +1,4 @@
-"""Search over all settings: sections and fields by the words people see, each with the address where it stands."""
+"""Search over all settings: sections and fields by the words people see, each with its address."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -55,7 +55,7 @@ class Hit:
 
 @dataclass(frozen=True, slots=True)
 class FoundPart:
-    """hits: None while nothing is asked, then the list of sections stands there. section: the one that is open."""
+    """hits: None without a search, then the list of sections is shown. section: the one that is open."""
 
     section: str
     asked: str
@@ -63,7 +63,7 @@ class FoundPart:
 
 
 def section_words() -> dict[str, str]:
-    """What each section is called."""
+    """Names of the sections."""
     return {
         "general": _("General"),
         "storage": _("Storage"),

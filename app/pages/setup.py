@@ -46,7 +46,7 @@ class FirstPage:
 
 @dataclass(frozen=True, slots=True)
 class StationPage:
-    """Step 2: what stands in the fields; dicom_host, host: where DICOM and the pages listen."""
+    """Step 2: the values of the fields; dicom_host, host: where DICOM and the pages listen."""
 
     site_name: str
     title: str
@@ -171,7 +171,7 @@ def keep_station(request: Request, actor: Actor, title: str, port: int, hosts: s
     if now is None:
         return True
     services(request).config = replace(config, **now)  # for this process's pages; the others have begun again
-    return any(now[key] != value for key, value in after.items())  # the command line or the environment said otherwise
+    return any(now[key] != value for key, value in after.items())  # the command line or the environment overrides it
 
 
 @router.post("/setup/station")
@@ -182,7 +182,7 @@ def save_station(
     title: Annotated[str, Form(max_length=64)] = "",
     port: Annotated[str, Form(max_length=16)] = "",
 ) -> Response:
-    """What the installation is called, here and on the DICOM network."""
+    """Name of the installation and its AE title."""
     try:
         restart = keep_station(request, actor, title.strip(), checked_station(title, port))
     except Invalid as fault:

@@ -19,7 +19,7 @@ router = APIRouter(include_in_schema=False)
 
 @dataclass(frozen=True, slots=True)
 class AboutPage:
-    """python: the notices of what we build on: (name, licence, what for)."""
+    """python: the notices of the libraries: (name, licence, what for)."""
 
     notices: list[tuple[str, str, str]]
 
@@ -42,7 +42,7 @@ def about(request: Request, actor: Annotated[Actor, Depends(allow(Verb.SELF))]) 
 
 
 def _back(request: Request) -> RedirectResponse:
-    """To where the person came from, which is a page of ours or the start."""
+    """Redirects to the previous page of this server, or the start page."""
     came = urlsplit(request.headers.get("referer", ""))
     own = (
         came.netloc == request.headers.get("host", "") and came.path.startswith("/") and not came.path.startswith("//")

@@ -42,7 +42,7 @@ class StorageRows:
 
 @dataclass(frozen=True, slots=True)
 class LiveRows:
-    """What a live page fetches again: its first rows, and how many match now."""
+    """Parts that a live page reloads: its first rows, and how many match now."""
 
     rows: list[StudyRow]
     columns: list[Column]
@@ -85,8 +85,8 @@ class HistoryLine:
 
 @dataclass(frozen=True, slots=True)
 class PanelPart:
-    """The side panel. strip: a picture of each of the first series; rest: images that have none there; chosen: False for
-    the first row of a list that nobody has touched yet: then no picture and no history."""
+    """The side panel. strip: a picture of each of the first series; rest: images that have none there; chosen: False
+    for the first row of a list that the user has not selected: then no picture and no history."""
 
     row: StudyRow
     referrer: str
@@ -204,7 +204,7 @@ def storage_rows(request: Request, actor: Searcher, session: ReadSession, last: 
 
 @router.get("/storage/studies/{study_uid}/series")
 def series_of_study(request: Request, study_uid: str, actor: Viewer, session: ReadSession) -> Response:
-    """What unfolds below a row."""
+    """The part below a row."""
     study = queries.study(session, actor, study_uid)
     cards = [rows.series_card(series) for series in queries.series_of(session, study)]
     return render(request, "archive/_series.html", fields(SeriesPart(study_uid, cards)))
@@ -212,8 +212,8 @@ def series_of_study(request: Request, study_uid: str, actor: Viewer, session: Re
 
 @router.get("/storage/studies/{study_uid}/panel")
 def panel(request: Request, study_uid: str, actor: Viewer, session: ReadSession, first: bool = False) -> Response:
-    """The side panel of one study. first: it stands there because its row is the first of the list. That says no more
-    than the row does, whose reading has a trace, so that nobody is said to have opened what he did not choose."""
+    """The side panel of one study. first: it is shown because its row is the first of the list. It shows no more than
+    the row, whose reading is audited, so no view is recorded for a study that the user did not open."""
     study = queries.study(session, actor, study_uid)
     if first:
         audit.mark_recorded(study_uid)
@@ -233,7 +233,7 @@ def panel(request: Request, study_uid: str, actor: Viewer, session: ReadSession,
 
 
 def _history(session: ReadSession, actor: Actor, study_uid: str) -> list[HistoryLine]:
-    """Who did what to the study; only those who may read the trail see others' deeds (SEC-9)."""
+    """History of the study; only those who may read the trail see others' deeds (SEC-9)."""
     mine = None if can(actor, Verb.AUDIT_READ) else actor.name
     found, _total = audit.list_events(session, thing_id=study_uid, actor_name=mine, limit=8)
     return [HistoryLine(event.at, f"{history_words(event.verb)}, {event.actor_name}") for event in found]

@@ -191,7 +191,7 @@ def _page(
 def show_transfers(
     request: Request, actor: Sender, session: ReadSession, show: str = "", node: str = "", before: str | None = None
 ) -> Response:
-    """What has not ended well, newest first; a hundred a page, the first page live."""
+    """Transfers that failed, newest first; a hundred a page, the first page live."""
     return _page(request, session, actor, _show(show), node, before, forms.NO_FAULTS)
 
 

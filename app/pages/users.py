@@ -18,7 +18,7 @@ Admin = Annotated[Actor, Depends(allow(Verb.USER_ADMIN))]
 
 @dataclass(frozen=True, slots=True)
 class UserForm:
-    """What stands in the form: a saved user, or what was typed. id empty: a new one."""
+    """Values of the form: a saved user, or what was typed. id empty: a new one."""
 
     id: str = ""
     name: str = ""
@@ -33,7 +33,7 @@ class UserForm:
 
 @dataclass(frozen=True, slots=True)
 class UsersPage:
-    """form: None when nobody is chosen. password: a temporary one that was just made, shown this once."""
+    """form: None when no user is chosen. password: a temporary one that was just made, shown this once."""
 
     section: str
     users: list[User]

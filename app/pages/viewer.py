@@ -18,12 +18,12 @@ from app.viewing.tags import Tag, groups
 
 router = APIRouter(include_in_schema=False)
 Viewer = Annotated[Actor, Depends(allow(Verb.STUDY_VIEW))]
-MOST = 100  # studies stepped through; their UIDs stand in the address
+MOST = 100  # studies stepped through; their UIDs are in the address
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where this study stands among those that were chosen together. before, after: addresses, empty at the ends."""
+    """Position of this study among the chosen ones. before, after: addresses, empty at the ends."""
 
     number: int
     of: int

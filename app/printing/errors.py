@@ -1,10 +1,10 @@
-"""What can be wrong with a request for paper."""
+"""Errors of print orders."""
 
 from app.kit.errors import AppError, Invalid
 
 
 class ActualSizeImpossible(Invalid):
-    """An image does not say how large its pixels are in the patient, so no millimetre can be promised (PRN-3)."""
+    """An image has no pixel spacing in the patient, so actual size is not possible (PRN-3)."""
 
     code = "actual-size-impossible"
 

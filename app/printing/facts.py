@@ -39,7 +39,7 @@ def picture(
     words: Words,
     state: Presentation | None = None,
 ) -> Picture:
-    """What has to be known of frame `frame` (from 1). position: "138 of 306" in what was chosen. state: the presentation
+    """Print facts of frame `frame` (from 1). position: "138 of 306" in what was chosen. state: the presentation
     state it is seen by; view: what was ordered on top of that.
 
     Raises app.imaging.NotAnImage or CannotDecode when the header describes no image."""
@@ -63,7 +63,7 @@ def picture(
 
 
 def presented(view: View, state: Presentation, spec: PixelSpec) -> View:
-    """What is seen in all: the state's turn and flip, then those ordered; its displayed area where no part was chosen."""
+    """The combined view: the state's turn and flip, then those ordered; its displayed area where no part was chosen."""
     moved = state.params(RenderParams(rotate=float(view.rotation), flip_horizontal=view.flip))
     rotation, area = int(moved.rotate), state.area
     if area is None or view.crop != (0.0, 0.0, 1.0, 1.0):

@@ -1,4 +1,4 @@
-"""Lines that are too long for their box end with an ellipsis, so that nobody takes the half of a name for the whole.
+"""Lines that are too long for their box end with an ellipsis, so that a shortened name is recognizable.
 
 The widths are those of the paper's Latin font; a character of another script counts by its East Asian width
 (Unicode annex 11). The typesetter still cuts at the box where that is too little."""

@@ -39,7 +39,7 @@ class Gatherer:
     must not keep the database from tidying up behind it.
 
     An image that cannot be drawn (damaged, of a kind no decoder knows, deleted meanwhile) does not end the print: its
-    Picture says why, and `check` finds it before paper is made."""
+    Picture has the reason, and `check` finds it before printing."""
 
     def __init__(self, read: Read, archive: Any, language: str, uids: Iterable[str]) -> None:
         self._read = read
@@ -56,7 +56,7 @@ class Gatherer:
         self._kept: tuple[tuple[str, int, View], Seen] | None = None
 
     def picture(self, item: OrderItem, number: int) -> Picture:
-        """The facts of one item; number counts from 1 and stands in the fault of what is gone."""
+        """The facts of one item; number counts from 1 and is named in the error of a missing image."""
         fault = self._faults.get((item.sop_instance_uid, item.frame), NOTHING)
         try:
             return self._undrawable(item, fault) if fault else self._drawable(item, number)
@@ -73,7 +73,7 @@ class Gatherer:
         return replace(known, values={**known.values, "Fault": wording.sentence(why, self._language)})
 
     def check(self, items: Iterable[OrderItem | None]) -> None:
-        """Decodes each frame once; `picture` says from then on which of them cannot be drawn, and why."""
+        """Decodes each frame once; `picture` then returns which of them cannot be drawn, and why."""
         for item in items:
             if item is None or (item.sop_instance_uid, item.frame) in self._faults:
                 continue
@@ -139,7 +139,7 @@ class Gatherer:
             return frame_bytes(self._archive, session, self.found[uid].instance, number)
 
     def pixels(self, placed: Placed, dpi: int) -> Pixels:
-        """What the placed picture needs on paper; several threads may ask. The same image twice in a row is rendered
+        """Pixels of the placed picture; several threads may ask. The same image twice in a row is rendered
         once."""
         what = placed.picture
         key = (what.sop_instance_uid, what.frame, what.view)

@@ -14,7 +14,7 @@ FORMATS: dict[str, tuple[str, str, dict[str, Any]]] = {
     "png": ("PNG", "png", {"compress_level": 3}),
     "tiff": ("TIFF", "tif", {"compression": "tiff_adobe_deflate"}),
 }
-_EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest a zip can say: the same pages give the same bytes
+_EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest date a zip supports: the same pages give the same bytes
 
 
 def write(pdf: Path, target: Path, kind: str, dpi: int, progress: Callable[[int, int], None]) -> None:

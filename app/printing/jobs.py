@@ -90,7 +90,7 @@ class _Work:
         return sheet
 
     def _drawable(self, sheet: Sheet) -> Sheet:
-        """The sheet. Raises PermanentFault where none of its images can be drawn: paper without images helps nobody."""
+        """The sheet. Raises PermanentFault where none of its images can be drawn: a print without images is useless."""
         cells = [cell for page in sheet.pages for cell in page.cells]
         if not any(cell.placed for cell in cells) and any(cell.undrawable for cell in cells):
             raise PermanentFault(sheet.notices[0])

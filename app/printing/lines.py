@@ -1,4 +1,4 @@
-"""Lines of text, each typeset once and placed as often as it stands on paper.
+"""Lines of text, each typeset once and placed as often as it is printed.
 
 Orientation letters, window and scale captions repeat on hundreds of cells, so the typesetter gets every distinct line
 once, one below the other on a single page; its answer is cut into one piece a line here, and a piece is placed by a
@@ -22,7 +22,7 @@ _PIECE = re.compile(rb"\n(0 (\S+) \S+ \S+ re\nW\nn)\n(?:/\S+ gs\n)?\S+ \S+ \S+ (
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """What the typesetter has to know of a line; all lengths in mm, rounded to a thousandth."""
+    """Typesetting parameters of a line; all lengths in mm, rounded to a thousandth."""
 
     content: str
     width: float
@@ -62,7 +62,7 @@ def distinct(pages: Iterable[Page]) -> list[Line]:
 
 
 def order(lines: list[Line]) -> dict[str, Any]:
-    """What goes to the typesetter: the lines, and how far apart their slots begin (mm)."""
+    """Order for the typesetter: the lines, and how far apart their slots begin (mm)."""
     return {"pitch": pitch(lines), "lines": [asdict(line) for line in lines]}
 
 
@@ -97,7 +97,7 @@ def draw(texts: Iterable[Text], pieces: Mapping[Line, Piece], height: float) -> 
         x, y = text.box.x * POINT, (height - text.box.y + slot_overhang(text.size)) * POINT + piece.top * 0.75
         parts += b"q 0.75 0 0 -0.75 %s cm\n%s\n" % (numbers(x, y), piece.clip)
         if text.tone in ("light", "letter"):
-            # White text stands on bright and dark pixels alike: a dark edge is drawn under it (PS3.3 has no rule).
+            # White text is printed on bright and dark pixels alike: a dark edge is drawn under it (PS3.3 has no rule).
             parts += b"q 0 G 1.6 w 1 j 1 Tr\n%s\nQ\n" % piece.glyphs
         parts += b"%s\n%s\nQ\n" % (_TONES[text.tone], piece.glyphs)
     return bytes(parts)

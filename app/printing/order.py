@@ -1,4 +1,4 @@
-"""What somebody orders to be printed, as the contract has it (DESIGN part 2, POST /api/v1/prints)."""
+"""A print order, as in the contract (DESIGN part 2, POST /api/v1/prints)."""
 
 from typing import Annotated, Any, Literal, Self
 
@@ -114,7 +114,7 @@ class OrderItem(BaseModel):
         )
 
     def marks(self) -> tuple[Mark, ...]:
-        """What is drawn over the image."""
+        """Graphics drawn over the image."""
         return tuple(
             Mark(
                 tuple((line.points, line.dashed) for line in one.lines),

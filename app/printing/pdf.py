@@ -44,7 +44,7 @@ class Attachment:
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """What the file says of itself. No patient data: metadata travels further than pages."""
+    """Metadata of the file. No patient data: metadata travels further than pages."""
 
     title: str
     created: datetime
@@ -109,7 +109,8 @@ def _placed(pages: Iterable[Page]) -> Iterator[Placed]:
 def _prefetch(
     threads: ThreadPoolExecutor, work: "Callable[[Placed], _Raster]", items: Iterable[Placed]
 ) -> "Iterator[_Raster]":
-    """The results in order, while the threads are a few items ahead: reading, decoding and packing wait for nobody."""
+    """The results in order, while the threads are a few items ahead: reading, decoding and packing run without
+    waiting."""
     waiting: deque[Future[_Raster]] = deque()
     for item in items:
         waiting.append(threads.submit(work, item))
@@ -128,7 +129,7 @@ def _protection(password: str) -> dict[str, Any]:
     if not password:
         return {"deterministic_id": True, "force_version": "1.7"}
     # R6 is an extension of 1.7: with a forced version qpdf would leave the encryption out without a word.
-    # The owner password is thrown away: nobody but the reader's password opens the file.
+    # The owner password is thrown away: only the reader's password opens the file.
     encryption = pikepdf.Encryption(user=password, owner=secrets.token_urlsafe(24), R=6, aes=True, metadata=True)
     return {"encryption": encryption}
 

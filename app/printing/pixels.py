@@ -40,8 +40,8 @@ def params(view: View) -> RenderParams:
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """A whole frame as seen: uint8 (rows, columns) or (rows, columns, 3). Each pixel stands for step x step of the
-    stored ones: more than 1 for frames too large for the memory of one picture."""
+    """A whole frame as seen: uint8 (rows, columns) or (rows, columns, 3). Each pixel replaces step x step stored ones:
+    more than 1 for frames too large for the memory of one picture."""
 
     image: Pixels
     step: int = 1

@@ -1,4 +1,4 @@
-"""What the composer asks while somebody arranges: pages as SVG and the pictures in them, from the same Sheet and the
+"""Previews for the composer: pages as SVG and the pictures in them, from the same Sheet and the
 same rendering as the paper."""
 
 from collections.abc import Callable
@@ -46,7 +46,7 @@ def pages(
     source = Gatherer(database.read, archive, actor.language, [i.sop_instance_uid for n in chosen if (i := items[n])])
     source.check(items[number] for number in sorted(chosen))
     for study in {found.study.id: found.study for found in source.found.values()}.values():
-        _record_view(study)  # their names stand on the page
+        _record_view(study)  # their names are on the page
     known: list[Picture | None] = []
     for number, item in enumerate(items):
         known.append(source.picture(item, number + 1) if item and number in chosen else None)
@@ -81,7 +81,7 @@ def picture(
     size: int,
 ) -> bytes:
     """A JPEG of one frame as it will be printed. part: x, y, width, height in whole pixels of the image as seen;
-    size: at most so many pixels wide and high."""
+    size: at most `size` pixels wide and high."""
     require(actor, Verb.STUDY_VIEW)
     source = Gatherer(database.read, archive, actor.language, [item.sop_instance_uid])
     found = source.found.get(item.sop_instance_uid)
@@ -94,7 +94,7 @@ def picture(
 
 @dataclass(frozen=True, slots=True)
 class ImageFacts:
-    """What an editor of one frame has to know. rows, columns: as stored; pixel: (height, width) of one in mm in the
+    """Data for an editor of one frame. rows, columns: as stored; pixel: (height, width) of one in mm in the
     patient, or relative where `measured` is False; window: (center, width) it is seen with, None for colours."""
 
     rows: int

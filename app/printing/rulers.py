@@ -36,7 +36,7 @@ def of_region(placed: Placed, scale: Scale, size: float, taken: Sequence[Box] = 
 
 
 def _bar_end(x: float, bottom: float, size: float, taken: Sequence[Box]) -> float:
-    """Where a bar has to end so that its label stands above every text that it would cover (mm); at most `bottom`."""
+    """End of a bar so that its label is above every text that it would cover (mm); at most `bottom`."""
     for other in sorted(taken, key=lambda one: -one.y):
         label = _label_box(x, bottom, size)
         beside = other.x < label.right and label.x < other.right

@@ -19,7 +19,7 @@ from app.viewing import states
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """What an order chose: frames page by page (None: an empty cell) and the instances they come from."""
+    """Selection of an order: frames page by page (None: an empty cell) and the instances they come from."""
 
     items: list[OrderItem | None]
     found: dict[str, Found]

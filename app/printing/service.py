@@ -43,7 +43,7 @@ def folder(config: Config) -> Path:
 
 
 def patients_in(request: PrintRequest) -> int:
-    """How many patients' images it holds; rows from before this was counted say one."""
+    """How many patients' images it holds; rows from before this was counted have one."""
     return int(request.options.get("patients", 1))
 
 
@@ -330,7 +330,7 @@ def _reset(session: Session, actor: Actor, print_id: str) -> Row:
 
 
 def notify(session: Session, made: PrintRequest, *, gone: bool = False) -> None:
-    """Tells every open page. Ids only: who may not see the print asks for it in vain."""
+    """Notifies every open page. Ids only: who may not see the print asks for it in vain."""
     payload: dict[str, Any] = {"id": made.id, "study_instance_uid": made.study_instance_uid, "gone": gone}
     owner = made.owner_id if made.facility_id is None else None
     events.append(session, "print.changed", payload, facility_id=made.facility_id, user_id=owner)
@@ -350,7 +350,7 @@ def _trace(session: Session, actor: Actor, made: PrintRequest, verb: str, **deta
 
 
 def as_json(row: Row) -> dict[str, Any]:
-    """What lies behind a Location of long work (DESIGN part 2), and the print's own fields."""
+    """Representation of long work at Location (DESIGN part 2), with the fields of a print."""
     made = row.request
     done, total = row.progress
     options = {k: v for k, v in made.options.items() if k not in (*NOT_ORDERED, "priority") and v is not None}

@@ -1,4 +1,4 @@
-"""What printing may cost."""
+"""Limits of printing."""
 
 from typing import ClassVar
 

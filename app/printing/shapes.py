@@ -1,4 +1,4 @@
-"""What a Sheet is made of: boxes, texts, strokes, pictures, cells, pages, all in millimetres. Data only."""
+"""Parts of a Sheet: boxes, texts, strokes, pictures, cells, pages, all in millimetres. Data only."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -80,15 +80,14 @@ class Mark:
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """What has to be known of one frame to place it, without its pixels.
+    """Data of one frame needed to place it, without its pixels.
 
     rows, columns: of the stored frame. spacing: (between rows, between columns) in mm in the patient, or None where
-    nobody knows. aspect: height by width of a pixel, used where there is no spacing. plane: "detector", "film" or
-    "unknown" where the spacing is not one in the patient (PS3.3 10.7). scales: of parts of an image that has no spacing as
-    a whole.
-    letters: (left, right, top, bottom) of the image as seen. marks: drawn over it. values: variables of the corner texts.
-    fault: why the image cannot be drawn, empty when it can; its cell shows this sentence instead of pixels.
-    notice: what has to be said beside the picture, such as that a part of the frame is missing; empty for most."""
+    unknown. aspect: height by width of a pixel, used where there is no spacing. plane: "detector", "film" or "unknown"
+    where the spacing is not one in the patient (PS3.3 10.7). scales: of parts of an image that has no spacing as a
+    whole. letters: (left, right, top, bottom) of the image as seen. marks: drawn over it. values: variables of the
+    corner texts. fault: why the image cannot be drawn, empty when it can; its cell shows this sentence instead of
+    pixels. notice: notice beside the picture, such as that a part of the frame is missing; empty for most."""
 
     sop_instance_uid: str
     frame: int
@@ -186,7 +185,7 @@ class Sheet:
 
 @dataclass(frozen=True, slots=True)
 class PageLines:
-    """Templates of what stands around the cells; translated by who orders, edited by who administers (PRN-6)."""
+    """Templates of the texts around the cells; translated by who orders, edited by who administers (PRN-6)."""
 
     institution: str = "[InstitutionName]"
     patient: str = "[PatientName]"

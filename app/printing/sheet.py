@@ -1,4 +1,4 @@
-"""The Sheet: what stands where on paper, in millimetres from the top left corner. Pure: facts in, geometry out.
+"""The Sheet: positions on paper, in millimetres from the top left corner. Pure: facts in, geometry out.
 
 Preview and PDF are drawn from the same Sheet, so what the preview shows is what is printed (PRN-4)."""
 
@@ -184,7 +184,7 @@ def _undrawable_sentence(number: int, picture: Picture) -> Phrase:
 
 
 def _corners_of(options: SheetOptions, one_patient: bool) -> Corners:
-    """Where a page mixes patients, or has no header, each image says itself whose it is."""
+    """Where a page mixes patients, or has no header, each image names its patient."""
     if not one_patient or (options.texts == "standard" and not options.header):
         return CORNERS["full"]
     return options.texts if isinstance(options.texts, Corners) else CORNERS[options.texts]
@@ -261,7 +261,7 @@ def _corner_texts(corners: Corners, values: Mapping[str, str], box: Box, size: f
     ):
         lines = expand(template, values)
         opposite = {"left": corners.top_right, "right": corners.top_left}[side] if top else "both"
-        # A corner may use the whole width only where nothing stands opposite; the letter's middle stays free.
+        # A corner may use the whole width only where the opposite corner is empty; the letter's middle stays free.
         width = half - size if opposite else min(box.width - 2 * pad, half - size)
         x = box.x + pad if side == "left" else box.right - pad - width
         first = box.y + pad if top else box.bottom - pad - line * len(lines)
@@ -288,7 +288,7 @@ def _letters(picture: Picture, box: Box, size: float) -> list[Text]:
 
 
 def _notice(notice: str, box: Box, size: float) -> list[Text]:
-    """What has to be said of the picture, in the lower middle of its cell, above the letter."""
+    """The notice of the picture, in the lower middle of its cell, above the letter."""
     width, line = box.width * 0.8, size * 1.3
     lines = textwrap.wrap(notice, max(10, int(width / (size * 0.55))))
     first = box.bottom - size * 5 - line * len(lines)

@@ -1,6 +1,6 @@
 """Corner texts and page lines from templates with variables: "[PatientName]" and the like.
 
-A line whose variables are all empty vanishes together with its separators, so that nobody reads ", , 12"."""
+A line whose variables are all empty vanishes together with its separators, so that ", , 12" is never printed."""
 
 import re
 from collections.abc import Mapping
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 _VARIABLE = re.compile(r"\[([A-Za-z]+)\]")
 _SEPARATORS = ",·;|/ "
 
-# What may stand in a template; the settings page will list them from here.
+# Variables of a template; the settings page will list them from here.
 VARIABLES: dict[str, str] = {
     "PatientName": "the patient's name, Family, Given and other scripts",
     "PatientID": "the patient's id",
@@ -60,7 +60,7 @@ CORNERS: dict[str, Corners] = {
 
 
 def expand(template: str, values: Mapping[str, str]) -> list[str]:
-    """The template's lines with their variables filled in; lines that say nothing are left out."""
+    """The template's lines with their variables filled in; empty lines are left out."""
     lines = []
     for line in template.split("\n"):
         parts = re.split(r"( [·|/;] |, )", line)

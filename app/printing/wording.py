@@ -64,7 +64,7 @@ def translated(options: SheetOptions, language: str) -> SheetOptions:
 
 
 def sentence(text: str, language: str) -> str:
-    """A fault's sentence (kit/phrases.py) in this language; what is not ours stays as it is."""
+    """A fault's sentence (kit/phrases.py) in this language; text that is not in the catalogue stays as it is."""
     said = catalog(language)
     if not isinstance(text, Phrase):
         return said.gettext(text) if text else ""
@@ -73,7 +73,7 @@ def sentence(text: str, language: str) -> str:
 
 
 def _day(value: str, language: str) -> str:
-    """A DA (PS3.5 6.2) as people write a day; what is no date stays as it is."""
+    """A DA (PS3.5 6.2) as people write a day; a text that is not a date stays as it is."""
     day = parse_date(value)
     return dates.format_date(day, "medium", locale=language) if day else value
 

@@ -1,4 +1,4 @@
-"""What a node says there is of a study, and what of it is here: the knowledge a retrieval is planned and judged by."""
+"""Objects of a study at a node, and those stored here: the knowledge a retrieval is planned and judged by."""
 
 import logging
 from dataclasses import dataclass
@@ -32,7 +32,8 @@ class Look:
     own: QuerySettings
 
     def list_remote(self) -> There:
-        """What the node says there is; nothing known when it does not answer queries. Raises PeerFault when it is away."""
+        """Objects that the node reports; nothing known when it does not answer queries. Raises PeerFault when it is
+        away."""
         node, scope = self.node, self.scope
         there = There()
         if not sources.can_find(node):
@@ -48,7 +49,7 @@ class Look:
                 if uid in partly or there.series[uid] is None or (by_get and not here.series.get(uid, 0)):
                     self._images(there, uid)
         except statuses.Refused as fault:
-            log.info("the node %s does not tell what it has (%04X)", node.name, fault.dimse_status)
+            log.info("the node %s refused the query for its objects (%04X)", node.name, fault.dimse_status)
         return there
 
     def _series(self, there: There, scope: Scope) -> None:
@@ -72,7 +73,7 @@ class Look:
         return list(sources.query_node(self.node, self.ctx.config, self.settings, self.own, question, Asked(), stop))
 
     def list_local(self, there: There) -> Here:
-        """What is in the archive, whoever may see it."""
+        """Objects in the archive, without a check of permissions."""
         named = [uid for uids in there.instances.values() for uid in uids] or list(self.scope.instances)
         with self.ctx.database.read() as session:
             return Here(

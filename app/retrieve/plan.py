@@ -1,4 +1,4 @@
-"""What a retrieval asks a node for, given what the node says there is and what is here already. Pure."""
+"""Requests of a retrieval, from the objects that the node reports and those stored here. Pure."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -35,7 +35,7 @@ class Ask:
 
 @dataclass(slots=True)
 class There:
-    """What the node says there is of a scope. series: UID -> number of objects, None where it does not say;
+    """Objects of a scope that the node reports. series: UID -> number of objects, None where it is not reported;
     instances: series UID -> SOP Instance UIDs, for those that were asked; known: False when it could not be asked."""
 
     known: bool = False
@@ -52,7 +52,7 @@ class There:
 
 @dataclass(frozen=True, slots=True)
 class Here:
-    """What of it is in the archive: objects by series, and which of the objects named by the node."""
+    """Objects of it in the archive: objects by series, and which of the objects named by the node."""
 
     series: Mapping[str, int]
     instances: frozenset[str] = frozenset()
@@ -106,7 +106,7 @@ def plan(scope: Scope, there: There, here: Here) -> list[Ask]:
 
 
 def missing_count(scope: Scope, there: There, here: Here) -> int | None:
-    """How many objects are not here yet; None when nobody knows how many there are."""
+    """How many objects are not here yet; None when the number is unknown."""
     if scope.instances:
         return len(set(scope.instances) - here.instances)
     if not there.known or not there.series:

@@ -81,7 +81,7 @@ def job_wanted(session: Session, job_id: str) -> bool:
 
 
 def about(session: Session, actor: Actor, study_uid: str) -> dict[str, str]:
-    """What nodes told the actor of a study last: the first of them that says something, attribute by attribute."""
+    """Last answers of nodes to the actor about a study: the first value found, attribute by attribute."""
     newest = (
         select(RemoteQuery.id)
         .join(RemoteQueryNode, RemoteQueryNode.query_id == RemoteQuery.id)
@@ -115,7 +115,7 @@ def local_studies(session: Session, actor: Actor, uids: Sequence[str]) -> dict[s
 
 
 def local_series(session: Session, actor: Actor | None, study_uid: str) -> dict[str, int]:
-    """Series Instance UID -> objects here. actor None: whoever may see them."""
+    """Series Instance UID -> objects here. actor None: without a check of permissions."""
     allowed: ColumnElement[bool] = true() if actor is None else visible_to(actor)
     wanted = (
         select(Series.series_instance_uid, Series.instance_count)
@@ -126,7 +126,7 @@ def local_series(session: Session, actor: Actor | None, study_uid: str) -> dict[
 
 
 def local_instances(session: Session, actor: Actor | None, uids: Sequence[str]) -> set[str]:
-    """Which of these SOP Instance UIDs are here. actor None: whoever may see them."""
+    """Which of these SOP Instance UIDs are here. actor None: without a check of permissions."""
     found: set[str] = set()
     allowed: ColumnElement[bool] = true() if actor is None else visible_to(actor)
     for at in range(0, len(uids), _CHUNK):
@@ -151,7 +151,7 @@ def local_images(session: Session, actor: Actor, series_uids: Sequence[str]) -> 
 
 
 def count_local(session: Session, scope: Scope) -> int:
-    """Objects of a scope that are here: what we have is the truth, not what a peer says it sent."""
+    """Objects of a scope that are here: the archive is decisive, not the count that a peer reports."""
     if scope.instances:
         return len(local_instances(session, None, scope.instances))
     if scope.series:

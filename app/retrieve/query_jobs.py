@@ -1,5 +1,5 @@
-"""Background work of queries: `query.run_query` asks every node of a query in a thread of its own, so that a dead one delays
-nobody; and the same for levels that a page unfolds."""
+"""Background work of queries: `query.run_query` asks every node of a query in a thread of its own, so that an
+unreachable one does not delay the others; and the same for levels that a page unfolds."""
 
 import contextlib
 import logging
@@ -36,7 +36,7 @@ from app.settings import load
 log = logging.getLogger(__name__)
 _REMOVED = phrase("This node has been removed.")
 _KEEP = 0.4  # seconds answers gather before they are written down together
-_LOOK = 0.5  # seconds between looks whether somebody has cancelled
+_LOOK = 0.5  # seconds between checks for cancellation
 
 
 def run_query(ctx: JobContext, payload: dict[str, Any]) -> dict[str, Any]:
@@ -145,7 +145,7 @@ class _One:
             query = session.get(RemoteQuery, self._query_id)
             if row is None or query is None:
                 return 0
-            if row.state == FAILED:  # given up already
+            if row.state == FAILED:  # cancelled already
                 return row.answers
             remote_queries.add_answers(session, row, self._question.level, new)
             if end is not None:

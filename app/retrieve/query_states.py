@@ -1,7 +1,7 @@
-"""How a query stands at each node: what the node's row says, corrected by what became of the job that asks.
+"""State of a query at each node: the state of the node's row, corrected by the state of the job.
 
-A worker that dies, or a job that nobody takes up, leaves rows that say "asking". They are shown as unanswered, with the
-reason, never as an empty answer and never as still being asked."""
+A worker that dies, or a job that is never claimed, leaves rows in the state "asking". They are shown as unanswered,
+with the reason, never as an empty answer and never as still being asked."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -43,7 +43,7 @@ class NodeState:
 
 
 def query_deadline(own: QuerySettings) -> float:
-    """Seconds after which a node that is being asked is given up, whatever it does: to connect, to accept, to answer."""
+    """Seconds after which the query of a node is ended, whatever it does: to connect, to accept, to answer."""
     return own.seconds + 2.0 * own.silence + GRACE
 
 

@@ -32,7 +32,7 @@ _MOST_NODES, _MOST_MODALITIES, _LONGEST = 32, 16, 256
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """What somebody wants to know. fields: keyword -> value with the wildcards and ranges of PS3.4 C.2.2.2."""
+    """Parameters of a query. fields: keyword -> value with the wildcards and ranges of PS3.4 C.2.2.2."""
 
     nodes: tuple[str, ...]
     level: str = "STUDY"
@@ -160,8 +160,8 @@ class Here:
 
 @dataclass(slots=True)
 class Match:
-    """One study (or patient, series, image) that nodes told of. values: keyword -> text, the first that said something;
-    where: the nodes' names; images: the largest count any of them told, None where none did."""
+    """One study (or patient, series, image) found at nodes. values: keyword -> text, the first value that is not empty;
+    where: the nodes' names; images: the largest count of any node, None where none has one."""
 
     key: str
     values: dict[str, str]
@@ -174,7 +174,7 @@ _COUNT = {"STUDY": "NumberOfStudyRelatedInstances", "SERIES": "NumberOfSeriesRel
 
 
 def merge_answers(level: str, answers: Iterable[tuple[str, Mapping[str, str]]]) -> list[Match]:
-    """(node's name, answer) pairs as one match for each thing, in the order in which things were first told of. Pure."""
+    """(node's name, answer) pairs as one match for each thing, in the order of their first answer. Pure."""
     found: dict[str, Match] = {}
     for node, values in answers:
         key = sources.key_of(level, values)
@@ -239,7 +239,7 @@ def sort_matches(found: list[Match], sort: str = "-date", here: str = "") -> lis
 
 
 def node_json(shown: NodeState) -> dict[str, Any]:
-    """answers: what the node has told so far; incomplete: it ended without having told all."""
+    """answers: the answers of the node so far; incomplete: it ended before all answers."""
     node = shown.node
     return {
         "node": node.node_name,
@@ -255,7 +255,8 @@ def node_json(shown: NodeState) -> dict[str, Any]:
 
 
 def query_json(session: Session, query: RemoteQuery) -> dict[str, Any]:
-    """A query as REST shows it (DESIGN part 2: long work), node by node. complete: every node has told all it has."""
+    """A query as REST shows it (DESIGN part 2: long work), node by node. complete: every node has sent all its
+    answers."""
     states = node_states(session, query, retrieve_queries.nodes_of(session, query.id))
     state = query_state(states)
     error = next((one.error for one in states if one.error), None) if state == FAILED else None

@@ -33,7 +33,7 @@ _MOST_INSTANCES = 10_000
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What is to be fetched from which node. method: auto takes what the node prefers. destination: another node's
+    """Objects to retrieve and their node. method: auto takes what the node prefers. destination: another node's
     name, empty for here."""
 
     node: str
@@ -178,7 +178,7 @@ def notify(session: Session, row: Retrieval) -> None:
 
 
 def state_of(session: Session, row: Retrieval) -> tuple[str, str | None]:
-    """State and error; a job that was given up with its worker speaks for its retrieval."""
+    """State and error; a job that failed with its worker sets the state of its retrieval."""
     job = session.get(Job, row.job_id)
     if job is not None and row.state in retrieve_queries.ACTIVE and job.state in (FAILED, CANCELLED):
         return job.state, job.error or row.error

@@ -28,7 +28,7 @@ from app.security import facilities
 from app.settings import load
 
 log = logging.getLogger(__name__)
-_LOOK = 0.5  # seconds between looks at what has arrived, and whether somebody has cancelled
+_LOOK = 0.5  # seconds between checks of arrived objects and of cancellation
 _SETTLE = 5.0  # seconds that objects may still be on their way into the index after the peer's last word
 
 
@@ -237,7 +237,8 @@ class _Try:
         self._add_counts()
         if outcome.success and not outcome.counts.failed:
             return
-        if outcome.success or outcome.status & 0xF000 == 0xB000:  # what it could not send is told when all is verified
+        # objects it could not send are reported after verification
+        if outcome.success or outcome.status & 0xF000 == 0xB000:
             return
         found = statuses.describe_status(
             outcome.status, outcome.comment, self._task.node.name, own_title=own_title, own_address=self._address
@@ -252,7 +253,7 @@ class _Try:
         self._refresh(force=True)
 
     def _verify(self, there: There) -> None:
-        """Waits a little for what is still on its way in, then says what is missing."""
+        """Waits a little for objects in flight, then raises for missing ones."""
         until = time.monotonic() + _SETTLE
         while True:
             left = plan.missing_count(self._task.scope, there, self._look.list_local(there))
@@ -262,7 +263,7 @@ class _Try:
             time.sleep(0.1)
         self._refresh(force=True)
         sent, failed = self.before.completed + self.before.warning, self.before.failed
-        if left is None:  # nobody knows how many there are: the peer's own failures are all there is to judge by
+        if left is None:  # their number is unknown: the peer's own failures are all there is to judge by
             if failed:
                 raise PeerFault(phrase("{peer} could not send {n} objects.", peer=self._task.node.name, n=failed))
             return
@@ -294,7 +295,7 @@ class _Try:
         return grown
 
     def _refresh(self, force: bool = False) -> None:
-        """Counts what is here and tells it; sees whether the retrieval is still wanted."""
+        """Counts the stored objects and reports the progress; sees whether the retrieval is still wanted."""
         if time.monotonic() < self._due and not force:
             return
         self._due = time.monotonic() + _LOOK

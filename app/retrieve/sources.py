@@ -29,7 +29,7 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What is asked. modalities: each in a request of its own, since Modalities in Study takes one value
+    """Parameters of the question. modalities: each in a request of its own, since Modalities in Study takes one value
     (PS3.4 C.2.2.2.1)."""
 
     level: str
@@ -76,7 +76,7 @@ def query_node(
 
 
 def key_of(level: str, answer: Mapping[str, str]) -> str:
-    """What an answer is about; at the patient level the id with its issuer's name is enough."""
+    """Identity of an answer; at the patient level the id with its issuer's name is enough."""
     unique = {"PATIENT": "PatientID", "STUDY": "StudyInstanceUID", "SERIES": "SeriesInstanceUID"}
     return answer.get(unique.get(level, "SOPInstanceUID"), "")[:64]
 
@@ -91,7 +91,7 @@ def _single_questions(question: Question) -> list[dict[str, str]]:
 
 def _matches(question: Question, answer: Mapping[str, str]) -> bool:
     """Peers may leave a key aside that they do not know. Modalities and the description, which many leave aside, are
-    looked at again where the answer tells them."""
+    matched again where the answer has them."""
     told = answer.get("ModalitiesInStudy" if question.level == "STUDY" else "Modality", "")
     if question.modalities and told and not set(told.split("\\")) & set(question.modalities):
         return False
@@ -131,8 +131,8 @@ def _query_dicom(
 def _filter_by_series(
     finder: Finder, untold: dict[str, dict[str, str]], stop: Callable[[], bool]
 ) -> Iterator[dict[str, str]]:
-    """Studies of a peer that takes no heed of Modalities in Study (an optional key): their series tell. Those beyond
-    the first hundred pass as they are."""
+    """Studies of a peer that takes no heed of Modalities in Study (an optional key): their series are queried. Those
+    beyond the first hundred pass as they are."""
     for number, (uid, answer) in enumerate(untold.items()):
         if number < _UNTOLD and not stop():
             keys = {"StudyInstanceUID": uid, "PatientID": answer.get("PatientID", "")}
@@ -150,7 +150,7 @@ def _query_web(
     stop: Callable[[], bool],
     until: float,
 ) -> Iterator[dict[str, str]]:
-    """Raises PeerFault when the time is over before the last page."""
+    """Raises PeerFault when the time is used up before the last page."""
     search = dicomweb.Search()
 
     def over() -> bool:
@@ -178,7 +178,7 @@ def _query_web(
 
 
 def can_find(node: Node) -> bool:
-    """Whether it is set to answer queries: DICOMweb nodes are, others when their form says so."""
+    """Whether it is set to answer queries: DICOMweb nodes can, others when their options allow it."""
     set_to = options.node_options(node)
     return set_to.protocol == "dicomweb" or (set_to.protocol == "dicom" and "find" in set_to.capabilities)
 

@@ -1,5 +1,5 @@
-"""Routing: rules say what leaves for where when objects arrive, when a study has settled, by the clock, or by hand (FWD-1,
-FWD-3).
+"""Routing: rules select objects and destinations when objects arrive, when a study is complete, on a schedule, or
+manually (FWD-1, FWD-3).
 
-`rule` is what a route says, `conditions` and `decide` judge it (pure), `arrivals` turns what came into runs, `jobs` carries
-a run out, `service` are the verbs of the interfaces, `bench` shows what a rule would do."""
+`rule` is the content of a route, `conditions` and `decide` evaluate it (pure), `arrivals` creates runs for arrived
+objects, `jobs` executes a run, `service` are the verbs of the interfaces, `bench` shows what a rule would do."""

@@ -1,8 +1,8 @@
-"""From what came to runs: `settle_studies` has the archive decide which studies have settled, `handle_events` hands the archive's events to
-the routes, `decide_due_runs` decides about runs whose time has come.
+"""From what came to runs: `settle_studies` has the archive decide which studies have settled, `handle_events` hands the
+archive's events to the routes, `decide_due_runs` decides about runs whose time has come.
 
-All are safe to be killed anywhere and to be run by several workers: the number of the last event that was handled moves in
-the transaction that makes the runs, and a judged run gets its job in the transaction that says so."""
+All are safe to be killed anywhere and to be run by several workers: the number of the last event that was handled moves
+in the transaction that makes the runs, and a decided run gets its job in the same transaction."""
 
 import logging
 from collections.abc import Mapping, Sequence
@@ -148,7 +148,7 @@ def _from(when: When, event: events.Event) -> datetime:
 
 @dataclass(slots=True)
 class _Judged:
-    """What became of one run, before it is written down."""
+    """Decision about one run, before it is stored."""
 
     run: RouteRun
     picked: list[list[int]]

@@ -1,4 +1,4 @@
-"""The bench: what a route would do with a stored study or with a file that somebody drops on it, and why not. Nothing is
+"""The bench: shows what a route would do with a stored study or a dropped file, and why. Nothing is
 stored or sent. What it shows holds patient data: for the person who asked, never for a log."""
 
 import tempfile
@@ -40,7 +40,7 @@ _SEEN = 5  # different values of a condition that are shown
 
 @dataclass(slots=True)
 class Subject:
-    """What is on the bench: objects with what conditions see of them, and a way to read the first one's file."""
+    """Subject of the test bench: objects with what conditions see of them, and a way to read the first one's file."""
 
     name: str
     facility_id: str | None
@@ -68,7 +68,7 @@ def of_study(session: Session, actor: Actor, files: Archive, uid: str) -> Subjec
 
 
 def of_file(actor: Actor, name: str, data: bytes, facility_id: str | None) -> Subject:
-    """A file that was dropped, as if it arrived by upload. Invalid when it is no DICOM."""
+    """A file that was dropped, as if it arrived by upload. Invalid when it is not DICOM."""
     require(actor, Verb.ROUTE_EDIT)
     try:
         header = scan_bytes(data)
@@ -79,7 +79,7 @@ def of_file(actor: Actor, name: str, data: bytes, facility_id: str | None) -> Su
 
 
 def test_routes(session: Session, config: Config, subject: Subject, tried: Sequence[Candidate]) -> list[dict[str, Any]]:
-    """What each of the tried routes would do. Routes that are on and stop others are taken into account."""
+    """Result of each tested route. Routes that are on and stop others are taken into account."""
     others = {one.id: one for one in queries.candidates(session)} | {one.id: one for one in tried}
     nodes = queries.nodes_by_id(
         session, [n for one in tried for a in send_actions(one.rule.actions) for n in a.send.nodes]
@@ -129,7 +129,7 @@ def _test_route(
 
 
 def _explain_conditions(route: Candidate, subject: Subject) -> dict[str, Any]:
-    """The conditions with the values seen, over all objects: a condition holds for so many of them."""
+    """The conditions with the values seen, over all objects: a condition has the number of objects it holds for."""
     verdicts = [conditions.explain_conditions(route.rule.conditions, facts) for _, facts in subject.objects]
     return _merged(verdicts)
 

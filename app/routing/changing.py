@@ -23,7 +23,7 @@ _NUMBERS = frozenset(("US", "SS", "UL", "SL", "UV", "SV", "FL", "FD"))
 
 
 def profile_fault(name: str, options: list[str]) -> Phrase:
-    """What is wrong with a de-identification profile; "" when it is known."""
+    """Error of a de-identification profile; "" when it is known."""
     try:
         resolve(name, options)
     except UnknownProfile as fault:
@@ -75,7 +75,7 @@ _LENGTHS = {"SH": 16, "LO": 64, "DS": 16, "PN": 324}
 
 
 def _value_fault(vr: str, value: str) -> Phrase:
-    """Whether a value may stand in an attribute of this VR (PS3.5 6.2)."""
+    """Whether a value is valid for this VR (PS3.5 6.2)."""
     if any(ord(c) < 0x20 and c not in "\r\n\t\f" for c in value):
         return phrase("A value must not contain control characters.")
     for one in value.split("\\"):
@@ -164,7 +164,7 @@ def _texts(ds: "Dataset", path: Path) -> list[str]:
 
 def _set_text(ds: "Dataset", number: int, step: Step, text: str) -> None:
     if number < 0:
-        return  # of a private creator that is not there: nobody could read it
+        return  # of a private creator that is not there: it would be unreadable
     vr = str(ds[number].VR) if number in ds else step.vr
     if vr == "UN" or vr not in _TEXT | _NUMBERS:
         vr = "LO"

@@ -15,7 +15,7 @@ _AT_ONCE = 500
 
 
 def heal(session: Session, moment: datetime) -> None:
-    """See app.jobs.heal_clock. The arrivals are over by now, so what waited for quiet is due."""
+    """See app.jobs.heal_clock. The arrivals have ended by now, so runs that waited for completeness are due."""
     session.execute(
         update(RouteRun)
         .where(RouteRun.state == WAITING, RouteRun.due_at > moment, RouteRun.last_at > moment + CLOCK_SLACK)

@@ -16,7 +16,7 @@ class Facts(Protocol):
 
 @dataclass(slots=True)
 class Verdict:
-    """What became of one condition or group. seen: the object's values, which may be patient data: for the person who
+    """Result of one condition or group. seen: the object's values, which may be patient data: for the person who
     asked, never for a log."""
 
     ok: bool
@@ -40,7 +40,7 @@ def conditions_match(conditions: Conditions | Group, facts: Facts) -> bool:
 
 
 def explain_conditions(conditions: Conditions | Group, facts: Facts) -> Verdict:
-    """The same with every condition looked at and told."""
+    """The same, with the result of every condition."""
     inner = []
     for item in conditions.items:
         if isinstance(item, Condition):

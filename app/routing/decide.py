@@ -20,7 +20,7 @@ class Candidate:
 
 @dataclass(slots=True)
 class Taken:
-    """What a route takes: numbers of objects, and those that another route kept from it (number -> its name)."""
+    """Selection of a route: numbers of objects, and those that another route kept from it (number -> its name)."""
 
     route_id: str
     objects: list[int] = field(default_factory=list)
@@ -38,7 +38,7 @@ def select_objects(
     objects: Sequence[tuple[int, Facts]],
     facility_id: str | None,
 ) -> Taken:
-    """What `route` takes of these objects of one study.
+    """The objects of one study that `route` selects.
 
     A route with `stop` keeps what it takes from those further down, unless they act before it: a question of the rules
     alone, so that the answer does not depend on who was quicker."""

@@ -1,4 +1,5 @@
-"""What leaves in place of a stored object: a copy without identity, or with attributes changed. The stored one is only read."""
+"""Derivation of the objects that are sent in place of stored ones: a copy without identity, or with attributes changed.
+The stored one is only read."""
 
 import tempfile
 from collections.abc import Sequence
@@ -34,7 +35,7 @@ class Leaving:
 
 
 def send_actions(actions: Sequence[Action]) -> list[Leaving]:
-    """What a route sends, in order."""
+    """Send actions of a route, in order."""
     steps: tuple[Step, ...] = ()
     found = []
     for action in actions:

@@ -1,4 +1,4 @@
-"""What can be wrong with a route."""
+"""Errors of a route."""
 
 from app.kit.errors import Conflict
 

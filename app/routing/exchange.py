@@ -66,8 +66,8 @@ def export_routes(session: Session, actor: Actor) -> dict[str, Any]:
 
 
 def import_routes(session: Session, actor: Actor, data: dict[str, Any]) -> list[dict[str, Any]]:
-    """Makes the routes of a file, and changes those of the same name; all or none. Those that are new or say something
-    else come turned off (FWD-1). What became of each. Raises Invalid with `errors`: place in the file -> words."""
+    """Makes the routes of a file, and changes those of the same name; all or none. New and changed ones are imported
+    disabled (FWD-1). What became of each. Raises Invalid with `errors`: place in the file -> words."""
     require(actor, Verb.ROUTE_EDIT)
     routes = data.get("routes")
     if data.get("format") != FORMAT or data.get("version") != VERSION or not isinstance(routes, list):

@@ -1,4 +1,4 @@
-"""A stored object, or a header that somebody drops on the bench, as conditions see it."""
+"""Values of a stored object, or of a header dropped on the test bench, for conditions."""
 
 from dataclasses import dataclass, field
 from datetime import datetime

@@ -1,4 +1,4 @@
-"""What comes after sending, by the worker's clock: runs end, and what is proven elsewhere may be dropped here (FWD-3)."""
+"""Periodic tasks after sending: runs end, and what is proven elsewhere may be dropped here (FWD-3)."""
 
 import logging
 from datetime import datetime, timedelta
@@ -31,8 +31,8 @@ _SOON = timedelta(seconds=5)
 
 
 def finish_runs(database: Database, files: Archive) -> int:
-    """Ends runs: those whose job was given up fail with its reason; those whose transfers are over are done, their
-    objects dropped if the route says so and all is proven."""
+    """Ends runs: those whose job failed get its reason; those whose transfers have ended are done, and their objects
+    are deleted if the route requires it and delivery is proven."""
     with database.read() as session:
         lost = [run.id for run in queries.queued(session) if _reason(session, run)]
         over = [run.id for run in queries.finished_sending(session, now(), _ENDED)]
@@ -49,7 +49,7 @@ def finish_runs(database: Database, files: Archive) -> int:
 
 
 def sweep(database: Database, files: Archive) -> int:
-    """Removes derived files that nobody waits for: what a crash between file and row left. How many runs that were of."""
+    """Removes derived files without a holder: what a crash between file and row left. How many runs that were of."""
     there = derived.holders_on_disk(files.store)
     if not there:
         return 0
@@ -62,8 +62,8 @@ def sweep(database: Database, files: Archive) -> int:
 
 
 def prune(session: Session, older_than: datetime) -> int:
-    """Forgets runs that ended well before then, or left nothing to do; how many. Failed ones stay: they keep the objects
-    from being dropped until somebody decides. At most FORGOTTEN at a time: there may be more."""
+    """Forgets runs that ended well before then, or left nothing to do; how many. Failed ones stay: they prevent
+    deletion of the objects until a user decides. At most FORGOTTEN at a time: there may be more."""
     gone = list(
         session.scalars(
             select(RouteRun.id)
@@ -96,7 +96,7 @@ def _fail_run(session: Session, run: RouteRun | None) -> None:
 
 
 def _end(session: Session, run: RouteRun | None) -> bool:
-    """The transfers of a run are over. False: it stays open, `reason` says why."""
+    """Ends a run whose transfers have ended. False: it stays open with `reason`."""
     route = session.get(Route, run.route_id) if run else None
     if run is None or route is None or run.state != SENDING:
         return False
@@ -126,8 +126,8 @@ def _end(session: Session, run: RouteRun | None) -> bool:
 
 
 def _delete_local(session: Session, run: RouteRun, route: Route) -> bool:
-    """Deletes the run's objects here, when all is proven at this moment: every transfer of the run has delivered every
-    one of them, nobody else has yet to send one, no other route has yet to look. False: not now, `reason` says why."""
+    """Deletes the run's objects here, when all is proven at this moment: every transfer of the run has delivered all of
+    them, and no other transfer or route still needs one. False: not now, for `reason`."""
     found = objects_of(session, run)
     mine = {one.instance.sop_instance_uid for one in found}
     sent = queries.transfers_of(session, run.id)

@@ -46,7 +46,7 @@ _FIELDS = {"ae_title": "pacs_ae_title", "host": "pacs_host", "port": "pacs_port"
 
 
 def current_setup(session: Session, config: Config) -> Classic:
-    """What the box does now, as the file would say it; without a PACS where none is set up. Title, port and folders are
+    """Present setup, in the format of the file; without a PACS where none is set up. Title, port and folders are
     those of the next start, where it will have others."""
     kept = boot.kept(config.data)
     own = Classic(**{theirs: kept.get(ours, getattr(config, ours)) for theirs, ours in _BOOT.items()})
@@ -72,7 +72,7 @@ def is_from_file(session: Session) -> bool:
 
 
 def _found(session: Session) -> tuple[Route | None, Node | None]:
-    """Our route, and the first node it sends to."""
+    """The route of this setup, and the first node it sends to."""
     route = queries.route_named(session, ROUTE)
     if route is None:
         return None, None
@@ -170,7 +170,7 @@ def save_setup(session: Session, actor: Actor, wanted: Classic, config: Config) 
 
 
 def validate_setup(values: dict[str, Any]) -> Classic:
-    """What a form or a program says. Raises Invalid with `errors` by the names of the file."""
+    """Validates the values of a form or REST request. Raises Invalid with `errors` by the names of the file."""
     wrong = classic.faults(values)
     if wrong:
         place, words = next(iter(wrong.items()))
@@ -218,8 +218,8 @@ def send_now(session: Session, actor: Actor) -> int:
 
 
 def apply_file(config: Config, database: Database) -> None:
-    """At the start: what `--config FILE` says. Its node is read-only in forms; without a file it becomes an ordinary one.
-    Raises ConfigError with line and key."""
+    """At the start: values of `--config FILE`. Its node is read-only in forms; without a file it becomes an ordinary
+    one. Raises ConfigError with line and key."""
     file = Path(config.forwarder) if config.forwarder else None
     wanted = boot.read_forwarder(file) if file else None
     with database.write() as session:

@@ -21,7 +21,7 @@ from app.security import Actor, Verb
 
 
 def actor_of(route: Route) -> Actor:
-    """Who acts: the system, within the facility of the route."""
+    """The actor: the system, within the facility of the route."""
     return Actor(
         name=f"route {route.name}"[:128],
         kind="system",
@@ -68,7 +68,7 @@ def objects_of(session: Session, run: RouteRun) -> list[arrivals.Stored]:
 
 
 def _create_transfers(session: Session, run: RouteRun, route: Route, found: list[arrivals.Stored], batch: Batch) -> int:
-    """Everything the rule says, to transfers. What could not be made as asked is not sent in any other form."""
+    """Creates the transfers of the rule. What could not be made as asked is not sent in any other form."""
     forms = {number: derived.add(session, run.id, made) for number, made in batch.forms.items()}
     sent: list[dict[str, Any]] = []
     for one in send_actions(Rule.model_validate(route.rule).actions):
@@ -93,7 +93,7 @@ def _send(
     found: list[arrivals.Stored],
     made: dict[str, int] | None,
 ) -> dict[str, Any]:
-    """One destination. What came from it does not go back there, unless the route says so."""
+    """One destination. Objects received from it are not sent back, unless the route allows it."""
     node = session.get(Node, node_id)
     if node is None:
         raise PermanentFault("A node of this route has been removed.")

@@ -27,7 +27,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(slots=True)
 class Batch:
-    """What was made for a run. forms: which form of the objects (see derive.Leaving.number) -> its files; refused: SOP
+    """Derived objects of a run. forms: which form of the objects (see derive.Leaving.number) -> its files; refused: SOP
     Instance UID -> why nothing may leave for it; told: what de-identification did, without a value."""
 
     forms: dict[int, list[Made]] = field(default_factory=dict)
@@ -62,7 +62,7 @@ def derive_objects(ctx: JobContext, run_id: str, rule: Rule, found: list[Stored]
 
 
 def _derive_object(ctx: JobContext, run_id: str, number: int, maker: Maker, one: Stored, batch: Batch) -> None:
-    """One object in one form; what cannot be made does not leave, and is told."""
+    """One object in one form; an object that cannot be derived is not sent, and is reported."""
     store, uid = ctx.archive.store, one.instance.sop_instance_uid
     path = f"{derived.FOLDER}/{run_id}/{number}-{one.instance.id}.dcm"
     try:

@@ -35,8 +35,9 @@ class Route(Base):
 class RouteRun(Base):
     """One route and the objects of one study that came together.
 
-    waiting: until due_at (None: until a person says so, or until the study has settled), then judged: a run that means no object goes away. queued: its
-    job is to act. sending: its transfers are under way. done, failed (reason), dropped (by a person)."""
+    waiting: until due_at (None: until it is started manually, or until the study is complete), then decided: a run that
+    means no object goes away. queued: its job is to act. sending: its transfers are under way. done, failed (reason),
+    dropped (by a person)."""
 
     __tablename__ = "route_run"
     __table_args__ = (

@@ -35,7 +35,7 @@ def kind_of(field: str) -> str:
 
 
 def value_fault(field: str, op: str, value: str | list[str]) -> Phrase:
-    """What is wrong with what a condition compares with; "" when nothing is."""
+    """Error of a condition's value; "" when nothing is."""
     values = [value] if isinstance(value, str) else value
     if any(len(one) > 1024 for one in values):
         return phrase("This is longer than a value can be.")

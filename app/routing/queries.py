@@ -197,7 +197,7 @@ def counts(session: Session, actor: Actor) -> dict[str, dict[str, int]]:
 
 
 def latest_of_studies(session: Session, actor: Actor, study_uids: Sequence[str]) -> list[tuple[RouteRun, str]]:
-    """Runs of these studies that wait, act or failed, with the route's name: what a transfer cannot tell."""
+    """Runs of these studies that wait, act or failed, with the route's name: values that a transfer does not have."""
     query = (
         select(RouteRun, Route.name)
         .join(Route, Route.id == RouteRun.route_id)

@@ -1,4 +1,4 @@
-"""What a route says: when, which objects, what to do. Shape and bounds here; `faults` finds what no schema can see."""
+"""Content of a route: when, which objects, what to do. Shape and bounds here; `faults` finds what no schema can see."""
 
 import re
 from typing import Annotated, Any, Literal
@@ -37,8 +37,8 @@ class _Part(BaseModel):
 
 
 class When(_Part):
-    """object: each as it arrives; settled: when nothing came for `quiet` seconds; schedule: at times of the day (`at`) or
-    every so many minutes, on these weekdays (none: all), in the time zone of the site; hand: when a person says so."""
+    """object: each as it arrives; settled: when nothing came for `quiet` seconds; schedule: at times of the day (`at`)
+    or every `every` minutes, on these weekdays (none: all), in the time zone of the site; hand: manually."""
 
     kind: Literal["object", "settled", "schedule", "hand"] = "settled"
     quiet: int = Field(10, ge=1, le=86400, description="Seconds without a new object")
@@ -86,7 +86,7 @@ class Send(_Part):
 
 
 class Anonymize(_Part):
-    """What is sent after this step is a copy without identity; the stored object stays as it is."""
+    """After this step the objects are anonymized copies; the stored object stays as it is."""
 
     do: Literal["anonymize"]
     profile: str = Field("basic", max_length=64)
@@ -105,7 +105,7 @@ class Change(_Part):
 
 
 class Changes(_Part):
-    """What is sent after this step has these attributes changed; the stored object stays as it is."""
+    """After this step these attributes are changed; the stored object stays as it is."""
 
     do: Literal["change"]
     changes: list[Change] = Field(min_length=1, max_length=50)
@@ -155,7 +155,7 @@ _TAGS = {"condition", "group", "send", "anonymize", "change", "drop", "stop"}
 
 
 def read(data: dict[str, Any]) -> Rule:
-    """A rule from what a form or a program says. Raises Invalid with `errors`: place -> words; a place is like
+    """A rule from the values of a form or REST request. Raises Invalid with `errors`: place -> words; a place is like
     `conditions.items.0.value`."""
     try:
         rule = Rule.model_validate(data)

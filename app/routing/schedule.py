@@ -1,4 +1,4 @@
-"""When a scheduled route fires next. Pure. Times are those of the wall clock where the machine stands."""
+"""When a scheduled route fires next. Pure. Times are local times of the site."""
 
 from datetime import datetime, time, timedelta
 
@@ -7,8 +7,8 @@ from app.routing.rule import WEEKDAYS, When
 
 
 def following(when: When, moment: datetime) -> datetime | None:
-    """The first time after `moment` (with its zone); None where a person has to say so. `every`: multiples of so many
-    minutes since midnight."""
+    """The first time after `moment` (with its zone); None for a manual route. `every`: multiples of `every` minutes
+    since midnight."""
     if when.kind == "hand":
         return None
     if when.kind != "schedule":

@@ -79,8 +79,8 @@ def update_route(
 
 
 def switch_route(session: Session, actor: Actor, name: str, on: bool, *, untested: bool = False) -> Route:
-    """Turns a route on or off. On: for what comes from now on; NotTested unless it was tried on a study, or the person
-    says so all the same. Off: what waits stays until it is on again, or is dropped."""
+    """Turns a route on or off. On: for what comes from now on; NotTested unless it was tested on a study, or the user
+    confirms. Off: what waits stays until it is on again, or is dropped."""
     require(actor, Verb.ROUTE_EDIT)
     queries.lock_mark(session)
     route = queries.route(session, actor, name)
@@ -154,7 +154,7 @@ def trial_routes(
     data: dict[str, Any] | None = None,
     facility_id: str | None = None,
 ) -> list[Candidate]:
-    """What is put on the bench: saved routes (none named: all), or a rule that is not saved yet."""
+    """Routes for the test bench: saved routes (none named: all), or a rule that is not saved yet."""
     require(actor, Verb.ROUTE_EDIT)
     if data is not None:
         last = queries.last_position(session) + 1
@@ -204,7 +204,7 @@ def retry_run(session: Session, actor: Actor, run_id: str) -> RouteRun:
 
 
 def drop_run(session: Session, actor: Actor, run_id: str) -> RouteRun:
-    """A run that waits or failed is given up; its objects stay here."""
+    """Drops a waiting or failed run; its objects stay here."""
     require(actor, Verb.ROUTE_EDIT)
     run = queries.run(session, actor, run_id)
     if run.state in (DONE, DROPPED, SENDING):

@@ -1,4 +1,4 @@
-"""Who acts: a person, a program with a token, a remote node, or the system itself."""
+"""The actor: a person, a program with a token, a remote node, or the system itself."""
 
 from dataclasses import dataclass, field
 from typing import Literal

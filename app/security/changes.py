@@ -1,4 +1,4 @@
-"""Tells this process's caches that accounts, roles or sessions have changed, once the change is committed."""
+"""Invalidates this process's caches of accounts, roles and sessions, after commit."""
 
 from sqlalchemy import event
 from sqlalchemy.orm import Session

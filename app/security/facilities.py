@@ -49,8 +49,8 @@ def port_for(taken: Collection[int], is_free: Callable[[int], bool] = lambda por
 
 @dataclass(frozen=True, slots=True)
 class Reserved:
-    """What no facility can have: the installation's own titles and ports. is_free: whether no other program of this
-    machine listens at a port; asked only for one that is chosen, not for one that somebody typed."""
+    """Titles and ports that no facility can have: the installation's own titles and ports. is_free: whether no other
+    program of this machine listens at a port; called only for an automatic choice, not for a typed value."""
 
     titles: Collection[str] = ()
     ports: Collection[int] = ()
@@ -111,7 +111,8 @@ def ensure_home(session: Session) -> None:
 
 
 def home_id(session: Session) -> str | None:
-    """The facility of what arrives at the installation's own title from nobody's node, and of staff without another."""
+    """The facility of objects sent to the installation's own title by a caller without facility, and of users without
+    another."""
     return queries.home_facility(session)
 
 
@@ -151,7 +152,7 @@ def _next_port(there: Collection[Facility], reserved: Reserved, more: int | None
 
 
 def _audit_values(facility: Facility) -> dict[str, object]:
-    """What the trail keeps of a facility."""
+    """Audit values of a facility."""
     return {
         "name": facility.name,
         "ae_title": facility.ae_title,
@@ -207,7 +208,7 @@ def list_facilities(session: Session, actor: Actor) -> list[Facility]:
 
 
 def delete(session: Session, actor: Actor, facility_id: str) -> None:
-    """Only while nobody and nothing belongs to it; the database refuses what this cannot see (studies, nodes)."""
+    """Only while no user, node or object belongs to it; the database refuses what this cannot see (studies, nodes)."""
     require(actor, Verb.FACILITY_ADMIN)
     facility = get(session, actor, facility_id)
     if facility.home:

@@ -72,7 +72,7 @@ class Gate:
         return True, self._with_lock(known)
 
     def identify_session(self, secret: str) -> Identity | None:
-        """Who this cookie belongs to; None when the session is over, ended, or the account is disabled."""
+        """The identity of this cookie; None when the session has expired or ended, or the account is disabled."""
 
         def look(session: Session, policy: SecuritySettings) -> _Known:
             digest = sessions.digest_of(secret)
@@ -122,7 +122,7 @@ class Gate:
     # programs
 
     def identify_token(self, secret: str) -> Identity | None:
-        """Who this API token speaks for, narrowed to its scopes."""
+        """The identity of this API token, restricted to its scopes."""
 
         def look(session: Session, policy: SecuritySettings) -> _Known:
             found = queries.token_with(session, sessions.digest_of(secret))

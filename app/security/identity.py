@@ -1,4 +1,4 @@
-"""Who is behind a request, and how they proved it."""
+"""Identity of a request, and how it was authenticated."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace

@@ -1,4 +1,4 @@
-"""Proving who somebody is. These verbs take the database and not a session: an Argon2 hash takes 50 ms, which no
+"""Authentication. These verbs take the database and not a session: an Argon2 hash takes 50 ms, which no
 transaction may last, and a failure must be written down although the request fails.
 
 Every try is counted as a failure before anything is hashed or compared, and taken back when it was right: tries sent at
@@ -38,7 +38,7 @@ class Confirmed:
 
 @dataclass(frozen=True, slots=True)
 class _Attempt:
-    """One counted try. user: None for a name that nobody has; failures: the count of the user with this try."""
+    """One counted try. user: None for an unknown name; failures: the count of the user with this try."""
 
     name: str
     address: str
@@ -49,7 +49,7 @@ class _Attempt:
 
 
 class Login:
-    """What proving needs: the database, the key of sealed secrets, the pauses of this process."""
+    """Objects needed for authentication: the database, the key of sealed secrets, the pauses of this process."""
 
     def __init__(self, database: Database, secrets: Secrets, tally: Tally) -> None:
         self.database = database
@@ -93,7 +93,7 @@ class Login:
         return fault
 
     def _ticket(self, user: User) -> str:
-        """For the second step of the login page: says that name and password were right, for three minutes."""
+        """For the second step of the login page: proves for three minutes that name and password were correct."""
         until = int(now().timestamp()) + _TICKET_SECONDS
         return self.secrets.seal(f"{user.id}|{until}|{sessions.digest_of(user.password_hash)}")
 

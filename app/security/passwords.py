@@ -66,7 +66,7 @@ def _kinds(password: str) -> int:
 
 
 def faults(password: str, name: str, length: int = 12) -> list[str]:
-    """What the policy says against this password, one sentence each; empty when it may be used."""
+    """Violations of the password policy, one sentence each; empty when it may be used."""
     said: list[str] = []
     if len(password) < length:
         said.append(phrase("The password must have at least {length} characters.", length=length))
@@ -83,7 +83,7 @@ def faults(password: str, name: str, length: int = 12) -> list[str]:
 
 
 def check(password: str, name: str, length: int = 12) -> None:
-    """Raises Invalid with everything that is wrong, so that nobody has to try four times."""
+    """Raises Invalid with everything that is wrong, so that one attempt shows all errors."""
     said = faults(password, name, length)
     if said:
         raise Invalid(joined([phrase("This password cannot be used."), *said]), field="password")

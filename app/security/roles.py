@@ -53,7 +53,7 @@ def _known(verbs: Iterable[str]) -> list[str]:
 
 
 def save(session: Session, actor: Actor, name: str, verbs: Iterable[str], sees_all: bool, *, new: bool) -> Role:
-    """Makes or changes a role. The administrator's cannot be changed: nobody may lock everybody out."""
+    """Makes or changes a role. The administrator's cannot be changed: an administrator must always remain."""
     require(actor, Verb.USER_ADMIN)
     name = name.strip()
     if not 0 < len(name) <= 64:

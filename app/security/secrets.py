@@ -1,4 +1,4 @@
-"""Sealing small secrets that stand in rows (second factors, passwords of peers)."""
+"""Encryption of small secrets in rows (second factors, passwords of peers)."""
 
 from app.config import Config
 from app.db.keys import derive, seal, unseal

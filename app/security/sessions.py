@@ -20,7 +20,7 @@ from app.security.verbs import Verb
 
 
 def digest_of(secret: str) -> str:
-    """What a row keeps of a cookie or token."""
+    """Digest of a cookie or token for its row."""
     return hashlib.sha256(secret.encode()).hexdigest()
 
 
@@ -99,11 +99,11 @@ def close_all_of(session: Session, user_id: str, besides: str = "") -> int:
 
 
 def list_sessions(session: Session, actor: Actor) -> list[tuple[WebSession, User]]:
-    """Everybody's sessions for those who look after them, one's own for the others."""
+    """All sessions for user administrators, own sessions for the others."""
     return queries.sessions(session, None if Verb.SESSION_ADMIN in actor.verbs else actor.user_id)
 
 
 def remove_stale(session: Session, policy: SecuritySettings) -> int:
-    """Drops the rows of sessions that are over; the server calls it at its start and once an hour."""
+    """Deletes the rows of expired sessions; the server calls it at its start and once an hour."""
     limit = now() - timedelta(hours=policy.session_hours)
     return len(session.execute(delete(WebSession).where(WebSession.created_at < limit).returning(WebSession.id)).all())

@@ -17,7 +17,7 @@ _VARIABLE = "FILMROOM_ADMIN_PASSWORD"
 
 @dataclass(frozen=True, slots=True)
 class FirstStart:
-    """What the console must say: nothing, what was made, or the link's code (with the reason why it is needed)."""
+    """Text for the console: nothing, what was made, or the link's code (with the reason why it is needed)."""
 
     created: str = ""
     code: str = ""

@@ -1,5 +1,5 @@
-"""Nobody hands out more than they have: who looks after users or roles without being an administrator cannot make, change
-or take over what is stronger than their own role."""
+"""A user cannot grant more than the own permissions: who looks after users or roles without being an administrator
+cannot make, change or take over what is stronger than their own role."""
 
 from sqlalchemy.orm import Session
 

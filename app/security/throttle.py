@@ -1,7 +1,7 @@
 """Pauses after failed logins, per name and per address (SEC-1, SEC-7).
 
 Known names count in the database (all processes see it, it survives a restart); addresses and unknown names count
-here, alike, so that a pause does not tell which names exist."""
+here, alike, so that a pause does not reveal which names exist."""
 
 import threading
 from datetime import timedelta

@@ -68,7 +68,7 @@ def list_tokens(session: Session, actor: Actor) -> list[ApiToken]:
 
 
 def list_all(session: Session, actor: Actor, user_id: str | None = None) -> list[tuple[ApiToken, User]]:
-    """Everybody's with their owners, for those who look after users, one's own for the others. user_id: only one user's."""
+    """All tokens with their owners for user administrators, own tokens for the others. user_id: only one user's."""
     if not can(actor, Verb.USER_ADMIN):
         if user_id not in (None, actor.user_id):
             require(actor, Verb.USER_ADMIN)
@@ -97,7 +97,7 @@ def end_all_of(session: Session, user_id: str) -> int:
 
 
 def scopes_of(actor: Actor) -> list[str]:
-    """What this actor can put into a token."""
+    """Scopes that this actor can grant to a token."""
     words = [word for word, verb in SCOPE_WORDS.items() if verb in actor.verbs]
     return sorted(words + [str(verb) for verb in actor.verbs])
 

@@ -40,7 +40,8 @@ def _check_name(session: Session, name: str) -> str:
 
 
 def _check_facility(session: Session, role: str, facility_id: str | None) -> str | None:
-    """The facility a user of this role belongs to. Staff who do not see all belong to the installation unless told otherwise."""
+    """The facility a user of this role belongs to. Users without access to all facilities belong to the installation
+    unless another is given."""
     found = session.get(Role, role)
     if found is None:
         raise Invalid("Role not found.", field="role")
@@ -141,7 +142,7 @@ def get(session: Session, actor: Actor, user_id: str) -> User:
 
 
 def _manageable(session: Session, actor: Actor, user_id: str) -> User:
-    """A user whom this actor may change: nobody who may do more than the actor."""
+    """A user whom this actor may change: not one with more permissions than the actor."""
     require(actor, Verb.USER_ADMIN)
     user = get(session, actor, user_id)
     strength.require_user(session, actor, user)

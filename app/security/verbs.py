@@ -4,7 +4,7 @@ from enum import StrEnum
 
 
 class Verb(StrEnum):
-    """What can be done. The value is what stands in the audit trail and in token scopes."""
+    """Permissions. The value is used in the audit trail and in token scopes."""
 
     STUDY_SEARCH = "study.search"
     STUDY_VIEW = "study.view"

@@ -22,7 +22,7 @@ from app.selftest.other_protocols import FolderSteps, WebSteps
 from app.selftest.running import Found, Run
 from app.settings import load
 
-_COMMIT = 60.0  # seconds until we stop waiting for the promise to keep it
+_COMMIT = 60.0  # seconds to wait for the commitment report
 _RETRIEVE = 120.0  # seconds a peer has to give the picture back
 _TODAY = 50  # studies asked for
 _QUICK = 5  # seconds an echo by the clock waits
@@ -87,8 +87,8 @@ class DicomRun(Run):
         return Watch(stop=lambda: time.monotonic() > until or self.ctx.stopped.is_set())
 
     def _study_returned(self, ended: Retrieved, address: str = "") -> Found:
-        """The peer's word, and whether it is true: the object must be here. It is removed at once. address: where we
-        listen, as the peer reaches us (C-MOVE)."""
+        """The peer's word, and whether it is true: the object must be here. It is removed at once. address: the
+        listening address as seen by the peer (C-MOVE)."""
         title = self.own_title if address else ""
         if not ended.success or ended.counts.failed:
             told = statuses.describe_status(
@@ -118,7 +118,7 @@ class DicomRun(Run):
                 state, reason, error = activity_queries.commitment_state(session, asked)
             if state == commitment.COMMITTED:
                 return OK, phrase("It has promised to keep the picture."), NOTHING
-            if state == commitment.FAILED or error:  # it is asked again later, but nobody waits for that
+            if state == commitment.FAILED or error:  # it is requested again later, without waiting
                 return (
                     WRONG,
                     commitment.words_of(reason, error),
@@ -131,8 +131,8 @@ class DicomRun(Run):
     # all of it
 
     def go_on(self) -> None:
-        """What a DICOM node can, and with consent the way of a picture there and back. Where nothing is taken, nothing is
-        waited for."""
+        """Services of a DICOM node, and with consent a test object sent and retrieved. Where nothing is taken, nothing
+        is waited for."""
         if self.supports("find"):
             self.step("find", self.find_today)
         if not self.with_object or not self.step("store", self.store):
@@ -172,7 +172,7 @@ def run(ctx: JobContext, payload: dict[str, Any]) -> dict[str, Any]:
 
 
 def echo_all(ctx: JobContext, payload: dict[str, Any]) -> dict[str, Any]:
-    """Echoes every node that has not been heard of for the time that is set, one after the other (its lamp)."""
+    """Echoes every node without contact for the set time, one after the other (for its status)."""
     with ctx.database.read() as session:
         settings = load(session, DicomSettings)
         due = activity_queries.nodes_to_echo(session, settings.echo_minutes)

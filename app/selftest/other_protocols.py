@@ -1,5 +1,5 @@
-"""The self-test of nodes that are no DICOM peers: a DICOMweb server by QIDO-RS, STOW-RS and WADO-RS, a folder by a file
-that is written, read back and removed."""
+"""The self-test of nodes that are not DICOM peers: a DICOMweb server by QIDO-RS, STOW-RS and WADO-RS, a folder by a
+file that is written, read back and removed."""
 
 import contextlib
 import os
@@ -31,7 +31,7 @@ def as_file(made: TestObject) -> bytes:
 
 
 class WebSteps:
-    """What a DICOMweb server is asked beside its search."""
+    """Steps of a DICOMweb server beside its search."""
 
     def __init__(self, run: Run) -> None:
         self._run, self._node = run, run.node

@@ -23,14 +23,14 @@ from app.selftest import test_object
 from app.selftest.test_object import TestObject
 from app.settings import load
 
-_ARRIVE = 20.0  # seconds the object may take to come back after the peer has said that it sent it
+_ARRIVE = 20.0  # seconds until the object must return after the peer reported it as sent
 _INDEX = 8.0  # seconds a PACS may take until its index knows what it has stored
 
 Found = tuple[str, Phrase, Phrase]  # state, words, hint
 
 
 class Run:
-    """What every step needs."""
+    """Shared state of the steps."""
 
     def __init__(self, ctx: JobContext, test_id: str) -> None:
         self.ctx = ctx
@@ -49,7 +49,7 @@ class Run:
         self.offers: list[str] = []
         self.made: TestObject | None = None
         self.lost = False  # it took the picture but does not find it
-        self.address = ""  # where we listen, as the peer reaches us
+        self.address = ""  # the listening address as seen by the peer
 
     @property
     def picture(self) -> TestObject:
@@ -100,7 +100,8 @@ class Run:
         return well
 
     def setup_hint(self) -> Phrase:
-        """What to ask an administrator who has not heard of us: the echo went well, so it is about what we may."""
+        """Hint for the peer's administrator who has not configured this station: the echo succeeded, so permissions are
+        missing."""
         if self.protocol != "dicom":
             return NOTHING
         return phrase(
@@ -145,7 +146,7 @@ class Run:
         return OK, phrase("The test image was received back and deleted here."), NOTHING
 
     def keeps_object(self) -> None:
-        """What the administrator agreed to."""
+        """Whether the administrator allowed the object to stay."""
         words = phrase("The study of {patient} ({id}) stays on the PACS.", patient=PATIENT, id=PATIENT_ID)
         self.step("stays", lambda: (WARNED, words, phrase("Have it deleted there if it disturbs.")))
 
@@ -157,7 +158,7 @@ class Run:
             return activity_queries.is_stored(session, self.made.sop_instance)
 
     def remove(self) -> None:
-        """Takes the test study out of our archive, if it is there."""
+        """Removes the test study from the archive, if it is stored."""
         if self.made is None or not self.is_stored():
             return
         with contextlib.suppress(AppError), self.ctx.database.write() as session:

@@ -1,4 +1,4 @@
-"""The object of a self-test: one small grey picture with UIDs of its own, clearly nobody's. Pure."""
+"""The object of a self-test: one small grey picture with its own UIDs and a fictitious patient. Pure."""
 
 import struct
 from dataclasses import dataclass

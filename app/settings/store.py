@@ -35,7 +35,7 @@ def load(session: Session, kind: type[G]) -> G:
 
 
 def save(session: Session, group: Group, actor_name: str) -> None:
-    """A new version; old and new values stand in the audit trail (secrets are never part of a group)."""
+    """A new version; old and new values are in the audit trail (secrets are never part of a group)."""
     row = _newest(session, group.group)
     values: dict[str, Any] = group.model_dump(mode="json")
     before = row.values if row else {}

@@ -28,7 +28,7 @@ LIST_DAYS = 2  # lists come anew each week or so
 def import_certificate(
     session: Session, actor: Actor, secrets: Secrets, name: str, chain: str, key: str, password: str = ""
 ) -> Certificate:
-    """A certificate of our own with its key, both in PEM; the first becomes the one that callers are shown. Raises
+    """An own certificate with its key, both in PEM; the first becomes the one that callers are shown. Raises
     Invalid (field, words) and Conflict."""
     require(actor, Verb.SETTINGS_EDIT)
     found, clear = pem.checked_pair(chain, key or chain, password)
@@ -38,8 +38,8 @@ def import_certificate(
 def create_certificate(
     session: Session, actor: Actor, secrets: Secrets, name: str, hosts: list[str]
 ) -> tuple[Certificate, Certificate]:
-    """A certificate for these hosts, signed by our own authority for the local network, which is made when there is
-    none that lasts long enough. Answers both; others need to trust the authority only."""
+    """A certificate for these hosts, signed by the own authority for the local network, which is created when there is
+    none that is valid long enough. Answers both; others need to trust the authority only."""
     require(actor, Verb.SETTINGS_EDIT)
     hosts = [one.strip() for one in hosts if one.strip()] or own_names()
     for one in hosts:
@@ -59,7 +59,7 @@ def made_name(certificate: x509.Certificate) -> str:
 
 
 def own_names() -> list[str]:
-    """What this machine is called and which addresses it has, as far as it knows."""
+    """Names and addresses of this machine, as far as known."""
     name = socket.gethostname()
     found = [name] if not names.host_fault(name) else []
     full = socket.getfqdn()
@@ -90,8 +90,9 @@ def trust_certificates(session: Session, actor: Actor, text: str) -> list[Certif
 
 
 def import_revocation_lists(session: Session, actor: Actor, text: str) -> list[Certificate]:
-    """Keeps every list of revoked certificates of a PEM text, in place of an older one of the same authority, which must
-    be trusted here. Raises Invalid for one that is over, older than the one kept, or of an authority not known."""
+    """Keeps every list of revoked certificates of a PEM text, in place of an older one of the same authority, which
+    must be trusted here. Raises Invalid for one that has expired, is older than the stored one, or is of an unknown
+    authority."""
     require(actor, Verb.SETTINGS_EDIT)
     signers = [
         (row, x509.load_pem_x509_certificate(row.chain.encode()))
@@ -214,7 +215,7 @@ def remove(session: Session, actor: Actor, certificate_id: str, used_by: Sequenc
         raise Conflict(phrase("These nodes use it: {nodes}.", nodes=", ".join(used_by)))
     for row in queries.of_kind(session, LIST):
         if row.names[:1] == [found.fingerprint]:
-            session.delete(row)  # nobody is left whom it could be about
+            session.delete(row)  # no certificate is left that it could contain
     session.delete(found)
     session.flush()
     _notify(session, actor, found, "certificate.remove")
@@ -233,12 +234,12 @@ def _notify(session: Session, actor: Actor, row: Certificate, verb: str) -> None
 
 
 def days_left(row: Certificate, moment: datetime | None = None) -> int:
-    """Whole days; below zero when it is over."""
+    """Whole days; below zero when it has expired."""
     return (row.not_after - (moment or now())) // timedelta(days=1)
 
 
 def certificate_status(row: Certificate, moment: datetime | None = None) -> tuple[str, str]:
-    """How it stands: ok, warn or bad, and in words."""
+    """Its status: ok, warn or bad, and in words."""
     moment = moment or now()
     left = days_left(row, moment)
     if row.not_after <= moment:
@@ -281,7 +282,8 @@ def warn_expiring(session: Session) -> list[str]:
 
 
 def certificate_json(row: Certificate) -> dict[str, Any]:
-    """A certificate or a list of revoked ones as REST shows it; never a key. revoked: how many stand in the list."""
+    """A certificate or a list of revoked ones as REST shows it; never a key. revoked: the number of revoked
+    certificates."""
     state, words = certificate_status(row)
     return {
         "id": row.id,

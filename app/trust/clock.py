@@ -8,7 +8,7 @@ log = logging.getLogger(__name__)
 
 
 def warn_of_certificates(context: ClockContext) -> None:
-    """A write only when there is something to say."""
+    """Writes only when there is a warning."""
     from app.trust import certificates
 
     with context.database.read() as session:

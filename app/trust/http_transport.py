@@ -20,7 +20,7 @@ from app.trust.proxy import Proxy, open_through
 from app.trust.revocation import Distrust
 
 CALL_SECONDS = 180.0  # of a call's allowance, where the caller names none
-_TICK = 1.0  # seconds between looks whether what we sent still leaves
+_TICK = 1.0  # seconds between checks whether sent data still leaves
 _SECONDS = 30.0  # where the caller names no time to connect
 
 
@@ -36,7 +36,7 @@ class _Slow(httpcore.ReadTimeout):
 
 class _Stream(httpcore.NetworkStream):
     """A connection within the call's allowance, whose server is held against the lists of revoked certificates before
-    anything is said to it. Reads and writes the socket itself: each piece that moves counts."""
+    anything is sent to it. Reads and writes the socket itself: each piece that moves counts."""
 
     def __init__(self, stream: httpcore.NetworkStream, allowance: Allowance) -> None:
         self._stream = stream
@@ -54,7 +54,7 @@ class _Stream(httpcore.NetworkStream):
                 found = self._socket.recv(max_bytes)
                 moved = len(found)
             except TimeoutError:
-                moved = self._unsent.moved()  # it has not got our request yet
+                moved = self._unsent.moved()  # it has not received the request yet
             except OSError as fault:
                 raise httpcore.ReadError(str(fault)) from fault
             waited = time.monotonic() - begun
@@ -79,7 +79,7 @@ class _Stream(httpcore.NetworkStream):
             view = view[sent:]
 
     def _wait(self, left: float | None) -> None:
-        """Sets how long the next call of the socket may wait. Raises ReadTimeout when the time is over."""
+        """Sets how long the next call of the socket may wait. Raises ReadTimeout when the time is used up."""
         if self._allowance.expired:
             raise _Slow
         if left is not None and left <= 0:
@@ -132,8 +132,8 @@ class _Checked(httpcore.SyncBackend):
 
 
 class _Through(httpcore.SyncBackend):
-    """Opens them through the proxy, which resolves the names: our own client, so that both kinds of proxy and both kinds
-    of peers fail in the same words."""
+    """Opens them through the proxy, which resolves the names: the proxy client of this package, so that both kinds of
+    proxy and of peers fail with the same messages."""
 
     def __init__(self, proxy: Proxy, allowance: Allowance) -> None:
         self._proxy, self._allowance = proxy, allowance
@@ -167,8 +167,8 @@ def transport(
     host: str, use_proxy: bool = True, certificate: str = "", seconds: float = CALL_SECONDS
 ) -> httpx.HTTPTransport:
     """For calls to this host. Neither redirects nor the environment's proxies change where they go. certificate: the
-    name of ours to show where it is asked for; seconds: of a call's allowance, which is all that it may wait for the other
-    side. Raises PeerFault when the certificate cannot be used."""
+    name of the own certificate to present on request; seconds: of a call's allowance, which is all that it may wait for
+    the other side. Raises PeerFault when the certificate cannot be used."""
     allowance = Allowance(seconds)
     made = _Transport(allowance, trust_env=False, verify=_context(certificate))
     proxy = runtime.current().proxy_for(host) if use_proxy else None
@@ -193,8 +193,8 @@ def _context(certificate: str) -> ssl.SSLContext:
 
 
 def wants_certificate(answer: httpx.Response) -> bool:
-    """Whether a refusal is one of a server that looks at certificates only after the handshake (as nginx does), and saw
-    none of ours or not one it takes. Reads the first bytes of the answer."""
+    """Whether a refusal is one of a server that looks at certificates only after the handshake (as nginx does), and got
+    none or did not accept it. Reads the first bytes of the answer."""
     if answer.status_code != 400 or answer.url.scheme != "https":
         return False
     start = b""
@@ -215,8 +215,8 @@ def timed_out(fault: BaseException) -> bool:
 
 
 def tls_fault(fault: BaseException) -> Distrust | None:
-    """What TLS says about a call that failed; None when it was not TLS. With TLS 1.3 a server tells what it thinks of our
-    certificate only after the handshake, when its answer is read."""
+    """The TLS reason of a failed call; None when it was not TLS. With TLS 1.3 a server rejects a client certificate
+    only after the handshake, when its answer is read."""
     seen: BaseException | None = fault
     for _ in range(10):
         if seen is None:

@@ -10,8 +10,8 @@ from app.db.base import Base
 
 class Certificate(Base):
     """A certificate of DICOM TLS. kind: own (with its key), trusted (an authority, or one of a peer itself), authority
-    (ours for the local network, with its key); or crl: a list of revoked certificates in chain, how many in subject,
-    the fingerprint of its authority in names. active: the own one that callers are shown."""
+    (the own one for the local network, with its key); or crl: a list of revoked certificates in chain, how many in
+    subject, the fingerprint of its authority in names. active: the own one that callers are shown."""
 
     __tablename__ = "certificate"
     __table_args__ = (Index("ix_certificate_kind_fingerprint", "kind", "fingerprint", unique=True),)
@@ -34,7 +34,7 @@ class Certificate(Base):
 
 
 class SealedSecret(Base):
-    """A password that is no node's, such as the proxy's, sealed by the installation's keys."""
+    """A password that does not belong to a node, such as the proxy's, encrypted with the installation's keys."""
 
     __tablename__ = "sealed_secret"
 

@@ -1,4 +1,4 @@
-"""What AE titles, UIDs, hosts and ports may look like. Pure, but for `resolve_addresses` and `resolved`."""
+"""Validation of AE titles, UIDs, hosts and ports. Pure, but for `resolve_addresses` and `resolved`."""
 
 import ipaddress
 import re
@@ -17,7 +17,7 @@ Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 
 def title_fault(title: str) -> str:
-    """What is wrong with an AE title (PS3.5 6.2, VR AE); empty when nothing is."""
+    """Error of an AE title (PS3.5 6.2, VR AE); empty when nothing is."""
     if not title.strip() or len(title) > 16:
         return "An AE title has 1 to 16 characters."
     if title != title.strip():
@@ -50,7 +50,7 @@ def forbidden_address(found: Address) -> bool:
 
 
 def host_fault(host: str) -> str:
-    """What is wrong with a host name or address; empty when nothing is."""
+    """Error of a host name or address; empty when nothing is."""
     found = address(host)
     if found is not None:
         return "This address cannot be a DICOM node (link-local or multicast)." if forbidden_address(found) else ""
@@ -75,8 +75,8 @@ _asked: dict[tuple[str, int], "Future[LookedUp]"] = {}  # names that are being l
 
 
 def resolve_addresses(host: str, port: int, seconds: float) -> LookedUp:
-    """What `socket.getaddrinfo` says of a host, which has no limit of its own: some name servers answer after a minute,
-    or a byte at a time. Raises OSError when the name is not known, its TimeoutError after so many seconds."""
+    """The result of `socket.getaddrinfo` for a host, with a time limit: some name servers answer after a minute,
+    or a byte at a time. Raises OSError when the name is not known, its TimeoutError after `seconds`."""
     host = host.strip("[]")
     if address(host) is not None:
         return socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
@@ -119,7 +119,7 @@ def is_network(text: str) -> bool:
 
 
 def proxy_fault(url: str) -> str:
-    """What is wrong with the address of a proxy; empty when nothing is, or when there is none."""
+    """Error of the address of a proxy; empty when nothing is, or when there is none."""
     if not url:
         return ""
     try:

@@ -30,7 +30,7 @@ Key = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What people need to know of one certificate. fingerprint: SHA-256 in capitals, two by two; names: the host names
+    """Displayed values of one certificate. fingerprint: SHA-256 in capitals, two by two; names: the host names
     and addresses it is for; authority: it may sign others (RFC 5280 4.2.1.9)."""
 
     subject: str
@@ -62,14 +62,14 @@ def fingerprint(der: bytes) -> str:
 
 
 def clean_fingerprint(text: str) -> str:
-    """A typed fingerprint in our writing; empty when it is none of 32 bytes."""
+    """A typed fingerprint in canonical form; empty when it is none of 32 bytes."""
     digits = re.sub(r"^sha-?256( fingerprint)?\s*[=:]|[\s:-]", "", text.strip(), flags=re.I).upper()
     plain = re.fullmatch(r"[0-9A-F]{64}", digits)
     return ":".join(digits[n : n + 2] for n in range(0, 64, 2)) if plain else ""
 
 
 def common_name(name: x509.Name) -> str:
-    """What people call a subject or issuer: its common name, else all of it."""
+    """Display name of a subject or issuer: its common name, else all of it."""
     common = name.get_attributes_for_oid(NameOID.COMMON_NAME)
     return str(common[0].value if common else name.rfc4514_string())[:256]
 
@@ -86,7 +86,7 @@ def _is_authority(certificate: x509.Certificate) -> bool:
     try:
         return bool(certificate.extensions.get_extension_for_class(x509.BasicConstraints).value.ca)
     except (x509.ExtensionNotFound, ValueError):
-        return certificate.subject == certificate.issuer  # old ones of version 1 say nothing
+        return certificate.subject == certificate.issuer  # old ones of version 1 have no such extension
 
 
 def certificates(text: str, field: str = "certificate") -> list[x509.Certificate]:
@@ -137,8 +137,9 @@ def key_pem(found: PrivateKeyTypes, password: bytes | None = None) -> str:
 
 
 def checked_pair(chain_text: str, key_text: str, password: str = "") -> tuple[list[x509.Certificate], str]:
-    """A certificate of our own with its chain, and its key in clear. Raises Invalid when they do not belong together,
-    when the certificate is over, or weaker than BCP 195 asks (RFC 9325 4.5: RSA of 2048 bits, curves of 224)."""
+    """An own certificate with its chain, and its key in clear. Raises Invalid when they do not belong together,
+    when the certificate has expired, or is weaker than BCP 195 requires (RFC 9325 4.5: RSA of 2048 bits, curves of
+    224)."""
     chain = certificates(chain_text)
     found = key(key_text, password)
     leaf = chain[0]
@@ -176,7 +177,7 @@ def _public(found: object) -> bytes:
 
 
 def create_authority(name: str) -> tuple[x509.Certificate, str]:
-    """An authority of our own for a local network: certificate and key. P-256 (RFC 9325 4.5)."""
+    """An own authority for a local network: certificate and key. P-256 (RFC 9325 4.5)."""
     made = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name[:64])])
     certificate = (

@@ -28,7 +28,7 @@ _REPLIES = {
 }
 _STATUS = {
     400: phrase("it does not understand the request"),
-    401: phrase("it wants another user name or password"),  # tinyproxy's way of saying 407 to a wrong one
+    401: phrase("it wants another user name or password"),  # tinyproxy's answer instead of 407 to a wrong one
     403: phrase("its rules do not allow it"),
     404: phrase("it does not know the host"),
     405: phrase("it does not open connections to other ports"),
@@ -112,7 +112,7 @@ def _refused(proxy: Proxy, words: str, hint: str = "") -> PeerFault:
 
 
 def open_through(proxy: Proxy, host: str, port: int, seconds: float) -> socket.socket:
-    """A connection to the host by way of the proxy. Raises PeerFault, which says whose fault it was."""
+    """A connection to the host by way of the proxy. Raises PeerFault, which names the side at fault."""
     target = names.address(host)
     if target is not None and names.forbidden_address(target):
         raise PeerFault(phrase("{host} leads to an address that cannot be a DICOM node.", host=host))
@@ -189,7 +189,7 @@ def _socks(line: _Line, proxy: Proxy, host: str, port: int) -> None:
     if code != 0 or version != 5:
         raise _refused(proxy, _REPLIES.get(code, phrase("code {code}", code=code)))
     length = {1: 4, 4: 16}.get(kind) or line.read(1)[0]
-    line.read(length + 2)  # where it calls from, which nobody needs
+    line.read(length + 2)  # its local address, which is not used
 
 
 def _socks_address(host: str) -> bytes:

@@ -52,7 +52,7 @@ def has_password(session: Session) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Tried:
-    """What a test of the proxy found."""
+    """Result of a test of the proxy."""
 
     ok: bool
     message: str
@@ -61,7 +61,7 @@ class Tried:
 
 
 def test_proxy(actor: Actor, host: str, port: int, seconds: float) -> Tried:
-    """Opens a connection to the host through the proxy as it is saved, and closes it; at most so many seconds."""
+    """Opens a connection to the host through the proxy as it is saved, and closes it; at most `seconds`."""
     require(actor, Verb.SETTINGS_EDIT)
     if fault := names.host_fault(host):
         raise Invalid(fault, field="host")

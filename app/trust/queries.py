@@ -45,7 +45,7 @@ def with_fingerprint(session: Session, kind: str, fingerprint: str) -> Certifica
 
 
 def trusted(session: Session, fingerprint: str) -> Certificate | None:
-    """An authority that is trusted: brought, or ours."""
+    """An authority that is trusted: imported, or the own one."""
     query = select(Certificate).where(
         Certificate.fingerprint == fingerprint, Certificate.kind.in_(("trusted", "authority"))
     )

@@ -1,6 +1,6 @@
-"""Lists of revoked certificates (CRLs, RFC 5280 5): reading them, and what they say about a peer. Pure.
+"""Lists of revoked certificates (CRLs, RFC 5280 5): reading them, and checking a peer. Pure.
 
-OpenSSL's own check would demand a list of every authority that is trusted; here a list counts where somebody brought one.
+OpenSSL's own check would demand a list of every authority that is trusted; here a list is used where one was imported.
 Looked at are the peer's certificate and the authorities kept here that signed it, one above the other."""
 
 import re
@@ -35,7 +35,7 @@ class Distrust:
 
 @dataclass(frozen=True, slots=True)
 class ListFacts:
-    """What people need to know of a list. fingerprint: SHA-256; until: when the next one is due."""
+    """Displayed values of a list. fingerprint: SHA-256; until: when the next one is due."""
 
     authority: str
     fingerprint: str
@@ -62,7 +62,7 @@ def parse_lists(text: str) -> list[x509.CertificateRevocationList]:
 
 
 def facts(found: x509.CertificateRevocationList) -> ListFacts:
-    """Raises Invalid for a list that does not say when the next one comes: it would count for ever (RFC 5280 5.1.2.5)."""
+    """Raises Invalid for a list without a date of the next one: it would count for ever (RFC 5280 5.1.2.5)."""
     if found.next_update_utc is None:
         raise Invalid("The list does not say until when it counts.", field=FIELD)
     return ListFacts(
@@ -108,8 +108,8 @@ def _authorities(trusted: tuple[str, ...]) -> list[x509.Certificate]:
 def revocation_fault(
     der: bytes, revocations: Sequence[Revocation], trusted: Sequence[str], moment: datetime | None = None
 ) -> Distrust | None:
-    """What the lists say against a peer that showed this certificate, which is trusted otherwise; None: nothing. A list
-    that is over says nothing any more, so whom it was about is not taken until there is a newer one."""
+    """The reason to reject a peer with this otherwise trusted certificate; None: nothing. After a list has expired,
+    certificates of its authority are rejected until there is a newer one."""
     if not revocations:
         return None
     moment = moment or now()

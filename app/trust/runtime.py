@@ -1,7 +1,7 @@
 """The ways in and out of this installation: certificates, trusted authorities and the proxy, as a process uses them.
 
-Read from the database at most every two seconds, so that changes hold for the next connection without a restart. Whoever
-opens outgoing connections asks `current()`; each role says once, at its start, where the installation is (`configure`)."""
+Read from the database at most every two seconds, so that changes hold for the next connection without a restart. Code
+that opens outgoing connections calls `current()`; each role sets the installation once, at its start (`configure`)."""
 
 import contextlib
 import ipaddress
@@ -34,9 +34,9 @@ _KEEP = 2.0  # seconds
 
 @dataclass(frozen=True, slots=True)
 class Material:
-    """What the database holds. identities: name -> a certificate of ours with its sealed key; active: the name of the
-    one that callers are shown; trusted: PEM of all that is trusted; revocations: lists of revoked certificates with who
-    signed them."""
+    """Stored certificates and lists. identities: name -> an own certificate with its encrypted key; active: the name of
+    the one that callers are shown; trusted: PEM of all that is trusted; revocations: lists of revoked certificates with
+    who signed them."""
 
     tls: TlsSettings = field(default_factory=TlsSettings)
     identities: dict[str, tuple[str, str]] = field(default_factory=dict)
@@ -110,7 +110,7 @@ class Ways:
         return None if found is None else Identity(found[0], self._unseal(found[1]))
 
     def server_context(self, everywhere: bool = False) -> ssl.SSLContext | None:
-        """What callers of the TLS port meet; None while TLS is switched off or has no certificate. everywhere: for the
+        """Server context of the TLS port; None while TLS is switched off or has no certificate. everywhere: for the
         port of a facility, which has its own switch. Raises ssl.SSLError or ValueError when the certificate cannot be
         used."""
         known = self.material
@@ -124,7 +124,7 @@ class Ways:
         return tls.server_context(profile, Identity(chain, self._unseal(sealed)), trusted, clients)
 
     def web_identity(self, certificate: str) -> Identity | None:
-        """What DICOMweb servers are shown that ask for a certificate: the one of this name; empty: none. Raises
+        """Client certificate for DICOMweb servers that request one: the one of this name; empty: none. Raises
         PeerFault."""
         if not certificate:
             return None
@@ -137,7 +137,8 @@ class Ways:
         return found
 
     def client_context(self, profile: str, certificate: str, check: str) -> ssl.SSLContext:
-        """For calling out. certificate: the name of ours to show, empty for the one in use; check as in tls. Raises PeerFault."""
+        """For calling out. certificate: the name of the own certificate to present, empty for the active one; check as
+        in tls. Raises PeerFault."""
         known = self.material
         name = certificate or known.active
         if certificate and certificate not in known.identities:

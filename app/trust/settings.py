@@ -9,7 +9,7 @@ from app.trust.names import host_fault, is_network, proxy_fault
 
 
 class TlsSettings(Group):
-    """Group `dicom-tls`. The certificates stand in their own table."""
+    """Group `dicom-tls`. The certificates are in their own table."""
 
     group: ClassVar[str] = "dicom-tls"
     title: ClassVar[str] = "DICOM TLS"

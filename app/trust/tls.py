@@ -35,7 +35,7 @@ SUITES: dict[str, tuple[str, ...]] = {
     # PS3.15 B.12: BCP 195 as RFC 8996 and RFC 9325 made it, nothing beside what is recommended.
     "bcp195": _RECOMMENDED,
     # PS3.15 B.10, of RFC 7525: also its two finite field suites, for devices that have no elliptic curves. Retired in
-    # 2022, and what DCMTK asks for when nothing is said.
+    # 2022, and the default of DCMTK.
     "non-downgrading": (*_RECOMMENDED, "DHE-RSA-AES256-GCM-SHA384", "DHE-RSA-AES128-GCM-SHA256"),
     # PS3.15 B.13: B.12 narrowed to curves and keys of 256 bits or more, but with CCM and ChaCha20 beside GCM.
     "modified": (
@@ -55,7 +55,7 @@ TITLES = {
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """A certificate of ours: its chain in PEM, this station's first, and its key."""
+    """An own certificate: its chain in PEM, this station's first, and its key."""
 
     chain: str
     key: str
@@ -63,7 +63,7 @@ class Identity:
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who showed a certificate that OpenSSL has found to be trusted."""
+    """Certificate of a peer that OpenSSL has found to be trusted."""
 
     fingerprint: str
     subject: str
@@ -89,8 +89,8 @@ def _context(side: int, profile: str) -> ssl.SSLContext:
 
 
 def load_identity(context: ssl.SSLContext, identity: Identity) -> None:
-    """Shows this certificate from now on. Python loads keys from files only. So that none lies on a disk in clear, even for a moment, it is locked with a
-    password that nobody keeps."""
+    """Shows this certificate from now on. Python loads keys from files only. So that none lies on a disk in clear, even
+    for a moment, it is encrypted with a random password that is not stored."""
     password = secrets.token_hex(16)
     locked = pem.key_pem(pem.key(identity.key), password.encode())
     with _private(identity.chain + locked) as file:
@@ -148,7 +148,7 @@ def client_context(profile: str, identity: Identity | None, trusted: Sequence[st
 
 
 def caller_of(sock: ssl.SSLSocket) -> Caller | None:
-    """Who the other side is by its certificate; None when it showed none."""
+    """Name of the other side by its certificate; None when it showed none."""
     der = sock.getpeercert(binary_form=True)
     if not der:
         return None
@@ -180,7 +180,7 @@ _PLAIN = ("WRONG_VERSION_NUMBER", "HTTP_REQUEST", "UNKNOWN_PROTOCOL", "UNSUPPORT
 
 
 def describe_fault(fault: OSError, calling: bool) -> str:
-    """What is wrong, as part of a sentence. calling: we called; else a caller is meant."""
+    """Description of the fault, as part of a sentence. calling: an outgoing call; else a caller is meant."""
     if isinstance(fault, ssl.SSLCertVerificationError):
         return _verification(fault)
     if isinstance(fault, TimeoutError):
@@ -222,7 +222,7 @@ def _verification(fault: ssl.SSLCertVerificationError) -> str:
 
 
 def fault_hint(fault: OSError) -> str:
-    """What to do about it; empty when the words say enough."""
+    """Hint for the fault; empty when the description is sufficient."""
     code = getattr(fault, "verify_code", 0)
     reason = (getattr(fault, "reason", None) or "").upper()
     if code in (_SELF_SIGNED, _SELF_SIGNED_CHAIN, _NO_ISSUER, _NO_FIRST):

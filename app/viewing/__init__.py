@@ -1,1 +1,1 @@
-"""What the viewer needs to know of a study: the manifest, previews, streams."""
+"""Description of a study for the viewer: the manifest, previews, streams."""

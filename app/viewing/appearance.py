@@ -18,8 +18,8 @@ def frame_appearances(
 ) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     """(what all frames have in common, for each frame what differs from it); the list is empty when nothing differs.
 
-    It ends with the last frame that has a functional group of its own, however many frames there are: those behind it look
-    as the first part says. None stands for a name that a frame does without. Empty where the header describes no image
+    It ends with the last frame that has a functional group of its own, however many frames there are: the parts behind
+    it look like the first part. None marks a name that a frame does not have. Empty where the header describes no image
     that could be drawn."""
     try:
         spec = PixelSpec.from_dataset(header, transfer_syntax_uid)

@@ -67,7 +67,7 @@ INSTANCE: tuple[str, ...] = (
     "CompletionFlag",
     "VerificationFlag",
 )
-# (functional group sequence, keywords in its item); on objects without groups they stand in the data set itself.
+# (functional group sequence, keywords in its item); on objects without groups they are in the data set itself.
 PER_FRAME: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("PlanePositionSequence", ("ImagePositionPatient",)),
     ("PlaneOrientationSequence", ("ImageOrientationPatient",)),
@@ -135,7 +135,7 @@ def named_values(model: Mapping[str, Any], keywords: Iterable[str]) -> Iterator[
 
 
 def _is_usable(keyword: str, found: list[Any]) -> bool:
-    """Numbers that are none, or too many or too few of them, are not handed on: nobody could compute with them."""
+    """Numbers that are none, or too many or too few of them, are not handed on: they are not numeric."""
     tag = tag_of(keyword)
     if vr_of(tag) not in numbers.TEXT_NUMBERS:
         return True

@@ -66,7 +66,7 @@ class Frames:
         offset, length = parts[0]
         raw = bytes(memoryview(self._data_set())[offset : offset + length])
         if self.instance.number_of_frames <= 1:
-            self._inflated = None  # nobody asks again: not both while it is drawn
+            self._inflated = None  # it is not read again: not both while it is drawn
         return raw
 
     def _data_set(self) -> bytearray:
@@ -139,8 +139,8 @@ def spec_of(header: Dataset, instance: Instance) -> PixelSpec | None:
 
 
 def as_in_file(spec: PixelSpec | None, session: Session, instance: Instance) -> PixelSpec | None:
-    """With the tag and VR that the pixel data really has, which a header without its pixels does not tell: floats by their own
-    element, bytes of big endian words (OW) in swapped pairs (PS3.5 A.3)."""
+    """With the tag and VR that the pixel data really has, which a header without its pixels does not contain: floats by
+    their own element, bytes of big endian words (OW) in swapped pairs (PS3.5 A.3)."""
     if spec is None:
         return None
     tag, vr = content.pixel_element(session, instance)
@@ -194,7 +194,7 @@ def native_target(instance: Instance) -> bool:
 
 
 def frame_as(frames: Frames, n: int, target: str, spec: PixelSpec | None) -> Iterator[bytes]:
-    """Frame n in the transfer syntax `target` (EXPLICIT_LE stands for native little endian, as the object's attributes
+    """Frame n in the transfer syntax `target` (EXPLICIT_LE means native little endian, as the object's attributes
     describe it). Raises ImagingError."""
     stored = frames.instance.transfer_syntax_uid
     as_it_is = target == stored or (target == uids.EXPLICIT_LE and stored in (uids.IMPLICIT_LE, uids.DEFLATED_LE))

@@ -43,7 +43,7 @@ class Object(Protocol):
 
 
 def kind_of(instance: Object) -> str:
-    """What an object is to a reader: image, video, pdf, sr, waveform, presentation or other."""
+    """Kind of an object for a reader: image, video, pdf, sr, waveform, presentation or other."""
     if instance.transfer_syntax_uid.startswith(_VIDEO):
         return "video"
     if instance.number_of_frames > 0 and instance.rows and instance.columns:
@@ -74,7 +74,7 @@ def study_entry(model: Model) -> dict[str, Any]:
     )
     patient = dict(named_values(model, ("PatientID", "PatientSex", "PatientAge", "PatientBirthDate")))
     patient["patient_name"] = text(model, "PatientName")
-    # Written as everywhere else, so that the viewer says what lists and paper say.
+    # Written as everywhere else, so that viewer, lists and paper show the same.
     patient["patient_name_shown"] = names.display_name(str(patient["patient_name"]))
     age = age_at(*(str(first(model, one) or "") for one in ("PatientBirthDate", "StudyDate", "PatientAge")))
     patient.pop("patient_age", None)
@@ -116,9 +116,9 @@ def series_entry(series_uid: str, objects: Sequence[tuple[Object, Model]]) -> di
 
 
 def instance_entry(instance: Object, model: Model) -> dict[str, Any]:
-    """One object. Attributes that vary by frame stand in per_frame[n - 1] and override those of the instance, those of
-    `appearance` (app.viewing.appearance) one by one. per_frame may end before the last frame: a header of a few bytes may
-    state millions of them."""
+    """One object. Attributes that vary by frame are in per_frame[n - 1] and override those of the instance, those of
+    `appearance` (app.viewing.appearance) one by one. per_frame may end before the last frame: a header of a few bytes
+    may state millions of them."""
     entry: dict[str, Any] = {
         "sop_instance_uid": instance.sop_instance_uid,
         "sop_class_uid": instance.sop_class_uid,
@@ -167,7 +167,7 @@ def _add_appearance(entry: dict[str, Any], model: Model) -> None:
 
 
 def _only_differing(entry: dict[str, Any], frames: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """What all frames say alike moves to the instance: a slice of 1000 frames names its spacing once."""
+    """Values common to all frames move to the instance: a slice of 1000 frames names its spacing once."""
     for name in list(frames[0]):
         value = frames[0][name]
         if all(frame.get(name) == value for frame in frames):

@@ -1,4 +1,4 @@
-"""What has to be said beside the picture of a frame: it is not all there, or not shown as its header asks. Blocking."""
+"""Notices beside the picture of a frame: it is not all there, or not shown as its header asks. Blocking."""
 
 from typing import Any
 
@@ -59,8 +59,8 @@ def _short_runs(frames: Frames, n: int) -> bool:
 
 
 def in_index(instance: Instance) -> list[tuple[int, Phrase]]:
-    """The notices that follow from the index alone: (frame from 1, sentence). The last frame is the one that is cut, and
-    says where Number of Frames is not the number of frames that are there."""
+    """The notices that follow from the index alone: (frame from 1, sentence). The last frame is the truncated one, and
+    carries the notice when Number of Frames is not the number of stored frames."""
     count = instance.number_of_frames
     if count < 1 or not instance.pixel_bytes:
         return []

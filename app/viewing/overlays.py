@@ -37,7 +37,7 @@ def _words(archive: Archive, located: Located, header: Dataset, n: int) -> Sampl
         with cost.ROOM.of(memory_needed(stored, spec)):
             return decode(stored, spec).words
     except (ImagingError, NoFrame):
-        return None  # the viewer says of the frame itself that it cannot be drawn
+        return None  # the viewer shows for the frame itself that it cannot be drawn
 
 
 def _described(plane: overlays.Plane) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""What the viewer's page asks of the index: one row per series, never all instances."""
+"""Queries of the viewer's page: one row per series, never all instances."""
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session

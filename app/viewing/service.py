@@ -57,7 +57,7 @@ def _add_series_window(session: Session, series: dict[str, Any], instances: Sequ
 
 
 def located_series(session: Session, actor: Actor, series_uid: str) -> tuple[Series, list[Located]]:
-    """What `streaming.series_stream` needs of a series: readable after the session is gone."""
+    """Input of `streaming.series_stream` for a series: readable after the session is gone."""
     require(actor, Verb.STUDY_VIEW)
     series = queries.series(session, actor, series_uid)
     return series, locate_objects(session, queries.instances_of(session, series))
@@ -71,7 +71,7 @@ def located_instance(session: Session, actor: Actor, instance_uid: str) -> tuple
 
 
 def middle_of(session: Session, series: Series) -> Instance | None:
-    """The image that stands for a series: the one in the middle; any object when there is no image."""
+    """The image that represents a series: the one in the middle; any object when there is no image."""
     instances = queries.instances_of(session, series)
     images = [one for one in instances if manifest.kind_of(one) == "image"]
     chosen = images or instances

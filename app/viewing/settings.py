@@ -1,4 +1,4 @@
-"""What looking at images may cost."""
+"""Limits of the viewer."""
 
 from typing import ClassVar
 

@@ -14,7 +14,7 @@ from app.kit.errors import NotFound
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """A presentation state. digest: SHA-256 of its file, which tells its pictures from others in a cache."""
+    """A presentation state. digest: SHA-256 of its file, which distinguishes its pictures in a cache."""
 
     header: Dataset
     digest: str

@@ -24,7 +24,7 @@ def viewer_frame(frames: Frames, n: int, spec_of: SpecOf) -> tuple[Form, int, It
     """Frame n (from 1) as the viewer gets it: its form, its length in bytes, and the bytes.
 
     As stored where the browser is proven to read it rightly (`imaging.browser`), else decoded here.
-    spec_of: asked only where the index alone does not tell. Raises NoFrame, ImagingError."""
+    spec_of: called only where the index is not sufficient. Raises NoFrame, ImagingError."""
     one = frames.instance
     if _plain_grey(one):
         return _as_stored(frames, n)

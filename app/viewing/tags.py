@@ -87,7 +87,7 @@ def groups(header: Dataset) -> dict[str, list[Tag]]:
     """All attributes by group; `everything` holds each of them, nested ones included."""
     found: dict[str, list[Tag]] = {name: [] for name in GROUPS}
     for element in header:
-        if element.tag.element == 0:  # group lengths, retired, say nothing to a person
+        if element.tag.element == 0:  # group lengths, retired, are not informative
             continue
         one = _tag(element, 0)
         found[_group(element)].append(one)

@@ -1,4 +1,4 @@
-"""One audit row when somebody opens or fetches a study, however many requests that takes."""
+"""One audit row when a user opens or fetches a study, for any number of requests."""
 
 import threading
 from datetime import timedelta
@@ -16,7 +16,7 @@ _MOST = 10_000
 
 
 class Traces:
-    """What this process has written already. Thread-safe."""
+    """Rows that this process has written already. Thread-safe."""
 
     def __init__(self) -> None:
         self._seen: dict[tuple[str, str, str], float] = {}

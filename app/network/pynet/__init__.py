@@ -1,4 +1,5 @@
-"""pynetdicom over our own connections: what the acceptor (app.dimse.handover) and the requestor (`scu`) share.
+"""pynetdicom over the connections of this package: what the acceptor (app.dimse.handover) and the requestor (`scu`)
+share.
 
 Only this package and app.dimse.handover import pynetdicom (import-linter contract in pyproject.toml). It is imported at
 the first use: a receiver that never serves such a class never loads it. Methods of its Association,

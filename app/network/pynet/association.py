@@ -62,7 +62,7 @@ class WireAssociation(Association):
 
     @property
     def local_address(self) -> str:
-        """Our end of the connection."""
+        """The local end of the connection."""
         return self._local_address
 
     @property
@@ -113,7 +113,7 @@ class WireAssociation(Association):
                 if type(msg).__name__ == "N_EVENT_REPORT" and msg.is_valid_request:
                     self._event_reports -= 1
                 self.dimse.served()
-                self.dul._idle_timer.restart()  # the peer waited for us: that was no silence of its own
+                self.dul._idle_timer.restart()  # the peer waited for us: that was not its own silence
 
     def _count_event_reports(self, event: Any) -> None:
         if type(event.message).__name__ == "N_EVENT_REPORT_RQ":
@@ -125,7 +125,7 @@ class WireAssociation(Association):
         ends = event.fsm_event in ("Evt15", "Evt16", "Evt17", "Evt18", "Evt19") or event.action == "AA-8"
         if self._end is None and ends:
             self._end = (event.fsm_event, event.action)
-            if event.fsm_event == "Evt15":  # we abort; without a reason of ours pynetdicom has one
+            if event.fsm_event == "Evt15":  # we abort; without a reason here, pynetdicom sets one
                 silent = self.dul.idle_timer_expired()
                 self.set_reason("silent for too long" if silent else "a request that is not offered here")
 
@@ -205,9 +205,9 @@ class _Messages(DIMSEServiceProvider):
         super().send_msg(primitive, context_id)
 
     def get_msg(self, block: bool = False) -> Any:
-        """block: for a request of ours that waits for its response; else for the reactor, which an acceptor's thread
-        leaves waiting a little instead of returning at once: an idle association then costs 50 turns a second, not 1000,
-        and a message is served the moment it has come."""
+        """block: for a request that waits for its response; else for the reactor, which an acceptor's thread
+        leaves waiting a little instead of returning at once: an idle association then costs 50 turns a second, not
+        1000, and a message is served the moment it has come."""
         if block:
             return super().get_msg(block)
         if self.assoc.is_requestor:
@@ -217,13 +217,13 @@ class _Messages(DIMSEServiceProvider):
 
 
 def next_request(messages: DIMSEServiceProvider, seconds: float) -> Any:
-    """What the reactor of an association takes from the queue, within so many seconds: requests. A response is left to
-    who waits for it. pynetdicom's reactor takes that too when it passes the checkpoint just before the request is
-    sent; the request then fails by its timeout."""
+    """The next item of the queue for the reactor of an association, within `timeout` seconds: requests. A response is
+    left to who waits for it. pynetdicom's reactor takes that too when it passes the checkpoint just before the request
+    is sent; the request then fails by its timeout."""
     waiting, checkpoint = messages.msg_queue, messages.assoc._reactor_checkpoint
 
     def is_for_us() -> bool:
-        """Without a request under way (the checkpoint is open) a response belongs to nobody and may go."""
+        """Without a request under way (the checkpoint is open) a response is not expected and is discarded."""
         if not waiting.queue:
             return False
         message = waiting.queue[0][1]

@@ -1,12 +1,12 @@
-"""Calls of services that are not on our fast path (N-services, Modality Worklist) as their SCU: a pynetdicom association
-over a connection of app.network.connect, so that proxy, TLS, certificates, timeouts and forbidden addresses are those of
-every other call.
+"""Calls of services without a fast path (N-services, Modality Worklist) as their SCU: a pynetdicom association
+over a connection of app.network.connect, so that proxy, TLS, certificates, timeouts and forbidden addresses are those
+of every other call.
 
     with call(peer, [MPPS], settings) as remote:
         status, reply = remote.association.send_n_create(data_set, MPPS, uid)
         remote.check(status, phrase("the report"))
 
-Every failure is a PeerFault whose words say which step failed and, where the peer said so, why."""
+Every failure is a PeerFault that names the failed step and the peer's reason if it sent one."""
 
 import contextlib
 from collections.abc import Callable, Iterator, Sequence
@@ -30,7 +30,7 @@ from app.network.settings import DicomSettings
 from app.network.tls_wire import open_wire
 from app.network.wire import Wire
 
-_OUR_LIMIT = 131072  # bytes of a PDU that we take
+_OUR_LIMIT = 131072  # maximum length of a received PDU, in bytes
 
 
 class Remote:

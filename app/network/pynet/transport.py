@@ -1,4 +1,4 @@
-"""A Wire as pynetdicom's AssociationSocket: plain and TLS alike, with our deadlines and our limit of a PDU's length.
+"""A Wire as pynetdicom's AssociationSocket: plain and TLS alike, with the deadlines and PDU limit of this package.
 
 pynetdicom's own socket has none of that: `recv` blocks without end inside a PDU, so that not even an abort gets
 through; `select` fails for descriptors above 1023; and idle associations poll 1000 times a second."""
@@ -57,7 +57,7 @@ class WireSocket(AssociationSocket):
         return 0.0 if now - self._active < _BUSY else _IDLE_WAIT
 
     def recv(self, nr_bytes: int) -> bytearray:
-        """Exactly so many bytes; fewer where the connection ends. Raises OSError for what is not read at all."""
+        """Exactly `nr_bytes` bytes; fewer where the connection ends. Raises OSError for what is not read at all."""
         self._active = time.monotonic()
         if self._first:
             found, self._first = self._first[:nr_bytes], self._first[nr_bytes:]

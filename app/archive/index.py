@@ -254,8 +254,9 @@ class Batch:
     def _record_conflict(self, entry: Entry, reason: str, words: Phrase = NOTHING) -> None:
         h = entry.header
         same = self.sql.rows(
-            "SELECT id, differences FROM conflict WHERE sop_instance_uid = ? AND sha256 = ? AND state = 'open'",
-            (h.sop_instance_uid, entry.sha256),
+            "SELECT id, differences FROM conflict WHERE sop_instance_uid = ? AND sha256 = ? AND state = 'open' "
+            "AND COALESCE(facility_id, '') = ?",  # another facility's waits for a decision of its own
+            (h.sop_instance_uid, entry.sha256, entry.source.facility_id or ""),
         )
         if same and same[0][1] in ("[]", []):
             entry.conflict_id = same[0][0]  # a crash came before they were found

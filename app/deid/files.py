@@ -2,14 +2,12 @@
 
 import itertools
 import mmap
-import struct
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from io import BytesIO
 from typing import Any, BinaryIO
 
-from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.filebase import DicomIO
 from pydicom.filewriter import write_dataset, write_file_meta_info
@@ -21,8 +19,9 @@ from app.deid.pixels import PIXELS, Pixels, Writer, find
 from app.deid.profile import Profile
 from app.deid.pseudonym import Pseudonyms
 from app.deid.walker import Cleaner, Tally
+from app.dicom.elements import ITEM, ITEM_END, SEQUENCE_END, read_head
 from app.dicom.header import NotDicom, Start, inflate, most_inflated, read_start
-from app.dicom.reading import read_dataset
+from app.dicom.reading import read_dataset, read_items
 from app.dicom.uids import is_safe
 from app.dicom.walk import has_more_elements, is_crowded
 from app.dicom.writing import settle_character_set
@@ -36,7 +35,6 @@ _INFLATED = {
     f"1.2.840.10008.1.2.4.{one}": f"1.2.840.10008.1.2.4.{other}" for one, other in (("95", "94"), ("205", "204"))
 }
 _META_WINDOW = 1 << 20  # bytes; the file meta information ends within
-_DELIMITERS, _ITEM_END = 0xFFFE, 0xE00D
 _MOST_ELEMENTS = 50_000  # of a data set, repeated ones too; the standard has some 5,000 attributes
 _MOST_NESTED = 1_000_000  # with those in items; an object of 10,000 frames has half of that
 
@@ -202,12 +200,12 @@ def _read(source: BinaryIO, implicit: bool, little: bool) -> Dataset:
     def stops(tag: int, _vr: str | None, _length: int) -> bool:
         if next(seen) > _MOST_ELEMENTS:
             raise CannotClean("The object has too many attributes to be read.")
-        return tag in PIXELS or tag >> 16 == _DELIMITERS
+        return tag in PIXELS or tag >> 16 == ITEM >> 16
 
     ds = read_dataset(source, implicit, little, stop_when=stops)
     while True:
         at = source.tell()
-        is_ended = _delimiter(source, at - 8, little) == _ITEM_END  # it is read over, and ends the reading
+        is_ended = _delimiter(source, at - 8, little) == ITEM_END  # it is read over, and ends the reading
         is_ahead = _delimiter(source, at, little) != 0
         source.seek(at + 8 if is_ahead else at)
         if not is_ended and not is_ahead:
@@ -218,13 +216,13 @@ def _read(source: BinaryIO, implicit: bool, little: bool) -> Dataset:
 
 
 def _delimiter(source: BinaryIO, at: int, little: bool) -> int:
-    """The element number of a delimiter or item at an offset; 0 where there is none."""
+    """The tag of a delimiter or item at an offset; 0 where there is none."""
     if at < 0:
         return 0
     source.seek(at)
     head = source.read(8)
-    group, element = struct.unpack("<HH" if little else ">HH", head[:4]) if len(head) == 8 else (0, 0)
-    return element if group == _DELIMITERS and element in (0xE000, _ITEM_END, 0xE0DD) else 0
+    tag = read_head(head, 0, True, little)[0] if len(head) == 8 else 0
+    return tag if tag in (ITEM, ITEM_END, SEQUENCE_END) else 0
 
 
 def _write_meta(out: BinaryIO, ds: Any, uid: str) -> None:
@@ -252,11 +250,8 @@ def _keep_raw(ds: Dataset, implicit: bool, little: bool) -> None:
     little endian in any file (PS3.5 6.2.2), and is re-encoded for another."""
     if ds.original_encoding in ((implicit, little), (None, None)):
         ds.set_original_encoding(implicit, little, compat.read_codecs(ds))
-    for tag in ds.keys():  # noqa: SIM118 - a data set iterates over elements
-        item = ds.get_item(tag)
-        if isinstance(item, DataElement) and item.VR == "SQ":
-            for inner in item.value:
-                _keep_raw(inner, implicit, little)
+    for item in read_items(ds):
+        _keep_raw(item, implicit, little)
 
 
 def _copy(source: BinaryIO, out: BinaryIO, length: int) -> None:

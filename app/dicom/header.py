@@ -7,22 +7,20 @@ Handles implicit and explicit VR, both byte orders, deflated, with and without p
 import mmap
 import os
 import re
-import struct
 import zlib
 from dataclasses import dataclass, field
 
 from app.dicom import charset, kept, numbers, uids
+from app.dicom.elements import Buffer, Cut, read_head
 from app.dicom.matching import vr_of
 from app.dicom.remarks import remarks
-from app.dicom.walk import Buffer, Found, NeedMore, values_in_items, walk, walk_behind
+from app.dicom.walk import Found, NeedMore, values_in_items, walk, walk_behind
 from app.kit.phrases import Phrase, phrase
 
 WINDOW = 256 * 1024  # most headers end within it
 INFLATE_LIMIT = 32 * 1024 * 1024  # of a deflated data set no more than this is looked at for attributes
 
 _VR_LETTERS = re.compile(rb"[A-Z]{2}")
-_SHORT = struct.Struct("<HH2sH")
-_PIXELS = (0x7FE00008, 0x7FE00009, 0x7FE00010)
 SOP_CLASS, SOP_INSTANCE, STUDY, SERIES = 0x00080016, 0x00080018, 0x0020000D, 0x0020000E
 
 
@@ -241,20 +239,18 @@ def _read_meta(buffer: Buffer, at: int) -> tuple[dict[int, bytes], int]:
     meta: dict[int, bytes] = {}
     position, end, stated = at, len(buffer), -1
     while position + 8 <= end and position != stated:
-        group, element, vr, length = _SHORT.unpack_from(buffer, position)
-        if group != 2:
+        try:
+            tag, _, length, value = read_head(buffer, position, implicit=False)
+        except Cut:
             break
-        value = position + 8
-        if not _VR_LETTERS.fullmatch(vr):
-            length = int.from_bytes(buffer[position + 4 : position + 8], "little")
-        elif vr in (b"OB", b"UN", b"OW", b"UT", b"SQ"):
-            length, value = int.from_bytes(buffer[position + 8 : position + 12], "little"), position + 12
+        if tag >> 16 != 2:
+            break
         if value + length > end:
             raise NotDicom("The file meta information ends beyond the file.")
-        meta[group << 16 | element] = bytes(buffer[value : value + length])
+        meta[tag] = buffer[value : value + length]
         position = value + length
-        if element == 0 and length == 4:
-            stated = position + int.from_bytes(meta[0x00020000], "little")
+        if tag == 0x00020000 and length == 4:
+            stated = position + int.from_bytes(meta[tag], "little")
     return meta, position
 
 

@@ -6,11 +6,9 @@ from collections.abc import Mapping, Sequence
 
 from pydicom.datadict import dictionary_VR, keyword_for_tag, tag_for_keyword
 
-from app.dicom import charset, charset_writing
+from app.dicom import charset, charset_writing, elements
 
-_LONG = frozenset((b"OB", b"OD", b"OF", b"OL", b"OV", b"OW", b"SQ", b"SV", b"UC", b"UN", b"UR", b"UT", b"UV"))
 _NUMBERS = {"US": "H", "SS": "h", "UL": "I", "SL": "i", "FL": "f", "FD": "d"}
-_UNDEFINED = 0xFFFFFFFF
 _CHARACTER_SET = 0x00080005
 UTF8 = "ISO_IR 192"
 
@@ -40,7 +38,7 @@ def _can_write(text: str, terms: Sequence[str]) -> bool:
 def encode(values: Mapping[str, str], terms: Sequence[str] = (), *, explicit: bool = False) -> bytes:
     """Keyword -> text (several values joined by backslashes; empty asks for the attribute) as a data set, little
     endian. terms: as from `terms_for`. ValueError for an unknown keyword."""
-    elements: list[tuple[int, str, bytes]] = []
+    parts: list[tuple[int, str, bytes]] = []
     for keyword, text in values.items():
         tag = tag_for_keyword(keyword)
         if tag is None:
@@ -49,24 +47,16 @@ def encode(values: Mapping[str, str], terms: Sequence[str] = (), *, explicit: bo
         is_text = vr in charset.TEXT_VRS
         write = charset_writing.encode_lossy
         raw = write(text, terms or (UTF8,), is_name=True) if is_text else text.encode("ascii", "replace")
-        elements.append((tag, vr, raw))
+        parts.append((tag, vr, raw))
     if terms:
-        elements.append((_CHARACTER_SET, "CS", "\\".join(terms).encode("ascii", "replace")))
-    return b"".join(_element(*one, explicit) for one in sorted(elements))
+        parts.append((_CHARACTER_SET, "CS", "\\".join(terms).encode("ascii", "replace")))
+    return b"".join(_element(*one, explicit) for one in sorted(parts))
 
 
 def _element(tag: int, vr: str, raw: bytes, explicit: bool) -> bytes:
     if vr in _NUMBERS and raw:
         raise ValueError("numbers of fixed size are no matching keys")
-    if len(raw) % 2:
-        raw += b"\0" if vr == "UI" else b" "
-    group, element = tag >> 16, tag & 0xFFFF
-    if not explicit:
-        return struct.pack("<HHI", group, element, len(raw)) + raw
-    code = vr.encode()
-    if code in _LONG:
-        return struct.pack("<HH2sHI", group, element, code, 0, len(raw)) + raw
-    return struct.pack("<HH2sH", group, element, code, len(raw)) + raw
+    return elements.encode(tag, vr.encode(), raw, not explicit)
 
 
 def decode(data: bytes, *, explicit: bool = False) -> dict[str, str]:
@@ -93,46 +83,16 @@ def _text(vr: str, value: bytes, terms: tuple[str, ...]) -> str:
 
 
 def _walk(data: bytes, explicit: bool, found: dict[int, tuple[str, bytes]]) -> None:
-    """The top level's elements; sequences of undefined length are stepped through with a counter, never by recursion."""
-    at, end, depth = 0, len(data), 0
-    while at < end:
-        if end - at < 8:
-            raise BadIdentifier("an element is cut off")
-        group, element = struct.unpack_from("<HH", data, at)
-        code = data[at + 4 : at + 6]
-        if group == 0xFFFE or not explicit:
-            (length,), value = struct.unpack_from("<I", data, at + 4), at + 8
-        elif not (code.isalpha() and code.isupper()):
-            raise BadIdentifier("an element has no value representation")
-        elif code in _LONG:
-            if end - at < 12:
-                raise BadIdentifier("an element is cut off")
-            (length,), value = struct.unpack_from("<I", data, at + 8), at + 12
-        else:
-            (length,), value = struct.unpack_from("<H", data, at + 6), at + 8
-        if group == 0xFFFE:
-            at = value
-            if element == 0xE000 and length != _UNDEFINED:
-                at += length
-                if at > end:
-                    raise BadIdentifier("an item is longer than the data set")
-            elif element == 0xE0DD:
-                depth -= 1
-            if depth < 0:
-                raise BadIdentifier("a delimiter stands where none may be")
-            continue
-        if length == _UNDEFINED:
-            depth += 1
-            at = value
-            continue
-        if length > end - value:
-            raise BadIdentifier("an element is longer than the data set")
-        tag = group << 16 | element
-        if depth == 0:
-            vr = code.decode("ascii") if explicit else _vr(tag)
-            if vr != "SQ":
-                found.setdefault(tag, (vr, data[value : value + length]))
-        at = value + length
+    """The top level's elements; sequences are passed over."""
+    try:
+        for tag, vr, _, value, length, following in elements.Cursor(data, 0, len(data), not explicit):
+            if explicit and not vr:
+                raise BadIdentifier("an element has no value representation")
+            name = vr.decode() if explicit else _vr(tag)
+            if length != elements.UNDEFINED and name != "SQ":
+                found.setdefault(tag, (name, data[value:following]))
+    except elements.Damaged as fault:
+        raise BadIdentifier(str(fault)) from None
 
 
 def _vr(tag: int) -> str:

@@ -14,7 +14,8 @@ from dataclasses import dataclass, replace
 from io import BytesIO
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from app.dicom.walk import Buffer, Found, count_items, walk
+from app.dicom.elements import Buffer
+from app.dicom.walk import Found, count_items, walk
 from app.kit import compat
 
 if TYPE_CHECKING:

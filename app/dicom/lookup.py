@@ -3,19 +3,16 @@ every object that comes in. One pass over the top level, then each answer is a d
 
 import re
 import struct
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 
 from app.dicom import charset
 from app.dicom.charset import Terms
+from app.dicom.elements import UNDEFINED, Cursor, Damaged, items
 from app.dicom.kept import open_data
 from app.dicom.matching import UnknownAttribute, attribute_path, vr_of
-from app.dicom.walk import _LONG as LONG
-from app.dicom.walk import _SHORT as SHORT
-from app.dicom.walk import MAX_DEPTH
 
-_UNDEFINED = 0xFFFFFFFF
-_ITEM, _ITEM_END, _SEQUENCE_END = 0xFFFEE000, 0xFFFEE00D, 0xFFFEE0DD
 _PRIVATE = re.compile(r'([0-9A-Fa-f]{3}[13579BDFbdf])[xX]{2}([0-9A-Fa-f]{2}):(?:"([^"]{1,64})"|([^".]{1,64}))')
 _NUMBER = re.compile(r"\(?([0-9A-Fa-f]{4}),?([0-9A-Fa-f]{4})\)?")
 _PART = re.compile(r'(?:[^.":]|:(?:"[^"]*"|[^".]*))+')
@@ -72,17 +69,14 @@ class Attributes:
 
     def __init__(self, packed: bytes) -> None:
         self._implicit, self._little, self._data = open_data(packed)
-        order = "<" if self._little else ">"
-        self._implicit_head = struct.Struct(order + "HHI").unpack_from
-        self._explicit_head = struct.Struct(order + "HH2sH").unpack_from
-        self._order = order
+        self._order = "<" if self._little else ">"
         self._top: _Level | None = None
 
     def values(self, path: Path) -> list[str] | None:
         """All values at the path as text, through every item of the sequences on the way; None where it is absent,
         an empty list where it is there without a value."""
         if self._top is None:
-            self._top = self._level(0, len(self._data), self._implicit, 0)[0]
+            self._top = self._level(0, len(self._data), self._implicit)
         return self._down(self._top, path, ())
 
     def _down(self, level: _Level, path: Path, inherited: Terms) -> list[str] | None:
@@ -111,63 +105,20 @@ class Attributes:
         return -1
 
     def _items(self, element: _Element) -> list[_Level]:
-        found, position = [], element.start
-        while position + 8 <= element.end:
-            group, number, length = self._implicit_head(self._data, position)
-            position += 8
-            if group << 16 | number != _ITEM:
-                break
-            end = element.end if length == _UNDEFINED else min(position + length, element.end)
-            level, position = self._level(position, end, element.implicit, 1, length == _UNDEFINED)
-            found.append(level)
+        found = []
+        with suppress(Damaged):
+            for start, stop in items(self._data, element.start, element.end, element.implicit, self._little):
+                found.append(self._level(start, stop, element.implicit))
         return found
 
-    def _level(self, position: int, end: int, implicit: bool, depth: int, open_end: bool = False) -> tuple[_Level, int]:
-        """The elements from position on, and where they end."""
+    def _level(self, position: int, end: int, implicit: bool) -> _Level:
+        """The elements of one level, up to the first that is damaged."""
         level: _Level = {}
-        while position + 8 <= end:
-            tag, vr, start, length = self._head(position, implicit)
-            if tag >> 16 == 0xFFFE:
-                return level, start
-            inner = implicit or vr == "UN"  # PS3.5 6.2.2 note 2
-            stop = start + length
-            if length == _UNDEFINED:
-                stop, following = self._sequence_end(start, end, inner, depth)
-            else:
-                following = stop
-            if stop > end:
-                break
-            level[tag] = _Element(vr, start, stop, inner)
-            position = following
-        return level, position if open_end else end
-
-    def _head(self, position: int, implicit: bool) -> tuple[int, str, int, int]:
-        """Tag, VR ("" where none is written), first byte of the value, length."""
-        group, number, length = self._implicit_head(self._data, position)
-        tag = group << 16 | number
-        if implicit or group == 0xFFFE:
-            return tag, "", position + 8, length
-        _, _, vr, short = self._explicit_head(self._data, position)
-        if vr in SHORT:
-            return tag, vr.decode(), position + 8, short
-        if vr in LONG and position + 12 <= len(self._data):
-            return tag, vr.decode(), position + 12, struct.unpack_from(self._order + "I", self._data, position + 8)[0]
-        return tag, "", position + 8, length
-
-    def _sequence_end(self, position: int, end: int, implicit: bool, depth: int) -> tuple[int, int]:
-        """Where the items of an undefined length end, and what follows."""
-        if depth > MAX_DEPTH:
-            return end, end
-        while position + 8 <= end:
-            group, number, length = self._implicit_head(self._data, position)
-            start, position = position, position + 8
-            if group << 16 | number != _ITEM:
-                return start, position
-            if length == _UNDEFINED:
-                _, position = self._level(position, end, implicit, depth + 1, True)
-            else:
-                position += length
-        return end, end
+        with suppress(Damaged):
+            for tag, vr, _, value, length, following in Cursor(self._data, position, end, implicit, self._little):
+                stop = following - 8 if length == UNDEFINED else following
+                level[tag] = _Element(vr.decode(), value, stop, implicit or vr == b"UN")  # PS3.5 6.2.2 note 2
+        return level
 
     def _decode(self, element: _Element, step: Step, terms: Terms) -> list[str]:
         raw = self._data[element.start : element.end]

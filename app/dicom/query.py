@@ -1,18 +1,18 @@
 """The identifier of a C-FIND (PS3.4 C.2.2.1, C.4.1.1.3.1) as matching keys, sequences and all. Pure.
 
-Own steps over the bytes: bounded depth and count, no trust in lengths, nothing but BadIdentifier raised."""
+Bounded depth and count, nothing but BadIdentifier raised."""
 
 import struct
 from dataclasses import dataclass, field
+from itertools import islice
 
 from app.dicom import charset
+from app.dicom.elements import UNDEFINED, Cursor, Damaged, descend, items
 from app.dicom.identifier import BadIdentifier
 from app.dicom.matching import Key, vr_of
 
 CHARACTER_SET, LEVEL, TIMEZONE = 0x00080005, 0x00080052, 0x00080201
-_LONG = frozenset((b"OB", b"OD", b"OF", b"OL", b"OV", b"OW", b"SQ", b"SV", b"UC", b"UN", b"UR", b"UT", b"UV"))
 _NUMBERS = {"US": "<H", "SS": "<h", "UL": "<I", "SL": "<i", "FL": "<f", "FD": "<d", "UV": "<Q", "SV": "<q"}
-_UNDEFINED = 0xFFFFFFFF
 _DEPTH, _ELEMENTS = 8, 20_000
 
 Value = bytes | list["Elements"]
@@ -38,8 +38,7 @@ class Query:
 
 def parse(data: bytes, explicit: bool) -> Query:
     """An encoded identifier, little endian. Raises BadIdentifier."""
-    reader = _Reader(data, explicit)
-    elements, _ = reader.elements(0, len(data), 0, closing=0)
+    elements = _read(data, not explicit)
     terms = _terms(elements.get(CHARACTER_SET))
     keys: list[Key] = []
     sequences: dict[str, tuple[str, ...]] = {}
@@ -96,68 +95,28 @@ def _text(vr: str, value: bytes, terms: tuple[str, ...]) -> str:
     return charset.decode(value, terms, is_name=vr == "PN")
 
 
-class _Reader:
-    def __init__(self, data: bytes, explicit: bool) -> None:
-        self._data = data
-        self._explicit = explicit
-        self._count = 0
+def _read(data: bytes, implicit: bool) -> Elements:
+    """The data set. Raises BadIdentifier."""
+    if len(data) > 8 * _ELEMENTS and next(islice(descend(data, 0, len(data), implicit), _ELEMENTS, None), None):
+        raise BadIdentifier("there are too many elements")
+    try:
+        return _elements(data, 0, len(data), implicit, 0)
+    except Damaged as fault:
+        raise BadIdentifier(str(fault)) from None
 
-    def elements(self, at: int, end: int, depth: int, closing: int) -> tuple[Elements, int]:
-        """The elements up to `end`, or up to the delimiter with element number `closing`; and where they end."""
-        found: Elements = {}
-        while at < end:
-            tag, vr, length, at = self._header(at, end)
-            if tag == 0xFFFE0000 | closing and closing:
-                return found, at
-            if tag >> 16 == 0xFFFE:
-                raise BadIdentifier("a delimiter stands where none may be")
-            if vr == "SQ" or length == _UNDEFINED:
-                items, at = self._items(at, end, length, depth + 1)
-                found.setdefault(tag, ("SQ", items))
-            else:
-                found.setdefault(tag, (vr, self._data[at : at + length]))
-                at += length
-        if closing:
-            raise BadIdentifier("an item does not end")
-        return found, at
 
-    def _items(self, at: int, end: int, length: int, depth: int) -> tuple[list[Elements], int]:
-        if depth > _DEPTH:
-            raise BadIdentifier("sequences are nested too deep")
-        stop = end if length == _UNDEFINED else at + length
-        items: list[Elements] = []
-        while at < stop:
-            tag, _, size, at = self._header(at, stop)
-            if tag == 0xFFFEE0DD and length == _UNDEFINED:
-                return items, at
-            if tag != 0xFFFEE000:
-                raise BadIdentifier("a sequence holds something else than items")
-            if size == _UNDEFINED:
-                item, at = self.elements(at, stop, depth, closing=0xE00D)
-            else:
-                item, at = self.elements(at, at + size, depth, closing=0)
-            items.append(item)
-        if length == _UNDEFINED:
-            raise BadIdentifier("a sequence does not end")
-        return items, at
-
-    def _header(self, at: int, end: int) -> tuple[int, str, int, int]:
-        """Tag, VR, length and place of the value; the length fits into what is left."""
-        self._count += 1
-        if end - at < 8 or self._count > _ELEMENTS:
-            raise BadIdentifier("an element is cut off" if end - at < 8 else "there are too many elements")
-        group, element = struct.unpack_from("<HH", self._data, at)
-        tag, code = group << 16 | element, self._data[at + 4 : at + 6]
-        if group == 0xFFFE or not self._explicit:
-            (length,), vr, at = struct.unpack_from("<I", self._data, at + 4), vr_of(f"{tag:08X}"), at + 8
-        elif not (code.isalpha() and code.isupper()):
+def _elements(data: bytes, at: int, end: int, implicit: bool, depth: int) -> Elements:
+    if depth > _DEPTH:
+        raise BadIdentifier("sequences are nested too deep")
+    found: Elements = {}
+    for tag, vr, _, value, length, following in Cursor(data, at, end, implicit):
+        if not vr and not implicit:
             raise BadIdentifier("an element has no value representation")
-        elif code in _LONG:
-            if end - at < 12:
-                raise BadIdentifier("an element is cut off")
-            (length,), vr, at = struct.unpack_from("<I", self._data, at + 8), code.decode(), at + 12
+        name = vr.decode() if vr else vr_of(f"{tag:08X}")
+        if name == "SQ" or length == UNDEFINED:
+            mode = implicit or vr == b"UN"
+            inside = [_elements(data, *place, mode, depth + 1) for place in items(data, value, following, mode)]
+            found.setdefault(tag, ("SQ", inside))
         else:
-            (length,), vr, at = struct.unpack_from("<H", self._data, at + 6), code.decode(), at + 8
-        if length != _UNDEFINED and length > end - at:
-            raise BadIdentifier("an element is longer than what holds it")
-        return tag, vr, length, at
+            found.setdefault(tag, (name, data[value:following]))
+    return found

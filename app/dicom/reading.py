@@ -5,7 +5,7 @@ lost to the reader. Here such an element is taken as its tag's own representatio
 6.2.2). Whoever reads objects of strangers imports from here."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from typing import Any
 
@@ -77,9 +77,15 @@ def _terms_by_codec() -> dict[str, str]:
 def _pass_on(dataset: Dataset, inherited: Terms) -> None:
     """Notes the inherited terms in the items of all sequences that are read already (those of undefined length)."""
     terms = terms_of(dataset) if _CHARACTER_SET in dataset else inherited
+    _into_items(read_items(dataset), terms)
+
+
+def read_items(dataset: Dataset) -> Iterator[Dataset]:
+    """The items of the sequences of a data set that are read already: of those that nobody has read, pydicom keeps the
+    bytes."""
     for element in compat.stored_elements(dataset):
         if isinstance(element, DataElement) and element.VR == VR.SQ:
-            _into_items(element.value, terms)
+            yield from element.value or ()
 
 
 def _into_items(items: Iterable[Dataset] | None, terms: Terms) -> None:

@@ -1,30 +1,28 @@
-"""Steps over the elements of a data set in place: no copies, no recursion, no trust in lengths."""
+"""What the archive takes from a data set in one pass over its elements, and what may be kept of it."""
 
-import mmap
-import struct
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import BinaryIO
 
-Buffer = bytes | mmap.mmap
+from app.dicom.elements import (
+    ITEM_BYTES,
+    PIXELS,
+    UNDEFINED,
+    Buffer,
+    Cursor,
+    Cut,
+    Damaged,
+    Element,
+    descend,
+    items,
+)
 
 MAX_DEPTH = 40  # sequences in sequences; real reports stay below twenty, pydicom's recursion breaks near 150
 MAX_ITEMS = 50_000  # in one top-level sequence; pydicom needs about 50 us for each, and a minute for a hostile million
 BULK = 256 * 1024  # a single value larger than this is not copied into the kept header
 
-_LONG = frozenset((b"OB", b"OD", b"OF", b"OL", b"OV", b"OW", b"SQ", b"SV", b"UC", b"UN", b"UR", b"UT", b"UV"))
-_SHORT = frozenset(
-    (
-        b"AE", b"AS", b"AT", b"CS", b"DA", b"DS", b"DT", b"FD", b"FL", b"IS", b"LO", b"LT", b"PN", b"SH", b"SL",
-        b"SS", b"ST", b"TM", b"UI", b"UL", b"US",
-    )
-)  # fmt: skip
-_UNDEFINED = 0xFFFFFFFF
-PADDING = 0xFFFCFFFC  # Data Set Trailing Padding has no meaning (PS3.10 7.2): the last element, without a warning
-_PIXELS = frozenset((0x7FE00008, 0x7FE00009, 0x7FE00010))
-_LAST_GROUPS = frozenset((0x0000, 0x7FE0, 0xFFFC))
-_MISPLACED_ITEM = "an item stands outside of a sequence"
-_MISPLACED_DELIMITER = "a delimiter stands where none may be"
-_ITEM_LE, _ITEM_BE = b"\xfe\xff\x00\xe0", b"\xff\xfe\xe0\x00"
+PADDING = 0xFFFCFFFC  # Data Set Trailing Padding (PS3.10 7.2) has no meaning; it ends the walk without a warning
+_LAST = (*PIXELS, PADDING)
 
 # What the index holds of the top level (see app/archive/rows.py), and what locates the pixels.
 WANTED = frozenset(
@@ -107,116 +105,65 @@ def walk_tail(buffer: Buffer, after: int, size: int, implicit: bool, little: boo
 
 
 def _elements(buffer: Buffer, position: int, have: int, size: int, implicit: bool, little: bool, found: Found) -> None:
-    """The loop. `modes` holds, per open undefined-length sequence or item, the VR mode to return to.
-
-    One function on purpose: a call for each element makes the walk a third slower, and every object comes through here.
-    What happens once or seldom is in functions of its own."""
-    explicit_head = struct.Struct("<HH2sH" if little else ">HH2sH").unpack_from
-    implicit_head = struct.Struct("<HHI" if little else ">HHI").unpack_from
-    long_length = struct.Struct("<I" if little else ">I").unpack_from
+    """The elements of the top level, up to the pixel data."""
     values, wanted = found.values, WANTED
-    modes: list[bool] = []
-    deepest = 0
-    start, start_tag, start_vr = position, 0, b""
-    while position + 8 <= have:
-        value = position + 8
-        if implicit:
-            group, element, length = implicit_head(buffer, position)
-            vr = b""
-        else:
-            group, element, vr, length = explicit_head(buffer, position)
-            if vr in _SHORT:
-                pass
-            elif vr in _LONG:
-                if position + 12 > have:
-                    break
-                length, value = long_length(buffer, position + 8)[0], position + 12
-            elif group == 0xFFFE or not (vr.isalpha() and vr.isupper()):
-                length, vr = long_length(buffer, position + 4)[0], b""  # an item, or an element written as implicit
-        if group == 0xFFFE and not (element == 0xE000 and modes):
-            if not modes or element not in (0xE00D, 0xE0DD):
-                found.fault = _MISPLACED_ITEM if element == 0xE000 else _MISPLACED_DELIMITER
-                return
-            implicit, position = modes.pop(), value
-            if not modes:
-                _close(buffer, found, start_tag, start_vr, start, position, deepest, implicit, little)
-                deepest = 0
-            continue
-        if not modes:
-            start, start_tag, start_vr = position, group << 16 | element, vr
-            if group in _LAST_GROUPS and _is_last(found, start_tag, vr, position, value, length):
-                return
-        if length == _UNDEFINED:
-            modes.append(implicit)
-            if group != 0xFFFE:
-                deepest = max(deepest, len(modes))
-                implicit = implicit or vr == b"UN"  # PS3.5 6.2.2 note 2
-            position = value
-            continue
-        following = value + length
-        if following > have:
-            if following <= size:
-                raise NeedMore
-            found.fault = "a value is longer than what is left of the file"
-            return
-        if not modes:
-            if start_tag in wanted and length <= BULK:
-                values[start_tag] = bytes(buffer[value:following])
+    cursor = Cursor(buffer, position, have, implicit, little, last=_LAST)
+    following, count = position, 0
+    try:
+        for tag, vr, start, value, length, following in cursor:
+            count += 1
+            if tag in wanted and length <= BULK:
+                values[tag] = buffer[value:following]
+            elif not tag and not length:
+                following, count = start, count - 1
+                break  # zeros that are no element
             if length > 600:
-                _done(buffer, found, start_tag, vr, start, following, value, length, 0, implicit, little)
-            found.end = following
-            found.elements += 1
-        position = following
-    if have < size:
-        raise NeedMore
-    if modes or position < have:
-        found.fault = "a sequence has no end" if modes else "the last element is cut off"
+                _keep_or_cut(buffer, found, cursor, (tag, vr, start, value, length, following))
+        else:
+            if cursor.reached is not None:
+                _note_pixels(found, cursor.reached)
+            elif have < size:
+                raise NeedMore
+    except Cut as fault:
+        if have < size and fault.reaches <= size:
+            raise NeedMore from None
+        found.fault = str(fault)
+    except Damaged as fault:
+        found.fault = str(fault)
+    found.end, found.elements = following, count
 
 
-def _is_last(found: Found, tag: int, vr: bytes, start: int, value: int, length: int) -> bool:
-    """Whether the walk ends before this top-level element: pixel data, whose place is noted, or padding."""
-    if tag in _PIXELS:
-        found.pixel_tag, found.pixel_start, found.pixel_offset = tag, start, value
-        found.pixel_length = -1 if length == _UNDEFINED else length
-        found.pixel_vr = vr
-        return True
-    return (tag == 0 and length == 0) or tag == PADDING
+def _note_pixels(found: Found, element: Element) -> None:
+    """The last element of the walk: pixel data, whose place is noted, or padding."""
+    if element[0] != PADDING:
+        found.pixel_tag, found.pixel_vr, found.pixel_start, found.pixel_offset, length, _ = element
+        found.pixel_length = -1 if length == UNDEFINED else length
 
 
-def _close(
-    buffer: Buffer, found: Found, tag: int, vr: bytes, start: int, end: int, deepest: int, implicit: bool, little: bool
-) -> None:
-    """A top-level element of undefined length has ended."""
-    if tag in WANTED and end - start <= BULK:
-        found.values[tag] = bytes(buffer[start + (8 if vr == b"" else 12) : end])
-    _done(buffer, found, tag, vr, start, end, 0, 0, deepest, implicit, little)
-
-
-def _done(
-    buffer: Buffer, found: Found, tag: int, vr: bytes, start: int, end: int, value: int, length: int, deepest: int,
-    implicit: bool, little: bool,
-) -> None:  # fmt: skip
+def _keep_or_cut(buffer: Buffer, found: Found, cursor: Cursor, element: Element) -> None:
     """A large or nested top-level element is whole: may it be kept?"""
-    found.end = end
-    item = _ITEM_LE if little else _ITEM_BE
-    nested = length == 0 or vr == b"SQ" or buffer[value : value + 4] == item
-    if nested and vr not in (b"OB", b"OW"):
-        data = bytes(buffer[start:end])
+    tag, vr, start, value, length, end = element
+    item = ITEM_BYTES[cursor.little]
+    if length == UNDEFINED and tag in WANTED and end - value <= BULK:
+        found.values[tag] = buffer[value:end]
+    is_nested = length == UNDEFINED or vr == b"SQ" or buffer[value : value + 4] == item
+    if is_nested and vr not in (b"OB", b"OW"):
+        data = buffer[start:end]
         items = data.count(item)
-        deep = deepest > 2 * MAX_DEPTH
-        if not deep and items > MAX_ITEMS:
+        is_deep = length == UNDEFINED and cursor.levels > 2 * MAX_DEPTH
+        if not is_deep and items > MAX_ITEMS:
             found.crowded = True
             found.cuts.append((tag, b"SQ", start, end, start, end - start))
-        elif deep or (items > MAX_DEPTH and depth(data, implicit, little, MAX_DEPTH) > MAX_DEPTH):
+        elif is_deep or (items > MAX_DEPTH and depth(data, cursor.implicit, cursor.little, MAX_DEPTH) > MAX_DEPTH):
             found.too_deep = True
             found.cuts.append((tag, vr, start, end, 0, -1))
-    elif length > BULK:
+    elif BULK < length < UNDEFINED:
         found.cuts.append((tag, vr, start, end, value, length))
 
 
 def count_items(data: bytes) -> int:
     """At least as many as there are sequence items in the data."""
-    return max(data.count(_ITEM_LE), data.count(_ITEM_BE))
+    return max(data.count(item) for item in ITEM_BYTES)
 
 
 def is_crowded(file: BinaryIO) -> bool:
@@ -227,7 +174,7 @@ def is_crowded(file: BinaryIO) -> bool:
         piece = file.read(1 << 20)
         if not piece:
             break
-        count += (rest + piece).count(_ITEM_LE) + (rest + piece).count(_ITEM_BE)
+        count += sum((rest + piece).count(item) for item in ITEM_BYTES)
         rest = piece[-3:]
     file.seek(begin)
     return count > 4 * MAX_ITEMS
@@ -235,90 +182,23 @@ def is_crowded(file: BinaryIO) -> bool:
 
 def has_more_elements(buffer: Buffer, position: int, implicit: bool, little: bool, most: int) -> bool:
     """Whether more than `most` elements precede the pixel data, those in items and the items themselves included.
-
-    A sequence in a value of unknown VR (UN) counts by its length. Damage ends the counting."""
-    order = "<" if little else ">"
-    explicit_head = struct.Struct(order + "HH2sH").unpack_from
-    implicit_head = struct.Struct(order + "HHI").unpack_from
-    item, size, count = _ITEM_LE if little else _ITEM_BE, len(buffer), 0
-    modes: list[bool] = []
-    while position + 12 <= size and count <= most:
-        group, element, length = implicit_head(buffer, position)
-        value, vr = position + 8, b""
-        if group == 0x7FE0 and element in (0x0008, 0x0009, 0x0010) and not modes:
-            break
-        if group != 0xFFFE and not implicit:
-            _, _, vr, short = explicit_head(buffer, position)
-            if vr in _LONG:
-                (length,) = struct.unpack_from(order + "I", buffer, position + 8)
-                value = position + 12
-            elif vr in _SHORT:
-                length = short
-        count += 1
-        if group == 0xFFFE and element != 0xE000:
-            implicit = modes.pop() if modes else implicit
-            position = value
-        elif length == _UNDEFINED:
-            modes.append(implicit)
-            implicit, position = implicit or vr == b"UN", value
-        elif group == 0xFFFE or vr == b"SQ" or (not vr and buffer[value : value + 4] == item):
-            position = value
-        else:
-            count += length // 16 if vr == b"UN" and buffer[value : value + 4] == item else 0
-            position = value + length
-    return count > most
+    Damage ends the counting."""
+    for count, (tag, level) in enumerate(descend(buffer, position, len(buffer), implicit, little), 1):
+        if level == 0 and tag in PIXELS:
+            return False
+        if count > most:
+            return True
+    return False
 
 
 def depth(data: bytes, implicit: bool, little: bool, limit: int) -> int:
     """Nesting depth of sequences, counted no further than limit + 1; also in those of defined length."""
-    order = "<" if little else ">"
-    explicit_head = struct.Struct(order + "HH2sH").unpack_from
-    implicit_head = struct.Struct(order + "HHI").unpack_from
-    item = _ITEM_LE if little else _ITEM_BE
-    position, end, deepest = 0, len(data), 0
-    open_ends: list[tuple[int, bool, bool]] = []  # end (or -1), mode to return to, is a sequence
-    sequences = 0
-    while position + 8 <= end:
-        while open_ends and open_ends[-1][0] >= 0 and position >= open_ends[-1][0]:
-            _, implicit, is_sequence = open_ends.pop()
-            sequences -= is_sequence
-        group, element, length = implicit_head(data, position)
-        value, vr = position + 8, b""
-        if group == 0xFFFE:
-            if element != 0xE000:
-                if open_ends:
-                    _, implicit, is_sequence = open_ends.pop()
-                    sequences -= is_sequence
-                position = value
-                continue
-            open_ends.append((-1 if length == _UNDEFINED else value + length, implicit, False))
-            position = value
-            continue
-        if not implicit:
-            _, _, vr, short = explicit_head(data, position)
-            if vr in _LONG:
-                if position + 12 > end:
-                    break
-                length, value = (
-                    int.from_bytes(data[position + 8 : position + 12], "little" if little else "big"),
-                    position + 12,
-                )
-            elif vr.isalpha() and vr.isupper():
-                length = short
-        if (
-            length == _UNDEFINED
-            or vr == b"SQ"
-            or (length >= 8 and vr in (b"", b"UN") and data[value : value + 4] == item)
-        ):
-            open_ends.append((-1 if length == _UNDEFINED else value + length, implicit, True))
-            sequences += 1
-            deepest = max(deepest, sequences)
+    deepest = 0
+    for _, level in descend(data, 0, len(data), implicit, little):
+        if level > deepest:
+            deepest = level
             if deepest > limit:
-                return deepest
-            implicit = implicit or vr == b"UN"
-            position = value
-        else:
-            position = value + length
+                break
     return deepest
 
 
@@ -327,33 +207,14 @@ _ITEMS = 8  # of one sequence that are looked at: more have no place in an index
 
 def values_in_items(value: bytes, wanted: int, implicit: bool, little: bool) -> list[bytes]:
     """For each item of a sequence's value the element `wanted` of it, b"" where it has none; nested items are passed over."""
-    order = "<" if little else ">"
-    implicit_head = struct.Struct(order + "HHI").unpack_from
-    explicit_head = struct.Struct(order + "HH2sH").unpack_from
     found: list[bytes] = []
-    position, end, depth = 0, len(value), 0
-    while position + 8 <= end:
-        group, element, length = implicit_head(value, position)
-        start = position + 8
-        if group == 0xFFFE:
-            if depth == 0 and element == 0xE000:
-                if len(found) == _ITEMS:
+    with suppress(Damaged):
+        for start, stop in items(value, 0, len(value), implicit, little):
+            if len(found) == _ITEMS:
+                break
+            found.append(b"")
+            for tag, _, _, begin, length, following in Cursor(value, start, stop, implicit, little):
+                if tag == wanted and length != UNDEFINED:
+                    found[-1] = value[begin:following]
                     break
-                found.append(b"")
-            depth = max(0, depth - (element == 0xE0DD))
-            position = start
-            continue
-        if not implicit:
-            _, _, vr, short = explicit_head(value, position)
-            if vr in _LONG:
-                length, start = (
-                    int.from_bytes(value[position + 8 : position + 12], "little" if little else "big"),
-                    position + 12,
-                )
-            elif vr in _SHORT:
-                length = short
-        if group << 16 | element == wanted and depth == 0 and found and not found[-1]:
-            found[-1] = value[start : start + length]
-        depth += length == _UNDEFINED
-        position = start if length == _UNDEFINED else start + length
     return found

@@ -10,7 +10,7 @@ from app.dicom import charset
 from app.dicom.charset import Terms
 from app.dicom.damage import DAMAGE
 from app.dicom.identifier import UTF8
-from app.dicom.reading import element_text, terms_of
+from app.dicom.reading import element_text, read_items, terms_of
 from app.kit import compat
 
 
@@ -29,7 +29,7 @@ def settle_character_set(*datasets: Dataset) -> None:
 def _is_safe(dataset: Dataset, inherited: Terms) -> bool:
     terms = terms_of(dataset) if "SpecificCharacterSet" in dataset else inherited
     return all(_can_write(element, terms) for element in _texts(dataset)) and all(
-        _is_safe(item, terms) for item in _items(dataset)
+        _is_safe(item, terms) for item in read_items(dataset)
     )
 
 
@@ -38,12 +38,6 @@ def _texts(dataset: Dataset) -> Iterator[DataElement]:
     for element in compat.stored_elements(dataset):
         if isinstance(element, DataElement) and element.VR in charset.TEXT_VRS:
             yield element
-
-
-def _items(dataset: Dataset) -> Iterator[Dataset]:
-    for element in compat.stored_elements(dataset):
-        if isinstance(element, DataElement) and element.VR == "SQ":
-            yield from element.value or ()
 
 
 def _can_write(element: DataElement, terms: Terms) -> bool:
@@ -74,5 +68,5 @@ def _read_all(dataset: Dataset) -> None:
 def _drop_declarations(dataset: Dataset) -> None:
     if "SpecificCharacterSet" in dataset:
         del dataset.SpecificCharacterSet
-    for item in _items(dataset):
+    for item in read_items(dataset):
         _drop_declarations(item)

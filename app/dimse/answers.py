@@ -14,6 +14,7 @@ from app.dicom import charset, charset_writing
 from app.dicom.charset import character_sets
 from app.dicom.charset_writing import CannotWrite
 from app.dicom.damage import DAMAGE
+from app.dicom.elements import LONG
 from app.dicom.identifier import UTF8
 from app.dicom.matching import vr_of
 from app.dicom.reading import element_text
@@ -21,7 +22,7 @@ from app.dicom.reading import element_text
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset
 
-_LONG = frozenset(("OB", "OD", "OF", "OL", "OV", "OW", "SQ", "SV", "UC", "UN", "UR", "UT", "UV"))
+_LONG = frozenset(vr.decode() for vr in LONG)
 _CHARACTER_SET = "00080005"
 # Python's codecs of the single sets whose bytes need no escapes (PS3.3 Table C.12-2 and C.12-5).
 _CODECS = {

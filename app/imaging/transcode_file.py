@@ -155,9 +155,8 @@ def _find_pixels(file: BinaryIO, ds: Dataset, uid: str, implicit: bool, little: 
     spec = replace(spec, kind=kind, swapped=in_words)
     start = file.tell()
     if length == _UNDEFINED:
-        table = _fragments(file, ds, spec)
-        file.seek(start)
-        return _Pixels(replace(spec, frames=table.count), start, table, _end_of_fragments(file))
+        table, end = _fragments(file, ds, spec)
+        return _Pixels(replace(spec, frames=table.count), start, table, end)
     label = spec.photometric
     stated = spec.frames if ds.get("NumberOfFrames") else None
     lies = frames.native(spec.rows, spec.columns, spec.samples, spec.bits_allocated, label, stated, length)
@@ -167,8 +166,8 @@ def _find_pixels(file: BinaryIO, ds: Dataset, uid: str, implicit: bool, little: 
     return _Pixels(spec, start, lies, start + length)
 
 
-def _fragments(file: BinaryIO, ds: Dataset, spec: PixelSpec) -> frames.FrameTable:
-    """The frames of the encapsulated pixel data whose first item is at the file's position."""
+def _fragments(file: BinaryIO, ds: Dataset, spec: PixelSpec) -> tuple[frames.FrameTable, int]:
+    """The frames of the encapsulated pixel data whose first item is at the file's position, and where it ends."""
 
     def read(offset: int, length: int) -> bytes:
         file.seek(offset)
@@ -182,21 +181,10 @@ def _fragments(file: BinaryIO, ds: Dataset, spec: PixelSpec) -> frames.FrameTabl
         table = frames.locate_encapsulated(read, start, size, stated, extended=extended)[0]
     except frames.BadFrames as fault:
         raise CannotDecode(of_fault(fault)) from None
-    if table.count < (stated or 1) and frames.end_of(read, start, size, table) is None:  # cut off, not counted wrongly
+    end = frames.end_of(read, start, size, table)
+    if table.count < (stated or 1) and end is None:  # cut off, not counted wrongly
         raise CannotDecode(phrase("The file contains {count} of {frames} frames.", count=table.count, frames=stated))
-    return table
-
-
-def _end_of_fragments(file: BinaryIO) -> int:
-    """First byte after the sequence delimiter; always little endian (PS3.5 A.4)."""
-    while len(head := file.read(8)) == 8:
-        tag, length = head[:4], struct.unpack("<L", head[4:])[0]
-        if tag == b"\xfe\xff\xdd\xe0":
-            return file.tell()
-        if tag != b"\xfe\xff\x00\xe0" or length == _UNDEFINED:
-            break
-        file.seek(length, 1)
-    return file.seek(0, 2)  # cut off: the frames themselves show whether enough data is present
+    return table, size if end is None else end
 
 
 def _frames(file: BinaryIO, pixels: _Pixels) -> Iterator[bytes]:

@@ -29,7 +29,9 @@ class BadCommand(Exception):
 
 
 def decode(data: bytes | bytearray | memoryview) -> dict[int, bytes]:
-    """Element number of group 0000 -> value bytes. Raises BadCommand."""
+    """Element number of group 0000 -> value bytes. Raises BadCommand.
+
+    A loop of its own, not the cursor of `dicom/elements.py`: see docs/dev/decisions/2026-12-01-one-element-cursor.md."""
     found: dict[int, bytes] = {}
     at, end = 0, len(data)
     while at < end:

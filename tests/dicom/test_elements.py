@@ -38,7 +38,8 @@ leaf = st.tuples(st.sampled_from(sorted(LEAVES)), st.binary(max_size=24))
 trees: st.SearchStrategy[Tree] = st.recursive(
     st.lists(leaf, max_size=4),
     lambda inner: st.lists(
-        leaf | st.tuples(st.sampled_from(SEQUENCES), st.tuples(st.booleans(), st.lists(inner, min_size=1, max_size=3))), max_size=5
+        leaf | st.tuples(st.sampled_from(SEQUENCES), st.tuples(st.booleans(), st.lists(inner, min_size=1, max_size=3))),
+        max_size=5,
     ),
     max_leaves=14,
 )

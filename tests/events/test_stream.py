@@ -72,7 +72,11 @@ def test_pruning_keeps_what_is_young_and_never_gives_a_number_again(database: Da
     old = [add(moment - timedelta(days=9)) for _ in range(3)]
     young = add(moment)
     with database.write() as session:
-        events.prune(session, moment - timedelta(days=7))
+        events.prune(session, moment - timedelta(days=7), handled=old[0])
+    with database.read() as session:
+        assert [e.id for e in events.after(session, 0)] == [*old[1:], young], "the others have not been handled"
+    with database.write() as session:
+        events.prune(session, moment - timedelta(days=7), handled=young + 9)
     with database.read() as session:
         assert [e.id for e in events.after(session, 0)] == [young]
     with database.write() as session:

@@ -1,5 +1,6 @@
 """Overlays of both kinds, colour spaces, palettes, ICC."""
 
+import struct
 from pathlib import Path
 
 import numpy as np
@@ -84,6 +85,28 @@ def test_an_icc_profile_is_used_and_a_broken_one_does_not_matter() -> None:
     assert np.abs(colour.to_srgb(rgb, lab).astype(int) - rgb).max() <= 2
     assert np.array_equal(colour.to_srgb(rgb, b"\0" * 500), rgb)
     assert np.array_equal(colour.to_srgb(rgb, None), rgb)
+
+
+def _with_a_grey_black(level: float) -> bytes:
+    """A profile of a device whose black is so bright: the curves of sRGB, from that level on."""
+    raw = bytearray(ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes())
+    values = [int(65535 * (level + (1 - level) * (i / 255) ** 2.2)) for i in range(256)]
+    curve = b"curv" + struct.pack(">II256H", 0, 256, *values)  # ICC.1:2022 10.6
+    raw += bytes(-len(raw) % 4)
+    for at in range(132, 132 + 12 * struct.unpack_from(">I", raw, 128)[0], 12):
+        if raw[at : at + 4] in (b"rTRC", b"gTRC", b"bTRC"):
+            struct.pack_into(">II", raw, at + 4, len(raw), len(curve))
+    raw += curve + bytes(-len(curve) % 4)
+    struct.pack_into(">I", raw, 0, len(raw))
+    return bytes(raw)
+
+
+def test_the_black_of_a_profile_is_black() -> None:
+    """Black point compensation; without it the darkest values would be grey."""
+    rgb = np.zeros((1, 3, 3), np.uint8)
+    rgb[0, 1], rgb[0, 2] = 128, 255
+    found = colour.to_srgb(rgb, _with_a_grey_black(0.08))[0, :, 0].astype(int)
+    assert found[0] == 0 and found[2] == 255 and abs(found[1] - 128) < 4
 
 
 def test_an_icc_profile_of_a_slide_changes_its_colours(shared_data: Path) -> None:

@@ -33,7 +33,8 @@ LINGER = 3.0  # seconds an association stays open with nothing to send
 KEEP = 0.3  # seconds answers gather before they are written down together
 GLANCE = 0.1  # seconds between looks for more, while an association waits for it
 MOST, FIRST = 256, 16  # objects taken at once: about a second's work, so that what is urgent does not wait long
-TOLD = 60.0  # seconds of sending in one entry of the transfer log
+TOLD = 10.0  # seconds of sending in one entry of the transfer log; a killed worker leaves as much out of it at most
+DOT = 60.0  # seconds between two signs of success of a node that is sent to all the time
 
 
 class Runner:
@@ -299,7 +300,7 @@ class _Work:
 
     def _record_success(self, node: Node) -> None:
         """It works: updates its status in the list, at most once a minute."""
-        if time.monotonic() - self.tally.dot > TOLD:
+        if time.monotonic() - self.tally.dot > DOT:
             self.tally.dot = time.monotonic()
             with self._database.write() as session:
                 service.record_outcome(session, node.id, NOTHING, "delivered")

@@ -99,6 +99,14 @@ def _finite(text: str) -> float:
     return number
 
 
+def fitting_layout(preset: str, images: int, cells: dict[str, int]) -> str:
+    """The preset of the modality, or the smallest layout that holds all images of a patient where these leave cells of the
+    preset empty. web/src/composer/state.ts has the same rule. cells: by layout, in the order in which layouts are listed."""
+    if not 0 < images < cells[preset]:
+        return preset
+    return min((name for name in cells if cells[name] >= images), key=lambda name: cells[name])
+
+
 @router.get("/print")
 def composer(
     request: Request,
@@ -128,9 +136,10 @@ def composer(
     many = Counter({one.modality: 0 for one in begin})  # in display order: it decides where there are as many of each
     for one in begin:
         many[one.modality] += len(one.frames)
-    layout = PRESETS.get(many.most_common(1)[0][0] if many else "", "2x2")
-    if items and len(chosen) <= 4:
-        layout = {1: "1x1", 2: "1x2"}.get(len(chosen), "2x2")
+    cells = {name: len(papers.cells_of(name, False)) for name in papers.LAYOUTS}
+    whose = {sop: patients.index(patient_of(opened[n][0])) for n, one in strip for sop, _frame, _number in one.frames}
+    most = max(Counter(whose.get(one["sop_instance_uid"], 0) for one in chosen).values(), default=0)
+    layout = fitting_layout(PRESETS.get(many.most_common(1)[0][0] if many else "", "2x2"), most, cells)
     data = {
         "studies": [
             {"uid": one.study_instance_uid, "title": _title(one), "patient": patients.index(patient_of(one))}
@@ -144,7 +153,7 @@ def composer(
         "first": series or (strip[0][1].uid if strip else ""),
         "items": chosen,
         "unprinted": _unprinted(request, actor, uids),
-        "cells": {name: len(papers.cells_of(name, False)) for name in papers.LAYOUTS},
+        "cells": cells,
         "presets": PRESETS,
     }
     sizes = [(name, name.replace("INX", " × ").replace("IN", " in")) for name in papers.PAPERS]

@@ -7,7 +7,7 @@ import { InPlace } from './inplace';
 import { withMarks } from './marks';
 import { Pages } from './pages';
 import { installPrint } from './print';
-import { Arrangement, key, type Item } from './state';
+import { Arrangement, fittingLayout, type Item, key } from './state';
 import { Strip, type Series } from './strip';
 
 interface Data {
@@ -52,14 +52,24 @@ export function mount(root: HTMLElement): void {
     for (const part of form.querySelectorAll<HTMLElement>('[data-for]')) part.hidden = part.dataset.for !== output;
     if ((event.target as HTMLInputElement).name !== 'password' && form.checkValidity()) pages.draw();
   });
+  /** Images of the patient who has the most. */
+  const most = (items: Item[]): number => {
+    const counts = new Map<number, number>();
+    for (const item of items) {
+      const patient = whose.get(item.sop_instance_uid) ?? 0;
+      counts.set(patient, (counts.get(patient) ?? 0) + 1);
+    }
+    return Math.max(0, ...counts.values());
+  };
   const fill = (): void => {
-    const series = strip.current;
-    const preset = data.presets[series?.modality ?? ''];
-    const choice = preset ? form.querySelector<HTMLInputElement>(`input[name="layout"][value="${preset}"]`) : null;
+    const picked = strip.chosen();
+    const items = picked.length ? picked : strip.everything();
+    const preset = data.presets[strip.current?.modality ?? ''];
+    const name = preset ? fittingLayout(preset, most(items), data.cells) : '';
+    const choice = name ? form.querySelector<HTMLInputElement>(`input[name="layout"][value="${name}"]`) : null;
     if (choice) choice.checked = true;
     arrangement.relayout(data.cells[layout()] ?? 1);
-    const picked = strip.chosen();
-    arrangement.replace(picked.length ? picked : strip.everything());
+    arrangement.replace(items);
     strip.clear();
     pages.go(1);
   };

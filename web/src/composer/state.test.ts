@@ -1,8 +1,24 @@
 import { describe, expect, it } from 'vitest';
-import { Arrangement, key, type Item } from './state';
+import { Arrangement, fittingLayout, type Item, key } from './state';
 
 const item = (n: number): Item => ({ sop_instance_uid: `1.${n}`, frame: 1 });
 const names = (a: Arrangement): string => a.cells.map((cell) => (cell ? cell.sop_instance_uid.slice(2) : '-')).join('');
+
+describe('layout of a modality', () => {
+  const cells = { '1x1': 1, '1x2': 2, '2x2': 4, '2x3': 6, '4x4': 16 };
+  it('leaves no more cells empty than it must', () => {
+    expect([1, 2, 3, 5, 15, 16, 40].map((n) => fittingLayout('4x4', n, cells))).toEqual([
+      '1x1',
+      '1x2',
+      '2x2',
+      '2x3',
+      '4x4',
+      '4x4',
+      '4x4',
+    ]);
+    expect([0, 9].map((n) => fittingLayout('1x1', n, cells))).toEqual(['1x1', '1x1']);
+  });
+});
 
 describe('arrangement', () => {
   it('fills whole pages', () => {

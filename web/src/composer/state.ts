@@ -23,6 +23,16 @@ const REMEMBERED = 100; // steps that can be undone
 
 export const key = (item: Item): string => `${item.sop_instance_uid}:${item.frame}`;
 
+/** The preset of the modality, or the smallest layout that holds all images of a patient where these leave cells of the preset
+ * empty. app/pages/printing.py has the same rule. cells: by layout, in the order in which layouts are listed. */
+export function fittingLayout(preset: string, images: number, cells: Record<string, number>): string {
+  const size = (name: string): number => cells[name] ?? 0;
+  if (images <= 0 || images >= size(preset)) return preset;
+  return Object.keys(cells)
+    .filter((name) => size(name) >= images)
+    .reduce((best, name) => (size(name) < size(best) ? name : best));
+}
+
 /** Pages that become one print. pages: their numbers, from 1; patients: whose images are on them. */
 export interface Part {
   pages: number[];

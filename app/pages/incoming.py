@@ -47,12 +47,12 @@ class ArrivalRows:
 
 @dataclass(frozen=True, slots=True)
 class NodeLine:
-    """One node in the last hour. lamp: "", warn, bad or off; spark: the bars as an SVG path 60 wide, 20 high; rate: now,
+    """One node in the last hour. indicator: "", warn, bad or off; spark: the bars as an SVG path 60 wide, 20 high; rate: now,
     and whether there is one."""
 
     name: str
     way: str
-    lamp: str
+    indicator: str
     spark: str
     images: int
     rate: str

@@ -37,15 +37,15 @@ Tester = Annotated[Actor, Depends(allow(Verb.NODE_ECHO))]
 
 @dataclass(frozen=True, slots=True)
 class NodeLine:
-    """One entry of the list. lamp: "", bad or off; abilities: words, comma separated; last: what happened last;
+    """One entry of the list. indicator: "", bad or off; abilities: words, comma separated; last: what happened last;
     seen: when it called us last."""
 
     id: str
     name: str
     address: str
     abilities: str
-    lamp: str
-    lamp_word: str
+    indicator: str
+    indicator_word: str
     last: str
     from_file: bool
     seen: datetime | None = None
@@ -163,22 +163,22 @@ def step_word(name: str) -> str:
 
 def _line(node: Node) -> NodeLine:
     words = _words()
-    lamp, word = ("off", _("not tested"))
+    indicator, word = ("off", _("not tested"))
     last = ""
     if not node.enabled:
         word = last = _("disabled")
     elif node.last_fault:
-        lamp, word = "bad", _("no response")
+        indicator, word = "bad", _("no response")
         since = format_time(node.last_fault_at) if _today(node.last_fault_at) else format_moment(node.last_fault_at)
         last = _("no response since %(time)s") % {"time": since}
     elif node.last_ok_at:
-        lamp, word = "", _("responds")
+        indicator, word = "", _("responds")
         moment = format_time(node.last_ok_at) if _today(node.last_ok_at) else format_moment(node.last_ok_at)
         last = _("responded %(time)s") % {"time": moment}
     set_to = options.node_options(node)
     abilities = ", ".join(words[c] for c in CAPABILITIES if c in set_to.capabilities)
     from_file = node.origin == service.FROM_FILE
-    return NodeLine(node.id, node.name, _address(node), abilities, lamp, word, last, from_file, node.last_seen_at)
+    return NodeLine(node.id, node.name, _address(node), abilities, indicator, word, last, from_file, node.last_seen_at)
 
 
 def _address(node: Node) -> str:
@@ -275,7 +275,7 @@ def show_nodes(request: Request, actor: Reader, session: ReadSession) -> Respons
 
 @router.get("/settings/nodes/list")
 def show_list(request: Request, actor: Reader, session: ReadSession, chosen: str = "") -> Response:
-    """The list again, and the lamp of the chosen one, for the live page."""
+    """The list again, and the indicator of the chosen one, for the live page."""
     return render(request, "settings/_nodes_live.html", {"nodes": _list(session, actor, chosen)})
 
 

@@ -24,11 +24,11 @@ __all__ = ["Chip", "ImageRow", "MatchRow", "QueueRow", "SeriesRow", "Typed"]
 
 @dataclass(frozen=True, slots=True)
 class Chip:
-    """A node to ask. lamp: "", warn, bad or off; note: its answer time or what is the matter, in a word or two."""
+    """A node to ask. indicator: "", warn, bad or off; note: its answer time or what is the matter, in a word or two."""
 
     id: str
     name: str
-    lamp: str
+    indicator: str
     word: str
     note: str
     on: bool

@@ -55,10 +55,10 @@ class TransferRow:
 
 @dataclass(frozen=True, slots=True)
 class NodeState:
-    """A node that something is for, or that is paused. lamp: "", warn, bad or off."""
+    """A node that something is for, or that is paused. indicator: "", warn, bad or off."""
 
     node: Node
-    lamp: str
+    indicator: str
     state: str
     waiting: int
     failed: int
@@ -143,15 +143,15 @@ def _nodes(session: ReadSession, actor: Actor) -> list[NodeState]:
         of, paused = counts.get(node.id, {}), options.node_options(node).paused
         if not of and not paused:
             continue
-        lamp, word = "", _("Active")
+        indicator, word = "", _("Active")
         if paused or not node.enabled:
-            lamp, word = "off", _("Paused") if paused else _("Disabled")
+            indicator, word = "off", _("Paused") if paused else _("Disabled")
         elif node.last_fault:
-            lamp, word = "bad", translate(node.last_fault)
+            indicator, word = "bad", translate(node.last_fault)
         elif not claims.may_send(node, now()):
-            lamp, word = "warn", _("Waiting for %(hours)s") % {"hours": options.node_options(node).window}
+            indicator, word = "warn", _("Waiting for %(hours)s") % {"hours": options.node_options(node).window}
         waiting = of.get("queued", 0) + of.get("running", 0)
-        found.append(NodeState(node, lamp, word, waiting, of.get("failed", 0), paused))
+        found.append(NodeState(node, indicator, word, waiting, of.get("failed", 0), paused))
     return found
 
 

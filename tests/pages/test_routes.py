@@ -143,7 +143,7 @@ def test_a_file_on_the_bench_shows_what_leaves_changed(window: Visitor) -> None:
         [{"name": "x.dcm", "mimeType": "application/dicom", "buffer": ct_bytes("1.2.7.1", "1.2.7", "1.2.7.2")}]
     )
     page.get_by_role("button", name="Test", exact=True).click()
-    page.locator(".bench-send summary").click()
+    page.locator(".route-test-send summary").click()
     expect(page.locator(".diff")).to_contain_text("Doe^Jane")
     assert window.axe() == []
 

@@ -84,7 +84,7 @@ def test_the_page_never_says_no_study_when_nobody_answered(
     live: Live, archives: dict[str, int], browser: Browser
 ) -> None:
     with visitor(browser, live) as one:
-        page, nothing, asked = one.page, one.page.locator("#nothing"), one.page.locator("#asked")
+        page, nothing, asked = one.page, one.page.locator("#nothing"), one.page.locator("#query-status")
 
         def search(*nodes: str) -> None:
             one.go("/query")

@@ -40,7 +40,7 @@ function line(note: Note): HTMLElement {
   const text = element('span', { class: 'grow' }, element('b', { text: note.what }), ` ${note.detail}`);
   return element(
     'a',
-    { class: 'entry note-line', attrs: { href: note.href, role: 'menuitem' } },
+    { class: 'menu-item note-line', attrs: { href: note.href, role: 'menuitem' } },
     icon(ICONS[note.kind]),
     text,
     element('span', { class: 'third', text: time }),

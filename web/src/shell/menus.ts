@@ -19,7 +19,7 @@ function place(menu: HTMLElement): void {
 }
 
 function entries(menu: HTMLElement): HTMLElement[] {
-  return all<HTMLElement>('.entry:not([aria-disabled="true"])', menu);
+  return all<HTMLElement>('.menu-item:not([aria-disabled="true"])', menu);
 }
 
 function move(menu: HTMLElement, event: KeyboardEvent): void {
@@ -48,7 +48,9 @@ export function installMenus(): void {
     true,
   );
   delegate('keydown', '.menu[popover]', (event, menu) => move(menu, event));
-  delegate('click', '.menu[popover] .entry', (_, entry) => entry.closest<HTMLElement>('.menu[popover]')?.hidePopover());
+  delegate('click', '.menu[popover] .menu-item', (_, entry) =>
+    entry.closest<HTMLElement>('.menu[popover]')?.hidePopover(),
+  );
 
   // toolbars: arrow keys between their buttons
   delegate('keydown', '[role="toolbar"]', (event, bar) => {

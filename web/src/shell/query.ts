@@ -192,7 +192,7 @@ let following: number | undefined;
 /** Events bring the answers; one that came before the stream was open is made up for by looking now and then. */
 function follow(): void {
   window.clearTimeout(following);
-  if (!one('#asked [data-asking]')) return;
+  if (!one('#query-status [data-asking]')) return;
   following = window.setTimeout(() => {
     refreshPart('rows');
     follow();

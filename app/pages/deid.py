@@ -4,17 +4,21 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Depends, Query, Request
 from starlette.responses import Response
 
+from app.archive import queries as archive_queries
+from app.archive.models import Study
 from app.deid import queries
 from app.deid.queries import Row
 from app.http import ReadSession, allow, render
+from app.http.i18n import format_date, format_person
 from app.http.i18n import gettext as _
 from app.http.i18n import translate
 from app.pages.shell import fields
 from app.security import Actor, Verb
 
+SHOWN = 100  # copies on a page
 router = APIRouter(include_in_schema=False)
 Anonymizer = Annotated[Actor, Depends(allow(Verb.STUDY_ANONYMIZE))]
 
@@ -84,6 +88,71 @@ def _page(row: Row) -> CopyPage:
         attributes=told.get("attributes", []),
         words=_words(),
     )
+
+
+@dataclass(frozen=True, slots=True)
+class CopyLine:
+    """One copy in the list. patient, study: of the original, empty when it is no longer stored; kind: of the state's icon."""
+
+    id: str
+    patient: str
+    patient_id: str
+    study: str
+    profile: str
+    kind: str
+    word: str
+    error: str
+    bytes: int
+    created_by: str
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class CopiesPage:
+    """The latest copies. older: the address of the next page, empty at the end."""
+
+    lines: list[CopyLine]
+    total: int
+    older: str
+
+
+_KINDS = {"queued": "wait", "running": "running", "done": "ok", "failed": "bad", "cancelled": "paused"}
+
+
+def _line(row: Row, study: Study | None) -> CopyLine:
+    words = {
+        "queued": _("Waiting"),
+        "running": _("Creating the copy"),
+        "done": _("Done"),
+        "failed": _("Failed"),
+        "cancelled": _("Cancelled"),
+    }
+    made = row.made
+    return CopyLine(
+        id=made.id,
+        patient=(format_person(study.patient_name) or _("No name")) if study else "",
+        patient_id=study.patient_id if study else "",
+        study=", ".join(part for part in (study.description, format_date(study.study_date)) if part) if study else "",
+        profile=made.profile,
+        kind=_KINDS[row.state],
+        word=words[row.state],
+        error=translate(row.error),
+        bytes=made.bytes,
+        created_by=made.created_by,
+        created_at=made.created_at,
+    )
+
+
+@router.get("/anonymizations")
+def list_copies(
+    request: Request, actor: Anonymizer, session: ReadSession, before: Annotated[str, Query(max_length=26)] = ""
+) -> Response:
+    """The anonymized copies, newest first. before: the last id of the page before."""
+    rows, total = queries.anonymizations(session, actor, study_instance_uid=None, limit=SHOWN, before=before or None)
+    studies = archive_queries.studies_by_uid(session, actor, list({row.made.study_instance_uid for row in rows}))
+    lines = [_line(row, studies.get(row.made.study_instance_uid)) for row in rows]
+    older = f"/anonymizations?before={rows[-1].made.id}" if len(rows) == SHOWN else ""
+    return render(request, "deid/copies.html", fields(CopiesPage(lines, total, older)))
 
 
 @router.get("/anonymizations/{anonymization_id}")

@@ -12,7 +12,35 @@ from tests.support.live import Live
 
 pytestmark = pytest.mark.browser
 THEMES = ("dark", "light", "contrast")
-WIDTHS = (1280, 1024, 768, 720, 390)
+ADDRESSES = [
+    "/",
+    "/?show=problems",
+    "/storage",
+    "/query",
+    "/transfers",
+    "/prints",
+    "/anonymizations",
+    "/components",
+    "/conflicts",
+    "/account",
+    "/about",
+    "/nowhere",
+    "/settings/general",
+    "/settings/storage",
+    "/settings/security",
+    "/settings/users",
+    "/settings/users/new",
+    "/settings/facilities/new",
+    "/settings/nodes/new",
+    "/settings/nodes/import",
+    "/settings/routes/new",
+    "/settings/audit",
+    "/settings/transfer-log",
+    "/settings/certificates",
+    "/settings/proxy",
+    "/settings/forwarder",
+    "/settings/search?q=time",
+]
 
 Prepare = Callable[[Visitor], None]
 
@@ -188,14 +216,46 @@ def test_no_page_complains(browser: Browser, stocked: Live, name: str) -> None:
         assert [fault for fault in window.faults if not expected or expected not in fault] == []
 
 
-@pytest.mark.parametrize("width", WIDTHS)
-@pytest.mark.parametrize("path", ["/", "/storage", "/query", "/components", "/conflicts"])
-def test_no_page_scrolls_sideways(browser: Browser, stocked: Live, path: str, width: int) -> None:
-    with visitor(browser, stocked, theme="light", size=(width, 900)) as window:
-        window.go(path)
-        window.page.wait_for_timeout(150)
-        window.shot(f"w{width}{path.replace('/', '-').rstrip('-')}")
-        assert window.overflow() == 0
+# What is wrong with a page at a width: how far it scrolls sideways, and buttons that are too small to hit or lie outside.
+_FAULTS = """() => {
+  const root = document.documentElement, width = root.clientWidth, found = [];
+  if (root.scrollWidth > width) found.push(`scrolls ${root.scrollWidth - width} px sideways`);
+  const scrolls = (node) => {
+    for (let up = node.parentElement; up; up = up.parentElement)
+      if (/auto|scroll/.test(getComputedStyle(up).overflowX) && up.scrollWidth > up.clientWidth) return true;
+    return false;
+  };
+  for (const node of document.querySelectorAll('a, button, summary, select, input:not([type=hidden])')) {
+    const own = node.getBoundingClientRect(), style = getComputedStyle(node);
+    if (!own.width || style.visibility === 'hidden' || node.closest('.visually-hidden, details:not([open]) > :not(summary)')) continue;
+    if (style.display === 'inline' && node.matches('a')) continue;
+    const box = (node.closest('label, td.pick, th.pick') ?? node).getBoundingClientRect();
+    const name = `${node.tagName} ${node.id || node.name || node.className} ${node.textContent.trim().slice(0, 30)}`;
+    if (box.width < 23.5 || box.height < 23.5) found.push(`${name}: ${box.width} x ${box.height}`);
+    if ((own.right > width + 1 || own.left < -1) && !scrolls(node) && !node.closest('td.clip, td.name')) found.push(`${name}: outside`);
+  }
+  return found.slice(0, 8);
+}"""
+
+
+@pytest.mark.parametrize(("language", "widths"), [("en", (390, 768, 1280)), ("es", (390, 1024))])
+def test_pages_fit_phones_tablets_and_small_screens(
+    browser: Browser, stocked: Live, language: str, widths: tuple[int, ...]
+) -> None:
+    """No page scrolls sideways, every target is at least 24 px wide and high, and none lies outside the page."""
+    with stocked.client() as client:
+        studies = client.get("/api/v1/studies", params={"modality": "CT"}).json()["items"]
+    study = studies[0]["study_instance_uid"]
+    faults = []
+    with visitor(browser, stocked, theme="light", language=language) as window:
+        for path in (*ADDRESSES, f"/print?study={study}", f"/viewer?study={study}"):
+            window.page.set_viewport_size({"width": widths[0], "height": 900})
+            window.go(path)
+            for width in widths:
+                window.page.set_viewport_size({"width": width, "height": 900})
+                window.page.wait_for_timeout(60)
+                faults += [f"{path} at {width}: {one}" for one in window.page.evaluate(_FAULTS)]
+    assert faults == []
 
 
 def test_the_table_is_worked_by_keyboard(browser: Browser, stocked: Live) -> None:

@@ -47,6 +47,7 @@ PAGES: list[tuple[str, Any]] = [
     ("query/_queue_live.html", query.QueuePart),
     ("conflicts/page.html", conflicts.ConflictsPage),
     ("deid/copy.html", deid.CopyPage),
+    ("deid/copies.html", deid.CopiesPage),
     ("transfers/page.html", transfers.TransfersPage),
     ("transfers/_live.html", transfers.TransferRows),
     ("transfers/transfer.html", transfers.TransferPage),

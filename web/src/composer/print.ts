@@ -142,7 +142,7 @@ async function order(
   made.items.forEach((one, n) => {
     const part = parts[n];
     const marks = part?.cells.reduce((sum, item) => sum + (item?.annotations?.length ?? 0), 0) ?? 0;
-    const whose = parts.length > 1 && part ? namesOf(part, patients) : '';
+    const whose = part ? namesOf(part, patients) : '';
     void watch(one, whose, n ? [] : unprinted, say, marks);
   });
   return true;
@@ -198,7 +198,7 @@ async function sure(parts: Part[], patients: string[]): Promise<boolean> {
   });
 }
 
-/** whose: the names of the patients where the order has several prints. */
+/** whose: the names of the patients. */
 async function watch(made: Print, whose: string, unprinted: string[], say: Say, marks: number): Promise<void> {
   const message = toast({
     kind: 'running',

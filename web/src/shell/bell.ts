@@ -1,6 +1,7 @@
 // What happened lately and is not yet seen: finished and failed work, conflicts. A toast goes; the bell keeps it.
 import { element, icon, one } from './dom';
 import { on, type Event } from './events';
+import { json } from './http';
 import { number, siteTime, t } from './i18n';
 import { onToast, type Message } from './toasts';
 
@@ -11,6 +12,8 @@ interface Note {
   href: string;
   at: number;
   seen: boolean;
+  /** The study it is about: its patient is named, and a later note of the same kind replaces it. */
+  study?: string;
 }
 
 const KEY = 'filmroom.bell';
@@ -32,7 +35,31 @@ function keep(all: Note[]): void {
 }
 
 function add(note: Omit<Note, 'at' | 'seen'>): void {
-  keep([{ ...note, at: Date.now(), seen: false }, ...notes()]);
+  const others = notes().filter((one) => !note.study || one.study !== note.study || one.what !== note.what);
+  keep([{ ...note, at: Date.now(), seen: false }, ...others]);
+}
+
+const patients = new Map<string, Promise<string>>(); // by study, while the page is open
+
+/** "Family, Given" of a study's patient; empty where this user may not see the study or it has no name. */
+function patientOf(study: string): Promise<string> {
+  const known = patients.get(study);
+  if (known) return known;
+  const asked = json<{ patient_name: string }>('GET', `/api/v1/studies/${encodeURIComponent(study)}`, undefined, {
+    background: true,
+  }).then(
+    (found) => (found.patient_name.split('=')[0] ?? '').split('^').slice(0, 2).filter(Boolean).join(', '),
+    () => '',
+  );
+  patients.set(study, asked);
+  return asked;
+}
+
+/** A note about a study, with the name of its patient before the detail. */
+async function addOf(study: string | undefined, note: Omit<Note, 'at' | 'seen' | 'study'>): Promise<void> {
+  if (!study) return add(note);
+  const patient = await patientOf(study);
+  add({ ...note, study, detail: [patient, note.detail].filter(Boolean).join(': ') });
 }
 
 function line(note: Note): HTMLElement {
@@ -60,12 +87,12 @@ function draw(): void {
 }
 
 function failed(event: Event): void {
-  const { state, node, error } = event.payload as { state?: string; node?: string; error?: string };
+  const { state, node, study_instance_uid } = event.payload as Record<string, string | undefined>;
   if (state === 'failed')
-    add({
+    void addOf(study_instance_uid, {
       kind: 'bad',
       what: node ? t('Sending to {node} failed', { node }) : t('A transfer failed'),
-      detail: error ?? '',
+      detail: '',
       href: '/transfers?show=failed',
     });
 }
@@ -81,14 +108,15 @@ export function installBell(): void {
       });
   });
   on('transfer.changed', failed);
-  on('conflict.opened', () =>
-    add({
+  on('conflict.opened', (event) => {
+    const { study_instance_uid } = event.payload as Record<string, string | undefined>;
+    void addOf(study_instance_uid, {
       kind: 'warn',
       what: t('Conflict'),
       detail: t('An object is on hold: it differs from the stored copy.'),
       href: '/conflicts',
-    }),
-  );
+    });
+  });
   on('certificate.expiring', (event) => {
     const { name, days } = event.payload as { name: string; days: number };
     const detail = days < 0 ? t('{name} has expired.', { name }) : t('{name} expires in {days} days.', { name, days });

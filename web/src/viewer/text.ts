@@ -33,10 +33,7 @@ export function writeCell(cell: Cell, study: Study): void {
     t('Zoom {percent} %', { percent: Math.round(cell.zoom() * 100) }),
     planeNote(frame),
   ]);
-  put(element, 'br', [
-    many ? t('Slice {n} of {count}', { n: cell.at + 1, count: series.frames.length }) : '',
-    where(cell),
-  ]);
+  put(element, 'br', [many ? placeOf(frame, { n: cell.at + 1, count: series.frames.length }) : '', where(cell)]);
   writeLetters(cell);
   writeSlices(cell);
   writeProgress(cell);
@@ -55,6 +52,12 @@ export function displayDate(date: string, time: string): string {
   const words = when.toLocaleDateString(pageLocale(), { day: 'numeric', month: 'short', year: 'numeric' });
   const clock = time.replaceAll(':', '');
   return clock.length >= 4 ? `${words} ${clock.slice(0, 2)}:${clock.slice(2, 4)}` : words;
+}
+
+/** Frames of one object are frames, images of a stack are slices, others are images. */
+function placeOf(frame: Frame, at: { n: number; count: number }): string {
+  if (frame.instance.frames > 1) return t('Frame {n} of {count}', at);
+  return frame.geometry.position ? t('Slice {n} of {count}', at) : t('Image {n} of {count}', at);
 }
 
 function put(element: HTMLElement, corner: string, lines: readonly string[]): void {

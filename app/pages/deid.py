@@ -12,9 +12,8 @@ from app.archive.models import Study
 from app.deid import queries
 from app.deid.queries import Row
 from app.http import ReadSession, allow, render
-from app.http.i18n import format_date, format_person
+from app.http.i18n import format_date, format_person, translate
 from app.http.i18n import gettext as _
-from app.http.i18n import translate
 from app.pages.shell import fields
 from app.security import Actor, Verb
 

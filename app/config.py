@@ -157,7 +157,7 @@ def _check(config: Config) -> Config:
 
 
 def _check_folders(config: Config) -> None:
-    """Objects and logs of others do not go where the system or our keys are; links and `..` do not help."""
+    """Objects and logs are not written where the system or the keys are; links and `..` do not help."""
     beside = [config.keys, config.run, config.cache, config.data / "db"]
     for name, said, folder in (("store_dir", config.store_dir, config.store), ("log_dir", config.log_dir, config.logs)):
         if not said:

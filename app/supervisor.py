@@ -45,7 +45,7 @@ READY_SECONDS = 30.0  # a service manager waits so long for every role; then it 
 # role -> module with run(config); only the role's own process imports it
 ROLES = {"dicom": "app.listener", "web": "app.server", "worker": "app.worker"}
 
-# What every role imports, and what is imported while the data folder is prepared, which takes another process as long.
+# Modules that every role imports, loaded while the data folder is prepared, which takes another process as long.
 _SHARED = ("app.archive", "app.jobs", "app.security.setup", "app.security.secrets")
 _MEANWHILE = ("fastapi", "uvicorn", "jinja2", "babel.support")
 

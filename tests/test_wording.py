@@ -1,8 +1,11 @@
-"""Plain language (CONTRIBUTING.md): the patterns that do not belong in what people read, over both catalogues, which hold
-every visible string of templates, packages and the browser's scripts."""
+"""Plain language (CONTRIBUTING.md): patterns that are not used, in both catalogues, which hold every visible string of
+templates, packages and the browser's scripts, and in docstrings, comments and log lines."""
 
+import ast
+import io
 import re
-from collections.abc import Iterator
+import tokenize
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -28,6 +31,19 @@ SPANISH = {
     r"\b(quedan?|queda) aparte\b": "retenido",
     r"\bla casa\b|\bde la casa\b": "aplicación o centro",
 }
+# Docstrings, comments and log lines, sentence by sentence.
+CODE = {
+    r"(?<![Tt]here )\b(is|are|was|were|be) no\b(?! longer)(?! more)": '"X is no Y" is "X is not a Y"',
+    r"\bso many\b": "name the number or the parameter",
+    r"\bstands?\b(?!-)": "is, follows, represents",
+    r"\b(told|said|heard)\b(?!`)": "reported, sent, logged",
+    r"\b(house|houses|room|rooms|door|doors|floors|lobby)\b": "application, package, interface, layer",
+    r"\b(is|are|was|were|be) over\b(?! [a-z0-9])": "expired or ended",
+    r"\b([Ww]e|[Oo]urs?)\b": "this station, this side, or the passive",
+    r"\b(gives?|gave|given) up\b|\blet in\b|\b(kept|put) aside\b": "cancelled or failed; allowed; on hold",
+    r"\b([Nn]obody|[Ss]omebody|[Ee]verybody|[Ww]hoever)\b": "name the user, caller or process",
+}
+SUBJECT = r"^(Who|Whoever|What|Whose)\b(?!.*\?)"  # begins a docstring or comment
 ALLOWED: set[str] = set()  # a string with the reason why it stays
 
 
@@ -58,3 +74,59 @@ def test_visible_strings_use_plain_words(language: str, patterns: dict[str, str]
 )
 def test_a_planted_string_is_found(planted: str) -> None:
     assert _broken(iter([planted]), ENGLISH)
+
+
+def _comments(source: str) -> Iterator[str]:
+    """Blocks of comments: lines below each other are one."""
+    block, last = "", -1
+    for token in tokenize.generate_tokens(io.StringIO(source).readline):
+        if token.type == tokenize.COMMENT:
+            if token.start[0] != last + 1:
+                yield block
+                block = ""
+            block, last = f"{block} {token.string.lstrip('#')}".strip(), token.start[0]
+    yield block
+
+
+def _python_texts(source: str) -> Iterator[str]:
+    yield from _comments(source)
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+            yield ast.get_docstring(node) or ""
+        if isinstance(node, ast.Call) and ast.unparse(node.func).startswith("log.") and node.args:
+            first = node.args[0]
+            yield first.value if isinstance(first, ast.Constant) and isinstance(first.value, str) else ""
+
+
+def _script_texts(source: str) -> Iterator[str]:
+    for found in re.findall(r"/\*.*?\*/|(?:(?<=\n)[ \t]*//[^\n]*\n?)+|(?<![:\"'`/])//[^\n]*", source, re.S):
+        yield re.sub(r"^\s*(/\*+|//|\*(?!/))|\*/$", " ", found, flags=re.M).strip()
+
+
+def _faults(texts: Iterator[str]) -> Iterator[str]:
+    for text in texts:
+        if re.search(SUBJECT, text):
+            yield f"{text[:90]!r}: a question as a subject; use a noun"
+        sentences = re.split(r"(?<=[.:;])\s+", " ".join(text.split()))
+        yield from _broken(iter(sentences), CODE)
+
+
+@pytest.mark.parametrize(("folder", "read"), [("app", _python_texts), ("web/src", _script_texts)])
+def test_code_is_described_in_plain_words(folder: str, read: Callable[[str], Iterator[str]]) -> None:
+    files = [one for kind in ("py", "ts", "css") for one in sorted((ROOT / folder).rglob(f"*.{kind}"))]
+    faults = [f"{one.relative_to(ROOT)}: {fault}" for one in files for fault in _faults(read(one.read_text()))]
+    assert len(files) > 50 and faults == []
+
+
+@pytest.mark.parametrize(
+    ("text", "read"),
+    [
+        ('def f():\n    """What f is given."""\n', _python_texts),
+        ("x = 1  # the key stands here\n", _python_texts),
+        ('log.info("the file is no file")\n', _python_texts),
+        ("f();\n// Who opens it\n// is asked.\n", _script_texts),
+        ("/** Told to stop, or said so: it\n * was told so. */\n", _script_texts),
+    ],
+)
+def test_a_planted_comment_is_found(text: str, read: Callable[[str], Iterator[str]]) -> None:
+    assert list(_faults(read(text)))

@@ -85,8 +85,8 @@ def list_audit(
 
 @router.get("/audit/verification")
 def verify_audit(request: Request, actor: Reader, session: ReadSession) -> dict[str, Any]:
-    """Verifies the chain of digests. `first_broken` is the id of the first entry that was changed or follows a gap, null
-    also where only the end is missing; `reason` says what is wrong, and is empty when nothing is."""
+    """Verifies the chain of digests. `first_broken` is the id of the first entry that was changed or follows a gap,
+    null also where only the end is missing; `reason` describes the error, and is empty without one."""
     found = audit.verify(session, services(request).config.keys)
     return {
         "whole": found.intact,

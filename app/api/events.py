@@ -30,7 +30,7 @@ _SHARED = ("node.", "role.", "settings.")
 RECHECK = 5.0  # seconds between looks whether the session still lives (locked, ended, disabled)
 _HIGHEST = 2**63 - 1  # of a number that a database takes
 _BATCH = 500  # events read in one go
-_TOGETHER, _NOBODY = 0.05, 0.25  # seconds between looks while events keep coming; and while nobody is connected
+_TOGETHER, _NOBODY = 0.05, 0.25  # seconds between looks while events keep coming; and while no client is connected
 _QUEUE = 1000  # events a slow reader may lag behind before it must reload
 
 

@@ -17,7 +17,7 @@ _USUAL = Classic()
 
 
 class ForwarderBody(BaseModel):
-    """What is left out has the classic default."""
+    """Missing keys have the classic default."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 

@@ -46,8 +46,8 @@ def create_print(
 def create_prints(
     request: Request, actor: Printer, session: WriteSession, order: Annotated[PrintBatch, Body()]
 ) -> dict[str, Any]:
-    """Orders several prints at once: all are queued or none. `repeated` says that `key` was used before and nothing new was
-    queued; `prints-refused` lists each print that cannot be printed."""
+    """Orders several prints at once: all are queued or none. `repeated` is true when `key` was used before and nothing
+    new was queued; `prints-refused` lists each print that cannot be printed."""
     rows, repeated = batch.request(session, actor, services(request).config, order)
     return i18n.translate_answer(request, {"items": [service.as_json(row) for row in rows], "repeated": repeated})
 

@@ -23,9 +23,10 @@ class Source:
     actor_name: str = ""
     facility_id: str | None = None
     node_id: str = ""  # the known node it came from
-    sees_all: bool = False  # whoever sends it sees the objects of every facility
+    sees_all: bool = False  # its sender sees the objects of every facility
     elsewhere: bool = (
-        False  # whoever sends it is of another facility than the objects, and learns of no others of theirs
+        # its sender is of another facility than the objects, and gets no information about others of that facility
+        False
     )
 
     @property

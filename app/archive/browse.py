@@ -94,7 +94,7 @@ def _after(cursor: str | None) -> int:
 def list_series(
     session: Session, actor: Actor, study_uid: str, modality: str, limit: int, cursor: str | None
 ) -> dict[str, Any]:
-    """Series in the order they came, oldest first. total is None: nobody counts millions for a list."""
+    """Series in the order they came, oldest first. total is None: millions of rows are not counted for a list."""
     query = select(Series, Study).join(Study, Study.id == Series.study_pk).where(queries.visible_to(actor))
     if study_uid:
         query = query.where(Study.study_instance_uid == study_uid)

@@ -27,7 +27,7 @@ class GroupCommit(Generic[T]):
 
     @property
     def idle(self) -> bool:
-        """Nobody's batch is under way."""
+        """No batch is under way."""
         return not self._led
 
     def submit(self, entry: T) -> None:

@@ -24,7 +24,7 @@ from app.kit.clock import now
 log = logging.getLogger(__name__)
 MISSING, DIFFERING, UNINDEXED, CHECKED = ".store.missing", ".store.differing", ".store.unindexed", ".store.checked_at"
 NAMES = {MISSING: "missing", DIFFERING: "differing", UNINDEXED: "unindexed", DAMAGED: "damaged", CHECKED: "checked_at"}
-_STEP, _PAUSE = 500, 0.01  # objects looked at in a row, and the seconds between: nobody waits for this
+_STEP, _PAUSE = 500, 0.01  # objects looked at in a row, and the seconds between: no user waits for this
 _NAMED = 20  # objects that the log names
 
 

@@ -40,7 +40,7 @@ def header(session: Session, instance: Instance, *, complete: bool = False) -> "
     found = _unpack(archive, raw, instance, complete=complete)
     if instance.bits_allocated == 8 and not uids.transfer_syntax(instance.transfer_syntax_uid).little:
         tag, vr = kept.pixels(raw)
-        if vr == "OW":  # without its value: the VR alone says whether 8-bit samples are swapped (PS3.5 A.3)
+        if vr == "OW":  # without its value: the VR alone decides whether 8-bit samples are swapped (PS3.5 A.3)
             found.add_new(tag, vr, b"")
     return found
 

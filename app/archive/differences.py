@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 MOST = 40  # names that are listed
 _LARGEST = 2 << 20  # bytes of a header that are compared attribute by attribute
 _SYNTAX = "TransferSyntaxUID"
-# What is the same in every object of a study (PS3.3 C.7.1.1, C.7.2.1); the rest differs between any two objects.
+# Attributes with the same value in every object of a study (PS3.3 C.7.1.1, C.7.2.1); the rest differs between any two
+# objects.
 _OF_STUDY = frozenset(
     (0x00100010, 0x00100020, 0x00100021, 0x00100030, 0x00100040, 0x0020000D, 0x00200010, 0x00080020, 0x00080030)
 ) | {0x00080050, 0x00080090, 0x00081030}
@@ -83,7 +84,7 @@ def find_differences(session: Session, store: Store, entry: Later) -> list[str]:
     with store.full_path(there.path).open("rb") as file:
         names += _of_bulks(entry, header.kept, raw, file.fileno())
         found += sorted(set(names), key=names.index)[: MOST - 2]
-        # Encoded otherwise, bytes say nothing of the pixels: then the transfer syntax is compared instead.
+        # In another encoding the bytes of pixels cannot be compared: then the transfer syntax is compared instead.
         if not other_syntax and _pixels_differ(entry, there, file.fileno()):
             found.append("PixelData")
     return found

@@ -1,7 +1,7 @@
 """Differences between an object on hold and the stored one, with the values of both: for those who decide (ARC-3).
 
-The names were found when it arrived (`differences`); the values are read from both objects when somebody looks, so that
-no table holds them."""
+The names were found when it arrived (`differences`); the values are read from both objects on request, so that no table
+holds them."""
 
 import os
 from collections.abc import Iterator

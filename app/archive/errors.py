@@ -4,7 +4,7 @@ from app.kit.errors import AppError, NotFound
 
 
 class Refused(AppError):
-    """What came in cannot be accepted; `detail` says why in one sentence (DESIGN part 2)."""
+    """The received object cannot be accepted; `detail` gives the reason in one sentence (DESIGN part 2)."""
 
     code, status, dimse = "refused", 422, 0xC000  # PS3.4 table B.2-1: cannot understand
 

@@ -41,7 +41,7 @@ def count(session: Session, study_instance_uid: str) -> int:
 
 
 def refuse_held(session: Session, study_instance_uid: str) -> None:
-    """Raises Conflict while somebody holds the study."""
+    """Raises Conflict while the study is held."""
     if number := count(session, study_instance_uid):
         raise Conflict(
             phrase("{number} transfers of this study are not complete.", number=number),

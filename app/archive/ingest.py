@@ -49,8 +49,8 @@ class Archive:
         return self.store.incoming(source, self._begin_sync)
 
     def _begin_sync(self, fd: int) -> Sync | None:
-        """Beside the work on the object while nobody else commits; else each sender's own thread syncs before it joins
-        the next batch: that keeps the batch short and costs no change of threads."""
+        """Runs beside the work on the object while no other commit is under way; else each sender's own thread syncs
+        before it joins the next batch: that keeps the batch short and costs no change of threads."""
         return self._syncer.start(fd) if self._commit.idle else None
 
     def discard(self, incoming: Incoming) -> None:
@@ -135,7 +135,7 @@ class Archive:
     # -- the leader's part ---------------------------------------------------------------------------------------
 
     def _write(self, entries: list[Entry]) -> None:
-        """One transaction for all; when that fails, one for each, so that a bad one spoils nobody else's."""
+        """One transaction for all; when that fails, one for each, so that a bad one does not affect the others."""
         try:
             self._repeat(entries)
         except Exception as fault:  # noqa: BLE001 whatever it is, every waiting thread must get its answer

@@ -201,8 +201,8 @@ WHERE i.sop_instance_uid = ? AND e.series_instance_uid = ? AND s.study_instance_
 def locate_object(
     session: Session, study_uid: str, series_uid: str, uid: str
 ) -> tuple[int, str, str, str | None] | None:
-    """(key, checksum, path, facility) of an object named by its whole address, whoever asks; in plain SQL, since frames
-    are asked for by the thousand. The first three identify the content."""
+    """(key, checksum, path, facility) of an object named by its whole address, without a check of permissions; in plain
+    SQL, since frames are asked for by the thousand. The first three identify the content."""
     runner = Runner(session)
     try:
         rows = runner.rows(_PLACED, (uid, series_uid, study_uid))

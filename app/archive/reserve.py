@@ -46,7 +46,8 @@ class Reserve:
         return "ready"
 
     def require(self) -> None:
-        """Raises StorageFull at the reserve, Unavailable where nothing can be written, OSError where nobody can look."""
+        """Raises StorageFull at the reserve, Unavailable where nothing can be written, OSError where the disk cannot be
+        checked."""
         state = self.state()
         if state != self._told:
             self._told = state

@@ -191,7 +191,7 @@ class Store:
             raise translate_fault(fault) from fault
 
     def _open_folder(self) -> Path:
-        """This process's own folder, locked while the process lives: whoever can take the lock may sweep it."""
+        """This process's own folder, locked while the process lives: a process that gets the lock may sweep it."""
         with self._opening:
             while self._mine is None:
                 folder = self.root / INCOMING / f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"

@@ -56,10 +56,10 @@ def current(session: Session) -> AuditHead:
 
 
 def advance(session: Session, end: AuditHead, digest: str) -> None:
-    """The chain is one row longer. An end without a signature stays without one: only a start signs it (`seal`), or
-    somebody who removed the signature together with the last rows would have it signed."""
+    """The chain is one row longer. An end without a signature stays without one: only a start signs it (`seal`), or a
+    manipulation that removes the signature together with the last rows would be signed."""
     if end.mac and not is_intact(session, end):
-        end.mac = "broken"  # stays so: what somebody has changed is not signed
+        end.mac = "broken"  # stays so: a manipulated chain is not signed
     end.rows, end.digest = end.rows + 1, digest
     if end.mac and end.mac != "broken":
         end.mac = _mac(session, end)

@@ -1,4 +1,4 @@
-"""Tables: audit_event, and audit_head, which says how long the chain is."""
+"""Tables: audit_event, and audit_head, which has the length of the chain."""
 
 from datetime import datetime
 from typing import Any

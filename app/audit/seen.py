@@ -26,7 +26,8 @@ def begin_request() -> Seen:
 
 
 def record_study(study_uid: str, facility_id: str | None, *, shown: bool = False) -> None:
-    """A study was found for somebody. shown: its pictures go out, also where the request is a POST (print previews)."""
+    """Records that a study was found for the actor. shown: its pictures go out, also where the request is a POST (print
+    previews)."""
     found = _now.get()
     if found is not None:
         found.studies[study_uid] = facility_id

@@ -1,6 +1,6 @@
 """Frequent events (wrong passwords, refused calls of unknown callers, views of lists and studies): the first
-of a kind is written at once, the others of the same window as one row with their number. So nobody can fill the trail,
-and paging through a list costs one transaction."""
+of a kind is written at once, the others of the same window as one row with their number. So the trail cannot be
+flooded, and paging through a list costs one transaction."""
 
 import logging
 import threading

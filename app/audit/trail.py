@@ -37,7 +37,7 @@ def _fields(event: AuditEvent) -> bytes:
 
 
 def digest_of(event: AuditEvent, key: bytes | None) -> str:
-    """The digest that links a row to the previous one. Without the key nobody can compute it anew; None: as versions
+    """The digest that links a row to the previous one. Without the key it cannot be recomputed; None: as versions
     before schema 0016 did it."""
     if key is None:
         return hashlib.sha256(_fields(event)).hexdigest()

@@ -24,7 +24,7 @@ from app.db.locks import Lock, acquire, run_pending
 from app.kit.errors import Unavailable
 
 log = logging.getLogger(__name__)
-_LOCK_DEADLINE = 30.0  # seconds a writer waits before it says that the database is busy
+_LOCK_DEADLINE = 30.0  # seconds a writer waits before it raises that the database is busy
 
 
 class Collided(Unavailable):
@@ -98,7 +98,7 @@ class Database:
     @contextmanager
     def write_plain(self) -> Iterator[Connection]:
         """The same without a Session: for the one place where its cost shows, the index of what comes in. On return the
-        commit is on the disk, as with every other; an OSError says that this is not known."""
+        commit is on the disk, as with every other; an OSError means that this is not known."""
         with self._translate_faults(), self._writer.connect() as connection:
             if self._wal is None:
                 with connection.begin():
@@ -111,7 +111,7 @@ class Database:
             try:
                 with connection.begin():
                     yield connection
-                _sync_data(self._wal)  # while this connection is open nobody takes the log away
+                _sync_data(self._wal)  # while this connection is open the log is not removed
             finally:
                 driver.execute("PRAGMA synchronous = FULL")
 

@@ -1,7 +1,8 @@
 """Whether a data folder's keys are those the database was made with.
 
-SQLCipher says so itself. PostgreSQL opens for whoever knows its password: with other keys half of what is there (passwords of
-nodes, second factors, the audit's digests) could not be read, and new rows would be sealed with keys that nobody else has."""
+SQLCipher raises by itself. PostgreSQL opens for any process with its password: with other keys half of what is there
+(passwords of nodes, second factors, the audit's digests) could not be read, and new rows would be encrypted with keys
+that no other process has."""
 
 import hmac
 
@@ -45,7 +46,7 @@ def check(config: Config, database: Database) -> None:
 
 
 def require_same(config: Config, database: Database) -> None:
-    """The same for whoever only reads: leaves nothing. Raises ConfigError."""
+    """The same for processes that only read: leaves nothing. Raises ConfigError."""
     if _stored(database) is not None:
         check(config, database)
 

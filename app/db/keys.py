@@ -75,7 +75,7 @@ def _refuse_new_key(config: Config, path: Path) -> None:
 def _check_private(path: Path, *, own_folder: bool) -> None:
     """Raises ConfigError when others than the owner may read or write a key, or put another one in its place.
 
-    own_folder: it is in DIR/keys, which nobody else needs to look into."""
+    own_folder: it is in DIR/keys, which no other program needs to read."""
     if os.name != "posix":
         return
     try:

@@ -66,8 +66,8 @@ def clean(item: Dataset, people: Identifiers) -> bool:
     if dirty:
         del item.CodingSchemeVersion
     if meaning and meaning != known:
-        # A code that the dictionary does not list cannot be distinguished from a name; the code itself still says what
-        # is meant.
+        # A code that the dictionary does not list cannot be distinguished from a name; the code itself still has the
+        # meaning.
         item.CodeMeaning = known or value
         dirty = True
     return dirty
@@ -79,7 +79,7 @@ def names_patient(item: Dataset, people: Identifiers) -> bool:
 
 
 def remove(item: Dataset) -> None:
-    """Puts a code that says nothing in place of a coded entry."""
+    """Replaces a coded entry by a code without information."""
     for keyword in (*_TEXTS, "EquivalentCodeSequence"):
         if keyword in item:
             del item[keyword]

@@ -20,7 +20,7 @@ _TABLES = {0x00283006: 0x00283002, 0x00281201: 0x00281101, 0x00281202: 0x0028110
            0x00281204: 0x00281104}  # fmt: skip
 _NUMBERS = {"US": "H", "SS": "h", "UL": "L", "SL": "l", "FL": "f", "FD": "d", "UV": "Q", "SV": "q"}
 _AUDIO = "1.2.840.10008.5.1.4.1.1.9.4."
-# What silence is, by Waveform Sample Interpretation (PS3.3 C.10.9.1.5); signed samples are zero.
+# The value of silence, by Waveform Sample Interpretation (PS3.3 C.10.9.1.5); signed samples are zero.
 _SILENCE = {"UB": b"\x80", "MB": b"\xff", "AB": b"\xd5", "US": b"\x00\x80"}
 _SPOKEN = phrase("Recorded speech was replaced by silence.")
 _PROFILE = phrase("An ICC profile that cannot be read was removed.")

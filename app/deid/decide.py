@@ -79,8 +79,8 @@ def decide(place: Place, vr: str, profile: Profile) -> Action:
     group = place.tag >> 16
     if action != "X" or group & 1 or group & 0xFF00 in (0x5000, 0x6000):
         return action
-    # What must be there is replaced: PS3.15 E.1.1 asks for objects that still conform to their IOD. The table knows what
-    # may be missing of what it lists, so that conditions count only for the rest.
+    # Required attributes are replaced: PS3.15 E.1.1 requires objects that still conform to their IOD. The table knows
+    # what may be missing of what it lists, so that conditions count only for the rest.
     sop_class_uid, path = place.sop_class_uid, place.path
     kind = iods.is_mandatory(sop_class_uid, path)
     if row is None and not kind and iods.has(sop_class_uid, path):
@@ -148,7 +148,7 @@ def is_registered(uid: str) -> bool:
 
 
 def keeps_uid(tag: int, uid: str) -> bool:
-    """UIDs of the standard itself, of coding schemes and of kinds of objects identify nobody."""
+    """UIDs of the standard itself, of coding schemes and of kinds of objects do not identify a person."""
     if is_registered(uid):
         return True
     if not _UID.fullmatch(uid) or not dictionary_has_tag(tag):

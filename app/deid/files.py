@@ -245,8 +245,8 @@ def _write(out: BinaryIO, ds: Dataset, implicit: bool, little: bool) -> None:
 
 
 def _keep_raw(ds: Dataset, implicit: bool, little: bool) -> None:
-    """Has pydicom write what nobody touched as it was read, though the character set has changed: that is ASCII, and
-    may not be a number or date that pydicom can read. The content of an element of unknown VR (UN) is implicit VR
+    """Makes pydicom write unchanged elements as they were read, though the character set has changed: that is ASCII,
+    and may not be a number or date that pydicom can read. The content of an element of unknown VR (UN) is implicit VR
     little endian in any file (PS3.5 6.2.2), and is re-encoded for another."""
     if ds.original_encoding in ((implicit, little), (None, None)):
         ds.set_original_encoding(implicit, little, compat.read_codecs(ds))

@@ -129,10 +129,11 @@ _TOLD = 64  # letters of a word that are compared beyond these bounds
 class Identifiers:
     """The folded words of one object's people.
 
-    certain: they are the patient's own names and numbers. suspected: they are a name cut short, the name of a physician, the
-    place; a text that nobody asked to keep goes for them too. characters: single characters of scripts without spaces that
-    are a part of the name by themselves. codes: numbers long enough to be found within longer ones. plain: words of names and
-    numbers that are too long or too many to look for in every spelling, by their first letters; they count as whole words."""
+    certain: they are the patient's own names and numbers. suspected: they are a name cut short, the name of a
+    physician, the place; a text that is not kept by an option is removed for them too. characters: single characters of
+    scripts without spaces that are a part of the name by themselves. codes: numbers long enough to be found within
+    longer ones. plain: words of names and numbers that are too long or too many to look for in every spelling, by their
+    first letters; they count as whole words."""
 
     certain: set[str] = field(default_factory=set)
     suspected: set[str] = field(default_factory=set)
@@ -225,7 +226,7 @@ class Identifiers:
                 self.add_number(digits[-_LOCAL:])
 
     def add_words(self, text: str) -> None:
-        """An address or the like: each of its words that is not in everybody's."""
+        """An address or the like: each of its words that is not common to all."""
         for one in self._bounded([text]):
             self.suspected.update(
                 word
@@ -298,7 +299,7 @@ class Identifiers:
         if self._long is None:
             words_of_names = {part.encode() for part in self.certain if len(part) >= _FEWEST_RAW and part.isascii()}
             forms = sorted(words_of_names | {form for form in self.written if len(form) >= _FEWEST_RAW}, key=len)
-            # What holds a shorter one is found by that.
+            # A text with a longer one is found by a shorter one.
             chosen: list[bytes] = []
             for form in forms[:_MOST_RAW]:
                 if not any(shorter in form for shorter in chosen):

@@ -4,7 +4,7 @@ from functools import cache
 
 _CONVERSIONS = ("t2s", "tw2t", "hk2t", "jp2t")  # of OpenCC; each by single characters here
 _RANGES = (range(0x3400, 0xA000), range(0x20000, 0x323B0))
-# What OpenCC lacks, of Japanese family names: the forms of one line are one character.
+# Japanese family names that OpenCC lacks: the forms of one line are one character.
 _JAPANESE = ("髙高", "﨑崎碕", "邊辺邉", "齋斎齊斉", "濱浜濵", "眞真", "嶋島嶌", "冨富", "桒桑", "𠮷吉")
 
 

@@ -1,8 +1,8 @@
 """JPEG 2000 and HTJ2K codestreams (ITU-T T.800 A, T.814): what their marker segments carry beside what decoding needs,
 and the bytes behind their last tile-part.
 
-Segments that only help (lengths of packets and tile-parts, registration, profiles) become comments when they do not say
-what the codestream says itself. Nothing changes its length."""
+Segments that only help (lengths of packets and tile-parts, registration, profiles) become comments when they do not
+repeat the codestream. Nothing changes its length."""
 
 import re
 import struct

@@ -98,7 +98,7 @@ class _Work:
         return self._finish(target)
 
     def _facts(self) -> Iterator[people.Facts]:
-        """Identifying values of each object: a name in one may stand in a text of another."""
+        """Identifying values of each object: a name in one may be in a text of another."""
         for number, instance in enumerate(self.instances):
             if number % 50 == 0:
                 self.ctx.progress(0, len(self.instances))

@@ -95,8 +95,8 @@ class Tables:
             self.used |= {self.defined[one] for one in asked & self.defined.keys()}
 
     def idle(self, frame: Frame) -> list[tuple[int, bytes]]:
-        """For each table that no scan asks for: where it stands, and a table of the same kind, number and length
-        without information. None where no scan asks for any."""
+        """For each table that no scan asks for: its position, and a table of the same kind, number and length without
+        information. None where no scan asks for any."""
         if not self.used:
             return []
         return [

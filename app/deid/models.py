@@ -10,7 +10,7 @@ from app.db.base import Base, JsonWithMessages
 
 
 class Anonymization(Base):
-    """A copy of a study without identity. Its progress is in its job; `state` only tells that the zip exists.
+    """A copy of a study without identity. Its progress is in its job; `state` only shows that the zip exists.
 
     Old and new UIDs are sealed: with them patients could be identified again (ANON-5)."""
 

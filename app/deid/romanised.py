@@ -1,8 +1,8 @@
 """Chinese, Korean and Japanese in Latin letters, in the ways people write names in passports and worklists.
 
-Chinese: Hanyu Pinyin and Wade-Giles, every reading of a character. Korean: the Revised Romanization, McCune-Reischauer without
-its signs, what is usual, and the usual spellings of family names. Japanese: kana in Hepburn and Kunrei; how ideographs of a
-Japanese name are read nobody can know."""
+Chinese: Hanyu Pinyin and Wade-Giles, every reading of a character. Korean: the Revised Romanization, McCune-Reischauer
+without its signs, what is usual, and the usual spellings of family names. Japanese: kana in Hepburn and Kunrei; the
+reading of ideographs of a Japanese name is not known."""
 
 import itertools
 import re

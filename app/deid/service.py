@@ -124,7 +124,7 @@ def delete(session: Session, actor: Actor, config: Config, anonymization_id: str
 
 
 def notify(session: Session, made: Anonymization) -> None:
-    """Tells open pages. Ids only."""
+    """Notifies open pages. Ids only."""
     payload = {"id": made.id, "study_instance_uid": made.study_instance_uid}
     owner = made.owner_id if made.facility_id is None else None
     events.append(session, "anonymization.changed", payload, facility_id=made.facility_id, user_id=owner)

@@ -152,8 +152,8 @@ def _is_reserved(marker: int) -> bool:
 
 
 def _kept_of_segment(frame: Frame, at: int, marker: int, end: int) -> int:
-    """How many bytes of an application segment decoders need: JFIF and Adobe say what the colours are, HP's transform
-    is needed to undo it."""
+    """How many bytes of an application segment decoders need: JFIF and Adobe define the colours, HP's transform is
+    needed to undo it."""
     value = bytes(frame[at + 4 : min(end, at + 20)])
     for application, name, kept in ((0xE0, b"JFIF\0", 14), (0xEE, b"Adobe", 12), (0xE8, b"mrfx", 5)):
         if marker == application and value.startswith(name):
@@ -202,7 +202,8 @@ def _boxes(frame: Frame) -> Iterator[Edit]:
 
 
 def _rle(frame: Frame, plane: int) -> Iterator[Edit]:
-    """Each segment as far as it fills its plane; behind that are no-operation bytes, which no decoder takes for pixels."""
+    """Each segment as far as it fills its plane; the rest is filled with no-operation bytes, which decoders do not read
+    as pixels."""
     (count, *offsets) = struct.unpack_from("<16L", frame)
     used = [*offsets[:count], len(frame)]
     if not 1 <= count <= 15 or used[0] < 64 or any(a >= b for a, b in itertools.pairwise(used)):

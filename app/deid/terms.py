@@ -37,7 +37,7 @@ TERMS = frozenset(
 
 
 def is_term(tag: int, vr: str, value: str) -> bool:
-    """Whether a value of this attribute is a term rather than a word of somebody's own."""
+    """Whether a value of this attribute is a term rather than free text."""
     value = value.strip()
     if tag in _LISTS and value in _LISTS[tag]:
         return True

@@ -1,5 +1,5 @@
-"""Words that belong to radiology and its devices, and so name nobody when they only resemble a name: the words of the standard's
-own dictionaries, its codes with their meanings (anatomy, findings, techniques), and makers of devices."""
+"""Words that belong to radiology and its devices, and so are not names when they only resemble one: the words of the
+standard's own dictionaries, its codes with their meanings (anatomy, findings, techniques), and makers of devices."""
 
 from functools import cache
 from typing import Any

@@ -195,7 +195,7 @@ class Cleaner:
         self.tally.warnings[fault] += 1
 
     def _empty(self, ds: Dataset, tag: BaseTag, vr: str, found: list[str], place: Place, level: _Level) -> None:
-        """Takes the values that name somebody out of a text, as the type of the attribute allows."""
+        """Removes the identifying values of a text, as the type of the attribute allows."""
         kind = iods.type_of(self.sop_class_uid, place.path)
         values = [found[0]] if vr in texts.WHOLE else found[0].split("\\")
         named = [bool(retained.fault(int(tag), vr, [one], self.people, only_certain=level.promised)) for one in values]

@@ -42,7 +42,7 @@ COMPANIONS = frozenset(
 ) | {""}
 _MAKERS = frozenset(("philips", "siemens"))  # of the given name Philip no plural
 _LONGEST = max(len(word) for word in COMPANIONS)
-# What follows a family name of one character when a person is meant: Mr, Mrs, Miss, doctor, patient; Japanese; Korean.
+# Words after a family name of one character when a person is meant: Mr, Mrs, Miss, doctor, patient; Japanese; Korean.
 _TITLES_BEHIND = ("先生", "女士", "小姐", "太太", "医生", "患者", "さん", "様", "殿", "氏", "씨", "님")
 
 

@@ -41,7 +41,7 @@ _DESIGNATED = {one.escape: number for number, one in SETS.items()} | {b"$@": 87,
 _ASCII, _ROMAJI = 6, 14
 _UTF8, _GB18030 = "utf-8", "gb18030"
 _NUMBERED = re.compile(r"(?:ISO)?(?:2022)?(?:IR)?(\d{1,3})")
-# What is written instead of a defined term and can only mean one thing, without spaces and signs.
+# Misspellings of defined terms with only one meaning, without spaces and signs.
 _MEANT = {
     "ISO202258": 58, "GB2312": 58, "LATIN1": 100, "ISO88591": 100, "ISO88592": 101, "ISO88593": 109,
     "ISO88594": 110, "ISO88595": 144, "ISO88596": 127, "ISO88597": 126, "ISO88598": 138, "ISO88599": 148,
@@ -60,7 +60,7 @@ class CharacterSets(NamedTuple):
     """Encodings of the terms. alone: the codec of a set that is used without code extensions (UTF-8, GB18030, GBK),
     else "". first: ISO-IR numbers in G0 and G1 before any escape sequence, 0 where none is named; where the first term
     is empty or ASCII, G1 holds the next set that has one (what senders without escape sequences mean). declared: more
-    than the default repertoire is named. numbers: all that are named, in order. unknown: a term that nobody knows."""
+    than the default repertoire is named. numbers: all that are named, in order. unknown: an unknown term."""
 
     alone: str
     first: tuple[int, int]

@@ -13,8 +13,8 @@ class CannotWrite(ValueError):
 
 
 def encode(text: str, terms: Sequence[str], *, is_name: bool = False) -> bytes:
-    """The text in the first of the sets, in others with escape sequences. Raises CannotWrite where none of them has it, and
-    for terms that nobody knows."""
+    """The text in the first of the sets, in others with escape sequences. Raises CannotWrite where none of them has it,
+    and for unknown terms."""
     sets = character_sets(tuple(terms))
     if "\x1b" in text:
         raise CannotWrite  # it could only begin an escape sequence

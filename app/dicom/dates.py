@@ -1,5 +1,5 @@
-"""Dates and ages (the VRs DA and AS, PS3.5 6.2): read where their meaning is plain; what is none stays text for whoever
-shows it."""
+"""Dates and ages (the VRs DA and AS, PS3.5 6.2): read where their meaning is plain; other values stay text for
+display."""
 
 import re
 from datetime import date

@@ -24,7 +24,7 @@ _STARTS = (b"\xff\xd8\xff", b"\xff\x4f\xff\x51", b"\x00\x00\x00\x0cJXL ", b"\xff
 
 
 class BadFrames(ValueError):
-    """The frames cannot be located; the message says why."""
+    """The frames cannot be located; the message gives the reason."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Reads a Part 10 file (or a bare data set) up to its pixels by hand, without objects for elements nobody asked for.
+"""Reads a Part 10 file (or a bare data set) up to its pixels by hand, without objects for elements that are not needed.
 
 Handles implicit and explicit VR, both byte orders, deflated, with and without preamble and file meta information
 (PS3.10 7, PS3.5 7 and annex A). Nothing here recurses, allocates by a length that a file states, or raises anything but
@@ -31,7 +31,7 @@ def most_inflated(compressed: int) -> int:
 
 
 class NotDicom(ValueError):
-    """The file cannot be accepted; the message says why in one sentence, without any value of it."""
+    """The file cannot be accepted; the message gives the reason in one sentence, without any value of it."""
 
 
 @dataclass(slots=True)

@@ -21,7 +21,7 @@ def patient_key(
     """Equal keys: taken for the same patient by two identifiers, id and name (what is asked before anything is handed
     to a patient); without an id by name and day of birth; with neither each study has a patient of its own.
 
-    Rather twice the same person than two persons in one: whoever mixes is asked, whoever is asked can go on."""
+    Rather twice the same person than two persons in one: a user who mixes patients is asked, and can continue."""
     name = names.fold(patient_name)
     if patient_id.strip():
         return "\0".join(("id", patient_id.strip(), issuer.strip(), name))

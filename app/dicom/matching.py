@@ -88,17 +88,18 @@ def matches(model: Model, keys: Iterable[Key], *, fold: Callable[[str], str], fu
 
 
 def is_universal(key: Key) -> bool:
-    """Asks for the attribute, not for a value of it: also where one value of a list is any; nobody can ask for binary
-    values."""
+    """Asks for the attribute, not for a value of it: also where one value of a list is any; binary values cannot be
+    queried."""
     if key.value == "" or key.vr in BINARY or key.vr == "SQ":
         return True
     return "*" in key.value and key.vr in WILD and any(set(one) == {"*"} for one in alternatives(key))
 
 
 def alternatives(key: Key) -> tuple[str, ...]:
-    """The values of which one must match: a list has backslashes between them (PS3.4 C.2.2.2.8, PS3.18 8.3.4.5). The text
-    as a whole is one of them where the attribute has a single value, because accession numbers may hold a backslash (codes,
-    dates and times cannot); a patient's ID is never a list, so that nobody else's objects are answered."""
+    """The values of which one must match: a list has backslashes between them (PS3.4 C.2.2.2.8, PS3.18 8.3.4.5). The
+    text as a whole is one of them where the attribute has a single value, because accession numbers may hold a
+    backslash (codes, dates and times cannot); a patient's ID is never a list, so that objects of other patients are
+    never returned."""
     if "\\" not in key.value or key.vr == "UI" or key.vr in _TEXTS or key.path[-1] in IDENTITIES:
         return (key.value,)
     single = key.vr != "CS" and key.vr not in _DATES and numbers.multiplicity(int(key.path[-1], 16)) == 1

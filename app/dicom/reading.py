@@ -2,7 +2,7 @@
 
 pydicom raises for a value representation that the standard does not know, and with it everything else of the object is
 lost to the reader. Here such an element is taken as its tag's own representation, or as UN where there is none (PS3.5
-6.2.2). Whoever reads objects of strangers imports from here."""
+6.2.2). Code that reads external objects imports from here."""
 
 import re
 from collections.abc import Iterable, Iterator

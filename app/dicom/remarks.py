@@ -1,5 +1,5 @@
 """Warnings about odd values that lists, the viewer and paper rely on, as sentences for imports: such an object is
-stored as it is (DESIGN part 2), and nobody is to be surprised by what is shown of it. Pure."""
+stored as it is (DESIGN part 2), and the user must not be surprised by its display. Pure."""
 
 from collections.abc import Iterator, Mapping
 
@@ -21,7 +21,7 @@ _AGE = 0x00101010
 
 
 class Remark(Phrase):
-    """Says how an odd value is read; the object keeps to its SOP Class all the same."""
+    """Describes how an odd value is read; the object keeps to its SOP Class all the same."""
 
 
 def remarks(values: Mapping[int, bytes], terms: Terms) -> list[Phrase]:

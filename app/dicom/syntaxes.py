@@ -47,7 +47,7 @@ VIDEO: Final = frozenset(
     }
 )
 
-# Always exact: turning one into another changes no pixel. (.91 and .203 may hold lossless data, nothing says so.)
+# Always exact: turning one into another changes no pixel. (.91 and .203 may hold lossless data, which is not declared.)
 LOSSLESS: Final = (
     NATIVE | {ENCAPSULATED_UNCOMPRESSED, DEFLATED_FRAME, RLE, JPEG_LOSSLESS, JPEG_LOSSLESS_SV1, JPEG_LS}
 ) | {
@@ -57,7 +57,7 @@ LOSSLESS: Final = (
     HTJ2K_LOSSLESS_RPCL,
     JPEG_XL_LOSSLESS,
 }
-# What transcode_frame can write.
+# Transfer syntaxes that transcode_frame can write.
 TARGETS: Final = frozenset(
     {IMPLICIT_LE, EXPLICIT_LE, EXPLICIT_BE, DEFLATED_LE, RLE, JPEG_LS}
     | {J2K_LOSSLESS, HTJ2K_LOSSLESS, HTJ2K_LOSSLESS_RPCL}

@@ -101,7 +101,7 @@ TRANSFER_SYNTAXES: dict[str, TransferSyntax] = {
         *(TransferSyntax(f"1.2.840.10008.1.2.4.{end}", name, video=True) for end, name in _VIDEO.items()),
     )
 }
-# Whose data set is deflated as a whole (PS3.5 A.5; JPIP ... Deflate).
+# Transfer syntaxes whose data set is deflated as a whole (PS3.5 A.5; JPIP ... Deflate).
 for _uid in (f"1.2.840.10008.1.2.4.{end}" for end in ("95", "205")):
     TRANSFER_SYNTAXES[_uid] = TransferSyntax(_uid, TRANSFER_SYNTAXES[_uid].name, deflated=True, encapsulated=False)
 

@@ -24,7 +24,7 @@ BULK = 256 * 1024  # a single value larger than this is not copied into the kept
 PADDING = 0xFFFCFFFC  # Data Set Trailing Padding (PS3.10 7.2) has no meaning; it ends the walk without a warning
 _LAST = (*PIXELS, PADDING)
 
-# What the index holds of the top level (see app/archive/rows.py), and what locates the pixels.
+# Top-level attributes of the index (see app/archive/rows.py), and those that locate the pixels.
 WANTED = frozenset(
     (
         0x00080005, 0x00080008, 0x00080016, 0x00080018, 0x00080020, 0x00080021, 0x00080022, 0x00080023, 0x0008002A,

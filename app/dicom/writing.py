@@ -34,7 +34,7 @@ def _is_safe(dataset: Dataset, inherited: Terms) -> bool:
 
 
 def _texts(dataset: Dataset) -> Iterator[DataElement]:
-    """The texts that pydicom will write anew; what nobody has looked at goes out as the bytes that came."""
+    """The texts that pydicom will write anew; elements that were not accessed are written as the received bytes."""
     for element in compat.stored_elements(dataset):
         if isinstance(element, DataElement) and element.VR in charset.TEXT_VRS:
             yield element

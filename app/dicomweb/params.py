@@ -19,7 +19,7 @@ from app.kit.numbers import parse_integer
 from app.kit.phrases import phrase
 
 Level = Literal["study", "series", "instance"]
-MAX_LIMIT = 1000  # answers at once; more come with offset, and a warning says so
+MAX_LIMIT = 1000  # answers at once; more come with offset, and a warning is added
 _MAX_KEYS = 64
 _CONTROL = frozenset(
     (
@@ -47,7 +47,7 @@ class Search:
     fuzzy: bool = False
     limit: int = MAX_LIMIT
     offset: int = 0
-    ignored: tuple[str, ...] = ()  # includefields nobody knows: they may be left out (8.3.4.3)
+    ignored: tuple[str, ...] = ()  # unknown includefields: they may be left out (8.3.4.3)
 
 
 def parse(pairs: Iterable[tuple[str, str]]) -> Search:

@@ -24,7 +24,8 @@ from app.security import Actor, Verb
 router = APIRouter(prefix=respond.PREFIX)
 Searcher = Annotated[Actor, Depends(allow(Verb.STUDY_SEARCH))]
 
-# What an answer always holds (PS3.18 tables 10.6.3-3 to 10.6.3-5), a description and what viewers lean on beside it.
+# Attributes that an answer always contains (PS3.18 tables 10.6.3-3 to 10.6.3-5), a description and what viewers lean on
+# beside it.
 _STUDY = [
     "00080020",
     "00080030",
@@ -186,7 +187,7 @@ def _model(session: Any, row: Row, search: Search, base: str, whole: tuple[bool,
 
 
 def _header(session: Any, row: Row) -> Model:
-    """The header of the object that speaks for this row; {} where there is none."""
+    """The header of the object that represents this row; {} where there is none."""
     instance = pages.representative(session, row)
     return content.dicom_json(session, instance) if instance is not None else {}
 

@@ -123,7 +123,7 @@ class Association:
             deed.objects += answer.objects
             deed.warned += answer.warned
             deed.failed += answer.failed
-            deed.words = deed.words or as_phrase(answer.told)
+            deed.words = deed.words or as_phrase(answer.remark)
             return
         exchange.discard_data_set()
         if request.kind == commands.C_CANCEL_RQ:  # the request it was meant for has ended (PS3.7 9.3.2.3)

@@ -46,8 +46,8 @@ class Request:
 class Answer:
     """The last response of an operation. comment: Error Comment; offending: tags for Offending Element; elements: more
     of the command set (counts of sub-operations, event type); identifier: an encoded data set that goes with it.
-    objects, warned, failed, size: what the operation did, for the transfer log (size: bytes of data sets); told: what else
-    that log says."""
+    objects, warned, failed, size: what the operation did, for the transfer log (size: bytes of data sets); remark: text
+    for that log."""
 
     status: int
     comment: str = ""
@@ -58,7 +58,7 @@ class Answer:
     objects: int = 0
     warned: int = 0
     failed: int = 0
-    told: str = ""
+    remark: str = ""
 
 
 class Refused(Exception):
@@ -84,7 +84,7 @@ class Exchange:
         self.deeds = Deeds()
         self.store_lane: DataSetReceiver | None = None  # one buffer for all objects of the association
         self._buffer = memoryview(bytearray(commands.LIMIT + AHEAD))
-        self._unread = 0  # context of a data set that nobody has read yet
+        self._unread = 0  # context of a data set that has not been read yet
         self._running = -1  # message id of the request that is being served
         self._cancelled = False
         self._responses: dict[int, tuple[dict[int, bytes], int]] = {}
@@ -275,11 +275,12 @@ class Exchange:
         return self._next_id
 
     def on_response(self, message_id: int, then: Callable[[dict[int, bytes]], None]) -> None:
-        """Calls `then` with the response to a request of this side whenever it comes; nobody waits for it."""
+        """Calls `then` with the response to a request of this side whenever it comes; the caller does not wait for
+        it."""
         self._expected[message_id] = then
 
     def deliver_response(self, said: Request) -> bool:
-        """Hands a response to who expects it; False when nobody does."""
+        """Hands a response to who expects it; False when none is waiting."""
         then = self._expected.pop(commands.number(said.command, commands.RESPONDED_TO, -1), None)
         if then is not None:
             then(said.command)

@@ -119,7 +119,8 @@ class FacilityPorts:
             self._changed.clear()
 
     def _open_port(self, entrance: Entrance, port: int, bare: str) -> bool:
-        """Whether something changed: it is open now, or cannot be for a new reason. bare: why there can be no TLS."""
+        """Whether something changed: it is open now, or cannot be for a new reason. bare: the reason why TLS is not
+        possible."""
         why = bare
         if not why:
             try:

@@ -26,7 +26,7 @@ _RELATIONAL, _COMBINED, _FUZZY = range(3)  # bits of the extended negotiation (P
 
 
 def serve(exchange: Exchange, request: Request) -> Answer:
-    """Sends a pending response for each match, in batches; the last answer says how it ended."""
+    """Sends a pending response for each match, in batches; the last answer has the final status."""
     if not request.has_data:
         raise Refused(commands.DOES_NOT_MATCH, "A C-FIND needs an identifier")
     model = MODELS.get(request.abstract)

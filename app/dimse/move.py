@@ -20,7 +20,7 @@ from app.nodes.models import Node
 log = logging.getLogger(__name__)
 DESTINATION_UNKNOWN = 0xA801
 _LOOK = 0.02  # seconds between looks at what has left, and for a C-CANCEL
-_LOOK_AT_NODE = 1.0  # seconds between looks whether somebody has paused the destination
+_LOOK_AT_NODE = 1.0  # seconds between checks whether the destination has been paused
 _LAST_OBJECT = 5.0  # seconds that the object in flight has after a C-CANCEL
 
 
@@ -109,7 +109,7 @@ class _Delivery:
         self._over, self._stopped = threading.Event(), threading.Event()
         self._look_at = time.monotonic() + _LOOK_AT_NODE
         self.heard_of: set[int] = set()
-        self.fault = self.held = NOTHING  # why it broke off: the destination failed; somebody here paused it
+        self.fault = self.held = NOTHING  # why it broke off: the destination failed; it was paused here
         threading.Thread(target=self._run, name="move", daemon=True).start()
 
     def poll(self, seconds: float) -> tuple[list[tuple[Instance, store_lane.Outcome]], bool]:

@@ -58,7 +58,7 @@ def negotiate(request: Associate, settings: DicomSettings, offered: Container[st
 
 
 def user_items(request: Associate, results: list[ContextResult]) -> UserItems:
-    """The answers to negotiation items beside the contexts; nothing is said of what was not asked."""
+    """The answers to negotiation items beside the contexts; items that were not proposed are not answered."""
     ours = {r.id for r in results if r.result == pdu.ACCEPTED}
     accepted = {c.abstract for c in request.contexts if c.id in ours}
     roles = {uid: _role(uid, asked) for uid, asked in request.user.roles.items() if uid in accepted}

@@ -115,7 +115,7 @@ class Tally:
             objects=self.completed + self.warned,
             warned=self.warned,
             failed=self.failed,
-            told=self.conversions.summary,
+            remark=self.conversions.summary,
         )
 
 

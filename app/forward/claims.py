@@ -231,7 +231,7 @@ def _complete_if_done(session: Session, transfer: Transfer, node: Node) -> None:
 
 
 def complete_transfer(session: Session, transfer: Transfer) -> None:
-    """All objects have their answer: done, or a dead letter that says how many were not taken."""
+    """All objects have their answer: done, or failed with the number of objects that were not accepted."""
     _complete(transfer)
     _release(session, [transfer])
 

@@ -40,7 +40,7 @@ class FolderNode:
         """Nothing needs to be known before."""
 
     def find_existing(self, study_instance_uid: str, series: Sequence[str]) -> set[str]:
-        """Nobody is asked: a file that is there already is compared when its turn comes."""
+        """There is no query: a file that is there already is compared when its turn comes."""
         return set()
 
     def close(self) -> None:
@@ -81,7 +81,7 @@ class FolderNode:
             ) from fault
 
     def _write(self, file: BinaryIO, length: int, final: Path, syntax: str) -> Outcome:
-        """Writes beside the final name, syncs, and gives it the name unless somebody has it."""
+        """Writes beside the final name, syncs, and renames it unless the name is taken."""
         draft = final.with_name(f".{secrets.token_hex(8)}.part")
         try:
             with draft.open("xb") as out:

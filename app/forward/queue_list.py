@@ -17,8 +17,8 @@ _NOW = 6  # seconds: an older rate is not current
 
 
 def rates(session: Session, actor: Actor, moment: datetime) -> dict[str, int]:
-    """Node -> bytes a second that leave for it now. Of a node that several facilities share nobody sees more than
-    whether only its own studies are on their way."""
+    """Node -> bytes a second that leave for it now. Of a node that several facilities share, a user sees only whether
+    studies of the own facility are on their way."""
     query = (
         select(TransferSlot.node_id, func.sum(TransferSlot.rate))
         .where(TransferSlot.heartbeat_at > moment - timedelta(seconds=_NOW))

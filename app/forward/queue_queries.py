@@ -182,7 +182,7 @@ def transfers_of_rows(session: Session, row_ids: Sequence[int]) -> set[str]:
 
 
 def by_id(session: Session, transfer_ids: Collection[str]) -> list[Transfer]:
-    """To be changed: locked in the order of their ids (PostgreSQL), so that nobody's counts are of an older state."""
+    """To be changed: locked in the order of their ids (PostgreSQL), so that counts are never of an older state."""
     query = select(Transfer).where(Transfer.id.in_(transfer_ids)).order_by(Transfer.id)
     return list(session.scalars(query.with_for_update().execution_options(populate_existing=True)))
 

@@ -76,7 +76,7 @@ class Throttle:
         self._free_at = 0.0
 
     def pace(self, count: int) -> None:
-        """Waits until `count` more bytes may leave; time that nobody used is not saved up."""
+        """Waits until `count` more bytes may leave; unused time is not saved up."""
         if self.kib <= 0:
             return
         moment = time.monotonic()

@@ -21,7 +21,7 @@ class CrossSite(Forbidden):
 
 
 def own_origin(connection: HTTPConnection) -> bool:
-    """False when the browser says that another site is behind this request. Programs send neither header."""
+    """False when the browser reports that another site caused this request. Programs send neither header."""
     if connection.headers.get("sec-fetch-site") in ("cross-site", "same-site"):
         return False
     origin = connection.headers.get("origin")

@@ -80,7 +80,7 @@ async def _resolve_identity(connection: HTTPConnection) -> Identity | AppError |
         language = i18n.language_of(connection)
         i18n.set_language(language)
         if isinstance(found, Identity) and not found.language:
-            # Who has chosen none reads the browser's language, and what they print is written in it too.
+            # Users without a chosen language get the browser's language, also in print.
             found = replace(found, actor=replace(found.actor, language=language))
             connection.state.identity = found
     return found  # type: ignore[no-any-return]
@@ -188,7 +188,8 @@ async def _leave_session(
 
 
 def _write(connection: HTTPConnection, _first: Identified) -> Iterator[Session]:
-    # Who calls is found before the lock is taken: proving a password hashes, and writes in a transaction of its own.
+    # The caller is identified before the lock is taken: verifying a password hashes, and writes in a transaction of its
+    # own.
     with services(connection).database.change() as session:
         yield session
 

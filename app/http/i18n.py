@@ -129,7 +129,7 @@ def translate_all(value: Any) -> Any:
 
 
 def translate_answer(connection: HTTPConnection, answer: dict[str, Any]) -> dict[str, Any]:
-    """An answer of REST with its sentences in the language of who asks (English unless they say so)."""
+    """An answer of REST with its sentences in the language of the request (English by default)."""
     set_language(language_of(connection))
     said: dict[str, Any] = translate_all(answer)
     return said

@@ -52,7 +52,7 @@ class MethodNotAllowed(AppError):
 
 
 class Unexpected(AppError):
-    """A bug. Says nothing of its inside; the log has the trace under the correlation id."""
+    """A bug. Does not reveal internal details; the log has the trace under the correlation id."""
 
     code, status = "unexpected", 500
 
@@ -129,7 +129,7 @@ def _headers(connection: HTTPConnection, fault: AppError) -> dict[str, str]:
 
 
 def problem_response(connection: HTTPConnection, raised: Exception) -> Response:
-    """The answer that says what went wrong, in the form its reader wants."""
+    """The error answer, in the accepted format."""
     fault = fault_of(raised)
     i18n.set_language(i18n.language_of(connection))
     if for_programs(connection):

@@ -1,5 +1,5 @@
-"""Reading is audited: every answered request that shows patient data or the audit trail leaves a trace, of the studies it
-looked at or of the list it showed (SEC-6). Which routes those are is said by the permission they ask for."""
+"""Reading is audited: every answered request that shows patient data or the audit trail leaves a trace, of the studies
+it looked at or of the list it showed (SEC-6). Those routes are selected by the permission they require."""
 
 from collections.abc import Iterator
 
@@ -31,7 +31,7 @@ _READING = frozenset(
     }
 )
 _OF_A_STUDY = frozenset({Verb.STUDY_VIEW, Verb.STUDY_EXPORT})
-READ = "study.read"  # of the trail alone: nobody is given it
+READ = "study.read"  # of the trail alone: no user sees it
 # Lists that hold no patient's name, and those below them that do: the trail, and the studies a route is tested with.
 _PLAIN = ("/api/v1/jobs", "/api/v1/nodes", "/api/v1/certificates", "/api/v1/routes", "/api/v1/proxy", "/settings/")
 _NAMING = ("/settings/audit", "/api/v1/audit", "/settings/routes")

@@ -34,7 +34,7 @@ NO_STORE = (b"cache-control", b"no-store")
 def complete(headers: list[tuple[bytes, bytes]], *, https: bool, correlation: str) -> list[tuple[bytes, bytes]]:
     """The headers of an answer with the defaults added where it does not set them.
 
-    Pages and JSON may hold patient data, so they are not kept by browsers unless the endpoint says otherwise."""
+    Pages and JSON may hold patient data, so browsers do not cache them unless the endpoint allows it."""
     present = {name.lower() for name, _ in headers}
     added = [header for header in HEADERS if header[0] not in present]
     if https:

@@ -20,11 +20,12 @@ _JP2_SIGNATURE = b"\x00\x00\x00\x0cjP  \r\n\x87\n"
 class Codestream:
     """Size, depth and colour of a compressed frame by its own header.
 
-    process: SOF marker of a JPEG or JPEG-LS, 0 of others. rgb: JPEG whose markers say that the samples are RGB; None: they
-    say nothing. alike: every component of a JPEG 2000 has the depth and sampling of the first. several_scans: JPEG whose coefficients
-    come in more than one scan, so that all are held until the last (of JPEG XL: passes). mct: J2K with a component transform, JPEG XL
-    that comes out as RGB whatever it stores; reversible: J2K by the 5-3 filter, JPEG XL without XYB; modular: JPEG XL without a DCT;
-    compound: JPEG XL that may hold frames of other sizes than the picture; high_throughput: J2K Part 15; levels: how often a J2K picture can be halved while it is decoded."""
+    process: SOF marker of a JPEG or JPEG-LS, 0 of others. rgb: JPEG whose markers declare RGB samples; None: they are
+    missing. alike: every component of a JPEG 2000 has the depth and sampling of the first. several_scans: JPEG whose
+    coefficients come in more than one scan, so that all are held until the last (of JPEG XL: passes). mct: J2K with a
+    component transform, JPEG XL that comes out as RGB whatever it stores; reversible: J2K by the 5-3 filter, JPEG XL
+    without XYB; modular: JPEG XL without a DCT; compound: JPEG XL that may hold frames of other sizes than the picture;
+    high_throughput: J2K Part 15; levels: how often a J2K picture can be halved while it is decoded."""
 
     family: Family
     rows: int
@@ -165,7 +166,7 @@ def _sof(frame: bytes, at: int, marker: int, adobe: int | None, jfif: bool) -> C
     if adobe is not None:
         rgb = adobe == 0
     elif len(sampling) > 1:
-        rgb = False  # nobody subsamples green and blue
+        rgb = False  # green and blue are never subsampled
     elif ids == [0x52, 0x47, 0x42]:
         rgb = True
     elif jfif:

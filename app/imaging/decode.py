@@ -169,7 +169,8 @@ def _fit_depth(array: Samples, head: codestream.Codestream, spec: PixelSpec) -> 
     """Decoded samples as words of Bits Allocated.
 
     Signed data travels as bare words in JPEG and JPEG-LS, and some JPEG 2000 writers forget to say signed, or say
-    it wrongly (PS3.5 A.4.4): the word's bits count, the header's Pixel Representation says how to read them."""
+    it wrongly (PS3.5 A.4.4): the word's bits are used, and the header's Pixel Representation defines how to read
+    them."""
     if spec.bits_allocated == 1:
         return np.asarray(array != 0, np.uint8)
     width = spec.bits_allocated // 8

@@ -127,7 +127,7 @@ def _metadata(bits: _Bits, found: Picture) -> None:
     if not bits.u(1):  # not all by default: 8 bits, colour, XYB
         extra = bits.u(1)
         if extra:
-            bits.u(3)  # orientation: the DICOM header says how the picture lies
+            bits.u(3)  # orientation: the DICOM header defines the orientation
             if bits.u(1):
                 _size(bits)
             if bits.u(1) or bits.u(1):

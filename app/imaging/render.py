@@ -54,7 +54,8 @@ def render_frame(
 
 
 def _halved(frame: bytes, spec: PixelSpec, params: RenderParams) -> int:
-    """How often a frame that costs too much memory is halved: as far as nobody sees it, or the caller says so."""
+    """How often a frame that costs too much memory is halved: as far as it is not visible, or as the caller
+    requests."""
     if params.coarse:
         return required_halvings(frame, spec)
     if params.size is None or params.crop is not None or params.zoom != 1.0:

@@ -16,7 +16,7 @@ _RCT = syntaxes.J2K_ALL | syntaxes.HTJ2K_ALL
 
 
 def can_transcode(spec: PixelSpec, target_uid: str) -> bool:
-    """Whether frames of this kind can be given in the target syntax; says nothing about damaged ones."""
+    """Whether frames of this kind can be given in the target syntax; does not warn about damaged ones."""
     if target_uid == spec.transfer_syntax_uid:
         return True
     if target_uid not in syntaxes.TARGETS or spec.transfer_syntax_uid in syntaxes.VIDEO:
@@ -76,7 +76,7 @@ def _encoded(frame: bytes, spec: PixelSpec, target_uid: str, bit_offset: int) ->
 
 def described_frame(frame: bytes, spec: PixelSpec) -> bytes:
     """A compressed frame as native little endian by the object's own attributes, for who reads them beside it: colours
-    that a codec has turned to RGB are turned back, chroma is halved where they say so.
+    that a codec has turned to RGB are turned back, chroma is halved where it is required.
 
     Raises CannotDecode. Halving needs an even number of columns; an odd one gets 4:4:4, which follows from its
     length."""

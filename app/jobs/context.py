@@ -29,16 +29,16 @@ class JobContext:
     job: Claimed
     stopped: threading.Event = field(default_factory=threading.Event)  # set by cancel and by the role's own end
     moved: float = field(default_factory=time.monotonic)  # when progress was last reported
-    _told: float = 0.0
+    _reported_at: float = 0.0
 
     def progress(self, done: int, total: int) -> None:
         """Reports the progress of the job (at most four times a second) and raises Cancelled when it is no longer
         wanted."""
         self.check_cancelled()
         moment = self.moved = time.monotonic()
-        if moment - self._told < 0.25 and done < total:
+        if moment - self._reported_at < 0.25 and done < total:
             return
-        self._told = moment
+        self._reported_at = moment
         with self.database.write() as session:
             wanted = queue.progress(session, self.job.id, done, total)
         if not wanted:

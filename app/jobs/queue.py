@@ -274,8 +274,8 @@ def count_by_state(session: Session) -> dict[str, int]:
 
 
 def heal_clock(session: Session, moment: datetime) -> int:
-    """What was put off, or is held, by moments that lie in the future, which only a wall clock that went back leaves
-    behind, is due, or counts its silence from now on. Safe at any time. How many jobs that were."""
+    """Corrects moments in the future, which remain after the wall clock was set back: postponed jobs are due, and
+    heartbeats count from now on. Safe at any time. How many jobs that were."""
     ahead = moment + CLOCK_SLACK
     waiting = update(Job).where(Job.state == QUEUED, Job.run_after > moment)
     put_off = (

@@ -1,4 +1,4 @@
-"""Expected faults. Each says what happened in one sentence and what to do; the interfaces translate them
+"""Expected faults. Each describes in one sentence what happened and what to do; the interfaces translate them
 (RFC 9457 problem, page or fragment, DIMSE status). Anything else that is raised is a bug."""
 
 from collections.abc import Mapping
@@ -92,4 +92,4 @@ class PeerFault(AppError):
 
 
 class CannotConvert(Exception):
-    """The object cannot be given in a syntax the peer takes; the message says why."""
+    """The object cannot be given in a syntax the peer takes; the message gives the reason."""

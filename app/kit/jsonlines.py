@@ -1,6 +1,7 @@
 """JSON (RFC 8259) read so that an error can be reported with line and key, for files that people write by hand.
 
-Comments (// and /* */) are taken where the caller says so: other programs' configuration files are full of them."""
+Comments (// and /* */) are accepted where the caller allows them: other programs' configuration files are full of
+them."""
 
 import json
 import re

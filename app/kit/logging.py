@@ -44,7 +44,7 @@ def mask(text: str) -> str:
     return _QUERY.sub(r"\1******", _PERSON.sub("******", text))
 
 
-# What an exception quotes is often the value it stumbled over: 'Doe', [parameters: (...)], Key (name)=(Doe).
+# An exception often quotes the invalid value: 'Doe', [parameters: (...)], Key (name)=(Doe).
 _QUOTED = re.compile(r"\"[^\"\n]*\"|'[^'\n]*'|\[parameters: .*|=\([^)\n]{0,4000}\)")
 
 

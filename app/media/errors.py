@@ -4,7 +4,7 @@ from app.kit.errors import AppError
 
 
 class BadArchive(AppError):
-    """A zip file that cannot be read or must not be unpacked; `detail` says why in one sentence."""
+    """A zip file that cannot be read or must not be unpacked; `detail` gives the reason in one sentence."""
 
     code, status = "bad-archive", 422
 

@@ -33,7 +33,7 @@ REASONS = {
 
 
 class BadReferences(Exception):
-    """The data set is neither a request for nor a report of commitment; the message says why."""
+    """The data set is neither a request for nor a report of commitment; the message gives the reason."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -75,7 +75,7 @@ class CommitmentAssociation(Association):
         return syntax
 
     def request_commitment(self, references: References) -> Response:
-        """N-ACTION: the request. Its response only tells whether the node will report."""
+        """N-ACTION: the request. Its response only shows whether the node will report."""
         command: dict[int, int | str] = {
             commands.REQUESTED_CLASS: PUSH_MODEL,
             commands.COMMAND_FIELD: commands.N_ACTION_RQ,

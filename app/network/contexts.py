@@ -65,7 +65,8 @@ def propose(stored: Iterable[tuple[str, str]], preferred: str = "stored") -> lis
     proposals = [Proposal(wish)]
     for sop_class in sorted(classes):
         own = [] if plain else sorted(classes[sop_class] | ({wish} - {""}))
-        # What has no frames of its own (video) cannot be encoded anew; only syntaxes are proposed that can be written.
+        # An object without separate frames (video) cannot be transcoded; only syntaxes are proposed that can be
+        # written.
         compressed = not plain and not classes[sop_class] <= syntaxes.VIDEO
         if len(proposals[-1].contexts) + len(own) + 2 > LIMIT:
             proposals.append(Proposal(wish))

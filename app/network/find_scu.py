@@ -19,7 +19,7 @@ IMPLICIT_LITTLE, EXPLICIT_LITTLE = "1.2.840.10008.1.2", "1.2.840.10008.1.2.1"
 LEVELS = ("PATIENT", "STUDY", "SERIES", "IMAGE")
 UNIQUE = {"PATIENT": "PatientID", "STUDY": "StudyInstanceUID", "SERIES": "SeriesInstanceUID", "IMAGE": "SOPInstanceUID"}
 
-# What each level is asked for (PS3.4 C.6), beside the keys of the request.
+# Return keys of each level (PS3.4 C.6), beside the keys of the request.
 RETURNED: dict[str, tuple[str, ...]] = {
     "PATIENT": (
         "PatientName", "PatientID", "PatientBirthDate", "PatientSex", "NumberOfPatientRelatedStudies",

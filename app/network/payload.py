@@ -1,8 +1,8 @@
 """The data set of an object as P-DATA PDUs (PS3.8 9.3.5), with as few system calls as the peer's PDU length allows.
 
 Large PDUs go from the file to the socket by the kernel (one header, one sendfile each). Small ones, a TLS connection
-and what is no plain file go through a buffer that already holds the headers of a whole batch: the file is read into the
-gaps by one call and the batch leaves by another."""
+and data that is not a plain file go through a buffer that already holds the headers of a whole batch: the file is read
+into the gaps by one call and the batch leaves by another."""
 
 import os
 import struct

@@ -78,7 +78,7 @@ class TlsWire(Wire):
         return tls.caller_of(self._tls)
 
     def check_lists(self, revocations: Sequence[Revocation], trusted: Sequence[str]) -> None:
-        """After the handshake, before anything is said: raises Distrusted when a list of revoked certificates speaks
+        """After the handshake, before any data: raises Distrusted when a list of revoked certificates speaks
         against the other side's."""
         shown = self.caller()
         fault = revocation.revocation_fault(shown.der, revocations, trusted) if shown is not None else None

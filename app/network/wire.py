@@ -150,7 +150,7 @@ class Wire:
         return not self._ahead
 
     def wait_readable(self, seconds: float = 0.0) -> bool:
-        """Something has arrived that nobody has read yet, or the connection has ended. Waits for it so long."""
+        """Whether unread data has arrived, or the connection has ended. Waits for it so long."""
         if self._ahead or getattr(self.sock, "pending", lambda: 0)():
             return True
         try:

@@ -25,7 +25,7 @@ from app.trust.tls import Caller
 
 CALLING_UNKNOWN, CALLED_UNKNOWN = 3, 7  # diagnostics of an A-ASSOCIATE-RJ from the service user (PS3.8 Table 9-21)
 
-# What every caller that comes in may do; and what the known ones may besides (DESIGN part 2): be answered queries, have
+# Permissions of every admitted caller, and further ones of known callers (DESIGN part 2): be answered queries, have
 # objects sent to nodes, and take them itself.
 CALLER_VERBS = frozenset((Verb.NODE_ECHO, Verb.STUDY_IMPORT))
 QUERY_VERBS = frozenset((Verb.STUDY_SEARCH, Verb.STUDY_SEND, Verb.STUDY_EXPORT))

@@ -39,7 +39,7 @@ ASK, REPORT = "commitment.ask", "commitment.report"
 QUEUED, WAITING, DONE, FAILED = "queued", "waiting", "done", "failed"
 COMMITTED = "committed"
 REPORT_TRIES = 300  # a try each five minutes after the first ones: a day
-MOST_OPEN = 500_000  # objects of one node that may wait for our answer; a request has sixty thousand at most
+MOST_OPEN = 500_000  # objects of one node that may wait for a report; a request has sixty thousand at most
 PATIENCE = timedelta(seconds=10)  # so long the association of the request has for the report, before the job takes over
 
 
@@ -168,7 +168,7 @@ def mark_reported(session: Session, commitment_id: str) -> None:
 
 
 def report_failed(session: Session, commitment_id: str, words: Phrase, final: bool) -> None:
-    """A try to report failed; final: there will be no other."""
+    """A try to report failed; final: no other one follows."""
     row = session.get(Commitment, commitment_id)
     if row is None or row.state != QUEUED:
         return
@@ -250,7 +250,7 @@ def ask_failed(session: Session, commitment_id: str, words: Phrase, final: bool)
 
 
 def request_asked(session: Session, node_id: str, transaction: str) -> Commitment:
-    """What we asked that node under this Transaction UID. NotFound when it was not asked so."""
+    """The request to that node with this Transaction UID. NotFound when it was not asked so."""
     row = node_queries.commitment_asked(session, node_id, transaction)
     if row is None:
         raise NotFound("This Transaction UID was not issued by this station.")

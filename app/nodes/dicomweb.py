@@ -191,7 +191,8 @@ def _address(level: str, keys: Mapping[str, str]) -> tuple[str, list[tuple[str, 
 
 def _answers(http: httpx.Client, name: str, path: str, query: Sequence[tuple[str, str]], until: float) -> list[Any]:
     headers = {"Accept": "application/dicom+json"}
-    # What a query may hold as it is stays so (RFC 3986 3.4): Orthanc's server does not decode keys, and finds Doe* only so.
+    # Characters that a query may contain are not encoded (RFC 3986 3.4): Orthanc's server does not decode keys, and
+    # finds Doe* only so.
     address = f"{path}?{urlencode(list(query), quote_via=quote, safe=_AS_IT_IS)}"
     with http.stream("GET", address, headers=headers) as answer:
         judge(answer, name)

@@ -61,7 +61,7 @@ def notify(database: Database, facility_ids: list[str]) -> None:
 
 
 def port_states(config: Config) -> dict[int, str]:
-    """Port -> "open" or why not, of all receivers of this machine; one that cannot open it speaks for all."""
+    """Port -> "open" or why not, of all receivers of this machine; one that cannot open it decides for all."""
     found: dict[int, str] = {}
     for one in rolestate.read_all(config.run):
         told = one.detail.get("facilities", {})

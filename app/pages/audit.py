@@ -165,7 +165,7 @@ def _line(event: AuditEvent, studies: dict[str, Study], people: dict[str, str]) 
     return AuditLine(
         at=event.at,
         who=event.actor_name,
-        # Who reads a list does not do what the list is for: its permission is not the deed.
+        # Reading a list is not the action that its permission names.
         what=_("List viewed") if event.thing == "list" else verb_words(event.verb),
         code=event.verb,
         outcome=event.outcome,

@@ -85,7 +85,7 @@ def _stamp(facility: Facility) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Typed:
-    """The submitted values. The switches tell whether it has its own port; one that is left empty is chosen."""
+    """The submitted values. The switches decide whether it has its own port; one that is left empty is chosen."""
 
     name: Annotated[str, Form(max_length=256)] = ""
     ae_title: Annotated[str, Form(max_length=64)] = ""

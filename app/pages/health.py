@@ -57,8 +57,8 @@ def storage_state(service: Services) -> str:
 @router.get("/healthz")
 @public
 def healthz(service: Annotated[Services, Depends(services)]) -> Response:
-    """200 when every role is ready, else 503; the body names each, and whether the store takes objects ("ready", "full",
-    "read-only", "down"): a full disk stops intake and nothing else. Says nothing about what is stored."""
+    """200 when every role is ready, else 503; the body names each, and whether the store takes objects ("ready",
+    "full", "read-only", "down"): a full disk stops intake and nothing else. Does not reveal stored data."""
     roles = role_states(service)
     ports = facility_titles.port_states(service.config)
     if ports:

@@ -200,7 +200,7 @@ def _own_address() -> str:
     """This machine's address on its network: what a UDP socket would use. Nothing is sent."""
     try:
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-            probe.connect(("192.0.2.1", 9))  # RFC 5737: belongs to nobody
+            probe.connect(("192.0.2.1", 9))  # RFC 5737: belongs to no facility
             found = str(probe.getsockname()[0])
     except OSError:
         return ""

@@ -25,7 +25,7 @@ router = APIRouter(include_in_schema=False)
 Printer = Annotated[Actor, Depends(allow(Verb.STUDY_PRINT))]
 Owner = Annotated[Actor, Depends(allow(Verb.JOB_OWN))]
 SHOWN = 50
-FILLED_BY_ITSELF = 100  # images of a study that are put on pages when nobody chose any
+FILLED_BY_ITSELF = 100  # images of a study that are placed when none was chosen
 STUDIES = 30  # at once in one composer
 # Default paper of a modality (PRN-2).
 PRESETS = {"CR": "1x1", "DX": "1x1", "MG": "1x1", "CT": "4x4", "MR": "4x4", "US": "2x3", "PT": "3x4", "NM": "2x2"}

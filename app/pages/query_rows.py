@@ -282,8 +282,8 @@ class QueueRow:
     part: str = field(default="")
 
 
-def queue_row(row: Retrieval, node: str, state: str, error: str, said: Mapping[str, str]) -> QueueRow:
-    """said: hint of the row and the like, already in the reader's language."""
+def queue_row(row: Retrieval, node: str, state: str, error: str, hints: Mapping[str, str]) -> QueueRow:
+    """hints: hint of the row and the like, already in the reader's language."""
     about = row.about
     name, other = rows.names_of(about.get("PatientName", ""))
     kind, word = _state(row, state, error)
@@ -306,7 +306,7 @@ def queue_row(row: Retrieval, node: str, state: str, error: str, said: Mapping[s
         total=row.total,
         kind=kind,
         word=word,
-        title=" ".join(part for part in (error, said.get("hint", "")) if part),
+        title=" ".join(part for part in (error, hints.get("hint", "")) if part),
         here=row.done > 0 and not row.destination,
         part=part,
     )

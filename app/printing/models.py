@@ -11,7 +11,7 @@ from app.kit.phrases import Phrase
 
 
 class PrintRequest(Base):
-    """An order and its result. How far it is stands in its job (app.jobs); `state` only tells that the file exists."""
+    """An order and its result. Its progress is in its job (app.jobs); `state` only shows that the file exists."""
 
     __tablename__ = "print_request"
 

@@ -235,7 +235,7 @@ def _recompress(pdf: pikepdf.Pdf) -> None:
             thing.write(deflate(thing.read_raw_bytes(), 6), filter=pikepdf.Name.FlateDecode)
 
 
-# What makes it PDF/A ---------------------------------------------------------------------------------------------
+# Parts required by PDF/A ---------------------------------------------------------------------------------------------
 
 
 @cache

@@ -33,7 +33,7 @@ NOT_ORDERED = ("language", "patients", "studies", "batch")  # keys stored beside
 KEY = "print passwords"  # purpose of the key that seals them
 MAX_PAGES = 500
 MAX_ATTACHED = 256 << 20  # bytes of DICOM files in one PDF
-_LOOKED_AT = 50  # headers read while somebody waits; the job looks at the others
+_LOOKED_AT = 50  # headers read while a user waits; the job looks at the others
 _RESTARTED_AT_MOST = 3
 
 

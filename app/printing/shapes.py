@@ -154,7 +154,8 @@ class Placed:
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """placed: None in an empty cell and in one whose image cannot be drawn (`undrawable`, the texts say why)."""
+    """placed: None in an empty cell and in one whose image cannot be drawn (`undrawable`; the texts have the
+    reason)."""
 
     index: int
     box: Box

@@ -144,7 +144,7 @@ def fit_picture(picture: Picture, box: Box, scaling: str) -> Placed:
         scale = max(box.width / full_width, box.height / full_height)
     else:
         scale = min(box.width / full_width, box.height / full_height)
-    # What does not fit is cut in whole pixels, so that a pixel keeps its size on paper.
+    # Parts that do not fit are cut in whole pixels, so that a pixel keeps its size on paper.
     keep_columns = min(wanted.width, max(1, int(box.width / (pixel_width * scale) + 1e-6)))
     keep_rows = min(wanted.height, max(1, int(box.height / (pixel_height * scale) + 1e-6)))
     source = Source(
@@ -329,7 +329,7 @@ def _frame_of(
                 (options.lines.patient, 0.0, 3.4, True),
                 (options.lines.study, 4.6, 2.4, False),
             ):
-                # Who has no name is known by the id.
+                # A patient without a name is identified by the id.
                 for line in expand(template, values) or (expand("[PatientID]", values) if bold else []):
                     where = Box(right.x, area.y + y, half, size * 1.35)
                     texts.append(Text(where, fitted(line, half, size, bold), size, "right", "ink", bold=bold))

@@ -93,7 +93,7 @@ def _serve(source: BinaryIO, sink: BinaryIO) -> None:
         sink.write(answer)
         sink.flush()
         del order, answer
-        gc.collect()  # while nobody waits: layout trees are full of circles
+        gc.collect()  # while no order waits: layout trees are full of circles
         memory.release_free_memory()
 
 

@@ -76,8 +76,8 @@ def _create_transfers(session: Session, run: RouteRun, route: Route, found: list
             sent.append(_send(session, run, route, node_id, one, found, forms.get(one.number)))
     run.done = {"sends": sent}
     run.uids = batch.uids
-    if batch.told:
-        run.done |= {"reports": batch.told}
+    if batch.reports:
+        run.done |= {"reports": batch.reports}
     if batch.refused:
         reasons = sorted(set(batch.refused.values()))
         run.done |= {"refused": len(batch.refused), "reasons": reasons[:10]}

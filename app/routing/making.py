@@ -28,11 +28,11 @@ log = logging.getLogger(__name__)
 @dataclass(slots=True)
 class Batch:
     """Derived objects of a run. forms: which form of the objects (see derive.Leaving.number) -> its files; refused: SOP
-    Instance UID -> why nothing may leave for it; told: what de-identification did, without a value."""
+    Instance UID -> why nothing may leave for it; reports: what de-identification did, without a value."""
 
     forms: dict[int, list[Made]] = field(default_factory=dict)
     refused: dict[str, Phrase] = field(default_factory=dict)
-    told: list[dict[str, Any]] = field(default_factory=list)
+    reports: list[dict[str, Any]] = field(default_factory=list)
     uids: bytes | None = None
 
 
@@ -54,8 +54,8 @@ def derive_objects(ctx: JobContext, run_id: str, rule: Rule, found: list[Stored]
         tally.add(maker.tally)
         for step in steps:
             if isinstance(step, Anonymize):
-                told = report.build(resolve(step.profile, step.options), maker.tally, len(found), {})
-                batch.told.append({"form": number, **told})
+                made = report.build(resolve(step.profile, step.options), maker.tally, len(found), {})
+                batch.reports.append({"form": number, **made})
     if tally.uids:
         batch.uids = report.seal_uids(derive_key(ctx.config, CROSSREF_KEY), tally.uids)
     return batch

@@ -131,7 +131,7 @@ class Login:
 
         def fits(user: User) -> bool:
             if not user.totp_pending:
-                return True  # nothing to guess at: the verb says so
+                return True  # nothing to guess at: the verb reports it
             return totp.matching_step(self.secrets.unseal(user.totp_pending), code, time.time(), 0) is not None
 
         hint = "Check the clock of your phone and enter the current code."
@@ -149,7 +149,7 @@ class Login:
         self._take_back(attempt)
 
     def open_session_for(self, user: User, address: str, agent: str) -> str:
-        """A session for somebody just proven; answers the cookie's secret."""
+        """A session for an authenticated user; answers the cookie's secret."""
         with self.database.read() as session:
             policy = settings.load(session, SecuritySettings)
         with self.database.write() as session:
@@ -214,7 +214,7 @@ class Login:
         with self.database.write() as session:
             row = session.get(User, attempt.user.id)
             if row is not None and row.failed_logins > 0:
-                if row.failed_logins == attempt.failures:  # nobody else has tried meanwhile
+                if row.failed_logins == attempt.failures:  # no other attempt was made meanwhile
                     row.locked_until = None
                 row.failed_logins -= 1
 

@@ -172,7 +172,7 @@ _ALERTS = {
     "DECRYPT_ERROR": phrase("the signature of this station could not be verified"),
     "UNRECOGNIZED_NAME": phrase("the requested host name is not known there"),
 }
-# What OpenSSL itself found (codes of X509_V_ERR_...).
+# Errors found by OpenSSL itself (codes of X509_V_ERR_...).
 _EXPIRED, _NOT_YET, _SELF_SIGNED, _SELF_SIGNED_CHAIN, _NO_ISSUER, _NO_FIRST, _NAME, _ADDRESS = (
     10, 9, 18, 19, 20, 21, 62, 64
 )  # fmt: skip

@@ -23,7 +23,7 @@ from app.kit import memory
 PIECE = 4 << 20
 _PIXEL_DATA = 0x7FE00010
 _FLOATS: dict[int, Literal["float32", "float64"]] = {0x7FE00008: "float32", 0x7FE00009: "float64"}
-# What the stream hands out as it is: native little endian, or any encapsulated syntax.
+# Transfer syntaxes that the stream sends unchanged: native little endian, or any encapsulated syntax.
 _TURNED = frozenset((uids.EXPLICIT_BE, uids.DEFLATED_LE, "1.2.840.113619.5.2"))
 
 

@@ -1,4 +1,4 @@
-"""To which level of the query hierarchy an attribute belongs, where one header has to speak for a whole study or series.
+"""To which level of the query hierarchy an attribute belongs, where one header represents a whole study or series.
 
 Attributes of these groups are the same in all objects of a study (series), but for those named here. Pure."""
 

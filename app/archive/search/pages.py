@@ -21,7 +21,7 @@ Level = Literal["study", "series", "instance"]
 _STEP = 500  # studies looked at in one go
 _TOGETHER = 2000  # series or instances of the studies that are looked at in one go
 _HEADERS = 100  # headers read in one go
-MOST_ROWS, MOST_HEADERS = 20_000, 2_000  # looked at for one answer; then it says that there may be more
+MOST_ROWS, MOST_HEADERS = 20_000, 2_000  # looked at for one answer; then it reports that there may be more
 
 _ORDER = {
     "study": "s.dt DESC, s.id DESC",
@@ -107,7 +107,7 @@ class _Page:
         return found
 
     def _decided(self, studies: Iterator[list[int]]) -> Iterator[int]:
-        """All matches, where SQL says which they are; those before the page are counted, not read."""
+        """All matches, where SQL alone selects them; those before the page are counted, not read."""
         for group in self._groups(studies):
             if self._offset:
                 count = int(self._select("count(*)", group)[0][0])
@@ -189,7 +189,8 @@ def _rows(session: Session, level: Level, ids: list[int]) -> list[Row]:
 
 
 def representative(session: Session, row: Row) -> Instance | None:
-    """The object whose header speaks for this row, as in `query`: the instance, or the first one of the first series."""
+    """The object whose header represents this row, as in `query`: the instance, or the first one of the first
+    series."""
     if row.instance is not None:
         return row.instance
     chosen = select(Instance).join(Series, Series.id == Instance.series_pk)

@@ -59,7 +59,7 @@ class Runner:
         return list(self._cursor.fetchall())
 
     def each(self, sql: str, values: Sequence[Any] = ()) -> Iterator[tuple[Any, ...]]:
-        """Row by row as they are found (SQLite); whoever stops early closes the generator."""
+        """Row by row as they are found (SQLite); a caller that stops early closes the generator."""
         cursor = self._connection.cursor()
         try:
             yield from cursor.execute(sql, tuple(values))

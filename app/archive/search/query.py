@@ -1,7 +1,7 @@
 """Attribute matching (PS3.4 C.2.2.2) over the index: the one engine of QIDO-RS (`pages`) and C-FIND (`find`).
 
 A `Query` decides for each key where it is matched: on the columns of a study, on those of the level asked for and those
-above it, on objects below it (one of them must match), or in the kept header of the object that speaks for the row.
+above it, on objects below it (one of them must match), or in the stored header of the object that represents the row.
 `compile` makes a `Plan` of it: conditions that an index answers (`studies`), further conditions in SQL, and tests of
 the values that SQL cannot decide. `passing_rows` and `with_headers` apply those tests to rows that were read."""
 
@@ -28,7 +28,7 @@ _PAIRS = (("00080020", "00080030"), ("00080021", "00080031"), ("00080023", "0008
 _PARTS = tuple((part,) for part in REQUEST_PARTS)  # of the Request Attributes Sequence, the columns know these
 _UNIQUE = {"0020000E": ("series", "series_instance_uid"), "00080018": ("instance", "sop_instance_uid")}
 
-# The object whose header speaks for a row: the first of the first series.
+# The object whose header represents a row: the first of the first series.
 _SPEAKER: dict[Level, str] = {
     "study": "(SELECT h.id FROM series g JOIN instance h ON h.series_pk = g.id WHERE g.study_pk = s.id "
     "ORDER BY g.id, h.instance_number, h.id LIMIT 1)",

@@ -27,7 +27,7 @@ from app.network.pynet.limits import Limits
 from app.network.settings import DicomSettings
 from app.network.wire import Wire
 
-_NOTHING = "2.25.0"  # replaces a refused one: an abstract or transfer syntax that nobody has
+_NOTHING = "2.25.0"  # replaces a refused one: an unsupported abstract or transfer syntax
 _SMALLEST_PDU = 128  # bytes; a peer that takes less would get a PDU for each few bytes
 _MOST_PDU = 1 << 20  # bytes in one PDU to a peer that takes any length
 

@@ -125,7 +125,7 @@ class WireAssociation(Association):
         ends = event.fsm_event in ("Evt15", "Evt16", "Evt17", "Evt18", "Evt19") or event.action == "AA-8"
         if self._end is None and ends:
             self._end = (event.fsm_event, event.action)
-            if event.fsm_event == "Evt15":  # we abort; without a reason here, pynetdicom sets one
+            if event.fsm_event == "Evt15":  # abort by this side; without a reason here, pynetdicom sets one
                 silent = self.dul.idle_timer_expired()
                 self.set_reason("silent for too long" if silent else "a request that is not offered here")
 

@@ -35,7 +35,7 @@ const STEPS: Record<string, readonly [number, number]> = {
 interface Editing {
   cell: number;
   was: Item;
-  item: Item; // as it will be kept, but for the crop, which `look` says once `moved`
+  item: Item; // as it will be stored, except for the crop, which `look` returns once `moved`
   facts: Facts;
   room: Size;
   scale: number;

@@ -1,4 +1,4 @@
-// What the form says, as POST /api/v1/prints takes it.
+// The form's values, as POST /api/v1/prints expects them.
 import type { Cells, Item } from './state';
 
 export interface Order {
@@ -16,7 +16,7 @@ export function orderOf(form: HTMLFormElement, items: Cells): Order {
     if (name === 'password' && !value) continue;
     order[name] = NUMBERS.has(name) ? Number(value) : value;
   }
-  // What belongs to another output is not sent with this one.
+  // Values of another output are not sent with this one.
   if (order.output === 'images') {
     delete order.password;
     delete order.attach;

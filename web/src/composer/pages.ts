@@ -41,7 +41,7 @@ export class Pages {
     private readonly root: HTMLElement,
     private readonly form: HTMLFormElement,
     private readonly arrangement: Arrangement,
-    private readonly unprinted: string[], // said beside every page
+    private readonly unprinted: string[], // shown beside every page
     private readonly possible: boolean, // there are images to place
     private readonly patients: string[], // what each is called, by number
   ) {
@@ -223,7 +223,7 @@ export class Pages {
     const close = one<HTMLElement>('button', node);
     if (close)
       close.onclick = () => {
-        this.closedNote = text; // it does not come back while it says the same
+        this.closedNote = text; // it does not return while its text is the same
         node.hidden = true;
       };
   }

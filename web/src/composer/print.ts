@@ -1,4 +1,4 @@
-// The big button: orders, follows the print, says where the file is.
+// The big button: orders, follows the print, shows where the file is.
 import { ask } from '../shell/dialogs';
 import { one } from '../shell/dom';
 import { follow, json, ProblemError, reason } from '../shell/http';
@@ -18,7 +18,7 @@ interface Print {
   file: string | null;
 }
 
-/** A number out of its range is said beside the field at once, not when the print is ordered. */
+/** A number out of its range is reported beside the field at once, not when the print is ordered. */
 function checkRange(input: HTMLInputElement): void {
   const field = input.closest('.field');
   field?.querySelector(':scope > .error')?.remove();
@@ -97,7 +97,7 @@ class Submission {
   }
 }
 
-/** What the button makes, as the output chosen says. */
+/** Label of the button for the chosen output. */
 function what(form: HTMLFormElement, pages: number): string {
   const images = new FormData(form).get('output') === 'images';
   if (!pages) return images ? t('Create files') : t('Create PDF');
@@ -182,7 +182,7 @@ function hashOf(text: string): string {
   return hash.toString(36);
 }
 
-/** Whoever mixes patients on a page is asked, by name and page. */
+/** A user who mixes patients on a page is asked, by name and page. */
 async function sure(parts: Part[], patients: string[]): Promise<boolean> {
   const mixed = parts.filter((part) => part.patients.length > 1);
   if (!mixed.length) return true;

@@ -1,4 +1,4 @@
-// What is arranged: frames in cells, page after page. Pure, so that it can be tested without a page.
+// The arrangement: frames in cells, page after page. Pure, so that it can be tested without a page.
 
 /** A measurement as the viewer draws it; points are (column, row) in pixels of the stored frame. */
 export interface Annotation {
@@ -40,10 +40,9 @@ export interface Part {
   cells: Cells;
 }
 
-/** The cells of all pages, each step undoable. Trailing empty cells belong to pages somebody added.
+/** The cells of all pages, each step undoable. Trailing empty cells belong to pages that the user added.
  *
- * No page gets images of two patients by itself: each patient begins on a page of their own, and only an image that is put
- * into a certain cell by hand may stand beside another patient's. patientOf: a number for each patient. */
+ * No page gets images of two patients by itself: each patient begins on a new page, and only an image that the user puts into a cell may be beside another patient's. patientOf: a number for each patient. */
 export class Arrangement {
   private past: Cells[] = [];
   private current: Cells;
@@ -93,7 +92,7 @@ export class Arrangement {
     this.tell();
   }
 
-  /** Puts the items into the cells from `at` on. What stood there gives way; pages are added as needed. */
+  /** Puts the items into the cells from `at` on. The previous content is replaced; pages are added as needed. */
   place(items: Item[], at: number): void {
     this.change((cells) => {
       items.forEach((item, n) => {
@@ -152,7 +151,7 @@ export class Arrangement {
     this.tell();
   }
 
-  /** Whose images are on a page (from 1). */
+  /** Patients with images on a page (from 1). */
   patients(page: number): number[] {
     return [...new Set(this.page(page).flatMap((item) => (item ? [this.patientOf(item)] : [])))];
   }
@@ -190,7 +189,7 @@ export class Arrangement {
     return this.current.slice((number - 1) * this.perPage, number * this.perPage);
   }
 
-  /** The cell's page shows somebody else. */
+  /** The cell's page shows another patient. */
   private foreign(cells: Cells, cell: number, item: Item): boolean {
     const first = cell - (cell % this.perPage);
     return cells

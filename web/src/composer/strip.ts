@@ -62,7 +62,7 @@ export class Strip {
     this.clear();
   }
 
-  /** What a drag from this thumbnail carries: all that is picked when it is one of them. */
+  /** Items of a drag from this thumbnail: all that is picked when it is one of them. */
   carried(thumb: HTMLElement): Item[] {
     const name = thumb.dataset.key ?? '';
     if (this.picked.includes(name)) return this.chosen();

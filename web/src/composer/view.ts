@@ -58,7 +58,7 @@ export function held(look: Look, image: Size, cell: Size, scale: number): Look {
   return { zoom, x: hold(look.x, image.width, cell.width), y: hold(look.y, image.height, cell.height) };
 }
 
-/** What of the image is to be seen in the cell. */
+/** Visible part of the image in the cell. */
 export function cropOf(look: Look, image: Size, cell: Size, scale: number): Crop {
   const part = (at: number, whole: number, room: number): [number, number] => {
     const share = Math.min(1, room / (whole * scale * look.zoom));

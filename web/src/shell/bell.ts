@@ -1,4 +1,4 @@
-// What happened lately and is not yet seen: finished and failed work, conflicts. A toast goes; the bell keeps it.
+// Recent events that are not yet seen: finished and failed work, conflicts. A toast goes; the bell keeps it.
 import { element, icon, one } from './dom';
 import { on, type Event } from './events';
 import { json } from './http';

@@ -5,7 +5,7 @@ import { t } from './i18n';
 export function open(dialog: HTMLDialogElement | null | undefined): void {
   if (!dialog || dialog.open) return;
   dialog.showModal();
-  dialog.scrollTop = 0; // the button that has the focus stands at the end of a long one
+  dialog.scrollTop = 0; // the button with the focus is at the end of a long one
 }
 
 export interface Question {
@@ -60,7 +60,7 @@ export function installDialogs(): void {
     event.preventDefault();
     open(dialog);
   });
-  // A button whose deed cannot be taken back asks once more: data-sure is the sentence that says what is lost.
+  // A button whose deed cannot be taken back asks once more: data-sure is the sentence that names what is lost.
   delegate('click', 'button[data-sure]', (event, button) => {
     if (button.dataset.asked) return void delete button.dataset.asked;
     event.preventDefault();

@@ -1,4 +1,4 @@
-// The study that is open in the viewer or the composer is deleted meanwhile: said once, the images stay until one leaves.
+// The study that is open in the viewer or the composer is deleted meanwhile: announced once; the images stay until the page is left.
 import { one } from './dom';
 import { on } from './events';
 import { t } from './i18n';

@@ -1,10 +1,10 @@
-// A part that is down shows within 5 s on every page as a quiet notice; buttons that need it say why (OPS-7).
+// A part that is down shows within 5 s on every page as a quiet notice; buttons that need it show the reason (OPS-7).
 import { all, element, icon, one } from './dom';
 import { on } from './events';
 import { t } from './i18n';
 
 const LOOK_MS = 2000;
-const PATIENCE_MS = 2500; // a server that is there but stands still answers never: with LOOK_MS within 5 s
+const PATIENCE_MS = 2500; // a server that runs but is blocked never answers: with LOOK_MS within 5 s
 type Roles = Record<string, { state: string }>;
 
 let before = '';

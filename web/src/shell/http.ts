@@ -1,4 +1,4 @@
-// Talking to our own REST interface: CSRF, problems (RFC 9457), and what happens when the session is locked or gone.
+// Calls of the REST interface: CSRF, problems (RFC 9457), and what happens when the session is locked or gone.
 
 export interface Problem {
   type?: string;
@@ -22,7 +22,7 @@ export function csrf(): string {
 type Listener = (problem: Problem) => void;
 const refused: Listener[] = [];
 
-/** Called when the server says the session is locked or gone. */
+/** Called when the session is locked or has ended. */
 export function onRefused(listener: Listener): void {
   refused.push(listener);
 }
@@ -44,7 +44,7 @@ export function isLocked(problem: Problem): boolean {
   return problem.status === 423 || (problem.type ?? '').includes('locked');
 }
 
-/** background: true says that nobody touched anything, so it does not count as input (SEC-3). */
+/** background: true for requests without user input (SEC-3). */
 export async function request(
   method: string,
   url: string,

@@ -8,7 +8,7 @@ interface Context {
   confirm?: string;
 }
 
-/** What is lost when the page goes; undefined: nothing. to: where the person goes, undefined where nobody knows. */
+/** Changes that are lost when the page is left; undefined: nothing. to: the target address, undefined where unknown. */
 type Unsaved = (to?: URL) => Question | undefined;
 
 const guards = new Set<Unsaved>();
@@ -53,7 +53,7 @@ export function installLeaving(): void {
     here = { url: location.href, state: history.state };
   };
   document.addEventListener('filmroom:page', arrived);
-  for (const name of ['htmx:error', 'htmx:response:error']) document.addEventListener(name, () => (allowed = false)); // nobody left
+  for (const name of ['htmx:error', 'htmx:response:error']) document.addEventListener(name, () => (allowed = false)); // the page was not left
   window.addEventListener('beforeunload', (event) => {
     if (question()) event.preventDefault();
   });
@@ -68,7 +68,7 @@ export function installLeaving(): void {
       if (yes) leave(() => again(source));
     });
   });
-  // The address has changed already: it is put back, and the way is taken again when the person says so.
+  // The address has changed already: it is put back, and the navigation is repeated when the user confirms.
   document.addEventListener('htmx:before:history:restore', (event) => {
     const to = new URL(location.href);
     const asked = question(to);

@@ -1,6 +1,6 @@
 // Live parts of a page: <div id data-live="study.* print.*" data-live-url="/x">. On such an event the part is fetched and
 // morphed in: rows keep their place, focus and selection, and nothing moves under the pointer. While
-// something in it says data-again="5" it is fetched again after so many seconds: a rate changes and ends without an event.
+// an element in it has data-again="5" it is fetched again after this many seconds: a rate changes and ends without an event.
 import htmx from 'htmx.org';
 import { all, modalOpen } from './dom';
 import { matches, on, type Event } from './events';
@@ -26,7 +26,7 @@ function known(part: HTMLElement): Set<string> {
   return new Set(all<HTMLElement>('[id]', part).map((node) => node.id));
 }
 
-/** The part's address; a long list says which row it ends with, so that what new rows push down is not lost. */
+/** The part's address; a long list sends its last row, so that what new rows push down is not lost. */
 function address(part: HTMLElement): string {
   const url = new URL(part.dataset.liveUrl ?? location.href, location.href);
   const last = all<HTMLElement>('tr.item', part).at(-1)?.id;
@@ -39,7 +39,7 @@ async function refresh(part: HTMLElement): Promise<void> {
   if (!part.isConnected) return;
   const before = known(part);
   const chosen = new Set(all<HTMLElement>('tr.item[aria-selected="true"]', part).map((row) => row.id));
-  // Unfolded rows are no part of what the server sends: lift them out and put them back under their row.
+  // Expanded rows are not part of the server's answer: lift them out and put them back under their row.
   const folds = all<HTMLElement>('[data-after]', part);
   for (const fold of folds) fold.remove();
   await htmx.swap({ text, target: part, swap: 'innerMorph swapEmpty:true', sourceElement: part });

@@ -39,7 +39,7 @@ async function look(): Promise<void> {
   }
 }
 
-/** Real input keeps the session awake: told at most once a minute; polls and streams never count. */
+/** Real input keeps the session awake: reported at most once a minute; polls and streams never count. */
 function input(): void {
   if (performance.now() - reported < REPORT_MS || dialog()?.open) return;
   reported = performance.now();

@@ -32,7 +32,7 @@ installSmall();
 installSorting();
 installColumns();
 
-/** Pages of somebody who is signed in have the bar; the login page needs none of this. */
+/** Pages of a signed-in user have the bar; the login page needs none of this. */
 if (document.getElementById('notices')) {
   installLive();
   installBell();

@@ -1,4 +1,4 @@
-// htmx without eval, and what a boosted page change needs: focus, title, the way out when the answer is no page of ours.
+// htmx without eval, and what a boosted page change needs: focus, title, the fallback when the answer is not a page of this server.
 import htmx from 'htmx.org';
 import { one } from './dom';
 import { announce, csrf, isLocked } from './http';

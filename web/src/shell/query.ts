@@ -15,7 +15,7 @@ interface Order {
   destination?: string;
 }
 
-/** The nodes that told of a row, as it names them. */
+/** The nodes of a row, as it names them. */
 function where(row: HTMLElement): string[] {
   return JSON.parse(row.dataset.where ?? '[]') as string[];
 }
@@ -24,7 +24,7 @@ function chosen(): HTMLElement[] {
   return all<HTMLElement>('table.remote tr.item[aria-selected="true"]');
 }
 
-/** What to fetch for the chosen rows: a chosen study covers its series, a chosen series its images. */
+/** Objects to retrieve for the chosen rows: a chosen study covers its series, a chosen series its images. */
 function orders(rows: HTMLElement[]): Order[] {
   const studies = new Set(rows.filter((row) => row.dataset.remote === 'study').map((row) => row.dataset.study ?? ''));
   const series = new Set(rows.filter((row) => row.dataset.remote === 'series').map((row) => row.dataset.series ?? ''));
@@ -163,7 +163,7 @@ function mark(row: HTMLElement, have: number, of: number): void {
   cell.replaceChildren(state);
 }
 
-/** Unfolded series and images are no part of what the server sends again: what of them is here is asked apart. */
+/** Expanded series and images are not part of the server's answer: what of them is here is asked apart. */
 async function freshen(): Promise<void> {
   for (const line of all<HTMLElement>('#rows tr.unfolded[data-after]')) {
     const row = document.getElementById(line.dataset.after ?? '');

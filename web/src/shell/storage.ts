@@ -59,8 +59,7 @@ let timer: number | undefined;
 let shown = '';
 let whole = false; // what is shown was chosen
 
-/** chosen: somebody clicked or went to the row; false for the first one of a list, which is shown with what the list says
- * alone and leaves no trace of a study that was opened. */
+/** chosen: the user clicked or went to the row; false for the first one of a list, which is shown with the data of the list and is not recorded as an opened study. */
 function showPanel(row: HTMLElement, chosen = true): void {
   const side = one<HTMLElement>('#side');
   if (!side) return;

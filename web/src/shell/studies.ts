@@ -1,4 +1,4 @@
-// What can be done with chosen studies: view, print, send, export, anonymize, delete. Long work shows as a toast with
+// Actions for chosen studies: view, print, send, export, anonymize, delete. Long work shows as a toast with
 // counts and a way to stop, and stays findable on the Incoming page.
 import htmx from 'htmx.org';
 import { one } from './dom';
@@ -218,7 +218,7 @@ async function print(chosen: Chosen): Promise<void> {
       detail: t('{n} studies are selected; the maximum is {most}.', { n: studies.length, most: PRINTED_AT_ONCE }),
     });
   const query = new URLSearchParams(studies.map((study) => ['study', study.uid])).toString();
-  const unprinted = studies.length > 1 ? await json<string[]>('GET', `/print/_unprinted?${query}`) : []; // one alone: the composer says so
+  const unprinted = studies.length > 1 ? await json<string[]>('GET', `/print/_unprinted?${query}`) : []; // one alone: the composer reports it
   if (patients > 1 || unprinted.length) {
     const names = [...new Set(studies.map((study) => study.name))];
     const go = await ask({

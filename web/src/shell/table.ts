@@ -1,5 +1,5 @@
 // One tab stop a table: arrows, Home, End, Enter opens, Right/Left unfold, Space selects, Shift+Space range, Ctrl+A all,
-// Esc clears. What is selected lives in the rows (aria-selected); the selection bar listens to `filmroom:selection`.
+// Esc clears. The selection is in the rows (aria-selected); the selection bar listens to `filmroom:selection`.
 import { all, delegate, modalOpen } from './dom';
 
 const ROW = 'tr.item';
@@ -101,7 +101,7 @@ export function installTables(): void {
     const target = event.target as Element;
     if (!table || target.closest('a, button')) return;
     if (target.closest('td.pick')) {
-      // The whole first cell ticks the box. A press on the box itself has ticked it already: undo, then do it our way.
+      // The whole first cell ticks the box. A press on the box itself has ticked it already: undo, then apply it here.
       if (target instanceof HTMLInputElement) target.checked = row.getAttribute('aria-selected') === 'true';
       toggle(table, row, event.shiftKey);
       row.dispatchEvent(new CustomEvent('filmroom:current', { bubbles: true })); // what was touched last is what the side panel shows

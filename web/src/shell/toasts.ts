@@ -1,4 +1,4 @@
-// What happened, then detail, then at most two links; 6 s when done, stays when failed or running.
+// The event, then detail, then at most two links; 6 s when done, stays when failed or running.
 import { element, icon, one } from './dom';
 import { ProblemError } from './http';
 import { t } from './i18n';

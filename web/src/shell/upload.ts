@@ -71,7 +71,7 @@ export function batches(items: Item[]): Item[][] {
   return all;
 }
 
-/** XMLHttpRequest because fetch tells no upload progress in Firefox. */
+/** XMLHttpRequest because fetch has no upload progress in Firefox. */
 function send(batch: Item[], progress: (sent: number) => void, cancel: AbortSignal): Promise<Result[]> {
   return new Promise((done, fail) => {
     const body = new FormData();

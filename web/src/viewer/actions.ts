@@ -1,4 +1,4 @@
-/** What buttons and keys do: one table of verbs, one of keys. */
+/** Actions of buttons and keys: one table of verbs, one of keys. */
 import { LAYOUTS, type Layout } from './grid';
 import htmx from 'htmx.org';
 import { open as openDialog } from '../shell/dialogs';
@@ -19,7 +19,7 @@ export interface Actions {
 
 type Verb = (viewer: Viewer) => void;
 
-/** What changes marks: every cell that shows them is drawn again. */
+/** Actions that change annotations: every cell that shows them is drawn again. */
 function drawn(change: () => void): Verb {
   return (viewer) => {
     change();

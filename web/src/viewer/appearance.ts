@@ -11,7 +11,7 @@ export interface WindowPreset {
   readonly function: VoiFunction;
 }
 
-/** What a millimetre is one of: of the patient, the detector, the scanned film, or nobody knows (PS3.3 10.7.1). */
+/** Plane of a millimetre: the patient, the detector, the scanned film, or unknown (PS3.3 10.7.1). */
 export type Plane = 'patient' | 'detector' | 'film' | 'unknown';
 
 export interface Spacing {
@@ -63,7 +63,7 @@ export interface Lut {
   readonly name: string;
 }
 
-/** What a frame opens with beyond its `Appearance`. */
+/** Initial display of a frame beyond its `Appearance`. */
 export interface Description {
   readonly window: WindowPreset | undefined;
   readonly modalityLut: Lut | undefined;

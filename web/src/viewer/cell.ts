@@ -29,12 +29,12 @@ export class Cell {
   load: SeriesLoad | undefined;
   private shown = -1;
   private unlisten: (() => void) | undefined;
-  /** The window somebody has set; undefined = each frame opens as its header says. */
+  /** The window that the user has set; undefined = each frame opens with the window of its header. */
   private chosen: Range | undefined;
-  /** What Cornerstone was last told: its own notices of it are no choice of a person. */
+  /** Values last passed to Cornerstone: its own events about them are not a choice of the user. */
   private applied: Range | undefined;
   private shadedImage = '';
-  /** The notice that was closed by hand: it does not come back while it says the same. */
+  /** The notice that was closed by hand: it does not return while its text is the same. */
   closedNotice = '';
   private settling = false;
   private readonly overlays: OverlayLayer;
@@ -143,7 +143,7 @@ export class Cell {
     return this.series !== undefined && this.viewport.getCornerstoneImage()?.color === true;
   }
 
-  /** Whether nobody has set a window. */
+  /** Whether no window has been set. */
   get opensAsStored(): boolean {
     return this.chosen === undefined;
   }
@@ -275,7 +275,7 @@ export class Cell {
     this.draw();
   }
 
-  /** Whether somebody has turned the greys round, beside what the image asks for itself. */
+  /** Whether the user has inverted the image, in addition to its own inversion. */
   inverted(): boolean {
     return Boolean(this.viewport.getProperties().invert);
   }
@@ -317,7 +317,7 @@ export class Cell {
     this.canvas.addEventListener(Events.IMAGE_RENDERED, () => this.rendered());
     this.canvas.addEventListener(Events.VOI_MODIFIED, (event) => {
       const { range } = (event as CustomEvent<Types.EventTypes.VoiModifiedEventDetail>).detail;
-      // Cornerstone also tells the window with which it takes in a new image; what that opens with is ours to say.
+      // Cornerstone also reports the window with which it loads a new image; its initial window is decided here.
       const changedImage = this.viewport.getCornerstoneImage()?.imageId !== this.shadedImage;
       if (this.settling || changedImage || (range.lower === this.applied?.lower && range.upper === this.applied.upper))
         return;

@@ -11,7 +11,7 @@ import { init as initTools } from '@cornerstonejs/tools';
 import { registerLoader } from './loading/image';
 import { registerMetadata } from './loading/metadata';
 
-/** Cornerstone counts converted frames against this; ours lie in their own buffers anyway, so it must not refuse a big study. */
+/** Cornerstone counts converted frames against this; images are in their own buffers anyway, so it must not refuse a big study. */
 const CACHE_BYTES = 6 * 1024 ** 3;
 
 let running: RenderingEngine | undefined;

@@ -63,7 +63,7 @@ export class Grid {
 
   private add(): void {
     const index = this.cells.length;
-    // The first cell stands in the page already, with the preview picture in it.
+    // The first cell is in the page already, with the preview picture in it.
     let element = this.element.querySelector<HTMLElement>(`.cell[data-cell="${index}"]`);
     if (!element) {
       element = (this.template.content.firstElementChild as HTMLElement).cloneNode(true) as HTMLElement;

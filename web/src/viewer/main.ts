@@ -20,7 +20,7 @@ export function unmount(): void {
   open = undefined;
 }
 
-/** Follows the page: the shell tells when a boosted navigation has changed it. */
+/** Follows the page: the shell reports when a boosted navigation has changed it. */
 function follow(): void {
   const root = document.getElementById('viewer-root');
   if (root) mount(root);

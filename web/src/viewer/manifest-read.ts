@@ -1,4 +1,4 @@
-/** Turns the manifest's JSON into `Study`. Attributes that vary by frame stand in `frames[n]` and override the instance's. */
+/** Turns the manifest's JSON into `Study`. Attributes that vary by frame are in `frames[n]` and override the instance's. */
 import { readAppearance } from './appearance';
 import { pageLocale } from './locale';
 import { list, number, numbers, record, text, type Json } from './json';
@@ -38,7 +38,7 @@ export function readManifest(json: unknown): Study {
 
 const UNITS: Readonly<Record<string, string>> = { Y: 'year', M: 'month', W: 'week', D: 'day' };
 
-/** 58Y as the server tells it -> "58 yrs", as on paper; what is no age stays as it is. */
+/** 58Y from the server -> "58 yrs", as on paper; a text that is not an age stays as it is. */
 export function ageWords(age: string): string {
   const found = /^(\d{1,3})([YMWD])$/.exec(age);
   const unit = UNITS[found?.[2] ?? ''];

@@ -1,10 +1,10 @@
-/** What the viewer knows of a study: the JSON of `GET /api/v1/studies/{uid}/manifest`, checked and flattened to frames. */
+/** The viewer's data of a study: the JSON of `GET /api/v1/studies/{uid}/manifest`, checked and flattened to frames. */
 import type { Appearance } from './appearance';
 import type { PixelSpec } from './loading/pixels';
 
 export type Vector = readonly [number, number, number];
 
-/** What an object is to a reader; everything but `image` is shown in its own way, never as a black box. */
+/** Kind of an object for a reader; everything but `image` is shown in its own way, never as a black box. */
 export type Kind = 'image' | 'pdf' | 'sr' | 'waveform' | 'video' | 'presentation' | 'other';
 
 export interface Geometry {
@@ -41,7 +41,7 @@ export interface Frame {
   readonly frame: number;
   readonly geometry: Geometry;
   readonly appearance: Appearance;
-  /** What the server says of this frame beside its picture, such as that its end is missing; empty for nothing. */
+  /** Notice of the server beside this frame, such as that its end is missing; empty for nothing. */
   readonly notice: string;
 }
 

@@ -1,4 +1,4 @@
-/** Objects that are no images: the viewport says what they are and offers their content. */
+/** Objects that are not images: the viewport names their kind and offers their content. */
 import type { Cell } from './cell';
 import type { Instance, Kind, Series, Study } from './manifest';
 import { t } from './strings';
@@ -29,7 +29,7 @@ export function showObject(cell: Cell, study: Study, series: Series, instance: I
   box.hidden = false;
 }
 
-/** A report is read without an image beside it: it says itself whose it is, as the corners of an image do. */
+/** A report is read without an image beside it: it names its patient, as the corners of an image do. */
 function whoseIs(study: Study): HTMLElement {
   const who = [study.patientName || t('No name'), study.patientId, study.patientSex, study.patientAge];
   const made = node('p', [...who, study.description, displayDate(study.date, study.time)].filter(Boolean).join(' · '));
@@ -81,7 +81,7 @@ function link(href: string, words: string): HTMLAnchorElement {
   made.href = href;
   made.target = '_blank';
   made.rel = 'noopener';
-  // A document is no page of ours: htmx must not boost it.
+  // A document is not a page of the application: htmx must not boost it.
   made.setAttribute('hx-boost', 'false');
   made.append(node('span', words));
   return made;

@@ -128,7 +128,7 @@ function search(panel: HTMLElement, field: EventTarget | null): void {
   }
 }
 
-/** "3: Thorax", so that marks of several series are told apart. */
+/** "3: Thorax", so that annotations of several series are distinguished. */
 function seriesWords(imageId: string): string {
   const series = seriesOf(imageId);
   return series ? [series.number, series.description || series.modality].filter(Boolean).join(': ') : '';
@@ -140,7 +140,7 @@ function whereOf(imageId: string): string {
   return frame && series && series.frames.length > 1 ? t('slice {n}', { n: frame.index + 1 }) : '';
 }
 
-/** What is written beside a mark, line by line. */
+/** Text beside an annotation, line by line. */
 function linesOf(mark: Mark, name: MeasureName): string[] {
   const data = mark.data as MeasureData;
   const target = Object.keys(data.cachedStats ?? {})[0];

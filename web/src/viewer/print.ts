@@ -7,7 +7,7 @@ import { seenAs } from './seen';
 
 /**
  * `/print?study=...&items=SOPUID:frame:center:width:invert:rotation:flip:x:y:width:height,...`; a colour image has no window,
- * so these two are empty. Measurements do not fit an address: they wait in the tab's storage, `marks` says under which name.
+ * so these two are empty. Measurements do not fit an address: they wait in the tab's storage, under the name in `marks`.
  */
 export function printAddress(studyUid: string, cells: readonly Cell[]): string {
   const shown = cells.filter((cell) => cell.frame && cell.viewport.getCornerstoneImage());

@@ -1,4 +1,4 @@
-/** Draws a viewport's grey values through a function of ours instead of Cornerstone's own windows, with WebGL and without. */
+/** Draws a viewport's grey values through a custom function instead of Cornerstone's own windows, with WebGL and without. */
 import type { StackViewport, Types } from '@cornerstonejs/core';
 import { onCpu } from './engine';
 import { brightness, type Node } from './voi';
@@ -22,7 +22,7 @@ function shadeOnGpu(viewport: StackViewport, nodes: readonly Node[], inverted: b
   );
 }
 
-/** What Cornerstone hands to an image that draws itself. */
+/** Parameters that Cornerstone passes to an image that draws itself. */
 interface Drawn {
   readonly canvas: HTMLCanvasElement;
   readonly image: Types.IImage;

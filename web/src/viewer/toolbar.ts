@@ -94,7 +94,7 @@ export class Toolbar {
   }
 }
 
-/** Buttons that do nothing to a report: they say so by being off. */
+/** Buttons that do nothing to a report: they are disabled. */
 function forImages(button: HTMLButtonElement): boolean {
   const action = button.dataset['action'] ?? '';
   return action.startsWith('tool:') || action === 'cine' || action === 'invert' || button.hasAttribute('popovertarget');

@@ -1,4 +1,4 @@
-/** Measurements are nowhere but in this page: whoever leaves it is asked, and who goes to print finds them again. */
+/** Measurements are nowhere but in this page: a user who leaves it is asked, and the composer restores them. */
 import { annotation, type Types } from '@cornerstonejs/tools';
 import type { Question } from '../shell/dialogs';
 import { guard } from '../shell/leaving';
@@ -16,7 +16,7 @@ export function measurements(): Mark[] {
 }
 
 /** Keeps the measurements of the study while it is printed; `restore` brings them back. From the print only the viewer of
- * this study is reached without a question; whoever goes anywhere else has given them up. */
+ * this study is reached without a question; for any other page they are discarded. */
 export function keep(study: string): void {
   const marks = measurements();
   forget();

@@ -216,7 +216,7 @@ export class Viewer {
     });
   }
 
-  /** With WebGL a viewport keeps silent about an image that did not come: here it is said. */
+  /** With WebGL a viewport keeps silent about an image that did not come: it is shown here. */
   private readonly onFailed = (event: Event): void => {
     const { imageId } = (event as CustomEvent<{ readonly imageId: string }>).detail;
     for (const cell of this.grid.cells.filter((one) => one.frame?.imageId === imageId)) {

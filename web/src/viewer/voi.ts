@@ -35,7 +35,7 @@ export function windowOf({ lower, upper }: Range, name: VoiFunction): Window {
   return { center: (lower + upper + 1) / 2, width: upper - lower + 1 };
 }
 
-/** The function of a window somebody sets: the header's, LINEAR_EXACT where LINEAR has no meaning (app/imaging/render.py). */
+/** The function of a window set by the user: the header's, LINEAR_EXACT where LINEAR has no meaning (app/imaging/render.py). */
 export function functionFor(width: number, own: readonly WindowPreset[], floats: boolean): VoiFunction {
   const known = own[0]?.function ?? (floats || width < FEW ? 'LINEAR_EXACT' : 'LINEAR');
   return known === 'LINEAR' && width < 1 ? 'LINEAR_EXACT' : known;
@@ -83,7 +83,7 @@ function stepNodes({ first, bits, entries }: Omit<Lut, 'name'>): Node[] {
   });
 }
 
-/** What a frame opens with; from its lowest to its highest value where nothing is known of it. */
+/** Initial display of a frame; from its lowest to its highest value where nothing is known of it. */
 export function openingRange(shown: Description | undefined, lowest: number, highest: number): Range {
   if (shown?.voiLut)
     return { lower: shown.voiLut.first, upper: shown.voiLut.first + Math.max(1, shown.voiLut.entries.length - 1) };

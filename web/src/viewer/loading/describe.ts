@@ -5,7 +5,7 @@ import type { Frame } from '../manifest';
 const known = new Map<string, Description>();
 const asked = new Map<string, Promise<Description>>();
 
-/** What a frame opens with, from the manifest or from the server. Rejects when the server cannot say. */
+/** Initial display of a frame, from the manifest or from the server. Rejects when the server cannot return it. */
 export function describe(frame: Frame): Promise<Description> {
   const here = descriptionOf(frame);
   if (here) return Promise.resolve(here);

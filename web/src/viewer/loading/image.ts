@@ -90,7 +90,7 @@ async function load(imageId: string, rgba: boolean): Promise<Loaded> {
   }
 }
 
-/** Palettes stand in the header, which the stream does not carry. */
+/** Palettes are in the header, which the stream does not contain. */
 function unreadable({ instance }: Frame): string | undefined {
   const { pixels } = instance;
   if (pixels.rows < 1 || pixels.columns < 1) return 'no size';
@@ -237,7 +237,7 @@ function base(frame: Frame, values: ModalityArray, rows: number, columns: number
   };
 }
 
-/** What every image gets, whoever decoded it. */
+/** Values of every image, for any decoder. */
 function ready(image: Loaded): Loaded {
   // Windows are drawn by shading.ts; Cornerstone counts in the ranges of LINEAR.
   image.voiLUTFunction = Enums.VOILUTFunctionType.LINEAR;

@@ -70,7 +70,7 @@ export class SeriesLoad {
     return waiting.promise;
   }
 
-  /** Frees everything; those who wait are told. */
+  /** Frees everything; waiting callers are rejected. */
   dispose(): void {
     this.abort.abort();
     clearTimeout(this.telling);
@@ -186,7 +186,7 @@ export class SeriesLoad {
 
 const CLOSED = 'The series was closed';
 
-/** Whether something was given up because its series was closed: to leave while images come is no fault. */
+/** Whether a load was cancelled because its series was closed: leaving while images arrive is not an error. */
 export function isClosed(fault: unknown): boolean {
   return fault instanceof DOMException && fault.name === 'AbortError' && fault.message === CLOSED;
 }

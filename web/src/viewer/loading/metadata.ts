@@ -1,4 +1,4 @@
-/** Gives Cornerstone the attributes of our frames. Without them a viewport stays silently black (DESIGN 3.1). */
+/** Gives Cornerstone the attributes of the frames. Without them a viewport stays silently black (DESIGN 3.1). */
 import { metaData } from '@cornerstonejs/core';
 import { dot } from '../geometry';
 import type { Frame, Series, Vector } from '../manifest';
@@ -61,7 +61,7 @@ function imagePixel({ instance }: Frame, series: Series): Record<string, unknown
     rows: pixels.rows,
     columns: pixels.columns,
     samplesPerPixel: pixels.samples,
-    // Inversion is ours (shading.ts): Cornerstone would decide it once for a stack, by this word.
+    // Inversion is done in shading.ts: Cornerstone would decide it once for a stack, by this word.
     photometricInterpretation: pixels.photometric === 'MONOCHROME1' ? 'MONOCHROME2' : pixels.photometric,
     planarConfiguration: pixels.planar,
     bitsAllocated: pixels.bitsAllocated,

@@ -28,7 +28,7 @@ export interface GreyPixels {
   readonly max: number;
 }
 
-/** The layout of values that the server has decoded: cut to Bits Stored already, as wide as their number says. */
+/** The layout of values that the server has decoded: cut to Bits Stored already, in the width of their number. */
 export function integerSpec(spec: PixelSpec, bytes: Uint8Array<ArrayBuffer>): PixelSpec {
   const bitsAllocated = (bytes.byteLength / (spec.rows * spec.columns)) * 8;
   if (bitsAllocated !== 8 && bitsAllocated !== 16 && bitsAllocated !== 32)

@@ -1,4 +1,4 @@
-/** The way for what the browser cannot decode: the server draws the frame, the viewer shows its picture and says so. */
+/** The way for what the browser cannot decode: the server draws the frame, the viewer shows its picture with a notice. */
 import { problemOf } from '../../shell/http';
 import type { Frame } from '../manifest';
 

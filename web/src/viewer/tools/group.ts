@@ -11,7 +11,7 @@ export type ToolName = NavigationName | MeasureName;
 
 const GROUP = 'filmroom';
 const { MouseBindings } = Enums;
-/** Cornerstone names of the tools by ours. */
+/** Cornerstone names of the tools by the viewer's names. */
 const TOOLS: Readonly<Record<string, string>> = {
   ...NAVIGATION,
   ...Object.fromEntries(Object.entries(MEASURES).map(([name, { tool }]) => [name, tool.toolName])),

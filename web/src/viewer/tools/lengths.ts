@@ -14,7 +14,7 @@ interface Scale {
   readonly note: string;
 }
 
-/** The length of a line: "10.0 mm at the detector", "0.5 s, 12 cm/s" in a spectrum, "100.0 px" where nothing says more. */
+/** The length of a line: "10.0 mm at the detector", "0.5 s, 12 cm/s" in a spectrum, "100.0 px" without calibration. */
 export function lengthText(frame: Frame, from: Pixel, to: Pixel): string {
   const scale = scaleFor(frame, [from, to]);
   const [dx, dy] = [Math.abs(to[0] - from[0]) * scale.across, Math.abs(to[1] - from[1]) * scale.down];
@@ -39,7 +39,7 @@ export function areaText(frame: Frame, corners: readonly Pixel[], share: number)
   );
 }
 
-/** What a millimetre of this frame is one of, where it is not one of the patient. */
+/** Plane of a millimetre of this frame, where it is not the patient. */
 export function planeNote({ appearance }: Frame): string {
   switch (appearance.spacing?.plane) {
     case 'detector':
@@ -85,7 +85,7 @@ function sameScale(one: Region, other: Region): boolean {
   );
 }
 
-/** Size of a pixel and its unit; centimetres are told in millimetres. */
+/** Size of a pixel and its unit; centimetres are converted to millimetres. */
 function axisOf({ delta, unit }: Region, axis: 0 | 1): readonly [number, string] {
   return unit[axis] === 'cm' ? [delta[axis] * 10, 'mm'] : [delta[axis], unit[axis]];
 }

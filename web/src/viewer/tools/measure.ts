@@ -34,7 +34,7 @@ export function measureOf(toolName: string): MeasureName | undefined {
 
 type Ask = (before: string) => Promise<string | undefined>;
 
-/** Settings of a tool: those that carry words ask for them in our own dialog. */
+/** Settings of a tool: those with text ask for it in a dialog of the application. */
 export function measureConfiguration(name: MeasureName, ask: Ask): Record<string, unknown> {
   if (name === 'arrow' || name === 'text') {
     return {

@@ -31,7 +31,7 @@ function hounsfieldPresets(): Preset[] {
   }));
 }
 
-/** What the menu of a cell offers: the default window, other windows of the header (without keys), those of its modality. */
+/** Menu of a cell: the default window, other windows of the header (without keys), those of its modality. */
 export function presetsFor(cell: Cell): Preset[] {
   const { frame, series } = cell;
   if (!frame || cell.colour) return [];

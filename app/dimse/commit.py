@@ -59,13 +59,8 @@ def handle_report(exchange: Exchange, request: Request) -> Answer:
     node_id = exchange.agreed.admission.node_id
     if node_id is None:
         raise Refused(commands.NOT_AUTHORIZED, "Only known nodes: ask for a node of your AE title")
-    database = exchange.services.database
     try:
-        with database.read() as session:
-            asked = commitment.request_asked(session, node_id, answer.transaction)
-        if asked.state not in (commitment.DONE, commitment.FAILED):
-            with database.write() as session:
-                commitment.record_answer(session, node_id, answer)
+        commitment.take_report(exchange.services.database, node_id, answer)
     except NotFound as fault:
         raise Refused(commands.INVALID_ARGUMENT, fault.detail) from None
     except Unavailable as fault:

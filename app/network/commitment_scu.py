@@ -27,7 +27,7 @@ from app.network.wire import PeerSilent
 
 _SYNTAXES = ["1.2.840.10008.1.2.1", "1.2.840.10008.1.2"]
 
-_REPORTS = 1000  # of others that a node may send before it answers the request
+_REPORTS = 1000  # of others that a node may send before it answers the request, or reports about it
 OnReport = Callable[[References], int]  # handles a report and returns the status of the answer
 
 
@@ -101,7 +101,9 @@ class CommitmentAssociation(Association):
         self._allowance.seconds = seconds
         self._allowance.restart()
         try:
-            while not came() and (left := until - time.monotonic()) > 0:
+            for _ in range(_REPORTS):
+                if came() or (left := until - time.monotonic()) <= 0:
+                    return
                 self._reader.set_silence_limit(left)
                 self._served()
         except (_Enough, PeerSilent, PeerFault):

@@ -249,6 +249,16 @@ def ask_failed(session: Session, commitment_id: str, words: Phrase, final: bool)
         _fail_request(session, row)
 
 
+def take_report(database: Database, node_id: str, answer: References) -> None:
+    """A node's report about what we asked, see `record_answer`. One about nothing, or said again, takes no write lock: a node
+    may send any number of them."""
+    with database.read() as session:
+        if request_asked(session, node_id, answer.transaction).state in (DONE, FAILED):
+            return
+    with database.write() as session:
+        record_answer(session, node_id, answer)
+
+
 def request_asked(session: Session, node_id: str, transaction: str) -> Commitment:
     """The request to that node with this Transaction UID. NotFound when it was not asked so."""
     row = node_queries.commitment_asked(session, node_id, transaction)

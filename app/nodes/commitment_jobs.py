@@ -88,8 +88,7 @@ def send_request(ctx: JobContext, payload: dict[str, Any]) -> dict[str, Any]:
 def take_report(ctx: JobContext, node_id: str, answer: References) -> int:
     """Writes a node's report down; the status it is answered with."""
     try:
-        with ctx.database.write() as session:
-            commitment.record_answer(session, node_id, answer)
+        commitment.take_report(ctx.database, node_id, answer)
     except NotFound:
         return commands.INVALID_ARGUMENT
     except AppError as fault:

@@ -12,7 +12,16 @@ from app.archive import cached, content, differences, differing, queries, rows, 
 from app.archive.arriving import Source
 from app.archive.errors import Damaged
 from app.archive.ingest import Archive
-from app.archive.models import OTHER_FACILITY, Conflict, DeletedFile, Instance, InstanceHeader, Series, Study
+from app.archive.models import (
+    OTHER_FACILITY,
+    STUDY_REPLACED,
+    Conflict,
+    DeletedFile,
+    Instance,
+    InstanceHeader,
+    Series,
+    Study,
+)
 from app.archive.transaction import lock_index
 from app.dicom import uids
 from app.dicom.header import Header, scan_bytes
@@ -130,7 +139,8 @@ def _held_file(archive: Archive, conflict: Conflict) -> bytes:
 
 
 def _compare_anew(context: JobContext, sop_instance_uid: str) -> None:
-    """The other versions of an object that was replaced wait against the new one."""
+    """The other versions of an object that was replaced wait against the new one, and what was on hold because the study
+    was another patient's waits with the reason that holds now."""
     archive: Archive = context.archive
     with context.database.read() as session:
         stored = queries.find_counterpart(session, sop_instance_uid, "", "")
@@ -143,6 +153,12 @@ def _compare_anew(context: JobContext, sop_instance_uid: str) -> None:
             same_study = one.study_instance_uid == study and not {"PatientID", "IssuerOfPatientID"} & set(names)
             again = same_study and one.reason in ("other patient", "other study")
             found.append((one.id, names, "other content" if again else one.reason))
+        for one in queries.open_of_other_patient(session, study, sop_instance_uid):
+            names = differences.of_held_file(session, archive.store, one.path)
+            if {"PatientID", "IssuerOfPatientID"} & set(names):
+                continue
+            stored = session.scalar(select(Instance.id).where(Instance.sop_instance_uid == one.sop_instance_uid))
+            found.append((one.id, names, "other content" if stored is not None else STUDY_REPLACED))
     with context.database.write() as session:
         for conflict_id, names, reason in found:
             queries.set_differences(session, conflict_id, names, reason=reason)

@@ -12,6 +12,9 @@ from app.kit.phrases import Phrase
 
 RECEIVING, SETTLED = "receiving", "settled"
 SEVERAL = "\\"  # source of a study whose objects came from several senders; no AE title has a backslash (PS3.5 6.2)
+STUDY_REPLACED = (
+    "study replaced"  # of a conflict: on hold for another patient's study, which this patient's has replaced
+)
 OTHER_FACILITY = "other facility"  # reason of a conflict that only people who see all facilities may know of
 
 
@@ -224,7 +227,9 @@ class Conflict(Base):
     study_instance_uid: Mapped[str] = mapped_column(String(64), index=True)
     sop_instance_uid: Mapped[str] = mapped_column(String(64), index=True)
     facility_id: Mapped[str | None] = mapped_column(String(26))
-    reason: Mapped[str] = mapped_column(String(64))  # other content, other patient, other facility, other study
+    reason: Mapped[str] = mapped_column(
+        String(64)
+    )  # other content, other patient, other facility, other study, study replaced
     differences: Mapped[list[str]] = mapped_column(default=list)  # keywords that differ, never values
     path: Mapped[str] = mapped_column(String(1024))
     sha256: Mapped[str] = mapped_column(String(64))

@@ -285,6 +285,17 @@ def open_versions(session: Session, actor: Actor, sop_instance_uids: Collection[
     return list(session.scalars(query.where(visible_conflicts(actor)).order_by(Conflict.id)))
 
 
+def open_of_other_patient(session: Session, study_uid: str, but: str) -> list[Conflict]:
+    """The open conflicts of a study that was another patient's when they came, without those of the object `but`."""
+    query = select(Conflict).where(
+        Conflict.study_instance_uid == study_uid,
+        Conflict.state == "open",
+        Conflict.reason == "other patient",
+        Conflict.sop_instance_uid != but,
+    )
+    return list(session.scalars(query.order_by(Conflict.id)))
+
+
 def count_conflicts(session: Session, actor: Actor) -> int:
     """Open ones that this actor may see."""
     query = select(func.count()).select_from(Conflict).where(Conflict.state == "open", visible_conflicts(actor))

@@ -11,7 +11,7 @@ from starlette.responses import RedirectResponse, Response
 
 from app import audit
 from app.archive import differing, queries, service
-from app.archive.models import OTHER_FACILITY, Conflict, Study
+from app.archive.models import OTHER_FACILITY, STUDY_REPLACED, Conflict, Study
 from app.archive.service import Decision
 from app.http import ReadSession, WriteSession, allow, render
 from app.http.i18n import format_date, ngettext, translate
@@ -91,11 +91,13 @@ def _row(conflict: Conflict, study: Study | None) -> ConflictRow:
         "other content": _("Same object, different content"),
         "other patient": _("Same study, different patient"),
         "other study": _("Same series or object in another study"),
+        STUDY_REPLACED: _("The study now belongs to the same patient"),
         OTHER_FACILITY: _("UIDs in use at another facility"),
     }
     overwriting = {
         "other patient": _("Replace deletes the stored study of the other patient with all its objects and stores this object."),
         "other study": _("Replace deletes the object or series stored under these UIDs in the other study and stores this object."),
+        STUDY_REPLACED: _("Replace stores this object in the study; nothing is deleted."),
         OTHER_FACILITY: _("Replace deletes the objects of the other facility stored under these UIDs and stores this object."),
     }  # fmt: skip
     reason = reasons.get(conflict.reason, conflict.reason)

@@ -115,6 +115,24 @@ def test_a_new_object_of_a_known_study_is_no_conflict(archive: Archive, put: Put
         assert study.bytes == sum(map(len, _stored(archive).values()))
 
 
+def test_overwriting_by_another_patient_renews_the_reason_of_the_other_objects(archive: Archive, put: Put) -> None:
+    put(ct_bytes())
+    for end in "234":
+        put(ct_bytes(f"1.2.3.1.1.{end}", PatientID="P3" if end == "4" else "P2"))
+    first, second, third = _open(archive)
+    with archive.database.write() as session:
+        service.decide_conflict(session, SYSTEM, first.id, "overwrite")
+    _carry_out(archive, first.id)
+    assert [(one.id, one.reason) for one in _open(archive)] == [
+        (second.id, "study replaced"),
+        (third.id, "other patient"),
+    ]
+    with archive.database.write() as session:
+        service.decide_conflict(session, SYSTEM, second.id, "overwrite")
+    _carry_out(archive, second.id)
+    assert sorted(_stored(archive)) == ["1.2.3.1.1.2", "1.2.3.1.1.3"], "nothing of the study was deleted"
+
+
 def _conflict(archive: Archive, put: Put, second: bytes) -> str:
     assert put(second).status == "conflict"
     with archive.database.read() as session:

@@ -157,8 +157,8 @@ def _compare_anew(context: JobContext, sop_instance_uid: str) -> None:
             names = differences.of_held_file(session, archive.store, one.path)
             if {"PatientID", "IssuerOfPatientID"} & set(names):
                 continue
-            stored = session.scalar(select(Instance.id).where(Instance.sop_instance_uid == one.sop_instance_uid))
-            found.append((one.id, names, "other content" if stored is not None else STUDY_REPLACED))
+            same = session.scalar(select(Instance.id).where(Instance.sop_instance_uid == one.sop_instance_uid))
+            found.append((one.id, names, "other content" if same is not None else STUDY_REPLACED))
     with context.database.write() as session:
         for conflict_id, names, reason in found:
             queries.set_differences(session, conflict_id, names, reason=reason)

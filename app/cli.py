@@ -128,15 +128,15 @@ def main(given: Sequence[str] | None = None) -> int:
             return _RUNNING[verb][1](config)
         withheld = take_secrets()
         if verb == "serve":
-            from app.supervisor import Supervisor
+            from app.supervisor import Installation
 
-            Supervisor(config, lambda: load(options, os.environ | withheld), withheld).run()
+            Installation(config, lambda: load(options, os.environ | withheld), withheld).run()
         else:
-            from app.supervisor import prepare, require_free, run_role
+            from app.supervisor import prepare, require_free, run_alone
 
             require_free(config, verb)
             prepare(config, os.environ | withheld)
-            run_role(verb, config)
+            run_alone(verb, config)
     except (ConfigError, AppError) as fault:
         print(f"filmroom: {fault}", file=sys.stderr)
         return 2

@@ -10,16 +10,18 @@ from pathlib import Path
 from app.kit.rolestate import Seen, process_exists, read_all
 
 SUPERVISOR = "supervisor"
-RECEIVERS = "receivers"  # the process that looks after several receivers: no role of its own
+RECEIVERS = "receivers"  # the supervisor of several receivers that run without the other roles
 STOP_SECONDS = 15.0
 READY, PARTLY, NOTHING = 0, 1, 3
 
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """State of the installation's processes. roles: those that should be there; seen: the living processes."""
+    """State of the installation's processes. pid: the supervisor of all roles, or 0; receivers: the supervisor of receivers
+    that run alone, or 0; roles: those that should be there; seen: the living processes."""
 
     pid: int
+    receivers: int
     roles: list[str]
     seen: list[Seen]
 
@@ -60,15 +62,18 @@ def read_state(folder: Path) -> Running:
     """folder: Config.run."""
     found = read_all(folder)
     head = next((one for one in found if one.role == SUPERVISOR), None)
+    receivers = next((one.pid for one in found if one.role == RECEIVERS), 0)
     roles = [one for one in found if one.role not in (SUPERVISOR, RECEIVERS)]
     wanted = list(head.detail.get("roles", [])) if head else sorted({one.role for one in roles})
-    return Running(head.pid if head else 0, wanted, sorted(roles, key=lambda one: (one.role, one.pid)))
+    return Running(head.pid if head else 0, receivers, wanted, sorted(roles, key=lambda one: (one.role, one.pid)))
 
 
 def stop(folder: Path, seconds: float = STOP_SECONDS) -> tuple[str, bool]:
     """Ends the supervisor (and with it its roles), or roles that run alone. A text, and whether all have ended."""
     found = read_state(folder)
     pids = [found.pid] if found.pid else [one.pid for one in found.seen]
+    if found.receivers and not found.pid:
+        pids.insert(0, found.receivers)  # before its receivers, of which it would start others
     if not pids:
         return "not running", True
     for pid in pids:

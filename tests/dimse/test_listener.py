@@ -22,6 +22,7 @@ from app.archive import Archive
 from app.archive.models import Instance
 from app.config import Config
 from app.db import open_database
+from app.kit import running
 from app.kit.errors import PeerFault
 from app.network.pdu import Context
 from app.network.scu import Association, Peer
@@ -98,7 +99,7 @@ def test_two_receivers_share_the_port_and_one_that_dies_comes_back(sqlite_config
             time.sleep(0.05)
         assert all(dcmtk.echoscu(role.port).code == 0 for _ in range(6))
         left = role.pids()
-        role.process.kill()  # the head of the family: its children make space
+        role.process.kill()  # their supervisor: they make space
         role.process.wait()
         until = time.monotonic() + 60
         while not all(_gone(pid) for pid in left):
@@ -112,7 +113,7 @@ def test_it_stops_within_five_seconds_with_associations_open(sqlite_config: Conf
         role.wait(receivers)
         idle = [_association(role.port).__enter__() for _ in range(4)]
         started = time.monotonic()
-        role.process.terminate()
+        assert running.stop(role.run) == ("stopped", True), "as `filmroom stop` does"
         assert role.process.wait(60) == 0
         assert time.monotonic() - started < 5
         for association in idle:

@@ -21,15 +21,20 @@ from app.db.models import load_all
 from app.http import i18n
 from app.security import passwords
 from tests.support import live as live_server
-from tests.support import postgres
+from tests.support import postgres, samples
 from tests.support.client import Web, open_web
+from tests.support.served import served
 
+__all__ = ["served"]  # a fixture of tests/dicomweb and tests/interop
 load_all()
 CI = os.environ.get("CI") == "true"
 # The machine may be busy with something else: how long an example takes says nothing about the code.
 settings.register_profile("shared", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("shared")
-_MISSING = re.compile(r"missing|not here|not installed|No test data|no such", re.I)
+LARGE_SET = Path(
+    os.environ.get("FILMROOM_TEST_DATA", Path(__file__).resolve().parents[1] / ".." / "shared" / "data")
+).resolve()
+_MISSING = re.compile(r"missing|not here|not installed|no such", re.I)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -80,17 +85,9 @@ def _target(link: Path) -> Path:
 
 
 @pytest.fixture(scope="session")
-def shared_data() -> Path:
-    """The 448 real DICOM files; says plainly when they are missing."""
-    folder = Path(
-        os.environ.get("FILMROOM_TEST_DATA", Path(__file__).resolve().parents[1] / ".." / "shared" / "data")
-    ).resolve()
-    if not (folder / "MANIFEST.csv").is_file():
-        message = f"No test data at {folder}: set FILMROOM_TEST_DATA to the folder with MANIFEST.csv."
-        if CI:
-            pytest.fail(message)
-        pytest.skip(message)
-    return folder
+def shared_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The large set of real DICOM files, else the small one of tests/support/samples.py: same names, fewer files."""
+    return LARGE_SET if samples.is_whole(LARGE_SET) else samples.make_small(tmp_path_factory.mktemp("small") / "data")
 
 
 @pytest.fixture(scope="session")
@@ -164,10 +161,27 @@ def web(config: Config, database: Database) -> Iterator[Web]:
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """In CI a missing tool is a failure, never a skip; what does not apply to a file or a database may be skipped."""
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Generator[None, pytest.TestReport]:
+    """In CI a missing tool is a failure, never a skip; what does not apply to a file or a database may be skipped, and so
+    may a test that asks for a file which only the large set has."""
     report = yield
-    if CI and report.skipped and not hasattr(report, "wasxfail") and _MISSING.search(str(report.longrepr)):
+    if "shared_data" in getattr(item, "fixturenames", ()):
+        report.user_properties.append(("set", "large" if samples.is_whole(LARGE_SET) else "small"))
+    if report.failed and call.excinfo and (lacking := samples.lacking(call.excinfo.value)):
+        report.outcome = "skipped"
+        report.longrepr = (str(item.path), item.location[1] or 0, f"only the large set of files has {lacking}")
+    elif CI and report.skipped and not hasattr(report, "wasxfail") and _MISSING.search(str(report.longrepr)):
         report.outcome = "failed"
         report.longrepr = f"in CI this must be there: {report.longrepr}"
     return report
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """How many tests ran on the large set of files, or without it."""
+    ended = [one for name in ("passed", "failed") for one in terminalreporter.stats.get(name, ()) if one.when == "call"]
+    sets = Counter(value for one in ended for name, value in one.user_properties if name == "set")
+    left = [one for one in terminalreporter.stats.get("skipped", ()) if "only the large set" in str(one.longrepr)]
+    terminalreporter.write_line(
+        f"DICOM files: {sets['large']} tests ran on the large set, {sets['small']} on the small one,"
+        f" {len(left)} were skipped because only the large set has their files"
+    )

@@ -3,7 +3,6 @@
 import os
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -14,6 +13,7 @@ from app.db import open_database
 from tests.support import postgres
 from tests.support.live import ROOT
 from tests.support.postgres import free_port
+from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.slow
 _ENVIRONMENT = {k: v for k, v in os.environ.items() if not k.startswith("FILMROOM_")} | {"PYTHONPATH": str(ROOT)}
@@ -69,10 +69,13 @@ def test_the_password_is_not_in_the_process_list(tmp_path: Path, postgres_url: s
         with (tmp_path / "log").open("wb") as log:
             process = subprocess.Popen(line, env=_ENVIRONMENT, cwd=ROOT, stdout=log, stderr=log)
         try:
-            until = time.monotonic() + 120
-            while b"worker ready" not in (tmp_path / "log").read_bytes():
-                assert process.poll() is None and time.monotonic() < until, (tmp_path / "log").read_text()
-                time.sleep(0.1)
+            eventually(
+                (tmp_path / "log").read_bytes,
+                "the worker is ready",
+                until=lambda log: b"worker ready" in log,
+                seconds=120,
+                process=process,
+            )
             shown = Path(f"/proc/{process.pid}/cmdline").read_bytes()
             assert b"--database-url\0postgresql://postgres:*" in shown and secret.encode() not in shown
         finally:

@@ -7,7 +7,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
@@ -22,6 +22,7 @@ from tests.support import dcmtk, postgres
 from tests.support import live as live_server
 from tests.support.live import ROOT, Live
 from tests.support.postgres import free_port
+from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.slow
 
@@ -36,13 +37,6 @@ def _command(*arguments: str, environ: dict[str, str] | None = None) -> subproce
         env=environment | (environ or {}),
         cwd=ROOT,
     )
-
-
-def _until(condition: Callable[[], bool], seconds: float = 60) -> None:
-    until = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < until
-        time.sleep(0.05)
 
 
 @contextlib.contextmanager
@@ -119,7 +113,7 @@ def test_a_role_beside_a_supervisor_on_the_same_folder_still_works(first: Live) 
                 return httpx.get(f"http://127.0.0.1:{port}/healthz", trust_env=False).status_code == 200
             return False
 
-        _until(answers)
+        eventually(answers, "it answers again")
     finally:
         process.terminate()
         assert process.wait(15) in (0, -signal.SIGTERM)
@@ -167,7 +161,7 @@ def test_a_suspended_machine_replaces_nobody(hanging: Live) -> None:
     for pid in reversed(everybody):
         os.kill(pid, signal.SIGCONT)
     hanging.wait_ready()
-    time.sleep(2 * BEAT)
+    time.sleep(2 * BEAT)  # in which a supervisor that counted that time would end them
     assert {role: sorted(hanging.role_pids(role)) for role in before} == before
 
 
@@ -177,8 +171,10 @@ def test_hung_roles_are_replaced(hanging: Live) -> None:
     receiver, other = sorted(hanging.role_pids("dicom"))
     for pid in (web, worker, receiver):
         os.kill(pid, signal.SIGSTOP)
-    _until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in (web, worker, receiver)))
-    _until(lambda: len(hanging.role_pids("dicom")) == 2)
+    eventually(
+        lambda: not any(Path(f"/proc/{pid}").exists() for pid in (web, worker, receiver)), "the hanging processes end"
+    )
+    eventually(lambda: len(hanging.role_pids("dicom")) == 2, "both receivers run")
     hanging.wait_ready()
     assert other in hanging.role_pids("dicom")
     log = next((hanging.data / "logs").glob("supervisor_*.log")).read_text()
@@ -223,11 +219,11 @@ def test_a_beat_ends_with_the_work_it_stands_for(tmp_path: Path) -> None:
     try:
         state.pulse()
         written = path.stat().st_mtime_ns
-        _until(lambda: path.stat().st_mtime_ns != written, 10)
+        eventually(lambda: path.stat().st_mtime_ns != written, "the file is written")
         state._pulse = time.monotonic() - 60  # an event loop that stands still
-        time.sleep(1.5 * BEAT)
+        time.sleep(1.5 * BEAT)  # the beat that was under way
         written = path.stat().st_mtime_ns
-        time.sleep(2.5 * BEAT)
+        time.sleep(2.5 * BEAT)  # no further one follows
         assert path.stat().st_mtime_ns == written
     finally:
         state.close()

@@ -5,7 +5,6 @@ import re
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import httpx
@@ -17,6 +16,7 @@ from tests.support import dcmtk
 from tests.support import live as live_server
 from tests.support.live import PASSWORD, ROOT, Live
 from tests.support.postgres import free_port
+from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.slow
 
@@ -50,9 +50,7 @@ def test_a_role_that_dies_comes_back(tmp_path: Path, role: str) -> None:
     with live_server.running(tmp_path / "data") as live:
         (before,) = live.role_pids(role)
         os.kill(before, signal.SIGKILL)
-        deadline = time.monotonic() + 60
-        while time.monotonic() < deadline and live.role_pids(role) in ([], [before]):
-            time.sleep(0.05)
+        eventually(lambda: live.role_pids(role), f"a new {role}", until=lambda pids: pids not in ([], [before]))
         live.wait_ready()
         assert live.role_pids(role) not in ([], [before])
 
@@ -71,12 +69,7 @@ def _save_station(live: Live, title: str, port: int) -> str:
 
 
 def _echoed(port: int, title: str) -> bool:
-    until = time.monotonic() + 30
-    while time.monotonic() < until:
-        if dcmtk.echoscu(port, called=title).code == 0:
-            return True
-        time.sleep(0.2)
-    return False
+    return eventually(lambda: dcmtk.echoscu(port, called=title).code == 0, f"{title} answers")
 
 
 def test_title_and_port_count_at_once(tmp_path: Path) -> None:
@@ -106,10 +99,7 @@ def test_a_killed_supervisor_leaves_no_role_behind(tmp_path: Path) -> None:
     pids = [pid for role in ("web", "dicom", "worker") for pid in live.role_pids(role)]
     live.process.kill()
     live.process.wait()
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline and any(Path(f"/proc/{pid}").exists() for pid in pids):
-        time.sleep(0.1)
-    assert not [pid for pid in pids if Path(f"/proc/{pid}").exists()]
+    eventually(lambda: not any(Path(f"/proc/{pid}").exists() for pid in pids), "the roles end with their head")
 
 
 def test_a_role_that_is_spawned_gets_the_whole_configuration(tmp_path: Path) -> None:

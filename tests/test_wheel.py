@@ -6,7 +6,6 @@ import re
 import subprocess
 import sys
 import sysconfig
-import time
 import tomllib
 import venv
 import zipfile
@@ -21,6 +20,7 @@ from packaging.utils import canonicalize_name
 from tests.support import dcmtk
 from tests.support.live import PASSWORD, ROOT
 from tests.support.postgres import free_port
+from tests.support.waiting import eventually
 
 NEWEST = max((ROOT / "migrations" / "versions").glob("[0-9]*.py"))
 pytestmark = pytest.mark.slow
@@ -108,11 +108,13 @@ def test_an_installed_wheel_serves_a_store_and_forward_box_with_pages(installed:
     with (tmp_path / "log").open("wb") as log:
         process = subprocess.Popen(command, cwd=tmp_path, env=_alone(installed), stdout=log, stderr=log)
     try:
-        until = time.monotonic() + 90
         status = [installed / "filmroom", "status", "--data", "data"]
-        while subprocess.run(status, cwd=tmp_path, env=_alone(installed), capture_output=True).returncode != 0:
-            assert process.poll() is None and time.monotonic() < until, (tmp_path / "log").read_text()
-            time.sleep(0.2)
+        eventually(
+            lambda: subprocess.run(status, cwd=tmp_path, env=_alone(installed), capture_output=True).returncode == 0,
+            f"the installed Filmroom runs (log: {tmp_path / 'log'})",
+            seconds=90,
+            process=process,
+        )
         with httpx.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False, timeout=60) as client:
             page = client.get("/login", headers={"Accept-Language": "es"})
             assert page.status_code == 200 and "Contraseña" in page.text

@@ -1,21 +1,12 @@
 """Queries and retrievals through REST on both databases, without a network: rows as nodes would have filled them."""
 
-from typing import Any
-
 from app import jobs
 from app.jobs.models import Job
-from app.nodes import service
-from app.nodes.options import NodeValues
 from app.retrieve import queries as retrieve_queries
 from app.retrieve import remote_queries
 from app.retrieve.models import RemoteQueryNode
 from tests.support.client import Web
-
-
-def _node(web: Web, name: str, **more: Any) -> None:
-    with web.database.write() as session:
-        values = NodeValues(name, "PACS", "127.0.0.1", 104, capabilities=["find", "move"], **more)
-        service.create_node(session, web.actor("admin"), values)
+from tests.support.query_nodes import add_query_node
 
 
 def _answered(web: Web, query_id: str, node: str, answers: list[dict[str, str]], state: str = "done") -> None:
@@ -26,7 +17,7 @@ def _answered(web: Web, query_id: str, node: str, answers: list[dict[str, str]],
 
 
 def test_who_may_ask_and_who_sees_the_answers(web: Web) -> None:
-    _node(web, "P1")
+    add_query_node(web, "P1")
     body = {"nodes": ["P1"], "patient_name": "Doe*"}
     for who, status in (("bob", 202), ("alice", 202), ("admin", 202), ("charlie", 403), ("nobody", 401)):
         client = web.nobody if who == "nobody" else getattr(web, who)
@@ -42,8 +33,8 @@ def test_who_may_ask_and_who_sees_the_answers(web: Web) -> None:
 
 
 def test_answers_are_merged_sorted_and_paged(web: Web) -> None:
-    _node(web, "P1")
-    _node(web, "P2")
+    add_query_node(web, "P1")
+    add_query_node(web, "P2")
     made = web.bob.post("/api/v1/queries", json={"nodes": ["P1", "P2"], "description": "chest*", "modalities": ["ct"]})
     shown = made.json()
     assert (
@@ -73,7 +64,7 @@ def test_answers_are_merged_sorted_and_paged(web: Web) -> None:
 
 
 def test_a_query_is_stopped_once(web: Web) -> None:
-    _node(web, "P1")
+    add_query_node(web, "P1")
     place = web.bob.post("/api/v1/queries", json={"nodes": ["P1"]}).headers["location"]
     stopped = web.bob.post(f"{place}/cancel").json()
     assert stopped["state"] == "cancelled" and stopped["nodes"][0]["state"] == "cancelled"
@@ -81,7 +72,7 @@ def test_a_query_is_stopped_once(web: Web) -> None:
 
 
 def test_a_query_whose_worker_died_says_so(web: Web) -> None:
-    _node(web, "P1")
+    add_query_node(web, "P1")
     made = web.bob.post("/api/v1/queries", json={"nodes": ["P1"]}).json()
     with web.database.write() as session:
         query = retrieve_queries.query(session, web.actor("bob"), made["id"])
@@ -92,8 +83,8 @@ def test_a_query_whose_worker_died_says_so(web: Web) -> None:
 
 
 def test_what_cannot_be_asked_names_its_field(web: Web) -> None:
-    _node(web, "P1")
-    _node(web, "OFF", enabled=False)
+    add_query_node(web, "P1")
+    add_query_node(web, "OFF", enabled=False)
     for body, field in (
         ({"nodes": []}, "nodes"),
         ({"nodes": ["P1"], "level": "frame"}, "level"),
@@ -110,7 +101,7 @@ def test_what_cannot_be_asked_names_its_field(web: Web) -> None:
 
 
 def test_a_retrieval_waits_in_the_queue_of_who_ordered_it(web: Web) -> None:
-    _node(web, "P1")
+    add_query_node(web, "P1")
     made = web.bob.post("/api/v1/queries", json={"nodes": ["P1"]}).json()
     told = {"StudyInstanceUID": "1.2.7", "PatientName": "Seven^Sam", "NumberOfStudyRelatedInstances": "70"}
     _answered(web, made["id"], "P1", [told])
@@ -135,7 +126,7 @@ def test_a_retrieval_waits_in_the_queue_of_who_ordered_it(web: Web) -> None:
 def test_old_rows_go_with_their_answers(web: Web) -> None:
     from app.kit.clock import now
 
-    _node(web, "P1")
+    add_query_node(web, "P1")
     made = web.bob.post("/api/v1/queries", json={"nodes": ["P1"]}).json()
     _answered(web, made["id"], "P1", [{"StudyInstanceUID": "1.2.7"}])
     with web.database.write() as session:

@@ -9,29 +9,16 @@ import pytest
 from sqlalchemy import func, select
 
 from app import events
-from app import jobs as queue
 from app.archive import Archive, Outcome, Source, content, differing, jobs, queries, service
 from app.archive.errors import Damaged
 from app.archive.models import Conflict, Instance, Study
-from app.jobs.context import JobContext, PermanentFault
+from app.jobs.context import PermanentFault
 from app.kit.errors import Conflict as Decided
 from app.kit.errors import Forbidden
 from app.security import SYSTEM, Actor
 from tests.archive.conftest import Put
 from tests.archive.make import ct, ct_bytes, part10
-
-
-def _run(archive: Archive, kind: Any, payload: dict[str, Any]) -> dict[str, Any]:
-    """Through the real queue, as a worker does."""
-    with archive.database.write() as session:
-        queue.enqueue(session, "archive.test", payload)
-    with archive.database.write() as session:
-        claimed = queue.claim(session, ["archive.test"], "tester")
-    assert claimed is not None
-    result: dict[str, Any] = kind(JobContext(archive.config, archive.database, archive, claimed), claimed.payload)
-    with archive.database.write() as session:
-        queue.done(session, claimed.id, result)
-    return result
+from tests.support.archive_jobs import leftovers, run_job
 
 
 def _stored(archive: Archive) -> dict[str, bytes]:
@@ -42,16 +29,12 @@ def _stored(archive: Archive) -> dict[str, bytes]:
         }
 
 
-def _leftovers(archive: Archive) -> list[str]:
-    return [p.name for p in (archive.config.store / ".incoming").rglob("*") if p.is_file() and p.name != "lock"]
-
-
 def test_identical_content_is_a_no_op(archive: Archive, put: Put) -> None:
     data = ct_bytes()
     assert put(data).status == "stored"
     assert put(data).status == "duplicate"
     assert len(_stored(archive)) == 1
-    assert _leftovers(archive) == []
+    assert leftovers(archive) == []
 
 
 def test_another_writers_file_meta_information_does_not_make_it_another_object(archive: Archive, put: Put) -> None:
@@ -143,8 +126,8 @@ def _decide(archive: Archive, conflict: str, decision: Any) -> None:
     with archive.database.write() as session:
         service.decide_conflict(session, SYSTEM, conflict, decision)
     for _ in range(2):  # a job may run twice
-        _run(archive, jobs.apply_decision, {"conflict_id": conflict, "decision": decision})
-        _run(archive, jobs.remove_files, {})
+        run_job(archive, jobs.apply_decision, {"conflict_id": conflict, "decision": decision})
+        run_job(archive, jobs.remove_files, {})
     assert not list((archive.config.store / ".aside").iterdir())
     with pytest.raises(Decided), archive.database.write() as session:
         service.decide_conflict(session, SYSTEM, conflict, decision)
@@ -181,7 +164,7 @@ def test_a_version_whose_file_changed_is_neither_shown_nor_stored(archive: Archi
     with archive.database.read() as session, pytest.raises(Damaged):
         differing.first_frame(session, conflict)
     with pytest.raises(PermanentFault, match="damaged"):
-        _run(archive, jobs.apply_decision, {"conflict_id": chosen, "decision": decision})
+        run_job(archive, jobs.apply_decision, {"conflict_id": chosen, "decision": decision})
     assert list(_stored(archive).values()) == [first]
 
 
@@ -325,7 +308,7 @@ def _open(archive: Archive) -> list[Conflict]:
 
 
 def _carry_out(archive: Archive, conflict: str) -> None:
-    _run(archive, jobs.apply_decision, {"conflict_id": conflict, "decision": "overwrite"})
+    run_job(archive, jobs.apply_decision, {"conflict_id": conflict, "decision": "overwrite"})
 
 
 def test_two_versions_of_one_object_are_never_taken_in_together(archive: Archive, put: Put) -> None:

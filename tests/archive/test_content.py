@@ -19,7 +19,7 @@ from app.kit.errors import NotFound, Unavailable
 from app.security import SYSTEM
 from tests.archive.conftest import Put
 from tests.archive.make import ct, ct_bytes, part10
-from tests.archive.test_ingest import _files
+from tests.support.store_files import files_in
 
 
 def _expected(path: Path, instance: Instance) -> list[bytes] | None:
@@ -47,7 +47,7 @@ def _expected(path: Path, instance: Instance) -> list[bytes] | None:
 @pytest.mark.slow
 def test_frames_of_every_real_file(archive: Archive, put: Put, shared_data: Path) -> None:
     compared = 0
-    for path in _files(shared_data):
+    for path in files_in(shared_data):
         outcome = put(path)
         if outcome.status != "stored":
             continue

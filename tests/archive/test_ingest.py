@@ -4,7 +4,6 @@ import hashlib
 from datetime import timedelta
 from pathlib import Path
 
-import pydicom
 from sqlalchemy import func, select
 
 from app.archive import Archive, Source, arrivals, browse, content, queries
@@ -14,16 +13,12 @@ from app.kit.clock import now
 from app.security import SYSTEM
 from tests.archive.conftest import Put
 from tests.archive.make import ct_bytes
-
-
-def _files(folder: Path) -> list[Path]:
-    package = Path(pydicom.__file__).parent / "data" / "test_files"
-    return sorted(p for f in (folder, package) for p in f.rglob("*") if p.is_file())
+from tests.support.store_files import files_in
 
 
 def test_every_real_file_is_stored_or_refused_with_a_reason(archive: Archive, put: Put, shared_data: Path) -> None:
     counted: dict[str, int] = {}
-    for path in _files(shared_data):
+    for path in files_in(shared_data):
         outcome = put(path)
         counted[outcome.status] = counted.get(outcome.status, 0) + 1
         if outcome.status == "refused":

@@ -4,7 +4,6 @@ import os
 import struct
 import time
 from collections.abc import Iterator
-from typing import Any
 
 import numpy as np
 import pytest
@@ -22,13 +21,14 @@ from app.events import Event
 from app.imaging import rle
 from tests.archive.make import ct, ct_bytes, part10
 from tests.support.client import Web, open_web
+from tests.support.waiting import eventually
 
 OBJECT = "1.2.3.1.1.1"
 ADDRESS = "/dicom-web/studies/1.2.3.1/series/1.2.3.1.1/instances/1.2.3.1.1.1"
 
 
 @pytest.fixture
-def house(sqlite_config: Config) -> Iterator[Web]:
+def site(sqlite_config: Config) -> Iterator[Web]:
     database = open_database(sqlite_config)
     with open_web(sqlite_config, database) as web:
         incoming = web.services.archive.receive(Source("test", facility_id=web.actor("bob").facility_id))
@@ -53,19 +53,12 @@ def _change(web: Web, how: str) -> None:
     path.write_bytes(raw)
 
 
-def _until(found: Any, seconds: float = 10) -> None:
-    until = time.monotonic() + seconds
-    while not found():
-        assert time.monotonic() < until, "it was not recorded"
-        time.sleep(0.02)
-
-
 @pytest.mark.parametrize("how", ["one byte", "cut off"])
-def test_a_changed_file_is_refused_and_recorded(house: Web, how: str, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_changed_file_is_refused_and_recorded(site: Web, how: str, caplog: pytest.LogCaptureFixture) -> None:
     whole = {"Accept": 'multipart/related; type="application/dicom"; transfer-syntax=*'}
     single = {"Accept": "application/dicom; transfer-syntax=*"}
-    assert house.bob.get(f"/api/v1/instances/{OBJECT}/file").content == ct_bytes()
-    _change(house, how)
+    assert site.bob.get(f"/api/v1/instances/{OBJECT}/file").content == ct_bytes()
+    _change(site, how)
     for address, headers in (
         (f"/api/v1/instances/{OBJECT}/file", {}),
         (ADDRESS, single),
@@ -75,47 +68,47 @@ def test_a_changed_file_is_refused_and_recorded(house: Web, how: str, caplog: py
             {"Accept": "application/dicom; transfer-syntax=1.2.840.10008.1.2.5"},
         ),  # converted, it would look whole
     ):
-        answer = house.bob.get(address, headers=headers)
+        answer = site.bob.get(address, headers=headers)
         assert (answer.status_code, answer.json()["code"]) == (500, "damaged"), address
         assert answer.headers["content-type"].startswith("application/problem+json")
     with pytest.raises(Damaged):
-        open_object(house.services.archive, _instance(house.database))
+        open_object(site.services.archive, _instance(site.database))
 
     def recorded() -> bool:
-        with house.database.read() as session:
+        with site.database.read() as session:
             trail = session.scalars(select(AuditEvent).where(AuditEvent.verb == "store.check")).all()
             told = session.scalars(select(Event).where(Event.topic == "instance.damaged")).all()
         return [one.thing_id for one in trail] == [OBJECT] and len(told) == 1
 
-    _until(recorded)
+    eventually(recorded, "it is recorded")
     assert caplog.text.count("differs from what was stored") == 1
-    assert house.bob.get(f"{ADDRESS}/metadata").status_code == 200
+    assert site.bob.get(f"{ADDRESS}/metadata").status_code == 200
 
 
-def test_a_file_that_was_copied_back_is_read_once_and_given(house: Web) -> None:
-    path = house.services.archive.store.full_path(_instance(house.database).path)
+def test_a_file_that_was_copied_back_is_read_once_and_given(site: Web) -> None:
+    path = site.services.archive.store.full_path(_instance(site.database).path)
     path.write_bytes(ct_bytes())
     os.utime(path, (time.time() + 60, time.time() + 60))
     for _ in range(2):
-        assert house.bob.get(f"/api/v1/instances/{OBJECT}/file").content == ct_bytes()
+        assert site.bob.get(f"/api/v1/instances/{OBJECT}/file").content == ct_bytes()
 
 
 @pytest.mark.parametrize("how", ["one byte", "times kept", "cut off", "gone"])
-def test_the_same_object_sent_again_takes_the_place_of_a_damaged_file(house: Web, how: str) -> None:
+def test_the_same_object_sent_again_takes_the_place_of_a_damaged_file(site: Web, how: str) -> None:
     """Its sender hears that it is stored, and may delete its own."""
-    path = house.services.archive.store.full_path(_instance(house.database).path)
+    path = site.services.archive.store.full_path(_instance(site.database).path)
     times = path.stat()
     if how == "gone":
         path.unlink()
         path.parent.rmdir()
     else:
-        _change(house, "cut off" if how == "cut off" else "one byte")
+        _change(site, "cut off" if how == "cut off" else "one byte")
     if how == "times kept":
         os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
-    incoming = house.services.archive.receive(Source("test", facility_id=house.actor("bob").facility_id))
+    incoming = site.services.archive.receive(Source("test", facility_id=site.actor("bob").facility_id))
     incoming.write(ct_bytes())
-    assert house.services.archive.ingest(incoming).status == "duplicate"
-    assert house.bob.get(f"/api/v1/instances/{OBJECT}/file").content == ct_bytes()
+    assert site.services.archive.ingest(incoming).status == "duplicate"
+    assert site.bob.get(f"/api/v1/instances/{OBJECT}/file").content == ct_bytes()
     assert path.read_bytes() == ct_bytes() and not list(path.parents[3].glob(".incoming/*/01*"))
 
 
@@ -180,13 +173,13 @@ def _object(number: int, syntax: str) -> bytes:
     return part10(ds)
 
 
-def test_a_changed_file_is_noticed_by_every_way_to_its_pixels(house: Web) -> None:
-    archive = house.services.archive
+def test_a_changed_file_is_noticed_by_every_way_to_its_pixels(site: Web) -> None:
+    archive = site.services.archive
     for number, syntax in enumerate(SYNTAXES.values(), 2):
-        incoming = archive.receive(Source("test", facility_id=house.actor("bob").facility_id))
+        incoming = archive.receive(Source("test", facility_id=site.actor("bob").facility_id))
         incoming.write(_object(number, syntax))
         assert archive.ingest(incoming).status == "stored"
-    with house.database.read() as session:
+    with site.database.read() as session:
         found = session.scalars(select(Instance).where(Instance.sop_instance_uid != OBJECT)).all()
     names = {
         one.sop_instance_uid: {
@@ -197,7 +190,7 @@ def test_a_changed_file_is_noticed_by_every_way_to_its_pixels(house: Web) -> Non
     }  # fmt: skip
     for one in found:
         for address in WARM:
-            answer = house.bob.get(address.format(**names[one.sop_instance_uid]))
+            answer = site.bob.get(address.format(**names[one.sop_instance_uid]))
             assert answer.status_code == 200 and len(answer.content) > 1000, (address, answer.text[:200])
         path = archive.store.full_path(one.path)
         with path.open("r+b") as file:  # in place: a file that is kept open sees it too
@@ -210,51 +203,51 @@ def test_a_changed_file_is_noticed_by_every_way_to_its_pixels(house: Web) -> Non
     wrong = []
     for one in found:
         for address, headers in WAYS:
-            answer = house.bob.get(address.format(**names[one.sop_instance_uid]), headers=headers)
+            answer = site.bob.get(address.format(**names[one.sop_instance_uid]), headers=headers)
             if answer.status_code != 500 or answer.json()["code"] != "damaged":
                 wrong.append((one.transfer_syntax_uid, address, headers, answer.status_code, answer.content[:100]))
-        with house.database.read() as session, pytest.raises(Damaged):
+        with site.database.read() as session, pytest.raises(Damaged):
             frames.frame_bytes(archive, session, one, 1)  # prints
     assert not wrong, "\n".join(map(str, wrong))
 
     def recorded() -> bool:
-        with house.database.read() as session:
+        with site.database.read() as session:
             told = session.scalars(select(Event).where(Event.topic == "instance.damaged")).all()
         return sorted(one.payload["sop_instance_uid"] for one in told) == sorted(names)
 
-    _until(recorded)
+    eventually(recorded, "it is recorded")
 
 
-def test_the_other_images_of_a_series_are_given_without_the_changed_one(house: Web) -> None:
-    archive = house.services.archive
-    incoming = archive.receive(Source("test", facility_id=house.actor("bob").facility_id))
+def test_the_other_images_of_a_series_are_given_without_the_changed_one(site: Web) -> None:
+    archive = site.services.archive
+    incoming = archive.receive(Source("test", facility_id=site.actor("bob").facility_id))
     incoming.write(ct_bytes("1.2.3.1.1.2", pixels=b"\x02\x00" * 16, InstanceNumber=2))
     assert archive.ingest(incoming).status == "stored"
-    path = archive.store.full_path(f"{_path_of(house, OBJECT)}")
+    path = archive.store.full_path(f"{_path_of(site, OBJECT)}")
     path.write_bytes(path.read_bytes()[:-8] + bytes(8))
     os.utime(path, (time.time() + 60,) * 2)
-    stream = house.bob.get("/api/v1/series/1.2.3.1.1/frames")
+    stream = site.bob.get("/api/v1/series/1.2.3.1.1/frames")
     assert stream.content == struct.pack("<IIII", 1, 1, 32, 0) + b"\x02\x00" * 16
-    rendered = house.bob.get(f"{STUDY}/series/1.2.3.1.1/rendered", headers=JPEG)
+    rendered = site.bob.get(f"{STUDY}/series/1.2.3.1.1/rendered", headers=JPEG)
     assert rendered.status_code == 200 and rendered.content.count(b"Content-Type: image/jpeg") == 1
 
 
-def test_nothing_is_drawn_by_a_header_whose_overlay_is_in_a_changed_file(house: Web) -> None:
-    archive = house.services.archive
+def test_nothing_is_drawn_by_a_header_whose_overlay_is_in_a_changed_file(site: Web) -> None:
+    archive = site.services.archive
     ds = ct("1.2.3.1.9.1", "1.2.3.1", "1.2.3.1.9", WindowCenter=1, WindowWidth=2)
     ds.add_new(0x60000010, "US", 3000)
     ds.add_new(0x60000011, "US", 3000)
     ds.add_new(0x60003000, "OW", bytes(1_125_000))
-    incoming = archive.receive(Source("test", facility_id=house.actor("bob").facility_id))
+    incoming = archive.receive(Source("test", facility_id=site.actor("bob").facility_id))
     incoming.write(part10(ds))
     assert archive.ingest(incoming).status == "stored"
-    path = archive.store.full_path(_path_of(house, "1.2.3.1.9.1"))
+    path = archive.store.full_path(_path_of(site, "1.2.3.1.9.1"))
     address = "/api/v1/instances/1.2.3.1.9.1/frames/1/appearance"
-    assert house.bob.get(address).status_code == 200
+    assert site.bob.get(address).status_code == 200
     path.write_bytes(path.read_bytes().replace(bytes(1000), bytes(999) + b"\1", 1))
     os.utime(path, (time.time() + 60,) * 2)
-    assert house.bob.get(address).json()["code"] == "damaged"
-    assert house.bob.get("/api/v1/instances/1.2.3.1.9.1/attributes").status_code == 200, "what the index keeps is given"
+    assert site.bob.get(address).json()["code"] == "damaged"
+    assert site.bob.get("/api/v1/instances/1.2.3.1.9.1/attributes").status_code == 200, "what the index keeps is given"
 
 
 def _path_of(web: Web, uid: str) -> str:
@@ -262,16 +255,16 @@ def _path_of(web: Web, uid: str) -> str:
         return session.scalars(select(Instance.path).where(Instance.sop_instance_uid == uid)).one()
 
 
-def test_a_file_that_is_put_back_is_given_although_the_changed_one_was_kept_open(house: Web) -> None:
+def test_a_file_that_is_put_back_is_given_although_the_changed_one_was_kept_open(site: Web) -> None:
     address = f"{ADDRESS}/frames/1"
-    first = house.bob.get(address)
-    path = house.services.archive.store.full_path(_instance(house.database).path)
+    first = site.bob.get(address)
+    path = site.services.archive.store.full_path(_instance(site.database).path)
     path.write_bytes(ct_bytes()[:-1] + b"\x07")
     os.utime(path, (time.time() + 60,) * 2)
-    assert house.bob.get(address).json()["code"] == "damaged"
+    assert site.bob.get(address).json()["code"] == "damaged"
     copy = path.with_name("copy")
     copy.write_bytes(ct_bytes())
     copy.replace(path)
-    again = house.bob.get(address)
+    again = site.bob.get(address)
     assert first.status_code == again.status_code == 200
     assert again.content.count(b"\x01\x00" * 16) == first.content.count(b"\x01\x00" * 16) == 1

@@ -19,7 +19,7 @@ from app.kit.errors import Conflict, NotFound
 from app.security import SYSTEM
 from tests.archive.conftest import Put
 from tests.archive.make import ct_bytes
-from tests.archive.test_conflicts import _leftovers, _run
+from tests.support.archive_jobs import leftovers, run_job
 from tests.upgrade import objects
 
 
@@ -39,7 +39,7 @@ def test_a_quiet_study_settles_and_gets_its_json(archive: Archive, put: Put) -> 
         assert [e.payload for e in events.after(session, 0) if e.topic == "study.settled"] == [
             {"study_instance_uid": "1.2.3.1", "instances": 1, "new": 1, "first": 1, "last": 1}
         ]
-    assert _run(archive, jobs.prepare, {"study_instance_uid": "1.2.3.1"}) == {"made": 1}
+    assert run_job(archive, jobs.prepare, {"study_instance_uid": "1.2.3.1"}) == {"made": 1}
     with archive.database.read() as session:
         instance = queries.instance(session, SYSTEM, "1.2.3.1.1.1")
         row = session.get(InstanceHeader, instance.id)
@@ -55,14 +55,14 @@ def test_what_was_read_from_a_damaged_file_is_not_kept(archive: Archive, put: Pu
     whole = objects.crowded(50_001)
     study = put(whole).study_instance_uid
     with archive.database.read() as session:
-        path = archive.store.full(session.scalars(select(Instance)).one().path)
+        path = archive.store.full_path(session.scalars(select(Instance)).one().path)
     path.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
-    assert _run(archive, jobs.prepare, {"study_instance_uid": study}) == {"made": 0}
+    assert run_job(archive, jobs.prepare, {"study_instance_uid": study}) == {"made": 0}
     assert put(whole).status == "duplicate"  # which repairs it
     with archive.database.read() as session:
         model = content.dicom_json(session, session.scalars(select(Instance)).one())
     assert len(model["52009230"]["Value"]) == 50_001
-    assert _run(archive, jobs.prepare, {"study_instance_uid": study}) == {"made": 1}
+    assert run_job(archive, jobs.prepare, {"study_instance_uid": study}) == {"made": 1}
 
 
 def test_what_comes_after_settling_is_announced_alone_and_numbers_are_not_used_twice(
@@ -114,12 +114,12 @@ def test_deleting_an_object_a_series_a_study(archive: Archive, put: Put) -> None
         study = queries.study(session, SYSTEM, "1.2.3.1")
         assert (study.instance_count, study.series_count, study.modalities) == (2, 1, "CT")
     assert put(ct_bytes("1.2.3.1.1.0")).status == "stored"  # comes again before its old file went
-    assert _run(archive, jobs.remove_files, {}) == {"removed": 1}
+    assert run_job(archive, jobs.remove_files, {}) == {"removed": 1}
     assert len(list(archive.config.store.rglob("*.dcm"))) == 3
     with archive.database.write() as session:
         service.delete_study(session, SYSTEM, "1.2.3.1")
     assert _counts(archive) == (0, 0, 0, 0, 0)
-    _run(archive, jobs.remove_files, {})
+    run_job(archive, jobs.remove_files, {})
     assert [p.name for p in archive.config.store.iterdir() if not p.name.startswith(".")] == []
     with archive.database.read() as session:
         assert session.scalar(select(func.count()).select_from(DeletedFile)) == 0
@@ -142,7 +142,7 @@ def test_what_was_made_from_an_object_goes_with_it(archive: Archive, put: Put) -
         (folder / "preview").write_bytes(b"a face")
     with archive.database.write() as session:
         service.delete_study(session, SYSTEM, "1.2.3.1")
-    _run(archive, jobs.remove_files, {})
+    run_job(archive, jobs.remove_files, {})
     assert not cached.folder_of(cache, digests["1.2.3.1.1.1"]).exists()
     assert (cached.folder_of(cache, digests["1.2.4.1.1.1"]) / "preview").exists()
 
@@ -176,7 +176,7 @@ def test_ten_senders_at_once(archive: Archive, put: Put) -> None:
         assert session.scalar(select(func.sum(Study.series_count))) == 10
         arriving = [e.payload["instances"] for e in events.after(session, 0) if e.topic == "study.arriving"]
     assert sum(arriving) == 120
-    assert _leftovers(archive) == []
+    assert leftovers(archive) == []
 
 
 CHILD = """
@@ -266,4 +266,4 @@ def test_discard_leaves_nothing(archive: Archive) -> None:
     incoming = archive.receive(Source("test"))
     incoming.write(b"half of some")
     archive.discard(incoming)
-    assert _leftovers(archive) == []
+    assert leftovers(archive) == []

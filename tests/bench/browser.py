@@ -16,6 +16,7 @@ from tests.bench.table import Row
 from tests.support import live as live_server
 from tests.support.browser import chromium, visitor
 from tests.support.sender import Sender, make_ct, renumber
+from tests.support.waiting import eventually
 
 FRAMES = 1000  # of 512 KB
 GOAL = 1.0  # seconds to the first image of any study (VIEW-9)
@@ -23,16 +24,14 @@ GOAL = 1.0  # seconds to the first image of any study (VIEW-9)
 
 def _mark(page: Page, name: str, since: float, seconds: float = 60) -> float:
     """Seconds from `since` (page clock, ms) to the newest mark of this name set after it."""
-    deadline = time.monotonic() + seconds
     script = "([name, since]) => Math.max(-1, ...performance.getEntriesByName(name).map(e => e.startTime).filter(t => t >= since))"
-    while time.monotonic() < deadline:
-        found = float(page.evaluate(script, [name, since]))
-        if found >= 0:
-            return (found - since) / 1000
+
+    def mark() -> float:
         if page.evaluate("document.body.dataset.viewer") == "failed":
             raise RuntimeError("the viewer says: failed")
-        time.sleep(0.02)
-    raise RuntimeError(f"no mark {name} after {seconds} s")
+        return float(page.evaluate(script, [name, since]))
+
+    return (eventually(mark, f"the mark {name}", seconds=seconds, until=lambda found: found >= 0) - since) / 1000
 
 
 def _click(browser: Browser, live: live_server.Live, study: str, mark: str) -> float:

@@ -18,6 +18,7 @@ from tests.bench.table import Row
 from tests.support import live as live_server
 from tests.support.postgres import free_port
 from tests.support.sender import Sender, make_ct, renumber
+from tests.support.waiting import port_open
 
 OBJECTS = int(os.environ.get("FILMROOM_BENCH_OBJECTS", "600"))
 
@@ -66,7 +67,7 @@ def storescp() -> Iterator[int]:
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
-    time.sleep(0.5)
+    time.sleep(0.5)  # until it listens: a connection without an association would be counted
     try:
         yield port
     finally:
@@ -92,15 +93,8 @@ def orthanc(nodelay: bool) -> Iterator[int]:
     process = subprocess.Popen(
         ["Orthanc", str(folder / "orthanc.json")], env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
-    deadline = time.monotonic() + 20
-    while time.monotonic() < deadline:
-        with (
-            contextlib.suppress(OSError),
-            contextlib.closing(__import__("socket").create_connection(("127.0.0.1", port), 1)),
-        ):
-            break
-        time.sleep(0.1)
-    time.sleep(0.5)
+    port_open(port)
+    time.sleep(0.5)  # it has ended with the connection of this probe
     try:
         yield port
     finally:

@@ -16,6 +16,7 @@ from tests.bench.table import Row, p95
 from tests.support import bulk
 from tests.support import live as live_server
 from tests.support.sender import Sender, make_ct, renumber
+from tests.support.waiting import eventually
 
 ROUNDS = 12
 PAGES = {
@@ -55,13 +56,14 @@ class _Push:
     def __enter__(self) -> "_Push":
         for sender in self._senders:
             sender.start()
-        until = time.monotonic() + 60
-        while self._sent.value < 40:  # all of them are under way
-            if time.monotonic() > until or not all(sender.is_alive() for sender in self._senders):
-                raise RuntimeError("the senders do not send")
-            time.sleep(0.01)
+        eventually(self._under_way, "the senders send")
         self._begun, self._before = time.perf_counter(), self._sent.value
         return self
+
+    def _under_way(self) -> bool:
+        if not all(sender.is_alive() for sender in self._senders):
+            raise RuntimeError("a sender ended")
+        return bool(self._sent.value >= 40)
 
     def __exit__(self, *_: object) -> None:
         self.rate = (self._sent.value - self._before) / (time.perf_counter() - self._begun)

@@ -108,7 +108,7 @@ def run(frames: int = 4000) -> list[Row]:
         with live_server.running(folder / "data") as live:
             with live.client() as client:
                 client.get("/storage")
-            time.sleep(3)
+            time.sleep(3)  # the memory of a server that does nothing
             idle = Peak(live).now()
             with Peak(live) as receiving:
                 started = time.perf_counter()

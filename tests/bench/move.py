@@ -17,6 +17,7 @@ from tests.support import dcmtk
 from tests.support import live as live_server
 from tests.support.postgres import free_port
 from tests.support.sender import Prepared, Sender, make_ct, renumber
+from tests.support.waiting import eventually
 
 OBJECTS = int(os.environ.get("FILMROOM_BENCH_MOVED", "500"))
 CALLER = "BENCHSCU"
@@ -46,11 +47,7 @@ def orthanc(folder: Path, nodelay: bool, destination: int) -> Iterator[int]:
         stderr=subprocess.DEVNULL,
     )
     try:
-        until = time.monotonic() + 30
-        while dcmtk.echoscu(port, "ORTHANC", CALLER).code != 0:
-            if time.monotonic() > until:
-                raise RuntimeError("Orthanc does not answer")
-            time.sleep(0.1)
+        eventually(lambda: dcmtk.echoscu(port, "ORTHANC", CALLER).code == 0, "Orthanc answers")
         yield port
     finally:
         process.terminate()

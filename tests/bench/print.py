@@ -12,6 +12,7 @@ from pydicom.uid import generate_uid
 from tests.bench.table import Row
 from tests.support import live as live_server
 from tests.support.sender import Sender, make_ct, renumber
+from tests.support.waiting import job_ended
 
 PAGES = 50
 LIMIT, GOAL, ACCEPTED = 10.0, 2.0, 2.0  # seconds
@@ -21,13 +22,10 @@ RADIOGRAPH = 2263  # rows and columns: as many pixels as 2048 x 2500
 
 def _wait(client: httpx.Client, path: str) -> float:
     started = time.perf_counter()
-    while True:
-        state = client.get(path).json()
-        if state["state"] == "done":
-            return time.perf_counter() - started
-        if state["state"] in ("failed", "cancelled"):
-            raise RuntimeError(state["error"])
-        time.sleep(0.02)
+    state = job_ended(client, path, 600)
+    if state["state"] != "done":
+        raise RuntimeError(state["error"])
+    return time.perf_counter() - started
 
 
 def _grain() -> bytes:

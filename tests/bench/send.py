@@ -7,7 +7,6 @@ import tempfile
 import time
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 import httpx
 from pydicom.uid import generate_uid
@@ -18,6 +17,7 @@ from tests.bench.table import Row
 from tests.support import dcmtk
 from tests.support import live as live_server
 from tests.support.sender import make_ct, renumber
+from tests.support.waiting import job_ended
 
 OBJECTS = int(os.environ.get("FILMROOM_BENCH_SENT", "500"))
 
@@ -26,16 +26,11 @@ def sent(client: httpx.Client, study: str, node: str) -> float:
     """Objects a second of one transfer; RuntimeError unless all of them arrived."""
     made = client.post("/api/v1/transfers", json={"study_instance_uid": study, "node": node})
     made.raise_for_status()
-    until = time.monotonic() + 120
-    while time.monotonic() < until:
-        found: dict[str, Any] = client.get(f"/api/v1/transfers/{made.json()['id']}").json()
-        if found["state"] == "done":
-            begun, ended = (datetime.fromisoformat(found[key]) for key in ("created_at", "finished_at"))
-            return OBJECTS / (ended - begun).total_seconds()
-        if found["state"] == "failed":
-            raise RuntimeError(str(found["error"]))
-        time.sleep(0.05)
-    raise RuntimeError("it took too long")
+    found = job_ended(client, f"/api/v1/transfers/{made.json()['id']}", 120)
+    if found["state"] != "done":
+        raise RuntimeError(str(found["error"]))
+    begun, ended = (datetime.fromisoformat(found[key]) for key in ("created_at", "finished_at"))
+    return OBJECTS / (ended - begun).total_seconds()
 
 
 def storescu(port: int, title: str, folder: Path) -> float:

@@ -97,18 +97,18 @@ class Storm:
         for pid in self.live.role_pids(role)[:1]:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
-        time.sleep(self.dice.uniform(0.1, 0.5))
+        time.sleep(self.dice.uniform(0.1, 0.5))  # between two kills
 
     def _dead(self) -> None:
         one = self.dice.choice(self.destinations)
         one.kill()
-        time.sleep(self.dice.uniform(0.5, 2.0))
+        time.sleep(self.dice.uniform(0.5, 2.0))  # how long it is dead
         one.start()
 
     def _odd(self, how: str, seconds: float) -> None:
         one = self.dice.choice(self.destinations)
         one.behave(how)
-        time.sleep(seconds)
+        time.sleep(seconds)  # how long it behaves like that
         one.behave("ok")
 
     def _fill(self) -> None:
@@ -119,14 +119,14 @@ class Storm:
                 while True:
                     file.write(bytes(1 << 20))
         finally:
-            time.sleep(0.6)
+            time.sleep(0.6)  # how long the disk is full
             filler.unlink(missing_ok=True)
 
     def _clock(self) -> None:
         """Some hours or a day forward or back, and right again a second later."""
         jump = self.dice.choice(("3600", "-3600", "86400", "-86400", "20", "-20"))
         (self.folder / "clock").write_text(jump)
-        time.sleep(self.dice.uniform(0.3, 1.2))
+        time.sleep(self.dice.uniform(0.3, 1.2))  # how long the clock is wrong
         (self.folder / "clock").write_text("0")
 
     def calm(self) -> None:

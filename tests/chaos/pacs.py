@@ -56,7 +56,7 @@ class Pacs:
         line = f"{time.time():.3f} {uid} {_digest(event)} {status:04X}\n"
         os.write(self.ledger, line.encode())
         if how[0] == "slow":
-            time.sleep(float(how[1]))
+            time.sleep(float(how[1]))  # a slow peer
         if how[0] == "reset":
             connection = event.assoc.dul.socket.socket
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))

@@ -30,11 +30,12 @@ from app.forward.models import Transfer, TransferInstance, TransferSlot
 from app.kit.clock import now
 from app.nodes.models import Node
 from tests.chaos.faults import Destination, Storm, clock_environment
+from tests.chaos.ledger import Ledger
 from tests.chaos.pacs import of_pixels
-from tests.chaos.test_kill import Ledger
 from tests.support import live as live_server
 from tests.support.live import Live
 from tests.support.sender import Prepared, Sender, make_ct, renumber
+from tests.support.waiting import eventually, pace
 
 FAULTS = int(os.environ.get("FILMROOM_CHAOS_FAULTS", "60"))
 SENDERS = 10
@@ -78,11 +79,11 @@ def _send(port: int, number: int, stop: threading.Event, ledger: Ledger) -> None
             if status == 0:
                 ledger.acknowledged.add(item.sop_instance_uid)
                 item = None
-            time.sleep(0.2 if status == 0 else 0.5)
+            pace(0.2 if status == 0 else 0.5)
         except (OSError, ConnectionError):
             ledger.faults += 1
             sender = None
-            time.sleep(0.2)
+            pace(0.2)
     if sender:
         sender.abort()
 
@@ -113,14 +114,14 @@ def _storm(live: Live, storm: Storm, ledger: Ledger) -> None:
     try:
         for _ in range(FAULTS):
             storm.strike()
-            time.sleep(storm.dice.uniform(0.0, 0.2))
+            pace(storm.dice.uniform(0.0, 0.2))
     finally:
         storm.calm()
-        until = time.monotonic() + 120  # a slow machine may have had no time between the faults
-        while len(ledger.acknowledged) <= 10 * SENDERS and time.monotonic() < until:
-            time.sleep(0.5)
-        time.sleep(3)
-        stop.set()
+        try:  # a slow machine may have had no time between the faults
+            eventually(lambda: len(ledger.acknowledged) > 10 * SENDERS, "objects are acknowledged", seconds=120)
+            pace(3)  # the senders go on for a while without faults
+        finally:
+            stop.set()
         for thread in senders:
             thread.join()
 
@@ -148,7 +149,7 @@ def _drained(live: Live, ledger: Ledger, destinations: list[Destination]) -> boo
                 client.post("/api/v1/transfers/retry", json={"all": True})
         except httpx.HTTPError:
             pass
-        time.sleep(2)
+        pace(2)  # between two clicks
     return False
 
 

@@ -6,8 +6,6 @@ import os
 import random
 import signal
 import threading
-import time
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
@@ -17,22 +15,13 @@ from sqlalchemy import select
 from app import config as boot
 from app.archive.models import Instance
 from app.db import open_database
+from tests.chaos.ledger import Ledger
 from tests.support import live as live_server
 from tests.support.sender import Prepared, Sender, make_ct, renumber
+from tests.support.waiting import eventually, pace
 
 KILLS = int(os.environ.get("FILMROOM_CHAOS_KILLS", "15"))
 SENDERS = 10
-
-
-@dataclass
-class Ledger:
-    """What each sender offered and what was acknowledged: SOP Instance UID -> SHA-256 of the data set; pixels: -> what
-    stays of it in another encoding (pacs.of_pixels)."""
-
-    offered: dict[str, str] = field(default_factory=dict)
-    pixels: dict[str, str] = field(default_factory=dict)
-    acknowledged: set[str] = field(default_factory=set)
-    faults: int = 0
 
 
 def _send_for_ever(port: int, number: int, stop: threading.Event, ledger: Ledger) -> None:
@@ -53,11 +42,11 @@ def _send_for_ever(port: int, number: int, stop: threading.Event, ledger: Ledger
             if status == 0:
                 ledger.acknowledged.add(item.sop_instance_uid)
                 item = None
-            time.sleep(0.005)
+            pace(0.005)
         except (OSError, ConnectionError):
             ledger.faults += 1  # the object in flight is offered again, as a modality would
             sender = None
-            time.sleep(0.1)
+            pace(0.1)
     if sender:
         sender.abort()
 
@@ -82,15 +71,14 @@ def test_nothing_acknowledged_is_lost_however_often_roles_are_killed(tmp_path: P
             thread.start()
         try:
             while kills < KILLS:
-                time.sleep(dice.uniform(0.2, 0.8))
+                pace(dice.uniform(0.2, 0.8))
                 role = dice.choice(["dicom", "dicom", "web", "worker"])
                 for pid in live.role_pids(role)[:1]:
                     os.kill(pid, signal.SIGKILL)
                     kills += 1
-            until = time.monotonic() + 120  # a slow machine may have had no time between the kills
-            while len(ledger.acknowledged) <= 10 * SENDERS and time.monotonic() < until:
-                time.sleep(0.5)
-            time.sleep(1)
+            # A slow machine may have had no time between the kills.
+            eventually(lambda: len(ledger.acknowledged) > 10 * SENDERS, "objects are acknowledged", seconds=120)
+            pace(1)  # the senders go on for a while without kills
         finally:
             stop.set()
             for thread in senders:
@@ -114,10 +102,8 @@ def _check(data: Path, ledger: Ledger) -> None:
     with live_server.running(data) as live:
         live.wait_ready()
         config = boot.load({"data": data}, environ={})
-        until = time.monotonic() + 60  # the sweep runs beside the first callers; a busy disk may keep it for a while
-        while time.monotonic() < until and len(_left(config.store)) > 0:
-            time.sleep(0.2)
-    assert not _left(config.store)
+        # The sweep runs beside the first callers; a busy disk may keep it for a while.
+        eventually(lambda: _left(config.store), "nothing temporary is left", until=lambda left: not left)
     database = open_database(config)
     with database.read() as session:
         rows = {row.sop_instance_uid: row for row in session.scalars(select(Instance))}

@@ -127,9 +127,9 @@ def test_a_change_that_a_background_role_crossed_can_be_repeated(counters: Datab
 
 def test_what_people_change_goes_through_change() -> None:
     """On PostgreSQL two of them at once ended in a fault: a name taken twice, a row that was gone."""
-    doors = [path for room in ("api", "pages", "http") for path in (ROOT / "app" / room).rglob("*.py")]
-    plain = [path.relative_to(ROOT).as_posix() for path in doors if "database.write()" in path.read_text()]
-    assert len(doors) > 60 and plain == ["app/api/imports.py"], "it only writes a trace"
+    modules = [path for package in ("api", "pages", "http") for path in (ROOT / "app" / package).rglob("*.py")]
+    plain = [path.relative_to(ROOT).as_posix() for path in modules if "database.write()" in path.read_text()]
+    assert len(modules) > 60 and plain == ["app/api/imports.py"], "it only writes a trace"
 
 
 def test_a_deadlock_is_a_fault_that_can_be_repeated(counters: Database) -> None:

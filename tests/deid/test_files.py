@@ -4,6 +4,7 @@ import hashlib
 import shutil
 import subprocess
 import time
+from datetime import datetime
 from io import BytesIO
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from app.deid.identifiers import Identifiers
 from app.deid.profile import Options, resolve
 from app.deid.pseudonym import Pseudonyms
 from app.dicom.uids import transfer_syntax
+from tests.support import samples
 
 KEY = Pseudonyms(b"k" * 32)
 
@@ -66,7 +68,7 @@ def test_every_real_file_is_cleaned_or_refused_with_a_reason(shared_data: Path) 
         known = people.identifiers(people.facts(original), Options())
         assert [text for text in _texts(again) if known.holds(text)] == [], path
         done += 1
-    assert done >= 340
+    assert done >= (340 if samples.is_whole(shared_data) else 130)
     expected = ("not a DICOM file", "cut off", "no SOP Class UID", "cannot be read")
     assert all(any(word in said for word in expected) for said in refused), refused
 
@@ -111,18 +113,17 @@ def test_references_between_objects_stay_references(shared_data: Path) -> None:
 def test_research_moves_dates_by_the_same_days_and_says_so(shared_data: Path) -> None:
     path = sorted((shared_data / "series" / "ct_chest_lidc0314").glob("*.dcm"))[0]
     original, clean = dcmread(path, stop_before_pixels=True), dcmread(BytesIO(cleaned(path, "research")))
-    from datetime import datetime
 
-    def day(text: str) -> datetime:
-        return datetime.strptime(text[:8], "%Y%m%d")
+    def moment(ds: Dataset, which: str) -> datetime:
+        return datetime.strptime(ds[f"{which}Date"].value + ds[f"{which}Time"].value[:6], "%Y%m%d%H%M%S")
 
     moved = {
-        (day(original[k].value) - day(clean[k].value)).days
-        for k in ("StudyDate", "SeriesDate", "AcquisitionDate", "ContentDate")
-        if original.get(k) and clean.get(k)
+        moment(original, which) - moment(clean, which)
+        for which in ("Study", "Series", "Acquisition", "Content")
+        if original.get(f"{which}Date") and clean.get(f"{which}Date")
     }
-    assert len(moved) == 1
-    assert 1 <= moved.pop() <= 3650
+    assert len(moved) == 1, "times move too"
+    assert 1 <= moved.pop().days <= 3650
     assert clean.LongitudinalTemporalInformationModified == "MODIFIED"
     assert [code.CodeValue for code in clean.DeidentificationMethodCodeSequence] == ["113100", "113107"]
     basic = dcmread(BytesIO(cleaned(path)))

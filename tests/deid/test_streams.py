@@ -97,7 +97,7 @@ PLANTED: list[tuple[str, Plant]] = [
 
 def find(folder: Path, name: str) -> Path:
     path = folder / name
-    return path if path.is_file() else next(folder.rglob(Path(name).name))
+    return path if path.is_file() else next(folder.rglob(path.name), path)
 
 
 @pytest.mark.parametrize(("name", "plant"), PLANTED, ids=[name for name, _ in PLANTED])

@@ -10,22 +10,11 @@ from PIL import Image
 
 from app.dicom import dicomxml
 from app.imaging import PixelSpec, decode_frame
-from app.kit import multipart
-from tests.dicomweb.conftest import Served
+from tests.support.multiparts import parts_of
+from tests.support.served import Served
 
 pytestmark = pytest.mark.slow
 _EXPLICIT = 'multipart/related; type="application/dicom"; transfer-syntax=1.2.840.10008.1.2.1'
-
-
-def _parts(content: bytes, content_type: str) -> list[tuple[dict[str, str], bytes]]:
-    reader, parts = multipart.Reader(multipart.boundary_of(content_type)), []
-    for event in reader.feed(content):
-        if isinstance(event, multipart.Begin):
-            parts.append((event.headers, b""))
-        elif isinstance(event, multipart.Data):
-            parts[-1] = (parts[-1][0], parts[-1][1] + event.data)
-    reader.close()
-    return parts
 
 
 def test_metadata_of_every_object_in_both_spellings(served: Served) -> None:
@@ -35,7 +24,7 @@ def test_metadata_of_every_object_in_both_spellings(served: Served) -> None:
             (model,) = client.get(path, headers={"Accept": "application/dicom+json"}).json()
             assert model["00080018"]["Value"] == [one.outcome.sop_instance_uid], one.path
             answer = client.get(path, headers={"Accept": 'multipart/related; type="application/dicom+xml"'})
-            ((head, document),) = _parts(answer.content, answer.headers["content-type"])
+            ((head, document),) = parts_of(answer.content, answer.headers["content-type"])
             assert head["content-type"] == "application/dicom+xml"
             assert dicomxml.to_model(document)["00080018"] == model["00080018"]
 
@@ -97,7 +86,7 @@ def test_every_object_can_be_had_in_explicit_little_endian_or_says_why_not(serve
             assert answer.status_code in (200, 406, 415, 422), (one.path, answer.text)
             if answer.status_code != 200:
                 continue
-            ((head, data),) = _parts(answer.content, answer.headers["content-type"])
+            ((head, data),) = parts_of(answer.content, answer.headers["content-type"])
             assert head["content-type"] == "application/dicom; transfer-syntax=1.2.840.10008.1.2.1"
             ds = pydicom.dcmread(io.BytesIO(data))
             assert ds.file_meta.TransferSyntaxUID == "1.2.840.10008.1.2.1"

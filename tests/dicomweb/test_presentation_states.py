@@ -13,9 +13,9 @@ from PIL import Image
 
 from app.imaging import PixelSpec, RenderParams, presentation, render_frame
 from tests.archive.make import part10
-from tests.imaging.test_presentation import _graphic, _image, _state, _window
 from tests.printing.conftest import Printer, Store, printer, store
 from tests.support.client import Web
+from tests.support.presentation_states import make_graphic, make_image, make_state, voi_window
 
 __all__ = ["printer", "store"]  # fixtures
 IMAGE = "/dicom-web/studies/1.2.9/series/1.2.9.0/instances/1.2.9.1"
@@ -24,13 +24,13 @@ IMAGE = "/dicom-web/studies/1.2.9/series/1.2.9.0/instances/1.2.9.1"
 @pytest.fixture
 def state(web: Web, store: Store, tmp_path: Path) -> dict[str, Any]:
     """An image and a state that turns, flips, cuts, inverts, narrows the window and draws a line; both stored."""
-    image = _image()
-    made = _state(image, SoftcopyVOILUTSequence=_window(1500, 800), PresentationLUTShape="INVERSE")
+    image = make_image()
+    made = make_state(image, SoftcopyVOILUTSequence=voi_window(1500, 800), PresentationLUTShape="INVERSE")
     made.ImageRotation, made.ImageHorizontalFlip, made.SOPInstanceUID = 90, "Y", "1.2.9.5.1"
     [area] = made.DisplayedAreaSelectionSequence
     area.DisplayedAreaTopLeftHandCorner, area.DisplayedAreaBottomRightHandCorner = [5, 3], [36, 22]
-    made.GraphicAnnotationSequence = [_graphic("POLYLINE", [10.0, 4.0, 30.0, 20.0])]
-    other = _state(image)
+    made.GraphicAnnotationSequence = [make_graphic("POLYLINE", [10.0, 4.0, 30.0, 20.0])]
+    other = make_state(image)
     other.SOPInstanceUID = "1.2.9.5.2"
     other.ReferencedSeriesSequence[0].ReferencedImageSequence[0].ReferencedSOPInstanceUID = "1.2.9.77"
     for name, one in (("image", image), ("state", made), ("other", other)):

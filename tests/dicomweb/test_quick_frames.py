@@ -9,9 +9,9 @@ import pytest
 from app.archive import Source, queries, service
 from app.dicomweb import quick_frames
 from app.security import SYSTEM
-from tests.dicomweb.conftest import Served
-from tests.dicomweb.test_every_file import _parts
 from tests.support.client import Web, actor
+from tests.support.multiparts import parts_of
+from tests.support.served import Served
 
 ACCEPTS = [
     'multipart/related; type="application/octet-stream"',
@@ -44,7 +44,7 @@ def test_both_ways_say_the_same(served: Served, monkeypatch: pytest.MonkeyPatch)
 
 
 def _parted(answer: httpx.Response) -> Any:
-    return _parts(answer.content, answer.headers["content-type"])
+    return parts_of(answer.content, answer.headers["content-type"])
 
 
 def test_other_facilities_and_deleted_objects_are_not_there(web: Web, shared_data: Path) -> None:

@@ -9,8 +9,8 @@ from pydicom.datadict import dictionary_VR
 from app.archive.search.columns import SERIES, STUDY
 from app.dicom import dicomjson, dicomxml, names
 from app.dicom.matching import Key, attribute_path, matches
-from tests.dicomweb.conftest import Served
-from tests.dicomweb.test_every_file import _parts
+from tests.support.multiparts import parts_of
+from tests.support.served import Served
 
 QUERIES: list[tuple[str, dict[str, str]]] = [
     ("studies", {}),
@@ -161,7 +161,7 @@ def test_results_in_xml(served: Served) -> None:
     with served.client() as client:
         accept = {"Accept": 'multipart/related; type="application/dicom+xml"'}
         answer = client.get("/dicom-web/studies?limit=3", headers=accept)
-        models = [dicomxml.to_model(body) for _, body in _parts(answer.content, answer.headers["content-type"])]
+        models = [dicomxml.to_model(body) for _, body in parts_of(answer.content, answer.headers["content-type"])]
         assert [m["0020000D"] for m in models] == [
             m["0020000D"] for m in client.get("/dicom-web/studies?limit=3").json()
         ]

@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +20,7 @@ from app.security.actor import SYSTEM
 from app.security.models import Facility
 from app.worker import LANES, Worker, handler_of
 from tests.archive.make import ct
+from tests.support.commit_scu import Asker, commitment_state
 from tests.support.committer import INSTANCE, committer
 from tests.support.dimse import Station
 from tests.support.pacs import CT, Made, make_study
@@ -54,54 +54,6 @@ def work(worker: Worker) -> bool:
     return claimed is not None
 
 
-@dataclass
-class Asker:
-    """A modality that asks us. stay: seconds its association stays open for a report; answer: the status it answers
-    a report with."""
-
-    title: str = "MODALITY"
-    stay: float = 30.0
-    answer: int = 0
-    reports: list[tuple[int, Dataset]] = field(default_factory=list)
-
-    def ask(self, station: Station, uids: list[str], sop_class: str = CT, called: str = "FILMROOM", **odd: Any) -> int:
-        """The status of the N-ACTION response."""
-        ae = AE(ae_title=self.title)
-        ae.add_requested_context(PUSH_MODEL)
-        association = ae.associate(
-            "127.0.0.1",
-            station.port,
-            ae_title=called,
-            evt_handlers=[(evt.EVT_N_EVENT_REPORT, self._told)],
-        )
-        assert association.is_established
-        request = Dataset()
-        request.TransactionUID = self.transaction = odd.get("transaction") or generate_uid()
-        request.ReferencedSOPSequence = []
-        for uid in uids:
-            item = Dataset()
-            item.ReferencedSOPClassUID, item.ReferencedSOPInstanceUID = sop_class, uid
-            request.ReferencedSOPSequence.append(item)
-        instance = odd.get("instance", INSTANCE)
-        status, _ = association.send_n_action(request, odd.get("action", 1), PUSH_MODEL, instance)
-        until = time.monotonic() + self.stay
-        while not status.Status and not self.reports and time.monotonic() < until:
-            time.sleep(0.02)
-        if self.reports and not self.answer:
-            station.wait(lambda: _state(station) == "done")
-        association.release()
-        return int(status.Status)
-
-    def _told(self, event: Any) -> tuple[int, None]:
-        self.reports.append((int(event.request.EventTypeID), event.event_information))
-        return self.answer, None
-
-
-def _state(station: Station) -> str:
-    with station.database.read() as session:
-        return session.scalars(select(Commitment.state).order_by(Commitment.id.desc()).limit(1)).one()
-
-
 def _uids(report: Dataset, keyword: str) -> list[str]:
     return [str(item.ReferencedSOPInstanceUID) for item in report.get(keyword, [])]
 
@@ -115,7 +67,7 @@ def test_a_caller_that_stays_is_told_on_its_own_association(receiver: Station, s
     assert _uids(report, "ReferencedSOPSequence") == study.instances
     assert _uids(report, "FailedSOPSequence") == ["1.2.3.99"]
     assert report.FailedSOPSequence[0].FailureReason == 0x0112
-    assert _state(receiver) == "done"
+    assert commitment_state(receiver) == "done"
     assert work(worker), "the job is there all the same"
     with receiver.database.read() as session:
         assert session.scalars(select(Job.state).where(Job.kind == "commitment.report")).all() == ["done"]
@@ -128,11 +80,11 @@ def test_a_caller_that_goes_is_told_on_an_association_of_ours(receiver: Station,
         asker = Asker(stay=0)
         assert asker.ask(receiver, study.instances) == 0
         receiver.calm()
-        assert _state(receiver) == "queued" and not asker.reports
+        assert commitment_state(receiver) == "queued" and not asker.reports
         assert work(worker)
         ((kind, report),) = node.reports
     assert kind == 1 and _uids(report, "ReferencedSOPSequence") == study.instances
-    assert "FailedSOPSequence" not in report and _state(receiver) == "done"
+    assert "FailedSOPSequence" not in report and commitment_state(receiver) == "done"
 
 
 def test_a_node_that_cannot_be_told_is_told_later(receiver: Station, study: Made, worker: Worker) -> None:
@@ -146,7 +98,7 @@ def test_a_node_that_cannot_be_told_is_told_later(receiver: Station, study: Made
         assert (row.state, row.attempts) == ("queued", 1) and row.error is not None and "0110" in row.error
         node.answer_reports = 0
         assert work(worker)
-    assert len(node.reports) == 2 and _state(receiver) == "done"
+    assert len(node.reports) == 2 and commitment_state(receiver) == "done"
 
 
 def test_a_report_that_is_refused_on_its_association_goes_out_again(
@@ -157,9 +109,9 @@ def test_a_report_that_is_refused_on_its_association_goes_out_again(
         asker = Asker(answer=0x0110)
         assert asker.ask(receiver, study.instances) == 0 and len(asker.reports) == 1
         receiver.calm()
-        assert _state(receiver) == "queued"
+        assert commitment_state(receiver) == "queued"
         assert work(worker)
-    assert len(node.reports) == 1 and _state(receiver) == "done"
+    assert len(node.reports) == 1 and commitment_state(receiver) == "done"
 
 
 def test_stores_and_requests_may_alternate_on_one_association(receiver: Station, study: Made, tmp_path: Path) -> None:
@@ -262,10 +214,10 @@ def test_the_answer_to_us_may_come_on_an_association_of_the_nodes_own(receiver: 
         assert node.call(report, title="OTHER") == 0x0115, "another node has no say in it"
         assert node.call(report, title="STRANGER") == 0x0124
         assert node.call(_report("1.2.3.4", study.instances)) == 0x0115
-        assert _state(receiver) == "waiting"
+        assert commitment_state(receiver) == "waiting"
         assert node.call(report) == 0
         assert node.call(report) == 0, "said again it is taken again"
-    assert _state(receiver) == "done"
+    assert commitment_state(receiver) == "done"
     with receiver.database.read() as session:
         found = commitment.transfer_outcome(session, "t")
     assert found.committed == set(study.instances[:4]) and set(found.failed) == {study.instances[4]}

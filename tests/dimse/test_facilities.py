@@ -21,6 +21,7 @@ from tests.support import dcmtk, live
 from tests.support.client import actor, add_cast
 from tests.support.dimse import Station, station
 from tests.support.postgres import free_port
+from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.peer
 CT1 = "codecs/wg04/ct1/ct1_uncompressed.dcm"
@@ -163,15 +164,7 @@ def test_every_receiver_process_follows_and_health_tells(tmp_path: Path, shared_
         assert (made["ae_title"], made["port"]) == ("CLINIC1", wanted)
         address = f"/api/v1/facilities/{made['id']}"
 
-        def until(condition: object) -> None:
-            import time
-
-            end = time.monotonic() + 60
-            while not condition():  # type: ignore[operator]
-                assert time.monotonic() < end
-                time.sleep(0.1)
-
-        until(lambda: client.get(address).json()["listening"] == "open")
+        eventually(lambda: client.get(address).json()["listening"] == "open", "the facility's port is open")
         roles = client.get("/healthz").json()["roles"]
         assert roles["dicom"]["facility_ports"] == {"open": 1, "failed": 0}
         for _ in range(6):  # the kernel deals callers out among the processes
@@ -180,7 +173,7 @@ def test_every_receiver_process_follows_and_health_tells(tmp_path: Path, shared_
         found = client.get("/dicom-web/studies", headers={"Accept": "application/dicom+json"}).json()
         assert len(found) == 2
         client.put(address, json={"name": "Clinic 1", "port": None})
-        until(lambda: not _answers(wanted, "CLINIC1"))
+        eventually(lambda: not _answers(wanted, "CLINIC1"), "the port is closed")
         assert client.get(address).json()["listening"] is None
         with pytest.raises(httpx.HTTPStatusError):
             client.delete(address).raise_for_status()  # its studies name it

@@ -4,7 +4,6 @@ import shutil
 import struct
 import sys
 import threading
-import time
 import traceback
 from collections.abc import Iterator
 from pathlib import Path
@@ -25,6 +24,7 @@ from tests.support import bulk
 from tests.support.client import actor, add_cast
 from tests.support.dimse import Station, station
 from tests.support.finding import EXPLICIT, IMPLICIT, STUDY_ROOT, ask, connected, data_set, findscu
+from tests.support.waiting import eventually, settled
 
 pytestmark = pytest.mark.peer
 COUNT = 6000
@@ -161,12 +161,7 @@ def test_a_caller_that_does_not_read_holds_no_transaction(large: Station) -> Non
     keys = dict.fromkeys(names.split(), "") | {"QueryRetrieveLevel": "SERIES"}
     with Raw(large) as caller:
         caller.find(_identifier(**keys))
-        deadline = time.monotonic() + 30
-        quiet = 0
-        while quiet < 20:  # until the sender stands still
-            quiet = quiet + 1 if _sending() else 0
-            assert time.monotonic() < deadline, "the answers went where nobody reads"
-            time.sleep(0.01)
+        eventually(lambda: settled(_sending, "the sender", quiet=0.2), "the sender waits for its peer to read")
         assert large.database.engine.pool.checkedout() == 0  # type: ignore[attr-defined]
         assert caller.last() == (COUNT * 2, 0), "all of it comes once it reads"
 

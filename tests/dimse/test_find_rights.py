@@ -66,7 +66,9 @@ def test_refused_questions_of_strangers_are_in_the_trail_once(asked: Station) ->
 
 def test_the_setting_lets_unknown_callers_query_their_titles_facility_only(asked: Station) -> None:
     with _settings(asked, query_callers="private"):
-        assert _all(asked.port, calling="STRANGER").of("StudyInstanceUID") == [], "the house's own facility is none"
+        assert _all(asked.port, calling="STRANGER").of("StudyInstanceUID") == [], (
+            "the installation's own facility is none"
+        )
         assert _all(asked.port, calling="STRANGER", called="SOUTH1").of("StudyInstanceUID") == [study_uid(5)]
 
 

@@ -78,7 +78,7 @@ class Getter:
     def _store(self, event: Any) -> int | Dataset:
         uid = str(event.request.AffectedSOPInstanceUID)
         self.got[uid] = (str(event.context.transfer_syntax), event.request.DataSet.getvalue())
-        time.sleep(self.pause)
+        time.sleep(self.pause)  # a slow receiver
         answer = Dataset()
         answer.Status = self.statuses.get(uid, 0)
         return answer

@@ -18,8 +18,8 @@ from app.network.settings import DicomSettings
 from app.nodes import service
 from app.nodes.options import NodeValues
 from app.security.actor import SYSTEM
-from tests.dimse.test_listener import CT, CT1, EXPLICIT, _role
 from tests.support import dcmtk
+from tests.support.dicom_role import CT, CT1, EXPLICIT, dicom_role
 from tests.support.large import forget_peak, kilobytes, sparse_multiframe
 
 pytestmark = [pytest.mark.slow, pytest.mark.peer]
@@ -60,7 +60,7 @@ def test_one_very_large_object(
     elsewhere = Config(**{f: getattr(config, f) for f in config.__dataclass_fields__} | {"data": tmp_path / "other"})
     there = open_database(elsewhere)
     taker = Archive(elsewhere, there)
-    with _role(config, 1) as role:
+    with dicom_role(config, 1) as role:
         (pid,) = role.wait(1)
         _echoed(role.port)
         idle, own = kilobytes(pid, "VmRSS"), kilobytes("self", "VmRSS")
@@ -89,7 +89,7 @@ def test_a_study_of_many_objects(filled: tuple[Config, Database, Archive], share
         kept = {c.name: getattr(one, c.name) for c in Instance.__table__.columns if c.name != "id"}
         more = [kept | {"sop_instance_uid": f"{LARGE}.{n}", "instance_number": n} for n in range(2, MANY + 1)]
         session.execute(insert(Instance), more)
-    with _role(config, 1) as role:
+    with dicom_role(config, 1) as role:
         (pid,) = role.wait(1)
         _echoed(role.port)
         idle = kilobytes(pid, "VmRSS")

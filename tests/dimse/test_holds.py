@@ -47,7 +47,7 @@ MEETINGS = {
 
 
 @dataclass
-class House:
+class Site:
     """An installation with a study of North in it; bob is a technician of North, dora a user of South."""
 
     web: Web
@@ -61,7 +61,7 @@ class House:
 
 
 @pytest.fixture(scope="module")
-def house(tmp_path_factory: pytest.TempPathFactory, _sqlite_template: Any) -> Iterator[House]:
+def site(tmp_path_factory: pytest.TempPathFactory, _sqlite_template: Any) -> Iterator[Site]:
 
     folder = tmp_path_factory.mktemp("holds") / "data"
     shutil.copytree(_sqlite_template, folder)
@@ -75,7 +75,7 @@ def house(tmp_path_factory: pytest.TempPathFactory, _sqlite_template: Any) -> It
         node = add_node(receiver, "SOUTHCT", facility_id=south)
         with database.write() as session:
             _technician(session, south)
-        yield House(web, receiver, south, node)
+        yield Site(web, receiver, south, node)
     database.dispose()
 
 
@@ -85,11 +85,11 @@ def put(receiver: Station, data: bytes, facility: str) -> str:
     return receiver.archive.ingest(incoming).status
 
 
-def store(house: House, data: bytes, calling: str, called: str = "FILMROOM") -> Dataset:
+def store(site: Site, data: bytes, calling: str, called: str = "FILMROOM") -> Dataset:
     """The C-STORE-RSP."""
     ae = AE(calling)
     ae.add_requested_context(CTImageStorage, dcmread(io.BytesIO(data)).file_meta.TransferSyntaxUID)
-    association = ae.associate("127.0.0.1", house.station.port, ae_title=called)
+    association = ae.associate("127.0.0.1", site.station.port, ae_title=called)
     try:
         return association.send_c_store(dcmread(io.BytesIO(data)))
     finally:
@@ -97,29 +97,29 @@ def store(house: House, data: bytes, calling: str, called: str = "FILMROOM") -> 
 
 
 @pytest.mark.parametrize("meeting", MEETINGS)
-def test_c_store_of_another_facility_is_put_on_hold(house: House, meeting: str) -> None:
-    answer = store(house, MEETINGS[meeting], "SOUTHCT")
+def test_c_store_of_another_facility_is_put_on_hold(site: Site, meeting: str) -> None:
+    answer = store(site, MEETINGS[meeting], "SOUTHCT")
     assert (answer.Status, answer.get("ErrorComment")) == (0, "On hold until an administrator decides")
-    newest = house.conflicts()[0]
-    assert (newest.reason, newest.facility_id) == ("other facility", house.south)
+    newest = site.conflicts()[0]
+    assert (newest.reason, newest.facility_id) == ("other facility", site.south)
 
 
-def test_a_node_of_another_facility_learns_no_more_at_its_title(house: House) -> None:
+def test_a_node_of_another_facility_learns_no_more_at_its_title(site: Site) -> None:
     """It may store there; whether and how an object meets others is between that facility and its own nodes."""
-    with house.web.database.write() as session:
+    with site.web.database.write() as session:
         session.scalars(select(Facility).where(Facility.name == "North")).one().ae_title = "NORTH"
     clashes = {name: data for name, data in MEETINGS.items() if not name.startswith("a new")}
-    said = {name: store(house, data, "SOUTHCT", "NORTH") for name, data in clashes.items()}
+    said = {name: store(site, data, "SOUTHCT", "NORTH") for name, data in clashes.items()}
     kept = {name: answer.get("ErrorComment") for name, answer in said.items() if answer.get("ErrorComment")}
     assert len(kept) >= 3 and set(kept.values()) == {"On hold until an administrator decides"}, kept
     assert {answer.Status for answer in said.values()} == {0}
-    assert "Kept aside" in store(house, MEETINGS["its UID in another study"], "NORTHCT").ErrorComment
+    assert "Kept aside" in store(site, MEETINGS["its UID in another study"], "NORTHCT").ErrorComment
 
 
 @pytest.mark.parametrize("meeting", MEETINGS)
-def test_stow_and_import_of_another_facility_say_no_more(house: House, meeting: str) -> None:
+def test_stow_and_import_of_another_facility_say_no_more(site: Site, meeting: str) -> None:
     data = MEETINGS[meeting]
-    client = house.web.basic("erik")
+    client = site.web.basic("erik")
     (result,) = client.post("/api/v1/imports", content=data, headers={"Content-Type": "application/dicom"}).json()[
         "results"
     ]
@@ -144,28 +144,28 @@ def _technician(session: Session, facility_id: str) -> None:
     )  # fmt: skip
 
 
-def test_the_same_bytes_from_two_facilities_wait_for_a_decision_each(house: House) -> None:
+def test_the_same_bytes_from_two_facilities_wait_for_a_decision_each(site: Site) -> None:
     """Else the decision about the one would discard the other, which was taken."""
     data = ct_bytes(PatientComments="from both")
     for title in ("NORTHCT", "SOUTHCT", "SOUTHCT"):
-        assert store(house, data, title).Status == 0
-    newest = house.conflicts()[:2]
+        assert store(site, data, title).Status == 0
+    newest = site.conflicts()[:2]
     assert {(one.facility_id, one.reason) for one in newest} == {
-        (house.south, "other facility"),
-        (house.web.actor("bob").facility_id, "other content"),
+        (site.south, "other facility"),
+        (site.web.actor("bob").facility_id, "other content"),
     }
     assert newest[0].sha256 == newest[1].sha256
 
 
-def test_only_people_who_see_all_find_it(house: House) -> None:
-    store(house, MEETINGS["other content"], "SOUTHCT")
-    admin = house.web.admin.get("/api/v1/conflicts").json()["items"]
+def test_only_people_who_see_all_find_it(site: Site) -> None:
+    store(site, MEETINGS["other content"], "SOUTHCT")
+    admin = site.web.admin.get("/api/v1/conflicts").json()["items"]
     admin = [one for one in admin if one["reason"] == "other facility"]  # bob is told of those of his own facility
     assert admin
-    assert "/conflicts" in house.web.admin.get("/conflicts").text
+    assert "/conflicts" in site.web.admin.get("/conflicts").text
     said = []
     for name in ("bob", "dora", "charlie"):
-        client = getattr(house.web, name)
+        client = getattr(site.web, name)
         for address in (
             "/api/v1/conflicts", "/conflicts", "/storage", "/incoming", "/api/v1/events?since=0&wait=0", "/api/v1/jobs",
         ):  # fmt: skip
@@ -180,20 +180,20 @@ def test_only_people_who_see_all_find_it(house: House) -> None:
     assert said == []
 
 
-def test_the_other_facility_finds_nothing_of_what_is_here(house: House) -> None:
+def test_the_other_facility_finds_nothing_of_what_is_here(site: Site) -> None:
     for address in (
         "/dicom-web/studies",
         "/dicom-web/series",
         "/dicom-web/instances",
         f"/dicom-web/studies/{STUDY}/series",
     ):
-        answer = house.web.dora.get(address)
+        answer = site.web.dora.get(address)
         assert answer.status_code in (204, 404) or answer.json() == [], address
-    assert house.web.dora.get(f"/dicom-web/studies/{STUDY}/metadata").status_code == 404
-    assert len(house.web.bob.get("/dicom-web/instances").json()) == 1
+    assert site.web.dora.get(f"/dicom-web/studies/{STUDY}/metadata").status_code == 404
+    assert len(site.web.bob.get("/dicom-web/instances").json()) == 1
     ae = AE("SOUTHCT")
     ae.add_requested_context(StudyRootQueryRetrieveInformationModelFind)
-    association = ae.associate("127.0.0.1", house.station.port, ae_title="FILMROOM")
+    association = ae.associate("127.0.0.1", site.station.port, ae_title="FILMROOM")
     wanted = Dataset()
     wanted.QueryRetrieveLevel, wanted.StudyInstanceUID = "STUDY", ""
     answers = list(association.send_c_find(wanted, StudyRootQueryRetrieveInformationModelFind))
@@ -201,16 +201,16 @@ def test_the_other_facility_finds_nothing_of_what_is_here(house: House) -> None:
     assert [status.Status for status, _ in answers] == [0]
 
 
-def test_storage_commitment_tells_nothing_of_another_facility(house: House) -> None:
+def test_storage_commitment_tells_nothing_of_another_facility(site: Site) -> None:
     """Asked for an object that North has, South hears what it would hear of one that nobody has."""
-    store(house, MEETINGS["the same bytes"], "SOUTHCT")
+    store(site, MEETINGS["the same bytes"], "SOUTHCT")
     nobodys = "1.2.3.4.5.6.7"
-    with house.web.database.write() as session:
+    with site.web.database.write() as session:
         asked = References(generate_uid(), [Reference(CTImageStorage, OBJECT), Reference(CTImageStorage, nobodys)])
-        dora = actor(house.web.database, "dora")
-        made = commitment.store_request(session, dora, house.node, asked)
-    commitment.verify_objects(house.web.database, house.station.archive, made)
-    with house.web.database.read() as session:
+        dora = actor(site.web.database, "dora")
+        made = commitment.store_request(session, dora, site.node, asked)
+    commitment.verify_objects(site.web.database, site.station.archive, made)
+    with site.web.database.read() as session:
         report = commitment.report_of(session, made)
     assert report is not None and not report.objects
     assert {(one.sop_instance, one.reason) for one in report.failed} == {(OBJECT, 0x0112), (nobodys, 0x0112)}
@@ -220,46 +220,46 @@ def test_storage_commitment_tells_nothing_of_another_facility(house: House) -> N
 @pytest.mark.parametrize(
     "meeting", ["its UID in another study", "its series in another study", "a new object of its series"]
 )
-def test_a_decision_is_carried_out(house: House, meeting: str, decision: Any) -> None:
-    put(house.station, ct_bytes(), str(house.web.actor("bob").facility_id))
-    store(house, MEETINGS[meeting], "SOUTHCT")
+def test_a_decision_is_carried_out(site: Site, meeting: str, decision: Any) -> None:
+    put(site.station, ct_bytes(), str(site.web.actor("bob").facility_id))
+    store(site, MEETINGS[meeting], "SOUTHCT")
     uid = str(dcmread(io.BytesIO(MEETINGS[meeting])).SOPInstanceUID)
-    chosen = next(one for one in house.conflicts() if one.sop_instance_uid == uid and one.facility_id == house.south)
-    with house.web.database.write() as session:
+    chosen = next(one for one in site.conflicts() if one.sop_instance_uid == uid and one.facility_id == site.south)
+    with site.web.database.write() as session:
         service.decide_conflict(session, SYSTEM, chosen.id, decision)
 
     context: Any = SimpleNamespace(
-        database=house.web.database, archive=house.station.archive, config=house.station.config,
+        database=site.web.database, archive=site.station.archive, config=site.station.config,
         job=SimpleNamespace(created_by="admin"),
     )  # fmt: skip
     outcome = jobs.apply_decision(context, {"conflict_id": chosen.id, "decision": decision})["outcome"]
-    found = house.web.dora.get("/dicom-web/instances", params={"SOPInstanceUID": outcome})
+    found = site.web.dora.get("/dicom-web/instances", params={"SOPInstanceUID": outcome})
     assert [one["00080018"]["Value"] for one in found.json()] == [[outcome]]
-    with house.web.database.write() as session:
+    with site.web.database.write() as session:
         service.delete_study(session, SYSTEM, found.json()[0]["0020000D"]["Value"][0])
-    put(house.station, ct_bytes(), str(house.web.actor("bob").facility_id))
+    put(site.station, ct_bytes(), str(site.web.actor("bob").facility_id))
 
 
-def test_an_own_object_whose_series_belongs_to_another_study_is_told_so(house: House) -> None:
-    answer = store(house, MEETINGS["its series in another study"], "NORTHCT")
+def test_an_own_object_whose_series_belongs_to_another_study_is_told_so(site: Site) -> None:
+    answer = store(site, MEETINGS["its series in another study"], "NORTHCT")
     assert (answer.Status, answer.ErrorComment) == (0, "Kept aside: its series belongs to another study")
-    (result,) = house.web.bob.post(
+    (result,) = site.web.bob.post(
         "/api/v1/imports",
         content=MEETINGS["its series in another study"],
         headers={"Content-Type": "application/dicom"},
     ).json()["results"]
     assert result["reason"] == "The series belongs to another stored study; this object is on hold."
-    stow = house.web.bob.post(
+    stow = site.web.bob.post(
         "/dicom-web/studies", content=MEETINGS["its series in another study"],
         headers={"Content-Type": "application/dicom", "Accept": "application/dicom+json"},
     ).json()  # fmt: skip
     assert stow["00081198"]["Value"][0]["00000902"]["Value"] == [answer.ErrorComment]
-    listed = house.web.admin.get("/api/v1/conflicts").json()["items"]
+    listed = site.web.admin.get("/api/v1/conflicts").json()["items"]
     assert "other study" in {one["reason"] for one in listed}
 
 
-def test_people_who_see_all_hear_of_a_duplicate(house: House) -> None:
-    (result,) = house.web.admin.post(
+def test_people_who_see_all_hear_of_a_duplicate(site: Site) -> None:
+    (result,) = site.web.admin.post(
         "/api/v1/imports", content=ct_bytes(), headers={"Content-Type": "application/dicom"}
     ).json()["results"]
     assert result["status"] == "duplicate"

@@ -25,6 +25,7 @@ from tests.support.pacs import Made, make_study
 from tests.support.postgres import free_port
 from tests.support.retrieving import Heard, add_node, change_on_disk, fill, identifier, keys_of, two_facilities
 from tests.support.storer import storer
+from tests.support.waiting import stays
 
 pytestmark = pytest.mark.peer
 
@@ -281,10 +282,7 @@ def test_a_caller_that_goes_ends_the_sending(receiver: Station, study: Made) -> 
         receiver.calm()
         sent = len(there.got)
         assert sent < 5
-        until = time.monotonic() + 1.5
-        while time.monotonic() < until:
-            time.sleep(0.1)
-        assert len(there.got) <= sent + 1
+        stays(lambda: len(there.got) <= sent + 1, "nothing more is sent", 1.5)
 
 
 def test_an_unknown_caller_moves_nothing(receiver: Station, study: Made) -> None:

@@ -7,8 +7,8 @@ from sqlalchemy import select
 
 from app.nodes import operation_log
 from app.nodes.models import NetworkOperation
-from tests.dimse.test_commit import Asker
 from tests.support import dcmtk
+from tests.support.commit_scu import Asker
 from tests.support.dimse import Station
 from tests.support.pacs import make_study
 from tests.support.retrieving import add_node, keys_of

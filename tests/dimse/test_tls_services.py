@@ -23,12 +23,12 @@ from app.settings import save
 from app.trust import certificates, runtime
 from app.trust import queries as certificate_queries
 from app.trust.settings import TlsSettings
-from tests.dimse.test_tls import TlsStation
-from tests.peers.test_tls_out import storescp
 from tests.support import dcmtk
 from tests.support.dimse import station
 from tests.support.pki import Authority
 from tests.support.postgres import free_port
+from tests.support.tls_peers import storescp
+from tests.support.tls_station import TlsStation
 
 pytestmark = pytest.mark.peer
 SOURCE = "codecs/wg04/ct1/ct1_uncompressed.dcm"

@@ -1,12 +1,9 @@
 """Bad input through every interface of one running installation, and whatever of it was stored asked for in every way
 (SEC-7): an answer by the contract, soon, in little memory, and nobody else the worse for it."""
 
-import contextlib
 import io
 import json
-import os
 import struct
-import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -21,71 +18,15 @@ from tests.support import hostile
 from tests.support import live as live_server
 from tests.support.hostile import Bad
 from tests.support.live import Live
+from tests.support.processes import ROLES, Watch, cpu, rss
 from tests.support.sender import Prepared, Sender
+from tests.support.waiting import eventually, job_ended
 
 pytestmark = pytest.mark.slow
 CPU_SECONDS = 5.0  # of any role for any one input; wall clock says more about the machine's load
 WALL_SECONDS = 60.0  # a hang
 MEGABYTES = 200  # above idle, of any role with its children
-ROLES = ("web", "dicom", "worker")
 CASES = hostile.catalogue()
-_TICKS = os.sysconf("SC_CLK_TCK")
-
-
-def _family(pid: int) -> list[int]:
-    """The process and all below it."""
-    parents: dict[int, int] = {}
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit():
-            with contextlib.suppress(OSError):
-                parents[int(entry.name)] = int((entry / "stat").read_text().rsplit(")", 1)[1].split()[1])
-    found = [pid]
-    for one in found:
-        found += [child for child, parent in parents.items() if parent == one]
-    return found
-
-
-def _rss(pid: int) -> int:
-    """Memory of the process and all below it, as the kernel counts VmRSS."""
-    total = 0
-    for one in _family(pid):
-        with contextlib.suppress(OSError):
-            total += int(Path(f"/proc/{one}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
-    return total
-
-
-def _cpu(pid: int) -> float:
-    """Seconds of processor time so far, ended children included."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
-    return sum(int(one) for one in fields[11:15]) / _TICKS
-
-
-class Watch:
-    """Samples the roles while something happens to them."""
-
-    def __init__(self, pids: dict[str, int], idle: dict[str, int]) -> None:
-        self.pids, self.idle = pids, idle
-        self.peak = dict.fromkeys(pids, 0)
-        self._end = threading.Event()
-        self._thread = threading.Thread(target=self._sample, daemon=True)
-
-    def _sample(self) -> None:
-        while not self._end.wait(0.03):
-            for role, pid in self.pids.items():
-                with contextlib.suppress(OSError):
-                    self.peak[role] = max(self.peak[role], _rss(pid))
-
-    def __enter__(self) -> "Watch":
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._end.set()
-        self._thread.join()
-
-    def above(self) -> dict[str, int]:
-        """MB above idle."""
-        return {role: max(0, self.peak[role] - self.idle[role]) >> 20 for role in self.peak}
 
 
 @dataclass
@@ -107,11 +48,11 @@ class Site:
 
     def timed(self, what: str, act: Any) -> Any:
         """Does it and holds it to the limits of one input."""
-        before = {role: _cpu(pid) for role, pid in self.pids.items()}
+        before = {role: cpu(pid) for role, pid in self.pids.items()}
         started = time.monotonic()
         result = act()
         wall = time.monotonic() - started
-        spent = {role: _cpu(pid) - before[role] for role, pid in self.pids.items()}
+        spent = {role: cpu(pid) - before[role] for role, pid in self.pids.items()}
         assert wall < WALL_SECONDS, f"{what} took {wall:.0f} s"
         assert max(spent.values()) <= CPU_SECONDS, f"{what} took {spent} s of processor time"
         return result
@@ -133,14 +74,9 @@ class Site:
                 assert _says_why(answer)
                 return ""
             address = f"{path}/{answer.json()['id']}"
-            until = time.monotonic() + WALL_SECONDS
-            while time.monotonic() < until:
-                row = self.client.get(address).json()
-                if row["state"] in ("done", "failed", "cancelled"):
-                    assert row["state"] == "done" or row["error"], row
-                    return str(row["state"])
-                time.sleep(0.1)
-            raise AssertionError(f"{path} did not end")
+            row = job_ended(self.client, address, WALL_SECONDS)
+            assert row["state"] == "done" or row["error"], row
+            return str(row["state"])
 
         state: str = self.timed(path, run)
         return state
@@ -173,8 +109,8 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         assert _upload(made, [("good.dcm", hostile.good(root))])[0]["status"] == "stored"
         _store_by_dimse(made, hostile.good(made.root()))
         _ask_everything(made, f"{root}.1.1", root, f"{root}.1")  # what is imported on first use is no cost of bad input
-        time.sleep(1)
-        made.idle = {role: _rss(pid) for role, pid in pids.items()}
+        time.sleep(1)  # the memory of roles that do nothing
+        made.idle = {role: rss(pid) for role, pid in pids.items()}
         made.around = made.surroundings()
         yield made
 
@@ -342,10 +278,7 @@ def test_bad_input(site: Site, bad: Bad) -> None:
 
 def _settle(site: Site) -> None:
     """Nothing outside the store, no temporary file left."""
-    until = time.monotonic() + 60
-    while (odd := site.surroundings() - site.around) and time.monotonic() < until:
-        time.sleep(0.2)
-    assert odd == set()
+    eventually(lambda: site.surroundings() - site.around, "nothing outside the store", until=lambda odd: not odd)
     assert [p for p in (site.live.data / "store" / ".incoming").rglob("*") if p.is_file() and p.name != "lock"] == []
 
 

@@ -2,7 +2,6 @@
 
 import os
 import signal
-import time
 from contextlib import suppress
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from pynetdicom.sop_class import StorageCommitmentPushModel as PUSH_MODEL
 from tests.support import dcmtk, live
 from tests.support.committer import INSTANCE, committer
 from tests.support.pacs import CT, make_study
+from tests.support.waiting import eventually
 
 pytestmark = [pytest.mark.slow, pytest.mark.peer]
 
@@ -57,15 +57,15 @@ def test_the_report_goes_out_after_the_restart(tmp_path: Path) -> None:
             _kill(first)
             assert not node.reports
             with live.running(tmp_path / "data") as again, again.client() as client:
-                until = time.monotonic() + 60
-                while not node.reports and time.monotonic() < until:
-                    time.sleep(0.1)
+                eventually(lambda: node.reports, "the report")
                 ((kind, report),) = node.reports
                 assert kind == 1 and report.TransactionUID == "1.2.3.4.5"
                 assert [str(i.ReferencedSOPInstanceUID) for i in report.ReferencedSOPSequence] == study.instances
-                while (shown := client.get("/api/v1/commitments").json()["items"][0])["state"] != "done":
-                    assert time.monotonic() < until, shown
-                    time.sleep(0.1)
+                shown = eventually(
+                    lambda: client.get("/api/v1/commitments").json()["items"][0],
+                    "the commitment is done",
+                    until=lambda row: row["state"] == "done",
+                )
                 assert (shown["committed"], shown["failed"], shown["node"]) == (5, 0, "modality")
     finally:
         first.stop()

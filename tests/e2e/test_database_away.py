@@ -1,8 +1,6 @@
 """OPS-7: the database goes away under a running installation and comes back. Senders are told to come again, pages and
 programs are told why, everything goes on by itself, and nothing that was acknowledged is lost."""
 
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import httpx
@@ -13,15 +11,9 @@ from tests.support import dcmtk, postgres
 from tests.support.dimse import data_set_of
 from tests.support.live import Live, running
 from tests.support.sender import Prepared, Sender, make_ct
+from tests.support.waiting import eventually
 
 pytestmark = [pytest.mark.slow, pytest.mark.peer]
-
-
-def _until(condition: Callable[[], bool], seconds: float = 60) -> None:
-    until = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < until
-        time.sleep(0.1)
 
 
 def _arrived(folder: Path) -> dict[str, bytes]:
@@ -53,7 +45,7 @@ def test_a_database_that_goes_and_comes_back(tmp_path: Path) -> None:
         for item in items[3:]:
             _send_until_taken(live, item)
         live.wait_ready()
-        _until(lambda: len(_arrived(tmp_path / "pacs")) == len(items))
+        eventually(lambda: len(_arrived(tmp_path / "pacs")) == len(items), "everything arrives")
         sender.abort()
         (shown,) = client.get("/api/v1/studies").json()["items"]
         assert shown["instance_count"] == len(items), shown
@@ -67,22 +59,18 @@ def _while_it_is_away(live: Live, client: httpx.Client, sender: Sender, item: Pr
     answer = client.get("/api/v1/studies")
     assert answer.status_code == 503 and answer.json()["code"] == "unavailable", answer.text
     assert client.get("/").status_code == 503
-    _until(lambda: client.get("/healthz").status_code == 503)
+    eventually(lambda: client.get("/healthz").status_code == 503, "the database is missed")
     status, words = sender.send(item)
     assert status & 0xFF00 == 0xA700, "the association outlives it"
 
 
 def _send_until_taken(live: Live, item: Prepared) -> None:
     """As a modality does that was told to come again."""
-    until = time.monotonic() + 60
-    while True:
-        try:
-            sender = Sender(live.dicom_port, timeout=20)
-            status, _ = sender.send(item)
-            sender.abort()
-            if status == 0:
-                return
-        except OSError:  # not let in yet
-            pass
-        assert time.monotonic() < until
-        time.sleep(0.2)
+
+    def status() -> int:
+        sender = Sender(live.dicom_port, timeout=20)
+        answer, _ = sender.send(item)
+        sender.abort()
+        return answer
+
+    eventually(status, "the object is taken", until=lambda found: found == 0, ignoring=(OSError,))

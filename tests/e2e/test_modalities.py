@@ -2,7 +2,6 @@
 
 import io
 import subprocess
-import time
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ from tests.imaging.support import stored_frame
 from tests.support.dimse import data_set_of
 from tests.support.live import Live
 from tests.support.sender import Prepared, Sender
+from tests.support.waiting import job_ended
 
 pytestmark = [pytest.mark.slow, pytest.mark.peer]
 
@@ -79,12 +79,9 @@ def _shown(client: httpx.Client, ds: pydicom.Dataset) -> None:
 
 def _done(client: httpx.Client, answer: httpx.Response) -> dict[str, Any]:
     assert answer.status_code == 202, answer.text
-    until = time.monotonic() + 90
-    while (shown := client.get(answer.headers["location"]).json())["state"] in ("queued", "running"):
-        assert time.monotonic() < until, shown
-        time.sleep(0.1)
+    shown = job_ended(client, answer.headers["location"], 90)
     assert shown["state"] == "done", shown
-    return dict(shown)
+    return shown
 
 
 def _printed(client: httpx.Client, ds: pydicom.Dataset) -> None:

@@ -16,6 +16,7 @@ from pydicom.uid import generate_uid
 from tests.support import live as live_server
 from tests.support.live import Live
 from tests.support.marked import MARKED, assert_not_in_logs, traces_of_marked
+from tests.support.waiting import job_ended
 
 pytestmark = [pytest.mark.slow, pytest.mark.peer]
 NAME = MARKED["PatientName"]
@@ -56,12 +57,7 @@ def store(live: Live, path: Path) -> None:
 
 
 def wait_for(client: httpx.Client, address: str) -> str:
-    for _ in range(240):
-        state = client.get(address).json()["state"]
-        if state in ("done", "failed", "cancelled"):
-            return str(state)
-        time.sleep(0.25)
-    raise AssertionError(f"{address} did not end")
+    return str(job_ended(client, address)["state"])
 
 
 def test_the_marked_person_stands_in_no_log(talkative: Live, marked_file: Path, tmp_path: Path) -> None:
@@ -110,7 +106,7 @@ def test_the_marked_person_stands_in_no_log(talkative: Live, marked_file: Path, 
             assert answer.status_code == 202, answer.text
             assert wait_for(client, answer.headers["Location"]) == "done"
         client.post("/api/v1/transfers", json={"study_instance_uid": study, "node": "away"})
-        time.sleep(3)
+        time.sleep(3)  # the worker tries to send, fails and logs it
     live.stop()
     console = live.log.read_text("utf-8", "replace")
     assert len(list((live.data / "logs").glob("*.log*"))) >= 3, "web, dicom and worker each keep a log"

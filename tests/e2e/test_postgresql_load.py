@@ -13,6 +13,7 @@ import pytest
 from tests.support import postgres
 from tests.support.live import Live, running
 from tests.support.sender import Prepared, Sender, make_ct, renumber
+from tests.support.waiting import pace
 
 pytestmark = [pytest.mark.slow, pytest.mark.peer]
 SENDERS = 4
@@ -56,7 +57,7 @@ def _send(live: Live, number: int, load: _Load) -> None:
                     load.errors.append(f"{status:04X} {words}")
                     break
                 load.put_off += 1
-                time.sleep(0.1)
+                pace(0.1)
         sender.release()
     except Exception as fault:
         load.errors.append(repr(fault))
@@ -75,12 +76,12 @@ def _run(tmp_path: Path, seconds: float) -> None:
         time.sleep(seconds * 0.75)  # the load itself: until then the first studies settle
         load.away.set()
         cluster.stop()
-        time.sleep(1.5)
+        time.sleep(1.5)  # how long the database is away
         cluster.start()
         live.wait_ready()
         load.until = max(load.until, time.monotonic() + 2)  # it works again
         before = len(load.acknowledged)
-        time.sleep(1)
+        time.sleep(1)  # load after the return, in which errors still count as expected
         load.away.clear()
         for one in senders:
             one.join(60)

@@ -17,6 +17,7 @@ from tests.support import dcmtk, slowed
 from tests.support import live as live_server
 from tests.support.browser import chromium
 from tests.support.live import ROOT, Live
+from tests.support.waiting import eventually
 
 pytestmark = [pytest.mark.browser, pytest.mark.peer, pytest.mark.slow]
 PASSWORD = "A-new-Password-for-2026"
@@ -108,7 +109,7 @@ def _viewed(page: Page, live: Live, study: str) -> None:
     page.click(f'tr[data-study="{study}"] [data-row-link]')
     page.wait_for_selector("body[data-viewer=loaded]", state="attached")
     assert page.evaluate("performance.getEntriesByName('filmroom:first-image').length") > 0
-    time.sleep(0.5)
+    time.sleep(0.5)  # for the picture only: the corner texts fade in
     _shot(page, "4-viewer")
     shades = page.evaluate(
         """() => { const c = document.querySelector('#viewer-root canvas'); const o = document.createElement('canvas'); o.width = c.width; o.height = c.height;
@@ -145,14 +146,10 @@ def _anonymized(page: Page, live: Live, study: str, name: str) -> None:
     _shot(page, "6-anonymize")
     page.click("#dialog-anonymize button[type=submit]")
     with live.client("admin", PASSWORD) as client:
-        deadline = time.monotonic() + 60
-        done = None
-        while time.monotonic() < deadline and not done:
-            done = next(
-                (one for one in client.get("/api/v1/anonymizations").json()["items"] if one["state"] == "done"), None
-            )
-            time.sleep(0.2)
-        assert done, "the copy is made"
+        done = eventually(
+            lambda: [one for one in client.get("/api/v1/anonymizations").json()["items"] if one["state"] == "done"],
+            "the copy is made",
+        )[0]
         data = client.get(f"/api/v1/anonymizations/{done['id']}/archive").content
     copies = zipfile.ZipFile(io.BytesIO(data))
     objects = [entry for entry in copies.namelist() if entry.endswith(".dcm")]
@@ -171,9 +168,7 @@ def _sent(page: Page, live: Live, study: str, folder: Path, files: list[Path]) -
     ).count() == 1 else page.select_option("#dialog-send select", label="PACS1")
     _shot(page, "7-send")
     page.click("#dialog-send button[type=submit]")
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline and len(list(folder.iterdir())) < len(files):
-        time.sleep(0.2)
+    eventually(lambda: len(list(folder.iterdir())) >= len(files), "all files arrive")
     there = {str(pydicom.dcmread(p, stop_before_pixels=True).SOPInstanceUID) for p in folder.iterdir()}
     assert there == {str(pydicom.dcmread(p, stop_before_pixels=True).SOPInstanceUID) for p in files}
     page.goto(live.url + "/")

@@ -1,6 +1,5 @@
 """A transfer to a node that must commit: delivered only when it has, sent again where it has not. The whole program."""
 
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ import pytest
 from tests.support import dcmtk, live
 from tests.support.committer import Committer, committer
 from tests.support.pacs import Made, make_study
+from tests.support.waiting import eventually
 
 pytestmark = [pytest.mark.slow, pytest.mark.peer]
 
@@ -33,13 +33,9 @@ def _transfer(running: live.Live, client: httpx.Client, node: Committer, study: 
 
 
 def _wait(client: httpx.Client, where: str, **wanted: Any) -> dict[str, Any]:
-    until = time.monotonic() + 60
-    while True:
-        shown: dict[str, Any] = client.get(where).json()
-        if wanted.items() <= shown.items():
-            return shown
-        assert time.monotonic() < until, shown
-        time.sleep(0.05)
+    return eventually(
+        lambda: client.get(where).json(), f"{where} has {wanted}", until=lambda shown: wanted.items() <= shown.items()
+    )
 
 
 def test_what_is_sent_counts_once_it_is_committed(running: live.Live, tmp_path: Path) -> None:
@@ -48,10 +44,7 @@ def test_what_is_sent_counts_once_it_is_committed(running: live.Live, tmp_path: 
         where = _transfer(running, client, node, study)
         shown = _wait(client, where, sent=5, committing=True)
         assert (shown["state"], shown["committed"]) == ("running", 0), "sent is not delivered"
-        until = time.monotonic() + 60
-        while not node.heard:
-            assert time.monotonic() < until
-            time.sleep(0.05)
+        eventually(lambda: node.heard, "the node is asked")
         assert node.call(node.report_of(node.heard[0])) == 0
         shown = _wait(client, where, state="done")
         assert (shown["sent"], shown["committed"], shown["failed"]) == (5, 5, 0)

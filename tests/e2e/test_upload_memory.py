@@ -5,9 +5,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.e2e.test_bad_input import ROLES, Watch, _rss
 from tests.support import hostile
 from tests.support.live import Live
+from tests.support.processes import ROLES, Watch, rss
 
 pytestmark = pytest.mark.slow
 MEGABYTES, SIZE = 40, 300  # measured: 5 to 7 of 300
@@ -24,18 +24,18 @@ def _large(root: str, before: bytes, after: bytes) -> Iterator[bytes]:
     yield after
 
 
-@pytest.mark.parametrize("door", ["stow", "upload"])
-def test_an_upload_of_300_mb_costs_little_memory(live: Live, door: str) -> None:
-    root = f"2.25.88{len(door)}"
+@pytest.mark.parametrize("interface", ["stow", "upload"])
+def test_an_upload_of_300_mb_costs_little_memory(live: Live, interface: str) -> None:
+    root = f"2.25.88{len(interface)}"
     url, kind, before, after = "/api/v1/imports", "application/dicom", b"", b""
-    if door == "stow":
+    if interface == "stow":
         url, kind = "/dicom-web/studies", 'multipart/related; type="application/dicom"; boundary=edge'
         before, after = b"--edge\r\nContent-Type: application/dicom\r\n\r\n", b"\r\n--edge--\r\n"
     with live.client() as client:
         client.post("/api/v1/imports", files={"files": ("a.dcm", hostile.good(f"{root}.7"))})
-        time.sleep(1)
+        time.sleep(1)  # the memory of roles that do nothing
         pids = {role: live.role_pids(role)[0] for role in ROLES}
-        with Watch(pids, {role: _rss(pid) for role, pid in pids.items()}) as watch:
+        with Watch(pids, {role: rss(pid) for role, pid in pids.items()}) as watch:
             answer = client.post(url, content=_large(root, before, after), headers={"Content-Type": kind})
         assert answer.status_code == 200, answer.text[:300]
         assert watch.above()["web"] < MEGABYTES, watch.above()

@@ -38,13 +38,13 @@ def main(path: str, rounds: int, seconds: float) -> None:
         broken = damage(frame, rng)
         if not broken:
             continue
-        started = time.monotonic()
+        started = time.process_time()
         try:
             render_frame(broken, ds, spec=spec)
         except ImagingError as error:
             assert error.detail
             refused += 1
-        assert time.monotonic() - started < 5, "one damaged frame took more than 5 s"
+        assert time.process_time() - started < 5, "one damaged frame took more than 5 s of the processor"
     grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) >> 10
     print(f"refused {refused}, grown {grown} MB")
     assert grown < 200

@@ -121,7 +121,7 @@ def test_every_frame_of_packed_bits_is_found(shared_data: Path) -> None:
     """Frames of 1-bit pixels that do not begin on a byte."""
     path = shared_data / "seg/seg_liver_nonbyte_aligned.dcm"
     if not path.exists():
-        path = next(p for p in sorted((shared_data / "seg").rglob("*.dcm")) if load_bits(p))
+        path = next((p for p in sorted((shared_data / "seg").rglob("*.dcm")) if load_bits(p)), path)
     ds, spec = load(path)
     theirs = ds.pixel_array.reshape(spec.frames, spec.rows, spec.columns)
     for number in range(1, spec.frames + 1):

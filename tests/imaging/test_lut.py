@@ -22,6 +22,7 @@ from app.imaging import (
 )
 from app.imaging.display import Lut
 from tests.imaging.support import load, stored_frame
+from tests.support.greys import grey
 
 
 def theirs(values: np.ndarray, ds: Dataset) -> np.ndarray:
@@ -139,17 +140,6 @@ def test_the_table_gives_what_computing_each_pixel_gives(bits: int, signed: bool
     assert np.array_equal(by_table, each)
     wide = render(values.astype(np.int64), ds, spec=spec)
     assert np.array_equal(by_table, wide)
-
-
-def grey(values: np.ndarray, **attributes: object) -> Dataset:
-    ds = Dataset()
-    ds.Rows, ds.Columns = values.shape
-    ds.SamplesPerPixel, ds.PhotometricInterpretation = 1, "MONOCHROME2"
-    ds.BitsAllocated = ds.BitsStored = values.dtype.itemsize * 8
-    ds.HighBit, ds.PixelRepresentation = ds.BitsStored - 1, int(values.dtype.kind == "i")
-    for keyword, value in attributes.items():
-        setattr(ds, keyword, value)
-    return ds
 
 
 def test_an_image_without_a_window_gets_one_that_shows_it() -> None:

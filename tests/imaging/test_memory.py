@@ -154,12 +154,12 @@ def test_jpegs_that_hold_all_coefficients_are_known(progressive: bool, several: 
 
 
 def test_large_pictures_wait_for_each_other_small_ones_do_not() -> None:
-    room = cost._Room(100)
+    budget = cost._Room(100)
     inside: list[str] = []
     entered, leave = threading.Event(), threading.Event()
 
     def large(name: str) -> None:
-        with room.of(1000):  # more than there is: alone
+        with budget.of(1000):  # more than there is: alone
             inside.append(name)
             entered.set()
             leave.wait(30)
@@ -175,7 +175,7 @@ def test_large_pictures_wait_for_each_other_small_ones_do_not() -> None:
     first.join(30)
     second.join(30)
     assert inside == ["first", "second"]
-    with room.of(40), room.of(60):
+    with budget.of(40), budget.of(60):
         pass
 
 

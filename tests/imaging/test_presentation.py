@@ -9,21 +9,11 @@ import numpy as np
 import pytest
 from PIL import Image
 from pydicom import Dataset, dcmread
-from pydicom.uid import generate_uid
 
 from app.imaging import Crop, DoesNotApply, PixelSpec, RenderParams, presentation, render_frame
-from app.imaging.presentation import GRAYSCALE, PSEUDO_COLOR
-from tests.archive.make import ct, part10
-
-ROWS, COLUMNS = 24, 40
-
-
-def _image(**more: Any) -> Dataset:
-    values = (np.arange(ROWS * COLUMNS) * 4 % 4096).astype("<u2").reshape(ROWS, COLUMNS)
-    values[:4, :4] = 4095  # a corner to tell turns and flips apart
-    made = ct("1.2.9.1", "1.2.9", "1.2.9.0", pixels=values.tobytes(), **more)
-    made.Rows, made.Columns = ROWS, COLUMNS
-    return made
+from app.imaging.presentation import PSEUDO_COLOR
+from tests.archive.make import part10
+from tests.support.presentation_states import COLUMNS, ROWS, make_graphic, make_image, make_state, refer_to, voi_window
 
 
 def _lut(entries: int, first: int, bits: int, values: Any) -> Dataset:
@@ -32,38 +22,6 @@ def _lut(entries: int, first: int, bits: int, values: Any) -> Dataset:
     item["LUTDescriptor"].VR = "US"
     item.add_new("LUTData", "US", [int(v) for v in values])
     return item
-
-
-def _about(image: Dataset, frame: int | None = None) -> Dataset:
-    item = Dataset()
-    item.ReferencedSOPClassUID, item.ReferencedSOPInstanceUID = image.SOPClassUID, image.SOPInstanceUID
-    if frame is not None:
-        item.ReferencedFrameNumber = frame
-    return item
-
-
-def _state(image: Dataset, sop_class: str = GRAYSCALE, **more: Any) -> Dataset:
-    state = ct(generate_uid(), "1.2.9", "1.2.9.5", pixels=None)
-    state.SOPClassUID, state.Modality = sop_class, "PR"
-    series = Dataset()
-    series.SeriesInstanceUID, series.ReferencedImageSequence = image.SeriesInstanceUID, [_about(image)]
-    state.ReferencedSeriesSequence = [series]
-    area = Dataset()
-    area.DisplayedAreaTopLeftHandCorner, area.DisplayedAreaBottomRightHandCorner = [1, 1], [COLUMNS, ROWS]
-    area.PresentationSizeMode, area.PresentationPixelAspectRatio = "SCALE TO FIT", [1, 1]
-    state.DisplayedAreaSelectionSequence = [area]
-    state.PresentationLUTShape = "IDENTITY"
-    state.ContentLabel, state.InstanceNumber = "TEST", 1
-    state.PresentationCreationDate, state.PresentationCreationTime = "20260101", "120000"
-    for keyword, value in more.items():
-        setattr(state, keyword, value)
-    return state
-
-
-def _window(center: float, width: float) -> list[Dataset]:
-    item = Dataset()
-    item.WindowCenter, item.WindowWidth = center, width
-    return [item]
 
 
 def _voi(lut: Dataset) -> list[Dataset]:
@@ -94,7 +52,7 @@ _MODALITY: dict[str, dict[str, Any]] = {
 }
 _VOI: dict[str, dict[str, Any]] = {
     "none": {},
-    "window": {"SoftcopyVOILUTSequence": _window(1200, 900)},
+    "window": {"SoftcopyVOILUTSequence": voi_window(1200, 900)},
     "table": {"SoftcopyVOILUTSequence": _voi(_lut(2048, 512, 8, np.minimum(np.arange(2048) // 4, 255)))},
 }
 _SHAPE: dict[str, dict[str, Any]] = {
@@ -110,8 +68,8 @@ _SHAPE: dict[str, dict[str, Any]] = {
     ("modality", "voi", "shape"), itertools.product(_MODALITY, _VOI, _SHAPE), ids=lambda value: str(value)
 )
 def test_grey_levels_are_those_of_dcmtk(tmp_path: Path, photometric: str, modality: str, voi: str, shape: str) -> None:
-    image = _image(PhotometricInterpretation=photometric, WindowCenter=100, WindowWidth=50, RescaleSlope=3)
-    state = _state(image, **_MODALITY[modality], **_VOI[voi], **_SHAPE[shape])
+    image = make_image(PhotometricInterpretation=photometric, WindowCenter=100, WindowWidth=50, RescaleSlope=3)
+    state = make_state(image, **_MODALITY[modality], **_VOI[voi], **_SHAPE[shape])
     if shape == "table":
         del state.PresentationLUTShape
     ours, theirs = _drawn(image, state), _dcmtk(image, state, tmp_path)
@@ -124,8 +82,8 @@ def test_grey_levels_are_those_of_dcmtk(tmp_path: Path, photometric: str, modali
 @pytest.mark.parametrize("rotation", [0, 90, 180, 270])
 @pytest.mark.parametrize("flip", ["N", "Y"])
 def test_turns_and_flips_are_those_of_dcmtk(tmp_path: Path, rotation: int, flip: str) -> None:
-    image = _image()
-    state = _state(image, ImageRotation=rotation, ImageHorizontalFlip=flip)
+    image = make_image()
+    state = make_state(image, ImageRotation=rotation, ImageHorizontalFlip=flip)
     ours, theirs = _drawn(image, state), _dcmtk(image, state, tmp_path)
     assert ours.shape == theirs.shape
     assert np.abs(ours.astype(int) - theirs.astype(int)).max() <= 1
@@ -151,16 +109,16 @@ def test_only_activated_overlays_of_image_and_state_are_drawn(shared_data: Path)
 
 def test_what_a_state_leaves_out_is_not_taken_from_the_image() -> None:
     """PS3.4 N.2.1: no Modality LUT in the state is the identity, also for an image with a rescale and a window."""
-    image = _image(RescaleSlope=1, RescaleIntercept=-1024, WindowCenter=40, WindowWidth=400)
-    plain = _image()
-    assert np.array_equal(_drawn(image, _state(image)), _drawn(plain, _state(plain)))
+    image = make_image(RescaleSlope=1, RescaleIntercept=-1024, WindowCenter=40, WindowWidth=400)
+    plain = make_image()
+    assert np.array_equal(_drawn(image, make_state(image)), _drawn(plain, make_state(plain)))
 
 
 @pytest.mark.parametrize(("first", "second"), [([1, 1], [COLUMNS, ROWS]), ([5, 3], [20, 14]), ([20, 14], [5, 3])])
 def test_the_displayed_area_is_cut_out(first: list[int], second: list[int]) -> None:
     """Corners count from 1, both included; after a half turn the top left one has the larger numbers (C.10.4)."""
-    image = _image()
-    state, plain = _state(image), _drawn(image, _state(image))
+    image = make_image()
+    state, plain = make_state(image), _drawn(image, make_state(image))
     [area] = state.DisplayedAreaSelectionSequence
     area.DisplayedAreaTopLeftHandCorner, area.DisplayedAreaBottomRightHandCorner = first, second
     (x1, x2), (y1, y2) = sorted((first[0], second[0])), sorted((first[1], second[1]))
@@ -168,19 +126,19 @@ def test_the_displayed_area_is_cut_out(first: list[int], second: list[int]) -> N
 
 
 def test_a_window_of_one_frame_holds_for_that_frame_only() -> None:
-    image = _image()
-    [bright], [dark] = _window(200, 100), _window(3000, 100)
-    bright.ReferencedImageSequence, dark.ReferencedImageSequence = [_about(image, 1)], [_about(image, 2)]
-    state = _state(image, SoftcopyVOILUTSequence=[bright, dark])
+    image = make_image()
+    [bright], [dark] = voi_window(200, 100), voi_window(3000, 100)
+    bright.ReferencedImageSequence, dark.ReferencedImageSequence = [refer_to(image, 1)], [refer_to(image, 2)]
+    state = make_state(image, SoftcopyVOILUTSequence=[bright, dark])
     assert _drawn(image, state, frame=1).mean() > _drawn(image, state, frame=2).mean() + 50
 
 
 def test_the_shutter_covers_what_lies_outside() -> None:
-    image = _image()
-    state = _state(image, ShutterShape="RECTANGULAR", ShutterLeftVerticalEdge=11, ShutterRightVerticalEdge=30)
+    image = make_image()
+    state = make_state(image, ShutterShape="RECTANGULAR", ShutterLeftVerticalEdge=11, ShutterRightVerticalEdge=30)
     state.ShutterUpperHorizontalEdge, state.ShutterLowerHorizontalEdge = 6, 20
     state.ShutterPresentationValue = 0xFFFF
-    made, plain = _drawn(image, state), _drawn(image, _state(image))
+    made, plain = _drawn(image, state), _drawn(image, make_state(image))
     inside = (slice(5, 20), slice(10, 30))
     assert np.array_equal(made[inside], plain[inside])
     made[inside] = 255
@@ -188,33 +146,23 @@ def test_the_shutter_covers_what_lies_outside() -> None:
 
 
 def test_a_circle_and_a_polygon_are_combined() -> None:
-    image = _image()
-    state = _state(image, ShutterShape=["CIRCULAR", "POLYGONAL"], CenterOfCircularShutter=[12, 20])
+    image = make_image()
+    state = make_state(image, ShutterShape=["CIRCULAR", "POLYGONAL"], CenterOfCircularShutter=[12, 20])
     state.RadiusOfCircularShutter, state.VerticesOfThePolygonalShutter = 8, [1, 1, 1, 20, 24, 20, 24, 1]
     state.ShutterPresentationValue = 0
     made = _drawn(image, state)
     assert made[11, 14] > 0 and made[11, 25] == 0 and made[2, 3] == 0
 
 
-def _graphic(kind: str, data: list[float], units: str = "PIXEL", filled: str = "N") -> Dataset:
-    thing = Dataset()
-    thing.GraphicAnnotationUnits, thing.GraphicDimensions = units, 2
-    thing.NumberOfGraphicPoints, thing.GraphicData = len(data) // 2, data
-    thing.GraphicType, thing.GraphicFilled = kind, filled
-    item = Dataset()
-    item.GraphicLayer, item.GraphicObjectSequence = "A", [thing]
-    return item
-
-
 @pytest.mark.parametrize("rotation", [0, 90, 180, 270])
 @pytest.mark.parametrize("flip", ["N", "Y"])
 def test_graphics_turn_with_the_image(rotation: int, flip: str) -> None:
     """A filled square over stored columns 10 to 14 and rows 4 to 8 lies where those pixels went."""
-    image = _image()
+    image = make_image()
     image.PixelData = bytes(ROWS * COLUMNS * 2)
     corners = [10.0, 4.0, 14.0, 4.0, 14.0, 8.0, 10.0, 8.0, 10.0, 4.0]
-    state = _state(image, ImageRotation=rotation, ImageHorizontalFlip=flip)
-    state.GraphicAnnotationSequence = [_graphic("POLYLINE", corners, filled="Y")]
+    state = make_state(image, ImageRotation=rotation, ImageHorizontalFlip=flip)
+    state.GraphicAnnotationSequence = [make_graphic("POLYLINE", corners, filled="Y")]
     expected = np.zeros((ROWS, COLUMNS), np.uint8)
     expected[4:8, 10:14] = 255
     expected = np.rot90(expected, -rotation // 90)
@@ -227,11 +175,11 @@ def test_graphics_turn_with_the_image(rotation: int, flip: str) -> None:
 
 @pytest.mark.parametrize("rotation", [0, 90])
 def test_display_units_are_fractions_of_what_is_seen(rotation: int) -> None:
-    image = _image()
+    image = make_image()
     image.PixelData = bytes(ROWS * COLUMNS * 2)
-    state = _state(image, ImageRotation=rotation)
+    state = make_state(image, ImageRotation=rotation)
     square = [0.5, 0.5, 1.0, 0.5, 1.0, 1.0, 0.5, 1.0, 0.5, 0.5]
-    state.GraphicAnnotationSequence = [_graphic("POLYLINE", square, units="DISPLAY", filled="Y")]
+    state.GraphicAnnotationSequence = [make_graphic("POLYLINE", square, units="DISPLAY", filled="Y")]
     made = _drawn(image, state)
     rows, columns = made.shape
     assert (made[rows // 2 + 1 :, columns // 2 + 1 :] == 255).all()
@@ -248,16 +196,16 @@ def test_display_units_are_fractions_of_what_is_seen(rotation: int) -> None:
     ],
 )
 def test_every_kind_of_graphic_is_drawn_where_it_says(kind: str, data: list[float], on: list[tuple[int, int]]) -> None:
-    image = _image()
+    image = make_image()
     image.PixelData = bytes(ROWS * COLUMNS * 2)
-    made = _drawn(image, _state(image, GraphicAnnotationSequence=[_graphic(kind, data)]))
+    made = _drawn(image, make_state(image, GraphicAnnotationSequence=[make_graphic(kind, data)]))
     for row, column in on:
         assert made[max(row - 1, 0) : row + 2, max(column - 1, 0) : column + 2].max() == 255, (kind, row, column)
     assert np.count_nonzero(made) < made.size / 3
 
 
 def test_texts_are_drawn_in_their_box_and_stay_upright() -> None:
-    image = _image()
+    image = make_image()
     image.Rows, image.Columns, image.PixelData = 200, 300, bytes(200 * 300 * 2)
     text = Dataset()
     text.UnformattedTextValue, text.BoundingBoxAnnotationUnits = "Nodule 8 mm", "PIXEL"
@@ -265,7 +213,7 @@ def test_texts_are_drawn_in_their_box_and_stay_upright() -> None:
     text.BoundingBoxTextHorizontalJustification = "LEFT"
     item = Dataset()
     item.GraphicLayer, item.TextObjectSequence = "A", [text]
-    state = _state(image, GraphicAnnotationSequence=[item])
+    state = make_state(image, GraphicAnnotationSequence=[item])
     [area] = state.DisplayedAreaSelectionSequence
     area.DisplayedAreaBottomRightHandCorner = [300, 200]
     upright = np.argwhere(_drawn(image, state))
@@ -278,27 +226,27 @@ def test_texts_are_drawn_in_their_box_and_stay_upright() -> None:
 
 
 def test_pseudo_colour_maps_grey_levels_to_the_states_palette() -> None:
-    image = _image()
-    state = _state(image, PSEUDO_COLOR)
+    image = make_image()
+    state = make_state(image, PSEUDO_COLOR)
     del state.PresentationLUTShape
     for name, values in (("Red", np.arange(256)), ("Green", np.zeros(256)), ("Blue", np.arange(256)[::-1])):
         setattr(state, f"{name}PaletteColorLookupTableDescriptor", [256, 0, 16])
         state[f"{name}PaletteColorLookupTableDescriptor"].VR = "US"
         setattr(state, f"{name}PaletteColorLookupTableData", (values * 257).astype("<u2").tobytes())
-    made, grey = _drawn(image, state), _drawn(image, _state(image))
+    made, grey = _drawn(image, state), _drawn(image, make_state(image))
     assert made.shape == (*grey.shape, 3)
     assert np.abs(made[..., 0].astype(int) - grey).max() <= 1
     assert (made[..., 1] == 0).all()
 
 
 def test_a_state_that_is_about_another_image_is_refused() -> None:
-    image = _image()
-    other = _image()
+    image = make_image()
+    other = make_image()
     other.SOPInstanceUID = "1.2.9.2"
     with pytest.raises(DoesNotApply, match="does not refer to this image"):
-        _drawn(other, _state(image))
+        _drawn(other, make_state(image))
     with pytest.raises(DoesNotApply, match="type of presentation state"):
-        _drawn(image, _state(image, "1.2.840.10008.5.1.4.1.1.11.4"))
+        _drawn(image, make_state(image, "1.2.840.10008.5.1.4.1.1.11.4"))
 
 
 @pytest.mark.parametrize(
@@ -306,20 +254,20 @@ def test_a_state_that_is_about_another_image_is_refused() -> None:
     [
         ("ImageRotation", 45), ("RescaleSlope", 0), ("ShutterShape", "RECTANGULAR"), ("ShutterShape", "HEXAGON"),
         ("PresentationLUTShape", "SIDEWAYS"),
-        ("GraphicAnnotationSequence", [_graphic("POLYLINE", [1.0])]),
-        ("GraphicAnnotationSequence", [_graphic("SPIRAL", [1.0, 2.0, 3.0, 4.0])]),
-        ("GraphicAnnotationSequence", [_graphic("CIRCLE", [float("nan"), 1.0, 2.0, float("inf")])]),
+        ("GraphicAnnotationSequence", [make_graphic("POLYLINE", [1.0])]),
+        ("GraphicAnnotationSequence", [make_graphic("SPIRAL", [1.0, 2.0, 3.0, 4.0])]),
+        ("GraphicAnnotationSequence", [make_graphic("CIRCLE", [float("nan"), 1.0, 2.0, float("inf")])]),
         ("DisplayedAreaSelectionSequence", [Dataset()]), ("SoftcopyVOILUTSequence", [Dataset()]),
     ],
 )  # fmt: skip
 def test_nonsense_in_a_state_costs_no_picture(keyword: str, value: Any) -> None:
-    image = _image()
-    made = _drawn(image, _state(image, **{keyword: value}))
+    image = make_image()
+    made = _drawn(image, make_state(image, **{keyword: value}))
     assert made.shape == (ROWS, COLUMNS) and made.max() > made.min()
 
 
 def test_a_crop_of_the_caller_replaces_the_displayed_area() -> None:
-    image = _image()
-    state = _state(image, ImageRotation=90)
+    image = make_image()
+    state = make_state(image, ImageRotation=90)
     made = _drawn(image, state, RenderParams(crop=Crop(2, 4, 6, 8)))
-    assert np.array_equal(made, np.rot90(_drawn(image, _state(image))[2:8, 4:12], -1))
+    assert np.array_equal(made, np.rot90(_drawn(image, make_state(image))[2:8, 4:12], -1))

@@ -33,7 +33,7 @@ from app.imaging.geometry import (
 from app.imaging.params import MAX_GROWN
 from app.kit.errors import Invalid
 from tests.imaging.support import load, stored_frame
-from tests.imaging.test_lut import grey
+from tests.support.greys import grey
 
 PICTURE = np.arange(12, dtype=np.uint8).reshape(3, 4)
 

@@ -1,27 +1,17 @@
 """The file of the day: several writers, a new name at midnight, and the oldest go."""
 
-import logging
 import multiprocessing
-from datetime import UTC, datetime
 from pathlib import Path
 
 from app.kit.dailylog import DailyFile
-
-NOON = datetime(2026, 11, 20, 12, tzinfo=UTC).timestamp()
-DAY = 86400.0
-
-
-def say(handler: DailyFile, words: str, at: float) -> None:
-    record = logging.LogRecord("x", logging.INFO, __file__, 1, words, None, None)
-    record.created = at
-    handler.emit(record)
+from tests.support.dailylog import DAY, NOON, write_line
 
 
 def test_a_new_day_is_a_new_file_and_only_so_many_stay(tmp_path: Path) -> None:
     (tmp_path / "dicom_notes.log").write_text("not ours to remove")
     handler = DailyFile(tmp_path, "dicom", keep=3)
     for day in range(5):
-        say(handler, f"day {day}", NOON + day * DAY)
+        write_line(handler, f"day {day}", NOON + day * DAY)
     handler.close()
     assert sorted(p.name for p in tmp_path.iterdir()) == [
         *(f"dicom_202611{day}.log" for day in (22, 23, 24)),
@@ -34,7 +24,7 @@ def test_a_new_day_is_a_new_file_and_only_so_many_stay(tmp_path: Path) -> None:
 def _many(folder: Path, who: int) -> None:
     handler = DailyFile(folder, "dicom")
     for number in range(300):
-        say(handler, f"{who} {number} " + "x" * 200, NOON + (number // 150) * DAY)
+        write_line(handler, f"{who} {number} " + "x" * 200, NOON + (number // 150) * DAY)
     handler.close()
 
 

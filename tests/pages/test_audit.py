@@ -12,7 +12,6 @@ from app.kit import paths
 from app.pages import audit as page
 from app.pages import deeds
 from app.security import Verb
-from tests.pages.test_storage import filled  # noqa: F401
 from tests.support.client import Web
 
 _RECORDING = {"_record", "_record_many", "_trace", "_notify", "_changed", "_run_detail", "record", "Deed"}
@@ -62,7 +61,7 @@ def rows(html: str) -> list[str]:
     return [" ".join(re.sub(r"<[^>]+>", " ", row).split()) for row in body.split("</tr>") if row.strip()]
 
 
-def test_it_says_who_did_what_to_whom_in_words(filled: Web) -> None:  # noqa: F811
+def test_it_says_who_did_what_to_whom_in_words(filled: Web) -> None:
     filled.bob.get("/storage/studies/1.2.3.1/panel")
     filled.bob.get("/storage/studies/1.2.3.2/panel")
     with filled.database.write() as session:

@@ -117,11 +117,11 @@ def test_callers_delays_and_odd_calls_are_shown(web: Web) -> None:
     node_id = where.rpartition("/")[2]
     book.record_gap(node_id, "CT_NEW", "10.1.2.3", 41)
     book.record_call(
-        CLASH, "CT_NEW", "NORTH", "10.1.2.3", None, [], NOTHING, verbatim("The title is of another house.")
+        CLASH, "CT_NEW", "NORTH", "10.1.2.3", None, [], NOTHING, verbatim("The title is of another facility.")
     )
     book.write()
     page = web.admin.get(where).text
-    assert "the node waits 41 ms" in page and "20 s longer" in page and "The title is of another house." in page
+    assert "the node waits 41 ms" in page and "20 s longer" in page and "The title is of another facility." in page
     assert web.admin.get("/api/v1/nodes/ct").json()["delayed_acknowledgement_ms"] == 41
     book.record_gap(node_id, "CT_NEW", "10.1.2.3", None)
     book.write()

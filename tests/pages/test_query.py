@@ -1,6 +1,5 @@
 """Query/Retrieve as staff use it: Orthanc, dcmqrscp and a dead node asked at once, from a real browser."""
 
-import time
 from collections.abc import Iterator
 
 import pytest
@@ -12,6 +11,7 @@ from tests.support.live import Live
 from tests.support.orthanc import orthanc
 from tests.support.pacs import Made, dcmqrscp, make_study
 from tests.support.postgres import free_port
+from tests.support.waiting import job_ended
 
 pytestmark = [pytest.mark.slow, pytest.mark.peer, pytest.mark.browser]
 WAIT = 60_000
@@ -31,9 +31,9 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture(scope="module")
-def town(live: Live, tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Made]]:
+def archives(live: Live, tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Made]]:
     """Orthanc with all studies, dcmqrscp with the first two, and a node where nobody is."""
-    folder = tmp_path_factory.mktemp("town")
+    folder = tmp_path_factory.mktemp("archives")
     made = [
         make_study(folder / "made", n, name=name, patient_id=pid, description=words, date=date, accession=f"A-{n}",
                    series=[(modality, 8), (modality, 4)])
@@ -58,7 +58,7 @@ def town(live: Live, tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[
         yield made
 
 
-def test_staff_find_and_fetch_from_several_archives(live: Live, town: list[Made], browser: Browser) -> None:
+def test_staff_find_and_fetch_from_several_archives(live: Live, archives: list[Made], browser: Browser) -> None:
     with visitor(browser, live) as one:
         page = one.page
         one.go("/query")
@@ -69,10 +69,10 @@ def test_staff_find_and_fetch_from_several_archives(live: Live, town: list[Made]
         expect(rows).to_have_count(4, timeout=WAIT)
         expect(page.locator("#query-status")).to_contain_text("4 studies from 2 nodes", timeout=WAIT)
         expect(page.locator("#query-status")).to_contain_text("refuses connections")
-        first = page.locator(f'tr[data-remote="study"][data-study="{town[0].uid}"]')
+        first = page.locator(f'tr[data-remote="study"][data-study="{archives[0].uid}"]')
         expect(first).to_contain_text("PACS-ARCHIVE, PACS2")
         expect(first).to_contain_text("Ramírez, Lucía")
-        expect(page.locator(f'tr[data-study="{town[2].uid}"]').locator("td").nth(9)).to_have_text("12")
+        expect(page.locator(f'tr[data-study="{archives[2].uid}"]').locator("td").nth(9)).to_have_text("12")
         # keyboard: down to the second row, unfold, choose a series, fetch it
         first.focus()
         page.keyboard.press("ArrowRight")
@@ -96,7 +96,7 @@ def test_staff_find_and_fetch_from_several_archives(live: Live, town: list[Made]
         expect(images.nth(2)).to_contain_text("All", timeout=WAIT)
         expect(series.nth(0)).to_contain_text("1 of 8")
         # two whole studies
-        for made in (town[0], town[1]):
+        for made in (archives[0], archives[1]):
             page.locator(f'tr[data-remote="study"][data-study="{made.uid}"] td.pick').click()
         expect(page.locator("#retrieve-bar b")).to_have_text("2 studies")
         one.shot("query-selected-dark")
@@ -110,17 +110,14 @@ def test_staff_find_and_fetch_from_several_archives(live: Live, town: list[Made]
 
 
 @pytest.mark.parametrize("theme", ["dark", "light", "contrast"])
-def test_the_page_is_readable_in_every_theme(live: Live, town: list[Made], browser: Browser, theme: str) -> None:
+def test_the_page_is_readable_in_every_theme(live: Live, archives: list[Made], browser: Browser, theme: str) -> None:
     with live.client() as admin:
         made = admin.post(
             "/api/v1/queries", json={"nodes": ["PACS-ARCHIVE", "PACS2", "CLINIC-SUR"], "patient_name": "*"}
         )
         place = made.headers["location"]
-        until = time.monotonic() + 60
-        while admin.get(place).json()["state"] in ("queued", "running"):
-            assert time.monotonic() < until
-            time.sleep(0.1)
-        failing = {"node": "CLINIC-SUR", "study_instance_uid": town[3].uid, "method": "move"}
+        job_ended(admin, place)
+        failing = {"node": "CLINIC-SUR", "study_instance_uid": archives[3].uid, "method": "move"}
         admin.post("/api/v1/retrieves", json=failing)
     with visitor(browser, live, theme=theme) as one:
         one.go(f"/query?id={made.json()['id']}")
@@ -139,7 +136,7 @@ def test_the_page_is_readable_in_every_theme(live: Live, town: list[Made], brows
 
 
 def test_a_wrong_date_is_told_beside_the_field_and_filters_are_kept(
-    live: Live, town: list[Made], browser: Browser
+    live: Live, archives: list[Made], browser: Browser
 ) -> None:
     with visitor(browser, live) as one:
         one.go("/query")

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser
 
-from tests.pages.test_accessibility import PAGES
 from tests.support.browser import SHOTS, chromium, visitor
 from tests.support.live import Live
+from tests.support.pages import PAGES
 
 pytestmark = pytest.mark.browser
 

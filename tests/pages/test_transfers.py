@@ -1,6 +1,6 @@
 """The transfers page with a real queue behind it: axe in three themes, keyboard, bulk retry, live counts."""
 
-import time
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ from tests.support import dcmtk
 from tests.support.browser import chromium, visitor
 from tests.support.live import Live
 from tests.support.postgres import free_port
+from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.browser
 DEAD = free_port()
@@ -51,15 +52,14 @@ def busy(live: Live, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]
 
 
 def _wait(live: Live, wanted: dict[str, int]) -> None:
-    until = time.monotonic() + 60
     with live.client() as client:
-        while True:
-            items = client.get("/api/v1/transfers", params={"limit": 100}).json()["items"]
-            states = [item["state"] for item in items]
-            if {state: states.count(state) for state in wanted} == wanted:
-                return
-            assert time.monotonic() < until, states
-            time.sleep(0.2)
+        eventually(
+            lambda: Counter(
+                item["state"] for item in client.get("/api/v1/transfers", params={"limit": 100}).json()["items"]
+            ),
+            f"transfers are {wanted}",
+            until=lambda states: wanted.items() <= states.items(),
+        )
 
 
 @pytest.mark.parametrize("theme", ["dark", "light", "contrast"])

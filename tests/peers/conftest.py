@@ -6,6 +6,9 @@ from app.config import Config
 from app.db import Database, open_database
 from tests.support.client import add_cast
 from tests.support.dimse import Station, station
+from tests.support.transferring import worker
+
+__all__ = ["worker"]  # a fixture
 
 
 @pytest.fixture

@@ -1,12 +1,10 @@
 """We ask nodes to commit: real associations, a second stack's answers, and lies."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from sqlalchemy import update
 
-from app.config import Config
 from app.db import Database
 from app.jobs.models import Job
 from app.kit.clock import now
@@ -22,14 +20,6 @@ from tests.support.postgres import free_port
 
 CT = "1.2.840.10008.5.1.4.1.1.2"
 UIDS = ["1.2.3.1", "1.2.3.2", "1.2.3.3"]
-
-
-@pytest.fixture
-def worker(sqlite_config: Config, receiver: Station) -> Iterator[Worker]:
-    made = Worker(sqlite_config)
-    made.archive = receiver.archive
-    yield made
-    made.database.dispose()
 
 
 def work(worker: Worker) -> None:

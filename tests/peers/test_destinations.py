@@ -14,14 +14,11 @@ import pytest
 from pydicom import Dataset, dcmread
 from sqlalchemy import select, update
 
-from app.archive import Source
-from app.config import Config
 from app.db import Database
 from app.dicom import syntaxes
 from app.dicom.paths import object_path
-from app.forward import queries as transfer_queries
-from app.forward import stow, transfer_json, transfers
-from app.forward.models import Transfer, TransferInstance
+from app.forward import stow, transfers
+from app.forward.models import Transfer
 from app.kit import multipart
 from app.kit.clock import now
 from app.network.commitment_data import Reference, References
@@ -30,57 +27,18 @@ from app.nodes import queries as node_queries
 from app.nodes.models import CommitmentInstance
 from app.nodes.options import NodeValues
 from app.worker import Worker
-from tests.archive.make import ct_bytes
-from tests.peers.test_outgoing import listening
 from tests.support.client import actor
+from tests.support.destinations import STUDY, node, objects, put, send, shown
 from tests.support.dimse import Station
 from tests.support.forwarding import due, work_off
 from tests.support.live import running
 from tests.support.network_log import logged
 from tests.support.orthanc import orthanc
 from tests.support.postgres import free_port
+from tests.support.scp import listening
+from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.peer
-STUDY = "1.2.78"
-
-
-@pytest.fixture
-def worker(sqlite_config: Config, receiver: Station) -> Iterator[Worker]:
-    made = Worker(sqlite_config)
-    made.archive = receiver.archive
-    yield made
-    made.database.dispose()
-
-
-def put(receiver: Station, number: int, study: str = STUDY, **more: Any) -> bytes:
-    data = ct_bytes(sop=f"{study}.1.{number}", study=study, series=f"{study}.1", **more)
-    incoming = receiver.archive.receive(Source("upload"))
-    incoming.write(data)
-    assert receiver.archive.ingest(incoming).status == "stored"
-    return data
-
-
-def node(database: Database, port: int = 104, **values: Any) -> None:
-    with database.write() as session:
-        made = {"name": "pacs", "ae_title": "LIAR", "host": "127.0.0.1", "port": port, **values}
-        service.create_node(session, actor(database, "admin"), NodeValues(**made))
-
-
-def send(database: Database, study: str = STUDY, **more: Any) -> str:
-    with database.write() as session:
-        return transfers.create_transfer(session, actor(database, "admin"), study, "pacs", **more).id
-
-
-def shown(database: Database, transfer_id: str) -> dict[str, Any]:
-    with database.read() as session:
-        row = transfer_queries.transfer(session, actor(database, "admin"), transfer_id)
-        return transfer_json.transfer_json(row, "pacs")
-
-
-def objects(database: Database, transfer_id: str) -> list[TransferInstance]:
-    with database.read() as session:
-        query = select(TransferInstance).where(TransferInstance.transfer_id == transfer_id)
-        return list(session.scalars(query.order_by(TransferInstance.id)))
 
 
 def soon(database: Database) -> None:
@@ -204,9 +162,7 @@ def test_two_at_a_time_share_one_study(receiver: Station, worker: Worker, people
         transfer = send(peopled)
         worker.forwarder.start()
         try:
-            until = time.monotonic() + 60
-            while shown(peopled, transfer)["state"] != "done" and time.monotonic() < until:
-                time.sleep(0.05)
+            eventually(lambda: shown(peopled, transfer)["state"] == "done", "the transfer is done")
         finally:
             worker.forwarder.stop(5)
     assert shown(peopled, transfer)["sent"] == 40
@@ -224,6 +180,10 @@ def test_a_slow_and_a_dead_destination_hold_up_nobody_else(
         stuck.wait(60)
         return 0
 
+    def done() -> int:
+        with peopled.read() as session:
+            return len(list(session.scalars(select(Transfer.state).where(Transfer.state == "done"))))
+
     with listening(slow) as snail, listening(Answers()) as quick:
         for name, port in (("snail", snail.port), ("dead", free_port()), ("quick", quick.port)):
             node(peopled, port, name=name)
@@ -233,17 +193,10 @@ def test_a_slow_and_a_dead_destination_hold_up_nobody_else(
                     transfers.create_transfer(session, actor(peopled, "admin"), f"1.2.79.{study}", name)
         worker.forwarder.start()
         try:
-            until = time.monotonic() + 60
-            while time.monotonic() < until:
-                with peopled.read() as session:
-                    done = list(session.scalars(select(Transfer.state).where(Transfer.state == "done")))
-                if len(done) == 6:
-                    break
-                time.sleep(0.05)
+            eventually(done, "the transfers to the quick node are done", until=lambda count: count == 6)
         finally:
             stuck.set()
             worker.forwarder.stop(10)
-    assert len(done) == 6
 
 
 def test_only_what_committed_counts_where_that_is_asked_for(

@@ -29,9 +29,16 @@ from app.nodes.models import Node
 from app.nodes.service import NodeValues
 from app.selftest import running
 from tests.archive.make import ct_bytes
-from tests.peers.test_hostile_destinations import _answer, _exactly, _request, liar
-from tests.peers.test_selftest import _states, _tested, _word
 from tests.support.dimse import Station
+from tests.support.scripted import (
+    read_exactly,
+    read_store_request,
+    scripted_scp,
+    scripted_server,
+    send_response,
+)
+from tests.support.selftests import run_selftest, step_states, step_text
+from tests.support.waiting import pace
 
 pytestmark = pytest.mark.peer
 CT = "1.2.840.10008.5.1.4.1.1.2"
@@ -46,39 +53,6 @@ def limits(seconds: float) -> DicomSettings:
 
 
 QUICK, STEADY = limits(0.2), limits(1.5)
-Script = Callable[[socket.socket], None]
-
-
-@contextlib.contextmanager
-def peer(script: Script, receive: int = 0) -> Iterator[int]:
-    """A server that serves each connection in a thread of its own; its port. receive: bytes of its receive buffer."""
-    listener = socket.socket()
-    if receive:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive)
-    listener.bind(("127.0.0.1", 0))
-    listener.listen()
-    open_ones: list[socket.socket] = []
-
-    def serve(connection: socket.socket) -> None:
-        with connection, contextlib.suppress(OSError):
-            script(connection)
-
-    def accept() -> None:
-        with contextlib.suppress(OSError):
-            while True:
-                connection, _ = listener.accept()
-                connection.settimeout(30)
-                open_ones.append(connection)
-                threading.Thread(target=serve, args=(connection,), daemon=True).start()
-
-    threading.Thread(target=accept, daemon=True).start()
-    try:
-        yield listener.getsockname()[1]
-    finally:
-        listener.shutdown(socket.SHUT_RDWR)
-        listener.close()
-        for connection in open_ones:
-            connection.close()
 
 
 @contextlib.contextmanager
@@ -93,12 +67,12 @@ def ends(words: str, seconds: float = 8) -> Iterator[None]:
 def dribble(connection: socket.socket, data: bytes = b"X" * 10_000) -> None:
     for at in range(len(data)):
         connection.sendall(data[at : at + 1])
-        time.sleep(0.05)
+        pace(0.05)
 
 
 def takes_little(connection: socket.socket) -> None:
     while connection.recv(10):
-        time.sleep(0.05)
+        pace(0.05)
 
 
 # DICOMweb
@@ -165,7 +139,7 @@ def test_dicomweb_calls_end(receiver: Station, sqlite_config: Config, way: str) 
         connection.sendall(next(firsts))
         dribble(connection)
 
-    with peer(script) as port:
+    with scripted_server(script) as port:
         for _ in wanted:
             with ends("web was too slow: less than 1024 bytes a second"):
                 call(way, port, sqlite_config, receiver)
@@ -174,7 +148,7 @@ def test_dicomweb_calls_end(receiver: Station, sqlite_config: Config, way: str) 
 
 def test_a_dribbled_tls_handshake_ends(receiver: Station, sqlite_config: Config) -> None:
     """A record of TLS that never becomes whole."""
-    with peer(lambda connection: dribble(connection, b"\x16\x03\x03\x20\x00" + b"\x02" * 8192)) as port:
+    with scripted_server(lambda connection: dribble(connection, b"\x16\x03\x03\x20\x00" + b"\x02" * 8192)) as port:
         for way in ("forward", "query", "retrieve"):
             with ends("web (does not answer|did not answer in time)"):
                 call(way, port, sqlite_config, receiver, "https")
@@ -183,7 +157,7 @@ def test_a_dribbled_tls_handshake_ends(receiver: Station, sqlite_config: Config)
 
 
 def test_a_server_that_takes_a_byte_now_and_then_is_left(receiver: Station, sqlite_config: Config) -> None:
-    with peer(takes_little, receive=1) as port:
+    with scripted_server(takes_little, receive=1) as port:
         there = WebNode(receiver.archive, sqlite_config, web_node(port), QUICK, Throttle())
         with ends("web (was too slow|did not answer in time)", 15):
             there.store_file("1.2.3", bytes(8 << 20), EXPLICIT)
@@ -202,11 +176,11 @@ def test_a_large_object_on_a_slow_line_arrives(receiver: Station, sqlite_config:
         length = int(next(line for line in head.lower().split(b"\r\n") if b"content-length" in line).split(b":")[1])
         while came < length:
             came += len(_some(connection))
-            time.sleep(0.1)
+            pace(0.1)
         connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
 
     begun = time.monotonic()
-    with peer(script, receive=1 << 16) as port:
+    with scripted_server(script, receive=1 << 16) as port:
         there = WebNode(receiver.archive, sqlite_config, web_node(port), STEADY, Throttle())
         assert there.store_file("1.2.3", bytes(size), EXPLICIT).state == "sent"
         there.close()
@@ -237,11 +211,11 @@ def test_each_step_of_a_self_test_ends(receiver: Station, monkeypatch: pytest.Mo
         connection.sendall(b"Content-Length: %d\r\n\r\n" % len(body) + body)
 
     begun = time.monotonic()
-    with peer(script) as port:
+    with scripted_server(script) as port:
         values = NodeValues(name="web", protocol="dicomweb", url=f"http://127.0.0.1:{port}/dicom-web")
-        test = _tested(receiver, values)
-    assert test.state == "done" and _states(test)[at] == "failed", test.steps
-    assert "web was too slow" in _word(test, at) and time.monotonic() - begun < 15
+        test = run_selftest(receiver, values)
+    assert test.state == "done" and step_states(test)[at] == "failed", test.steps
+    assert "web was too slow" in step_text(test, at) and time.monotonic() - begun < 15
     assert receiver.instances() == []
 
 
@@ -250,7 +224,7 @@ def test_each_step_of_a_self_test_ends(receiver: Station, monkeypatch: pytest.Mo
 
 def dribbled_pdus(connection: socket.socket, context: int) -> None:
     """Takes a request and answers it a byte in a PDU: each PDU comes in time."""
-    message = _request(connection)
+    message = read_store_request(connection)
     elements = {
         commands.COMMAND_FIELD: commands.C_STORE_RSP,
         commands.RESPONDED_TO: message,
@@ -259,11 +233,11 @@ def dribbled_pdus(connection: socket.socket, context: int) -> None:
     }
     for byte in commands.encode(elements):
         connection.sendall(pdu.p_data(context, 1, bytes([byte])))
-        time.sleep(0.1)
+        pace(0.1)
 
 
 def dribbled_header(connection: socket.socket, context: int) -> None:
-    _request(connection)
+    read_store_request(connection)
     dribble(connection, bytes([pdu.P_DATA, 0, 0, 0, 1, 0]) + bytes(256))
 
 
@@ -284,9 +258,9 @@ def test_a_get_whose_object_is_dribbled_ends(receiver: Station) -> None:
         connection.sendall(pdu.p_data(context + 4, 3, commands.encode(elements)))
         for byte in ct_bytes():
             connection.sendall(pdu.p_data(context + 4, 0, bytes([byte])))
-            time.sleep(0.05)
+            pace(0.05)
 
-    with liar(script) as port, ends("was too slow during retrieving"):
+    with scripted_scp(script) as port, ends("was too slow during retrieving"):
         who = Peer("PACS", "US", "127.0.0.1", port, "pacs", use_proxy=False)
         with Getter(who, QUICK, receiver.archive, Source(kind="dimse"), [CT]) as getter:
             getter.retrieve("STUDY", {"StudyInstanceUID": "1.2"})
@@ -301,7 +275,7 @@ def _accept(connection: socket.socket) -> None:
 
 def _body(connection: socket.socket) -> bytes:
     """The body of the next PDU."""
-    return _exactly(connection, int.from_bytes(_exactly(connection, 6)[2:], "big"))
+    return read_exactly(connection, int.from_bytes(read_exactly(connection, 6)[2:], "big"))
 
 
 def associate(port: int, settings: DicomSettings = QUICK, max_pdu: int = 0) -> Association:
@@ -312,7 +286,7 @@ def associate(port: int, settings: DicomSettings = QUICK, max_pdu: int = 0) -> A
 @pytest.mark.parametrize("script", [dribbled_pdus, dribbled_header])
 def test_a_store_ends(script: Callable[[socket.socket, int], None]) -> None:
     said = "(was too slow|did not answer within 0.2 s) during sending"
-    with liar(script) as port, ends(said), associate(port) as association:
+    with scripted_scp(script) as port, ends(said), associate(port) as association:
         association.store(1, CT, "1.2.3", io.BytesIO(bytes(1000)), 1000)
 
 
@@ -322,7 +296,7 @@ def test_a_peer_that_takes_a_byte_now_and_then_is_left() -> None:
         takes_little(connection)
 
     said = "(was too slow|did not answer within 0.2 s) during sending"
-    with peer(script, receive=1) as port, ends(said), associate(port) as association:
+    with scripted_server(script, receive=1) as port, ends(said), associate(port) as association:
         association.store(1, CT, "1.2.3", io.BytesIO(bytes(8 << 20)), 8 << 20)
 
 
@@ -331,7 +305,7 @@ def test_a_dribbled_association_ends() -> None:
         connection.recv(10_000)
         dribble(connection, bytes([pdu.ASSOCIATE_AC, 0, 0, 0, 1, 0]) + bytes(256))
 
-    with peer(script) as port, ends("(was too slow|did not answer within 0.2 s) during the association"):
+    with scripted_server(script) as port, ends("(was too slow|did not answer within 0.2 s) during the association"):
         associate(port).__enter__()
 
 
@@ -350,15 +324,15 @@ def test_a_large_object_on_a_slow_dicom_line_arrives(tmp_path: Path, longest: in
                 message = commands.number(commands.decode(body[6:]), commands.MESSAGE_ID)
             came += len(body)
             last = body[5] == 2
-            time.sleep(len(body) / (1 << 20))
-        _answer(connection, 1, message)
+            pace(len(body) / (1 << 20))
+        send_response(connection, 1, message)
         connection.recv(10)
 
     file = tmp_path / "large"
     file.write_bytes(bytes(size))
     begun = time.monotonic()
     with (
-        peer(script, receive=1 << 16) as port,
+        scripted_server(script, receive=1 << 16) as port,
         associate(port, STEADY, longest) as association,
         file.open("rb") as data,
     ):
@@ -371,17 +345,17 @@ def test_the_test_of_a_node_ends_though_a_query_is_answered_for_ever(monkeypatch
 
     def script(connection: socket.socket, context: int) -> None:
         echo = commands.decode(_body(connection)[6:])
-        _answer(connection, context, commands.number(echo, commands.MESSAGE_ID), commands.C_ECHO_RSP)
+        send_response(connection, context, commands.number(echo, commands.MESSAGE_ID), commands.C_ECHO_RSP)
         find = commands.decode(_body(connection)[6:])
         _body(connection)
         message = commands.number(find, commands.MESSAGE_ID)
         while True:
-            _answer(connection, context + 4, message, commands.C_FIND_RQ | 0x8000, commands.PENDING)
-            time.sleep(0.1)
+            send_response(connection, context + 4, message, commands.C_FIND_RQ | 0x8000, commands.PENDING)
+            pace(0.02)
 
     begun = time.monotonic()
-    with liar(script) as port:
-        found = probe(Peer("PACS", "US", "127.0.0.1", port, "pacs", use_proxy=False), QUICK, ["find"])
+    with scripted_scp(script) as port:
+        found = probe(Peer("PACS", "US", "127.0.0.1", port, "pacs", use_proxy=False), STEADY, ["find"])
     assert "did not end its answers in time" in found.message and time.monotonic() - begun < 10
 
 
@@ -394,12 +368,12 @@ def test_a_move_that_is_only_spoken_of_ends(monkeypatch: pytest.MonkeyPatch) -> 
         message = commands.number(commands.decode(_body(connection)[6:]), commands.MESSAGE_ID)
         _body(connection)
         while True:
-            _answer(connection, context, message, commands.C_MOVE_RQ | 0x8000, commands.PENDING)
-            time.sleep(0.1)
+            send_response(connection, context, message, commands.C_MOVE_RQ | 0x8000, commands.PENDING)
+            pace(0.02)
 
-    with liar(script) as port, ends("went on answering for .* but sent nothing"):
+    with scripted_scp(script) as port, ends("went on answering for .* but sent nothing"):
         who = Peer("PACS", "US", "127.0.0.1", port, "pacs", use_proxy=False)
-        with Mover(who, QUICK, "US") as mover:
+        with Mover(who, STEADY, "US") as mover:
             mover.retrieve("STUDY", {"StudyInstanceUID": "1.2"})
 
 

@@ -81,4 +81,4 @@ def test_everything_of_the_standard_is_taken_and_nothing_else() -> None:
     open_door = DicomSettings(unknown_sop_classes=True, private_transfer_syntaxes=["1.2.3"])
     found = {r.id: (r.result, r.transfer) for r in negotiate(request, open_door)}
     assert found[7][0] == pdu.ACCEPTED and found[5] == (pdu.ACCEPTED, "1.2.3") and found[1][1] == "1.2.3"
-    assert found[3][0] == pdu.ABSTRACT_UNKNOWN, "the worklist is no storage class, however open the door"
+    assert found[3][0] == pdu.ABSTRACT_UNKNOWN, "the worklist is not a storage class, even when any class is taken"

@@ -5,14 +5,16 @@ import signal
 import threading
 import time
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.archive.make import ct_bytes
-from tests.peers.test_outgoing import listening
 from tests.support.live import Live
+from tests.support.scp import listening
+from tests.support.waiting import eventually
 
 pytestmark = [pytest.mark.slow, pytest.mark.peer]
 OBJECTS, KILLS = 400, 4
@@ -23,7 +25,7 @@ def test_kill_9_repeats_only_what_was_in_flight(live: Live, tmp_path: Path) -> N
 
     def handle(event: Any) -> int:
         came[event.request.AffectedSOPInstanceUID] += 1
-        time.sleep(0.01)
+        time.sleep(0.01)  # a peer slow enough to be killed for in between
         return 0
 
     with live.client() as client, listening(handle) as peer:
@@ -42,11 +44,16 @@ def test_kill_9_repeats_only_what_was_in_flight(live: Live, tmp_path: Path) -> N
             sent = client.post("/api/v1/transfers", json={"study_instance_uid": f"1.3.{study}", "node": "pacs"})
             assert sent.status_code == 202
         for kill in range(KILLS):
-            _until(lambda kill=kill: len(came) >= (kill + 1) * OBJECTS // 8, came)  # type: ignore[misc]
+            eventually(lambda: len(came), "objects arrive", until=_at_least((kill + 1) * OBJECTS // 8), seconds=90)
             (pid,) = live.role_pids("worker")
             os.kill(pid, signal.SIGKILL)
-            _until(lambda pid=pid: live.role_pids("worker") not in ([], [pid]), came)  # type: ignore[misc]
-        _until(lambda: {t["state"] for t in client.get("/api/v1/transfers").json()["items"]} == {"done"}, came)
+            eventually(lambda: live.role_pids("worker"), "a new worker", until=_other_than(pid), seconds=90)
+        eventually(
+            lambda: {t["state"] for t in client.get("/api/v1/transfers").json()["items"]},
+            "all transfers are done",
+            until=lambda states: states == {"done"},
+            seconds=90,
+        )
         items = client.get("/api/v1/transfers").json()["items"]
     assert len(came) == OBJECTS and sum(item["sent"] for item in items) == OBJECTS
     again = sum(count - 1 for count in came.values())
@@ -74,16 +81,17 @@ def test_kill_9_in_the_middle_of_an_object_repeats_that_object_alone(live: Live)
         assert held.wait(60)
         (pid,) = live.role_pids("worker")
         os.kill(pid, signal.SIGKILL)
-        _until(lambda: live.role_pids("worker") not in ([], [pid]), came)
+        eventually(lambda: live.role_pids("worker"), "a new worker", until=_other_than(pid), seconds=90)
         goes_on.set()
-        _until(lambda: client.get(place).json()["state"] == "done", came)
+        eventually(lambda: client.get(place).json()["state"] == "done", "the transfer is done", seconds=90)
         found = client.get(place).json()
     assert (found["sent"], found["failed"], found["waiting"]) == (6, 0, 0)
     assert sorted(came.values()) == [1, 1, 1, 1, 1, 2], "only what was in flight goes out again"
 
 
-def _until(condition: Any, came: Counter[str], seconds: float = 90) -> None:
-    until = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < until, len(came)
-        time.sleep(0.05)
+def _at_least(wanted: int) -> Callable[[int], bool]:
+    return lambda count: count >= wanted
+
+
+def _other_than(pid: int) -> Callable[[list[int]], bool]:
+    return lambda pids: pids not in ([], [pid])

@@ -1,6 +1,5 @@
 """Nodes that hang keep no place from others: in the lanes of the worker and in the forward queue."""
 
-import time
 from collections.abc import Iterator
 
 import pytest
@@ -20,10 +19,11 @@ from app.security.actor import SYSTEM
 from app.trust import runtime
 from app.worker import LANES, MORE, STALLED, Worker
 from tests.archive.make import ct_bytes
-from tests.peers.test_dribbling import peer
-from tests.peers.test_tls_out import _mute
 from tests.support.dimse import Station
+from tests.support.scripted import scripted_server
 from tests.support.storer import storer
+from tests.support.tls_peers import mute
+from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.peer
 HANGING = [f"hangs{n}" for n in range(10)]
@@ -46,7 +46,7 @@ def test_a_healthy_node_is_served_while_ten_hang(receiver: Station, worker: Work
     incoming.write(ct_bytes())
     assert receiver.archive.ingest(incoming).status == "stored"
     tests, fetches = {}, {}
-    with peer(_mute) as port, storer() as healthy:
+    with scripted_server(mute) as port, storer() as healthy:
         ports = dict.fromkeys(HANGING, port) | {"healthy": healthy.port}
         with receiver.database.write() as session:
             for n, (name, at) in enumerate(ports.items()):
@@ -55,10 +55,10 @@ def test_a_healthy_node_is_served_while_ten_hang(receiver: Station, worker: Work
                 transfers.create_transfer(session, SYSTEM, "1.2.3.1", name)
                 tests[name] = selftest.start_test(session, SYSTEM, name).id
                 fetches[name] = retrievals.create_retrieval(session, SYSTEM, Order(name, f"1.2.9.{n}", method="get")).id
-        begun = time.monotonic()
-        while not _served(receiver.database, tests["healthy"], fetches["healthy"]) or not healthy.got:
-            assert time.monotonic() - begun < 30, (tests, healthy.got)
-            time.sleep(0.05)
+        eventually(
+            lambda: _served(receiver.database, tests["healthy"], fetches["healthy"]), "the healthy node is tested"
+        )
+        eventually(lambda: healthy.got, "the healthy node has the object")
         with receiver.database.read() as session:
             found = [session.get_one(NodeTest, tests[name]).state for name in HANGING]
         assert found == ["running"] * 10, "they hang, and go on hanging"

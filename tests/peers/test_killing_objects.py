@@ -14,9 +14,10 @@ from app.db import Database
 from app.forward import transcode_sweep
 from app.forward.forwarder import Forwarder
 from app.forward.models import TransferInstance
-from tests.peers.test_forwarding import STUDY, Queue
 from tests.support import dcmtk
+from tests.support.forward_queue import STUDY, Queue
 from tests.support.live import ROOT
+from tests.support.waiting import eventually
 
 POISON = f"{STUDY}.1.3"
 
@@ -62,9 +63,11 @@ def test_an_object_that_kills_the_worker_is_given_up_alone(config: Config, datab
         while queue.get(transfer).state in ("queued", "running"):
             worker = subprocess.Popen([sys.executable, "-c", WORKER, *arguments], cwd=ROOT, stdin=subprocess.PIPE)
             try:
-                while worker.poll() is None and queue.get(transfer).state in ("queued", "running"):
-                    assert time.monotonic() < until, [queue.get(transfer).state, deaths]
-                    time.sleep(0.02)
+                eventually(
+                    lambda: worker.poll() is not None or queue.get(transfer).state not in ("queued", "running"),  # noqa: B023
+                    "the worker ends or the transfer does",
+                    seconds=until - time.monotonic(),
+                )
             finally:
                 dead = worker.poll() is not None
                 worker.kill()

@@ -4,7 +4,6 @@ bare sockets where pynetdicom is too honest."""
 
 import socket
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -32,13 +31,11 @@ from app.retrieve import retrievals
 from app.retrieve.retrievals import Order
 from app.retrieve.retrieve_jobs import retrieve_objects
 from app.worker import Worker
-from tests.peers.test_query_retrieve import _node, _retrieval, _work
-from tests.peers.test_transfers import worker
 from tests.support.client import actor
 from tests.support.dimse import Station
 from tests.support.pacs import make_study
+from tests.support.query_retrieve import add_archive, retrieval_shown, work_one
 
-__all__ = ["worker"]
 SETTINGS = DicomSettings(network_timeout=3, connect_timeout=3, idle_timeout=5)
 FIND, MOVE, GET = (
     StudyRootQueryRetrieveInformationModelFind,
@@ -130,11 +127,12 @@ def test_answers_without_end_are_cancelled_and_cut(monkeypatch: pytest.MonkeyPat
         for number in range(1_000_000):
             yield 0xFF00, _study(number)
 
-    with liar((evt.EVT_C_FIND, deaf)) as peer:
-        started = time.monotonic()
-        with pytest.raises(PeerFault, match="continues to respond"), Finder(peer, SETTINGS) as finder:
-            assert len(list(finder.find("STUDY", {}, 20))) == 20
-        assert time.monotonic() - started < 30
+    with (
+        liar((evt.EVT_C_FIND, deaf)) as peer,
+        pytest.raises(PeerFault, match="continues to respond"),
+        Finder(peer, SETTINGS) as finder,
+    ):
+        assert len(list(finder.find("STUDY", {}, 20))) == 20
 
 
 def test_a_peer_that_says_nothing_more_is_left() -> None:
@@ -142,21 +140,18 @@ def test_a_peer_that_says_nothing_more_is_left() -> None:
 
     def silent(event: Any) -> Iterator[tuple[int, Any]]:
         yield 0xFF00, _study(1)
-        gone.wait(30)
+        gone.wait(120)
         yield 0x0000, None
 
     with liar((evt.EVT_C_FIND, silent)) as peer:
-        started = time.monotonic()
         with pytest.raises(PeerFault, match=r"did not answer within 3 s"):
             _find(peer)
-        assert time.monotonic() - started < 15
         # and one that is asked to stop does so within the time it has to heed a C-CANCEL
         stop = threading.Event()
         threading.Timer(0.3, stop.set).start()
-        started = time.monotonic()
         with Finder(peer, DicomSettings(network_timeout=60), stop=stop.is_set) as finder:
             assert len(list(finder.find("STUDY", {}))) == 1
-        assert time.monotonic() - started < 20
+        assert not gone.is_set(), "the peer is silent still"
         gone.set()
 
 
@@ -289,12 +284,12 @@ def test_a_move_that_claims_to_have_sent_everything_is_not_believed(
     with liar((evt.EVT_C_FIND, tells), (evt.EVT_C_MOVE, serve_move)) as peer:
         with Mover(peer, SETTINGS, "FILMROOM", Watch(tell=told.append)) as mover:
             assert mover.retrieve("STUDY", {"StudyInstanceUID": "1.2.3"}).success
-        _node(peopled, "LIAR", peer.port, ["find", "move"], title="LIAR")
+        add_archive(peopled, "LIAR", peer.port, ["find", "move"], title="LIAR")
         admin = actor(peopled, "admin")
         with peopled.write() as session:
             row = retrievals.create_retrieval(session, admin, Order("LIAR", "1.2.3"))
-        _work(worker, "retrieve.fetch", retrieve_objects)
-        shown = _retrieval(peopled, row.id)
+        work_one(worker, "retrieve.fetch", retrieve_objects)
+        shown = retrieval_shown(peopled, row.id)
     assert shown["state"] == "queued" and "7 of 7 objects are not here" in shown["error"], shown
     assert shown["progress"] == {"done": 0, "total": 7}
 
@@ -320,11 +315,11 @@ def test_a_peers_status_is_told_in_words(
         sock.recv(64)
 
     with bare(serve) as peer:
-        _node(peopled, "LIAR", peer.port, ["move"], title="BARE")
+        add_archive(peopled, "LIAR", peer.port, ["move"], title="BARE")
         with peopled.write() as session:
             row = retrievals.create_retrieval(session, actor(peopled, "admin"), Order("LIAR", "1.2.3"))
-        _work(worker, "retrieve.fetch", retrieve_objects)
-        shown = _retrieval(peopled, row.id)
+        work_one(worker, "retrieve.fetch", retrieve_objects)
+        shown = retrieval_shown(peopled, row.id)
     assert words in shown["error"] and f"{status:04X}" in shown["error"], shown
     assert shown["state"] == ("failed" if status in (0xA900, 0x0124) else "queued")
     assert pdu.ABORT

@@ -84,7 +84,7 @@ def test_an_echo_that_works_is_remembered(peopled: Database, sqlite_config: Conf
     with dcmtk.storescp(tmp_path / "scp", title="STORESCP") as port:
         _node(peopled, port)
         found = _echo(peopled, sqlite_config)
-    assert found.ok and found.message == "It answered." and 0 < found.seconds < 5
+    assert found.ok and found.message == "It answered." and found.seconds > 0
     with peopled.read() as session:
         node = node_queries.node(session, actor(peopled, "admin"), "pacs")
         assert node.last_ok_at and node.last_fault is None
@@ -149,4 +149,6 @@ def test_a_silent_peer_is_given_up(peopled: Database, sqlite_config: Config) -> 
         save(session, DicomSettings(network_timeout=2), "test")
     _node(peopled, _one_shot(b"\x02\x00", wait=8))
     found = _echo(peopled, sqlite_config)
-    assert not found.ok and "did not answer within 2 s" in found.message and found.seconds < 5
+    assert not found.ok and "did not answer within 2 s" in found.message and found.seconds < 8, (
+        "it did not wait for the peer"
+    )

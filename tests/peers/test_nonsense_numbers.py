@@ -15,8 +15,8 @@ from app.config import Config
 from app.db import open_database
 from app.retrieve.query_jobs import run_query
 from app.worker import Worker
-from tests.peers.test_web import _sends, _server
 from tests.support.client import Web, open_web
+from tests.support.web_peers import sends_body, web_server
 
 NONSENSE = ["²", "1e999", "9" * 20, "9" * 5000, "NaN", "-1", "1_000", "٣", "", "1.5", "five"]
 COUNTS = ("NumberOfStudyRelatedInstances", "NumberOfStudyRelatedSeries")
@@ -74,7 +74,7 @@ def _dicomweb() -> Iterator[dict[str, Any]]:
         }
         for place, number in enumerate(told)
     ]
-    with _server(_sends(json.dumps(found).encode())) as url:
+    with web_server(sends_body(json.dumps(found).encode())) as url:
         yield {"protocol": "dicomweb", "url": url}
 
 

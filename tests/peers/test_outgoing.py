@@ -1,8 +1,6 @@
 """The sending lane against peers that take little, little at a time, or nothing but what they like."""
 
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -24,26 +22,14 @@ from app.imaging.decode import decode
 from app.kit.errors import PeerFault
 from app.network.scu import Peer
 from app.network.settings import DicomSettings
-from tests.peers.test_transfers import _fill
 from tests.support.dimse import Station
 from tests.support.postgres import free_port
+from tests.support.scp import listening
+from tests.support.transferring import fill_archive
+from tests.support.waiting import eventually
 
 CT1 = "codecs/wg04/ct1/"
 pytestmark = pytest.mark.peer
-
-
-@contextmanager
-def listening(handle: Callable[[Any], Any], takes: list[str] | None = None, max_pdu: int = 16382) -> Iterator[Peer]:
-    """A pynetdicom peer whose C-STORE handler is `handle`."""
-    ae = AE("LIAR")
-    ae.maximum_pdu_size = max_pdu
-    ae.add_supported_context(CTImageStorage, takes or [syntaxes.EXPLICIT_LE, syntaxes.IMPLICIT_LE])
-    port = free_port()
-    server = ae.start_server(("127.0.0.1", port), block=False, evt_handlers=[(evt.EVT_C_STORE, handle)])
-    try:
-        yield Peer("LIAR", "FILMROOM", "127.0.0.1", port, "liar")
-    finally:
-        server.shutdown()
 
 
 class Kept:
@@ -74,7 +60,7 @@ def _deliver(receiver: Station, peer: Peer, **options: Any) -> list[tuple[Instan
 def test_whatever_the_length_of_a_pdu_every_byte_arrives(
     receiver: Station, shared_data: Path, tmp_path: Path, max_pdu: int
 ) -> None:
-    _fill(receiver, shared_data / CT1 / "ct1_uncompressed.dcm", 2, tmp_path)
+    fill_archive(receiver, shared_data / CT1 / "ct1_uncompressed.dcm", 2, tmp_path)
     kept = Kept()
     with listening(kept, max_pdu=max_pdu) as peer:
         found = _deliver(receiver, peer, originator=("ASKER", 77))
@@ -88,7 +74,7 @@ def test_whatever_the_length_of_a_pdu_every_byte_arrives(
 def test_our_own_limit_holds_where_the_peer_would_take_more(
     receiver: Station, shared_data: Path, tmp_path: Path
 ) -> None:
-    _fill(receiver, shared_data / CT1 / "ct1_uncompressed.dcm", 1, tmp_path)
+    fill_archive(receiver, shared_data / CT1 / "ct1_uncompressed.dcm", 1, tmp_path)
     lengths: list[int] = []
     kept = Kept()
     ae = AE("LIAR")
@@ -108,7 +94,7 @@ def test_our_own_limit_holds_where_the_peer_would_take_more(
 def test_a_peer_that_takes_only_a_compressed_syntax_gets_that(
     receiver: Station, shared_data: Path, tmp_path: Path, only: str
 ) -> None:
-    _fill(receiver, shared_data / CT1 / "ct1_uncompressed.dcm", 1, tmp_path)
+    fill_archive(receiver, shared_data / CT1 / "ct1_uncompressed.dcm", 1, tmp_path)
     kept = Kept()
     with listening(kept, [only]) as peer:
         ((instance, outcome),) = _deliver(receiver, peer)
@@ -122,7 +108,7 @@ def test_a_peer_that_takes_only_a_compressed_syntax_gets_that(
 
 
 def test_a_wish_for_compression_is_met(receiver: Station, shared_data: Path, tmp_path: Path) -> None:
-    _fill(receiver, shared_data / CT1 / "ct1_uncompressed.dcm", 1, tmp_path)
+    fill_archive(receiver, shared_data / CT1 / "ct1_uncompressed.dcm", 1, tmp_path)
     kept = Kept()
     with listening(kept, [syntaxes.EXPLICIT_LE, syntaxes.JPEG_LS]) as peer:
         assert _deliver(receiver, peer)[0][1].transfer_syntax == syntaxes.EXPLICIT_LE
@@ -131,7 +117,7 @@ def test_a_wish_for_compression_is_met(receiver: Station, shared_data: Path, tmp
 
 
 def test_each_answer_is_told_as_the_peer_gave_it(receiver: Station, shared_data: Path, tmp_path: Path) -> None:
-    _fill(receiver, shared_data / CT1 / "ct1_uncompressed.dcm", 5, tmp_path)
+    fill_archive(receiver, shared_data / CT1 / "ct1_uncompressed.dcm", 5, tmp_path)
     answers = iter([0x0000, 0xB000, 0xA900, 0xC123, 0xA700])
 
     def handle(event: Any) -> Any:
@@ -154,7 +140,7 @@ def test_each_answer_is_told_as_the_peer_gave_it(receiver: Station, shared_data:
 
 
 def test_enough_releases_and_leaves_the_rest(receiver: Station, shared_data: Path, tmp_path: Path) -> None:
-    _fill(receiver, shared_data / CT1 / "ct1_uncompressed.dcm", 3, tmp_path)
+    fill_archive(receiver, shared_data / CT1 / "ct1_uncompressed.dcm", 3, tmp_path)
     kept = Kept()
 
     def one(instance: Instance, outcome: Outcome) -> None:
@@ -168,7 +154,7 @@ def test_enough_releases_and_leaves_the_rest(receiver: Station, shared_data: Pat
 def test_an_abort_in_the_midst_of_an_object_is_told_in_one_line(
     receiver: Station, shared_data: Path, tmp_path: Path
 ) -> None:
-    _fill(receiver, shared_data / CT1 / "ct1_uncompressed.dcm", 3, tmp_path)
+    fill_archive(receiver, shared_data / CT1 / "ct1_uncompressed.dcm", 3, tmp_path)
 
     def handle(event: Any) -> int:
         event.assoc.abort()
@@ -180,7 +166,7 @@ def test_an_abort_in_the_midst_of_an_object_is_told_in_one_line(
 
 
 def test_bandwidth_is_a_limit(receiver: Station, shared_data: Path, tmp_path: Path) -> None:
-    _fill(receiver, shared_data / CT1 / "ct1_uncompressed.dcm", 2, tmp_path)
+    fill_archive(receiver, shared_data / CT1 / "ct1_uncompressed.dcm", 2, tmp_path)
     size = sum(i.bytes for i in receiver.instances())
     with listening(Kept()) as peer:
         started = time.monotonic()
@@ -189,7 +175,7 @@ def test_bandwidth_is_a_limit(receiver: Station, shared_data: Path, tmp_path: Pa
 
 
 def test_a_file_that_was_cut_off_is_no_fault_of_the_peer(receiver: Station, shared_data: Path, tmp_path: Path) -> None:
-    _fill(receiver, shared_data / CT1 / "ct1_uncompressed.dcm", 2, tmp_path)
+    fill_archive(receiver, shared_data / CT1 / "ct1_uncompressed.dcm", 2, tmp_path)
     first = receiver.instances()[0]
     path = receiver.archive.store.full_path(first.path)
     path.chmod(0o600)
@@ -203,7 +189,7 @@ def test_a_file_that_was_cut_off_is_no_fault_of_the_peer(receiver: Station, shar
 def test_an_association_is_used_again_and_replaced_when_the_peer_has_gone(
     receiver: Station, shared_data: Path, tmp_path: Path
 ) -> None:
-    _fill(receiver, shared_data / CT1 / "ct1_uncompressed.dcm", 1, tmp_path)
+    fill_archive(receiver, shared_data / CT1 / "ct1_uncompressed.dcm", 1, tmp_path)
     kept = Kept()
     seen: list[int] = []
     ae = AE("LIAR")
@@ -218,9 +204,9 @@ def test_an_association_is_used_again_and_replaced_when_the_peer_has_gone(
             assert (len(seen), len(kept.requests)) == (1, 3)
             for association in server.active_associations:
                 association.abort()
-            until = time.monotonic() + 30
-            while not (lane._association and lane._association.peer_closed()) and time.monotonic() < until:
-                time.sleep(0.02)
+            eventually(
+                lambda: lane._association and lane._association.peer_closed(), "the lane sees that the peer is gone"
+            )
             lane.send(receiver.instances(), lambda *_: None)
             assert (len(seen), len(kept.requests)) == (2, 4)
     finally:

@@ -32,6 +32,7 @@ from tests.support import handed
 from tests.support.dimse import station
 from tests.support.handed import DISPLAY, DISPLAY_INSTANCE, LOGGING
 from tests.support.pki import Authority, Pair
+from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.peer
 QUICK = DicomSettings(connect_timeout=5, network_timeout=2, artim=2)
@@ -187,7 +188,7 @@ def test_refusals_have_words(pair: Pair) -> None:
 
 def test_a_peer_that_aborts_closes_or_keeps_silent_has_words() -> None:
     def slow(event: evt.Event) -> tuple[int, Dataset]:
-        time.sleep(4)
+        time.sleep(4)  # longer than the limit of the call
         return answered(event)
 
     def abort(event: evt.Event) -> tuple[int, Dataset]:
@@ -197,9 +198,7 @@ def test_a_peer_that_aborts_closes_or_keeps_silent_has_words() -> None:
     with printer(abort) as port:
         assert "aborted the association during the request" in fault(lambda: _ask(peer(port)))
     with printer(slow) as port:
-        started = time.monotonic()
         assert "did not answer" in fault(lambda: _ask(peer(port)))
-        assert time.monotonic() - started < 10
 
 
 @pytest.mark.parametrize("answer", [b"", b"\x04\x00\xff\xff\xff\xff" + bytes(50), b"HTTP/1.1 400\r\n\r\n", None])
@@ -211,16 +210,14 @@ def test_a_peer_that_is_no_dicom_peer_has_words(answer: bytes | None) -> None:
         with sock:
             sock.recv(1000)
             if answer is None:
-                time.sleep(4)
+                time.sleep(4)  # longer than the limit of the call
             else:
                 sock.sendall(answer)
 
     with socket.create_server(("127.0.0.1", 0)) as listener:
         thread = threading.Thread(target=serve, args=(listener,), daemon=True)
         thread.start()
-        started = time.monotonic()
         assert "printer" in fault(lambda: _ask(peer(listener.getsockname()[1])))
-        assert time.monotonic() - started < 15
         thread.join(10)
     assert BUDGET.used == 0
 
@@ -231,7 +228,5 @@ def test_a_fault_of_ours_aborts_and_frees_what_was_held() -> None:
         with pytest.raises(RuntimeError), call(peer(port), [DISPLAY], QUICK) as remote:
             remote.association.send_n_get([], DISPLAY, DISPLAY_INSTANCE)
             raise RuntimeError("ours")
-        until = time.monotonic() + 20
-        while not ended and time.monotonic() < until:
-            time.sleep(0.05)
+        eventually(lambda: ended, "the peer sees the end")
     assert ended == ["aborted"] and BUDGET.used == 0

@@ -1,6 +1,6 @@
 """Queries and retrievals as jobs against dcmqrscp: merged answers, what is here, the truth about what has arrived."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -21,14 +21,13 @@ from app.retrieve.retrieve_jobs import retrieve_objects
 from app.retrieve.settings import QuerySettings
 from app.settings import save
 from app.worker import Worker
-from tests.peers.test_transfers import worker
 from tests.support import dcmtk
 from tests.support.client import actor
 from tests.support.dimse import Station
 from tests.support.pacs import Made, dcmqrscp, make_study
 from tests.support.postgres import free_port
+from tests.support.query_retrieve import add_archive, retrieval_shown, work_one
 
-__all__ = ["worker"]
 pytestmark = [pytest.mark.slow, pytest.mark.peer]
 
 
@@ -43,28 +42,16 @@ def pacs(receiver: Station, peopled: Database, tmp_path: Path) -> Iterator[list[
     ]
     with dcmqrscp(tmp_path / "qr", receiver.port) as port:
         assert dcmtk.storescu(port, [f for m in made for f in m.files], called="DCMQR").code == 0
-        _node(peopled, "PACS", port, ["find", "move", "get"])
-        _node(peopled, "DEAD", free_port(), ["find", "move"])
+        add_archive(peopled, "PACS", port, ["find", "move", "get"])
+        add_archive(peopled, "DEAD", free_port(), ["find", "move"])
         yield made
-
-
-def _node(database: Database, name: str, port: int, can: list[str], title: str = "DCMQR", **more: object) -> None:
-    with database.write() as session:
-        values = NodeValues(name, title, "127.0.0.1", port, capabilities=can, **more)  # type: ignore[arg-type]
-        service.create_node(session, actor(database, "admin"), values)
 
 
 def _ask(database: Database, worker: Worker, *nodes: str, who: str = "admin", **fields: str) -> str:
     with database.write() as session:
         query = remote_queries.create_query(session, actor(database, who), Wish(nodes, fields=fields))
-    _work(worker, "query.ask", run_query)
+    work_one(worker, "query.ask", run_query)
     return query.id
-
-
-def _work(worker: Worker, kind: str, handler: Callable) -> None:
-    claimed = worker._claim([kind])
-    assert claimed is not None
-    worker._run(claimed, handler)
 
 
 def _found(database: Database, query_id: str, who: str = "admin") -> tuple[dict, list[remote_queries.Match]]:
@@ -79,14 +66,8 @@ def _found(database: Database, query_id: str, who: str = "admin") -> tuple[dict,
 def _fetch(database: Database, worker: Worker, order: Order, who: str = "admin") -> dict:
     with database.write() as session:
         row = retrievals.create_retrieval(session, actor(database, who), order)
-    _work(worker, "retrieve.fetch", retrieve_objects)
-    return _retrieval(database, row.id, who)
-
-
-def _retrieval(database: Database, retrieval_id: str, who: str = "admin") -> dict:
-    with database.read() as session:
-        row = retrieve_queries.retrieval(session, actor(database, who), retrieval_id)
-        return retrievals.retrieval_json(session, row, "")
+    work_one(worker, "retrieve.fetch", retrieve_objects)
+    return retrieval_shown(database, row.id, who)
 
 
 def test_a_dead_node_delays_no_other_and_says_why(pacs: list[Made], peopled: Database, worker: Worker) -> None:
@@ -140,7 +121,7 @@ def test_an_unknown_destination_is_told_with_what_to_ask_the_administrator(
     made = make_study(tmp_path / "made", 3)
     with dcmqrscp(tmp_path / "qr", receiver.port, destinations="SOMEONE") as port:
         assert dcmtk.storescu(port, made.files, called="DCMQR").code == 0
-        _node(peopled, "PACS", port, ["find", "move"])
+        add_archive(peopled, "PACS", port, ["find", "move"])
         shown = _fetch(peopled, worker, Order("PACS", made.uid))
         assert shown["state"] == "failed" and "A801" in shown["error"], shown
         assert f"add title FILMROOM at 127.0.0.1:{worker.config.dicom_port}" in shown["hint"]
@@ -149,8 +130,8 @@ def test_an_unknown_destination_is_told_with_what_to_ask_the_administrator(
                 session, actor(peopled, "admin"), "PACS", NodeValues(capabilities=["find", "move", "get"])
             )
             retrievals.retry_retrieval(session, actor(peopled, "admin"), shown["id"])
-        _work(worker, "retrieve.fetch", retrieve_objects)
-        shown = _retrieval(peopled, shown["id"])
+        work_one(worker, "retrieve.fetch", retrieve_objects)
+        shown = retrieval_shown(peopled, shown["id"])
         assert (shown["state"], shown["used"], shown["error"]) == ("done", "get", None), "C-GET needs no destination"
 
 
@@ -220,8 +201,8 @@ def test_it_can_be_sent_to_another_node_instead(
         dcmtk.storescp(tmp_path / "other", port=other, title="OTHER"),
     ):
         assert dcmtk.storescu(port, made.files, called="DCMQR").code == 0
-        _node(peopled, "PACS", port, ["find", "move"])
-        _node(peopled, "OTHER", other, ["store"], title="OTHER")
+        add_archive(peopled, "PACS", port, ["find", "move"])
+        add_archive(peopled, "OTHER", other, ["store"], title="OTHER")
         shown = _fetch(peopled, worker, Order("PACS", made.uid, destination="OTHER"))
     assert shown["state"] == "done" and shown["completed"] == 5 and shown["destination"] == "OTHER", shown
     assert not receiver.instances() and len(list((tmp_path / "other").iterdir())) == 5
@@ -253,7 +234,7 @@ def test_a_node_that_takes_no_heed_of_modalities_is_asked_for_its_series(
     with peopled.write() as session:
         wish = Wish(("PACS",), fields={"PatientName": "Ram*"}, modalities=("MR",))
         query = remote_queries.create_query(session, actor(peopled, "admin"), wish)
-    _work(worker, "query.ask", run_query)
+    work_one(worker, "query.ask", run_query)
     _, found = _found(peopled, query.id)
     assert [(m.key, m.values["ModalitiesInStudy"]) for m in found] == [(pacs[1].uid, "MR")]
 
@@ -271,7 +252,7 @@ def test_every_level_can_be_asked(pacs: list[Made], peopled: Database, worker: W
     ):
         with peopled.write() as session:
             query = remote_queries.create_query(session, actor(peopled, "admin"), wish)
-        _work(worker, "query.ask", run_query)
+        work_one(worker, "query.ask", run_query)
         shown, found = _found(peopled, query.id)
         assert shown["state"] == "done" and {m.key for m in found} == keys, shown
 
@@ -286,11 +267,11 @@ def test_a_retrieval_that_died_with_its_worker_can_be_ordered_and_tried_again(
         job = session.get(Job, row.job_id)
         assert job is not None
         job.state, job.error = "failed", phrase("The worker stopped while it ran this job.")
-    shown = _retrieval(peopled, row.id)
+    shown = retrieval_shown(peopled, row.id)
     assert shown["state"] == "failed" and "worker stopped" in shown["error"]
     with peopled.write() as session:
         other = retrievals.create_retrieval(session, admin, Order("PACS", pacs[1].uid))
         retrievals.drop_retrieval(session, admin, other.id)
         retrievals.retry_retrieval(session, admin, row.id)
-    _work(worker, "retrieve.fetch", retrieve_objects)
-    assert _retrieval(peopled, row.id)["state"] == "done"
+    work_one(worker, "retrieve.fetch", retrieve_objects)
+    assert retrieval_shown(peopled, row.id)["state"] == "done"

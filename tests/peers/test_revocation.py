@@ -24,11 +24,12 @@ from app.security.secrets import Secrets
 from app.settings import save
 from app.trust import certificates, queries, runtime
 from app.trust.settings import TlsSettings
-from tests.peers.test_tls_out import _await_port, peer, said, server, storescp, tls_server
 from tests.support import dcmtk, orthanc
 from tests.support.dimse import Station
 from tests.support.pki import Authority, Pair
 from tests.support.postgres import free_port
+from tests.support.tls_peers import peer, said, server, storescp, tls_server
+from tests.support.waiting import port_open
 
 pytestmark = pytest.mark.peer
 QUICK = DicomSettings(connect_timeout=5, network_timeout=5, artim=2)
@@ -169,7 +170,7 @@ def nginx(folder: Path, pair: Pair, authority: Authority, behind: str) -> Iterat
         [dcmtk.program("nginx"), "-c", str(folder / "nginx.conf"), "-e", str(folder / "error.log")]
     )
     try:
-        _await_port(port)
+        port_open(port)
         yield f"https://127.0.0.1:{port}"
     finally:
         process.terminate()

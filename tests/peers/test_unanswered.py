@@ -2,7 +2,6 @@
 
 import os
 import signal
-import time
 from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
@@ -14,11 +13,12 @@ from app.jobs.models import Job
 from app.retrieve import queries as retrieve_queries
 from app.retrieve.models import RemoteQueryNode
 from app.retrieve.query_states import interruption_reason, state_of
-from tests.api.test_queries import _node
 from tests.support.archives import bad_archives
 from tests.support.browser import chromium, visitor
 from tests.support.client import Web
 from tests.support.live import Live
+from tests.support.query_nodes import add_query_node
+from tests.support.waiting import job_ended
 
 WORDS = {
     "CLOSED": "refuses connections",
@@ -48,11 +48,7 @@ def ask(live: Live, *nodes: str, seconds: float = 60) -> dict[str, Any]:
         place = client.post("/api/v1/queries", json={"nodes": list(nodes), "patient_name": "Found*"}).headers[
             "location"
         ]
-        ends = time.monotonic() + seconds
-        while (found := client.get(place).json())["state"] in ("queued", "running"):
-            assert time.monotonic() < ends, found
-            time.sleep(0.05)
-    return dict(found)
+        return job_ended(client, place, seconds)
 
 
 @pytest.mark.slow
@@ -120,10 +116,7 @@ def test_a_deleted_node_and_a_killed_worker_leave_no_query_open(live: Live, arch
         assert client.delete("/api/v1/nodes/SILENT").status_code in (200, 204)
         (worker,) = live.role_pids("worker")
         os.kill(worker, signal.SIGKILL)
-        ends = time.monotonic() + 120
-        while (found := client.get(place).json())["state"] in ("queued", "running"):
-            assert time.monotonic() < ends, found
-            time.sleep(0.1)
+        found = job_ended(client, place, 120)
         assert found["state"] == "failed"
         assert all(one["state"] == "failed" and one["error"] for one in found["nodes"]), found
         page = client.get(f"/query?id={found['id']}").text
@@ -157,7 +150,7 @@ def test_a_row_left_open_is_not_asked_for_ever(job_state: str, attempts: int, ag
 
 
 def test_a_lost_job_is_shown_on_the_page(web: Web) -> None:
-    _node(web, "P1")
+    add_query_node(web, "P1")
     made = web.bob.post("/api/v1/queries", json={"nodes": ["P1"]}).json()
     with web.database.write() as session:
         job = session.get(Job, retrieve_queries.query(session, web.actor("bob"), made["id"]).job_id)

@@ -16,12 +16,12 @@ from app.kit.phrases import NOTHING, phrase
 from app.nodes import admission, service
 from app.nodes.models import Node
 from app.worker import Worker
-from tests.peers.test_forwarding import Queue
-from tests.peers.test_transfers import _fill, _order, _shown, _work
 from tests.support import dcmtk
 from tests.support.client import actor
 from tests.support.dimse import Station
+from tests.support.forward_queue import Queue
 from tests.support.postgres import free_port
+from tests.support.transferring import fill_archive, order_transfer, transfer_shown, work_until_idle
 
 LATER = timedelta(minutes=9)
 
@@ -31,14 +31,6 @@ def queue(config: Config, database: Database) -> Iterator[Queue]:
     made = Queue(config, database)
     yield made
     made.archive.close()
-
-
-@pytest.fixture
-def worker(sqlite_config: Config, receiver: Station) -> Iterator[Worker]:
-    made = Worker(sqlite_config)
-    made.archive = receiver.archive
-    yield made
-    made.database.dispose()
 
 
 def _fail(queue: Queue, flying: bool = False, unreached: bool = True) -> None:
@@ -162,11 +154,11 @@ def test_a_pacs_that_is_back_gets_its_studies_at_once(
     how: str,
 ) -> None:
     """It was off; then it answers a test, or calls us itself: nobody waits for the pause."""
-    _fill(receiver, shared_data / "codecs/wg04/ct1/ct1_uncompressed.dcm", 3, tmp_path)
+    fill_archive(receiver, shared_data / "codecs/wg04/ct1/ct1_uncompressed.dcm", 3, tmp_path)
     port = free_port()
-    transfer_id = _order(peopled, port)
-    _work(worker)
-    assert _shown(peopled, transfer_id)["waits_for_node"]
+    transfer_id = order_transfer(peopled, port)
+    work_until_idle(worker)
+    assert transfer_shown(peopled, transfer_id)["waits_for_node"]
     _put_off(peopled)
     with dcmtk.storescp(tmp_path / "scp", port=port):
         if how == "tested":
@@ -175,6 +167,6 @@ def test_a_pacs_that_is_back_gets_its_studies_at_once(
             monkeypatch.setattr(admission, "_told", {})
             assert dcmtk.echoscu(receiver.port, calling="STORESCP").code == 0
         assert waking.process_proofs(peopled, waking.Position()) == 1
-        _work(worker)
-    found = _shown(peopled, transfer_id)
+        work_until_idle(worker)
+    found = transfer_shown(peopled, transfer_id)
     assert (found["state"], found["sent"], found["waits_for_node"]) == ("done", 3, False)

@@ -1,10 +1,7 @@
 """The DICOMweb client against a real Filmroom, and against servers that misbehave."""
 
 import json
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
 import pytest
@@ -19,6 +16,7 @@ from app.nodes.models import Node
 from tests.support.dimse import Station
 from tests.support.live import PASSWORD, Live
 from tests.support.pacs import make_study
+from tests.support.web_peers import sends_body, web_server
 
 SETTINGS = DicomSettings(network_timeout=20, connect_timeout=5)
 FILE_SIZE_LIMIT = 1 << 30
@@ -59,36 +57,6 @@ def test_it_finds_and_fetches_from_another_filmroom(
         list(dicomweb.find(http, "web", "STUDY", {}))
 
 
-@contextmanager
-def _server(answer: Callable[[BaseHTTPRequestHandler], None]) -> Iterator[str]:
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            answer(self)
-
-        def log_message(self, *_: object) -> None: ...
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}/dicom-web"
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join(60)
-
-
-def _sends(body: bytes, kind: str = "application/dicom+json", length: int | None = None, status: int = 200):
-    def answer(handler: BaseHTTPRequestHandler) -> None:
-        handler.send_response(status)
-        handler.send_header("Content-Type", kind)
-        handler.send_header("Content-Length", str(len(body) if length is None else length))
-        handler.end_headers()
-        handler.wfile.write(body)
-
-    return answer
-
-
 def test_a_broken_part_loses_no_good_one_and_a_cut_response_keeps_what_was_whole(
     receiver: Station, sqlite_config: Config, tmp_path: Path
 ) -> None:
@@ -100,7 +68,7 @@ def test_a_broken_part_loses_no_good_one_and_a_cut_response_keeps_what_was_whole
     body = whole + last[: len(last) // 2]
     told: list[int] = []
     with (
-        _server(_sends(body, kind, len(body) + 9000)) as url,
+        web_server(sends_body(body, kind, len(body) + 9000)) as url,
         dicomweb.client(_node(url), SETTINGS, sqlite_config) as http,
         pytest.raises(PeerFault, match="broke off"),
     ):
@@ -131,14 +99,14 @@ def test_a_server_that_knows_no_star_is_asked_for_its_default_form(
         asked.append(handler.headers["Accept"])
         good = "transfer-syntax" not in asked[-1]
         kind = 'multipart/related; type="application/dicom"; boundary=b'
-        _sends(body + b"--b--\r\n" if good else b"", kind, status=200 if good else 406)(handler)
+        sends_body(body + b"--b--\r\n" if good else b"", kind, status=200 if good else 406)(handler)
 
-    with _server(answer) as url, dicomweb.client(_node(url), SETTINGS, sqlite_config) as http:
+    with web_server(answer) as url, dicomweb.client(_node(url), SETTINGS, sqlite_config) as http:
         source = Source(kind="dicomweb")
         done = dicomweb.retrieve(http, "web", receiver.archive, source, f"studies/{made.uid}", limit=FILE_SIZE_LIMIT)
     assert (done.stored, done.failed, len(asked)) == (2, 0, 2)
     with (
-        _server(_sends(b"", status=406)) as url,
+        web_server(sends_body(b"", status=406)) as url,
         dicomweb.client(_node(url), SETTINGS, sqlite_config) as http,
         pytest.raises(PeerFault, match="406"),
     ):
@@ -148,28 +116,31 @@ def test_a_server_that_knows_no_star_is_asked_for_its_default_form(
 def test_a_server_that_misbehaves_is_told_in_words(sqlite_config: Config) -> None:
     study = {"0020000D": {"vr": "UI", "Value": ["1.2.3"]}, "00100010": {"vr": "PN", "Value": [{"Alphabetic": "A^B"}]}}
     cases = [
-        (_sends(b"<html>", "text/html"), "not DICOM JSON"),
-        (_sends(b"[" * 100_000), "not DICOM JSON"),
-        (_sends(b"", status=404), "404"),
-        (_sends(b"", status=503), "503"),
-        (_sends(b"", status=302), "elsewhere"),
-        (_sends(b'[{"0020', length=500), "broke off"),
+        (sends_body(b"<html>", "text/html"), "not DICOM JSON"),
+        (sends_body(b"[" * 100_000), "not DICOM JSON"),
+        (sends_body(b"", status=404), "404"),
+        (sends_body(b"", status=503), "503"),
+        (sends_body(b"", status=302), "elsewhere"),
+        (sends_body(b'[{"0020', length=500), "broke off"),
     ]
     for answer, words in cases:
         with (
-            _server(answer) as url,
+            web_server(answer) as url,
             dicomweb.client(_node(url), SETTINGS, sqlite_config) as http,
             pytest.raises(PeerFault, match=words),
         ):
             list(dicomweb.find(http, "web", "STUDY", {}))
     odd = [study, {"x": 3}, "?", {"0020000D": {"vr": "UI"}}, {"0020000D": {"vr": "UI", "Value": ["1.2.4"]}}]
-    with _server(_sends(json.dumps(odd).encode())) as url, dicomweb.client(_node(url), SETTINGS, sqlite_config) as http:
+    with (
+        web_server(sends_body(json.dumps(odd).encode())) as url,
+        dicomweb.client(_node(url), SETTINGS, sqlite_config) as http,
+    ):
         search = dicomweb.Search()
         found = list(dicomweb.find(http, "web", "STUDY", {}, limit=50, search=search))
     assert [f["StudyInstanceUID"] for f in found] == ["1.2.3", "1.2.4"] and search.broken == 3
     many = [{"0020000D": {"vr": "UI", "Value": [f"1.2.{n}"]}} for n in range(900)]
     with (
-        _server(_sends(json.dumps(many).encode())) as url,
+        web_server(sends_body(json.dumps(many).encode())) as url,
         dicomweb.client(_node(url), SETTINGS, sqlite_config) as http,
     ):
         search = dicomweb.Search()

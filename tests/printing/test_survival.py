@@ -3,7 +3,6 @@
 import os
 import signal
 import subprocess
-import time
 from pathlib import Path
 from typing import Any
 
@@ -13,17 +12,13 @@ import pydicom
 import pytest
 
 from tests.support import live as live_server
+from tests.support.waiting import eventually
 
 pytestmark = [pytest.mark.slow, pytest.mark.peer]
 
 
 def _until(client: httpx.Client, location: str, wanted: Any, seconds: float) -> dict[str, Any]:
-    deadline = time.monotonic() + seconds
-    while True:
-        state: dict[str, Any] = client.get(location).json()
-        if wanted(state) or time.monotonic() > deadline:
-            return state
-        time.sleep(0.05)
+    return eventually(lambda: client.get(location).json(), "the print's state", until=wanted, seconds=seconds)
 
 
 def test_prints_survive_a_killed_worker_and_a_restart(tmp_path: Path, shared_data: Path) -> None:

@@ -11,6 +11,7 @@ from app.printing.order import OrderItem
 from app.printing.sheet import SheetOptions, compose
 from tests.printing.conftest import Store
 from tests.support.client import Web
+from tests.support.samples import some
 
 
 def _frames(path: Path) -> int:
@@ -18,7 +19,7 @@ def _frames(path: Path) -> int:
 
 
 def test_threads_make_the_same_pixels_as_one_alone(web: Web, store: Store, shared_data: Path) -> None:
-    path = next(p for p in sorted((shared_data / "enhanced").glob("*.dcm")) if _frames(p) >= 4)
+    path = next(p for p in some(shared_data / "enhanced", "*.dcm") if _frames(p) >= 4)
     [uid] = store([path])
     items = [OrderItem(sop_instance_uid=uid, frame=1 + n % 4) for n in range(40)]
     alone, together = (Gatherer(web.database.read, web.services.archive, "en", [uid]) for _ in range(2))

@@ -5,11 +5,12 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import select, update
 
 from app.archive import Archive, Outcome, Source
 from app.config import Config
 from app.db import Database
+from app.forward.models import TransferInstance
 from app.kit import clock as kit_clock
 from app.nodes import service as peers
 from app.nodes.options import NodeValues
@@ -21,8 +22,10 @@ from tests.archive.make import ct_bytes
 from tests.support.client import actor, add_cast
 from tests.support.forwarding import work_off
 
+STUDY = "1.2.3.1"
 
-class House:
+
+class Site:
     """An installation whose worker does one thing at a time, when the test says so."""
 
     def __init__(self, config: Config, database: Database) -> None:
@@ -98,8 +101,8 @@ class House:
 
 
 @pytest.fixture
-def house(config: Config, database: Database) -> Iterator[House]:
-    made = House(config, database)
+def site(config: Config, database: Database) -> Iterator[Site]:
+    made = Site(config, database)
     yield made
     made.close()
 
@@ -133,3 +136,12 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
         moved[0] += seconds
 
     return move
+
+
+def send(*nodes: str, back: bool = False) -> dict[str, object]:
+    return {"do": "send", "nodes": list(nodes), "back": back}
+
+
+def to_send(site: Site) -> list[str]:
+    with site.database.read() as session:
+        return list(session.scalars(select(TransferInstance.sop_instance_uid).order_by(TransferInstance.id)))

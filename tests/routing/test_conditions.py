@@ -164,9 +164,9 @@ def test_a_wicked_expression_costs_no_time() -> None:
     rule = read(
         {"conditions": {"items": [{"field": "StudyDescription", "op": "regex", "value": "(a+)+$"}]}, "actions": [SEND]}
     )
-    started = time.monotonic()
+    started = time.thread_time()
     assert not conditions_match(rule.conditions, Values(StudyDescription=["a" * 4000 + "b"]))
-    assert time.monotonic() - started < 2
+    assert time.thread_time() - started < 2
 
 
 @pytest.mark.parametrize(

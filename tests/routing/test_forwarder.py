@@ -4,7 +4,6 @@ import json
 import os
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -29,6 +28,7 @@ from tests.support import dcmtk
 from tests.support.dimse import data_set_of
 from tests.support.live import ROOT
 from tests.support.postgres import free_port
+from tests.support.waiting import eventually
 
 BOX = Classic("DICOM_FORWARDER", 11112, "0.0.0.0", "10.0.0.5", 104, "PACS")
 
@@ -165,21 +165,11 @@ def serving(data: Path, file: Path) -> Iterator[subprocess.Popen[bytes]]:
         env=ENVIRONMENT, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
     )  # fmt: skip
     try:
-        until = time.monotonic() + 60
-        while _ask("status", data).returncode != 0:
-            assert process.poll() is None and time.monotonic() < until
-            time.sleep(0.1)
+        eventually(lambda: _ask("status", data).returncode == 0, "filmroom runs", process=process)
         yield process
     finally:
         process.terminate()
         process.wait(60)
-
-
-def _until(condition: object, seconds: float = 60) -> None:
-    until = time.monotonic() + seconds
-    while not condition():  # type: ignore[operator]
-        assert time.monotonic() < until, "it did not happen in time"
-        time.sleep(0.1)
 
 
 def _kept(folder: Path) -> bool:
@@ -203,12 +193,12 @@ def test_from_storescu_through_the_box_to_storescp(tmp_path: Path, shared_data: 
     with serving(tmp_path / "data", file) as process:
         assert "dicom: ready" in _ask("status", tmp_path / "data").stdout
         assert dcmtk.storescu(port, sent, "-R", called="DICOM_FORWARDER").code == 0
-        _until(lambda: _kept(tmp_path / "kept"))
+        eventually(lambda: _kept(tmp_path / "kept"), "the object is kept")
         with dcmtk.storescp(came, port=pacs_port, title="PACS"):
-            _until(lambda: came.exists() and any(p.is_file() for p in came.iterdir()))
+            eventually(lambda: came.exists() and any(p.is_file() for p in came.iterdir()), "the object is sent")
             (received,) = came.iterdir()
             assert data_set_of(sent[0]).startswith(data_set_of(received)), "storescu leaves trailing padding out"
-            _until(lambda: not _kept(tmp_path / "kept"))
+            eventually(lambda: not _kept(tmp_path / "kept"), "what was sent is deleted")
         assert list((tmp_path / "logs").glob("*.log")) and not (tmp_path / "data" / "logs").exists()
         stopped = _ask("stop", tmp_path / "data")
         assert stopped.returncode == 0 and stopped.stdout == "stopped\n"

@@ -17,7 +17,7 @@ from app.forward.models import DerivedObject, Transfer
 from app.kit.errors import Conflict
 from tests.archive.make import ct_bytes
 from tests.deid.planted import planted_object
-from tests.routing.conftest import Clock, House
+from tests.routing.conftest import Clock, Site
 from tests.support import dcmtk
 from tests.support.dimse import data_set_of
 from tests.support.postgres import free_port
@@ -40,53 +40,53 @@ def send(*nodes: str) -> dict[str, object]:
     return {"do": "send", "nodes": list(nodes)}
 
 
-def stored(house: House) -> dict[str, bytes]:
+def stored(site: Site) -> dict[str, bytes]:
     """Everything in the archive, by SOP Instance UID, as whole files."""
-    with house.database.read() as session:
+    with site.database.read() as session:
         rows = session.scalars(select(Instance))
-        return {row.sop_instance_uid: (house.config.store / row.path).read_bytes() for row in rows}
+        return {row.sop_instance_uid: (site.config.store / row.path).read_bytes() for row in rows}
 
 
-def left_over(house: House) -> tuple[int, list[str]]:
-    with house.database.read() as session:
-        return len(list(session.scalars(select(DerivedObject)))), derived.holders_on_disk(house.archive.store)
+def left_over(site: Site) -> tuple[int, list[str]]:
+    with site.database.read() as session:
+        return len(list(session.scalars(select(DerivedObject)))), derived.holders_on_disk(site.archive.store)
 
 
-def test_an_anonymized_copy_leaves_and_nothing_planted_with_it(house: House, tmp_path: Path) -> None:
+def test_an_anonymized_copy_leaves_and_nothing_planted_with_it(site: Site, tmp_path: Path) -> None:
     data, planted = planted_object()
     with dcmtk.storescp(tmp_path / "scp") as port:
-        house.node("research", port)
-        route = house.route("research", ANONYMIZE, send("research"), when=NOW)
-        assert house.put(data).status == "stored"
-        before = stored(house)
-        house.all_at_once()
-    (run,) = house.runs(route)
+        site.node("research", port)
+        route = site.route("research", ANONYMIZE, send("research"), when=NOW)
+        assert site.put(data).status == "stored"
+        before = stored(site)
+        site.all_at_once()
+    (run,) = site.runs(route)
     assert (run.state, run.reason) == ("done", None)
     (path,) = (tmp_path / "scp").iterdir()
     came = path.read_bytes()
     assert {where: token for token, where in planted.items() if token in came or token in path.name.encode()} == {}
     assert dcmread(path).PatientIdentityRemoved == "YES"
-    assert stored(house) == before, "the stored original is only read"
-    assert left_over(house) == (0, [])
+    assert stored(site) == before, "the stored original is only read"
+    assert left_over(site) == (0, [])
     shown = str(run.done)
     assert not any(token.decode("latin-1") in shown for token in planted), "the report names no value"
     assert run.uids is not None
 
 
-def test_changed_attributes_leave_and_the_original_stays(house: House, tmp_path: Path) -> None:
+def test_changed_attributes_leave_and_the_original_stays(site: Site, tmp_path: Path) -> None:
     with dcmtk.storescp(tmp_path / "plain") as plain, dcmtk.storescp(tmp_path / "scp") as port:
-        house.node("plain", plain)
-        house.node("changed", port)
-        route = house.route("change", send("plain"), CHANGE, send("changed"), when=NOW)
+        site.node("plain", plain)
+        site.node("changed", port)
+        route = site.route("change", send("plain"), CHANGE, send("changed"), when=NOW)
         for number in range(3):
-            house.put(sop=f"1.2.3.1.1.{number}")
-        before = stored(house)
-        house.all_at_once()
-    assert [run.state for run in house.runs(route)] == ["done"]
-    assert stored(house) == before
+            site.put(sop=f"1.2.3.1.1.{number}")
+        before = stored(site)
+        site.all_at_once()
+    assert [run.state for run in site.runs(route)] == ["done"]
+    assert stored(site) == before
     for path in (tmp_path / "plain").iterdir():
         uid = str(dcmread(path).SOPInstanceUID)
-        with house.database.read() as session:
+        with site.database.read() as session:
             row = session.scalars(select(Instance).where(Instance.sop_instance_uid == uid)).one()
         assert data_set_of(path) == before[uid][row.data_set_offset :]
     changed = {str(ds.SOPInstanceUID): ds for ds in map(dcmread, (tmp_path / "scp").iterdir())}
@@ -95,7 +95,7 @@ def test_changed_attributes_leave_and_the_original_stays(house: House, tmp_path:
         assert (ds.InstitutionName, ds.StudyDescription, ds.StudyID) == ("Śródmieście", "Thorax", "P1")
         assert "AccessionNumber" not in ds and ds.PatientName == "Doe^Jane"
         assert ds.PixelData == b"\x01\x00" * 16
-    assert left_over(house) == (0, [])
+    assert left_over(site) == (0, [])
 
 
 def _bytes_of(dataset: Dataset) -> bytes:
@@ -104,114 +104,114 @@ def _bytes_of(dataset: Dataset) -> bytes:
     return buffer.getvalue()
 
 
-def test_what_cannot_be_cleaned_does_not_leave_in_any_form(house: House, tmp_path: Path) -> None:
+def test_what_cannot_be_cleaned_does_not_leave_in_any_form(site: Site, tmp_path: Path) -> None:
     """A frame that is no code stream of its transfer syntax: stored, refused by the anonymizer."""
     with dcmtk.storescp(tmp_path / "scp") as port:
-        house.node("research", port)
-        route = house.route("research", ANONYMIZE, send("research"), {"do": "drop"}, when=NOW)
-        house.put(ct_bytes("1.2.3.1.1.1"))
+        site.node("research", port)
+        route = site.route("research", ANONYMIZE, send("research"), {"do": "drop"}, when=NOW)
+        site.put(ct_bytes("1.2.3.1.1.1"))
         odd = dcmread(BytesIO(ct_bytes("1.2.3.1.1.2")))
         odd.file_meta.TransferSyntaxUID = JPEGBaseline8Bit
         odd.PixelData = encapsulate([b"no code stream at all"])
-        house.put(_bytes_of(odd))
-        house.all_at_once()
-    (run,) = house.runs(route)
+        site.put(_bytes_of(odd))
+        site.all_at_once()
+    (run,) = site.runs(route)
     assert run.state == "failed" and "1 object was not sent" in (run.reason or "")
     assert len(list((tmp_path / "scp").iterdir())) == 1
-    assert len(stored(house)) == 2, "nothing is dropped while something could not be sent"
-    assert left_over(house) == (0, [])
+    assert len(stored(site)) == 2, "nothing is dropped while something could not be sent"
+    assert left_over(site) == (0, [])
 
 
-def test_local_objects_go_once_all_has_arrived(house: House, tmp_path: Path) -> None:
+def test_local_objects_go_once_all_has_arrived(site: Site, tmp_path: Path) -> None:
     with dcmtk.storescp(tmp_path / "a") as first, dcmtk.storescp(tmp_path / "b") as second:
-        house.node("a", first)
-        house.node("b", second)
-        route = house.route("through", send("a", "b"), {"do": "drop"}, when=NOW)
+        site.node("a", first)
+        site.node("b", second)
+        route = site.route("through", send("a", "b"), {"do": "drop"}, when=NOW)
         for number in range(3):
-            house.put(sop=f"1.2.3.1.1.{number}")
-        house.put(sop="1.2.8.1.1", study="1.2.8", series="1.2.8.1", PatientID="P2")
-        house.all_at_once()
-    assert {run.state for run in house.runs(route)} == {"done"}
-    assert stored(house) == {}
+            site.put(sop=f"1.2.3.1.1.{number}")
+        site.put(sop="1.2.8.1.1", study="1.2.8", series="1.2.8.1", PatientID="P2")
+        site.all_at_once()
+    assert {run.state for run in site.runs(route)} == {"done"}
+    assert stored(site) == {}
     assert [len(list((tmp_path / name).iterdir())) for name in "ab"] == [4, 4]
-    with house.database.read() as session:
+    with site.database.read() as session:
         from app.audit import list_events
 
         events, _ = list_events(session, actor_name=None, verb="route.drop", outcome=None, before=None, limit=10)
     assert sorted(event.detail["objects"] for event in events) == [1, 3]
 
 
-def test_a_dead_destination_keeps_everything_here(house: House, clock: Clock, tmp_path: Path) -> None:
+def test_a_dead_destination_keeps_everything_here(site: Site, clock: Clock, tmp_path: Path) -> None:
     port = free_port()
     with dcmtk.storescp(tmp_path / "a") as alive:
-        house.node("alive", alive)
-        house.node("dead", port, title="LATER")
-        route = house.route("through", send("alive", "dead"), {"do": "drop"}, when=NOW)
+        site.node("alive", alive)
+        site.node("dead", port, title="LATER")
+        route = site.route("through", send("alive", "dead"), {"do": "drop"}, when=NOW)
         for number in range(3):
-            house.put(sop=f"1.2.3.1.1.{number}")
-        house.all_at_once()
+            site.put(sop=f"1.2.3.1.1.{number}")
+        site.all_at_once()
         assert len(list((tmp_path / "a").iterdir())) == 3
-        assert len(stored(house)) == 3
-        with house.database.write() as session, pytest.raises(Conflict):
-            archive.delete_study(session, house.admin, "1.2.3.1")
+        assert len(stored(site)) == 3
+        with site.database.write() as session, pytest.raises(Conflict):
+            archive.delete_study(session, site.admin, "1.2.3.1")
         for _ in range(6):
             clock(4000)
-            house.all_at_once()
-        (run,) = house.runs(route)
+            site.all_at_once()
+        (run,) = site.runs(route)
         assert run.state == "sending" and "dead" in (run.reason or "")
-        assert len(stored(house)) == 3
-        with house.database.read() as session:
+        assert len(stored(site)) == 3
+        with site.database.read() as session:
             (letter,) = session.scalars(select(Transfer).where(Transfer.state == "failed"))
         with dcmtk.storescp(tmp_path / "later", port=port, title="LATER"):
-            with house.database.write() as session:
-                peers.retry_transfer(session, house.admin, letter.id)
+            with site.database.write() as session:
+                peers.retry_transfer(session, site.admin, letter.id)
             clock(100)
-            house.all_at_once()
-    assert house.runs(route)[0].state == "done"
+            site.all_at_once()
+    assert site.runs(route)[0].state == "done"
     assert len(list((tmp_path / "later").iterdir())) == 3
-    assert stored(house) == {}
+    assert stored(site) == {}
 
 
-def test_a_locked_study_is_kept_and_said_so(house: House, tmp_path: Path) -> None:
+def test_a_locked_study_is_kept_and_said_so(site: Site, tmp_path: Path) -> None:
     with dcmtk.storescp(tmp_path / "a") as port:
-        house.node("a", port)
-        route = house.route("through", send("a"), {"do": "drop"}, when=NOW)
-        house.put()
-        with house.database.write() as session:
+        site.node("a", port)
+        route = site.route("through", send("a"), {"do": "drop"}, when=NOW)
+        site.put()
+        with site.database.write() as session:
             from app.archive.models import Study
 
             session.scalars(select(Study)).one().locked = True
-        house.all_at_once()
-    (run,) = house.runs(route)
+        site.all_at_once()
+    (run,) = site.runs(route)
     assert run.state == "done" and "locked" in (run.reason or "") and run.done["kept"] == 1
-    assert len(stored(house)) == 1
+    assert len(stored(site)) == 1
 
 
-def test_nothing_goes_while_another_route_has_yet_to_look(house: House, clock: Clock, tmp_path: Path) -> None:
+def test_nothing_goes_while_another_route_has_yet_to_look(site: Site, clock: Clock, tmp_path: Path) -> None:
     with dcmtk.storescp(tmp_path / "a") as port:
-        house.node("a", port)
-        house.route("through", send("a"), {"do": "drop"}, when=NOW)
-        slow = house.route("slow", send("a"), when={"kind": "settled", "quiet": 60})
-        house.put()
-        house.turn()
+        site.node("a", port)
+        site.route("through", send("a"), {"do": "drop"}, when=NOW)
+        slow = site.route("slow", send("a"), when={"kind": "settled", "quiet": 60})
+        site.put()
+        site.turn()
         from tests.support.forwarding import work_off
 
-        work_off(house.worker)
-        house.turn()
-        assert len(stored(house)) == 1
+        work_off(site.worker)
+        site.turn()
+        assert len(stored(site)) == 1
         clock(61)
-        house.all_at_once()
-        assert house.runs(slow)[0].state == "done"
+        site.all_at_once()
+        assert site.runs(slow)[0].state == "done"
         clock(61)
-        house.all_at_once()
-    assert stored(house) == {}
+        site.all_at_once()
+    assert stored(site) == {}
 
 
-def test_a_try_that_died_while_making_copies_begins_anew(house: House, tmp_path: Path) -> None:
+def test_a_try_that_died_while_making_copies_begins_anew(site: Site, tmp_path: Path) -> None:
     """Files without rows, as a kill leaves them, are replaced, and swept when nobody needs them."""
     from app.routing import following
 
-    (house.config.store / ".derived" / "01gone").mkdir(parents=True)
-    (house.config.store / ".derived" / "01gone" / "1-1.dcm").write_bytes(b"half")
-    assert following.sweep(house.database, house.archive) == 1
-    assert left_over(house) == (0, [])
+    (site.config.store / ".derived" / "01gone").mkdir(parents=True)
+    (site.config.store / ".derived" / "01gone" / "1-1.dcm").write_bytes(b"half")
+    assert following.sweep(site.database, site.archive) == 1
+    assert left_over(site) == (0, [])

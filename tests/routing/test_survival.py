@@ -3,7 +3,6 @@
 import os
 import random
 import signal
-import time
 from pathlib import Path
 
 import pytest
@@ -12,6 +11,7 @@ from pydicom import dcmread
 from tests.support import dcmtk
 from tests.support import live as live_server
 from tests.support.sender import Sender, make_ct, renumber
+from tests.support.waiting import eventually, pace
 
 pytestmark = [pytest.mark.slow, pytest.mark.peer]
 STUDIES, OBJECTS = 8, 6
@@ -56,19 +56,21 @@ def test_a_killed_worker_loses_no_run_and_makes_none_twice(tmp_path: Path) -> No
                 assert sender.send(item)[0] == 0
                 sent += 1
             sender.abort()
-            time.sleep(dice.uniform(0.05, 1.8))
+            pace(dice.uniform(0.05, 1.8))
             for pid in live.role_pids("worker")[:1]:
                 os.kill(pid, signal.SIGKILL)
                 kills += 1
         assert kills >= STUDIES // 2
         live.wait_ready()
-        until = time.monotonic() + 180  # what a killed worker held comes back after its missing heartbeats
         with live.client() as client:
-            while time.monotonic() < until:
-                routes = client.get("/api/v1/routes").json()["items"]
-                if all(set(route["runs"]) == {"done"} and route["objects"] >= sent for route in routes):
-                    break
-                time.sleep(0.5)
+            routes = eventually(  # what a killed worker held comes back after its missing heartbeats
+                lambda: client.get("/api/v1/routes").json()["items"],
+                "all runs are done",
+                until=lambda routes: all(
+                    set(route["runs"]) == {"done"} and route["objects"] >= sent for route in routes
+                ),
+                seconds=180,
+            )
             assert {route["name"]: (route["objects"], set(route["runs"])) for route in routes} == {
                 "to each": (sent, {"done"}),
                 "to settled": (sent, {"done"}),

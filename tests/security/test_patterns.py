@@ -167,9 +167,9 @@ def test_every_filter_of_rest_and_pages(station: Live, sqlite_config: boot.Confi
     assert not faults, "\n".join(faults)
 
 
-def _fitting(pattern: str, room: int) -> str:
+def _fitting(pattern: str, size: int) -> str:
     """As much of it as takes so many characters in an address."""
-    return pattern[: room * len(pattern) // max(room, len(quote(pattern)))]
+    return pattern[: size * len(pattern) // max(size, len(quote(pattern)))]
 
 
 def _sign_in(client: httpx.Client) -> None:

@@ -36,7 +36,7 @@ CAST = {
     "charlie": ("facility", "North"),
     "dora": ("facility", "South"),
 }
-DOORS = ("api", "pages", "dicomweb")
+INTERFACES = ("api", "pages", "dicomweb")
 _hash: list[str] = []
 _routes: list[BaseRoute] = []
 
@@ -86,8 +86,8 @@ def actor(database: Database, name: str) -> Actor:
 def all_routers() -> list[APIRouter]:
     """What the server includes: the routers of every interface that is there."""
     found: list[APIRouter] = []
-    for door in DOORS:
-        module = importlib.import_module(f"app.{door}")
+    for interface in INTERFACES:
+        module = importlib.import_module(f"app.{interface}")
         if hasattr(module, "routers"):
             found += module.routers()
     return found

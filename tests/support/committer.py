@@ -51,7 +51,7 @@ class Committer:
 
     def _report(self, association: Any, request: Dataset) -> None:
         report = self.report_of(request)
-        time.sleep(0.1)
+        time.sleep(0.1)  # the answer to the request goes first
         if self.how == "same":
             self._say(association, report)
         else:

@@ -4,7 +4,6 @@ import contextlib
 import os
 import shutil
 import subprocess
-import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.postgres import free_port
+from tests.support.waiting import eventually
 
 # Nagle off in DCMTK: with it each object costs 45 ms (DESIGN 3.4). Tests of correctness need not wait for that.
 QUICK = {"TCP_NODELAY": "1"}
@@ -83,11 +83,7 @@ def storescp(folder: Path, *options: str, port: int | None = None, title: str = 
     command = [program("storescp"), *options, "+B", "-aet", title, "-od", str(folder), str(chosen)]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=os.environ | QUICK)
     try:
-        until = time.monotonic() + 60
-        while echoscu(chosen, title).code != 0:
-            if process.poll() is not None or time.monotonic() > until:
-                raise RuntimeError("storescp does not answer")
-            time.sleep(0.05)
+        eventually(lambda: echoscu(chosen, title).code == 0, "storescp answers", process=process)
         yield chosen
     finally:
         process.terminate()

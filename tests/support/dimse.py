@@ -3,7 +3,6 @@
 import contextlib
 import socket
 import threading
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +18,7 @@ from app.db import Database
 from app.dimse.server import Receiver
 from app.network.settings import DicomSettings
 from app.settings import save
+from tests.support.waiting import eventually
 
 PREFIX = 132  # preamble and DICM
 
@@ -68,11 +68,7 @@ class Station:
         self.receiver._known = (float("-inf"), DicomSettings())
 
     def wait(self, condition: Callable[[], bool], seconds: float = 60) -> None:
-        until = time.monotonic() + seconds
-        while not condition():
-            if time.monotonic() > until:
-                raise AssertionError("it did not happen in time")
-            time.sleep(0.02)
+        eventually(condition, "the state the test waits for", seconds=seconds)
 
     def calm(self) -> None:
         """Waits until no association is open."""

@@ -6,13 +6,13 @@ import base64
 import json
 import socket
 import subprocess
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from tests.support.postgres import free_port
+from tests.support.waiting import eventually
 
 # Whatever is not this machine meets a closed port, so that nothing reaches out by itself.
 _PREFS: dict[str, Any] = {
@@ -69,10 +69,7 @@ class Firefox:
 
     def until(self, condition: str, seconds: float = 60) -> None:
         """Waits until `return condition` is true."""
-        end = time.monotonic() + seconds
-        while not self.run(f"return Boolean({condition})"):
-            assert time.monotonic() < end, f"never true: {condition}\n{self.run('return document.title')}"
-            time.sleep(0.1)
+        eventually(lambda: self.run(f"return Boolean({condition})"), f"true in the page: {condition}", seconds=seconds)
 
     def press(self, *keys: str) -> None:
         """Real key presses, one after the other."""
@@ -112,12 +109,9 @@ def firefox(profile: Path) -> Iterator[Firefox]:
 
 
 def _connect(port: int, seconds: float = 60) -> socket.socket:
-    end = time.monotonic() + seconds
-    while True:
-        try:
-            found = socket.create_connection(("127.0.0.1", port), timeout=60)
-        except OSError:
-            assert time.monotonic() < end, "Firefox did not start"
-            time.sleep(0.2)
-        else:
-            return found
+    return eventually(
+        lambda: socket.create_connection(("127.0.0.1", port), timeout=60),
+        "Firefox starts",
+        seconds=seconds,
+        ignoring=(OSError,),
+    )

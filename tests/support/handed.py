@@ -21,6 +21,7 @@ PALETTES = "1.2.840.10008.5.1.4.39.2"  # Color Palette Query/Retrieve: find
 
 LARGE = 100_000  # so many matches of 60 KB each
 SECRET = "SECRET^PATIENT"  # must never appear in a log
+entered = threading.Event()  # set when an N-ACTION of type 2 has begun
 produced = [0]  # matches that `find` has made since it was last set
 hold = threading.Event()  # an N-ACTION of type 2 waits for it
 hold.set()
@@ -38,6 +39,7 @@ def read(call: Call, event: Any) -> Reply:
 def act(call: Call, event: Any) -> Reply:
     """Action 1 answers with what came, 2 waits for `hold`, 3 fails by an AppError, 4 by a fault of ours."""
     if event.action_type == 2:
+        entered.set()
         hold.wait(60)
     if event.action_type == 3:
         raise Conflict("This cannot be done twice.")

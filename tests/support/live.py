@@ -14,6 +14,7 @@ from pathlib import Path
 import httpx
 
 from tests.support.postgres import free_port
+from tests.support.waiting import eventually
 
 ROOT = Path(__file__).resolve().parents[2]
 PASSWORD = "Correct-Horse-7-Battery"
@@ -48,16 +49,18 @@ class Live:
         """Seconds until /healthz says that every role is ready."""
         started = time.monotonic()
         with httpx.Client(trust_env=False, timeout=2) as client:
-            while time.monotonic() - started < seconds:
-                if self.process.poll() is not None:
-                    raise RuntimeError(
-                        f"filmroom serve ended with {self.process.returncode}:\n{self.log.read_text()[-4000:]}"
-                    )
-                with contextlib.suppress(httpx.HTTPError):
-                    if client.get(f"{self.url}/healthz").status_code == 200:
-                        return time.monotonic() - started
-                time.sleep(0.02)
-        raise RuntimeError(f"not ready after {seconds} s:\n{self.log.read_text()[-4000:]}")
+            try:
+                eventually(
+                    lambda: client.get(f"{self.url}/healthz").status_code,
+                    "filmroom serve is ready",
+                    seconds=seconds,
+                    until=lambda status: status == 200,
+                    process=self.process,
+                    ignoring=(httpx.HTTPError,),
+                )
+            except AssertionError as fault:
+                raise RuntimeError(f"{fault}\n{self.log.read_text()[-4000:]}") from None
+        return time.monotonic() - started
 
     def stop(self) -> float:
         """SIGTERM; the seconds it took."""

@@ -4,7 +4,6 @@ import contextlib
 import json
 import os
 import subprocess
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,6 +12,7 @@ import pytest
 
 from tests.support.dcmtk import QUICK, program
 from tests.support.postgres import free_port
+from tests.support.waiting import eventually
 
 PLUGIN = Path("/usr/share/orthanc/plugins/libOrthancDicomWeb.so")
 
@@ -54,14 +54,12 @@ def orthanc(
     )
     client = httpx.Client(base_url=f"http://127.0.0.1:{http_port}", timeout=30, trust_env=False)
     try:
-        until = time.monotonic() + 60
-        while True:
-            with contextlib.suppress(httpx.HTTPError):
-                if client.get("/system").status_code == 200:
-                    break
-            if process.poll() is not None or time.monotonic() > until:
-                raise RuntimeError("Orthanc does not start")
-            time.sleep(0.1)
+        eventually(
+            lambda: client.get("/system").status_code == 200,
+            "Orthanc starts",
+            process=process,
+            ignoring=(httpx.HTTPError,),
+        )
         yield port, client
     finally:
         client.close()

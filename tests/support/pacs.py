@@ -3,7 +3,6 @@
 import contextlib
 import os
 import subprocess
-import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +13,7 @@ from pydicom.dataset import FileMetaDataset
 
 from tests.support import dcmtk
 from tests.support.postgres import free_port
+from tests.support.waiting import eventually
 
 CT, MR = "1.2.840.10008.5.1.4.1.1.2", "1.2.840.10008.5.1.4.1.1.4"
 ROOT = "1.2.826.0.1.3680043.9.7100"
@@ -109,11 +109,9 @@ def dcmqrscp(
             env=os.environ | dcmtk.QUICK,
         )
     try:
-        until = time.monotonic() + 30
-        while dcmtk.echoscu(port, title).code != 0:
-            if process.poll() is not None or time.monotonic() > until:
-                raise RuntimeError("dcmqrscp does not answer: " + (folder / "log").read_text()[-2000:])
-            time.sleep(0.05)
+        eventually(
+            lambda: dcmtk.echoscu(port, title).code == 0, f"dcmqrscp answers (log: {folder / 'log'})", process=process
+        )
         yield port
     finally:
         process.terminate()

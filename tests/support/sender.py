@@ -159,11 +159,11 @@ class Sender:
         self.message_id = self.message_id % 65535 + 1
         command = _command(self.message_id, item)
         pieces = [struct.pack(">BBII", 4, 0, len(command) + 6, len(command) + 2) + b"\x01\x03", command]
-        room = self.max_pdu - 6
+        size = self.max_pdu - 6
         view = memoryview(item.data)
-        for start in range(0, len(view), room):
-            part = view[start : start + room]
-            last = 2 if start + room >= len(view) else 0
+        for start in range(0, len(view), size):
+            part = view[start : start + size]
+            last = 2 if start + size >= len(view) else 0
             pieces += [struct.pack(">BBII", 4, 0, len(part) + 6, len(part) + 2) + bytes([1, last]), part]
         self._write(pieces)
         return self._answer()

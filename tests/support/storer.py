@@ -39,7 +39,7 @@ class Storer:
             title = str(request.MoveOriginatorApplicationEntityTitle).strip()
             self.originators.add((title, int(request.MoveOriginatorMessageID)))
         self.data[uid] = request.DataSet.getvalue()
-        time.sleep(self.pause)
+        time.sleep(self.pause)  # a slow receiver
         if self.gate is not None:
             self.gate.wait(30)
         status = self.statuses.get(uid, self.otherwise)

@@ -1,7 +1,6 @@
 """The present version starts on the data folder of an earlier one and reads all of it, also what that one did not keep."""
 
 import io
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -22,6 +21,7 @@ from app.routing import arrivals
 from app.routing.models import Route, RouteRun
 from app.security import SYSTEM
 from tests.support import live as live_server
+from tests.support.waiting import eventually
 from tests.upgrade import folder, objects
 
 OVERLAY, PROFILE = (
@@ -98,11 +98,12 @@ def test_swapped_samples_of_it_are_read_in_their_order(upgraded: live_server.Liv
 
 def test_its_store_fits_its_index(upgraded: live_server.Live) -> None:
     """The comparison that follows each start."""
-    until = time.monotonic() + 60
     with upgraded.client() as client:
-        while (found := client.get("/api/v1/store-check").json())["checked_at"] is None:
-            assert time.monotonic() < until
-            time.sleep(0.1)
+        found = eventually(
+            lambda: client.get("/api/v1/store-check").json(),
+            "the store is checked",
+            until=lambda row: row["checked_at"],
+        )
     assert [found[what] for what in ("missing", "differing", "unindexed", "damaged")] == [0, 0, 0, 0]
 
 

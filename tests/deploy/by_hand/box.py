@@ -16,6 +16,7 @@ from tests.support.dimse import data_set_of
 from tests.support.live import ROOT
 from tests.support.marked import MARKED, traces_of_marked
 from tests.support.postgres import free_port
+from tests.support.waiting import eventually
 
 SOURCE = ROOT / ".." / "shared" / "data" / "codecs" / "wg04" / "ct1" / "ct1_uncompressed.dcm"
 STOP_LIMIT = 5.0  # seconds (FWD-5, OPS-2)
@@ -53,10 +54,10 @@ def sh(*command: str | Path, ok: bool = True, seconds: float = 900) -> str:
 def until(condition: Callable[[], object], what: str, seconds: float = 120) -> float:
     """Seconds until it holds."""
     started = time.monotonic()
-    while not condition():
-        if time.monotonic() - started > seconds:
-            raise SystemExit(f"FAILED: {what}: not within {seconds:g} s")
-        time.sleep(0.05)
+    try:
+        eventually(condition, what, seconds=seconds)
+    except AssertionError as fault:
+        raise SystemExit(f"FAILED: {fault}") from None
     return time.monotonic() - started
 
 

@@ -4,7 +4,6 @@ writer are not ours, we use neither), and GDCM's gdcmscu."""
 import contextlib
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -23,6 +22,7 @@ from tests.support.dimse import Station, data_set_of
 from tests.support.pacs import Made, make_study
 from tests.support.postgres import free_port
 from tests.support.retrieving import add_node, fill
+from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.peer
 SETTINGS = DicomSettings(network_timeout=30, idle_timeout=30)
@@ -55,11 +55,7 @@ def _qrscp(folder: Path, our_port: int) -> Iterator[Peer]:
         process = subprocess.Popen(command, cwd=folder, stdout=log, stderr=log)
     peer = Peer("QRSCP", "FILMROOM", "127.0.0.1", port)
     try:
-        until = time.monotonic() + 60
-        while not probe(peer, SETTINGS).ok:
-            if process.poll() is not None or time.monotonic() > until:
-                raise RuntimeError("qrscp does not answer: " + (folder / "log").read_text()[-2000:])
-            time.sleep(0.1)
+        eventually(lambda: probe(peer, SETTINGS).ok, f"qrscp answers (log: {folder / 'log'})", process=process)
         yield peer
     finally:
         process.kill()

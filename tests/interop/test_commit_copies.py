@@ -1,6 +1,5 @@
 """Copies without identity, sent to a node that is asked what it lacks and to commit what it got: Orthanc."""
 
-import time
 from pathlib import Path
 
 import httpx
@@ -9,20 +8,19 @@ import pytest
 from tests.archive.make import ct_bytes
 from tests.support.live import Live
 from tests.support.orthanc import orthanc
+from tests.support.waiting import eventually
 
 pytestmark = [pytest.mark.slow, pytest.mark.peer]
 
 
 def _ended(client: httpx.Client) -> dict[str, object]:
     """The one transfer, once it is over."""
-    until = time.monotonic() + 90
-    shown: list[dict[str, object]] = []
-    while time.monotonic() < until:
-        shown = client.get("/api/v1/transfers").json()["items"]
-        if shown and shown[0]["state"] in ("done", "failed"):
-            return shown[0]
-        time.sleep(0.3)
-    raise AssertionError(f"it did not end: {shown}")
+    return eventually(
+        lambda: client.get("/api/v1/transfers").json()["items"],
+        "the transfer ends",
+        until=lambda shown: shown and shown[0]["state"] in ("done", "failed"),
+        seconds=90,
+    )[0]
 
 
 def test_a_copy_counts_as_delivered_when_the_node_has_committed_it(live: Live, tmp_path: Path) -> None:

@@ -12,9 +12,10 @@ from playwright.sync_api import Page, sync_playwright
 
 from app import settings
 from app.http.settings import CrossOriginSettings
-from tests.dicomweb.conftest import Served
 from tests.support import ohif
 from tests.support.client import PASSWORD
+from tests.support.served import Served
+from tests.support.waiting import eventually
 
 SHOTS = Path(__file__).resolve().parents[2] / "build" / "screenshots"
 ARGUMENTS = ["--no-sandbox", "--disable-gpu-sandbox", "--disable-background-networking", "--disable-component-update"]
@@ -84,13 +85,11 @@ def test_a_foreign_page_is_let_in_only_when_it_is_named(served: Served) -> None:
         assert saved.status_code == 200, saved.text
         wrong = client.put("/api/v1/settings/cross-origin", json={"allowed_origins": ["*"]})
         assert wrong.status_code == 422
-        deadline = 50
-        while client.options("/dicom-web/studies", headers=ask).status_code != 204 and deadline:
-            import time
-
-            time.sleep(0.1)
-            deadline -= 1
-        answer = client.options("/dicom-web/studies", headers=ask)
+        answer = eventually(
+            lambda: client.options("/dicom-web/studies", headers=ask),
+            "the origin is allowed",
+            until=lambda found: found.status_code == 204,
+        )
         assert answer.headers["access-control-allow-origin"] == "https://viewer.example.org"
         assert "access-control-allow-credentials" not in answer.headers
         other = client.get("/dicom-web/studies?limit=1", headers={"Origin": "https://evil.example.org"})

@@ -6,8 +6,8 @@ from dicomweb_client.api import DICOMwebClient
 from pydicom.uid import UID
 from requests import HTTPError, Session
 
-from tests.dicomweb.conftest import Served
 from tests.support.client import PASSWORD
+from tests.support.served import Served
 
 
 @pytest.fixture

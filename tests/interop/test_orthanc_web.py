@@ -1,6 +1,5 @@
 """Orthanc's DICOMweb server and client, a second implementation of both: we query, fetch and store there, and it here."""
 
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +13,7 @@ from tests.support.dimse import data_set_of
 from tests.support.live import PASSWORD, Live
 from tests.support.orthanc import orthanc, web
 from tests.support.pacs import Made, make_study
+from tests.support.waiting import job_ended
 
 pytestmark = [pytest.mark.slow, pytest.mark.peer]
 NODE = "ORTHANC-WEB"
@@ -31,11 +31,7 @@ class Both:
     def done(self, answer: httpx.Response) -> dict[str, Any]:
         """What long work came to."""
         assert answer.status_code == 202, answer.text
-        until = time.monotonic() + 90
-        while (shown := self.admin.get(answer.headers["location"]).json())["state"] in ("queued", "running"):
-            assert time.monotonic() < until, shown
-            time.sleep(0.1)
-        return dict(shown)
+        return job_ended(self.admin, answer.headers["location"], 90)
 
     def kept(self) -> dict[str, bytes]:
         """The data sets in our store."""

@@ -1,7 +1,5 @@
 """Orthanc moves from us, and both commit to each other what they have."""
 
-import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -17,16 +15,9 @@ from tests.support.dimse import Station, data_set_of
 from tests.support.orthanc import orthanc
 from tests.support.pacs import CT, make_study
 from tests.support.retrieving import add_node, fill, keys_of
+from tests.support.waiting import eventually
 
 pytestmark = [pytest.mark.slow, pytest.mark.peer]
-
-
-@pytest.fixture
-def worker(receiver: Station) -> Iterator[Worker]:
-    made = Worker(receiver.config)
-    made.archive = receiver.archive
-    yield made
-    made.database.dispose()
 
 
 def _work(worker: Worker) -> None:
@@ -80,10 +71,11 @@ def test_moves_and_commitment_with_orthanc(receiver: Station, worker: Worker, tm
         assert answer.status_code == 200, answer.text
         receiver.calm()
         _work(worker)
-        until = time.monotonic() + 30
-        while (report := client.get(answer.json()["Path"]).json())["Status"] == "Pending":
-            assert time.monotonic() < until, report
-            time.sleep(0.1)
+        report = eventually(
+            lambda: client.get(answer.json()["Path"]).json(),
+            "Orthanc reports",
+            until=lambda found: found["Status"] != "Pending",
+        )
         assert report["Status"] == "Failure", report
         assert {one["SOPInstanceUID"] for one in report["Success"]} == set(made.instances)
         assert [one["SOPInstanceUID"] for one in report["Failures"]] == ["1.2.3.99"]

@@ -1,6 +1,5 @@
 """The whole way through real processes: a modality sends, a person sends on, a PACS receives."""
 
-import time
 from pathlib import Path
 
 import pytest
@@ -11,6 +10,7 @@ from tests.support.dimse import data_set_of
 from tests.support.live import Live, running
 from tests.support.pacs import make_study
 from tests.support.postgres import free_port
+from tests.support.waiting import eventually, job_ended, pace
 
 pytestmark = [pytest.mark.slow, pytest.mark.peer]
 
@@ -33,12 +33,8 @@ def test_a_study_comes_in_and_goes_on_to_another_node(shared_data: Path, tmp_pat
                 answer = admin.post("/api/v1/transfers", json=body)
                 assert answer.status_code == 202, answer.text
                 places.append(answer.headers["location"])
-            until = time.monotonic() + 30
-            states = {"queued"}
-            while states & {"queued", "running"} and time.monotonic() < until:
-                time.sleep(0.1)
-                states = {admin.get(place).json()["state"] for place in places}
-            assert states == {"done"}, [admin.get(place).json() for place in places]
+            ended = [job_ended(admin, place) for place in places]
+            assert {job["state"] for job in ended} == {"done"}, ended
         wanted = {str(dcmread(f, stop_before_pixels=True).SOPInstanceUID) for f in files}
         arrived = {str(dcmread(p, stop_before_pixels=True).SOPInstanceUID): p for p in (tmp_path / "pacs").iterdir()}
         assert set(arrived) == wanted
@@ -64,20 +60,16 @@ def test_how_fast_it_leaves_is_told_while_it_leaves(live: Live, shared_data: Pat
         body = {"study_instance_uid": made.uid, "node": "SLOWLY"}
         place = admin.post("/api/v1/transfers", json=body).headers["location"]
         rates, lines, again = [], "", False
-        until = time.monotonic() + 60
-        while admin.get(place).json()["state"] in ("queued", "running"):
-            assert time.monotonic() < until
+        while (state := admin.get(place).json()["state"]) in ("queued", "running"):
             rates.append(admin.get("/api/v1/nodes/SLOWLY").json()["sending"])
             if rates[-1]:
                 page = admin.get("/incoming/transfers").text
                 lines += "".join(row for row in page.split("<li") if "SLOWLY" in row)
                 again = again or "data-again" in page
-            time.sleep(0.1)
-        assert admin.get(place).json()["state"] == "done"
+            pace(0.1)
+        assert state == "done"
         assert 100_000 < max(rates) < 1_000_000, rates
         assert "kB/s" in lines and again
-        while admin.get("/api/v1/nodes/SLOWLY").json()["sending"]:
-            assert time.monotonic() < until + 30
-            time.sleep(0.2)
+        eventually(lambda: not admin.get("/api/v1/nodes/SLOWLY").json()["sending"], "the rate falls to 0")
         items = {one["name"]: one["sending"] for one in admin.get("/api/v1/nodes").json()["items"]}
         assert items["SLOWLY"] == 0

@@ -1,7 +1,6 @@
 """CTN, a stack of its own beside DCMTK and Orthanc: it echoes and stores to us, and takes what we send."""
 
 import subprocess
-import time
 from pathlib import Path
 
 import pytest
@@ -14,6 +13,7 @@ from tests.archive.make import ct_bytes
 from tests.support import dcmtk
 from tests.support.dimse import Station, data_set_of
 from tests.support.postgres import free_port
+from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.peer
 UID = "1.2.826.0.1.3680043.9.7100.1.1.1"
@@ -30,15 +30,14 @@ def one(tmp_path: Path) -> Path:
 
 def _listening(port: int) -> None:
     """Looks at the kernel's table: a connection without an association would end simple_storage."""
-    until = time.monotonic() + 30
-    while time.monotonic() < until:
+
+    def listens() -> bool:
         rows = [
             line.split() for name in ("tcp", "tcp6") for line in Path(f"/proc/net/{name}").read_text().splitlines()[1:]
         ]
-        if any(row[1].endswith(f":{port:04X}") and row[3] == "0A" for row in rows):
-            return
-        time.sleep(0.05)
-    raise AssertionError("simple_storage does not listen")
+        return any(row[1].endswith(f":{port:04X}") and row[3] == "0A" for row in rows)
+
+    eventually(listens, "simple_storage listens")
 
 
 def test_ctn_echoes(receiver: Station) -> None:
@@ -82,11 +81,9 @@ def test_ctn_takes_what_we_send(receiver: Station, one: Path, tmp_path: Path) ->
             lambda _one, answer: answers.append(answer.status),
         )
         assert answers == [0]
-        until = time.monotonic() + 30
-        while (
-            not (files := [p for p in kept.rglob("*") if p.is_file() and p.stat().st_size]) and time.monotonic() < until
-        ):
-            time.sleep(0.05)
+        files = eventually(
+            lambda: [p for p in kept.rglob("*") if p.is_file() and p.stat().st_size], "simple_storage writes the file"
+        )
         assert data_set_of(one) in b"".join(p.read_bytes() for p in files)
     finally:
         server.kill()

@@ -159,14 +159,19 @@ def _check(config: Config) -> Config:
 def _check_folders(config: Config) -> None:
     """Objects and logs are not written where the system or the keys are; links and `..` do not help."""
     beside = [config.keys, config.run, config.cache, config.data / "db"]
-    for name, said, folder in (("store_dir", config.store_dir, config.store), ("log_dir", config.log_dir, config.logs)):
-        if not said:
+    for name, setting, folder in (
+        ("store_dir", config.store_dir, config.store),
+        ("log_dir", config.log_dir, config.logs),
+    ):
+        if not setting:
             continue
         if folders.is_system(folder):
-            raise ConfigError(f"{name} is {said}, a folder of the operating system; choose one for this purpose")
+            raise ConfigError(f"{name} is {setting}, a folder of the operating system; choose one for this purpose")
         key_place = Path(config.key_file).resolve().parent if config.key_file else None
         if folders.overlaps(folder, beside) or folder.resolve() == key_place:
-            raise ConfigError(f"{name} is {said}, where Filmroom keeps its keys or its own data; choose another folder")
+            raise ConfigError(
+                f"{name} is {setting}, where Filmroom keeps its keys or its own data; choose another folder"
+            )
 
 
 def read_forwarder(file: Path) -> Classic:
@@ -183,9 +188,13 @@ def read_forwarder(file: Path) -> Classic:
 
 def _classic(file: Path) -> dict[str, Any]:
     """Boot options of the file. Its folders count from where the file lies."""
-    said = read_forwarder(file)
-    found: dict[str, Any] = {"aet": said.local_ae_title, "dicom_port": said.local_port, "dicom_host": said.local_host}
-    for name, folder in (("store_dir", said.storage_dir), ("log_dir", said.log_dir)):
+    values = read_forwarder(file)
+    found: dict[str, Any] = {
+        "aet": values.local_ae_title,
+        "dicom_port": values.local_port,
+        "dicom_host": values.local_host,
+    }
+    for name, folder in (("store_dir", values.storage_dir), ("log_dir", values.log_dir)):
         if folder:
             found[name] = str((file.resolve().parent / Path(folder).expanduser()).resolve())
     return found

@@ -49,8 +49,8 @@ def run(config: Config) -> None:
         shared, parent = shared_folder(config) is not None, os.getppid()
         while not ended.wait(1.0):
             state.pulse()
-            told = receiver.tls.state | {"facilities": receiver.facilities.state}
-            state.set("ready", port=config.dicom_port, associations=receiver.associations, **told)
+            port_states = receiver.tls.state | {"facilities": receiver.facilities.state}
+            state.set("ready", port=config.dicom_port, associations=receiver.associations, **port_states)
             if not serving.is_alive():
                 raise RuntimeError("the listening thread ended")
             if shared and os.getppid() != parent:  # the supervisor was killed: make space for the next

@@ -177,10 +177,10 @@ async def _catch_up(socket: WebSocket, service: Services, actor: Actor, since: i
 
 async def _pump(socket: WebSocket, actor: Actor, queue: asyncio.Queue[Event | None], last: int) -> None:
     """Sends what comes after event `last` until the peer leaves or its session is locked or ended."""
-    gone, clock = asyncio.ensure_future(_wait_disconnected(socket)), asyncio.get_running_loop().time
+    disconnected, clock = asyncio.ensure_future(_wait_disconnected(socket)), asyncio.get_running_loop().time
     due = clock() + RECHECK
     try:
-        while not gone.done():
+        while not disconnected.done():
             if clock() >= due:  # by the clock, not by silence: a busy stream must end with its session too
                 due = clock() + RECHECK
                 try:
@@ -198,7 +198,7 @@ async def _pump(socket: WebSocket, actor: Actor, queue: asyncio.Queue[Event | No
             if event.id > last and visible(actor, event):
                 await socket.send_json(as_json(event))
     finally:
-        gone.cancel()
+        disconnected.cancel()
 
 
 async def _ask_again(connection: HTTPConnection) -> Actor:

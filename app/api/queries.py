@@ -128,8 +128,8 @@ def _child_matches(request: Request, actor: Actor, query_id: str, level: str, ke
     here = services(request)
     found, faults = query_jobs.query_children(here.database, here.config, actor, query_id, level, keys)
     items = [remote_queries.match_json(match) for match in found]
-    said = [{"node": node, "error": i18n.translate(words)} for node, words in faults]
-    return {"items": items, "total": len(items), "next": None, "faults": said}
+    faults_json = [{"node": node, "error": i18n.translate(words)} for node, words in faults]
+    return {"items": items, "total": len(items), "next": None, "faults": faults_json}
 
 
 @router.post("/queries/{query_id}/cancel")

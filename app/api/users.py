@@ -69,9 +69,9 @@ def as_json(user: User) -> dict[str, Any]:
 def show_me(request: Request, actor: Self, session: ReadSession) -> dict[str, Any]:
     """Returns the caller with its permissions."""
     user = users.get(session, actor, actor.user_id or "")
-    mine = {"verbs": sorted(map(str, actor.verbs)), "sees_all": actor.sees_all, "how": request.state.identity.how}
+    account = {"verbs": sorted(map(str, actor.verbs)), "sees_all": actor.sees_all, "how": request.state.identity.how}
     choices = {"language": user.language, "theme": user.theme, "preferences": user.preferences}
-    return as_json(user) | mine | choices
+    return as_json(user) | account | choices
 
 
 @router.put("/users/me/password", status_code=204)

@@ -95,8 +95,8 @@ def _check_objects(store: Store, database: Database, stopping: threading.Event, 
                 still = set(session.scalars(select(Instance.id).where(Instance.id.in_([row.id for row in doubtful]))))
             for row in doubtful:
                 if row.id in still:
-                    gone = _size(store.full_path(row.path)) is None
-                    (found.missing if gone else found.differing).append(row.sop_instance_uid)
+                    missing = _size(store.full_path(row.path)) is None
+                    (found.missing if missing else found.differing).append(row.sop_instance_uid)
         last = rows[-1].id
         _pause(stopping)
 

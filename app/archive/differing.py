@@ -109,11 +109,11 @@ def differing_values(session: Session, actor: Actor, conflict: Conflict) -> list
     if there is None or not queries.may_see(session, actor, there):
         return []
     try:
-        ours, theirs = kept.unpack(header.kept), stored_header(session, there)
+        stored_values, theirs = kept.unpack(header.kept), stored_header(session, there)
     except (AppError, NotDicom):
         return []
     syntaxes = header.transfer_syntax_uid, there.transfer_syntax_uid
-    return [_difference(name, theirs, ours, syntaxes[1], syntaxes[0]) for name in conflict.differences]
+    return [_difference(name, theirs, stored_values, syntaxes[1], syntaxes[0]) for name in conflict.differences]
 
 
 def _difference(name: str, stored: "Dataset", later: "Dataset", was: str, comes: str) -> Difference:

@@ -318,8 +318,8 @@ def _series_row(pk: int, study_pk: int, facility_id: str | None) -> _Known:
 
 def _is_foreign(entry: Entry, facility_id: str | None) -> bool:
     """Whether something here is of a facility whose objects the sender may not know of (SEC-10)."""
-    ours = entry.source.facility_id
-    return ours is not None and ours != facility_id and not entry.source.sees_all
+    own_facility = entry.source.facility_id
+    return own_facility is not None and own_facility != facility_id and not entry.source.sees_all
 
 
 _OTHER_SYNTAX = phrase("This object is stored in another transfer syntax; the new object is on hold.")

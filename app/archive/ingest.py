@@ -260,13 +260,13 @@ class _Placer:
         except OSError:
             return False
         try:
-            ours, theirs = entry.header.data_set_offset, there.data_set_offset
+            new_offset, theirs = entry.header.data_set_offset, there.data_set_offset
             while True:
-                left = os.pread(entry.incoming.fileno(), 1 << 20, ours)
+                left = os.pread(entry.incoming.fileno(), 1 << 20, new_offset)
                 if left != os.pread(stored, 1 << 20, theirs):
                     return False
                 if not left:
                     return True
-                ours, theirs = ours + len(left), theirs + len(left)
+                new_offset, theirs = new_offset + len(left), theirs + len(left)
         finally:
             os.close(stored)

@@ -264,7 +264,7 @@ class Store:
     def abandoned_folders(self) -> list[Path]:
         """Folders of processes that are gone. The caller gets each one locked and must `forget` it."""
         base = self.root / INCOMING
-        gone = []
+        abandoned = []
         for folder in base.iterdir() if base.is_dir() else ():
             if folder == self._mine:
                 continue
@@ -274,12 +274,12 @@ class Store:
                 continue
             try:
                 fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                gone.append(folder)
+                abandoned.append(folder)
             except BlockingIOError:
                 pass
             finally:
                 os.close(handle)
-        return gone
+        return abandoned
 
     def close(self) -> None:
         if self._mine is not None:

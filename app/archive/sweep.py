@@ -92,7 +92,7 @@ def _sweep_aside(store: Store, database: Database) -> int:
         return 0
     with database.read() as session:
         known = set(session.scalars(select(Conflict.id).where(Conflict.id.in_(found))))
-    gone = [path for name, path in found.items() if name not in known]
-    for path in gone:
+    orphans = [path for name, path in found.items() if name not in known]
+    for path in orphans:
         path.unlink(missing_ok=True)
-    return len(gone)
+    return len(orphans)

@@ -29,16 +29,16 @@ class Installation(Base):
 
 def check(config: Config, database: Database) -> None:
     """The first process stores a value that does not reveal the key. Raises ConfigError for another key."""
-    ours = hmac.new(derive(config, "key check"), b"filmroom", "sha256").hexdigest()
+    expected = hmac.new(derive(config, "key check"), b"filmroom", "sha256").hexdigest()
     stored = _stored(database)
     if stored is None:
         try:
             with database.write() as session:
-                session.add(Installation(name=_NAME, value=ours))
+                session.add(Installation(name=_NAME, value=expected))
             return
         except IntegrityError:  # another machine was faster
             stored = _stored(database)
-    if not hmac.compare_digest(stored or "", ours):
+    if not hmac.compare_digest(stored or "", expected):
         raise ConfigError(
             f"the database belongs to an installation with another key than {config.keys}; copy the folder keys of that "
             "installation here, or give this one a database of its own"

@@ -56,10 +56,10 @@ class Dates:
 
     def occur_in(self, found: tuple[str, ...], *, only_certain: bool) -> bool:
         """Whether these words of a text have one of the dates in a row."""
-        told = [word for word in found if word not in _BETWEEN]
+        words = [word for word in found if word not in _BETWEEN]
         return any(
             three in self.certain or (not only_certain and three in self.suspected)
-            for three in zip(told, told[1:], told[2:], strict=False)
+            for three in zip(words, words[1:], words[2:], strict=False)
         )
 
 

@@ -143,7 +143,7 @@ class _Work:
 
     def _finish(self, target: Path) -> dict[str, Any]:
         size = target.stat().st_size
-        told = report.build(self.profile, self.tally, self.count, dict(self.skipped))
+        summary = report.build(self.profile, self.tally, self.count, dict(self.skipped))
         sealed = report.seal_uids(derive(self.ctx.config, service.CROSSREF_KEY), self.tally.uids)
         with self.ctx.database.write() as session:
             made = session.get(Anonymization, self.made.id)
@@ -151,7 +151,7 @@ class _Work:
                 target.unlink(missing_ok=True)
                 raise Cancelled
             made.state, made.file, made.bytes = "done", target.name, size
-            made.report, made.uids, made.finished_at = told, sealed, now()
+            made.report, made.uids, made.finished_at = summary, sealed, now()
         return {"instances": self.count, "skipped": sum(self.skipped.values()), "bytes": size}
 
 

@@ -222,11 +222,11 @@ def _bytes_used(data: Frame, blocks: list[tuple[_Codes, _Codes]], units: int, co
             done, table = 0, first
             while done < coefficients:
                 place = at >> 3
-                skip, told = table[int.from_bytes(padded[place : place + 3]) >> (8 - (at & 7)) & 0xFFFF]
+                skip, block = table[int.from_bytes(padded[place : place + 3]) >> (8 - (at & 7)) & 0xFFFF]
                 at += skip
                 if not skip or at > most:
                     return None
-                done, table = done + told, rest
+                done, table = done + block, rest
     return (at + 7) >> 3
 
 

@@ -55,8 +55,8 @@ def _of_numbers(values: Mapping[int, bytes]) -> Iterator[Phrase]:
         elif vr_of(f"{tag:08X}") == "IS" and any(one != int(one) for one in read if not isinstance(one, str)):
             yield phrase("{name} is not a whole number.", name=name)
         elif "," in text:
-            said = ", ".join(str(one) for one in read)
-            yield phrase("{name} is written with commas; it was read as {said}.", name=name, said=said)
+            listed = ", ".join(str(one) for one in read)
+            yield phrase("{name} is written with commas; it was read as {said}.", name=name, said=listed)
 
 
 def _text(values: Mapping[int, bytes], tag: int) -> str:

@@ -139,20 +139,20 @@ def _within(keys: tuple[Key, ...], study: str, series: str) -> tuple[Key, ...]:
 
 
 def _headers(search: Search, found: Found, request: Request) -> dict[str, str]:
-    said = []
+    warnings = []
     if found.more and (search.limit >= params.MAX_LIMIT or "limit" not in request.query_params):
-        said.append(
+        warnings.append(
             "The number of results exceeded the maximum supported by the server. Additional results can be requested."
         )
     if found.given_up:
-        said.append("The search was stopped before it was complete; narrow the search.")
+        warnings.append("The search was stopped before it was complete; narrow the search.")
     if found.unsupported:
         names = ", ".join(dict.fromkeys(key.keyword or key.path[-1] for key in found.unsupported))
-        said.append(f"These attributes cannot be matched at this level and were ignored: {names}.")
+        warnings.append(f"These attributes cannot be matched at this level and were ignored: {names}.")
     if search.ignored:
-        said.append("Unknown includefield values were ignored.")
+        warnings.append("Unknown includefield values were ignored.")
     headers = {"Cache-Control": "no-store"}
-    return headers | (respond.warning(" ".join(said)) if said else {})
+    return headers | (respond.warning(" ".join(warnings)) if warnings else {})
 
 
 def _model(session: Any, row: Row, search: Search, base: str, whole: tuple[bool, bool, bool]) -> Model:

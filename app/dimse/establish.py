@@ -64,10 +64,10 @@ class Establishing:
         self._reserve_slot(admission)
         is_handed = registry.is_asked_for(request)
         results = handed_results(request, self._settings) if is_handed else negotiate(request, self._settings)
-        said = user_items(request, results)
+        answer_items = user_items(request, results)
         actor = admission.actor(request.calling, self._address)
         if request.user.identity is not None:
-            actor, said.confirmed = self._identify(request.user.identity, admission, actor)
+            actor, answer_items.confirmed = self._identify(request.user.identity, admission, actor)
         names = {c.id: c.abstract for c in request.contexts}
         agreed = Agreed(
             request.calling,
@@ -78,12 +78,12 @@ class Establishing:
             self._source(request, admission, actor),
             {r.id: (names[r.id], r.transfer) for r in results if r.result == pdu.ACCEPTED},
             request.max_length or self._settings.max_pdu,
-            said.roles,
-            said.extended,
-            Handed(request, results, said.confirmed) if is_handed else None,
+            answer_items.roles,
+            answer_items.extended,
+            Handed(request, results, answer_items.confirmed) if is_handed else None,
         )
         if not is_handed:
-            self._wire.send(pdu.encode_accept(request, results, self._settings.max_pdu, said))
+            self._wire.send(pdu.encode_accept(request, results, self._settings.max_pdu, answer_items))
         return agreed
 
     def _read(self) -> Associate:

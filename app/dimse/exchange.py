@@ -183,16 +183,19 @@ class Exchange:
             raise Aborted
         if kind != pdu.P_DATA:
             raise BadPdu(f"PDU type {kind} while a request is served", pdu.UNEXPECTED_PDU)
-        said = self.read_message(context_id, control, size)
-        if said.kind == commands.C_CANCEL_RQ:
+        message = self.read_message(context_id, control, size)
+        if message.kind == commands.C_CANCEL_RQ:
             self.discard_data_set()
-            self._cancelled |= commands.number(said.command, commands.RESPONDED_TO, -1) == self._running
-        elif said.kind >= 0x8000:
+            self._cancelled |= commands.number(message.command, commands.RESPONDED_TO, -1) == self._running
+        elif message.kind >= 0x8000:
             if len(self._responses) >= _KEPT_RESPONSES:
                 raise BadPdu("responses to nothing that was asked", pdu.UNEXPECTED_PARAMETER)
             self.discard_data_set()
-            if not self.deliver_response(said):
-                self._responses[commands.number(said.command, commands.RESPONDED_TO, -1)] = (said.command, context_id)
+            if not self.deliver_response(message):
+                self._responses[commands.number(message.command, commands.RESPONDED_TO, -1)] = (
+                    message.command,
+                    context_id,
+                )
         else:  # one operation at a time was negotiated (PS3.7 D.3.3.3)
             raise BadPdu("a request while another one is served", pdu.UNEXPECTED_PARAMETER)
 

@@ -76,8 +76,8 @@ def _report_progress(exchange: Exchange, request: Request, delivery: "_Delivery"
     """Counts the results of the delivery until it ends; whether the caller cancelled it."""
     progress = Progress(exchange, request, tally)
     while True:
-        told, over = delivery.poll(_LOOK)
-        for instance, outcome in told:
+        outcomes, over = delivery.poll(_LOOK)
+        for instance, outcome in outcomes:
             tally.add_outcome(instance, outcome)
             progress.send_if_due()
         if over:
@@ -116,9 +116,9 @@ class _Delivery:
         """Results of the objects since the last call, and whether those were the last. Waits so long for the end,
         not for each object: waking for each would cost the sending thread its turn."""
         over = self._over.wait(seconds)
-        told = [self._told.get_nowait() for _ in range(self._told.qsize())]
-        self.heard_of.update(instance.id for instance, _ in told)
-        return told, over
+        outcomes = [self._told.get_nowait() for _ in range(self._told.qsize())]
+        self.heard_of.update(instance.id for instance, _ in outcomes)
+        return outcomes, over
 
     def stop(self) -> None:
         """No more objects. The one in flight ends by itself, within the network timeout at the latest."""

@@ -59,8 +59,8 @@ def negotiate(request: Associate, settings: DicomSettings, offered: Container[st
 
 def user_items(request: Associate, results: list[ContextResult]) -> UserItems:
     """The answers to negotiation items beside the contexts; items that were not proposed are not answered."""
-    ours = {r.id for r in results if r.result == pdu.ACCEPTED}
-    accepted = {c.abstract for c in request.contexts if c.id in ours}
+    accepted_ids = {r.id for r in results if r.result == pdu.ACCEPTED}
+    accepted = {c.abstract for c in request.contexts if c.id in accepted_ids}
     roles = {uid: _role(uid, asked) for uid, asked in request.user.roles.items() if uid in accepted}
     extended = {
         uid: bytes(min(a, o) for a, o in zip(asked, _ABILITIES[MODELS[uid].service], strict=False))

@@ -111,8 +111,10 @@ def prune(session: Session, older_than: datetime, handled: int | None = None) ->
     handled: events behind this number stay too, since a consumer has not handled them."""
     first_kept = select(Event.id).where(Event.at >= older_than).order_by(Event.id).limit(1).scalar_subquery()
     last = select(func.max(Event.id)).scalar_subquery()
-    gone = Event.id < func.coalesce(first_kept, last)
-    session.execute(delete(Event).where(gone) if handled is None else delete(Event).where(gone, Event.id <= handled))
+    expired = Event.id < func.coalesce(first_kept, last)
+    session.execute(
+        delete(Event).where(expired) if handled is None else delete(Event).where(expired, Event.id <= handled)
+    )
 
 
 @contextlib.contextmanager

@@ -106,13 +106,13 @@ def free_slot(session: Session, slot: Slot) -> bool:
     ).all()
     if not freed:
         return False
-    mine = select(Transfer.id).where(Transfer.node_id == slot.node_id, Transfer.state.in_((*ACTIVE, CANCELLED)))
+    active = select(Transfer.id).where(Transfer.node_id == slot.node_id, Transfer.state.in_((*ACTIVE, CANCELLED)))
     session.execute(
         update(TransferInstance)
         .where(
             TransferInstance.slot == slot.number,
             TransferInstance.state == WAITING,
-            TransferInstance.transfer_id.in_(mine),
+            TransferInstance.transfer_id.in_(active),
         )
         .values(slot=None)
     )
@@ -124,9 +124,9 @@ def claim(session: Session, slot: Slot, most: int) -> Batch:
     taken away."""
     node = _locked(session, slot.node_id)
     taken = queue_queries.slots(session, slot.node_id)
-    mine = any(one.number == slot.number and one.owner == slot.owner for one in taken)
+    owns_slot = any(one.number == slot.number and one.owner == slot.owner for one in taken)
     settings = load(session, DicomSettings)
-    if node is None or not mine or not may_send(node, now()) or slot.number >= options.node_options(node).parallel:
+    if node is None or not owns_slot or not may_send(node, now()) or slot.number >= options.node_options(node).parallel:
         return Batch(False, node, settings, 1, [])
     rows = queue_queries.next_objects(session, slot.node_id, now(), most)
     if rows:
@@ -323,12 +323,12 @@ def record_crash(session: Session, slot: Slot, keys: Collection[str]) -> None:
         return
     tries = options.node_options(node).retries
     retries = load(session, DicomSettings).send_retries if tries is None else tries
-    mine = TransferInstance.id.in_([row.id for row in rows])
-    session.execute(update(TransferInstance).where(mine).values(tries=TransferInstance.tries + 1))
+    of_slot = TransferInstance.id.in_([row.id for row in rows])
+    session.execute(update(TransferInstance).where(of_slot).values(tries=TransferInstance.tries + 1))
     words = phrase("The worker stopped each time it converted this object.")
     given_up = session.execute(
         update(TransferInstance)
-        .where(mine, TransferInstance.tries > retries)
+        .where(of_slot, TransferInstance.tries > retries)
         .values(state=REFUSED, message=words, slot=None)
         .returning(TransferInstance.id)
     ).all()

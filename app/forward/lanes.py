@@ -212,8 +212,8 @@ class _Work:
             destination = self._runner.destination(node, batch.settings)
             destination.prepare(list(found.values()))
             for study, keys in _by_study(batch.rows):
-                gone = [key for key in keys if key not in found]
-                self._answer_all(gone, Outcome(claims.REFUSED, None, phrase("It is no longer in the archive.")))
+                missing = [key for key in keys if key not in found]
+                self._answer_all(missing, Outcome(claims.REFUSED, None, phrase("It is no longer in the archive.")))
                 here = [found[key] for key in keys if key in found]
                 if options.node_options(node).lacks_only and here and here[0].id > 0:
                     here = self._missing_objects(node, destination, study, here, [series[i.series_pk] for i in here])

@@ -14,7 +14,7 @@ _ENDED = ("done", "cancelled")  # dead letters stay until a person decides
 
 def prune(session: Session, older_than: datetime) -> int:
     """Forgets transfers that were made and ended before then, the oldest first; how many. AT_ONCE: there may be more."""
-    gone = list(
+    expired = list(
         session.scalars(
             select(Transfer.id)
             .where(Transfer.state.in_(_ENDED), Transfer.id < first_id(older_than), Transfer.finished_at < older_than)
@@ -23,6 +23,6 @@ def prune(session: Session, older_than: datetime) -> int:
             .with_for_update(skip_locked=True)
         )
     )
-    session.execute(delete(TransferInstance).where(TransferInstance.transfer_id.in_(gone)))
-    session.execute(delete(Transfer).where(Transfer.id.in_(gone)))
-    return len(gone)
+    session.execute(delete(TransferInstance).where(TransferInstance.transfer_id.in_(expired)))
+    session.execute(delete(Transfer).where(Transfer.id.in_(expired)))
+    return len(expired)

@@ -77,9 +77,9 @@ def icon(name: str, label: str = "", size: int = 16) -> Markup:
 
 @lru_cache(maxsize=2048)
 def _icon(name: str, label: str, size: int, drawn_in: str) -> Markup:
-    said = Markup('role="img" aria-label="{}"').format(label) if label else Markup('aria-hidden="true"')
+    attributes = Markup('role="img" aria-label="{}"').format(label) if label else Markup('aria-hidden="true"')
     return Markup('<svg class="icon" width="{0}" height="{0}" {1}><use href="{2}#{3}"></use></svg>').format(
-        size, said, drawn_in, escape(name)
+        size, attributes, drawn_in, escape(name)
     )
 
 
@@ -91,11 +91,11 @@ def sprite() -> str:
 @lru_cache(maxsize=4)
 def _script_strings(_modified: float, language: str) -> dict[str, str]:
     try:
-        said = json.loads((paths.web_dist() / "strings.json").read_text("utf-8"))
+        texts = json.loads((paths.web_dist() / "strings.json").read_text("utf-8"))
     except FileNotFoundError:
-        said = []
+        texts = []
     translated = i18n.strings(language)
-    return {text: translated[text] for text in said if text in translated}
+    return {text: translated[text] for text in texts if text in translated}
 
 
 def script_strings(language: str) -> dict[str, str]:

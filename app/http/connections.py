@@ -54,8 +54,8 @@ class Connections:
 
     def add(self, source: str, transport: asyncio.BaseTransport, protocol: "GuardedHttp") -> bool:
         """Takes a new connection in, closing an idle one where there are too many; False when all are at work."""
-        mine = self._open.get(source, {})
-        if len(mine) >= self.per_address and not self._is_trusted(source) and not self._close_idle(mine):
+        of_source = self._open.get(source, {})
+        if len(of_source) >= self.per_address and not self._is_trusted(source) and not self._close_idle(of_source):
             return False
         if self._count >= self.most and not self._close_idle(max(self._open.values(), key=len)):
             return False
@@ -64,10 +64,10 @@ class Connections:
         return True
 
     def remove(self, source: str, transport: asyncio.BaseTransport) -> None:
-        mine = self._open.get(source)
-        if mine is not None and mine.pop(transport, None) is not None:
+        of_source = self._open.get(source)
+        if of_source is not None and of_source.pop(transport, None) is not None:
             self._count -= 1
-            if not mine:
+            if not of_source:
                 del self._open[source]
 
     def _close_idle(self, among: dict[asyncio.BaseTransport, "GuardedHttp"]) -> bool:

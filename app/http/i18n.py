@@ -131,8 +131,8 @@ def translate_all(value: Any) -> Any:
 def translate_answer(connection: HTTPConnection, answer: dict[str, Any]) -> dict[str, Any]:
     """An answer of REST with its sentences in the language of the request (English by default)."""
     set_language(language_of(connection))
-    said: dict[str, Any] = translate_all(answer)
-    return said
+    translated: dict[str, Any] = translate_all(answer)
+    return translated
 
 
 def strings(language: str) -> dict[str, str]:

@@ -85,15 +85,15 @@ def fault_of(raised: Exception) -> AppError:
 
 def _invalid(raised: RequestValidationError) -> Invalid:
     """Names the fields and rules; never repeats the values, which may be a patient's."""
-    said = []
+    messages = []
     for error in raised.errors()[:20]:
         place = ".".join(str(part) for part in error["loc"] if part not in ("body", "query", "path"))
-        said.append({"field": place, "message": message_of(error)})
-    first = said[0] if said else {"field": "", "message": NOTHING}
+        messages.append({"field": place, "message": message_of(error)})
+    first = messages[0] if messages else {"field": "", "message": NOTHING}
     detail = phrase("{field}: {message}", field=first["field"], message=first["message"])
     if not first["field"]:
         detail = as_phrase(first["message"])
-    return Invalid(detail, hint="See the fields listed.", field=first["field"], errors=said)
+    return Invalid(detail, hint="See the fields listed.", field=first["field"], errors=messages)
 
 
 def as_problem(fault: AppError) -> dict[str, Any]:

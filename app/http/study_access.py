@@ -42,8 +42,8 @@ def specs(request: Request) -> Specs:
 
 def frame_warning(request: Request, located: Located, header: Dataset, n: int) -> dict[str, str]:
     """The Warning header for a frame's picture; none where there is nothing. Blocking."""
-    said = notices.of_frame(services(request).archive, located, header, n)
-    return {"Warning": ", ".join(f'299 filmroom "{text}"' for text in said)} if said else {}
+    warnings = notices.of_frame(services(request).archive, located, header, n)
+    return {"Warning": ", ".join(f'299 filmroom "{text}"' for text in warnings)} if warnings else {}
 
 
 async def read_study(

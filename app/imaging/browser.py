@@ -127,8 +127,8 @@ def _jpeg_baseline(head: Codestream, spec: PixelSpec) -> bool:
     if not spec.colour:
         return True
     guess = False if head.rgb is None else head.rgb
-    ours = head.rgb if head.rgb is not None else spec.photometric == "RGB"
-    return spec.planar == 0 and spec.photometric in _MODERN_COLOUR and guess == ours
+    is_rgb = head.rgb if head.rgb is not None else spec.photometric == "RGB"
+    return spec.planar == 0 and spec.photometric in _MODERN_COLOUR and guess == is_rgb
 
 
 def _jpeg_lossless(head: Codestream, spec: PixelSpec) -> bool:

@@ -142,7 +142,7 @@ def decoders(head: Codestream, cut: bool = False) -> tuple[Decoder, ...]:
 def decode(frame: bytes, head: Codestream, spec: PixelSpec, warnings: list[str]) -> Samples:
     """Decodes with the first decoder that gives a picture of the right shape; one that is cut off as far as it goes, with
     a warning. Raises CannotDecode with each one's words."""
-    said: list[str] = []
+    messages: list[str] = []
     cut = head.family != "jpeg-xl" and partial.is_cut(frame)
     if cut:
         warnings.append(partial.WARNING)
@@ -153,10 +153,10 @@ def decode(frame: bytes, head: Codestream, spec: PixelSpec, warnings: list[str])
         try:
             array = decoder(frame, head, spec)
         except (ValueError, RuntimeError, TypeError, MemoryError, OSError, CannotDecode) as error:
-            said.append(f"{name}: {error or type(error).__name__}"[:200])
+            messages.append(f"{name}: {error or type(error).__name__}"[:200])
             continue
         wanted = _shape(head)
         if array.shape == wanted:
             return array
-        said.append(f"{name}: gave {array.shape} instead of {wanted}")
-    raise CannotDecode("The compressed frame cannot be decoded.", hint="; ".join(said))
+        messages.append(f"{name}: gave {array.shape} instead of {wanted}")
+    raise CannotDecode("The compressed frame cannot be decoded.", hint="; ".join(messages))

@@ -33,19 +33,19 @@ HOUR = 3600.0  # seconds
 
 def little_by_little(context: ClockContext, prune: Callable[[Session], int], most: int) -> None:
     """Prunes in transactions of their own, so that others write in between, until one takes less than `most` rows."""
-    gone = most
-    while gone == most and not context.stopping.is_set():
+    deleted = most
+    while deleted == most and not context.stopping.is_set():
         with context.database.write() as session:
-            gone = prune(session)
+            deleted = prune(session)
 
 
 def release_abandoned(context: ClockContext) -> None:
     """Jobs whose worker has ended or has sent no heartbeat for too long."""
     with context.database.read() as session:
-        gone = [name for name in queue.active_workers(session) if rolestate.is_dead(name)]
+        dead = [name for name in queue.active_workers(session) if rolestate.is_dead(name)]
     judged = context.database.answering_for >= queue.SILENT  # right after an outage no process could write a heartbeat
     with context.database.write() as session:
-        count = queue.release_abandoned(session, queue.SILENT if judged else None, gone)
+        count = queue.release_abandoned(session, queue.SILENT if judged else None, dead)
     if count:
         log.warning("%d jobs of stopped workers given back", count)
 

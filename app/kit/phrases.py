@@ -95,11 +95,11 @@ def verbatim(text: str) -> Phrase:
 
 def joined(parts: Iterable[str], between: str = " ") -> Phrase:
     """Several messages as one, each translated by itself; empty parts are left out."""
-    said = [as_phrase(part) for part in parts if part]
-    if len(said) == 1:
-        return said[0]
-    template = between.join(f"{{part{number}}}" for number in range(len(said)))
-    return Phrase(template, **{f"part{number}": part for number, part in enumerate(said)})
+    phrases = [as_phrase(part) for part in parts if part]
+    if len(phrases) == 1:
+        return phrases[0]
+    template = between.join(f"{{part{number}}}" for number in range(len(phrases)))
+    return Phrase(template, **{f"part{number}": part for number, part in enumerate(phrases)})
 
 
 def from_json(stored: dict[str, Any]) -> Phrase:

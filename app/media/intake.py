@@ -134,8 +134,8 @@ class Intake:
         if header.study_instance_uid == self._study:
             return None
         self._archive.discard(incoming)
-        said = phrase("The object does not belong to the study in the address.")
-        return Result(name, "refused", header.sop_class_uid, header.sop_instance_uid, reason=said, code=_OTHER_STUDY)
+        refusal = phrase("The object does not belong to the study in the address.")
+        return Result(name, "refused", header.sop_class_uid, header.sop_instance_uid, reason=refusal, code=_OTHER_STUDY)
 
     def _chunks(self, name: str, chunks: Iterable[bytes]) -> None:
         incoming = self._archive.receive(self._source)

@@ -83,8 +83,8 @@ def _ask_nothing(association: Association, seconds: float) -> Phrase:
     if time.monotonic() > until:
         raise PeerFault(phrase("{peer} did not end its answers in time.", peer=str(association.peer)))
     if final.status != commands.SUCCESS:
-        said = statuses.describe_status(final.status, final.comment, str(association.peer))
-        raise PeerFault(said.what, hint=said.hint)
+        description = statuses.describe_status(final.status, final.comment, str(association.peer))
+        raise PeerFault(description.what, hint=description.hint)
     return phrase("A query was answered (0000)")
 
 

@@ -18,90 +18,95 @@ class Words:
 def describe_status(status: int, comment: str, peer: str, *, own_title: str = "", own_address: str = "") -> Words:
     """A final status other than success of a C-FIND, C-MOVE or C-GET. own_title, own_address: the Move Destination that
     was asked for and where it listens."""
-    code, said = f"{status:04X}", f" “{comment}”" if comment else ""
+    code, remark = f"{status:04X}", f" “{comment}”" if comment else ""
     high = status & 0xFF00
     if status == 0xA801:
         return Words(
-            phrase("Move destination unknown ({code}{said}).", code=code, said=said),
+            phrase("Move destination unknown ({code}{said}).", code=code, said=remark),
             phrase(
                 "Ask the PACS administrator to add title {title} at {address}.", title=own_title, address=own_address
             ),
             True,
         )
     if status == 0xA701:
-        return Words(phrase("{peer} cannot count the matches ({code}{said}).", peer=peer, code=code, said=said))
+        return Words(phrase("{peer} cannot count the matches ({code}{said}).", peer=peer, code=code, said=remark))
     if status == 0xA702:
         return Words(
-            phrase("{peer} could not send the objects ({code}{said}).", peer=peer, code=code, said=said),
+            phrase("{peer} could not send the objects ({code}{said}).", peer=peer, code=code, said=remark),
             phrase("It reaches {title} at {address}? Ask the PACS administrator.", title=own_title, address=own_address)
             if own_title
             else phrase("Try again later; ask the PACS administrator if it stays so."),
         )
     if high == 0xA700:
         return Words(
-            phrase("{peer} is out of resources ({code}{said}).", peer=peer, code=code, said=said),
+            phrase("{peer} is out of resources ({code}{said}).", peer=peer, code=code, said=remark),
             phrase("Try again later."),
         )
     if high == 0xA900:
         return Words(
             phrase(
-                "{peer} says that the request does not fit its service ({code}{said}).", peer=peer, code=code, said=said
+                "{peer} says that the request does not fit its service ({code}{said}).",
+                peer=peer,
+                code=code,
+                said=remark,
             ),
             phrase("It may not know this level or these keys."),
             True,
         )
     if status in (0x0122, 0x0112):
-        return Words(phrase("{peer} does not offer this ({code}{said}).", peer=peer, code=code, said=said), final=True)
+        return Words(
+            phrase("{peer} does not offer this ({code}{said}).", peer=peer, code=code, said=remark), final=True
+        )
     if status == 0x0124:
         return Words(
-            phrase("{peer} does not allow this ({code}{said}).", peer=peer, code=code, said=said),
+            phrase("{peer} does not allow this ({code}{said}).", peer=peer, code=code, said=remark),
             phrase("Ask the PACS administrator for the permission."),
             True,
         )
     if status == 0xFE00:
         return Words(phrase("{peer} cancelled it.", peer=peer))
     if high == 0xB000:
-        return Words(phrase("{peer} could not send all of it ({code}{said}).", peer=peer, code=code, said=said))
+        return Words(phrase("{peer} could not send all of it ({code}{said}).", peer=peer, code=code, said=remark))
     if status & 0xF000 == 0xC000:
         return Words(
-            phrase("{peer} could not process the request ({code}{said}).", peer=peer, code=code, said=said),
+            phrase("{peer} could not process the request ({code}{said}).", peer=peer, code=code, said=remark),
             # Orthanc and others return it for an unknown destination
             phrase("Perhaps it does not know title {title} at {address}.", title=own_title, address=own_address)
             if own_title
             else NOTHING,
         )
-    return Words(phrase("{peer} answered with status {code}{said}.", peer=peer, code=code, said=said))
+    return Words(phrase("{peer} answered with status {code}{said}.", peer=peer, code=code, said=remark))
 
 
 def store_words(status: int, comment: str, peer: str, *, own_title: str = "") -> Words:
     """A final status of a C-STORE that is neither success nor warning (PS3.4 Table B.2-1, PS3.7 Annex C)."""
-    code, said = f"{status:04X}", f" “{comment}”" if comment else ""
+    code, remark = f"{status:04X}", f" “{comment}”" if comment else ""
     high = status & 0xFF00
     if high == 0xA700:
         return Words(
-            phrase("{peer} is out of resources ({code}{said}).", peer=peer, code=code, said=said),
+            phrase("{peer} is out of resources ({code}{said}).", peer=peer, code=code, said=remark),
             phrase("Is its storage full? Ask the PACS administrator."),
         )
     if high == 0xA900 or status & 0xF000 == 0xC000:
         return Words(
-            phrase("{peer} cannot use the object ({code}{said}).", peer=peer, code=code, said=said),
+            phrase("{peer} cannot use the object ({code}{said}).", peer=peer, code=code, said=remark),
             phrase("Ask the PACS administrator which requirements objects must meet."),
             True,
         )
     if status in (0x0122, 0x0112):
         return Words(
-            phrase("{peer} does not take objects of this kind ({code}{said}).", peer=peer, code=code, said=said),
+            phrase("{peer} does not take objects of this kind ({code}{said}).", peer=peer, code=code, said=remark),
             phrase("Check on the node whether it accepts objects from this station."),
             True,
         )
     if status == 0x0124:
         return Words(
-            phrase("{peer} does not allow us to store ({code}{said}).", peer=peer, code=code, said=said),
+            phrase("{peer} does not allow us to store ({code}{said}).", peer=peer, code=code, said=remark),
             phrase("Ask the PACS administrator to let title {title} store there.", title=own_title),
             True,
         )
     return Words(
-        phrase("{peer} did not take it: status {code}{said}.", peer=peer, code=code, said=said),
+        phrase("{peer} did not take it: status {code}{said}.", peer=peer, code=code, said=remark),
         phrase("Check on the node whether it accepts objects from this station. Its log contains the reason."),
     )
 

@@ -24,8 +24,8 @@ def transfer_syntaxes() -> frozenset[str]:
     """Every transfer syntax of the standard that C-STORE can use: the retired JPEG processes too, but not the MIME, XML
     and live video ones (1.2.840.10008.1.2.6 and .7), which carry no data set."""
     named = {uid for uid, entry in registry().items() if entry.kind == "Transfer Syntax"}
-    ours = named | {uid for uid in TRANSFER_SYNTAXES if uid.startswith("1.2.840.10008.")}
-    return frozenset(uid for uid in ours if not uid.startswith(("1.2.840.10008.1.2.6", "1.2.840.10008.1.2.7")))
+    supported = named | {uid for uid in TRANSFER_SYNTAXES if uid.startswith("1.2.840.10008.")}
+    return frozenset(uid for uid in supported if not uid.startswith(("1.2.840.10008.1.2.6", "1.2.840.10008.1.2.7")))
 
 
 # The classes a C-GET proposes when the objects of a study are not known: 63, so that each can have two contexts.

@@ -89,10 +89,10 @@ def admit(
     caller: who it is by the certificate that it showed on the TLS port; at: the facility whose port it came to, where
     any title will do. The called title wins over the port, both over the node's own facility."""
     titled = node_queries.facility_titled(session, called)
-    ours = titled is not None or at is not None or called == own_title or called in settings.also_called
+    addressed = titled is not None or at is not None or called == own_title or called in settings.also_called
     same_title = node_queries.nodes_titled(session, calling)
     known = next((n for n in same_title if is_at(n.host, address)), None)
-    if settings.check_called_title and not ours:
+    if settings.check_called_title and not addressed:
         words = phrase("the called AE title does not belong to this station")
         own = (known.id, known.name) if known is not None else (None, "")
         return Admission(CALLED_UNKNOWN, words, None, *own)

@@ -312,8 +312,8 @@ def retry_overdue(session: Session) -> int:
 def prune(session: Session) -> int:
     """Forgets requests that ended longer ago than the transfer log is kept; how many."""
     limit = now() - timedelta(days=load(session, DicomSettings).log_days)
-    gone = delete(Commitment).where(Commitment.finished_at < limit).returning(Commitment.id)
-    return len(session.execute(gone).all())
+    expired = delete(Commitment).where(Commitment.finished_at < limit).returning(Commitment.id)
+    return len(session.execute(expired).all())
 
 
 def transfer_outcome(session: Session, transfer_id: str) -> Outcome:

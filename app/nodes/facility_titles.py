@@ -64,8 +64,8 @@ def port_states(config: Config) -> dict[int, str]:
     """Port -> "open" or why not, of all receivers of this machine; one that cannot open it decides for all."""
     found: dict[int, str] = {}
     for one in rolestate.read_all(config.run):
-        told = one.detail.get("facilities", {})
-        for port, state in told.items() if one.role == "dicom" and isinstance(told, dict) else ():
+        facilities = one.detail.get("facilities", {})
+        for port, state in facilities.items() if one.role == "dicom" and isinstance(facilities, dict) else ():
             if found.get(int(port), "open") == "open":
                 found[int(port)] = state
     return found

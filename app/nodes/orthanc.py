@@ -68,22 +68,22 @@ def _modality(path: Path, name: str, one: Any) -> Found:
         if not 3 <= len(one) <= 4:
             found.faults[path] = "A modality is [title, host, port] or [title, host, port, manufacturer]."
             return found
-        said = dict(zip(_LIST, one, strict=False))
-        places: dict[str, Path] = {key: (*path, n) for n, key in enumerate(said)}
+        entry = dict(zip(_LIST, one, strict=False))
+        places: dict[str, Path] = {key: (*path, n) for n, key in enumerate(entry)}
     elif isinstance(one, Mapping):
-        said = dict(one)
-        places = {key: (*path, key) for key in said}
+        entry = dict(one)
+        places = {key: (*path, key) for key in entry}
     else:
         found.faults[path] = "A modality is a list or an object."
         return found
-    for key in said:
+    for key in entry:
         if key not in _KNOWN:
             found.notes.append(phrase("{key} is not known here and left out.", key=key))
     for key, ours in (("AET", "ae_title"), ("Host", "host"), ("LocalAet", "local_title"), ("Port", "port")):
-        if key in said:
-            found.values[ours] = _port(said[key]) if ours == "port" else said[key]
+        if key in entry:
+            found.values[ours] = _port(entry[key]) if ours == "port" else entry[key]
             found.keys[ours] = places[key]
-    _flags(found, said, places)
+    _flags(found, entry, places)
     return found
 
 
@@ -125,17 +125,17 @@ def _port(value: Any) -> Any:
 def _server(path: Path, name: str, one: Any) -> Found:
     found = Found(path, {"name": name, "protocol": "dicomweb", "capabilities": ["store", "find", "get"]})
     if isinstance(one, list) and one and all(isinstance(part, str) for part in one):
-        said: dict[str, Any] = dict(zip(_WEB, one, strict=False))
-        places: dict[str, Path] = {key: (*path, n) for n, key in enumerate(said)}
+        entry: dict[str, Any] = dict(zip(_WEB, one, strict=False))
+        places: dict[str, Path] = {key: (*path, n) for n, key in enumerate(entry)}
     elif isinstance(one, Mapping):
-        said = dict(one)
-        places = {key: (*path, key) for key in said}
+        entry = dict(one)
+        places = {key: (*path, key) for key in entry}
     else:
         found.faults[path] = "A server is a list or an object."
         return found
     for key, ours in (("Url", "url"), ("Username", "username"), ("Password", "password")):
-        if key in said:
-            found.values[ours], found.keys[ours] = said[key], places[key]
+        if key in entry:
+            found.values[ours], found.keys[ours] = entry[key], places[key]
     if isinstance(found.values.get("url"), str):
         found.values["url"] = found.values["url"].rstrip("/")
     return found

@@ -41,11 +41,11 @@ class AccountPage:
 def _page(request: Request, actor: Actor, status: int = 200, **values: Any) -> Response:
     with services(request).database.read() as session:
         user = users.get(session, actor, actor.user_id or "")
-        mine = tokens.list_tokens(session, actor)
+        own_tokens = tokens.list_tokens(session, actor)
     by_words = {verb_words(one): one for one in sorted(tokens.scopes_of(actor), reverse=True)}  # metrics has two names
     known = sorted(((one, words) for words, one in by_words.items()), key=lambda one: one[1].casefold())
-    words = {one: verb_words(one) for token in mine for one in token.scopes}
-    page = AccountPage(user, mine, known, words, **values)
+    words = {one: verb_words(one) for token in own_tokens for one in token.scopes}
+    page = AccountPage(user, own_tokens, known, words, **values)
     return render(request, "security/account.html", fields(page), status)
 
 

@@ -198,10 +198,10 @@ def _target_link(event: AuditEvent) -> str:
 
 def _detail_text(detail: dict[str, Any]) -> str:
     """Where it went and how much it was; never a value that could be long."""
-    said = [decision_words(str(detail["decision"]))] if isinstance(detail.get("decision"), str) else []
-    said += [str(detail[key])[:64] for key in ("node", "destination", "name") if isinstance(detail.get(key), str)]
+    parts = [decision_words(str(detail["decision"]))] if isinstance(detail.get("decision"), str) else []
+    parts += [str(detail[key])[:64] for key in ("node", "destination", "name") if isinstance(detail.get(key), str)]
     if isinstance(detail.get("pages"), int):
-        said.append(_("%(n)d pages") % {"n": detail["pages"]} if detail["pages"] != 1 else _("1 page"))
+        parts.append(_("%(n)d pages") % {"n": detail["pages"]} if detail["pages"] != 1 else _("1 page"))
     if isinstance(detail.get("instances"), int) and detail["instances"]:  # 0: the whole study, as it is then
-        said.append(_("%(n)d objects") % {"n": detail["instances"]} if detail["instances"] != 1 else _("1 object"))
-    return ", ".join(one for one in said if one)
+        parts.append(_("%(n)d objects") % {"n": detail["instances"]} if detail["instances"] != 1 else _("1 object"))
+    return ", ".join(one for one in parts if one)

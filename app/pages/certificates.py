@@ -75,9 +75,9 @@ def _line(row: Certificate) -> Line:
 
 def _listening(request: Request) -> tuple[int, str]:
     """State of the TLS port in the receivers."""
-    said = [one.detail for one in rolestate.read_all(services(request).config.run) if one.role == "dicom"]
-    port = max((int(one.get("tls_port") or 0) for one in said), default=0)
-    return port, next((translate(one["tls_fault"]) for one in said if one.get("tls_fault")), "")
+    details = [one.detail for one in rolestate.read_all(services(request).config.run) if one.role == "dicom"]
+    port = max((int(one.get("tls_port") or 0) for one in details), default=0)
+    return port, next((translate(one["tls_fault"]) for one in details if one.get("tls_fault")), "")
 
 
 def _page(request: Request, actor: Actor, **more: Any) -> Response:

@@ -161,15 +161,15 @@ def _decision_summary(session: ReadSession, actor: Actor, conflict_id: str, coun
     if conflict.state not in words:
         return ""
     studies = queries.studies_by_uid(session, actor, [conflict.study_instance_uid])
-    said = [words[conflict.state] % {"n": count}]
+    sentences = [words[conflict.state] % {"n": count}]
     if left := len(queries.open_versions(session, actor, [conflict.sop_instance_uid])):
         still = ngettext(
             "%(n)d other version of this object remains unresolved.",
             "%(n)d other versions of this object remain unresolved.",
             left,
         )
-        said.append(still % {"n": left})
-    return f"{_row(conflict, studies.get(conflict.study_instance_uid)).subject}: {' '.join(said)}"
+        sentences.append(still % {"n": left})
+    return f"{_row(conflict, studies.get(conflict.study_instance_uid)).subject}: {' '.join(sentences)}"
 
 
 def _group(session: ReadSession, actor: Actor, members: list[tuple[Conflict, ConflictRow]], most: int) -> ConflictGroup:

@@ -65,7 +65,7 @@ def _translated(lines: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def _page(row: Row) -> CopyPage:
-    made, told = row.made, row.made.report or {}
+    made, summary = row.made, row.made.report or {}
     done, total = row.progress
     return CopyPage(
         id=made.id,
@@ -78,13 +78,13 @@ def _page(row: Row) -> CopyPage:
         done=done,
         total=total,
         bytes=made.bytes,
-        instances=told.get("instances", 0),
-        uids_replaced=told.get("uids_replaced", 0),
-        private_removed=told.get("private_removed", 0),
-        method=told.get("method", []),
-        warnings=_translated(told.get("warnings", [])),
-        skipped=_translated(told.get("skipped", [])),
-        attributes=told.get("attributes", []),
+        instances=summary.get("instances", 0),
+        uids_replaced=summary.get("uids_replaced", 0),
+        private_removed=summary.get("private_removed", 0),
+        method=summary.get("method", []),
+        warnings=_translated(summary.get("warnings", [])),
+        skipped=_translated(summary.get("skipped", [])),
+        attributes=summary.get("attributes", []),
         words=_words(),
     )
 

@@ -38,15 +38,15 @@ NO_FAULTS = Faults()
 
 
 def faults_of(raised: AppError) -> Faults:
-    said = " ".join(part for part in (i18n.translate(raised.detail), i18n.translate(raised.hint)) if part)
+    text = " ".join(part for part in (i18n.translate(raised.detail), i18n.translate(raised.hint)) if part)
     name = str(raised.extra.get("field", ""))
-    errors = {name: said} if name else {}
+    errors = {name: text} if name else {}
     several = raised.extra.get("errors", ())
     if isinstance(several, Mapping):  # field -> message, or a list of both
         several = [{"field": name, "message": message} for name, message in several.items()]
     for each in several:
         errors[str(each["field"])] = i18n.translate(each["message"])
-    return Faults(said, errors, raised.status if isinstance(raised, TooMany) else 422)
+    return Faults(text, errors, raised.status if isinstance(raised, TooMany) else 422)
 
 
 def attempt(request: Request, work: Callable[[Any], T]) -> tuple[T | None, Faults]:

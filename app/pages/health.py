@@ -30,9 +30,9 @@ def role_states(service: Services) -> dict[str, dict[str, Any]]:
     )
     answer: dict[str, dict[str, Any]] = {}
     for role in ROLES:
-        mine = [entry for entry in found if entry.role == role]
-        ready = [entry for entry in mine if entry.state == "ready"]
-        answer[role] = {"state": "ready" if ready else ("starting" if mine else "down"), "processes": len(mine)}
+        entries = [entry for entry in found if entry.role == role]
+        ready = [entry for entry in entries if entry.state == "ready"]
+        answer[role] = {"state": "ready" if ready else ("starting" if entries else "down"), "processes": len(entries)}
         if replaced.get(role):
             answer[role]["replaced"] = replaced[role]
     return answer

@@ -90,8 +90,8 @@ def sign_in(
             proven = gate.login.verify(user, password, code, address)
     except SecondFactorRequired as fault:
         step = ticket or fault.ticket
-        said = faults_of(fault) if ticket else Faults()
-        return _login_page(request, user, then, ticket=step, faults=said, status=401)
+        shown_faults = faults_of(fault) if ticket else Faults()
+        return _login_page(request, user, then, ticket=step, faults=shown_faults, status=401)
     except (Unauthorized, TooMany) as fault:
         return _login_page(request, user, then, faults=faults_of(fault), status=fault.status)
     return _signed_in(request, proven, then, agent)
@@ -169,12 +169,12 @@ def change_password(
         with here.database.change() as session:
             users.change_own_password(session, actor, proof, hashed, session_id)
 
-    said = mismatch_fault(new, again)
-    if said is None:
-        _, said = attempt_alone(change)
+    fault = mismatch_fault(new, again)
+    if fault is None:
+        _, fault = attempt_alone(change)
     return (
-        _password_page(request, _rename_fields(said), said.status)
-        if said.message
+        _password_page(request, _rename_fields(fault), fault.status)
+        if fault.message
         else redirect("/account?saved=password")
     )
 

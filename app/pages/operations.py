@@ -111,20 +111,20 @@ def _lines(session: ReadSession, actor: Actor) -> list[PeerLine]:
     for one in queries.by_peer_and_hour(session, actor, Filter(since=first)):
         hours[one.peer, one.role].append(one)
     lines = []
-    for (peer, role), mine in hours.items():
-        places = {one: int((_moment(one.hour) - first).total_seconds() // 3600) for one in mine}
+    for (peer, role), counts in hours.items():
+        places = {one: int((_moment(one.hour) - first).total_seconds() // 3600) for one in counts}
         objects = {place: one.objects or one.operations - one.bad for one, place in places.items()}
         faults = {place: one.bad for one, place in places.items()}
-        size, seconds = sum(one.bytes for one in mine), sum(one.seconds for one in mine)
+        size, seconds = sum(one.bytes for one in counts), sum(one.seconds for one in counts)
         lines.append(
             PeerLine(
                 peer=peer,
                 way=_("Incoming") if role == "scp" else _("Outgoing"),
                 good=bars(objects, max(objects.values(), default=0)),
                 bad=bars(faults, max(*objects.values(), *faults.values(), 0)),
-                operations=sum(one.operations for one in mine),
-                faults=sum(one.bad for one in mine),
-                objects=sum(one.objects for one in mine),
+                operations=sum(one.operations for one in counts),
+                faults=sum(one.bad for one in counts),
+                objects=sum(one.objects for one in counts),
                 size=format_size(size),
                 rate=f"{format_size(int(size / seconds))}/s" if size and seconds else "",
             )

@@ -169,29 +169,31 @@ def unprinted(request: Request, actor: Printer, study: Annotated[list[str], Quer
 
 
 def _unprinted(request: Request, actor: Actor, uids: list[str]) -> list[str]:
-    said = []
+    notices = []
     for one in preview.unprinted(services(request).database, actor, uids):
         (patient,) = _patients([one.study])
         named = f"{patient} ({_title(one.study)})"
         if one.images:
-            said.append(_("Not printed: %(study)s. Its images contain no pixel data.") % {"study": named})
+            notices.append(_("Not printed: %(study)s. Its images contain no pixel data.") % {"study": named})
         else:
-            said.append(_("Not printed: %(study)s. It contains only reports and other documents.") % {"study": named})
-    return said
+            notices.append(
+                _("Not printed: %(study)s. It contains only reports and other documents.") % {"study": named}
+            )
+    return notices
 
 
 def _title(study: Study) -> str:
     """A study in the list of series, where several are open."""
-    said = (study.description or _("No description"), format_date(study.study_date))
-    return ", ".join(part for part in said if part)
+    title = (study.description or _("No description"), format_date(study.study_date))
+    return ", ".join(part for part in title if part)
 
 
 def _patients(studies: list[Study]) -> list[str]:
     """Names of the patients, in the order of their first study; the id distinguishes patients of the same name."""
     named: dict[str, str] = {}
     for one in studies:
-        said = (format_person(one.patient_name) or _("No name"), one.patient_id)
-        named.setdefault(patient_of(one), " · ".join(part for part in said if part))
+        names = (format_person(one.patient_name) or _("No name"), one.patient_id)
+        named.setdefault(patient_of(one), " · ".join(part for part in names if part))
     return list(named.values())
 
 

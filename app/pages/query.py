@@ -360,8 +360,8 @@ def series_part(request: Request, query_id: str, study_uid: str, actor: Asker) -
     keys = {"StudyInstanceUID": study_uid}
     found, faults = query_jobs.query_children(here.database, here.config, actor, query_id, "SERIES", keys)
     with here.database.read() as session:
-        told = retrieve_queries.answers_of(session, query_id, study_uid)
-        label = query_rows.plain_name(told[0][1].values if told else {})
+        answers = retrieve_queries.answers_of(session, query_id, study_uid)
+        label = query_rows.plain_name(answers[0][1].values if answers else {})
     shown = [query_rows.series_row(match) for match in found]
     context = SeriesPart(query_id, study_uid, label, shown, _fault_texts(faults))
     return render(request, "query/_series.html", fields(context))

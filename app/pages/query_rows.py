@@ -62,8 +62,8 @@ class Typed:
     @property
     def wrong(self) -> dict[str, str]:
         """Field -> what is wrong with it."""
-        said = _("Enter a day, a month, a year, or a range: 2026, 2026-11, 2026-11-01..2026-11-20")
-        return {name: said for name in ("date", "born") if getattr(self, name) and not between(getattr(self, name))}
+        message = _("Enter a day, a month, a year, or a range: 2026, 2026-11, 2026-11-01..2026-11-20")
+        return {name: message for name in ("date", "born") if getattr(self, name) and not between(getattr(self, name))}
 
     @classmethod
     def of(cls, query: RemoteQuery) -> "Typed":
@@ -95,10 +95,10 @@ def _range(days: tuple[str, str] | None) -> str:
 
 def _days(key: str) -> str:
     low, _sep, high = key.partition("-")
-    said = [f"{day[:4]}-{day[4:6]}-{day[6:8]}" for day in (low, high) if len(day) == 8]
-    if len(said) == 2 and low[4:] == "0101" and high[4:] == "1231" and low[:4] == high[:4]:
+    dates = [f"{day[:4]}-{day[4:6]}-{day[6:8]}" for day in (low, high) if len(day) == 8]
+    if len(dates) == 2 and low[4:] == "0101" and high[4:] == "1231" and low[:4] == high[:4]:
         return low[:4]
-    return "..".join(said)
+    return "..".join(dates)
 
 
 def presets() -> list[tuple[str, str]]:
@@ -329,9 +329,11 @@ def _rate(row: Retrieval) -> str:
     if came <= 0 or seconds < 1:
         return _("Searching")
     rate = came / seconds
-    said = _("%(n)s images/s") % {"n": format_number(rate, 0 if rate >= 10 else 1)}
+    rate_text = _("%(n)s images/s") % {"n": format_number(rate, 0 if rate >= 10 else 1)}
     left = row.total - row.done
-    return said if left <= 0 else _("%(rate)s, %(n)s s left") % {"rate": said, "n": format_number(left / rate)}
+    return (
+        rate_text if left <= 0 else _("%(rate)s, %(n)s s left") % {"rate": rate_text, "n": format_number(left / rate)}
+    )
 
 
 def plain_name(values: Mapping[str, str]) -> str:

@@ -178,13 +178,13 @@ def _fresh(kind: str) -> Typed:
 def rule_of(form: Typed) -> dict[str, Any]:
     """The rule of the form, in the REST format; what is wrong with it is found by `rule.read`."""
     when = form["when"]
-    said: dict[str, Any] = {"kind": when["kind"]}
+    start: dict[str, Any] = {"kind": when["kind"]}
     if when["kind"] in ("settled", "schedule"):
-        said["quiet"] = when["quiet"] or 10
+        start["quiet"] = when["quiet"] or 10
     if when["kind"] == "schedule":
-        said |= {"at": _listed(when["at"]), "every": when["every"] or None, "weekdays": when["weekdays"]}
+        start |= {"at": _listed(when["at"]), "every": when["every"] or None, "weekdays": when["weekdays"]}
     return {
-        "when": said,
+        "when": start,
         "take": form["take"],
         "conditions": {
             "match": form["conditions"]["match"],

@@ -216,9 +216,9 @@ def _pairs(form: FormData) -> list[tuple[str, str]]:
 def save_route(request: Request, actor: Editor, form: Filled, route_id: str) -> Response:
     """Saves ("new": makes it), or changes the rows of the form where a button of theirs was pressed."""
     route_id = route_id.removeprefix(NEW)
-    values, said = route_form.typed(_pairs(form)), str(form.get("do") or "")
-    if said:
-        route_form.command(values, said)
+    values, command = route_form.typed(_pairs(form)), str(form.get("do") or "")
+    if command:
+        route_form.command(values, command)
         with services(request).database.read() as session:
             shown = _typed_form(session, actor, route_id, values, Faults())
             if is_htmx(request):

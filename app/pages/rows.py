@@ -101,10 +101,10 @@ class SeriesCard:
 def age(birth: str, on: str, stated: str = "") -> str:
     """Short age for a column: "58", "5 mo", "9 d"; empty where it is not known (`dates.age_at`)."""
     text = age_at(birth, on, stated)
-    told = computed_age(text)
-    if told is None:
+    computed = computed_age(text)
+    if computed is None:
         return text
-    number, unit = told
+    number, unit = computed
     short = {"M": _("%(n)d mo"), "W": _("%(n)d wk"), "D": _("%(n)d d")}
     return short[unit] % {"n": number} if unit in short else str(number)
 
@@ -113,7 +113,7 @@ def names_of(person_name: str) -> tuple[str, str]:
     """(the name people read first, the ideographic or phonetic group beside it), PS3.5 6.2.1."""
     parsed = names.parse(person_name)
     groups = (parsed.alphabetic, parsed.ideographic, parsed.phonetic)
-    shown = [said for group in groups if group and (said := format_person(group))]
+    shown = [text for group in groups if group and (text := format_person(group))]
     return (shown[0], shown[1] if len(shown) > 1 else "") if shown else (_("No name"), "")
 
 

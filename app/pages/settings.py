@@ -95,10 +95,17 @@ def _entry(name: str, info: FieldInfo, value: Any) -> Entry:
 
 
 def _form(session: Any, kind: type[Group], typed: dict[str, Any] | None = None) -> GroupForm:
-    told = settings.describe(session, kind)
-    values = told["values"] | (typed or {})
+    description = settings.describe(session, kind)
+    values = description["values"] | (typed or {})
     entries = [_entry(name, info, values[name]) for name, info in kind.model_fields.items()]
-    return GroupForm(kind.group, kind.title, entries, told["changed_by"], told["changed_at"], stamp(told["values"]))
+    return GroupForm(
+        kind.group,
+        kind.title,
+        entries,
+        description["changed_by"],
+        description["changed_at"],
+        stamp(description["values"]),
+    )
 
 
 def _page(request: Request, actor: Actor, section: str, **more: Any) -> Response:

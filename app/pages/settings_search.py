@@ -100,10 +100,10 @@ def _label(call: nodes.Call) -> tuple[str, str] | None:
     name = callee.attr if isinstance(callee, nodes.Getattr) else callee.name if isinstance(callee, nodes.Name) else ""
     if name not in _FIELDS or len(call.args) < 2:
         return None
-    field, said = call.args[0], call.args[1]
-    if not (isinstance(field, nodes.Const) and isinstance(said, nodes.Call)):
+    field, label = call.args[0], call.args[1]
+    if not (isinstance(field, nodes.Const) and isinstance(label, nodes.Call)):
         return None
-    word = said.args[0] if said.args else None
+    word = label.args[0] if label.args else None
     return (str(field.value), str(word.value)) if isinstance(word, nodes.Const) else None
 
 

@@ -109,11 +109,11 @@ def create_administrator(
         with here.database.change() as session:
             return users.create_first_administrator(session, name, hashed, display_name)
 
-    made, said = None, mismatch_fault(password, again)
-    if said is None:
-        made, said = attempt_alone(make)
+    made, fault = None, mismatch_fault(password, again)
+    if fault is None:
+        made, fault = attempt_alone(make)
     if made is None:
-        return _first(request, FirstPage(code, True, name, display_name, said), 422)
+        return _first(request, FirstPage(code, True, name, display_name, fault), 422)
     agent = request.headers.get("user-agent", "")
     answer = redirect("/setup/station")
     cookies.set_session(request, answer, here.gate.login.open_session_for(made, client_address(request), agent))
@@ -210,8 +210,8 @@ def save_node(
     """The first node, then its page, where it can be tested."""
     number = parse_integer(port.strip(), 1, 65535) or 0
     values = NodeValues(name=name.strip(), ae_title=ae_title, host=host.strip(), port=number)
-    made, said = attempt(request, lambda session: peers.create_node(session, actor, values).id)
+    made, fault = attempt(request, lambda session: peers.create_node(session, actor, values).id)
     if made is None:
-        page = NodePage(name, ae_title, host, port, False, said)
+        page = NodePage(name, ae_title, host, port, False, fault)
         return render(request, "security/setup_3.html", fields(page), 422)
     return redirect(f"/settings/nodes/{made}")

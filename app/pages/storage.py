@@ -234,6 +234,6 @@ def panel(request: Request, study_uid: str, actor: Viewer, session: ReadSession,
 
 def _history(session: ReadSession, actor: Actor, study_uid: str) -> list[HistoryLine]:
     """History of the study; only those who may read the trail see others' deeds (SEC-9)."""
-    mine = None if can(actor, Verb.AUDIT_READ) else actor.name
-    found, _total = audit.list_events(session, thing_id=study_uid, actor_name=mine, limit=8)
+    only_actor = None if can(actor, Verb.AUDIT_READ) else actor.name
+    found, _total = audit.list_events(session, thing_id=study_uid, actor_name=only_actor, limit=8)
     return [HistoryLine(event.at, f"{history_words(event.verb)}, {event.actor_name}") for event in found]

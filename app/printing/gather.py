@@ -106,11 +106,11 @@ class Gatherer:
     def _with_notice(self, known: Picture, instance: Instance, header: Dataset) -> Picture:
         with self._read() as session:
             [located] = locate_objects(session, [instance])
-        said = notices.of_frame(self._archive, located, header, known.frame)
-        if not said:
+        found_notices = notices.of_frame(self._archive, located, header, known.frame)
+        if not found_notices:
             return known
-        shown = " ".join(wording.sentence(text, self._language) for text in said)
-        return replace(known, notice=joined(said), values={**known.values, "Notice": shown})
+        shown = " ".join(wording.sentence(text, self._language) for text in found_notices)
+        return replace(known, notice=joined(found_notices), values={**known.values, "Notice": shown})
 
     def _find_instance(self, uid: str, number: int) -> Found:
         if uid not in self.found:

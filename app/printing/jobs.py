@@ -123,9 +123,9 @@ class _Work:
             text = json.dumps(self.source.dicom_json(), ensure_ascii=False).encode()
             return [pdf.Attachment("metadata.json", text, "application/dicom+json", "DICOM metadata (PS3.18 Annex F)")]
         if self.order.attach == "dicom":
-            said = "The image as it was received"
+            description = "The image as it was received"
             return [
-                pdf.Attachment(f"IM{number:06}.dcm", self.source.file(found), "application/dicom", said)
+                pdf.Attachment(f"IM{number:06}.dcm", self.source.file(found), "application/dicom", description)
                 for number, found in enumerate(self.source.found.values(), 1)
             ]
         return []

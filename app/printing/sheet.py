@@ -243,10 +243,10 @@ def scale_text(placed: Placed, lines: PageLines) -> str:
     """Size on paper by size in the patient, and of what it is a size where that is not the patient (PS3.3 10.7.1)."""
     if placed.scale is None:
         return ""
-    said = "1:1" if abs(placed.scale - 1) < 1e-9 else f"{placed.scale * 100:.0f} %"
+    scale = "1:1" if abs(placed.scale - 1) < 1e-9 else f"{placed.scale * 100:.0f} %"
     if placed.picture.plane:
-        said += f" {getattr(lines, placed.picture.plane)}"
-    return said + (", cut" if said.startswith("1:1") and placed.cut else "")
+        scale += f" {getattr(lines, placed.picture.plane)}"
+    return scale + (", cut" if scale.startswith("1:1") and placed.cut else "")
 
 
 def _corner_texts(corners: Corners, values: Mapping[str, str], box: Box, size: float) -> list[Text]:

@@ -46,30 +46,30 @@ def position(instance: Instance, frame: int, in_series: int) -> str:
 
 def translated(options: SheetOptions, language: str) -> SheetOptions:
     """The same options with the page's lines in this language."""
-    said = catalog(language)
+    texts = catalog(language)
     return replace(
         options,
         lines=PageLines(
-            several_patients=said.gettext("Several patients: see each image"),
-            printed=said.gettext("Printed [Date] by [By]"),
-            warning=said.gettext("Not for primary diagnosis on paper"),
-            page=said.gettext("Page [Page] of [Pages]"),
-            check=said.gettext("100 mm: check with a ruler"),
-            undrawable=said.gettext("This image cannot be displayed."),
-            detector=said.gettext("at the detector"),
-            film=said.gettext("on the film"),
-            unknown=said.gettext("in an unknown plane"),
+            several_patients=texts.gettext("Several patients: see each image"),
+            printed=texts.gettext("Printed [Date] by [By]"),
+            warning=texts.gettext("Not for primary diagnosis on paper"),
+            page=texts.gettext("Page [Page] of [Pages]"),
+            check=texts.gettext("100 mm: check with a ruler"),
+            undrawable=texts.gettext("This image cannot be displayed."),
+            detector=texts.gettext("at the detector"),
+            film=texts.gettext("on the film"),
+            unknown=texts.gettext("in an unknown plane"),
         ),
     )
 
 
 def sentence(text: str, language: str) -> str:
     """A fault's sentence (kit/phrases.py) in this language; text that is not in the catalogue stays as it is."""
-    said = catalog(language)
+    texts = catalog(language)
     if not isinstance(text, Phrase):
-        return said.gettext(text) if text else ""
+        return texts.gettext(text) if text else ""
     values = {name: sentence(v, language) if isinstance(v, Phrase) else v for name, v in text.values.items()}
-    return said.gettext(text.template).format(**values)
+    return texts.gettext(text.template).format(**values)
 
 
 def _day(value: str, language: str) -> str:
@@ -83,7 +83,7 @@ _UNITS = {"Y": "year", "M": "month", "W": "week", "D": "day"}
 
 def _age(age: str, language: str) -> str:
     """An age of `dates.age_at` in words; what is none stays as it is."""
-    told = computed_age(age)
-    if told is None:
+    computed = computed_age(age)
+    if computed is None:
         return age
-    return str(format_unit(told[0], f"duration-{_UNITS[told[1]]}", length="short", locale=language))
+    return str(format_unit(computed[0], f"duration-{_UNITS[computed[1]]}", length="short", locale=language))

@@ -223,12 +223,12 @@ def query_children(
     study = keys["StudyInstanceUID"]
     with database.read() as session:
         query = retrieve_queries.query(session, actor, query_id)
-        told = retrieve_queries.answers_of(session, query.id, study)
+        earlier = retrieve_queries.answers_of(session, query.id, study)
         audit.record_study(study, actor.facility_id)
-        patient = next((a.values["PatientID"] for _, a in told if a.values.get("PatientID")), "")
-        known = retrieve_queries.nodes_by_id(session, [row.node_id for row, _ in told])
-        nodes = [known[row.node_id] for row, _ in told if row.node_id in known]
-        removed = [row.node_name for row, _ in told if row.node_id not in known]
+        patient = next((a.values["PatientID"] for _, a in earlier if a.values.get("PatientID")), "")
+        known = retrieve_queries.nodes_by_id(session, [row.node_id for row, _ in earlier])
+        nodes = [known[row.node_id] for row, _ in earlier if row.node_id in known]
+        removed = [row.node_name for row, _ in earlier if row.node_id not in known]
         limits, own = load(session, DicomSettings), load(session, QuerySettings)
     question = Question(level, {**keys, **({"PatientID": patient} if patient else {})}, (), own.answers)
     gathered: dict[str, list[dict[str, str]]] = {node.name: [] for node in nodes}

@@ -185,8 +185,10 @@ def merge_answers(level: str, answers: Iterable[tuple[str, Mapping[str, str]]]) 
             if text and not match.values.get(keyword):
                 match.values[keyword] = text
         if "ModalitiesInStudy" in match.values:
-            told = {m for one in (match.values, values) for m in one.get("ModalitiesInStudy", "").split("\\") if m}
-            match.values["ModalitiesInStudy"] = "\\".join(sorted(told))
+            modalities = {
+                m for one in (match.values, values) for m in one.get("ModalitiesInStudy", "").split("\\") if m
+            }
+            match.values["ModalitiesInStudy"] = "\\".join(sorted(modalities))
         count = values.get(_COUNT.get(level, ""), "")
         if (images := parse_integer(count)) is not None:
             match.images = max(match.images or 0, images)

@@ -92,8 +92,8 @@ def _single_questions(question: Question) -> list[dict[str, str]]:
 def _matches(question: Question, answer: Mapping[str, str]) -> bool:
     """Peers may leave a key aside that they do not know. Modalities and the description, which many leave aside, are
     matched again where the answer has them."""
-    told = answer.get("ModalitiesInStudy" if question.level == "STUDY" else "Modality", "")
-    if question.modalities and told and not set(told.split("\\")) & set(question.modalities):
+    modalities = answer.get("ModalitiesInStudy" if question.level == "STUDY" else "Modality", "")
+    if question.modalities and modalities and not set(modalities.split("\\")) & set(question.modalities):
         return False
     wanted, description = question.keys.get("StudyDescription", ""), answer.get("StudyDescription", "")
     return not (wanted and description) or wildcard(wanted.casefold()).matches(description.casefold())

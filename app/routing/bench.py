@@ -97,7 +97,7 @@ def _test_route(
     names: Names,
 ) -> dict[str, Any]:
     taken = select_objects(route, others, subject.objects, subject.facility_id)
-    told: dict[str, Any] = {
+    result: dict[str, Any] = {
         "id": route.id,
         "name": route.name,
         "fires": bool(taken.objects),
@@ -112,20 +112,20 @@ def _test_route(
         "stops": route.rule.stops,
     }
     if not applies_to_facility(route, subject.facility_id):
-        told["why_not"] = phrase(
+        result["why_not"] = phrase(
             "The route is for the facility {name} only.", name=names.facilities.get(route.facility_id or "", "?")
         )
     elif taken.stopped and not taken.objects:
-        told["why_not"] = phrase("A route above keeps it: {name}.", name=", ".join(told["stopped_by"]))
+        result["why_not"] = phrase("A route above keeps it: {name}.", name=", ".join(result["stopped_by"]))
     elif not taken.objects:
-        told["why_not"] = phrase("The conditions are not met.")
+        result["why_not"] = phrase("The conditions are not met.")
     if taken.objects:
-        told["sends"] = [
+        result["sends"] = [
             _describe_output(config, subject, one, nodes.get(node_id), node_id, taken.objects)
             for one in send_actions(route.rule.actions)
             for node_id in one.send.nodes
         ]
-    return told
+    return result
 
 
 def _explain_conditions(route: Candidate, subject: Subject) -> dict[str, Any]:
@@ -136,16 +136,16 @@ def _explain_conditions(route: Candidate, subject: Subject) -> dict[str, Any]:
 
 def _merged(verdicts: Sequence[Verdict]) -> dict[str, Any]:
     first = verdicts[0]
-    told: dict[str, Any] = {"met": sum(one.ok for one in verdicts), "of": len(verdicts)}
+    result: dict[str, Any] = {"met": sum(one.ok for one in verdicts), "of": len(verdicts)}
     if first.condition is not None:
         seen = dict.fromkeys(tuple(value[:_LENGTH] for value in one.seen) if one.seen else None for one in verdicts)
-        told |= first.condition.model_dump(mode="json")
-        told["seen"] = [None if values is None else list(values) for values in list(seen)[:_SEEN]]
-        told["more"] = max(0, len(seen) - _SEEN)
-        return told
-    told["match"] = first.match
-    told["items"] = [_merged([one.inner[n] for one in verdicts]) for n in range(len(first.inner))]
-    return told
+        result |= first.condition.model_dump(mode="json")
+        result["seen"] = [None if values is None else list(values) for values in list(seen)[:_SEEN]]
+        result["more"] = max(0, len(seen) - _SEEN)
+        return result
+    result["match"] = first.match
+    result["items"] = [_merged([one.inner[n] for one in verdicts]) for n in range(len(first.inner))]
+    return result
 
 
 def _describe_output(
@@ -153,7 +153,7 @@ def _describe_output(
 ) -> dict[str, Any]:
     """One destination: how many objects, in which form, and what is different about the first of them."""
     away = [n for n in numbers if one.send.back or not subject.origins.get(n) or subject.origins[n] != node_id]
-    told: dict[str, Any] = {
+    result: dict[str, Any] = {
         "node": node.name if node else node_id,
         "objects": len(away),
         "back": len(numbers) - len(away),
@@ -164,18 +164,18 @@ def _describe_output(
         "form": one.number,
     }
     if node is None:
-        told["fault"] = phrase("This node has been removed.")
+        result["fault"] = phrase("This node has been removed.")
     elif not node.enabled:
-        told["fault"] = phrase("This node is switched off.")
+        result["fault"] = phrase("This node is switched off.")
     else:
-        told["protocol"] = options.node_options(node).protocol
-        told["transfer_syntax"] = options.node_options(node).transfer_syntax
+        result["protocol"] = options.node_options(node).protocol
+        result["transfer_syntax"] = options.node_options(node).transfer_syntax
     if one.steps and away:
         try:
-            told["changes"] = differences(config, subject.open[away[0]], one)
+            result["changes"] = differences(config, subject.open[away[0]], one)
         except (CannotClean, NotFound) as fault:
-            told["fault"] = fault.detail
-    return told
+            result["fault"] = fault.detail
+    return result
 
 
 def differences(config: Config, opener: Any, one: Leaving) -> list[dict[str, str]]:

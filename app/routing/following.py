@@ -55,16 +55,16 @@ def sweep(database: Database, files: Archive) -> int:
         return 0
     with database.read() as session:
         needed = queries.open_among(session, there) | derived.with_rows(session, there)
-    gone = [holder for holder in there if holder not in needed]
-    for holder in gone:
+    unused = [holder for holder in there if holder not in needed]
+    for holder in unused:
         derived.delete_files(files.store, holder)
-    return len(gone)
+    return len(unused)
 
 
 def prune(session: Session, older_than: datetime) -> int:
     """Forgets runs that ended well before then, or left nothing to do; how many. Failed ones stay: they prevent
     deletion of the objects until a user decides. At most FORGOTTEN at a time: there may be more."""
-    gone = list(
+    expired = list(
         session.scalars(
             select(RouteRun.id)
             .where(
@@ -76,9 +76,9 @@ def prune(session: Session, older_than: datetime) -> int:
             .limit(FORGOTTEN)
         )
     )
-    session.execute(delete(RouteRunTransfer).where(RouteRunTransfer.run_id.in_(gone)))
-    session.execute(delete(RouteRun).where(RouteRun.id.in_(gone)))
-    return len(gone)
+    session.execute(delete(RouteRunTransfer).where(RouteRunTransfer.run_id.in_(expired)))
+    session.execute(delete(RouteRun).where(RouteRun.id.in_(expired)))
+    return len(expired)
 
 
 def _reason(session: Session, run: RouteRun) -> Phrase | None:
@@ -129,14 +129,14 @@ def _delete_local(session: Session, run: RouteRun, route: Route) -> bool:
     """Deletes the run's objects here, when all is proven at this moment: every transfer of the run has delivered all of
     them, and no other transfer or route still needs one. False: not now, for `reason`."""
     found = objects_of(session, run)
-    mine = {one.instance.sop_instance_uid for one in found}
+    uids = {one.instance.sop_instance_uid for one in found}
     sent = queries.transfers_of(session, run.id)
-    if not mine:
+    if not uids:
         return True
     proof = transfers.delivered(session, [transfer.id for transfer, _ in sent])
     expected = sum("transfer" in one for one in run.done["sends"])
-    if not sent or expected < len(run.done["sends"]) or not mine <= proof.safe:
-        _keep_open(run, len(mine), phrase("Kept: not every destination has taken everything."))
+    if not sent or expected < len(run.done["sends"]) or not uids <= proof.safe:
+        _keep_open(run, len(uids), phrase("Kept: not every destination has taken everything."))
         return True
     if queries.others_open(session, run):
         run.reason = phrase("Waits: another route has yet to look at these objects.")
@@ -147,9 +147,9 @@ def _delete_local(session: Session, run: RouteRun, route: Route) -> bool:
     try:
         archive.delete_instances(session, SYSTEM, run.study_instance_uid, [one.instance.id for one in found])
     except AppError as fault:
-        _keep_open(run, len(mine), phrase("Kept: {why}", why=fault.detail))
+        _keep_open(run, len(uids), phrase("Kept: {why}", why=fault.detail))
         return True
-    run.done = run.done | {"dropped": len(mine)}
+    run.done = run.done | {"dropped": len(uids)}
     audit.by(
         session,
         actor_of(route),
@@ -157,7 +157,7 @@ def _delete_local(session: Session, run: RouteRun, route: Route) -> bool:
         "study",
         run.study_instance_uid,
         facility_id=run.facility_id,
-        detail={"route": route.name, "run": run.id, "objects": len(mine), "nodes": [name for _, name in sent]},
+        detail={"route": route.name, "run": run.id, "objects": len(uids), "nodes": [name for _, name in sent]},
     )
     return True
 

@@ -98,12 +98,12 @@ def _send(
     if node is None:
         raise PermanentFault("A node of this route has been removed.")
     away = [o for o in found if one.send.back or o.source is None or o.source.node_id != node_id]
-    told: dict[str, Any] = {"node": node.name, "objects": len(away), "back": len(found) - len(away)}
+    result: dict[str, Any] = {"node": node.name, "objects": len(away), "back": len(found) - len(away)}
     uids = [o.instance.sop_instance_uid for o in away]
     if one.steps:
         uids = [uid for uid in uids if uid in (made or {})]
     if not uids:
-        return told
+        return result
     # one transfer for each destination, study and form: what arrives later is added to it
     source = f"route:{route.id}" + (f":{one.number}" if one.number else "")
     try:
@@ -115,4 +115,4 @@ def _send(
         raise Unavailable(fault.message) from fault
     if session.get(RouteRunTransfer, (run.id, transfer.id)) is None:
         session.add(RouteRunTransfer(run_id=run.id, transfer_id=transfer.id))
-    return told | {"transfer": transfer.id}
+    return result | {"transfer": transfer.id}

@@ -67,23 +67,23 @@ def _kinds(password: str) -> int:
 
 def faults(password: str, name: str, length: int = 12) -> list[str]:
     """Violations of the password policy, one sentence each; empty when it may be used."""
-    said: list[str] = []
+    violations: list[str] = []
     if len(password) < length:
-        said.append(phrase("The password must have at least {length} characters.", length=length))
+        violations.append(phrase("The password must have at least {length} characters.", length=length))
     if len(password) > MAX_LENGTH:
-        said.append(phrase("The password must have at most {most} characters.", most=MAX_LENGTH))
+        violations.append(phrase("The password must have at most {most} characters.", most=MAX_LENGTH))
     if _kinds(password) < _KINDS_WANTED:
-        said.append("The password must contain three of: lowercase, uppercase, numbers, symbols.")
+        violations.append("The password must contain three of: lowercase, uppercase, numbers, symbols.")
     low = password.casefold()
     if len(name) >= 3 and name.casefold() in low:
-        said.append("The password must not contain the user name.")
+        violations.append("The password must not contain the user name.")
     if len(set(low)) < 5 or any(low.startswith(word) and len(low) - len(word) < 8 for word in _COMMON):
-        said.append("The password is too easy to guess.")
-    return said
+        violations.append("The password is too easy to guess.")
+    return violations
 
 
 def check(password: str, name: str, length: int = 12) -> None:
     """Raises Invalid with everything that is wrong, so that one attempt shows all errors."""
-    said = faults(password, name, length)
-    if said:
-        raise Invalid(joined([phrase("This password cannot be used."), *said]), field="password")
+    violations = faults(password, name, length)
+    if violations:
+        raise Invalid(joined([phrase("This password cannot be used."), *violations]), field="password")

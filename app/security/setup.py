@@ -25,14 +25,16 @@ class FirstStart:
 
     def lines(self, address: str) -> list[str]:
         """The console's words; address: where the pages are, like http://127.0.0.1:8000."""
-        said = []
+        text_lines = []
         if self.refused:
-            said.append(f"{_VARIABLE} was not used: {self.refused}")
+            text_lines.append(f"{_VARIABLE} was not used: {self.refused}")
         if self.created:
-            said.append(f"The administrator {self.created!r} was made; sign in at {address}/")
+            text_lines.append(f"The administrator {self.created!r} was made; sign in at {address}/")
         if self.code:
-            said.append(f"Open {address}/setup?code={self.code} to set the administrator's password (works once).")
-        return said
+            text_lines.append(
+                f"Open {address}/setup?code={self.code} to set the administrator's password (works once)."
+            )
+        return text_lines
 
 
 def setup_code(secrets: Secrets) -> str:

@@ -47,10 +47,10 @@ class DicomRun(Run):
                 return WRONG, phrase("It does not take Secondary Capture images."), phrase("Is it set to store?")
             answer = association.store(1, made.sop_class, made.sop_instance, io.BytesIO(made.data), len(made.data))
         if answer.status == 0 or answer.status & 0xF000 == 0xB000:
-            said = f"{answer.status:04X} {answer.comment}".strip()
-            return OK, phrase("The picture of {patient} was taken ({said}).", patient=PATIENT, said=said), NOTHING
-        told = statuses.store_words(answer.status, answer.comment, str(self.peer), own_title=self.own_title)
-        return WRONG, told.what, told.hint
+            status = f"{answer.status:04X} {answer.comment}".strip()
+            return OK, phrase("The picture of {patient} was taken ({said}).", patient=PATIENT, said=status), NOTHING
+        message = statuses.store_words(answer.status, answer.comment, str(self.peer), own_title=self.own_title)
+        return WRONG, message.what, message.hint
 
     def find_back(self) -> Found:
         study = self.picture.study
@@ -91,13 +91,13 @@ class DicomRun(Run):
         listening address as seen by the peer (C-MOVE)."""
         title = self.own_title if address else ""
         if not ended.success or ended.counts.failed:
-            told = statuses.describe_status(
+            message = statuses.describe_status(
                 ended.status, ended.comment, str(self.peer), own_title=title, own_address=address
             )
-            hint = told.hint or phrase(
+            hint = message.hint or phrase(
                 "The node could not send to this station. Check the address and port of this station on the node."
             )
-            return WRONG, told.what, self._not_stored() if self.lost else hint
+            return WRONG, message.what, self._not_stored() if self.lost else hint
         if not (ended.counts.completed or ended.counts.warning or ended.counts.stored or self.is_stored()):
             return WRONG, phrase("It found nothing to send."), self._not_stored()
         return self.study_returned(address)

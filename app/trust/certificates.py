@@ -265,7 +265,7 @@ def expiring_certificates(session: Session, moment: datetime | None = None) -> l
 
 def warn_expiring(session: Session) -> list[str]:
     """By the clock: one event and one row of the trail 30 and 7 days before an end, and at it. The words, for the log."""
-    said = []
+    warnings = []
     for one in expiring_certificates(session):
         left = days_left(one)
         step = next((days for days in (0, *reversed(WARN_DAYS)) if left < days), WARN_DAYS[0])
@@ -277,8 +277,8 @@ def warn_expiring(session: Session) -> list[str]:
         events.append(session, "certificate.expiring", {"id": one.id, "name": one.name, "days": left})
         detail = {"days": left, "fingerprint": one.fingerprint}
         audit.by(session, SYSTEM, "certificate.warn", "certificate", one.name, detail=detail)
-        said.append(f"certificate {one.name!r} {words}")
-    return said
+        warnings.append(f"certificate {one.name!r} {words}")
+    return warnings
 
 
 def certificate_json(row: Certificate) -> dict[str, Any]:

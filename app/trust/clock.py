@@ -15,8 +15,8 @@ def warn_of_certificates(context: ClockContext) -> None:
         due = bool(certificates.expiring_certificates(session))
     if due:
         with context.database.write() as session:
-            said = certificates.warn_expiring(session)
-        for words in said:
+            warnings = certificates.warn_expiring(session)
+        for words in warnings:
             log.warning("%s", words)
 
 

@@ -186,7 +186,7 @@ def describe_fault(fault: OSError, calling: bool) -> str:
     if isinstance(fault, TimeoutError):
         return phrase("it did not answer the TLS handshake in time")
     reason = (getattr(fault, "reason", None) or "").upper()
-    alert = next((said for name, said in _ALERTS.items() if f"ALERT_{name}" in reason), None)
+    alert = next((alert_text for name, alert_text in _ALERTS.items() if f"ALERT_{name}" in reason), None)
     if alert is not None:
         return alert
     if reason == "PEER_DID_NOT_RETURN_A_CERTIFICATE":

@@ -14,8 +14,8 @@ def trim_pictures(context: ClockContext) -> None:
 
     with context.database.read() as session:
         most = load(session, PictureSettings).cache_gib << 30
-    if gone := pictures.limit_cache(context.config.cache, most):
-        log.info("%d pictures of the cache were let go", gone)
+    if removed := pictures.limit_cache(context.config.cache, most):
+        log.info("%d pictures of the cache were let go", removed)
 
 
 VERBS: Clock = {trim_pictures: HOUR}

@@ -64,12 +64,14 @@ def in_index(instance: Instance) -> list[tuple[int, Phrase]]:
     count = instance.number_of_frames
     if count < 1 or not instance.pixel_bytes:
         return []
-    said = [(count, warning) for warning in instance.warnings or () if warning.startswith("Number of Frames says")]
+    frame_counts = [
+        (count, warning) for warning in instance.warnings or () if warning.startswith("Number of Frames says")
+    ]
     if instance.pixel_bytes == -1:
         cut: Any = any("ends early" in warning for warning in instance.warnings or ())
-        return [(count, COARSE), *said] if cut else said
+        return [(count, COARSE), *frame_counts] if cut else frame_counts
     try:
         missing = native_layout(instance).span(count)[3]
     except BadFrames:
-        return said
-    return [(count, INCOMPLETE), *said] if missing else said
+        return frame_counts
+    return [(count, INCOMPLETE), *frame_counts] if missing else frame_counts

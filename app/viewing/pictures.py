@@ -147,16 +147,16 @@ def limit_cache(cache: Path, most: int) -> int:
         with contextlib.suppress(OSError):
             about = path.stat()
             found.append((about.st_mtime, about.st_size, path))
-    left, gone = sum(size for _, size, _ in found), 0
+    left, removed = sum(size for _, size, _ in found), 0
     for _, size, path in sorted(found):
         if left <= most:
             break
         with contextlib.suppress(OSError):
             path.unlink()
-            left, gone = left - size, gone + 1
+            left, removed = left - size, removed + 1
         with contextlib.suppress(OSError):
             path.parent.rmdir()  # when it was the last one
-    return gone
+    return removed
 
 
 def _read(path: Path) -> bytes | None:

@@ -34,8 +34,8 @@ def study_manifest(session: Session, actor: Actor, study_uid: str, series_uid: s
         models = [json.loads(encoded) for encoded in content.encoded_json_of(session, instances)]
         entry = manifest.series_entry(one.series_instance_uid, list(zip(instances, models, strict=False)))
         for instance, made in zip(instances, entry["instances"], strict=False):
-            if said := notices.in_index(instance):
-                made["notices"] = [{"frame": frame, "text": text} for frame, text in said]
+            if notice := notices.in_index(instance):
+                made["notices"] = [{"frame": frame, "text": text} for frame, text in notice]
         if one.modality == "PT":
             _add_series_window(session, entry, instances)
         entries.append(entry)

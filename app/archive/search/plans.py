@@ -237,11 +237,11 @@ def add_text(asked: Asked, runner: Runner, box: str, *, described: bool = False)
         asked.add(by_number, *number, ids=(by_number_ids, number))
         return
     either = " AND ".join(tests)
-    if described and (told := _descriptions_with(runner, words)):
-        marks = ", ".join("?" * len(told))
+    if described and (by_description := _descriptions_with(runner, words)):
+        marks = ", ".join("?" * len(by_description))
         by_number = f"{by_number} OR s.description_fold IN ({marks})"
         by_number_ids = f"{by_number_ids} UNION SELECT id FROM study WHERE description_fold IN ({marks})"
-        number = [*number, *told]
+        number = [*number, *by_description]
     numbers = limited_ids(runner, (by_number_ids, number))
     if numbers == []:
         asked.add(f"({either})", *values, covered=True)

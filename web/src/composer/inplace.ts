@@ -6,51 +6,32 @@ import { t } from '../shell/i18n';
 import { failed } from '../shell/toasts';
 import type { Pages } from './pages';
 import type { Arrangement, Item } from './state';
+import { showInBar } from './edit-bar';
+import { listenTo, type EditTarget } from './edit-input';
+import { EditPicture } from './edit-picture';
+import { cropNow, pixelsNow, WHOLE, type Editing } from './editing';
 import {
   base,
-  cropOf,
   flipped,
   held,
   lies,
   lookOf,
   seen,
   turned,
-  windowed,
   zoomed,
   type Crop,
   type Facts,
   type Look,
   type Scaling,
-  type Size,
 } from './view';
 
-const WHOLE: Crop = [0, 0, 1, 1];
-const STEPS: Record<string, readonly [number, number]> = {
-  ArrowLeft: [-1, 0],
-  ArrowRight: [1, 0],
-  ArrowUp: [0, -1],
-  ArrowDown: [0, 1],
-};
-
-interface Editing {
-  cell: number;
-  was: Item;
-  item: Item; // as it will be stored, except for the crop, which `look` returns once `moved`
-  facts: Facts;
-  room: Size;
-  scale: number;
-  look: Look;
-  moved: boolean;
-  changed: boolean;
-  view: HTMLElement;
-  picture: HTMLImageElement;
-}
-
-export class InPlace {
+export class InPlace implements EditTarget {
   private now: Editing | null = null;
   private asked = 0;
-  private loading = false;
-  private again = false;
+  private readonly picture = new EditPicture(
+    () => this.now,
+    () => this.draw(),
+  );
   private readonly bar: HTMLElement;
 
   constructor(
@@ -90,6 +71,18 @@ export class InPlace {
 
   get open(): boolean {
     return this.now !== null;
+  }
+
+  get editing(): Editing | null {
+    return this.now;
+  }
+
+  get dragMoves(): boolean {
+    return one<HTMLInputElement>('[name="edit-drag"]:checked', this.bar)?.value === 'move';
+  }
+
+  private showState(): void {
+    if (this.now) showInBar(this.bar, this.now);
   }
 
   async edit(cell: number): Promise<void> {
@@ -147,9 +140,9 @@ export class InPlace {
     if (drag) drag.checked = true;
     this.bar.hidden = false;
     this.place();
-    this.listen(view);
-    this.say();
-    this.load();
+    listenTo(view, this);
+    this.showState();
+    this.picture.load();
     view.focus({ preventScroll: true });
   }
 
@@ -203,123 +196,7 @@ export class InPlace {
     );
   }
 
-  /** The picture as it is set now; one request at a time, the last setting wins. */
-  private load(): void {
-    const now = this.now;
-    if (!now) return;
-    if (this.loading) {
-      this.again = true;
-      return;
-    }
-    const { item } = now;
-    const query = new URLSearchParams({
-      sop: item.sop_instance_uid,
-      frame: String(item.frame),
-      size: String(this.pixels(now)),
-    });
-    if (item.window) query.set('window', item.window.join(','));
-    if (item.invert) query.set('invert', 'true');
-    if (item.rotation) query.set('rotate', String(item.rotation));
-    if (item.flip) query.set('flip', 'true');
-    this.loading = true;
-    const next = new Image();
-    const done = (): void => {
-      this.loading = false;
-      if (next.naturalWidth && this.now === now) {
-        now.picture.src = next.src;
-        now.view.dataset.shown = query.toString();
-        this.draw();
-      }
-      if (this.again) {
-        this.again = false;
-        this.load();
-      }
-    };
-    next.addEventListener('load', done);
-    next.addEventListener('error', done);
-    next.src = `/api/v1/prints/preview/picture?${query}`;
-  }
-
-  /** As many pixels as the screen shows, in steps so that zooming does not ask each time. */
-  private pixels(now: Editing): number {
-    const image = seen(now.facts, now.item);
-    const wanted = Math.max(image.width, image.height) * now.scale * now.look.zoom * devicePixelRatio;
-    return Math.min(2048, [320, 640, 1280].find((size) => size >= wanted) ?? 2048);
-  }
-
-  private listen(view: HTMLElement): void {
-    view.addEventListener('pointerdown', (start) => this.drag(start, view));
-    view.addEventListener('contextmenu', (event) => event.preventDefault());
-    view.addEventListener('dblclick', (event) => event.stopPropagation());
-    view.addEventListener('keydown', (event) => this.key(event));
-    view.addEventListener(
-      'wheel',
-      (event) => {
-        event.preventDefault();
-        const box = view.getBoundingClientRect();
-        this.zoom(event.deltaY < 0 ? 1.15 : 1 / 1.15, event.clientX - box.left, event.clientY - box.top);
-      },
-      { passive: false },
-    );
-  }
-
-  private drag(start: PointerEvent, view: HTMLElement): void {
-    const now = this.now;
-    if (!now) return;
-    start.stopPropagation();
-    start.preventDefault();
-    view.focus({ preventScroll: true });
-    view.setPointerCapture(start.pointerId);
-    const first = now.item.window;
-    const moves =
-      start.button !== 0 ||
-      start.shiftKey ||
-      !first ||
-      one<HTMLInputElement>('[name="edit-drag"]:checked', this.bar)?.value === 'move';
-    const look = now.look;
-    const move = (event: PointerEvent): void => {
-      const [dx, dy] = [event.clientX - start.clientX, event.clientY - start.clientY];
-      if (moves) this.shift(look, dx, dy);
-      else if (first) this.window(windowed(first, first, dx, dy));
-    };
-    const end = (): void => {
-      view.removeEventListener('pointermove', move);
-      view.removeEventListener('pointerup', end);
-      view.removeEventListener('pointercancel', end);
-    };
-    view.addEventListener('pointermove', move);
-    view.addEventListener('pointerup', end);
-    view.addEventListener('pointercancel', end);
-  }
-
-  private key(event: KeyboardEvent): void {
-    const now = this.now;
-    if (!now) return;
-    if ((event.ctrlKey || event.metaKey) && event.key === 'z') return this.end(event, false);
-    if (event.ctrlKey || event.metaKey || event.altKey) return;
-    const [dx, dy] = STEPS[event.key] ?? [0, 0];
-    const plain: Record<string, string> = {
-      '+': 'larger',
-      '=': 'larger',
-      '-': 'smaller',
-      '0': 'reset',
-      i: 'invert',
-      r: 'rotate',
-      f: 'flip',
-    };
-    const action = plain[event.key.toLowerCase()];
-    if (event.key === 'Escape') return this.end(event, false);
-    if (event.key === 'Enter') return this.end(event, true);
-    if (dx || dy) {
-      if (event.shiftKey && now.item.window) this.window(windowed(now.item.window, now.item.window, dx * 10, dy * 10));
-      else this.shift(now.look, -dx * now.room.width * 0.05, -dy * now.room.height * 0.05);
-    } else if (action) this.act(action);
-    else return;
-    event.preventDefault();
-    event.stopPropagation();
-  }
-
-  private act(what: string): void {
+  act(what: string): void {
     const now = this.now;
     if (!now) return;
     const middle = [now.room.width / 2, now.room.height / 2] as const;
@@ -338,7 +215,7 @@ export class InPlace {
   private turn(rotation: Item['rotation'], part: (crop: Crop) => Crop, flip = this.now?.item.flip): void {
     const now = this.now;
     if (!now) return;
-    const crop = part(this.crop(now));
+    const crop = part(cropNow(now));
     this.set({ ...now.item, rotation: rotation ?? 0, flip: flip ?? false, crop });
     now.moved = false;
     this.measure(now, null);
@@ -353,18 +230,18 @@ export class InPlace {
     now.moved = false;
     this.measure(now, null);
     this.draw();
-    this.say();
+    this.showState();
   }
 
   private set(item: Item): void {
     if (!this.now) return;
     this.now.item = item;
     this.now.changed = true;
-    this.say();
-    this.load();
+    this.showState();
+    this.picture.load();
   }
 
-  private window(window: [number, number]): void {
+  window(window: [number, number]): void {
     if (this.now) this.set({ ...this.now.item, window });
   }
 
@@ -376,13 +253,13 @@ export class InPlace {
     else if (field.dataset.edit === 'width' && value > 0) this.window([now.item.window[0], value]);
   }
 
-  private zoom(factor: number, x: number, y: number): void {
+  zoom(factor: number, x: number, y: number): void {
     const now = this.now;
     if (!now || this.scaling() === 'actual') return; // its size on paper is the point of it
     this.look(zoomed(now.look, factor, x, y, seen(now.facts, now.item), now.room, now.scale));
   }
 
-  private shift(from: Look, dx: number, dy: number): void {
+  shift(from: Look, dx: number, dy: number): void {
     const now = this.now;
     if (!now) return;
     const image = seen(now.facts, now.item);
@@ -400,38 +277,15 @@ export class InPlace {
   private look(look: Look): void {
     const now = this.now;
     if (!now) return;
-    const sharp = this.pixels(now);
+    const sharp = pixelsNow(now);
     now.look = look;
     now.moved = now.changed = true;
     this.draw();
-    this.say();
-    if (this.pixels(now) !== sharp) this.load();
+    this.showState();
+    if (pixelsNow(now) !== sharp) this.picture.load();
   }
 
-  private crop(now: Editing): Crop {
-    return now.moved ? cropOf(now.look, seen(now.facts, now.item), now.room, now.scale) : (now.item.crop ?? WHOLE);
-  }
-
-  private say(): void {
-    const now = this.now;
-    if (!now) return;
-    for (const [name, value] of [
-      ['center', now.item.window?.[0]],
-      ['width', now.item.window?.[1]],
-    ] as const) {
-      const field = one<HTMLInputElement>(`[data-edit="${name}"]`, this.bar);
-      if (field && field !== document.activeElement) field.value = value === undefined ? '' : String(value);
-    }
-    const zoom = one<HTMLElement>('[data-edit-zoom]', this.bar);
-    if (zoom) zoom.textContent = `${Math.round(now.look.zoom * 100)} %`;
-    for (const [name, on] of [
-      ['invert', now.item.invert],
-      ['flip', now.item.flip],
-    ] as const)
-      one(`[data-edit-do="${name}"]`, this.bar)?.setAttribute('aria-pressed', String(on ?? false));
-  }
-
-  private end(event: KeyboardEvent, keep: boolean): void {
+  end(event: KeyboardEvent, keep: boolean): void {
     event.preventDefault();
     event.stopPropagation();
     this.close(keep, true);
@@ -442,7 +296,7 @@ export class InPlace {
     const now = this.now;
     this.asked += 1;
     if (!now) return;
-    const crop = this.crop(now);
+    const crop = cropNow(now);
     this.now = null; // first: what follows draws, and drawing closes
     now.view.remove();
     this.bar.hidden = true;

@@ -3,11 +3,11 @@ import { LAYOUTS, type Layout } from './grid';
 import htmx from 'htmx.org';
 import { open as openDialog } from '../shell/dialogs';
 import { leave } from '../shell/leaving';
+import type { ViewerControl } from './control';
 import type { KeyMap } from './keys';
 import { printAddress } from './print';
 import { applyPreset } from './tools/presets';
 import { activate, isTool } from './tools/group';
-import type { Viewer } from './viewer';
 import { Cine } from './tools/cine';
 import { redo, removeSelected, undo } from './tools/remove';
 import { keep } from './unsaved';
@@ -17,7 +17,7 @@ export interface Actions {
   readonly keys: KeyMap;
 }
 
-type Verb = (viewer: Viewer) => void;
+type Verb = (viewer: ViewerControl) => void;
 
 /** Actions that change annotations: every cell that shows them is drawn again. */
 function drawn(change: () => void): Verb {
@@ -50,7 +50,7 @@ const VERBS: Readonly<Record<string, Verb>> = {
   print,
 };
 
-export function actionsOf(viewer: Viewer): Actions {
+export function actionsOf(viewer: ViewerControl): Actions {
   const run = (name: string): void => {
     const [verb = '', value = ''] = name.split(':');
     if (verb === 'tool' && isTool(value)) activate(value);
@@ -62,8 +62,8 @@ export function actionsOf(viewer: Viewer): Actions {
   return { run, keys: keysOf(viewer, run) };
 }
 
-function keysOf(viewer: Viewer, run: (name: string) => void): KeyMap {
-  const cell = (): Viewer['grid']['current'] => viewer.grid.current;
+function keysOf(viewer: ViewerControl, run: (name: string) => void): KeyMap {
+  const cell = (): ViewerControl['grid']['current'] => viewer.grid.current;
   const last = (): number => (cell().series?.frames.length ?? 1) - 1;
   const keys: Record<string, () => void> = {
     w: () => run('tool:window'),
@@ -104,26 +104,26 @@ function keysOf(viewer: Viewer, run: (name: string) => void): KeyMap {
   return keys;
 }
 
-function step(viewer: Viewer, by: 1 | -1): void {
+function step(viewer: ViewerControl, by: 1 | -1): void {
   const { current } = viewer.grid;
   const next = viewer.strip.next(current.element.dataset['series'], by);
   if (next) viewer.showSeries(next);
 }
 
-function toggleCine(viewer: Viewer): void {
+function toggleCine(viewer: ViewerControl): void {
   const { cine, grid } = viewer;
   if (cine.running) return cine.stop();
   cine.fps = Cine.speedOf(grid.current);
   cine.start(grid.current);
 }
 
-function toggleFullscreen(viewer: Viewer): void {
+function toggleFullscreen(viewer: ViewerControl): void {
   const done = document.fullscreenElement ? document.exitFullscreen() : viewer.root.requestFullscreen();
   done.catch(() => undefined);
 }
 
 /** The measurements go along, and are there again when the study is opened once more: nothing is lost by leaving. */
-function print(viewer: Viewer): void {
+function print(viewer: ViewerControl): void {
   const address = printAddress(viewer.studyUid, viewer.grid.cells);
   keep(viewer.studyUid);
   leave(() => go(address));

@@ -1,9 +1,8 @@
 /** Buttons: `data-action` runs a verb; pressed states and the preset menu follow what the active viewport shows. */
-import type { Actions } from './actions';
+import type { ViewerControl } from './control';
 import { t } from './strings';
 import { presetShown, presetsFor } from './tools/presets';
 import { activeTool } from './tools/group';
-import type { Viewer } from './viewer';
 
 export class Toolbar {
   private readonly abort = new AbortController();
@@ -11,15 +10,15 @@ export class Toolbar {
 
   constructor(
     private readonly root: HTMLElement,
-    actions: Actions,
-    private readonly viewer: Viewer,
+    run: (action: string) => void,
+    private readonly viewer: ViewerControl,
   ) {
     root.addEventListener(
       'click',
       (event) => {
         const button = event.target instanceof Element ? event.target.closest<HTMLElement>('[data-action]') : null;
         if (!button || button.getAttribute('aria-disabled') === 'true') return;
-        actions.run(button.dataset['action'] as string);
+        run(button.dataset['action'] as string);
       },
       { signal: this.abort.signal },
     );

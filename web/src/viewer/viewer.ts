@@ -1,8 +1,9 @@
 /** One opened study: brings page, series in memory, grid, strip and panel together. */
 import { Enums, eventTarget } from '@cornerstonejs/core';
 import { annotation } from '@cornerstonejs/tools';
-import { actionsOf, type Actions } from './actions';
+import { actionsOf } from './actions';
 import type { Cell } from './cell';
+import type { ViewerControl } from './control';
 import { engine, freeImages } from './engine';
 import { Grid, type Layout } from './grid';
 import { wireKeys } from './keys';
@@ -25,7 +26,7 @@ import { styleMarks } from './tools/measure';
 import { forget } from './tools/remove';
 import { askBeforeLeaving, restore } from './unsaved';
 
-export class Viewer {
+export class Viewer implements ViewerControl {
   readonly grid: Grid;
   readonly cine = new Cine();
   readonly strip: Strip;
@@ -74,8 +75,8 @@ export class Viewer {
       (imageId) => this.goTo(imageId),
       (uid) => this.showSeries(uid),
     );
-    const actions: Actions = actionsOf(this);
-    this.toolbar = new Toolbar(root, actions, this);
+    const actions = actionsOf(this);
+    this.toolbar = new Toolbar(root, actions.run, this);
     this.unwire = wireKeys(actions.keys);
     eventTarget.addEventListener(Enums.Events.IMAGE_LOAD_FAILED, this.onFailed);
     manifest.then(

@@ -9,6 +9,7 @@ lint() {
   step "format, lint"; .venv/bin/ruff format --check -q .; .venv/bin/ruff check -q .
   step "types"; .venv/bin/mypy
   step "layers"; .venv/bin/lint-imports | tail -20
+  step "dead code"; .venv/bin/python deploy/dead_code.py
   step "templates"; .venv/bin/djlint --quiet --lint templates; .venv/bin/djlint --quiet --check templates
   step "web format, lint, types"; (cd web && npm run --silent check)
   step "lock files name no registry"

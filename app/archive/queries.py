@@ -227,11 +227,6 @@ def frame_tables(session: Session, ids: Sequence[int]) -> dict[int, bytes]:
     return {pk: packed for pk, packed in session.execute(query) if packed is not None}
 
 
-def frames_of(session: Session, of: Instance) -> bytes | None:
-    """The packed frame table alone: the header beside it stays unread."""
-    return session.scalar(select(InstanceHeader.frames).where(InstanceHeader.instance_pk == of.id))
-
-
 def raw_header_of(session: Session, of: Instance) -> bytes:
     raw = session.scalar(select(InstanceHeader.raw).where(InstanceHeader.instance_pk == of.id))
     if raw is None:

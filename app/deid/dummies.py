@@ -1,6 +1,5 @@
 """Replacement values: valid for their VR (PS3.5 6.2), the same in every file, saying nothing."""
 
-import re
 from typing import Any
 
 from pydicom.datadict import dictionary_has_tag, dictionary_keyword, dictionary_VR
@@ -22,11 +21,6 @@ _FIXED: dict[str, Any] = {
     "UR": "about:blank",
 }
 _NUMBERS = {"US", "SS", "UL", "SL", "UV", "SV", "FL", "FD"}
-_MOMENTS = {
-    "DA": re.compile(r"\d{8}"),
-    "TM": re.compile(r"\d{2}(\d{2}(\d{2}(\.\d{1,6})?)?)?"),
-    "DT": re.compile(r"\d{4}(\d{2}(\d{2}(\d{2}(\d{2}(\d{2}(\.\d{1,6})?)?)?)?)?)?([+-]\d{4})?"),
-}
 _CONTENT, DOCUMENT, DOCUMENT_LENGTH = 0x0040A730, 0x00420011, 0x00420015
 # Of attributes that have a list of terms, or a form of their own.
 _BY_TAG: dict[int, Any] = {0x00100040: "O", 0x00080201: "+0000", 0x00280301: "NO", 0x0040A493: "UNVERIFIED"}
@@ -48,11 +42,6 @@ def _blank_pdf() -> bytes:
     out += b"xref\n0 4\n0000000000 65535 f \n" + b"".join(b"%010d 00000 n \n" % place for place in places)
     out += b"trailer<</Size 4/Root 1 0 R>>\nstartxref\n%d\n%%%%EOF\n" % table
     return bytes(out)
-
-
-def is_moment(text: str, vr: str) -> bool:
-    """Whether a DA, TM or DT holds nothing but that."""
-    return _MOMENTS[vr].fullmatch(text) is not None
 
 
 def empty(vr: str) -> Any:

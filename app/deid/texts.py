@@ -10,7 +10,6 @@ from app.dicom import charset
 TEXTS = frozenset(
     ("AE", "AS", "CS", "DA", "DS", "DT", "IS", "LO", "LT", "PN", "SH", "ST", "TM", "UC", "UI", "UR", "UT")
 )
-_ENCODED = frozenset(("LO", "LT", "PN", "SH", "ST", "UC", "UT"))  # by Specific Character Set (PS3.5 6.1.2.3)
 _ESCAPE = b"\x1b"
 _PADDING = "\0 \t\r\n"
 WHOLE = frozenset(("LT", "ST", "UR", "UT"))  # one value, in which a backslash is a letter
@@ -51,8 +50,3 @@ def is_plain(item: Any) -> bool:
     if isinstance(item, RawDataElement) and isinstance(value, bytes):
         return value.isascii() and _ESCAPE not in value
     return plain(item).isascii()
-
-
-def is_encoded(vr: str) -> bool:
-    """Whether Specific Character Set applies to a VR."""
-    return vr in _ENCODED

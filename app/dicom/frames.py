@@ -7,7 +7,6 @@ import struct
 import sys
 import zlib
 from array import array
-from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -267,8 +266,3 @@ def _by_offsets(raw: bytes, width: int, starts: dict[int, int]) -> list[int]:
     firsts = [starts.get(offset, -1) for offset in offsets]
     ascending = all(a < b for a, b in pairwise(firsts))
     return firsts if firsts and firsts[0] == 0 and ascending else []
-
-
-def frame_at(table: FrameTable, fragment: int) -> int:
-    """The frame (from 1) a fragment belongs to."""
-    return bisect_right(table.firsts, fragment)

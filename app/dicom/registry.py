@@ -14,7 +14,6 @@ class Registered:
 
     name: str
     kind: str
-    retired: bool
 
 
 @cache
@@ -23,7 +22,7 @@ def registry() -> dict[str, Registered]:
     spec = find_spec("pydicom")
     assert spec is not None and spec.submodule_search_locations
     table = runpy.run_path(str(Path(spec.submodule_search_locations[0]) / "_uid_dict.py"))["UID_dictionary"]
-    return {uid: Registered(entry[0], entry[1], bool(entry[3])) for uid, entry in table.items()}
+    return {uid: Registered(entry[0], entry[1]) for uid, entry in table.items()}
 
 
 def name(uid: str) -> str:

@@ -59,7 +59,6 @@ class Found:
     tails: list[tuple[int, int]] = field(default_factory=list)  # whole elements after the pixels
     pixel_tag: int = 0
     pixel_vr: bytes = b""  # as the file has it; empty for implicit VR
-    pixel_start: int = 0
     pixel_offset: int = 0
     pixel_length: int = 0  # as stated; -1: undefined
     fault: str = ""
@@ -136,7 +135,7 @@ def _elements(buffer: Buffer, position: int, have: int, size: int, implicit: boo
 def _note_pixels(found: Found, element: Element) -> None:
     """The last element of the walk: pixel data, whose place is noted, or padding."""
     if element[0] != PADDING:
-        found.pixel_tag, found.pixel_vr, found.pixel_start, found.pixel_offset, length, _ = element
+        found.pixel_tag, found.pixel_vr, _, found.pixel_offset, length, _ = element
         found.pixel_length = -1 if length == UNDEFINED else length
 
 

@@ -6,7 +6,7 @@ the last Answer, which the association sends."""
 
 import struct
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from app.dimse.record import Deeds
@@ -247,18 +247,6 @@ class Exchange:
     def pending(self, request: Request, status: int = commands.PENDING) -> "Pending":
         """Many responses with this status, each with a data set, sent in batches."""
         return Pending(self, request, status)
-
-    def respond_batch(
-        self, request: Request, identifiers: Iterable[bytes], status: int = commands.PENDING
-    ) -> tuple[int, bool]:
-        """Sends each encoded data set as a pending response, in batches; looks for a C-CANCEL between them.
-        Answers how many were sent, and whether it was cancelled."""
-        answers = self.pending(request, status)
-        for identifier in identifiers:
-            if answers.add(identifier) and self.cancelled(request.message_id):
-                return answers.count, True
-        answers.flush()
-        return answers.count, self.cancelled(request.message_id)
 
     def request(
         self, context_id: int, elements: Elements, data_set: bytes | None = None, *, data_follows: bool = False

@@ -87,16 +87,6 @@ def waiting(session: Session, transfer_id: str) -> list[tuple[int, Instance | No
     return [(row[0], row[1]) for row in rows]
 
 
-def instance_states(session: Session, transfer_id: str) -> dict[str, int]:
-    """State -> how many instances of the transfer are in it."""
-    rows = session.execute(
-        select(TransferInstance.state, func.count())
-        .where(TransferInstance.transfer_id == transfer_id)
-        .group_by(TransferInstance.state)
-    ).all()
-    return {row[0]: row[1] for row in rows}
-
-
 def instances(session: Session, transfer_id: str, limit: int, after: int = 0) -> list[TransferInstance]:
     """Those that failed first, then those with warnings, then the rest in sending order."""
     order = case({"failed": 0, "warned": 1}, value=TransferInstance.state, else_=2)

@@ -118,10 +118,6 @@ async def read_body(request: Request, size: int = 1 << 20) -> AsyncIterator[byte
         yield b"".join(pieces)
 
 
-async def in_thread(work: Callable[[], T]) -> T:
-    return await run_in_threadpool(work)
-
-
 _DIGITS = re.compile("[0-9]+")
 _FARTHEST = 10**18 - 1  # bytes
 

@@ -2,7 +2,7 @@
 
 import base64
 import binascii
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from typing import Annotated, Any, TypeVar
@@ -197,4 +197,3 @@ def _write(connection: HTTPConnection, _first: Identified) -> Iterator[Session]:
 # scope="function": the transaction is committed before the answer leaves, so "saved" is never reported too early.
 ReadSession = Annotated[Session, Depends(_read, scope="function")]
 WriteSession = Annotated[Session, Depends(_write, scope="function")]
-Guard = Callable[[HTTPConnection], Awaitable[Actor]]

@@ -167,9 +167,6 @@ class TlsWire(Wire):
         told_why = isinstance(fault, ssl.SSLError) and not isinstance(fault, ssl.SSLEOFError)
         return TlsFault(fault, self.calling) if told_why and isinstance(fault, OSError) else PeerGone()
 
-    def send_parts(self, parts: Sequence[bytes | memoryview]) -> None:
-        self.send(b"".join(parts))
-
     def send_file(self, source: int, offset: int, count: int) -> None:
         while count:
             data = os.pread(source, min(count, _FILE_CHUNK), offset)

@@ -11,7 +11,7 @@ import socket
 import struct
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 from app.kit.allowance import Allowance, Unsent
 from app.network import pdu
@@ -145,10 +145,6 @@ class Wire:
         if taken > count:
             self._ahead = bytes(target[count:taken])
 
-    def between_pdus(self) -> bool:
-        """Nothing of the next PDU has been read yet."""
-        return not self._ahead
-
     def wait_readable(self, seconds: float = 0.0) -> bool:
         """Whether unread data has arrived, or the connection has ended. Waits for it so long."""
         if self._ahead or getattr(self.sock, "pending", lambda: 0)():
@@ -175,23 +171,6 @@ class Wire:
                 raise PeerGone from None
             view = view[sent:]
             self._written(begun, sent)
-
-    def send_parts(self, parts: Sequence[bytes | memoryview]) -> None:
-        """Several pieces in one system call where the kernel takes them at once."""
-        begun, sent = time.monotonic(), 0
-        try:
-            sent = self.sock.sendmsg(parts)
-        except (TimeoutError, BlockingIOError):
-            pass
-        except OSError:
-            raise PeerGone from None
-        self._written(begun, sent)
-        for part in parts:
-            if sent >= len(part):
-                sent -= len(part)
-            else:
-                self.send(memoryview(part)[sent:])
-                sent = 0
 
     def send_file(self, source: int, offset: int, count: int) -> None:
         """Sends `length` bytes of an open file by the kernel, without copying them (Linux, macOS)."""

@@ -116,12 +116,6 @@ def series_and_study(session: Session, uid: str) -> tuple[Series, Study] | None:
     return (row.Series, row.Study) if row else None
 
 
-def all_series(session: Session, study_pk: int) -> list[Series]:
-    """For the composer's strip, in display order."""
-    order = (Series.series_number.is_(None), Series.series_number, Series.id)
-    return list(session.scalars(select(Series).where(Series.study_pk == study_pk).order_by(*order)))
-
-
 def _joined() -> Any:
     return (
         select(Instance, Series, Study)

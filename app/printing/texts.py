@@ -9,29 +9,6 @@ from dataclasses import dataclass
 _VARIABLE = re.compile(r"\[([A-Za-z]+)\]")
 _SEPARATORS = ",·;|/ "
 
-# Variables of a template; the settings page will list them from here.
-VARIABLES: dict[str, str] = {
-    "PatientName": "the patient's name, Family, Given and other scripts",
-    "PatientID": "the patient's id",
-    "PatientBirthDate": "the patient's birth date",
-    "PatientSex": "F, M or O",
-    "PatientAge": "the age at the time of the study",
-    "StudyDescription": "what was examined",
-    "StudyDate": "the day of the study",
-    "AccessionNumber": "the order's number",
-    "InstitutionName": "the institution that made the image",
-    "Modality": "CT, MR and so on",
-    "SeriesDescription": "what the series is called",
-    "SeriesNumber": "the series' number",
-    "Image": "the image's number, and the frame's in one with several",
-    "Window": "window width and centre as printed",
-    "Scale": "size on paper by size in the patient",
-    "Date": "day and time of printing",
-    "By": "who printed",
-    "Page": "the page's number",
-    "Pages": "how many pages there are",
-}
-
 
 @dataclass(frozen=True, slots=True)
 class Corners:

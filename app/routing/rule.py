@@ -13,7 +13,6 @@ from app.routing import changing, patterns
 
 VIRTUAL = ("calling", "called", "facility", "source", "node", "time", "weekday")
 WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
-NO_VALUE = ("exists", "missing")
 Weekday = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
 Operator = Literal[
     "is",

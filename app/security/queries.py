@@ -56,10 +56,6 @@ def facilities(session: Session) -> list[Facility]:
     return list(session.scalars(select(Facility).order_by(Facility.name)))
 
 
-def facility_named(session: Session, name: str) -> Facility | None:
-    return session.scalar(select(Facility).where(func.lower(Facility.name) == name.strip().lower()))
-
-
 def facility_titled(session: Session, ae_title: str) -> Facility | None:
     return session.scalar(select(Facility).where(Facility.ae_title == ae_title))
 

@@ -43,11 +43,6 @@ def open_session(session: Session, user: User, address: str, agent: str) -> str:
     return secret
 
 
-def is_locked(row: WebSession, policy: SecuritySettings, last_input: datetime | None = None) -> bool:
-    idle_since = max(row.last_input_at, last_input) if last_input else row.last_input_at
-    return row.locked or now() - idle_since > timedelta(minutes=policy.idle_minutes)
-
-
 def is_expired(row: WebSession, policy: SecuritySettings) -> bool:
     return now() - row.created_at > timedelta(hours=policy.session_hours)
 

@@ -33,11 +33,6 @@ def active(session: Session) -> Certificate | None:
     return session.scalar(select(Certificate).where(Certificate.active.is_(True)).limit(1))
 
 
-def own_certificate_named(session: Session, name: str) -> Certificate | None:
-    query = select(Certificate).where(Certificate.kind == "own", Certificate.name == name)
-    return session.scalar(query.order_by(Certificate.created_at.desc()).limit(1))
-
-
 def with_fingerprint(session: Session, kind: str, fingerprint: str) -> Certificate | None:
     return session.scalar(
         select(Certificate).where(Certificate.kind == kind, Certificate.fingerprint == fingerprint).limit(1)

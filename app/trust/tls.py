@@ -20,7 +20,6 @@ from cryptography.exceptions import InvalidSignature
 from app.kit.phrases import phrase
 from app.trust import pem
 
-PORT = 2762  # registered for "dicom-tls" (PS3.15 B.1, PS3.8 9.1)
 DEFAULT = "bcp195"
 
 # RFC 9325 4.2: the four suites it recommends for TLS 1.2, elliptic curves first since both sides are quicker with them.

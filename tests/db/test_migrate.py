@@ -23,7 +23,7 @@ from app.printing.models import PrintRequest
 
 
 def _ours(name: str | None, kind: str, parent: dict[str, str | None]) -> bool:
-    """Full-text tables and expression indexes belong to archive/search/ddl.py, which no model can say."""
+    """Full-text tables and expression indexes are in the migrations only, which no model can say."""
     return not (name or "").startswith(("patient_words", "patient_parts", "ix_patient_fold_trgm"))
 
 

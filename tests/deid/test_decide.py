@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 from datetime import datetime, timedelta
 from io import BytesIO
 from pathlib import Path
@@ -149,7 +150,7 @@ def test_a_time_keeps_the_precision_it_is_written_in(moment: datetime, by: timed
     moved = moments.Shift(by).time(time)
     assert moved is not None
     assert len(moved) == len(time)
-    assert dummies.is_moment(moved, "TM")
+    assert re.fullmatch(r"\d{2}(\d{2}(\d{2}(\.\d{1,6})?)?)?", moved)
 
 
 def test_equal_dates_stay_equal_though_only_one_has_a_time() -> None:

@@ -1,6 +1,10 @@
 """Templates of the corner texts."""
 
-from app.printing.texts import CORNERS, VARIABLES, expand
+from pydicom import Dataset
+
+from app.printing.facts import header_values
+from app.printing.texts import CORNERS, expand
+from app.printing.wording import moment, words
 
 
 def test_variables_are_filled_in() -> None:
@@ -21,6 +25,7 @@ def test_every_ready_made_template_uses_known_variables() -> None:
     import dataclasses
     import re
 
+    known = {*header_values(Dataset(), words("en")), *moment("en", ""), "Image", "Window", "Scale", "Page", "Pages"}
     for corners in CORNERS.values():
         for template in dataclasses.astuple(corners):
-            assert set(re.findall(r"\[(\w+)\]", template)) <= set(VARIABLES)
+            assert set(re.findall(r"\[(\w+)\]", template)) <= known

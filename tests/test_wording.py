@@ -130,3 +130,40 @@ def test_code_is_described_in_plain_words(folder: str, read: Callable[[str], Ite
 )
 def test_a_planted_comment_is_found(text: str, read: Callable[[str], Iterator[str]]) -> None:
     assert list(_faults(read(text)))
+
+
+# Names of functions that do not say what is done to what (CONTRIBUTING.md); `tell` of a file object is Python's own.
+VAGUE = frozenset(
+    {
+        "bring",
+        "came",
+        "come",
+        "door",
+        "gone",
+        "hear",
+        "heard",
+        "here",
+        "keep",
+        "lobby",
+        "look",
+        "mine",
+        "note",
+        "one",
+        "ours",
+    }
+    | {"place", "said", "say", "shown", "stays", "take", "tell", "told", "use", "whole", "wish"}
+)
+OF_PYTHON = {"app/media/zipping.py: tell"}
+
+
+def _vague_names(source: str) -> Iterator[str]:
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name.strip("_") in VAGUE:
+            yield node.name
+
+
+def test_functions_have_names_of_the_field() -> None:
+    files = sorted((ROOT / "app").rglob("*.py"))
+    found = {f"{one.relative_to(ROOT)}: {name}" for one in files for name in _vague_names(one.read_text())}
+    assert found == OF_PYTHON
+    assert list(_vague_names("class A:\n    def _look(self): ...\n")) == ["_look"]

@@ -130,13 +130,13 @@ async def _events_since(service: Services, actor: Actor, since: int) -> tuple[li
     """Of the events after number `since`: those of the next _BATCH that this actor sees, the number of the last one that
     was examined, seen or not, and whether that was the newest."""
 
-    def look() -> tuple[list[dict[str, Any]], int, bool]:
+    def read_events() -> tuple[list[dict[str, Any]], int, bool]:
         with service.database.read() as session:
             found = events.after(session, since, _BATCH)
             seen = [as_json(event) for event in found if visible(actor, event)]
             return seen, found[-1].id if found else since, len(found) < _BATCH
 
-    return await run_in_threadpool(look)
+    return await run_in_threadpool(read_events)
 
 
 @router.websocket("/events")

@@ -75,13 +75,13 @@ async def _form(request: Request, intake: Intake) -> None:
     current: Upload | None = None
     try:
         async for events in read_multipart(request):
-            current = await run_in_threadpool(_take, intake, events, current)
+            current = await run_in_threadpool(_receive_part, intake, events, current)
     finally:
         if current is not None:
             await run_in_threadpool(current.abandon)
 
 
-def _take(intake: Intake, events: list[Begin | Data | End], current: Upload | None) -> Upload | None:
+def _receive_part(intake: Intake, events: list[Begin | Data | End], current: Upload | None) -> Upload | None:
     for event in events:
         if isinstance(event, Begin):
             _, disposition = parse_header(event.headers.get("content-disposition", ""))

@@ -57,7 +57,7 @@ class QueryBody(BaseModel):
     modalities: list[str] = Field(default=[], max_length=16, description="Any of these")
     keys: dict[str, str] = Field(default={}, max_length=64, description="Further keys by their DICOM keyword")
 
-    def wish(self) -> Wish:
+    def to_request(self) -> Wish:
         level = _LEVELS.get(self.level.lower())
         if level is None:
             raise Invalid("The level must be patient, study, series or image.", field="level")
@@ -70,7 +70,7 @@ class QueryBody(BaseModel):
 @router.post("/queries", status_code=202)
 def create_query(body: QueryBody, response: Response, actor: Asker, session: WriteSession) -> dict[str, Any]:
     """Searches the given nodes in parallel. `Location` is the resource with the answers."""
-    made = remote_queries.create_query(session, actor, body.wish())
+    made = remote_queries.create_query(session, actor, body.to_request())
     response.headers["Location"] = f"/api/v1/queries/{made.id}"
     return remote_queries.query_json(session, made)
 

@@ -94,7 +94,7 @@ class Cleaner:
             vr = _vr(tag, item)
             place = Place(self.sop_class_uid, (*level.path, number))
             if is_code and number in _CODE_TAGS:
-                self._keep(ds, tag, vr, place, level)  # looked at as a whole above
+                self._retain(ds, tag, vr, place, level)  # looked at as a whole above
                 continue
             action = decide(place, vr, self.profile)
             if content.is_foreign(item, number):
@@ -123,7 +123,7 @@ class Cleaner:
     def _act(self, ds: Dataset, tag: BaseTag, vr: str, action: Action, place: Place, level: _Level) -> None:
         number = int(tag)
         if action in ("K", "R") and vr != "SQ":
-            self._keep(ds, tag, vr, place, replace(level, promised=level.promised or action == "R"))
+            self._retain(ds, tag, vr, place, replace(level, promised=level.promised or action == "R"))
             return
         if action == "X":
             del ds[tag]
@@ -169,7 +169,7 @@ class Cleaner:
         else:
             ds[tag] = DataElement(tag, "SQ", dummies.dummy(place.path, "SQ", ds, self.sop_class_uid))
 
-    def _keep(self, ds: Dataset, tag: BaseTag, vr: str, place: Place, level: _Level) -> None:
+    def _retain(self, ds: Dataset, tag: BaseTag, vr: str, place: Place, level: _Level) -> None:
         """Kept, unless the patient's own name, number or the like is in it."""
         item = ds.get_item(tag)
         if vr not in texts.TEXTS:

@@ -44,7 +44,8 @@ class Damaged(ValueError):
 
 
 class Cut(Damaged):
-    """What follows is longer than the bytes at hand. reaches: where the value would end, 0 where that is not known."""
+    """The next value is longer than the available bytes. reaches: where the value would end, 0 where that is not
+    known."""
 
     def __init__(self, message: str, reaches: int = 0) -> None:
         super().__init__(message)

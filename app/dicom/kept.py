@@ -233,7 +233,7 @@ def _read(data: bytes, implicit: bool, little: bool) -> "Dataset":
 
     reached = []
 
-    def note(tag: Any, _vr: str | None, _length: int) -> bool:
+    def record_bulk(tag: Any, _vr: str | None, _length: int) -> bool:
         reached.append(tag)
         return False
 
@@ -241,5 +241,5 @@ def _read(data: bytes, implicit: bool, little: bool) -> "Dataset":
         return read_dataset(BytesIO(data), implicit, little)
     except OSError:
         with contextlib.suppress(OSError):
-            read_dataset(BytesIO(data), implicit, little, stop_when=note)
+            read_dataset(BytesIO(data), implicit, little, stop_when=record_bulk)
         return read_dataset(BytesIO(data), implicit, little, stop_when=lambda tag, _vr, _length: tag == reached[-1])

@@ -81,8 +81,7 @@ def _pass_on(dataset: Dataset, inherited: Terms) -> None:
 
 
 def read_items(dataset: Dataset) -> Iterator[Dataset]:
-    """The items of the sequences of a data set that are read already: of those that nobody has read, pydicom keeps the
-    bytes."""
+    """The items of the sequences of a data set that are read already: pydicom keeps the bytes of unread ones."""
     for element in compat.stored_elements(dataset):
         if isinstance(element, DataElement) and element.VR == VR.SQ:
             yield from element.value or ()

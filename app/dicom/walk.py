@@ -1,4 +1,4 @@
-"""What the archive takes from a data set in one pass over its elements, and what may be kept of it."""
+"""Values that the archive reads from a data set in one pass over its elements, and those that may be kept of it."""
 
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -115,7 +115,7 @@ def _elements(buffer: Buffer, position: int, have: int, size: int, implicit: boo
                 values[tag] = buffer[value:following]
             elif not tag and not length:
                 following, count = start, count - 1
-                break  # zeros that are no element
+                break  # zeros that are not an element
             if length > 600:
                 _keep_or_cut(buffer, found, cursor, (tag, vr, start, value, length, following))
         else:

@@ -118,11 +118,11 @@ async def _single_frame(
             request, lambda at, length: content.iter_region(archive, one, offset + at, length), size, kind, headers
         )
 
-    def alone() -> Iterator[bytes]:
+    def read_single() -> Iterator[bytes]:
         with Frames(archive, located) as opened:
             yield from frame_as(opened, n, choice.syntax, spec)
 
-    return await streamed(alone(), kind, headers)
+    return await streamed(read_single(), kind, headers)
 
 
 def _locate_frame(archive: Archive, located: Located, n: int, syntax: str) -> tuple[int, int] | None:

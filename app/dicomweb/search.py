@@ -112,7 +112,7 @@ async def _answer(request: Request, actor: Actor, level: Level, study: str = "",
     base = respond.base_url(request)
     whole = (level == "series" and not study, level == "instance" and not study, level == "instance" and not series)
 
-    def look() -> tuple[Found, list[bytes]]:
+    def run_search() -> tuple[Found, list[bytes]]:
         with services(request).database.read() as session:
             found = pages.search(
                 session, actor, level, keys, fuzzy=search.fuzzy, limit=search.limit, offset=search.offset
@@ -121,7 +121,7 @@ async def _answer(request: Request, actor: Actor, level: Level, study: str = "",
                 audit.record_study(study, found.rows[0].study.facility_id)
             return found, [dicomjson.dumps(_model(session, row, search, base, whole)) for row in found.rows]
 
-    found, encoded = await run_in_threadpool(look)
+    found, encoded = await run_in_threadpool(run_search)
     return await respond.models(choice, iter(encoded), _headers(search, found, request))
 
 

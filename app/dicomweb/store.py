@@ -100,7 +100,7 @@ async def _parts(request: Request, intake: Intake) -> None:
     number = 0
     try:
         async for events in read_multipart(request):
-            current, number = await run_in_threadpool(_take, intake, events, current, number)
+            current, number = await run_in_threadpool(_receive_part, intake, events, current, number)
         if current is not None:
             raise BadRequest("The multipart body ended inside a part.")
     finally:
@@ -108,7 +108,7 @@ async def _parts(request: Request, intake: Intake) -> None:
             await run_in_threadpool(current.abandon)
 
 
-def _take(
+def _receive_part(
     intake: Intake, events: list[Begin | Data | End], current: Upload | None, number: int
 ) -> tuple[Upload | None, int]:
     for event in events:

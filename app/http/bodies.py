@@ -27,7 +27,7 @@ class _Pump:
         self._pieces = pieces
         self.ended = False
 
-    def take(self) -> list[bytes]:
+    def next_batch(self) -> list[bytes]:
         batch, size = [], 0
         for piece in self._pieces:
             batch.append(piece)
@@ -50,11 +50,11 @@ async def pump(pieces: Iterator[bytes], ready: list[bytes] | None = None) -> Asy
     pump = _Pump(pieces)
     ahead: asyncio.Future[list[bytes]] | None = None
     try:
-        ahead = asyncio.ensure_future(run_in_threadpool(pump.take))
+        ahead = asyncio.ensure_future(run_in_threadpool(pump.next_batch))
         for piece in ready or ():
             yield piece
         while batch := await ahead:
-            ahead = asyncio.ensure_future(run_in_threadpool(pump.take))
+            ahead = asyncio.ensure_future(run_in_threadpool(pump.next_batch))
             for piece in batch:
                 yield piece
     finally:
@@ -85,7 +85,7 @@ async def streamed(
     """An answer from a blocking iterator. The first batch is made before the answer begins, so that a fault in it is
     still answered as a fault; where it holds everything, its length is sent."""
     begun = _Pump(pieces)
-    first = await run_in_threadpool(begun.take)
+    first = await run_in_threadpool(begun.next_batch)
     if begun.ended:
         return Whole(first, status, dict(headers or {}), media_type)
     return StreamingResponse(pump(pieces, first), status, dict(headers or {}), media_type)

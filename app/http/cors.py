@@ -40,7 +40,7 @@ class CrossOrigin:
             await send({"type": "http.response.body", "body": b""})
             return
 
-        async def add(message: Message) -> None:
+        async def add_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
                 answer = MutableHeaders(scope=message)
                 answer["Access-Control-Allow-Origin"] = origin
@@ -49,7 +49,7 @@ class CrossOrigin:
                 answer.add_vary_header("Origin")
             await send(message)
 
-        await self._app(scope, receive, add)
+        await self._app(scope, receive, add_headers)
 
     async def _allowed(self) -> frozenset[str]:
         moment = time.monotonic()

@@ -41,7 +41,7 @@ class Seen:
 def read_graphics(ds: Dataset, annotations: Iterable[Dataset], seen: Seen) -> Iterator[Mark]:
     """Everything that is drawn, in the order of the graphic layers. What cannot be read is left out."""
     order = {
-        str(one.get("GraphicLayer")): _whole(one.get("GraphicLayerOrder"))
+        str(one.get("GraphicLayer")): _integer(one.get("GraphicLayerOrder"))
         for one in ds.get("GraphicLayerSequence") or ()
     }
     for item in sorted(annotations, key=lambda one: order.get(str(one.get("GraphicLayer")), 0)):
@@ -53,7 +53,7 @@ def read_graphics(ds: Dataset, annotations: Iterable[Dataset], seen: Seen) -> It
             yield from _text(thing, seen)
 
 
-def _whole(value: Any) -> int:
+def _integer(value: Any) -> int:
     try:
         return int(value)
     except (TypeError, ValueError):

@@ -43,7 +43,7 @@ def placement(
         max(1, round(area.columns)),
     )
 
-    def place(point: tuple[float, float]) -> tuple[float, float]:
+    def map_point(point: tuple[float, float]) -> tuple[float, float]:
         x, y = (point[0] - left) / columns, (point[1] - top) / rows
         for _ in range(round(params.rotate % 360) // 90):
             x, y = 1 - y, x
@@ -51,7 +51,7 @@ def placement(
         y = 1 - y if params.flip_vertical else y
         return x * made[1], y * made[0]
 
-    return place
+    return map_point
 
 
 def _quarters(image: Greys, params: RenderParams, turns: int, stretch: float) -> Greys:

@@ -104,10 +104,10 @@ class Reader:
             at = buffer.find(self._delimiter, start)
             if at < 0:
                 keep = len(self._delimiter) - 1
-                return self._take(max(0, len(buffer) - keep)), False
+                return self._consume(max(0, len(buffer) - keep)), False
             verdict, end = self._line_end(at + len(self._delimiter))
             if verdict == "wait":
-                return self._take(at), False
+                return self._consume(at), False
             if verdict == "no":  # only looks like it: a longer word with the boundary in front
                 start = at + 1
                 continue
@@ -116,7 +116,7 @@ class Reader:
             self._state = "headers"
             return buffer[:at], True
 
-    def _take(self, count: int) -> bytes:
+    def _consume(self, count: int) -> bytes:
         taken, self._buffer = self._buffer[:count], self._buffer[count:]
         return taken
 

@@ -190,7 +190,7 @@ class Upload:
             self.refuse(phrase("The file is too large."))
             return
         if self._zip is not None:
-            self._keep(data)
+            self._write_temporary(data)
         elif self._incoming is not None:
             self._incoming.write(data)
         else:
@@ -202,12 +202,12 @@ class Upload:
         head, self._head = self._head, b""
         if head.startswith(_ZIP) and self._allow_zip:
             self._zip = tempfile.TemporaryFile(dir=self._intake._folder)  # noqa: SIM115 closed in finish and _drop
-            self._keep(head)
+            self._write_temporary(head)
         else:
             self._incoming = self._intake._archive.receive(self._intake._source)
             self._incoming.write(head)
 
-    def _keep(self, data: bytes) -> None:
+    def _write_temporary(self, data: bytes) -> None:
         """A zip waits on the disk; its members need the same space once more. Raises StorageFull."""
         assert self._zip is not None
         if self._intake._archive.store.reserve is not None:

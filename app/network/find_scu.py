@@ -123,13 +123,13 @@ class Finder:
         }
         given = seen = 0
 
-        def enough() -> bool:
+        def is_finished() -> bool:
             return seen > limit or self._ended()
 
-        for answer in association.request(context_id, command, data, stop=enough):
+        for answer in association.request(context_id, command, data, stop=is_finished):
             if not answer.pending:
                 self.limited |= seen > limit
-                if answer.status == commands.SUCCESS or (answer.status == commands.CANCELLED and enough()):
+                if answer.status == commands.SUCCESS or (answer.status == commands.CANCELLED and is_finished()):
                     if time.monotonic() > self._deadline and not self._stop():
                         raise PeerFault(phrase("{peer} did not end its answers in time.", peer=peer))
                     return

@@ -96,7 +96,7 @@ def probe(peer: Peer, settings: DicomSettings, wanted: Sequence[str] = (), quick
     missing: list[str] = []
     started = time.monotonic()
 
-    def note(name: str, ok: bool, words: Phrase, hint: Phrase = NOTHING) -> None:
+    def record_step(name: str, ok: bool, words: Phrase, hint: Phrase = NOTHING) -> None:
         nonlocal started
         moment = time.monotonic()
         steps.append(Step(name, ok, words, round(moment - started, 4), hint))
@@ -105,7 +105,7 @@ def probe(peer: Peer, settings: DicomSettings, wanted: Sequence[str] = (), quick
     step = "reach"
     try:
         sock = connect(peer, settings.connect_timeout)
-        note(step, True, describe_route(peer, sock))
+        record_step(step, True, describe_route(peer, sock))
         step = "association"
         classes = [VERIFICATION] if quick else [VERIFICATION, *SIGNS.values()]
         contexts = [Context(2 * n + 1, uid, _SYNTAXES) for n, uid in enumerate(classes)]
@@ -113,7 +113,7 @@ def probe(peer: Peer, settings: DicomSettings, wanted: Sequence[str] = (), quick
         with association:
             offers = [name for n, name in enumerate(SIGNS) if 2 * n + 3 in association.accepted]
             length = f"{association.max_length // 1024} kB" if association.max_length else phrase("of any length")
-            note(
+            record_step(
                 step,
                 True,
                 phrase(
@@ -130,16 +130,16 @@ def probe(peer: Peer, settings: DicomSettings, wanted: Sequence[str] = (), quick
                 if answer.status == 0
                 else joined((phrase("Status {status:04X}", status=answer.status), verbatim(answer.comment)))
             )
-            note(step, answer.status == 0, words)
+            record_step(step, answer.status == 0, words)
             if "find" in wanted and "find" in offers:
                 step = "find"
-                note(step, True, _ask_nothing(association, association.timeout))
+                record_step(step, True, _ask_nothing(association, association.timeout))
     except PeerFault as fault:
-        note(step, False, fault.detail, fault.hint)
+        record_step(step, False, fault.detail, fault.hint)
     else:
         missing = [name for name in wanted if name in SIGNS and name not in offers]
         if missing:
-            note(
+            record_step(
                 "offers",
                 False,
                 phrase("Not offered: {missing}", missing=", ".join(missing)),

@@ -250,8 +250,8 @@ def ask_failed(session: Session, commitment_id: str, words: Phrase, final: bool)
 
 
 def take_report(database: Database, node_id: str, answer: References) -> None:
-    """A node's report about what we asked, see `record_answer`. One about nothing, or said again, takes no write lock: a node
-    may send any number of them."""
+    """A node's report about a request of this station, see `record_answer`. An empty or repeated one takes no write
+    lock: a node may send any number of them."""
     with database.read() as session:
         if request_asked(session, node_id, answer.transaction).state in (DONE, FAILED):
             return

@@ -64,7 +64,7 @@ def send_request(ctx: JobContext, payload: dict[str, Any]) -> dict[str, Any]:
     def on_report(answer: References) -> int:
         return take_report(ctx, node.id, answer)
 
-    def came() -> bool:
+    def has_arrived() -> bool:
         with ctx.database.read() as session:
             found = session.get(Commitment, commitment_id)
         return ctx.stopped.is_set() or found is None or found.state in (commitment.DONE, commitment.FAILED)
@@ -75,7 +75,7 @@ def send_request(ctx: JobContext, payload: dict[str, Any]) -> dict[str, Any]:
             with ctx.database.write() as session:
                 commitment.mark_requested(session, commitment_id)
                 service.record_outcome(session, node.id, NOTHING)
-            association.await_report(_STAY, came)
+            association.await_report(_STAY, has_arrived)
     except PeerFault as fault:
         with ctx.database.write() as session:
             commitment.ask_failed(session, commitment_id, fault.message, ctx.job.last_attempt)

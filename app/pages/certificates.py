@@ -132,7 +132,7 @@ def save_port(request: Request, actor: Editor, typed: Typed) -> Response:
     """The port, its profile, and what callers must show. It opens and closes without a restart."""
     values = read_values(TlsSettings, {name: [value] for name, value in typed.items()})
 
-    def work(session: Any) -> None:
+    def store(session: Any) -> None:
         if values["enabled"] and queries.active(session) is None:
             raise Invalid(
                 "The TLS port requires a certificate of this station.",
@@ -141,7 +141,7 @@ def save_port(request: Request, actor: Editor, typed: Typed) -> Response:
             )
         settings.save_values(session, TlsSettings.group, values, actor.name)
 
-    faults = attempt(request, work)[1]
+    faults = attempt(request, store)[1]
     if faults.message:
         return _page(request, actor, wrong="tls", values=values, faults=faults)
     return redirect(f"{_HERE}?saved=tls")
@@ -177,20 +177,20 @@ def trust(request: Request, actor: Editor, typed: Typed) -> Response:
     """Authorities of others, or a certificate of a peer itself; and lists of revoked certificates, or those alone."""
     text, lists = typed.get("trusted", ""), typed.get("revocations", "")
 
-    def work(session: Any) -> None:
+    def store(session: Any) -> None:
         if text.strip() or not lists.strip():
             certificates.trust_certificates(session, actor, text)
         if lists.strip():
             certificates.import_revocation_lists(session, actor, lists)
 
-    faults = attempt(request, work)[1]
+    faults = attempt(request, store)[1]
     if faults.message:
         return _page(request, actor, wrong="trust", typed={"trusted": text, "revocations": lists}, faults=faults)
     return redirect(f"{_HERE}?saved=trust")
 
 
 @router.post(_HERE + "/{certificate_id}/use")
-def use(certificate_id: str, request: Request, actor: Editor) -> Response:
+def activate(certificate_id: str, request: Request, actor: Editor) -> Response:
     faults = attempt(request, lambda session: certificates.activate(session, actor, certificate_id).id)[1]
     return _page(request, actor, wrong="own", faults=faults) if faults.message else redirect(f"{_HERE}?saved=own")
 

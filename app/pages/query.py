@@ -278,12 +278,12 @@ def ask(
         )
     wish = Wish(tuple(node or ()), "STUDY", typed.keys(), typed.mod)
 
-    def work(writing: Any) -> str:
+    def store(writing: Any) -> str:
         if before:
             stop_quietly(writing, actor, before)
         return remote_queries.create_query(writing, actor, wish).id
 
-    made, faults = attempt(request, work)
+    made, faults = attempt(request, store)
     if made is None:
         return _page(request, actor, session, None, typed=typed, faults=faults)
     return redirect(_url("/query", id=made))
@@ -303,7 +303,7 @@ def stop_quietly(session: Any, actor: Actor, query_id: str) -> None:
 def ask_again(request: Request, query_id: str, actor: Asker) -> Response:
     """The same question to the same nodes once more."""
 
-    def work(writing: Any) -> str:
+    def store(writing: Any) -> str:
         query = retrieve_queries.query(writing, actor, query_id)
         nodes = tuple(node.node_id for node in retrieve_queries.nodes_of(writing, query.id))
         stop_quietly(writing, actor, query_id)
@@ -311,7 +311,7 @@ def ask_again(request: Request, query_id: str, actor: Asker) -> Response:
             writing, actor, Wish(nodes, query.level, query.keys, tuple(query.modalities))
         ).id
 
-    made, _faults = attempt(request, work)
+    made, _faults = attempt(request, store)
     return redirect(_url("/query", id=made or query_id))
 
 

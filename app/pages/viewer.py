@@ -73,10 +73,10 @@ def viewer(
     """A study on the screen; the scripts take over from the picture in the page. among: the Study Instance UIDs that
     were chosen together, with commas, to step through."""
     opened = open_study(session, actor, study, series)
-    return render(request, "viewing/viewer.html", fields(_page(opened, _place(study, among))))
+    return render(request, "viewing/viewer.html", fields(_page(opened, _position(study, among))))
 
 
-def _place(study: str, among: str) -> Place | None:
+def _position(study: str, among: str) -> Place | None:
     chosen = list(dict.fromkeys(one for one in among.split(",") if one))[:MOST]
     if len(chosen) < 2 or study not in chosen:
         return None

@@ -234,7 +234,7 @@ def query_children(
     gathered: dict[str, list[dict[str, str]]] = {node.name: [] for node in nodes}
     faults: list[tuple[str, Phrase]] = [(name, _REMOVED) for name in removed]
 
-    def one(node: Node) -> None:
+    def query_one(node: Node) -> None:
         asked = Asked()
         count, fault = 0, None
         try:
@@ -247,7 +247,7 @@ def query_children(
         log_query(database, config, node, count, asked, fault, False)
 
     with ThreadPoolExecutor(max(1, len(nodes)), thread_name_prefix="unfold") as pool:
-        list(pool.map(one, nodes))
+        list(pool.map(query_one, nodes))
     found = remote_queries.merge_answers(
         level, ((name, answer) for name, answers in gathered.items() for answer in answers)
     )

@@ -191,7 +191,7 @@ class _Try:
         task = self._task
         limit = task.settings.max_object_gib << 30
 
-        def told(fetched: dicomweb.Fetched) -> None:
+        def record_progress(fetched: dicomweb.Fetched) -> None:
             self.counts = Counts(None, fetched.stored, fetched.failed, 0, fetched.stored)
             self._refresh()
 
@@ -204,7 +204,7 @@ class _Try:
                     self._source(),
                     path,
                     limit=limit,
-                    tell=told,
+                    tell=record_progress,
                     stop=self._stop,
                 )
                 self._ctx.check_cancelled()

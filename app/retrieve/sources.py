@@ -153,7 +153,7 @@ def _query_web(
     """Raises PeerFault when the time is used up before the last page."""
     search = dicomweb.Search()
 
-    def over() -> bool:
+    def expired() -> bool:
         return stop() or time.monotonic() > until
 
     try:
@@ -166,12 +166,12 @@ def _query_web(
                     keys,
                     limit=question.limit,
                     search=search,
-                    stop=over,
+                    stop=expired,
                     seconds=max(0.0, until - time.monotonic()),
                 )
                 if stop():
                     return
-                if over():
+                if expired():
                     raise PeerFault(phrase("{peer} did not end its answers in time.", peer=node.name))
     finally:
         asked.broken, asked.limited = search.broken, search.limited

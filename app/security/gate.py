@@ -74,7 +74,7 @@ class Gate:
     def identify_session(self, secret: str) -> Identity | None:
         """The identity of this cookie; None when the session has expired or ended, or the account is disabled."""
 
-        def look(session: Session, policy: SecuritySettings) -> _Known:
+        def load(session: Session, policy: SecuritySettings) -> _Known:
             digest = sessions.digest_of(secret)
             found = queries.session_with(session, digest)
             if found is None or found[1].disabled or sessions.is_expired(found[0], policy):
@@ -87,7 +87,7 @@ class Gate:
                 idle_minutes=policy.idle_minutes,
             )
 
-        return self._cached_lookup("session", secret, look)
+        return self._cached_lookup("session", secret, load)
 
     def saw_input(self, identity: Identity) -> None:
         """A person did something: the lock moves away. Written down now and then, in the background."""
@@ -124,7 +124,7 @@ class Gate:
     def identify_token(self, secret: str) -> Identity | None:
         """The identity of this API token, restricted to its scopes."""
 
-        def look(session: Session, policy: SecuritySettings) -> _Known:
+        def load(session: Session, policy: SecuritySettings) -> _Known:
             found = queries.token_with(session, sessions.digest_of(secret))
             if found is None or found[1].disabled or (found[0].expires_at and found[0].expires_at < now()):
                 return self._entry(None)
@@ -134,7 +134,7 @@ class Gate:
                 self._notes.submit(self._record_token_use, row.id)
             return self._entry(replace(self._identity(user, role, policy), actor=actor, how="token"))
 
-        return self._cached_lookup("token", secret, look)
+        return self._cached_lookup("token", secret, load)
 
     def _record_token_use(self, token_id: str) -> None:
         with self.database.write() as session:
@@ -177,14 +177,14 @@ class Gate:
     def _user(self, user_id: str, password_hash: str) -> Identity | None:
         """The user while the verified password is still theirs and no second factor was added."""
 
-        def look(session: Session, policy: SecuritySettings) -> _Known:
+        def load(session: Session, policy: SecuritySettings) -> _Known:
             user = session.get(User, user_id)
             if user is None or user.disabled or user.password_hash != password_hash or user.totp_secret:
                 return self._entry(None)
             role = session.get(Role, user.role)
             return self._entry(replace(self._identity(user, role, policy), how="basic") if role else None)
 
-        return self._cached_lookup("user", f"{user_id}:{password_hash}", look, plain=True)
+        return self._cached_lookup("user", f"{user_id}:{password_hash}", load, plain=True)
 
     def _basic_digest(self, name: str, password: str) -> bytes:
         pair = f"{name.strip().lower()}\0{password}".encode()

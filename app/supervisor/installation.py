@@ -65,7 +65,7 @@ class Installation(Supervisor):
         startup.resume_collection()
         self._latest = time.monotonic() + READY_SECONDS
 
-    def _look(self) -> None:
+    def _check_requests(self) -> None:
         if renewal.is_asked(self.config.run):
             self._restart_changed()
 

@@ -120,7 +120,7 @@ class Supervisor:
         state, beat = RoleState(self.config.run, self._name), 0.0
         while not self.stopping:
             self._reap()
-            self._look()
+            self._check_requests()
             if time.monotonic() - beat > BEAT or self._is_hurried():
                 beat = time.monotonic()
                 self._replace_hung()
@@ -142,7 +142,7 @@ class Supervisor:
     def _begun(self) -> None:
         """The processes have been started."""
 
-    def _look(self) -> None:
+    def _check_requests(self) -> None:
         """Several times a second."""
 
     def _is_hurried(self) -> bool:

@@ -53,7 +53,7 @@ class Pictures:
         if (known := _read(path)) is not None:
             return known
         with Frames(self._archive, located) as frames:
-            return self._keep(path, located, preview_jpeg(frames.read_frame(n), header, size, n))
+            return self._store(path, located, preview_jpeg(frames.read_frame(n), header, size, n))
 
     def rendered(
         self,
@@ -77,7 +77,7 @@ class Pictures:
                 about = spec or PixelSpec.from_dataset(header)
                 presented = state.of(located.instance.sop_instance_uid, about, n)
             image = render_frame(frames.read_frame(n), header, params, n, spec, presented)
-        return self._keep(path, located, encode(image, fmt, quality))
+        return self._store(path, located, encode(image, fmt, quality))
 
     def described(self, located: Located, header: Dataset, n: int) -> dict[str, object]:
         """How frame n looks, with its tables and the window it opens with (`appearance.description`), computed from the
@@ -95,7 +95,7 @@ class Pictures:
         with Frames(self._archive, located) as frames:
             window = opening_window(frames.read_frame(n), spec, display)
         if window is not None:
-            self._keep(path, located, json.dumps(astuple(window)).encode())
+            self._store(path, located, json.dumps(astuple(window)).encode())
         return window
 
     def animated(self, located: Located, header: Dataset, params: RenderParams) -> bytes:
@@ -111,7 +111,7 @@ class Pictures:
         spec = spec_of(header, one)
         with Frames(self._archive, located) as frames:
             images = (render_frame(frames.read_frame(n), header, params, n, spec) for n in range(1, count + 1, step))
-            return self._keep(
+            return self._store(
                 path, located, encode_animation(images, min(_milliseconds(header) * step, MAX_GIF_MS / shown))
             )
 
@@ -120,7 +120,7 @@ class Pictures:
         for sha256 in digests:
             cached.discard(self._cache, sha256)
 
-    def _keep(self, path: Path, located: Located, data: bytes) -> bytes:
+    def _store(self, path: Path, located: Located, data: bytes) -> bytes:
         """Files the picture or what was computed for it; not that of an object which was deleted while it was drawn."""
         _write(path, data)
         if not self._archive.store.full_path(located.instance.path).exists():

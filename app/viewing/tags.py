@@ -118,11 +118,16 @@ def _walk(header: Dataset, depth: int) -> list[Tag]:
 def _tag(element: DataElement, depth: int) -> Tag:
     tag = element.tag
     return Tag(
-        f"({tag.group:04X},{tag.element:04X})", element.name, keyword_for_tag(tag), element.VR, _shown(element), depth
+        f"({tag.group:04X},{tag.element:04X})",
+        element.name,
+        keyword_for_tag(tag),
+        element.VR,
+        _element_text(element),
+        depth,
     )
 
 
-def _shown(element: DataElement) -> str:
+def _element_text(element: DataElement) -> str:
     if element.VR == "SQ":
         return f"[{len(element.value or [])}]"
     value = element.value

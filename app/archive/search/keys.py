@@ -92,7 +92,7 @@ def column_condition(path: str, column: str, key: Key, fuzzy: bool) -> Narrow:
         return _empty(path, column)
     wanted, vr = values_of(key), key.vr
     if path in NUMBERS:
-        return _any_of(column, _whole(wanted))
+        return _any_of(column, _integers(wanted))
     if path in LISTS:
         return _in_list(column, key, fuzzy)
     if vr == "UI":
@@ -187,7 +187,7 @@ def _any_of(column: str, wanted: list[Any]) -> Narrow:
     return Narrow(f"{column} IN ({', '.join('?' * len(wanted))})", wanted)
 
 
-def _whole(wanted: list[str]) -> list[int]:
+def _integers(wanted: list[str]) -> list[int]:
     read = [numbers.number(one) for one in wanted]
     return [one for one in read if isinstance(one, int) and abs(one) < 2**31]
 

@@ -18,7 +18,7 @@ const ACTIONS: Record<string, string> = {
   f: 'flip',
 };
 
-/** What the input changes. */
+/** The editor that the input changes. */
 export interface EditTarget {
   readonly editing: Editing | null;
   readonly dragMoves: boolean; // dragging moves the image instead of changing its window

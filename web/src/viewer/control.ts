@@ -1,4 +1,4 @@
-/** What actions and buttons see of the viewer; it imports both, so they know it by this interface only. */
+/** The viewer as its actions and buttons see it: it imports both, so they import only this interface. */
 import type { Grid, Layout } from './grid';
 import type { Strip } from './strip';
 import type { Cine } from './tools/cine';

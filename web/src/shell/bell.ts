@@ -12,8 +12,10 @@ interface Note {
   href: string;
   at: number;
   seen: boolean;
-  /** The study it is about: its patient is named, and a later note of the same kind replaces it. */
+  /** The study it is about: a later note of the same kind replaces it. */
   study?: string;
+  /** Of that study; not known until the list was opened. */
+  patient?: string;
 }
 
 const KEY = 'filmroom.bell';
@@ -39,32 +41,36 @@ function add(note: Omit<Note, 'at' | 'seen'>): void {
   keep([{ ...note, at: Date.now(), seen: false }, ...others]);
 }
 
-const patients = new Map<string, Promise<string>>(); // by study, while the page is open
-
-/** "Family, Given" of a study's patient; empty where this user may not see the study or it has no name. */
-function patientOf(study: string): Promise<string> {
-  const known = patients.get(study);
-  if (known) return known;
-  const asked = json<{ patient_name: string }>('GET', `/api/v1/studies/${encodeURIComponent(study)}`, undefined, {
-    background: true,
-  }).then(
-    (found) => (found.patient_name.split('=')[0] ?? '').split('^').slice(0, 2).filter(Boolean).join(', '),
-    () => '',
+/** Names the patients of the notes. Only when the list is opened: it is a look at patient data, which is audited. */
+async function namePatients(): Promise<void> {
+  const studies = [
+    ...new Set(notes().flatMap((note) => (note.study && note.patient === undefined ? [note.study] : []))),
+  ];
+  if (!studies.length) return;
+  const query = studies.map((uid) => `study_instance_uid=${encodeURIComponent(uid)}`).join('&');
+  let found: { study_instance_uid: string; patient_name: string }[];
+  try {
+    found = (await json<{ items: typeof found }>('GET', `/api/v1/studies?limit=${studies.length}&${query}`)).items;
+  } catch {
+    return; // the notes stay without names
+  }
+  const names = new Map(found.map((one) => [one.study_instance_uid, personName(one.patient_name)]));
+  keep(
+    notes().map((note) =>
+      note.study && studies.includes(note.study) ? { ...note, patient: names.get(note.study) ?? '' } : note,
+    ),
   );
-  patients.set(study, asked);
-  return asked;
 }
 
-/** A note about a study, with the name of its patient before the detail. */
-async function addOf(study: string | undefined, note: Omit<Note, 'at' | 'seen' | 'study'>): Promise<void> {
-  if (!study) return add(note);
-  const patient = await patientOf(study);
-  add({ ...note, study, detail: [patient, note.detail].filter(Boolean).join(': ') });
+/** "Family, Given" of the alphabetic group of a PN value. */
+function personName(value: string): string {
+  return (value.split('=')[0] ?? '').split('^').slice(0, 2).filter(Boolean).join(', ');
 }
 
 function line(note: Note): HTMLElement {
   const time = siteTime(note.at);
-  const text = element('span', { class: 'grow' }, element('b', { text: note.what }), ` ${note.detail}`);
+  const detail = [note.patient, note.detail].filter(Boolean).join(': ');
+  const text = element('span', { class: 'grow' }, element('b', { text: note.what }), ` ${detail}`);
   return element(
     'a',
     { class: 'menu-item note-line', attrs: { href: note.href, role: 'menuitem' } },
@@ -83,13 +89,17 @@ function draw(): void {
     count.textContent = number(fresh);
   }
   const place = one<HTMLElement>('#bell-list');
-  if (place && all.length) place.replaceChildren(...all.map(line));
+  if (!place || !all.length) return;
+  const focused = [...place.children].indexOf(document.activeElement as Element);
+  place.replaceChildren(...all.map(line));
+  if (focused >= 0) (place.children[focused] as HTMLElement | undefined)?.focus();
 }
 
 function failed(event: Event): void {
   const { state, node, study_instance_uid } = event.payload as Record<string, string | undefined>;
   if (state === 'failed')
-    void addOf(study_instance_uid, {
+    add({
+      study: study_instance_uid ?? '',
       kind: 'bad',
       what: node ? t('Sending to {node} failed', { node }) : t('A transfer failed'),
       detail: '',
@@ -110,7 +120,8 @@ export function installBell(): void {
   on('transfer.changed', failed);
   on('conflict.opened', (event) => {
     const { study_instance_uid } = event.payload as Record<string, string | undefined>;
-    void addOf(study_instance_uid, {
+    add({
+      study: study_instance_uid ?? '',
       kind: 'warn',
       what: t('Conflict'),
       detail: t('An object is on hold: it differs from the stored copy.'),
@@ -127,8 +138,10 @@ export function installBell(): void {
   document.addEventListener(
     'toggle',
     (event) => {
-      if (event.target instanceof HTMLElement && event.target.id === 'bell' && event.target.matches(':popover-open'))
+      if (event.target instanceof HTMLElement && event.target.id === 'bell' && event.target.matches(':popover-open')) {
         keep(notes().map((note) => ({ ...note, seen: true })));
+        void namePatients();
+      }
     },
     true,
   );

@@ -35,13 +35,40 @@ function showAnchor(): boolean {
   return true;
 }
 
+/** The field with the focus, to find it again when the same page comes with another answer (a search). */
+interface Focused {
+  path: string;
+  selector: string;
+}
+
+function focusedField(): Focused | undefined {
+  const field = document.activeElement;
+  if (!field?.matches('#page :is(input, select)') || !field.getAttribute('name')) return undefined;
+  const form = field.getAttribute('form');
+  const within = form ? `[form="${CSS.escape(form)}"]` : '';
+  return {
+    path: location.pathname,
+    selector: `#page [name="${CSS.escape(field.getAttribute('name') ?? '')}"]${within}`,
+  };
+}
+
+/** False where another page was opened, or the field is gone. */
+function showFocused(before: Focused | undefined): boolean {
+  if (!before || before.path !== location.pathname) return false;
+  const field = one<HTMLElement>(before.selector);
+  field?.focus({ preventScroll: true });
+  return field !== null && field === document.activeElement;
+}
+
 export function installNavigation(): void {
+  let before: Focused | undefined;
   window.addEventListener('hashchange', showAnchor);
   showAnchor();
   document.addEventListener('htmx:config:request', (event) => {
     const ctx = context(event);
     ctx.request.headers['X-CSRF-Token'] = csrf();
     if (ctx.sourceElement.matches('[data-background]')) ctx.request.headers['X-Background'] = '1';
+    else before = focusedField();
   });
   document.addEventListener('htmx:before:swap', (event) => {
     const ctx = context(event);
@@ -82,7 +109,7 @@ export function installNavigation(): void {
       !(ctx.target as Element | null)?.matches?.('#page')
     )
       return;
-    if (!showAnchor()) one<HTMLElement>('#main')?.focus({ preventScroll: true });
+    if (!showAnchor() && !showFocused(before)) one<HTMLElement>('#main')?.focus({ preventScroll: true });
     document.dispatchEvent(new CustomEvent('filmroom:page'));
   });
   htmx.config.includeIndicatorCSS = false;

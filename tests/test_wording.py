@@ -3,6 +3,7 @@ templates, packages and the browser's scripts, and in docstrings, comments and l
 
 import ast
 import io
+import pkgutil
 import re
 import tokenize
 from collections.abc import Callable, Iterator
@@ -167,3 +168,10 @@ def test_functions_have_names_of_the_field() -> None:
     found = {f"{one.relative_to(ROOT)}: {name}" for one in files for name in _vague_names(one.read_text())}
     assert found == OF_PYTHON
     assert list(_vague_names("class A:\n    def _look(self): ...\n")) == ["_look"]
+
+
+def test_the_glossary_names_code_that_exists() -> None:
+    names = re.findall(r"`(app\.[\w.]+)`", (ROOT / "docs/dev/glossary.md").read_text())
+    assert len(names) > 25
+    for name in names:
+        assert callable(pkgutil.resolve_name(name)), name

@@ -16,7 +16,7 @@ Administrator = Annotated[Actor, Depends(allow(Verb.CROSSREF_READ))]
 
 @router.post("/anonymizations", status_code=202)
 def create_anonymization(
-    order: service.Order, response: Response, actor: Anonymizer, session: WriteSession
+    order: service.AnonymizationOrder, response: Response, actor: Anonymizer, session: WriteSession
 ) -> dict[str, Any]:
     """Orders an anonymized copy of a study. It is made in the background; `Location` is its resource."""
     row = service.request(session, actor, order)

@@ -36,7 +36,7 @@ _COLUMNS = (
 _BATCH = 500
 
 
-class Filter(BaseModel):
+class AuditQuery(BaseModel):
     verb: str | None = None
     user: str | None = None
     outcome: str | None = Field(None, description="success, denied or failed")
@@ -70,7 +70,7 @@ def as_json(event: AuditEvent) -> dict[str, Any]:
 
 @router.get("/audit", response_model=None)
 def list_audit(
-    request: Request, actor: Reader, session: ReadSession, wanted: Annotated[Filter, Query()]
+    request: Request, actor: Reader, session: ReadSession, wanted: Annotated[AuditQuery, Query()]
 ) -> dict[str, Any] | StreamingResponse:
     """Lists audit entries, newest first. `format=csv` (or Accept: text/csv) returns all that match."""
     if wanted.format == "csv" or "text/csv" in request.headers.get("accept", ""):
@@ -102,7 +102,7 @@ def _plain(value: Any) -> str:
     return f"'{text}" if text[:1] in ("=", "+", "-", "@", "\t", "\r") else text
 
 
-def _csv(request: Request, actor: Actor, wanted: Filter) -> Iterator[str]:
+def _csv(request: Request, actor: Actor, wanted: AuditQuery) -> Iterator[str]:
     """In batches, each with a transaction of its own: a long download must not keep one open."""
     yield ",".join((*_COLUMNS, "detail")) + "\r\n"
     before = wanted.cursor

@@ -6,7 +6,7 @@ from fastapi import APIRouter, Depends, Query
 from pydantic import BaseModel
 
 from app.archive import service
-from app.archive.models import Conflict
+from app.archive.models import ObjectConflict
 from app.http import ReadSession, WriteSession, allow
 from app.security import Actor, Verb
 from app.viewing.traces import record
@@ -22,7 +22,7 @@ class DecisionBody(BaseModel):
     chosen: bool = False
 
 
-def as_json(conflict: Conflict) -> dict[str, Any]:
+def as_json(conflict: ObjectConflict) -> dict[str, Any]:
     return {
         "id": conflict.id,
         "study_instance_uid": conflict.study_instance_uid,

@@ -15,7 +15,7 @@ from app.kit.multipart import Begin, Data, End, parse_header
 from app.media import traces
 from app.media.intake import Intake, Result, Upload
 from app.media.settings import ImportSettings
-from app.media.unzip import Limits
+from app.media.unzip import UnzipLimits
 from app.security import Actor, Verb, facilities
 
 router = APIRouter(tags=["imports"])
@@ -37,7 +37,7 @@ async def create_import(request: Request, actor: Annotated[Actor, Depends(allow(
 
     def begin() -> Intake:
         with here.database.read() as session:
-            limits = Limits.of(settings.load(session, ImportSettings))
+            limits = UnzipLimits.of(settings.load(session, ImportSettings))
             facility_id = actor.facility_id or facilities.home_id(session)
         source = Source(
             kind="upload",

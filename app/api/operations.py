@@ -31,8 +31,8 @@ class Wanted(BaseModel):
     since: AwareDatetime | None = None
     until: AwareDatetime | None = None
 
-    def filter(self) -> queries.Filter:
-        return queries.Filter(self.peer, self.kind, self.role, self.result, self.since, self.until)
+    def filter(self) -> queries.OperationFilter:
+        return queries.OperationFilter(self.peer, self.kind, self.role, self.result, self.since, self.until)
 
 
 class WantedEntries(Wanted):

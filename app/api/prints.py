@@ -28,7 +28,7 @@ Administrator = Annotated[Actor, Depends(allow(Verb.JOB_ALL))]
 PICTURE = "/api/v1/prints/preview/picture"
 
 
-class Change(BaseModel):
+class PrintChange(BaseModel):
     priority: int = Field(ge=queue_priority.LOWEST, le=queue_priority.HIGHEST, description=queue_priority.MEANING)
 
 
@@ -183,7 +183,7 @@ def _file(request: Request, print_id: str, path: Path, media_type: str) -> FileR
 
 
 @router.patch("/prints/{print_id}")
-def change_print(print_id: str, actor: Administrator, session: WriteSession, change: Change) -> dict[str, Any]:
+def change_print(print_id: str, actor: Administrator, session: WriteSession, change: PrintChange) -> dict[str, Any]:
     """Changes the priority of a queued print."""
     return service.as_json(service.set_priority(session, actor, print_id, change.priority))
 

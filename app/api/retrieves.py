@@ -9,7 +9,7 @@ from app.http import ReadSession, WriteSession, allow, i18n
 from app.nodes import queries as node_queries
 from app.retrieve import queries as retrieve_queries
 from app.retrieve import retrievals
-from app.retrieve.retrievals import Order
+from app.retrieve.retrievals import RetrievalOrder
 from app.security import Actor, Verb
 
 router = APIRouter(tags=["retrieves"])
@@ -32,7 +32,7 @@ class RetrieveBody(BaseModel):
 @router.post("/retrieves", status_code=202)
 def create_retrieve(body: RetrieveBody, response: Response, actor: Retriever, session: WriteSession) -> dict[str, Any]:
     """Queues a retrieval. `Location` is its resource."""
-    order = Order(**(body.model_dump() | {"sop_instance_uids": tuple(body.sop_instance_uids)}))
+    order = RetrievalOrder(**(body.model_dump() | {"sop_instance_uids": tuple(body.sop_instance_uids)}))
     made = retrievals.create_retrieval(session, actor, order)
     response.headers["Location"] = f"/api/v1/retrieves/{made.id}"
     return _retrieval_json(session, actor, made.id)

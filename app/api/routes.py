@@ -42,7 +42,7 @@ class RouteBody(BaseModel):
         return {**(base or {}), **given} if given else None
 
 
-class Order(BaseModel):
+class RouteOrder(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     order: list[str] = Field(max_length=1000, description="The ids of all routes")
@@ -67,7 +67,7 @@ def create_route(body: RouteBody, response: Response, actor: Editor, session: Wr
 
 
 @router.put("/routes/order")
-def order_routes(body: Order, actor: Editor, session: WriteSession) -> dict[str, Any]:
+def order_routes(body: RouteOrder, actor: Editor, session: WriteSession) -> dict[str, Any]:
     """Sets the order of the routes."""
     service.order_routes(session, actor, body.order)
     return list_routes(actor, session)

@@ -35,7 +35,7 @@ class UserChange(BaseModel):
     disabled: bool | None = None
 
 
-class NewPassword(BaseModel):
+class NewPasswordBody(BaseModel):
     password: str = Field(max_length=256)
 
 
@@ -98,7 +98,7 @@ def set_preferences(body: dict[str, Any], actor: Self, session: WriteSession) ->
 
 
 @router.post("/users/me/second-factor")
-def begin_second_factor(request: Request, body: NewPassword, actor: Self) -> dict[str, str]:
+def begin_second_factor(request: Request, body: NewPasswordBody, actor: Self) -> dict[str, str]:
     """Creates a secret for an authenticator; it is used after PUT has confirmed it with a code."""
     here = services(request)
     proof = here.gate.login.confirm_password(actor, body.password)
@@ -117,7 +117,7 @@ def confirm_second_factor(request: Request, body: Code, actor: Self) -> dict[str
 
 
 @router.delete("/users/me/second-factor", status_code=204)
-def remove_second_factor(request: Request, body: NewPassword, actor: Self) -> None:
+def remove_second_factor(request: Request, body: NewPasswordBody, actor: Self) -> None:
     """Removes the caller's second factor; needs the password."""
     here = services(request)
     proof = here.gate.login.confirm_password(actor, body.password)
@@ -154,7 +154,7 @@ def change_user(user_id: str, body: UserChange, actor: Admin, session: WriteSess
 
 
 @router.put("/users/{user_id}/password", status_code=204)
-def reset_password(request: Request, user_id: str, body: NewPassword, actor: Admin) -> None:
+def reset_password(request: Request, user_id: str, body: NewPasswordBody, actor: Admin) -> None:
     """Sets a temporary password, to be changed at the next sign-in. Sessions and tokens of the user end."""
     database = services(request).database
     with database.read() as session:

@@ -8,7 +8,7 @@ from datetime import datetime
 from sqlalchemy import String, case, cast, func, select
 from sqlalchemy.orm import Session
 
-from app.archive.models import ArrivalSource, Conflict, Instance, InstanceHeader, Series, Study
+from app.archive.models import ArrivalSource, Instance, InstanceHeader, ObjectConflict, Series, Study
 from app.archive.queries import visible_conflicts, visible_to
 from app.security import Actor
 
@@ -62,9 +62,11 @@ def per_minute(session: Session, actor: Actor, since: datetime) -> list[Minute]:
 def open_conflicts_of(session: Session, actor: Actor, study_uids: Sequence[str]) -> dict[str, int]:
     """Study Instance UID -> open conflicts that this actor may see."""
     query = (
-        select(Conflict.study_instance_uid, func.count())
-        .where(Conflict.study_instance_uid.in_(study_uids), Conflict.state == "open", visible_conflicts(actor))
-        .group_by(Conflict.study_instance_uid)
+        select(ObjectConflict.study_instance_uid, func.count())
+        .where(
+            ObjectConflict.study_instance_uid.in_(study_uids), ObjectConflict.state == "open", visible_conflicts(actor)
+        )
+        .group_by(ObjectConflict.study_instance_uid)
     )
     return {row[0]: row[1] for row in session.execute(query)}
 

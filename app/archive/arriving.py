@@ -4,7 +4,7 @@ import threading
 from dataclasses import dataclass, field
 from typing import Literal
 
-from app.archive.rows import Rows
+from app.archive.rows import ObjectRows
 from app.archive.store import Incoming
 from app.dicom.header import Header
 from app.kit.phrases import NOTHING, Phrase
@@ -35,7 +35,7 @@ class Source:
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class IngestOutcome:
     """Result of storing an object. reason: one sentence when it is refused or in conflict; comment: the same for an
     Error Comment (PS3.7 C.4.2), at most 64 characters; other_content: an object of the same UID is here that
     differs."""
@@ -65,19 +65,19 @@ class Stored:
 
 
 @dataclass(slots=True)
-class Entry:
+class ArrivingObject:
     """An object that waits for its rows."""
 
     incoming: Incoming
     source: Source
     header: Header
-    rows: Rows
+    rows: ObjectRows
     sha256: str
     path: str
     frames: bytes | None
     wake: threading.Lock = field(default_factory=threading.Lock)
     done: bool = False
-    outcome: Outcome | None = None
+    outcome: IngestOutcome | None = None
     fault: BaseException | None = None
     placed: bool = False
     doubtful: bool = False  # its commit failed in an unknown way; its temporary file must stay
@@ -87,7 +87,7 @@ class Entry:
 
     def decide(self, status: Status, reason: Phrase = NOTHING, comment: str = "", other_content: bool = False) -> None:
         h = self.header
-        self.outcome = Outcome(
+        self.outcome = IngestOutcome(
             status, h.sop_class_uid, h.sop_instance_uid, h.study_instance_uid, h.series_instance_uid, h.warnings,
             reason, comment, other_content,
         )  # fmt: skip

@@ -15,7 +15,7 @@ from app.archive import framing, integrity, queries, rows
 from app.archive.content import header as stored_header
 from app.archive.errors import Damaged, NoFrame
 from app.archive.ingest import SESSION_KEY, Archive
-from app.archive.models import Conflict
+from app.archive.models import ObjectConflict
 from app.dicom import frames, kept, uids
 from app.dicom.header import NotDicom, scan
 from app.dicom.reading import element_text
@@ -51,14 +51,14 @@ class Picture:
 
 
 @contextmanager
-def open_held_file(archive: Archive, conflict: Conflict) -> Iterator[BinaryIO]:
+def open_held_file(archive: Archive, conflict: ObjectConflict) -> Iterator[BinaryIO]:
     """The file of an object on hold. Raises Damaged where it is not the one that came in, OSError."""
     with archive.store.full_path(conflict.path).open("rb", buffering=0) as file:
         integrity.check(file.fileno(), conflict, archive.database)
         yield file
 
 
-def warnings(session: Session, conflict: Conflict) -> list[Phrase]:
+def warnings(session: Session, conflict: ObjectConflict) -> list[Phrase]:
     """Warnings about an object on hold, as an import reports them."""
     archive: Archive = session.info[SESSION_KEY]
     try:
@@ -71,7 +71,7 @@ def warnings(session: Session, conflict: Conflict) -> list[Phrase]:
     return header.warnings
 
 
-def first_frame(session: Session, conflict: Conflict) -> Picture:
+def first_frame(session: Session, conflict: ObjectConflict) -> Picture:
     """Its first frame. Raises NoFrame where it has none or its file cannot be read, Damaged."""
     archive: Archive = session.info[SESSION_KEY]
     try:
@@ -94,7 +94,7 @@ def first_frame(session: Session, conflict: Conflict) -> Picture:
     return Picture(frame, kept.unpack(header.kept))
 
 
-def differing_values(session: Session, actor: Actor, conflict: Conflict) -> list[Difference]:
+def differing_values(session: Session, actor: Actor, conflict: ObjectConflict) -> list[Difference]:
     """The differing attributes of one conflict with both values. A file that cannot be read any more has no values, and
     those of a stored object that this actor may not see are left out."""
     archive: Archive = session.info[SESSION_KEY]

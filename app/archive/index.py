@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from app.archive.arriving import Entry, Source, Stored
+from app.archive.arriving import ArrivingObject, Source, Stored
 from app.archive.models import OTHER_FACILITY, SEVERAL
 from app.archive.rows import modality_bit
 from app.archive.search.ddl import fts_text
@@ -41,13 +41,13 @@ class _Known:
 class Files(Protocol):
     """File operations of a batch while the index is locked, before the commit."""
 
-    def place_file(self, entry: Entry) -> None: ...
-    def hold_file(self, entry: Entry) -> tuple[str, str]: ...
-    def same_content(self, entry: Entry, there: Stored) -> bool: ...
-    def restore(self, entry: Entry, there: Stored) -> None: ...
+    def place_file(self, entry: ArrivingObject) -> None: ...
+    def hold_file(self, entry: ArrivingObject) -> tuple[str, str]: ...
+    def same_content(self, entry: ArrivingObject, there: Stored) -> bool: ...
+    def restore(self, entry: ArrivingObject, there: Stored) -> None: ...
 
 
-class Batch:
+class IndexBatch:
     """Decides and writes the rows of a batch, in order."""
 
     def __init__(self, transaction: Transaction, files: Files) -> None:
@@ -59,7 +59,7 @@ class Batch:
         self.existing: dict[str, Stored] = {}
         self.sources: dict[tuple[str, str, str, str], int] = {}
 
-    def write(self, entries: Sequence[Entry]) -> None:
+    def write(self, entries: Sequence[ArrivingObject]) -> None:
         uids = list({e.header.sop_instance_uid for e in entries})
         marks = ", ".join("?" * len(uids))
         self.existing = {
@@ -76,7 +76,7 @@ class Batch:
         self._finish()
         self.sql.write_events()
 
-    def _index_entry(self, entry: Entry) -> None:
+    def _index_entry(self, entry: ArrivingObject) -> None:
         h = entry.header
         there = self.existing.get(h.sop_instance_uid)
         study, series = self._study(h.study_instance_uid), self._series(h.series_instance_uid)
@@ -93,7 +93,7 @@ class Batch:
             self._new_instance(entry, study, series or self._new_series(entry, study))
             entry.decide("stored")
 
-    def _index_duplicate(self, entry: Entry, there: Stored) -> None:
+    def _index_duplicate(self, entry: ArrivingObject, there: Stored) -> None:
         """An object whose UID is here already: the same once more, whatever its encoding, or other content."""
         h = entry.header
         if there.sha256 == entry.sha256:
@@ -108,7 +108,7 @@ class Batch:
             other = there.transfer_syntax_uid != h.transfer_syntax_uid
             self._record_conflict(entry, "other content", _OTHER_SYNTAX if other else NOTHING)
 
-    def _identical(self, entry: Entry, there: Stored) -> None:
+    def _identical(self, entry: ArrivingObject, there: Stored) -> None:
         """The same bytes once more. The sender may delete its own, so the stored file is read first and must be whole."""
         if there.sha256 not in entry.compared:
             entry.undecided = there
@@ -139,7 +139,7 @@ class Batch:
             self.series[uid] = _series_row(*found[0]) if found else None
         return self.series[uid]
 
-    def _patient(self, entry: Entry) -> int:
+    def _patient(self, entry: ArrivingObject) -> int:
         facility = entry.source.facility_id
         identity = f"{facility or ''}\\{entry.rows.identity_without_facility}"
         found = self.sql.rows("SELECT id, fold, pid_fold FROM patient WHERE identity = ?", (identity,))
@@ -168,7 +168,7 @@ class Batch:
                 self.sql.run(f"DELETE FROM {table} WHERE rowid = ?", (pk,))
         self._index_words(pk, folds, pid_fold)
 
-    def _new_study(self, entry: Entry) -> _Known:
+    def _new_study(self, entry: ArrivingObject) -> _Known:
         facility = entry.source.facility_id
         row = entry.rows.study | {
             "patient_pk": self._patient(entry), "facility_id": facility, "series_count": 0, "instance_count": 0, "bytes": 0,
@@ -189,7 +189,7 @@ class Batch:
         self.studies[entry.header.study_instance_uid] = known
         return known
 
-    def _new_series(self, entry: Entry, study: _Known) -> _Known:
+    def _new_series(self, entry: ArrivingObject, study: _Known) -> _Known:
         row = entry.rows.series | {"study_pk": study.id, "instance_count": 0, "bytes": 0, "received_at": self.at}
         known = _series_row(self.sql.insert("series", row), study.id, study.facility_id)
         self.series[entry.header.series_instance_uid] = known
@@ -207,7 +207,7 @@ class Batch:
             self.sources[key] = found[0][0] if found else self.sql.insert("arrival_source", row)
         return self.sources[key]
 
-    def _new_instance(self, entry: Entry, study: _Known, series: _Known) -> None:
+    def _new_instance(self, entry: ArrivingObject, study: _Known, series: _Known) -> None:
         size, h = entry.incoming.size, entry.header
         row = entry.rows.instance | {
             "series_pk": series.id, "study_pk": study.id, "path": entry.path, "bytes": size, "sha256": entry.sha256,
@@ -235,7 +235,7 @@ class Batch:
             study.source, study.several = SEVERAL, True
         self._add_study_values(entry, study)
 
-    def _add_study_values(self, entry: Entry, study: _Known) -> None:
+    def _add_study_values(self, entry: ArrivingObject, study: _Known) -> None:
         """A modality or SOP class that the study did not have yet."""
         modality, sop_class = entry.rows.modality, entry.header.sop_class_uid
         present = study.modalities.split("\\") if study.modalities else []
@@ -251,7 +251,7 @@ class Batch:
         if sop_class not in classes and len(study.sop_classes) + len(sop_class) < 1023:
             study.sop_classes, study.widened = "\\".join([*classes, sop_class]), True
 
-    def _record_conflict(self, entry: Entry, reason: str, words: Phrase = NOTHING) -> None:
+    def _record_conflict(self, entry: ArrivingObject, reason: str, words: Phrase = NOTHING) -> None:
         h = entry.header
         same = self.sql.rows(
             "SELECT id, differences FROM conflict WHERE sop_instance_uid = ? AND sha256 = ? AND state = 'open' "
@@ -316,7 +316,7 @@ def _series_row(pk: int, study_pk: int, facility_id: str | None) -> _Known:
     return _Known(pk, facility_id, "", "", "", 0, 0, "", "", study_pk)
 
 
-def _is_foreign(entry: Entry, facility_id: str | None) -> bool:
+def _is_foreign(entry: ArrivingObject, facility_id: str | None) -> bool:
     """Whether something here is of a facility whose objects the sender may not know of (SEC-10)."""
     own_facility = entry.source.facility_id
     return own_facility is not None and own_facility != facility_id and not entry.source.sees_all

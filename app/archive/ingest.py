@@ -8,11 +8,11 @@ import time
 from pathlib import Path
 
 from app.archive import differences, queries, rows, sweep
-from app.archive.arriving import Entry, Outcome, Source, Stored
+from app.archive.arriving import ArrivingObject, IngestOutcome, Source, Stored
 from app.archive.commit import GroupCommit
 from app.archive.files import OpenFiles
 from app.archive.framing import locate
-from app.archive.index import Batch
+from app.archive.index import IndexBatch
 from app.archive.reserve import Reserve
 from app.archive.store import ASIDE, Incoming, Store, sha256_of, translate_fault
 from app.archive.syncing import Sync, Syncer
@@ -39,7 +39,7 @@ class Archive:
         self.database = database
         self.store = Store(config.store, Reserve.of(config))
         self.files = OpenFiles()
-        self._commit: GroupCommit[Entry] = GroupCommit(self._write)
+        self._commit: GroupCommit[ArrivingObject] = GroupCommit(self._write)
         self._syncer = Syncer()
         database.session_info[SESSION_KEY] = self
         self._doubtful: list[Path] = []  # temporary files whose commit failed in an unknown way
@@ -57,7 +57,7 @@ class Archive:
         """Forgets what came so far; nothing of it remains."""
         incoming.discard()
 
-    def ingest(self, incoming: Incoming) -> Outcome:
+    def ingest(self, incoming: Incoming) -> IngestOutcome:
         """Takes the object in; returns when file and rows are durable. Refused, duplicate and conflict are outcomes;
         Unavailable is raised when disk or database cannot take it now: then nothing of it is kept."""
         entry = None
@@ -65,7 +65,7 @@ class Archive:
             try:
                 entry = self._prepare(incoming)
             except NotDicom as no:
-                return Outcome("refused", reason=of_fault(no))
+                return IngestOutcome("refused", reason=of_fault(no))
             self._commit.submit(entry)
             while entry.undecided is not None and entry.fault is None:
                 entry.compared[entry.undecided.sha256] = self._is_same(entry, entry.undecided)
@@ -94,7 +94,7 @@ class Archive:
         self.files.close()
         self.store.close()
 
-    def _prepare(self, incoming: Incoming) -> Entry:
+    def _prepare(self, incoming: Incoming) -> ArrivingObject:
         fd = incoming.fileno()
         size = os.fstat(fd).st_size
         header = scan(fd, size)
@@ -106,9 +106,9 @@ class Archive:
             header.series_instance_uid,
             header.sop_instance_uid,
         )
-        return Entry(incoming, incoming.source, header, described, incoming.finish(), path, table)
+        return ArrivingObject(incoming, incoming.source, header, described, incoming.finish(), path, table)
 
-    def _is_same(self, entry: Entry, there: Stored) -> bool:
+    def _is_same(self, entry: ArrivingObject, there: Stored) -> bool:
         """Whether the stored file is whole where its checksum is this one's; else whether it is this object in another
         encoding. Beside the index's lock, since files are read and pixels decoded."""
         try:
@@ -121,7 +121,7 @@ class Archive:
         except OSError:
             return False
 
-    def _record_differences(self, entry: Entry) -> None:
+    def _record_differences(self, entry: ArrivingObject) -> None:
         """Beside the index's lock, since files are compared. The conflict remains, also when this fails."""
         try:
             with self.database.read() as session:
@@ -134,7 +134,7 @@ class Archive:
 
     # -- the leader's part ---------------------------------------------------------------------------------------
 
-    def _write(self, entries: list[Entry]) -> None:
+    def _write(self, entries: list[ArrivingObject]) -> None:
         """One transaction for all; when that fails, one for each, so that a bad one does not affect the others."""
         try:
             self._repeat(entries)
@@ -151,7 +151,7 @@ class Archive:
             if self._doubtful:
                 self._clear_doubts()
 
-    def _repeat(self, entries: list[Entry]) -> None:
+    def _repeat(self, entries: list[ArrivingObject]) -> None:
         """The transaction, again when PostgreSQL ended it for the sake of another one."""
         for left in reversed(range(_REPEATS)):
             for entry in entries:
@@ -164,7 +164,7 @@ class Archive:
                     raise
                 time.sleep(random.uniform(0.01, 0.1))  # noqa: S311 jitter, not a secret
 
-    def _abandon(self, entries: list[Entry], fault: Exception) -> None:
+    def _abandon(self, entries: list[ArrivingObject], fault: Exception) -> None:
         """Final names without a row go, under the index's lock: the database released it when the transaction failed, and
         another process may have come to these names since."""
         for entry in entries:
@@ -174,13 +174,13 @@ class Archive:
                 self._doubtful.append(entry.incoming.path)
         self._clear_doubts()
 
-    def _transact(self, entries: list[Entry]) -> None:
+    def _transact(self, entries: list[ArrivingObject]) -> None:
         placer = _Placer(self.store)
         wrote = False
         self.store.sync_names()
         try:
             with self.database.write_plain() as connection:
-                Batch(Transaction(connection), placer).write(entries)
+                IndexBatch(Transaction(connection), placer).write(entries)
                 wrote = True
         except BaseException:
             if wrote:  # the commit itself failed: perhaps it went through all the same
@@ -215,14 +215,14 @@ class _Placer:
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._aside: list[tuple[Entry, str]] = []
+        self._aside: list[tuple[ArrivingObject, str]] = []
 
-    def place_file(self, entry: Entry) -> None:
+    def place_file(self, entry: ArrivingObject) -> None:
         entry.incoming.wait_durable()
         self._store.commit_file(entry.incoming.path, entry.path)
         entry.placed = True
 
-    def hold_file(self, entry: Entry) -> tuple[str, str]:
+    def hold_file(self, entry: ArrivingObject) -> tuple[str, str]:
         """(id of the conflict, path)"""
         entry.incoming.wait_durable()
         conflict = new_id()
@@ -232,7 +232,7 @@ class _Placer:
         self._aside.append((entry, path))
         return conflict, path
 
-    def restore(self, entry: Entry, there: Stored) -> None:
+    def restore(self, entry: ArrivingObject, there: Stored) -> None:
         """The stored file is damaged or gone: the same object, sent again, takes its place. Right whether or not the
         transaction is committed."""
         entry.incoming.wait_durable()
@@ -249,7 +249,7 @@ class _Placer:
                 self._store.remove(path)
             entry.placed = False
 
-    def same_content(self, entry: Entry, there: Stored) -> bool:
+    def same_content(self, entry: ArrivingObject, there: Stored) -> bool:
         """Whether only the file meta information differs: another program wrote it, the data set is the same."""
         if there.transfer_syntax_uid != entry.header.transfer_syntax_uid:
             return False

@@ -14,7 +14,7 @@ from sqlalchemy import text
 
 from app import audit, events
 from app.archive.errors import Damaged
-from app.archive.models import Conflict, Instance, Study
+from app.archive.models import Instance, ObjectConflict, Study
 from app.db import Database
 from app.kit.errors import AppError
 from app.security import SYSTEM
@@ -28,7 +28,7 @@ _reading = [threading.Lock() for _ in range(16)]  # by file: several that want o
 _whole: OrderedDict[tuple[object, ...], bool] = OrderedDict()
 
 
-def check(fd: int, instance: Instance | Conflict, database: Database) -> None:
+def check(fd: int, instance: Instance | ObjectConflict, database: Database) -> None:
     """Raises Damaged where the open file is not the one that was stored or put on hold. What is found is logged and
     recorded, once for each state of a file."""
     state = os.fstat(fd)
@@ -71,12 +71,12 @@ def _sha256(fd: int) -> str:
     return found.hexdigest()
 
 
-def _record(database: Database, instance: Instance | Conflict) -> None:
+def _record(database: Database, instance: Instance | ObjectConflict) -> None:
     uid = instance.sop_instance_uid
     try:
         with database.write() as session:
             reason = "checksum differs"
-            if isinstance(instance, Conflict):
+            if isinstance(instance, ObjectConflict):
                 facility_id, reason = instance.event_facility_id, "checksum of the version kept aside differs"
             else:
                 study = session.get(Study, instance.study_pk)

@@ -15,10 +15,10 @@ from app.archive.ingest import Archive
 from app.archive.models import (
     OTHER_FACILITY,
     STUDY_REPLACED,
-    Conflict,
     DeletedFile,
     Instance,
     InstanceHeader,
+    ObjectConflict,
     Series,
     Study,
 )
@@ -102,7 +102,7 @@ def apply_decision(context: JobContext, payload: dict[str, Any]) -> dict[str, An
     """Carries a decision on a conflict out. Each step can be done again, so a crash costs nothing."""
     archive: Archive = context.archive
     with context.database.read() as session:
-        conflict = session.get(Conflict, payload["conflict_id"])
+        conflict = session.get(ObjectConflict, payload["conflict_id"])
     if conflict is None:
         raise PermanentFault("Conflict not found.")
     aside = archive.store.full_path(conflict.path)
@@ -129,7 +129,7 @@ def apply_decision(context: JobContext, payload: dict[str, Any]) -> dict[str, An
     return {"outcome": outcome}
 
 
-def _held_file(archive: Archive, conflict: Conflict) -> bytes:
+def _held_file(archive: Archive, conflict: ObjectConflict) -> bytes:
     """The file of an object on hold, which must be the one that was received: its checksum would be made anew."""
     try:
         with differing.open_held_file(archive, conflict) as file:
@@ -164,7 +164,7 @@ def _compare_anew(context: JobContext, sop_instance_uid: str) -> None:
             queries.set_differences(session, conflict_id, names, reason=reason)
 
 
-def _move_colliding(session: Session, conflict: Conflict, header: Header) -> None:
+def _move_colliding(session: Session, conflict: ObjectConflict, header: Header) -> None:
     """Removes what is stored in the place of the later object: the object with its UID, its series where that is part
     of another study, or the whole study of the other patient or facility."""
     study = session.scalar(select(Study).where(Study.study_instance_uid == header.study_instance_uid))
@@ -190,7 +190,7 @@ def _move_colliding(session: Session, conflict: Conflict, header: Header) -> Non
         service.delete_series(session, SYSTEM, header.series_instance_uid)
 
 
-def _with_new_uids(data: bytes, conflict: Conflict) -> bytes:
+def _with_new_uids(data: bytes, conflict: ObjectConflict) -> bytes:
     """The object under new UIDs: of the instance only where study and series are its own, else of all three, the same
     new study and series for every object of the same study, patient and facility."""
     from pydicom.uid import UID

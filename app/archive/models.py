@@ -218,7 +218,7 @@ class InstanceHeader(Base):
     frames: Mapped[bytes | None] = mapped_column(LargeBinary)  # encapsulated: where each frame's fragments lie
 
 
-class Conflict(Base):
+class ObjectConflict(Base):
     """Different content under a UID that is already here: on hold until a user decides (ARC-3)."""
 
     __tablename__ = "conflict"

@@ -6,7 +6,7 @@ from sqlalchemy import ColumnElement, func, select, true, update
 from sqlalchemy.orm import Session
 
 from app import audit
-from app.archive.models import OTHER_FACILITY, Conflict, Counter, Instance, InstanceHeader, Patient, Series, Study
+from app.archive.models import OTHER_FACILITY, Counter, Instance, InstanceHeader, ObjectConflict, Patient, Series, Study
 from app.archive.search.plans import Runner
 from app.archive.search.study_list import StudyFilter, StudyPage, search_studies
 from app.kit.errors import NotFound
@@ -250,7 +250,7 @@ def find_counterpart(session: Session, sop_uid: str, series_uid: str, study_uid:
 
 def set_differences(session: Session, conflict_id: str, names: list[str], **more: str) -> None:
     """more: other columns that change with them."""
-    session.execute(update(Conflict).where(Conflict.id == conflict_id).values(differences=names, **more))
+    session.execute(update(ObjectConflict).where(ObjectConflict.id == conflict_id).values(differences=names, **more))
 
 
 def visible_conflicts(actor: Actor) -> ColumnElement[bool]:
@@ -258,42 +258,46 @@ def visible_conflicts(actor: Actor) -> ColumnElement[bool]:
     who see all may know."""
     if actor.sees_all:
         return true()
-    return (Conflict.facility_id == (actor.facility_id or "-")) & (Conflict.reason != OTHER_FACILITY)
+    return (ObjectConflict.facility_id == (actor.facility_id or "-")) & (ObjectConflict.reason != OTHER_FACILITY)
 
 
-def conflict(session: Session, actor: Actor, conflict_id: str) -> Conflict:
+def conflict(session: Session, actor: Actor, conflict_id: str) -> ObjectConflict:
     """Raises NotFound when there is none this actor may see."""
-    found = session.scalar(select(Conflict).where(Conflict.id == conflict_id, visible_conflicts(actor)))
+    found = session.scalar(select(ObjectConflict).where(ObjectConflict.id == conflict_id, visible_conflicts(actor)))
     if found is None:
         raise NotFound("Conflict not found.")
     return found
 
 
-def conflicts(session: Session, actor: Actor, *, state: str = "open", limit: int = 200) -> list[Conflict]:
-    query = select(Conflict).where(Conflict.state == state, visible_conflicts(actor))
-    return list(session.scalars(query.order_by(Conflict.id.desc()).limit(limit)))
+def conflicts(session: Session, actor: Actor, *, state: str = "open", limit: int = 200) -> list[ObjectConflict]:
+    query = select(ObjectConflict).where(ObjectConflict.state == state, visible_conflicts(actor))
+    return list(session.scalars(query.order_by(ObjectConflict.id.desc()).limit(limit)))
 
 
-def open_versions(session: Session, actor: Actor, sop_instance_uids: Collection[str]) -> list[Conflict]:
+def open_versions(session: Session, actor: Actor, sop_instance_uids: Collection[str]) -> list[ObjectConflict]:
     """The open conflicts of these objects: of one object there can be several later versions."""
-    query = select(Conflict).where(Conflict.sop_instance_uid.in_(sop_instance_uids), Conflict.state == "open")
-    return list(session.scalars(query.where(visible_conflicts(actor)).order_by(Conflict.id)))
-
-
-def open_of_other_patient(session: Session, study_uid: str, but: str) -> list[Conflict]:
-    """The open conflicts of a study that was another patient's when they came, without those of the object `but`."""
-    query = select(Conflict).where(
-        Conflict.study_instance_uid == study_uid,
-        Conflict.state == "open",
-        Conflict.reason == "other patient",
-        Conflict.sop_instance_uid != but,
+    query = select(ObjectConflict).where(
+        ObjectConflict.sop_instance_uid.in_(sop_instance_uids), ObjectConflict.state == "open"
     )
-    return list(session.scalars(query.order_by(Conflict.id)))
+    return list(session.scalars(query.where(visible_conflicts(actor)).order_by(ObjectConflict.id)))
+
+
+def open_of_other_patient(session: Session, study_uid: str, but: str) -> list[ObjectConflict]:
+    """The open conflicts of a study that was another patient's when they came, without those of the object `but`."""
+    query = select(ObjectConflict).where(
+        ObjectConflict.study_instance_uid == study_uid,
+        ObjectConflict.state == "open",
+        ObjectConflict.reason == "other patient",
+        ObjectConflict.sop_instance_uid != but,
+    )
+    return list(session.scalars(query.order_by(ObjectConflict.id)))
 
 
 def count_conflicts(session: Session, actor: Actor) -> int:
     """Open ones that this actor may see."""
-    query = select(func.count()).select_from(Conflict).where(Conflict.state == "open", visible_conflicts(actor))
+    query = (
+        select(func.count()).select_from(ObjectConflict).where(ObjectConflict.state == "open", visible_conflicts(actor))
+    )
     return session.scalar(query) or 0
 
 

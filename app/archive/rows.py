@@ -74,7 +74,7 @@ def modality_bit(modality: str) -> int:
 
 
 @dataclass
-class Rows:
+class ObjectRows:
     """Rows that one object adds to the tables; keys that only the database knows are filled in there. The rows of
     patient, study and series are made when asked for: nearly every object finds its own there already."""
 
@@ -163,10 +163,10 @@ def fold_id(patient_id: str) -> str:
     return clean_text(names.fold(patient_id), 64)
 
 
-def describe(header: Header) -> Rows:
+def describe(header: Header) -> ObjectRows:
     """The columns of PS3.4 C.6 and of PS3.18 10.6.3 that this object has."""
     text = header.text
-    return Rows(
+    return ObjectRows(
         header,
         clean_text(text(0x00100020), 64),
         clean_text(text(0x00100021), 64),

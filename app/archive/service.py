@@ -14,11 +14,11 @@ from app.archive import holds, queries
 from app.archive.models import (
     RECEIVING,
     SETTLED,
-    Conflict,
     Counter,
     DeletedFile,
     Instance,
     InstanceHeader,
+    ObjectConflict,
     Patient,
     Series,
     Study,
@@ -243,7 +243,7 @@ def _remove_files_soon(session: Session, actor: Actor) -> None:
 # -- conflicts ---------------------------------------------------------------------------------------------------
 
 
-def list_conflicts(session: Session, actor: Actor, *, state: str = "open", limit: int = 200) -> list[Conflict]:
+def list_conflicts(session: Session, actor: Actor, *, state: str = "open", limit: int = 200) -> list[ObjectConflict]:
     """Objects on hold that wait for a decision, newest first (ARC-3)."""
     require(actor, Verb.CONFLICT_DECIDE)
     found = queries.conflicts(session, actor, state=state, limit=limit)
@@ -252,7 +252,9 @@ def list_conflicts(session: Session, actor: Actor, *, state: str = "open", limit
     return found
 
 
-def decide_conflicts(session: Session, actor: Actor, conflict_ids: Sequence[str], decision: Decision) -> list[Conflict]:
+def decide_conflicts(
+    session: Session, actor: Actor, conflict_ids: Sequence[str], decision: Decision
+) -> list[ObjectConflict]:
     """The same decision for several. Those that are decided already are left as they are. Raises Conflict, and decides
     nothing, where two of them are versions of one object and both would be taken in, one over the other."""
     chosen = [queries.conflict(session, actor, one) for one in dict.fromkeys(conflict_ids)]
@@ -263,9 +265,9 @@ def decide_conflicts(session: Session, actor: Actor, conflict_ids: Sequence[str]
     return [decide_conflict(session, actor, one.id, decision) for one in chosen if one.state == "open"]
 
 
-def _versions(session: Session, actor: Actor, chosen: Sequence[Conflict]) -> list[Conflict]:
+def _versions(session: Session, actor: Actor, chosen: Sequence[ObjectConflict]) -> list[ObjectConflict]:
     uids = list({one.sop_instance_uid for one in chosen})
-    found: list[Conflict] = []
+    found: list[ObjectConflict] = []
     for start in range(0, len(uids), 500):
         found += queries.open_versions(session, actor, uids[start : start + 500])
     return found
@@ -281,7 +283,7 @@ def _refuse_several(versions: int) -> None:
 
 def decide_conflict(
     session: Session, actor: Actor, conflict_id: str, decision: Decision, *, chosen: bool = True
-) -> Conflict:
+) -> ObjectConflict:
     """Decides one: keep the first, overwrite it, or save the later one under new UIDs. The files follow by a job. Other
     later versions of the object stay open. chosen: a user saw that there are others; without, they must be none.
     Raises NotFound, Conflict when it is decided already, Invalid for an unknown decision."""
@@ -294,10 +296,10 @@ def decide_conflict(
         _refuse_several(len(_versions(session, actor, [found])))
     moment = now()
     changed = session.execute(
-        update(Conflict)
-        .where(Conflict.id == conflict_id, Conflict.state == "open")
+        update(ObjectConflict)
+        .where(ObjectConflict.id == conflict_id, ObjectConflict.state == "open")
         .values(state=_STATES[decision], decided_by=actor.name, decided_at=moment)
-        .returning(Conflict.id)
+        .returning(ObjectConflict.id)
     ).first()
     if changed is None:
         raise AlreadyDone("This conflict is already resolved.")

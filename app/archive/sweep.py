@@ -12,7 +12,7 @@ from pathlib import Path
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from app.archive.models import Conflict, Instance
+from app.archive.models import Instance, ObjectConflict
 from app.archive.rows import describe
 from app.archive.store import ASIDE, Store, sha256_of
 from app.archive.transaction import lock_index
@@ -76,7 +76,9 @@ def _undo(temporary: Path, header: Header, store: Store, taken: str | None) -> N
 def _recover_conflict(session: Session, temporary: Path, header: Header, store: Store) -> None:
     """A conflict that was committed: its file stays aside."""
     found = session.scalars(
-        select(Conflict).where(Conflict.sop_instance_uid == header.sop_instance_uid, Conflict.state == "open")
+        select(ObjectConflict).where(
+            ObjectConflict.sop_instance_uid == header.sop_instance_uid, ObjectConflict.state == "open"
+        )
     )
     for conflict in found:
         if not store.full_path(conflict.path).exists() and conflict.sha256 == sha256_of(temporary):
@@ -91,7 +93,7 @@ def _sweep_aside(store: Store, database: Database) -> int:
     if not found:
         return 0
     with database.read() as session:
-        known = set(session.scalars(select(Conflict.id).where(Conflict.id.in_(found))))
+        known = set(session.scalars(select(ObjectConflict.id).where(ObjectConflict.id.in_(found))))
     orphans = [path for name, path in found.items() if name not in known]
     for path in orphans:
         path.unlink(missing_ok=True)

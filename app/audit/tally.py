@@ -26,7 +26,7 @@ _Key = tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Deed:
+class AuditedAction:
     """The fields of an audit row (`audit.by`), and who_id: the account's id, when there is one: deeds of one account
     are counted together, those of strangers by address."""
 
@@ -52,7 +52,7 @@ class Deed:
 class _Kind:
     """The deeds of one kind within one window, without the first, which is written."""
 
-    deed: Deed
+    deed: AuditedAction
     count: int = 0
     names: list[str] = field(default_factory=list)
     since: datetime = field(default_factory=now)
@@ -70,12 +70,12 @@ class Tally:
         self._kinds: dict[_Key, _Kind] = {}
         self._timer: threading.Timer | None = None
 
-    def count(self, deed: Deed) -> None:
+    def count(self, deed: AuditedAction) -> None:
         """One deed: written now, or counted."""
         if self.is_new(deed):
             self.write(deed)
 
-    def is_new(self, deed: Deed) -> bool:
+    def is_new(self, deed: AuditedAction) -> bool:
         """Counts it; True for the first of its kind, which the caller writes by `write`. Never touches the database."""
         with self._lock:
             known = self._kinds.get(deed.key)
@@ -84,7 +84,7 @@ class Tally:
                 self._start_timer()
                 return True
             if known is None:
-                rest = Deed("", deed.verb, deed.outcome, detail={"why": "many addresses"})
+                rest = AuditedAction("", deed.verb, deed.outcome, detail={"why": "many addresses"})
                 known = self._kinds.setdefault(("many",), _Kind(rest))
             known.count += 1
             if deed.actor_name not in known.names and len(known.names) < _NAMES:
@@ -92,7 +92,7 @@ class Tally:
             self._start_timer()
             return False
 
-    def write(self, deed: Deed) -> None:
+    def write(self, deed: AuditedAction) -> None:
         self._write(deed, dict(deed.detail))
 
     def _start_timer(self) -> None:
@@ -119,7 +119,7 @@ class Tally:
     def close(self) -> None:
         self.flush()
 
-    def _write(self, deed: Deed, detail: dict[str, object]) -> None:
+    def _write(self, deed: AuditedAction, detail: dict[str, object]) -> None:
         try:
             with self._database.write() as session:
                 who = Named(deed.actor_name, deed.actor_kind, deed.address)

@@ -9,7 +9,7 @@ from pydicom.datadict import dictionary_has_tag, dictionary_is_retired, dictiona
 
 from app.deid import iods
 from app.deid.profile import Profile
-from app.deid.table import Entry, lookup
+from app.deid.table import ProfileEntry, lookup
 from app.kit import compat
 
 # K keep, R keep because an option promises it, X remove, Z empty, D dummy, U new UID, U* keep the sequence with new UIDs
@@ -88,7 +88,7 @@ def decide(place: Place, vr: str, profile: Profile) -> Action:
     return "D" if kind == 1 else "Z" if kind == 2 else "X"
 
 
-def _code(row: Entry, vr: str, profile: Profile) -> str:
+def _code(row: ProfileEntry, vr: str, profile: Profile) -> str:
     """The option's code where an option that is chosen has one, else the Basic Profile's."""
     for option in profile.options.chosen():
         code = row.options.get(option)

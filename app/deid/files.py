@@ -40,7 +40,7 @@ _MOST_NESTED = 1_000_000  # with those in items; an object of 10,000 frames has 
 
 
 @dataclass(frozen=True, slots=True)
-class Opened:
+class OpenedFile:
     """An object as an edit gets it: the elements before the pixels, the pixels, and the elements behind them."""
 
     ds: Dataset
@@ -48,7 +48,7 @@ class Opened:
     pixels: Pixels
 
 
-Edit = Callable[[Opened], Writer | None]
+Edit = Callable[[OpenedFile], Writer | None]
 
 
 def anonymize(
@@ -63,7 +63,7 @@ def anonymize(
     tallies: list[Tally] = []
     writers: list[Writer] = []
 
-    def clean(opened: Opened) -> Writer:
+    def clean(opened: OpenedFile) -> Writer:
         cleaner = Cleaner(opened.ds, profile, pseudonyms, known)
         tallies.append(cleaner.tally)
         _warn_of_pixels(opened.ds, cleaner.tally, has_pixels=opened.pixels.is_there)
@@ -162,7 +162,7 @@ def _rewrite(source: BinaryIO, out: BinaryIO, edit: Edit) -> Dataset:
     source.seek(pixels.end)
     tail = _read(source, implicit, little)
     _name_object(ds, begin.meta)
-    writer = edit(Opened(ds, tail, pixels))
+    writer = edit(OpenedFile(ds, tail, pixels))
     settle_character_set(ds, tail)
     _write_meta(out, ds, writer.syntax_uid if writer else uid)
     _write(out, ds, implicit, little)

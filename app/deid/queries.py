@@ -13,7 +13,7 @@ from app.security import Actor, Verb, can, owns
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class AnonymizationRow:
     """A copy and its job (None once the job's row has been pruned)."""
 
     made: Anonymization
@@ -35,7 +35,7 @@ class Row:
         return self.job.error if self.job and self.state != "done" else None
 
 
-def anonymization(session: Session, actor: Actor, anonymization_id: str) -> Row:
+def anonymization(session: Session, actor: Actor, anonymization_id: str) -> AnonymizationRow:
     """Raises NotFound when there is none, or it is of another facility or person."""
     row = session.execute(
         select(Anonymization, Job)
@@ -45,7 +45,7 @@ def anonymization(session: Session, actor: Actor, anonymization_id: str) -> Row:
     if row is None or not _visible(actor, row[0]):
         raise NotFound("Copy not found.")
     audit.record_study(row[0].study_instance_uid, row[0].facility_id)
-    return Row(row[0], row[1])
+    return AnonymizationRow(row[0], row[1])
 
 
 def _visible(actor: Actor, made: Anonymization) -> bool:
@@ -58,7 +58,7 @@ def _visible(actor: Actor, made: Anonymization) -> bool:
 
 def anonymizations(
     session: Session, actor: Actor, *, study_instance_uid: str | None, limit: int, before: str | None
-) -> tuple[list[Row], int]:
+) -> tuple[list[AnonymizationRow], int]:
     """Newest first, and how many there are. before: the last id of the page before."""
     query = select(Anonymization, Job).outerjoin(Job, Job.id == Anonymization.job_id)
     if not actor.sees_all:
@@ -69,7 +69,7 @@ def anonymizations(
     if before:
         query = query.where(Anonymization.id < before)
     rows = session.execute(query.order_by(Anonymization.id.desc()).limit(limit)).all()
-    return [Row(row[0], row[1]) for row in rows], total
+    return [AnonymizationRow(row[0], row[1]) for row in rows], total
 
 
 def files(session: Session) -> set[str]:

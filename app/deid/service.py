@@ -15,7 +15,7 @@ from app.deid import queries, report
 from app.deid.errors import NotReady
 from app.deid.models import Anonymization
 from app.deid.profile import resolve
-from app.deid.queries import Row
+from app.deid.queries import AnonymizationRow
 from app.kit.clock import now
 from app.kit.errors import Forbidden, Invalid
 from app.kit.ids import new_id
@@ -26,7 +26,7 @@ PRODUCTS = "anonymized"  # kind of app.archive.products
 UID_KEY, CROSSREF_KEY = "de-identification pseudonyms", "de-identification cross-reference"
 
 
-class Order(BaseModel):
+class AnonymizationOrder(BaseModel):
     """Parameters of the request. options: names of PS3.15 E.3 options on top of the profile; project: copies of one
     project fit together, those of two do not; to_archive: keep the copy here too, as a new study."""
 
@@ -44,7 +44,7 @@ def folder(config: Config) -> Path:
     return products.folder(config, PRODUCTS)
 
 
-def request(session: Session, actor: Actor, order: Order) -> Row:
+def request(session: Session, actor: Actor, order: AnonymizationOrder) -> AnonymizationRow:
     """Accepts an order: a row, a job, an event and an audit entry, all or none.
 
     Raises UnknownProfile for what cannot be kept, NotFound for a study that is not here or not this actor's."""
@@ -86,7 +86,7 @@ def request(session: Session, actor: Actor, order: Order) -> Row:
     return queries.anonymization(session, actor, made.id)
 
 
-def open_file(session: Session, actor: Actor, config: Config, anonymization_id: str) -> tuple[Row, Path]:
+def open_file(session: Session, actor: Actor, config: Config, anonymization_id: str) -> tuple[AnonymizationRow, Path]:
     """The finished zip; its leaving is audited. Raises NotReady until it is done."""
     require(actor, Verb.STUDY_ANONYMIZE)
     row = queries.anonymization(session, actor, anonymization_id)
@@ -130,7 +130,7 @@ def notify(session: Session, made: Anonymization) -> None:
     events.append(session, "anonymization.changed", payload, facility_id=made.facility_id, user_id=owner)
 
 
-def as_json(row: Row) -> dict[str, Any]:
+def as_json(row: AnonymizationRow) -> dict[str, Any]:
     """Representation of the resource at Location (DESIGN part 2)."""
     made, (done, total) = row.made, row.progress
     finished = row.state == "done"

@@ -10,7 +10,7 @@ EDITION = "2026c"
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class ProfileEntry:
     """One row: the Basic Profile's action code, and the codes of the options that have one."""
 
     name: str
@@ -19,17 +19,17 @@ class Entry:
 
 
 # Rows for repeating groups; 50xx and 60xx mean every even group from 00 to FE (PS3.5 7.6).
-CURVE = Entry("Curve Data", "X", {"clean_graphics": "C"})
-OVERLAY_DATA = Entry("Overlay Data", "X", {"clean_graphics": "C"})
-OVERLAY_COMMENTS = Entry("Overlay Comments", "X", {"clean_graphics": "C"})
-PRIVATE = Entry("Private Attributes", "X", {"retain_safe_private": "C"})
+CURVE = ProfileEntry("Curve Data", "X", {"clean_graphics": "C"})
+OVERLAY_DATA = ProfileEntry("Overlay Data", "X", {"clean_graphics": "C"})
+OVERLAY_COMMENTS = ProfileEntry("Overlay Comments", "X", {"clean_graphics": "C"})
+PRIVATE = ProfileEntry("Private Attributes", "X", {"retain_safe_private": "C"})
 
 
 @cache
-def _rows() -> dict[int, Entry]:
+def _rows() -> dict[int, ProfileEntry]:
     raw = json.loads((_DATA / "table_e1_1.json").read_text())
     return {
-        int(tag, 16): Entry(
+        int(tag, 16): ProfileEntry(
             row["name"].partition("\n")[0].strip(),
             row["basic"],
             {key: code for key, code in row.items() if key not in ("name", "basic")},
@@ -38,7 +38,7 @@ def _rows() -> dict[int, Entry]:
     }
 
 
-def lookup(tag: int) -> Entry | None:
+def lookup(tag: int) -> ProfileEntry | None:
     """The row of a tag; None where the table does not list it."""
     group = tag >> 16
     if group & 1:

@@ -97,7 +97,7 @@ def is_unspaced(word: str) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class SearchedLine:
     """A text to be searched: its words run together, and where each begins and ends. short: words of one or two letters."""
 
     run: str
@@ -109,7 +109,7 @@ class Line:
     is_romanised: bool = False  # each word is a syllable of another script, and one alone is not a name
 
     @classmethod
-    def of(cls, text: str, *, spaced: str = "", fewest: int = 0, is_romanised: bool = False) -> "Line":
+    def of(cls, text: str, *, spaced: str = "", fewest: int = 0, is_romanised: bool = False) -> "SearchedLine":
         """spaced: the text with more spaces between its words."""
         run, starts, ends = "", [], []
         found = split(spaced or text)
@@ -166,7 +166,7 @@ def _places(run: str, part: str) -> list[int]:
     return places
 
 
-def lines(text: str) -> list[Line]:
+def lines(text: str) -> list[SearchedLine]:
     """The ways to read a text: as it is, with its encodings resolved, Cyrillic or Greek in Latin, and parted where the case
     of its letters changes."""
     texts = [text, *decoded(text)]
@@ -175,12 +175,12 @@ def lines(text: str) -> list[Line]:
     )
     found = []
     for one in dict.fromkeys(texts):
-        found.append(Line.of(one))
+        found.append(SearchedLine.of(one))
         for fewest, spaced in ((0, _parted(one, before_last=True)), (_LONG, _parted(one, before_last=False))):
             if spaced != one:
-                found.append(Line.of(one, spaced=spaced, fewest=fewest))
+                found.append(SearchedLine.of(one, spaced=spaced, fewest=fewest))
         if romanised.is_eastern(one):
-            found.append(Line.of("", spaced=romanised.text(one), fewest=_LONG, is_romanised=True))
+            found.append(SearchedLine.of("", spaced=romanised.text(one), fewest=_LONG, is_romanised=True))
     return found
 
 

@@ -14,7 +14,7 @@ from app.dicom import charset, kept, numbers, uids
 from app.dicom.elements import Buffer, Cut, read_head
 from app.dicom.matching import vr_of
 from app.dicom.remarks import remarks
-from app.dicom.walk import Found, NeedMore, values_in_items, walk, walk_behind
+from app.dicom.walk import ElementFindings, NeedMore, values_in_items, walk, walk_behind
 from app.kit.phrases import Phrase, phrase
 
 WINDOW = 256 * 1024  # most headers end within it
@@ -254,12 +254,12 @@ def _read_meta(buffer: Buffer, at: int) -> tuple[dict[int, bytes], int]:
     return meta, position
 
 
-def _uid(found: Found, tag: int, meta: dict[int, bytes], spare: int = 0) -> str:
+def _uid(found: ElementFindings, tag: int, meta: dict[int, bytes], spare: int = 0) -> str:
     raw = found.values.get(tag) or meta.get(spare, b"")
     return raw.decode("ascii", "replace").strip("\0 ").split("\\", 1)[0].strip("\0 ")
 
 
-def _required_uids(found: Found, start: Start) -> tuple[str, str, str, str]:
+def _required_uids(found: ElementFindings, start: Start) -> tuple[str, str, str, str]:
     """SOP class, SOP instance, study, series; refuses with a sentence that names what is wrong."""
     sop_class = _uid(found, SOP_CLASS, start.meta, 0x00020002)
     if sop_class == uids.MEDIA_DIRECTORY:
@@ -291,7 +291,7 @@ def _required_uids(found: Found, start: Start) -> tuple[str, str, str, str]:
     return wanted[0][1], wanted[1][1], wanted[2][1], wanted[3][1]
 
 
-def _header(buffer: Buffer, data: Buffer, size: int, start: Start, found: Found) -> Header:
+def _header(buffer: Buffer, data: Buffer, size: int, start: Start, found: ElementFindings) -> Header:
     sop_class, sop_instance, study, series = _required_uids(found, start)
     warnings = start.warnings
     if found.fault:

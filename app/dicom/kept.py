@@ -15,7 +15,7 @@ from io import BytesIO
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from app.dicom.elements import Buffer
-from app.dicom.walk import Found, count_items, walk
+from app.dicom.walk import ElementFindings, count_items, walk
 from app.kit import compat
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ class _Opened(NamedTuple):
     pixel_vr: str = ""
 
 
-def _pieces(data: Buffer, found: Found) -> tuple[list[bytes], list[Bulk]]:
+def _pieces(data: Buffer, found: ElementFindings) -> tuple[list[bytes], list[Bulk]]:
     """The parts of the parsed buffer that are kept, and the parts left out."""
     pieces: list[bytes] = []
     bulks: list[Bulk] = []
@@ -94,7 +94,7 @@ def _pieces(data: Buffer, found: Found) -> tuple[list[bytes], list[Bulk]]:
     return pieces, bulks
 
 
-def pack(meta: bytes, data: Buffer, found: Found, implicit: bool, little: bool) -> tuple[bytes, bool]:
+def pack(meta: bytes, data: Buffer, found: ElementFindings, implicit: bool, little: bool) -> tuple[bytes, bool]:
     """The compressed form, from the walked buffer; and whether it was so large that only the meta part is kept."""
     pieces, bulks = _pieces(data, found)
     too_large = sum(map(len, pieces)) > _LIMIT or found.elements > _ELEMENTS
@@ -109,7 +109,7 @@ def pack(meta: bytes, data: Buffer, found: Found, implicit: bool, little: bool) 
     return _encode(_Opened(flags, bulks, meta, b"".join(pieces), found.pixel_tag, vr)), too_large
 
 
-def append(kept: bytes, data: Buffer, tail: Found) -> bytes:
+def append(kept: bytes, data: Buffer, tail: ElementFindings) -> bytes:
     """The kept form with the elements of a walk behind the pixel data added."""
     opened = _open(kept)
     pieces, bulks = _pieces(data, tail)

@@ -48,7 +48,7 @@ class NeedMore(Exception):
 
 
 @dataclass(slots=True)
-class Found:
+class ElementFindings:
     """Result of parsing one data set."""
 
     values: dict[int, bytes] = field(default_factory=dict)
@@ -67,10 +67,10 @@ class Found:
     elements: int = 0  # of the top level; the standard has some 5,000 attributes
 
 
-def walk(buffer: Buffer, position: int, have: int, size: int, implicit: bool, little: bool) -> Found:
+def walk(buffer: Buffer, position: int, have: int, size: int, implicit: bool, little: bool) -> ElementFindings:
     """From `position` to the pixel data. have: bytes at hand, size: bytes of the file; raises NeedMore when the header
     goes beyond what is at hand though the file has more."""
-    found = Found(begin=position, end=position)
+    found = ElementFindings(begin=position, end=position)
     _elements(buffer, position, have, size, implicit, little, found)
     if found.pixel_tag and found.pixel_length >= 0:
         after = found.pixel_offset + found.pixel_length
@@ -81,19 +81,19 @@ def walk(buffer: Buffer, position: int, have: int, size: int, implicit: bool, li
     return found
 
 
-def walk_behind(buffer: Buffer, after: int, size: int, implicit: bool, little: bool) -> Found:
+def walk_behind(buffer: Buffer, after: int, size: int, implicit: bool, little: bool) -> ElementFindings:
     """The elements behind pixel data whose end is only known from its fragments."""
-    found = Found(begin=after, end=after)
+    found = ElementFindings(begin=after, end=after)
     if after + 8 <= size:
         walk_tail(buffer, after, size, implicit, little, found)
     return found
 
 
-def walk_tail(buffer: Buffer, after: int, size: int, implicit: bool, little: bool, found: Found) -> None:
+def walk_tail(buffer: Buffer, after: int, size: int, implicit: bool, little: bool, found: ElementFindings) -> None:
     """Attributes behind the pixel data, which ends at `after`: rare (private groups, padding), kept when they are whole."""
     if not any(buffer[after : after + 8]):
         return  # padding that is not an element
-    more = Found(begin=after, end=after)
+    more = ElementFindings(begin=after, end=after)
     _elements(buffer, after, size, size, implicit, little, more)
     if more.end > after and not more.pixel_tag:
         found.tails.append((after, more.end))
@@ -103,7 +103,9 @@ def walk_tail(buffer: Buffer, after: int, size: int, implicit: bool, little: boo
             found.values.setdefault(tag, value)
 
 
-def _elements(buffer: Buffer, position: int, have: int, size: int, implicit: bool, little: bool, found: Found) -> None:
+def _elements(
+    buffer: Buffer, position: int, have: int, size: int, implicit: bool, little: bool, found: ElementFindings
+) -> None:
     """The elements of the top level, up to the pixel data."""
     values, wanted = found.values, WANTED
     cursor = Cursor(buffer, position, have, implicit, little, last=_LAST)
@@ -132,14 +134,14 @@ def _elements(buffer: Buffer, position: int, have: int, size: int, implicit: boo
     found.end, found.elements = following, count
 
 
-def _note_pixels(found: Found, element: Element) -> None:
+def _note_pixels(found: ElementFindings, element: Element) -> None:
     """The last element of the walk: pixel data, whose place is noted, or padding."""
     if element[0] != PADDING:
         found.pixel_tag, found.pixel_vr, _, found.pixel_offset, length, _ = element
         found.pixel_length = -1 if length == UNDEFINED else length
 
 
-def _keep_or_cut(buffer: Buffer, found: Found, cursor: Cursor, element: Element) -> None:
+def _keep_or_cut(buffer: Buffer, found: ElementFindings, cursor: Cursor, element: Element) -> None:
     """A large or nested top-level element is whole: may it be kept?"""
     tag, vr, start, value, length, end = element
     item = ITEM_BYTES[cursor.little]

@@ -56,7 +56,7 @@ class Range:
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
+class ChosenFormat:
     """Media type and transfer syntax of an answer. syntax: the transfer syntax to send in."""
 
     kind: str
@@ -103,14 +103,14 @@ def parse(header: str | None, parameter: Iterable[str] = ()) -> list[Range]:
     return [r for _, r in ranges]
 
 
-def pick(ranges: Sequence[Range], offers: Sequence[tuple[str, bool]]) -> Choice:
+def pick(ranges: Sequence[Range], offers: Sequence[tuple[str, bool]]) -> ChosenFormat:
     """The first range that one of the offers (kind, multipart) satisfies; offers in the server's order of preference.
 
     Raises NotAcceptable (406), which lists the available types."""
     for wish in ranges:
         for kind, multi in offers:
             if wish.matches(kind) and (wish.multipart == multi or (wish.kind == "*/*" and not wish.multipart)):
-                return Choice(kind, multi, wish.syntax, wish.parameters)
+                return ChosenFormat(kind, multi, wish.syntax, wish.parameters)
     raise refusal(_describe(kind, multi) for kind, multi in offers)
 
 
@@ -125,7 +125,7 @@ def _describe(kind: str, multi: bool) -> str:
     return f'{RELATED}; type="{kind}"' if multi else kind
 
 
-def metadata(ranges: Sequence[Range]) -> Choice:
+def metadata(ranges: Sequence[Range]) -> ChosenFormat:
     """JSON (application/json is the same to us) or multipart XML (PS3.18 8.7.4 table: metadata and search results)."""
     return pick(ranges, [(JSON, False), ("application/json", False), (XML, True)])
 
@@ -137,7 +137,7 @@ def media_type_of(syntax: str) -> str:
     )
 
 
-def instances(ranges: Sequence[Range], stored: str, can_make: frozenset[str], single: bool) -> Choice:
+def instances(ranges: Sequence[Range], stored: str, can_make: frozenset[str], single: bool) -> ChosenFormat:
     """How a DICOM instance of transfer syntax `stored` goes out (8.7.3.5.2).
 
     can_make: transfer syntaxes it can be turned into. single: one instance was asked for, so one plain
@@ -148,7 +148,7 @@ def instances(ranges: Sequence[Range], stored: str, can_make: frozenset[str], si
     for wish in wanted:
         syntax = _syntax(wish, stored, can_make, EXPLICIT_LE)
         if syntax:
-            return Choice(DICOM, wish.multipart or not (single and wish.kind == DICOM), syntax, wish.parameters)
+            return ChosenFormat(DICOM, wish.multipart or not (single and wish.kind == DICOM), syntax, wish.parameters)
     raise refusal(f'{RELATED}; type="{DICOM}"; transfer-syntax={uid}' for uid in (stored, *sorted(can_make)))
 
 
@@ -162,7 +162,7 @@ def _syntax(wish: Range, stored: str, can_make: frozenset[str], default: str) ->
     return stored if not wish.syntax else ""
 
 
-def frames(ranges: Sequence[Range], stored: str, can_make: frozenset[str], single: bool) -> Choice:
+def frames(ranges: Sequence[Range], stored: str, can_make: frozenset[str], single: bool) -> ChosenFormat:
     """How frames go out (8.7.3.3, 8.7.3.5.1): compressed media types as stored or transcoded, octets as native little
     endian, `application/octet-stream; transfer-syntax=*` as stored. single: one frame, so one plain body will do."""
     own = media_type_of(stored)
@@ -174,7 +174,7 @@ def frames(ranges: Sequence[Range], stored: str, can_make: frozenset[str], singl
             if wish.matches(kind):
                 syntax = _frame_syntax(wish, kind, stored, can_make)
                 if syntax:
-                    return Choice(kind, not plain, syntax, wish.parameters)
+                    return ChosenFormat(kind, not plain, syntax, wish.parameters)
     raise refusal(f'{RELATED}; type="{kind}"' for kind in (own, *({media_type_of(u) for u in can_make} - {own})))
 
 

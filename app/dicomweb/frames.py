@@ -96,7 +96,7 @@ def _is_simple(request: Request, frames: str) -> bool:
 
 
 def _parts(
-    archive: Archive, located: Located, wanted: list[int], choice: accept.Choice, spec: PixelSpec | None
+    archive: Archive, located: Located, wanted: list[int], choice: accept.ChosenFormat, spec: PixelSpec | None
 ) -> Iterator[Part]:
     """The frames as parts of one answer."""
     head = (("Content-Type", quick_frames.content_type(choice)),)
@@ -106,7 +106,12 @@ def _parts(
 
 
 async def _single_frame(
-    request: Request, located: Located, n: int, choice: accept.Choice, spec: PixelSpec | None, headers: dict[str, str]
+    request: Request,
+    located: Located,
+    n: int,
+    choice: accept.ChosenFormat,
+    spec: PixelSpec | None,
+    headers: dict[str, str],
 ) -> Response:
     """One frame as the whole answer; by ranges where it lies in one piece."""
     archive, kind = services(request).archive, quick_frames.content_type(choice)

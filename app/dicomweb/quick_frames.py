@@ -75,6 +75,6 @@ def as_it_lies(syntax: str, stored: str) -> bool:
     return syntax == stored or (syntax == uids.EXPLICIT_LE and stored == uids.IMPLICIT_LE)
 
 
-def content_type(choice: accept.Choice) -> str:
+def content_type(choice: accept.ChosenFormat) -> str:
     native = choice.kind == accept.OCTETS and choice.syntax == uids.EXPLICIT_LE
     return choice.kind if native else f"{choice.kind}; transfer-syntax={choice.syntax}"

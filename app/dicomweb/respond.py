@@ -11,7 +11,7 @@ from starlette.responses import Response
 
 from app.dicom import dicomxml
 from app.dicomweb import accept
-from app.dicomweb.accept import Choice
+from app.dicomweb.accept import ChosenFormat
 from app.http.bodies import streamed
 from app.kit import multipart
 
@@ -47,7 +47,7 @@ def instance_url(base: str, study: str, series: str, instance: str) -> str:
     return f"{base}/studies/{study}/series/{series}/instances/{instance}"
 
 
-async def models(choice: Choice, encoded: Iterator[bytes], headers: dict[str, str] | None = None) -> Response:
+async def models(choice: ChosenFormat, encoded: Iterator[bytes], headers: dict[str, str] | None = None) -> Response:
     """DICOM JSON models, each already encoded, as one JSON array or as multipart XML, streamed."""
     if choice.kind == accept.XML:
         parts = (((("Content-Type", accept.XML),), iter([dicomxml.from_model(json.loads(one))])) for one in encoded)

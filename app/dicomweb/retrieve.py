@@ -49,7 +49,7 @@ async def _objects(request: Request, actor: Actor, study: str, series: str = "",
     ranges = respond.accepted_types(request)
     single = bool(instance)
 
-    def plan(session: Session, found: Study) -> list[tuple[Located, accept.Choice | None]]:
+    def plan(session: Session, found: Study) -> list[tuple[Located, accept.ChosenFormat | None]]:
         wanted = [one_instance(session, found, series, instance)] if single else instances(session, found, series)
         return [(one, _choice(session, ranges, one.instance, single)) for one in locate_objects(session, wanted)]
 
@@ -72,7 +72,9 @@ async def _objects(request: Request, actor: Actor, study: str, series: str = "",
     return answer
 
 
-def _choice(session: Session, ranges: Sequence[accept.Range], instance: Instance, single: bool) -> accept.Choice | None:
+def _choice(
+    session: Session, ranges: Sequence[accept.Range], instance: Instance, single: bool
+) -> accept.ChosenFormat | None:
     """How this object goes out; the header is read only when it matters what it could be turned into."""
     stored = instance.transfer_syntax_uid
     best = next((r for r in ranges if r.matches(accept.DICOM)), None)

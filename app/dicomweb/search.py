@@ -11,7 +11,7 @@ from starlette.responses import Response
 from app import audit
 from app.archive import content
 from app.archive.search import levels, pages
-from app.archive.search.pages import Found, Row
+from app.archive.search.pages import SearchMatch, SearchPage
 from app.dicom import dicomjson
 from app.dicom.dicomjson import Model, attribute
 from app.dicom.matching import Key
@@ -112,7 +112,7 @@ async def _answer(request: Request, actor: Actor, level: Level, study: str = "",
     base = respond.base_url(request)
     whole = (level == "series" and not study, level == "instance" and not study, level == "instance" and not series)
 
-    def run_search() -> tuple[Found, list[bytes]]:
+    def run_search() -> tuple[SearchPage, list[bytes]]:
         with services(request).database.read() as session:
             found = pages.search(
                 session, actor, level, keys, fuzzy=search.fuzzy, limit=search.limit, offset=search.offset
@@ -138,7 +138,7 @@ def _within(keys: tuple[Key, ...], study: str, series: str) -> tuple[Key, ...]:
     return (*fixed, *(key for key in keys if key.path not in paths))
 
 
-def _headers(search: Search, found: Found, request: Request) -> dict[str, str]:
+def _headers(search: Search, found: SearchPage, request: Request) -> dict[str, str]:
     warnings = []
     if found.more and (search.limit >= params.MAX_LIMIT or "limit" not in request.query_params):
         warnings.append(
@@ -155,7 +155,7 @@ def _headers(search: Search, found: Found, request: Request) -> dict[str, str]:
     return headers | (respond.warning(" ".join(warnings)) if warnings else {})
 
 
-def _model(session: Any, row: Row, search: Search, base: str, whole: tuple[bool, bool, bool]) -> Model:
+def _model(session: Any, row: SearchMatch, search: Search, base: str, whole: tuple[bool, bool, bool]) -> Model:
     """One result. whole: whether study attributes (for a series; for an instance) and series attributes are added,
     because the address does not name them (PS3.18 10.6.3.3)."""
     known = pages.columns_model(row)
@@ -186,7 +186,7 @@ def _model(session: Any, row: Row, search: Search, base: str, whole: tuple[bool,
     return dict(sorted(_with_bulk_addresses(model, row, base).items()))
 
 
-def _header(session: Any, row: Row) -> Model:
+def _header(session: Any, row: SearchMatch) -> Model:
     """The header of the object that represents this row; {} where there is none."""
     instance = pages.representative(session, row)
     return content.dicom_json(session, instance) if instance is not None else {}
@@ -197,12 +197,12 @@ def _selected_attributes(paths: list[tuple[str, ...]], header: Model, known: Mod
     return {tag: known.get(tag) or header[tag] for tag in tags if tag in known or tag in header}
 
 
-def _all_attributes(row: Row, header: Model, known: Model) -> Model:
+def _all_attributes(row: SearchMatch, header: Model, known: Model) -> Model:
     level = "instance" if row.instance is not None else "series" if row.series is not None else "study"
     return {**{t: e for t, e in header.items() if levels.speaks_for(t, level)}, **known}
 
 
-def _with_bulk_addresses(model: Model, row: Row, base: str) -> Model:
+def _with_bulk_addresses(model: Model, row: SearchMatch, base: str) -> Model:
     """Marks of large values become addresses of the instance they came from."""
     if row.instance is None or row.series is None:
         return {tag: element for tag, element in model.items() if "BulkDataURI" not in element}

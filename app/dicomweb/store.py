@@ -21,7 +21,7 @@ from app.kit.phrases import phrase
 from app.media import traces
 from app.media.intake import Intake, Result, Upload
 from app.media.settings import ImportSettings
-from app.media.unzip import Limits
+from app.media.unzip import UnzipLimits
 from app.security import Actor, Verb, facilities
 
 router = APIRouter(prefix=respond.PREFIX)
@@ -60,7 +60,7 @@ async def _store(request: Request, actor: Actor, study: str) -> Response:
 
     def begin() -> Intake:
         with here.database.read() as session:
-            limits = Limits.of(settings.load(session, ImportSettings))
+            limits = UnzipLimits.of(settings.load(session, ImportSettings))
             facility_id = actor.facility_id or facilities.home_id(session)
         source = Source(
             kind="stow",
@@ -137,7 +137,7 @@ async def _body(request: Request, intake: Intake) -> None:
     await run_in_threadpool(upload.finish)
 
 
-def _answer(choice: accept.Choice, results: list[Result], base: str) -> Response:
+def _answer(choice: accept.ChosenFormat, results: list[Result], base: str) -> Response:
     model = response_model(results, base)
     stored = [one for one in results if one.status in ("stored", "duplicate")]
     clean = len(stored) == len(results) and not any(_breaks_its_class(one) for one in stored)

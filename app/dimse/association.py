@@ -6,10 +6,10 @@ close). Whatever does not fit the state is answered by A-ABORT; no other associa
 import logging
 import time
 
-from app.audit.tally import Deed
+from app.audit.tally import AuditedAction
 from app.dimse.establish import Establishing, Rejected
-from app.dimse.exchange import Answer, Exchange, Refused, Request
-from app.dimse.operations import OPERATIONS, Operation
+from app.dimse.exchange import Exchange, FinalResponse, Refused, Request
+from app.dimse.operations import OPERATIONS, ServedOperation
 from app.dimse.pace import Pace
 from app.dimse.record import Deeds, log_refused
 from app.dimse.services import Agreed, Services
@@ -26,7 +26,7 @@ from app.security.actor import can
 log = logging.getLogger(__name__)
 
 
-class Association:
+class AcceptedAssociation:
     """Serves one connection in the calling thread until it is closed."""
 
     def __init__(self, wire: Wire, address: str, services: Services) -> None:
@@ -132,29 +132,29 @@ class Association:
             return
         if request.kind < 0 or request.kind & 0x8000:
             raise BadPdu("a message that is no request", pdu.UNEXPECTED_PARAMETER)
-        exchange.respond(request, Answer(commands.UNRECOGNIZED_OPERATION, "Not offered here"))
+        exchange.respond(request, FinalResponse(commands.UNRECOGNIZED_OPERATION, "Not offered here"))
 
-    def _answer(self, exchange: Exchange, operation: Operation, request: Request) -> Answer:
+    def _answer(self, exchange: Exchange, operation: ServedOperation, request: Request) -> FinalResponse:
         if not can(exchange.actor, operation.verb):
             unknown = operation.verb in QUERY_VERBS and exchange.agreed.admission.node_id is None
             if operation.verb in QUERY_VERBS:
                 self._trace_denial(exchange, operation)
             words = "Only for known nodes: make this title one" if unknown else "Not allowed for this caller"
-            return Answer(commands.NOT_AUTHORIZED, words)
+            return FinalResponse(commands.NOT_AUTHORIZED, words)
         exchange.begin_request(request)
         try:
             return operation.serve(exchange, request)
         except Refused as refused:
             return refused.answer
         except AppError as fault:
-            return Answer(fault.dimse, fault.detail)
+            return FinalResponse(fault.dimse, fault.detail)
 
-    def _trace_denial(self, exchange: Exchange, operation: Operation) -> None:
+    def _trace_denial(self, exchange: Exchange, operation: ServedOperation) -> None:
         """One entry in the audit trail for the refused questions of one kind from one caller (a stranger: one address)
         within some minutes."""
         actor = exchange.actor
         exchange.services.looks.count(
-            Deed(
+            AuditedAction(
                 actor.name,
                 str(operation.verb),
                 "denied",

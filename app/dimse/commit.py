@@ -4,7 +4,7 @@ answer us. The rows and what they mean are `nodes.commitment`'s."""
 import logging
 from functools import partial
 
-from app.dimse.exchange import Answer, Exchange, Refused, Request
+from app.dimse.exchange import Exchange, FinalResponse, Refused, Request
 from app.kit.errors import AppError, Conflict, NotFound, Unavailable
 from app.kit.phrases import of_fault
 from app.network import commands
@@ -27,7 +27,7 @@ _SILENCE = 0.3  # seconds after which a caller that has not released gets the re
 _AT_ONCE = 2000  # objects; of more the files are looked at by the job, or the association would be blocked
 
 
-def handle_request(exchange: Exchange, request: Request) -> Answer:
+def handle_request(exchange: Exchange, request: Request) -> FinalResponse:
     """Takes a request for commitment. Success says only that it will be answered."""
     asked = _references(exchange, request, commands.REQUESTED_CLASS, commands.REQUESTED_INSTANCE)
     if commands.number(request.command, commands.ACTION_TYPE) != REQUEST_COMMITMENT:
@@ -47,10 +47,12 @@ def handle_request(exchange: Exchange, request: Request) -> Answer:
         raise Refused(_RESOURCES, fault.detail) from None
     if len(asked.objects) <= _AT_ONCE:
         exchange.put_off(_SILENCE, partial(_report, exchange, request, made))
-    return Answer(commands.SUCCESS, elements={commands.ACTION_TYPE: REQUEST_COMMITMENT}, objects=len(asked.objects))
+    return FinalResponse(
+        commands.SUCCESS, elements={commands.ACTION_TYPE: REQUEST_COMMITMENT}, objects=len(asked.objects)
+    )
 
 
-def handle_report(exchange: Exchange, request: Request) -> Answer:
+def handle_report(exchange: Exchange, request: Request) -> FinalResponse:
     """Handles a node's report about a request of this station."""
     answer = _references(exchange, request, commands.SOP_CLASS, commands.SOP_INSTANCE)
     kind = commands.number(request.command, commands.EVENT_TYPE)
@@ -65,7 +67,7 @@ def handle_report(exchange: Exchange, request: Request) -> Answer:
         raise Refused(commands.INVALID_ARGUMENT, fault.detail) from None
     except Unavailable as fault:
         raise Refused(_RESOURCES, fault.detail) from None
-    return Answer(
+    return FinalResponse(
         commands.SUCCESS,
         elements={commands.EVENT_TYPE: kind},
         objects=len(answer.objects),

@@ -43,7 +43,7 @@ class Request:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class FinalResponse:
     """The last response of an operation. comment: Error Comment; offending: tags for Offending Element; elements: more
     of the command set (counts of sub-operations, event type); identifier: an encoded data set that goes with it.
     objects, warned, failed, size: what the operation did, for the transfer log (size: bytes of data sets); remark: text
@@ -66,7 +66,7 @@ class Refused(Exception):
 
     def __init__(self, status: int, comment: str, offending: tuple[int, ...] = ()) -> None:
         super().__init__(comment)
-        self.answer = Answer(status, comment, offending=offending)
+        self.answer = FinalResponse(status, comment, offending=offending)
 
 
 class Exchange:
@@ -206,7 +206,7 @@ class Exchange:
         self.wire.set_deadline(self.settings.network_timeout)
         self.wire.send(data)
 
-    def respond(self, request: Request, answer: Answer) -> None:
+    def respond(self, request: Request, answer: FinalResponse) -> None:
         """One response, with its data set if it has one."""
         elements: dict[int, int | str | bytes] = {
             commands.COMMAND_FIELD: request.kind | 0x8000,

@@ -7,13 +7,13 @@ from collections.abc import Iterator
 
 from app.archive.search.columns import Level
 from app.archive.search.find import BadQuery, Chunk, Finding
-from app.audit.tally import Deed
+from app.audit.tally import AuditedAction
 from app.dicom import query
 from app.dicom.identifier import BadIdentifier
 from app.dicom.matching import Key
 from app.dicom.query import Query
 from app.dimse.answers import Answers
-from app.dimse.exchange import Answer, Exchange, Refused, Request
+from app.dimse.exchange import Exchange, FinalResponse, Refused, Request
 from app.kit.phrases import phrase
 from app.network import commands
 from app.network.information_models import MODELS, UNIQUE_KEYS
@@ -25,7 +25,7 @@ _EXPLICIT = "1.2.840.10008.1.2.1"
 _RELATIONAL, _COMBINED, _FUZZY = range(3)  # bits of the extended negotiation (PS3.4 C.5.1.1.1)
 
 
-def serve(exchange: Exchange, request: Request) -> Answer:
+def serve(exchange: Exchange, request: Request) -> FinalResponse:
     """Sends a pending response for each match, in batches; the last answer has the final status."""
     if not request.has_data:
         raise Refused(commands.DOES_NOT_MATCH, "A C-FIND needs an identifier")
@@ -90,7 +90,9 @@ def _answers(exchange: Exchange, asked: Query, finding: Finding, explicit: bool)
     return Answers(finding.paths, constants, finding.header_tags, asked.terms, fixed, explicit)
 
 
-def _answer(exchange: Exchange, request: Request, finding: Finding, answers: Answers, asked_level: str) -> Answer:
+def _answer(
+    exchange: Exchange, request: Request, finding: Finding, answers: Answers, asked_level: str
+) -> FinalResponse:
     status = commands.PENDING_UNSUPPORTED_KEYS if finding.unsupported else commands.PENDING
     pending = exchange.pending(request, status)
     limit = exchange.settings.query_limit
@@ -98,18 +100,18 @@ def _answer(exchange: Exchange, request: Request, finding: Finding, answers: Ans
         if not number:
             _trace(exchange, asked_level)
         if exchange.services.stopping.is_set():
-            return Answer(commands.OUT_OF_RESOURCES, "Filmroom stops", pending.bytes, objects=pending.count)
+            return FinalResponse(commands.OUT_OF_RESOURCES, "Filmroom stops", pending.bytes, objects=pending.count)
         for identifier in _encoded(answers, chunk):
             if limit and pending.count >= limit:
                 pending.flush()
                 words = phrase("More than {limit} matches: narrow the query", limit=limit)
-                return Answer(commands.OUT_OF_RESOURCES, words, pending.bytes, objects=pending.count)
+                return FinalResponse(commands.OUT_OF_RESOURCES, words, pending.bytes, objects=pending.count)
             if pending.add(identifier) and exchange.cancelled(request.message_id):
-                return Answer(commands.CANCELLED, "", pending.bytes, objects=pending.count)
+                return FinalResponse(commands.CANCELLED, "", pending.bytes, objects=pending.count)
         if exchange.cancelled(request.message_id):
-            return Answer(commands.CANCELLED, "", pending.bytes, objects=pending.count)
+            return FinalResponse(commands.CANCELLED, "", pending.bytes, objects=pending.count)
     pending.flush()
-    return Answer(commands.SUCCESS, "", pending.bytes, objects=pending.count)
+    return FinalResponse(commands.SUCCESS, "", pending.bytes, objects=pending.count)
 
 
 def _trace(exchange: Exchange, level: str) -> None:
@@ -117,7 +119,7 @@ def _trace(exchange: Exchange, level: str) -> None:
     first answer of them goes out."""
     actor = exchange.actor
     exchange.services.looks.count(
-        Deed(
+        AuditedAction(
             actor.name,
             str(Verb.STUDY_SEARCH),
             thing="list",

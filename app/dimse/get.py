@@ -6,10 +6,10 @@ import logging
 from app.archive.models import Instance
 from app.dicom.registry import name
 from app.dicom.uids import EXPLICIT_BE, EXPLICIT_LE, IMPLICIT_LE
-from app.dimse.exchange import Answer, Exchange, Request
+from app.dimse.exchange import Exchange, FinalResponse, Request
 from app.dimse.suboperations import Progress, Tally, record_disclosure, select_objects
 from app.forward import store_lane
-from app.forward.store_lane import REFUSED, Outcome
+from app.forward.store_lane import REFUSED, DeliveryOutcome
 from app.kit.errors import CannotConvert, NotFound
 from app.kit.phrases import NOTHING, of_fault, phrase, verbatim
 from app.network import commands
@@ -21,7 +21,7 @@ from app.network.wire import PeerSilent
 log = logging.getLogger(__name__)
 
 
-def serve(exchange: Exchange, request: Request) -> Answer:
+def serve(exchange: Exchange, request: Request) -> FinalResponse:
     """Sends one object after the other; a C-CANCEL is heeded between two. Raises Refused, Aborted, PeerGone."""
     instances = select_objects(exchange, request, "get")
     tally = Tally(len(instances))
@@ -51,7 +51,7 @@ class _Lane:
         for context_id, (abstract, syntax) in exchange.agreed.encoding_contexts().items():
             self._contexts.setdefault(abstract, []).append((context_id, syntax))
 
-    def send(self, instance: Instance) -> Outcome:
+    def send(self, instance: Instance) -> DeliveryOutcome:
         """One C-STORE sub-operation: as stored where a context has its syntax, else converted."""
         fault = NOTHING
         for context_id, syntax in self._context_order(instance):
@@ -60,9 +60,9 @@ class _Lane:
             except CannotConvert as words:
                 fault = of_fault(words)
             except NotFound as gone:
-                return Outcome(REFUSED, None, gone.detail)
+                return DeliveryOutcome(REFUSED, None, gone.detail)
         sop_class = name(instance.sop_class_uid)
-        return Outcome(
+        return DeliveryOutcome(
             REFUSED, None, fault or phrase("The caller proposed no usable context for {sop_class}", sop_class=sop_class)
         )
 
@@ -73,7 +73,7 @@ class _Lane:
         ways = self._contexts.get(instance.sop_class_uid, [])
         return sorted((way for way in ways if way[1] in order), key=lambda way: order.index(way[1]))
 
-    def _store(self, context_id: int, syntax: str, instance: Instance) -> Outcome:
+    def _store(self, context_id: int, syntax: str, instance: Instance) -> DeliveryOutcome:
         exchange = self._exchange
         with store_lane.open_encoded(self._archive, instance, syntax) as (data, length, plain):
             message_id = exchange.request(
@@ -90,4 +90,4 @@ class _Lane:
         command = exchange.response_to(message_id)
         status = commands.number(command, commands.STATUS, commands.PROCESSING_FAILURE)
         answer = Response(status, commands.text(command, commands.ERROR_COMMENT)[:64])
-        return Outcome(store_lane.interpret_status(answer), status, verbatim(answer.comment), syntax)
+        return DeliveryOutcome(store_lane.interpret_status(answer), status, verbatim(answer.comment), syntax)

@@ -7,7 +7,7 @@ import time
 from collections.abc import Sequence
 
 from app.archive.models import Instance
-from app.dimse.exchange import Answer, Exchange, Refused, Request
+from app.dimse.exchange import Exchange, FinalResponse, Refused, Request
 from app.dimse.suboperations import CANNOT_CALCULATE, Progress, Tally, record_disclosure, select_objects
 from app.forward import store_lane
 from app.kit.errors import AppError, PeerFault, Unavailable
@@ -24,7 +24,7 @@ _LOOK_AT_NODE = 1.0  # seconds between checks whether the destination has been p
 _LAST_OBJECT = 5.0  # seconds that the object in flight has after a C-CANCEL
 
 
-def serve(exchange: Exchange, request: Request) -> Answer:
+def serve(exchange: Exchange, request: Request) -> FinalResponse:
     """Sends, and reports the progress to the caller. Raises Refused; Aborted or PeerGone when the caller goes: then the
     sending ends with the object in flight."""
     instances = select_objects(exchange, request, "move")
@@ -34,7 +34,7 @@ def serve(exchange: Exchange, request: Request) -> Answer:
         return tally.answer(request)
     if options.node_options(node).paused:
         for instance in instances:
-            tally.add_outcome(instance, store_lane.Outcome(store_lane.REFUSED, None, _paused(node)))
+            tally.add_outcome(instance, store_lane.DeliveryOutcome(store_lane.REFUSED, None, _paused(node)))
         return tally.answer(request)
     record_disclosure(exchange, instances, node.name, "C-MOVE")
     started = time.monotonic()
@@ -96,7 +96,9 @@ def _count_the_unsent(delivery: "_Delivery", instances: Sequence[Instance], tall
     """Objects without a result have not arrived: it broke off."""
     for instance in instances:
         if instance.id not in delivery.heard_of:
-            tally.add_outcome(instance, store_lane.Outcome(store_lane.REFUSED, None, delivery.fault or delivery.held))
+            tally.add_outcome(
+                instance, store_lane.DeliveryOutcome(store_lane.REFUSED, None, delivery.fault or delivery.held)
+            )
 
 
 class _Delivery:
@@ -105,14 +107,14 @@ class _Delivery:
     def __init__(self, exchange: Exchange, request: Request, node: Node, instances: Sequence[Instance]) -> None:
         self._exchange, self._node, self._instances = exchange, node, instances
         self._originator = (exchange.agreed.calling, request.message_id)
-        self._told: queue.SimpleQueue[tuple[Instance, store_lane.Outcome]] = queue.SimpleQueue()
+        self._told: queue.SimpleQueue[tuple[Instance, store_lane.DeliveryOutcome]] = queue.SimpleQueue()
         self._over, self._stopped = threading.Event(), threading.Event()
         self._look_at = time.monotonic() + _LOOK_AT_NODE
         self.heard_of: set[int] = set()
         self.fault = self.held = NOTHING  # why it broke off: the destination failed; it was paused here
         threading.Thread(target=self._run, name="move", daemon=True).start()
 
-    def poll(self, seconds: float) -> tuple[list[tuple[Instance, store_lane.Outcome]], bool]:
+    def poll(self, seconds: float) -> tuple[list[tuple[Instance, store_lane.DeliveryOutcome]], bool]:
         """Results of the objects since the last call, and whether those were the last. Waits so long for the end,
         not for each object: waking for each would cost the sending thread its turn."""
         over = self._over.wait(seconds)

@@ -13,7 +13,7 @@ from app.nodes.operation_log import Result
 
 
 @dataclass(slots=True)
-class Deed:
+class OperationSummary:
     """All operations of one kind of an association together. statuses: how often each; status, words: of the last
     that was not plain success; objects: stored, found or sent well; warned and failed: the others."""
 
@@ -54,14 +54,14 @@ def _is_failure(status: int) -> bool:
 class Deeds:
     """Of one association."""
 
-    kinds: dict[str, Deed] = field(default_factory=dict)
+    kinds: dict[str, OperationSummary] = field(default_factory=dict)
     begun: float = field(default_factory=time.monotonic)
 
-    def add(self, kind: str, status: int, seconds: float, words: Phrase = NOTHING, size: int = 0) -> Deed:
+    def add(self, kind: str, status: int, seconds: float, words: Phrase = NOTHING, size: int = 0) -> OperationSummary:
         """One operation more; the caller adds objects, warned and failed."""
         deed = self.kinds.get(kind)
         if deed is None:
-            deed = self.kinds[kind] = Deed(kind)
+            deed = self.kinds[kind] = OperationSummary(kind)
         deed.statuses[status] += 1
         deed.seconds += seconds
         deed.bytes += size

@@ -14,7 +14,7 @@ from app.archive import Archive
 from app.audit.tally import READING_MOST, READING_WINDOW, Tally
 from app.config import Config
 from app.db import Database
-from app.dimse.association import Association
+from app.dimse.association import AcceptedAssociation
 from app.dimse.association_limits import AssociationLimits
 from app.dimse.facility_ports import FacilityPorts
 from app.dimse.idle_connections import IdleConnections
@@ -34,7 +34,7 @@ from app.security.gate import Gate
 from app.security.secrets import Secrets
 from app.settings import load
 from app.trust.runtime import Ways
-from app.trust.tls import Caller as Certified
+from app.trust.tls import TlsCaller as Certified
 
 log = logging.getLogger(__name__)
 # connections beyond the limit of associations that may still request one (and are rejected with "local limit exceeded")
@@ -212,7 +212,7 @@ class Receiver:
             elif facility_id is not None:
                 services = dataclasses.replace(self._services, admit=functools.partial(self._admit, at=facility_id))
             if services is not None:
-                Association(wire, address, services).run()
+                AcceptedAssociation(wire, address, services).run()
         except Exception:
             log.exception("fault at the edge of an association")
         finally:

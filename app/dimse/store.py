@@ -1,14 +1,14 @@
 """C-STORE as SCP (PS3.4 B.2.3, PS3.7 9.3.1): what `network.receiving` does, once for each request."""
 
-from app.dimse.exchange import Answer, Exchange, Request
+from app.dimse.exchange import Exchange, FinalResponse, Request
 from app.network import commands
 from app.network.receiving import CANNOT_UNDERSTAND, DataSetReceiver
 
 
-def serve(exchange: Exchange, request: Request) -> Answer:
+def serve(exchange: Exchange, request: Request) -> FinalResponse:
     """Receives one object into the archive."""
     if not request.has_data:
-        return Answer(CANNOT_UNDERSTAND, "A C-STORE needs a data set")
+        return FinalResponse(CANNOT_UNDERSTAND, "A C-STORE needs a data set")
     lane = exchange.store_lane
     if lane is None:
         limit = exchange.settings.max_object_gib << 30
@@ -18,4 +18,4 @@ def serve(exchange: Exchange, request: Request) -> Answer:
     exchange.finish_data_set()
     warned = done.status != commands.SUCCESS and done.size > 0
     stored = done.size > 0
-    return Answer(done.status, done.comment, done.size, objects=stored, warned=warned, failed=not stored)
+    return FinalResponse(done.status, done.comment, done.size, objects=stored, warned=warned, failed=not stored)

@@ -10,7 +10,7 @@ from app.archive.retrieving import BadKeys, select_instances
 from app.dicom import identifier
 from app.dicom.identifier import BadIdentifier
 from app.dicom.uids import EXPLICIT_LE
-from app.dimse.exchange import Answer, Exchange, Refused, Request
+from app.dimse.exchange import Exchange, FinalResponse, Refused, Request
 from app.forward import store_lane
 from app.kit.errors import Unavailable
 from app.kit.phrases import NOTHING, Phrase, phrase
@@ -72,7 +72,7 @@ class Tally:
     words: Phrase = NOTHING
     conversions: store_lane.Conversions = field(default_factory=store_lane.Conversions)
 
-    def add_outcome(self, instance: Instance, outcome: store_lane.Outcome) -> None:
+    def add_outcome(self, instance: Instance, outcome: store_lane.DeliveryOutcome) -> None:
         """One sub-operation has ended."""
         self.remaining -= 1
         if outcome.state == store_lane.SENT:
@@ -98,7 +98,7 @@ class Tally:
             found[commands.REMAINING] = self.remaining
         return {element: min(count, 0xFFFF) for element, count in found.items()}
 
-    def answer(self, request: Request, *, cancelled: bool = False) -> Answer:
+    def answer(self, request: Request, *, cancelled: bool = False) -> FinalResponse:
         """The last response. Nothing to do is success; nothing done is a failure; what lies between is a warning."""
         if cancelled:
             status = commands.CANCELLED
@@ -106,7 +106,7 @@ class Tally:
             status = CANNOT_PERFORM
         else:
             status = COMPLETE_WITH_FAILURES if self.failed or self.warned else commands.SUCCESS
-        return Answer(
+        return FinalResponse(
             status,
             "" if status == commands.SUCCESS else self.words,
             size=self.bytes,
@@ -144,7 +144,9 @@ class Progress:
         moment, tally = time.monotonic(), self._tally
         if tally.remaining and (tally.done - self._told >= EACH or moment - self._at >= EVERY):
             self._told, self._at = tally.done, moment
-            self._exchange.respond(self._request, Answer(commands.PENDING, elements=tally.counts(remaining=True)))
+            self._exchange.respond(
+                self._request, FinalResponse(commands.PENDING, elements=tally.counts(remaining=True))
+            )
 
 
 def _hex(status: int | None) -> str:

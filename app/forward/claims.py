@@ -13,9 +13,9 @@ from sqlalchemy.orm import Session
 
 from app.archive import holds
 from app.forward import queue_queries, transfer_events
-from app.forward.journal import Answer
+from app.forward.journal import DeliveryAnswer
 from app.forward.models import Transfer, TransferInstance, TransferSlot
-from app.forward.queue_queries import ACTIVE, Row
+from app.forward.queue_queries import ACTIVE, WaitingObject
 from app.forward.schedule import after_fault, in_window
 from app.kit.clock import now
 from app.kit.phrases import Phrase, phrase
@@ -42,7 +42,7 @@ class Slot:
 
 
 @dataclass(frozen=True, slots=True)
-class Batch:
+class ClaimedBatch:
     """The next work of a lane. may_send: the node still wants anything; share: of how many open associations this is
     one; rows: the objects it now has in its hands."""
 
@@ -50,7 +50,7 @@ class Batch:
     node: Node | None
     settings: DicomSettings
     share: int
-    rows: list[Row]
+    rows: list[WaitingObject]
 
 
 def may_send(node: Node | None, moment: datetime) -> bool:
@@ -119,7 +119,7 @@ def free_slot(session: Session, slot: Slot) -> bool:
     return True
 
 
-def claim(session: Session, slot: Slot, most: int) -> Batch:
+def claim(session: Session, slot: Slot, most: int) -> ClaimedBatch:
     """Takes the next objects of the node, at most `most`; none when it may not be sent to any more or the slot was
     taken away."""
     node = _locked(session, slot.node_id)
@@ -127,7 +127,7 @@ def claim(session: Session, slot: Slot, most: int) -> Batch:
     owns_slot = any(one.number == slot.number and one.owner == slot.owner for one in taken)
     settings = load(session, DicomSettings)
     if node is None or not owns_slot or not may_send(node, now()) or slot.number >= options.node_options(node).parallel:
-        return Batch(False, node, settings, 1, [])
+        return ClaimedBatch(False, node, settings, 1, [])
     rows = queue_queries.next_objects(session, slot.node_id, now(), most)
     if rows:
         session.execute(
@@ -137,7 +137,7 @@ def claim(session: Session, slot: Slot, most: int) -> Batch:
             if transfer.state == QUEUED:
                 transfer.state, transfer.attempts = RUNNING, transfer.attempts + 1
                 transfer_events.publish_change(session, transfer)
-    return Batch(True, node, settings, max(len(taken), 1), rows)
+    return ClaimedBatch(True, node, settings, max(len(taken), 1), rows)
 
 
 def release_claimed(session: Session, row_ids: Sequence[int]) -> None:
@@ -150,7 +150,7 @@ def release_claimed(session: Session, row_ids: Sequence[int]) -> None:
         )
 
 
-def record_answers(session: Session, answers: Sequence[Answer]) -> None:
+def record_answers(session: Session, answers: Sequence[DeliveryAnswer]) -> None:
     """Writes answers down, and ends the transfers that have none to wait for. An answer for a row that does not wait any
     more is passed over: written twice (from a journal) it is the same."""
     if not answers:

@@ -17,7 +17,7 @@ from app.archive import Archive
 from app.archive.models import Instance
 from app.dicom.paths import object_path
 from app.forward import part10, queue_queries
-from app.forward.store_lane import REFUSED, SENT, Check, OnAnswer, Outcome, Throttle
+from app.forward.store_lane import REFUSED, SENT, Check, DeliveryOutcome, OnAnswer, Throttle
 from app.kit import folders
 from app.kit.errors import CannotConvert, NotFound, PeerFault
 from app.kit.phrases import NOTHING, of_fault, phrase
@@ -57,30 +57,30 @@ class FolderNode:
             if check is not None:
                 check()
             if instance.id not in places:
-                on_answer(instance, Outcome(REFUSED, None, phrase("It is no longer in the archive.")))
+                on_answer(instance, DeliveryOutcome(REFUSED, None, phrase("It is no longer in the archive.")))
                 continue
             on_answer(instance, self._put(instance, object_path(*places[instance.id], instance.sop_instance_uid)))
 
-    def _put(self, instance: Instance, below: str) -> Outcome:
+    def _put(self, instance: Instance, below: str) -> DeliveryOutcome:
         folders.require_usable(self._root)
         final = self._root / below
         self.in_flight = [instance]
         try:
             with part10.open_part10(self._archive, instance, self._preferred) as (file, length, syntax):
                 if folders.leaves_folder(final.parent, self._root):  # before folders are made where it leads
-                    return Outcome(REFUSED, None, phrase("A link in the folder leads out of it."))
+                    return DeliveryOutcome(REFUSED, None, phrase("A link in the folder leads out of it."))
                 final.parent.mkdir(parents=True, exist_ok=True)
                 return self._write(file, length, final, syntax)
         except NotFound as gone:
-            return Outcome(REFUSED, None, gone.detail)
+            return DeliveryOutcome(REFUSED, None, gone.detail)
         except CannotConvert as words:
-            return Outcome(REFUSED, None, of_fault(words))
+            return DeliveryOutcome(REFUSED, None, of_fault(words))
         except OSError as fault:
             raise PeerFault(
                 phrase("{path} cannot be written to: {words}.", path=str(self._root), words=fault.strerror or fault)
             ) from fault
 
-    def _write(self, file: BinaryIO, length: int, final: Path, syntax: str) -> Outcome:
+    def _write(self, file: BinaryIO, length: int, final: Path, syntax: str) -> DeliveryOutcome:
         """Writes beside the final name, syncs, and renames it unless the name is taken."""
         draft = final.with_name(f".{secrets.token_hex(8)}.part")
         try:
@@ -95,10 +95,12 @@ class FolderNode:
                 os.fsync(out.fileno())
             if not _named(draft, final):
                 if filecmp.cmp(draft, final, shallow=False):
-                    return Outcome(SENT, None, phrase("The same file was there already."), syntax)
-                return Outcome(REFUSED, None, phrase("The folder has another file of this name with other content."))
+                    return DeliveryOutcome(SENT, None, phrase("The same file was there already."), syntax)
+                return DeliveryOutcome(
+                    REFUSED, None, phrase("The folder has another file of this name with other content.")
+                )
             _sync_folder(final.parent)
-            return Outcome(SENT, None, NOTHING, syntax)
+            return DeliveryOutcome(SENT, None, NOTHING, syntax)
         finally:
             draft.unlink(missing_ok=True)
 

@@ -12,7 +12,7 @@ from typing import NamedTuple
 from app.kit.phrases import Phrase, as_phrase, packed, unpacked
 
 
-class Answer(NamedTuple):
+class DeliveryAnswer(NamedTuple):
     """Outcome of one row of transfer_instance: its id, state, the peer's status and words."""
 
     row_id: int
@@ -30,7 +30,7 @@ class Journal:
         self._fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_TRUNC, 0o600)
         self._path = path
 
-    def write(self, answer: Answer) -> None:
+    def write(self, answer: DeliveryAnswer) -> None:
         os.write(self._fd, json.dumps(packed(answer)).encode() + b"\n")
 
     def clear(self) -> None:
@@ -49,12 +49,12 @@ def journal_path(run: Path, node_id: str, number: int) -> Path:
     return run / "forward" / f"{node_id}-{number}.jsonl"
 
 
-def read_journal(path: Path) -> list[Answer]:
+def read_journal(path: Path) -> list[DeliveryAnswer]:
     """Entries left by a lane; a line that was cut off is left out."""
-    found: list[Answer] = []
+    found: list[DeliveryAnswer] = []
     with contextlib.suppress(FileNotFoundError):
         for line in path.read_bytes().split(b"\n"):
             with contextlib.suppress(ValueError, TypeError):
                 row_id, state, status, message = json.loads(line)
-                found.append(Answer(int(row_id), str(state), status, message and as_phrase(unpacked(message))))
+                found.append(DeliveryAnswer(int(row_id), str(state), status, message and as_phrase(unpacked(message))))
     return found

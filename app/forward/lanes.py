@@ -16,9 +16,9 @@ from app.db import Database
 from app.forward import claims, derived, journal, queue_queries, store_lane
 from app.forward.claims import Slot
 from app.forward.destinations import Destination, open_destination
-from app.forward.journal import Answer, Journal
-from app.forward.queue_queries import Row
-from app.forward.store_lane import Enough, Outcome, Throttle
+from app.forward.journal import DeliveryAnswer, Journal
+from app.forward.queue_queries import WaitingObject
+from app.forward.store_lane import DeliveryOutcome, Enough, Throttle
 from app.kit.clock import now
 from app.kit.errors import AppError, PeerFault
 from app.kit.ids import new_id
@@ -141,8 +141,8 @@ class _Work:
         self._database, self._stopping = runner._database, runner._stopping
         self.journal = Journal(path)
         self.tally = _Tally()
-        self._answers: list[Answer] = []
-        self._hand: dict[str, list[Row]] = {}  # object -> its rows: two transfers may want the same one
+        self._answers: list[DeliveryAnswer] = []
+        self._hand: dict[str, list[WaitingObject]] = {}  # object -> its rows: two transfers may want the same one
         self._stopped: set[str] = set()
         self._halt = False
         self._written = time.monotonic()
@@ -167,13 +167,13 @@ class _Work:
             idle_since = time.monotonic()
             size = max(1, min(MOST, int(len(batch.rows) / max(idle_since - started, 0.001))))
 
-    def _next(self, size: int) -> claims.Batch:
+    def _next(self, size: int) -> claims.ClaimedBatch:
         """Writes down what was answered and takes more, in one transaction; only looks where there is neither."""
         if not self._answers:
             with self._database.read() as session:
                 if not queue_queries.has_work(session, self.slot.node_id, now()):
                     node = session.get(Node, self.slot.node_id)
-                    return claims.Batch(claims.may_send(node, now()), node, DicomSettings(), 1, [])
+                    return claims.ClaimedBatch(claims.may_send(node, now()), node, DicomSettings(), 1, [])
         with self._database.write() as session:
             claims.record_answers(session, self._answers)
             batch = claims.claim(session, self.slot, size)
@@ -196,7 +196,7 @@ class _Work:
             self._halt = not claims.may_send(session.get(Node, self.slot.node_id), now())
         self._clear()
 
-    def _send(self, batch: claims.Batch) -> bool:
+    def _send(self, batch: claims.ClaimedBatch) -> bool:
         """One batch. False when the lane should end: after a fault of the peer."""
         assert batch.node is not None
         node = batch.node
@@ -213,7 +213,9 @@ class _Work:
             destination.prepare(list(found.values()))
             for study, keys in _by_study(batch.rows):
                 missing = [key for key in keys if key not in found]
-                self._answer_all(missing, Outcome(claims.REFUSED, None, phrase("It is no longer in the archive.")))
+                self._answer_all(
+                    missing, DeliveryOutcome(claims.REFUSED, None, phrase("It is no longer in the archive."))
+                )
                 here = [found[key] for key in keys if key in found]
                 if options.node_options(node).lacks_only and here and here[0].id > 0:
                     here = self._missing_objects(node, destination, study, here, [series[i.series_pk] for i in here])
@@ -242,7 +244,7 @@ class _Work:
             self._there[study] = known
             self._there.setdefault("series of " + study, set()).update(wanted)
         has = [i.sop_instance_uid for i in instances if i.sop_instance_uid in known]
-        self._answer_all(has, Outcome(claims.THERE, None, phrase("It was there already.")))
+        self._answer_all(has, DeliveryOutcome(claims.THERE, None, phrase("It was there already.")))
         return [i for i in instances if i.sop_instance_uid not in known]
 
     def _check(self) -> None:
@@ -254,21 +256,21 @@ class _Work:
             if self._halt or self._stopped:
                 raise Enough
 
-    def _answered(self, instance: Instance, outcome: Outcome) -> None:
+    def _answered(self, instance: Instance, outcome: DeliveryOutcome) -> None:
         if outcome.state == store_lane.BUSY:
             raise _Busy(instance, outcome)
         self.tally.add(instance, outcome)
         words = outcome.comment or store_lane.describe_conversion(instance, outcome)
-        self._answer_all([derived.key_of(instance)], Outcome(outcome.state, outcome.status, words))
+        self._answer_all([derived.key_of(instance)], DeliveryOutcome(outcome.state, outcome.status, words))
         if time.monotonic() - self._written > KEEP:
             self.write()
             if self._stopped or self._halt:
                 raise Enough
 
-    def _answer_all(self, keys: list[str], outcome: Outcome) -> None:
+    def _answer_all(self, keys: list[str], outcome: DeliveryOutcome) -> None:
         for key in keys:
             for row in self._hand.pop(key, []):
-                answer = Answer(row.id, outcome.state, outcome.status, outcome.comment or None)
+                answer = DeliveryAnswer(row.id, outcome.state, outcome.status, outcome.comment or None)
                 self.journal.write(answer)
                 self._answers.append(answer)
 
@@ -311,7 +313,7 @@ class _Work:
 class _Busy(PeerFault):
     """Out of resources (0xA7xx): the object waits, and so does everything for this node."""
 
-    def __init__(self, instance: Instance, outcome: Outcome) -> None:
+    def __init__(self, instance: Instance, outcome: DeliveryOutcome) -> None:
         super().__init__(
             phrase(
                 "It is out of resources: status {status:04X}, {words}.",
@@ -321,7 +323,7 @@ class _Busy(PeerFault):
         )
 
 
-def _by_study(rows: list[Row]) -> Iterator[tuple[str, list[str]]]:
+def _by_study(rows: list[WaitingObject]) -> Iterator[tuple[str, list[str]]]:
     """Objects of one study together; what was made for a transfer apart, since it may have the UIDs of stored ones."""
     for (study, _), some in groupby(rows, key=lambda row: (row.study_instance_uid, row.derived_id and row.transfer_id)):
         yield study, list(dict.fromkeys(row.key for row in some))
@@ -343,7 +345,7 @@ class _Tally:
             self.since = time.monotonic()
         self._node = node
 
-    def add(self, instance: Instance, outcome: Outcome) -> None:
+    def add(self, instance: Instance, outcome: DeliveryOutcome) -> None:
         if outcome.state == claims.REFUSED:
             self._failed += 1
             self._words = outcome.comment

@@ -19,7 +19,7 @@ _AT_ONCE = 200  # transfers looked at together
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class WaitingObject:
     """An object that waits: its row, its transfer, and which object it is."""
 
     id: int
@@ -61,10 +61,10 @@ def has_work(session: Session, node_id: str, moment: datetime) -> bool:
     return session.scalar(query) is not None
 
 
-def next_objects(session: Session, node_id: str, moment: datetime, most: int) -> list[Row]:
+def next_objects(session: Session, node_id: str, moment: datetime, most: int) -> list[WaitingObject]:
     """The next objects for a node that no lane has: urgent transfers first, then older ones; within a transfer those
     that broke nothing yet. The transfers are walked by their index; only as many of them as are needed are opened."""
-    found: list[Row] = []
+    found: list[WaitingObject] = []
     seen = 0
     while len(found) < most:
         some = session.execute(
@@ -99,7 +99,7 @@ def _rows() -> Any:
     ).join(Transfer, Transfer.id == TransferInstance.transfer_id)
 
 
-def _rows_of(session: Session, transfer_ids: Sequence[str], most: int) -> list[Row]:
+def _rows_of(session: Session, transfer_ids: Sequence[str], most: int) -> list[WaitingObject]:
     rows = session.execute(
         _rows()
         .where(
@@ -110,20 +110,20 @@ def _rows_of(session: Session, transfer_ids: Sequence[str], most: int) -> list[R
         .order_by(Transfer.priority.desc(), Transfer.id, TransferInstance.tries, TransferInstance.id)
         .limit(most)
     )
-    return [Row(*row) for row in rows]
+    return [WaitingObject(*row) for row in rows]
 
 
-def slot_objects(session: Session, node_id: str, slot: int) -> list[Row]:
+def slot_objects(session: Session, node_id: str, slot: int) -> list[WaitingObject]:
     """The objects that a slot of a node has in its hands."""
     rows = session.execute(
         _rows()
         .where(Transfer.node_id == node_id, Transfer.state.in_(ACTIVE))
         .where(TransferInstance.slot == slot, TransferInstance.state == "waiting")
     )
-    return [Row(*row) for row in rows]
+    return [WaitingObject(*row) for row in rows]
 
 
-def objects(session: Session, wanted: Sequence[Row]) -> dict[str, Instance]:
+def objects(session: Session, wanted: Sequence[WaitingObject]) -> dict[str, Instance]:
     """The objects of these rows by their keys: the archive's rows as they are now, or what was made to leave in their
     place; those that are gone are missing."""
     uids = [row.sop_instance_uid for row in wanted if row.derived_id is None]

@@ -22,7 +22,7 @@ SENT, WARNED, REFUSED, BUSY = "sent", "warned", "failed", "busy"
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class DeliveryOutcome:
     """Outcome of one object. state: SENT, WARNED (taken, with a warning), REFUSED (this object will not be taken,
     others may) or BUSY (out of resources: later it may). status: the peer's DIMSE status, None where it was not asked.
     comment: the peer's text, or a message; transfer_syntax: in which it left."""
@@ -37,7 +37,7 @@ class Enough(Exception):
     """Raised by on_answer or check: the rest is not wanted; the association is released, not aborted."""
 
 
-OnAnswer = Callable[[Instance, Outcome], None]
+OnAnswer = Callable[[Instance, DeliveryOutcome], None]
 Check = Callable[[], None]
 
 
@@ -181,7 +181,7 @@ class Lane:
         association.__enter__()
         self._association = association
 
-    def _send_one(self, instance: Instance) -> Outcome:
+    def _send_one(self, instance: Instance) -> DeliveryOutcome:
         association = self._association
         assert association is not None
         stored, fault = instance.transfer_syntax_uid, NOTHING
@@ -193,14 +193,14 @@ class Lane:
             except CannotConvert as words:
                 fault = of_fault(words)
             except NotFound as gone:
-                return Outcome(REFUSED, None, gone.detail)
-        return Outcome(
+                return DeliveryOutcome(REFUSED, None, gone.detail)
+        return DeliveryOutcome(
             REFUSED, None, fault or why_not(self._proposal, association.refused, instance.sop_class_uid, stored)
         )
 
     def _store(
         self, association: Association, way: Way, instance: Instance, data: Any, length: int, plain: bool
-    ) -> Outcome:
+    ) -> DeliveryOutcome:
         self.in_flight = [instance]
         answer = association.store(
             way.context_id,
@@ -213,7 +213,7 @@ class Lane:
             pace=self._throttle.pace if self._throttle is not None and self._throttle.kib > 0 else None,
         )
         self.in_flight = []
-        return Outcome(interpret_status(answer), answer.status, verbatim(answer.comment), way.transfer_syntax)
+        return DeliveryOutcome(interpret_status(answer), answer.status, verbatim(answer.comment), way.transfer_syntax)
 
 
 def deliver(
@@ -251,7 +251,7 @@ class Conversions:
     count: int = 0
     _how: tuple[str, str] = ("", "")
 
-    def add(self, instance: Instance, outcome: Outcome) -> None:
+    def add(self, instance: Instance, outcome: DeliveryOutcome) -> None:
         if outcome.state in (SENT, WARNED) and describe_conversion(instance, outcome):
             self.count += 1
             self._how = instance.transfer_syntax_uid, outcome.transfer_syntax
@@ -265,7 +265,7 @@ class Conversions:
         return phrase("{count:n} converted, from {stored} to {sent}.", count=self.count, stored=stored, sent=sent)
 
 
-def describe_conversion(instance: Instance, outcome: Outcome) -> Phrase:
+def describe_conversion(instance: Instance, outcome: DeliveryOutcome) -> Phrase:
     """Words for an object that left in another syntax than it is stored in; "" where it did not."""
     if not outcome.transfer_syntax or outcome.transfer_syntax == instance.transfer_syntax_uid:
         return NOTHING
@@ -282,9 +282,9 @@ __all__ = [
     "SENT",
     "WARNED",
     "Conversions",
+    "DeliveryOutcome",
     "Enough",
     "Lane",
-    "Outcome",
     "PeerFault",
     "Throttle",
     "deliver",

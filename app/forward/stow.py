@@ -15,7 +15,7 @@ from app.archive.models import Instance
 from app.config import Config
 from app.dicom import dicomxml
 from app.forward import part10
-from app.forward.store_lane import BUSY, REFUSED, SENT, WARNED, Check, OnAnswer, Outcome, Throttle
+from app.forward.store_lane import BUSY, REFUSED, SENT, WARNED, Check, DeliveryOutcome, OnAnswer, Throttle
 from app.kit import multipart
 from app.kit.errors import CannotConvert, NotFound, PeerFault
 from app.kit.phrases import NOTHING, Phrase, of_fault, phrase
@@ -69,7 +69,7 @@ class WebNode:
             waiting = waiting[len(batch) :]
             waiting = self._post(batch, on_answer) + waiting
 
-    def store_file(self, sop_instance_uid: str, data: bytes, syntax: str) -> Outcome:
+    def store_file(self, sop_instance_uid: str, data: bytes, syntax: str) -> DeliveryOutcome:
         """Stores one DICOM file that is not in the archive. Raises PeerFault."""
         one = Instance(sop_instance_uid=sop_instance_uid)
         parts = [(one, io.BytesIO(data), len(data), syntax)]
@@ -97,7 +97,7 @@ class WebNode:
                         (instance, *files.enter_context(part10.open_part10(self._archive, instance, self._preferred)))
                     )
                 except (NotFound, CannotConvert) as fault:
-                    on_answer(instance, Outcome(REFUSED, None, of_fault(fault)))
+                    on_answer(instance, DeliveryOutcome(REFUSED, None, of_fault(fault)))
             if not parts:
                 return []
             self.in_flight = [part[0] for part in parts]
@@ -143,7 +143,7 @@ class WebNode:
 
     def _interpret_answer(
         self, status: int, model: Any, parts: Sequence[tuple[Instance, BinaryIO, int, str]]
-    ) -> list[tuple[Instance, Outcome]]:
+    ) -> list[tuple[Instance, DeliveryOutcome]]:
         """Outcome of each object by the answer. Raises PeerFault where it is about the server, not about objects."""
         if status in _RETRY:
             raise PeerFault(phrase("{peer} cannot take it now (HTTP {status}).", peer=self._name, status=status))
@@ -158,13 +158,15 @@ class WebNode:
                 outcome = _failure(failed[uid])
             elif uid in stored:
                 warning = stored[uid]
-                outcome = Outcome(WARNED if warning else SENT, warning or 0, _warning(warning), syntax)
+                outcome = DeliveryOutcome(WARNED if warning else SENT, warning or 0, _warning(warning), syntax)
             elif status == 200 and silent:
-                outcome = Outcome(SENT, 0, NOTHING, syntax)  # all were stored (PS3.18 Table 10.5.3-1), in few words
+                outcome = DeliveryOutcome(
+                    SENT, 0, NOTHING, syntax
+                )  # all were stored (PS3.18 Table 10.5.3-1), in few words
             elif status == 413:
-                outcome = Outcome(REFUSED, None, phrase("The server takes no object of this size (HTTP 413)."))
+                outcome = DeliveryOutcome(REFUSED, None, phrase("The server takes no object of this size (HTTP 413)."))
             else:
-                outcome = Outcome(
+                outcome = DeliveryOutcome(
                     REFUSED, None, phrase("The server does not say that it stored it (HTTP {status}).", status=status)
                 )
             found.append((instance, outcome))
@@ -221,6 +223,6 @@ def _warning(reason: int) -> Phrase:
     return _WARNINGS.get(reason) or phrase("It stored it with warning {reason}.", reason=f"{reason:04X}")
 
 
-def _failure(reason: int) -> Outcome:
+def _failure(reason: int) -> DeliveryOutcome:
     words = phrase("The server did not take it: reason {reason}.", reason=f"{reason:04X}")
-    return Outcome(BUSY if reason & 0xFF00 == 0xA700 else REFUSED, reason, words)
+    return DeliveryOutcome(BUSY if reason & 0xFF00 == 0xA700 else REFUSED, reason, words)

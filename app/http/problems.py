@@ -10,7 +10,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import HTTPConnection
 from starlette.responses import JSONResponse, RedirectResponse, Response
 
-from app.audit.tally import Deed
+from app.audit.tally import AuditedAction
 from app.http import i18n
 from app.http.deps import identify, known_identity
 from app.http.services import services
@@ -179,7 +179,7 @@ def _record_denial(request: HTTPConnection, fault: Forbidden) -> None:
     identity = known_identity(request)
     route = request.scope.get("route")
     services(request).gate.tally.count(
-        Deed(
+        AuditedAction(
             identity.actor.name if identity else "anonymous",
             str(fault.extra.get("verb", fault.code)),
             "denied",

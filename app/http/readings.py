@@ -7,7 +7,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.types import Scope
 
 from app.audit import Seen
-from app.audit.tally import Deed, Tally
+from app.audit.tally import AuditedAction, Tally
 from app.security import Verb
 from app.security.identity import Identity
 
@@ -48,12 +48,12 @@ async def count_reading(tally: Tally, scope: Scope, seen: Seen) -> None:
         await run_in_threadpool(_write, tally, new)
 
 
-def _write(tally: Tally, deeds: list[Deed]) -> None:
+def _write(tally: Tally, deeds: list[AuditedAction]) -> None:
     for deed in deeds:
         tally.write(deed)
 
 
-def _deeds(scope: Scope, verb: Verb, identity: Identity, seen: Seen) -> Iterator[Deed]:
+def _deeds(scope: Scope, verb: Verb, identity: Identity, seen: Seen) -> Iterator[AuditedAction]:
     reads = scope["method"] in ("GET", "HEAD")
     studies = seen.studies if reads else {uid: seen.studies[uid] for uid in seen.shown}
     where = _pattern(scope)
@@ -81,9 +81,11 @@ def _pattern(scope: Scope) -> str:
     return path
 
 
-def _deed(identity: Identity, verb: str, thing: str, thing_id: str, facility_id: str | None, where: str) -> Deed:
+def _deed(
+    identity: Identity, verb: str, thing: str, thing_id: str, facility_id: str | None, where: str
+) -> AuditedAction:
     actor = identity.actor
-    return Deed(
+    return AuditedAction(
         actor.name,
         verb,
         thing=thing,

@@ -10,7 +10,7 @@ from app.imaging import cost
 from app.imaging.decode import decode_frame, memory_needed
 from app.imaging.display import Display, Window
 from app.imaging.geometry import Letters, Spacing, laterality_of, letters_of, pixel_spacing_mm
-from app.imaging.header import Header
+from app.imaging.header import ImageHeader
 from app.imaging.regions import Region, regions
 from app.imaging.spec import PixelSpec
 from app.imaging.window import computed_window
@@ -29,7 +29,7 @@ class Appearance:
     view: str
 
     @classmethod
-    def of(cls, ds: Header, spec: PixelSpec, frame: int = 1, big_endian: bool = False) -> Self:
+    def of(cls, ds: ImageHeader, spec: PixelSpec, frame: int = 1, big_endian: bool = False) -> Self:
         """Frame `frame` (from 1) of the object with this header. Nonsense in it is left out, never fatal."""
         return cls(
             display=Display.from_dataset(ds, spec, frame, big_endian),

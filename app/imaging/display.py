@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from app.imaging.header import Header, frame_item
+from app.imaging.header import ImageHeader, frame_item
 from app.imaging.native import Samples
 from app.imaging.spec import PixelSpec
 from app.imaging.tables import descriptor, words_of
@@ -59,7 +59,7 @@ class Display:
         return self.photometric == "MONOCHROME1" or self.shape == "INVERSE"
 
     @classmethod
-    def from_dataset(cls, ds: Header, spec: PixelSpec, frame: int = 1, big_endian: bool = False) -> "Display":
+    def from_dataset(cls, ds: ImageHeader, spec: PixelSpec, frame: int = 1, big_endian: bool = False) -> "Display":
         """Reads the display attributes of frame `frame` (from 1). Nonsense in them is left out, never fatal.
 
         A slope of 0 would make every pixel the intercept: it is read as 1 (C.11.1 knows no such rescale)."""
@@ -88,7 +88,7 @@ class Display:
         )
 
 
-def pixel_aspect(ds: Header, frame: int = 1) -> float:
+def pixel_aspect(ds: ImageHeader, frame: int = 1) -> float:
     """Height of a pixel by its width: Pixel Aspect Ratio, else the spacings (PS3.3 C.7.6.3.1.7); 1 when unknown."""
     ratio = _pair(ds.get("PixelAspectRatio"))
     if ratio is None:
@@ -122,7 +122,7 @@ def _float_values(value: Any) -> list[Any]:
     return list(value) if isinstance(value, Iterable) and not isinstance(value, str) else [value]
 
 
-def windows_of(voi: Header, spec: PixelSpec) -> Iterator[Window]:
+def windows_of(voi: ImageHeader, spec: PixelSpec) -> Iterator[Window]:
     """The windows of a data set or of an item of a VOI LUT macro (C.11.2.1.2)."""
     function = str(voi.get("VOILUTFunction") or "LINEAR").strip().upper()
     function = function if function in ("LINEAR_EXACT", "SIGMOID") else "LINEAR"
@@ -156,7 +156,7 @@ def luts_of(sequence: Any, signed: bool, big_endian: bool) -> Iterator[Lut]:
         yield Lut(first, data, bits, str(item.get("LUTExplanation") or ""))
 
 
-def _padding(ds: Header, spec: PixelSpec) -> tuple[int, int] | None:
+def _padding(ds: ImageHeader, spec: PixelSpec) -> tuple[int, int] | None:
     """Pixel Padding Value to Range Limit (C.7.5.1.1.2) as stored values, in order."""
     value, limit = ds.get("PixelPaddingValue"), ds.get("PixelPaddingRangeLimit")
     try:

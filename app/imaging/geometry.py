@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
-from app.imaging.header import Header, frame_item
+from app.imaging.header import ImageHeader, frame_item
 from app.imaging.regions import Region, regions
 
 Plane = Literal["patient", "detector", "film", "unknown"]
@@ -125,7 +125,7 @@ def _opposite(text: str, known: Mapping[str, str]) -> str:
     return found
 
 
-def letters_of(ds: Header, frame: int = 1) -> Letters | None:
+def letters_of(ds: ImageHeader, frame: int = 1) -> Letters | None:
     """The letters at the edges of the stored frame `frame` (from 1)."""
     return orientation_letters(
         frame_item(ds, "PlaneOrientationSequence", frame).get("ImageOrientationPatient")
@@ -136,7 +136,7 @@ def letters_of(ds: Header, frame: int = 1) -> Letters | None:
     )
 
 
-def laterality_of(ds: Header, frame: int = 1) -> str:
+def laterality_of(ds: ImageHeader, frame: int = 1) -> str:
     """R, L, B (both) or U (unpaired): of the frame, the image, the series; empty where none says it (C.7.6.1.1.2)."""
     values = (
         frame_item(ds, "FrameAnatomySequence", frame).get("FrameLaterality"),
@@ -146,7 +146,7 @@ def laterality_of(ds: Header, frame: int = 1) -> str:
     return next((text for text in (str(value or "").strip().upper() for value in values) if text in _SIDES), "")
 
 
-def pixel_spacing_mm(ds: Header, frame: int = 1, at: tuple[int, int] | None = None) -> Spacing | None:
+def pixel_spacing_mm(ds: ImageHeader, frame: int = 1, at: tuple[int, int] | None = None) -> Spacing | None:
     """Spacing of a frame's pixels, None where nothing says it (then there is no actual size).
 
     By PS3.3 10.7: Pixel Spacing when it is in the patient; on projections Imager Pixel Spacing, divided by the
@@ -173,7 +173,7 @@ def pixel_spacing_mm(ds: Header, frame: int = 1, at: tuple[int, int] | None = No
     return Spacing(*plane, IMAGE_PLANE) if plane else None
 
 
-def is_projection(ds: Header) -> bool:
+def is_projection(ds: ImageHeader) -> bool:
     """By its SOP Class; screen captures and objects without a class by their modality."""
     uid = str(ds.get("SOPClassUID") or "").strip()
     if uid in _PROJECTION_CLASSES:
@@ -182,7 +182,7 @@ def is_projection(ds: Header) -> bool:
     return captured and str(ds.get("Modality") or "").strip().upper() in _PROJECTION_MODALITIES
 
 
-def _projected(ds: Header, imager: tuple[float, float], frame: int) -> Spacing:
+def _projected(ds: ImageHeader, imager: tuple[float, float], frame: int) -> Spacing:
     """The spacing at the detector carried back into the patient where the beam's geometry is known (C.8.7.4, C.8.19.6)."""
     calibration = frame_item(ds, "ProjectionPixelCalibrationSequence", frame)
     object_spacing = _pair(calibration.get("ObjectPixelSpacingInCenterOfBeam"))
@@ -201,7 +201,7 @@ def _of_regions(found: Sequence[Region], at: tuple[int, int] | None) -> Spacing 
     return Spacing(*first, ULTRASOUND)
 
 
-def magnification(ds: Header) -> float | None:
+def magnification(ds: ImageHeader) -> float | None:
     """Estimated Radiographic Magnification Factor, as written or as SID / SOD (PS3.3 C.8.7.4)."""
     factor = _positive(ds.get("EstimatedRadiographicMagnificationFactor"))
     if factor is None:

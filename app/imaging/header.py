@@ -3,7 +3,7 @@
 from typing import Any, Protocol
 
 
-class Header(Protocol):
+class ImageHeader(Protocol):
     """A pydicom Dataset, or a view of the DICOM JSON Model that answers alike (app.viewing.json_header)."""
 
     def get(self, key: str, default: Any = None, /) -> Any:
@@ -13,7 +13,7 @@ class Header(Protocol):
         """Whether the attribute is there at all, be it empty."""
 
 
-def frame_item(ds: Header, sequence: str, frame: int) -> Header:
+def frame_item(ds: ImageHeader, sequence: str, frame: int) -> ImageHeader:
     """The functional group macro's item for frame `frame` (from 1): its own, else the shared one (PS3.3 C.7.6.16); the
     header itself where there are no functional groups."""
     per_frame = ds.get("PerFrameFunctionalGroupsSequence") or ()
@@ -22,6 +22,6 @@ def frame_item(ds: Header, sequence: str, frame: int) -> Header:
     for group in (own, *shared[:1]):
         items = group.get(sequence) if group is not None else None
         if items:
-            item: Header = items[0]
+            item: ImageHeader = items[0]
             return item
     return ds

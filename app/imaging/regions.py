@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from app.imaging.header import Header
+from app.imaging.header import ImageHeader
 
 CENTIMETRES = 3
 # Physical Units X and Y Direction (C.8.5.5.1.15), as people write them.
@@ -54,12 +54,12 @@ class Region:
         return (self.delta_y * 10, self.delta_x * 10) if self.spatial else None
 
 
-def regions(ds: Header) -> tuple[Region, ...]:
+def regions(ds: ImageHeader) -> tuple[Region, ...]:
     """Those with a place and at least one direction with a scale; nonsense is left out."""
     return tuple(_readable(ds))
 
 
-def _readable(ds: Header) -> Iterator[Region]:
+def _readable(ds: ImageHeader) -> Iterator[Region]:
     for item in ds.get("SequenceOfUltrasoundRegions") or ():
         try:
             x0, y0, x1, y1 = (int(item.get(f"RegionLocation{end}")) for end in ("MinX0", "MinY0", "MaxX1", "MaxY1"))
@@ -70,7 +70,7 @@ def _readable(ds: Header) -> Iterator[Region]:
             yield Region(x0, y0, x1, y1, x[0], y[0], x[1], y[1])
 
 
-def _axis(item: Header, axis: str) -> tuple[float, str]:
+def _axis(item: ImageHeader, axis: str) -> tuple[float, str]:
     """(size of a pixel, unit) in one direction; (0, "") where it has no scale."""
     delta, code = _number(item.get(f"PhysicalDelta{axis}")), item.get(f"PhysicalUnits{axis}Direction")
     unit = UNITS.get(code, "") if isinstance(code, int) else ""

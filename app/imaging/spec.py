@@ -7,7 +7,7 @@ from pydicom.dataset import Dataset
 
 from app.dicom import syntaxes
 from app.imaging.errors import CannotDecode, FrameTooLarge, NotAnImage
-from app.imaging.header import Header
+from app.imaging.header import ImageHeader
 from app.kit.phrases import phrase
 
 MAX_FRAME_BYTES = 512 << 20  # decoded; a 14x17 inch film digitised at 50 micrometres has 240 MB
@@ -36,7 +36,7 @@ class PixelSpec:
     swapped: bool = False
 
     @classmethod
-    def from_dataset(cls, ds: Header, transfer_syntax_uid: str | None = None) -> Self:
+    def from_dataset(cls, ds: ImageHeader, transfer_syntax_uid: str | None = None) -> Self:
         """Reads the spec from a data set or a header without its pixels.
 
         Raises NotAnImage where there are no Rows and Columns, CannotDecode where what they say makes no sense."""
@@ -124,18 +124,18 @@ class PixelSpec:
         return (self.frame_bits + 7) // 8
 
 
-def frame_count(ds: Header) -> int:
+def frame_count(ds: ImageHeader) -> int:
     """Number of frames; 1 where the attribute is missing or nonsense, 0 where there is no image."""
     if not _number(ds, "Rows") or not _number(ds, "Columns"):
         return 0
     return max(1, _number(ds, "NumberOfFrames", 1))
 
 
-def has_pixels(ds: Header) -> bool:
+def has_pixels(ds: ImageHeader) -> bool:
     return any(keyword in ds for keyword in ("PixelData", "FloatPixelData", "DoubleFloatPixelData"))
 
 
-def _kind(ds: Header) -> Literal["int", "float32", "float64"]:
+def _kind(ds: ImageHeader) -> Literal["int", "float32", "float64"]:
     # A header without pixels shows a float image by what it lacks: Bits Stored belongs to integers only (C.7.6.3.1).
     if "FloatPixelData" in ds or (_number(ds, "BitsAllocated") == 32 and "BitsStored" not in ds):
         return "float32"
@@ -144,12 +144,12 @@ def _kind(ds: Header) -> Literal["int", "float32", "float64"]:
     return "int"
 
 
-def _pixel_vr(ds: Header) -> str:
+def _pixel_vr(ds: ImageHeader) -> str:
     element = ds["PixelData"] if isinstance(ds, Dataset) and "PixelData" in ds else None
     return str(element.VR) if element is not None else "OB"
 
 
-def _syntax_of(ds: Header) -> str:
+def _syntax_of(ds: ImageHeader) -> str:
     meta = getattr(ds, "file_meta", None)
     uid = str(meta.get("TransferSyntaxUID") or "") if meta is not None else ""
     if uid:
@@ -160,7 +160,7 @@ def _syntax_of(ds: Header) -> str:
     return syntaxes.IMPLICIT_LE if implicit else syntaxes.EXPLICIT_LE
 
 
-def _number(ds: Header, keyword: str, default: int = 0) -> int:
+def _number(ds: ImageHeader, keyword: str, default: int = 0) -> int:
     """An integer attribute as people really write them: empty, multi-valued, as text. Nonsense counts as missing."""
     try:
         value: Any = ds.get(keyword)

@@ -4,11 +4,11 @@ from typing import Any
 
 import numpy as np
 
-from app.imaging.header import Header
+from app.imaging.header import ImageHeader
 from app.imaging.native import Samples
 
 
-def descriptor(ds: Header, keyword: str) -> tuple[int, int, int]:
+def descriptor(ds: ImageHeader, keyword: str) -> tuple[int, int, int]:
     """(entries, first stored value mapped, bits per entry); 0 entries means 65536, negative numbers are unsigned ones."""
     value = ds.get(keyword)
     try:

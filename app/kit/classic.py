@@ -20,7 +20,7 @@ _NAME = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_.-]{0,251}[A-Za-z0-9_])?\.?")
 
 
 @dataclass(frozen=True, slots=True)
-class Fault:
+class ClassicFault:
     """Errors with their position: line counts from 1; key is empty for the whole file."""
 
     line: int
@@ -34,7 +34,7 @@ class Fault:
 class ClassicFaults(Exception):
     """The file cannot be used; everything that is wrong with it."""
 
-    def __init__(self, faults: list[Fault]) -> None:
+    def __init__(self, faults: list[ClassicFault]) -> None:
         super().__init__("; ".join(map(str, faults)))
         self.faults = faults
 
@@ -74,15 +74,15 @@ NAMES = tuple(one.name for one in fields(Classic) if one.name != "lines")
 def parse(text: str) -> Classic:
     """The file's content. Raises ClassicFaults with everything that is wrong."""
     if len(text) > LIMIT:
-        raise ClassicFaults([Fault(1, "", phrase("the file is too large"))])
+        raise ClassicFaults([ClassicFault(1, "", phrase("the file is too large"))])
     try:
         document = jsonlines.parse(text)
     except JsonFault as fault:
-        raise ClassicFaults([Fault(fault.line, "", fault.words)]) from None
+        raise ClassicFaults([ClassicFault(fault.line, "", fault.words)]) from None
     if not isinstance(document.value, dict):
-        raise ClassicFaults([Fault(1, "", phrase("it is not a JSON object with keys"))])
+        raise ClassicFaults([ClassicFault(1, "", phrase("it is not a JSON object with keys"))])
     lines = {key: document.line((key,)) for key in document.value}
-    found = [Fault(lines.get(key, 1), key, words) for key, words in faults(document.value).items()]
+    found = [ClassicFault(lines.get(key, 1), key, words) for key, words in faults(document.value).items()]
     if found:
         raise ClassicFaults(sorted(found, key=lambda one: one.line))
     return Classic(**document.value, lines=lines)

@@ -29,7 +29,7 @@ class JsonFault(Exception):
 
 
 @dataclass(slots=True)
-class Document:
+class JsonDocument:
     """value: what the text says; lines: the line of the value of each path."""
 
     value: Any
@@ -48,11 +48,11 @@ def key_of(path: Path) -> str:
     return words.lstrip(".")
 
 
-def parse(text: str, comments: bool = False) -> Document:
+def parse(text: str, comments: bool = False) -> JsonDocument:
     """The document. Raises JsonFault: also for a duplicate key, and for more than 64 levels."""
     reader = _Reader(text, comments)
     reader.skip()
-    document = Document(reader.value((), 0), reader.lines)
+    document = JsonDocument(reader.value((), 0), reader.lines)
     reader.skip()
     if reader.at < len(text):
         raise reader.fault(phrase("unexpected text after the end"))

@@ -16,7 +16,7 @@ from app.dicom.header import NotDicom, scan
 from app.kit.errors import AppError, TooLarge, Unavailable
 from app.kit.phrases import NOTHING, Phrase, phrase
 from app.media.errors import BadArchive, MemberRefused
-from app.media.unzip import Limits, Unzip
+from app.media.unzip import Unzip, UnzipLimits
 
 _PARALLEL = 4
 _PROCESSING, _DUPLICATE, _OTHER_STUDY = 0x0110, 0x0111, 0xC409
@@ -48,7 +48,7 @@ class Result:
 class Intake:
     """Use as a context manager; `results()` waits for everything and keeps the order in which files came."""
 
-    def __init__(self, archive: Archive, source: Source, limits: Limits, folder: Path, study: str = "") -> None:
+    def __init__(self, archive: Archive, source: Source, limits: UnzipLimits, folder: Path, study: str = "") -> None:
         """folder: where zip files wait, on a disk and not in memory; nothing in it outlives the request.
         study: objects of any other study are refused."""
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)

@@ -25,7 +25,7 @@ _BROKEN = (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError, NotImp
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class UnzipLimits:
     """In bytes and counts; see ImportSettings."""
 
     file_bytes: int = 16 * _GIB
@@ -34,7 +34,7 @@ class Limits:
     ratio: int = 200
 
     @classmethod
-    def of(cls, settings: ImportSettings) -> "Limits":
+    def of(cls, settings: ImportSettings) -> "UnzipLimits":
         return cls(
             settings.max_file_gib * _GIB, settings.max_members, settings.max_unpacked_gib * _GIB, settings.max_ratio
         )
@@ -43,7 +43,7 @@ class Limits:
 class Unzip:
     """A zip file on disk. Raises BadArchive when it cannot be read, or is too large by its own table of contents."""
 
-    def __init__(self, file: IO[bytes], limits: Limits) -> None:
+    def __init__(self, file: IO[bytes], limits: UnzipLimits) -> None:
         self._limits = limits
         self._left = limits.unpacked_bytes
         try:

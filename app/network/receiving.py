@@ -73,7 +73,7 @@ class ObjectStore(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class StoreResponse:
     """Status and Error Comment of a C-STORE-RSP; size: bytes of the data set, 0 unless it was stored."""
 
     status: int
@@ -122,21 +122,21 @@ class DataSetReceiver:
         self._buffer = bytearray(_HEAD + _BUFFER + AHEAD)
         self._view = memoryview(self._buffer)
 
-    def store(self, context_id: int, abstract: str, syntax: str, command: dict[int, bytes]) -> Answer:
+    def store(self, context_id: int, abstract: str, syntax: str, command: dict[int, bytes]) -> StoreResponse:
         """Reads the data set that follows the command, whatever its outcome, and returns the answer."""
         sop_class, sop_instance = commands.text(command, SOP_CLASS), commands.text(command, SOP_INSTANCE)
         if sop_class != abstract:
             self.drain(context_id)
-            return Answer(commands.SOP_CLASS_NOT_SUPPORTED, "SOP class is not that of the presentation context")
+            return StoreResponse(commands.SOP_CLASS_NOT_SUPPORTED, "SOP class is not that of the presentation context")
         if not is_safe(sop_instance):
             self.drain(context_id)
-            return Answer(commands.INVALID_SOP_INSTANCE, "Affected SOP Instance UID is not a valid UID")
+            return StoreResponse(commands.INVALID_SOP_INSTANCE, "Affected SOP Instance UID is not a valid UID")
         try:
             incoming = self._store.receive(self._source)
         except (OSError, AppError) as fault:
             log.warning("no object can be received", exc_info=fault)
             self.drain(context_id)
-            return Answer(OUT_OF_RESOURCES, fault.detail if isinstance(fault, AppError) else _AWAY)
+            return StoreResponse(OUT_OF_RESOURCES, fault.detail if isinstance(fault, AppError) else _AWAY)
         sink = _Sink(incoming, self._limit, syntax, sop_class, sop_instance)
         try:
             self._receive(context_id, sink)
@@ -148,23 +148,23 @@ class DataSetReceiver:
         self._store.discard(incoming)
         if sink.fault is not None:
             log.error("an object could not be written", exc_info=sink.fault)
-            return Answer(OUT_OF_RESOURCES, sink.fault.detail if isinstance(sink.fault, AppError) else _AWAY)
-        return Answer(OUT_OF_RESOURCES, phrase("The object is larger than {most} GiB", most=self._limit >> 30))
+            return StoreResponse(OUT_OF_RESOURCES, sink.fault.detail if isinstance(sink.fault, AppError) else _AWAY)
+        return StoreResponse(OUT_OF_RESOURCES, phrase("The object is larger than {most} GiB", most=self._limit >> 30))
 
     def drain(self, context_id: int) -> None:
         """Reads and discards a data set."""
         self._receive(context_id, _Sink(None, 0, "", "", ""))
 
-    def _ingest(self, incoming: IncomingObject, sop_class: str, sop_instance: str, size: int) -> Answer:
+    def _ingest(self, incoming: IncomingObject, sop_class: str, sop_instance: str, size: int) -> StoreResponse:
         try:
             outcome = self._store.ingest(incoming)
         except Unavailable as fault:
-            return Answer(OUT_OF_RESOURCES, fault.detail)
+            return StoreResponse(OUT_OF_RESOURCES, fault.detail)
         except OSError:
             log.exception("an object could not be stored")
-            return Answer(OUT_OF_RESOURCES, _AWAY)
+            return StoreResponse(OUT_OF_RESOURCES, _AWAY)
         except AppError as fault:
-            return Answer(fault.dimse, fault.detail)
+            return StoreResponse(fault.dimse, fault.detail)
         return answer_for(outcome, sop_class, sop_instance, size)
 
     def _receive(self, context_id: int, sink: _Sink) -> None:
@@ -186,14 +186,14 @@ class DataSetReceiver:
         sink.write(view, filled, last=True)
 
 
-def answer_for(outcome: StoreOutcome, sop_class: str, sop_instance: str, size: int) -> Answer:
+def answer_for(outcome: StoreOutcome, sop_class: str, sop_instance: str, size: int) -> StoreResponse:
     """The C-STORE response for the archive's decision (PS3.4 Table B.2-1)."""
     if outcome.status == "refused":
-        return Answer(CANNOT_UNDERSTAND, outcome.reason or "Refused")
+        return StoreResponse(CANNOT_UNDERSTAND, outcome.reason or "Refused")
     if outcome.status == "conflict":
-        return Answer(commands.SUCCESS, outcome.comment, size)
+        return StoreResponse(commands.SUCCESS, outcome.comment, size)
     if outcome.sop_class_uid != sop_class:
-        return Answer(WRONG_CLASS, "Stored; the data set has another SOP class than the request", size)
+        return StoreResponse(WRONG_CLASS, "Stored; the data set has another SOP class than the request", size)
     if outcome.sop_instance_uid != sop_instance:
-        return Answer(WRONG_CLASS, "Stored; the data set has another SOP Instance UID", size)
-    return Answer(commands.SUCCESS, "", size)
+        return StoreResponse(WRONG_CLASS, "Stored; the data set has another SOP Instance UID", size)
+    return StoreResponse(commands.SUCCESS, "", size)

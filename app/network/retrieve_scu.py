@@ -41,7 +41,7 @@ class Counts:
 
 
 @dataclass(slots=True)
-class Outcome:
+class RetrieveOutcome:
     """How a retrieval ended: the final status with the peer's words, its counts, and the objects it reports as
     failed."""
 
@@ -100,7 +100,7 @@ class _Retriever:
                 hint=phrase("It may offer this to other titles only."),
             )
 
-    def retrieve(self, level: str, keys: Mapping[str, str]) -> Outcome:
+    def retrieve(self, level: str, keys: Mapping[str, str]) -> RetrieveOutcome:
         """level: STUDY, SERIES or IMAGE; keys: the unique keys down to it, the last with one or several UIDs, and the
         PatientID for peers with the patient root alone. Raises PeerFault when the association breaks."""
         association = self._association
@@ -132,7 +132,7 @@ class _Retriever:
                             minutes=NOTHING / 60,
                         )
                     )
-                return Outcome(answer.status, answer.comment, counts, _failed(answer.identifier, explicit))
+                return RetrieveOutcome(answer.status, answer.comment, counts, _failed(answer.identifier, explicit))
         raise PeerFault(phrase("{peer} did not end its answers.", peer=str(association.peer)))
 
     def _poll(self) -> bool:

@@ -74,7 +74,7 @@ class TlsWire(Wire):
             except ValueError:  # closed meanwhile
                 raise PeerGone from None
 
-    def caller(self) -> tls.Caller | None:
+    def caller(self) -> tls.TlsCaller | None:
         return tls.caller_of(self._tls)
 
     def check_lists(self, revocations: Sequence[Revocation], trusted: Sequence[str]) -> None:

@@ -21,7 +21,7 @@ from app.security.verbs import Verb
 from app.settings import load
 from app.trust import names
 from app.trust import queries as certificate_queries
-from app.trust.tls import Caller
+from app.trust.tls import TlsCaller
 
 CALLING_UNKNOWN, CALLED_UNKNOWN = 3, 7  # diagnostics of an A-ASSOCIATE-RJ from the service user (PS3.8 Table 9-21)
 
@@ -82,7 +82,7 @@ def admit(
     calling: str,
     called: str,
     address: str,
-    caller: Caller | None = None,
+    caller: TlsCaller | None = None,
     at: str | None = None,
 ) -> Admission:
     """Decides about one caller. A known node is known by its title and its address together: titles are not secret.
@@ -111,7 +111,7 @@ def admit(
     return Admission(CALLING_UNKNOWN, phrase("the caller is not a known node"))
 
 
-def _known(session: Session, node: Node, caller: Caller | None, place: str | None, clash: Phrase) -> Admission:
+def _known(session: Session, node: Node, caller: TlsCaller | None, place: str | None, clash: Phrase) -> Admission:
     """A node may use the services of its options. At another facility's title or port it may store there, and search
     nowhere: a title alone must not give access to another facility's studies."""
     set_to = options.node_options(node)
@@ -159,7 +159,7 @@ def _among(callers: Callers, address: str) -> bool:
     return callers == "all" or (callers == "private" and names.is_near(address))
 
 
-def _lacks(session: Session, node: Node, caller: Caller | None) -> Phrase:
+def _lacks(session: Session, node: Node, caller: TlsCaller | None) -> Phrase:
     """The missing TLS requirement of a calling node (its option tls_caller); empty: nothing."""
     set_to = options.node_options(node)
     if not set_to.tls_caller:

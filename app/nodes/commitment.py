@@ -44,7 +44,7 @@ PATIENCE = timedelta(seconds=10)  # so long the association of the request has f
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class CommitmentOutcome:
     """Result of the requests of one transfer. open: an answer is still to come."""
 
     open: bool
@@ -316,7 +316,7 @@ def prune(session: Session) -> int:
     return len(session.execute(expired).all())
 
 
-def transfer_outcome(session: Session, transfer_id: str) -> Outcome:
+def transfer_outcome(session: Session, transfer_id: str) -> CommitmentOutcome:
     """Result of the requests of a transfer; of an object asked about twice the last answer counts."""
     committed: set[str] = set()
     failed: dict[str, Phrase] = {}
@@ -330,7 +330,7 @@ def transfer_outcome(session: Session, transfer_id: str) -> Outcome:
             failed[uid] = words_of(reason, error)
         else:
             is_open = True
-    return Outcome(is_open, frozenset(committed), failed)
+    return CommitmentOutcome(is_open, frozenset(committed), failed)
 
 
 def discard_requests(session: Session, transfer_id: str) -> None:

@@ -14,7 +14,7 @@ from urllib.parse import quote, urlencode, urlsplit
 import httpx
 from pydicom.datadict import keyword_for_tag
 
-from app.archive import Archive, Outcome, Source
+from app.archive import Archive, IngestOutcome, Source
 from app.archive.store import Incoming
 from app.config import Config
 from app.dicom.uids import is_safe
@@ -354,7 +354,7 @@ class _Taker:
             return
         size = incoming.size
         try:
-            outcome: Outcome = self._archive.ingest(incoming)
+            outcome: IngestOutcome = self._archive.ingest(incoming)
         except AppError as fault:
             if fault.status == 503:  # the store is away: not this object's fault
                 raise

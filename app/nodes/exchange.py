@@ -14,7 +14,7 @@ from app.config import Config, ConfigError
 from app.db import Database
 from app.kit import jsonlines
 from app.kit.errors import Invalid
-from app.kit.jsonlines import Document, JsonFault, Path
+from app.kit.jsonlines import JsonDocument, JsonFault, Path
 from app.kit.phrases import phrase
 from app.nodes import options, orthanc, service
 from app.nodes import queries as node_queries
@@ -29,7 +29,7 @@ LIMIT = 4 << 20  # bytes of a file
 
 
 @dataclass(frozen=True, slots=True)
-class Fault:
+class NodeFileFault:
     """Error and its position. key: such as nodes[2].port."""
 
     line: int
@@ -38,7 +38,7 @@ class Fault:
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class NodeChange:
     """Change of one node by the file. action: create, change or same; changes: field -> (before, after), secrets as
     "set" or ""; notes: what could not be taken over."""
 
@@ -53,8 +53,8 @@ class Change:
 
 @dataclass(slots=True)
 class Report:
-    changes: list[Change] = field(default_factory=list)
-    faults: list[Fault] = field(default_factory=list)
+    changes: list[NodeChange] = field(default_factory=list)
+    faults: list[NodeFileFault] = field(default_factory=list)
 
     def count(self, action: str) -> int:
         return sum(1 for one in self.changes if one.action == action)
@@ -104,7 +104,7 @@ def _checked_nodes(session: Session, actor: Actor, text: str, config: Config) ->
     try:
         document = jsonlines.parse(text, comments=True)
     except JsonFault as fault:
-        report.faults.append(Fault(fault.line, "", fault.words))
+        report.faults.append(NodeFileFault(fault.line, "", fault.words))
         return report
     seen: dict[str, int] = {}
     for found in _entries(document, report):
@@ -121,12 +121,12 @@ def _checked_nodes(session: Session, actor: Actor, text: str, config: Config) ->
     return report
 
 
-def _report_faults(report: Report, document: Document, faults: dict[Path, str]) -> None:
+def _report_faults(report: Report, document: JsonDocument, faults: dict[Path, str]) -> None:
     for path, words in faults.items():
-        report.faults.append(Fault(document.line(path), jsonlines.key_of(path), words))
+        report.faults.append(NodeFileFault(document.line(path), jsonlines.key_of(path), words))
 
 
-def _entries(document: Document, report: Report) -> list[orthanc.Found]:
+def _entries(document: JsonDocument, report: Report) -> list[orthanc.OrthancNode]:
     """The nodes of the file, whichever kind it is."""
     whole = document.value
     if orthanc.is_orthanc(whole):
@@ -142,7 +142,7 @@ def _entries(document: Document, report: Report) -> list[orthanc.Found]:
     for n, one in enumerate(whole["nodes"]):
         path: Path = ("nodes", n)
         if isinstance(one, dict):
-            found.append(orthanc.Found(path, dict(one), {key: (*path, key) for key in one}))
+            found.append(orthanc.OrthancNode(path, dict(one), {key: (*path, key) for key in one}))
         else:
             _report_faults(report, document, {path: "A node is an object."})
     unknown: list[Path] = [(key,) for key in whole if key not in ("format", "version", "nodes", "$schema")]
@@ -151,7 +151,7 @@ def _entries(document: Document, report: Report) -> list[orthanc.Found]:
 
 
 def _typed(
-    session: Session, actor: Actor, found: orthanc.Found, document: Document, report: Report, config: Config
+    session: Session, actor: Actor, found: orthanc.OrthancNode, document: JsonDocument, report: Report, config: Config
 ) -> NodeValues:
     """The values by their types; what has the wrong one is a fault and left out."""
     known = value_types()
@@ -204,9 +204,9 @@ def _facility(session: Session, actor: Actor, name: str) -> str | None:
 def _plan(
     session: Session,
     actor: Actor,
-    found: orthanc.Found,
+    found: orthanc.OrthancNode,
     values: NodeValues,
-    document: Document,
+    document: JsonDocument,
     report: Report,
     config: Config,
 ) -> None:
@@ -220,7 +220,7 @@ def _plan(
     changes = _differences(node, values, config)
     action = "create" if node is None else "change" if changes else "same"
     line = document.line(found.path)
-    report.changes.append(Change(values.name or "", action, line, changes, found.notes, values, node))
+    report.changes.append(NodeChange(values.name or "", action, line, changes, found.notes, values, node))
 
 
 def _differences(node: Node | None, values: NodeValues, config: Config) -> dict[str, tuple[Any, Any]]:

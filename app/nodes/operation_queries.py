@@ -14,7 +14,7 @@ BAD = ("failure", "refused")
 
 
 @dataclass(frozen=True, slots=True)
-class Filter:
+class OperationFilter:
     """Which entries: all that is given must fit. peer: part of the node's name, title or address."""
 
     peer: str = ""
@@ -43,7 +43,7 @@ def _visible(actor: Actor) -> list[ColumnElement[bool]]:
     return [] if actor.sees_all else [Entry.facility_id == actor.facility_id]
 
 
-def _conditions(actor: Actor, wanted: Filter) -> list[ColumnElement[bool]]:
+def _conditions(actor: Actor, wanted: OperationFilter) -> list[ColumnElement[bool]]:
     found = _visible(actor)
     if wanted.peer:
         part = wanted.peer.lower()
@@ -65,7 +65,7 @@ def _conditions(actor: Actor, wanted: Filter) -> list[ColumnElement[bool]]:
 
 
 def entries(
-    session: Session, actor: Actor, wanted: Filter, limit: int = 50, before: int | None = None
+    session: Session, actor: Actor, wanted: OperationFilter, limit: int = 50, before: int | None = None
 ) -> tuple[list[Entry], int]:
     """Newest first, and how many fit in all. before: the last id of the page before."""
     conditions = _conditions(actor, wanted)
@@ -78,12 +78,14 @@ def _page(conditions: list[ColumnElement[bool]], limit: int, before: int | None)
     return query if before is None else query.where(Entry.id < before)
 
 
-def next_entries(session: Session, actor: Actor, wanted: Filter, limit: int, before: int | None) -> list[Entry]:
+def next_entries(
+    session: Session, actor: Actor, wanted: OperationFilter, limit: int, before: int | None
+) -> list[Entry]:
     """The same without counting: for a download in pieces."""
     return list(session.scalars(_page(_conditions(actor, wanted), limit, before)))
 
 
-def by_peer_and_hour(session: Session, actor: Actor, wanted: Filter) -> Iterator[PeerHour]:
+def by_peer_and_hour(session: Session, actor: Actor, wanted: OperationFilter) -> Iterator[PeerHour]:
     """Sums of what fits, by peer, role and hour; oldest hour first."""
     if session.get_bind().dialect.name == "postgresql":
         hour = func.to_char(func.timezone("UTC", Entry.at), "YYYY-MM-DD HH24")

@@ -33,7 +33,7 @@ _WEB = ("Url", "Username", "Password")
 
 
 @dataclass(slots=True)
-class Found:
+class OrthancNode:
     """One node of the file. keys: field -> its position; notes: what could not be taken over, in words."""
 
     path: Path
@@ -48,11 +48,13 @@ def is_orthanc(value: Any) -> bool:
     return isinstance(value, Mapping) and ("DicomModalities" in value or "DicomWeb" in value)
 
 
-def read(value: Mapping[str, Any]) -> Iterator[Found]:
+def read(value: Mapping[str, Any]) -> Iterator[OrthancNode]:
     """Every modality and every DICOMweb server of the file."""
     modalities = value.get("DicomModalities", {})
     if not isinstance(modalities, Mapping):
-        yield Found(("DicomModalities",), {}, faults={("DicomModalities",): "This is an object of modalities by name."})
+        yield OrthancNode(
+            ("DicomModalities",), {}, faults={("DicomModalities",): "This is an object of modalities by name."}
+        )
         modalities = {}
     for name, one in modalities.items():
         yield _modality(("DicomModalities", name), name, one)
@@ -62,8 +64,8 @@ def read(value: Mapping[str, Any]) -> Iterator[Found]:
         yield _server(("DicomWeb", "Servers", name), name, one)
 
 
-def _modality(path: Path, name: str, one: Any) -> Found:
-    found = Found(path, {"name": name, "protocol": "dicom", "capabilities": ["store", "find", "move"]})
+def _modality(path: Path, name: str, one: Any) -> OrthancNode:
+    found = OrthancNode(path, {"name": name, "protocol": "dicom", "capabilities": ["store", "find", "move"]})
     if isinstance(one, list):
         if not 3 <= len(one) <= 4:
             found.faults[path] = "A modality is [title, host, port] or [title, host, port, manufacturer]."
@@ -87,7 +89,7 @@ def _modality(path: Path, name: str, one: Any) -> Found:
     return found
 
 
-def _flags(found: Found, said: Mapping[str, Any], places: Mapping[str, Path]) -> None:
+def _flags(found: OrthancNode, said: Mapping[str, Any], places: Mapping[str, Path]) -> None:
     flags = {key: value for key, value in said.items() if key.startswith("Allow") or key == "UseDicomTls"}
     for key, value in flags.items():
         if not isinstance(value, bool):
@@ -122,8 +124,8 @@ def _port(value: Any) -> Any:
     return int(value) if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 6 else value
 
 
-def _server(path: Path, name: str, one: Any) -> Found:
-    found = Found(path, {"name": name, "protocol": "dicomweb", "capabilities": ["store", "find", "get"]})
+def _server(path: Path, name: str, one: Any) -> OrthancNode:
+    found = OrthancNode(path, {"name": name, "protocol": "dicomweb", "capabilities": ["store", "find", "get"]})
     if isinstance(one, list) and one and all(isinstance(part, str) for part in one):
         entry: dict[str, Any] = dict(zip(_WEB, one, strict=False))
         places: dict[str, Path] = {key: (*path, n) for n, key in enumerate(entry)}

@@ -66,7 +66,7 @@ class AuditPage:
 
 
 @dataclass(frozen=True, slots=True)
-class Filter:
+class AuditFilter:
     """The fields of the page. patient: name or ID; thing: an identifier, e.g. a Study Instance UID; period: a day, month,
     year or two of them with .. between."""
 
@@ -81,9 +81,9 @@ class Filter:
         return {name: value for name in self.__dataclass_fields__ if (value := getattr(self, name))}
 
 
-def _wanted(request: Request) -> Filter:
+def _wanted(request: Request) -> AuditFilter:
     asked = request.query_params
-    return Filter(**{name: asked.get(name, "").strip()[:128] for name in Filter.__dataclass_fields__})
+    return AuditFilter(**{name: asked.get(name, "").strip()[:128] for name in AuditFilter.__dataclass_fields__})
 
 
 def period_of(text: str) -> tuple[datetime, datetime] | None:
@@ -102,7 +102,7 @@ def period_of(text: str) -> tuple[datetime, datetime] | None:
         return None
 
 
-def arguments(session: ReadSession, actor: Actor, wanted: Filter) -> dict[str, Any]:
+def arguments(session: ReadSession, actor: Actor, wanted: AuditFilter) -> dict[str, Any]:
     """Arguments of `audit.list_events`."""
     since, until = period_of(wanted.period) or (None, None)
     return {
@@ -138,7 +138,7 @@ def show_audit(
         total=total,
         next=f"/settings/audit?{urlencode({**typed, 'cursor': events[-1].id})}" if len(events) == _PAGE else "",
         csv=_csv_address(wanted, asked),
-        filter={name: getattr(wanted, name) for name in Filter.__dataclass_fields__},
+        filter={name: getattr(wanted, name) for name in AuditFilter.__dataclass_fields__},
         verbs=verb_choices(),
         study=_study_words(studies[wanted.thing]) if wanted.thing in studies else wanted.thing,
         bad_period=bool(wanted.period) and asked["since"] is None,
@@ -146,7 +146,7 @@ def show_audit(
     return render(request, "settings/audit.html", fields(page))
 
 
-def _csv_address(wanted: Filter, asked: dict[str, Any]) -> str:
+def _csv_address(wanted: AuditFilter, asked: dict[str, Any]) -> str:
     """The same rows as CSV; its own filter knows no names of patients but their studies."""
     pairs = [("user", wanted.user), ("verb", wanted.verb), ("outcome", wanted.outcome), ("thing_id", wanted.thing)]
     pairs += [(name, asked[name].isoformat()) for name in ("since", "until") if asked[name]]

@@ -29,7 +29,7 @@ _HERE = "/settings/certificates"
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class CertificateLine:
     """One certificate. state: ok, warn or bad, in words; about: for whom it is, or who signed it; revoked: the number
     of certificates on a list."""
 
@@ -49,10 +49,10 @@ class CertificatesPage:
     listening: 0, or the port that is open; trouble: why it is not open though it should be."""
 
     section: str
-    own: list[Line]
-    trusted: list[Line]
-    authorities: list[Line]
-    lists: list[Line]
+    own: list[CertificateLine]
+    trusted: list[CertificateLine]
+    authorities: list[CertificateLine]
+    lists: list[CertificateLine]
     values: dict[str, Any]
     profiles: list[tuple[str, str]]
     demands: list[tuple[str, str]]
@@ -66,11 +66,13 @@ class CertificatesPage:
     faults: Faults
 
 
-def _line(row: Certificate) -> Line:
+def _line(row: Certificate) -> CertificateLine:
     state, words = certificates.certificate_status(row)
     count = int(row.subject) if row.kind == certificates.LIST else None
     about = ", ".join(row.names) if row.kind == "own" else row.issuer
-    return Line(row.id, row.name, about or row.subject, row.fingerprint, state, translate(words), row.active, count)
+    return CertificateLine(
+        row.id, row.name, about or row.subject, row.fingerprint, state, translate(words), row.active, count
+    )
 
 
 def _listening(request: Request) -> tuple[int, str]:

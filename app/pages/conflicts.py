@@ -11,7 +11,7 @@ from starlette.responses import RedirectResponse, Response
 
 from app import audit
 from app.archive import differing, queries, service
-from app.archive.models import OTHER_FACILITY, STUDY_REPLACED, Conflict, Study
+from app.archive.models import OTHER_FACILITY, STUDY_REPLACED, ObjectConflict, Study
 from app.archive.service import Decision
 from app.http import ReadSession, WriteSession, allow, render
 from app.http.i18n import format_date, ngettext, translate
@@ -86,7 +86,7 @@ class ConflictsPage:
     done: str
 
 
-def _row(conflict: Conflict, study: Study | None) -> ConflictRow:
+def _row(conflict: ObjectConflict, study: Study | None) -> ConflictRow:
     reasons = {
         "other content": _("Same object, different content"),
         "other patient": _("Same study, different patient"),
@@ -126,7 +126,7 @@ def conflicts(request: Request, actor: Decider, session: ReadSession, decided: s
     that was decided just now, with `count` - 1 others."""
     found = service.list_conflicts(session, actor)
     studies = queries.studies_by_uid(session, actor, [one.study_instance_uid for one in found])
-    groups: dict[tuple[str, str], list[tuple[Conflict, ConflictRow]]] = {}
+    groups: dict[tuple[str, str], list[tuple[ObjectConflict, ConflictRow]]] = {}
     for one in found:
         row = _row(one, studies.get(one.study_instance_uid))
         groups.setdefault((row.study, row.reason), []).append((one, row))
@@ -172,7 +172,9 @@ def _decision_summary(session: ReadSession, actor: Actor, conflict_id: str, coun
     return f"{_row(conflict, studies.get(conflict.study_instance_uid)).subject}: {' '.join(sentences)}"
 
 
-def _group(session: ReadSession, actor: Actor, members: list[tuple[Conflict, ConflictRow]], most: int) -> ConflictGroup:
+def _group(
+    session: ReadSession, actor: Actor, members: list[tuple[ObjectConflict, ConflictRow]], most: int
+) -> ConflictGroup:
     """most: objects that may be read."""
     counts: dict[tuple[str, str, str | None, str | None], int] = {}
     versions = Counter(row.object for _conflict, row in members)
@@ -243,7 +245,7 @@ def decide(
     return RedirectResponse(f"/conflicts?decided={decided.id}", 303)
 
 
-def _trace(session: WriteSession, actor: Actor, decided: Conflict, decision: Decision) -> None:
+def _trace(session: WriteSession, actor: Actor, decided: ObjectConflict, decision: Decision) -> None:
     audit.by(
         session,
         actor,

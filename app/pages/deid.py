@@ -10,7 +10,7 @@ from starlette.responses import Response
 from app.archive import queries as archive_queries
 from app.archive.models import Study
 from app.deid import queries
-from app.deid.queries import Row
+from app.deid.queries import AnonymizationRow
 from app.http import ReadSession, allow, render
 from app.http.i18n import format_date, format_person, translate
 from app.http.i18n import gettext as _
@@ -64,7 +64,7 @@ def _translated(lines: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return [{"text": translate(line.get("text") or line["reason"]), "count": line["count"]} for line in lines]
 
 
-def _page(row: Row) -> CopyPage:
+def _page(row: AnonymizationRow) -> CopyPage:
     made, summary = row.made, row.made.report or {}
     done, total = row.progress
     return CopyPage(
@@ -118,7 +118,7 @@ class CopiesPage:
 _KINDS = {"queued": "wait", "running": "running", "done": "ok", "failed": "bad", "cancelled": "paused"}
 
 
-def _line(row: Row, study: Study | None) -> CopyLine:
+def _line(row: AnonymizationRow, study: Study | None) -> CopyLine:
     words = {
         "queued": _("Waiting"),
         "running": _("Creating the copy"),

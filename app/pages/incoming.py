@@ -46,7 +46,7 @@ class ArrivalRows:
 
 
 @dataclass(frozen=True, slots=True)
-class NodeLine:
+class IncomingNodeLine:
     """One node in the last hour. indicator: "", warn, bad or off; spark: the bars as an SVG path 60 wide, 20 high; rate: now,
     and whether there is one."""
 
@@ -61,7 +61,7 @@ class NodeLine:
 
 @dataclass(frozen=True, slots=True)
 class TransfersPart:
-    lines: list[NodeLine]
+    lines: list[IncomingNodeLine]
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +71,7 @@ class IncomingPage(ArrivalRows):
 
     show: str
     rows_url: str
-    lines: list[NodeLine]
+    lines: list[IncomingNodeLine]
     listening: bool
     address: str
 
@@ -133,7 +133,7 @@ def spark(counts: dict[int, int]) -> str:
     return "".join(bars)
 
 
-def _lines(session: ReadSession, actor: Actor) -> list[NodeLine]:
+def _lines(session: ReadSession, actor: Actor) -> list[IncomingNodeLine]:
     moment = now()
     since = moment - timedelta(minutes=MINUTES)
     counts: dict[str, dict[int, int]] = defaultdict(lambda: defaultdict(int))
@@ -148,7 +148,7 @@ def _lines(session: ReadSession, actor: Actor) -> list[NodeLine]:
         if place >= MINUTES - 2:
             rates[sender] += one.bytes / 120
     lines = [
-        NodeLine(name or "–", _("in"), "", spark(counts[name]), images[name], *_rate(rates[name]))
+        IncomingNodeLine(name or "–", _("in"), "", spark(counts[name]), images[name], *_rate(rates[name]))
         for name in sorted(images, key=lambda name: -images[name])
     ]
     return [*lines, *_outgoing(session, actor, since)]
@@ -158,7 +158,7 @@ def _minute(moment: datetime, since: datetime) -> int:
     return max(0, min(MINUTES - 1, int((moment - since).total_seconds() // 60)))
 
 
-def _outgoing(session: ReadSession, actor: Actor, since: datetime) -> list[NodeLine]:
+def _outgoing(session: ReadSession, actor: Actor, since: datetime) -> list[IncomingNodeLine]:
     counts: dict[str, dict[int, int]] = defaultdict(lambda: defaultdict(int))
     images: dict[str, int] = defaultdict(int)
     last: dict[str, str] = {}
@@ -171,7 +171,7 @@ def _outgoing(session: ReadSession, actor: Actor, since: datetime) -> list[NodeL
             counts[node][_minute(transfer.finished_at or now(), since)] += transfer.sent
     words = {"failed": (_("out, failed"), "bad"), "queued": (_("out, waiting"), "warn")}
     return [
-        NodeLine(
+        IncomingNodeLine(
             node,
             *words.get(last[node], (_("out"), "")),
             spark(counts[node]),

@@ -11,7 +11,7 @@ from app.http.i18n import gettext as _
 from app.http.i18n import translate
 from app.kit.errors import Invalid
 from app.nodes import exchange
-from app.nodes.exchange import Fault, Report
+from app.nodes.exchange import NodeFileFault, Report
 from app.pages.forms import redirect
 from app.pages.shell import fields
 from app.security import Actor, Verb
@@ -39,7 +39,7 @@ class ImportPage:
     section: str
     text: str
     lines: list[ChangeLine] | None
-    faults: list[Fault]
+    faults: list[NodeFileFault]
     work: int
 
 

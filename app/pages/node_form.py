@@ -35,7 +35,7 @@ def _together(fields: list[Described]) -> tuple[str, ...]:
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class FormRow:
     """A row of the form: lines of fields, with one help text. css: empty, or the class of its protocols."""
 
     help: str
@@ -55,7 +55,7 @@ class Section:
     key: str
     title: str
     css: str
-    rows: list[Row]
+    rows: list[FormRow]
     names: frozenset[str]
 
 
@@ -72,7 +72,7 @@ def layout(model: type[NodeOptions] = NodeOptions) -> list[Section]:
     for section, title in SECTIONS.items():
         members = [(places[key][1], fields) for key, fields in grouped.items() if fields and places[key][0] == section]
         everything = [one for _help, fields in members for one in fields]
-        rows = [Row(text, _css(_together(fields)), _lines(fields)) for text, fields in members]
+        rows = [FormRow(text, _css(_together(fields)), _lines(fields)) for text, fields in members]
         found.append(
             Section(section, title, _css(_together(everything)), rows, frozenset(one.name for one in everything))
         )

@@ -17,7 +17,7 @@ from app.kit.clock import now
 from app.kit.numbers import LARGEST
 from app.nodes import operation_queries as queries
 from app.nodes.models import NetworkOperation
-from app.nodes.operation_queries import Filter
+from app.nodes.operation_queries import OperationFilter
 from app.pages.shell import fields
 from app.security import Actor, Verb
 
@@ -37,9 +37,9 @@ class Wanted(BaseModel):
     result: str = Field("", max_length=10)
     period: str = Field("", max_length=3)
 
-    def filter(self) -> Filter:
+    def filter(self) -> OperationFilter:
         back = _PERIODS.get(self.period)
-        return Filter(self.peer.strip(), self.kind, self.role, self.result, now() - back if back else None)
+        return OperationFilter(self.peer.strip(), self.kind, self.role, self.result, now() - back if back else None)
 
     def query(self, **more: object) -> str:
         return urlencode({k: v for k, v in (self.model_dump() | more).items() if v})
@@ -108,7 +108,7 @@ def _lines(session: ReadSession, actor: Actor) -> list[PeerLine]:
     """The busiest first."""
     first = now().replace(minute=0, second=0, microsecond=0) - timedelta(hours=HOURS - 1)
     hours: dict[tuple[str, str], list[queries.PeerHour]] = defaultdict(list)
-    for one in queries.by_peer_and_hour(session, actor, Filter(since=first)):
+    for one in queries.by_peer_and_hour(session, actor, OperationFilter(since=first)):
         hours[one.peer, one.role].append(one)
     lines = []
     for (peer, role), counts in hours.items():

@@ -18,7 +18,7 @@ from app.kit.phrases import Phrase, phrase
 from app.pages.shell import fields
 from app.printing import papers, preview, queries, service
 from app.printing.order import OUTPUTS_LATER
-from app.printing.queries import Row
+from app.printing.queries import PrintRow
 from app.security import Actor, Verb
 
 router = APIRouter(include_in_schema=False)
@@ -246,7 +246,7 @@ class QueuePart:
 _KINDS = {"queued": "wait", "running": "running", "done": "ok", "failed": "bad", "cancelled": "paused"}
 
 
-def _row(actor: Actor, row: Row, study: Study | None) -> QueueRow:
+def _row(actor: Actor, row: PrintRow, study: Study | None) -> QueueRow:
     words = {
         "queued": _("Waiting"),
         "running": _("Printing"),

@@ -22,7 +22,7 @@ from app.pages.shell import fields
 from app.retrieve import queries as retrieve_queries
 from app.retrieve import query_jobs, query_states, remote_queries, retrievals
 from app.retrieve.models import RemoteQuery
-from app.retrieve.query_states import NodeState
+from app.retrieve.query_states import QueryNodeState
 from app.retrieve.remote_queries import Wish
 from app.security import Actor, Verb
 
@@ -59,7 +59,7 @@ class Status:
 
 
 @dataclass(frozen=True, slots=True)
-class Rows:
+class QueryRows:
     """matches: those shown; more: the address of the next, or None; query: the id of what was asked."""
 
     query: str
@@ -68,7 +68,7 @@ class Rows:
 
 
 @dataclass(frozen=True, slots=True)
-class LiveRows(Rows):
+class LiveQueryRows(QueryRows):
     """Parts that a live page reloads: rows, the status line, the text where there are no rows, the chips' notes."""
 
     status: Status
@@ -85,7 +85,7 @@ class QueuePart:
 
 
 @dataclass(frozen=True, slots=True)
-class QueryPage(Rows):
+class QueryPage(QueryRows):
     """chips: the nodes that can be asked; typed, faults: the filter row; date_word: its dates in words; live_url: where
     a live page gets the rows again; destinations: nodes that things can be sent to instead."""
 
@@ -126,7 +126,7 @@ class ImagesPart:
     troubles: list[Trouble]
 
 
-def _status(query: RemoteQuery, states: list[NodeState], found: list[remote_queries.Match]) -> Status:
+def _status(query: RemoteQuery, states: list[QueryNodeState], found: list[remote_queries.Match]) -> Status:
     return Status(
         id=query.id,
         state=query_states.query_state(states),
@@ -143,11 +143,11 @@ def _status(query: RemoteQuery, states: list[NodeState], found: list[remote_quer
     )
 
 
-def _states(session: ReadSession, query: RemoteQuery | None) -> list[NodeState]:
+def _states(session: ReadSession, query: RemoteQuery | None) -> list[QueryNodeState]:
     return query_states.node_states(session, query, retrieve_queries.nodes_of(session, query.id)) if query else []
 
 
-def _chips(session: ReadSession, actor: Actor, asked: list[NodeState] | None) -> list[Chip]:
+def _chips(session: ReadSession, actor: Actor, asked: list[QueryNodeState] | None) -> list[Chip]:
     """Without a query all are chosen, so that a first search finds what there is."""
     by_id = {one.node.node_id: one for one in asked or ()}
     known = query_rows.queryable_nodes(node_queries.nodes(session, actor))
@@ -159,11 +159,13 @@ def _url(path: str, **wanted: str) -> str:
     return f"{path}?{urlencode(kept)}" if kept else path
 
 
-def _rows(query: RemoteQuery, found: list[remote_queries.Match], sort: str, here: str, first: int, last: int) -> Rows:
+def _rows(
+    query: RemoteQuery, found: list[remote_queries.Match], sort: str, here: str, first: int, last: int
+) -> QueryRows:
     more = None
     if last < len(found):
         more = _url("/query", id=query.id, sort=sort, here=here, cursor=str(last))
-    return Rows(query.id, [query_rows.match_row(match) for match in found[first:last]], more)
+    return QueryRows(query.id, [query_rows.match_row(match) for match in found[first:last]], more)
 
 
 def _queue(session: ReadSession, actor: Actor) -> QueuePart:
@@ -214,7 +216,7 @@ def _page(
     shown = (
         _rows(query, remote_queries.sort_matches(found, sort, here), sort, here, 0, PAGE)
         if query
-        else Rows("", [], None)
+        else QueryRows("", [], None)
     )
     typed = typed or (Typed.of(query) if query else Typed())
     key = query.id if query else ""
@@ -334,7 +336,7 @@ def query_rows_part(
     count = max(PAGE, keys.index(last) + 1 if last in keys else 0)
     part = _rows(query, kept, sort, here, 0, count)
     status, chips = _status(query, states, found), _chips(session, actor, states)
-    context = LiveRows(part.query, part.matches, part.more, status, chips, here)
+    context = LiveQueryRows(part.query, part.matches, part.more, status, chips, here)
     return render(request, "query/_live.html", fields(context))
 
 

@@ -16,7 +16,7 @@ from app.pages import rows
 from app.pages.listing import between
 from app.retrieve import sources
 from app.retrieve.models import RemoteQuery, Retrieval
-from app.retrieve.query_states import NodeState
+from app.retrieve.query_states import QueryNodeState
 from app.retrieve.remote_queries import Match
 
 __all__ = ["Chip", "ImageRow", "MatchRow", "QueueRow", "SeriesRow", "Typed"]
@@ -129,7 +129,7 @@ def date_word(typed: Typed) -> str:
     return format_days(*days) if days else ""
 
 
-def node_chip(node: Node, asked: NodeState | None, on: bool) -> Chip:
+def node_chip(node: Node, asked: QueryNodeState | None, on: bool) -> Chip:
     """asked: how the shown query went at this node."""
     if asked is not None and asked.state in ("waiting", "searching"):
         return Chip(node.id, node.name, "off", _("Searching"), _("searching"), on)

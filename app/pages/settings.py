@@ -31,7 +31,7 @@ _CHOICES = {"private": phrase("Private networks"), "all": phrase("All addresses"
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class SettingField:
     """One setting as a field. kind: switch, number, choice, lines or text; text: its values."""
 
     name: str
@@ -55,7 +55,7 @@ class GroupForm:
 
     group: str
     title: str
-    entries: list[Entry]
+    entries: list[SettingField]
     changed_by: str | None
     changed_at: Any
     seen: str
@@ -81,17 +81,17 @@ def _bounds(info: FieldInfo) -> tuple[int | None, int | None]:
     return low, high
 
 
-def _entry(name: str, info: FieldInfo, value: Any) -> Entry:
+def _entry(name: str, info: FieldInfo, value: Any) -> SettingField:
     """The field that fits a setting's type."""
     label = info.title or name.replace("_", " ").capitalize()
     text, low, high = str(value), *_bounds(info)
     options = tuple(str(option) for option in getattr(info.annotation, "__args__", ()) if isinstance(option, str))
     if isinstance(value, bool):
-        return Entry(name, label, info.description or "", "switch", "", value)
+        return SettingField(name, label, info.description or "", "switch", "", value)
     if isinstance(value, list):
-        return Entry(name, label, info.description or "", "lines", "\n".join(map(str, value)))
+        return SettingField(name, label, info.description or "", "lines", "\n".join(map(str, value)))
     kind = "choice" if options else "number" if isinstance(value, int) else "text"
-    return Entry(name, label, info.description or "", kind, text, False, options, low, high)
+    return SettingField(name, label, info.description or "", kind, text, False, options, low, high)
 
 
 def _form(session: Any, kind: type[Group], typed: dict[str, Any] | None = None) -> GroupForm:

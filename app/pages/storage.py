@@ -41,7 +41,7 @@ class StorageRows:
 
 
 @dataclass(frozen=True, slots=True)
-class LiveRows:
+class LiveStudyRows:
     """Parts that a live page reloads: its first rows, and how many match now."""
 
     rows: list[StudyRow]
@@ -66,7 +66,7 @@ class StoragePage(StorageRows):
     ranges: list[tuple[str, str]]
     facilities: list[tuple[str, str]]
     conflicts: int
-    choices: list[columns.Choice]
+    choices: list[columns.ColumnChoice]
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,7 +198,9 @@ def storage_rows(request: Request, actor: Searcher, session: ReadSession, last: 
     keys = [row.key for row in found]
     shown = found[: keys.index(last) + 1] if last in keys else found[:PAGE]
     return render(
-        request, "archive/_live.html", fields(LiveRows(shown, _columns(actor, names), page.total, page.total_capped))
+        request,
+        "archive/_live.html",
+        fields(LiveStudyRows(shown, _columns(actor, names), page.total, page.total_capped)),
     )
 
 

@@ -54,7 +54,7 @@ class TransferRow:
 
 
 @dataclass(frozen=True, slots=True)
-class NodeState:
+class TransferNodeState:
     """A node that something is for, or that is paused. indicator: "", warn, bad or off."""
 
     node: Node
@@ -68,7 +68,7 @@ class NodeState:
 @dataclass(frozen=True, slots=True)
 class TransferRows:
     items: list[TransferRow]
-    nodes: list[NodeState]
+    nodes: list[TransferNodeState]
     total: int
     failed: int
 
@@ -136,7 +136,7 @@ def _row(one: Listed, actor: Actor) -> TransferRow:
     )
 
 
-def _nodes(session: ReadSession, actor: Actor) -> list[NodeState]:
+def _nodes(session: ReadSession, actor: Actor) -> list[TransferNodeState]:
     counts = queue_list.states_of_nodes(session, actor)
     found = []
     for node in node_queries.nodes(session, actor):
@@ -151,7 +151,7 @@ def _nodes(session: ReadSession, actor: Actor) -> list[NodeState]:
         elif not claims.may_send(node, now()):
             indicator, word = "warn", _("Waiting for %(hours)s") % {"hours": options.node_options(node).window}
         waiting = of.get("queued", 0) + of.get("running", 0)
-        found.append(NodeState(node, indicator, word, waiting, of.get("failed", 0), paused))
+        found.append(TransferNodeState(node, indicator, word, waiting, of.get("failed", 0), paused))
     return found
 
 

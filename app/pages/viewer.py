@@ -12,8 +12,8 @@ from app.archive import queries as archive
 from app.http import ReadSession, WriteSession, allow, render
 from app.pages.shell import fields
 from app.security import Actor, Verb
-from app.viewing.content_tree import Node, tree
-from app.viewing.opening import Document, Opened, StripSeries, open_study
+from app.viewing.content_tree import ContentItem, tree
+from app.viewing.opening import OpenedStudy, StripSeries, StudyDocument, open_study
 from app.viewing.tags import Tag, groups
 
 router = APIRouter(include_in_schema=False)
@@ -44,13 +44,13 @@ class ViewerPage:
     preview_url: str
     back_url: str
     strip: list[StripSeries]
-    documents: list[Document]
+    documents: list[StudyDocument]
     place: Place | None
 
 
 @dataclass(frozen=True, slots=True)
 class ReportPart:
-    root: Node
+    root: ContentItem
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +88,7 @@ def _position(study: str, among: str) -> Place | None:
     return Place(at + 1, len(chosen), before, after)
 
 
-def _page(opened: Opened, place: Place | None) -> ViewerPage:
+def _page(opened: OpenedStudy, place: Place | None) -> ViewerPage:
     study, first = opened.study, opened.first
     picture = first is not None and first.number_of_frames > 0
     uid = first.sop_instance_uid if first is not None else ""

@@ -17,7 +17,7 @@ from app.kit.phrases import phrase
 from app.printing import load, queries, service
 from app.printing.errors import PrintsRefused
 from app.printing.order import MAX_ITEMS, PrintOrder
-from app.printing.queries import Row
+from app.printing.queries import PrintRow
 from app.security import Actor, Verb, require
 
 MAX_PRINTS = 100
@@ -54,7 +54,7 @@ class PrintBatch(BaseModel):
         return hashlib.sha256(text.encode()).hexdigest()
 
 
-def request(session: Session, actor: Actor, config: Config, batch: PrintBatch) -> tuple[list[Row], bool]:
+def request(session: Session, actor: Actor, config: Config, batch: PrintBatch) -> tuple[list[PrintRow], bool]:
     """Queues every print of the batch in the caller's transaction, or none. Returns the prints in the order of the batch, and
     whether they had been queued before under the same key.
 
@@ -77,7 +77,7 @@ def request(session: Session, actor: Actor, config: Config, batch: PrintBatch) -
     return [service.add(session, actor, config, one, mark) for one in checked], False
 
 
-def _queued(session: Session, actor: Actor, batch: PrintBatch) -> list[Row]:
+def _queued(session: Session, actor: Actor, batch: PrintBatch) -> list[PrintRow]:
     """The prints that were queued under the key of the batch, in its order."""
     found = queries.of_batch(session, actor, batch.key or "", now() - KEY_LIFETIME)
     if any(row.request.options["batch"]["digest"] != batch.digest for row in found):

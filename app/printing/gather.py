@@ -24,7 +24,7 @@ from app.printing import facts, pixels, queries, wording
 from app.printing.order import OrderItem
 from app.printing.pdf import Pixels
 from app.printing.pixels import Seen
-from app.printing.queries import Found
+from app.printing.queries import PrintableInstance
 from app.printing.sheet import Picture, Placed, View
 from app.viewing import notices, states
 
@@ -112,7 +112,7 @@ class Gatherer:
         shown = " ".join(wording.sentence(text, self._language) for text in found_notices)
         return replace(known, notice=joined(found_notices), values={**known.values, "Notice": shown})
 
-    def _find_instance(self, uid: str, number: int) -> Found:
+    def _find_instance(self, uid: str, number: int) -> PrintableInstance:
         if uid not in self.found:
             raise NotFound(phrase("Image {number} is no longer in the archive.", number=number))
         return self.found[uid]
@@ -169,6 +169,6 @@ class Gatherer:
         with self._read() as session:
             return [content.dicom_json(session, found.instance) for found in self.found.values()]
 
-    def file(self, found: Found) -> bytes:
+    def file(self, found: PrintableInstance) -> bytes:
         with content.open_object(self._archive, found.instance) as file:
             return file.read()

@@ -98,7 +98,7 @@ class _Work:
 
     def _write(self, sheet: Sheet, target: Path) -> None:
         password = self.made.password and unseal(derive(self.ctx.config, service.KEY), self.made.password)
-        about = pdf.Document(f"Filmroom print {self.made.id}", self.made.created_at, self.language)
+        about = pdf.PdfProperties(f"Filmroom print {self.made.id}", self.made.created_at, self.language)
         pdf.write(
             sheet,
             press.shared(),

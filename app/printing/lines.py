@@ -21,7 +21,7 @@ _PIECE = re.compile(rb"\n(0 (\S+) \S+ \S+ re\nW\nn)\n(?:/\S+ gs\n)?\S+ \S+ \S+ (
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class TypesetLine:
     """Typesetting parameters of a line; all lengths in mm, rounded to a thousandth."""
 
     content: str
@@ -32,7 +32,7 @@ class Line:
     bold: bool
 
     @classmethod
-    def of(cls, text: Text) -> "Line":
+    def of(cls, text: Text) -> "TypesetLine":
         box = text.box
         high = round(box.height + 2 * slot_overhang(text.size), 3)
         return cls(text.content, round(box.width, 3), high, round(text.size, 3), text.align, text.bold)
@@ -56,27 +56,27 @@ def texts_of(page: Page) -> list[Text]:
     return [*page.texts, *(text for cell in page.cells for text in cell.texts)]
 
 
-def distinct(pages: Iterable[Page]) -> list[Line]:
+def distinct(pages: Iterable[Page]) -> list[TypesetLine]:
     """Every line of these pages once, in the order of first use."""
-    return list(dict.fromkeys(Line.of(text) for page in pages for text in texts_of(page)))
+    return list(dict.fromkeys(TypesetLine.of(text) for page in pages for text in texts_of(page)))
 
 
-def order(lines: list[Line]) -> dict[str, Any]:
+def order(lines: list[TypesetLine]) -> dict[str, Any]:
     """Order for the typesetter: the lines, and how far apart their slots begin (mm)."""
     return {"pitch": pitch(lines), "lines": [asdict(line) for line in lines]}
 
 
-def pitch(lines: list[Line]) -> float:
+def pitch(lines: list[TypesetLine]) -> float:
     """Distance between the upper edges of two slots; a millimetre stays free between the highest."""
     return round(max((line.height for line in lines), default=0.0) + 1, 3)
 
 
-def cut(content: bytes, lines: list[Line]) -> dict[Line, Piece]:
+def cut(content: bytes, lines: list[TypesetLine]) -> dict[TypesetLine, Piece]:
     """The pieces of the typesetter's page. A line of blanks has none.
 
     Raises TypesettingFailed when a line with letters is missing: paper must never lose a name silently."""
     step = pitch(lines) * _PIXEL
-    pieces: dict[Line, Piece] = {}
+    pieces: dict[TypesetLine, Piece] = {}
     for clip, top, glyphs in _PIECE.findall(content):
         number = round(float(top) / step)
         if number < len(lines) and abs(number * step - float(top)) < 0.01 * step:
@@ -87,11 +87,11 @@ def cut(content: bytes, lines: list[Line]) -> dict[Line, Piece]:
     return pieces
 
 
-def draw(texts: Iterable[Text], pieces: Mapping[Line, Piece], height: float) -> bytes:
+def draw(texts: Iterable[Text], pieces: Mapping[TypesetLine, Piece], height: float) -> bytes:
     """The operators that place these texts on a page of this height (mm)."""
     parts = bytearray()
     for text in texts:
-        piece = pieces.get(Line.of(text))
+        piece = pieces.get(TypesetLine.of(text))
         if piece is None:
             continue
         x, y = text.box.x * POINT, (height - text.box.y + slot_overhang(text.size)) * POINT + piece.top * 0.75

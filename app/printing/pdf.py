@@ -24,7 +24,7 @@ import pikepdf
 from PIL import ImageCms
 
 from app.printing import lines
-from app.printing.lines import POINT, Line, Piece, numbers
+from app.printing.lines import POINT, Piece, TypesetLine, numbers
 from app.printing.press import Press
 from app.printing.sheet import Page, Placed, Sheet, Stroke
 
@@ -43,7 +43,7 @@ class Attachment:
 
 
 @dataclass(frozen=True, slots=True)
-class Document:
+class PdfProperties:
     """Metadata of the file. No patient data: metadata travels further than pages."""
 
     title: str
@@ -56,7 +56,7 @@ def write(
     press: Press,
     pixels: Callable[[Placed], Pixels],
     target: Path,
-    about: Document,
+    about: PdfProperties,
     *,
     attachments: Sequence[Attachment] = (),
     password: str = "",
@@ -163,7 +163,7 @@ def deflate(data: bytes, level: int = 1) -> bytes:
 def _draw(
     pdf: pikepdf.Pdf,
     fonts: pikepdf.Object,
-    pieces: Mapping[Line, Piece],
+    pieces: Mapping[TypesetLine, Piece],
     what: Page,
     sheet: Sheet,
     rasters: Sequence[_Raster],
@@ -247,7 +247,7 @@ def _srgb() -> bytes:
     return bytes(profile)
 
 
-def _make_archival(pdf: pikepdf.Pdf, about: Document, attachments: Sequence[Attachment]) -> None:
+def _make_archival(pdf: pikepdf.Pdf, about: PdfProperties, attachments: Sequence[Attachment]) -> None:
     profile = pdf.make_stream(deflate(_srgb(), 9))
     profile.N = 3
     profile.Filter = pikepdf.Name.FlateDecode
@@ -269,7 +269,7 @@ def _make_archival(pdf: pikepdf.Pdf, about: Document, attachments: Sequence[Atta
     _metadata(pdf, about)
 
 
-def _metadata(pdf: pikepdf.Pdf, about: Document) -> None:
+def _metadata(pdf: pikepdf.Pdf, about: PdfProperties) -> None:
     moment = about.created.astimezone(UTC)
     xmp = _XMP.format(title=_xml(about.title), iso=f"{moment:%Y-%m-%dT%H:%M:%S}Z", language=_xml(about.language))
     stream = pdf.make_stream(xmp.encode())  # plain: other programs look for it in the raw file

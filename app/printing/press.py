@@ -16,7 +16,7 @@ from pathlib import Path
 from app.kit.phrases import phrase
 from app.printing import lines
 from app.printing.errors import TypesettingFailed
-from app.printing.lines import Line
+from app.printing.lines import TypesetLine
 
 TIMEOUT = 60.0  # seconds for a batch of pages; fifty dense pages take about five on two slow cores
 _AGAIN = "Try again. If the error persists, contact an administrator."
@@ -119,7 +119,7 @@ class Press:
         with self._borrow() as typesetter:
             return typesetter.typeset(order, self._timeout)
 
-    def typeset(self, texts: list[Line]) -> "Future[bytes]":
+    def typeset(self, texts: list[TypesetLine]) -> "Future[bytes]":
         """The lines as an uncompressed PDF of one page (`lines.cut` takes it apart); TypesettingFailed comes out of
         result()."""
         return self._threads.submit(self._run, json.dumps(lines.order(texts)).encode())

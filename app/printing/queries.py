@@ -19,7 +19,7 @@ _CHUNK = 400  # values bound in one IN: well below SQLite's limit
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class PrintableInstance:
     """An instance with what it belongs to."""
 
     instance: Instance
@@ -28,7 +28,7 @@ class Found:
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class PrintRow:
     """A print request and its job (None once the job's row has been pruned)."""
 
     request: PrintRequest
@@ -56,17 +56,19 @@ class Row:
         return self.job.priority if self.job else queue_priority.NORMAL
 
 
-def instances(session: Session, uids: Sequence[str]) -> dict[str, Found]:
+def instances(session: Session, uids: Sequence[str]) -> dict[str, PrintableInstance]:
     """The instances with these UIDs; in their order; what is not here is missing."""
-    found: dict[str, Found] = {}
+    found: dict[str, PrintableInstance] = {}
     for start in range(0, len(uids), _CHUNK):
         wanted = Instance.sop_instance_uid.in_(uids[start : start + _CHUNK])
         for row in session.execute(_joined().where(wanted)):
-            found[row.Instance.sop_instance_uid] = Found(row.Instance, row.Series, row.Study)
+            found[row.Instance.sop_instance_uid] = PrintableInstance(row.Instance, row.Series, row.Study)
     return {uid: found[uid] for uid in uids if uid in found}
 
 
-def images_of(session: Session, *, study_uid: str | None = None, series_uid: str | None = None) -> list[Found]:
+def images_of(
+    session: Session, *, study_uid: str | None = None, series_uid: str | None = None
+) -> list[PrintableInstance]:
     """The images of a study or series in display order: series number, instance number, arrival."""
     query = _joined().where(Instance.number_of_frames > 0)
     if study_uid is not None:
@@ -81,7 +83,7 @@ def images_of(session: Session, *, study_uid: str | None = None, series_uid: str
         Instance.instance_number,
         Instance.id,
     )
-    return [Found(row.Instance, row.Series, row.Study) for row in session.execute(query.order_by(*order))]
+    return [PrintableInstance(row.Instance, row.Series, row.Study) for row in session.execute(query.order_by(*order))]
 
 
 def has_images(session: Session, study_pk: int) -> bool:
@@ -154,7 +156,7 @@ def unfinished(session: Session, actor: Actor) -> int:
     return session.scalar(query) or 0
 
 
-def of_batch(session: Session, actor: Actor, key: str, since: datetime) -> list[Row]:
+def of_batch(session: Session, actor: Actor, key: str, since: datetime) -> list[PrintRow]:
     """The prints that this user ordered under this key since then, in the order in which they were queued."""
     query = _rows(actor).where(
         PrintRequest.owner_id == (actor.user_id or ""),
@@ -162,18 +164,18 @@ def of_batch(session: Session, actor: Actor, key: str, since: datetime) -> list[
         PrintRequest.options["batch"]["key"].as_string() == key,
     )
     rows = session.execute(query.order_by(PrintRequest.created_at, PrintRequest.id))
-    return [Row(row.PrintRequest, row.Job) for row in rows]
+    return [PrintRow(row.PrintRequest, row.Job) for row in rows]
 
 
-def request(session: Session, actor: Actor, print_id: str) -> Row | None:
+def request(session: Session, actor: Actor, print_id: str) -> PrintRow | None:
     query = _rows(actor).where(PrintRequest.id == print_id)
     row = session.execute(query).first()
-    return Row(row.PrintRequest, row.Job) if row else None
+    return PrintRow(row.PrintRequest, row.Job) if row else None
 
 
 def requests(
     session: Session, actor: Actor, *, state: str | None = None, limit: int = 50, before: str | None = None
-) -> tuple[list[Row], int]:
+) -> tuple[list[PrintRow], int]:
     """Newest first, and how many there are. before: the last id of the page before."""
     query = _rows(actor)
     if state:
@@ -182,7 +184,7 @@ def requests(
     if before:
         query = query.where(PrintRequest.id < before)
     rows = session.execute(query.order_by(PrintRequest.id.desc()).limit(limit))
-    return [Row(row.PrintRequest, row.Job) for row in rows], total
+    return [PrintRow(row.PrintRequest, row.Job) for row in rows], total
 
 
 def files(session: Session) -> set[str]:

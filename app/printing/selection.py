@@ -12,7 +12,7 @@ from app.kit.phrases import phrase
 from app.printing import queries
 from app.printing.errors import NothingToPrint
 from app.printing.order import MAX_ITEMS, OrderItem, PrintOrder
-from app.printing.queries import Found
+from app.printing.queries import PrintableInstance
 from app.security import Actor, may_see
 from app.viewing import states
 
@@ -22,7 +22,7 @@ class Selection:
     """Selection of an order: frames page by page (None: an empty cell) and the instances they come from."""
 
     items: list[OrderItem | None]
-    found: dict[str, Found]
+    found: dict[str, PrintableInstance]
 
 
 def select(session: Session, actor: Actor, order: PrintOrder) -> Selection:
@@ -92,7 +92,9 @@ def _from_items(session: Session, actor: Actor, items: list[OrderItem | None]) -
     return Selection(items, found)
 
 
-def _check_states(session: Session, actor: Actor, items: list[OrderItem | None], found: dict[str, Found]) -> None:
+def _check_states(
+    session: Session, actor: Actor, items: list[OrderItem | None], found: dict[str, PrintableInstance]
+) -> None:
     """Presentation states that are asked for are here, may be seen, belong to the image's study and refer to it."""
     wanted = {item.presentation_state_uid for item in items if item and item.presentation_state_uid}
     known = queries.instances(session, sorted(wanted))

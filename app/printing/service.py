@@ -21,7 +21,7 @@ from app.printing import queries, selection
 from app.printing.errors import ActualSizeImpossible
 from app.printing.models import PrintRequest
 from app.printing.order import PrintOrder
-from app.printing.queries import Row
+from app.printing.queries import PrintRow
 from app.printing.settings import PrintSettings
 from app.printing.sheet import page_count
 from app.security import Actor, Verb, can, owns, require
@@ -64,7 +64,7 @@ class Checked:
     pages: int
 
 
-def request(session: Session, actor: Actor, config: Config, order: PrintOrder) -> Row:
+def request(session: Session, actor: Actor, config: Config, order: PrintOrder) -> PrintRow:
     """Accepts an order: a row, a job, an event and an audit entry, all or none.
 
     Raises Invalid (with the field) for what cannot be printed, NotFound for what is not here or not this actor's."""
@@ -93,7 +93,7 @@ def check(session: Session, actor: Actor, order: PrintOrder) -> Checked:
 
 def add(
     session: Session, actor: Actor, config: Config, checked: Checked, batch: Mapping[str, str] | None = None
-) -> Row:
+) -> PrintRow:
     """Queues a checked order. batch: the key and digest of the batch that it belongs to (`app.printing.batch`)."""
     order, chosen, pages = checked.order, checked.chosen, checked.pages
     first = next(iter(chosen.found.values()))
@@ -216,14 +216,14 @@ def _check_attachments(order: PrintOrder, chosen: selection.Selection) -> None:
 # The queue -------------------------------------------------------------------------------------------------------
 
 
-def _row(session: Session, actor: Actor, print_id: str) -> Row:
+def _row(session: Session, actor: Actor, print_id: str) -> PrintRow:
     row = queries.request(session, actor, print_id)
     if row is None:
         raise NotFound("Print not found.")
     return row
 
 
-def get(session: Session, actor: Actor, print_id: str) -> Row:
+def get(session: Session, actor: Actor, print_id: str) -> PrintRow:
     """One print. A print of another facility does not exist for this actor."""
     require(actor, Verb.JOB_OWN)
     return _row(session, actor, print_id)
@@ -231,7 +231,7 @@ def get(session: Session, actor: Actor, print_id: str) -> Row:
 
 def list_prints(
     session: Session, actor: Actor, *, state: str | None = None, limit: int = 50, before: str | None = None
-) -> tuple[list[Row], int]:
+) -> tuple[list[PrintRow], int]:
     require(actor, Verb.JOB_OWN)
     return queries.requests(session, actor, state=state, limit=limit, before=before)
 
@@ -241,19 +241,19 @@ def counts(session: Session, actor: Actor) -> dict[str, int]:
     return queries.counts(session, actor)
 
 
-def may_change(actor: Actor, row: Row) -> bool:
+def may_change(actor: Actor, row: PrintRow) -> bool:
     """Users cancel and retry their own, administrators any (PRN-10)."""
     return can(actor, Verb.JOB_ALL) or (can(actor, Verb.JOB_OWN) and owns(actor, row.request.owner_id))
 
 
-def _changeable(session: Session, actor: Actor, print_id: str) -> Row:
+def _changeable(session: Session, actor: Actor, print_id: str) -> PrintRow:
     row = get(session, actor, print_id)
     if not may_change(actor, row):
         require(actor, Verb.JOB_ALL)
     return row
 
 
-def cancel(session: Session, actor: Actor, print_id: str) -> Row:
+def cancel(session: Session, actor: Actor, print_id: str) -> PrintRow:
     row = _changeable(session, actor, print_id)
     if row.state not in ("queued", "running"):
         raise Conflict("This print has already ended.", hint="Nothing to cancel.")
@@ -263,7 +263,7 @@ def cancel(session: Session, actor: Actor, print_id: str) -> Row:
     return _reset(session, actor, print_id)
 
 
-def retry(session: Session, actor: Actor, config: Config, print_id: str) -> Row:
+def retry(session: Session, actor: Actor, config: Config, print_id: str) -> PrintRow:
     """Makes a failed or cancelled print again; one that is done is printed anew."""
     require(actor, Verb.STUDY_PRINT)
     row = _changeable(session, actor, print_id)
@@ -280,7 +280,7 @@ def retry(session: Session, actor: Actor, config: Config, print_id: str) -> Row:
     return _reset(session, actor, print_id)
 
 
-def set_priority(session: Session, actor: Actor, print_id: str, priority: int) -> Row:
+def set_priority(session: Session, actor: Actor, print_id: str, priority: int) -> PrintRow:
     """Only administrators change the order of the queue; a higher number is first."""
     require(actor, Verb.JOB_ALL)
     row = _row(session, actor, print_id)
@@ -304,7 +304,7 @@ def delete(session: Session, actor: Actor, config: Config, print_id: str) -> Non
     session.delete(row.request)
 
 
-def open_file(session: Session, actor: Actor, config: Config, print_id: str) -> tuple[Row, Path]:
+def open_file(session: Session, actor: Actor, config: Config, print_id: str) -> tuple[PrintRow, Path]:
     """The finished file, for whom prints; each look is in the audit trail (it shows images)."""
     require(actor, Verb.STUDY_PRINT)
     row = _row(session, actor, print_id)
@@ -324,7 +324,7 @@ def _remove(config: Config, made: PrintRequest) -> None:
         file_of(config, made).unlink(missing_ok=True)
 
 
-def _reset(session: Session, actor: Actor, print_id: str) -> Row:
+def _reset(session: Session, actor: Actor, print_id: str) -> PrintRow:
     session.expire_all()  # the job's row was changed by statements of its own
     return _row(session, actor, print_id)
 
@@ -349,7 +349,7 @@ def _trace(session: Session, actor: Actor, made: PrintRequest, verb: str, **deta
         )
 
 
-def as_json(row: Row) -> dict[str, Any]:
+def as_json(row: PrintRow) -> dict[str, Any]:
     """Representation of long work at Location (DESIGN part 2), with the fields of a print."""
     made = row.request
     done, total = row.progress

@@ -10,9 +10,9 @@ from app.network.settings import DicomSettings
 from app.nodes.models import Node
 from app.retrieve import plan, sources
 from app.retrieve import queries as retrieve_queries
-from app.retrieve.plan import Here, Scope, There
+from app.retrieve.plan import ArchivedPart, Scope, There
 from app.retrieve.settings import QuerySettings
-from app.retrieve.sources import Asked, Question
+from app.retrieve.sources import Question, SourceProgress
 
 log = logging.getLogger(__name__)
 _MOST_SERIES = 200  # asked one by one for their objects
@@ -70,13 +70,15 @@ class Look:
         patient = {"PatientID": self.patient_id} if self.patient_id else {}
         question = Question(level, keys | patient, (), _MOST_ANSWERS)
         stop = self.ctx.stopped.is_set
-        return list(sources.query_node(self.node, self.ctx.config, self.settings, self.own, question, Asked(), stop))
+        return list(
+            sources.query_node(self.node, self.ctx.config, self.settings, self.own, question, SourceProgress(), stop)
+        )
 
-    def list_local(self, there: There) -> Here:
+    def list_local(self, there: There) -> ArchivedPart:
         """Objects in the archive, without a check of permissions."""
         named = [uid for uids in there.instances.values() for uid in uids] or list(self.scope.instances)
         with self.ctx.database.read() as session:
-            return Here(
+            return ArchivedPart(
                 retrieve_queries.local_series(session, None, self.scope.study),
                 frozenset(retrieve_queries.local_instances(session, None, named)),
             )

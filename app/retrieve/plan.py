@@ -51,7 +51,7 @@ class There:
 
 
 @dataclass(frozen=True, slots=True)
-class Here:
+class ArchivedPart:
     """Objects of it in the archive: objects by series, and which of the objects named by the node."""
 
     series: Mapping[str, int]
@@ -77,7 +77,7 @@ def _images(study: str, series: str, uids: Iterable[str]) -> list[Ask]:
     ]
 
 
-def incomplete(scope: Scope, there: There, here: Here) -> list[str]:
+def incomplete(scope: Scope, there: There, here: ArchivedPart) -> list[str]:
     """The series of which something is here but perhaps not all: their objects are worth asking for one by one."""
     return [
         uid
@@ -86,7 +86,7 @@ def incomplete(scope: Scope, there: There, here: Here) -> list[str]:
     ]
 
 
-def plan(scope: Scope, there: There, here: Here) -> list[Ask]:
+def plan(scope: Scope, there: There, here: ArchivedPart) -> list[Ask]:
     """The least that brings what is missing; empty when nothing is. Without knowledge of the node: all of it."""
     if scope.instances:
         return _images(scope.study, scope.series, [uid for uid in scope.instances if uid not in here.instances])
@@ -105,7 +105,7 @@ def plan(scope: Scope, there: There, here: Here) -> list[Ask]:
     return full_requests(scope) if untouched and not any(here.series.values()) else asks
 
 
-def missing_count(scope: Scope, there: There, here: Here) -> int | None:
+def missing_count(scope: Scope, there: There, here: ArchivedPart) -> int | None:
     """How many objects are not here yet; None when the number is unknown."""
     if scope.instances:
         return len(set(scope.instances) - here.instances)

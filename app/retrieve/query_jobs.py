@@ -28,7 +28,7 @@ from app.retrieve.models import RemoteQuery, RemoteQueryNode
 from app.retrieve.query_states import ASKING, DONE, FAILED, GRACE, OPEN, query_deadline
 from app.retrieve.remote_queries import Match
 from app.retrieve.settings import QuerySettings
-from app.retrieve.sources import Asked, Question
+from app.retrieve.sources import Question, SourceProgress
 from app.security.actor import Actor, require
 from app.security.verbs import Verb
 from app.settings import load
@@ -98,7 +98,7 @@ class _One:
         self._ctx, self._query_id, self._row_id, self._node = ctx, query_id, row_id, node
         self._limits, self._own, self._question = limits, own, question
         self._new: list[dict[str, str]] = []
-        self._asked = Asked()
+        self._asked = SourceProgress()
         self.thread = threading.Thread(target=self.run, name=f"ask-{row_id}", daemon=True)
 
     def start(self) -> None:
@@ -172,7 +172,13 @@ class _One:
 
 
 def log_query(
-    database: Database, config: Config, node: Node, count: int, asked: Asked, fault: AppError | None, stopped: bool
+    database: Database,
+    config: Config,
+    node: Node,
+    count: int,
+    asked: SourceProgress,
+    fault: AppError | None,
+    stopped: bool,
 ) -> None:
     """The transfer log's line of one query of one node: the one place where it is written."""
     result: operation_log.Result = (
@@ -235,7 +241,7 @@ def query_children(
     faults: list[tuple[str, Phrase]] = [(name, _REMOVED) for name in removed]
 
     def query_one(node: Node) -> None:
-        asked = Asked()
+        asked = SourceProgress()
         count, fault = 0, None
         try:
             for answer in sources.query_node(node, config, limits, own, question, asked):

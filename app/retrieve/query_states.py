@@ -24,7 +24,7 @@ _TRIES, _LOST = 2, 60.0  # tries of the job, and the seconds until a dead worker
 
 
 @dataclass(frozen=True, slots=True)
-class NodeState:
+class QueryNodeState:
     """state: waiting, asking, done, failed or cancelled; error, hint: why it did not answer, in words."""
 
     node: RemoteQueryNode
@@ -47,7 +47,7 @@ def query_deadline(own: QuerySettings) -> float:
     return own.seconds + 2.0 * own.silence + GRACE
 
 
-def node_states(session: Session, query: RemoteQuery, nodes: Iterable[RemoteQueryNode]) -> list[NodeState]:
+def node_states(session: Session, query: RemoteQuery, nodes: Iterable[RemoteQueryNode]) -> list[QueryNodeState]:
     """The state of each node of the query, in the given order."""
     job = session.get(Job, query.job_id)
     state, attempts = (job.state, job.attempts) if job else ("", 0)
@@ -57,13 +57,15 @@ def node_states(session: Session, query: RemoteQuery, nodes: Iterable[RemoteQuer
     return [state_of(node, state, reason) for node in nodes]
 
 
-def state_of(node: RemoteQueryNode, job_state: str, reason: tuple[Phrase, Phrase] | None) -> NodeState:
+def state_of(node: RemoteQueryNode, job_state: str, reason: tuple[Phrase, Phrase] | None) -> QueryNodeState:
     """reason: why a row that is still open will not be answered any more, from `interruption_reason`. Pure."""
     if node.state == CANCELLED or (node.state in OPEN and job_state == CANCELLED):
-        return NodeState(node, CANCELLED, node.error or phrase("The search was stopped before this archive answered."))
+        return QueryNodeState(
+            node, CANCELLED, node.error or phrase("The search was stopped before this archive answered.")
+        )
     if node.state in OPEN and reason is not None:
-        return NodeState(node, FAILED, *reason)
-    return NodeState(node, node.state, node.error or NOTHING, node.hint or NOTHING)
+        return QueryNodeState(node, FAILED, *reason)
+    return QueryNodeState(node, node.state, node.error or NOTHING, node.hint or NOTHING)
 
 
 def interruption_reason(job_state: str, attempts: int, age: timedelta, each: float) -> tuple[Phrase, Phrase] | None:
@@ -81,7 +83,7 @@ def interruption_reason(job_state: str, attempts: int, age: timedelta, each: flo
     return phrase("The search was interrupted before this archive answered."), phrase("Search again.")
 
 
-def query_state(states: list[NodeState]) -> str:
+def query_state(states: list[QueryNodeState]) -> str:
     """Of the whole query: running, done, failed (no node answered) or cancelled."""
     found = {one.state for one in states}
     if ASKING in found:

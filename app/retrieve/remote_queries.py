@@ -20,7 +20,7 @@ from app.nodes.models import Node
 from app.retrieve import queries as retrieve_queries
 from app.retrieve import sources
 from app.retrieve.models import RemoteAnswer, RemoteQuery, RemoteQueryNode
-from app.retrieve.query_states import CANCELLED, FAILED, OPEN, NodeState, node_states, query_state
+from app.retrieve.query_states import CANCELLED, FAILED, OPEN, QueryNodeState, node_states, query_state
 from app.retrieve.settings import QuerySettings
 from app.security.actor import Actor, require
 from app.security.verbs import Verb
@@ -150,7 +150,7 @@ def notify(session: Session, query: RemoteQuery) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class Here:
+class ArchiveState:
     """How much of a thing is here. state: all, part or none; have: objects; retrieving: the retrieval under way."""
 
     state: str
@@ -167,7 +167,7 @@ class Match:
     values: dict[str, str]
     where: list[str] = field(default_factory=list)
     images: int | None = None
-    here: Here = Here("none")
+    here: ArchiveState = ArchiveState("none")
 
 
 _COUNT = {"STUDY": "NumberOfStudyRelatedInstances", "SERIES": "NumberOfSeriesRelatedInstances"}
@@ -195,11 +195,11 @@ def merge_answers(level: str, answers: Iterable[tuple[str, Mapping[str, str]]]) 
     return list(found.values())
 
 
-def local_counts(have: int, images: int | None, retrieving: str = "") -> Here:
+def local_counts(have: int, images: int | None, retrieving: str = "") -> ArchiveState:
     """all only when the count is known and reached."""
     if not have:
-        return Here("none", 0, retrieving)
-    return Here("all" if images is not None and have >= images else "part", have, retrieving)
+        return ArchiveState("none", 0, retrieving)
+    return ArchiveState("all" if images is not None and have >= images else "part", have, retrieving)
 
 
 def matches(session: Session, actor: Actor, query: RemoteQuery) -> list[Match]:
@@ -240,7 +240,7 @@ def sort_matches(found: list[Match], sort: str = "-date", here: str = "") -> lis
     return sorted(kept, key=SORTS.get(name, SORTS["date"]), reverse=sort.startswith("-"))
 
 
-def node_json(shown: NodeState) -> dict[str, Any]:
+def node_json(shown: QueryNodeState) -> dict[str, Any]:
     """answers: the answers of the node so far; incomplete: it ended before all answers."""
     node = shown.node
     return {

@@ -32,7 +32,7 @@ _MOST_INSTANCES = 10_000
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
+class RetrievalOrder:
     """Objects to retrieve and their node. method: auto takes what the node prefers. destination: another node's
     name, empty for here."""
 
@@ -48,7 +48,7 @@ def scope_of(row: Retrieval) -> Scope:
     return Scope(row.study_instance_uid, row.series_instance_uid, tuple(row.sop_instance_uids))
 
 
-def create_retrieval(session: Session, actor: Actor, order: Order) -> Retrieval:
+def create_retrieval(session: Session, actor: Actor, order: RetrievalOrder) -> Retrieval:
     """Queues it. NotFound, Conflict (switched off, or already under way) or Invalid with the field."""
     require(actor, Verb.QUERY_RETRIEVE)
     node = node_queries.node(session, actor, order.node)
@@ -94,7 +94,7 @@ def create_retrieval(session: Session, actor: Actor, order: Order) -> Retrieval:
     return row
 
 
-def _check(session: Session, actor: Actor, node: Node, order: Order) -> None:
+def _check(session: Session, actor: Actor, node: Node, order: RetrievalOrder) -> None:
     if not is_safe(order.study_instance_uid):
         raise Invalid("The Study Instance UID is not valid.", field="study_instance_uid")
     if order.series_instance_uid and not is_safe(order.series_instance_uid):

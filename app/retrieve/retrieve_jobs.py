@@ -12,7 +12,7 @@ from app.kit.clock import now
 from app.kit.errors import AppError, PeerFault
 from app.kit.phrases import NOTHING, joined, phrase, phrases
 from app.network import statuses
-from app.network.retrieve_scu import Counts, Getter, Mover, Outcome, Watch
+from app.network.retrieve_scu import Counts, Getter, Mover, RetrieveOutcome, Watch
 from app.network.settings import DicomSettings
 from app.nodes import dicomweb, operation_log, service
 from app.nodes import queries as node_queries
@@ -230,7 +230,7 @@ class _Try:
             facility_id=self._task.facility_id,
         )
 
-    def _check_outcome(self, outcome: Outcome, own_title: str = "") -> None:
+    def _check_outcome(self, outcome: RetrieveOutcome, own_title: str = "") -> None:
         """Raises what a final answer means; the counts of a success stay."""
         self.counts, self.status = outcome.counts, outcome.status
         self._ctx.check_cancelled()

@@ -18,7 +18,7 @@ _UNTOLD = 100
 
 
 @dataclass(slots=True)
-class Asked:
+class SourceProgress:
     """How asking went so far. broken: answers that could not be read; limited: the node had more; kind: find or qido,
     what the log calls it."""
 
@@ -54,7 +54,7 @@ def query_node(
     settings: DicomSettings,
     own: QuerySettings,
     question: Question,
-    asked: Asked,
+    asked: SourceProgress,
     stop: Callable[[], bool] = lambda: False,
 ) -> Iterator[dict[str, str]]:
     """Each match once, as it comes. Raises PeerFault after those that came. asked: filled on the way."""
@@ -105,7 +105,7 @@ def _query_dicom(
     settings: DicomSettings,
     own: QuerySettings,
     question: Question,
-    asked: Asked,
+    asked: SourceProgress,
     stop: Callable[[], bool],
 ) -> Iterator[dict[str, str]]:
     limits = interactive_settings(settings, own)
@@ -146,7 +146,7 @@ def _query_web(
     config: Config,
     settings: DicomSettings,
     question: Question,
-    asked: Asked,
+    asked: SourceProgress,
     stop: Callable[[], bool],
     until: float,
 ) -> Iterator[dict[str, str]]:

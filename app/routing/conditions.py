@@ -4,10 +4,10 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from app.routing.patterns import condition_holds
-from app.routing.rule import Condition, Conditions, Group
+from app.routing.rule import Condition, ConditionGroup, Conditions
 
 
-class Facts(Protocol):
+class ConditionFacts(Protocol):
     """An object as conditions see it."""
 
     def values(self, field: str) -> list[str] | None:
@@ -26,7 +26,7 @@ class Verdict:
     inner: list["Verdict"] = field(default_factory=list)
 
 
-def conditions_match(conditions: Conditions | Group, facts: Facts) -> bool:
+def conditions_match(conditions: Conditions | ConditionGroup, facts: ConditionFacts) -> bool:
     """Whether the object is meant; looks no further than it must."""
     if not conditions.items:
         return True
@@ -39,7 +39,7 @@ def conditions_match(conditions: Conditions | Group, facts: Facts) -> bool:
     )
 
 
-def explain_conditions(conditions: Conditions | Group, facts: Facts) -> Verdict:
+def explain_conditions(conditions: Conditions | ConditionGroup, facts: ConditionFacts) -> Verdict:
     """The same, with the result of every condition."""
     inner = []
     for item in conditions.items:

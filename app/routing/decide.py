@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from app.routing.conditions import Facts, conditions_match
+from app.routing.conditions import ConditionFacts, conditions_match
 from app.routing.rule import Rule, When
 
 
@@ -35,7 +35,7 @@ def rank(when: When) -> float:
 def select_objects(
     route: Candidate,
     others: Sequence[Candidate],
-    objects: Sequence[tuple[int, Facts]],
+    objects: Sequence[tuple[int, ConditionFacts]],
     facility_id: str | None,
 ) -> Taken:
     """The objects of one study that `route` selects.
@@ -69,7 +69,7 @@ def applies_to_facility(route: Candidate, facility_id: str | None) -> bool:
     return route.facility_id is None or route.facility_id == facility_id
 
 
-def _matching(rule: Rule, objects: Sequence[tuple[int, Facts]]) -> set[int]:
+def _matching(rule: Rule, objects: Sequence[tuple[int, ConditionFacts]]) -> set[int]:
     matching = {number for number, facts in objects if conditions_match(rule.conditions, facts)}
     return {number for number, _ in objects} if matching and rule.take == "study" else matching
 

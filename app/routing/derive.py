@@ -11,14 +11,14 @@ from pydicom.dataset import Dataset
 
 from app.config import Config
 from app.db.keys import derive as derive_key
-from app.deid.files import Opened, anonymize, rewrite
+from app.deid.files import OpenedFile, anonymize, rewrite
 from app.deid.profile import resolve
 from app.deid.pseudonym import Pseudonyms
 from app.deid.service import UID_KEY
 from app.deid.walker import Tally
 from app.dicom.lookup import parse
 from app.routing import changing
-from app.routing.rule import Action, Anonymize, Change, Changes, Send
+from app.routing.rule import Action, Anonymize, AttributeChange, Changes, Send
 
 Step = Anonymize | Changes
 _IN_MEMORY = 8 << 20  # bytes; a larger intermediate lies in a temporary file
@@ -80,7 +80,7 @@ class Maker:
         return rewrite(source, out, partial(edit, step.changes))
 
 
-def edit(changes: Sequence[Change], opened: Opened) -> None:
+def edit(changes: Sequence[AttributeChange], opened: OpenedFile) -> None:
     """The changes, in order; attributes behind the pixels are changed and removed there."""
     for change in changes:
         target = opened.tail if parse(change.tag)[0].tag > 0x7FE0FFFF else opened.ds

@@ -13,7 +13,7 @@ from app.nodes.models import Node
 from app.routing import making
 from app.routing.decide import within
 from app.routing.derive import Leaving, send_actions
-from app.routing.making import Batch
+from app.routing.making import PreparedFiles
 from app.routing.models import QUEUED, SENDING, Route, RouteRun, RouteRunTransfer
 from app.routing.rule import Rule
 from app.routing.service import notify_run
@@ -40,7 +40,7 @@ def execute_run(ctx: JobContext, payload: dict[str, Any]) -> dict[str, Any]:
         rule, found = Rule.model_validate(route.rule), objects_of(session, run)
     if not found:
         raise PermanentFault("The objects of this run are no longer here.")
-    batch = making.derive_objects(ctx, run_id, rule, found) if rule.derives else Batch()
+    batch = making.derive_objects(ctx, run_id, rule, found) if rule.derives else PreparedFiles()
     with ctx.database.write() as session:
         run, route = _owned_run(ctx, session, run_id)
         made = _create_transfers(session, run, route, found, batch)
@@ -67,7 +67,9 @@ def objects_of(session: Session, run: RouteRun) -> list[arrivals.Stored]:
     return [one for one in arrivals.stored(session, run.study_instance_uid, between) if inside(one.instance.id)]
 
 
-def _create_transfers(session: Session, run: RouteRun, route: Route, found: list[arrivals.Stored], batch: Batch) -> int:
+def _create_transfers(
+    session: Session, run: RouteRun, route: Route, found: list[arrivals.Stored], batch: PreparedFiles
+) -> int:
     """Creates the transfers of the rule. What could not be made as asked is not sent in any other form."""
     forms = {number: derived.add(session, run.id, made) for number, made in batch.forms.items()}
     sent: list[dict[str, Any]] = []

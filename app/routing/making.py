@@ -26,7 +26,7 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
-class Batch:
+class PreparedFiles:
     """Derived objects of a run. forms: which form of the objects (see derive.Leaving.number) -> its files; refused: SOP
     Instance UID -> why nothing may leave for it; reports: what de-identification did, without a value."""
 
@@ -36,9 +36,9 @@ class Batch:
     uids: bytes | None = None
 
 
-def derive_objects(ctx: JobContext, run_id: str, rule: Rule, found: list[Stored]) -> Batch:
+def derive_objects(ctx: JobContext, run_id: str, rule: Rule, found: list[Stored]) -> PreparedFiles:
     """Every form of every object that a rule sends otherwise than it is stored. Begins anew when a try before it died."""
-    store, batch, tally = ctx.archive.store, Batch(), Tally()
+    store, batch, tally = ctx.archive.store, PreparedFiles(), Tally()
     derived.delete_files(store, run_id)
     wanted = {one.number: one.steps for one in send_actions(rule.actions) if one.steps}
     if wanted:
@@ -61,7 +61,7 @@ def derive_objects(ctx: JobContext, run_id: str, rule: Rule, found: list[Stored]
     return batch
 
 
-def _derive_object(ctx: JobContext, run_id: str, number: int, maker: Maker, one: Stored, batch: Batch) -> None:
+def _derive_object(ctx: JobContext, run_id: str, number: int, maker: Maker, one: Stored, batch: PreparedFiles) -> None:
     """One object in one form; an object that cannot be derived is not sent, and is reported."""
     store, uid = ctx.archive.store, one.instance.sop_instance_uid
     path = f"{derived.FOLDER}/{run_id}/{number}-{one.instance.id}.dcm"

@@ -55,7 +55,7 @@ class Condition(_Part):
     value: str | list[str] = Field("", max_length=1024, description="A list for one-of, [low, high] for between")
 
 
-class Group(_Part):
+class ConditionGroup(_Part):
     """all: every one must hold; any: one suffices. Without a condition every object is meant."""
 
     match: Literal["all", "any"] = "all"
@@ -63,7 +63,7 @@ class Group(_Part):
 
 
 def _kind(value: Any) -> str:
-    has_items = "items" in value if isinstance(value, dict) else isinstance(value, Group)
+    has_items = "items" in value if isinstance(value, dict) else isinstance(value, ConditionGroup)
     return "group" if has_items else "condition"
 
 
@@ -72,7 +72,9 @@ class Conditions(_Part):
 
     match: Literal["all", "any"] = "all"
     items: list[
-        Annotated[Annotated[Condition, Tag("condition")] | Annotated[Group, Tag("group")], Discriminator(_kind)]
+        Annotated[
+            Annotated[Condition, Tag("condition")] | Annotated[ConditionGroup, Tag("group")], Discriminator(_kind)
+        ]
     ] = Field([], max_length=50)
 
 
@@ -93,7 +95,7 @@ class Anonymize(_Part):
     project: str = Field("", max_length=64)
 
 
-class Change(_Part):
+class AttributeChange(_Part):
     """set: to the value; remove: the attribute; replace: `find` by `value` within its text; copy: the value of `source`."""
 
     op: Literal["set", "remove", "replace", "copy"] = "set"
@@ -107,7 +109,7 @@ class Changes(_Part):
     """After this step these attributes are changed; the stored object stays as it is."""
 
     do: Literal["change"]
-    changes: list[Change] = Field(min_length=1, max_length=50)
+    changes: list[AttributeChange] = Field(min_length=1, max_length=50)
 
 
 class Drop(_Part):
@@ -183,7 +185,7 @@ def faults(rule: Rule) -> dict[str, Phrase]:
     _check_when(rule.when, found)
     for number, item in enumerate(rule.conditions.items):
         place = f"conditions.items.{number}"
-        if isinstance(item, Group):
+        if isinstance(item, ConditionGroup):
             for inner, one in enumerate(item.items):
                 _check_condition(one, f"{place}.items.{inner}", found)
         else:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from cryptography.exceptions import InvalidTag
 
 from app import audit, settings
-from app.audit.tally import Deed, Tally
+from app.audit.tally import AuditedAction, Tally
 from app.db import Database
 from app.kit.clock import now
 from app.kit.errors import AppError, Invalid, NotFound, Unauthorized
@@ -225,7 +225,7 @@ class Login:
 
     def _record_attempt(self, name: str, user: User | None, address: str, how: str, why: str) -> None:
         self.tally.count(
-            Deed(
+            AuditedAction(
                 name,
                 "login",
                 "failed",

@@ -12,7 +12,7 @@ from app.network import statuses
 from app.network.find_scu import IMPLICIT_LITTLE, Finder
 from app.network.pdu import Context
 from app.network.retrieve_scu import Getter, Mover, Watch
-from app.network.retrieve_scu import Outcome as Retrieved
+from app.network.retrieve_scu import RetrieveOutcome as Retrieved
 from app.network.scu import Association
 from app.network.settings import DicomSettings
 from app.nodes import activity_queries, commitment, options, probe_log, service

@@ -29,7 +29,7 @@ Key = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey
 
 
 @dataclass(frozen=True, slots=True)
-class Facts:
+class CertificateFacts:
     """Displayed values of one certificate. fingerprint: SHA-256 in capitals, two by two; names: the host names
     and addresses it is for; authority: it may sign others (RFC 5280 4.2.1.9)."""
 
@@ -42,8 +42,8 @@ class Facts:
     authority: bool
 
 
-def facts(certificate: x509.Certificate) -> Facts:
-    return Facts(
+def facts(certificate: x509.Certificate) -> CertificateFacts:
+    return CertificateFacts(
         subject=common_name(certificate.subject),
         issuer=common_name(certificate.issuer),
         fingerprint=fingerprint(certificate.public_bytes(serialization.Encoding.DER)),

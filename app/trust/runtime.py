@@ -25,7 +25,7 @@ from app.trust import names, queries, tls
 from app.trust.proxy import Proxy
 from app.trust.revocation import Revocation
 from app.trust.settings import ProxySettings, TlsSettings
-from app.trust.tls import Identity
+from app.trust.tls import TlsIdentity
 
 log = logging.getLogger(__name__)
 PROXY_PASSWORD = "proxy.password"  # noqa: S105 the name of the row
@@ -105,9 +105,9 @@ class Ways:
             self._secrets = self._secrets or Secrets(self._config)
         return self._secrets.unseal(sealed)
 
-    def _identity(self, material: Material, name: str) -> Identity | None:
+    def _identity(self, material: Material, name: str) -> TlsIdentity | None:
         found = material.identities.get(name)
-        return None if found is None else Identity(found[0], self._unseal(found[1]))
+        return None if found is None else TlsIdentity(found[0], self._unseal(found[1]))
 
     def server_context(self, everywhere: bool = False) -> ssl.SSLContext | None:
         """Server context of the TLS port; None while TLS is switched off or has no certificate. everywhere: for the
@@ -121,9 +121,9 @@ class Ways:
 
     @lru_cache(maxsize=2)  # noqa: B019 few instances, one a process
     def _server(self, profile: str, chain: str, sealed: str, trusted: tuple[str, ...], clients: str) -> ssl.SSLContext:
-        return tls.server_context(profile, Identity(chain, self._unseal(sealed)), trusted, clients)
+        return tls.server_context(profile, TlsIdentity(chain, self._unseal(sealed)), trusted, clients)
 
-    def web_identity(self, certificate: str) -> Identity | None:
+    def web_identity(self, certificate: str) -> TlsIdentity | None:
         """Client certificate for DICOMweb servers that request one: the one of this name; empty: none. Raises
         PeerFault."""
         if not certificate:
@@ -151,7 +151,7 @@ class Ways:
 
     @lru_cache(maxsize=32)  # noqa: B019 few instances, one a process
     def _client(self, profile: str, chain: str, sealed: str, trusted: tuple[str, ...], check: str) -> ssl.SSLContext:
-        identity = Identity(chain, self._unseal(sealed)) if chain else None
+        identity = TlsIdentity(chain, self._unseal(sealed)) if chain else None
         return tls.client_context(profile, identity, trusted, check)
 
     def proxy_for(self, host: str) -> Proxy | None:

@@ -53,7 +53,7 @@ TITLES = {
 
 
 @dataclass(frozen=True, slots=True)
-class Identity:
+class TlsIdentity:
     """An own certificate: its chain in PEM, this station's first, and its key."""
 
     chain: str
@@ -61,7 +61,7 @@ class Identity:
 
 
 @dataclass(frozen=True, slots=True)
-class Caller:
+class TlsCaller:
     """Certificate of a peer that OpenSSL has found to be trusted."""
 
     fingerprint: str
@@ -87,7 +87,7 @@ def _context(side: int, profile: str) -> ssl.SSLContext:
     return context
 
 
-def load_identity(context: ssl.SSLContext, identity: Identity) -> None:
+def load_identity(context: ssl.SSLContext, identity: TlsIdentity) -> None:
     """Shows this certificate from now on. Python loads keys from files only. So that none lies on a disk in clear, even
     for a moment, it is encrypted with a random password that is not stored."""
     password = secrets.token_hex(16)
@@ -120,7 +120,7 @@ def _ffdhe2048() -> str:
     return ssl.DER_cert_to_PEM_cert(der).replace("CERTIFICATE", "DH PARAMETERS")
 
 
-def server_context(profile: str, identity: Identity, trusted: Sequence[str], clients: str) -> ssl.SSLContext:
+def server_context(profile: str, identity: TlsIdentity, trusted: Sequence[str], clients: str) -> ssl.SSLContext:
     """For callers. clients: none, asked or demanded, what is asked of them. Raises ssl.SSLError or ValueError when the
     certificate cannot be used."""
     context = _context(ssl.PROTOCOL_TLS_SERVER, profile)
@@ -134,7 +134,7 @@ def server_context(profile: str, identity: Identity, trusted: Sequence[str], cli
     return context
 
 
-def client_context(profile: str, identity: Identity | None, trusted: Sequence[str], check: str) -> ssl.SSLContext:
+def client_context(profile: str, identity: TlsIdentity | None, trusted: Sequence[str], check: str) -> ssl.SSLContext:
     """For calling others. check: name (chain and host name), ca (chain only), or fingerprint (the caller of this looks at it)."""
     context = _context(ssl.PROTOCOL_TLS_CLIENT, profile)
     context.check_hostname = check == "name"
@@ -146,13 +146,13 @@ def client_context(profile: str, identity: Identity | None, trusted: Sequence[st
     return context
 
 
-def caller_of(sock: ssl.SSLSocket) -> Caller | None:
+def caller_of(sock: ssl.SSLSocket) -> TlsCaller | None:
     """Name of the other side by its certificate; None when it showed none."""
     der = sock.getpeercert(binary_form=True)
     if not der:
         return None
     found = pem.facts(x509.load_der_x509_certificate(der))
-    return Caller(found.fingerprint, found.subject, der)
+    return TlsCaller(found.fingerprint, found.subject, der)
 
 
 # Alerts of the other side (RFC 8446 6.2, RFC 5246 7.2.2) as OpenSSL names them: what it did not like about us.

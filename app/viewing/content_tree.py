@@ -14,26 +14,26 @@ _DEEPEST = 64
 
 
 @dataclass(frozen=True, slots=True)
-class Node:
+class ContentItem:
     """One content item: the name of its concept, its value in words, and what it contains."""
 
     name: str
     value: str
-    items: list["Node"] = field(default_factory=list)
+    items: list["ContentItem"] = field(default_factory=list)
 
 
-def tree(report: Dataset) -> Node:
+def tree(report: Dataset) -> ContentItem:
     """The content tree of an SR document, its root first."""
     return _node(report, 0)
 
 
-def _node(item: Dataset, depth: int) -> Node:
+def _node(item: Dataset, depth: int) -> ContentItem:
     try:
         children = item.get("ContentSequence") or [] if depth < _DEEPEST else []
         name, value = _meaning(item.get("ConceptNameCodeSequence")), _value(item)
     except DAMAGE:  # of a sequence that ends early, say: the rest of the tree is shown
-        return Node("", "", [])
-    return Node(name, value, [_node(one, depth + 1) for one in children])
+        return ContentItem("", "", [])
+    return ContentItem(name, value, [_node(one, depth + 1) for one in children])
 
 
 def _value(item: Dataset) -> str:

@@ -8,7 +8,7 @@ from app.viewing.attributes import tag_of
 
 
 class JsonHeader:
-    """An `app.imaging.header.Header` over the DICOM JSON Model. Values of bulk data are absent: they are not in the JSON."""
+    """An `app.imaging.header.ImageHeader` over the DICOM JSON Model. Values of bulk data are absent: they are not in the JSON."""
 
     __slots__ = ("_items", "_model")
 

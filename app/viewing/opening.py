@@ -29,7 +29,7 @@ class StripSeries:
 
 
 @dataclass(frozen=True, slots=True)
-class Document:
+class StudyDocument:
     """A PDF or a report of the study."""
 
     uid: str
@@ -39,17 +39,17 @@ class Document:
 
 
 @dataclass(frozen=True, slots=True)
-class Opened:
+class OpenedStudy:
     """first: the instance whose frame 1 is seen first; None when the study holds no object."""
 
     study: Study
     series_uid: str
     first: Instance | None
     strip: list[StripSeries]
-    documents: list[Document]
+    documents: list[StudyDocument]
 
 
-def open_study(session: Session, actor: Actor, study_uid: str, series_uid: str = "") -> Opened:
+def open_study(session: Session, actor: Actor, study_uid: str, series_uid: str = "") -> OpenedStudy:
     """The study as the viewer opens it: the series asked for, else the first one with acquired images. Audited.
 
     Raises NotFound for a study or series that is not there or not theirs, Forbidden without study.view."""
@@ -61,7 +61,7 @@ def open_study(session: Session, actor: Actor, study_uid: str, series_uid: str =
     counts = queries.frame_counts(session, series)
     strip = [_strip_entry(one, firsts.get(one.id), counts.get(one.id, 0)) for one in series]
     documents = [
-        Document(
+        StudyDocument(
             instance.sop_instance_uid,
             of.series_instance_uid,
             of.description or of.modality,
@@ -73,7 +73,7 @@ def open_study(session: Session, actor: Actor, study_uid: str, series_uid: str =
     audit.by(session, actor, str(Verb.STUDY_VIEW), "study", study_uid, facility_id=study.facility_id)
     audit.mark_recorded(study_uid)
     first = firsts.get(shown.id) if shown else None
-    return Opened(study, shown.series_instance_uid if shown else "", first, strip, documents)
+    return OpenedStudy(study, shown.series_instance_uid if shown else "", first, strip, documents)
 
 
 def _choose_series(series: list[Series], firsts: dict[int, Instance], wanted: str) -> Series | None:

@@ -2,10 +2,10 @@
 
 from html import escape
 
-from app.viewing.content_tree import Node
+from app.viewing.content_tree import ContentItem
 
 
-def html(report: Node, language: str = "en") -> str:
+def html(report: ContentItem, language: str = "en") -> str:
     """A complete document without script or style."""
     title = escape(report.name or "Structured report")
     return (
@@ -14,16 +14,16 @@ def html(report: Node, language: str = "en") -> str:
     )
 
 
-def as_data(node: Node) -> dict[str, object]:
+def as_data(node: ContentItem) -> dict[str, object]:
     """The same as plain data."""
     return {"name": node.name, "value": node.value, "items": [as_data(one) for one in node.items]}
 
 
-def _list(nodes: list[Node]) -> str:
+def _list(nodes: list[ContentItem]) -> str:
     return f"<ul>{''.join(_item(node) for node in nodes)}</ul>" if nodes else ""
 
 
-def _item(node: Node) -> str:
+def _item(node: ContentItem) -> str:
     name, value = escape(node.name), escape(node.value.strip())
     words = f"<b>{name}</b>: {value}" if name and value else f"<b>{name}</b>" if name else value
     return f"<li>{words}{_list(node.items)}</li>"

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from app.archive import Archive, Outcome, Source
+from app.archive import Archive, IngestOutcome, Source
 from app.config import Config
 from app.db import Database
 
-Put = Callable[..., Outcome]
+Put = Callable[..., IngestOutcome]
 
 
 @pytest.fixture
@@ -23,7 +23,7 @@ def archive(config: Config, database: Database) -> Iterator[Archive]:
 def put(archive: Archive) -> Put:
     """put(bytes or path) takes one object in."""
 
-    def take(data: bytes | Path, source: Source | None = None) -> Outcome:
+    def take(data: bytes | Path, source: Source | None = None) -> IngestOutcome:
         incoming = archive.receive(source or Source("test"))
         incoming.write(data if isinstance(data, bytes) else data.read_bytes())
         return archive.ingest(incoming)

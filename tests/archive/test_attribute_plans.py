@@ -9,7 +9,7 @@ from sqlalchemy import select
 
 from app.archive.models import Series, Study
 from app.archive.search import pages, plans
-from app.archive.search.pages import Row, columns_model
+from app.archive.search.pages import SearchMatch, columns_model
 from app.db import Database
 from app.dicom import names
 from app.dicom.matching import Key, attribute_path, matches, vr_of
@@ -75,13 +75,13 @@ def filled(database: Database) -> Database:
     return database
 
 
-def _all(database: Database, series: bool) -> list[Row]:
+def _all(database: Database, series: bool) -> list[SearchMatch]:
     newest = (Study.dt.desc(), Study.id.desc())
     with database.read() as session:
         if not series:
-            return [Row(one) for one in session.scalars(select(Study).order_by(*newest))]
+            return [SearchMatch(one) for one in session.scalars(select(Study).order_by(*newest))]
         joined = select(Study, Series).join(Series, Series.study_pk == Study.id)
-        return [Row(*one) for one in session.execute(joined.order_by(*newest, Series.series_number, Series.id))]
+        return [SearchMatch(*one) for one in session.execute(joined.order_by(*newest, Series.series_number, Series.id))]
 
 
 @pytest.mark.parametrize("few", [2, 40, 1000])
@@ -103,7 +103,7 @@ def test_it_finds_what_a_naive_filter_finds(filled: Database, few: int, monkeypa
                 assert got == expected[:21], (level, query, actor.name)
 
 
-def _name(row: Row) -> tuple[int, int]:
+def _name(row: SearchMatch) -> tuple[int, int]:
     return row.study.id, row.series.id if row.series else 0
 
 

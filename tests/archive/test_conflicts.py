@@ -9,9 +9,9 @@ import pytest
 from sqlalchemy import func, select
 
 from app import events
-from app.archive import Archive, Outcome, Source, content, differing, jobs, queries, service
+from app.archive import Archive, IngestOutcome, Source, content, differing, jobs, queries, service
 from app.archive.errors import Damaged
-from app.archive.models import Conflict, Instance, Study
+from app.archive.models import Instance, ObjectConflict, Study
 from app.jobs.context import PermanentFault
 from app.kit.errors import Conflict as Decided
 from app.kit.errors import Forbidden
@@ -46,7 +46,7 @@ def test_another_writers_file_meta_information_does_not_make_it_another_object(a
 
 def test_identical_objects_at_the_same_moment_are_stored_once(archive: Archive, put: Put) -> None:
     data = ct_bytes()
-    outcomes: list[Outcome] = []
+    outcomes: list[IngestOutcome] = []
     threads = [threading.Thread(target=lambda: outcomes.append(put(data))) for _ in range(8)]
     for thread in threads:
         thread.start()
@@ -64,7 +64,7 @@ def test_different_content_is_kept_aside_and_the_first_stays(archive: Archive, p
     assert put(second).status == "conflict"  # the same again: no second row
     assert _stored(archive)["1.2.3.1.1.1"] == first
     with archive.database.read() as session:
-        conflict = session.scalars(select(Conflict)).one()
+        conflict = session.scalars(select(ObjectConflict)).one()
         assert conflict.reason == "other content"
         assert archive.store.full_path(conflict.path).read_bytes() == second
         topics = [e.topic for e in events.after(session, 0)]
@@ -85,7 +85,7 @@ def test_uids_that_belong_elsewhere_are_conflicts(
     put(ct_bytes())
     assert put(ct_bytes(**change)).status == "conflict"
     with archive.database.read() as session:
-        assert session.scalars(select(Conflict.reason)).all() == [reason]
+        assert session.scalars(select(ObjectConflict.reason)).all() == [reason]
 
 
 def test_a_new_object_of_a_known_study_is_no_conflict(archive: Archive, put: Put) -> None:
@@ -119,7 +119,7 @@ def test_overwriting_by_another_patient_renews_the_reason_of_the_other_objects(a
 def _conflict(archive: Archive, put: Put, second: bytes) -> str:
     assert put(second).status == "conflict"
     with archive.database.read() as session:
-        return session.scalars(select(Conflict.id).where(Conflict.state == "open")).one()
+        return session.scalars(select(ObjectConflict.id).where(ObjectConflict.state == "open")).one()
 
 
 def _decide(archive: Archive, conflict: str, decision: Any) -> None:
@@ -156,7 +156,7 @@ def test_a_version_whose_file_changed_is_neither_shown_nor_stored(archive: Archi
     put(first)
     chosen = _conflict(archive, put, ct_bytes(pixels=b"\x05\x00" * 16))
     with archive.database.read() as session:
-        conflict = session.get_one(Conflict, chosen)
+        conflict = session.get_one(ObjectConflict, chosen)
         assert differing.first_frame(session, conflict).frame == b"\x05\x00" * 16
     path = archive.store.full_path(conflict.path)
     path.write_bytes(path.read_bytes()[:-1] + b"\x07")
@@ -223,12 +223,12 @@ def test_facilities_do_not_mix(archive: Archive, put: Put) -> None:
         assert [s.study_instance_uid for s in queries.search_studies(session, bob).items] == ["1.2.4"]
         assert queries.search_studies(session, bob).total == 1
         assert queries.search_studies(session, SYSTEM).total == 2
-        assert session.scalar(select(func.count()).select_from(Conflict)) == 1
+        assert session.scalar(select(func.count()).select_from(ObjectConflict)) == 1
 
 
 def _differences(archive: Archive) -> list[str]:
     with archive.database.read() as session:
-        return session.scalars(select(Conflict.differences).order_by(Conflict.id.desc()).limit(1)).one()
+        return session.scalars(select(ObjectConflict.differences).order_by(ObjectConflict.id.desc()).limit(1)).one()
 
 
 @pytest.mark.parametrize(
@@ -299,10 +299,10 @@ def test_differences_a_crash_left_unfound_are_found_when_the_object_comes_again(
     put(ct_bytes(Modality="MR"))
     assert _differences(archive) == ["Modality"]
     with archive.database.read() as session:
-        assert session.scalar(select(func.count()).select_from(Conflict)) == 1
+        assert session.scalar(select(func.count()).select_from(ObjectConflict)) == 1
 
 
-def _open(archive: Archive) -> list[Conflict]:
+def _open(archive: Archive) -> list[ObjectConflict]:
     with archive.database.read() as session:
         return service.list_conflicts(session, SYSTEM)[::-1]
 

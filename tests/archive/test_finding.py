@@ -11,7 +11,7 @@ from app.archive import Archive, Source
 from app.archive.models import Study
 from app.archive.search.columns import Level
 from app.archive.search.find import BadQuery, Finding
-from app.archive.search.pages import Row, columns_model
+from app.archive.search.pages import SearchMatch, columns_model
 from app.db import Database
 from app.dicom import names
 from app.dicom.matching import Key, attribute_path, matches, vr_of
@@ -254,7 +254,7 @@ def many(database: Database) -> Iterator[list[tuple[str, dict[str, object]]]]:
     """Each study's UID with what its columns say as DICOM JSON."""
     bulk.fill(database, _COUNT, series_each=2)
     with database.read() as session:
-        yield [(s.study_instance_uid, columns_model(Row(s))) for s in session.scalars(select(Study))]
+        yield [(s.study_instance_uid, columns_model(SearchMatch(s))) for s in session.scalars(select(Study))]
 
 
 def _random_keys(chance: random.Random) -> list[Key]:

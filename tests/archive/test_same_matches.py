@@ -15,7 +15,7 @@ from app.archive import Archive, Source
 from app.archive.models import Instance, Series, Study
 from app.archive.search import pages
 from app.archive.search.find import Finding
-from app.archive.search.pages import Row, columns_model
+from app.archive.search.pages import SearchMatch, columns_model
 from app.db import Database
 from app.dicom import names
 from app.dicom.matching import Key, attribute_path, is_universal, matches, vr_of
@@ -173,7 +173,7 @@ def _by_find(database: Database, level: Any, keys: list[Key], fuzzy: bool) -> tu
     return [row[place] for chunk in finding.chunks(database) for row in chunk.rows], finding.unsupported
 
 
-def _uid(row: Row) -> str:
+def _uid(row: SearchMatch) -> str:
     if row.instance is not None:
         return row.instance.sop_instance_uid
     return row.series.series_instance_uid if row.series is not None else row.study.study_instance_uid
@@ -184,10 +184,10 @@ def _models(database: Database) -> dict[str, list[tuple[str, Any]]]:
     with database.read() as session:
         joined = select(Study, Series).join(Series, Series.study_pk == Study.id)
         rows = {
-            "study": [Row(one) for one in session.scalars(select(Study))],
-            "series": [Row(*one) for one in session.execute(joined)],
+            "study": [SearchMatch(one) for one in session.scalars(select(Study))],
+            "series": [SearchMatch(*one) for one in session.execute(joined)],
             "instance": [
-                Row(*one)
+                SearchMatch(*one)
                 for one in session.execute(joined.add_columns(Instance).join(Instance, Instance.series_pk == Series.id))
             ],
         }

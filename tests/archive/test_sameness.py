@@ -16,7 +16,7 @@ from pydicom.uid import UID
 from sqlalchemy import func, select
 
 from app.archive import Archive
-from app.archive.models import Conflict
+from app.archive.models import ObjectConflict
 from app.config import Config
 from app.dicom import uids
 from tests.archive.conftest import Put
@@ -129,7 +129,7 @@ def test_the_handed_case(archive: Archive, put: Put) -> None:
     pydicom.dcmwrite(out, ds, implicit_vr=other == uids.IMPLICIT_LE, little_endian=True, force_encoding=True)
     assert put(out.getvalue()).status == "duplicate"
     with archive.database.read() as session:
-        assert session.scalar(select(func.count()).select_from(Conflict)) == 0
+        assert session.scalar(select(func.count()).select_from(ObjectConflict)) == 0
 
 
 def test_group_lengths_padding_offset_tables_and_fragments_say_nothing(put: Put) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import func, select
 
-from app.archive import Archive, Outcome, Source
+from app.archive import Archive, IngestOutcome, Source
 from app.archive.models import Instance, Study
 from app.archive.store import _EARLY, Incoming
 from app.kit.errors import Unavailable
@@ -37,7 +37,7 @@ def test_no_name_and_no_success_before_the_file_is_durable(archive: Archive, mon
         real(fd)
 
     monkeypatch.setattr(os, "fsync", slow)
-    outcomes: list[Outcome] = []
+    outcomes: list[IngestOutcome] = []
     worker = threading.Thread(target=lambda: outcomes.append(archive.ingest(_incoming(archive, part10(ct())))))
     worker.start()
     assert asked.wait(60)

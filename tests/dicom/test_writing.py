@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from app.deid.files import Opened, rewrite
+from app.deid.files import OpenedFile, rewrite
 from app.dicom import dicomjson
 from app.dicom.reading import dcmread, text_of
 
@@ -17,7 +17,7 @@ FILES = sorted(path for case in ("H48", "H56", "H17", "H09", "H08") for path in 
 def test_a_changed_object_keeps_its_texts(path: Path) -> None:
     before = dicomjson.to_json(dcmread(path))
 
-    def edit(opened: Opened) -> None:
+    def edit(opened: OpenedFile) -> None:
         assert [str(element) for element in opened.ds]  # everything is looked at, and would be written anew
         opened.ds.SeriesDescription = "Żółć 홍"
 

@@ -16,7 +16,7 @@ from sqlalchemy import select
 
 from app import config as boot
 from app.archive import Source, jobs, service
-from app.archive.models import Conflict
+from app.archive.models import ObjectConflict
 from app.config import Config
 from app.db import Session, open_database
 from app.kit.clock import now
@@ -55,7 +55,7 @@ class Site:
     south: str
     node: str  # of South
 
-    def conflicts(self) -> list[Conflict]:
+    def conflicts(self) -> list[ObjectConflict]:
         with self.web.database.read() as session:
             return service.list_conflicts(session, SYSTEM)
 

@@ -12,7 +12,7 @@ from pydicom import Dataset, dcmread
 from pydicom.filereader import read_dataset
 from pydicom.uid import UID
 
-from app.archive.models import Conflict
+from app.archive.models import ObjectConflict
 from app.network.pdu import Context
 from app.network.scu import Association, Peer
 from app.network.settings import DicomSettings
@@ -75,7 +75,7 @@ def test_other_content_under_a_known_uid_is_kept_aside(receiver: Station, shared
     kept = dcmread(receiver.config.store / receiver.instances()[0].path)
     assert kept.get("SeriesDescription") != "not what it was", "the first one stays"
     with receiver.database.read() as session:
-        assert session.query(Conflict).count() == 1
+        assert session.query(ObjectConflict).count() == 1
 
 
 def test_ten_senders_at_once_lose_nothing(receiver: Station, shared_data: Path, tmp_path: Path) -> None:

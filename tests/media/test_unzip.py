@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.media.errors import BadArchive, MemberRefused
-from app.media.unzip import Limits, Unzip
+from app.media.unzip import Unzip, UnzipLimits
 from app.media.zipping import stream
 
 GOOD = os.urandom(5000)
@@ -30,9 +30,9 @@ def _made(fill: Callable[[zipfile.ZipFile], None], kind: int = zipfile.ZIP_DEFLA
     return out
 
 
-def _read(file: io.BytesIO, limits: Limits | None = None) -> dict[str, bytes | str]:
+def _read(file: io.BytesIO, limits: UnzipLimits | None = None) -> dict[str, bytes | str]:
     found: dict[str, bytes | str] = {}
-    for member in Unzip(file, limits or Limits()).members():
+    for member in Unzip(file, limits or UnzipLimits()).members():
         try:
             found[member.name] = b"".join(member.chunks())
         except MemberRefused as fault:
@@ -89,11 +89,11 @@ def test_a_member_whose_size_lies_is_cut_off_at_the_limit() -> None:
 
 def test_limits_hold_for_all_members_together() -> None:
     made = _made(lambda z: [z.writestr(f"{n}", os.urandom(2 << 20)) for n in range(4)] and None, zipfile.ZIP_STORED)
-    found = _read(made, Limits(unpacked_bytes=5 << 20))
+    found = _read(made, UnzipLimits(unpacked_bytes=5 << 20))
     assert [isinstance(v, bytes) for v in found.values()] == [True, True, False, False, False]
-    assert "too large" in str(_read(made, Limits(file_bytes=1 << 20))["0"])
+    assert "too large" in str(_read(made, UnzipLimits(file_bytes=1 << 20))["0"])
     with pytest.raises(BadArchive, match="more than 3 files"):
-        _read(made, Limits(members=3))
+        _read(made, UnzipLimits(members=3))
 
 
 def test_overlapping_members_are_seen() -> None:
@@ -202,7 +202,7 @@ def test_a_table_of_contents_is_counted_before_it_is_read(made: io.BytesIO, says
     tracemalloc.start()
     try:
         with pytest.raises(BadArchive, match=says):
-            Unzip(made, Limits(members=1000))
+            Unzip(made, UnzipLimits(members=1000))
         most = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
@@ -216,9 +216,9 @@ def test_the_largest_table_that_is_allowed_is_read() -> None:
         for number in range(3000):
             archive.writestr(f"study/{number:06}.dcm", b"x")
         archive.comment = b"PK and so on" * 100
-    assert len(list(Unzip(out, Limits(members=3000)).members())) == 3000
+    assert len(list(Unzip(out, UnzipLimits(members=3000)).members())) == 3000
     with pytest.raises(BadArchive, match="more than 2999"):
-        Unzip(out, Limits(members=2999))
+        Unzip(out, UnzipLimits(members=2999))
 
 
 def test_members_that_share_bytes_in_part_are_seen() -> None:
@@ -234,4 +234,4 @@ def test_members_that_share_bytes_in_part_are_seen() -> None:
         head = struct.pack("<4s6H3I5H2I", b"PK\x01\x02", 20, 20, 0, 8, 0, 0, 0, packed, 1 << 20, *sizes, 0, 0, 0, start)
         table += head + f"{number:05}".encode()
     with pytest.raises(BadArchive, match="overlap"):
-        Unzip(io.BytesIO(body + table + _end(100, len(table), len(body))), Limits())
+        Unzip(io.BytesIO(body + table + _end(100, len(table), len(body))), UnzipLimits())

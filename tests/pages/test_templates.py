@@ -32,7 +32,7 @@ SHARED = {
 
 PAGES: list[tuple[str, Any]] = [
     ("archive/storage.html", storage.StoragePage),
-    ("archive/_live.html", storage.LiveRows),
+    ("archive/_live.html", storage.LiveStudyRows),
     ("archive/_more.html", storage.StorageRows),
     ("archive/_series.html", storage.SeriesPart),
     ("archive/_panel.html", storage.PanelPart),
@@ -40,8 +40,8 @@ PAGES: list[tuple[str, Any]] = [
     ("incoming/_live.html", incoming.ArrivalRows),
     ("incoming/_transfers.html", incoming.TransfersPart),
     ("query/page.html", query.QueryPage),
-    ("query/_live.html", query.LiveRows),
-    ("query/_more.html", query.Rows),
+    ("query/_live.html", query.LiveQueryRows),
+    ("query/_more.html", query.QueryRows),
     ("query/_series.html", query.SeriesPart),
     ("query/_images.html", query.ImagesPart),
     ("query/_queue_live.html", query.QueuePart),

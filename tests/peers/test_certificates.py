@@ -135,7 +135,7 @@ def test_a_key_lies_on_no_disk_in_clear(tmp_path: Path, monkeypatch: pytest.Monk
         unlink(self, missing_ok)
 
     monkeypatch.setattr(Path, "unlink", look)
-    tls.server_context("bcp195", tls.Identity(pair.chain, pair.clear), [], "none")
+    tls.server_context("bcp195", tls.TlsIdentity(pair.chain, pair.clear), [], "none")
     assert len(seen) == 1 and "ENCRYPTED PRIVATE KEY" in seen[0] and pair.clear.splitlines()[3] not in seen[0]
     assert list(mine.iterdir()) == []
 

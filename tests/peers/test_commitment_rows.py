@@ -208,7 +208,9 @@ def test_of_an_object_asked_about_twice_the_last_answer_counts(archive: Archive,
     with database.write() as session:
         assert commitment.transfer_outcome(session, "t").open
         commitment.record_answer(session, node, References(second, [Reference(CT, "1.2.2")]))
-        assert commitment.transfer_outcome(session, "t") == commitment.Outcome(False, frozenset(("1.2.1", "1.2.2")), {})
+        assert commitment.transfer_outcome(session, "t") == commitment.CommitmentOutcome(
+            False, frozenset(("1.2.1", "1.2.2")), {}
+        )
 
 
 def test_what_ended_long_ago_is_forgotten(archive: Archive, database: Database) -> None:

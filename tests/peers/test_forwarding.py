@@ -10,7 +10,7 @@ from app.archive import holds
 from app.config import Config
 from app.db import Database
 from app.forward import claims, journal, queue_queries, transfers
-from app.forward.journal import Answer
+from app.forward.journal import DeliveryAnswer
 from app.forward.models import Transfer, TransferInstance
 from app.forward.schedule import JITTER, PAUSES, SLOWLY, after_fault, in_window
 from app.kit.clock import now
@@ -207,7 +207,7 @@ def test_what_a_dead_worker_held_is_given_back_once(queue: Queue) -> None:
     assert slot is not None
     rows = queue.take(slot)
     journal.Journal(journal.journal_path(queue.config.run, slot.node_id, slot.number)).write(
-        Answer(rows[0].id, "sent", 0, None)
+        DeliveryAnswer(rows[0].id, "sent", 0, None)
     )
     with queue.database.write() as session:
         claims.record_answers(
@@ -220,7 +220,7 @@ def test_what_a_dead_worker_held_is_given_back_once(queue: Queue) -> None:
     assert queue.get(transfer).sent == 1
 
 
-def _others(queue: Queue, rows: list[queue_queries.Row]) -> list[int]:
+def _others(queue: Queue, rows: list[queue_queries.WaitingObject]) -> list[int]:
     with queue.database.read() as session:
         return [one for one in session.scalars(select(TransferInstance.id)) if one not in {row.id for row in rows}]
 

@@ -14,7 +14,7 @@ from app.nodes.models import NodeTest
 from app.nodes.service import NodeValues
 from app.retrieve import retrievals
 from app.retrieve.models import Retrieval
-from app.retrieve.retrievals import Order
+from app.retrieve.retrievals import RetrievalOrder
 from app.security.actor import SYSTEM
 from app.trust import runtime
 from app.worker import LANES, MORE, STALLED, Worker
@@ -54,7 +54,9 @@ def test_a_healthy_node_is_served_while_ten_hang(receiver: Station, worker: Work
                 service.create_node(session, SYSTEM, values)
                 transfers.create_transfer(session, SYSTEM, "1.2.3.1", name)
                 tests[name] = selftest.start_test(session, SYSTEM, name).id
-                fetches[name] = retrievals.create_retrieval(session, SYSTEM, Order(name, f"1.2.9.{n}", method="get")).id
+                fetches[name] = retrievals.create_retrieval(
+                    session, SYSTEM, RetrievalOrder(name, f"1.2.9.{n}", method="get")
+                ).id
         eventually(
             lambda: _served(receiver.database, tests["healthy"], fetches["healthy"]), "the healthy node is tested"
         )

@@ -28,7 +28,7 @@ from app.network.retrieve_scu import Counts, Getter, Mover, Watch
 from app.network.scu import Peer
 from app.network.settings import DicomSettings
 from app.retrieve import retrievals
-from app.retrieve.retrievals import Order
+from app.retrieve.retrievals import RetrievalOrder
 from app.retrieve.retrieve_jobs import retrieve_objects
 from app.worker import Worker
 from tests.support.client import actor
@@ -287,7 +287,7 @@ def test_a_move_that_claims_to_have_sent_everything_is_not_believed(
         add_archive(peopled, "LIAR", peer.port, ["find", "move"], title="LIAR")
         admin = actor(peopled, "admin")
         with peopled.write() as session:
-            row = retrievals.create_retrieval(session, admin, Order("LIAR", "1.2.3"))
+            row = retrievals.create_retrieval(session, admin, RetrievalOrder("LIAR", "1.2.3"))
         work_one(worker, "retrieve.fetch", retrieve_objects)
         shown = retrieval_shown(peopled, row.id)
     assert shown["state"] == "queued" and "7 of 7 objects are not here" in shown["error"], shown
@@ -317,7 +317,7 @@ def test_a_peers_status_is_told_in_words(
     with bare(serve) as peer:
         add_archive(peopled, "LIAR", peer.port, ["move"], title="BARE")
         with peopled.write() as session:
-            row = retrievals.create_retrieval(session, actor(peopled, "admin"), Order("LIAR", "1.2.3"))
+            row = retrievals.create_retrieval(session, actor(peopled, "admin"), RetrievalOrder("LIAR", "1.2.3"))
         work_one(worker, "retrieve.fetch", retrieve_objects)
         shown = retrieval_shown(peopled, row.id)
     assert words in shown["error"] and f"{status:04X}" in shown["error"], shown

@@ -16,7 +16,7 @@ from pynetdicom.sop_class import CTImageStorage
 from app.archive.models import Instance
 from app.dicom import syntaxes
 from app.forward import store_lane
-from app.forward.store_lane import Enough, Outcome, deliver
+from app.forward.store_lane import DeliveryOutcome, Enough, deliver
 from app.imaging import PixelSpec
 from app.imaging.decode import decode
 from app.kit.errors import PeerFault
@@ -43,8 +43,8 @@ class Kept:
         return self.status
 
 
-def _deliver(receiver: Station, peer: Peer, **options: Any) -> list[tuple[Instance, Outcome]]:
-    found: list[tuple[Instance, Outcome]] = []
+def _deliver(receiver: Station, peer: Peer, **options: Any) -> list[tuple[Instance, DeliveryOutcome]]:
+    found: list[tuple[Instance, DeliveryOutcome]] = []
     deliver(
         receiver.archive,
         peer,
@@ -143,7 +143,7 @@ def test_enough_releases_and_leaves_the_rest(receiver: Station, shared_data: Pat
     fill_archive(receiver, shared_data / CT1 / "ct1_uncompressed.dcm", 3, tmp_path)
     kept = Kept()
 
-    def one(instance: Instance, outcome: Outcome) -> None:
+    def one(instance: Instance, outcome: DeliveryOutcome) -> None:
         raise Enough
 
     with listening(kept) as peer:

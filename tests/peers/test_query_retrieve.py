@@ -16,7 +16,7 @@ from app.retrieve import queries as retrieve_queries
 from app.retrieve import query_jobs, remote_queries, retrievals
 from app.retrieve.query_jobs import run_query
 from app.retrieve.remote_queries import Wish
-from app.retrieve.retrievals import Order
+from app.retrieve.retrievals import RetrievalOrder
 from app.retrieve.retrieve_jobs import retrieve_objects
 from app.retrieve.settings import QuerySettings
 from app.settings import save
@@ -63,7 +63,7 @@ def _found(database: Database, query_id: str, who: str = "admin") -> tuple[dict,
         )
 
 
-def _fetch(database: Database, worker: Worker, order: Order, who: str = "admin") -> dict:
+def _fetch(database: Database, worker: Worker, order: RetrievalOrder, who: str = "admin") -> dict:
     with database.write() as session:
         row = retrievals.create_retrieval(session, actor(database, who), order)
     work_one(worker, "retrieve.fetch", retrieve_objects)
@@ -86,7 +86,7 @@ def test_all_of_it_is_fetched_and_then_nothing_more(
 ) -> None:
     first = pacs[0]
     for method in ("move", "auto"):
-        shown = _fetch(peopled, worker, Order("PACS", first.uid, method=method))
+        shown = _fetch(peopled, worker, RetrievalOrder("PACS", first.uid, method=method))
         assert shown["state"] == "done" and shown["progress"] == {"done": 5, "total": 5}, shown
         assert shown["used"] == ("move" if method == "move" else None), "what is here already is not asked for"
     assert {i.sop_instance_uid for i in receiver.instances()} == set(first.instances)
@@ -94,7 +94,7 @@ def test_all_of_it_is_fetched_and_then_nothing_more(
     _, found = _found(peopled, query_id)
     # dcmqrscp keeps no counts: how many there are is not known, so it cannot be said that all are here
     assert [(m.here.state, m.here.have) for m in found] == [("part", 5), ("none", 0)]
-    shown = _fetch(peopled, worker, Order("PACS", pacs[1].uid, method="get"))
+    shown = _fetch(peopled, worker, RetrievalOrder("PACS", pacs[1].uid, method="get"))
     assert (shown["state"], shown["used"], shown["progress"]) == ("done", "get", {"done": 2, "total": 2}), shown
 
 
@@ -103,15 +103,15 @@ def test_only_what_is_missing_is_asked_for(
 ) -> None:
     first = pacs[0]
     series = list(first.series)
-    shown = _fetch(peopled, worker, Order("PACS", first.uid, series[1]))
+    shown = _fetch(peopled, worker, RetrievalOrder("PACS", first.uid, series[1]))
     assert shown["state"] == "done" and shown["progress"] == {"done": 2, "total": 2}, shown
     one = first.series[series[0]][0]
-    shown = _fetch(peopled, worker, Order("PACS", first.uid, series[0], (one,), "get"))
+    shown = _fetch(peopled, worker, RetrievalOrder("PACS", first.uid, series[0], (one,), "get"))
     assert shown["state"] == "done" and {i.sop_instance_uid for i in receiver.instances()} == {
         one,
         *first.series[series[1]],
     }
-    shown = _fetch(peopled, worker, Order("PACS", first.uid))
+    shown = _fetch(peopled, worker, RetrievalOrder("PACS", first.uid))
     assert shown["state"] == "done" and shown["completed"] == 2, shown  # the other two of the first series alone
 
 
@@ -122,7 +122,7 @@ def test_an_unknown_destination_is_told_with_what_to_ask_the_administrator(
     with dcmqrscp(tmp_path / "qr", receiver.port, destinations="SOMEONE") as port:
         assert dcmtk.storescu(port, made.files, called="DCMQR").code == 0
         add_archive(peopled, "PACS", port, ["find", "move"])
-        shown = _fetch(peopled, worker, Order("PACS", made.uid))
+        shown = _fetch(peopled, worker, RetrievalOrder("PACS", made.uid))
         assert shown["state"] == "failed" and "A801" in shown["error"], shown
         assert f"add title FILMROOM at 127.0.0.1:{worker.config.dicom_port}" in shown["hint"]
         with peopled.write() as session:
@@ -150,12 +150,16 @@ def test_what_cannot_be_asked_is_refused_in_words(pacs: list[Made], peopled: Dat
                 remote_queries.create_query(session, admin, wish)
         with pytest.raises(NotFound):
             remote_queries.create_query(session, admin, Wish(("NOBODY",)))
-        for order in (Order("PACS", "../x"), Order("PACS", "1.2", "", ("1.3",)), Order("DEAD", "1.2", method="get")):
+        for order in (
+            RetrievalOrder("PACS", "../x"),
+            RetrievalOrder("PACS", "1.2", "", ("1.3",)),
+            RetrievalOrder("DEAD", "1.2", method="get"),
+        ):
             with pytest.raises(Invalid):
                 retrievals.create_retrieval(session, admin, order)
-        one = retrievals.create_retrieval(session, admin, Order("PACS", "1.2.3"))
+        one = retrievals.create_retrieval(session, admin, RetrievalOrder("PACS", "1.2.3"))
         with pytest.raises(Conflict):
-            retrievals.create_retrieval(session, admin, Order("PACS", "1.2.3"))
+            retrievals.create_retrieval(session, admin, RetrievalOrder("PACS", "1.2.3"))
         with pytest.raises(NotFound):
             retrieve_queries.retrieval(session, bob, one.id)
 
@@ -203,7 +207,7 @@ def test_it_can_be_sent_to_another_node_instead(
         assert dcmtk.storescu(port, made.files, called="DCMQR").code == 0
         add_archive(peopled, "PACS", port, ["find", "move"])
         add_archive(peopled, "OTHER", other, ["store"], title="OTHER")
-        shown = _fetch(peopled, worker, Order("PACS", made.uid, destination="OTHER"))
+        shown = _fetch(peopled, worker, RetrievalOrder("PACS", made.uid, destination="OTHER"))
     assert shown["state"] == "done" and shown["completed"] == 5 and shown["destination"] == "OTHER", shown
     assert not receiver.instances() and len(list((tmp_path / "other").iterdir())) == 5
 
@@ -212,7 +216,7 @@ def test_what_a_facilitys_person_fetches_belongs_to_it_and_others_see_nothing_of
     pacs: list[Made], peopled: Database, worker: Worker, receiver: Station
 ) -> None:
     first = pacs[0]
-    shown = _fetch(peopled, worker, Order("PACS", first.uid, method="get"), who="bob")
+    shown = _fetch(peopled, worker, RetrievalOrder("PACS", first.uid, method="get"), who="bob")
     assert shown["state"] == "done", shown
     bob = actor(peopled, "bob")
     with peopled.read() as session:
@@ -225,7 +229,7 @@ def test_what_a_facilitys_person_fetches_belongs_to_it_and_others_see_nothing_of
     with peopled.write() as session, pytest.raises(Forbidden):
         remote_queries.create_query(session, dora, Wish(("PACS",)))
     with peopled.write() as session, pytest.raises(Forbidden):
-        retrievals.create_retrieval(session, dora, Order("PACS", first.uid))
+        retrievals.create_retrieval(session, dora, RetrievalOrder("PACS", first.uid))
 
 
 def test_a_node_that_takes_no_heed_of_modalities_is_asked_for_its_series(
@@ -262,7 +266,7 @@ def test_a_retrieval_that_died_with_its_worker_can_be_ordered_and_tried_again(
 ) -> None:
     admin = actor(peopled, "admin")
     with peopled.write() as session:
-        row = retrievals.create_retrieval(session, admin, Order("PACS", pacs[1].uid))
+        row = retrievals.create_retrieval(session, admin, RetrievalOrder("PACS", pacs[1].uid))
         row.state = "running"
         job = session.get(Job, row.job_id)
         assert job is not None
@@ -270,7 +274,7 @@ def test_a_retrieval_that_died_with_its_worker_can_be_ordered_and_tried_again(
     shown = retrieval_shown(peopled, row.id)
     assert shown["state"] == "failed" and "worker stopped" in shown["error"]
     with peopled.write() as session:
-        other = retrievals.create_retrieval(session, admin, Order("PACS", pacs[1].uid))
+        other = retrievals.create_retrieval(session, admin, RetrievalOrder("PACS", pacs[1].uid))
         retrievals.drop_retrieval(session, admin, other.id)
         retrievals.retry_retrieval(session, admin, row.id)
     work_one(worker, "retrieve.fetch", retrieve_objects)

@@ -2,8 +2,8 @@
 
 from app.network.retrieve_scu import storage_contexts
 from app.network.storage_classes import COMMON_CLASSES
-from app.retrieve.plan import Ask, Here, Scope, There, full_requests, missing_count, plan
-from app.retrieve.remote_queries import Here as Word
+from app.retrieve.plan import ArchivedPart, Ask, Scope, There, full_requests, missing_count, plan
+from app.retrieve.remote_queries import ArchiveState as Word
 from app.retrieve.remote_queries import Match, local_counts, merge_answers, sort_matches
 
 STUDY = Scope("1")
@@ -14,38 +14,40 @@ def there(**series: int | None) -> There:
 
 
 def test_nothing_here_is_asked_for_as_a_whole() -> None:
-    assert plan(STUDY, there(a=3, b=2), Here({})) == [Ask("STUDY", {"StudyInstanceUID": "1"})]
-    assert plan(STUDY, There(), Here({"a": 3})) == full_requests(STUDY), "a node that tells nothing is asked for all"
+    assert plan(STUDY, there(a=3, b=2), ArchivedPart({})) == [Ask("STUDY", {"StudyInstanceUID": "1"})]
+    assert plan(STUDY, There(), ArchivedPart({"a": 3})) == full_requests(STUDY), (
+        "a node that tells nothing is asked for all"
+    )
 
 
 def test_a_whole_series_that_lacks_is_asked_for_alone() -> None:
-    (one,) = plan(STUDY, there(a=3, b=2), Here({"a": 3}))
+    (one,) = plan(STUDY, there(a=3, b=2), ArchivedPart({"a": 3}))
     assert (one.level, one.keys["SeriesInstanceUID"]) == ("SERIES", "b")
-    assert plan(STUDY, there(a=3, b=2), Here({"a": 3, "b": 2})) == []
+    assert plan(STUDY, there(a=3, b=2), ArchivedPart({"a": 3, "b": 2})) == []
 
 
 def test_of_a_part_only_the_missing_objects_are_asked_for() -> None:
     known = there(a=3)
     known.instances["a"] = ["x", "y", "z"]
-    (one,) = plan(STUDY, known, Here({"a": 2}, frozenset(("x", "z"))))
+    (one,) = plan(STUDY, known, ArchivedPart({"a": 2}, frozenset(("x", "z"))))
     assert (one.level, one.keys["SOPInstanceUID"]) == ("IMAGE", "y")
-    assert missing_count(STUDY, known, Here({"a": 2}, frozenset(("x", "z")))) == 1
+    assert missing_count(STUDY, known, ArchivedPart({"a": 2}, frozenset(("x", "z")))) == 1
     # as many as there should be, yet not those: counts alone would be deceived
-    assert missing_count(STUDY, known, Here({"a": 3}, frozenset(("x", "z")))) == 1
+    assert missing_count(STUDY, known, ArchivedPart({"a": 3}, frozenset(("x", "z")))) == 1
 
 
 def test_single_objects_go_in_requests_of_a_hundred() -> None:
     scope = Scope("1", "a", tuple(f"1.{n}" for n in range(250)))
-    asks = plan(scope, There(), Here({}, frozenset(("1.0",))))
+    asks = plan(scope, There(), ArchivedPart({}, frozenset(("1.0",))))
     assert [len(ask.keys["SOPInstanceUID"].split("\\")) for ask in asks] == [100, 100, 49]
     assert asks[0].paths()[0] == "studies/1/series/a/instances/1.1"
-    assert missing_count(scope, There(), Here({}, frozenset(scope.instances))) == 0
+    assert missing_count(scope, There(), ArchivedPart({}, frozenset(scope.instances))) == 0
 
 
 def test_what_is_unknown_stays_unknown() -> None:
     assert there(a=3, b=None).total is None and there(a=3, b=2).total == 5
-    assert missing_count(STUDY, there(a=None), Here({"a": 9})) is None
-    assert missing_count(STUDY, There(), Here({})) is None
+    assert missing_count(STUDY, there(a=None), ArchivedPart({"a": 9})) is None
+    assert missing_count(STUDY, There(), ArchivedPart({})) is None
 
 
 def test_contexts_of_a_get_fit_into_one_association() -> None:

@@ -15,7 +15,7 @@ from app.db import Database
 from app.dicom import registry
 from app.forward import claims, journal, transfer_json, transfers
 from app.forward import queries as transfer_queries
-from app.forward.journal import Answer
+from app.forward.journal import DeliveryAnswer
 from app.forward.models import Transfer
 from app.kit.clock import now
 from app.kit.errors import Conflict, NotFound
@@ -234,9 +234,9 @@ def test_a_worker_that_was_killed_leaves_a_transfer_that_goes_on(
             assert slot is not None
             batch = claims.claim(session, slot, 10)
             assert len(batch.rows) == 3
-            claims.record_answers(session, [Answer(batch.rows[0].id, "sent", 0, None)])
+            claims.record_answers(session, [DeliveryAnswer(batch.rows[0].id, "sent", 0, None)])
         left = journal.Journal(journal.journal_path(worker.config.run, node_id, slot.number))
-        left.write(Answer(batch.rows[1].id, "sent", 0, None))
+        left.write(DeliveryAnswer(batch.rows[1].id, "sent", 0, None))
         os.write(left._fd, b'[17, "se')  # and it was killed while it wrote
         assert _idle(worker), "they are in dead hands"
         worker.forwarder.release_dead()

@@ -16,7 +16,7 @@ from pydicom import Dataset
 from pydicom.uid import generate_uid
 
 from app import config as boot
-from app.archive import Outcome, Source
+from app.archive import IngestOutcome, Source
 from app.db import open_database
 from tests.archive.make import part10
 from tests.printing.conftest import Printer
@@ -33,7 +33,7 @@ class Seen:
         self.web = web
         self.printer = Printer(web)
 
-    def put(self, what: Path | bytes | Dataset) -> Outcome:
+    def put(self, what: Path | bytes | Dataset) -> IngestOutcome:
         """Takes an object in; a data set under UIDs of its own."""
         if isinstance(what, Dataset):
             what.SOPInstanceUID, what.StudyInstanceUID, what.SeriesInstanceUID = (generate_uid() for _ in range(3))
@@ -52,11 +52,11 @@ class Seen:
     def picture(self, address: str, accept: str = "image/png", **query: Any) -> Picture:
         return np.asarray(Image.open(io.BytesIO(self.get(address, accept, **query).content)))
 
-    def rendered(self, one: Outcome, frame: int = 1) -> Picture:
+    def rendered(self, one: IngestOutcome, frame: int = 1) -> Picture:
         """WADO-RS, as PNG: exact."""
         return self.picture(f"/dicom-web{address(one)}/frames/{frame}/rendered")
 
-    def everywhere(self, one: Outcome, frame: int = 1) -> dict[str, Picture]:
+    def everywhere(self, one: IngestOutcome, frame: int = 1) -> dict[str, Picture]:
         """The frame in full size by every way. WADO-URI and rendered are exact, the others JPEG."""
         uid, query = one.sop_instance_uid, {"frameNumber": frame} if frame > 1 else {}
         return {
@@ -73,7 +73,7 @@ class Seen:
             "print": self.printed(one, frame),
         }  # fmt: skip
 
-    def printed(self, one: Outcome, frame: int = 1) -> Picture:
+    def printed(self, one: IngestOutcome, frame: int = 1) -> Picture:
         """The picture inside the PDF, as many pixels as it has there."""
         items = [{"sop_instance_uid": one.sop_instance_uid, "frame": frame}]
         made = self.printer.make({"items": items, "layout": "1x1"}, "admin")
@@ -89,14 +89,14 @@ class Seen:
         said = subprocess.run(["pdftotext", "-layout", "-", "-"], input=data, capture_output=True, check=True).stdout
         return " ".join(said.decode().split())
 
-    def planes(self, one: Outcome, frame: int = 1) -> list[dict[str, Any]]:
+    def planes(self, one: IngestOutcome, frame: int = 1) -> list[dict[str, Any]]:
         found: list[dict[str, Any]] = self.get(
             f"/api/v1/instances/{one.sop_instance_uid}/frames/{frame}/overlays"
         ).json()["planes"]
         return found
 
 
-def address(one: Outcome) -> str:
+def address(one: IngestOutcome) -> str:
     return f"/studies/{one.study_instance_uid}/series/{one.series_instance_uid}/instances/{one.sop_instance_uid}"
 
 

@@ -12,7 +12,7 @@ from pydicom import Dataset, dcmread
 from pydicom.encaps import encapsulate
 from pydicom.uid import generate_uid
 
-from app.archive import Outcome
+from app.archive import IngestOutcome
 from app.imaging import rle
 from tests.archive.make import ct, part10
 from tests.pixels.conftest import CASES, Seen, address
@@ -20,18 +20,18 @@ from tests.pixels.conftest import CASES, Seen, address
 EXACT = ("rendered", "wado-uri", "api")
 
 
-def _warning(seen: Seen, one: Outcome, frame: int = 1) -> str:
+def _warning(seen: Seen, one: IngestOutcome, frame: int = 1) -> str:
     found: str = seen.get(f"/dicom-web{address(one)}/frames/{frame}/rendered", "image/png").headers.get("warning", "")
     return found
 
 
-def _manifest(seen: Seen, one: Outcome) -> dict[str, Any]:
+def _manifest(seen: Seen, one: IngestOutcome) -> dict[str, Any]:
     made = seen.get(f"/api/v1/studies/{one.study_instance_uid}/manifest").json()
     every = [entry for series in made["series"] for entry in series["instances"]]
     return next(entry for entry in every if entry["sop_instance_uid"] == one.sop_instance_uid)
 
 
-def _native(seen: Seen, one: Outcome, frame: int = 1) -> bytes:
+def _native(seen: Seen, one: IngestOutcome, frame: int = 1) -> bytes:
     data: bytes = seen.get(f"/dicom-web{address(one)}/frames/{frame}", "application/octet-stream").content
     return data
 

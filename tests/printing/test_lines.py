@@ -26,7 +26,7 @@ def test_every_placed_line_is_on_its_page_as_text(tmp_path: Path) -> None:
     values = {"Date": "20 Nov 2026 18:42", "By": "M. Soler"}
     sheet = compose([picture(n, rows=8, columns=8) for n in range(24)], SheetOptions(layout="3x4", values=values))
     grey, press = pattern(8, 8), Press(1)
-    about = pdf.Document("Filmroom print", datetime(2026, 11, 20, tzinfo=UTC))
+    about = pdf.PdfProperties("Filmroom print", datetime(2026, 11, 20, tzinfo=UTC))
     try:
         pdf.write(sheet, press, lambda placed: cut(grey, placed), tmp_path / "p.pdf", about)
     finally:
@@ -48,8 +48,8 @@ def test_a_line_that_is_missing_stops_the_print() -> None:
 
 def test_a_blank_line_is_no_fault(tmp_path: Path) -> None:
     press = Press(1)
-    blank = lines.Line("  ", 20.0, 5.0, 3.0, "left", False)
-    word = lines.Line("Hong", 20.0, 5.0, 3.0, "left", False)
+    blank = lines.TypesetLine("  ", 20.0, 5.0, 3.0, "left", False)
+    word = lines.TypesetLine("Hong", 20.0, 5.0, 3.0, "left", False)
     try:
         (tmp_path / "t.pdf").write_bytes(press.typeset([blank, word]).result())
     finally:

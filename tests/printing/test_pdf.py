@@ -21,7 +21,7 @@ from app.printing.press import Press
 from app.printing.sheet import Picture, Sheet, SheetOptions, View, compose
 from tests.printing.pictures import cut, pattern, picture
 
-_ABOUT = pdf.Document("Filmroom print", datetime(2026, 11, 20, 18, 42, tzinfo=UTC))
+_ABOUT = pdf.PdfProperties("Filmroom print", datetime(2026, 11, 20, 18, 42, tzinfo=UTC))
 
 
 @pytest.fixture(scope="module")

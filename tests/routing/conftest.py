@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from sqlalchemy import select, update
 
-from app.archive import Archive, Outcome, Source
+from app.archive import Archive, IngestOutcome, Source
 from app.config import Config
 from app.db import Database
 from app.forward.models import TransferInstance
@@ -39,7 +39,7 @@ class Site:
         self.archive.close()
         self.worker.database.dispose()
 
-    def put(self, data: bytes | None = None, source: Source | None = None, **values: Any) -> Outcome:
+    def put(self, data: bytes | None = None, source: Source | None = None, **values: Any) -> IngestOutcome:
         incoming = self.archive.receive(source or Source("dimse", "MODALITY1", "FILMROOM"))
         incoming.write(data or ct_bytes(**values))
         return self.archive.ingest(incoming)

@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from app import audit
 from app.audit import head
 from app.audit.models import AuditEvent, AuditHead
-from app.audit.tally import Deed, Tally
+from app.audit.tally import AuditedAction, Tally
 from app.audit.trail import digest_of
 from app.config import Config
 from app.db import Database, open_database
@@ -260,7 +260,7 @@ def test_many_addresses_share_one_row(site: Web, attack: Attack) -> None:
     tally, before = Tally(site.database, most=10), _size(site)
     for number in range(500):
         address = f"198.51.{number // 250}.{number % 250}"
-        tally.count(Deed("x", "login", "failed", address=address, detail={"why": "flood"}))
+        tally.count(AuditedAction("x", "login", "failed", address=address, detail={"why": "flood"}))
     tally.close()
     assert _size(site) - before == 11
     last = _rows(site)[-1]
@@ -274,7 +274,7 @@ def test_a_window_ends_by_itself(site: Web) -> None:
     write = tally._write
     tally._write = lambda *a: (write(*a), written.set())  # type: ignore[method-assign,assignment,func-returns-value]
     for _ in range(5):
-        tally.count(Deed("x", "login", "failed", address="198.51.100.7"))
+        tally.count(AuditedAction("x", "login", "failed", address="198.51.100.7"))
         written.wait(0.01)
     written.clear()
     assert written.wait(5)

@@ -7,7 +7,7 @@ from app.config import Config
 from app.db import Database
 from app.forward import claims, queue_queries, transfers
 from app.forward.claims import Slot
-from app.forward.journal import Answer
+from app.forward.journal import DeliveryAnswer
 from app.forward.models import Transfer
 from app.nodes import service
 from app.nodes.models import Node
@@ -49,14 +49,14 @@ class Queue:
         with self.database.read() as session:
             return session.scalars(select(Node.id).where(Node.name == name)).one()
 
-    def take(self, slot: Slot | None, most: int = 4) -> list[queue_queries.Row]:
+    def take(self, slot: Slot | None, most: int = 4) -> list[queue_queries.WaitingObject]:
         assert slot is not None
         with self.database.write() as session:
             return claims.claim(session, slot, most).rows
 
-    def record(self, rows: list[queue_queries.Row], state: str = "sent") -> None:
+    def record(self, rows: list[queue_queries.WaitingObject], state: str = "sent") -> None:
         with self.database.write() as session:
-            claims.record_answers(session, [Answer(row.id, state, 0, None) for row in rows])
+            claims.record_answers(session, [DeliveryAnswer(row.id, state, 0, None) for row in rows])
 
     def get(self, transfer_id: str) -> Transfer:
         with self.database.read() as session:

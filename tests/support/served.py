@@ -16,14 +16,14 @@ import pytest
 import uvicorn
 
 from app import config as boot
-from app.archive import Archive, Outcome, Source
+from app.archive import Archive, IngestOutcome, Source
 from app.db import open_database
 from tests.support import samples
 from tests.support.client import PASSWORD, Web, open_web
 from tests.support.waiting import eventually
 
 
-def store(archive: Archive, path: Path, facility_id: str | None = None) -> Outcome:
+def store(archive: Archive, path: Path, facility_id: str | None = None) -> IngestOutcome:
     """One file into the archive."""
     incoming = archive.receive(Source(kind="upload", actor_name="test", facility_id=facility_id))
     incoming.write(path.read_bytes())
@@ -51,7 +51,7 @@ def _completed(path: Path, target: Path) -> Path:
 @dataclass
 class Stored:
     path: Path
-    outcome: Outcome
+    outcome: IngestOutcome
 
     @property
     def address(self) -> str:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
-from app.archive.search.chunks import Rows, candidate_studies, read
+from app.archive.search.chunks import CandidateStudies, candidate_studies, read
 from app.archive.search.columns import Level
 from app.archive.search.keys import BadQuery, check, is_supported
 from app.archive.search.plans import Runner
@@ -65,7 +65,7 @@ class Finding:
             finally:
                 runner.close()
         if ids != []:
-            for rows in Rows(database, plan, ids).chunks():
+            for rows in CandidateStudies(database, plan, ids).chunks():
                 yield from self._checked(database, plan, rows)
 
     def _checked(self, database: Database, plan: Plan, rows: list[Row]) -> Iterator[Chunk]:

@@ -38,7 +38,7 @@ _KEY = {"study": "s.id", "series": "r.id", "instance": "i.id"}
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class SearchMatch:
     """One match. series and instance are None above their level."""
 
     study: Study
@@ -47,11 +47,11 @@ class Row:
 
 
 @dataclass(slots=True)
-class Found:
+class SearchPage:
     """more: there are further matches behind the last one; given_up: the search stopped before it had seen everything;
     unsupported: keys that cannot be matched at this level, and were not."""
 
-    rows: list[Row] = field(default_factory=list)
+    rows: list[SearchMatch] = field(default_factory=list)
     more: bool = False
     given_up: bool = False
     unsupported: Sequence[Key] = ()
@@ -66,7 +66,7 @@ def search(
     fuzzy: bool = False,
     limit: int = 1000,
     offset: int = 0,
-) -> Found:
+) -> SearchPage:
     """Matches this actor may see, newest study first, in an order that stays the same from page to page."""
     asked = Query(level, keys, fuzzy=fuzzy)
     runner = Runner(session)
@@ -75,7 +75,7 @@ def search(
         ids = page.ids()
     finally:
         runner.close()
-    return Found(_rows(session, level, ids[:limit]), len(ids) > limit, page.given_up, asked.unsupported)
+    return SearchPage(_rows(session, level, ids[:limit]), len(ids) > limit, page.given_up, asked.unsupported)
 
 
 class _Page:
@@ -172,23 +172,28 @@ def _listed(ids: Sequence[int]) -> str:
     return ", ".join(map(str, ids))
 
 
-def _rows(session: Session, level: Level, ids: list[int]) -> list[Row]:
+def _rows(session: Session, level: Level, ids: list[int]) -> list[SearchMatch]:
     """The rows of the index with these ids, in their order."""
-    found: dict[int, Row] = {}
+    found: dict[int, SearchMatch] = {}
     for some in batches(ids, _STEP):
         if level == "study":
-            found |= {study.id: Row(study) for study in session.scalars(select(Study).where(Study.id.in_(some)))}
+            found |= {
+                study.id: SearchMatch(study) for study in session.scalars(select(Study).where(Study.id.in_(some)))
+            }
         elif level == "series":
             pairs = select(Study, Series).join(Series, Series.study_pk == Study.id).where(Series.id.in_(some))
-            found |= {series.id: Row(study, series) for study, series in session.execute(pairs)}
+            found |= {series.id: SearchMatch(study, series) for study, series in session.execute(pairs)}
         else:
             triples = select(Study, Series, Instance).join(Series, Series.study_pk == Study.id)
             triples = triples.join(Instance, Instance.series_pk == Series.id).where(Instance.id.in_(some))
-            found |= {instance.id: Row(study, series, instance) for study, series, instance in session.execute(triples)}
+            found |= {
+                instance.id: SearchMatch(study, series, instance)
+                for study, series, instance in session.execute(triples)
+            }
     return [found[pk] for pk in ids if pk in found]
 
 
-def representative(session: Session, row: Row) -> Instance | None:
+def representative(session: Session, row: SearchMatch) -> Instance | None:
     """The object whose header represents this row, as in `query`: the instance, or the first one of the first
     series."""
     if row.instance is not None:
@@ -201,7 +206,7 @@ def representative(session: Session, row: Row) -> Instance | None:
     return session.scalar(chosen.order_by(Series.id, Instance.instance_number, Instance.id).limit(1))
 
 
-def columns_model(row: Row) -> Model:
+def columns_model(row: SearchMatch) -> Model:
     """The values of the columns, as DICOM JSON Model."""
     model = _of(row.study, columns.STUDY)
     model[columns.MODALITIES] = attribute("CS", *row.study.modalities.split("\\"))

@@ -25,7 +25,7 @@ Bound = tuple[str, list[Any]]
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
+class SortOrder:
     """A sort: its column, direction and index."""
 
     column: str
@@ -34,14 +34,14 @@ class Order:
 
 
 ORDERS = {
-    "-date": Order("dt", True, "ix_study_dt"),
-    "date": Order("dt", False, "ix_study_dt"),
-    "name": Order("fold", False, "ix_study_fold"),
-    "-name": Order("fold", True, "ix_study_fold"),
-    "patient_id": Order("pid_fold", False, "ix_study_pid"),
-    "-patient_id": Order("pid_fold", True, "ix_study_pid"),
-    "-received": Order("received_at", True, "ix_study_received"),
-    "received": Order("received_at", False, "ix_study_received"),
+    "-date": SortOrder("dt", True, "ix_study_dt"),
+    "date": SortOrder("dt", False, "ix_study_dt"),
+    "name": SortOrder("fold", False, "ix_study_fold"),
+    "-name": SortOrder("fold", True, "ix_study_fold"),
+    "patient_id": SortOrder("pid_fold", False, "ix_study_pid"),
+    "-patient_id": SortOrder("pid_fold", True, "ix_study_pid"),
+    "-received": SortOrder("received_at", True, "ix_study_received"),
+    "received": SortOrder("received_at", False, "ix_study_received"),
 }
 
 
@@ -71,7 +71,7 @@ class Runner:
 
 
 @dataclass(frozen=True, slots=True)
-class Condition:
+class SqlCondition:
     """On `study s`. covered: the walk indexes hold what it looks at; ids: a SELECT of the study ids that fulfil it, from an
     index alone."""
 
@@ -91,10 +91,10 @@ class Range:
 
 
 @dataclass(slots=True)
-class Asked:
+class CompiledFilter:
     """A compiled filter. drivers: SELECTs of study ids, without LIMIT, that name all that can match, in order of promise."""
 
-    conditions: list[Condition] = field(default_factory=list)
+    conditions: list[SqlCondition] = field(default_factory=list)
     drivers: list[Bound] = field(default_factory=list)
     ranges: list[Range] = field(default_factory=list)
     empty: bool = False  # can match nothing
@@ -102,7 +102,7 @@ class Asked:
     dates: tuple[int, int] = (0, 0)  # inclusive range of dt; (0, 0): not asked
 
     def add(self, sql: str, *values: Any, covered: bool = False, ids: Bound | None = None) -> None:
-        self.conditions.append(Condition(sql, list(values), covered, ids))
+        self.conditions.append(SqlCondition(sql, list(values), covered, ids))
         if ids is not None:
             self.drivers.append(ids)
 
@@ -138,7 +138,7 @@ def has_wildcards(text: str) -> bool:
 _WALK_INDEX = {"fold": "ix_study_fold", "pid_fold": "ix_study_pid"}
 
 
-def match_condition(asked: Asked, column: str, wanted: str) -> None:
+def match_condition(asked: CompiledFilter, column: str, wanted: str) -> None:
     """Equality, or LIKE with wildcards; by the column's index where there is a literal beginning."""
     start, covered = prefix_of(wanted), column in COVERED
     if not has_wildcards(wanted):
@@ -216,7 +216,7 @@ def _limited_patients(runner: Runner, found: Bound) -> list[Any] | None:
     return limited_ids(runner, found, max(2, FEW * 2 // 5))
 
 
-def add_text(asked: Asked, runner: Runner, box: str, *, described: bool = False) -> None:
+def add_text(asked: CompiledFilter, runner: Runner, box: str, *, described: bool = False) -> None:
     """The one box: each word of three letters and more is a part of the name or patient id, each shorter one begins a
     word there; or the whole begins an accession number; or, with `described`, all words are parts of the description."""
     words = words_of(box)
@@ -266,7 +266,7 @@ def _descriptions_with(runner: Runner, words: Sequence[str]) -> list[str]:
     return [one for one in distinct if one and all(word in names.spaced(one) for word in words)][:_MOST_CHOSEN]
 
 
-def _drive_by_patients(asked: Asked, patients: list[int], more: Sequence[int] = ()) -> None:
+def _drive_by_patients(asked: CompiledFilter, patients: list[int], more: Sequence[int] = ()) -> None:
     if not patients and not more:
         asked.empty = True
         return
@@ -278,14 +278,14 @@ def _drive_by_patients(asked: Asked, patients: list[int], more: Sequence[int] = 
     asked.drivers.append((" UNION ".join(parts), []))
 
 
-def add_patients(asked: Asked, runner: Runner, beginnings: Iterable[str], parts: Iterable[str]) -> None:
+def add_patients(asked: CompiledFilter, runner: Runner, beginnings: Iterable[str], parts: Iterable[str]) -> None:
     """Only studies of patients who have words beginning so and parts so, where full text names few of them."""
     patients = patients_with(runner, beginnings, parts)
     if patients is not None and (chosen := _limited_patients(runner, patients)) is not None:
         _drive_by_patients(asked, chosen)
 
 
-def add_name(asked: Asked, runner: Runner, wanted: str) -> None:
+def add_name(asked: CompiledFilter, runner: Runner, wanted: str) -> None:
     """A person name with wildcards, matched against each component group and against all of it."""
     pattern = "=".join(names.fold(group) for group in wanted.split("="))
     if pattern.endswith("*") and not has_wildcards(pattern[:-1]):
@@ -307,7 +307,7 @@ def add_name(asked: Asked, runner: Runner, wanted: str) -> None:
     add_patients(asked, runner, begin, parts)
 
 
-def add_patient_id(asked: Asked, runner: Runner, pattern: str) -> None:
+def add_patient_id(asked: CompiledFilter, runner: Runner, pattern: str) -> None:
     """A patient id with wildcards: by its beginning, or by parts of three characters and more."""
     match_condition(asked, "pid_fold", pattern)
     if prefix_of(pattern):
@@ -321,7 +321,7 @@ _DISTINCT = """WITH RECURSIVE d(v) AS (
 ) SELECT v FROM (SELECT v FROM d WHERE v IS NOT NULL LIMIT 3000) AS hops"""
 
 
-def add_listed(asked: Asked, runner: Runner, column: str, pattern: str) -> None:
+def add_listed(asked: CompiledFilter, runner: Runner, column: str, pattern: str) -> None:
     """Descriptions and referring physicians are few however many studies there are: the distinct ones that match are
     looked up first, by hops over the index."""
     if not has_wildcards(pattern) or prefix_of(pattern):
@@ -340,7 +340,7 @@ def add_listed(asked: Asked, runner: Runner, column: str, pattern: str) -> None:
     asked.add(f"s.{column} IN ({marks})", *chosen, ids=(f"SELECT id FROM study WHERE {column} IN ({marks})", chosen))
 
 
-def add_modalities(asked: Asked, modalities: Sequence[str]) -> None:
+def add_modalities(asked: CompiledFilter, modalities: Sequence[str]) -> None:
     mask = 0
     for modality in modalities:
         mask |= modality_bit(modality)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from app.archive.search import columns, levels
 from app.archive.search.columns import REQUEST, REQUEST_COLUMN, REQUEST_PARTS, Level
 from app.archive.search.keys import Narrow, Test, column_condition, combined_range, is_supported, narrow_request
-from app.archive.search.plans import Asked, Bound, Runner
+from app.archive.search.plans import Bound, CompiledFilter, Runner
 from app.archive.search.studies import MODALITY, add_modality, exists_below, narrow_studies, on_column
 from app.dicom import dicomjson, names, picking
 from app.dicom.matching import Key, is_universal, matches
@@ -53,7 +53,7 @@ class Plan:
     values; header_keys: matched in the header of the object that speaks, whose id is then read as the last column."""
 
     level: Level
-    asked: Asked
+    asked: CompiledFilter
     fuzzy: bool
     study: list[Bound] = field(default_factory=list)
     where: list[Bound] = field(default_factory=list)

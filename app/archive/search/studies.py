@@ -10,7 +10,7 @@ from app.archive.rows import fold_id, sort_key
 from app.archive.search import plans
 from app.archive.search.columns import MODALITIES
 from app.archive.search.keys import Narrow, column_condition, values_of
-from app.archive.search.plans import Asked, Bound, Runner
+from app.archive.search.plans import Bound, CompiledFilter, Runner
 from app.archive.search.study_list import add_dates, add_facility
 from app.dicom import names
 from app.dicom.matching import EMPTY, Key, split_range
@@ -24,10 +24,10 @@ _LONGEST = 200  # characters of a value whose folded form is compared: columns o
 
 def narrow_studies(
     runner: Runner, actor: Actor, keys: Sequence[Key], fuzzy: bool
-) -> tuple[Asked, list[tuple[Key, bool]]]:
+) -> tuple[CompiledFilter, list[tuple[Key, bool]]]:
     """Conditions that an index can answer for keys of study attributes; and the keys that this does not decide, each
     with whether a condition of it is among them."""
-    asked, rest = Asked(), list[tuple[Key, bool]]()
+    asked, rest = CompiledFilter(), list[tuple[Key, bool]]()
     if not actor.sees_all:
         add_facility(asked, actor.facility_id or "")
         asked.empty = not actor.facility_id
@@ -40,14 +40,14 @@ def narrow_studies(
     return asked, rest
 
 
-def add_modality(asked: Asked, key: Key) -> None:
+def add_modality(asked: CompiledFilter, key: Key) -> None:
     """A series of such a modality is in a study of such a modality."""
     values = values_of(key)
     if values and key.value != EMPTY and not any(map(plans.has_wildcards, values)):
         plans.add_modalities(asked, values)
 
 
-def _add(asked: Asked, runner: Runner, key: Key, fuzzy: bool) -> bool:
+def _add(asked: CompiledFilter, runner: Runner, key: Key, fuzzy: bool) -> bool:
     """Adds a key; whether it is decided by that."""
     path, values = ".".join(key.path), values_of(key)
     if key.value == EMPTY or not values:
@@ -81,7 +81,7 @@ def _add(asked: Asked, runner: Runner, key: Key, fuzzy: bool) -> bool:
     return False
 
 
-def _add_list(asked: Asked, column: str, values: list[str]) -> None:
+def _add_list(asked: CompiledFilter, column: str, values: list[str]) -> None:
     """One of these values, that an index knows: condition and first driver."""
     marks = ", ".join("?" * len(values))
     asked.add(f"s.{column} IN ({marks})", *values)
@@ -104,7 +104,7 @@ def _bounds(value: str) -> tuple[str, str]:
     return low, high
 
 
-def _dates(asked: Asked, value: str) -> bool:
+def _dates(asked: CompiledFilter, value: str) -> bool:
     low, high = _bounds(value)
     if any(bound and not (len(bound) == 8 and bound.isascii() and bound.isdigit()) for bound in (low, high)):
         return False
@@ -112,13 +112,13 @@ def _dates(asked: Asked, value: str) -> bool:
     return True
 
 
-def _birth(asked: Asked, value: str) -> None:
+def _birth(asked: CompiledFilter, value: str) -> None:
     low, high = _bounds(value)
     values = [low or "0", high or "99999999"]
     asked.drivers.append(("SELECT id FROM study WHERE birth_date >= ? AND birth_date <= ?", values))
 
 
-def _times(asked: Asked, value: str) -> None:
+def _times(asked: CompiledFilter, value: str) -> None:
     """By the hour: the sort key ends with hhmmss where there is a date."""
     low, high = (bound.replace(":", "")[:2] for bound in split_range("TM", value))
     if all(bound.isascii() and (bound.isdigit() or not bound) for bound in (low, high)):
@@ -126,14 +126,14 @@ def _times(asked: Asked, value: str) -> None:
         asked.add("(s.dt = 0 OR s.dt - s.dt / 1000000 * 1000000 BETWEEN ? AND ?)", *values, covered=True)
 
 
-def _patient_id(asked: Asked, runner: Runner, value: str) -> None:
+def _patient_id(asked: CompiledFilter, runner: Runner, value: str) -> None:
     if not plans.has_wildcards(value):
         plans.match_condition(asked, "pid_fold", fold_id(value))
     elif _is_foldable(value):
         plans.add_patient_id(asked, runner, _folded(value))
 
 
-def _name(asked: Asked, runner: Runner, value: str, fuzzy: bool) -> None:
+def _name(asked: CompiledFilter, runner: Runner, value: str, fuzzy: bool) -> None:
     """Names are compared folded, any of their component groups with the one asked for."""
     if fuzzy:
         _words(asked, runner, value)
@@ -141,7 +141,7 @@ def _name(asked: Asked, runner: Runner, value: str, fuzzy: bool) -> None:
         plans.add_name(asked, runner, group)
 
 
-def _words(asked: Asked, runner: Runner, value: str) -> None:
+def _words(asked: CompiledFilter, runner: Runner, value: str) -> None:
     """Each word asked for begins a word of the name (PS3.18 8.3.4.2)."""
     words = [word for word in dict.fromkeys(one.strip("*?") for one in names.fold(value).split()) if word]
     inside = "strpos" if runner.postgresql else "instr"

@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 from app.archive.models import RECEIVING, Counter, Study
 from app.archive.rows import clean_text
 from app.archive.search import plans, walks
-from app.archive.search.plans import CAPPED, ORDERS, Asked, Range, Runner
+from app.archive.search.plans import CAPPED, ORDERS, CompiledFilter, Range, Runner
 from app.dicom import names
 from app.kit.errors import BadRequest
 from app.kit.phrases import phrase
@@ -107,9 +107,9 @@ def _clean(wanted: StudyFilter) -> StudyFilter:
     return replace(wanted, **changes)
 
 
-def compile_filter(runner: Runner, actor: Actor, wanted: StudyFilter) -> Asked:
+def compile_filter(runner: Runner, actor: Actor, wanted: StudyFilter) -> CompiledFilter:
     """The filter as conditions and drivers, the most selective first."""
-    asked = Asked()
+    asked = CompiledFilter()
     _facility(asked, actor, wanted)
     _dates(asked, wanted)
     if wanted.study_uids:
@@ -144,13 +144,13 @@ def compile_filter(runner: Runner, actor: Actor, wanted: StudyFilter) -> Asked:
     return asked
 
 
-def add_facility(asked: Asked, facility: str) -> None:
+def add_facility(asked: CompiledFilter, facility: str) -> None:
     """Only this one's studies."""
     asked.facility = facility
     asked.add("s.facility_id = ?", facility, covered=True)
 
 
-def add_dates(asked: Asked, first: int, last: int) -> None:
+def add_dates(asked: CompiledFilter, first: int, last: int) -> None:
     """Study date and time as the sort key, both inclusive; to be called after `add_facility`."""
     asked.dates = (first, last)
     asked.add("s.dt >= ? AND s.dt <= ?", first, last, covered=True)
@@ -161,7 +161,7 @@ def add_dates(asked: Asked, first: int, last: int) -> None:
         asked.ranges.append(Range("ix_study_facility_dt", test, [asked.facility, first, last]))
 
 
-def _facility(asked: Asked, actor: Actor, wanted: StudyFilter) -> None:
+def _facility(asked: CompiledFilter, actor: Actor, wanted: StudyFilter) -> None:
     if not actor.sees_all:
         add_facility(asked, actor.facility_id or "")
         asked.empty = not actor.facility_id or wanted.facility_id not in ("", actor.facility_id)
@@ -169,7 +169,7 @@ def _facility(asked: Asked, actor: Actor, wanted: StudyFilter) -> None:
         add_facility(asked, wanted.facility_id)
 
 
-def _dates(asked: Asked, wanted: StudyFilter) -> None:
+def _dates(asked: CompiledFilter, wanted: StudyFilter) -> None:
     if wanted.study_date and any(wanted.study_date):
         first, last = (_day(day) for day in wanted.study_date)
         add_dates(asked, int(first or "1") * 1_000_000, int(last or "99999999") * 1_000_000 + 235_960)
@@ -184,7 +184,7 @@ def _day(text: str) -> str:
     return text
 
 
-def _birth(asked: Asked, text: str) -> None:
+def _birth(asked: CompiledFilter, text: str) -> None:
     first, dash, last = text.partition("-")
     if not dash:
         last = first
@@ -193,7 +193,7 @@ def _birth(asked: Asked, text: str) -> None:
     asked.add("s.birth_date >= ? AND s.birth_date <= ? AND length(s.birth_date) = 8", *bounds, ids=ids)
 
 
-def _counted(session: Session, asked: Asked) -> int:
+def _counted(session: Session, asked: CompiledFilter) -> int:
     """The unfiltered total, from the counters."""
     total = select(func.coalesce(func.sum(Counter.value), 0))
     if asked.facility is None:

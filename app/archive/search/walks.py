@@ -1,4 +1,4 @@
-"""How a compiled filter (`plans.Asked`) is answered within its time on a million studies (DESIGN 3.5).
+"""How a compiled filter (`plans.CompiledFilter`) is answered within its time on a million studies (DESIGN 3.5).
 
 What costs is pages: each is read, authenticated and deciphered again whenever another process has committed. A row is a
 page of its own, some eighty entries of a covering index share one. So, the cheapest first: a driver or a stretch of a
@@ -11,7 +11,18 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from app.archive.search import plans
-from app.archive.search.plans import CAPPED, COVERED, ORDERS, Asked, Bound, Condition, Order, Range, Runner, limited_ids
+from app.archive.search.plans import (
+    CAPPED,
+    COVERED,
+    ORDERS,
+    Bound,
+    CompiledFilter,
+    Range,
+    Runner,
+    SortOrder,
+    SqlCondition,
+    limited_ids,
+)
 
 _MARK = 0xFF  # entries whose id has none of these bits are shown in any case: there the clock is looked at
 _FIRST_SLICE, _LARGEST_SLICE = 1000, 32000  # entries in one go on PostgreSQL, which answers all at once
@@ -21,7 +32,7 @@ Entry = tuple[Any, int, Any]  # and whether it matches
 
 
 @dataclass(slots=True)
-class Answer:
+class WalkResult:
     """keys: in order, at most need; total so far, whether there may be more; where the time ended it."""
 
     keys: list[Key] = field(default_factory=list)
@@ -30,20 +41,22 @@ class Answer:
     stopped_at: Key | None = None
 
 
-def run(runner: Runner, asked: Asked, order: Order, after: Key | None, need: int, *, count: bool = True) -> Answer:
+def run(
+    runner: Runner, asked: CompiledFilter, order: SortOrder, after: Key | None, need: int, *, count: bool = True
+) -> WalkResult:
     """The page of keys after a cursor, and with `count` the total."""
     if asked.empty:
-        return Answer()
+        return WalkResult()
     narrow = _narrowed(runner, asked, order)
     if narrow is not None:
         total = len(narrow)
         if after is not None:
             narrow = [key for key in narrow if (key < after if order.down else key > after)]
-        return Answer(narrow[:need], min(total, CAPPED), total > CAPPED)
+        return WalkResult(narrow[:need], min(total, CAPPED), total > CAPPED)
     return _walk(runner, asked, order, after, need, max(need, CAPPED + 1 if count else need))
 
 
-def stream(runner: Runner, asked: Asked, first: int, step: int = 500) -> Iterator[list[int]]:
+def stream(runner: Runner, asked: CompiledFilter, first: int, step: int = 500) -> Iterator[list[int]]:
     """All ids that match, newest study first, `first` and then `step` at a time, however long it takes."""
     if asked.empty:
         return
@@ -63,11 +76,11 @@ def stream(runner: Runner, asked: Asked, first: int, step: int = 500) -> Iterato
         yield ids
 
 
-def _direction(order: Order) -> str:
+def _direction(order: SortOrder) -> str:
     return "DESC" if order.down else "ASC"
 
 
-def _narrowed(runner: Runner, asked: Asked, order: Order) -> list[Key] | None:
+def _narrowed(runner: Runner, asked: CompiledFilter, order: SortOrder) -> list[Key] | None:
     """All that matches, in order, where an index names it; None where no index names few."""
     stretch, cost = _shortest(runner, asked, order)
     for driver in asked.drivers:
@@ -77,7 +90,7 @@ def _narrowed(runner: Runner, asked: Asked, order: Order) -> list[Key] | None:
     return _sorted(runner, asked, order, stretch) if stretch is not None else None
 
 
-def _shortest(runner: Runner, asked: Asked, order: Order) -> tuple[Range | None, int]:
+def _shortest(runner: Runner, asked: CompiledFilter, order: SortOrder) -> tuple[Range | None, int]:
     """The shortest stretch that is short enough, and how many rows would cost as much."""
     best, cost = None, plans.FEW
     if asked.covered and order.column in COVERED:
@@ -93,7 +106,7 @@ def _shortest(runner: Runner, asked: Asked, order: Order) -> tuple[Range | None,
     return best, cost
 
 
-def _filtered(runner: Runner, asked: Asked, order: Order, ids: list[int]) -> list[Key]:
+def _filtered(runner: Runner, asked: CompiledFilter, order: SortOrder, ids: list[int]) -> list[Key]:
     if not ids:
         return []
     where, values = asked.where()
@@ -105,7 +118,7 @@ def _filtered(runner: Runner, asked: Asked, order: Order, ids: list[int]) -> lis
     return [(row[0], int(row[1])) for row in rows]
 
 
-def _sorted(runner: Runner, asked: Asked, order: Order, stretch: Range) -> list[Key]:
+def _sorted(runner: Runner, asked: CompiledFilter, order: SortOrder, stretch: Range) -> list[Key]:
     where, values = asked.where()
     hint = "" if runner.postgresql else f" INDEXED BY {stretch.index}"
     rows = runner.rows(
@@ -116,8 +129,10 @@ def _sorted(runner: Runner, asked: Asked, order: Order, stretch: Range) -> list[
     return [(row[0], int(row[1])) for row in rows]
 
 
-def _walk(runner: Runner, asked: Asked, order: Order, after: Key | None, need: int, most: int) -> Answer:
-    started, answer = time.monotonic(), Answer()
+def _walk(
+    runner: Runner, asked: CompiledFilter, order: SortOrder, after: Key | None, need: int, most: int
+) -> WalkResult:
+    started, answer = time.monotonic(), WalkResult()
     entries = _entries(runner, _with_sets(runner, asked), order, after, most)
     for key, pk, fits in entries:
         if fits:
@@ -137,7 +152,7 @@ def _walk(runner: Runner, asked: Asked, order: Order, after: Key | None, need: i
     return answer
 
 
-def _with_sets(runner: Runner, asked: Asked) -> Asked:
+def _with_sets(runner: Runner, asked: CompiledFilter) -> CompiledFilter:
     """Conditions that the walk's index cannot test, as a set of ids where another index names them."""
     if asked.covered:
         return asked
@@ -149,13 +164,13 @@ def _with_sets(runner: Runner, asked: Asked) -> Asked:
                 f"SELECT count(*) FROM (SELECT 1 FROM ({sql}) AS ids LIMIT {plans.SET + 1}) AS few", values
             )
             if known[0][0] <= plans.SET:
-                one = Condition(f"s.id IN ({sql})", values, True)
+                one = SqlCondition(f"s.id IN ({sql})", values, True)
         conditions.append(one)
-    return Asked(conditions, facility=asked.facility, dates=asked.dates)
+    return CompiledFilter(conditions, facility=asked.facility, dates=asked.dates)
 
 
 def _entries(
-    runner: Runner, asked: Asked, order: Order, after: Key | None, most: int | None = None
+    runner: Runner, asked: CompiledFilter, order: SortOrder, after: Key | None, most: int | None = None
 ) -> Generator[Entry, None, None]:
     """Of the sort index in order: all entries that match, and now and then one that does not. Close it when it is not read
     to its end."""
@@ -175,7 +190,13 @@ def _entries(
 
 
 def _stream(
-    runner: Runner, asked: Asked, order: Order, after: Key | None, within: Bound, index: str, most: int | None
+    runner: Runner,
+    asked: CompiledFilter,
+    order: SortOrder,
+    after: Key | None,
+    within: Bound,
+    index: str,
+    most: int | None,
 ) -> Generator[Entry, None, None]:
     column, way = f"s.{order.column}", _direction(order)
     where, values = asked.where()
@@ -195,7 +216,7 @@ def _stream(
 
 
 def _slices(
-    runner: Runner, asked: Asked, order: Order, after: Key | None, within: Bound, most: int | None
+    runner: Runner, asked: CompiledFilter, order: SortOrder, after: Key | None, within: Bound, most: int | None
 ) -> Generator[Entry, None, None]:
     """Slices bounded by (key, id) pairs, so that the index is used as a range."""
     column, way = f"s.{order.column}", _direction(order)

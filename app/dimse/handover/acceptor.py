@@ -23,7 +23,7 @@ from app.network import pdu
 from app.network.information_models import VERIFICATION
 from app.network.pdu import BadPdu, Context, ContextResult
 from app.network.pynet.association import WireAssociation
-from app.network.pynet.limits import Limits
+from app.network.pynet.limits import PynetLimits
 from app.network.settings import DicomSettings
 from app.network.wire import Wire
 
@@ -37,7 +37,7 @@ def serve(wire: Wire, agreed: Agreed, services: Services, settings: DicomSetting
     if agreed.peer_limit < _SMALLEST_PDU:
         raise BadPdu(f"a maximum PDU length of {agreed.peer_limit}")
     assert agreed.handed is not None
-    limits = Limits(
+    limits = PynetLimits(
         settings.silence_limit(agreed.admission.node_id is not None),
         settings.network_timeout,
         settings.artim,

@@ -14,7 +14,7 @@ from pynetdicom.dul import DULServiceProvider
 from pynetdicom.pdu_primitives import P_DATA
 
 from app.network import pdu
-from app.network.pynet.limits import BUDGET, EMPTY_LIMIT, QUEUED_LIMIT, UNSENT_LIMIT, Limits
+from app.network.pynet.limits import BUDGET, EMPTY_LIMIT, QUEUED_LIMIT, UNSENT_LIMIT, PynetLimits
 from app.network.pynet.transport import WireSocket
 from app.network.wire import Wire
 
@@ -35,7 +35,7 @@ class WireAssociation(Association):
         ae: ApplicationEntity,
         mode: str,
         wire: Wire,
-        limits: Limits,
+        limits: PynetLimits,
         first: bytes = b"",
         stopping: Callable[[], bool] = lambda: False,
     ) -> None:
@@ -152,7 +152,7 @@ class _Dul(DULServiceProvider):
 class _Messages(DIMSEServiceProvider):
     """Messages within limits. Bytes are counted until what they belong to has been served."""
 
-    def __init__(self, assoc: WireAssociation, limits: Limits) -> None:
+    def __init__(self, assoc: WireAssociation, limits: PynetLimits) -> None:
         super().__init__(assoc)
         self._owner = assoc
         self._limit = limits.message

@@ -12,7 +12,7 @@ EMPTY_LIMIT = 1000  # fragments without content in a row
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class PynetLimits:
     """Of one association. Seconds: idle between two messages, pdu for a PDU that has begun and for an answer of the
     peer, artim for the negotiation and the end of a connection. max_pdu: the announced maximum length, in bytes."""
 

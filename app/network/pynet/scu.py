@@ -24,7 +24,7 @@ from app.network import pdu
 from app.network.connect import Peer, connect
 from app.network.contexts import UNCOMPRESSED
 from app.network.pynet.association import WireAssociation
-from app.network.pynet.limits import Limits
+from app.network.pynet.limits import PynetLimits
 from app.network.scu_faults import reject_hint
 from app.network.settings import DicomSettings
 from app.network.tls_wire import open_wire
@@ -89,7 +89,7 @@ def call(
 def _association(peer: Peer, wire: Wire, sop_classes: Sequence[str], settings: DicomSettings) -> WireAssociation:
     entity = ApplicationEntity()
     patience = settings.network_timeout
-    limits = Limits(settings.idle_timeout, patience, patience, peer.max_pdu or _OUR_LIMIT)
+    limits = PynetLimits(settings.idle_timeout, patience, patience, peer.max_pdu or _OUR_LIMIT)
     association = WireAssociation(entity, "requestor", wire, limits)
     requestor, acceptor = association.requestor, association.acceptor
     requestor.ae_title = peer.calling

@@ -11,7 +11,7 @@ from pynetdicom.association import Association
 from pynetdicom.transport import T_CONNECT, AssociationSocket
 
 from app.network import pdu
-from app.network.pynet.limits import Limits
+from app.network.pynet.limits import PynetLimits
 from app.network.wire import PeerGone, PeerSilent, Wire
 
 _BUSY = 1.0  # seconds after the last bytes in which nothing delays an answer
@@ -24,7 +24,7 @@ class WireSocket(AssociationSocket):
     come before the rest; fail: is given the reason when this side ends the connection."""
 
     def __init__(
-        self, assoc: Association, wire: Wire, limits: Limits, fail: Callable[[str], None], first: bytes = b""
+        self, assoc: Association, wire: Wire, limits: PynetLimits, fail: Callable[[str], None], first: bytes = b""
     ) -> None:
         super().__init__(assoc, client_socket=wire.sock)
         self._wire = wire

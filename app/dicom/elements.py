@@ -72,6 +72,7 @@ class Cursor:
         self.last, self.closing = last, closing
 
     def __iter__(self) -> Iterator[Element]:
+        """One function although it is long: every object passes through it, and a call for each element costs a third."""
         data, position, end, implicit, last = self.data, self.at, self.end, self.implicit, self.last
         (explicit_head, implicit_head, four), whole, short = _HEADS[self.little], end - 8, SHORT
         lowest = last[0] if last else 0xFFFE0000

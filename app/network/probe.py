@@ -88,61 +88,69 @@ def _ask_nothing(association: Association, seconds: float) -> Phrase:
     return phrase("A query was answered (0000)")
 
 
+class _Steps:
+    """The steps of one test, each with the time since the one before."""
+
+    def __init__(self) -> None:
+        self.ended: list[Step] = []
+        self._name = ""
+        self._started = time.monotonic()
+
+    def begin(self, name: str) -> None:
+        self._name = name
+
+    def end(self, ok: bool, words: Phrase, hint: Phrase = NOTHING) -> None:
+        moment = time.monotonic()
+        self.ended.append(Step(self._name, ok, words, round(moment - self._started, 4), hint))
+        self._started = moment
+
+
 def probe(peer: Peer, settings: DicomSettings, wanted: Sequence[str] = (), quick: bool = False) -> Probe:
     """Tests a peer. wanted: the capabilities it is set to have; those it refuses become a step of their own. quick: an
     echo alone, nothing else is asked for."""
-    steps: list[Step] = []
+    steps = _Steps()
     offers: list[str] = []
-    missing: list[str] = []
-    started = time.monotonic()
-
-    def record_step(name: str, ok: bool, words: Phrase, hint: Phrase = NOTHING) -> None:
-        nonlocal started
-        moment = time.monotonic()
-        steps.append(Step(name, ok, words, round(moment - started, 4), hint))
-        started = moment
-
-    step = "reach"
     try:
+        steps.begin("reach")
         sock = connect(peer, settings.connect_timeout)
-        record_step(step, True, describe_route(peer, sock))
-        step = "association"
+        steps.end(True, describe_route(peer, sock))
+        steps.begin("association")
         classes = [VERIFICATION] if quick else [VERIFICATION, *SIGNS.values()]
         contexts = [Context(2 * n + 1, uid, _SYNTAXES) for n, uid in enumerate(classes)]
         association = Association(peer, contexts, settings).open(sock)
         with association:
             offers = [name for n, name in enumerate(SIGNS) if 2 * n + 3 in association.accepted]
-            length = f"{association.max_length // 1024} kB" if association.max_length else phrase("of any length")
-            record_step(
-                step,
-                True,
-                phrase(
-                    "{accepted} of {asked} presentation contexts accepted, PDU {length}",
-                    accepted=len(association.accepted),
-                    asked=len(contexts),
-                    length=length,
-                ),
-            )
-            step = "echo"
+            steps.end(True, _describe_association(association, len(contexts)))
+            steps.begin("echo")
             answer = association.echo()
-            words = (
-                phrase("Success (0000)")
-                if answer.status == 0
-                else joined((phrase("Status {status:04X}", status=answer.status), verbatim(answer.comment)))
-            )
-            record_step(step, answer.status == 0, words)
+            steps.end(answer.status == 0, _describe_echo(answer))
             if "find" in wanted and "find" in offers:
-                step = "find"
-                record_step(step, True, _ask_nothing(association, association.timeout))
+                steps.begin("find")
+                steps.end(True, _ask_nothing(association, association.timeout))
     except PeerFault as fault:
-        record_step(step, False, fault.detail, fault.hint)
-    else:
-        missing = [name for name in wanted if name in SIGNS and name not in offers]
-        if missing:
-            record_step(
-                "offers",
-                False,
-                phrase("Not offered: {missing}", missing=", ".join(missing)),
-                phrase("It may offer this to other titles only."),
-            )
-    return Probe(steps, offers, missing)
+        steps.end(False, fault.detail, fault.hint)
+        return Probe(steps.ended, offers)
+    missing = [name for name in wanted if name in SIGNS and name not in offers]
+    if missing:
+        steps.begin("offers")
+        steps.end(
+            False,
+            phrase("Not offered: {missing}", missing=", ".join(missing)),
+            phrase("It may offer this to other titles only."),
+        )
+    return Probe(steps.ended, offers, missing)
+
+
+def _describe_association(association: Association, asked: int) -> Phrase:
+    return phrase(
+        "{accepted} of {asked} presentation contexts accepted, PDU {length}",
+        accepted=len(association.accepted),
+        asked=asked,
+        length=f"{association.max_length // 1024} kB" if association.max_length else phrase("of any length"),
+    )
+
+
+def _describe_echo(answer: Response) -> Phrase:
+    if answer.status == 0:
+        return phrase("Success (0000)")
+    return joined((phrase("Status {status:04X}", status=answer.status), verbatim(answer.comment)))

@@ -20,23 +20,10 @@ def describe_status(status: int, comment: str, peer: str, *, own_title: str = ""
     was asked for and where it listens."""
     code, remark = f"{status:04X}", f" “{comment}”" if comment else ""
     high = status & 0xFF00
-    if status == 0xA801:
-        return Words(
-            phrase("Move destination unknown ({code}{said}).", code=code, said=remark),
-            phrase(
-                "Ask the PACS administrator to add title {title} at {address}.", title=own_title, address=own_address
-            ),
-            True,
-        )
+    if status in (0xA801, 0xA702) or status & 0xF000 == 0xC000:
+        return _describe_refusal(status, code, remark, peer, own_title, own_address)
     if status == 0xA701:
         return Words(phrase("{peer} cannot count the matches ({code}{said}).", peer=peer, code=code, said=remark))
-    if status == 0xA702:
-        return Words(
-            phrase("{peer} could not send the objects ({code}{said}).", peer=peer, code=code, said=remark),
-            phrase("It reaches {title} at {address}? Ask the PACS administrator.", title=own_title, address=own_address)
-            if own_title
-            else phrase("Try again later; ask the PACS administrator if it stays so."),
-        )
     if high == 0xA700:
         return Words(
             phrase("{peer} is out of resources ({code}{said}).", peer=peer, code=code, said=remark),
@@ -67,15 +54,33 @@ def describe_status(status: int, comment: str, peer: str, *, own_title: str = ""
         return Words(phrase("{peer} cancelled it.", peer=peer))
     if high == 0xB000:
         return Words(phrase("{peer} could not send all of it ({code}{said}).", peer=peer, code=code, said=remark))
-    if status & 0xF000 == 0xC000:
-        return Words(
-            phrase("{peer} could not process the request ({code}{said}).", peer=peer, code=code, said=remark),
-            # Orthanc and others return it for an unknown destination
-            phrase("Perhaps it does not know title {title} at {address}.", title=own_title, address=own_address)
-            if own_title
-            else NOTHING,
-        )
     return Words(phrase("{peer} answered with status {code}{said}.", peer=peer, code=code, said=remark))
+
+
+def _describe_refusal(status: int, code: str, remark: str, peer: str, own_title: str, own_address: str) -> Words:
+    """The statuses that may concern the Move Destination: unknown, not reached, or not processed."""
+    if status == 0xA801:
+        return Words(
+            phrase("Move destination unknown ({code}{said}).", code=code, said=remark),
+            phrase(
+                "Ask the PACS administrator to add title {title} at {address}.", title=own_title, address=own_address
+            ),
+            True,
+        )
+    if status == 0xA702:
+        return Words(
+            phrase("{peer} could not send the objects ({code}{said}).", peer=peer, code=code, said=remark),
+            phrase("It reaches {title} at {address}? Ask the PACS administrator.", title=own_title, address=own_address)
+            if own_title
+            else phrase("Try again later; ask the PACS administrator if it stays so."),
+        )
+    return Words(
+        phrase("{peer} could not process the request ({code}{said}).", peer=peer, code=code, said=remark),
+        # Orthanc and others return it for an unknown destination
+        phrase("Perhaps it does not know title {title} at {address}.", title=own_title, address=own_address)
+        if own_title
+        else NOTHING,
+    )
 
 
 def store_words(status: int, comment: str, peer: str, *, own_title: str = "") -> Words:

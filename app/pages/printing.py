@@ -2,6 +2,7 @@
 
 import math
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -107,6 +108,14 @@ def fitting_layout(preset: str, images: int, cells: dict[str, int]) -> str:
     return min((name for name in cells if cells[name] >= images), key=lambda name: cells[name])
 
 
+def _preset(series: Sequence[preview.StripSeries]) -> str:
+    """The layout for the modality with most images; of several with as many the first in display order."""
+    many: Counter[str] = Counter()
+    for one in series:
+        many[one.modality] += len(one.frames)
+    return PRESETS.get(many.most_common(1)[0][0] if many else "", "2x2")
+
+
 @router.get("/print")
 def composer(
     request: Request,
@@ -133,13 +142,10 @@ def composer(
         frames = [frame for one in begin for frame in one.frames]
         if series or len(frames) <= FILLED_BY_ITSELF * len(uids):
             chosen = [{"sop_instance_uid": uid, "frame": frame} for uid, frame, _number in frames]
-    many = Counter({one.modality: 0 for one in begin})  # in display order: it decides where there are as many of each
-    for one in begin:
-        many[one.modality] += len(one.frames)
     cells = {name: len(papers.cells_of(name, False)) for name in papers.LAYOUTS}
     whose = {sop: patients.index(patient_of(opened[n][0])) for n, one in strip for sop, _frame, _number in one.frames}
     most = max(Counter(whose.get(one["sop_instance_uid"], 0) for one in chosen).values(), default=0)
-    layout = fitting_layout(PRESETS.get(many.most_common(1)[0][0] if many else "", "2x2"), most, cells)
+    layout = fitting_layout(_preset(begin), most, cells)
     data = {
         "studies": [
             {"uid": one.study_instance_uid, "title": _title(one), "patient": patients.index(patient_of(one))}

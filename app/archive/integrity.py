@@ -1,8 +1,9 @@
 """Whether a stored file is still the one that was stored: checked whenever one is opened to be read (custody.py answers
 for storage commitment, comparison.py for all files at a start).
 
-A file that has the indexed size and was not written to since its row was committed is taken as it is: this costs one call.
-Any other (changed in place, or copied back from a backup) is read once and compared with its checksum."""
+A file that has the indexed size and whose status did not change (st_ctime, which a program cannot set back as it can the time
+of modification) since it was filed is taken as it is: this costs one call. Any other (changed in place, or copied back from
+a backup) is read once and compared with its checksum."""
 
 import hashlib
 import logging
@@ -22,6 +23,7 @@ from app.security import SYSTEM
 log = logging.getLogger(__name__)
 DAMAGED = ".store.damaged"  # counter: files that were found changed when they were read
 _KEPT = 10_000  # files whose checksum this process knows to be right
+FILING = 5.0  # seconds from the row's time to the last change that filing makes: links are made within its transaction
 
 _lock = threading.Lock()
 _reading = [threading.Lock() for _ in range(16)]  # by file: several that want one at once read it once
@@ -34,7 +36,7 @@ def check(fd: int, instance: Instance | ObjectConflict, database: Database) -> N
     state = os.fstat(fd)
     same_size = state.st_size == instance.bytes
     # A derived object (app/forward/derived.py) has no row and no time of arrival: its size must do.
-    if same_size and (instance.received_at is None or state.st_mtime <= instance.received_at.timestamp()):
+    if same_size and (instance.received_at is None or _unchanged_since(instance.received_at.timestamp(), state)):
         return
     key = (state.st_dev, state.st_ino, state.st_size, state.st_mtime_ns, state.st_ctime_ns, instance.sha256)
     if (known := _known(key)) is None:
@@ -48,6 +50,10 @@ def check(fd: int, instance: Instance | ObjectConflict, database: Database) -> N
                     threading.Thread(target=_record, args=(database, instance), daemon=True).start()
     if not known:
         raise Damaged("The stored file of this object is damaged.", hint="Restore it from a backup.")
+
+
+def _unchanged_since(filed: float, state: os.stat_result) -> bool:
+    return state.st_mtime <= filed and state.st_ctime <= filed + FILING
 
 
 def _known(key: tuple[object, ...]) -> bool | None:

@@ -4,13 +4,14 @@ import os
 import struct
 import time
 from collections.abc import Iterator
+from datetime import timedelta
 
 import numpy as np
 import pytest
 from pydicom.encaps import encapsulate
-from sqlalchemy import select
+from sqlalchemy import select, update
 
-from app.archive import Source, frames
+from app.archive import Source, frames, integrity
 from app.archive.content import open_object
 from app.archive.errors import Damaged
 from app.archive.models import Instance
@@ -83,6 +84,27 @@ def test_a_changed_file_is_refused_and_recorded(site: Web, how: str, caplog: pyt
     eventually(recorded, "it is recorded")
     assert caplog.text.count("differs from what was stored") == 1
     assert site.bob.get(f"{ADDRESS}/metadata").status_code == 200
+
+
+def test_a_file_whose_times_of_writing_were_kept_is_noticed_by_its_change_time(site: Web) -> None:
+    """As `cp -p` and `rsync -a` leave it, copying back from a damaged backup."""
+    stored = _instance(site.database)
+    filed = stored.received_at - timedelta(minutes=5)
+    with site.database.write() as session:
+        session.execute(update(Instance).values(received_at=filed))
+    _change(site, "one byte")
+    path = site.services.archive.store.full_path(stored.path)
+    os.utime(path, (filed.timestamp() - 1, filed.timestamp() - 1))
+    answer = site.bob.get(f"/api/v1/instances/{OBJECT}/file")
+    assert (answer.status_code, answer.json()["code"]) == (500, "damaged")
+
+
+def test_a_file_as_it_was_stored_is_not_read_for_its_checksum(site: Web, monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[int] = []
+    real = integrity._sha256
+    monkeypatch.setattr(integrity, "_sha256", lambda fd: (read.append(fd), real(fd))[1])
+    assert site.bob.get(f"/api/v1/instances/{OBJECT}/file").content == ct_bytes()
+    assert read == []
 
 
 def test_a_file_that_was_copied_back_is_read_once_and_given(site: Web) -> None:

@@ -155,7 +155,7 @@ def test_after_signing_out_the_way_back_shows_no_picture(screen: Screen, put: Pu
     screen.page.wait_for_url(lambda url: "/login?next=" in url)
     assert screen.page.locator("canvas").count() == 0
     assert not screen.page.evaluate("[...document.images].some(one => one.naturalWidth > 0)")
-    assert str(ct.PatientID) not in screen.page.content()
+    assert str(ct.SOPInstanceUID) not in screen.page.content()
 
 
 def test_the_page_brings_a_picture_before_any_script(screen: Screen, put: Put) -> None:

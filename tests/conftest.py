@@ -44,8 +44,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if "browser" in item.keywords:
             item.add_marker("slow")
-            # A browser on a machine that is busy with something else may be late; what is wrong is wrong every time.
-            item.add_marker(pytest.mark.flaky(reruns=int(os.environ.get("FILMROOM_RERUNS", "2"))))
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -5,6 +5,7 @@ import re
 from pathlib import Path
 from unittest import mock
 
+import httpx
 import pydicom.data
 
 from tests.support.live import PASSWORD, Live
@@ -26,3 +27,6 @@ def test_every_example_runs(live: Live) -> None:
     with mock.patch.dict(os.environ, given):
         for title, code in blocks:
             exec(compile(code, f"{DOC.name}: {title}", "exec"), names)
+    for one in names.values():  # the examples are for a program that ends
+        if isinstance(one, httpx.Client):
+            one.close()

@@ -16,6 +16,7 @@ from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 
 from app.dicom import dicomjson, dicomxml
+from tests.support import samples
 
 
 def _files(folder: Path) -> list[Path]:
@@ -76,7 +77,7 @@ def test_every_real_file_says_the_same_as_pydicom(shared_data: Path) -> None:
         ours = dicomjson.to_json(ds, inline_limit=None)
         assert _normal(ours) == _normal(theirs), path
         compared += 1
-    assert compared > 350
+    assert compared > (350 if samples.is_whole(shared_data) else 150)
 
 
 def test_every_real_file_goes_through_xml_unchanged(shared_data: Path) -> None:
@@ -89,7 +90,7 @@ def test_every_real_file_goes_through_xml_unchanged(shared_data: Path) -> None:
         back = dicomxml.to_model(dicomxml.from_model(model))
         assert _comparable(back) == _comparable(model), path
         compared += 1
-    assert compared > 350
+    assert compared > (350 if samples.is_whole(shared_data) else 150)
 
 
 def _comparable(model: Any) -> Any:

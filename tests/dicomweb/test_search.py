@@ -95,7 +95,7 @@ def test_it_finds_what_a_naive_filter_finds(
     assert len(found) == len(set(found)), "a page repeated something"
     compared = {getattr(o, column) for o, _ in every} - {getattr(o, column) for o in _mixed(every, keys, fuzzy)}
     assert set(found) & compared == expected & compared
-    assert len(compared) > 100
+    assert len(compared) > 40
 
 
 def _mixed(every: list[Any], keys: list[Key], fuzzy: bool) -> list[Any]:

@@ -52,8 +52,9 @@ def test_it_retrieves_every_object_as_it_was_stored(served: Served, client: DICO
 def test_it_retrieves_a_series_whole(served: Served, client: DICOMwebClient) -> None:
     o = served.named("mr_head_t1").outcome
     datasets = client.retrieve_series(o.study_instance_uid, o.series_instance_uid)
-    assert len(datasets) == 48
-    assert len({ds.SOPInstanceUID for ds in datasets}) == 48
+    series = [one for one in served.stored if "mr_head_t1" in str(one.path)]
+    assert len(series) >= 32
+    assert len(datasets) == len({ds.SOPInstanceUID for ds in datasets}) == len(series)
 
 
 def test_metadata_is_what_pydicom_reads(served: Served, client: DICOMwebClient) -> None:

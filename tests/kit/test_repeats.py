@@ -86,7 +86,11 @@ def test_a_file_of_a_day_is_limited_and_the_newest_lines_stay(tmp_path: Path) ->
     first.close(), second.close()
     sizes = {p.name: p.stat().st_size for p in tmp_path.iterdir()}
     assert set(sizes) == {"web_20261120.log", "web_20261120.1.log"} and max(sizes.values()) <= 10_200
-    kept = [int(line[:5]) for name in ("web_20261120.1.log", "web_20261120.log") for line in (tmp_path / name).open()]
+    kept = [
+        int(line[:5])
+        for name in ("web_20261120.1.log", "web_20261120.log")
+        for line in (tmp_path / name).read_text().splitlines()
+    ]
     assert kept == list(range(1000 - len(kept), 1000)), "no line in between is missing"
 
 

@@ -218,6 +218,10 @@ class Dribble:
         threading.Thread(target=self._run, daemon=True).start()
 
     def _run(self) -> None:
+        with self.sock:
+            self._dribble()
+
+    def _dribble(self) -> None:
         peer, _ = self.sock.accept()
         if self.again:
             peer.close()

@@ -171,6 +171,7 @@ def _large_ct(number: int, name: str = "ct1") -> Dataset:
 
 def _mr(number: int) -> Dataset:
     ds = _named(dcmread(BROUGHT / "test_files/MR_small.dcm"), "mr_head", number)
+    ds.pop(0xFFFCFFFC, None)  # trailing padding of the original
     ds.PixelData = np.roll(ds.pixel_array, number - 1, axis=0).tobytes()
     ds.ImagePositionPatient = [*ds.ImagePositionPatient[:2], float(number)]
     return ds

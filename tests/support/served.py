@@ -1,6 +1,8 @@
 """An installation with every real file in it, behind a really running uvicorn."""
 
+import errno
 import hashlib
+import os
 import shutil
 import socket
 import threading
@@ -64,10 +66,11 @@ class Stored:
 
 @dataclass
 class Served:
-    """url: of the server; stored: what went in, in order, each UID once."""
+    """url: of the server; folder: with the files; stored: what went in, in order, each UID once."""
 
     url: str
     web: Web
+    folder: Path
     stored: list[Stored] = field(default_factory=list)
 
     @property
@@ -78,7 +81,9 @@ class Served:
         return httpx.Client(base_url=self.url, auth=(user, PASSWORD), timeout=60, trust_env=False, **options)
 
     def named(self, part: str) -> Stored:
-        return next(one for one in self.stored if part in str(one.path))
+        if found := [one for one in self.stored if part in str(one.path)]:
+            return found[0]
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(self.folder / part))
 
 
 @pytest.fixture(scope="session")
@@ -88,7 +93,7 @@ def served(tmp_path_factory: pytest.TempPathFactory, _sqlite_template: Path, sha
     config = boot.load({"data": folder}, environ={})
     database = open_database(config)
     with open_web(config, database) as web, _running(web) as url:
-        made, seen = Served(url, web), set[bytes]()
+        made, seen = Served(url, web, shared_data), set[bytes]()
         for path in sorted(shared_data.rglob("*.dcm")):
             outcome = store(web.services.archive, path)
             digest = hashlib.sha256(path.read_bytes()).digest()

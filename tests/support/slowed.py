@@ -1,5 +1,5 @@
 """FILMROOM_SLOW=6 makes every Chromium of the tests six times slower and lets it wait for each answer: what only holds on
-a quick machine then fails every time (with FILMROOM_RERUNS=0, on one test or on all: `-m browser`)."""
+a quick machine then fails every time (on one test or on all: `-m browser`)."""
 
 import os
 

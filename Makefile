@@ -18,8 +18,9 @@ test: setup-test ## every check and every test
 	@deploy/test.sh all
 test-fast: setup-test ## the quick part, under a minute
 	@deploy/test.sh fast
-test-long: setup-test ## the tests that load the product for a minute and more
+test-long: setup-test ## the tests that load the product for a minute and more, then chaos and fuzz at full length
 	@$(PY) -m pytest -m long -s tests
+	@$(MAKE) chaos fuzz
 lint: setup-test ## formatting, types, layers, templates
 	@deploy/test.sh lint
 
@@ -29,7 +30,7 @@ bench-large: setup-test ## the same with a million studies
 	@$(PY) -m tests.bench --large
 
 chaos: setup-test ## store and forward through kills, dead peers, a full disk, clock jumps (500 faults, 50 kills; FILMROOM_CHAOS_FAULTS=N)
-	@FILMROOM_CHAOS_FAULTS=$${FILMROOM_CHAOS_FAULTS:-500} FILMROOM_CHAOS_KILLS=$${FILMROOM_CHAOS_KILLS:-50} $(PY) -m pytest -q -s tests/chaos
+	@FILMROOM_CHAOS_SEED=$${FILMROOM_CHAOS_SEED:-$$(date +%s)} FILMROOM_CHAOS_FAULTS=$${FILMROOM_CHAOS_FAULTS:-500} FILMROOM_CHAOS_KILLS=$${FILMROOM_CHAOS_KILLS:-50} $(PY) -m pytest -q -s tests/chaos
 fuzz: setup-test ## a million mutated PDUs, 20,000 mutated objects, ten minutes guided by coverage
 	@$(PY) -W ignore -m tests.fuzz
 

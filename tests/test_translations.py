@@ -194,40 +194,53 @@ def test_scripts_say_everything_through_the_catalogue() -> None:
     assert found == []
 
 
-def test_no_fault_is_an_f_string() -> None:
+Calls = list[tuple[Path, str, ast.Call]]
+
+
+@pytest.fixture(scope="module")
+def calls() -> Calls:
+    """Each call of a plain name in the application: its file, the name, the node. Parsed once for all tests."""
+    return [
+        (file, node.func.id, node)
+        for file in CODE
+        for node in ast.walk(ast.parse(file.read_bytes()))
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
+    ]
+
+
+def test_no_fault_is_an_f_string(calls: Calls) -> None:
     """Faults with values are phrase("... {name} ...", name=...): an f-string can be said in English only."""
-    found = []
-    for file in CODE:
-        for node in ast.walk(ast.parse(file.read_bytes())):
-            if not isinstance(node, ast.Call) or getattr(node.func, "id", "") not in extract.faults():
-                continue
-            said = [*node.args[:1], *(keyword.value for keyword in node.keywords if keyword.arg == "hint")]
-            found += [f"{file.name}:{node.lineno}" for one in said if isinstance(one, ast.JoinedStr)]
+    faults = extract.faults()
+    found = [
+        f"{file.name}:{node.lineno}"
+        for file, name, node in calls
+        if name in faults
+        for one in [*node.args[:1], *(keyword.value for keyword in node.keywords if keyword.arg == "hint")]
+        if isinstance(one, ast.JoinedStr)
+    ]
     assert found == []
 
 
-def test_no_stored_message_is_an_f_string() -> None:
+def test_no_stored_message_is_an_f_string(calls: Calls) -> None:
     """Columns of messages take a Phrase (mypy, app/db/base.py); none of what makes one is given a finished sentence."""
-    found = []
-    for file in CODE:
-        for node in ast.walk(ast.parse(file.read_bytes())):
-            makes = isinstance(node, ast.Call) and getattr(node.func, "id", "") in ("Phrase", "as_phrase", "verbatim")
-            if makes and any(isinstance(one, ast.JoinedStr) for one in node.args):
-                found.append(f"{file.name}:{node.lineno}")
+    found = [
+        f"{file.name}:{node.lineno}"
+        for file, name, node in calls
+        if name in ("Phrase", "as_phrase", "verbatim") and any(isinstance(one, ast.JoinedStr) for one in node.args)
+    ]
     assert found == []
 
 
-def test_a_template_of_a_phrase_is_a_literal_with_named_places() -> None:
+def test_a_template_of_a_phrase_is_a_literal_with_named_places(calls: Calls) -> None:
     """What is not a literal is not collected, and positions cannot change their order in another language."""
-    for file in CODE:
-        for node in ast.walk(ast.parse(file.read_bytes())):
-            if isinstance(node, ast.Call) and getattr(node.func, "id", "") in ("phrase", "phrases"):
-                given = {keyword.arg for keyword in node.keywords}
-                for template in node.args:
-                    where = f"{file}:{node.lineno}"
-                    assert isinstance(template, ast.Constant) and isinstance(template.value, str), where
-                    places = {name for _, name, _, _ in string.Formatter().parse(template.value) if name is not None}
-                    assert places <= given, where
+    for file, name, node in calls:
+        if name in ("phrase", "phrases"):
+            given = {keyword.arg for keyword in node.keywords}
+            for template in node.args:
+                where = f"{file}:{node.lineno}"
+                assert isinstance(template, ast.Constant) and isinstance(template.value, str), where
+                places = {name for _, name, _, _ in string.Formatter().parse(template.value) if name is not None}
+                assert places <= given, where
 
 
 # --- what is said at run time ---

@@ -18,7 +18,7 @@ lint() {
 
 case "${1:-all}" in
   lint) lint ;;
-  fast) .venv/bin/python -m pytest -n 2 -m "not slow and not browser and not peer" ;;
+  fast) .venv/bin/python -m pytest -n 2 -W error::pytest.PytestUnraisableExceptionWarning -m "not slow and not browser and not peer" ;;
   all)
     lint
     step "web tests"; (cd web && npx vitest run --reporter=dot)

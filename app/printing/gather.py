@@ -48,6 +48,7 @@ class Gatherer:
         self._words = wording.words(language)
         with read() as session:
             self.found = queries.instances(session, list(dict.fromkeys(uids)))
+            self._counts = queries.numbered_throughout(session, {one.series.id for one in self.found.values()})
         self._headers: OrderedDict[str, tuple[Dataset, int]] = OrderedDict()
         self._weight = 0  # of the headers kept
         self._states: dict[str, states.State] = {}
@@ -67,7 +68,7 @@ class Gatherer:
         header, position = None, ""
         with contextlib.suppress(*UNDRAWABLE):
             found = self._find_instance(item.sop_instance_uid, 0)
-            position = wording.position(found.instance, item.frame, found.series.instance_count)
+            position = self._position(found, item.frame)
             header = self.header(item.sop_instance_uid)
         known = facts.undrawable(header, item.sop_instance_uid, item.frame, item.view(), position, self._words, why)
         return replace(known, values={**known.values, "Fault": wording.sentence(why, self._language)})
@@ -91,7 +92,7 @@ class Gatherer:
         """Raises what UNDRAWABLE names."""
         found = self._find_instance(item.sop_instance_uid, number)
         header = self.header(item.sop_instance_uid)
-        position = wording.position(found.instance, item.frame, found.series.instance_count)
+        position = self._position(found, item.frame)
         view = item.view()
         state = self._state(item.sop_instance_uid, item.frame, view.state)
         known = facts.picture(header, item.sop_instance_uid, item.frame, view, position, self._words, state)
@@ -111,6 +112,9 @@ class Gatherer:
             return known
         shown = " ".join(wording.sentence(text, self._language) for text in found_notices)
         return replace(known, notice=joined(found_notices), values={**known.values, "Notice": shown})
+
+    def _position(self, found: PrintableInstance, frame: int) -> str:
+        return wording.position(found.instance, frame, self._counts.get(found.series.id))
 
     def _find_instance(self, uid: str, number: int) -> PrintableInstance:
         if uid not in self.found:

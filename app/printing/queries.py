@@ -1,6 +1,6 @@
 """Every select() of printing."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -64,6 +64,24 @@ def instances(session: Session, uids: Sequence[str]) -> dict[str, PrintableInsta
         for row in session.execute(_joined().where(wanted)):
             found[row.Instance.sop_instance_uid] = PrintableInstance(row.Instance, row.Series, row.Study)
     return {uid: found[uid] for uid in uids if uid in found}
+
+
+def numbered_throughout(session: Session, series_pks: Collection[int]) -> dict[int, int]:
+    """Series.id -> number of images, of those series whose instance numbers are 1, 2, 3 ... without a gap."""
+    found: dict[int, int] = {}
+    wanted = sorted(series_pks)
+    number = Instance.instance_number
+    for start in range(0, len(wanted), _CHUNK):
+        query = (
+            select(Instance.series_pk, func.count())
+            .where(Instance.series_pk.in_(wanted[start : start + _CHUNK]))
+            .group_by(Instance.series_pk)
+            .having(
+                func.min(number) == 1, func.max(number) == func.count(), func.count(number.distinct()) == func.count()
+            )
+        )
+        found |= {row[0]: row[1] for row in session.execute(query)}
+    return found
 
 
 def images_of(

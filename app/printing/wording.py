@@ -34,14 +34,15 @@ def moment(language: str, by: str) -> dict[str, str]:
     return {"Date": f"{dates.format_date(at, 'medium', locale=_locale(language))} {at:%H:%M}", "By": by}
 
 
-def position(instance: Instance, frame: int, in_series: int) -> str:
-    """138 of 306; in a multi-frame image the frame; the instance number where a series has gaps."""
+def position(instance: Instance, frame: int, in_series: int | None) -> str:
+    """138 of 306; in a multi-frame image the frame; the instance number alone where those of the series have gaps
+    (in_series None)."""
     if instance.number_of_frames > 1:
         return f"{frame} / {instance.number_of_frames}"
     number = instance.instance_number
     if number is None:
         return ""
-    return f"{number} / {in_series}" if number <= in_series else str(number)
+    return str(number) if in_series is None else f"{number} / {in_series}"
 
 
 def translated(options: SheetOptions, language: str) -> SheetOptions:

@@ -128,9 +128,9 @@ def main(given: Sequence[str] | None = None) -> int:
             return _RUNNING[verb][1](config)
         withheld = take_secrets()
         if verb == "serve":
-            from app.supervisor import Installation
+            from app.supervisor import InstallationSupervisor
 
-            Installation(config, lambda: load(options, os.environ | withheld), withheld).run()
+            InstallationSupervisor(config, lambda: load(options, os.environ | withheld), withheld).run()
         else:
             from app.supervisor import prepare, require_free, run_alone
 

@@ -33,7 +33,7 @@ from app.printing import clock as printing_clock
 from app.retrieve import clock as retrieve_clock
 from app.routing import clock as routing_clock
 from app.routing import queries as routing_queries
-from app.routing.watch import Watch
+from app.routing.watch import ArrivalWatch
 from app.settings import zone
 from app.trust import clock as trust_clock
 from app.trust import runtime
@@ -120,7 +120,7 @@ class Worker:
                 threading.Thread(target=self._work, args=work, name=f"{lane}-{number}", daemon=True).start()
         threading.Thread(target=self._signal_lanes, name="queue", daemon=True).start()
         self.forwarder.start()
-        Watch(self.database, self.stopping).start()
+        ArrivalWatch(self.database, self.stopping).start()
         threading.Thread(target=self._beat, name="heartbeat", daemon=True).start()
         threading.Thread(target=self._run_clock, name="clock", daemon=True).start()
 

@@ -111,7 +111,7 @@ def echo_node(name: str, request: Request, actor: Tester) -> dict[str, Any]:
     return {"ok": found.ok, "message": found.message, "seconds": found.seconds, "steps": steps, "offers": found.offers}
 
 
-class TestBody(BaseModel):
+class SelfTestBody(BaseModel):
     """How far a self-test goes."""
 
     model_config = ConfigDict(extra="forbid")
@@ -124,7 +124,9 @@ class TestBody(BaseModel):
 
 
 @router.post("/nodes/{name}/tests", status_code=202)
-def start_test(name: str, body: TestBody, response: Response, actor: Tester, session: WriteSession) -> dict[str, Any]:
+def start_test(
+    name: str, body: SelfTestBody, response: Response, actor: Tester, session: WriteSession
+) -> dict[str, Any]:
     """Starts a self-test: reach, associate, echo, find; with a test object also store, find it, fetch it back by C-MOVE and
     C-GET, and storage commitment, as far as the node offers them; of DICOMweb QIDO-RS, STOW-RS and WADO-RS; in a folder
     a file is written, read back and removed. What comes back is removed here again."""

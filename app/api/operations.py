@@ -23,7 +23,7 @@ _COLUMNS = tuple(column.name for column in NetworkOperation.__table__.columns if
 _BATCH = 500
 
 
-class Wanted(BaseModel):
+class OperationQuery(BaseModel):
     peer: str = Field("", max_length=128, description="part of a node's name, AE title or address")
     kind: str = Field("", max_length=16, description="echo, store, find, move, get, send, ...")
     role: str = Field("", pattern="^(scp|scu)?$", description="scp: the peer asked us; scu: we asked it")
@@ -35,7 +35,7 @@ class Wanted(BaseModel):
         return queries.OperationFilter(self.peer, self.kind, self.role, self.result, self.since, self.until)
 
 
-class WantedEntries(Wanted):
+class WantedEntries(OperationQuery):
     cursor: int | None = Field(None, ge=1, le=LARGEST)
     limit: int = Field(50, ge=1, le=_BATCH)
     format: str = Field("json", pattern="^(json|csv)$")
@@ -60,7 +60,7 @@ def list_operations(
 
 
 @router.get("/operations/statistics")
-def count_operations(actor: Reader, session: ReadSession, wanted: Annotated[Wanted, Query()]) -> dict[str, Any]:
+def count_operations(actor: Reader, session: ReadSession, wanted: Annotated[OperationQuery, Query()]) -> dict[str, Any]:
     """Returns sums by peer, role and hour (UTC), oldest hour first."""
     found = [asdict(hour) for hour in queries.by_peer_and_hour(session, actor, wanted.filter())]
     return {"items": found, "total": len(found), "next": None}

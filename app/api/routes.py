@@ -97,7 +97,7 @@ def import_routes(
     return {"items": report, "total": len(report), "next": None, "dry_run": dry_run}
 
 
-class TestBody(BaseModel):
+class RouteTestBody(BaseModel):
     """A stored study, and what is tried on it: routes by name or id (none: all), or a rule that is not saved."""
 
     model_config = ConfigDict(extra="forbid")
@@ -109,7 +109,7 @@ class TestBody(BaseModel):
 
 
 @router.post("/routes/test")
-def test_routes(body: TestBody, request: Request, actor: Editor) -> dict[str, Any]:
+def test_routes(body: RouteTestBody, request: Request, actor: Editor) -> dict[str, Any]:
     """Tests routes with a stored study: which match, which conditions failed and on which values, and what would
     leave. Nothing is sent. A saved route that was tried may be turned on. The answer holds patient data."""
     here = services(request)

@@ -75,7 +75,7 @@ def open_conflicts_of(session: Session, actor: Actor, study_uids: Sequence[str])
 
 
 @dataclass(frozen=True, slots=True)
-class Stored:
+class StoredArrival:
     """A stored object with all that is known of it without opening its file."""
 
     instance: Instance
@@ -85,7 +85,7 @@ class Stored:
     header: bytes  # as `dicom.kept` packs it
 
 
-def stored(session: Session, study_instance_uid: str, between: tuple[int, int] | None = None) -> list[Stored]:
+def stored(session: Session, study_instance_uid: str, between: tuple[int, int] | None = None) -> list[StoredArrival]:
     """The objects of a study in the order they came; between: only those with numbers from the first to the second."""
     query = (
         select(Instance, Series, Study, ArrivalSource, InstanceHeader.raw)
@@ -99,4 +99,4 @@ def stored(session: Session, study_instance_uid: str, between: tuple[int, int] |
     )
     if between:
         query = query.where(Instance.id.between(*between))
-    return [Stored(*row) for row in session.execute(query)]
+    return [StoredArrival(*row) for row in session.execute(query)]

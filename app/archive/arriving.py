@@ -52,7 +52,7 @@ class IngestOutcome:
 
 
 @dataclass(frozen=True, slots=True)
-class Stored:
+class StoredVersion:
     """The stored object with a SOP Instance UID."""
 
     sha256: str
@@ -82,7 +82,7 @@ class ArrivingObject:
     placed: bool = False
     doubtful: bool = False  # its commit failed in an unknown way; its temporary file must stay
     conflict_id: str = ""
-    undecided: Stored | None = None  # what it has to be compared with before anything can be decided
+    undecided: StoredVersion | None = None  # what it has to be compared with before anything can be decided
     compared: dict[str, bool] = field(default_factory=dict)  # checksum of a stored object -> whether this is the same
 
     def decide(self, status: Status, reason: Phrase = NOTHING, comment: str = "", other_content: bool = False) -> None:

@@ -99,7 +99,7 @@ def _unpack(archive: Archive, raw: bytes, instance: Instance, drawn: bool = True
         if complete:
             raise
         return kept.unpack(raw)
-    except (kept.TooLarge, NoFrame):
+    except (kept.HeaderTooLarge, NoFrame):
         return kept.unpack(raw)
 
 

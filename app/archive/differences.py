@@ -43,7 +43,7 @@ class Later(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class _Opened:
+class _OpenedObject:
     size: int
     descriptor: int
 
@@ -54,14 +54,14 @@ class _Opened:
 @dataclass(frozen=True, slots=True)
 class _Kept:
     header: Header
-    incoming: _Opened
+    incoming: _OpenedObject
 
 
 def of_held_file(session: Session, store: Store, path: str) -> list[str]:
     """The same for a file on hold, compared with what is stored now. Raises OSError, NotDicom."""
     with store.full_path(path).open("rb") as file:
         size = os.fstat(file.fileno()).st_size
-        return find_differences(session, store, _Kept(scan(file.fileno(), size), _Opened(size, file.fileno())))
+        return find_differences(session, store, _Kept(scan(file.fileno(), size), _OpenedObject(size, file.fileno())))
 
 
 def find_differences(session: Session, store: Store, entry: Later) -> list[str]:

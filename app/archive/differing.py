@@ -43,7 +43,7 @@ class Difference:
 
 
 @dataclass(frozen=True, slots=True)
-class Picture:
+class ConflictPicture:
     """The first frame of an object on hold, with the header that describes its display."""
 
     frame: bytes
@@ -71,7 +71,7 @@ def warnings(session: Session, conflict: ObjectConflict) -> list[Phrase]:
     return header.warnings
 
 
-def first_frame(session: Session, conflict: ObjectConflict) -> Picture:
+def first_frame(session: Session, conflict: ObjectConflict) -> ConflictPicture:
     """Its first frame. Raises NoFrame where it has none or its file cannot be read, Damaged."""
     archive: Archive = session.info[SESSION_KEY]
     try:
@@ -91,7 +91,7 @@ def first_frame(session: Session, conflict: ObjectConflict) -> Picture:
             frame = b"".join(os.pread(file.fileno(), length, offset) for offset, length in places)
     except (NotDicom, OSError, frames.BadFrames, IndexError):
         raise NoFrame("This version has no image that can be displayed.") from None
-    return Picture(frame, kept.unpack(header.kept))
+    return ConflictPicture(frame, kept.unpack(header.kept))
 
 
 def differing_values(session: Session, actor: Actor, conflict: ObjectConflict) -> list[Difference]:

@@ -35,7 +35,7 @@ _FRAGMENT = 16  # bytes of one fragment and its frame in a frame table
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class FrameLocation:
     """Where a frame lies in the file, in a deflated object in its inflated data set. parts: (offset, length) of what is
     there; bit: where it begins in its first byte; missing: bytes of a native frame that the file does not hold."""
 
@@ -72,7 +72,7 @@ class Layout:
         """Bytes in memory, as the cache counts them."""
         return _ENTRY + (_FRAGMENT * len(self.table.lengths) if self.table is not None else 0)
 
-    def locate_frame(self, n: int) -> Place:
+    def locate_frame(self, n: int) -> FrameLocation:
         """Where frame n (from 1) lies. Raises NoFrame, also for a frame of which the file holds far too little."""
         one = self.instance
         if one.pixel_offset is None or one.pixel_bytes is None:
@@ -85,7 +85,7 @@ class Layout:
         if self.table is not None:
             if n > self.table.count:
                 raise NoFrame("The pixel data ends before this frame.")
-            return Place(self.table.locate(n))
+            return FrameLocation(self.table.locate(n))
         if self.native is None:
             raise NoFrame("The frames of this object cannot be located.")
         try:
@@ -97,8 +97,8 @@ class Layout:
         if self.words:
             begin = offset - offset % 2
             end = min(offset + length + (offset + length) % 2, one.pixel_bytes)
-            return Place([(one.pixel_offset + begin, end - begin)], 8 * (offset - begin), missing)
-        return Place([(one.pixel_offset + offset, length)], bit, missing)
+            return FrameLocation([(one.pixel_offset + begin, end - begin)], 8 * (offset - begin), missing)
+        return FrameLocation([(one.pixel_offset + offset, length)], bit, missing)
 
 
 @dataclass(frozen=True, slots=True)

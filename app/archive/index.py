@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from app.archive.arriving import ArrivingObject, Source, Stored
+from app.archive.arriving import ArrivingObject, Source, StoredVersion
 from app.archive.models import OTHER_FACILITY, SEVERAL
 from app.archive.rows import modality_bit
 from app.archive.search.ddl import fts_text
@@ -15,7 +15,7 @@ from app.kit.phrases import NOTHING, Phrase, packed, phrase
 
 
 @dataclass(slots=True)
-class _Known:
+class _KnownRow:
     """A study or series row as far as the batch needs it."""
 
     id: int
@@ -43,8 +43,8 @@ class Files(Protocol):
 
     def place_file(self, entry: ArrivingObject) -> None: ...
     def hold_file(self, entry: ArrivingObject) -> tuple[str, str]: ...
-    def same_content(self, entry: ArrivingObject, there: Stored) -> bool: ...
-    def restore(self, entry: ArrivingObject, there: Stored) -> None: ...
+    def same_content(self, entry: ArrivingObject, there: StoredVersion) -> bool: ...
+    def restore(self, entry: ArrivingObject, there: StoredVersion) -> None: ...
 
 
 class IndexBatch:
@@ -54,16 +54,16 @@ class IndexBatch:
         self.sql = transaction
         self.files = files
         self.at = transaction.moment(now())
-        self.studies: dict[str, _Known | None] = {}
-        self.series: dict[str, _Known | None] = {}
-        self.existing: dict[str, Stored] = {}
+        self.studies: dict[str, _KnownRow | None] = {}
+        self.series: dict[str, _KnownRow | None] = {}
+        self.existing: dict[str, StoredVersion] = {}
         self.sources: dict[tuple[str, str, str, str], int] = {}
 
     def write(self, entries: Sequence[ArrivingObject]) -> None:
         uids = list({e.header.sop_instance_uid for e in entries})
         marks = ", ".join("?" * len(uids))
         self.existing = {
-            row[0]: Stored(*row[1:])
+            row[0]: StoredVersion(*row[1:])
             for row in self.sql.rows(
                 "SELECT i.sop_instance_uid, i.sha256, i.path, s.study_instance_uid, i.transfer_syntax_uid, "
                 "i.data_set_offset, i.bytes, s.facility_id FROM instance i "
@@ -93,7 +93,7 @@ class IndexBatch:
             self._new_instance(entry, study, series or self._new_series(entry, study))
             entry.decide("stored")
 
-    def _index_duplicate(self, entry: ArrivingObject, there: Stored) -> None:
+    def _index_duplicate(self, entry: ArrivingObject, there: StoredVersion) -> None:
         """An object whose UID is here already: the same once more, whatever its encoding, or other content."""
         h = entry.header
         if there.sha256 == entry.sha256:
@@ -108,7 +108,7 @@ class IndexBatch:
             other = there.transfer_syntax_uid != h.transfer_syntax_uid
             self._record_conflict(entry, "other content", _OTHER_SYNTAX if other else NOTHING)
 
-    def _identical(self, entry: ArrivingObject, there: Stored) -> None:
+    def _identical(self, entry: ArrivingObject, there: StoredVersion) -> None:
         """The same bytes once more. The sender may delete its own, so the stored file is read first and must be whole."""
         if there.sha256 not in entry.compared:
             entry.undecided = there
@@ -117,19 +117,19 @@ class IndexBatch:
             self.files.restore(entry, there)
         entry.decide("duplicate")
 
-    def _study(self, uid: str) -> _Known | None:
+    def _study(self, uid: str) -> _KnownRow | None:
         if uid not in self.studies:
             found = self.sql.rows(
                 "SELECT id, facility_id, patient_id, issuer_of_patient_id, modalities, modmask, dt, sop_classes, state, "
                 "source FROM study WHERE study_instance_uid = ?",
                 (uid,),
             )
-            self.studies[uid] = known = _Known(*found[0][:9]) if found else None
+            self.studies[uid] = known = _KnownRow(*found[0][:9]) if found else None
             if known:
                 known.source = found[0][9]
         return self.studies[uid]
 
-    def _series(self, uid: str) -> _Known | None:
+    def _series(self, uid: str) -> _KnownRow | None:
         if uid not in self.series:
             found = self.sql.rows(
                 "SELECT e.id, e.study_pk, s.facility_id FROM series e JOIN study s ON s.id = e.study_pk "
@@ -168,7 +168,7 @@ class IndexBatch:
                 self.sql.run(f"DELETE FROM {table} WHERE rowid = ?", (pk,))
         self._index_words(pk, folds, pid_fold)
 
-    def _new_study(self, entry: ArrivingObject) -> _Known:
+    def _new_study(self, entry: ArrivingObject) -> _KnownRow:
         facility = entry.source.facility_id
         row = entry.rows.study | {
             "patient_pk": self._patient(entry), "facility_id": facility, "series_count": 0, "instance_count": 0, "bytes": 0,
@@ -182,14 +182,14 @@ class IndexBatch:
                 (pk, row["modalities"], row["dt"]),
             )
         self.sql.count(f"studies:{facility or ''}", 1)
-        known = _Known(
+        known = _KnownRow(
             pk, facility, row["patient_id"], row["issuer_of_patient_id"], row["modalities"], row["modmask"], row["dt"],
             row["sop_classes"], source=row["source"],
         )  # fmt: skip
         self.studies[entry.header.study_instance_uid] = known
         return known
 
-    def _new_series(self, entry: ArrivingObject, study: _Known) -> _Known:
+    def _new_series(self, entry: ArrivingObject, study: _KnownRow) -> _KnownRow:
         row = entry.rows.series | {"study_pk": study.id, "instance_count": 0, "bytes": 0, "received_at": self.at}
         known = _series_row(self.sql.insert("series", row), study.id, study.facility_id)
         self.series[entry.header.series_instance_uid] = known
@@ -207,7 +207,7 @@ class IndexBatch:
             self.sources[key] = found[0][0] if found else self.sql.insert("arrival_source", row)
         return self.sources[key]
 
-    def _new_instance(self, entry: ArrivingObject, study: _Known, series: _Known) -> None:
+    def _new_instance(self, entry: ArrivingObject, study: _KnownRow, series: _KnownRow) -> None:
         size, h = entry.incoming.size, entry.header
         row = entry.rows.instance | {
             "series_pk": series.id, "study_pk": study.id, "path": entry.path, "bytes": size, "sha256": entry.sha256,
@@ -218,7 +218,7 @@ class IndexBatch:
             "INSERT INTO instance_header (instance_pk, raw, frames) VALUES (?, ?, ?)", (pk, h.kept, entry.frames)
         )
         self.files.place_file(entry)
-        self.existing[h.sop_instance_uid] = Stored(
+        self.existing[h.sop_instance_uid] = StoredVersion(
             entry.sha256,
             entry.path,
             h.study_instance_uid,
@@ -235,7 +235,7 @@ class IndexBatch:
             study.source, study.several = SEVERAL, True
         self._add_study_values(entry, study)
 
-    def _add_study_values(self, entry: ArrivingObject, study: _Known) -> None:
+    def _add_study_values(self, entry: ArrivingObject, study: _KnownRow) -> None:
         """A modality or SOP class that the study did not have yet."""
         modality, sop_class = entry.rows.modality, entry.header.sop_class_uid
         present = study.modalities.split("\\") if study.modalities else []
@@ -312,8 +312,8 @@ class IndexBatch:
                 self.sql.add_event("study.arriving", study.facility_id, payload)
 
 
-def _series_row(pk: int, study_pk: int, facility_id: str | None) -> _Known:
-    return _Known(pk, facility_id, "", "", "", 0, 0, "", "", study_pk)
+def _series_row(pk: int, study_pk: int, facility_id: str | None) -> _KnownRow:
+    return _KnownRow(pk, facility_id, "", "", "", 0, 0, "", "", study_pk)
 
 
 def _is_foreign(entry: ArrivingObject, facility_id: str | None) -> bool:

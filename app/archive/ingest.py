@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 from app.archive import differences, queries, rows, sweep
-from app.archive.arriving import ArrivingObject, IngestOutcome, Source, Stored
+from app.archive.arriving import ArrivingObject, IngestOutcome, Source, StoredVersion
 from app.archive.commit import GroupCommit
 from app.archive.files import OpenFiles
 from app.archive.framing import locate
@@ -108,7 +108,7 @@ class Archive:
         )
         return ArrivingObject(incoming, incoming.source, header, described, incoming.finish(), path, table)
 
-    def _is_same(self, entry: ArrivingObject, there: Stored) -> bool:
+    def _is_same(self, entry: ArrivingObject, there: StoredVersion) -> bool:
         """Whether the stored file is whole where its checksum is this one's; else whether it is this object in another
         encoding. Beside the index's lock, since files are read and pixels decoded."""
         try:
@@ -232,7 +232,7 @@ class _Placer:
         self._aside.append((entry, path))
         return conflict, path
 
-    def restore(self, entry: ArrivingObject, there: Stored) -> None:
+    def restore(self, entry: ArrivingObject, there: StoredVersion) -> None:
         """The stored file is damaged or gone: the same object, sent again, takes its place. Right whether or not the
         transaction is committed."""
         entry.incoming.wait_durable()
@@ -249,7 +249,7 @@ class _Placer:
                 self._store.remove(path)
             entry.placed = False
 
-    def same_content(self, entry: ArrivingObject, there: Stored) -> bool:
+    def same_content(self, entry: ArrivingObject, there: StoredVersion) -> bool:
         """Whether only the file meta information differs: another program wrote it, the data set is the same."""
         if there.transfer_syntax_uid != entry.header.transfer_syntax_uid:
             return False

@@ -7,7 +7,7 @@ from sqlalchemy.orm import Session
 
 from app import audit
 from app.archive.models import OTHER_FACILITY, Counter, Instance, InstanceHeader, ObjectConflict, Patient, Series, Study
-from app.archive.search.plans import Runner
+from app.archive.search.plans import SqlRunner
 from app.archive.search.study_list import StudyFilter, StudyPage, search_studies
 from app.kit.errors import NotFound
 from app.security import Actor
@@ -203,7 +203,7 @@ def locate_object(
 ) -> tuple[int, str, str, str | None] | None:
     """(key, checksum, path, facility) of an object named by its whole address, without a check of permissions; in plain
     SQL, since frames are asked for by the thousand. The first three identify the content."""
-    runner = Runner(session)
+    runner = SqlRunner(session)
     try:
         rows = runner.rows(_PLACED, (uid, series_uid, study_uid))
     finally:

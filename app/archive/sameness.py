@@ -36,7 +36,7 @@ _TEXT = frozenset(
 _COLOUR = frozenset(("RGB", "YBR_FULL", "YBR_PARTIAL", "YBR_ICT", "YBR_RCT"))
 
 
-class _Slow(Exception):
+class _ComparisonSlow(Exception):
     """The time for a comparison is up."""
 
 
@@ -96,13 +96,13 @@ def same_object(left_fd: int, left_size: int, right_fd: int, right_size: int) ->
                 and _same_bulks(left, right)
                 and _same_pixels(left, right, one, other, until)
             )
-    except (*DAMAGE, _Slow, NotDicom, ImagingError, frames.BadFrames, MemoryError):
+    except (*DAMAGE, _ComparisonSlow, NotDicom, ImagingError, frames.BadFrames, MemoryError):
         return False
 
 
 def _check_time(until: float) -> None:
     if time.monotonic() > until:
-        raise _Slow
+        raise _ComparisonSlow
 
 
 # -- attributes ----------------------------------------------------------------------------------------------------

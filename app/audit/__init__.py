@@ -4,14 +4,14 @@ audit.by(session, actor, "study.print", "study", uid, facility_id=..., detail={.
 """
 
 from app.audit.models import AuditEvent
-from app.audit.seen import Seen, begin_request, mark_recorded, record_study
+from app.audit.seen import RequestReads, begin_request, mark_recorded, record_study
 from app.audit.trail import Named, by, list_events
 from app.audit.verification import Verification, begin, verify
 
 __all__ = [
     "AuditEvent",
     "Named",
-    "Seen",
+    "RequestReads",
     "Verification",
     "begin",
     "begin_request",

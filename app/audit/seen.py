@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 
 @dataclass(slots=True)
-class Seen:
+class RequestReads:
     """Of one request. studies: UID -> facility; shown: those of them that are shown whatever the method says;
     traced: studies whose trace has been written already."""
 
@@ -15,12 +15,12 @@ class Seen:
     traced: set[str] = field(default_factory=set)
 
 
-_now: ContextVar[Seen | None] = ContextVar("seen", default=None)
+_now: ContextVar[RequestReads | None] = ContextVar("seen", default=None)
 
 
-def begin_request() -> Seen:
+def begin_request() -> RequestReads:
     """Begins a request."""
-    found = Seen()
+    found = RequestReads()
     _now.set(found)
     return found
 

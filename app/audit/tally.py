@@ -58,7 +58,7 @@ class _Kind:
     since: datetime = field(default_factory=now)
 
 
-class Tally:
+class AuditTally:
     """Of one process. Thread-safe. `close` writes what is still counted.
 
     window: seconds; most: kinds in a window that have rows of their own, all others share one."""

@@ -60,7 +60,7 @@ _CODING_UID = re.compile(
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class AttributePlace:
     """Position of an attribute: its path of tags from the top of an object of this SOP class."""
 
     sop_class_uid: str
@@ -72,7 +72,7 @@ class Place:
 
 
 @lru_cache(maxsize=20_000)  # the same few hundred places in every object and frame of a study
-def decide(place: Place, vr: str, profile: Profile) -> Action:
+def decide(place: AttributePlace, vr: str, profile: Profile) -> Action:
     """The action for one attribute. A code that gives a choice is settled by its type in the IOD (E.1.1 note)."""
     row = lookup(place.tag)
     action = unlisted(place, vr) if row is None else settle(_code(row, vr, profile), place)
@@ -100,7 +100,7 @@ def _code(row: ProfileEntry, vr: str, profile: Profile) -> str:
     return row.basic
 
 
-def settle(code: str, place: Place) -> Action:
+def settle(code: str, place: AttributePlace) -> Action:
     """One action of a combined code: what the IOD can do without goes; where the IOD is not known, a dummy stays."""
     allowed = cast(list[Action], code.split("/"))
     if len(allowed) == 1:
@@ -116,7 +116,7 @@ def settle(code: str, place: Place) -> Action:
     return next(action for action in wanted[kind] if action in allowed)
 
 
-def unlisted(place: Place, vr: str) -> Action:
+def unlisted(place: AttributePlace, vr: str) -> Action:
     """An attribute that the table does not list is kept when the standard defines it and it is not a name, date,
     address or free text."""
     tag, group = place.tag, place.tag >> 16

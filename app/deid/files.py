@@ -18,7 +18,7 @@ from app.deid.errors import CannotClean
 from app.deid.pixels import PIXELS, Pixels, Writer, find
 from app.deid.profile import Profile
 from app.deid.pseudonym import Pseudonyms
-from app.deid.walker import Cleaner, Tally
+from app.deid.walker import Cleaner, EditCounts
 from app.dicom.elements import ITEM, ITEM_END, SEQUENCE_END, read_head
 from app.dicom.header import NotDicom, Start, inflate, most_inflated, read_start
 from app.dicom.reading import read_dataset, read_items
@@ -53,14 +53,14 @@ Edit = Callable[[OpenedFile], Writer | None]
 
 def anonymize(
     source: BinaryIO, out: BinaryIO, profile: Profile, pseudonyms: Pseudonyms, known: people.Facts = frozenset()
-) -> tuple[Dataset, Tally]:
+) -> tuple[Dataset, EditCounts]:
     """Writes the clean object; gives its header (for names of files) and what was done. known: names and numbers of the
     patient from other objects (`facts`).
 
     A deflated object comes out as Explicit VR Little Endian, one without file meta information as a Part 10 file.
     Raises CannotClean when the file cannot be read well enough to be sure; the content of `out` must not be used
     then."""
-    tallies: list[Tally] = []
+    tallies: list[EditCounts] = []
     writers: list[Writer] = []
 
     def clean(opened: OpenedFile) -> Writer:
@@ -266,7 +266,7 @@ def _copy(source: BinaryIO, out: BinaryIO, length: int) -> None:
 _PHOTOGRAPHED = {"US", "IVUS", "SC", "OT", "XC", "ES", "GM", "SM", "OP", "DOC", "RG", "RF"}
 
 
-def _warn_of_pixels(ds: Any, tally: Tally, has_pixels: bool) -> None:
+def _warn_of_pixels(ds: Any, tally: EditCounts, has_pixels: bool) -> None:
     """Warnings about identity in pixels, which cleaning a header does not remove (PS3.15 E.1.1, Burned In Annotation
     and Recognizable Visual Features)."""
     if not has_pixels:

@@ -46,7 +46,7 @@ class _TilePart:
 
 
 @dataclass(slots=True)
-class _Stream:
+class _Codestream:
     """end: where the last tile-part ends; has_end: EOC follows."""
 
     main: list[_Segment] = field(default_factory=list)
@@ -77,7 +77,7 @@ def edits(frame: Frame) -> Iterator[Edit]:
     yield from _behind(frame, stream)
 
 
-def _behind(frame: Frame, stream: _Stream) -> Iterator[Edit]:
+def _behind(frame: Frame, stream: _Codestream) -> Iterator[Edit]:
     rest = len(frame) - stream.end
     if rest <= 0:
         return
@@ -86,8 +86,8 @@ def _behind(frame: Frame, stream: _Stream) -> Iterator[Edit]:
     yield stream.end, (bytes(closing) + bytes(rest))[:rest] if rest > 1 else b"\0"
 
 
-def _read(frame: Frame) -> _Stream:
-    stream, at = _Stream(end=len(frame)), 2
+def _read(frame: Frame) -> _Codestream:
+    stream, at = _Codestream(end=len(frame)), 2
     while at + 2 <= len(frame):
         (marker,) = struct.unpack_from(">H", frame, at)
         if marker == _SOT and at + 12 <= len(frame):

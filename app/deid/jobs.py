@@ -24,7 +24,7 @@ from app.deid.files import anonymize, facts
 from app.deid.models import Anonymization
 from app.deid.profile import resolve
 from app.deid.pseudonym import Pseudonyms
-from app.deid.walker import Tally
+from app.deid.walker import EditCounts
 from app.jobs.context import Cancelled, JobContext, PermanentFault
 from app.kit.clock import now
 from app.kit.errors import NotFound
@@ -48,7 +48,7 @@ def anonymize_study(ctx: JobContext, payload: dict[str, Any]) -> dict[str, Any]:
         names = _names(session, study)
         session.expunge_all()
     try:
-        return _Work(ctx, made, instances, names).run()
+        return _CopyWork(ctx, made, instances, names).run()
     finally:
         _notify(ctx, made.id)
 
@@ -67,14 +67,14 @@ def _notify(ctx: JobContext, anonymization_id: str) -> None:
             service.notify(session, made)
 
 
-class _Work:
+class _CopyWork:
     """One copy being made."""
 
     def __init__(self, ctx: JobContext, made: Anonymization, instances: list[Instance], names: set[str]) -> None:
         self.ctx, self.made, self.instances = ctx, made, instances
         self.profile = resolve(made.profile, made.options)
         self.pseudonyms = Pseudonyms(derive(ctx.config, service.UID_KEY), made.project)
-        self.tally, self.skipped = Tally(), Counter[Phrase]()
+        self.tally, self.skipped = EditCounts(), Counter[Phrase]()
         self.count = 0
         self.series: dict[str, int] = {}
         self.known = people.patient_facts(names)

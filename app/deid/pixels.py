@@ -281,7 +281,7 @@ class Writer:
         """One stream over all fragments, of any length: copied, then patched where the copy lies."""
         places = table.locate(1) if table.count else []
         size = sum(length for _, length in places)
-        stream = _Stream(self.pixels, places)
+        stream = _FragmentStream(self.pixels, places)
         codec = _codec(self.syntax_uid)
         if video.container(stream.read(0, 200)):
             self.warnings.append(_CONTAINER)
@@ -312,7 +312,7 @@ class Writer:
             length -= len(piece)
 
 
-class _Stream:
+class _FragmentStream:
     """The fragments of a stream as one."""
 
     def __init__(self, pixels: Pixels, places: list[tuple[int, int]]) -> None:

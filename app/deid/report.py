@@ -8,11 +8,11 @@ from typing import Any
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from app.deid.profile import Profile
-from app.deid.walker import Tally, describe
+from app.deid.walker import EditCounts, describe
 from app.kit.phrases import Phrase
 
 
-def build(profile: Profile, tally: Tally, instances: int, skipped: dict[Phrase, int]) -> dict[str, Any]:
+def build(profile: Profile, tally: EditCounts, instances: int, skipped: dict[Phrase, int]) -> dict[str, Any]:
     """private: how many private attributes went, all together; they are not listed one by one."""
     lines, private = [], 0
     for (tag, action), count in sorted(tally.actions.items()):

@@ -11,7 +11,7 @@ from pydicom.sequence import Sequence
 from pydicom.tag import BaseTag
 
 from app.deid import codes, content, dummies, iods, moments, people, retained, texts
-from app.deid.decide import Action, Place, decide, is_registered, keeps_uid
+from app.deid.decide import Action, AttributePlace, decide, is_registered, keeps_uid
 from app.deid.profile import Profile
 from app.deid.pseudonym import Pseudonyms
 from app.deid.table import lookup
@@ -30,14 +30,14 @@ _NO_DATA_SET = {
 
 
 @dataclass(slots=True)
-class Tally:
+class EditCounts:
     """Counts of the actions on one or many objects. Never a value: only tags, actions, counts."""
 
     actions: Counter[tuple[int, str]] = field(default_factory=Counter)
     warnings: Counter[Phrase] = field(default_factory=Counter)
     uids: dict[str, str] = field(default_factory=dict)
 
-    def add(self, other: "Tally") -> None:
+    def add(self, other: "EditCounts") -> None:
         self.actions.update(other.actions)
         self.warnings.update(other.warnings)
         self.uids.update(other.uids)
@@ -62,7 +62,7 @@ class Cleaner:
         """known: what is known of the patient from other objects."""
         self.profile = profile
         self.pseudonyms = pseudonyms
-        self.tally = Tally()
+        self.tally = EditCounts()
         self.sop_class_uid = texts.plain(ds.get_item(0x00080016))
         self.identity = people.identity(ds)
         self.people = people.identifiers(known | people.facts(ds), profile.options)
@@ -92,7 +92,7 @@ class Cleaner:
                 continue
             item = ds.get_item(tag)
             vr = _vr(tag, item)
-            place = Place(self.sop_class_uid, (*level.path, number))
+            place = AttributePlace(self.sop_class_uid, (*level.path, number))
             if is_code and number in _CODE_TAGS:
                 self._retain(ds, tag, vr, place, level)  # looked at as a whole above
                 continue
@@ -120,7 +120,7 @@ class Cleaner:
             codes.remove(ds)
             self._count(0x00080104, "Z")
 
-    def _act(self, ds: Dataset, tag: BaseTag, vr: str, action: Action, place: Place, level: _Level) -> None:
+    def _act(self, ds: Dataset, tag: BaseTag, vr: str, action: Action, place: AttributePlace, level: _Level) -> None:
         number = int(tag)
         if action in ("K", "R") and vr != "SQ":
             self._retain(ds, tag, vr, place, replace(level, promised=level.promised or action == "R"))
@@ -140,7 +140,7 @@ class Cleaner:
             self._replace(ds, tag, vr, action, place)
         self._count(number, "P" if number in PSEUDONYMS and action in ("Z", "D") else action)
 
-    def _sequence(self, ds: Dataset, tag: BaseTag, place: Place, level: _Level) -> None:
+    def _sequence(self, ds: Dataset, tag: BaseTag, place: AttributePlace, level: _Level) -> None:
         if len(level.path) >= people.MAX_DEPTH:
             del ds[tag]
             self.tally.warnings[phrase("Sequences nested deeper than {most} were removed.", most=people.MAX_DEPTH)] += 1
@@ -169,7 +169,7 @@ class Cleaner:
         else:
             ds[tag] = DataElement(tag, "SQ", dummies.dummy(place.path, "SQ", ds, self.sop_class_uid))
 
-    def _retain(self, ds: Dataset, tag: BaseTag, vr: str, place: Place, level: _Level) -> None:
+    def _retain(self, ds: Dataset, tag: BaseTag, vr: str, place: AttributePlace, level: _Level) -> None:
         """Kept, unless the patient's own name, number or the like is in it."""
         item = ds.get_item(tag)
         if vr not in texts.TEXTS:
@@ -194,7 +194,9 @@ class Cleaner:
         self._count(int(tag), "Z")
         self.tally.warnings[fault] += 1
 
-    def _empty(self, ds: Dataset, tag: BaseTag, vr: str, found: list[str], place: Place, level: _Level) -> None:
+    def _empty(
+        self, ds: Dataset, tag: BaseTag, vr: str, found: list[str], place: AttributePlace, level: _Level
+    ) -> None:
         """Removes the identifying values of a text, as the type of the attribute allows."""
         kind = iods.type_of(self.sop_class_uid, place.path)
         values = [found[0]] if vr in texts.WHOLE else found[0].split("\\")
@@ -234,7 +236,7 @@ class Cleaner:
             ds[tag] = DataElement(tag, "UI", new if len(new) > 1 else new[0])
         return changed
 
-    def _shift(self, ds: Dataset, tag: BaseTag, vr: str, place: Place, level: _Level) -> None:
+    def _shift(self, ds: Dataset, tag: BaseTag, vr: str, place: AttributePlace, level: _Level) -> None:
         value = texts.plain(ds.get_item(tag))
         moved = moments.shifted(int(tag), vr, value, level.others, self.shift) if value else ""
         if moved is None:
@@ -242,7 +244,7 @@ class Cleaner:
             moved = dummies.dummy(place.path, vr, ds) if must else ""
         ds[tag] = DataElement(tag, vr, moved)
 
-    def _replace(self, ds: Dataset, tag: BaseTag, vr: str, action: Action, place: Place) -> None:
+    def _replace(self, ds: Dataset, tag: BaseTag, vr: str, action: Action, place: AttributePlace) -> None:
         vr = _own_vr(tag, vr)
         if int(tag) in PSEUDONYMS:
             ds[tag] = DataElement(tag, vr, self.pseudonyms.patient(self.identity))

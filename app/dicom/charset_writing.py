@@ -26,7 +26,7 @@ def encode(text: str, terms: Sequence[str], *, is_name: bool = False) -> bytes:
         raw = (
             text.encode(sets.alone)
             if sets.alone
-            else _Writer(sets, is_name, bool(terms[:1] and terms[0].strip())).written(text)
+            else _CharsetWriter(sets, is_name, bool(terms[:1] and terms[0].strip())).written(text)
         )
     except UnicodeEncodeError:
         raise CannotWrite from None
@@ -54,7 +54,7 @@ def _can(char: str, terms: Sequence[str]) -> bool:
         return char.isspace()
 
 
-class _Writer:
+class _CharsetWriter:
     """The sets that hold in G0 and G1 as far as is written; 0 for one that another reader could not know."""
 
     def __init__(self, sets: CharacterSets, is_name: bool, is_first_named: bool) -> None:

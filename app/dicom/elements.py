@@ -39,11 +39,11 @@ _PADDED_WITH_ZERO = frozenset((b"UI", b"OB", b"UN"))
 _MISPLACED = "a delimiter stands where none may be"
 
 
-class Damaged(ValueError):
+class DamagedElements(ValueError):
     """The bytes do not continue as a data set; the message says what is wrong, without a value."""
 
 
-class Cut(Damaged):
+class Cut(DamagedElements):
     """The next value is longer than the available bytes. reaches: where the value would end, 0 where that is not
     known."""
 
@@ -105,7 +105,7 @@ class Cursor:
                             yield tag, outer_vr, start, begin, UNDEFINED, position
                         continue
                     else:
-                        raise Damaged(_MISPLACED)
+                        raise DamagedElements(_MISPLACED)
                 if length == UNDEFINED:
                     modes.append(implicit)
                     levels = max(levels, len(modes))
@@ -140,7 +140,7 @@ class Cursor:
     def _ends(self, element: int, position: int) -> None:
         """The level ends at a delimiter: its own, or one that may not be there."""
         if not self.closing or element not in _ENDS:
-            raise Damaged("an item stands outside of a sequence" if element == 0xE000 else _MISPLACED)
+            raise DamagedElements("an item stands outside of a sequence" if element == 0xE000 else _MISPLACED)
         self.stop = position
 
 
@@ -154,7 +154,7 @@ def items(data: Buffer, at: int, end: int, implicit: bool, little: bool = True) 
         group, element, length = head(data, at)
         at += 8
         if group != _DELIMITERS or element not in (0xE000, 0xE0DD):
-            raise Damaged("a sequence contains something other than items")
+            raise DamagedElements("a sequence contains something other than items")
         if element == 0xE0DD:
             return
         if length == UNDEFINED:

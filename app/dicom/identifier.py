@@ -91,7 +91,7 @@ def _walk(data: bytes, explicit: bool, found: dict[int, tuple[str, bytes]]) -> N
             name = vr.decode() if explicit else _vr(tag)
             if length != elements.UNDEFINED and name != "SQ":
                 found.setdefault(tag, (name, data[value:following]))
-    except elements.Damaged as fault:
+    except elements.DamagedElements as fault:
         raise BadIdentifier(str(fault)) from None
 
 

@@ -37,7 +37,7 @@ SEQUENCE = "SQ"
 _DRAWN = frozenset((0x00282000, 0x00281201, 0x00281202, 0x00281203, 0x00281221, 0x00281222, 0x00281223))
 
 
-class TooLarge(ValueError):
+class HeaderTooLarge(ValueError):
     """A header with more elements than can be read in a sensible time."""
 
 
@@ -187,7 +187,7 @@ def _filled(opened: _Opened, read: Read, drawn: bool) -> bytes:
     if not wanted:
         return opened.data
     if sum(one.length for one in wanted) > _READ_LIMIT:
-        raise TooLarge("The header is too large to be read as a whole.")
+        raise HeaderTooLarge("The header is too large to be read as a whole.")
     pieces, at = [], 0
     for one in wanted:
         element = read(one.start, one.offset + one.length - one.start)
@@ -197,9 +197,9 @@ def _filled(opened: _Opened, read: Read, drawn: bool) -> bytes:
     implicit, little = bool(opened.flags & 1), not opened.flags & 2
     whole = any(one.tag == _MANY for one in wanted)
     if whole and walk(data, 0, len(data), len(data), implicit, little).elements > _ELEMENTS_READ:
-        raise TooLarge("The object has too many attributes to be read.")
+        raise HeaderTooLarge("The object has too many attributes to be read.")
     if any(one.structured for one in wanted) and count_items(data) > _ITEMS_READ:
-        raise TooLarge("The object has too many sequence items to be read.")
+        raise HeaderTooLarge("The object has too many sequence items to be read.")
     return data
 
 

@@ -9,7 +9,7 @@ from functools import lru_cache
 
 from app.dicom import charset
 from app.dicom.charset import Terms
-from app.dicom.elements import UNDEFINED, Cursor, Damaged, items
+from app.dicom.elements import UNDEFINED, Cursor, DamagedElements, items
 from app.dicom.kept import open_data
 from app.dicom.matching import UnknownAttribute, attribute_path, vr_of
 
@@ -21,7 +21,7 @@ _OPAQUE = frozenset(("OB", "OD", "OF", "OL", "OV", "OW", "SQ"))
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class PathStep:
     """One step of a path. tag: the whole number, or for a private one of a named creator its group and last byte."""
 
     tag: int
@@ -29,7 +29,7 @@ class Step:
     vr: str = "UN"
 
 
-Path = tuple[Step, ...]
+Path = tuple[PathStep, ...]
 
 
 @lru_cache(2048)
@@ -42,12 +42,12 @@ def parse(name: str) -> Path:
     steps = []
     for part in parts:
         if private := _PRIVATE.fullmatch(part):
-            steps.append(Step(int(private[1], 16) << 16 | int(private[2], 16), private[3] or private[4]))
+            steps.append(PathStep(int(private[1], 16) << 16 | int(private[2], 16), private[3] or private[4]))
             continue
         if number := _NUMBER.fullmatch(part):
             part = number[1] + number[2]
         (tag,) = attribute_path(part)
-        steps.append(Step(int(tag, 16), "", vr_of(tag)))
+        steps.append(PathStep(int(tag, 16), "", vr_of(tag)))
     if any(step.vr not in ("SQ", "UN") for step in steps[:-1]):
         raise UnknownAttribute(name)
     return tuple(steps)
@@ -93,7 +93,7 @@ class Attributes:
                 below = [*(below or []), *values]
         return below
 
-    def _tag(self, level: _Level, step: Step, terms: Terms) -> int:
+    def _tag(self, level: _Level, step: PathStep, terms: Terms) -> int:
         """The number of a private attribute: its creator defines its block."""
         if not step.creator:
             return step.tag
@@ -106,7 +106,7 @@ class Attributes:
 
     def _items(self, element: _Element) -> list[_Level]:
         found = []
-        with suppress(Damaged):
+        with suppress(DamagedElements):
             for start, stop in items(self._data, element.start, element.end, element.implicit, self._little):
                 found.append(self._level(start, stop, element.implicit))
         return found
@@ -114,13 +114,13 @@ class Attributes:
     def _level(self, position: int, end: int, implicit: bool) -> _Level:
         """The elements of one level, up to the first that is damaged."""
         level: _Level = {}
-        with suppress(Damaged):
+        with suppress(DamagedElements):
             for tag, vr, _, value, length, following in Cursor(self._data, position, end, implicit, self._little):
                 stop = following - 8 if length == UNDEFINED else following
                 level[tag] = _Element(vr.decode(), value, stop, implicit or vr == b"UN")  # PS3.5 6.2.2 note 2
         return level
 
-    def _decode(self, element: _Element, step: Step, terms: Terms) -> list[str]:
+    def _decode(self, element: _Element, step: PathStep, terms: Terms) -> list[str]:
         raw = self._data[element.start : element.end]
         vr = element.vr or step.vr
         if packed := _PACKED.get(vr):
@@ -140,4 +140,4 @@ def _is_text(raw: bytes) -> bool:
     return all(byte >= 0x20 or byte in b"\t\r\n\x1b" for byte in raw.rstrip(b"\0"))
 
 
-__all__ = ["Attributes", "Path", "Step", "UnknownAttribute", "parse"]
+__all__ = ["Attributes", "Path", "PathStep", "UnknownAttribute", "parse"]

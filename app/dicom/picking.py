@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from app.dicom import kept
 from app.dicom.damage import DAMAGE
-from app.dicom.elements import UNDEFINED, Cursor, Damaged
+from app.dicom.elements import UNDEFINED, Cursor, DamagedElements
 
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset
@@ -35,7 +35,7 @@ def pick(raw: bytes, tags: Iterable[int]) -> "Dataset":
             if not little:
                 raise _Unsure
             whole = read_dataset(BytesIO(_pieces(data, implicit, wanted)), implicit, True)
-        except (_Unsure, Damaged, *DAMAGE):
+        except (_Unsure, DamagedElements, *DAMAGE):
             whole = kept.unpack(raw)
     except DAMAGE:
         return found

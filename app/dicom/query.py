@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 
 from app.dicom import charset
-from app.dicom.elements import UNDEFINED, Cursor, Damaged, descend, items
+from app.dicom.elements import UNDEFINED, Cursor, DamagedElements, descend, items
 from app.dicom.identifier import BadIdentifier
 from app.dicom.matching import Key, vr_of
 
@@ -101,7 +101,7 @@ def _read(data: bytes, implicit: bool) -> Elements:
         raise BadIdentifier("there are too many elements")
     try:
         return _elements(data, 0, len(data), implicit, 0)
-    except Damaged as fault:
+    except DamagedElements as fault:
         raise BadIdentifier(str(fault)) from None
 
 

@@ -11,7 +11,7 @@ from app.dicom.elements import (
     Buffer,
     Cursor,
     Cut,
-    Damaged,
+    DamagedElements,
     Element,
     descend,
     items,
@@ -129,7 +129,7 @@ def _elements(
         if have < size and fault.reaches <= size:
             raise NeedMore from None
         found.fault = str(fault)
-    except Damaged as fault:
+    except DamagedElements as fault:
         found.fault = str(fault)
     found.end, found.elements = following, count
 
@@ -209,7 +209,7 @@ _ITEMS = 8  # of one sequence that are looked at: more have no place in an index
 def values_in_items(value: bytes, wanted: int, implicit: bool, little: bool) -> list[bytes]:
     """For each item of a sequence's value the element `wanted` of it, b"" where it has none; nested items are passed over."""
     found: list[bytes] = []
-    with suppress(Damaged):
+    with suppress(DamagedElements):
         for start, stop in items(value, 0, len(value), implicit, little):
             if len(found) == _ITEMS:
                 break

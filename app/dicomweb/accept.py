@@ -40,7 +40,7 @@ MEDIA_SYNTAXES: Mapping[str, tuple[str, ...]] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Range:
+class MediaRange:
     """One media range a client accepts: for multipart/related, kind is the type of the parts."""
 
     kind: str
@@ -79,12 +79,12 @@ def split(header: str) -> list[str]:
     return [m.strip() for m in (*members, current) if m.strip()]
 
 
-def parse(header: str | None, parameter: Iterable[str] = ()) -> list[Range]:
+def parse(header: str | None, parameter: Iterable[str] = ()) -> list[MediaRange]:
     """Media ranges, best first. parameter: values of `accept=` in the query, which go before the header (8.3.3.1).
 
     Ranges that make no sense are left out; q=0 is kept out of the result."""
     named = [m for value in parameter for m in split(value)]
-    ranges: list[tuple[int, Range]] = []
+    ranges: list[tuple[int, MediaRange]] = []
     for place, member in enumerate([*named, *split(header or "*/*")]):
         kind, parameters = parse_header(member)
         multi = kind == RELATED
@@ -95,7 +95,7 @@ def parse(header: str | None, parameter: Iterable[str] = ()) -> list[Range]:
         quality = min(max(parse_decimal(parameters.get("q", "1")) or 0.0, 0.0), 1.0)
         if quality > 0:
             syntax = parameters.get("transfer-syntax", "").strip()
-            ranges.append((place, Range(kind, multi, syntax, quality, parameters)))
+            ranges.append((place, MediaRange(kind, multi, syntax, quality, parameters)))
     named_count = len(named)
     ranges.sort(
         key=lambda pr: (pr[0] >= named_count, -pr[1].quality, pr[1].kind == "*/*", pr[1].kind.endswith("/*"), pr[0])
@@ -103,7 +103,7 @@ def parse(header: str | None, parameter: Iterable[str] = ()) -> list[Range]:
     return [r for _, r in ranges]
 
 
-def pick(ranges: Sequence[Range], offers: Sequence[tuple[str, bool]]) -> ChosenFormat:
+def pick(ranges: Sequence[MediaRange], offers: Sequence[tuple[str, bool]]) -> ChosenFormat:
     """The first range that one of the offers (kind, multipart) satisfies; offers in the server's order of preference.
 
     Raises NotAcceptable (406), which lists the available types."""
@@ -125,7 +125,7 @@ def _describe(kind: str, multi: bool) -> str:
     return f'{RELATED}; type="{kind}"' if multi else kind
 
 
-def metadata(ranges: Sequence[Range]) -> ChosenFormat:
+def metadata(ranges: Sequence[MediaRange]) -> ChosenFormat:
     """JSON (application/json is the same to us) or multipart XML (PS3.18 8.7.4 table: metadata and search results)."""
     return pick(ranges, [(JSON, False), ("application/json", False), (XML, True)])
 
@@ -137,7 +137,7 @@ def media_type_of(syntax: str) -> str:
     )
 
 
-def instances(ranges: Sequence[Range], stored: str, can_make: frozenset[str], single: bool) -> ChosenFormat:
+def instances(ranges: Sequence[MediaRange], stored: str, can_make: frozenset[str], single: bool) -> ChosenFormat:
     """How a DICOM instance of transfer syntax `stored` goes out (8.7.3.5.2).
 
     can_make: transfer syntaxes it can be turned into. single: one instance was asked for, so one plain
@@ -152,7 +152,7 @@ def instances(ranges: Sequence[Range], stored: str, can_make: frozenset[str], si
     raise refusal(f'{RELATED}; type="{DICOM}"; transfer-syntax={uid}' for uid in (stored, *sorted(can_make)))
 
 
-def _syntax(wish: Range, stored: str, can_make: frozenset[str], default: str) -> str:
+def _syntax(wish: MediaRange, stored: str, can_make: frozenset[str], default: str) -> str:
     if wish.syntax == "*" or (not wish.syntax and wish.kind == "*/*"):
         return stored
     target = wish.syntax or default
@@ -162,7 +162,7 @@ def _syntax(wish: Range, stored: str, can_make: frozenset[str], default: str) ->
     return stored if not wish.syntax else ""
 
 
-def frames(ranges: Sequence[Range], stored: str, can_make: frozenset[str], single: bool) -> ChosenFormat:
+def frames(ranges: Sequence[MediaRange], stored: str, can_make: frozenset[str], single: bool) -> ChosenFormat:
     """How frames go out (8.7.3.3, 8.7.3.5.1): compressed media types as stored or transcoded, octets as native little
     endian, `application/octet-stream; transfer-syntax=*` as stored. single: one frame, so one plain body will do."""
     own = media_type_of(stored)
@@ -178,7 +178,7 @@ def frames(ranges: Sequence[Range], stored: str, can_make: frozenset[str], singl
     raise refusal(f'{RELATED}; type="{kind}"' for kind in (own, *({media_type_of(u) for u in can_make} - {own})))
 
 
-def _frame_syntax(wish: Range, kind: str, stored: str, can_make: frozenset[str]) -> str:
+def _frame_syntax(wish: MediaRange, kind: str, stored: str, can_make: frozenset[str]) -> str:
     if kind == OCTETS:
         if wish.syntax == "*":
             return EXPLICIT_LE if stored in NATIVE else stored

@@ -36,7 +36,7 @@ _CONTROL = frozenset(
 
 
 @dataclass(frozen=True, slots=True)
-class Search:
+class QidoSearch:
     """A search as asked. include: paths of attributes to add, or everything when include_all.
 
     capped: the client asked for more than MAX_LIMIT or named no limit."""
@@ -50,7 +50,7 @@ class Search:
     ignored: tuple[str, ...] = ()  # unknown includefields: they may be left out (8.3.4.3)
 
 
-def parse(pairs: Iterable[tuple[str, str]]) -> Search:
+def parse(pairs: Iterable[tuple[str, str]]) -> QidoSearch:
     """The pairs of a query string in order. Raises BadRequest (400) naming what cannot be understood."""
     keys: dict[tuple[str, ...], Key] = {}
     include: set[tuple[str, ...]] = set()
@@ -82,7 +82,7 @@ def parse(pairs: Iterable[tuple[str, str]]) -> Search:
         raise BadRequest(phrase("At most {most} values of one attribute can be matched at once.", most=MOST_VALUES))
     if len(keys) > _MAX_KEYS:
         raise BadRequest(phrase("At most {most} attributes can be matched at once.", most=_MAX_KEYS))
-    return Search(tuple(keys.values()), frozenset(include), include_all, fuzzy, limit, offset, tuple(ignored))
+    return QidoSearch(tuple(keys.values()), frozenset(include), include_all, fuzzy, limit, offset, tuple(ignored))
 
 
 def _key(name: str, value: str, lists: bool) -> Key:

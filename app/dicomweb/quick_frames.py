@@ -24,7 +24,7 @@ _LARGEST = 8 << 20  # bytes of a frame that is held whole; a larger one is strea
 
 
 def serve_frame(
-    request: Request, actor: Actor, ranges: Sequence[accept.Range], study: str, series: str, instance: str, n: int
+    request: Request, actor: Actor, ranges: Sequence[accept.MediaRange], study: str, series: str, instance: str, n: int
 ) -> Response | None:
     """The answer; None where the frame is not there, or not to be sent as it lies: then the long way finds the words or
     the pixels. Raises NotAcceptable, Damaged."""

@@ -18,14 +18,14 @@ from app.kit import multipart
 PREFIX = "/dicom-web"
 
 
-def accepted_types(request: Request) -> list[accept.Range]:
+def accepted_types(request: Request) -> list[accept.MediaRange]:
     """The media types that the client accepts, from the `accept` parameter and the header."""
     header = ", ".join(request.headers.getlist("accept"))
     return list(_parsed(header, tuple(request.query_params.getlist("accept"))))
 
 
 @lru_cache(maxsize=256)
-def _parsed(header: str, named: tuple[str, ...]) -> tuple[accept.Range, ...]:
+def _parsed(header: str, named: tuple[str, ...]) -> tuple[accept.MediaRange, ...]:
     """Clients repeat the same headers."""
     return tuple(accept.parse(header, named))
 

@@ -73,7 +73,7 @@ async def _objects(request: Request, actor: Actor, study: str, series: str = "",
 
 
 def _choice(
-    session: Session, ranges: Sequence[accept.Range], instance: Instance, single: bool
+    session: Session, ranges: Sequence[accept.MediaRange], instance: Instance, single: bool
 ) -> accept.ChosenFormat | None:
     """How this object goes out; the header is read only when it matters what it could be turned into."""
     stored = instance.transfer_syntax_uid

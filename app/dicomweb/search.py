@@ -16,7 +16,7 @@ from app.dicom import dicomjson
 from app.dicom.dicomjson import Model, attribute
 from app.dicom.matching import Key
 from app.dicomweb import accept, described, params, respond
-from app.dicomweb.params import Level, Search
+from app.dicomweb.params import Level, QidoSearch
 from app.http import allow, services
 from app.kit.errors import BadRequest
 from app.security import Actor, Verb
@@ -138,7 +138,7 @@ def _within(keys: tuple[Key, ...], study: str, series: str) -> tuple[Key, ...]:
     return (*fixed, *(key for key in keys if key.path not in paths))
 
 
-def _headers(search: Search, found: SearchPage, request: Request) -> dict[str, str]:
+def _headers(search: QidoSearch, found: SearchPage, request: Request) -> dict[str, str]:
     warnings = []
     if found.more and (search.limit >= params.MAX_LIMIT or "limit" not in request.query_params):
         warnings.append(
@@ -155,7 +155,7 @@ def _headers(search: Search, found: SearchPage, request: Request) -> dict[str, s
     return headers | (respond.warning(" ".join(warnings)) if warnings else {})
 
 
-def _model(session: Any, row: SearchMatch, search: Search, base: str, whole: tuple[bool, bool, bool]) -> Model:
+def _model(session: Any, row: SearchMatch, search: QidoSearch, base: str, whole: tuple[bool, bool, bool]) -> Model:
     """One result. whole: whether study attributes (for a series; for an instance) and series attributes are added,
     because the address does not name them (PS3.18 10.6.3.3)."""
     known = pages.columns_model(row)

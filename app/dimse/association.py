@@ -8,11 +8,11 @@ import time
 
 from app.audit.tally import AuditedAction
 from app.dimse.establish import Establishing, Rejected
-from app.dimse.exchange import Exchange, FinalResponse, Refused, Request
+from app.dimse.exchange import Exchange, FinalResponse, OperationRefused, Request
 from app.dimse.operations import OPERATIONS, ServedOperation
 from app.dimse.pace import Pace
 from app.dimse.record import Deeds, log_refused
-from app.dimse.services import Agreed, Services
+from app.dimse.services import Agreed, ReceiverServices
 from app.kit.errors import AppError
 from app.kit.logging import new_correlation_id
 from app.kit.phrases import as_phrase
@@ -29,7 +29,7 @@ log = logging.getLogger(__name__)
 class AcceptedAssociation:
     """Serves one connection in the calling thread until it is closed."""
 
-    def __init__(self, wire: Wire, address: str, services: Services) -> None:
+    def __init__(self, wire: Wire, address: str, services: ReceiverServices) -> None:
         self.wire = wire
         self._address = address
         self._services = services
@@ -144,7 +144,7 @@ class AcceptedAssociation:
         exchange.begin_request(request)
         try:
             return operation.serve(exchange, request)
-        except Refused as refused:
+        except OperationRefused as refused:
             return refused.answer
         except AppError as fault:
             return FinalResponse(fault.dimse, fault.detail)

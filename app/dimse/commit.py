@@ -4,7 +4,7 @@ answer us. The rows and what they mean are `nodes.commitment`'s."""
 import logging
 from functools import partial
 
-from app.dimse.exchange import Exchange, FinalResponse, Refused, Request
+from app.dimse.exchange import Exchange, FinalResponse, OperationRefused, Request
 from app.kit.errors import AppError, Conflict, NotFound, Unavailable
 from app.kit.phrases import of_fault
 from app.network import commands
@@ -31,20 +31,20 @@ def handle_request(exchange: Exchange, request: Request) -> FinalResponse:
     """Takes a request for commitment. Success says only that it will be answered."""
     asked = _references(exchange, request, commands.REQUESTED_CLASS, commands.REQUESTED_INSTANCE)
     if commands.number(request.command, commands.ACTION_TYPE) != REQUEST_COMMITMENT:
-        raise Refused(commands.NO_SUCH_ACTION, "Only action 1, request storage commitment, is known here")
+        raise OperationRefused(commands.NO_SUCH_ACTION, "Only action 1, request storage commitment, is known here")
     if not asked.objects:
-        raise Refused(commands.INVALID_ARGUMENT, "The Referenced SOP Sequence is empty")
+        raise OperationRefused(commands.INVALID_ARGUMENT, "The Referenced SOP Sequence is empty")
     node_id = exchange.agreed.admission.node_id
     if node_id is None:
-        raise Refused(commands.NOT_AUTHORIZED, "Only known nodes: ask for a node of your AE title")
+        raise OperationRefused(commands.NOT_AUTHORIZED, "Only known nodes: ask for a node of your AE title")
     try:
         with exchange.services.database.write() as session:
             own_only = exchange.agreed.source.elsewhere
             made = commitment.store_request(session, exchange.actor, node_id, asked, own_only=own_only)
     except Conflict as fault:
-        raise Refused(commands.PROCESSING_FAILURE, fault.detail) from None
+        raise OperationRefused(commands.PROCESSING_FAILURE, fault.detail) from None
     except Unavailable as fault:
-        raise Refused(_RESOURCES, fault.detail) from None
+        raise OperationRefused(_RESOURCES, fault.detail) from None
     if len(asked.objects) <= _AT_ONCE:
         exchange.put_off(_SILENCE, partial(_report, exchange, request, made))
     return FinalResponse(
@@ -57,16 +57,16 @@ def handle_report(exchange: Exchange, request: Request) -> FinalResponse:
     answer = _references(exchange, request, commands.SOP_CLASS, commands.SOP_INSTANCE)
     kind = commands.number(request.command, commands.EVENT_TYPE)
     if kind not in (1, 2):
-        raise Refused(commands.NO_SUCH_EVENT, "Only events 1 and 2 are known here")
+        raise OperationRefused(commands.NO_SUCH_EVENT, "Only events 1 and 2 are known here")
     node_id = exchange.agreed.admission.node_id
     if node_id is None:
-        raise Refused(commands.NOT_AUTHORIZED, "Only known nodes: ask for a node of your AE title")
+        raise OperationRefused(commands.NOT_AUTHORIZED, "Only known nodes: ask for a node of your AE title")
     try:
         commitment.take_report(exchange.services.database, node_id, answer)
     except NotFound as fault:
-        raise Refused(commands.INVALID_ARGUMENT, fault.detail) from None
+        raise OperationRefused(commands.INVALID_ARGUMENT, fault.detail) from None
     except Unavailable as fault:
-        raise Refused(_RESOURCES, fault.detail) from None
+        raise OperationRefused(_RESOURCES, fault.detail) from None
     return FinalResponse(
         commands.SUCCESS,
         elements={commands.EVENT_TYPE: kind},
@@ -77,15 +77,15 @@ def handle_report(exchange: Exchange, request: Request) -> FinalResponse:
 
 def _references(exchange: Exchange, request: Request, sop_class: int, sop_instance: int) -> References:
     if request.abstract != PUSH_MODEL or commands.text(request.command, sop_class) != PUSH_MODEL:
-        raise Refused(commands.SOP_CLASS_NOT_SUPPORTED, "Only the Storage Commitment Push Model is known here")
+        raise OperationRefused(commands.SOP_CLASS_NOT_SUPPORTED, "Only the Storage Commitment Push Model is known here")
     if commands.text(request.command, sop_instance) != PUSH_MODEL_INSTANCE:
-        raise Refused(_NO_SUCH_INSTANCE, "There is one instance, 1.2.840.10008.1.20.1.1")
+        raise OperationRefused(_NO_SUCH_INSTANCE, "There is one instance, 1.2.840.10008.1.20.1.1")
     if not request.has_data:
-        raise Refused(commands.INVALID_ARGUMENT, "A data set is needed")
+        raise OperationRefused(commands.INVALID_ARGUMENT, "A data set is needed")
     try:
         return decode(exchange.identifier(request.context_id, LIMIT), request.syntax)
     except BadReferences as fault:
-        raise Refused(commands.INVALID_ARGUMENT, of_fault(fault)) from None
+        raise OperationRefused(commands.INVALID_ARGUMENT, of_fault(fault)) from None
 
 
 def _report(exchange: Exchange, request: Request, made: str) -> None:

@@ -3,7 +3,7 @@
 from app.archive import Source
 from app.dimse.handover import registry
 from app.dimse.negotiation import negotiate, user_items
-from app.dimse.services import Agreed, Handed, Services, printable
+from app.dimse.services import Agreed, Handed, ReceiverServices, printable
 from app.kit.errors import AppError, TooMany, Unavailable
 from app.network import pdu
 from app.network.information_models import VERIFICATION
@@ -43,7 +43,7 @@ class Establishing:
     """The beginning of one association. who: the titles, for the log, and titles: calling and called, once they are
     known; user: what to log of the user identity; has_slot: it holds one of the association slots; known: as a node."""
 
-    def __init__(self, wire: Wire, address: str, services: Services, settings: DicomSettings) -> None:
+    def __init__(self, wire: Wire, address: str, services: ReceiverServices, settings: DicomSettings) -> None:
         self.who = "no association"
         self.titles: tuple[str, str] | None = None
         self.user = ""

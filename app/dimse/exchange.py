@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from app.dimse.record import Deeds
-from app.dimse.services import Agreed, Services
+from app.dimse.services import Agreed, ReceiverServices
 from app.kit.phrases import phrase
 from app.network import commands, pdu
 from app.network.pdu import BadPdu
@@ -61,7 +61,7 @@ class FinalResponse:
     remark: str = ""
 
 
-class Refused(Exception):
+class OperationRefused(Exception):
     """An operation ends with this answer."""
 
     def __init__(self, status: int, comment: str, offending: tuple[int, ...] = ()) -> None:
@@ -73,7 +73,7 @@ class Exchange:
     """One association's messages; used by its thread alone."""
 
     def __init__(
-        self, wire: Wire, reader: PdvReader, agreed: Agreed, services: Services, settings: DicomSettings
+        self, wire: Wire, reader: PdvReader, agreed: Agreed, services: ReceiverServices, settings: DicomSettings
     ) -> None:
         self.wire = wire
         self.reader = reader
@@ -143,7 +143,9 @@ class Exchange:
                 self._skip(size)
         self._unread = 0
         if total > limit:
-            raise Refused(commands.OUT_OF_RESOURCES, phrase("The identifier is longer than {limit} bytes", limit=limit))
+            raise OperationRefused(
+                commands.OUT_OF_RESOURCES, phrase("The identifier is longer than {limit} bytes", limit=limit)
+            )
         return b"".join(parts)
 
     def finish_data_set(self) -> None:

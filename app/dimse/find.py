@@ -13,7 +13,7 @@ from app.dicom.identifier import BadIdentifier
 from app.dicom.matching import Key
 from app.dicom.query import Query
 from app.dimse.answers import Answers
-from app.dimse.exchange import Exchange, FinalResponse, Refused, Request
+from app.dimse.exchange import Exchange, FinalResponse, OperationRefused, Request
 from app.kit.phrases import phrase
 from app.network import commands
 from app.network.information_models import MODELS, UNIQUE_KEYS
@@ -28,19 +28,19 @@ _RELATIONAL, _COMBINED, _FUZZY = range(3)  # bits of the extended negotiation (P
 def serve(exchange: Exchange, request: Request) -> FinalResponse:
     """Sends a pending response for each match, in batches; the last answer has the final status."""
     if not request.has_data:
-        raise Refused(commands.DOES_NOT_MATCH, "A C-FIND needs an identifier")
+        raise OperationRefused(commands.DOES_NOT_MATCH, "A C-FIND needs an identifier")
     model = MODELS.get(request.abstract)
     if (
         model is None
         or model.service != "find"
         or commands.text(request.command, commands.SOP_CLASS) != request.abstract
     ):
-        raise Refused(commands.SOP_CLASS_NOT_SUPPORTED, "SOP class is not one of C-FIND, or not the context's")
+        raise OperationRefused(commands.SOP_CLASS_NOT_SUPPORTED, "SOP class is not one of C-FIND, or not the context's")
     explicit = request.syntax == _EXPLICIT
     try:
         asked = query.parse(exchange.identifier(request.context_id), explicit)
     except BadIdentifier as fault:
-        raise Refused(
+        raise OperationRefused(
             commands.UNABLE_TO_PROCESS, phrase("The identifier cannot be read: {fault}", fault=fault)
         ) from None
     level = _level(request, asked)
@@ -54,7 +54,7 @@ def serve(exchange: Exchange, request: Request) -> FinalResponse:
         )
         return _answer(exchange, request, finding, _answers(exchange, asked, finding, explicit), asked.level)
     except BadQuery as fault:
-        raise Refused(fault.dimse, fault.detail, (fault.tag,) if fault.tag else ()) from None
+        raise OperationRefused(fault.dimse, fault.detail, (fault.tag,) if fault.tag else ()) from None
 
 
 def _level(request: Request, asked: Query) -> Level:
@@ -62,7 +62,7 @@ def _level(request: Request, asked: Query) -> Level:
     if asked.level not in levels:
         wanted = ", ".join(levels)
         words = phrase("Query/Retrieve Level must be one of {wanted}", wanted=wanted)
-        raise Refused(commands.DOES_NOT_MATCH, words, (query.LEVEL,))
+        raise OperationRefused(commands.DOES_NOT_MATCH, words, (query.LEVEL,))
     return _LEVELS[asked.level]
 
 

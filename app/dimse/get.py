@@ -7,7 +7,7 @@ from app.archive.models import Instance
 from app.dicom.registry import name
 from app.dicom.uids import EXPLICIT_BE, EXPLICIT_LE, IMPLICIT_LE
 from app.dimse.exchange import Exchange, FinalResponse, Request
-from app.dimse.suboperations import Progress, Tally, record_disclosure, select_objects
+from app.dimse.suboperations import Progress, SuboperationTally, record_disclosure, select_objects
 from app.forward import store_lane
 from app.forward.store_lane import REFUSED, DeliveryOutcome
 from app.kit.errors import CannotConvert, NotFound
@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 def serve(exchange: Exchange, request: Request) -> FinalResponse:
     """Sends one object after the other; a C-CANCEL is heeded between two. Raises Refused, Aborted, PeerGone."""
     instances = select_objects(exchange, request, "get")
-    tally = Tally(len(instances))
+    tally = SuboperationTally(len(instances))
     if not instances:
         return tally.answer(request)
     record_disclosure(exchange, instances, exchange.agreed.calling, "C-GET")

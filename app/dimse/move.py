@@ -7,8 +7,8 @@ import time
 from collections.abc import Sequence
 
 from app.archive.models import Instance
-from app.dimse.exchange import Exchange, FinalResponse, Refused, Request
-from app.dimse.suboperations import CANNOT_CALCULATE, Progress, Tally, record_disclosure, select_objects
+from app.dimse.exchange import Exchange, FinalResponse, OperationRefused, Request
+from app.dimse.suboperations import CANNOT_CALCULATE, Progress, SuboperationTally, record_disclosure, select_objects
 from app.forward import store_lane
 from app.kit.errors import AppError, PeerFault, Unavailable
 from app.kit.phrases import NOTHING, Phrase, phrase
@@ -29,7 +29,7 @@ def serve(exchange: Exchange, request: Request) -> FinalResponse:
     sending ends with the object in flight."""
     instances = select_objects(exchange, request, "move")
     node = _destination(exchange, request)
-    tally = Tally(len(instances))
+    tally = SuboperationTally(len(instances))
     if not instances:
         return tally.answer(request)
     if options.node_options(node).paused:
@@ -56,15 +56,19 @@ def _destination(exchange: Exchange, request: Request) -> Node:
         with exchange.services.database.read() as session:
             nodes = disclosure.destinations(session, exchange.actor, title, exchange.agreed.address)
     except Unavailable as fault:
-        raise Refused(CANNOT_CALCULATE, fault.detail) from None
+        raise OperationRefused(CANNOT_CALCULATE, fault.detail) from None
     if not nodes:
-        raise Refused(DESTINATION_UNKNOWN, phrase("Add a node with AE title {title} in Filmroom first", title=title))
+        raise OperationRefused(
+            DESTINATION_UNKNOWN, phrase("Add a node with AE title {title} in Filmroom first", title=title)
+        )
     usable = [node for node in nodes if node.enabled]
     if not usable:
-        raise Refused(DESTINATION_UNKNOWN, phrase("The node {title} is switched off in Filmroom", title=title))
+        raise OperationRefused(DESTINATION_UNKNOWN, phrase("The node {title} is switched off in Filmroom", title=title))
     usable = [node for node in usable if "store" in options.node_options(node).capabilities]
     if not usable:
-        raise Refused(DESTINATION_UNKNOWN, phrase("The node {title} is not set to store in Filmroom", title=title))
+        raise OperationRefused(
+            DESTINATION_UNKNOWN, phrase("The node {title} is not set to store in Filmroom", title=title)
+        )
     return usable[0]
 
 
@@ -72,7 +76,7 @@ def _paused(node: Node) -> Phrase:
     return phrase("The node {title} is paused in Filmroom", title=node.ae_title)
 
 
-def _report_progress(exchange: Exchange, request: Request, delivery: "_Delivery", tally: Tally) -> bool:
+def _report_progress(exchange: Exchange, request: Request, delivery: "_Delivery", tally: SuboperationTally) -> bool:
     """Counts the results of the delivery until it ends; whether the caller cancelled it."""
     progress = Progress(exchange, request, tally)
     while True:
@@ -92,7 +96,7 @@ def _report_progress(exchange: Exchange, request: Request, delivery: "_Delivery"
             return True
 
 
-def _count_the_unsent(delivery: "_Delivery", instances: Sequence[Instance], tally: Tally) -> None:
+def _count_the_unsent(delivery: "_Delivery", instances: Sequence[Instance], tally: SuboperationTally) -> None:
     """Objects without a result have not arrived: it broke off."""
     for instance in instances:
         if instance.id not in delivery.heard_of:
@@ -162,7 +166,7 @@ class _Delivery:
 
 
 def _record_outcome(
-    exchange: Exchange, node: Node, tally: Tally, fault: Phrase, seconds: float, cancelled: bool
+    exchange: Exchange, node: Node, tally: SuboperationTally, fault: Phrase, seconds: float, cancelled: bool
 ) -> None:
     """The node's dot, the disclosure's end where not all arrived, and the transfer log's entry for the sent objects
     (NET-9)."""

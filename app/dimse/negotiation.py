@@ -8,7 +8,7 @@ from app.dicom.registry import registry
 from app.dicom.uids import is_valid as is_uid
 from app.network import pdu
 from app.network.information_models import MODELS, STORAGE_COMMITMENT, VERIFICATION, Service
-from app.network.pdu import Associate, ContextResult, Role, UserItems
+from app.network.pdu import Associate, ContextResult, RoleSelection, UserItems
 from app.network.settings import DicomSettings
 from app.network.storage_classes import storage_classes, transfer_syntaxes
 
@@ -70,9 +70,9 @@ def user_items(request: Associate, results: list[ContextResult]) -> UserItems:
     return UserItems((1, 1) if request.user.window is not None else None, roles, extended)
 
 
-def _role(uid: str, asked: Role) -> Role:
+def _role(uid: str, asked: RoleSelection) -> RoleSelection:
     """This side sends objects to a caller that receives them (C-GET), and receives event reports of storage commitment;
     else it is only an SCP."""
     if uid in OFFERED and uid != STORAGE_COMMITMENT:
-        return Role(asked.scu, False)
+        return RoleSelection(asked.scu, False)
     return asked

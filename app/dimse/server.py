@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 
 from app.archive import Archive
-from app.audit.tally import READING_MOST, READING_WINDOW, Tally
+from app.audit.tally import READING_MOST, READING_WINDOW, AuditTally
 from app.config import Config
 from app.db import Database
 from app.dimse.association import AcceptedAssociation
@@ -19,7 +19,7 @@ from app.dimse.association_limits import AssociationLimits
 from app.dimse.facility_ports import FacilityPorts
 from app.dimse.idle_connections import IdleConnections
 from app.dimse.listen_socket import ListenSocket
-from app.dimse.services import Services
+from app.dimse.services import ReceiverServices
 from app.dimse.tls_port import TlsPort
 from app.kit.errors import Forbidden, Unauthorized, Unavailable
 from app.network.pdu import Associate
@@ -59,7 +59,7 @@ class Receiver:
         self.facilities = FacilityPorts(config, database, self.ways, self._start_at, self._stopping)
         self._book = Book(database)
         self._known: tuple[float, DicomSettings] = (float("-inf"), DicomSettings())
-        self._services = Services(
+        self._services = ReceiverServices(
             archive,
             database,
             config.aet,
@@ -70,7 +70,7 @@ class Receiver:
             self._stopping,
             self._book,
             config,
-            Tally(database, READING_WINDOW, READING_MOST),
+            AuditTally(database, READING_WINDOW, READING_MOST),
         )
         self._gate: Gate | None = None
 
@@ -206,7 +206,7 @@ class Receiver:
 
     def _run(self, wire: Wire, address: str, facility_id: str | None) -> None:
         try:
-            services: Services | None = self._services
+            services: ReceiverServices | None = self._services
             if isinstance(wire, TlsWire):
                 services = self._secured(wire, address, facility_id)
             elif facility_id is not None:
@@ -224,7 +224,7 @@ class Receiver:
             self._open.discard(wire)
         self.limits.remove_connection(address)
 
-    def _secured(self, wire: TlsWire, address: str, facility_id: str | None) -> Services | None:
+    def _secured(self, wire: TlsWire, address: str, facility_id: str | None) -> ReceiverServices | None:
         """The handshake has the time that asking has (ARTIM); who does not come through it leaves one line. The services
         of an association then know who its caller is by its certificate."""
         try:

@@ -5,11 +5,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from app.archive import Archive, Source
-from app.audit.tally import Tally
+from app.audit.tally import AuditTally
 from app.config import Config
 from app.db import Database
 from app.dimse.association_limits import AssociationLimits
-from app.network.pdu import Associate, ContextResult, Role
+from app.network.pdu import Associate, ContextResult, RoleSelection
 from app.network.settings import DicomSettings
 from app.nodes.admission import Admission
 from app.nodes.callers import Book
@@ -17,7 +17,7 @@ from app.security.actor import Actor
 
 
 @dataclass(slots=True)
-class Services:
+class ReceiverServices:
     """Objects of the process that an association needs."""
 
     archive: Archive
@@ -30,7 +30,7 @@ class Services:
     stopping: threading.Event
     book: Book
     config: Config
-    looks: Tally  # the lists that callers were answered
+    looks: AuditTally  # the lists that callers were answered
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +58,7 @@ class Agreed:
     source: Source
     contexts: dict[int, tuple[str, str]]
     peer_limit: int
-    roles: dict[str, Role] = field(default_factory=dict)
+    roles: dict[str, RoleSelection] = field(default_factory=dict)
     extended: dict[str, bytes] = field(default_factory=dict)
     handed: Handed | None = None
 

@@ -10,7 +10,7 @@ from app.archive.retrieving import BadKeys, select_instances
 from app.dicom import identifier
 from app.dicom.identifier import BadIdentifier
 from app.dicom.uids import EXPLICIT_LE
-from app.dimse.exchange import Exchange, FinalResponse, Refused, Request
+from app.dimse.exchange import Exchange, FinalResponse, OperationRefused, Request
 from app.forward import store_lane
 from app.kit.errors import Unavailable
 from app.kit.phrases import NOTHING, Phrase, phrase
@@ -28,18 +28,18 @@ def select_objects(exchange: Exchange, request: Request, service: Service) -> li
     """The objects that the request means and its caller may have. Raises Refused."""
     model = MODELS.get(request.abstract)
     if model is None or model.service != service:
-        raise Refused(commands.SOP_CLASS_NOT_SUPPORTED, "This presentation context is for something else")
+        raise OperationRefused(commands.SOP_CLASS_NOT_SUPPORTED, "This presentation context is for something else")
     if not request.has_data:
-        raise Refused(commands.DOES_NOT_MATCH, "An identifier is needed")
+        raise OperationRefused(commands.DOES_NOT_MATCH, "An identifier is needed")
     keys = _keys(exchange.identifier(request.context_id), request.syntax)
     relational = exchange.agreed.flag(request.abstract, 0)
     try:
         with exchange.services.database.read() as session:
             return select_instances(session, exchange.actor, model.levels, keys, relational=relational)
     except BadKeys as fault:
-        raise Refused(fault.dimse, fault.detail, (fault.tag,)) from None
+        raise OperationRefused(fault.dimse, fault.detail, (fault.tag,)) from None
     except Unavailable as fault:
-        raise Refused(CANNOT_CALCULATE, fault.detail) from None
+        raise OperationRefused(CANNOT_CALCULATE, fault.detail) from None
 
 
 def record_disclosure(exchange: Exchange, instances: Sequence[Instance], where: str, how: str) -> None:
@@ -47,20 +47,20 @@ def record_disclosure(exchange: Exchange, instances: Sequence[Instance], where: 
     try:
         disclosure.record_start(exchange.services.database, exchange.actor, instances, where, how)
     except Unavailable as fault:
-        raise Refused(CANNOT_PERFORM, fault.detail) from None
+        raise OperationRefused(CANNOT_PERFORM, fault.detail) from None
 
 
 def _keys(data: bytes, syntax: str) -> Mapping[str, str]:
     try:
         return identifier.decode(data, explicit=syntax == EXPLICIT_LE)
     except BadIdentifier as fault:
-        raise Refused(
+        raise OperationRefused(
             commands.UNABLE_TO_PROCESS, phrase("The identifier cannot be read: {fault}", fault=fault)
         ) from None
 
 
 @dataclass(slots=True)
-class Tally:
+class SuboperationTally:
     """Sub-operations of one request. failed_uids: what has not arrived; words: the last reason."""
 
     remaining: int
@@ -135,7 +135,7 @@ def failed_list(uids: list[str], syntax: str) -> bytes:
 class Progress:
     """Pending responses of one request: after each second and after each 25 objects, not oftener."""
 
-    def __init__(self, exchange: Exchange, request: Request, tally: Tally) -> None:
+    def __init__(self, exchange: Exchange, request: Request, tally: SuboperationTally) -> None:
         self._exchange, self._request, self._tally = exchange, request, tally
         self._told, self._at = 0, time.monotonic()
 

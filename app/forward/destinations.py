@@ -7,7 +7,7 @@ from typing import Protocol
 from app.archive import Archive
 from app.archive.models import Instance
 from app.config import Config
-from app.forward.store_lane import Check, Lane, OnAnswer, Throttle
+from app.forward.store_lane import BandwidthLimit, Check, Lane, OnAnswer
 from app.kit.errors import PeerFault
 from app.network import find_scu
 from app.network.settings import DicomSettings
@@ -46,7 +46,7 @@ class DicomNode(Lane):
     """C-STORE, and C-FIND for what is there."""
 
     def __init__(
-        self, archive: Archive, node: Node, settings: DicomSettings, title: str, throttle: Throttle | None = None
+        self, archive: Archive, node: Node, settings: DicomSettings, title: str, throttle: BandwidthLimit | None = None
     ) -> None:
         peer = service.peer_of(node, title, settings)
         super().__init__(
@@ -65,7 +65,7 @@ class DicomNode(Lane):
 
 
 def open_destination(
-    archive: Archive, config: Config, node: Node, settings: DicomSettings, throttle: Throttle
+    archive: Archive, config: Config, node: Node, settings: DicomSettings, throttle: BandwidthLimit
 ) -> Destination:
     """The way to a node. Raises PeerFault for an unknown protocol."""
     protocol = options.node_options(node).protocol

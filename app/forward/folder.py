@@ -17,7 +17,7 @@ from app.archive import Archive
 from app.archive.models import Instance
 from app.dicom.paths import object_path
 from app.forward import part10, queue_queries
-from app.forward.store_lane import REFUSED, SENT, Check, DeliveryOutcome, OnAnswer, Throttle
+from app.forward.store_lane import REFUSED, SENT, BandwidthLimit, Check, DeliveryOutcome, OnAnswer
 from app.kit import folders
 from app.kit.errors import CannotConvert, NotFound, PeerFault
 from app.kit.phrases import NOTHING, of_fault, phrase
@@ -30,7 +30,7 @@ _CHUNK = 1 << 20
 class FolderNode:
     """A destination of the protocol "folder"."""
 
-    def __init__(self, archive: Archive, node: Node, throttle: Throttle) -> None:
+    def __init__(self, archive: Archive, node: Node, throttle: BandwidthLimit) -> None:
         self._archive, self._throttle = archive, throttle
         self._root, self._preferred = Path(options.node_options(node).path), options.node_options(node).transfer_syntax
         self.in_flight: list[Instance] = []

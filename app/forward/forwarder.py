@@ -12,7 +12,7 @@ from app.archive import Archive
 from app.config import Config
 from app.db import Database
 from app.forward import claims, journal, queue_queries, transcode_sweep, waking
-from app.forward.lanes import Runner
+from app.forward.lanes import LaneRunner
 from app.forward.models import TransferSlot
 from app.kit import rolestate
 from app.kit.clock import now
@@ -33,7 +33,7 @@ class Forwarder:
         self._config, self._database, self._archive = config, database, archive
         self.owner = owner  # host:pid
         self.stopping = threading.Event()
-        self._lanes: dict[threading.Thread, Runner] = {}
+        self._lanes: dict[threading.Thread, LaneRunner] = {}
         self._proofs = waking.Position()
 
     def start(self) -> None:
@@ -88,7 +88,7 @@ class Forwarder:
         for node in sorted(nodes, key=lambda n: -options.node_options(n).priority):
             own = sum(runner.node_id == node.id for runner in self._lanes.values())
             if own < options.node_options(node).parallel and len(self._lanes) < MOST:
-                runner = Runner(self._config, self._database, self._archive, self.owner, node.id, self.stopping)
+                runner = LaneRunner(self._config, self._database, self._archive, self.owner, node.id, self.stopping)
                 lane = threading.Thread(target=runner.run, name=f"forward-{node.name[:20]}-{own}", daemon=True)
                 self._lanes[lane] = runner
                 lane.start()

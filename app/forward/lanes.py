@@ -18,7 +18,7 @@ from app.forward.claims import Slot
 from app.forward.destinations import Destination, open_destination
 from app.forward.journal import DeliveryAnswer, Journal
 from app.forward.queue_queries import WaitingObject
-from app.forward.store_lane import DeliveryOutcome, Enough, Throttle
+from app.forward.store_lane import BandwidthLimit, DeliveryOutcome, Enough
 from app.kit.clock import now
 from app.kit.errors import AppError, PeerFault
 from app.kit.ids import new_id
@@ -37,7 +37,7 @@ TOLD = 10.0  # seconds of sending in one entry of the transfer log; a killed wor
 DOT = 60.0  # seconds between two signs of success of a node that is sent to all the time
 
 
-class Runner:
+class LaneRunner:
     """The lane as a thread runs it: `run` returns when there is nothing more to do, or a fault needs a pause."""
 
     def __init__(
@@ -55,7 +55,7 @@ class Runner:
         self.slot: Slot | None = None
         self._owner, self._stopping = owner, stopping
         self._linger = linger
-        self._throttle = Throttle()
+        self._throttle = BandwidthLimit()
         self._destination: Destination | None = None
         self._made_for: object = None
         self._sent_before = 0
@@ -81,13 +81,13 @@ class Runner:
         if left := journal.read_journal(path):  # of a process that died between the rows and the file
             with self._database.write() as session:
                 claims.record_answers(session, left)
-        work = _Work(self, slot, path)
+        work = _LaneWork(self, slot, path)
         try:
             work.send_claimed()
         finally:
             self._end(work)
 
-    def _end(self, work: "_Work") -> None:
+    def _end(self, work: "_LaneWork") -> None:
         """Whatever happened: what was answered is written down, the rest waits again, the slot is free."""
         try:
             work.write()
@@ -133,10 +133,10 @@ class Runner:
             destination.close()
 
 
-class _Work:
+class _LaneWork:
     """State of one run of a lane."""
 
-    def __init__(self, runner: Runner, slot: Slot, path: Path) -> None:
+    def __init__(self, runner: LaneRunner, slot: Slot, path: Path) -> None:
         self._runner, self.slot = runner, slot
         self._database, self._stopping = runner._database, runner._stopping
         self.journal = Journal(path)

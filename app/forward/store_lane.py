@@ -68,7 +68,7 @@ def open_encoded(archive: Archive, instance: Instance, syntax: str) -> Iterator[
         yield file, instance.bytes - instance.data_set_offset, plain
 
 
-class Throttle:
+class BandwidthLimit:
     """Limits the rate in KiB per second (0: no limit), as an even stream. Waits inside `pace`."""
 
     def __init__(self, kib: float = 0) -> None:
@@ -99,7 +99,7 @@ class Lane:
         *,
         preferred: str = "stored",
         originator: tuple[str, int] | None = None,
-        throttle: Throttle | None = None,
+        throttle: BandwidthLimit | None = None,
     ) -> None:
         self.peer = peer
         self._archive, self._settings = archive, settings
@@ -238,7 +238,7 @@ def deliver(
     unknown, and objects without an outcome were not sent."""
     if max_pdu:
         peer = replace(peer, max_pdu=max_pdu)
-    throttle = Throttle(bandwidth_kib)
+    throttle = BandwidthLimit(bandwidth_kib)
     lane = Lane(archive, peer, settings, preferred=preferred, originator=originator, throttle=throttle)
     with suppress(Enough), lane:
         lane.send(instances, on_answer, check)
@@ -281,12 +281,12 @@ __all__ = [
     "REFUSED",
     "SENT",
     "WARNED",
+    "BandwidthLimit",
     "Conversions",
     "DeliveryOutcome",
     "Enough",
     "Lane",
     "PeerFault",
-    "Throttle",
     "deliver",
     "describe_conversion",
     "interpret_status",

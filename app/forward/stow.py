@@ -15,7 +15,7 @@ from app.archive.models import Instance
 from app.config import Config
 from app.dicom import dicomxml
 from app.forward import part10
-from app.forward.store_lane import BUSY, REFUSED, SENT, WARNED, Check, DeliveryOutcome, OnAnswer, Throttle
+from app.forward.store_lane import BUSY, REFUSED, SENT, WARNED, BandwidthLimit, Check, DeliveryOutcome, OnAnswer
 from app.kit import multipart
 from app.kit.errors import CannotConvert, NotFound, PeerFault
 from app.kit.phrases import NOTHING, Phrase, of_fault, phrase
@@ -35,7 +35,7 @@ class WebNode:
     """A destination of the protocol "dicomweb"."""
 
     def __init__(
-        self, archive: Archive, config: Config, node: Node, settings: DicomSettings, throttle: Throttle
+        self, archive: Archive, config: Config, node: Node, settings: DicomSettings, throttle: BandwidthLimit
     ) -> None:
         self._archive, self._name, self._throttle = archive, node.name, throttle
         self._preferred = options.node_options(node).transfer_syntax

@@ -12,7 +12,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app import audit
-from app.audit.tally import Tally
+from app.audit.tally import AuditTally
 from app.http import i18n, problems, readings, security_headers
 from app.http.deps import identify
 from app.http.hosts import Hosts
@@ -42,7 +42,7 @@ class TooSlow(AppError):
 class Edge:
     """Pure ASGI, so that streams pass untouched."""
 
-    def __init__(self, app: ASGIApp, hosts: Hosts, readings: Tally) -> None:
+    def __init__(self, app: ASGIApp, hosts: Hosts, readings: AuditTally) -> None:
         self.app = app
         self.hosts = hosts
         self.readings = readings
@@ -82,11 +82,13 @@ async def check_host(connection: HTTPConnection, hosts: Hosts) -> None:
 class _Exchange:
     """One request and its answer."""
 
-    def __init__(self, app: ASGIApp, hosts: Hosts, tally: Tally, scope: Scope, receive: Receive, send: Send) -> None:
+    def __init__(
+        self, app: ASGIApp, hosts: Hosts, tally: AuditTally, scope: Scope, receive: Receive, send: Send
+    ) -> None:
         self.app, self.scope, self.receive, self.send = app, scope, receive, send
         self.hosts, self.readings = hosts, tally
         self.status = 0
-        self.seen = audit.Seen()
+        self.seen = audit.RequestReads()
         self.https = scope.get("scheme") == "https"
         self.limit = None if scope["path"].startswith(_UPLOADS) else _SMALL
         if scope["path"] in _SIGN_IN:

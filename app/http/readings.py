@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from starlette.concurrency import run_in_threadpool
 from starlette.types import Scope
 
-from app.audit import Seen
-from app.audit.tally import AuditedAction, Tally
+from app.audit import RequestReads
+from app.audit.tally import AuditedAction, AuditTally
 from app.security import Verb
 from app.security.identity import Identity
 
@@ -37,7 +37,7 @@ _PLAIN = ("/api/v1/jobs", "/api/v1/nodes", "/api/v1/certificates", "/api/v1/rout
 _NAMING = ("/settings/audit", "/api/v1/audit", "/settings/routes")
 
 
-async def count_reading(tally: Tally, scope: Scope, seen: Seen) -> None:
+async def count_reading(tally: AuditTally, scope: Scope, seen: RequestReads) -> None:
     """Called once for each request that is answered with what it asked for, before the answer goes out."""
     state = scope.get("state", {})
     verb, identity = state.get("verb"), state.get("identity")
@@ -48,12 +48,12 @@ async def count_reading(tally: Tally, scope: Scope, seen: Seen) -> None:
         await run_in_threadpool(_write, tally, new)
 
 
-def _write(tally: Tally, deeds: list[AuditedAction]) -> None:
+def _write(tally: AuditTally, deeds: list[AuditedAction]) -> None:
     for deed in deeds:
         tally.write(deed)
 
 
-def _deeds(scope: Scope, verb: Verb, identity: Identity, seen: Seen) -> Iterator[AuditedAction]:
+def _deeds(scope: Scope, verb: Verb, identity: Identity, seen: RequestReads) -> Iterator[AuditedAction]:
     reads = scope["method"] in ("GET", "HEAD")
     studies = seen.studies if reads else {uid: seen.studies[uid] for uid in seen.shown}
     where = _pattern(scope)

@@ -5,7 +5,7 @@ from typing import Any
 
 from starlette.requests import HTTPConnection
 
-from app.audit.tally import READING_MOST, READING_WINDOW, Tally
+from app.audit.tally import READING_MOST, READING_WINDOW, AuditTally
 from app.config import Config
 from app.db import Database, open_database
 from app.security.gate import Gate
@@ -20,7 +20,7 @@ class Services:
     database: Database
     secrets: Secrets
     gate: Gate
-    readings: Tally
+    readings: AuditTally
     archive: Any = None
     extra: dict[str, Any] = field(default_factory=dict)
 
@@ -29,7 +29,7 @@ class Services:
         """Opens what is not given. Call after a fork, never before."""
         opened = database or open_database(config)
         secrets = Secrets(config)
-        looks = Tally(opened, READING_WINDOW, READING_MOST)
+        looks = AuditTally(opened, READING_WINDOW, READING_MOST)
         return cls(config, opened, secrets, Gate(opened, secrets), looks, archive)
 
     def close(self) -> None:

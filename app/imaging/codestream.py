@@ -61,7 +61,7 @@ def read(frame: bytes) -> Codestream:
     raise CannotDecode("The compressed frame is not a JPEG stream or is damaged.")
 
 
-def _jpeg_xl(found: jpegxl.Picture) -> Codestream:
+def _jpeg_xl(found: jpegxl.JpegXlImage) -> Codestream:
     return Codestream(
         "jpeg-xl",
         found.rows,

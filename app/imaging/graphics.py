@@ -14,7 +14,7 @@ _ALIGN: dict[str, Literal["left", "center", "right"]] = {"RIGHT": "right", "CENT
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class DisplayedArea:
     """Where the displayed area lies: its rectangle in the stored image, quarter turns clockwise, then flip."""
 
     area: Crop
@@ -38,7 +38,7 @@ class Seen:
         return (1 - x if self.flip else x), y
 
 
-def read_graphics(ds: Dataset, annotations: Iterable[Dataset], seen: Seen) -> Iterator[Mark]:
+def read_graphics(ds: Dataset, annotations: Iterable[Dataset], seen: DisplayedArea) -> Iterator[Mark]:
     """Everything that is drawn, in the order of the graphic layers. What cannot be read is left out."""
     order = {
         str(one.get("GraphicLayer")): _integer(one.get("GraphicLayerOrder"))
@@ -60,7 +60,7 @@ def _integer(value: Any) -> int:
         return 0
 
 
-def _points(values: Any, units: Any, seen: Seen) -> list[Point]:
+def _points(values: Any, units: Any, seen: DisplayedArea) -> list[Point]:
     """Pairs of column and row. PIXEL: in the stored image; DISPLAY: fractions of the displayed area as seen."""
     try:
         numbers = [float(v) for v in values or ()]
@@ -74,7 +74,7 @@ def _points(values: Any, units: Any, seen: Seen) -> list[Point]:
     return pairs
 
 
-def _graphic(thing: Dataset, seen: Seen) -> Polyline | None:
+def _graphic(thing: Dataset, seen: DisplayedArea) -> Polyline | None:
     kind = str(thing.get("GraphicType") or "").strip().upper()
     points = _points(thing.get("GraphicData"), thing.get("GraphicAnnotationUnits"), seen)
     filled = str(thing.get("GraphicFilled") or "N").strip().upper() == "Y"
@@ -92,7 +92,7 @@ def _graphic(thing: Dataset, seen: Seen) -> Polyline | None:
     return None
 
 
-def _text(thing: Dataset, seen: Seen) -> Iterator[Mark]:
+def _text(thing: Dataset, seen: DisplayedArea) -> Iterator[Mark]:
     """The text in its bounding box, else at its anchor point; a line between both where the anchor is to be seen."""
     lines = tuple(line.rstrip() for line in str(thing.get("UnformattedTextValue") or "").splitlines())
     units = thing.get("BoundingBoxAnnotationUnits")
@@ -114,7 +114,7 @@ def _text(thing: Dataset, seen: Seen) -> Iterator[Mark]:
     yield Label(lines, at, align)  # type: ignore[arg-type]
 
 
-def _edge(corners: list[Point], align: str, seen: Seen) -> Point:
+def _edge(corners: list[Point], align: str, seen: DisplayedArea) -> Point:
     """The middle of the box's left or right edge, or its centre, as the box is seen."""
     (x1, y1), (x2, y2) = (seen.to_displayed(corner) for corner in corners)
     x = {"left": min(x1, x2), "right": max(x1, x2)}.get(align, (x1 + x2) / 2)

@@ -62,7 +62,7 @@ class _Bits:
 
 
 @dataclass(slots=True)
-class Picture:
+class JpegXlImage:
     """turned: the decoder turns what is stored to RGB, whatever it stores. passes: over the coefficients of the picture.
     single: one frame of the size of the picture, nothing else."""
 
@@ -77,11 +77,11 @@ class Picture:
     single: bool = False
 
 
-def read(frame: bytes) -> Picture:
+def read(frame: bytes) -> JpegXlImage:
     """The parameters of the stream. Raises CannotDecode where it is damaged, or holds what no DICOM picture has."""
     bits = _Bits(_headers(frame))
     bits.u(16)
-    found = Picture()
+    found = JpegXlImage()
     found.rows, found.columns = _size(bits)
     try:
         _metadata(bits, found)
@@ -122,7 +122,7 @@ def _size(bits: _Bits) -> tuple[int, int]:
     return rows, 8 * (bits.u(5) + 1) if small else bits.u32(_SIZES) + 1
 
 
-def _metadata(bits: _Bits, found: Picture) -> None:
+def _metadata(bits: _Bits, found: JpegXlImage) -> None:
     """ImageMetadata (18181-1 D.3)."""
     if not bits.u(1):  # not all by default: 8 bits, colour, XYB
         extra = bits.u(1)
@@ -150,7 +150,7 @@ def _metadata(bits: _Bits, found: Picture) -> None:
         raise _Unusual
 
 
-def _colours(bits: _Bits, found: Picture) -> bool:
+def _colours(bits: _Bits, found: JpegXlImage) -> bool:
     """ColourEncoding (18181-1 E.2); whether a profile follows in its place."""
     found.turned = found.xyb
     if bits.u(1):
@@ -172,7 +172,7 @@ def _colours(bits: _Bits, found: Picture) -> bool:
     return False
 
 
-def _frame_header(bits: _Bits, found: Picture) -> None:
+def _frame_header(bits: _Bits, found: JpegXlImage) -> None:
     """FrameHeader (18181-1 F.2) of the first frame: whether it is the last one and as large as the picture."""
     bits.align()
     if bits.u(1):

@@ -127,7 +127,7 @@ def read(ds: Dataset, sop_instance_uid: str, spec: PixelSpec, frame: int = 1) ->
     shown = next(_applying(ds.get("DisplayedAreaSelectionSequence"), sop_instance_uid, frame), None)
     area = _area(shown) if shown is not None else None
     whole = area or Crop(0.0, 0.0, float(spec.rows), float(spec.columns))
-    seen = graphics.Seen(whole, rotate // 90 % 4, flip)
+    seen = graphics.DisplayedArea(whole, rotate // 90 % 4, flip)
     annotations = list(_applying(ds.get("GraphicAnnotationSequence"), sop_instance_uid, frame))
     return Presentation(
         ds=ds,

@@ -50,7 +50,7 @@ def key_of(path: Path) -> str:
 
 def parse(text: str, comments: bool = False) -> JsonDocument:
     """The document. Raises JsonFault: also for a duplicate key, and for more than 64 levels."""
-    reader = _Reader(text, comments)
+    reader = _JsonReader(text, comments)
     reader.skip()
     document = JsonDocument(reader.value((), 0), reader.lines)
     reader.skip()
@@ -59,7 +59,7 @@ def parse(text: str, comments: bool = False) -> JsonDocument:
     return document
 
 
-class _Reader:
+class _JsonReader:
     def __init__(self, text: str, comments: bool) -> None:
         self.text = text.removeprefix("\ufeff")
         self.at = 0

@@ -85,7 +85,7 @@ class RoleState:
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class RoleProcess:
     """The last state of one living process of a role."""
 
     role: str
@@ -135,7 +135,7 @@ def process_exists(pid: int) -> bool:
     return True
 
 
-def read_all(folder: Path) -> list[Seen]:
+def read_all(folder: Path) -> list[RoleProcess]:
     """Every role process on this machine whose last beat is fresh and whose process still lives."""
     found = []
     for path in folder.glob("role-*.json"):
@@ -148,5 +148,5 @@ def read_all(folder: Path) -> list[Seen]:
         except (OSError, ValueError, KeyError):
             continue  # being replaced, or its process has gone
         if age < 3 * BEAT:
-            found.append(Seen(known["role"], known["pid"], known["state"], unpacked(known.get("detail", {}))))
+            found.append(RoleProcess(known["role"], known["pid"], known["state"], unpacked(known.get("detail", {}))))
     return found

@@ -7,7 +7,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from app.kit.rolestate import Seen, process_exists, read_all
+from app.kit.rolestate import RoleProcess, process_exists, read_all
 
 SUPERVISOR = "supervisor"
 RECEIVERS = "receivers"  # the supervisor of several receivers that run without the other roles
@@ -23,7 +23,7 @@ class Running:
     pid: int
     receivers: int
     roles: list[str]
-    seen: list[Seen]
+    seen: list[RoleProcess]
 
     @property
     def missing(self) -> list[str]:
@@ -51,7 +51,7 @@ class Running:
         return [head, *each, *(f"  {role}: down" for role in self.missing if role not in {s.role for s in self.seen})]
 
 
-def _detail(one: Seen) -> str:
+def _detail(one: RoleProcess) -> str:
     shown = {"port": one.detail.get("port"), "TLS port": one.detail.get("tls_port")}
     words = "".join(f", {name} {value}" for name, value in shown.items() if value)
     fault = one.detail.get("tls_fault")

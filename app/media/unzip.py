@@ -49,7 +49,7 @@ class Unzip:
         try:
             zipcontents.check(file, limits.members)
             self._zip = zipfile.ZipFile(file)
-        except zipcontents.TooMany as fault:
+        except zipcontents.TooManyEntries as fault:
             raise BadArchive(
                 phrase("The ZIP file contains more than {count} files.", count=limits.members), hint="Split it."
             ) from fault

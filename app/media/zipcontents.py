@@ -13,7 +13,7 @@ _EACH = 320  # bytes an entry may have on average: 46, a long path, and what pro
 _LEAST = 1 << 20
 
 
-class TooMany(Exception):
+class TooManyEntries(Exception):
     """More entries than allowed."""
 
 
@@ -33,7 +33,7 @@ def check(file: IO[bytes], most: int) -> None:
         rest = sum(struct.unpack_from("<3H", head, 28))
         count, left = count + 1, left - _ENTRY_SIZE - rest
         if count > most:
-            raise TooMany
+            raise TooManyEntries
         file.seek(rest, 1)
     if size > max(_LEAST, most * _EACH):
         raise TooLong

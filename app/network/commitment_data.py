@@ -6,7 +6,7 @@ the same with what is committed, and the Failed SOP Sequence with what is not an
 from dataclasses import dataclass, field
 
 from app.dicom import uids
-from app.dicom.elements import ITEM, Cursor, Damaged, items
+from app.dicom.elements import ITEM, Cursor, DamagedElements, items
 from app.dicom.elements import encode as encode_element
 from app.kit.phrases import phrase
 
@@ -67,7 +67,7 @@ def decode(data: bytes, syntax: str) -> References:
                 found.objects = _references(coding, data, value, following)
             elif tag == _FAILED:
                 found.failed = _references(coding, data, value, following, failed=True)
-    except Damaged as fault:
+    except DamagedElements as fault:
         raise BadReferences(str(fault)) from None
     if not uids.is_safe(found.transaction):
         raise BadReferences("a Transaction UID is needed")

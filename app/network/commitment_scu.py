@@ -22,7 +22,7 @@ from app.network.commitment_data import (
 from app.network.pdu import BadPdu, Context
 from app.network.scu import Association, Peer, Response
 from app.network.settings import DicomSettings
-from app.network.user_items import Role, UserItems
+from app.network.user_items import RoleSelection, UserItems
 from app.network.wire import PeerSilent
 
 _SYNTAXES = ["1.2.840.10008.1.2.1", "1.2.840.10008.1.2"]
@@ -59,7 +59,7 @@ class CommitmentAssociation(Association):
     def __init__(
         self, peer: Peer, settings: DicomSettings, *, reporting: bool, on_report: OnReport | None = None
     ) -> None:
-        user = UserItems(roles={PUSH_MODEL: Role(scu=False, scp=True)}) if reporting else None
+        user = UserItems(roles={PUSH_MODEL: RoleSelection(scu=False, scp=True)}) if reporting else None
         super().__init__(peer, [Context(1, PUSH_MODEL, _SYNTAXES)], settings, user)
         self._on_report = on_report
 

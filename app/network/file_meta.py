@@ -44,7 +44,7 @@ def sop_uids(head: bytes | memoryview, transfer_syntax: str) -> tuple[str, str]:
         except zlib.error:
             return "", ""
     found = {0x00080016: "", 0x00080018: ""}
-    with suppress(elements.Damaged):
+    with suppress(elements.DamagedElements):
         cursor = elements.Cursor(head, 0, len(head), syntax.implicit, syntax.little, last=_BEHIND_UIDS)
         for tag, _, _, value, _, following in cursor:
             if tag in found:

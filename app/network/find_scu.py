@@ -133,7 +133,7 @@ class Finder:
                     if time.monotonic() > self._deadline and not self._stop():
                         raise PeerFault(phrase("{peer} did not end its answers in time.", peer=peer))
                     return
-                raise statuses.Refused(statuses.describe_status(answer.status, answer.comment, peer), answer.status)
+                raise statuses.PeerRefused(statuses.describe_status(answer.status, answer.comment, peer), answer.status)
             seen += 1
             if seen > limit + _SLACK:
                 association.abort()

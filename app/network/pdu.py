@@ -17,7 +17,7 @@ from app.network.user_items import (
     UNRECOGNIZED_PDU,
     UNSPECIFIED,
     BadPdu,
-    Role,
+    RoleSelection,
     UserIdentity,
     UserItems,
     item,
@@ -33,7 +33,7 @@ __all__ = [
     "UNRECOGNIZED_PDU",
     "UNSPECIFIED",
     "BadPdu",
-    "Role",
+    "RoleSelection",
     "UserIdentity",
     "UserItems",
 ]  # of user_items, whose names they also are here

@@ -29,7 +29,7 @@ SIGNS = {
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class ProbeStep:
     """One step. name: reach, association, echo, find or offers; of DICOMweb reach and search; of a folder folder, write and
     space. hint: what to do about a failure."""
 
@@ -44,7 +44,7 @@ class Step:
 class Probe:
     """Result of a test. offers: the capabilities the node showed; missing: those it is set to have but refused."""
 
-    steps: list[Step]
+    steps: list[ProbeStep]
     offers: list[str] = field(default_factory=list)
     missing: list[str] = field(default_factory=list)
 
@@ -92,7 +92,7 @@ class _Steps:
     """The steps of one test, each with the time since the one before."""
 
     def __init__(self) -> None:
-        self.ended: list[Step] = []
+        self.ended: list[ProbeStep] = []
         self._name = ""
         self._started = time.monotonic()
 
@@ -101,7 +101,7 @@ class _Steps:
 
     def end(self, ok: bool, words: Phrase, hint: Phrase = NOTHING) -> None:
         moment = time.monotonic()
-        self.ended.append(Step(self._name, ok, words, round(moment - self._started, 4), hint))
+        self.ended.append(ProbeStep(self._name, ok, words, round(moment - self._started, 4), hint))
         self._started = moment
 
 

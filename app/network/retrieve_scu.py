@@ -18,7 +18,7 @@ from app.network.receiving import DataSetReceiver, ObjectStore
 from app.network.scu import Association, Peer
 from app.network.settings import DicomSettings
 from app.network.storage_classes import COMMON_CLASSES, COMPRESSED
-from app.network.user_items import Role, UserItems
+from app.network.user_items import RoleSelection, UserItems
 
 STUDY_MOVE, PATIENT_MOVE = "1.2.840.10008.5.1.4.1.2.2.2", "1.2.840.10008.5.1.4.1.2.1.2"
 STUDY_GET, PATIENT_GET = "1.2.840.10008.5.1.4.1.2.2.3", "1.2.840.10008.5.1.4.1.2.1.3"
@@ -56,7 +56,7 @@ class RetrieveOutcome:
 
 
 @dataclass(frozen=True, slots=True)
-class Watch:
+class RetrieveWatch:
     """Callbacks of the caller. tell: new counts; stop: asked each second, then a C-CANCEL goes out;
     alive: whether something has arrived since it was last asked (a peer need not answer before the end)."""
 
@@ -73,7 +73,7 @@ class _Retriever:
     name = ""
 
     def __init__(
-        self, peer: Peer, settings: DicomSettings, watch: Watch, more: list[Context], user: UserItems | None
+        self, peer: Peer, settings: DicomSettings, watch: RetrieveWatch, more: list[Context], user: UserItems | None
     ) -> None:
         own = [Context(_STUDY, self.study_class, _SYNTAXES), Context(_PATIENT, self.patient_class, _SYNTAXES)]
         self._association = Association(peer, [*own, *more], settings, user)
@@ -159,8 +159,10 @@ class Mover(_Retriever):
 
     field, study_class, patient_class, name = commands.C_MOVE_RQ, STUDY_MOVE, PATIENT_MOVE, "C-MOVE"
 
-    def __init__(self, peer: Peer, settings: DicomSettings, destination: str, watch: Watch | None = None) -> None:
-        super().__init__(peer, settings, watch or Watch(), [], None)
+    def __init__(
+        self, peer: Peer, settings: DicomSettings, destination: str, watch: RetrieveWatch | None = None
+    ) -> None:
+        super().__init__(peer, settings, watch or RetrieveWatch(), [], None)
         self._destination = destination
 
     def __enter__(self) -> "Mover":
@@ -183,12 +185,12 @@ class Getter(_Retriever):
         store: ObjectStore,
         source: object,
         sop_classes: Iterable[str] = (),
-        watch: Watch | None = None,
+        watch: RetrieveWatch | None = None,
     ) -> None:
         """sop_classes: those of the objects where they are known; else the usual ones are proposed."""
         contexts = storage_contexts(sop_classes)
-        roles = {context.abstract: Role(scu=False, scp=True) for context in contexts}
-        super().__init__(peer, settings, watch or Watch(), contexts, UserItems(roles=roles))
+        roles = {context.abstract: RoleSelection(scu=False, scp=True) for context in contexts}
+        super().__init__(peer, settings, watch or RetrieveWatch(), contexts, UserItems(roles=roles))
         self._abstract = {context.id: context.abstract for context in contexts}
         self._store, self._source = store, source
 

@@ -38,7 +38,7 @@ class BadPdu(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Role:
+class RoleSelection:
     """Which roles the association's requestor takes for a SOP class (PS3.7 D.3.3.4); in an answer: which it may."""
 
     scu: bool
@@ -65,7 +65,7 @@ class UserItems:
     roles and extended by SOP class; confirmed: the server's response to a user identity (empty for names)."""
 
     window: tuple[int, int] | None = None
-    roles: dict[str, Role] = field(default_factory=dict)
+    roles: dict[str, RoleSelection] = field(default_factory=dict)
     extended: dict[str, bytes] = field(default_factory=dict)
     identity: UserIdentity | None = None
     confirmed: bytes | None = None
@@ -103,7 +103,7 @@ def decode(found: UserItems, kind: int, value: memoryview) -> None:
         uid, rest = _counted(value)
         if len(rest) != 2:
             raise BadPdu("a role selection does not end after its two roles")
-        found.roles.setdefault(uid_of(uid), Role(rest[0] == 1, rest[1] == 1))
+        found.roles.setdefault(uid_of(uid), RoleSelection(rest[0] == 1, rest[1] == 1))
     elif kind == EXTENDED:
         uid, rest = _counted(value)
         found.extended.setdefault(uid_of(uid), bytes(rest))

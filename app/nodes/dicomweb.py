@@ -127,7 +127,7 @@ def judge(answer: httpx.Response, name: str) -> None:
 
 
 @dataclass(slots=True)
-class Search:
+class RemoteSearch:
     """A search under way. broken: answers that could not be read; limited: there were more than wanted."""
 
     broken: int = 0
@@ -141,13 +141,13 @@ def find(
     keys: Mapping[str, str],
     *,
     limit: int = 500,
-    search: Search | None = None,
+    search: RemoteSearch | None = None,
     stop: Callable[[], bool] = lambda: False,
     seconds: float = _SECONDS,
 ) -> Iterator[dict[str, str]]:
     """QIDO-RS as `finding.Finder.find`: the same levels, keys and answers. Asks page by page until the limit. seconds:
     for all of it; PeerFault when they are used up."""
-    state, until = search or Search(), time.monotonic() + seconds
+    state, until = search or RemoteSearch(), time.monotonic() + seconds
     path, query = _address(level, keys)
     offset = given = 0
     while True:

@@ -101,7 +101,7 @@ def flush(database: Database) -> None:
     _writer(database).flush()
 
 
-class _Writer:
+class _RowWriter:
     """Gathers the rows of one process for one database."""
 
     def __init__(self, database: Database) -> None:
@@ -151,15 +151,15 @@ class _Writer:
         return True
 
 
-_writers: "weakref.WeakKeyDictionary[Database, _Writer]" = weakref.WeakKeyDictionary()
+_writers: "weakref.WeakKeyDictionary[Database, _RowWriter]" = weakref.WeakKeyDictionary()
 _making = threading.Lock()
 
 
-def _writer(database: Database) -> _Writer:
+def _writer(database: Database) -> _RowWriter:
     with _making:
         found = _writers.get(database)
         if found is None:
-            found = _writers[database] = _Writer(database)
+            found = _writers[database] = _RowWriter(database)
         return found
 
 

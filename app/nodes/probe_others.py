@@ -18,7 +18,7 @@ from app.config import Config
 from app.kit import folders
 from app.kit.errors import PeerFault
 from app.kit.phrases import Phrase, joined, phrase
-from app.network.probe import Probe, Step
+from app.network.probe import Probe, ProbeStep
 from app.network.settings import DicomSettings
 from app.nodes import options
 from app.nodes.options import NodeOptions
@@ -33,7 +33,7 @@ class _Steps:
     """Notes each step with its time; ends at the first that fails."""
 
     def __init__(self) -> None:
-        self.found: list[Step] = []
+        self.found: list[ProbeStep] = []
 
     @contextmanager
     def step(self, name: str) -> Iterator[list[Phrase]]:
@@ -43,9 +43,9 @@ class _Steps:
         try:
             yield words
         except PeerFault as fault:
-            self.found.append(Step(name, False, fault.detail, round(time.monotonic() - started, 4), fault.hint))
+            self.found.append(ProbeStep(name, False, fault.detail, round(time.monotonic() - started, 4), fault.hint))
             raise
-        self.found.append(Step(name, True, joined(words), round(time.monotonic() - started, 4)))
+        self.found.append(ProbeStep(name, True, joined(words), round(time.monotonic() - started, 4)))
 
 
 def probe_folder(path: str) -> Probe:

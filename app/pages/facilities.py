@@ -84,7 +84,7 @@ def _stamp(facility: Facility) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Typed:
+class TypedFacility:
     """The submitted values. The switches decide whether it has its own port; one that is left empty is chosen."""
 
     name: Annotated[str, Form(max_length=256)] = ""
@@ -149,7 +149,7 @@ def show_new(request: Request, actor: Admin) -> Response:
 def create(
     request: Request,
     actor: Admin,
-    typed: Annotated[Typed, Depends()],
+    typed: Annotated[TypedFacility, Depends()],
 ) -> Response:
     """Title and port are made when they are left empty."""
     config = services(request).config
@@ -185,7 +185,7 @@ def save(
     request: Request,
     facility_id: str,
     actor: Admin,
-    typed: Annotated[Typed, Depends()],
+    typed: Annotated[TypedFacility, Depends()],
 ) -> Response:
     config = services(request).config
 

@@ -11,7 +11,7 @@ from app.http.i18n import gettext as _
 from app.http.templates import is_htmx
 from app.kit.classic import NAMES, Classic
 from app.kit.errors import Invalid
-from app.network.probe import Probe, Step
+from app.network.probe import Probe, ProbeStep
 from app.pages.forms import Faults, attempt, faults_of, redirect
 from app.pages.nodes import step_word
 from app.pages.shell import fields
@@ -30,7 +30,7 @@ _NUMBERS = ("local_port", "pacs_port", "retry_attempts")
 class TestPart:
     """Result of *Test connection*: steps in words; fault: why it could not be tried."""
 
-    steps: list[tuple[str, Step]]
+    steps: list[tuple[str, ProbeStep]]
     ok: bool
     fault: str = ""
 

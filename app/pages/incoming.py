@@ -21,7 +21,7 @@ from app.kit.clock import local, now
 from app.nodes.queries import names_by_title
 from app.pages import rows
 from app.pages.health import role_states
-from app.pages.rows import Route, StudyRow
+from app.pages.rows import StudyRoute, StudyRow
 from app.pages.shell import fields
 from app.pages.storage import facility_names
 from app.routing import queries as routing
@@ -76,29 +76,29 @@ class IncomingPage(ArrivalRows):
     address: str
 
 
-def _route(transfer: Transfer, node: str) -> Route:
+def _route(transfer: Transfer, node: str) -> StudyRoute:
     left = transfer.total - transfer.sent - transfer.warned - transfer.there
     if transfer.state == "done":
         kind = "warn" if transfer.failed or transfer.warned else "ok"
-        return Route(kind, node, _("Sent to %(node)s") % {"node": node})
+        return StudyRoute(kind, node, _("Sent to %(node)s") % {"node": node})
     if transfer.state == "running":
-        return Route("running", f"{node} {transfer.sent}", _("Sending to %(node)s") % {"node": node})
+        return StudyRoute("running", f"{node} {transfer.sent}", _("Sending to %(node)s") % {"node": node})
     if transfer.state == "failed":
-        return Route("bad", node, translate(transfer.error) or _("Failed"))
+        return StudyRoute("bad", node, translate(transfer.error) or _("Failed"))
     if transfer.state == "cancelled":
-        return Route("paused", node, _("Stopped"))
-    return Route("wait", f"{node} {left}", _("Waiting for %(node)s") % {"node": node})
+        return StudyRoute("paused", node, _("Stopped"))
+    return StudyRoute("wait", f"{node} {left}", _("Waiting for %(node)s") % {"node": node})
 
 
-def _run(run: RouteRun, name: str, receiving: bool) -> Route | None:
+def _run(run: RouteRun, name: str, receiving: bool) -> StudyRoute | None:
     """Pending or failed steps of a route. None while the study is still being received, and right before the route
     decides."""
     if run.state == "failed":
-        return Route("bad", name, translate(run.reason) or _("Failed"))
+        return StudyRoute("bad", name, translate(run.reason) or _("Failed"))
     if run.state == "queued":
-        return Route("running", name, _("Route running"))
+        return StudyRoute("running", name, _("Route running"))
     soon = receiving if run.due_at is None else run.due_at - now() < _SOON
-    return None if soon else Route("wait", name, _("Waiting for the schedule of the route"))
+    return None if soon else StudyRoute("wait", name, _("Waiting for the schedule of the route"))
 
 
 def _arrivals(session: ReadSession, actor: Actor, show: str) -> list[StudyRow]:
@@ -106,7 +106,7 @@ def _arrivals(session: ReadSession, actor: Actor, show: str) -> list[StudyRow]:
     studies = arrivals.recent(session, actor, state=state, limit=SHOWN)
     uids = [study.study_instance_uid for study in studies]
     receiving = {study.study_instance_uid for study in studies if study.state == "receiving"}
-    routes: dict[str, list[Route]] = defaultdict(list)
+    routes: dict[str, list[StudyRoute]] = defaultdict(list)
     for transfer, node in peers.latest_of_studies(session, actor, uids):
         routes[transfer.study_instance_uid].append(_route(transfer, node))
     for run, name in routing.latest_of_studies(session, actor, uids):

@@ -177,7 +177,7 @@ def typed_model(model: type[NodeOptions] = NodeOptions) -> type[BaseModel]:
 _Typed = typed_model()
 
 
-class Typed(_Typed):  # type: ignore[valid-type, misc]  # made from the description of the options
+class TypedNode(_Typed):  # type: ignore[valid-type, misc]  # made from the description of the options
     """The typed values."""
 
     def values(self) -> NodeValues:

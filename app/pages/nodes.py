@@ -15,7 +15,7 @@ from app.http.i18n import gettext as _
 from app.http.templates import is_htmx
 from app.kit.clock import local, now
 from app.kit.errors import Conflict, Invalid
-from app.network.probe import Probe, Step
+from app.network.probe import Probe, ProbeStep
 from app.nodes import callers, options, selftest, service
 from app.nodes import queries as node_queries
 from app.nodes.models import Caller, Node
@@ -25,7 +25,7 @@ from app.nodes.options import CAPABILITIES
 from app.pages import node_form
 from app.pages.forms import require_unchanged
 from app.pages.node_choices import node_choices
-from app.pages.node_form import NodeForm, Typed
+from app.pages.node_form import NodeForm, TypedNode
 from app.pages.shell import fields
 from app.security import Actor, Verb, facilities
 
@@ -94,7 +94,7 @@ class SelfTestPart:
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class CallerFacts:
     """Calls of a node. gap_ms: it waits so long for delayed acknowledgements; slower: seconds that
     a study of 500 objects takes longer for it; calls: those that did not fit, newest first."""
 
@@ -108,7 +108,7 @@ class Seen:
 class ResultPart:
     """Steps of a test, in order. offered and missing: capabilities in words."""
 
-    steps: list[tuple[str, Step]]
+    steps: list[tuple[str, ProbeStep]]
     who: str
     at: datetime
     seconds: float
@@ -127,7 +127,7 @@ class NodesPage:
     form: NodeForm | None
     test: ResultPart | None
     selftest: SelfTestPart | None
-    seen: Seen | None
+    seen: CallerFacts | None
     caller: str
     sections: list[node_form.Section]
     node_choices: Callable[[Described, Any], list[tuple[Any, str]]]
@@ -217,11 +217,11 @@ def _list(session: ReadSession, actor: Actor, chosen: str) -> NodeList:
     return NodeList(lines, chosen, strangers, Verb.NODE_EDIT in actor.verbs)
 
 
-def _last_contact(session: ReadSession, actor: Actor, node_id: str) -> Seen:
+def _last_contact(session: ReadSession, actor: Actor, node_id: str) -> CallerFacts:
     node = node_queries.node(session, actor, node_id)
     odd = callers.list_callers(session, actor, kind=callers.CLASH)
     calls = [one for one in odd if one.title == node.ae_title][:5]
-    return Seen(node.last_seen_at, node.ack_gap_ms, round((node.ack_gap_ms or 0) * 0.5), calls)
+    return CallerFacts(node.last_seen_at, node.ack_gap_ms, round((node.ack_gap_ms or 0) * 0.5), calls)
 
 
 def _selftest(session: ReadSession, actor: Actor, node_id: str) -> SelfTestPart:
@@ -322,7 +322,9 @@ def show_node(node_id: str, request: Request, actor: Reader, session: ReadSessio
 
 
 @router.post("/settings/nodes/new")
-def create_node(request: Request, actor: Editor, session: WriteSession, typed: Annotated[Typed, Form()]) -> Response:
+def create_node(
+    request: Request, actor: Editor, session: WriteSession, typed: Annotated[TypedNode, Form()]
+) -> Response:
     """Makes it and shows it, or shows the form again with what is wrong. Such a caller is not unknown any more."""
     try:
         with session.begin_nested():
@@ -334,7 +336,7 @@ def create_node(request: Request, actor: Editor, session: WriteSession, typed: A
 
 @router.post("/settings/nodes/{node_id}")
 def save_node(
-    node_id: str, request: Request, actor: Editor, session: WriteSession, typed: Annotated[Typed, Form()]
+    node_id: str, request: Request, actor: Editor, session: WriteSession, typed: Annotated[TypedNode, Form()]
 ) -> Response:
     try:
         with session.begin_nested():

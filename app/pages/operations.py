@@ -28,7 +28,7 @@ HOURS, HEIGHT = 24, 20
 _PERIODS = {"1": timedelta(hours=1), "24": timedelta(hours=24), "168": timedelta(days=7), "": None}
 
 
-class Wanted(BaseModel):
+class OperationFilterForm(BaseModel):
     """The filter as in the address. period: hours back, empty for all."""
 
     peer: str = Field("", max_length=128)
@@ -72,7 +72,7 @@ class LogRows:
 @dataclass(frozen=True, slots=True)
 class LogPage(LogRows):
     section: str
-    wanted: Wanted
+    wanted: OperationFilterForm
     kinds: list[tuple[str, str]]
     live_url: str
     csv_url: str
@@ -136,7 +136,7 @@ def _moment(hour: str) -> datetime:
     return datetime.strptime(hour, "%Y-%m-%d %H").replace(tzinfo=UTC)
 
 
-def _rows(session: ReadSession, actor: Actor, wanted: Wanted, cursor: int | None) -> LogRows:
+def _rows(session: ReadSession, actor: Actor, wanted: OperationFilterForm, cursor: int | None) -> LogRows:
     entries, total = queries.entries(session, actor, wanted.filter(), _PAGE, cursor)
     older = wanted.query(cursor=entries[-1].id) if len(entries) == _PAGE else ""
     return LogRows(entries, _lines(session, actor), total, f"/settings/transfer-log?{older}" if older else "")
@@ -147,7 +147,7 @@ def show_log(
     request: Request,
     actor: Reader,
     session: ReadSession,
-    wanted: Annotated[Wanted, Query()],
+    wanted: Annotated[OperationFilterForm, Query()],
     cursor: Annotated[int | None, Query(ge=1, le=LARGEST)] = None,
 ) -> Response:
     """Newest first, fifty a page; the first page follows what happens."""
@@ -163,7 +163,7 @@ def show_log(
     return render(request, "settings/transfer_log.html", fields(page) | {"kind_word": kind_word})
 
 
-def _for_api(wanted: Wanted) -> str:
+def _for_api(wanted: OperationFilterForm) -> str:
     since = wanted.filter().since
     return urlencode(
         {k: v for k, v in wanted.model_dump(exclude={"period"}).items() if v}
@@ -173,7 +173,9 @@ def _for_api(wanted: Wanted) -> str:
 
 
 @router.get("/settings/transfer-log/rows")
-def show_rows(request: Request, actor: Reader, session: ReadSession, wanted: Annotated[Wanted, Query()]) -> Response:
+def show_rows(
+    request: Request, actor: Reader, session: ReadSession, wanted: Annotated[OperationFilterForm, Query()]
+) -> Response:
     """Chart and entries again, for the live page."""
     rows = _rows(session, actor, wanted, None)
     return render(request, "settings/_transfer_log.html", fields(rows) | {"kind_word": kind_word})

@@ -108,7 +108,7 @@ def fitting_layout(preset: str, images: int, cells: dict[str, int]) -> str:
     return min((name for name in cells if cells[name] >= images), key=lambda name: cells[name])
 
 
-def _preset(series: Sequence[preview.StripSeries]) -> str:
+def _preset(series: Sequence[preview.PrintStripSeries]) -> str:
     """The layout for the modality with most images; of several with as many the first in display order."""
     many: Counter[str] = Counter()
     for one in series:
@@ -212,7 +212,7 @@ def _outputs() -> list[tuple[str, str]]:
 
 
 @dataclass(frozen=True, slots=True)
-class QueueRow:
+class PrintQueueRow:
     """One print as the queue shows it. kind: of the state's icon; may: the reader may cancel, retry and delete it.
     patient_id, study: distinguish prints of patients without a name, empty where there are several or the study is
     gone; protected: the file asks for a password."""
@@ -241,8 +241,8 @@ class QueueRow:
 
 
 @dataclass(frozen=True, slots=True)
-class QueuePart:
-    rows: list[QueueRow]
+class PrintQueuePart:
+    rows: list[PrintQueueRow]
     running: int
     waiting: int
     failed: int
@@ -252,7 +252,7 @@ class QueuePart:
 _KINDS = {"queued": "wait", "running": "running", "done": "ok", "failed": "bad", "cancelled": "paused"}
 
 
-def _row(actor: Actor, row: PrintRow, study: Study | None) -> QueueRow:
+def _row(actor: Actor, row: PrintRow, study: Study | None) -> PrintQueueRow:
     words = {
         "queued": _("Waiting"),
         "running": _("Printing"),
@@ -264,7 +264,7 @@ def _row(actor: Actor, row: PrintRow, study: Study | None) -> QueueRow:
     made = row.request
     patients = service.patients_in(made)
     one_study = study if patients == 1 and len(made.options.get("studies") or [0]) == 1 else None
-    return QueueRow(
+    return PrintQueueRow(
         id=made.id,
         patient=made.patient_name,
         patients=patients,
@@ -289,11 +289,11 @@ def _row(actor: Actor, row: PrintRow, study: Study | None) -> QueueRow:
     )
 
 
-def _queue(session: ReadSession, actor: Actor, whole: bool) -> QueuePart:
+def _queue(session: ReadSession, actor: Actor, whole: bool) -> PrintQueuePart:
     rows, _total = service.list_prints(session, actor, limit=SHOWN if whole else SHOWN // 2)
     counts = service.counts(session, actor)
     studies = queries.studies(session, list({row.request.study_instance_uid for row in rows}))
-    return QueuePart(
+    return PrintQueuePart(
         rows=[_row(actor, row, studies.get(row.request.study_instance_uid)) for row in rows],
         running=counts.get("running", 0),
         waiting=counts.get("queued", 0),

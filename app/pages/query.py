@@ -17,7 +17,7 @@ from app.nodes import options
 from app.nodes import queries as node_queries
 from app.pages import listing, query_rows
 from app.pages.forms import Faults, attempt, redirect
-from app.pages.query_rows import Chip, ImageRow, MatchRow, QueueRow, SeriesRow, Typed
+from app.pages.query_rows import Chip, ImageRow, MatchRow, RetrievalQueueRow, SeriesRow, TypedQuery
 from app.pages.shell import fields
 from app.retrieve import queries as retrieve_queries
 from app.retrieve import query_jobs, query_states, remote_queries, retrievals
@@ -77,10 +77,10 @@ class LiveQueryRows(QueryRows):
 
 
 @dataclass(frozen=True, slots=True)
-class QueuePart:
+class RetrievalQueuePart:
     """The retrieval queue. counts: in words."""
 
-    queue: list[QueueRow]
+    queue: list[RetrievalQueueRow]
     counts: str
 
 
@@ -91,7 +91,7 @@ class QueryPage(QueryRows):
 
     chips: list[Chip]
     status: Status | None
-    typed: Typed
+    typed: TypedQuery
     faults: Faults
     date_word: str
     presets: list[tuple[str, str]]
@@ -100,13 +100,13 @@ class QueryPage(QueryRows):
     here: str
     live_url: str
     urls: dict[str, str]
-    queue: list[QueueRow]
+    queue: list[RetrievalQueueRow]
     counts: str
     destinations: list[str]
 
 
 @dataclass(frozen=True, slots=True)
-class SeriesPart:
+class QuerySeriesPart:
     """The unfolded study: its series, and what nodes did not answer."""
 
     query: str
@@ -168,13 +168,13 @@ def _rows(
     return QueryRows(query.id, [query_rows.match_row(match) for match in found[first:last]], more)
 
 
-def _queue(session: ReadSession, actor: Actor) -> QueuePart:
+def _queue(session: ReadSession, actor: Actor) -> RetrievalQueuePart:
     shown = []
     for row, node in retrieve_queries.queue(session, actor):
         state, error = retrievals.state_of(session, row)
         shown.append(query_rows.queue_row(row, node, state, translate(error), {"hint": translate(row.hint)}))
     counted = retrieve_queries.counts(session, actor)
-    return QueuePart(shown, query_rows.counts_word(counted))
+    return RetrievalQueuePart(shown, query_rows.counts_word(counted))
 
 
 @router.get("/query")
@@ -208,7 +208,7 @@ def _page(
     query: RemoteQuery | None,
     sort: str = "-date",
     here: str = "",
-    typed: Typed | None = None,
+    typed: TypedQuery | None = None,
     faults: Faults | None = None,
 ) -> Response:
     states = _states(session, query)
@@ -218,7 +218,7 @@ def _page(
         if query
         else QueryRows("", [], None)
     )
-    typed = typed or (Typed.of(query) if query else Typed())
+    typed = typed or (TypedQuery.of(query) if query else TypedQuery())
     key = query.id if query else ""
     sorts = ("name", "patient_id", "date", "images", "where")
     urls = {name: _url("/query", id=key, here=here, sort=_toggled_sort(name, sort)) for name in sorts}
@@ -273,7 +273,9 @@ def ask(
     before: Annotated[str, Form()] = "",
 ) -> Response:
     """Asks the chosen nodes; before: the query on the page, which is stopped."""
-    typed = Typed(name.strip(), id.strip(), born.strip(), date.strip(), tuple(mod or ()), desc.strip(), acc.strip())
+    typed = TypedQuery(
+        name.strip(), id.strip(), born.strip(), date.strip(), tuple(mod or ()), desc.strip(), acc.strip()
+    )
     if typed.wrong:
         return _page(
             request, actor, session, None, typed=typed, faults=Faults(next(iter(typed.wrong.values())), typed.wrong)
@@ -365,7 +367,7 @@ def series_part(request: Request, query_id: str, study_uid: str, actor: Asker) -
         answers = retrieve_queries.answers_of(session, query_id, study_uid)
         label = query_rows.plain_name(answers[0][1].values if answers else {})
     shown = [query_rows.series_row(match) for match in found]
-    context = SeriesPart(query_id, study_uid, label, shown, _fault_texts(faults))
+    context = QuerySeriesPart(query_id, study_uid, label, shown, _fault_texts(faults))
     return render(request, "query/_series.html", fields(context))
 
 

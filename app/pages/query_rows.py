@@ -19,7 +19,7 @@ from app.retrieve.models import RemoteQuery, Retrieval
 from app.retrieve.query_states import QueryNodeState
 from app.retrieve.remote_queries import Match
 
-__all__ = ["Chip", "ImageRow", "MatchRow", "QueueRow", "SeriesRow", "Typed"]
+__all__ = ["Chip", "ImageRow", "MatchRow", "RetrievalQueueRow", "SeriesRow", "TypedQuery"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,7 @@ class Chip:
 
 
 @dataclass(frozen=True, slots=True)
-class Typed:
+class TypedQuery:
     """The filter row as typed."""
 
     name: str = ""
@@ -66,7 +66,7 @@ class Typed:
         return {name: message for name in ("date", "born") if getattr(self, name) and not between(getattr(self, name))}
 
     @classmethod
-    def of(cls, query: RemoteQuery) -> "Typed":
+    def of(cls, query: RemoteQuery) -> "TypedQuery":
         """The typed values for these keys."""
         keys = query.keys
         return cls(
@@ -124,7 +124,7 @@ def _years_ago(day: date, years: int) -> date:
     return date(day.year - years, day.month, min(day.day, 28))
 
 
-def date_word(typed: Typed) -> str:
+def date_word(typed: TypedQuery) -> str:
     days = between(typed.date)
     return format_days(*days) if days else ""
 
@@ -261,7 +261,7 @@ def image_row(match: Match) -> ImageRow:
 
 
 @dataclass(frozen=True, slots=True)
-class QueueRow:
+class RetrievalQueueRow:
     """One retrieval. kind, word: its state; title: all of the words; bar: "" or bad."""
 
     id: str
@@ -282,7 +282,7 @@ class QueueRow:
     part: str = field(default="")
 
 
-def queue_row(row: Retrieval, node: str, state: str, error: str, hints: Mapping[str, str]) -> QueueRow:
+def queue_row(row: Retrieval, node: str, state: str, error: str, hints: Mapping[str, str]) -> RetrievalQueueRow:
     """hints: hint of the row and the like, already in the reader's language."""
     about = row.about
     name, other = rows.names_of(about.get("PatientName", ""))
@@ -292,7 +292,7 @@ def queue_row(row: Retrieval, node: str, state: str, error: str, hints: Mapping[
         part = _n("%(n)s image", "%(n)s images", len(row.sop_instance_uids)) % {"n": len(row.sop_instance_uids)}
     elif row.series_instance_uid:
         part = _("one series")
-    return QueueRow(
+    return RetrievalQueueRow(
         id=row.id,
         study=row.study_instance_uid,
         name=name if about else row.study_instance_uid,

@@ -42,7 +42,7 @@ FRESH = timedelta(seconds=30)
 
 
 @dataclass(frozen=True, slots=True)
-class Route:
+class StudyRoute:
     """Where a study goes. kind: ok, running, wait, warn, bad, paused (what `ui.state` takes)."""
 
     kind: str
@@ -82,7 +82,7 @@ class StudyRow:
     referrer: str = ""
     study_id: str = ""
     received: datetime | None = None
-    routes: list[Route] = field(default_factory=list)
+    routes: list[StudyRoute] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +121,7 @@ def study_row(
     study: Study,
     facilities: Mapping[str, str],
     conflicts: Mapping[str, int] | None = None,
-    routes: Sequence[Route] = (),
+    routes: Sequence[StudyRoute] = (),
     senders: Mapping[str, str] | None = None,
 ) -> StudyRow:
     """facilities: id -> name; conflicts: study UID -> open ones; senders: AE title -> name of the node."""

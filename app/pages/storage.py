@@ -70,7 +70,7 @@ class StoragePage(StorageRows):
 
 
 @dataclass(frozen=True, slots=True)
-class SeriesPart:
+class StudySeriesPart:
     """The unfolded row."""
 
     study: str
@@ -209,7 +209,7 @@ def series_of_study(request: Request, study_uid: str, actor: Viewer, session: Re
     """The part below a row."""
     study = queries.study(session, actor, study_uid)
     cards = [rows.series_card(series) for series in queries.series_of(session, study)]
-    return render(request, "archive/_series.html", fields(SeriesPart(study_uid, cards)))
+    return render(request, "archive/_series.html", fields(StudySeriesPart(study_uid, cards)))
 
 
 @router.get("/storage/studies/{study_uid}/panel")

@@ -22,7 +22,7 @@ MOST = 100  # studies stepped through; their UIDs are in the address
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class ViewerPosition:
     """Position of this study among the chosen ones. before, after: addresses, empty at the ends."""
 
     number: int
@@ -45,7 +45,7 @@ class ViewerPage:
     back_url: str
     strip: list[StripSeries]
     documents: list[StudyDocument]
-    place: Place | None
+    place: ViewerPosition | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +76,7 @@ def viewer(
     return render(request, "viewing/viewer.html", fields(_page(opened, _position(study, among))))
 
 
-def _position(study: str, among: str) -> Place | None:
+def _position(study: str, among: str) -> ViewerPosition | None:
     chosen = list(dict.fromkeys(one for one in among.split(",") if one))[:MOST]
     if len(chosen) < 2 or study not in chosen:
         return None
@@ -85,10 +85,10 @@ def _position(study: str, among: str) -> Place | None:
     before, after = (
         f"/viewer?study={quote(chosen[to])}&among={kept}" if 0 <= to < len(chosen) else "" for to in (at - 1, at + 1)
     )
-    return Place(at + 1, len(chosen), before, after)
+    return ViewerPosition(at + 1, len(chosen), before, after)
 
 
-def _page(opened: OpenedStudy, place: Place | None) -> ViewerPage:
+def _page(opened: OpenedStudy, place: ViewerPosition | None) -> ViewerPage:
     study, first = opened.study, opened.first
     picture = first is not None and first.number_of_frames > 0
     uid = first.sop_instance_uid if first is not None else ""

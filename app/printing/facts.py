@@ -16,13 +16,13 @@ from app.imaging.geometry import letters_of, pixel_spacing_mm
 from app.imaging.regions import regions
 from app.kit.phrases import Phrase
 from app.printing.shapes import Scale
-from app.printing.sheet import Picture, View
+from app.printing.sheet import FrameShape, View
 
 _WHOSE = ("PatientID", "IssuerOfPatientID", "PatientName", "PatientBirthDate", "StudyInstanceUID")
 
 
 @dataclass(frozen=True, slots=True)
-class Words:
+class FactWords:
     """How a name, a day and an age (of `dates.age_at`) are written for this reader."""
 
     person: Callable[[str], str]
@@ -36,9 +36,9 @@ def picture(
     frame: int,
     view: View,
     position: str,
-    words: Words,
+    words: FactWords,
     state: Presentation | None = None,
-) -> Picture:
+) -> FrameShape:
     """Print facts of frame `frame` (from 1). position: "138 of 306" in what was chosen. state: the presentation
     state it is seen by; view: what was ordered on top of that.
 
@@ -46,7 +46,7 @@ def picture(
     spec = PixelSpec.from_dataset(ds)
     view = presented(view, state, spec) if state else view
     spacing = pixel_spacing_mm(ds, frame)
-    return Picture(
+    return FrameShape(
         sop_instance_uid=sop_instance_uid,
         frame=frame,
         rows=spec.rows,
@@ -81,11 +81,11 @@ def presented(view: View, state: Presentation, spec: PixelSpec) -> View:
 
 
 def undrawable(
-    ds: Dataset | None, sop_instance_uid: str, frame: int, view: View, position: str, words: Words, why: Phrase
-) -> Picture:
+    ds: Dataset | None, sop_instance_uid: str, frame: int, view: View, position: str, words: FactWords, why: Phrase
+) -> FrameShape:
     """The same for a frame that cannot be drawn, with the reason. ds: None where not even the header is here."""
     known = header_values(ds, words) if ds is not None else {}
-    return Picture(
+    return FrameShape(
         sop_instance_uid=sop_instance_uid,
         frame=frame,
         rows=1,
@@ -149,14 +149,14 @@ def window_text(ds: Dataset, spec: PixelSpec, frame: int, view: View, state: Pre
     return f"W {_number(width)} L {_number(center)}" + (" inverted" if view.invert else "")
 
 
-def with_window(known: Picture, window: tuple[float, float]) -> Picture:
+def with_window(known: FrameShape, window: tuple[float, float]) -> FrameShape:
     """The picture with a window that was computed from its pixels, in caption and view alike."""
     center, width = window
     text = f"W {_number(width)} L {_number(center)}" + (" inverted" if known.view.invert else "")
     return replace(known, view=replace(known.view, window=window), values={**known.values, "Window": text})
 
 
-def header_values(ds: Dataset, words: Words) -> Mapping[str, str]:
+def header_values(ds: Dataset, words: FactWords) -> Mapping[str, str]:
     """The variables of the corner texts that a header knows."""
     birth, day = _text(ds, "PatientBirthDate"), _text(ds, "StudyDate")
     return {

@@ -23,9 +23,9 @@ from app.kit.phrases import NOTHING, Phrase, joined, phrase
 from app.printing import facts, pixels, queries, wording
 from app.printing.order import OrderItem
 from app.printing.pdf import Pixels
-from app.printing.pixels import Seen
+from app.printing.pixels import RenderedFrame
 from app.printing.queries import PrintableInstance
-from app.printing.sheet import Picture, Placed, View
+from app.printing.sheet import FrameShape, Placed, View
 from app.viewing import notices, states
 
 UNDRAWABLE = (ImagingError, NoFrame, NotFound)  # the faults of one image
@@ -54,9 +54,9 @@ class Gatherer:
         self._states: dict[str, states.State] = {}
         self._faults: dict[tuple[str, int], Phrase] = {}  # (SOP Instance UID, frame): why it cannot be drawn
         self._lock = threading.Lock()
-        self._kept: tuple[tuple[str, int, View], Seen] | None = None
+        self._kept: tuple[tuple[str, int, View], RenderedFrame] | None = None
 
-    def picture(self, item: OrderItem, number: int) -> Picture:
+    def picture(self, item: OrderItem, number: int) -> FrameShape:
         """The facts of one item; number counts from 1 and is named in the error of a missing image."""
         fault = self._faults.get((item.sop_instance_uid, item.frame), NOTHING)
         try:
@@ -64,7 +64,7 @@ class Gatherer:
         except UNDRAWABLE as raised:
             return self._undrawable(item, raised.detail)
 
-    def _undrawable(self, item: OrderItem, why: Phrase) -> Picture:
+    def _undrawable(self, item: OrderItem, why: Phrase) -> FrameShape:
         header, position = None, ""
         with contextlib.suppress(*UNDRAWABLE):
             found = self._find_instance(item.sop_instance_uid, 0)
@@ -88,7 +88,7 @@ class Gatherer:
             except UNDRAWABLE as raised:
                 self._faults[item.sop_instance_uid, item.frame] = raised.detail
 
-    def _drawable(self, item: OrderItem, number: int) -> Picture:
+    def _drawable(self, item: OrderItem, number: int) -> FrameShape:
         """Raises what UNDRAWABLE names."""
         found = self._find_instance(item.sop_instance_uid, number)
         header = self.header(item.sop_instance_uid)
@@ -104,7 +104,7 @@ class Gatherer:
         known = replace(known, marks=item.marks()) if item.annotations else known
         return self._with_notice(known, found.instance, header)
 
-    def _with_notice(self, known: Picture, instance: Instance, header: Dataset) -> Picture:
+    def _with_notice(self, known: FrameShape, instance: Instance, header: Dataset) -> FrameShape:
         with self._read() as session:
             [located] = locate_objects(session, [instance])
         found_notices = notices.of_frame(self._archive, located, header, known.frame)
@@ -152,7 +152,7 @@ class Gatherer:
             self._kept = kept = key, self.rendered_frame(*key)
         return pixels.cut(kept[1], placed, dpi)
 
-    def rendered_frame(self, uid: str, frame: int, view: View) -> Seen:
+    def rendered_frame(self, uid: str, frame: int, view: View) -> RenderedFrame:
         """A whole frame by this view, which names what is seen in all. Raises what UNDRAWABLE names."""
         state = self._state(uid, frame, view.state)
         return pixels.displayed_pixels(self.frame(uid, frame), self.header(uid), frame, view, state)

@@ -18,7 +18,7 @@ from app.printing import images, pdf, press, queries, service, wording
 from app.printing.gather import UNDRAWABLE, Gatherer
 from app.printing.models import PrintRequest
 from app.printing.order import OrderItem, PrintOrder
-from app.printing.sheet import Picture, Sheet, compose
+from app.printing.sheet import FrameShape, Sheet, compose
 
 
 def render(ctx: JobContext, payload: dict[str, Any]) -> dict[str, Any]:
@@ -29,7 +29,7 @@ def render(ctx: JobContext, payload: dict[str, Any]) -> dict[str, Any]:
         raise Cancelled  # deleted, or asked for anew, while it waited
     _notify(ctx, made.id)
     try:
-        return _Work(ctx, made).run()
+        return _PrintWork(ctx, made).run()
     finally:
         press.shared().rest()
         _notify(ctx, made.id)
@@ -42,7 +42,7 @@ def _notify(ctx: JobContext, print_id: str) -> None:
             service.notify(session, made)
 
 
-class _Work:
+class _PrintWork:
     """One print on its way to paper."""
 
     def __init__(self, ctx: JobContext, made: PrintRequest) -> None:
@@ -69,7 +69,7 @@ class _Work:
         return self._finish(sheet, target)
 
     def compose(self) -> Sheet:
-        pictures: list[Picture | None] = []
+        pictures: list[FrameShape | None] = []
         for number, item in enumerate(self.items, 1):
             self.ctx.check_cancelled()
             pictures.append(self.source.picture(item, number) if item else None)

@@ -39,7 +39,7 @@ def params(view: View) -> RenderParams:
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class RenderedFrame:
     """A whole frame as seen: uint8 (rows, columns) or (rows, columns, 3). Each pixel replaces step x step stored ones:
     more than 1 for frames too large for the memory of one picture."""
 
@@ -52,14 +52,16 @@ class Seen:
         return self.image[y // step : -(-(y + height) // step), x // step : -(-(x + width) // step)]
 
 
-def displayed_pixels(frame: bytes, ds: Dataset, number: int, view: View, state: Presentation | None = None) -> Seen:
+def displayed_pixels(
+    frame: bytes, ds: Dataset, number: int, view: View, state: Presentation | None = None
+) -> RenderedFrame:
     """state: the presentation state of the view, whose own turn and flip are part of the view already."""
     spec = PixelSpec.from_dataset(ds)
     image = render_frame(frame, ds, params(view), number, spec, state and state.without_geometry())
-    return Seen(image, max(1, round(max(spec.rows, spec.columns) / max(image.shape[:2]))))
+    return RenderedFrame(image, max(1, round(max(spec.rows, spec.columns) / max(image.shape[:2]))))
 
 
-def cut(whole: Seen, placed: Placed, dpi: int) -> Pixels:
+def cut(whole: RenderedFrame, placed: Placed, dpi: int) -> Pixels:
     """The placed part of `displayed_pixels`, averaged down where it has more pixels than `dpi` on its box.
 
     Where it has fewer it keeps its own: a printer enlarges better than a file that has grown."""
@@ -88,7 +90,7 @@ def jpeg(image: Pixels, quality: int = 85) -> bytes:
     return encode(image, "jpeg", quality)
 
 
-def shrink(whole: Seen, part: tuple[int, int, int, int] | None, size: int) -> Pixels:
+def shrink(whole: RenderedFrame, part: tuple[int, int, int, int] | None, size: int) -> Pixels:
     """The part (x, y, width, height) of an image as seen, scaled down to at most `size` pixels wide and high."""
     image = whole.image if part is None else whole.part(*part)
     if image.size == 0:

@@ -14,7 +14,7 @@ from app.kit.phrases import Phrase, phrase
 from app.printing import facts, pixels, queries, selection, svg, wording
 from app.printing.gather import Gatherer
 from app.printing.order import OrderItem, PrintOrder
-from app.printing.sheet import Picture, Placed, compose, page_count
+from app.printing.sheet import FrameShape, Placed, compose, page_count
 from app.security import Actor, Verb, may_see, require
 
 MAX_LISTED = 100_000  # frames of one study beside the pages; a header may state millions
@@ -47,7 +47,7 @@ def pages(
     source.check(items[number] for number in sorted(chosen))
     for study in {found.study.id: found.study for found in source.found.values()}.values():
         _record_view(study)  # their names are on the page
-    known: list[Picture | None] = []
+    known: list[FrameShape | None] = []
     for number, item in enumerate(items):
         known.append(source.picture(item, number + 1) if item and number in chosen else None)
     sheet = compose(known, options)
@@ -122,7 +122,7 @@ def image_facts(database: Database, archive: Any, actor: Actor, sop_instance_uid
 
 
 @dataclass(frozen=True, slots=True)
-class StripSeries:
+class PrintStripSeries:
     """One series of the strip: its name and frames as (SOP Instance UID, frame, number shown)."""
 
     uid: str
@@ -131,7 +131,7 @@ class StripSeries:
     frames: list[tuple[str, int, str]]
 
 
-def strip(database: Database, actor: Actor, study_uid: str) -> tuple[Study, list[StripSeries]]:
+def strip(database: Database, actor: Actor, study_uid: str) -> tuple[Study, list[PrintStripSeries]]:
     """A study and the images of its series, for the composer's left side. Audited: images are seen. Raises NotFound, Invalid
     for more frames than anybody can arrange."""
     require(actor, Verb.STUDY_PRINT)
@@ -139,7 +139,7 @@ def strip(database: Database, actor: Actor, study_uid: str) -> tuple[Study, list
         study = queries.study(session, study_uid)
         if study is None or not may_see(actor, study.facility_id):
             raise NotFound("Study not found.")
-        grouped: dict[int, StripSeries] = {}
+        grouped: dict[int, PrintStripSeries] = {}
         images = queries.images_of(session, study_uid=study_uid)
         if sum(found.instance.number_of_frames for found in images) > MAX_LISTED:
             raise Invalid(phrase("The maximum is {most} images.", most=MAX_LISTED), field="study")
@@ -148,7 +148,7 @@ def strip(database: Database, actor: Actor, study_uid: str) -> tuple[Study, list
             if series.id not in grouped:
                 number = f"{series.series_number}: " if series.series_number is not None else ""
                 title = number + (series.description or series.protocol_name or series.modality)
-                grouped[series.id] = StripSeries(series.series_instance_uid, series.modality, title, [])
+                grouped[series.id] = PrintStripSeries(series.series_instance_uid, series.modality, title, [])
             uid, many = found.instance.sop_instance_uid, found.instance.number_of_frames
             shown = str(found.instance.instance_number or "")
             grouped[series.id].frames.extend(

@@ -79,7 +79,7 @@ class Mark:
 
 
 @dataclass(frozen=True, slots=True)
-class Picture:
+class FrameShape:
     """Data of one frame needed to place it, without its pixels.
 
     rows, columns: of the stored frame. spacing: (between rows, between columns) in mm in the patient, or None where
@@ -132,7 +132,7 @@ class Scale:
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class SourceRegion:
     """Whole pixels of the image as seen: first column and row, how many columns and rows."""
 
     x: int
@@ -145,9 +145,9 @@ class Source:
 class Placed:
     """A picture on paper. scale: mm on paper by mm in the patient, None where there is no spacing."""
 
-    picture: Picture
+    picture: FrameShape
     box: Box
-    source: Source
+    source: SourceRegion
     scale: float | None
     cut: bool
 

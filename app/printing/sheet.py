@@ -14,14 +14,14 @@ from app.printing.shapes import (
     Align,
     Box,
     Cell,
+    FrameShape,
     Mark,
     Page,
     PageLines,
-    Picture,
     Placed,
     Sheet,
     SheetOptions,
-    Source,
+    SourceRegion,
     Stroke,
     Text,
     Tone,
@@ -33,14 +33,14 @@ __all__ = [
     "Align",
     "Box",
     "Cell",
+    "FrameShape",
     "Mark",
     "Page",
     "PageLines",
-    "Picture",
     "Placed",
     "Sheet",
     "SheetOptions",
-    "Source",
+    "SourceRegion",
     "Stroke",
     "Text",
     "Tone",
@@ -58,7 +58,7 @@ def page_count(items: int, options: SheetOptions) -> int:
     return max(1, -(-items // options.cells_per_page))
 
 
-def compose(pictures: Sequence[Picture | None], options: SheetOptions) -> Sheet:
+def compose(pictures: Sequence[FrameShape | None], options: SheetOptions) -> Sheet:
     """Spreads the pictures over as many pages as they need; None leaves a cell empty.
 
     Raises ActualSizeImpossible when actual size is asked and a picture has no spacing."""
@@ -99,7 +99,7 @@ def compose(pictures: Sequence[Picture | None], options: SheetOptions) -> Sheet:
     return Sheet(width, height, area, tuple(made), tuple(dict.fromkeys(notices)))
 
 
-def _check_actual(pictures: Sequence[Picture | None], options: SheetOptions) -> None:
+def _check_actual(pictures: Sequence[FrameShape | None], options: SheetOptions) -> None:
     if options.scaling != "actual":
         return
     for index, picture in enumerate(pictures):
@@ -130,13 +130,13 @@ def cell_boxes(options: SheetOptions) -> tuple[Box, ...]:
     )
 
 
-def fit_picture(picture: Picture, box: Box, scaling: str) -> Placed:
+def fit_picture(picture: FrameShape, box: Box, scaling: str) -> Placed:
     """Where the picture lies in the cell: whole pixels, centred, never outside the cell."""
     rows, columns = picture.seen_size
     pixel_height, pixel_width = picture.pixel
     x, y, w, h = picture.view.crop
     left, top = round(x * columns), round(y * rows)
-    wanted = Source(left, top, max(1, round((x + w) * columns) - left), max(1, round((y + h) * rows) - top))
+    wanted = SourceRegion(left, top, max(1, round((x + w) * columns) - left), max(1, round((y + h) * rows) - top))
     full_width, full_height = wanted.width * pixel_width, wanted.height * pixel_height
     if scaling == "actual":
         scale = 1.0
@@ -147,7 +147,7 @@ def fit_picture(picture: Picture, box: Box, scaling: str) -> Placed:
     # Parts that do not fit are cut in whole pixels, so that a pixel keeps its size on paper.
     keep_columns = min(wanted.width, max(1, int(box.width / (pixel_width * scale) + 1e-6)))
     keep_rows = min(wanted.height, max(1, int(box.height / (pixel_height * scale) + 1e-6)))
-    source = Source(
+    source = SourceRegion(
         wanted.x + (wanted.width - keep_columns) // 2,
         wanted.y + (wanted.height - keep_rows) // 2,
         keep_columns,
@@ -173,7 +173,7 @@ def _cut_sentence(placed: Placed, box: Box) -> Phrase:
     )
 
 
-def _undrawable_sentence(number: int, picture: Picture) -> Phrase:
+def _undrawable_sentence(number: int, picture: FrameShape) -> Phrase:
     """Names the image by its place in the order, series and instance number, so that it can be found."""
     named = ", ".join(filter(None, (picture.values.get("SeriesDescription", ""), picture.values.get("Image", ""))))
     if named:
@@ -190,7 +190,7 @@ def _corners_of(options: SheetOptions, one_patient: bool) -> Corners:
     return options.texts if isinstance(options.texts, Corners) else CORNERS[options.texts]
 
 
-def _undrawable_cell(index: int, box: Box, picture: Picture, options: SheetOptions, one_patient: bool) -> Cell:
+def _undrawable_cell(index: int, box: Box, picture: FrameShape, options: SheetOptions, one_patient: bool) -> Cell:
     """A frame with the reason in the middle and, as with any image, whose it is in the corners."""
     size = min(3.0, max(1.5, min(box.width, box.height) / 36))
     texts = [
@@ -211,7 +211,7 @@ def _undrawable_cell(index: int, box: Box, picture: Picture, options: SheetOptio
     return Cell(index, box, None, tuple(texts), strokes, undrawable=True)
 
 
-def _cell(index: int, box: Box, picture: Picture | None, options: SheetOptions, one_patient: bool) -> Cell:
+def _cell(index: int, box: Box, picture: FrameShape | None, options: SheetOptions, one_patient: bool) -> Cell:
     if picture is None:
         return Cell(index, box, None)
     if picture.fault:
@@ -273,7 +273,7 @@ def _corner_texts(corners: Corners, values: Mapping[str, str], box: Box, size: f
     return texts
 
 
-def _letters(picture: Picture, box: Box, size: float) -> list[Text]:
+def _letters(picture: FrameShape, box: Box, size: float) -> list[Text]:
     """Orientation letters at the middle of the cell's edges (PS3.3 C.7.6.1.1.1)."""
     left, right, top, bottom = picture.letters
     pad, line, wide = size * 0.7, size * 1.3, size * 4
@@ -309,7 +309,7 @@ def _notice(notice: str, box: Box, size: float) -> list[Text]:
 def _frame_of(
     number: int,
     pages: int,
-    chosen: Sequence[Picture | None],
+    chosen: Sequence[FrameShape | None],
     area: Box,
     options: SheetOptions,
     one_patient: bool,

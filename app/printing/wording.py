@@ -11,7 +11,7 @@ from app.dicom.dates import computed_age, parse_date
 from app.kit.catalogs import catalog
 from app.kit.clock import local, now
 from app.kit.phrases import Phrase
-from app.printing.facts import Words
+from app.printing.facts import FactWords
 from app.printing.sheet import PageLines, SheetOptions
 
 
@@ -19,9 +19,9 @@ def _locale(language: str) -> str:
     return {"en": "en_GB"}.get(language, language)  # day before month, as on the pages
 
 
-def words(language: str) -> Words:
+def words(language: str) -> FactWords:
     language = _locale(language)
-    return Words(
+    return FactWords(
         person=names.display_name,
         day=lambda value: _day(value, language),
         age=lambda age: _age(age, language),

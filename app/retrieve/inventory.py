@@ -48,7 +48,7 @@ class Look:
                 # C-GET must propose the classes of the objects; of a part that is here the others must be named
                 if uid in partly or there.series[uid] is None or (by_get and not here.series.get(uid, 0)):
                     self._images(there, uid)
-        except statuses.Refused as fault:
+        except statuses.PeerRefused as fault:
             log.info("the node %s refused the query for its objects (%04X)", node.name, fault.dimse_status)
         return there
 

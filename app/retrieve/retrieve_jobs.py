@@ -12,7 +12,7 @@ from app.kit.clock import now
 from app.kit.errors import AppError, PeerFault
 from app.kit.phrases import NOTHING, joined, phrase, phrases
 from app.network import statuses
-from app.network.retrieve_scu import Counts, Getter, Mover, RetrieveOutcome, Watch
+from app.network.retrieve_scu import Counts, Getter, Mover, RetrieveOutcome, RetrieveWatch
 from app.network.settings import DicomSettings
 from app.nodes import dicomweb, operation_log, service
 from app.nodes import queries as node_queries
@@ -148,7 +148,7 @@ class _Try:
             try:
                 self._send_requests(way, asks, there)
                 return
-            except statuses.Refused as fault:
+            except statuses.PeerRefused as fault:
                 if not fault.final:
                     raise
                 if len(asks) > 1 or asks[0].level != "STUDY":  # it may give whole studies only
@@ -243,7 +243,7 @@ class _Try:
         found = statuses.describe_status(
             outcome.status, outcome.comment, self._task.node.name, own_title=own_title, own_address=self._address
         )
-        raise statuses.Refused(found, outcome.status)
+        raise statuses.PeerRefused(found, outcome.status)
 
     def _add_counts(self) -> None:
         """One request has ended: its counts go to those of the try."""
@@ -279,8 +279,8 @@ class _Try:
             )
             raise PeerFault(words, hint=phrase("They are asked for again."))
 
-    def _watch(self) -> Watch:
-        return Watch(tell=self._record_progress, stop=self._stop, alive=self._alive)
+    def _watch(self) -> RetrieveWatch:
+        return RetrieveWatch(tell=self._record_progress, stop=self._stop, alive=self._alive)
 
     def _record_progress(self, counts: Counts) -> None:
         self.counts = counts
@@ -371,7 +371,7 @@ def _released(ctx: JobContext, task: _Task) -> None:
 
 
 def _finish(ctx: JobContext, task: _Task, work: _Try, fault: AppError | None) -> dict[str, Any]:
-    final = isinstance(fault, statuses.Refused) and fault.final
+    final = isinstance(fault, statuses.PeerRefused) and fault.final
     with ctx.database.write() as session:
         row = session.get(Retrieval, task.id)
         if row is None:

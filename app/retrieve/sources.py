@@ -151,7 +151,7 @@ def _query_web(
     until: float,
 ) -> Iterator[dict[str, str]]:
     """Raises PeerFault when the time is used up before the last page."""
-    search = dicomweb.Search()
+    search = dicomweb.RemoteSearch()
 
     def expired() -> bool:
         return stop() or time.monotonic() > until

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from app.deid.errors import UnknownProfile
 from app.deid.profile import resolve
-from app.dicom.lookup import Path, Step, UnknownAttribute, parse
+from app.dicom.lookup import Path, PathStep, UnknownAttribute, parse
 from app.kit.phrases import NOTHING, Phrase, phrase
 
 if TYPE_CHECKING:
@@ -132,7 +132,7 @@ def _parents(ds: "Dataset", path: Path, make: bool) -> list["Dataset"]:
     return level
 
 
-def _number(ds: "Dataset", step: Step) -> int:
+def _number(ds: "Dataset", step: PathStep) -> int:
     """The number of an attribute in this data set; -1 where its private creator has no block."""
     if not step.creator:
         return step.tag
@@ -162,7 +162,7 @@ def _texts(ds: "Dataset", path: Path) -> list[str]:
     return found
 
 
-def _set_text(ds: "Dataset", number: int, step: Step, text: str) -> None:
+def _set_text(ds: "Dataset", number: int, step: PathStep, text: str) -> None:
     if number < 0:
         return  # of a private creator that is not there: it would be unreadable
     vr = str(ds[number].VR) if number in ds else step.vr

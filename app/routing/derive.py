@@ -15,7 +15,7 @@ from app.deid.files import OpenedFile, anonymize, rewrite
 from app.deid.profile import resolve
 from app.deid.pseudonym import Pseudonyms
 from app.deid.service import UID_KEY
-from app.deid.walker import Tally
+from app.deid.walker import EditCounts
 from app.dicom.lookup import parse
 from app.routing import changing
 from app.routing.rule import Action, Anonymize, AttributeChange, Changes, Send
@@ -52,7 +52,7 @@ class Maker:
 
     config: Config
     steps: tuple[Step, ...]
-    tally: Tally = field(default_factory=Tally)
+    tally: EditCounts = field(default_factory=EditCounts)
 
     def write(self, source: BinaryIO, out: BinaryIO) -> Dataset:
         """One object through every step into `out`; its header. Raises CannotClean."""

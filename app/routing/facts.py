@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from app.archive.arrivals import Stored
+from app.archive.arrivals import StoredArrival
 from app.dicom.lookup import Attributes, parse
 from app.kit.clock import local
 from app.routing.rule import VIRTUAL, WEEKDAYS
@@ -44,7 +44,7 @@ class ObjectFacts:
         return [found] if found else None
 
 
-def of_stored(one: Stored, names: Names) -> ObjectFacts:
+def of_stored(one: StoredArrival, names: Names) -> ObjectFacts:
     """The time of day is that of the object's arrival: a rule means the same whenever it is looked at."""
     source = one.source
     virtual = {"facility": names.facilities.get(one.study.facility_id or "", "")}

@@ -58,7 +58,7 @@ def _owned_run(ctx: JobContext, session: Session, run_id: str) -> tuple[RouteRun
     return run, route
 
 
-def objects_of(session: Session, run: RouteRun) -> list[arrivals.Stored]:
+def objects_of(session: Session, run: RouteRun) -> list[arrivals.StoredArrival]:
     """The objects of a run that are still here."""
     if not run.picked:
         return []
@@ -68,7 +68,7 @@ def objects_of(session: Session, run: RouteRun) -> list[arrivals.Stored]:
 
 
 def _create_transfers(
-    session: Session, run: RouteRun, route: Route, found: list[arrivals.Stored], batch: PreparedFiles
+    session: Session, run: RouteRun, route: Route, found: list[arrivals.StoredArrival], batch: PreparedFiles
 ) -> int:
     """Creates the transfers of the rule. What could not be made as asked is not sent in any other form."""
     forms = {number: derived.add(session, run.id, made) for number, made in batch.forms.items()}
@@ -92,7 +92,7 @@ def _send(
     route: Route,
     node_id: str,
     one: Leaving,
-    found: list[arrivals.Stored],
+    found: list[arrivals.StoredArrival],
     made: dict[str, int] | None,
 ) -> dict[str, Any]:
     """One destination. Objects received from it are not sent back, unless the route allows it."""

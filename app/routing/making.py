@@ -6,13 +6,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from app.archive import content
-from app.archive.arrivals import Stored
+from app.archive.arrivals import StoredArrival
 from app.db.keys import derive as derive_key
 from app.deid import report
 from app.deid.errors import CannotClean
 from app.deid.profile import resolve
 from app.deid.service import CROSSREF_KEY
-from app.deid.walker import Tally
+from app.deid.walker import EditCounts
 from app.dicom.header import NotDicom
 from app.forward import derived
 from app.forward.derived import Made
@@ -36,9 +36,9 @@ class PreparedFiles:
     uids: bytes | None = None
 
 
-def derive_objects(ctx: JobContext, run_id: str, rule: Rule, found: list[Stored]) -> PreparedFiles:
+def derive_objects(ctx: JobContext, run_id: str, rule: Rule, found: list[StoredArrival]) -> PreparedFiles:
     """Every form of every object that a rule sends otherwise than it is stored. Begins anew when a try before it died."""
-    store, batch, tally = ctx.archive.store, PreparedFiles(), Tally()
+    store, batch, tally = ctx.archive.store, PreparedFiles(), EditCounts()
     derived.delete_files(store, run_id)
     wanted = {one.number: one.steps for one in send_actions(rule.actions) if one.steps}
     if wanted:
@@ -61,7 +61,9 @@ def derive_objects(ctx: JobContext, run_id: str, rule: Rule, found: list[Stored]
     return batch
 
 
-def _derive_object(ctx: JobContext, run_id: str, number: int, maker: Maker, one: Stored, batch: PreparedFiles) -> None:
+def _derive_object(
+    ctx: JobContext, run_id: str, number: int, maker: Maker, one: StoredArrival, batch: PreparedFiles
+) -> None:
     """One object in one form; an object that cannot be derived is not sent, and is reported."""
     store, uid = ctx.archive.store, one.instance.sop_instance_uid
     path = f"{derived.FOLDER}/{run_id}/{number}-{one.instance.id}.dcm"

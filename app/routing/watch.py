@@ -14,7 +14,7 @@ LONGEST = 5.0  # seconds between two turns: a wake-up may be lost, or the clock 
 TOGETHER = 0.1  # seconds in which events are collected before they are handled together
 
 
-class Watch:
+class ArrivalWatch:
     """Calls `arrivals.run_once` when there is a reason to, in a thread of its own."""
 
     def __init__(self, database: Database, stopping: threading.Event) -> None:

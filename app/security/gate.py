@@ -16,7 +16,7 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from app import settings
-from app.audit.tally import Tally
+from app.audit.tally import AuditTally
 from app.db import Database
 from app.kit.clock import monotonic, now
 from app.kit.errors import AppError
@@ -48,7 +48,7 @@ class Gate:
 
     def __init__(self, database: Database, secrets: Secrets) -> None:
         self.database = database
-        self.tally = Tally(database)
+        self.tally = AuditTally(database)
         self.login = Login(database, secrets, self.tally)
         self._known: dict[str, _Known] = {}
         self._basic: dict[bytes, tuple[str, str, float]] = {}  # HMAC -> user id, password hash, until

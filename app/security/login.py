@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from cryptography.exceptions import InvalidTag
 
 from app import audit, settings
-from app.audit.tally import AuditedAction, Tally
+from app.audit.tally import AuditedAction, AuditTally
 from app.db import Database
 from app.kit.clock import now
 from app.kit.errors import AppError, Invalid, NotFound, Unauthorized
@@ -22,7 +22,7 @@ from app.security.errors import SecondFactorRequired, Throttled
 from app.security.models import User
 from app.security.secrets import Secrets
 from app.security.settings import SecuritySettings
-from app.security.throttle import Throttle, pause_after, refuse_login
+from app.security.throttle import FailureThrottle, pause_after, refuse_login
 
 log = logging.getLogger(__name__)
 _TICKET_SECONDS = 180
@@ -51,11 +51,11 @@ class _Attempt:
 class Login:
     """Objects needed for authentication: the database, the key of sealed secrets, the pauses of this process."""
 
-    def __init__(self, database: Database, secrets: Secrets, tally: Tally) -> None:
+    def __init__(self, database: Database, secrets: Secrets, tally: AuditTally) -> None:
         self.database = database
         self.secrets = secrets
         self.tally = tally
-        self.throttle = Throttle()
+        self.throttle = FailureThrottle()
 
     def verify(self, name: str, password: str, code: str, address: str, *, how: str = "session") -> User:
         """The user with this name, password and second factor.

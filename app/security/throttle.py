@@ -31,7 +31,7 @@ def refuse_login(seconds: float) -> None:
     raise Throttled("Too many failed sign-ins.", hint="Wait and try again later.", retry_after=wait)
 
 
-class Throttle:
+class FailureThrottle:
     """The failures of one process."""
 
     def __init__(self) -> None:

@@ -11,7 +11,7 @@ from app.kit.phrases import NOTHING, Phrase, phrase, phrases
 from app.network import statuses
 from app.network.find_scu import IMPLICIT_LITTLE, Finder
 from app.network.pdu import Context
-from app.network.retrieve_scu import Getter, Mover, Watch
+from app.network.retrieve_scu import Getter, Mover, RetrieveWatch
 from app.network.retrieve_scu import RetrieveOutcome as Retrieved
 from app.network.scu import Association
 from app.network.settings import DicomSettings
@@ -82,9 +82,9 @@ class DicomRun(Run):
         """One small picture is not waited for as long as a study on tape."""
         return self.settings.model_copy(update={"idle_timeout": self.settings.network_timeout})
 
-    def _watch(self) -> Watch:
+    def _watch(self) -> RetrieveWatch:
         until = time.monotonic() + _RETRIEVE
-        return Watch(stop=lambda: time.monotonic() > until or self.ctx.stopped.is_set())
+        return RetrieveWatch(stop=lambda: time.monotonic() > until or self.ctx.stopped.is_set())
 
     def _study_returned(self, ended: Retrieved, address: str = "") -> Found:
         """The peer's word, and whether it is true: the object must be here. It is removed at once. address: the

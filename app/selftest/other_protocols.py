@@ -57,7 +57,7 @@ class WebSteps:
     def store(self) -> Found:
         run = self._run
         made = run.make_object()
-        there = WebNode(run.ctx.archive, run.ctx.config, self._node, run.settings, store_lane.Throttle())
+        there = WebNode(run.ctx.archive, run.ctx.config, self._node, run.settings, store_lane.BandwidthLimit())
         try:
             outcome = there.store_file(made.sop_instance, as_file(made), IMPLICIT_LITTLE)
         finally:

@@ -13,7 +13,7 @@ from app.jobs.context import JobContext, PermanentFault
 from app.kit.clock import local, now
 from app.kit.errors import AppError, PeerFault
 from app.kit.phrases import NOTHING, Phrase, phrase
-from app.network.probe import Step
+from app.network.probe import ProbeStep
 from app.network.settings import DicomSettings
 from app.nodes import activity_queries, options, probe_log, selftest, service
 from app.nodes.models import Node, NodeTest
@@ -75,7 +75,7 @@ class Run:
                 test.state, test.finished_at = DONE, now()
             selftest.notify(session, node)
 
-    def add_step(self, step: Step) -> None:
+    def add_step(self, step: ProbeStep) -> None:
         """A step that the probe has done."""
         state = OK if step.ok else WARNED if step.name == "offers" else WRONG
         self.steps.append(

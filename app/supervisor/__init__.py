@@ -4,16 +4,16 @@ It imports what several roles need, once for all of them, and nothing that start
 So forking it is safe, and a role starts with half of its imports done (DESIGN 3.5 Start). Roles are forked where that
 exists, spawned elsewhere.
 
-`processes.Supervisor` looks after processes; `installation.Installation` is that of `filmroom serve`, with all roles;
+`processes.Supervisor` looks after processes; `installation.InstallationSupervisor` is that of `filmroom serve`, with all roles;
 `run_alone` is one role without the others."""
 
 from app.config import Config
-from app.supervisor.installation import Installation, receivers_of
+from app.supervisor.installation import InstallationSupervisor, receivers_of
 from app.supervisor.preparing import prepare
 from app.supervisor.processes import Supervisor
 from app.supervisor.roles import require_free, role_options, run_role
 
-__all__ = ["Installation", "Supervisor", "prepare", "require_free", "role_options", "run_alone", "run_role"]
+__all__ = ["InstallationSupervisor", "Supervisor", "prepare", "require_free", "role_options", "run_alone", "run_role"]
 
 
 def run_alone(role: str, config: Config) -> None:

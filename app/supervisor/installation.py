@@ -35,7 +35,7 @@ def receivers_of(config: Config) -> int:
     return config.receivers if shared_folder(config) is not None else 1
 
 
-class Installation(Supervisor):
+class InstallationSupervisor(Supervisor):
     """Owns the role processes of one installation."""
 
     def __init__(

@@ -185,19 +185,19 @@ def test_every_plan_uses_an_index(
         pytest.skip("PostgreSQL scans small tables on purpose")
     monkeypatch.setattr(plans, "FEW", few)
     seen: list[tuple[str, list[Any]]] = []
-    real = plans.Runner.rows
+    real = plans.SqlRunner.rows
 
-    def spy(self: plans.Runner, sql: str, values: Any = ()) -> list[tuple[Any, ...]]:
+    def spy(self: plans.SqlRunner, sql: str, values: Any = ()) -> list[tuple[Any, ...]]:
         seen.append((sql, list(values)))
         return real(self, sql, values)
 
-    def spy_each(self: plans.Runner, sql: str, values: Any = ()) -> Iterator[tuple[Any, ...]]:
+    def spy_each(self: plans.SqlRunner, sql: str, values: Any = ()) -> Iterator[tuple[Any, ...]]:
         seen.append((sql, list(values)))
         return walked(self, sql, values)
 
-    walked = plans.Runner.each
-    monkeypatch.setattr(plans.Runner, "rows", spy)
-    monkeypatch.setattr(plans.Runner, "each", spy_each)
+    walked = plans.SqlRunner.each
+    monkeypatch.setattr(plans.SqlRunner, "rows", spy)
+    monkeypatch.setattr(plans.SqlRunner, "each", spy_each)
     for actor in (SYSTEM, Actor(name="bob", facility_id=B)):
         for wanted, sort in CASES:
             with database.read() as session:

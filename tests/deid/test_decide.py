@@ -15,7 +15,7 @@ from pydicom.dataset import Dataset
 from pydicom.uid import UID
 
 from app.deid import build_table, dummies, iods, moments, table
-from app.deid.decide import Place, decide, settle
+from app.deid.decide import AttributePlace, decide, settle
 from app.deid.errors import UnknownProfile
 from app.deid.profile import Options, Profile, resolve
 from app.deid.pseudonym import Pseudonyms
@@ -61,7 +61,7 @@ def test_the_table_is_whole() -> None:
 )
 def test_single_codes(tag: int, action: str) -> None:
     vr = {0x7FE00010: "OW", 0x00080018: "UI"}.get(tag, "LO")
-    assert decide(Place(CT, (tag,)), vr, BASIC) == action
+    assert decide(AttributePlace(CT, (tag,)), vr, BASIC) == action
 
 
 def test_a_choice_is_settled_by_the_type_in_the_iod() -> None:
@@ -72,23 +72,23 @@ def test_a_choice_is_settled_by_the_type_in_the_iod() -> None:
         assert tuple(settle(code, place) for code in ("X/Z", "X/D", "Z/D", "X/Z/D", "X/Z/U*")) == expected
 
 
-def _place_of_type(kind: int) -> Place:
+def _place_of_type(kind: int) -> AttributePlace:
     """At the top of a CT image: Image Type, Accession Number, Derivation Description."""
-    place = Place(CT, ({1: 0x00080008, 2: 0x00080050, 3: 0x00082111}[kind],))
+    place = AttributePlace(CT, ({1: 0x00080008, 2: 0x00080050, 3: 0x00082111}[kind],))
     assert iods.type_of(CT, place.path) == kind
     return place
 
 
 def test_where_the_iod_is_not_known_a_dummy_stays() -> None:
-    place = Place("1.2.3", (0x00181030,))
+    place = AttributePlace("1.2.3", (0x00181030,))
     assert [settle(code, place) for code in ("X/Z", "X/D", "Z/D", "X/Z/D", "X/Z/U*")] == ["Z", "D", "D", "D", "U*"]
 
 
 def test_the_iod_is_asked_for_the_very_place() -> None:
     """Series Date: type 3 in CT. Content Date: type 1 in SR documents."""
-    assert decide(Place(CT, (0x00080021,)), "DA", BASIC) == "X"
-    assert decide(Place(SR, (0x00080023,)), "DA", BASIC) == "D"
-    assert decide(Place(CT, (0x00081140, 0x00080021)), "DA", BASIC) == "X"  # not there by the IOD: it can go
+    assert decide(AttributePlace(CT, (0x00080021,)), "DA", BASIC) == "X"
+    assert decide(AttributePlace(SR, (0x00080023,)), "DA", BASIC) == "D"
+    assert decide(AttributePlace(CT, (0x00081140, 0x00080021)), "DA", BASIC) == "X"  # not there by the IOD: it can go
 
 
 @pytest.mark.parametrize(
@@ -106,8 +106,8 @@ def test_the_iod_is_asked_for_the_very_place() -> None:
 )
 def test_options(option: str, tag: int, vr: str, action: str) -> None:
     profile = Profile("own", Options(**{option: True}))
-    assert decide(Place(CT, (tag,)), vr, profile) == action
-    assert decide(Place(CT, (tag,)), vr, BASIC) != action or action in ("X", "Z")
+    assert decide(AttributePlace(CT, (tag,)), vr, profile) == action
+    assert decide(AttributePlace(CT, (tag,)), vr, BASIC) != action or action in ("X", "Z")
 
 
 def test_every_option_is_recorded_with_its_code() -> None:

@@ -20,7 +20,7 @@ from app.dicom.elements import (
     UNDEFINED,
     Cursor,
     Cut,
-    Damaged,
+    DamagedElements,
     Element,
     descend,
     encode,
@@ -122,12 +122,12 @@ def test_elements_are_read_as_pydicom_reads_them(
     assert has_more_elements(data, 0, implicit, little, count - 1) == (count > 0)
 
 
-def until_damage(data: bytes, implicit: bool, little: bool) -> tuple[list[Element], Damaged | None]:
+def until_damage(data: bytes, implicit: bool, little: bool) -> tuple[list[Element], DamagedElements | None]:
     found: list[Element] = []
     try:
         for element in Cursor(data, 0, len(data), implicit, little):
             found.append(element)
-    except Damaged as fault:
+    except DamagedElements as fault:
         return found, fault
     return found, None
 
@@ -178,7 +178,7 @@ def test_strange_bytes_raise_nothing_else_and_end(
         try:
             for start, stop in items(damaged, element[3], element[5], implicit, little):
                 assert element[3] < start <= stop <= element[5]
-        except Damaged:
+        except DamagedElements:
             pass
     assert sum(1 for _ in descend(damaged, 0, len(damaged), implicit, little)) <= len(damaged) // 8
     walk(damaged, 0, len(damaged), len(damaged), implicit, little)

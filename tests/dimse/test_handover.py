@@ -31,7 +31,7 @@ from app.config import Config
 from app.db import open_database
 from app.dimse.handover import acceptor, registry
 from app.network import commands, pdu
-from app.network.pdu import Context, Role, UserItems
+from app.network.pdu import Context, RoleSelection, UserItems
 from app.network.pynet import limits
 from app.network.pynet.association import next_request
 from app.network.pynet.limits import BUDGET
@@ -276,7 +276,7 @@ def test_admission_decides_before_pynetdicom_does(secured: TlsStation, here: Sta
 def test_a_user_name_is_confirmed(here: Station) -> None:
     from app.network.user_items import UserIdentity
 
-    user = UserItems(window=(5, 5), roles={DISPLAY: Role(True, True)}, extended={DISPLAY: b"\1"})
+    user = UserItems(window=(5, 5), roles={DISPLAY: RoleSelection(True, True)}, extended={DISPLAY: b"\1"})
     user.identity = UserIdentity(1, b"Smith", b"", True)
     with here.connect() as sock:
         sock.sendall(

@@ -6,7 +6,7 @@ import pytest
 
 from app.kit import clock
 from app.security import login, throttle
-from app.security.throttle import Throttle, pause_after
+from app.security.throttle import FailureThrottle, pause_after
 from tests.support.client import PASSWORD, Web
 
 WRONG = "Wrong-horse-9-hat"
@@ -53,7 +53,7 @@ def test_pauses_double_up_to_a_quarter_of_an_hour() -> None:
 
 def test_the_memory_of_failures_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(throttle, "_KEPT", 50)
-    kept = Throttle()
+    kept = FailureThrottle()
     for number in range(500):
         kept.count_attempt(f"n{number}", f"a{number}", known=False)
     assert len(kept._names) == len(kept._addresses) == 50

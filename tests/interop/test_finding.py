@@ -7,7 +7,7 @@ import pytest
 from app.archive import Source
 from app.kit.errors import PeerFault
 from app.network.find_scu import Finder
-from app.network.retrieve_scu import Counts, Getter, Mover, Watch
+from app.network.retrieve_scu import Counts, Getter, Mover, RetrieveWatch
 from app.network.scu import Peer
 from app.network.settings import DicomSettings
 from tests.support import dcmtk
@@ -54,7 +54,7 @@ def test_it_finds_at_every_level(pacs: tuple[Peer, list[Made]]) -> None:
 def test_it_moves_and_gets(pacs: tuple[Peer, list[Made]], receiver: Station) -> None:
     peer, (first, second) = pacs
     told: list[Counts] = []
-    with Mover(peer, SETTINGS, "FILMROOM", Watch(tell=told.append)) as mover:
+    with Mover(peer, SETTINGS, "FILMROOM", RetrieveWatch(tell=told.append)) as mover:
         done = mover.retrieve("STUDY", {"StudyInstanceUID": first.uid})
         assert done.success and done.counts.completed == len(first.instances), done
     assert {i.sop_instance_uid for i in receiver.instances()} == set(first.instances) and told

@@ -14,7 +14,7 @@ import pytest
 
 from app.archive import Source
 from app.config import Config
-from app.forward.store_lane import Throttle
+from app.forward.store_lane import BandwidthLimit
 from app.forward.stow import WebNode
 from app.kit.errors import PeerFault
 from app.kit.ids import new_id
@@ -116,7 +116,7 @@ def web_node(port: int, scheme: str = "http") -> Node:
 def call(way: str, port: int, config: Config, station: Station, scheme: str = "http") -> None:
     node = web_node(port, scheme)
     if way == "forward":
-        there = WebNode(station.archive, config, node, QUICK, Throttle())
+        there = WebNode(station.archive, config, node, QUICK, BandwidthLimit())
         try:
             there.store_file("1.2.3", ct_bytes(), EXPLICIT)
         finally:
@@ -158,7 +158,7 @@ def test_a_dribbled_tls_handshake_ends(receiver: Station, sqlite_config: Config)
 
 def test_a_server_that_takes_a_byte_now_and_then_is_left(receiver: Station, sqlite_config: Config) -> None:
     with scripted_server(takes_little, receive=1) as port:
-        there = WebNode(receiver.archive, sqlite_config, web_node(port), QUICK, Throttle())
+        there = WebNode(receiver.archive, sqlite_config, web_node(port), QUICK, BandwidthLimit())
         with ends("web (was too slow|did not answer in time)", 15):
             there.store_file("1.2.3", bytes(8 << 20), EXPLICIT)
         there.close()
@@ -181,7 +181,7 @@ def test_a_large_object_on_a_slow_line_arrives(receiver: Station, sqlite_config:
 
     begun = time.monotonic()
     with scripted_server(script, receive=1 << 16) as port:
-        there = WebNode(receiver.archive, sqlite_config, web_node(port), STEADY, Throttle())
+        there = WebNode(receiver.archive, sqlite_config, web_node(port), STEADY, BandwidthLimit())
         assert there.store_file("1.2.3", bytes(size), EXPLICIT).state == "sent"
         there.close()
     assert came > size and time.monotonic() - begun > 2 * STEADY.network_timeout

@@ -24,7 +24,7 @@ from app.db import Database
 from app.kit.errors import PeerFault
 from app.network.find_scu import Finder
 from app.network.probe import probe
-from app.network.retrieve_scu import Counts, Getter, Mover, Watch
+from app.network.retrieve_scu import Counts, Getter, Mover, RetrieveWatch
 from app.network.scu import Peer
 from app.network.settings import DicomSettings
 from app.retrieve import retrievals
@@ -254,7 +254,7 @@ def test_a_reset_in_the_middle_of_an_object_keeps_the_ones_before(receiver: Stat
         yield 0xFF00, dcmread(made.files[1])
 
     told: list[int] = []
-    watch = Watch(tell=lambda counts: told.append(counts.stored))
+    watch = RetrieveWatch(tell=lambda counts: told.append(counts.stored))
     with (
         liar((evt.EVT_C_GET, gives)) as peer,
         pytest.raises(PeerFault),
@@ -282,7 +282,7 @@ def test_a_move_that_claims_to_have_sent_everything_is_not_believed(
 
     told: list[Counts] = []
     with liar((evt.EVT_C_FIND, tells), (evt.EVT_C_MOVE, serve_move)) as peer:
-        with Mover(peer, SETTINGS, "FILMROOM", Watch(tell=told.append)) as mover:
+        with Mover(peer, SETTINGS, "FILMROOM", RetrieveWatch(tell=told.append)) as mover:
             assert mover.retrieve("STUDY", {"StudyInstanceUID": "1.2.3"}).success
         add_archive(peopled, "LIAR", peer.port, ["find", "move"], title="LIAR")
         admin = actor(peopled, "admin")

@@ -15,7 +15,7 @@ from pynetdicom.pdu_primitives import (
 )
 
 from app.network import pdu
-from app.network.pdu import BadPdu, Context, Role, UserIdentity, UserItems
+from app.network.pdu import BadPdu, Context, RoleSelection, UserIdentity, UserItems
 
 CT, FIND, EXPLICIT = "1.2.840.10008.5.1.4.1.1.2", "1.2.840.10008.5.1.4.1.2.2.1", "1.2.840.10008.1.2.1"
 _uids = st.from_regex(r"\A[1-9][0-9]{0,6}(\.[1-9][0-9]{0,6}){2,6}\Z")
@@ -23,7 +23,7 @@ _windows = st.none() | st.tuples(st.integers(0, 65535), st.integers(0, 65535))
 _identities = st.none() | st.builds(
     UserIdentity, st.integers(1, 5), st.binary(max_size=40), st.binary(max_size=40), st.booleans()
 )
-_roles = st.dictionaries(_uids, st.builds(Role, st.booleans(), st.booleans()), max_size=6)
+_roles = st.dictionaries(_uids, st.builds(RoleSelection, st.booleans(), st.booleans()), max_size=6)
 _extended = st.dictionaries(_uids, st.binary(max_size=12), max_size=6)
 _users = st.builds(UserItems, _windows, _roles, _extended, _identities, st.none() | st.binary(max_size=30))
 
@@ -80,12 +80,12 @@ def test_the_first_of_two_items_for_a_class_holds() -> None:
     one, two = b"\0\3" + b"1.2" + b"\1\0", b"\0\3" + b"1.2" + b"\0\1"
     body = b"".join(struct.pack(">BBH", 0x54, 0, len(v)) + v for v in (one, two))
     data = b"\0\1\0\0" + bytes(64) + struct.pack(">BBH", 0x50, 0, len(body)) + body
-    assert pdu.decode_associate(data).user.roles == {"1.2": Role(True, False)}
+    assert pdu.decode_associate(data).user.roles == {"1.2": RoleSelection(True, False)}
 
 
 def test_pynetdicom_reads_what_we_write() -> None:
     user = UserItems(
-        (1, 1), {CT: Role(False, True)}, {FIND: b"\1\1\1\0"}, UserIdentity(2, b"anna", b"secret", confirm=True)
+        (1, 1), {CT: RoleSelection(False, True)}, {FIND: b"\1\1\1\0"}, UserIdentity(2, b"anna", b"secret", confirm=True)
     )
     found = A_ASSOCIATE_RQ()
     found.decode(pdu.encode_request("CALLED", "CALLING", [Context(1, CT, [EXPLICIT])], 16384, user))
@@ -116,5 +116,7 @@ def test_we_read_what_pynetdicom_writes() -> None:
     made = A_ASSOCIATE_RQ()
     made.from_primitive(asked)
     user = pdu.decode_associate(made.encode()[6:]).user
-    assert user == UserItems((5, 0), {CT: Role(True, True)}, {FIND: b"\1\0"}, UserIdentity(1, b"anna", b"", True))
+    assert user == UserItems(
+        (5, 0), {CT: RoleSelection(True, True)}, {FIND: b"\1\0"}, UserIdentity(1, b"anna", b"", True)
+    )
     assert "anna" not in repr(user), "nothing of it gets into a log"

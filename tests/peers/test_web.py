@@ -135,7 +135,7 @@ def test_a_server_that_misbehaves_is_told_in_words(sqlite_config: Config) -> Non
         web_server(sends_body(json.dumps(odd).encode())) as url,
         dicomweb.client(_node(url), SETTINGS, sqlite_config) as http,
     ):
-        search = dicomweb.Search()
+        search = dicomweb.RemoteSearch()
         found = list(dicomweb.find(http, "web", "STUDY", {}, limit=50, search=search))
     assert [f["StudyInstanceUID"] for f in found] == ["1.2.3", "1.2.4"] and search.broken == 3
     many = [{"0020000D": {"vr": "UI", "Value": [f"1.2.{n}"]}} for n in range(900)]
@@ -143,7 +143,7 @@ def test_a_server_that_misbehaves_is_told_in_words(sqlite_config: Config) -> Non
         web_server(sends_body(json.dumps(many).encode())) as url,
         dicomweb.client(_node(url), SETTINGS, sqlite_config) as http,
     ):
-        search = dicomweb.Search()
+        search = dicomweb.RemoteSearch()
         assert len(list(dicomweb.find(http, "web", "STUDY", {}, limit=50, search=search))) == 50 and search.limited
     with (
         dicomweb.client(_node("http://169.254.169.254/x"), SETTINGS, sqlite_config) as http,

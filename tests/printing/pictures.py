@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from app.printing.pdf import Pixels
-from app.printing.sheet import Picture, Placed, View
+from app.printing.sheet import FrameShape, Placed, View
 
 
 def picture(
@@ -16,7 +16,7 @@ def picture(
     *,
     name: str = "Hong, Gildong",
     **more: Any,
-) -> Picture:
+) -> FrameShape:
     values = {
         "PatientName": name,
         "PatientID": "80-04417",
@@ -28,7 +28,7 @@ def picture(
     }
     more.setdefault("letters", ("R", "L", "A", "P"))
     more.setdefault("patient", name)
-    return Picture(f"1.2.3.{number}", 1, rows, columns, spacing, values=values, **more)
+    return FrameShape(f"1.2.3.{number}", 1, rows, columns, spacing, values=values, **more)
 
 
 def pattern(rows: int, columns: int, colour: bool = False) -> Pixels:

@@ -13,7 +13,7 @@ from app.imaging.params import RenderParams
 from app.imaging.transform import apply
 from app.printing.order import OrderItem
 from app.printing.overdraw import clip_line, to_displayed
-from app.printing.sheet import Box, Mark, Picture, SheetOptions, compose
+from app.printing.sheet import Box, FrameShape, Mark, SheetOptions, compose
 
 ROWS, COLUMNS = 5, 7
 points = st.tuples(st.floats(-50, 150), st.floats(-50, 150))
@@ -51,9 +51,9 @@ def test_a_line_is_cut_at_the_box_and_keeps_its_direction(start: tuple[float, fl
         assert abs(across) < 1e-6 * (1 + np.hypot(end[0] - start[0], end[1] - start[1])) * 200
 
 
-def _picture(**order: object) -> Picture:
+def _picture(**order: object) -> FrameShape:
     item = OrderItem.model_validate({"sop_instance_uid": "1.2", **order})
-    return Picture("1.2", 1, 100, 200, (1.0, 1.0), view=item.view(), marks=item.marks())
+    return FrameShape("1.2", 1, 100, 200, (1.0, 1.0), view=item.view(), marks=item.marks())
 
 
 def test_lines_and_texts_go_where_the_pixels_go() -> None:

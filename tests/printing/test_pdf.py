@@ -18,7 +18,7 @@ from PIL import Image
 from app.printing import lines, papers, pdf
 from app.printing.errors import TypesettingFailed
 from app.printing.press import Press
-from app.printing.sheet import Picture, Sheet, SheetOptions, View, compose
+from app.printing.sheet import FrameShape, Sheet, SheetOptions, View, compose
 from tests.printing.pictures import cut, pattern, picture
 
 _ABOUT = pdf.PdfProperties("Filmroom print", datetime(2026, 11, 20, 18, 42, tzinfo=UTC))
@@ -288,7 +288,7 @@ def test_stopping_between_pages_leaves_no_file(press: Press, tmp_path: Path) -> 
         if done == 2:
             raise Stop
 
-    images: list[Picture | None] = [picture(n) for n in range(5)]
+    images: list[FrameShape | None] = [picture(n) for n in range(5)]
     with pytest.raises(Stop):
         _write(press, tmp_path / "p.pdf", compose(images, SheetOptions()), progress=stop)
     assert list(tmp_path.iterdir()) == []

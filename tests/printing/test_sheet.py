@@ -11,7 +11,7 @@ from app.printing import papers
 from app.printing.errors import ActualSizeImpossible
 from app.printing.fitting import fitted
 from app.printing.shapes import Scale
-from app.printing.sheet import Box, Picture, SheetOptions, View, cell_boxes, compose, fit_picture, page_count
+from app.printing.sheet import Box, FrameShape, SheetOptions, View, cell_boxes, compose, fit_picture, page_count
 from tests.printing.pictures import picture
 
 _spacing = st.floats(0.05, 5)
@@ -29,7 +29,7 @@ _options = st.builds(
 
 
 @st.composite
-def _pictures(draw: st.DrawFn) -> Picture:
+def _pictures(draw: st.DrawFn) -> FrameShape:
     x, y = draw(st.floats(0, 0.8)), draw(st.floats(0, 0.8))
     crop = (x, y, draw(st.floats(0.1, 1 - x)), draw(st.floats(0.1, 1 - y)))
     view = View(rotation=draw(st.sampled_from([0, 90, 180, 270])), flip=draw(st.booleans()), crop=crop)
@@ -56,7 +56,7 @@ def _apart(a: Box, b: Box, gap: float) -> bool:
 @settings(max_examples=300, deadline=None)
 @given(_options, st.lists(_pictures() | st.none(), min_size=1, max_size=9))
 def test_nothing_leaves_the_margins_and_cells_keep_their_distance(
-    options: SheetOptions, pictures: list[Picture | None]
+    options: SheetOptions, pictures: list[FrameShape | None]
 ) -> None:
     sheet = compose(pictures, options)
     assert len(sheet.pages) == page_count(len(pictures), options)
@@ -82,7 +82,7 @@ def test_nothing_leaves_the_margins_and_cells_keep_their_distance(
 @settings(max_examples=300, deadline=None)
 @given(_pictures(), st.floats(10, 300), st.floats(10, 300), st.sampled_from(["fit", "fill", "actual"]))
 def test_the_aspect_is_kept_and_the_pixels_are_inside_the_crop(
-    image: Picture, width: float, height: float, scaling: str
+    image: FrameShape, width: float, height: float, scaling: str
 ) -> None:
     cell = Box(3, 4, width, height)
     placed = fit_picture(image, cell, scaling)
@@ -109,7 +109,7 @@ def test_the_aspect_is_kept_and_the_pixels_are_inside_the_crop(
 
 @settings(max_examples=200, deadline=None)
 @given(_pictures(), _options)
-def test_in_actual_size_a_millimetre_is_a_millimetre(image: Picture, options: SheetOptions) -> None:
+def test_in_actual_size_a_millimetre_is_a_millimetre(image: FrameShape, options: SheetOptions) -> None:
     for cell in cell_boxes(options):
         placed = fit_picture(image, cell, "actual")
         pixel_height, pixel_width = image.pixel

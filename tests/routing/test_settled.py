@@ -76,7 +76,7 @@ def test_the_watch_acts_on_the_event_and_looks_at_nothing_while_nothing_happens(
     site.node("pacs")
     route = site.route("each", send("pacs"), when={"kind": "object"})
     stopping = threading.Event()
-    watch.Watch(site.database, stopping).start()
+    watch.ArrivalWatch(site.database, stopping).start()
     try:
         eventually(lambda: turns, "a first turn")
         site.put()

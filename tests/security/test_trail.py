@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from app import audit
 from app.audit import head
 from app.audit.models import AuditEvent, AuditHead
-from app.audit.tally import AuditedAction, Tally
+from app.audit.tally import AuditedAction, AuditTally
 from app.audit.trail import digest_of
 from app.config import Config
 from app.db import Database, open_database
@@ -257,7 +257,7 @@ def test_refused_calls_do_not_fill_the_trail(site: Web, attack: Attack) -> None:
 
 
 def test_many_addresses_share_one_row(site: Web, attack: Attack) -> None:
-    tally, before = Tally(site.database, most=10), _size(site)
+    tally, before = AuditTally(site.database, most=10), _size(site)
     for number in range(500):
         address = f"198.51.{number // 250}.{number % 250}"
         tally.count(AuditedAction("x", "login", "failed", address=address, detail={"why": "flood"}))
@@ -269,7 +269,7 @@ def test_many_addresses_share_one_row(site: Web, attack: Attack) -> None:
 
 
 def test_a_window_ends_by_itself(site: Web) -> None:
-    tally, before = Tally(site.database, window=1), _size(site)
+    tally, before = AuditTally(site.database, window=1), _size(site)
     written = threading.Event()
     write = tally._write
     tally._write = lambda *a: (write(*a), written.set())  # type: ignore[method-assign,assignment,func-returns-value]

@@ -1,7 +1,7 @@
 """The forward queue moved by hand: what lanes do, in this thread."""
 
 from app.forward import claims, queue_queries
-from app.forward.lanes import Runner
+from app.forward.lanes import LaneRunner
 from app.worker import Worker
 
 
@@ -16,7 +16,7 @@ def work_off(worker: Worker) -> int:
     """For each node that has something due one run of a lane, until nothing is left or it fails; no lingering. How many."""
     nodes = due(worker)
     for node_id in nodes:
-        Runner(
+        LaneRunner(
             worker.config, worker.database, worker.archive, worker.name, node_id, worker.forwarder.stopping, linger=0
         ).run()
     with worker.database.write() as session:

@@ -6,7 +6,7 @@ dates are asked. Series and instances follow from their studies, in groups of st
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from app.archive.search.plans import CompiledFilter, Runner
+from app.archive.search.plans import CompiledFilter, SqlRunner
 from app.archive.search.query import Plan, Row
 from app.db import Database
 
@@ -16,7 +16,7 @@ _STRETCH = 50_000  # ids walked in one go, whatever is found
 _TOGETHER = 2000  # series or instances of the studies that are looked up at once
 
 
-def candidate_studies(runner: Runner, asked: CompiledFilter) -> list[int] | None:
+def candidate_studies(runner: SqlRunner, asked: CompiledFilter) -> list[int] | None:
     """The ids of the studies that can match, newest first, where an index names few."""
     for sql, values in asked.drivers:
         most = max(FEW, len(values))
@@ -29,7 +29,7 @@ def candidate_studies(runner: Runner, asked: CompiledFilter) -> list[int] | None
 def read(database: Database, sql: str, values: Sequence[Any] = ()) -> list[Row]:
     """All rows of one statement, in a transaction that ends with it."""
     with database.read() as session:
-        runner = Runner(session)
+        runner = SqlRunner(session)
         try:
             return runner.rows(sql, values)
         finally:

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 from app.archive.search.chunks import CandidateStudies, candidate_studies, read
 from app.archive.search.columns import Level
 from app.archive.search.keys import BadQuery, check, is_supported
-from app.archive.search.plans import Runner
-from app.archive.search.query import Plan, Query, Row, passing_rows, with_headers
+from app.archive.search.plans import SqlRunner
+from app.archive.search.query import Plan, Row, SearchQuery, passing_rows, with_headers
 from app.db import Database
 from app.dicom.matching import Key, is_universal
 from app.security import Actor
@@ -43,7 +43,7 @@ class Finding:
         for key in keys:
             check(key)
         self._actor = actor
-        self._query = Query(level, keys, fuzzy=fuzzy, combined=combined)
+        self._query = SearchQuery(level, keys, fuzzy=fuzzy, combined=combined)
         known = self._query.known
         asked = dict.fromkeys(key.path[0] for key in keys)
         self.paths = tuple(tag for tag in asked if tag in known)
@@ -57,7 +57,7 @@ class Finding:
     def chunks(self, database: Database) -> Iterator[Chunk]:
         """All matches this actor may see, newest first as far as that costs nothing. Raises Unavailable."""
         with database.read() as session:
-            runner = Runner(session)
+            runner = SqlRunner(session)
             try:
                 answered = [self._query.known[path] for path in self.paths]
                 plan = self._query.compile(runner, self._actor, answered, self.header_tags)

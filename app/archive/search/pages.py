@@ -11,8 +11,8 @@ from sqlalchemy.orm import Session
 from app.archive.models import Instance, Series, Study
 from app.archive.search import columns, query, walks
 from app.archive.search.chunks import batches
-from app.archive.search.plans import Runner
-from app.archive.search.query import Plan, Query
+from app.archive.search.plans import SqlRunner
+from app.archive.search.query import Plan, SearchQuery
 from app.dicom.dicomjson import Model, attribute
 from app.dicom.matching import Key, vr_of
 from app.security import Actor
@@ -68,8 +68,8 @@ def search(
     offset: int = 0,
 ) -> SearchPage:
     """Matches this actor may see, newest study first, in an order that stays the same from page to page."""
-    asked = Query(level, keys, fuzzy=fuzzy)
-    runner = Runner(session)
+    asked = SearchQuery(level, keys, fuzzy=fuzzy)
+    runner = SqlRunner(session)
     try:
         page = _Page(runner, asked.compile(runner, actor), limit, offset)
         ids = page.ids()
@@ -81,7 +81,7 @@ def search(
 class _Page:
     """The ids of the matches from `offset` on, one more than `limit` where there are more."""
 
-    def __init__(self, runner: Runner, plan: Plan, limit: int, offset: int) -> None:
+    def __init__(self, runner: SqlRunner, plan: Plan, limit: int, offset: int) -> None:
         self._runner, self._plan, self._need, self._offset = runner, plan, limit + 1, offset
         self.given_up = False
         asked = plan.asked

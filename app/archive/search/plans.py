@@ -45,7 +45,7 @@ ORDERS = {
 }
 
 
-class Runner:
+class SqlRunner:
     """Plain SQL with `?` on both databases."""
 
     def __init__(self, session: Session) -> None:
@@ -82,7 +82,7 @@ class SqlCondition:
 
 
 @dataclass(frozen=True, slots=True)
-class Range:
+class WalkRange:
     """A stretch of a walk index outside of which nothing can match; its entries hold all of COVERED."""
 
     index: str
@@ -96,7 +96,7 @@ class CompiledFilter:
 
     conditions: list[SqlCondition] = field(default_factory=list)
     drivers: list[Bound] = field(default_factory=list)
-    ranges: list[Range] = field(default_factory=list)
+    ranges: list[WalkRange] = field(default_factory=list)
     empty: bool = False  # can match nothing
     facility: str | None = None  # of the one facility that is asked, for the walk's index
     dates: tuple[int, int] = (0, 0)  # inclusive range of dt; (0, 0): not asked
@@ -151,7 +151,7 @@ def match_condition(asked: CompiledFilter, column: str, wanted: str) -> None:
     of_study = test.replace(column, f"s.{column}")
     asked.add(of_study, *values, covered=covered, ids=(f"SELECT id FROM study WHERE {test}", values))
     if column in _WALK_INDEX:
-        asked.ranges.append(Range(_WALK_INDEX[column], of_study, values))
+        asked.ranges.append(WalkRange(_WALK_INDEX[column], of_study, values))
     if has_wildcards(wanted) and wanted != f"{start}*":
         asked.add(f"s.{column} LIKE ? ESCAPE '!'", like_pattern(wanted), covered=covered)
 
@@ -176,7 +176,7 @@ def _quoted(text: str) -> str:
     return '"' + text.replace('"', '""') + '"'
 
 
-def patients_with(runner: Runner, beginnings: Iterable[str], parts: Iterable[str]) -> Bound | None:
+def patients_with(runner: SqlRunner, beginnings: Iterable[str], parts: Iterable[str]) -> Bound | None:
     """SELECT of patient ids that may hold words beginning so and parts so (checked again by the conditions); None when
     full text cannot narrow anything."""
     begin = [b for b in dict.fromkeys(beginnings) if any(c.isalnum() for c in b)][:MOST_WORDS]
@@ -203,7 +203,7 @@ def patients_with(runner: Runner, beginnings: Iterable[str], parts: Iterable[str
     return sql, [pieces, *part]
 
 
-def limited_ids(runner: Runner, found: Bound, most: int | None = None) -> list[Any] | None:
+def limited_ids(runner: SqlRunner, found: Bound, most: int | None = None) -> list[Any] | None:
     """The ids a select names, None when they are more than `most` (FEW)."""
     most = FEW if most is None else most
     sql, values = found
@@ -211,12 +211,12 @@ def limited_ids(runner: Runner, found: Bound, most: int | None = None) -> list[A
     return ids if len(ids) <= most else None
 
 
-def _limited_patients(runner: Runner, found: Bound) -> list[Any] | None:
+def _limited_patients(runner: SqlRunner, found: Bound) -> list[Any] | None:
     """Each patient costs a look for its studies: where they are many, a walk is quicker."""
     return limited_ids(runner, found, max(2, FEW * 2 // 5))
 
 
-def add_text(asked: CompiledFilter, runner: Runner, box: str, *, described: bool = False) -> None:
+def add_text(asked: CompiledFilter, runner: SqlRunner, box: str, *, described: bool = False) -> None:
     """The one box: each word of three letters and more is a part of the name or patient id, each shorter one begins a
     word there; or the whole begins an accession number; or, with `described`, all words are parts of the description."""
     words = words_of(box)
@@ -258,7 +258,7 @@ def add_text(asked: CompiledFilter, runner: Runner, box: str, *, described: bool
         _drive_by_patients(asked, chosen, numbers)
 
 
-def _descriptions_with(runner: Runner, words: Sequence[str]) -> list[str]:
+def _descriptions_with(runner: SqlRunner, words: Sequence[str]) -> list[str]:
     """The distinct descriptions that hold all these words; none where there are too many descriptions to look through."""
     distinct = [row[0] for row in runner.rows(_DISTINCT.format("description_fold"))]
     if len(distinct) >= _MOST_DISTINCT:
@@ -278,14 +278,14 @@ def _drive_by_patients(asked: CompiledFilter, patients: list[int], more: Sequenc
     asked.drivers.append((" UNION ".join(parts), []))
 
 
-def add_patients(asked: CompiledFilter, runner: Runner, beginnings: Iterable[str], parts: Iterable[str]) -> None:
+def add_patients(asked: CompiledFilter, runner: SqlRunner, beginnings: Iterable[str], parts: Iterable[str]) -> None:
     """Only studies of patients who have words beginning so and parts so, where full text names few of them."""
     patients = patients_with(runner, beginnings, parts)
     if patients is not None and (chosen := _limited_patients(runner, patients)) is not None:
         _drive_by_patients(asked, chosen)
 
 
-def add_name(asked: CompiledFilter, runner: Runner, wanted: str) -> None:
+def add_name(asked: CompiledFilter, runner: SqlRunner, wanted: str) -> None:
     """A person name with wildcards, matched against each component group and against all of it."""
     pattern = "=".join(names.fold(group) for group in wanted.split("="))
     if pattern.endswith("*") and not has_wildcards(pattern[:-1]):
@@ -307,7 +307,7 @@ def add_name(asked: CompiledFilter, runner: Runner, wanted: str) -> None:
     add_patients(asked, runner, begin, parts)
 
 
-def add_patient_id(asked: CompiledFilter, runner: Runner, pattern: str) -> None:
+def add_patient_id(asked: CompiledFilter, runner: SqlRunner, pattern: str) -> None:
     """A patient id with wildcards: by its beginning, or by parts of three characters and more."""
     match_condition(asked, "pid_fold", pattern)
     if prefix_of(pattern):
@@ -321,7 +321,7 @@ _DISTINCT = """WITH RECURSIVE d(v) AS (
 ) SELECT v FROM (SELECT v FROM d WHERE v IS NOT NULL LIMIT 3000) AS hops"""
 
 
-def add_listed(asked: CompiledFilter, runner: Runner, column: str, pattern: str) -> None:
+def add_listed(asked: CompiledFilter, runner: SqlRunner, column: str, pattern: str) -> None:
     """Descriptions and referring physicians are few however many studies there are: the distinct ones that match are
     looked up first, by hops over the index."""
     if not has_wildcards(pattern) or prefix_of(pattern):

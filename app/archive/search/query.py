@@ -1,6 +1,6 @@
 """Attribute matching (PS3.4 C.2.2.2) over the index: the one engine of QIDO-RS (`pages`) and C-FIND (`find`).
 
-A `Query` decides for each key where it is matched: on the columns of a study, on those of the level asked for and those
+A `SearchQuery` decides for each key where it is matched: on the columns of a study, on those of the level asked for and those
 above it, on objects below it (one of them must match), or in the stored header of the object that represents the row.
 `compile` makes a `Plan` of it: conditions that an index answers (`studies`), further conditions in SQL, and tests of
 the values that SQL cannot decide. `passing_rows` and `with_headers` apply those tests to rows that were read."""
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from app.archive.search import columns, levels
 from app.archive.search.columns import REQUEST, REQUEST_COLUMN, REQUEST_PARTS, Level
 from app.archive.search.keys import Narrow, Test, column_condition, combined_range, is_supported, narrow_request
-from app.archive.search.plans import Bound, CompiledFilter, Runner
+from app.archive.search.plans import Bound, CompiledFilter, SqlRunner
 from app.archive.search.studies import MODALITY, add_modality, exists_below, narrow_studies, on_column
 from app.dicom import dicomjson, names, picking
 from app.dicom.matching import Key, is_universal, matches
@@ -98,7 +98,7 @@ def _joined(conditions: Sequence[Bound]) -> Bound:
     return "".join(f" AND {sql}" for sql, _ in conditions), [value for _, values in conditions for value in values]
 
 
-class Query:
+class SearchQuery:
     """Matching keys at a level. known: attribute path -> SQL expression of the value from the columns at this level;
     unsupported: keys that cannot be matched here, and are not."""
 
@@ -158,7 +158,7 @@ class Query:
         return found
 
     def compile(
-        self, runner: Runner, actor: Actor, answered: Sequence[str] = (), header_tags: Sequence[str] = ()
+        self, runner: SqlRunner, actor: Actor, answered: Sequence[str] = (), header_tags: Sequence[str] = ()
     ) -> Plan:
         """How it is answered for this actor. answered: SQL expressions that are read first; header_tags: attributes that
         the caller wants of the headers."""

@@ -10,7 +10,7 @@ from app.archive.rows import fold_id, sort_key
 from app.archive.search import plans
 from app.archive.search.columns import MODALITIES
 from app.archive.search.keys import Narrow, column_condition, values_of
-from app.archive.search.plans import Bound, CompiledFilter, Runner
+from app.archive.search.plans import Bound, CompiledFilter, SqlRunner
 from app.archive.search.study_list import add_dates, add_facility
 from app.dicom import names
 from app.dicom.matching import EMPTY, Key, split_range
@@ -23,7 +23,7 @@ _LONGEST = 200  # characters of a value whose folded form is compared: columns o
 
 
 def narrow_studies(
-    runner: Runner, actor: Actor, keys: Sequence[Key], fuzzy: bool
+    runner: SqlRunner, actor: Actor, keys: Sequence[Key], fuzzy: bool
 ) -> tuple[CompiledFilter, list[tuple[Key, bool]]]:
     """Conditions that an index can answer for keys of study attributes; and the keys that this does not decide, each
     with whether a condition of it is among them."""
@@ -47,7 +47,7 @@ def add_modality(asked: CompiledFilter, key: Key) -> None:
         plans.add_modalities(asked, values)
 
 
-def _add(asked: CompiledFilter, runner: Runner, key: Key, fuzzy: bool) -> bool:
+def _add(asked: CompiledFilter, runner: SqlRunner, key: Key, fuzzy: bool) -> bool:
     """Adds a key; whether it is decided by that."""
     path, values = ".".join(key.path), values_of(key)
     if key.value == EMPTY or not values:
@@ -126,14 +126,14 @@ def _times(asked: CompiledFilter, value: str) -> None:
         asked.add("(s.dt = 0 OR s.dt - s.dt / 1000000 * 1000000 BETWEEN ? AND ?)", *values, covered=True)
 
 
-def _patient_id(asked: CompiledFilter, runner: Runner, value: str) -> None:
+def _patient_id(asked: CompiledFilter, runner: SqlRunner, value: str) -> None:
     if not plans.has_wildcards(value):
         plans.match_condition(asked, "pid_fold", fold_id(value))
     elif _is_foldable(value):
         plans.add_patient_id(asked, runner, _folded(value))
 
 
-def _name(asked: CompiledFilter, runner: Runner, value: str, fuzzy: bool) -> None:
+def _name(asked: CompiledFilter, runner: SqlRunner, value: str, fuzzy: bool) -> None:
     """Names are compared folded, any of their component groups with the one asked for."""
     if fuzzy:
         _words(asked, runner, value)
@@ -141,7 +141,7 @@ def _name(asked: CompiledFilter, runner: Runner, value: str, fuzzy: bool) -> Non
         plans.add_name(asked, runner, group)
 
 
-def _words(asked: CompiledFilter, runner: Runner, value: str) -> None:
+def _words(asked: CompiledFilter, runner: SqlRunner, value: str) -> None:
     """Each word asked for begins a word of the name (PS3.18 8.3.4.2)."""
     words = [word for word in dict.fromkeys(one.strip("*?") for one in names.fold(value).split()) if word]
     inside = "strpos" if runner.postgresql else "instr"

@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 from app.archive.models import RECEIVING, Counter, Study
 from app.archive.rows import clean_text
 from app.archive.search import plans, walks
-from app.archive.search.plans import CAPPED, ORDERS, CompiledFilter, Range, Runner
+from app.archive.search.plans import CAPPED, ORDERS, CompiledFilter, SqlRunner, WalkRange
 from app.dicom import names
 from app.kit.errors import BadRequest
 from app.kit.phrases import phrase
@@ -71,7 +71,7 @@ def search_studies(
         raise BadRequest(phrase("Unknown sort order. Known: {known}.", known=", ".join(ORDERS)))
     limit = max(1, min(limit, 1000))
     place = _read_cursor(cursor, sort) if cursor else None
-    runner = Runner(session)
+    runner = SqlRunner(session)
     try:
         asked = compile_filter(runner, actor, _clean(wanted or StudyFilter()))
         plain = len(asked.conditions) == (asked.facility is not None) and not asked.empty
@@ -107,7 +107,7 @@ def _clean(wanted: StudyFilter) -> StudyFilter:
     return replace(wanted, **changes)
 
 
-def compile_filter(runner: Runner, actor: Actor, wanted: StudyFilter) -> CompiledFilter:
+def compile_filter(runner: SqlRunner, actor: Actor, wanted: StudyFilter) -> CompiledFilter:
     """The filter as conditions and drivers, the most selective first."""
     asked = CompiledFilter()
     _facility(asked, actor, wanted)
@@ -155,10 +155,10 @@ def add_dates(asked: CompiledFilter, first: int, last: int) -> None:
     asked.dates = (first, last)
     asked.add("s.dt >= ? AND s.dt <= ?", first, last, covered=True)
     if asked.facility is None:
-        asked.ranges.append(Range("ix_study_dt", "s.dt >= ? AND s.dt <= ?", [first, last]))
+        asked.ranges.append(WalkRange("ix_study_dt", "s.dt >= ? AND s.dt <= ?", [first, last]))
     else:
         test = "s.facility_id = ? AND s.dt >= ? AND s.dt <= ?"
-        asked.ranges.append(Range("ix_study_facility_dt", test, [asked.facility, first, last]))
+        asked.ranges.append(WalkRange("ix_study_facility_dt", test, [asked.facility, first, last]))
 
 
 def _facility(asked: CompiledFilter, actor: Actor, wanted: StudyFilter) -> None:

@@ -17,10 +17,10 @@ from app.archive.search.plans import (
     ORDERS,
     Bound,
     CompiledFilter,
-    Range,
-    Runner,
     SortOrder,
     SqlCondition,
+    SqlRunner,
+    WalkRange,
     limited_ids,
 )
 
@@ -42,7 +42,7 @@ class WalkResult:
 
 
 def run(
-    runner: Runner, asked: CompiledFilter, order: SortOrder, after: Key | None, need: int, *, count: bool = True
+    runner: SqlRunner, asked: CompiledFilter, order: SortOrder, after: Key | None, need: int, *, count: bool = True
 ) -> WalkResult:
     """The page of keys after a cursor, and with `count` the total."""
     if asked.empty:
@@ -56,7 +56,7 @@ def run(
     return _walk(runner, asked, order, after, need, max(need, CAPPED + 1 if count else need))
 
 
-def stream(runner: Runner, asked: CompiledFilter, first: int, step: int = 500) -> Iterator[list[int]]:
+def stream(runner: SqlRunner, asked: CompiledFilter, first: int, step: int = 500) -> Iterator[list[int]]:
     """All ids that match, newest study first, `first` and then `step` at a time, however long it takes."""
     if asked.empty:
         return
@@ -80,7 +80,7 @@ def _direction(order: SortOrder) -> str:
     return "DESC" if order.down else "ASC"
 
 
-def _narrowed(runner: Runner, asked: CompiledFilter, order: SortOrder) -> list[Key] | None:
+def _narrowed(runner: SqlRunner, asked: CompiledFilter, order: SortOrder) -> list[Key] | None:
     """All that matches, in order, where an index names it; None where no index names few."""
     stretch, cost = _shortest(runner, asked, order)
     for driver in asked.drivers:
@@ -90,7 +90,7 @@ def _narrowed(runner: Runner, asked: CompiledFilter, order: SortOrder) -> list[K
     return _sorted(runner, asked, order, stretch) if stretch is not None else None
 
 
-def _shortest(runner: Runner, asked: CompiledFilter, order: SortOrder) -> tuple[Range | None, int]:
+def _shortest(runner: SqlRunner, asked: CompiledFilter, order: SortOrder) -> tuple[WalkRange | None, int]:
     """The shortest stretch that is short enough, and how many rows would cost as much."""
     best, cost = None, plans.FEW
     if asked.covered and order.column in COVERED:
@@ -106,7 +106,7 @@ def _shortest(runner: Runner, asked: CompiledFilter, order: SortOrder) -> tuple[
     return best, cost
 
 
-def _filtered(runner: Runner, asked: CompiledFilter, order: SortOrder, ids: list[int]) -> list[Key]:
+def _filtered(runner: SqlRunner, asked: CompiledFilter, order: SortOrder, ids: list[int]) -> list[Key]:
     if not ids:
         return []
     where, values = asked.where()
@@ -118,7 +118,7 @@ def _filtered(runner: Runner, asked: CompiledFilter, order: SortOrder, ids: list
     return [(row[0], int(row[1])) for row in rows]
 
 
-def _sorted(runner: Runner, asked: CompiledFilter, order: SortOrder, stretch: Range) -> list[Key]:
+def _sorted(runner: SqlRunner, asked: CompiledFilter, order: SortOrder, stretch: WalkRange) -> list[Key]:
     where, values = asked.where()
     hint = "" if runner.postgresql else f" INDEXED BY {stretch.index}"
     rows = runner.rows(
@@ -130,7 +130,7 @@ def _sorted(runner: Runner, asked: CompiledFilter, order: SortOrder, stretch: Ra
 
 
 def _walk(
-    runner: Runner, asked: CompiledFilter, order: SortOrder, after: Key | None, need: int, most: int
+    runner: SqlRunner, asked: CompiledFilter, order: SortOrder, after: Key | None, need: int, most: int
 ) -> WalkResult:
     started, answer = time.monotonic(), WalkResult()
     entries = _entries(runner, _with_sets(runner, asked), order, after, most)
@@ -152,7 +152,7 @@ def _walk(
     return answer
 
 
-def _with_sets(runner: Runner, asked: CompiledFilter) -> CompiledFilter:
+def _with_sets(runner: SqlRunner, asked: CompiledFilter) -> CompiledFilter:
     """Conditions that the walk's index cannot test, as a set of ids where another index names them."""
     if asked.covered:
         return asked
@@ -170,7 +170,7 @@ def _with_sets(runner: Runner, asked: CompiledFilter) -> CompiledFilter:
 
 
 def _entries(
-    runner: Runner, asked: CompiledFilter, order: SortOrder, after: Key | None, most: int | None = None
+    runner: SqlRunner, asked: CompiledFilter, order: SortOrder, after: Key | None, most: int | None = None
 ) -> Generator[Entry, None, None]:
     """Of the sort index in order: all entries that match, and now and then one that does not. Close it when it is not read
     to its end."""
@@ -190,7 +190,7 @@ def _entries(
 
 
 def _stream(
-    runner: Runner,
+    runner: SqlRunner,
     asked: CompiledFilter,
     order: SortOrder,
     after: Key | None,
@@ -216,7 +216,7 @@ def _stream(
 
 
 def _slices(
-    runner: Runner, asked: CompiledFilter, order: SortOrder, after: Key | None, within: Bound, most: int | None
+    runner: SqlRunner, asked: CompiledFilter, order: SortOrder, after: Key | None, within: Bound, most: int | None
 ) -> Generator[Entry, None, None]:
     """Slices bounded by (key, id) pairs, so that the index is used as a range."""
     column, way = f"s.{order.column}", _direction(order)

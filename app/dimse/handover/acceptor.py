@@ -18,7 +18,7 @@ from app.dimse.handover.answering import Answering
 from app.dimse.handover.registry import Call, service_of
 from app.dimse.negotiation import IMPLICIT_LITTLE
 from app.dimse.record import Deeds
-from app.dimse.services import Agreed, Handed, Services, printable
+from app.dimse.services import Agreed, Handed, ReceiverServices, printable
 from app.network import pdu
 from app.network.information_models import VERIFICATION
 from app.network.pdu import BadPdu, Context, ContextResult
@@ -32,7 +32,7 @@ _SMALLEST_PDU = 128  # bytes; a peer that takes less would get a PDU for each fe
 _MOST_PDU = 1 << 20  # bytes in one PDU to a peer that takes any length
 
 
-def serve(wire: Wire, agreed: Agreed, services: Services, settings: DicomSettings, deeds: Deeds) -> str:
+def serve(wire: Wire, agreed: Agreed, services: ReceiverServices, settings: DicomSettings, deeds: Deeds) -> str:
     """Serves it until its end in the calling thread; how it ended, in words for the log. Raises BadPdu."""
     if agreed.peer_limit < _SMALLEST_PDU:
         raise BadPdu(f"a maximum PDU length of {agreed.peer_limit}")
@@ -84,7 +84,7 @@ def _entity(settings: DicomSettings) -> ApplicationEntity:
 
 
 def _configure(
-    association: WireAssociation, agreed: Agreed, handed: Handed, services: Services, settings: DicomSettings
+    association: WireAssociation, agreed: Agreed, handed: Handed, services: ReceiverServices, settings: DicomSettings
 ) -> None:
     acceptor = association.acceptor
     acceptor.ae_title = services.own_title

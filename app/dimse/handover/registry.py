@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from app.archive import Archive
 from app.config import Config
 from app.db import Database
-from app.dimse.services import Agreed, Services
+from app.dimse.services import Agreed, ReceiverServices
 from app.network.pdu import Associate
 from app.network.settings import DicomSettings
 from app.security.actor import Actor
@@ -50,7 +50,7 @@ class Call:
     """The caller, and the objects needed to serve it. One for each association."""
 
     agreed: Agreed
-    services: Services
+    services: ReceiverServices
 
     @property
     def actor(self) -> Actor:

@@ -66,6 +66,7 @@ export class Pages {
     this.page = Math.min(this.page, this.arrangement.pages);
     this.buttons();
     this.root.dataset.drawn = 'no';
+    this.asked += 1; // what is on its way shows an older state
     window.clearTimeout(this.timer);
     this.timer = window.setTimeout(() => void this.load(), wait);
   }

@@ -7,8 +7,10 @@ from urllib.parse import parse_qs, urlsplit
 import numpy as np
 import pydicom
 import pytest
+from playwright.sync_api import Playwright
 
-from tests.viewer.screen import Screen
+from tests.support.live import Live
+from tests.viewer.screen import Screen, window
 
 pytestmark = pytest.mark.browser
 Put = Callable[..., pydicom.Dataset]
@@ -144,18 +146,19 @@ def test_the_marks_come_in_order_and_the_page_is_left_clean(screen: Screen, put:
     assert np.ptp(screen.canvas()) > 100
 
 
-def test_after_signing_out_the_way_back_shows_no_picture(screen: Screen, put: Put) -> None:
+def test_after_signing_out_the_way_back_shows_no_picture(playwright: Playwright, station: Live, put: Put) -> None:
     ct = put(CT)
-    screen.open(ct.StudyInstanceUID)
-    assert screen.page.evaluate("[...document.images].some(one => one.naturalWidth > 0)")
-    screen.page.evaluate("document.querySelector('form[action=\"/logout\"]').requestSubmit()")
-    screen.page.wait_for_url("**/login")
-    assert screen.page.evaluate("localStorage.length") == 0
-    screen.page.go_back()
-    screen.page.wait_for_url(lambda url: "/login?next=" in url)
-    assert screen.page.locator("canvas").count() == 0
-    assert not screen.page.evaluate("[...document.images].some(one => one.naturalWidth > 0)")
-    assert str(ct.SOPInstanceUID) not in screen.page.content()
+    with window(playwright, station) as screen:  # signing out ends the session: not the one that other tests share
+        screen.open(ct.StudyInstanceUID)
+        assert screen.page.evaluate("[...document.images].some(one => one.naturalWidth > 0)")
+        screen.page.evaluate("document.querySelector('form[action=\"/logout\"]').requestSubmit()")
+        screen.page.wait_for_url("**/login")
+        assert screen.page.evaluate("localStorage.length") == 0
+        screen.page.go_back()
+        screen.page.wait_for_url(lambda url: "/login?next=" in url)
+        assert screen.page.locator("canvas").count() == 0
+        assert not screen.page.evaluate("[...document.images].some(one => one.naturalWidth > 0)")
+        assert str(ct.SOPInstanceUID) not in screen.page.content()
 
 
 def test_the_page_brings_a_picture_before_any_script(screen: Screen, put: Put) -> None:

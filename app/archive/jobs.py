@@ -116,7 +116,8 @@ def apply_decision(context: JobContext, payload: dict[str, Any]) -> dict[str, An
                 _move_colliding(session, conflict, scan_bytes(data))
         else:
             data = _with_new_uids(data, conflict)
-        source = Source("job", actor_name=context.job.created_by, facility_id=conflict.facility_id)
+        # It still comes from its sender; who decided is recorded in the audit trail.
+        source = Source("job", actor_name=conflict.source, facility_id=conflict.facility_id)
         incoming = archive.receive(source)
         incoming.write(data)
         result = archive.ingest(incoming)

@@ -11,6 +11,7 @@ from fastapi import APIRouter, Depends, Request
 from starlette.responses import Response
 
 from app.archive import arrivals
+from app.archive.models import SEVERAL
 from app.forward import queries as peers
 from app.forward import queue_list
 from app.forward.models import Transfer
@@ -142,7 +143,7 @@ def _lines(session: ReadSession, actor: Actor) -> list[IncomingNodeLine]:
     senders = names_by_title(session, actor)
     for one in arrivals.per_minute(session, actor, since):
         place = _minute(datetime.fromisoformat(f"{one.minute}+00:00"), since)
-        sender = senders.get(one.source, one.source)
+        sender = _("several") if one.source == SEVERAL else senders.get(one.source, one.source)
         counts[sender][place] += one.instances
         images[sender] += one.instances
         if place >= MINUTES - 2:

@@ -147,7 +147,8 @@ def test_overwrite(archive: Archive, put: Put) -> None:
     _decide(archive, _conflict(archive, put, second), "overwrite")
     assert _stored(archive)["1.2.3.1.1.1"] == second
     with archive.database.read() as session:
-        assert queries.study(session, SYSTEM, "1.2.3.1").instance_count == 2
+        study = queries.study(session, SYSTEM, "1.2.3.1")
+        assert (study.instance_count, study.source) == (2, "test"), "it still comes from its sender"
 
 
 @pytest.mark.parametrize("decision", ["overwrite", "save-as-new"])

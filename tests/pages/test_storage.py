@@ -172,6 +172,16 @@ def test_versions_of_one_object_are_chosen_from(filled: Web) -> None:
     assert re.search(r'title="Replace">Replace', audit), "the row says which decision"
 
 
+def test_a_study_of_several_senders_counts_for_them_by_name(filled: Web) -> None:
+    north = facility(filled, "North")
+    assert put(filled, facility_id=north, sop="1.2.3.1.1.77", PatientName="Hong^Gildong") == "stored"
+    incoming = filled.services.archive.receive(Source(kind="upload", actor_name="bob", facility_id=north))
+    incoming.write(ct_bytes("1.2.3.1.1.78", PatientName="Hong^Gildong"))
+    assert filled.services.archive.ingest(incoming).status == "stored"
+    page = filled.admin.get("/").text
+    assert "several" in page and "\\" not in re.sub(r"<script.*?</script>", "", page, flags=re.S)
+
+
 def test_the_first_row_is_not_opened_by_being_the_first(filled: Web) -> None:
     """Its panel says what the row says; the trace of an opened study is for those that somebody chose."""
 

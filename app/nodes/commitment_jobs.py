@@ -1,4 +1,4 @@
-"""Background entry points of storage commitment: `commitment.send_report` (as SCP) and `commitment.send_request` (as SCU)."""
+"""Background entry points of storage commitment: `commitment.report` (as SCP) and `commitment.ask` (as SCU)."""
 
 import logging
 import time

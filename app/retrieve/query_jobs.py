@@ -1,4 +1,4 @@
-"""Background work of queries: `query.run_query` asks every node of a query in a thread of its own, so that an
+"""Background work of queries: `query.ask` asks every node of a query in a thread of its own, so that an
 unreachable one does not delay the others; and the same for levels that a page unfolds."""
 
 import contextlib

@@ -1,4 +1,4 @@
-"""Background work of retrievals: `retrieve.retrieve_objects`. A try asks the node what there is, fetches what is not here, and
+"""Background work of retrievals: `retrieve.fetch`. A try asks the node what there is, fetches what is not here, and
 believes the archive alone about what has arrived; what is here is never fetched again by the next try."""
 
 import logging

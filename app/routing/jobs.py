@@ -1,4 +1,4 @@
-"""Carrying runs out: `route.execute_run` makes what is to leave and hands it over to transfers."""
+"""Execution of runs: `route.fire` creates the transfers of a run."""
 
 from typing import Any
 

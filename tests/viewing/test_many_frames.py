@@ -47,7 +47,7 @@ def test_the_first_frames_come_before_the_others_are_listed(archive: Archive) ->
         assert _numbers(_stream(archive), 3) == [1, 2, 3]
         assert _numbers(_stream(archive, MANY - 2), 4) == [MANY - 1, MANY, 1, 2]
         assert _numbers(_stream(archive, 3 * MANY + 5), 2) == [6, 7]
-        assert len(_Pump(_stream(archive)).take()) == MOST_PIECES
+        assert len(_Pump(_stream(archive)).next_batch()) == MOST_PIECES
         assert tracemalloc.get_traced_memory()[1] < 32 << 20
     finally:
         tracemalloc.stop()

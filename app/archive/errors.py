@@ -3,12 +3,6 @@
 from app.kit.errors import AppError, NotFound
 
 
-class ObjectRefused(AppError):
-    """The received object cannot be accepted; `detail` gives the reason in one sentence (DESIGN part 2)."""
-
-    code, status, dimse = "refused", 422, 0xC000  # PS3.4 table B.2-1: cannot understand
-
-
 class NoFrame(AppError):
     """The object has no such frame, or its frames cannot be located."""
 

@@ -106,8 +106,8 @@ def test_callers_delays_and_odd_calls_are_shown(web: Web) -> None:
     book.record_call(UNKNOWN, "CT_NEW", "FILMROOM", "10.1.2.3", None, ["1.2.840.10008.1.1"], NOTHING)
     book.write()
     page = web.admin.get("/settings/nodes").text
-    assert "CT_NEW" in page and "called FILMROOM" in page and "Make a node" in page
-    assert "Make a node" not in web.alice.get("/settings/nodes").text
+    assert "CT_NEW" in page and "called FILMROOM" in page and "Add as node" in page
+    assert "Add as node" not in web.alice.get("/settings/nodes").text
     assert "CT_NEW" not in web.bob.get("/settings/nodes").text, "nobody's callers are for those who see all"
     caller = web.admin.get("/api/v1/nodes/callers").json()["items"][0]
     form = web.admin.get(f"/settings/nodes/new?caller={caller['id']}").text

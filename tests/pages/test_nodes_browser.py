@@ -41,7 +41,7 @@ def test_an_unknown_caller_becomes_a_node_and_is_tested(browser: Browser, live: 
         _picture(window, "nodes-callers")
         page.get_by_role("button", name="Ignore SCANNER9").click()
         expect(page.get_by_text("SCANNER9")).to_have_count(0, timeout=WAIT)
-        page.get_by_role("link", name="Make a node").click()
+        page.get_by_role("link", name="Add as node").click()
         expect(page.get_by_label("AE title", exact=True)).to_have_value("PACS_NEW")
         expect(page.get_by_label("Host", exact=True)).to_have_value("127.0.0.1")
         page.locator("[name=port]").fill(str(port))

@@ -125,11 +125,11 @@ def test_it_echoes_and_stores_to_dcmtk(
         contexts = [Context(1, meta.MediaStorageSOPClassUID, [meta.TransferSyntaxUID])]
         with Association(peer(port), contexts, QUICK) as association:
             for plain in (False, True):  # from memory, and from a file by its descriptor
-                source = BytesIO(data) if not plain else path.open("rb")
-                source.seek(0 if not plain else path.stat().st_size - len(data))
-                answer = association.store(
-                    1, meta.MediaStorageSOPClassUID, meta.MediaStorageSOPInstanceUID, source, len(data), plain
-                )
+                with path.open("rb") if plain else BytesIO(data) as source:
+                    source.seek(path.stat().st_size - len(data) if plain else 0)
+                    answer = association.store(
+                        1, meta.MediaStorageSOPClassUID, meta.MediaStorageSOPInstanceUID, source, len(data), plain
+                    )
                 assert answer.status == 0
     (kept,) = (tmp_path / "in").iterdir()
     assert kept.read_bytes().endswith(data)

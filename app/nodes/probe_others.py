@@ -29,7 +29,7 @@ from app.trust.proxy import open_through
 _LIMIT = 1 << 20  # bytes of an answer that are read; one study has some hundred
 
 
-class _Steps:
+class _PlainSteps:
     """Notes each step with its time; ends at the first that fails."""
 
     def __init__(self) -> None:
@@ -50,7 +50,7 @@ class _Steps:
 
 def probe_folder(path: str) -> Probe:
     """Writes a small file of a random name, syncs, renames, reads it back and removes it; reports the free space."""
-    steps = _Steps()
+    steps = _PlainSteps()
     with contextlib.suppress(PeerFault):
         with steps.step("folder") as words:
             folders.require_usable(Path(path))
@@ -98,7 +98,7 @@ def _free(path: str) -> int:
 
 def probe_web(node: NodeOptions, settings: DicomSettings, config: Config) -> Probe:
     """Reaches the server and searches for one study (QIDO-RS, PS3.18 10.6)."""
-    steps = _Steps()
+    steps = _PlainSteps()
     seconds = node.network_timeout or settings.network_timeout
     with contextlib.suppress(PeerFault):
         with steps.step("reach") as words:

@@ -116,7 +116,7 @@ def create_administrator(
         return _first(request, FirstPage(code, True, name, display_name, fault), 422)
     agent = request.headers.get("user-agent", "")
     answer = redirect("/setup/station")
-    cookies.set_session(request, answer, here.gate.login.open_session_for(made, client_address(request), agent))
+    cookies.set_session(request, answer, here.gate.login.open_first_session(made, client_address(request), agent))
     return answer
 
 

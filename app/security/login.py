@@ -156,6 +156,15 @@ class Login:
             sessions.remove_stale(session, policy)
             return sessions.open_session(session, user, address, agent)
 
+    def open_first_session(self, user: User, address: str, agent: str) -> str:
+        """The session of the administrator whom the link of the first start created."""
+        with self.database.write() as session:
+            session.get_one(User, user.id).last_login_at = now()
+            audit.by(
+                session, audit.Named(user.name, address=address), "login", "user", user.id, detail={"how": "setup"}
+            )
+        return self.open_session_for(user, address, agent)
+
     def open_session(self, name: str, password: str, code: str, address: str, agent: str) -> str:
         """Proves and opens a browser session; answers the cookie's secret."""
         return self.open_session_for(self.verify(name, password, code, address), address, agent)

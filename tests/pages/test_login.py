@@ -4,14 +4,17 @@ import re
 import time
 
 import pytest
+from sqlalchemy import select
 from starlette.testclient import TestClient
 
 from app import config as boot
+from app.audit import AuditEvent
 from app.config import Config
 from app.db import Database
 from app.http import Services
 from app.pages.forms import own_path
 from app.security import setup, totp
+from app.security.models import User
 from tests.support.client import PASSWORD, Web
 
 NEW = "Summer-hat-8-ribbons"
@@ -148,6 +151,12 @@ def test_the_first_run_makes_administrator_station_and_node(fresh: Web) -> None:
     assert browser.post("/setup", data=data | {"code": "x", "password": NEW, "again": NEW}).status_code == 403
     made = browser.post("/setup", data=data | {"password": NEW, "again": NEW})
     assert made.headers["location"] == "/setup/station"
+    with fresh.database.read() as session:
+        assert session.scalars(select(User)).one().last_login_at is not None
+        assert [
+            one.detail
+            for one in session.scalars(select(AuditEvent).where(AuditEvent.verb == "login", AuditEvent.outcome == "success"))
+        ] == [{"how": "setup"}]
 
     station = browser.get("/setup/station")
     assert 'value="FILMROOM"' in station.text and 'value="11112"' in station.text

@@ -155,7 +155,9 @@ def test_the_first_run_makes_administrator_station_and_node(fresh: Web) -> None:
         assert session.scalars(select(User)).one().last_login_at is not None
         assert [
             one.detail
-            for one in session.scalars(select(AuditEvent).where(AuditEvent.verb == "login", AuditEvent.outcome == "success"))
+            for one in session.scalars(
+                select(AuditEvent).where(AuditEvent.verb == "login", AuditEvent.outcome == "success")
+            )
         ] == [{"how": "setup"}]
 
     station = browser.get("/setup/station")

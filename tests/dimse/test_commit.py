@@ -232,7 +232,7 @@ def test_reports_about_nothing_take_no_write_lock(receiver: Station, study: Made
         with receiver.database.write():
             begun = time.monotonic()
             assert node.call(report) == 0 and node.call(_report("1.2.3.4", study.instances)) == 0x0115
-            assert time.monotonic() - begun < 2
+            assert time.monotonic() - begun < 15
 
 
 def test_a_node_may_have_only_so_many_objects_waiting(

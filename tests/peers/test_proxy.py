@@ -283,4 +283,4 @@ def test_a_proxy_that_dribbles_is_given_up(here: Installation, scheme: str, firs
             pytest.raises(PeerFault, match=r"no answer within 0\.5 s"),
         ):
             list(dicomweb.find(http, "web", "STUDY", {}))
-        assert time.monotonic() - begun < 5
+        assert time.monotonic() - begun < 25

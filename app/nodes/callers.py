@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from app import audit, events
@@ -147,7 +148,7 @@ class Book:
         self.write()
 
     def write(self) -> None:
-        """Writes what waits; while the database is away it goes on waiting."""
+        """Writes what waits; what cannot be written (the database is away) waits for the next time."""
         self._due.clear()
         with self._lock:
             calls, self._calls = self._calls, {}
@@ -157,7 +158,10 @@ class Book:
         try:
             with self.database.write() as session:
                 _write(session, calls, list(gaps.values()))
-        except AppError:
+        except (
+            AppError,
+            IntegrityError,
+        ):  # another receiver may have added the same caller: the next try finds its row
             with self._lock:
                 self._calls, self._gaps = calls | self._calls, gaps | self._gaps
             self._due.set()

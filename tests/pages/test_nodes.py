@@ -2,8 +2,13 @@
 
 import re
 
+import pytest
+from sqlalchemy import select
+
 from app.kit.phrases import NOTHING, phrase, verbatim
+from app.nodes import activity_queries
 from app.nodes.callers import CLASH, UNKNOWN, Book
+from app.nodes.models import Caller
 from tests.support.client import Web
 from tests.support.postgres import free_port
 
@@ -126,6 +131,22 @@ def test_callers_delays_and_odd_calls_are_shown(web: Web) -> None:
     book.record_gap(node_id, "CT_NEW", "10.1.2.3", None)
     book.write()
     assert "TCP_NODELAY" not in web.admin.get(where).text
+
+
+def test_a_caller_that_two_receivers_meet_at_once_is_recorded_by_both(
+    web: Web, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each found no row and adds one: the second add fails, and its call is written with the next ones."""
+    books = [Book(web.database) for _ in range(2)]
+    for book in books:
+        book.record_call(UNKNOWN, "CT_NEW", "FILMROOM", "10.1.2.3", None, [], NOTHING)
+    books[0].write()
+    with monkeypatch.context() as context:
+        context.setattr(activity_queries, "caller_like", lambda *_: None)
+        books[1].write()
+    books[1].write()
+    with web.database.read() as session:
+        assert [(row.title, row.count) for row in session.scalars(select(Caller))] == [("CT_NEW", 2)]
 
 
 def test_a_caller_is_ignored_shown_again_and_forgotten(web: Web) -> None:

@@ -8,6 +8,7 @@ import re
 import shutil
 from collections import Counter
 from collections.abc import Generator, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -128,13 +129,21 @@ def _postgres_template(postgres_url: str, tmp_path_factory: pytest.TempPathFacto
 @pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.slow)])
 def config(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Config]:
     """An installation of its own, once on each database."""
-    if request.param == "sqlite":
-        yield request.getfixturevalue("sqlite_config")
+    with copied_installation(request, tmp_path, request.param) as copied:
+        yield copied
+
+
+@contextmanager
+def copied_installation(request: pytest.FixtureRequest, folder: Path, kind: str) -> Iterator[Config]:
+    """A migrated installation in `folder`/data on the database of this kind; for fixtures of any scope."""
+    if kind == "sqlite":
+        shutil.copytree(request.getfixturevalue("_sqlite_template"), folder / "data")
+        yield boot.load({"data": folder / "data"}, environ={})
         return
-    folder, template = request.getfixturevalue("_postgres_template")
-    shutil.copytree(folder, tmp_path / "data")
+    source, template = request.getfixturevalue("_postgres_template")
+    shutil.copytree(source, folder / "data")
     with postgres.database(request.getfixturevalue("postgres_url"), template) as url:
-        yield boot.load({"data": tmp_path / "data", "database_url": url}, environ={})
+        yield boot.load({"data": folder / "data", "database_url": url}, environ={})
 
 
 @pytest.fixture

@@ -5,14 +5,16 @@ A file here has `router = APIRouter(tags=[...])` with paths below /api/v1 ("/stu
 import importlib
 import pkgutil
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Depends
+
+from app.http.texts import refuse_body
 
 PREFIX = "/api/v1"
 
 
 def routers() -> list[APIRouter]:
     """One router with everything under /api/v1, for app/server.py to include."""
-    whole = APIRouter(prefix=PREFIX)
+    whole = APIRouter(prefix=PREFIX, dependencies=[Depends(refuse_body)])
     for module in sorted(m.name for m in pkgutil.iter_modules(__path__)):
         router = getattr(importlib.import_module(f"{__name__}.{module}"), "router", None)
         if isinstance(router, APIRouter):

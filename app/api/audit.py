@@ -8,13 +8,14 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import StreamingResponse
-from pydantic import AwareDatetime, BaseModel, Field
+from pydantic import BaseModel, Field
 
 from app import audit
 from app.archive import queries
 from app.audit import AuditEvent
 from app.http import ReadSession, allow, services
 from app.http.i18n import translate
+from app.http.parameters import Moment
 from app.kit.numbers import LARGEST
 from app.security import Actor, Verb
 
@@ -44,8 +45,8 @@ class AuditQuery(BaseModel):
     patient: str | None = Field(
         None, max_length=128, description="what was done to the studies of a patient: name or ID"
     )
-    since: AwareDatetime | None = None
-    until: AwareDatetime | None = None
+    since: Moment | None = None
+    until: Moment | None = None
     cursor: int | None = Field(None, ge=1, le=LARGEST)
     limit: int = Field(50, ge=1, le=_BATCH)
     format: str = Field("json", pattern="^(json|csv)$")

@@ -9,9 +9,10 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import StreamingResponse
-from pydantic import AwareDatetime, BaseModel, Field
+from pydantic import BaseModel, Field
 
 from app.http import ReadSession, allow, services
+from app.http.parameters import Moment
 from app.kit.numbers import LARGEST
 from app.nodes import operation_queries as queries
 from app.nodes.models import NetworkOperation
@@ -28,8 +29,8 @@ class OperationQuery(BaseModel):
     kind: str = Field("", max_length=16, description="echo, store, find, move, get, send, ...")
     role: str = Field("", pattern="^(scp|scu)?$", description="scp: the peer asked us; scu: we asked it")
     result: str = Field("", pattern="^(success|warning|failure|refused|cancelled|problem)?$")
-    since: AwareDatetime | None = None
-    until: AwareDatetime | None = None
+    since: Moment | None = None
+    until: Moment | None = None
 
     def filter(self) -> queries.OperationFilter:
         return queries.OperationFilter(self.peer, self.kind, self.role, self.result, self.since, self.until)

@@ -8,7 +8,9 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.concurrency import run_in_threadpool
 
 from app.http import ReadSession, WriteSession, allow, services
+from app.http.texts import UNSTORABLE
 from app.kit.errors import Invalid, TooLarge
+from app.kit.texts import unstorable_place
 from app.routing import bench, exchange, queries, service
 from app.routing.decide import Candidate
 from app.routing.models import Route
@@ -153,10 +155,12 @@ def _json(text: str) -> dict[str, Any] | None:
         return None
     try:
         read = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         raise Invalid("The rule is not valid JSON.", field="rule") from None
     if not isinstance(read, dict):
         raise Invalid("The rule is not a JSON object.", field="rule")
+    if unstorable_place(read) is not None:
+        raise Invalid(UNSTORABLE, field="rule")
     return read
 
 

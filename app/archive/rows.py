@@ -9,6 +9,7 @@ from typing import Any
 from app.dicom import names
 from app.dicom.dates import parse_date
 from app.dicom.header import Header
+from app.kit.texts import clean_text
 
 Row = dict[str, Any]
 
@@ -120,13 +121,6 @@ def _escape_part(text: str) -> str:
     if plain == text and len(escaped) <= 72:
         return escaped
     return f"{plain[:32]}\\~{sha256(text.encode('utf-8', 'replace')).hexdigest()[:24]}"
-
-
-def clean_text(text: str, length: int) -> str:
-    """Without control characters (PostgreSQL refuses NUL, logs and pages mind the rest), at most so long."""
-    if not text.isprintable():
-        text = "".join(c if c.isprintable() else " " for c in text).strip()
-    return text[:length]
 
 
 def date(text: str) -> str:

@@ -15,7 +15,8 @@ from starlette.websockets import WebSocket
 
 from app.http import csrf, i18n, parameters
 from app.http.services import services
-from app.kit.errors import AppError, Unauthorized
+from app.kit.errors import AppError, BadRequest, Unauthorized
+from app.kit.texts import is_storable
 from app.security import Actor, Verb, require
 from app.security.errors import PasswordChangeRequired, SessionLocked
 from app.security.identity import Identity
@@ -47,6 +48,12 @@ async def _from_header(connection: HTTPConnection, header: str) -> Identity | No
             name, colon, password = base64.b64decode(value, validate=True).decode("utf-8").partition(":")
         except (binascii.Error, UnicodeDecodeError):
             name = colon = password = ""
+        if not is_storable(name + password):
+            await run_in_threadpool(gate.login.count_unstorable, client_address(connection), "basic")
+            raise BadRequest(
+                "The user name or password contains a character that cannot be stored (U+0000).",
+                hint="Remove the character and send the request again.",
+            )
         if not colon:
             raise Unauthorized("The Authorization header is malformed.", hint="Use Basic base64(name:password), UTF-8.")
         identity = gate.peek_basic(name, password)

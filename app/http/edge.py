@@ -13,7 +13,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app import audit
 from app.audit.tally import AuditTally
-from app.http import i18n, problems, readings, security_headers
+from app.http import i18n, problems, readings, security_headers, texts
 from app.http.deps import identify
 from app.http.hosts import Hosts
 from app.kit.errors import AppError, BadRequest, TooLarge, Unauthorized
@@ -64,6 +64,7 @@ class Edge:
     async def _socket(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
             await check_host(HTTPConnection(scope), self.hosts)
+            texts.refuse_address(scope)
         except AppError:
             await receive()
             await send({"type": "websocket.close", "code": 1008})  # before it is accepted: the answer is 403
@@ -109,6 +110,7 @@ class _Exchange:
                 i18n.language_of(request)
             )  # as the browser says; who is found later may have chosen another
             await check_host(request, self.hosts)
+            texts.refuse_address(self.scope)
             self._refuse(request)
             await self.app(self.scope, self._receive, self._send)
         except AppError as fault:

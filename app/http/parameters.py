@@ -1,10 +1,12 @@
 """Query parameters of lists: one that is not declared is refused, since a mistyped filter would give everything."""
 
 from collections.abc import Callable
-from typing import Any
+from datetime import UTC, datetime
+from typing import Annotated, Any
 
 from fastapi.dependencies.utils import get_flat_params
 from fastapi.params import ParamTypes
+from pydantic import AfterValidator, AwareDatetime
 from starlette.requests import HTTPConnection
 
 from app.kit.errors import BadRequest
@@ -12,6 +14,16 @@ from app.kit.phrases import phrase
 
 _BELOW = "/api/v1/"
 _known: dict[Callable[..., Any], frozenset[str] | None] = {}  # of lists; None: no list
+
+
+def _in_calendar(moment: datetime) -> datetime:
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError:
+        raise ValueError(phrase("A time must lie within the years 1 to 9999 in UTC.")) from None
+
+
+Moment = Annotated[AwareDatetime, AfterValidator(_in_calendar)]  # with its zone; given as UTC
 
 
 def refuse_unknown(connection: HTTPConnection) -> None:

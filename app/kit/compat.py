@@ -92,3 +92,8 @@ def included_paths(router: Any) -> list[str]:
     """The whole paths of an included router, with their parameters in braces."""
     contexts = router.effective_route_contexts()
     return [getattr(one.starlette_route, "path_format", None) or one.path_format for one in contexts]
+
+
+def parsed_body(request: Any) -> tuple[Any, Any]:
+    """(JSON document, form) of a Starlette request as far as FastAPI has read them for its parameters: None for what was not."""
+    return getattr(request, "_json", None), getattr(request, "_form", None)

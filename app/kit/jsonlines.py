@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from app.kit.phrases import phrase
+from app.kit.texts import is_storable
 
 Path = tuple[str | int, ...]
 _DEPTH = 64
@@ -112,6 +113,8 @@ class _JsonReader:
             text = json.loads(found[0])
         except ValueError:
             raise self.fault(phrase("unterminated text, or a character that must be escaped")) from None
+        if not is_storable(text):
+            raise self.fault(phrase("a character that cannot be stored (U+0000 or an unpaired surrogate)"))
         self.at = found.end()
         return str(text)
 

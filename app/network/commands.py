@@ -3,6 +3,8 @@
 import struct
 from collections.abc import Iterable, Mapping
 
+from app.kit.texts import clean_text
+
 COMMAND_FIELD, MESSAGE_ID, RESPONDED_TO, DATA_SET_TYPE = 0x0100, 0x0110, 0x0120, 0x0800
 SOP_CLASS, SOP_INSTANCE, STATUS, ERROR_COMMENT, PRIORITY = 0x0002, 0x1000, 0x0900, 0x0902, 0x0700
 MEDIUM = 0x0000  # Priority of every request that is sent; 1 is high, 2 is low (PS3.7 E.1-1)
@@ -53,8 +55,8 @@ def number(command: dict[int, bytes], element: int, default: int = 0) -> int:
 
 
 def text(command: dict[int, bytes], element: int) -> str:
-    """A UI or LO value without its padding."""
-    return command.get(element, b"").decode("ascii", "replace").strip("\0 ")
+    """A UI, AE or LO value without its padding; control characters within it are replaced by spaces."""
+    return clean_text(command.get(element, b"").decode("ascii", "replace").strip("\0 "), LIMIT)
 
 
 def comment(words: str) -> str:

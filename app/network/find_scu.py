@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from app.dicom import identifier
 from app.kit.errors import PeerFault
 from app.kit.phrases import phrase
+from app.kit.texts import clean_text
 from app.network import commands, statuses
 from app.network.pdu import Context
 from app.network.scu import Association, Peer
@@ -36,6 +37,7 @@ RETURNED: dict[str, tuple[str, ...]] = {
     "IMAGE": ("SOPInstanceUID", "SOPClassUID", "InstanceNumber", "NumberOfFrames"),
 }  # fmt: skip
 
+_LONGEST = 4096  # characters of one text of an answer
 _PATIENTS = 50  # followed one by one where only the patient root is offered
 _SECONDS = 120.0  # one query of one node, whatever its answers are
 _SLACK = 1000  # answers beyond the limit that a peer may send before the C-CANCEL arrives
@@ -149,7 +151,16 @@ class Finder:
             found = identifier.decode(data or b"", explicit=explicit)
         except identifier.BadIdentifier:
             found = {}
-        if not found.get(UNIQUE[level]):
-            self.broken += 1
-            return None
-        return found
+        answer = readable_answer(found, level)
+        self.broken += answer is None
+        return answer
+
+
+def readable_answer(found: Mapping[str, str], level: str) -> dict[str, str] | None:
+    """An answer of a peer, by C-FIND or QIDO-RS, with clean texts; None for one without the unique key of its level, or
+    with a UID that has characters which no UID has."""
+    key = found.get(UNIQUE[level], "")
+    if level != "PATIENT" and not key.isprintable():
+        return None
+    answer = {keyword: clean_text(text, _LONGEST) for keyword, text in found.items()}
+    return answer if answer.get(UNIQUE[level]) else None

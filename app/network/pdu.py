@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from app.kit.phrases import phrase
+from app.kit.texts import clean_text
 from app.network import user_items
 from app.network.user_items import (
     INVALID_PARAMETER,
@@ -111,9 +112,9 @@ def _user_information(found: Associate, body: memoryview) -> None:
                 raise BadPdu("the maximum length item is not four bytes long")
             found.max_length = int.from_bytes(value, "big")
         elif kind == 0x52:
-            found.implementation_uid = uid_of(value)
+            found.implementation_uid = clean_text(uid_of(value), 64)
         elif kind == 0x55:
-            found.implementation_version = bytes(value).decode("ascii", "replace").strip()
+            found.implementation_version = clean_text(bytes(value).decode("ascii", "replace").strip("\0 "), 16)
         else:
             user_items.decode(found.user, kind, value)
 

@@ -22,7 +22,7 @@ from app.kit import multipart
 from app.kit.allowance import LEAST_RATE
 from app.kit.errors import AppError, BadRequest, PeerFault
 from app.kit.phrases import Phrase, phrase
-from app.network.find_scu import RETURNED
+from app.network.find_scu import RETURNED, readable_answer
 from app.network.settings import DicomSettings
 from app.nodes import options
 from app.nodes.models import Node
@@ -155,8 +155,8 @@ def find(
         with in_words(name):
             page = _answers(http, name, path, [*query, ("limit", str(count)), ("offset", str(offset))], until)
         for model in page:
-            found = flatten_model(model)
-            if not found.get({"STUDY": "StudyInstanceUID", "SERIES": "SeriesInstanceUID"}.get(level, "SOPInstanceUID")):
+            found = readable_answer(flatten_model(model), level)
+            if found is None:
                 state.broken += 1
                 continue
             if given >= limit:

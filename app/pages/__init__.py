@@ -5,14 +5,16 @@ A file here has `router = APIRouter(include_in_schema=False)` with whole paths (
 import importlib
 import pkgutil
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Depends
+
+from app.http.texts import refuse_body
 
 
 def routers() -> list[APIRouter]:
-    """Every page's router, for app/server.py to include."""
-    found = []
+    """One router with every page, for app/server.py to include."""
+    whole = APIRouter(dependencies=[Depends(refuse_body)])
     for module in sorted(m.name for m in pkgutil.iter_modules(__path__)):
         router = getattr(importlib.import_module(f"{__name__}.{module}"), "router", None)
         if isinstance(router, APIRouter):
-            found.append(router)
-    return found
+            whole.include_router(router)
+    return [whole]

@@ -10,6 +10,7 @@ from app import settings
 from app.http import ReadSession, allow, render, services
 from app.http.i18n import gettext as _
 from app.http.i18n import translate
+from app.http.texts import read_form
 from app.kit import rolestate
 from app.kit.errors import Invalid
 from app.kit.ids import new_id
@@ -122,7 +123,7 @@ def download(certificate_id: str, actor: Reader, session: ReadSession) -> Respon
 
 
 async def _typed(request: Request) -> dict[str, str]:
-    form = await request.form()
+    form = await read_form(request)
     return {name: str(form.get(name) or "")[: 16 * pem.LIMIT + 1] for name in form}
 
 

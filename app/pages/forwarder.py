@@ -9,6 +9,7 @@ from starlette.responses import Response
 from app.http import ReadSession, allow, render, services
 from app.http.i18n import gettext as _
 from app.http.templates import is_htmx
+from app.http.texts import read_form
 from app.kit.classic import NAMES, Classic
 from app.kit.errors import Invalid
 from app.network.probe import Probe, ProbeStep
@@ -79,7 +80,7 @@ def _texts(known: Classic) -> dict[str, Any]:
 
 async def _typed(request: Request) -> dict[str, Any]:
     """The form as texts; an unticked switch sends nothing."""
-    form = await request.form()
+    form = await read_form(request)
     return {name: bool(form.get(name)) if name in _SWITCHES else str(form.get(name, "")).strip() for name in NAMES}
 
 

@@ -12,6 +12,7 @@ from starlette.responses import Response
 from app.http import ReadSession, WriteSession, allow, render, services
 from app.http.i18n import gettext as _
 from app.http.templates import is_htmx
+from app.http.texts import read_form
 from app.kit.errors import AppError, Conflict, Invalid, TooLarge
 from app.nodes import queries as peers
 from app.pages import route_form, route_words
@@ -201,7 +202,7 @@ def show_route(route_id: str, request: Request, actor: Editor, session: ReadSess
 
 
 async def _form(request: Request) -> FormData:
-    return await request.form(max_files=1, max_fields=_MOST_FIELDS)
+    return await read_form(request, max_files=1, max_fields=_MOST_FIELDS)
 
 
 Filled = Annotated[FormData, Depends(_form)]

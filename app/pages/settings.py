@@ -10,6 +10,7 @@ from starlette.responses import Response
 from app import settings
 from app.http import WriteSession, allow, render, services
 from app.http.i18n import translate
+from app.http.texts import read_form
 from app.kit.errors import Invalid, NotFound
 from app.kit.phrases import phrase
 from app.pages.forms import Faults, attempt, faults_of, redirect, require_unchanged, stamp
@@ -168,7 +169,7 @@ def save_station(
 
 
 async def _typed(request: Request) -> dict[str, list[str]]:
-    form = await request.form()
+    form = await read_form(request)
     return {name: [str(value) for value in form.getlist(name)] for name in form}
 
 

@@ -125,7 +125,13 @@ class _One:
             log.exception("fault while a node was asked")
             fault = PeerFault("Internal fault while asking; the log has more.")
         with contextlib.suppress(AppError):  # the database is away: the job's next try asks again
-            self._end(fault)
+            try:
+                self._end(fault)
+            except AppError:
+                raise
+            except Exception:
+                log.exception("fault while the answers of a node were written")
+                self._end(PeerFault("Internal fault while asking; the log has more."))
 
     def _query(self, node: Node) -> None:
         due = time.monotonic() + _KEEP

@@ -191,6 +191,11 @@ class Login:
         attempt = self._begin("", None, address, "setup")
         self._failed(attempt, "wrong setup code")
 
+    def count_unstorable(self, address: str, how: str) -> None:
+        """A try whose name, password or code has a character that none can have (`kit/texts.py`). Counted for its
+        address; raises Throttled after many."""
+        self._failed(self._begin("", None, address, how), "characters that cannot be stored")
+
     # counting
 
     def _begin(self, name: str, user: User | None, address: str, how: str) -> _Attempt:

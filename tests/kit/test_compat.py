@@ -12,13 +12,14 @@ import httpx
 import numpy as np
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
-from fastapi import APIRouter, FastAPI, Query
+from fastapi import APIRouter, Depends, FastAPI, Form, Query, Request
 from PIL import Image
 from pydantic import BaseModel
 from pydicom import Dataset, dcmread
 from pydicom.dataelem import DataElement, RawDataElement
 from pydicom.filebase import DicomBytesIO
 from pydicom.uid import ExplicitVRLittleEndian
+from starlette.testclient import TestClient
 
 from app.http import parameters
 from app.kit import compat
@@ -112,3 +113,21 @@ def test_fastapi_tells_the_query_parameters_of_a_route() -> None:
         return uid + asked.state
 
     assert parameters.declared(app.router.routes[-1]) == {"state"}
+
+
+def test_fastapi_keeps_the_body_that_it_has_read() -> None:
+    app, seen = FastAPI(openapi_url=None), []
+
+    def look(request: Request) -> None:
+        seen.append(compat.parsed_body(request))
+
+    @app.post("/json", dependencies=[Depends(look)])
+    def take(body: dict[str, str]) -> None: ...
+
+    @app.post("/form", dependencies=[Depends(look)])
+    def fill(a: Annotated[str, Form()]) -> None: ...
+
+    client = TestClient(app)
+    assert client.post("/json", json={"a": "1"}).status_code == client.post("/form", data={"a": "1"}).status_code == 200
+    (document, _), (nothing, form) = seen
+    assert document == {"a": "1"} and nothing is None and dict(form) == {"a": "1"}

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from itertools import zip_longest
 from typing import Any
 
-from app.archive.rows import clean_text
 from app.archive.search.columns import LISTS, NUMBERS, REQUEST, REQUEST_PARTS, SEPARATOR
 from app.archive.search.plans import has_wildcards, like_pattern
 from app.dicom import names, numbers
@@ -29,6 +28,7 @@ from app.dicom.matching import (
 )
 from app.kit.errors import AppError, TooLarge
 from app.kit.phrases import phrase
+from app.kit.texts import clean_text
 
 MOST_UIDS = 20_000  # of one list
 DATES = frozenset(("DA", "TM", "DT"))

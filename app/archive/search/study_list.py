@@ -11,12 +11,12 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from app.archive.models import RECEIVING, Counter, Study
-from app.archive.rows import clean_text
 from app.archive.search import plans, walks
 from app.archive.search.plans import CAPPED, ORDERS, CompiledFilter, SqlRunner, WalkRange
 from app.dicom import names
 from app.kit.errors import BadRequest
 from app.kit.phrases import phrase
+from app.kit.texts import clean_text, is_storable
 from app.security import Actor
 
 Sort = Literal["-date", "date", "name", "-name", "patient_id", "-patient_id", "-received", "received"]
@@ -230,8 +230,11 @@ def _read_cursor(cursor: str, sort: str) -> _Place:
         if abs(last) >= 2**63 or (isinstance(key, int) and abs(key) >= 2**63):
             raise ValueError
         if ORDERS[sort].column == "received_at":
-            datetime.fromisoformat(str(key))
-    except (ValueError, TypeError, RecursionError):  # the last: JSON nested a thousand deep
+            moment = datetime.fromisoformat(str(key))
+            (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
+        if not is_storable(str(key)):
+            raise ValueError
+    except (ValueError, TypeError, OverflowError, RecursionError):  # the last: JSON nested a thousand deep
         raise BadRequest("The cursor does not belong to this list.", hint="Restart from the first page.") from None
     return _Place(key, last, total, capped)
 

@@ -7,7 +7,7 @@ from urllib.parse import parse_qs, urlsplit
 import numpy as np
 import pydicom
 import pytest
-from playwright.sync_api import Playwright
+from playwright.sync_api import Playwright, expect
 
 from tests.support.live import Live
 from tests.viewer.screen import Screen, window
@@ -89,6 +89,19 @@ def test_cine_runs_at_the_speed_of_the_tags_and_shows_other_frames(screen: Scree
     still = screen.text("br")
     screen.page.wait_for_timeout(300)
     assert screen.text("br") == still
+
+
+def test_the_panel_closes_when_the_window_becomes_narrow(screen: Screen, put: Put) -> None:
+    ct = put("series/ct_chest_lidc0314/*.dcm")
+    size = screen.page.viewport_size
+    screen.page.set_viewport_size({"width": 1280, "height": 800})
+    assert screen.open(ct.StudyInstanceUID) == "loaded"
+    button = screen.page.locator('.viewer-tools [data-action="panel"]')
+    expect(button).to_have_attribute("aria-pressed", "true")
+    screen.page.set_viewport_size({"width": 900, "height": 800})
+    expect(button).to_have_attribute("aria-pressed", "false")
+    if size:
+        screen.page.set_viewport_size(size)
 
 
 def test_layouts_show_several_series_and_scroll_them_together(screen: Screen, put: Put) -> None:

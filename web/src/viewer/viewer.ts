@@ -43,9 +43,17 @@ export class Viewer implements ViewerControl {
   private firstSoon = false;
   private painted = false;
 
+  private readonly narrow = matchMedia('(max-width: 1100px)');
+  /** On a narrow screen the panel would lie over the image. */
+  private readonly closePanelIfNarrow = (): void => {
+    if (!this.narrow.matches) return;
+    this.root.classList.add('no-panel');
+    this.toolbar?.update();
+  };
+
   constructor(readonly root: HTMLElement) {
-    // On a narrow screen the panel would lie over the image.
-    if (matchMedia('(max-width: 1100px)').matches) root.classList.add('no-panel');
+    this.closePanelIfNarrow();
+    this.narrow.addEventListener('change', this.closePanelIfNarrow);
     say('loading');
     clearMarks();
     markPreview(root.querySelector<HTMLImageElement>('.cell-preview'));
@@ -92,6 +100,7 @@ export class Viewer implements ViewerControl {
     this.cine.stop();
     cancelAnimationFrame(this.drawing);
     this.unwire();
+    this.narrow.removeEventListener('change', this.closePanelIfNarrow);
     this.unguard();
     this.toolbar.destroy();
     this.panel.destroy();

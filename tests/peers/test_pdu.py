@@ -62,3 +62,11 @@ def test_a_command_comes_back_as_it_was(uid: str, status: int, words: str) -> No
 
 def test_a_short_status_is_not_taken_for_success() -> None:
     assert commands.number({commands.STATUS: b"\0"}, commands.STATUS, 0x0110) == 0x0110
+
+
+def test_control_characters_of_a_comment_are_replaced() -> None:
+    """They reached the page of transfers as they were."""
+    answer = commands.decode(commands.encode({commands.ERROR_COMMENT: b"\x1b[31mFull\0 disk\r\n "}))
+    assert commands.text(answer, commands.ERROR_COMMENT) == "[31mFull  disk"
+    command = {commands.SOP_INSTANCE: b"1.2.3\0"}
+    assert commands.text(command, commands.SOP_INSTANCE) == "1.2.3"

@@ -81,6 +81,17 @@ def test_a_dead_node_delays_no_other_and_says_why(pacs: list[Made], peopled: Dat
     assert found[0].where == ["PACS"] and found[0].here.state == "none"
 
 
+def test_a_node_ends_even_when_its_answers_cannot_be_written(
+    peopled: Database, worker: Worker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was asked for ever: the fault left the thread before the row of the node ended."""
+    add_archive(peopled, "ODD", 104, ["find", "move"])
+    monkeypatch.setattr(query_jobs.sources, "query_node", lambda *_: iter([{"StudyInstanceUID": "1.2\ud800"}]))
+    shown, found = _found(peopled, _ask(peopled, worker, "ODD"))
+    (odd,) = shown["nodes"]
+    assert odd["state"] == "failed" and "Internal fault" in odd["error"] and not found
+
+
 def test_all_of_it_is_fetched_and_then_nothing_more(
     pacs: list[Made], peopled: Database, worker: Worker, receiver: Station
 ) -> None:

@@ -150,3 +150,23 @@ def test_a_server_that_misbehaves_is_told_in_words(sqlite_config: Config) -> Non
         pytest.raises(PeerFault, match="cannot be reached"),
     ):
         list(dicomweb.find(http, "web", "STUDY", {}))
+
+
+def test_texts_that_no_page_can_show_are_cleaned_and_a_uid_with_them_is_unreadable(sqlite_config: Config) -> None:
+    """One unpaired surrogate in a name made the whole query an internal error."""
+    names = ["Good^One", "Half\ud800^Two", "Zero\0^Three", "Turned\u202e^Four", "Escaped\x1b^Five"]
+    answers = [
+        {"0020000D": {"vr": "UI", "Value": [f"1.2.{n}"]}, "00100010": {"vr": "PN", "Value": [{"Alphabetic": name}]}}
+        for n, name in enumerate(names)
+    ]
+    answers += [{"0020000D": {"vr": "UI", "Value": [uid]}} for uid in ("1.2.9\ud800", "1.2.9\0")]
+    search = dicomweb.RemoteSearch()
+    with (
+        web_server(sends_body(json.dumps(answers).encode())) as url,
+        dicomweb.client(_node(url), SETTINGS, sqlite_config) as http,
+    ):
+        found = list(dicomweb.find(http, "web", "STUDY", {}, search=search))
+    assert [one["PatientName"] for one in found] == [
+        "Good^One", "Half ^Two", "Zero ^Three", "Turned ^Four", "Escaped ^Five"
+    ]  # fmt: skip
+    assert search.broken == 2

@@ -5,8 +5,10 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Query, Request
 
 from app.http import WriteSession, allow, services
+from app.http.bodies import read_body
 from app.http.i18n import translate_answer
-from app.kit.errors import BadRequest
+from app.kit.errors import BadRequest, TooLarge
+from app.kit.phrases import phrase
 from app.nodes import exchange, file_schema
 from app.security import Actor, Verb
 
@@ -16,8 +18,17 @@ Editor = Annotated[Actor, Depends(allow(Verb.NODE_EDIT))]
 
 
 async def _text(request: Request) -> str:
+    """The body. Raises TooLarge before it is read to its end, BadRequest when it is cut off or not UTF-8."""
+    body = bytearray()
+    async for piece in read_body(request):
+        body += piece
+        if len(body) > exchange.LIMIT:
+            raise TooLarge(
+                phrase("The file is larger than {most} MB.", most=exchange.LIMIT >> 20),
+                hint="Divide it into several files.",
+            )
     try:
-        return (await request.body()).decode("utf-8")
+        return body.decode("utf-8")
     except UnicodeDecodeError:
         raise BadRequest("The file is not encoded as UTF-8.") from None
 
@@ -51,12 +62,13 @@ def import_nodes(
     request: Request,
     actor: Editor,
     text: Annotated[str, Depends(_text)],
-    session: WriteSession,
     dry_run: Annotated[bool, Query(description="Tells what would change, and changes nothing")] = False,
 ) -> dict[str, Any]:
     """Creates and changes nodes from a file of `/nodes/export`, or from a configuration of Orthanc (`DicomModalities`,
-    `DicomWeb.Servers`). Nodes that it does not name stay. With one fault nothing is changed; each has its line and key."""
-    report = exchange.import_nodes(session, actor, text, services(request).config, dry_run)
+    `DicomWeb.Servers`). Nodes that it does not name stay. A file has at most
+    2000 nodes and 4 MB. With one fault nothing is changed; each has its line and key."""
+    here = services(request)
+    report = exchange.import_file(here.database, actor, text, here.config, dry_run)
     answer = exchange.report_json(report, dry_run)
     answer["items"] = [
         one | {"notes": [translate_answer(request, {"message": note})["message"] for note in one["notes"]]}

@@ -13,6 +13,7 @@ from app.kit.texts import is_storable
 
 Path = tuple[str | int, ...]
 _DEPTH = 64
+_VALUES = 200_000  # in one text; a second or two to read
 _BLANK = re.compile(r"[ \t\r\n]*")
 _NUMBER = re.compile(r"-?(?:0|[1-9]\d*)(\.\d+)?([eE][-+]?\d+)?")
 _COMMENT = re.compile(r"//[^\n]*|/\*.*?\*/", re.DOTALL)
@@ -50,7 +51,7 @@ def key_of(path: Path) -> str:
 
 
 def parse(text: str, comments: bool = False) -> JsonDocument:
-    """The document. Raises JsonFault: also for a duplicate key, and for more than 64 levels."""
+    """The document. Raises JsonFault: also for a duplicate key, and for more than 64 levels or 200,000 values."""
     reader = _JsonReader(text, comments)
     reader.skip()
     document = JsonDocument(reader.value((), 0), reader.lines)
@@ -87,6 +88,8 @@ class _JsonReader:
     def value(self, path: Path, depth: int) -> Any:
         if depth > _DEPTH:
             raise self.fault(phrase("nested too deeply"))
+        if len(self.lines) >= _VALUES:
+            raise self.fault(phrase("more than {most} values", most=_VALUES))
         self.lines[path] = self.line()
         first = self.text[self.at : self.at + 1]
         if first == '"':

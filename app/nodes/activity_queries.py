@@ -45,7 +45,10 @@ def drop_callers(session: Session, most: int) -> None:
 
 def forget_callers(session: Session, title: str, address: str) -> None:
     """A system that is a node now is not an unknown caller."""
-    session.execute(delete(Caller).where(Caller.kind == "unknown", Caller.title == title, Caller.address == address))
+    session.execute(
+        delete(Caller).where(Caller.kind == "unknown", Caller.title == title, Caller.address == address),
+        execution_options={"synchronize_session": False},  # no caller is loaded here; else every object is compared
+    )
 
 
 def newest_test(session: Session, node_id: str) -> NodeTest | None:

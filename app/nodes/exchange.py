@@ -13,19 +13,20 @@ from app import audit
 from app.config import Config, ConfigError
 from app.db import Database
 from app.kit import jsonlines
-from app.kit.errors import Invalid
+from app.kit.errors import Invalid, NotFound
 from app.kit.jsonlines import JsonDocument, JsonFault, Path
-from app.kit.phrases import phrase
+from app.kit.phrases import joined, phrase
 from app.nodes import options, orthanc, service
 from app.nodes import queries as node_queries
 from app.nodes.file_schema import FORMAT, VERSION, value_types
 from app.nodes.models import Node
 from app.nodes.options import BY_SETTING, NULLABLE, SECRETS, NodeValues
 from app.security import facilities
-from app.security.actor import SYSTEM, Actor, require
+from app.security.actor import SYSTEM, Actor, may_see, require
 from app.security.verbs import Verb
 
 LIMIT = 4 << 20  # bytes of a file
+MAX_NODES = 2000  # of one file: they are written in one transaction, for which every other writer waits
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +61,35 @@ class Report:
         return sum(1 for one in self.changes if one.action == action)
 
 
+class _Known:
+    """The nodes and facilities of the installation, read once for a whole file."""
+
+    def __init__(self, nodes: list[Node], facilities: dict[str, str]) -> None:
+        self._nodes = {node.id: node for node in nodes}
+        self._names = {node.name.lower(): node for node in nodes}
+        self.facilities = facilities  # name in lower case -> id
+
+    @classmethod
+    def read(cls, session: Session, actor: Actor) -> "_Known":
+        names = {one.name.casefold(): one.id for one in facilities.list_facilities(session, actor)}
+        return cls(node_queries.all_nodes(session), names)
+
+    def named(self, name: str) -> Node | None:
+        return self._names.get(name.lower())
+
+    def to_change(self, actor: Actor, node_id: str) -> Node:
+        """Raises NotFound where it is gone, or belongs to another facility than the actor."""
+        node = self._nodes.get(node_id)
+        if node is None or not (node.facility_id is None or may_see(actor, node.facility_id)):
+            raise NotFound("There is no such node.", hint="It was removed just now. Read the file again.")
+        return node
+
+    def add(self, node: Node) -> None:
+        self._nodes[node.id] = self._names[node.name.lower()] = node
+
+
 def export_nodes(session: Session, actor: Actor, sealed: bool = False) -> dict[str, Any]:
-    """All nodes as a file that `import_nodes` takes. sealed: passwords too, as only this installation can open them."""
+    """All nodes as a file that `import_file` takes. sealed: passwords too, as only this installation can open them."""
     require(actor, Verb.NODE_EDIT)
     names = {one.id: one.name for one in facilities.list_facilities(session, actor)}
     nodes = [_exported(node, names, sealed) for node in node_queries.nodes(session, actor)]
@@ -77,13 +105,42 @@ def _exported(node: Node, facility_names: dict[str, str], sealed: bool) -> dict[
     return {"name": node.name, **place, "enabled": node.enabled, "facility": facility, **set_to, **secret}
 
 
-def import_nodes(session: Session, actor: Actor, text: str, config: Config, dry_run: bool = False) -> Report:
-    """Makes and changes the nodes of a file; nodes that it does not name stay. dry_run: only reports what would happen,
-    including errors. Invalid, with `errors` of line, field and message, when something is wrong with the file."""
+def check_nodes(session: Session, actor: Actor, text: str, config: Config) -> Report:
+    """Reports what a file would do, including errors; changes nothing. A session for reading is enough."""
     require(actor, Verb.NODE_EDIT)
-    report = _checked_nodes(session, actor, text, config)
+    return _checked_nodes(session, actor, text, config)
+
+
+def write_nodes(session: Session, actor: Actor, report: Report, config: Config) -> None:
+    """Makes and changes the nodes of a report of `check_nodes`; nodes that it does not name stay. Each is checked again.
+
+    Raises Invalid, with `errors` of line, field and message, when the report has faults, Conflict or NotFound when a node
+    was made, renamed or removed since the report."""
+    require(actor, Verb.NODE_EDIT)
+    _refuse_faults(report)
+    known = _Known.read(session, actor)
+    for one in report.changes:
+        if one.action == "create":
+            known.add(service.create_node(session, actor, one.values, config, known.named))
+        elif one.action == "change" and one.node is not None:
+            node = known.to_change(actor, one.node.id)
+            service.change_node(session, actor, node, one.values, config, known.named)
+
+
+def import_file(database: Database, actor: Actor, text: str, config: Config, dry_run: bool = False) -> Report:
+    """Checks a file in a transaction for reading, then, unless it is a dry run, writes its nodes in a short one of its own.
+    Raises what `write_nodes` raises."""
+    with database.read() as session:
+        report = check_nodes(session, actor, text, config)
     if dry_run:
         return report
+    _refuse_faults(report)
+    with database.change() as session:
+        write_nodes(session, actor, report, config)
+    return report
+
+
+def _refuse_faults(report: Report) -> None:
     if report.faults:
         first = report.faults[0]
         raise Invalid(
@@ -91,12 +148,6 @@ def import_nodes(session: Session, actor: Actor, text: str, config: Config, dry_
             hint="Nothing was changed.",
             errors=[{"line": f.line, "field": f.key, "message": f.message} for f in report.faults],
         )
-    for one in report.changes:
-        if one.action == "create":
-            service.create_node(session, actor, one.values, config)
-        elif one.action == "change" and one.node is not None:
-            service.update_node(session, actor, one.node.id, one.values, config)
-    return report
 
 
 def _checked_nodes(session: Session, actor: Actor, text: str, config: Config) -> Report:
@@ -107,17 +158,23 @@ def _checked_nodes(session: Session, actor: Actor, text: str, config: Config) ->
         report.faults.append(NodeFileFault(fault.line, "", fault.words))
         return report
     seen: dict[str, int] = {}
-    for found in _entries(document, report):
-        known = len(report.faults)
+    entries = _entries(document, report)
+    if len(entries) > MAX_NODES:
+        words = phrase("The file has {count} nodes; the maximum is {most}.", count=len(entries), most=MAX_NODES)
+        _report_faults(report, document, {(): joined((words, "Divide it into several files."))})
+        return report
+    known = _Known.read(session, actor)
+    for found in entries:
+        faults_before = len(report.faults)
         _report_faults(report, document, found.faults)
-        values = _typed(session, actor, found, document, report, config)
+        values = _typed(found, document, report, config, known)
         name = (values.name or "").lower()
         if name in seen:
             words = phrase("The node of line {line} has this name too.", line=seen[name])
             _report_faults(report, document, {found.keys.get("name", found.path): words})
         seen[name] = document.line(found.path)
-        if len(report.faults) == known:
-            _plan(session, actor, found, values, document, report, config)
+        if len(report.faults) == faults_before:
+            _plan(session, actor, found, values, document, report, config, known)
     return report
 
 
@@ -151,7 +208,7 @@ def _entries(document: JsonDocument, report: Report) -> list[orthanc.OrthancNode
 
 
 def _typed(
-    session: Session, actor: Actor, found: orthanc.OrthancNode, document: JsonDocument, report: Report, config: Config
+    found: orthanc.OrthancNode, document: JsonDocument, report: Report, config: Config, present: _Known
 ) -> NodeValues:
     """The values by their types; what has the wrong one is a fault and left out."""
     known = value_types()
@@ -174,7 +231,7 @@ def _typed(
         elif kind is list and not all(isinstance(part, str) for part in value):
             wrong[path] = "Here a list of texts is needed."
         elif key == "facility":
-            given["facility_id"] = _facility(session, actor, value)
+            given["facility_id"] = present.facilities.get(value.casefold()) if value else ""
             if given["facility_id"] is None:
                 wrong[path] = "There is no facility of this name."
         else:
@@ -194,13 +251,6 @@ def _opened(value: dict[str, Any], config: Config) -> str | None:
         return None
 
 
-def _facility(session: Session, actor: Actor, name: str) -> str | None:
-    if not name:
-        return ""
-    known = {one.name.casefold(): one.id for one in facilities.list_facilities(session, actor)}
-    return known.get(name.casefold())
-
-
 def _plan(
     session: Session,
     actor: Actor,
@@ -209,9 +259,10 @@ def _plan(
     document: JsonDocument,
     report: Report,
     config: Config,
+    known: _Known,
 ) -> None:
-    node = node_queries.node_named(session, values.name) if values.name else None
-    wrong = service.faults_of(session, values, node, config)
+    node = known.named(values.name) if values.name else None
+    wrong = service.faults_of(session, values, node, config, known.named)
     if node is not None and node.origin == service.FROM_FILE and actor.kind != "system":
         wrong["name"] = "This node comes from the file given at the start; change it there."
     if wrong:
@@ -284,9 +335,9 @@ def _applied(session: Session, config: Config, path: FilePath) -> set[str]:
         text = path.read_text("utf-8")
     except (OSError, UnicodeDecodeError) as fault:
         raise ConfigError(f"nodes: {path} cannot be read: {fault}") from None
-    report = import_nodes(session, SYSTEM, text, config, dry_run=True)
+    report = check_nodes(session, SYSTEM, text, config)
     if report.faults:
         lines = [f"  line {f.line}{', ' if f.key else ''}{f.key}: {f.message}" for f in report.faults[:20]]
         raise ConfigError("\n".join([f"nodes: {path} is not right:", *lines]))
-    import_nodes(session, SYSTEM, text, config)
+    write_nodes(session, SYSTEM, report, config)
     return {one.name.lower() for one in report.changes}

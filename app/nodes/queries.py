@@ -32,6 +32,11 @@ def node_name(session: Session, node_id: str) -> str:
     return session.scalar(select(Node.name).where(Node.id == node_id)) or ""
 
 
+def all_nodes(session: Session) -> list[Node]:
+    """The nodes of every facility: a name is unique among them all."""
+    return list(session.scalars(select(Node)))
+
+
 def nodes(session: Session, actor: Actor) -> list[Node]:
     """All nodes the actor may use, by name: those of no facility and those of its own."""
     query = select(Node).order_by(func.lower(Node.name))

@@ -1,5 +1,6 @@
 """Nodes: make, change, remove, echo."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -28,14 +29,17 @@ from app.security.verbs import Verb
 from app.settings import load
 
 TAKEN = "A node of this name is there already."
+Named = Callable[[str], Node | None]
 FROM_FILE = "file"  # Node.origin: it comes from the file given at the start, and only that file changes it
 
 __all__ = ["CAPABILITIES", "SYNTAXES", "NodeOptions", "NodeValues", "faults"]
 
 
-def faults_of(session: Session, values: NodeValues, node: Node | None, config: Config | None) -> dict[str, str]:
+def faults_of(
+    session: Session, values: NodeValues, node: Node | None, config: Config | None, named: Named | None = None
+) -> dict[str, str]:
     """Field -> what is wrong: a fault of its own, that the protocol needs it, or that the name is taken. node: the one
-    to be changed; None: a new one."""
+    to be changed; None: a new one. named: finds a node by its name; None: asks the database."""
     wrong = faults(values)
     protocol = values.protocol or (options.node_options(node).protocol if node else "dicom")
     for field in ("name", *options.needed(protocol)):
@@ -48,14 +52,16 @@ def faults_of(session: Session, values: NodeValues, node: Node | None, config: C
     if values.facility_id and session.get(Facility, values.facility_id) is None:
         wrong["facility_id"] = "There is no such facility."
     if values.name is not None and "name" not in wrong:
-        taken = node_queries.node_named(session, values.name)
+        taken = named(values.name) if named else node_queries.node_named(session, values.name)
         if taken is not None and (node is None or taken.id != node.id):
             wrong["name"] = TAKEN
     return wrong
 
 
-def _checked(session: Session, values: NodeValues, node: Node | None, config: Config | None) -> None:
-    wrong = faults_of(session, values, node, config)
+def _checked(
+    session: Session, values: NodeValues, node: Node | None, config: Config | None, named: Named | None = None
+) -> None:
+    wrong = faults_of(session, values, node, config, named)
     if wrong == {"name": TAKEN}:
         raise Conflict(TAKEN, hint="Choose another name.", field="name")
     if wrong:
@@ -69,10 +75,13 @@ def _overlaps(path: str, folder: Path) -> bool:
     return found.is_relative_to(kept) or kept.is_relative_to(found)
 
 
-def create_node(session: Session, actor: Actor, values: NodeValues, config: Config | None = None) -> Node:
-    """A new node; Invalid (with `errors` by field) or Conflict when it cannot be. config: needed to keep a secret."""
+def create_node(
+    session: Session, actor: Actor, values: NodeValues, config: Config | None = None, named: Named | None = None
+) -> Node:
+    """A new node; Invalid (with `errors` by field) or Conflict when it cannot be. config: needed to keep a secret; named:
+    as for `faults_of`."""
     require(actor, Verb.NODE_EDIT)
-    _checked(session, values, None, config)
+    _checked(session, values, None, config, named)
     node = Node(id=new_id(), ae_title="", host="", port=0, options={}, enabled=True)
     _apply(node, actor, values, config)
     session.add(node)
@@ -86,8 +95,21 @@ def update_node(session: Session, actor: Actor, name: str, values: NodeValues, c
     """Changes what is given and leaves the rest. config: needed to keep a secret."""
     require(actor, Verb.NODE_EDIT)
     node = node_queries.node(session, actor, name)
+    return change_node(session, actor, node, values, config)
+
+
+def change_node(
+    session: Session,
+    actor: Actor,
+    node: Node,
+    values: NodeValues,
+    config: Config | None = None,
+    named: Named | None = None,
+) -> Node:
+    """`update_node` of a node that was read in this transaction. named: as for `faults_of`."""
+    require(actor, Verb.NODE_EDIT)
     _editable(node, actor)
-    _checked(session, values, node, config)
+    _checked(session, values, node, config, named)
     place = _address(node)
     _apply(node, actor, values, config)
     if _address(node) != place:

@@ -6,10 +6,10 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Form, Request
 from starlette.responses import Response
 
-from app.http import ReadSession, WriteSession, allow, render, services
+from app.http import ReadSession, allow, render, services
 from app.http.i18n import gettext as _
 from app.http.i18n import translate
-from app.kit.errors import Invalid
+from app.kit.errors import Conflict, Invalid, NotFound
 from app.nodes import exchange
 from app.nodes.exchange import NodeFileFault, Report
 from app.pages.forms import redirect
@@ -79,17 +79,17 @@ def show_import(request: Request, actor: Editor) -> Response:
 @router.post("/settings/nodes/import")
 def preview(request: Request, actor: Editor, session: ReadSession, text: Text = "") -> Response:
     """Changes of the file; nothing is changed yet."""
-    report = exchange.import_nodes(session, actor, text, services(request).config, dry_run=True)
+    report = exchange.check_nodes(session, actor, text, services(request).config)
     return _page(request, text, report, 422 if report.faults else 200)
 
 
 @router.post("/settings/nodes/import/apply")
-def apply(request: Request, actor: Editor, session: WriteSession, text: Text = "") -> Response:
+def apply(request: Request, actor: Editor, text: Text = "") -> Response:
     """Takes it over; when something came in between, shows what is wrong now."""
-    config = services(request).config
+    here = services(request)
     try:
-        with session.begin_nested():
-            exchange.import_nodes(session, actor, text, config)
-    except Invalid:
-        return _page(request, text, exchange.import_nodes(session, actor, text, config, dry_run=True), 422)
+        exchange.import_file(here.database, actor, text, here.config)
+    except (Invalid, Conflict, NotFound):
+        report = exchange.import_file(here.database, actor, text, here.config, dry_run=True)
+        return _page(request, text, report, 422 if report.faults else 409)
     return redirect("/settings/nodes")

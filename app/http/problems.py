@@ -1,6 +1,7 @@
 """Faults as answers: RFC 9457 problem details for programs, a page or a toast for people."""
 
 import logging
+from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote
 
@@ -107,7 +108,10 @@ def as_problem(fault: AppError) -> dict[str, Any]:
         "hint": i18n.translate(fault.hint),
         "correlation_id": correlation_id.get(),
     }
-    if isinstance(errors := fault.extra.get("errors"), list) and isinstance(fault, Invalid):
+    errors = fault.extra.get("errors")
+    if isinstance(errors, Mapping):  # field -> message, as the forms of the pages read them
+        errors = [{"field": field, "message": as_phrase(message)} for field, message in errors.items()]
+    if isinstance(errors, list):
         body["errors"] = [
             one | {"message": i18n.translate(one["message"])} if isinstance(one, dict) and "message" in one else one
             for one in errors

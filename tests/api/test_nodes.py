@@ -41,7 +41,7 @@ def test_a_node_is_made_read_changed_and_removed(web: Web) -> None:
 def test_nonsense_is_a_problem_that_names_the_field(web: Web, change: dict[str, object], field: str) -> None:
     answer = web.admin.post("/api/v1/nodes", json=NODE | change)
     assert answer.status_code == 422
-    assert answer.json()["code"] == "invalid" and field in answer.json()["errors"]
+    assert answer.json()["code"] == "invalid" and field in [one["field"] for one in answer.json()["errors"]]
 
 
 def test_other_protocols_and_secrets(web: Web) -> None:
@@ -51,9 +51,9 @@ def test_other_protocols_and_secrets(web: Web) -> None:
     assert made.json()["token_set"] is True and made.json()["port"] is None and made.json()["retries"] == 5
     assert web.admin.patch("/api/v1/nodes/cloud", json={"retries": None}).json()["retries"] is None
     assert web.admin.patch("/api/v1/nodes/cloud", json={"token": ""}).json()["token_set"] is False
-    assert web.admin.post("/api/v1/nodes", json={"name": "f", "protocol": "folder"}).json()["errors"] == {
-        "path": "This is needed."
-    }
+    assert web.admin.post("/api/v1/nodes", json={"name": "f", "protocol": "folder"}).json()["errors"] == [
+        {"field": "path", "message": "This is needed."}
+    ]
 
 
 def test_a_name_is_taken_once(web: Web) -> None:

@@ -28,8 +28,7 @@ def _file(*nodes: dict[str, Any]) -> str:
 
 
 def _import(database: Database, config: Config, text: str, dry_run: bool = False) -> Report:
-    with database.write() as session:
-        return exchange.import_nodes(session, actor(database, "admin"), text, config, dry_run)
+    return exchange.import_file(database, actor(database, "admin"), text, config, dry_run)
 
 
 def _many(database: Database, config: Config) -> None:
@@ -228,7 +227,9 @@ def test_the_file_of_the_start_is_read_only_until_it_is_left_out(
     for act in (
         lambda s: service.update_node(s, admin, "pacs", NodeValues(port=1)),
         lambda s: service.delete_node(s, admin, "pacs"),
-        lambda s: exchange.import_nodes(s, admin, _file({"name": "pacs", "port": 1}), config),
+        lambda s: exchange.write_nodes(
+            s, admin, exchange.check_nodes(s, admin, _file({"name": "pacs", "port": 1}), config), config
+        ),
     ):
         with pytest.raises((Conflict, Invalid)) as raised, database.write() as session:
             act(session)
@@ -272,7 +273,23 @@ def test_over_rest(web: Web) -> None:
     assert again["same"] == 4
     wrong = web.admin.post("/api/v1/nodes/import", content='{\n"nodes"')
     assert wrong.status_code == 422 and wrong.json()["errors"][0]["line"] == 2
-    assert web.admin.post("/api/v1/nodes", json={"name": "export"}).json()["errors"]["name"]
+    assert web.admin.post("/api/v1/nodes", json={"name": "export"}).json()["errors"][0]["field"] == "name"
+
+
+def test_a_file_is_checked_without_the_write_lock_and_has_a_bounded_number_of_nodes(web: Web) -> None:
+    node = {"ae_title": "A", "host": "h", "port": 104}
+    nodes = [node | {"name": f"n{n}"} for n in range(exchange.MAX_NODES + 1)]
+    assert web.admin.get("/settings/nodes/import").status_code == 200  # signed in before the lock is taken
+    with web.database.write():  # another writer: a check waits for nobody
+        dry = web.admin.post("/api/v1/nodes/import?dry_run=true", content=_file(*nodes[:3]))
+        assert (dry.status_code, dry.json()["created"]) == (200, 3)
+        assert web.admin.post("/settings/nodes/import", data={"text": _file(*nodes[:3])}).status_code == 200
+        for faulty in (_file(*nodes), "{"):
+            assert web.admin.post("/api/v1/nodes/import", content=faulty).status_code == 422
+    many = web.admin.post("/api/v1/nodes/import", content=_file(*nodes)).json()
+    assert "The file has 2001 nodes; the maximum is 2000." in many["detail"]
+    large = web.admin.post("/api/v1/nodes/import", content=" " * (exchange.LIMIT + 1))
+    assert large.status_code == 413 and "4 MB" in large.json()["detail"]
 
 
 def test_on_the_page(web: Web) -> None:

@@ -133,9 +133,9 @@ def test_a_bad_rule_is_refused_by_field(web: Web, stored: str) -> None:
     }
     answer = web.admin.post("/api/v1/routes", json=bad)
     assert answer.status_code == 422
-    assert set(answer.json()["errors"]) == {"conditions.items.0.field", "conditions.items.1.value"}
+    assert {one["field"] for one in answer.json()["errors"]} == {"conditions.items.0.field", "conditions.items.1.value"}
     answer = web.admin.post("/api/v1/routes", json={"name": "x", "actions": [{"do": "send", "nodes": ["nowhere"]}]})
-    assert answer.json()["errors"] == {"actions.0.nodes.0": "There is no node nowhere."}
+    assert answer.json()["errors"] == [{"field": "actions.0.nodes.0", "message": "There is no node nowhere."}]
     assert web.admin.post("/api/v1/routes", json={"name": "", "actions": [SEND]}).status_code == 422
     _make(web, "twice")
     assert web.admin.post("/api/v1/routes", json={"name": "Twice", "actions": [SEND]}).status_code == 409
@@ -179,7 +179,7 @@ def test_routes_go_to_a_file_and_come_back(web: Web, stored: str) -> None:
     assert [one["take"] for one in web.admin.get("/api/v1/routes").json()["items"]] == ["study", "matching"]
     file["routes"][1]["actions"] = [{"do": "send", "nodes": ["gone"]}]
     refused = web.admin.post("/api/v1/routes/import", json=file)
-    assert refused.status_code == 422 and "routes.1.actions.0.nodes.0" in refused.json()["errors"]
+    assert refused.status_code == 422 and refused.json()["errors"][0]["field"] == "routes.1.actions.0.nodes.0"
     assert web.admin.post("/api/v1/routes/import", json={"format": "else"}).status_code == 422
 
 

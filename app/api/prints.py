@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Body, Depends, Query, Request, Response
 from fastapi.responses import FileResponse
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from app.archive import queries as archive_queries
 from app.http import ReadSession, WriteSession, allow, i18n, services
@@ -29,26 +29,28 @@ PICTURE = "/api/v1/prints/preview/picture"
 
 
 class PrintChange(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
     priority: int = Field(ge=queue_priority.LOWEST, le=queue_priority.HIGHEST, description=queue_priority.MEANING)
 
 
 @router.post("/prints", status_code=202)
 def create_print(
-    request: Request, response: Response, actor: Printer, session: WriteSession, order: Annotated[PrintOrder, Body()]
+    request: Request, response: Response, actor: Printer, order: Annotated[PrintOrder, Body()]
 ) -> dict[str, Any]:
     """Orders a print. The file is made in the background; `Location` is its resource."""
-    row = service.request(session, actor, services(request).config, order)
+    here = services(request)
+    (row,), _ = batch.order(here.database, actor, here.config, PrintBatch(prints=[order]))
     response.headers["Location"] = f"/api/v1/prints/{row.request.id}"
     return service.as_json(row)
 
 
 @router.post("/prints/batch", status_code=202)
-def create_prints(
-    request: Request, actor: Printer, session: WriteSession, order: Annotated[PrintBatch, Body()]
-) -> dict[str, Any]:
+def create_prints(request: Request, actor: Printer, order: Annotated[PrintBatch, Body()]) -> dict[str, Any]:
     """Orders several prints at once: all are queued or none. `repeated` is true when `key` was used before and nothing
     new was queued; `prints-refused` lists each print that cannot be printed."""
-    rows, repeated = batch.request(session, actor, services(request).config, order)
+    here = services(request)
+    rows, repeated = batch.order(here.database, actor, here.config, order)
     return i18n.translate_answer(request, {"items": [service.as_json(row) for row in rows], "repeated": repeated})
 
 

@@ -84,6 +84,25 @@ def numbered_throughout(session: Session, series_pks: Collection[int]) -> dict[i
     return found
 
 
+Owner = tuple[int, str | None, str, str]
+
+
+def owner_of(study: Study) -> Owner:
+    """Study, facility and patient of an image."""
+    return study.id, study.facility_id, study.patient_id, study.patient_name
+
+
+def owners(session: Session, uids: Collection[str]) -> dict[str, Owner]:
+    """`owner_of` for each of these instances that is there; without reading the rows as a whole."""
+    wanted, found = sorted(uids), {}
+    columns = (Instance.sop_instance_uid, Study.id, Study.facility_id, Study.patient_id, Study.patient_name)
+    for start in range(0, len(wanted), _CHUNK):
+        chunk = Instance.sop_instance_uid.in_(wanted[start : start + _CHUNK])
+        for uid, *owner in session.execute(_joined().with_only_columns(*columns).where(chunk)):
+            found[uid] = tuple(owner)
+    return found
+
+
 def images_of(
     session: Session, *, study_uid: str | None = None, series_uid: str | None = None
 ) -> list[PrintableInstance]:
@@ -183,6 +202,17 @@ def of_batch(session: Session, actor: Actor, key: str, since: datetime) -> list[
     )
     rows = session.execute(query.order_by(PrintRequest.created_at, PrintRequest.id))
     return [PrintRow(row.PrintRequest, row.Job) for row in rows]
+
+
+def marks_of_jobs(session: Session, actor: Actor, kind: str, key: str, since: datetime) -> list[dict[str, str]]:
+    """The marks of the prints that this user ordered under this key since then, also of prints deleted since."""
+    query = select(Job.payload).where(
+        Job.owner_id == (actor.user_id or ""),
+        Job.kind == kind,
+        Job.id >= first_id(since),
+        Job.payload["batch"]["key"].as_string() == key,
+    )
+    return [payload["batch"] for payload in session.scalars(query)]
 
 
 def request(session: Session, actor: Actor, print_id: str) -> PrintRow | None:

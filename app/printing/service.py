@@ -63,15 +63,9 @@ class Checked:
     chosen: selection.Selection
     pages: int
 
-
-def request(session: Session, actor: Actor, config: Config, order: PrintOrder) -> PrintRow:
-    """Accepts an order: a row, a job, an event and an audit entry, all or none.
-
-    Raises Invalid (with the field) for what cannot be printed, NotFound for what is not here or not this actor's."""
-    require(actor, Verb.STUDY_PRINT)
-    checked = check(session, actor, order)
-    check_quota(session, actor)
-    return add(session, actor, config, checked)
+    def holds(self, owners: Mapping[str, queries.Owner]) -> bool:
+        """Whether every image is still there, of the same facility and patient as when it was checked."""
+        return all(owners.get(uid) == queries.owner_of(found.study) for uid, found in self.chosen.found.items())
 
 
 def check(session: Session, actor: Actor, order: PrintOrder) -> Checked:
@@ -94,7 +88,7 @@ def check(session: Session, actor: Actor, order: PrintOrder) -> Checked:
 def add(
     session: Session, actor: Actor, config: Config, checked: Checked, batch: Mapping[str, str] | None = None
 ) -> PrintRow:
-    """Queues a checked order. batch: the key and digest of the batch that it belongs to (`app.printing.batch`)."""
+    """Queues a checked order. batch: key and digests of the batch that it belongs to (`app.printing.batch`)."""
     order, chosen, pages = checked.order, checked.chosen, checked.pages
     first = next(iter(chosen.found.values()))
     facilities = {f.study.facility_id for f in chosen.found.values()}
@@ -103,7 +97,7 @@ def add(
     print_id = new_id()
     made = PrintRequest(
         id=print_id,
-        job_id=_enqueue(session, print_id, actor, facility_id, order.priority, pages),
+        job_id=_enqueue(session, print_id, actor, facility_id, order.priority, pages, batch),
         state="",
         items=[item and item.model_dump(mode="json") for item in chosen.items],
         options={
@@ -161,11 +155,20 @@ def _studies(chosen: selection.Selection) -> list[str]:
     return sorted({f.study.study_instance_uid for f in chosen.found.values()})
 
 
-def _enqueue(session: Session, print_id: str, actor: Actor, facility_id: str | None, priority: int, pages: int) -> str:
+def _enqueue(
+    session: Session,
+    print_id: str,
+    actor: Actor,
+    facility_id: str | None,
+    priority: int,
+    pages: int,
+    batch: Mapping[str, str] | None = None,
+) -> str:
+    """batch: kept with the job too, which stays when the print is deleted."""
     return jobs.enqueue(
         session,
         KIND,
-        {"print_id": print_id},
+        {"print_id": print_id, **({"batch": dict(batch)} if batch else {})},
         actor_name=actor.name,
         owner_id=actor.user_id,
         facility_id=facility_id,

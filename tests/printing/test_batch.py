@@ -70,6 +70,38 @@ def test_the_same_key_orders_once(web: Web, store: Store, tmp_path: Path) -> Non
     assert not web.bob.post("/api/v1/prints/batch", json={"prints": orders}).json()["repeated"]
 
 
+def test_a_repeated_batch_with_another_password_is_refused(web: Web, store: Store, tmp_path: Path) -> None:
+    orders = _two(store, tmp_path)
+    sealed = [{**one, "password": "Tulip-7"} for one in orders]
+    for sent, changed in ((orders, sealed), (sealed, [sealed[0], {**sealed[1], "password": "Tulip-8"}])):
+        key = f"{KEY}-{len(sent[0])}"
+        assert web.bob.post("/api/v1/prints/batch", json={"prints": sent, "key": key}).status_code == 202
+        refused = web.bob.post("/api/v1/prints/batch", json={"prints": changed, "key": key})
+        assert (refused.status_code, refused.json()["field"]) == (409, "key")
+        assert "another password" in refused.json()["detail"]
+        assert web.bob.post("/api/v1/prints/batch", json={"prints": sent, "key": key}).json()["repeated"]
+
+
+def test_a_batch_of_which_prints_were_deleted_is_not_ordered_again(web: Web, store: Store, tmp_path: Path) -> None:
+    body = {"prints": _two(store, tmp_path), "key": KEY}
+    made = web.bob.post("/api/v1/prints/batch", json=body).json()["items"]
+    for left, one in ((1, made[0]), (0, made[1])):
+        assert web.bob.delete(f"/api/v1/prints/{one['id']}").status_code == 204
+        again = web.bob.post("/api/v1/prints/batch", json=body)
+        assert again.status_code == 409 and "deleted since" in again.json()["detail"] and _total(web) == left
+
+
+def test_a_batch_is_refused_without_the_write_lock(web: Web, store: Store, tmp_path: Path) -> None:
+    orders = [{**one, "scaling": "actual"} for one in _two(store, tmp_path)]
+    assert _total(web) == 0  # signed in before the lock is taken
+    with web.database.write():
+        assert web.bob.post("/api/v1/prints/batch", json={"prints": orders}).json()["code"] == "prints-refused"
+    with web.database.write() as session:
+        save(session, PrintSettings(queued_per_user=1), "admin")
+    with web.database.write():  # the quota comes before the images
+        assert web.bob.post("/api/v1/prints/batch", json={"prints": orders}).status_code == 429
+
+
 def test_a_batch_that_exceeds_the_queue_of_the_user_queues_nothing(web: Web, store: Store, tmp_path: Path) -> None:
     orders = _two(store, tmp_path)
     with web.database.write() as session:

@@ -160,12 +160,18 @@ function namesOf(part: Part, patients: string[]): string {
 
 const PENDING = 'filmroom-print'; // sessionStorage: the order that was sent last and not answered
 
+let lastPasswords: string | null = null; // of the order that was sent last from this page; in memory only
+
 /** The key under which these prints are ordered: the same as long as no answer has come for the same prints, so that an order
- * sent again after a lost connection or a reload of the page is not printed twice. */
+ * sent again after a lost connection or a reload of the page is not printed twice. After a reload the last password is not
+ * known: the server refuses the key if it differs. */
 function keyOf(orders: Order[]): string {
+  const passwords = JSON.stringify(orders.map((order) => order.password ?? ''));
+  const samePasswords = lastPasswords === null || lastPasswords === passwords;
+  lastPasswords = passwords;
   const text = orders.map(({ password, ...rest }) => JSON.stringify({ ...rest, protected: !!password })).join();
   const [hash, key] = (sessionStorage.getItem(PENDING) ?? '').split(' ');
-  if (key && hash === hashOf(text)) return key;
+  if (key && samePasswords && hash === hashOf(text)) return key;
   const made = [...crypto.getRandomValues(new Uint8Array(16))].map((n) => n.toString(16).padStart(2, '0')).join('');
   sessionStorage.setItem(PENDING, `${hashOf(text)} ${made}`);
   return made;

@@ -15,7 +15,7 @@ from app.dicom.remarks import Remark
 from app.dicomweb import accept, respond
 from app.http import allow, services
 from app.http.bodies import read_body, read_multipart
-from app.kit.errors import BadRequest, Unsupported
+from app.kit.errors import AppError, BadRequest, TooLarge, Unsupported
 from app.kit.multipart import Begin, Data, End, parse_header
 from app.kit.phrases import phrase
 from app.media import traces
@@ -78,12 +78,23 @@ async def _store(request: Request, actor: Actor, study: str) -> Response:
         else:
             await _body(request, intake)
         results = await run_in_threadpool(intake.results)
+    except (BadRequest, TooLarge) as fault:
+        results = await run_in_threadpool(_results_before, fault, intake)
     finally:
         await run_in_threadpool(intake.close)
         await run_in_threadpool(_trace, request, actor, intake)
     if not results:
         raise BadRequest("The request contains no objects.")
     return _answer(choice, results, respond.base_url(request))
+
+
+def _results_before(fault: AppError, intake: Intake) -> list[Result]:
+    """The results of a body that cannot be read to its end. What came before the fault is stored and stays stored, so the
+    answer lists it, and the rest as a failure without an object (PS3.18 10.5.3). Raises the fault where nothing is stored."""
+    results = intake.results()
+    if not any(one.status in ("stored", "duplicate") for one in results):
+        raise fault
+    return [*results, Result("rest", "refused", reason=fault.detail)]
 
 
 def _trace(request: Request, actor: Actor, intake: Intake) -> None:

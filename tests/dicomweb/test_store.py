@@ -123,8 +123,13 @@ def test_a_body_cut_off_keeps_what_was_whole_and_nothing_else(web: Web, files: l
     answer = bob.post(
         "/dicom-web/studies", content=body[: len(body) - len(files[2]) // 2], headers={"Content-Type": kind}
     )
-    assert answer.status_code == 400
+    # What was stored is referenced, and the rest is a failure that names no object (PS3.18 10.5.3).
+    assert answer.status_code == 202 and len(answer.json()["00081199"]["Value"]) == 2
+    (rest,) = answer.json()["0008119A"]["Value"]
+    assert rest["00081197"]["Value"] == [0xC000] and "00000902" in rest
     assert bob.get("/api/v1/studies").json()["items"][0]["instance_count"] == 2
+    nothing = bob.post("/dicom-web/studies", content=body[: len(files[0]) // 2], headers={"Content-Type": kind})
+    assert nothing.status_code == 400
     left = [p for p in (web.services.config.store / ".incoming").rglob("*") if p.is_file() and p.name != "lock"]
     assert left == []
 

@@ -15,6 +15,7 @@ from app import events, jobs
 from app.archive import Archive
 from app.archive import clock as archive_clock
 from app.archive import service as archive_service
+from app.archive.store import translate_fault
 from app.config import Config
 from app.db import Database, open_database
 from app.deid import clock as deid_clock
@@ -212,6 +213,10 @@ class Worker:
         except (AppError, PermanentFault) as fault:
             self._failed(claimed, of_fault(fault), final=isinstance(fault, PermanentFault) or fault.status < 500)
         except Exception as fault:
+            known = translate_fault(fault) if isinstance(fault, OSError) else fault
+            if isinstance(known, AppError):
+                self._failed(claimed, of_fault(known))
+                return
             log.exception("job %s %s failed", claimed.kind, claimed.id)
             self._failed(
                 claimed,

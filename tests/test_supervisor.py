@@ -49,10 +49,19 @@ def test_every_role_is_ready_and_all_end_within_five_seconds(tmp_path: Path) -> 
 def test_a_role_that_dies_comes_back(tmp_path: Path, role: str) -> None:
     with live_server.running(tmp_path / "data") as live:
         (before,) = live.role_pids(role)
+        marks = _followers_of(live, before)
+        assert bool(marks) == (role != "dicom")
         os.kill(before, signal.SIGKILL)
         eventually(lambda: live.role_pids(role), f"a new {role}", until=lambda pids: pids not in ([], [before]))
         live.wait_ready()
         assert live.role_pids(role) not in ([], [before])
+        assert not list((live.data / "run").glob(f"role-{role}-{before}.*")), "and leaves no file behind"
+        assert not _followers_of(live, before)
+
+
+def _followers_of(live: Live, pid: int) -> list[Path]:
+    """The ports at which a process waits for events."""
+    return [mark for mark in (live.data / "run" / "events").iterdir() if mark.read_text() == str(pid)]
 
 
 def _save_station(live: Live, title: str, port: int) -> str:

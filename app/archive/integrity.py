@@ -49,7 +49,9 @@ def check(fd: int, instance: Instance | ObjectConflict, database: Database) -> N
                     # Beside the caller's transaction, which may hold what this one needs.
                     threading.Thread(target=_record, args=(database, instance), daemon=True).start()
     if not known:
-        raise Damaged("The stored file of this object is damaged.", hint="Restore it from a backup.")
+        raise Damaged(
+            "The stored file of this object is damaged.", hint="Send the object again or restore it from a backup."
+        )
 
 
 def _unchanged_since(filed: float, state: os.stat_result) -> bool:

@@ -5,6 +5,7 @@ import shutil
 from collections.abc import Collection
 from pathlib import Path
 
+from app.archive.reserve import Reserve
 from app.archive.store import create_folders
 from app.config import Config
 from app.kit.clock import now
@@ -14,7 +15,9 @@ _STRAY_AFTER = 3600.0  # seconds; no job writes one file for that long
 
 
 def folder(config: Config, kind: str) -> Path:
-    """Where new files of this kind are written; created if it is missing, readable by this user only."""
+    """Where new files of this kind are written; created if it is missing, readable by this user only. Raises StorageFull at
+    the reserve of the disk."""
+    Reserve.of(config).require_for_product()
     made = config.store / _FOLDER / kind
     create_folders(made)
     return made

@@ -1,5 +1,6 @@
-"""Space that intake leaves free, so that on a full disk people can still sign in, view, and delete: each of these writes a
-little into the database. Intake stops at the reserve and goes on by itself once there is more again."""
+"""Space that intake and jobs leave free, so that on a full disk people can still sign in, view, and delete: each of these
+writes a little into the database. Intake stops at the reserve and goes on by itself once there is more again; jobs that
+make files (prints, copies, conversions) fail with the reason."""
 
 import logging
 import os
@@ -33,15 +34,16 @@ class Reserve:
         embedded = () if config.database_url else (config.sqlite_path.parent,)
         return cls((config.store, *embedded), config.disk_reserve)
 
-    def state(self) -> State:
-        """Whether objects are taken. OSError where a folder cannot be looked at."""
+    def state(self, size: int = 0, share: float = 1.0) -> State:
+        """Whether objects are taken. size: bytes about to be written on each of the disks; share: the part of the reserve
+        that must be left then. OSError where a folder cannot be looked at."""
         for folder in self._folders:
             disk = os.statvfs(folder)
             if disk.f_flag & os.ST_RDONLY:
                 return "read-only"
-            free, size = disk.f_bavail * disk.f_frsize, disk.f_blocks * disk.f_frsize
-            reserve = self._mib * _MIB or min(_MOST, max(_LEAST, size // _SHARE))
-            if free < reserve or (disk.f_files and disk.f_favail < _FILES):
+            free, whole = disk.f_bavail * disk.f_frsize, disk.f_blocks * disk.f_frsize
+            reserve = self._mib * _MIB or min(_MOST, max(_LEAST, whole // _SHARE))
+            if free - size < reserve * share or (disk.f_files and disk.f_favail < _FILES):
                 return "full"
         return "ready"
 
@@ -61,3 +63,22 @@ class Reserve:
             raise Unavailable(
                 "The store is read-only: objects are refused.", hint="Make it writable; storing resumes automatically."
             )
+
+    def require_for_product(self, size: int = 0) -> None:
+        """Before a job writes a file that stays. size: its bytes, as far as they are known. Raises StorageFull,
+        Unavailable where nothing can be written."""
+        self._require_for_file(size, 1.0)
+
+    def require_for_temporary(self, size: int) -> None:
+        """The same for a file that goes as soon as it was sent: it may take half of the reserve."""
+        self._require_for_file(size, 0.5)
+
+    def _require_for_file(self, size: int, share: float) -> None:
+        state = self.state(size, share)
+        if state == "full":
+            raise StorageFull(
+                "The disk is full: no file can be written until space is freed.",
+                hint="Delete studies, or enlarge the disk.",
+            )
+        if state == "read-only":
+            raise Unavailable("The store is not writable at the moment.", hint="Storing resumes automatically.")

@@ -190,6 +190,16 @@ class Store:
         except OSError as fault:
             raise translate_fault(fault) from fault
 
+    def require_space(self, size: int, *, temporary: bool = False) -> None:
+        """Before a job writes `size` bytes that are no received object. temporary: they go once they were sent. Raises
+        StorageFull, Unavailable."""
+        if self.reserve is None:
+            return
+        try:
+            (self.reserve.require_for_temporary if temporary else self.reserve.require_for_product)(size)
+        except OSError as fault:
+            raise translate_fault(fault) from fault
+
     def _open_folder(self) -> Path:
         """This process's own folder, locked while the process lives: a process that gets the lock may sweep it."""
         with self._opening:

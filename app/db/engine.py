@@ -21,7 +21,7 @@ from sqlalchemy.pool import QueuePool
 
 from app.config import Config, ConfigError
 from app.db.locks import Lock, acquire, run_pending
-from app.kit.errors import Unavailable
+from app.kit.errors import StorageFull, Unavailable
 
 log = logging.getLogger(__name__)
 _LOCK_DEADLINE = 30.0  # seconds a writer waits before it raises that the database is busy
@@ -124,6 +124,12 @@ class Database:
             fault = raised.orig if isinstance(raised, DBAPIError) and isinstance(raised.orig, Exception) else raised
             if getattr(fault, "sqlstate", None) in _COLLISIONS:
                 raise Collided("The database was busy with another change.", hint="Try again.") from raised
+            if self._is_full(fault):
+                self._answering_since = float("inf")
+                raise StorageFull(
+                    "The disk of the database is full: nothing can be saved until space is freed.",
+                    hint="Free disk space or enlarge the disk; work resumes automatically.",
+                ) from raised
             if getattr(raised, "connection_invalidated", False) or _is_outage(fault):
                 self._answering_since = float("inf")
                 raise Unavailable(
@@ -133,6 +139,20 @@ class Database:
         else:
             if self._answering_since == float("inf"):
                 self._answering_since = float("-inf")
+
+    def _is_full(self, fault: Exception) -> bool:
+        """Whether the disk of the database has no space left. Where SQLite cannot extend the shared memory of its log it
+        tells of an I/O error or of a file that does not open: then the disk is looked at."""
+        if getattr(fault, "sqlstate", None) == _PG_DISK_FULL:
+            return True
+        words = str(fault).lower()
+        if self._wal is None or not any(sign in words for sign in _SQLITE_NO_SPACE):
+            return False
+        try:
+            disk = os.statvfs(self._wal.parent)
+        except OSError:
+            return False
+        return "disk is full" in words or disk.f_bavail * disk.f_frsize < _SHM_STEP
 
     @property
     def answering_for(self) -> float:
@@ -160,6 +180,9 @@ def _sync_data(path: Path) -> None:
 _OUTAGE_CLASSES = ("08", "53", "58")
 _OUTAGE_CODES = ("57P01", "57P02", "57P03", "57P05", "25006")
 _COLLISIONS = ("40P01", "40001", "55P03")  # deadlock_detected, serialization_failure, lock_not_available
+_PG_DISK_FULL = "53100"
+_SQLITE_NO_SPACE = ("disk is full", "disk i/o", "unable to open")
+_SHM_STEP = 64 << 10  # bytes; the index of the log grows by 32 KiB
 _SQLITE_OUTAGES = ("database is locked", "disk is full", "disk i/o", "unable to open", "readonly database")
 
 

@@ -110,6 +110,7 @@ class _CopyWork:
 
     def _clean_object(self, instance: Instance, bundle: zipfile.ZipFile, scratch: Path) -> None:
         """Cleans one object into a scratch file, then into the zip and perhaps the archive: never half of one."""
+        self.ctx.archive.store.require_space(2 * instance.bytes)
         try:
             with content.open_object(self.ctx.archive, instance) as source, scratch.open("w+b") as out:
                 ds, tally = anonymize(source, out, self.profile, self.pseudonyms, self.known)

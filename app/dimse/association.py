@@ -11,7 +11,8 @@ from app.dimse.establish import Establishing, Rejected
 from app.dimse.exchange import Exchange, FinalResponse, OperationRefused, Request
 from app.dimse.operations import OPERATIONS, ServedOperation
 from app.dimse.pace import Pace
-from app.dimse.record import Deeds, log_refused
+from app.dimse.record import Deeds
+from app.dimse.refusals import Refusal
 from app.dimse.services import Agreed, ReceiverServices
 from app.kit.errors import AppError
 from app.kit.logging import new_correlation_id
@@ -187,7 +188,8 @@ class AcceptedAssociation:
             deeds.log_operations(database, agreed)
             self._record_pace(agreed)
         elif beginning.titles is not None:
-            log_refused(database, *beginning.titles, self._address, as_phrase(ending))
+            refusal = Refusal(*beginning.titles, self._address, as_phrase(ending))
+            self._services.refusals.record(refusal, known=beginning.known)
 
     def _record_pace(self, agreed: Agreed) -> None:
         """A sender that waits for delayed acknowledgements is reported at its node."""

@@ -61,7 +61,7 @@ class Establishing:
         self.who = f"{printable(request.calling)} to {printable(request.called)}"
         self.titles = (printable(request.calling), printable(request.called))
         admission = self._admit(request)
-        self._reserve_slot(admission)
+        self._reserve_slot()
         is_handed = registry.is_asked_for(request)
         results = handed_results(request, self._settings) if is_handed else negotiate(request, self._settings)
         answer_items = user_items(request, results)
@@ -109,12 +109,12 @@ class Establishing:
             admission = self._services.admit(request, self._address)
         except Unavailable:
             raise Rejected("the database is away", _TRANSIENT, _PRESENTATION, 1) from None
+        self.known = admission.node_id is not None
         if admission.reason:
             raise Rejected(admission.words, _PERMANENT, _USER, admission.reason)
         return admission
 
-    def _reserve_slot(self, admission: Admission) -> None:
-        self.known = admission.node_id is not None
+    def _reserve_slot(self) -> None:
         if not self._services.limits.reserve_slot(self._address, self.known):
             raise Rejected("all associations are taken", _TRANSIENT, _PRESENTATION, 2)
         self.has_slot = True

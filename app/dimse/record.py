@@ -96,13 +96,3 @@ class Deeds:
                     words=deed.words,
                 ),
             )
-
-
-def log_refused(database: Database, calling: str, called: str, address: str, words: Phrase) -> None:
-    """An association that was not taken."""
-    operation_log.log_operation(
-        database,
-        operation_log.Operation(
-            "association", "scp", calling, "refused", title=calling, called=called, address=address, words=words
-        ),
-    )

@@ -19,6 +19,7 @@ from app.dimse.association_limits import AssociationLimits
 from app.dimse.facility_ports import FacilityPorts
 from app.dimse.idle_connections import IdleConnections
 from app.dimse.listen_socket import ListenSocket
+from app.dimse.refusals import Refusals
 from app.dimse.services import ReceiverServices
 from app.dimse.tls_port import TlsPort
 from app.kit.errors import Forbidden, Unauthorized, Unavailable
@@ -71,6 +72,7 @@ class Receiver:
             self._book,
             config,
             AuditTally(database, READING_WINDOW, READING_MOST),
+            Refusals(database),
         )
         self._gate: Gate | None = None
 
@@ -250,5 +252,6 @@ class Receiver:
         self._book.close()
         self._book.write()
         self._services.looks.close()
+        self._services.refusals.close()
         if self._gate is not None:
             self._gate.close()

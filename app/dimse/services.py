@@ -9,6 +9,7 @@ from app.audit.tally import AuditTally
 from app.config import Config
 from app.db import Database
 from app.dimse.association_limits import AssociationLimits
+from app.dimse.refusals import Refusals
 from app.network.pdu import Associate, ContextResult, RoleSelection
 from app.network.settings import DicomSettings
 from app.nodes.admission import Admission
@@ -31,6 +32,7 @@ class ReceiverServices:
     book: Book
     config: Config
     looks: AuditTally  # the lists that callers were answered
+    refusals: Refusals
 
 
 @dataclass(frozen=True, slots=True)

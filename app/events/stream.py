@@ -7,6 +7,7 @@ commit (`Lock.EVENTS`)."""
 import atexit
 import contextlib
 import functools
+import os
 import select as os_select
 import socket
 import time
@@ -32,6 +33,15 @@ def use_folder(folder: Path) -> None:
     global _folder
     folder.mkdir(parents=True, exist_ok=True)
     _folder = folder
+
+
+def remove_marks(folder: Path, pid: int) -> None:
+    """Removes the ports of the followers of a process that has ended: one that was killed leaves them. folder: as of
+    `use_folder`."""
+    with contextlib.suppress(OSError):
+        for mark in folder.iterdir():
+            if mark.read_text("ascii", "replace") == str(pid):
+                mark.unlink(missing_ok=True)
 
 
 def append(
@@ -149,6 +159,8 @@ class Follower:
             self._socket.setblocking(False)
             self._mark = _folder / str(self._socket.getsockname()[1])
             self._mark.touch()
+            with contextlib.suppress(OSError):  # a full disk: the name alone wakes it
+                self._mark.write_text(str(os.getpid()), "ascii")
 
     def wait(self, seconds: float = 1.0) -> None:
         if self._listen is not None:

@@ -20,7 +20,7 @@ from app.forward.journal import DeliveryAnswer, Journal
 from app.forward.queue_queries import WaitingObject
 from app.forward.store_lane import BandwidthLimit, DeliveryOutcome, Enough
 from app.kit.clock import now
-from app.kit.errors import AppError, PeerFault
+from app.kit.errors import AppError, PeerFault, StorageFull
 from app.kit.ids import new_id
 from app.kit.logging import correlation_id
 from app.kit.phrases import NOTHING, Phrase, phrase
@@ -224,6 +224,9 @@ class _LaneWork:
         except PeerFault as fault:
             self._record_fault(node, fault, destination)
             return False
+        except StorageFull as full:  # an object could not be converted: it waits as for a node without resources
+            self._record_fault(node, _Waits(full.message), destination)
+            return False
         finally:
             self._release_claimed()
         self._record_success(node)
@@ -286,7 +289,7 @@ class _LaneWork:
     def _record_fault(self, node: Node, fault: PeerFault, destination: Destination | None) -> None:
         """The peer broke off, refused us, cannot be reached, or is out of resources."""
         words = fault.message
-        busy = isinstance(fault, _Busy)
+        busy = isinstance(fault, _Waits)
         flying = [] if destination is None or busy else destination.in_flight
         rows = [row.id for one in flying for row in self._hand.get(derived.key_of(one), [])]
         with self._database.write() as session:
@@ -310,7 +313,11 @@ class _LaneWork:
             self.tally.log_operation(self._database)
 
 
-class _Busy(PeerFault):
+class _Waits(PeerFault):
+    """The way to the node is well, but the object has to wait."""
+
+
+class _Busy(_Waits):
     """Out of resources (0xA7xx): the object waits, and so does everything for this node."""
 
     def __init__(self, instance: Instance, outcome: DeliveryOutcome) -> None:

@@ -18,6 +18,7 @@ from pydicom.uid import UID
 
 from app.archive import Archive, content
 from app.archive.models import Instance
+from app.archive.store import translate_fault
 from app.dicom.reading import dcmread
 from app.forward import derived, transcode_sweep
 from app.imaging.transcode_file import transcode_dataset
@@ -30,7 +31,7 @@ _TROUBLE = (RecursionError, ValueError, TypeError, AttributeError, KeyError, EOF
 @contextmanager
 def data_set(archive: Archive, instance: Instance, syntax: str) -> Iterator[tuple[BinaryIO, int]]:
     """The object's data set in `syntax`: an ordinary file at its first byte, and its length in bytes.
-    Raises CannotConvert, NotFound when the stored file is gone."""
+    Raises CannotConvert, StorageFull, NotFound when the stored file is gone."""
     with write_part10(archive, instance, syntax) as (file, length):
         head = file.read(144)
         start = 144 + int.from_bytes(head[140:144], "little")  # the file meta group follows its own length
@@ -44,6 +45,7 @@ def write_part10(archive: Archive, instance: Instance, syntax: str) -> Iterator[
     ordinary file at its first byte, and its length. Raises as data_set; Damaged (a NotFound) where the stored file changed,
     because a converted object would hide it."""
     content.require_complete(archive, instance)
+    archive.store.require_space(_most_bytes(instance), temporary=True)
     archive.config.run.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=transcode_sweep.PREFIX, dir=archive.config.run) as folder:
         made = Path(folder) / "made"
@@ -52,6 +54,8 @@ def write_part10(archive: Archive, instance: Instance, syntax: str) -> Iterator[
             transcode_dataset(_source(archive, instance, Path(folder)), syntax, made)
         except FileNotFoundError:
             raise content.missing_file() from None
+        except OSError as fault:
+            raise translate_fault(fault) from fault
         except AppError as fault:
             raise CannotConvert(phrase("It cannot be converted: {detail}", detail=fault.detail)) from fault
         except _TROUBLE as fault:
@@ -64,6 +68,12 @@ def write_part10(archive: Archive, instance: Instance, syntax: str) -> Iterator[
             length = file.seek(0, 2)
             file.seek(0)
             yield file, length
+
+
+def _most_bytes(instance: Instance) -> int:
+    """About as large as its file becomes at most: decoded, of up to two bytes a sample of a grey image."""
+    decoded = 2 * (instance.rows or 0) * (instance.columns or 0) * max(instance.number_of_frames or 1, 1)
+    return max(instance.bytes, decoded)
 
 
 def _is(made: Path, instance: Instance) -> bool:

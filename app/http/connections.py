@@ -17,12 +17,15 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 from app.kit.addresses import source_of
+from app.kit.allowance import Allowance
 
 log = logging.getLogger(__name__)
 HEAD_BYTES = 64 * 1024  # of a request line and its headers, of chunk headers and of trailers
 HEAD_FIELDS = 100
 HEAD_SECONDS = 20.0  # from the connection, or the first byte of a later request, to the end of its headers
-BODY_SILENCE = 60.0  # seconds in which no byte of a body arrives although the server reads
+# Seconds in which no byte of a body arrives although the server reads. They are an allowance (kit/allowance.py): a body that
+# comes slower than LEAST_RATE uses it up, whoever sends it.
+BODY_SILENCE = 60.0
 WRITE_SILENCE = 120.0  # seconds in which a client takes nothing of its answer
 _KEEPALIVE = (
     ("TCP_KEEPIDLE", 60),
@@ -103,6 +106,7 @@ class GuardedHttp(HttpToolsProtocol):
         self._bytes = 0  # what has arrived since the parser got on
         self._in_head = True
         self._silent: asyncio.TimerHandle | None = None
+        self._allowance, self._waited_since = Allowance(BODY_SILENCE), 0.0  # of the body, and when this wait began
         self._stalled: tuple[asyncio.TimerHandle, int] | None = None
         if not self.registry.add(self.source, transport, self):
             log.warning("a connection was refused: its address, or all together, have too many at work")
@@ -145,7 +149,7 @@ class GuardedHttp(HttpToolsProtocol):
         if self._bytes > HEAD_BYTES and not self._upgraded and not self.transport.is_closing():
             self._refuse_head()
         elif not self._in_head and self._silent is not None:
-            self._set_timer(BODY_SILENCE, self._body_is_late)
+            self._record_wait(len(data))
 
     def _refuse_head(self) -> None:
         if self.cycle is None or self.cycle.response_complete:
@@ -182,7 +186,8 @@ class GuardedHttp(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         self._in_head, self._bytes = False, 0
         self.asked += 1
-        self._set_timer(BODY_SILENCE, self._body_is_late)
+        self._allowance = Allowance(BODY_SILENCE)
+        self._wait_for_body()
         super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:
@@ -194,9 +199,21 @@ class GuardedHttp(HttpToolsProtocol):
         self._set_timer(0, None)
         super().on_message_complete()
 
+    def _wait_for_body(self) -> None:
+        self._waited_since = self.loop.time()
+        self._set_timer(self._allowance.remaining(), self._body_is_late)
+
+    def _record_wait(self, moved: int) -> None:
+        """So many bytes of the body came after a wait."""
+        self._allowance.record_wait(self.loop.time() - self._waited_since, moved)
+        if self._allowance.expired:
+            self.close_now()
+        else:
+            self._wait_for_body()
+
     def _body_is_late(self) -> None:
         if self.flow.read_paused:  # the server itself does not read
-            self._set_timer(BODY_SILENCE, self._body_is_late)
+            self._wait_for_body()
         else:
             self.close_now()
 

@@ -39,6 +39,7 @@ _TITLES = {
     "misdirected": "Unknown host name",
     "too-slow": "Request timed out",
     "unavailable": "Temporarily not available",
+    "storage-full": "Storage full",
     "second-factor": "Second factor required",
     "session-locked": "Session locked",
     "password-change-required": "Password change required",

@@ -33,7 +33,7 @@ class RoleState:
     (kit/watchdog.py)."""
 
     def __init__(self, folder: Path, role: str) -> None:
-        self._path = folder / f"role-{role}-{os.getpid()}.json"
+        self._path = _path(folder, role, os.getpid())
         self._known: dict[str, Any] = {"role": role, "pid": os.getpid()}
         self._lock = threading.Lock()
         self._ended = threading.Event()
@@ -82,6 +82,18 @@ class RoleState:
                 with contextlib.suppress(OSError):
                     fresh.unlink(missing_ok=True)
                     os.utime(self._path)
+
+
+def _path(folder: Path, role: str, pid: int) -> Path:
+    return folder / f"role-{role}-{pid}.json"
+
+
+def remove(folder: Path, role: str, pid: int) -> None:
+    """Removes the file of a process that has ended: one that was killed leaves it, and what it had half written."""
+    path = _path(folder, role, pid)
+    with contextlib.suppress(OSError):
+        for left in (path, *folder.glob(f"{path.stem}.*.tmp")):
+            left.unlink(missing_ok=True)
 
 
 @dataclass(frozen=True, slots=True)

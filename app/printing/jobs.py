@@ -108,15 +108,20 @@ class _PrintWork:
             attachments=self._attachments(),
             password=password,
             progress=self.ctx.progress,
+            require_space=self.ctx.archive.store.require_space,
         )
 
     def _to_images(self, made: Path) -> None:
         pages = made.with_suffix(".pages")
         try:
-            images.write(made, pages, self.order.image_format or "jpeg", self.order.dpi, self.ctx.progress)
+            images.write(made, pages, self.order.image_format or "jpeg", self.order.dpi, self._page_written)
             pages.replace(made)
         finally:
             pages.unlink(missing_ok=True)
+
+    def _page_written(self, done: int, total: int) -> None:
+        self.ctx.archive.store.require_space(0)
+        self.ctx.progress(done, total)
 
     def _attachments(self) -> Sequence[pdf.Attachment]:
         if self.order.attach == "json":

@@ -61,11 +61,13 @@ def write(
     attachments: Sequence[Attachment] = (),
     password: str = "",
     progress: Callable[[int, int], None] = lambda _done, _total: None,
+    require_space: Callable[[int], None] = lambda _size: None,
 ) -> None:
     """Writes the sheet as PDF/A-3b (encrypted with AES-256 R6 when there is a password: PDF/A once decrypted).
 
     pixels: the picture's source rectangle, uint8 (rows, columns) or (rows, columns, 3); asked by several threads.
-    progress(done, total) is called after each page and may raise to stop. Raises TypesettingFailed."""
+    progress(done, total) is called after each page and may raise to stop; require_space(bytes) before so many are written,
+    likewise. Raises TypesettingFailed."""
     batches = [sheet.pages[n : n + _batch(sheet)] for n in range(0, len(sheet.pages), _batch(sheet))]
     texts = [lines.distinct(batch) for batch in batches]
     typeset = [press.typeset(some) for some in texts]
@@ -89,11 +91,14 @@ def write(
                 _draw(part, fonts, pieces, page, sheet, drawn)
             del part.pages[0]
             _recompress(part)
+            require_space(sum(len(raster.data) for drawn in rasters for raster in drawn))
             # Parts lie on disk, so that five hundred pages need no more memory than one batch.
             spill = Path(folder) / f"{number}.pdf"
             part.save(spill, compress_streams=False, object_stream_mode=pikepdf.ObjectStreamMode.disable)
             whole.pages.extend(pikepdf.open(spill).pages)
         _make_archival(whole, about, attachments)
+        attached = sum(len(one.content) for one in attachments)
+        require_space(attached + sum(part.stat().st_size for part in Path(folder).iterdir()))
         whole.save(
             target,
             compress_streams=False,

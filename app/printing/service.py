@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 
 from app import audit, events, jobs
 from app.archive import content, products
+from app.archive.reserve import Reserve
 from app.config import Config
 from app.db.keys import derive, seal
 from app.dicom.identity import patient_of
@@ -88,7 +89,9 @@ def check(session: Session, actor: Actor, order: PrintOrder) -> Checked:
 def add(
     session: Session, actor: Actor, config: Config, checked: Checked, batch: Mapping[str, str] | None = None
 ) -> PrintRow:
-    """Queues a checked order. batch: key and digests of the batch that it belongs to (`app.printing.batch`)."""
+    """Queues a checked order. batch: key and digests of the batch that it belongs to (`app.printing.batch`). Raises
+    StorageFull at the reserve of the disk."""
+    Reserve.of(config).require_for_product()
     order, chosen, pages = checked.order, checked.chosen, checked.pages
     first = next(iter(chosen.found.values()))
     facilities = {f.study.facility_id for f in chosen.found.values()}

@@ -67,6 +67,7 @@ def _derive_object(
     """One object in one form; an object that cannot be derived is not sent, and is reported."""
     store, uid = ctx.archive.store, one.instance.sop_instance_uid
     path = f"{derived.FOLDER}/{run_id}/{number}-{one.instance.id}.dcm"
+    store.require_space(one.instance.bytes)
     try:
         with content.open_object(ctx.archive, one.instance) as source, store.full_path(path).open("w+b") as out:
             maker.write(source, out)

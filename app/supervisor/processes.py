@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from types import FrameType
 
 from app.config import Config, ConfigError
+from app.kit import rolestate
 from app.kit.errors import AppError
 from app.kit.rolestate import BEAT, RoleState
 from app.kit.watchdog import Watchdog
@@ -182,6 +183,7 @@ class Supervisor:
         moment = time.monotonic()
         for child in self.children:
             if child.pid and child.has_ended():
+                self._remove_files(child)
                 child.pid = 0
                 if child.renewed:
                     child.renewed, child.due = False, 0.0
@@ -194,6 +196,13 @@ class Supervisor:
                 sys.stderr.write(f"filmroom: role {child.role} ended; starting it again in {pause:g} s\n")
             elif not child.pid and moment >= child.due:
                 self._start(child)
+
+    def _remove_files(self, child: Child) -> None:
+        """What a process that was killed leaves in the folder `run`."""
+        from app.events.stream import remove_marks
+
+        rolestate.remove(self.config.run, child.role, child.pid)
+        remove_marks(self.config.run / "events", child.pid)
 
     def _replace_hung(self) -> None:
         """A process that no longer answers is killed; it begins again as after any other death."""

@@ -26,6 +26,7 @@ from app.imaging import (
     render_frame,
 )
 from app.imaging.render import big_endian
+from app.kit.errors import AppError
 from app.kit.ids import new_id
 from app.viewing import appearance
 from app.viewing.frames import Frames, spec_of
@@ -122,10 +123,19 @@ class Pictures:
 
     def _store(self, path: Path, located: Located, data: bytes) -> bytes:
         """Files the picture or what was computed for it; not that of an object which was deleted while it was drawn."""
-        _write(path, data)
+        if self._has_space(len(data)):
+            _write(path, data)
         if not self._archive.store.full_path(located.instance.path).exists():
             cached.discard(self._cache, located.instance.sha256)
         return data
+
+    def _has_space(self, size: int) -> bool:
+        """Whether the cache may grow: on a disk that is full up to its reserve a picture is made anew each time."""
+        try:
+            self._archive.store.require_space(size)
+        except (AppError, OSError):
+            return False
+        return True
 
     def _path(self, located: Located, how: tuple[object, ...]) -> Path:
         digest = hashlib.sha256(repr((_VERSION, *how)).encode()).hexdigest()[:32]

@@ -71,6 +71,7 @@ def test_a_changed_file_is_refused_and_recorded(site: Web, how: str, caplog: pyt
     ):
         answer = site.bob.get(address, headers=headers)
         assert (answer.status_code, answer.json()["code"]) == (500, "damaged"), address
+        assert answer.json()["hint"] == "Send the object again or restore it from a backup."
         assert answer.headers["content-type"].startswith("application/problem+json")
     with pytest.raises(Damaged):
         open_object(site.services.archive, _instance(site.database))

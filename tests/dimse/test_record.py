@@ -53,3 +53,24 @@ def test_every_operation_of_a_caller_is_written_down(receiver: Station, tmp_path
     assert all(r.called in ("FILMROOM", "NOT-US", "") and r.seconds >= 0 and r.address for r in rows)
     assert all(0 < r.bytes <= size for r in rows if r.kind in ("store", "get") or (r.objects == 5 and r.kind == "move"))
     assert [r.words for r in rows if r.result == "failure"] == ["Add a node with AE title NOWHERE in Filmroom first"]
+
+
+def test_refusals_of_a_stranger_are_counted(receiver: Station) -> None:
+    """NET-9: one entry at once and one with the number of the others, however often a stranger asks; a node has one each."""
+    add_node(receiver, "MODALITY")
+    for _ in range(4):
+        assert dcmtk.echoscu(receiver.port, "NOT-US", "STRANGER").code != 0
+    for _ in range(2):
+        assert dcmtk.echoscu(receiver.port, "NOT-US", "MODALITY").code != 0
+    receiver.calm()
+    receiver.receiver._services.refusals.flush()
+    operation_log.flush(receiver.database)
+    with receiver.database.read() as session:
+        rows = list(session.scalars(select(NetworkOperation).order_by(NetworkOperation.id)))
+    assert [(row.peer, row.result) for row in rows] == [
+        ("STRANGER", "refused"),
+        ("MODALITY", "refused"),
+        ("MODALITY", "refused"),
+        ("STRANGER", "refused"),
+    ]
+    assert str(rows[-1].words).startswith("3 more within a minute") and str(rows[0].words) in str(rows[-1].words)

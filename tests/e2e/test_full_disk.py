@@ -138,6 +138,47 @@ def test_a_full_disk_stops_intake_and_nothing_else(live: Live) -> None:
         assert _storage(live) == "ready"
 
 
+def test_jobs_leave_the_reserve(live: Live) -> None:
+    """A print that would not fit fails with the reason; at the reserve none is accepted, and nothing is made."""
+    with live.client() as client, (_store(live) / "of-another-program").open("ab") as other:
+        if _storage(live) == "read-only":
+            subprocess.run(["mount", "-o", "remount,rw", _store(live)], check=True)
+        items = [make_ct("1.2.3.5", "1.2.3.5.1", number + 1) for number in range(6)]
+        os.ftruncate(other.fileno(), other.tell() - (48 * MIB - _free(live)))
+        assert [_send(live, item)[0] for item in items] == [0] * 6
+        os.posix_fallocate(other.fileno(), os.fstat(other.fileno()).st_size, _free(live) - 33 * MIB)
+        order = {"study_instance_uid": "1.2.3.5", "attach": "dicom"}
+        accepted = client.post("/api/v1/prints", json=order)
+        assert accepted.status_code == 202, accepted.text
+        address = f"/api/v1/prints/{accepted.json()['id']}"
+        why = eventually(lambda: client.get(address).json()["error"], "the reason of the print")
+        assert "disk is full" in why
+        os.posix_fallocate(other.fileno(), os.fstat(other.fileno()).st_size, _free(live) - 31 * MIB)
+        refused = client.post("/api/v1/prints", json=order)
+        assert (refused.status_code, refused.json()["code"]) == (507, "storage-full"), refused.text
+        assert abs(_free(live) - 31 * MIB) < MIB
+        assert client.delete("/api/v1/studies/1.2.3.5").status_code < 300
+        _signs_in(live)
+
+
+def test_a_disk_without_a_byte_left_is_named(tmp_path: Path) -> None:
+    """Database and store on one disk that another program fills: what cannot be written says that the disk is full."""
+    if os.geteuid() != 0:
+        pytest.skip("only root may mount a disk of a given size")
+    with _disk(tmp_path / "disk", "160m") as disk, running(disk / "data") as live, live.client() as client:
+        with (disk / "of-another-program").open("wb", buffering=0) as other, contextlib.suppress(OSError):
+            while other.write(bytes(4096)):
+                pass
+        signed = httpx.post(
+            f"{live.url}/api/v1/sessions", json={"user": "admin", "password": PASSWORD}, trust_env=False, timeout=60
+        )
+        token = client.post("/api/v1/tokens", json={"name": "t"})
+        for answer in (signed, token):
+            assert (answer.status_code, answer.json()["code"]) == (507, "storage-full"), answer.text
+        (disk / "of-another-program").unlink()
+        _signs_in(live)
+
+
 def test_a_disk_that_is_filled_during_one_large_object(live: Live) -> None:
     """What was begun is given up at the reserve, and nothing of it stays."""
     if _storage(live) == "read-only":

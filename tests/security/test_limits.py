@@ -144,6 +144,21 @@ def test_a_head_that_dribbles_ends(small: Small, attack: Attack) -> None:
     attack("connections that fall silent")
 
 
+def test_a_body_that_dribbles_ends_and_a_slow_one_does_not(small: Small, attack: Attack) -> None:
+    """Each byte comes in time. What is faster than 1 KiB/s goes on, however long it takes."""
+    head = b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 6000\r\n\r\n"
+    with small.connect(head) as sock, pytest.raises(ConnectionError):
+        for _ in range(100):
+            sock.sendall(b"a")
+            pace(0.05)
+    with small.connect(head) as sock:
+        for _ in range(30):
+            sock.sendall(b"a" * 200)
+            pace(0.05)
+        assert sock.recv(100).startswith(b"HTTP/1.1 200")
+    attack("connections that fall silent")
+
+
 def test_more_connections_of_one_address_close_its_idle_ones(small: Small, attack: Attack) -> None:
     idle = [small.connect(b"" if n % 2 else HEAD) for n in range(100)]
     try:

@@ -191,7 +191,7 @@ class Store:
             raise translate_fault(fault) from fault
 
     def require_space(self, size: int, *, temporary: bool = False) -> None:
-        """Before a job writes `size` bytes that are no received object. temporary: they go once they were sent. Raises
+        """Before a job writes `size` bytes of a file that it makes. temporary: they go once they were sent. Raises
         StorageFull, Unavailable."""
         if self.reserve is None:
             return

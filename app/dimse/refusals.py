@@ -1,5 +1,5 @@
 """Refused associations in the transfer log (NET-9). Known nodes have one entry each. Of a stranger, the first refusal within a
-minute is written at once and the others as one entry with their number, for each address: who asks without end cannot fill
+minute is written at once and the others as one entry with their number, for each address: a caller that asks without end cannot fill
 the database."""
 
 import threading

@@ -24,7 +24,7 @@ HEAD_BYTES = 64 * 1024  # of a request line and its headers, of chunk headers an
 HEAD_FIELDS = 100
 HEAD_SECONDS = 20.0  # from the connection, or the first byte of a later request, to the end of its headers
 # Seconds in which no byte of a body arrives although the server reads. They are an allowance (kit/allowance.py): a body that
-# comes slower than LEAST_RATE uses it up, whoever sends it.
+# comes slower than LEAST_RATE uses it up, signed in or not.
 BODY_SILENCE = 60.0
 WRITE_SILENCE = 120.0  # seconds in which a client takes nothing of its answer
 _KEEPALIVE = (
@@ -204,7 +204,7 @@ class GuardedHttp(HttpToolsProtocol):
         self._set_timer(self._allowance.remaining(), self._body_is_late)
 
     def _record_wait(self, moved: int) -> None:
-        """So many bytes of the body came after a wait."""
+        """The given bytes of the body came after a wait."""
         self._allowance.record_wait(self.loop.time() - self._waited_since, moved)
         if self._allowance.expired:
             self.close_now()

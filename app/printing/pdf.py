@@ -66,7 +66,7 @@ def write(
     """Writes the sheet as PDF/A-3b (encrypted with AES-256 R6 when there is a password: PDF/A once decrypted).
 
     pixels: the picture's source rectangle, uint8 (rows, columns) or (rows, columns, 3); asked by several threads.
-    progress(done, total) is called after each page and may raise to stop; require_space(bytes) before so many are written,
+    progress(done, total) is called after each page and may raise to stop; require_space(bytes) before they are written,
     likewise. Raises TypesettingFailed."""
     batches = [sheet.pages[n : n + _batch(sheet)] for n in range(0, len(sheet.pages), _batch(sheet))]
     texts = [lines.distinct(batch) for batch in batches]

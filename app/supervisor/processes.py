@@ -198,7 +198,7 @@ class Supervisor:
                 self._start(child)
 
     def _remove_files(self, child: Child) -> None:
-        """What a process that was killed leaves in the folder `run`."""
+        """Removes the files that a killed process leaves in the folder `run`."""
         from app.events.stream import remove_marks
 
         rolestate.remove(self.config.run, child.role, child.pid)

@@ -1,6 +1,6 @@
 """Refused associations in the transfer log (NET-9). Known nodes have one entry each. Of a stranger, the first refusal within a
-minute is written at once and the others as one entry with their number, for each address: a caller that asks without end cannot fill
-the database."""
+minute is written at once and the others as one entry with their number, for each address: a caller that asks without end
+cannot fill the database."""
 
 import threading
 from dataclasses import dataclass

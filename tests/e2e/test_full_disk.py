@@ -50,6 +50,17 @@ def _free(live: Live) -> int:
     return disk.f_bavail * disk.f_frsize
 
 
+def _leave(live: Live, mib: int) -> None:
+    """Another program takes or frees space until that many MiB are left."""
+    with (_store(live) / "of-another-program").open("ab") as other:
+        size = other.tell()
+        more = _free(live) - mib * MIB
+        if more > 0:
+            os.posix_fallocate(other.fileno(), size, more)
+        else:
+            os.ftruncate(other.fileno(), size + more)
+
+
 def _send(live: Live, item: Prepared) -> tuple[int, str]:
     sender = Sender(live.dicom_port)
     try:
@@ -140,20 +151,20 @@ def test_a_full_disk_stops_intake_and_nothing_else(live: Live) -> None:
 
 def test_jobs_leave_the_reserve(live: Live) -> None:
     """A print that would not fit fails with the reason; at the reserve none is accepted, and nothing is made."""
-    with live.client() as client, (_store(live) / "of-another-program").open("ab") as other:
-        if _storage(live) == "read-only":
-            subprocess.run(["mount", "-o", "remount,rw", _store(live)], check=True)
+    if _storage(live) == "read-only":
+        subprocess.run(["mount", "-o", "remount,rw", _store(live)], check=True)
+    with live.client() as client:
+        _leave(live, 48)
         items = [make_ct("1.2.3.5", "1.2.3.5.1", number + 1) for number in range(6)]
-        os.ftruncate(other.fileno(), other.tell() - (48 * MIB - _free(live)))
         assert [_send(live, item)[0] for item in items] == [0] * 6
-        os.posix_fallocate(other.fileno(), os.fstat(other.fileno()).st_size, _free(live) - 33 * MIB)
+        _leave(live, 33)
         order = {"study_instance_uid": "1.2.3.5", "attach": "dicom"}
         accepted = client.post("/api/v1/prints", json=order)
         assert accepted.status_code == 202, accepted.text
         address = f"/api/v1/prints/{accepted.json()['id']}"
         why = eventually(lambda: client.get(address).json()["error"], "the reason of the print")
         assert "disk is full" in why
-        os.posix_fallocate(other.fileno(), os.fstat(other.fileno()).st_size, _free(live) - 31 * MIB)
+        _leave(live, 31)
         refused = client.post("/api/v1/prints", json=order)
         assert (refused.status_code, refused.json()["code"]) == (507, "storage-full"), refused.text
         assert abs(_free(live) - 31 * MIB) < MIB

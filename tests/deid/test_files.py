@@ -115,7 +115,8 @@ def test_research_moves_dates_by_the_same_days_and_says_so(shared_data: Path) ->
     original, clean = dcmread(path, stop_before_pixels=True), dcmread(BytesIO(cleaned(path, "research")))
 
     def moment(ds: Dataset, which: str) -> datetime:
-        return datetime.strptime(ds[f"{which}Date"].value + ds[f"{which}Time"].value[:6], "%Y%m%d%H%M%S")
+        time = str(ds.get(f"{which}Time") or "")[:6]  # empty in some files
+        return datetime.strptime(ds[f"{which}Date"].value + time.ljust(6, "0"), "%Y%m%d%H%M%S")
 
     moved = {
         moment(original, which) - moment(clean, which)

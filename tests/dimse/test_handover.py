@@ -478,7 +478,7 @@ def test_random_bytes_after_the_hand_over_disturb_nobody(here: Station) -> None:
 
 
 def test_a_message_without_end_is_cut_at_the_limit(here: Station, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(acceptor, "Limits", lambda *given: limits.PynetLimits(*given, message=1 << 20))
+    monkeypatch.setattr(acceptor, "PynetLimits", lambda *given: limits.PynetLimits(*given, message=1 << 20))
     piece = pdu.p_data(1, 0, bytes(16000))
     with _opened(here) as sock:
         sock.sendall(_action(fragments=True))
@@ -525,7 +525,7 @@ def test_silence_and_drops_free_the_place(here: Station, how: str, caplog: pytes
 
 
 def test_our_own_work_is_no_silence_of_the_caller(here: Station, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(acceptor, "Limits", lambda idle, *rest: limits.PynetLimits(1.0, *rest))
+    monkeypatch.setattr(acceptor, "PynetLimits", lambda idle, *rest: limits.PynetLimits(1.0, *rest))
     with associated(here.port, LOGGING) as association:
         handed.hold.clear()
         threading.Timer(2.0, handed.hold.set).start()

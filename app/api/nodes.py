@@ -3,7 +3,7 @@
 from typing import Annotated, Any, Optional
 
 from fastapi import APIRouter, Depends, Request, Response
-from pydantic import BaseModel, ConfigDict, Field, create_model
+from pydantic import BaseModel, ConfigDict, Field, Strict, create_model
 
 from app.forward import queue_list
 from app.http import ReadSession, WriteSession, allow, services
@@ -27,7 +27,8 @@ def body_model(model: type[NodeOptions] = NodeOptions) -> type[BaseModel]:
     `options.faults`, as for forms, so that each field has its error in words."""
     found: dict[str, Any] = {}
     for name, one in fields_of(model).items():
-        kind = list[str] if one.type is list else one.type
+        # Strict as in the node file: no "9", 9.0 or true for a number.
+        kind: Any = list[str] if one.type is list else Annotated[one.type, Strict()]
         extra = schema_rules(one) | ({"enum": [*one.values, None]} if one.values and one.type is not list else {})
         field = Field(None, title=str(one.option.label), description=one.option.help, json_schema_extra=extra)
         found[name] = (Optional[kind], field)  # noqa: UP045 (a type known at run time only)

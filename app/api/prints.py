@@ -31,7 +31,9 @@ PICTURE = "/api/v1/prints/preview/picture"
 class PrintChange(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
-    priority: int = Field(ge=queue_priority.LOWEST, le=queue_priority.HIGHEST, description=queue_priority.MEANING)
+    priority: int = Field(
+        strict=True, ge=queue_priority.LOWEST, le=queue_priority.HIGHEST, description=queue_priority.MEANING
+    )
 
 
 @router.post("/prints", status_code=202)

@@ -28,6 +28,7 @@ class TransferBody(BaseModel):
     )
     priority: int | None = Field(
         None,
+        strict=True,
         ge=queue_priority.LOWEST,
         le=queue_priority.HIGHEST,
         description=f"{queue_priority.MEANING}. Default: the priority of the node",
@@ -37,7 +38,9 @@ class TransferBody(BaseModel):
 class PriorityBody(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
-    priority: int = Field(ge=queue_priority.LOWEST, le=queue_priority.HIGHEST, description=queue_priority.MEANING)
+    priority: int = Field(
+        strict=True, ge=queue_priority.LOWEST, le=queue_priority.HIGHEST, description=queue_priority.MEANING
+    )
 
 
 class ManyBody(BaseModel):

@@ -24,8 +24,8 @@ def message_of(error: Mapping[str, Any]) -> Phrase:
             return phrase("Input should be less than or equal to {limit}", limit=context["le"])
         case "less_than":
             return phrase("Input should be less than {limit}", limit=context["lt"])
-        case "int_parsing":
-            return phrase("Input should be a valid integer, unable to parse string as an integer")
+        case "int_type" | "int_parsing":
+            return phrase("Input should be a valid integer")
         case "float_parsing":
             return phrase("Input should be a valid number, unable to parse string as a number")
         case "string_type":

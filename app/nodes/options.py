@@ -17,7 +17,15 @@ from app.trust import names, pem
 
 __all__ = ["PROTOCOLS", "NodeOptions", "NodeValues", "faults"]
 
-BY_SETTING = -1  # in NodeValues: back to the value of the settings (null in JSON)
+
+class _BySetting:
+    """Type of BY_SETTING; no number, so that a number out of its range is never taken for it."""
+
+    def __repr__(self) -> str:
+        return "BY_SETTING"
+
+
+BY_SETTING: Any = _BySetting()  # in NodeValues: back to the value of the settings (null in JSON)
 FIELDS = fields_of()
 OPTIONS = options_of()
 NAMES = tuple(OPTIONS)
@@ -60,7 +68,7 @@ def decrypt_secret(config: Config, sealed: str) -> str:
 
 class NodeValues:
     """Values for a node from a form or a program; None: unchanged (or the default for a new node). password, token: in
-    clear, empty to remove it; BY_SETTING where NodeOptions has None. Any field of `option_model` is an attribute.
+    clear, empty to remove it; BY_SETTING where NodeOptions has None. Lists lose their repeats. Any field of `option_model` is an attribute.
 
     Raises TypeError for an unknown field."""
 
@@ -76,7 +84,8 @@ class NodeValues:
     ) -> None:
         if unknown := values.keys() - FIELDS.keys():
             raise TypeError(f"unknown fields of a node: {', '.join(sorted(unknown))}")
-        self._values = {"name": name, "ae_title": ae_title, "host": host, "port": port} | values
+        listed = {key: list(dict.fromkeys(value)) for key, value in values.items() if isinstance(value, list)}
+        self._values = {"name": name, "ae_title": ae_title, "host": host, "port": port} | values | listed
 
     def __getattr__(self, name: str) -> Any:
         if name not in FIELDS:

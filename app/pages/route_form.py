@@ -180,9 +180,13 @@ def rule_of(form: Typed) -> dict[str, Any]:
     when = form["when"]
     start: dict[str, Any] = {"kind": when["kind"]}
     if when["kind"] in ("settled", "schedule"):
-        start["quiet"] = when["quiet"] or 10
+        start["quiet"] = _number(when["quiet"]) if when["quiet"] else 10
     if when["kind"] == "schedule":
-        start |= {"at": _listed(when["at"]), "every": when["every"] or None, "weekdays": when["weekdays"]}
+        start |= {
+            "at": _listed(when["at"]),
+            "every": _number(when["every"]) if when["every"] else None,
+            "weekdays": when["weekdays"],
+        }
     return {
         "when": start,
         "take": form["take"],
@@ -192,6 +196,12 @@ def rule_of(form: Typed) -> dict[str, Any]:
         },
         "actions": [_action_fields(action) for action in form["actions"]],
     }
+
+
+def _number(text: str) -> int | str:
+    """A number as typed; any other text as it is, which `rule.read` refuses."""
+    found = parse_integer(text.strip())
+    return text if found is None else found
 
 
 def _listed(text: str) -> list[str]:

@@ -146,6 +146,7 @@ class PrintOrder(BaseModel):
     dpi: int = Field(default=300, ge=72, le=1200)
     priority: int = Field(
         default=queue_priority.NORMAL,
+        strict=True,
         ge=queue_priority.LOWEST,
         le=queue_priority.HIGHEST,
         description=queue_priority.MEANING,

@@ -40,9 +40,9 @@ class When(_Part):
     or every `every` minutes, on these weekdays (none: all), in the time zone of the site; hand: manually."""
 
     kind: Literal["object", "settled", "schedule", "hand"] = "settled"
-    quiet: int = Field(10, ge=1, le=86400, description="Seconds without a new object")
+    quiet: int = Field(10, strict=True, ge=1, le=86400, description="Seconds without a new object")
     at: list[str] = Field([], max_length=48, description="HH:MM")
-    every: int | None = Field(None, ge=1, le=1440, description="Minutes")
+    every: int | None = Field(None, strict=True, ge=1, le=1440, description="Minutes")
     weekdays: list[Weekday] = Field([], max_length=7)
 
 

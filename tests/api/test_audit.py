@@ -4,6 +4,7 @@ import csv
 import io
 
 from app import audit
+from app.security.models import Role
 from tests.support.client import PASSWORD, Web
 
 
@@ -52,6 +53,13 @@ def test_the_chain_is_whole_until_somebody_touches_it(web: Web) -> None:
         broken = row.id
     found = web.admin.get("/api/v1/audit/verification").json()
     assert (found["whole"], found["first_broken"], found["reason"]) == (False, broken, "This entry was changed.")
+
+
+def test_users_of_one_facility_do_not_learn_how_many_entries_there_are(web: Web) -> None:
+    with web.database.write() as session:
+        session.get_one(Role, "facility").verbs = ["audit.read"]
+    found = web.dora.get("/api/v1/audit/verification").json()
+    assert found["whole"] and found["rows"] is None
 
 
 def test_changed_settings_stand_there_old_and_new(web: Web) -> None:

@@ -36,6 +36,13 @@ def test_a_node_is_made_read_changed_and_removed(web: Web) -> None:
         ({"facility_id": "zz"}, "facility_id"),
         ({"facility_id": "x" * 300}, "facility_id"),
         ({"protocol": "folder", "path": "/proc/1/root/tmp"}, "path"),
+        ({"retries": -1}, "retries"),
+        ({"max_pdu": -1}, "max_pdu"),
+        ({"connect_timeout": -1}, "connect_timeout"),
+        ({"network_timeout": -5}, "network_timeout"),
+        ({"priority": True}, "priority"),
+        ({"priority": " 5 "}, "priority"),
+        ({"priority": 9.0}, "priority"),
     ],
 )
 def test_nonsense_is_a_problem_that_names_the_field(web: Web, change: dict[str, object], field: str) -> None:
@@ -54,6 +61,11 @@ def test_other_protocols_and_secrets(web: Web) -> None:
     assert web.admin.post("/api/v1/nodes", json={"name": "f", "protocol": "folder"}).json()["errors"] == [
         {"field": "path", "message": "This is needed."}
     ]
+
+
+def test_repeats_of_a_service_are_stored_once(web: Web) -> None:
+    made = web.admin.post("/api/v1/nodes", json=NODE | {"capabilities": ["find", "store"] * 5000})
+    assert made.json()["capabilities"] == ["find", "store"]
 
 
 def test_a_name_is_taken_once(web: Web) -> None:

@@ -109,6 +109,7 @@ def test_a_dry_run_tells_and_changes_nothing(peopled: Database, sqlite_config: C
         ("[]", 1, "", "neither a file of nodes"),
         ('{"format": "x", "version": 1, "nodes": []}', 1, "", "filmroom-nodes"),
         (_file({"name": "a", "port": "104"}), 7, "nodes[0].port", "number is needed"),
+        (_file({"name": "a", "retries": -1}), 7, "nodes[0].retries", "from 0 to 100"),
         (_file({"name": "a", "tls": 1}), 7, "nodes[0].tls", "true or false is needed"),
         (_file({"name": "a", "ae_title": "A", "host": "h", "port": 70000}), 9, "nodes[0].port", "1 to 65535"),
         (_file({"name": "a", "colour": "red"}), 7, "nodes[0].colour", "not known"),

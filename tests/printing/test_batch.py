@@ -111,6 +111,15 @@ def test_a_batch_that_exceeds_the_queue_of_the_user_queues_nothing(web: Web, sto
     assert web.bob.post("/api/v1/prints/batch", json={"prints": orders[:1]}).status_code == 202
 
 
+def test_a_priority_is_a_number_and_unknown_keys_are_refused(web: Web, store: Store, tmp_path: Path) -> None:
+    one = _two(store, tmp_path)[0]
+    for wrong in (True, "9", " 5 ", 9.0):
+        assert web.bob.post("/api/v1/prints", json={**one, "priority": wrong}).json()["field"] == "priority"
+    made = web.bob.post("/api/v1/prints", json={**one, "priority": 9}).json()
+    changed = web.admin.patch(f"/api/v1/prints/{made['id']}", json={"priority": 2, "colour": "red"})
+    assert (changed.status_code, changed.json()["field"]) == (422, "colour")
+
+
 def test_a_batch_shows_nothing_of_another_facility(web: Web, store: Store, tmp_path: Path) -> None:
     orders = _two(store, tmp_path)
     answer = web.dora.post("/api/v1/prints/batch", json={"prints": orders})

@@ -198,6 +198,7 @@ def test_a_wicked_expression_costs_no_time() -> None:
         ({"when": {"kind": "schedule"}}, "when.at", "times"),
         ({"when": {"kind": "schedule", "at": ["2:00"]}}, "when.at.0", "HH:MM"),
         ({"when": {"kind": "settled", "quiet": 0}}, "when.quiet", "greater"),
+        ({"when": {"kind": "schedule", "every": True}}, "when.every", "integer"),
         ({"actions": []}, "actions", "something"),
         ({"actions": [{"do": "drop"}]}, "actions", "not sent"),
         ({"actions": [{"do": "drop"}, SEND]}, "actions.0", "last actions"),

@@ -14,9 +14,9 @@ from app.archive.models import Study
 from app.audit import AuditEvent
 from app.dicom.dates import parse_date
 from app.http import ReadSession, allow, render
-from app.http.i18n import format_date
+from app.http.i18n import format_date, format_moment, format_time
 from app.http.i18n import gettext as _
-from app.kit.clock import moment_of
+from app.kit.clock import local, moment_of
 from app.kit.numbers import LARGEST
 from app.pages import listing
 from app.pages.deeds import decision_words, target_words, verb_choices, verb_words
@@ -33,7 +33,7 @@ _PAGE = 50
 @dataclass(frozen=True, slots=True)
 class AuditLine:
     """One entry. thing: what it was done to, in words; study: its UID where it was a study, for the link; times: how many
-    more of the same were counted together; more: where it went, how many pages."""
+    more of the same were counted together, during: from when to when; more: where it went, how many pages."""
 
     at: datetime
     who: str
@@ -45,6 +45,7 @@ class AuditLine:
     thing_id: str
     more: str
     times: int
+    during: str
     address: str
     correlation_id: str
 
@@ -174,9 +175,23 @@ def _line(event: AuditEvent, studies: dict[str, Study], people: dict[str, str]) 
         thing_id=people.get(event.thing_id, event.thing_id) if event.thing == "user" else event.thing_id,
         more=_detail_text(detail),
         times=count if isinstance(count, int) else 0,
+        during=_during(event.at, detail.get("since")),
         address=event.address,
         correlation_id=event.correlation_id,
     )
+
+
+def _during(until: datetime, since: object) -> str:
+    """The period of a summary: "04:50-04:55", with the days where it is more than one. Empty for other entries."""
+    try:
+        start = datetime.fromisoformat(since) if isinstance(since, str) else None
+    except ValueError:
+        return ""
+    if start is None:
+        return ""
+    if format_date(local(start)) == format_date(local(until)):
+        return f"{format_time(start)}-{format_time(until)}"
+    return f"{format_moment(start)} - {format_moment(until)}"
 
 
 def _target_link(event: AuditEvent) -> str:

@@ -174,8 +174,8 @@ def local_word(match: Match) -> HereWord:
     if here.retrieving:
         return HereWord("running", of)
     if here.state == "all":
-        return HereWord("ok", _("All"))
-    return HereWord("warn", of) if here.state == "part" else HereWord("", _("No"))
+        return HereWord("ok", _("Stored"))
+    return HereWord("warn", f"{_('Partial')}, {of}") if here.state == "part" else HereWord("", _("Not stored"))
 
 
 @dataclass(frozen=True, slots=True)

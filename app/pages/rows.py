@@ -7,7 +7,7 @@ from hashlib import blake2s
 
 from app.archive.models import SEVERAL, Series, Study
 from app.dicom import names
-from app.dicom.dates import age_at, computed_age
+from app.dicom.dates import age_at, parse_age
 from app.dicom.identity import patient_of
 from app.http.i18n import format_person, format_time
 from app.http.i18n import gettext as _
@@ -99,9 +99,10 @@ class SeriesCard:
 
 
 def age(birth: str, on: str, stated: str = "") -> str:
-    """Short age for a column: "58", "5 mo", "9 d"; empty where it is not known (`dates.age_at`)."""
+    """Short age for a column: "58", "5 mo", "9 d", computed or stated; a stated text that is not an age as it
+    comes, empty where it is not known (`dates.age_at`)."""
     text = age_at(birth, on, stated)
-    computed = computed_age(text)
+    computed = parse_age(text)
     if computed is None:
         return text
     number, unit = computed

@@ -33,7 +33,7 @@ _MOST = 200  # routes
 def create_route(
     session: Session, actor: Actor, name: str, data: dict[str, Any], *, facility_id: str | None = None
 ) -> Route:
-    """A new route, turned off, last in the order. Invalid (with `errors` by place) or Conflict when it cannot be."""
+    """A new route, disabled, last in the order. Invalid (with `errors` by place) or Conflict when it cannot be."""
     require(actor, Verb.ROUTE_EDIT)
     if len(queries.routes(session, actor)) >= _MOST:
         raise Conflict(phrase("There are {most} routes already.", most=_MOST), hint="Remove one that is not used.")
@@ -89,7 +89,7 @@ def switch_route(session: Session, actor: Actor, name: str, on: bool, *, unteste
     if on and route.tested_at is None and not untested:
         raise NotTested(
             phrase("The route {name} was not tested as it is now.", name=route.name),
-            hint="Test it on a study first, or say that it is to be turned on untested.",
+            hint="Test it on a study first, or say that it is to be enabled untested.",
             field="enabled",
         )
     if on and not queries.any_enabled(session):
@@ -182,7 +182,7 @@ def fire_now(session: Session, actor: Actor, name: str) -> int:
     require(actor, Verb.ROUTE_EDIT)
     route = queries.route(session, actor, name)
     if not route.enabled:
-        raise Conflict("This route is turned off.", hint="Turn it on first.")
+        raise Conflict("This route is disabled.", hint="Enable it first.")
     moved = session.execute(
         update(RouteRun).where(RouteRun.route_id == route.id, RouteRun.state == WAITING).values(due_at=now())
     )

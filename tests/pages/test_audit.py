@@ -96,6 +96,16 @@ def test_it_says_who_did_what_to_whom_in_words(filled: Web) -> None:
     assert "Printed, bob" in panel and "/settings/audit?thing=1.2.3.1" in panel
 
 
+def test_a_summary_shows_its_period(filled: Web) -> None:
+    with filled.database.write() as session:
+        detail: dict[str, object] = {"count": 2, "since": "2026-11-20T04:50:00+00:00"}
+        audit.by(session, audit.Named("bob"), "login", "", "", detail=detail)
+    (row,) = (row for row in rows(filled.admin.get("/settings/audit").text) if "2 more entries" in row)
+    assert re.search(r"2 more entries \(\d{1,2} Nov 2026 \d\d:\d\d - .* \d\d:\d\d\)", row), row
+    day = datetime(2026, 11, 20, 12, 50, tzinfo=UTC)
+    assert re.fullmatch(r"\d\d:50-\d\d:55", page._during(day.replace(minute=55), day.isoformat()))
+
+
 @pytest.mark.parametrize(
     ("text", "days"),
     [("2026", 365), ("2026-02", 28), ("2026-02-03", 1), ("2026-02-03..2026-02-05", 3), ("tomorrow", None), ("0000", None), ("9999", None)],

@@ -93,7 +93,7 @@ def test_staff_find_and_fetch_from_several_archives(live: Live, archives: list[M
         images.nth(2).locator("td.pick").click()
         page.locator("[data-retrieve]").click()
         expect(first).to_contain_text("5 of 12", timeout=WAIT)
-        expect(images.nth(2)).to_contain_text("All", timeout=WAIT)
+        expect(images.nth(2)).to_contain_text("Stored", timeout=WAIT)
         expect(series.nth(0)).to_contain_text("1 of 8")
         # two whole studies
         for made in (archives[0], archives[1]):
@@ -101,7 +101,7 @@ def test_staff_find_and_fetch_from_several_archives(live: Live, archives: list[M
         expect(page.locator("#retrieve-bar b")).to_have_text("2 studies")
         one.shot("query-selected-dark")
         page.locator("[data-retrieve]").click()
-        expect(first).to_contain_text("All", timeout=WAIT)
+        expect(first).to_contain_text("Stored", timeout=WAIT)
         expect(page.locator("#query-status")).to_contain_text("2 in local storage", timeout=WAIT)
         expect(queue).to_have_count(4)
         first.locator("td.name a").click()

@@ -118,15 +118,15 @@ def test_a_route_is_written_tested_and_turned_on(window: Visitor) -> None:
     page.get_by_role("textbox", name="Value").fill("CT")
     page.get_by_role("button", name="Save").last.click()
     page.wait_for_url(lambda url: not url.endswith("/new"))
-    page.get_by_role("button", name="Turn on").click()
+    page.get_by_role("button", name="Enable").click()
     dialog = page.locator("#route-untested")
     expect(dialog).to_be_visible()
     dialog.get_by_role("button", name="Test first").click()
     page.get_by_role("button", name="Test", exact=True).click()
     expect(page.get_by_text("Matches", exact=True)).to_be_visible()
     expect(page.get_by_text("Tested in its saved state.", exact=True)).to_be_visible()
-    page.get_by_role("button", name="Turn on").click()
-    expect(page.get_by_role("button", name="Turn off")).to_be_visible()
+    page.get_by_role("button", name="Enable").click()
+    expect(page.get_by_role("button", name="Disable")).to_be_visible()
     assert window.faults == [] or all("422" in fault for fault in window.faults), window.faults
 
 

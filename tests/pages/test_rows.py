@@ -23,6 +23,10 @@ def test_ages_are_computed_at_the_day_of_the_study(birth: str, on: str, shown: s
     assert age(birth, on) == shown
 
 
+def test_a_stated_age_is_written_like_a_computed_one() -> None:
+    assert [age("", "", text) for text in ("075Y", "018M", "003d", "old")] == ["75", "18 mo", "3 d", "old"]
+
+
 @pytest.mark.parametrize(
     ("value", "shown"),
     [

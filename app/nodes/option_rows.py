@@ -26,7 +26,12 @@ ROWS: dict[str, tuple[str, str]] = {
         phrase("A folder of this server or a mounted share. Studies are written there as DICOM files."),
     ),
     "access": ("", phrase("Objects received from this node belong to the facility.")),
-    "services": ("", phrase("The node is offered for these services only. Test shows which ones it accepts. Worklist and Print are not used in this version.")),
+    "services": (
+        "",
+        phrase(
+            "The node is offered for these services only. Test shows which ones it accepts. Worklist and Print are not used in this version."
+        ),
+    ),
     "syntax": (
         "sending",
         phrase(

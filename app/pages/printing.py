@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any
+from urllib.parse import quote, urlsplit
 
 from fastapi import APIRouter, Depends, Query, Request
 from starlette.responses import Response
@@ -28,6 +29,7 @@ Owner = Annotated[Actor, Depends(allow(Verb.JOB_OWN))]
 SHOWN = 50
 FILLED_BY_ITSELF = 100  # images of a study that are placed when none was chosen
 STUDIES = 30  # at once in one composer
+_OPENED_FROM = ("/", "/storage", "/query", "/viewer", "/prints")
 # Default paper of a modality (PRN-2).
 PRESETS = {"CR": "1x1", "DX": "1x1", "MG": "1x1", "CT": "4x4", "MR": "4x4", "US": "2x3", "PT": "3x4", "NM": "2x2"}
 
@@ -43,7 +45,7 @@ class LayoutChoice:
 @dataclass(frozen=True, slots=True)
 class ComposerPage:
     """studies: in the order chosen; patients: how many they are of; data: what web/src/composer reads; layout: the one
-    to begin with; later: outputs that come later."""
+    to begin with; outputs_later: outputs that come later; back: address of the page before."""
 
     studies: list[Any]
     patients: int
@@ -52,6 +54,15 @@ class ComposerPage:
     layout: str
     papers: list[tuple[str, str]]
     outputs_later: list[tuple[str, str]]
+    back: str
+
+
+def _back(request: Request, uids: list[str]) -> str:
+    """The page that the composer was opened from; else the viewer for one study, the local storage for several."""
+    before = urlsplit(request.headers.get("referer", ""))
+    if before.netloc == request.url.netloc and before.path in _OPENED_FROM:
+        return f"{before.path}?{before.query}" if before.query else before.path
+    return f"/viewer?study={quote(uids[0])}" if len(uids) == 1 else "/storage"
 
 
 def _layouts() -> list[LayoutChoice]:
@@ -164,7 +175,9 @@ def composer(
     }
     sizes = [(name, name.replace("INX", " × ").replace("IN", " in")) for name in papers.PAPERS]
     later = [(name, word) for name, word in _outputs() if name in OUTPUTS_LATER]
-    page = ComposerPage([one for one, _strip in opened], len(patients), data, _layouts(), layout, sizes, later)
+    page = ComposerPage(
+        [one for one, _strip in opened], len(patients), data, _layouts(), layout, sizes, later, _back(request, uids)
+    )
     return render(request, "printing/composer.html", fields(page))
 
 

@@ -182,6 +182,26 @@ def test_a_study_of_several_senders_counts_for_them_by_name(filled: Web) -> None
     assert "several" in page and "\\" not in re.sub(r"<script.*?</script>", "", page, flags=re.S)
 
 
+def test_an_arrival_without_a_name_shows_its_patient_id(filled: Web) -> None:
+    where = {"sop": "1.2.3.9.1.1", "study": "1.2.3.9", "series": "1.2.3.9.1"}
+    assert put(filled, facility_id=facility(filled, "North"), **where, PatientName="", PatientID="NN-4711") == "stored"
+    page = filled.admin.get("/").text
+    assert re.search(r'>No name</a> <span class="alt mono">NN-4711</span>', page)
+
+
+@pytest.mark.parametrize(
+    ("before", "back"),
+    [
+        ("http://testserver/storage?mod=CT", "/storage?mod=CT"),
+        ("http://elsewhere.example/storage", "/viewer?study=1.2.3.1"),
+        ("http://testserver/print?study=1.2.3.1", "/viewer?study=1.2.3.1"),
+    ],
+)
+def test_the_composer_goes_back_to_the_page_before(filled: Web, before: str, back: str) -> None:
+    page = filled.admin.get("/print?study=1.2.3.1", headers={"Referer": before}).text
+    assert f'href="{back}" aria-label="Back"' in page or re.search(rf'<a[^>]*href="{re.escape(back)}"[^>]*Back', page)
+
+
 def test_the_first_row_is_not_opened_by_being_the_first(filled: Web) -> None:
     """Its panel says what the row says; the trace of an opened study is for those that somebody chose."""
 

@@ -130,6 +130,26 @@ def test_four_images_are_seen_printed_and_the_file_is_pdf_a(
     expect(page.locator(".queue-list > li").first).to_contain_text("Done")
 
 
+def test_opening_shows_a_busy_page_that_cannot_be_printed_yet_and_back_returns(
+    page: Page, study: tuple[str, list[str]]
+) -> None:
+    held: list[Route] = []
+    page.route("**/api/v1/prints/preview*", lambda route: held.append(route))
+    page.goto("/storage?q=&period=all")
+    page.evaluate("address => { location.href = address; }", f"/print?{_four(study)}")
+    stage, button = page.locator("[data-stage]"), page.locator('.composer-print [type="submit"]')
+    expect(stage).to_have_attribute("aria-busy", "true")
+    expect(button).to_be_disabled()
+    page.keyboard.press("Control+p")
+    expect(page.locator("[data-state]")).to_be_empty()
+    page.unroute("**/api/v1/prints/preview*")  # lets the held requests go on
+    _drawn(page)
+    expect(button).to_be_enabled()
+    assert stage.get_attribute("aria-busy") is None
+    page.get_by_role("link", name="Back", exact=True).click()
+    page.wait_for_url("**/storage?q=&period=all")
+
+
 def test_a_refused_print_keeps_page_and_password_and_the_next_one_is_as_chosen(page: Page, live: Live) -> None:
     """A refusal is answered in the form; nothing is sent to the page's own address, where a password would be read."""
     asked: list[str] = []

@@ -17,6 +17,7 @@ interface Answer {
 const PX_PER_MM = 96 / 25.4;
 const AROUND = 8; // small pages drawn at a time
 const WAIT_MS = 120; // changes within this time cost one request
+const BUSY_MS = 300; // a page that takes longer is shown as busy
 
 function reasonOf(fault: unknown): string {
   return fault instanceof ProblemError
@@ -32,6 +33,7 @@ export class Pages {
   private zoom: number | null = null; // null: fit
   private size = { width: 210, height: 297 };
   private timer: number | undefined;
+  private busy: number | undefined;
   private asked = 0;
   private closedNote = '';
   private readonly paper: HTMLElement;
@@ -66,6 +68,7 @@ export class Pages {
     this.page = Math.min(this.page, this.arrangement.pages);
     this.buttons();
     this.root.dataset.drawn = 'no';
+    this.busy ??= window.setTimeout(() => this.stage.setAttribute('aria-busy', 'true'), BUSY_MS);
     this.asked += 1; // what is on its way shows an older state
     window.clearTimeout(this.timer);
     this.timer = window.setTimeout(() => void this.load(), wait);
@@ -161,7 +164,17 @@ export class Pages {
     this.fit();
     this.mark();
     if (inside) this.choose(this.cell);
+    this.drawn();
+  }
+
+  /** The page shows the present state: it can be printed. */
+  private drawn(): void {
+    window.clearTimeout(this.busy);
+    this.busy = undefined;
+    this.stage.removeAttribute('aria-busy');
     this.root.dataset.drawn = 'yes';
+    const print = one<HTMLButtonElement>('.composer-print [type="submit"]', this.root);
+    if (print && this.possible) print.disabled = false; // disabled until the first preview
   }
 
   /** Nothing is placed yet: an empty page of the right shape still takes what is dropped. */
@@ -178,7 +191,7 @@ export class Pages {
     this.name();
     this.fit();
     this.mark();
-    this.root.dataset.drawn = 'yes';
+    this.drawn();
   }
 
   /** A page of the chosen layout without its images; cells that hold one are darker. Sizes in mm. */

@@ -65,6 +65,7 @@ export function installPrint(
   const submission = new Submission();
   form.addEventListener('submit', (event) => {
     event.preventDefault();
+    if (one<HTMLButtonElement>('[type="submit"]', form)?.disabled) return; // Ctrl+P before the first preview
     void submission.once(() =>
       order(form, arrangement, patients, unprinted, (text) => {
         if (state) state.textContent = text;

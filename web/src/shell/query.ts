@@ -153,8 +153,8 @@ function mark(row: HTMLElement, have: number, of: number): void {
   const cell = row.lastElementChild;
   if (!cell) return;
   const kind = !have ? '' : of && have >= of ? 'ok' : 'warn';
-  const word =
-    kind === 'ok' ? t('All') : !have ? t('No') : of ? t('{done} of {total}', { done: have, total: of }) : number(have);
+  const count = of ? t('{done} of {total}', { done: have, total: of }) : number(have);
+  const word = kind === 'ok' ? t('Stored') : kind ? `${t('Partial')}, ${count}` : t('Not stored');
   if (cell.textContent?.trim() === word) return;
   // icons: circle-check alert-triangle
   const state = element('span', { class: `state ${kind}`.trim() });

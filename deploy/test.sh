@@ -10,7 +10,7 @@ lint() {
   step "types"; .venv/bin/mypy
   step "layers"; .venv/bin/lint-imports | tail -20
   step "dead code"; .venv/bin/python deploy/dead_code.py
-  step "templates"; .venv/bin/djlint --quiet --lint templates; .venv/bin/djlint --quiet --check templates
+  step "templates"; .venv/bin/djlint --quiet --lint templates; .venv/bin/djlint --quiet --check templates || { echo "templates are not formatted: make fmt"; exit 1; }
   step "web format, lint, types"; (cd web && npm run --silent check)
   step "lock files name no registry"
   ! grep -nE '"resolved": "http|--(extra-)?index-url' web/package-lock.json constraints*.txt

@@ -17,9 +17,9 @@ _STRAY_AFTER = 3600.0  # seconds; no job writes one file for that long
 def folder(config: Config, kind: str) -> Path:
     """Where new files of this kind are written; created if it is missing, readable by this user only. Raises StorageFull at
     the reserve of the disk."""
-    Reserve.of(config).require_for_product()
     made = config.store / _FOLDER / kind
     create_folders(made)
+    Reserve.of(config).require_for_product()
     return made
 
 

@@ -9,7 +9,9 @@ from app.archive import products
 
 
 def _config(tmp_path: Path, machine: str = "a") -> boot.Config:
-    return boot.load({"data": tmp_path / machine, "store_dir": str(tmp_path / "shared-store")}, environ={})
+    config = boot.load({"data": tmp_path / machine, "store_dir": str(tmp_path / "shared-store")}, environ={})
+    config.sqlite_path.parent.mkdir(parents=True, exist_ok=True)  # its disk is asked for space
+    return config
 
 
 def test_what_one_machine_makes_another_finds(tmp_path: Path) -> None:

@@ -61,7 +61,7 @@ class Report:
         return sum(1 for one in self.changes if one.action == action)
 
 
-class _Known:
+class _Present:
     """The nodes and facilities of the installation, read once for a whole file."""
 
     def __init__(self, nodes: list[Node], facilities: dict[str, str]) -> None:
@@ -70,7 +70,7 @@ class _Known:
         self.facilities = facilities  # name in lower case -> id
 
     @classmethod
-    def read(cls, session: Session, actor: Actor) -> "_Known":
+    def read(cls, session: Session, actor: Actor) -> "_Present":
         names = {one.name.casefold(): one.id for one in facilities.list_facilities(session, actor)}
         return cls(node_queries.all_nodes(session), names)
 
@@ -118,7 +118,7 @@ def write_nodes(session: Session, actor: Actor, report: Report, config: Config) 
     was made, renamed or removed since the report."""
     require(actor, Verb.NODE_EDIT)
     _refuse_faults(report)
-    known = _Known.read(session, actor)
+    known = _Present.read(session, actor)
     for one in report.changes:
         if one.action == "create":
             known.add(service.create_node(session, actor, one.values, config, known.named))
@@ -163,7 +163,7 @@ def _checked_nodes(session: Session, actor: Actor, text: str, config: Config) ->
         words = phrase("The file has {count} nodes; the maximum is {most}.", count=len(entries), most=MAX_NODES)
         _report_faults(report, document, {(): joined((words, "Divide it into several files."))})
         return report
-    known = _Known.read(session, actor)
+    known = _Present.read(session, actor)
     for found in entries:
         faults_before = len(report.faults)
         _report_faults(report, document, found.faults)
@@ -208,7 +208,7 @@ def _entries(document: JsonDocument, report: Report) -> list[orthanc.OrthancNode
 
 
 def _typed(
-    found: orthanc.OrthancNode, document: JsonDocument, report: Report, config: Config, present: _Known
+    found: orthanc.OrthancNode, document: JsonDocument, report: Report, config: Config, present: _Present
 ) -> NodeValues:
     """The values by their types; what has the wrong one is a fault and left out."""
     known = value_types()
@@ -259,7 +259,7 @@ def _plan(
     document: JsonDocument,
     report: Report,
     config: Config,
-    known: _Known,
+    known: _Present,
 ) -> None:
     node = known.named(values.name) if values.name else None
     wrong = service.faults_of(session, values, node, config, known.named)

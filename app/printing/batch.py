@@ -96,7 +96,7 @@ def _checked(session: Session, actor: Actor, batch: PrintBatch) -> list[service.
 
 
 def _mark(config: Config, batch: PrintBatch) -> dict[str, str] | None:
-    """What is stored with each print of a batch that has a key. passwords: a digest with a secret of the installation,
+    """The mark stored with each print of a batch that has a key. passwords: a digest with a secret of the installation,
     which tells nothing without it, and differs by key for the same passwords."""
     if not batch.key:
         return None

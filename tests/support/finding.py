@@ -94,6 +94,7 @@ def connected(
     for uid in contexts:
         entity.add_requested_context(uid, list(syntaxes))
     association = entity.associate("127.0.0.1", port, ae_title=called, ext_neg=list(items))
+    association.is_rejected = association.is_rejected or _rejection_waits(association)
     if association.is_established:
         Checkpoint(association).take_over()
     try:
@@ -101,6 +102,13 @@ def connected(
     finally:
         if association.is_established:
             association.release()
+
+
+def _rejection_waits(association: Association) -> bool:
+    """Where the rejection has come and the connection is closed before pynetdicom's requestor looks whether it is connected,
+    it takes the connection for failed, and the rejection stays in its queue."""
+    waiting = list(association.dul.to_user_queue.queue)
+    return any(getattr(primitive, "result", None) in (1, 2) for primitive in waiting)
 
 
 def data_set(**keys: Any) -> Dataset:

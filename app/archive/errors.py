@@ -10,6 +10,6 @@ class NoFrame(AppError):
 
 
 class Damaged(NotFound):
-    """The stored file is not what was stored: as a whole it is as good as gone, for every sender of objects too."""
+    """The content of the stored file has changed since it was stored. The object is not sent or shown."""
 
     code, status, dimse = "damaged", 500, 0xA702  # PS3.4 table C.4-2: unable to perform sub-operations

@@ -85,7 +85,7 @@ def _record(database: Database, instance: Instance | ObjectConflict) -> None:
         with database.write() as session:
             reason = "checksum differs"
             if isinstance(instance, ObjectConflict):
-                facility_id, reason = instance.event_facility_id, "checksum of the version kept aside differs"
+                facility_id, reason = instance.event_facility_id, "checksum of the version on hold differs"
             else:
                 study = session.get(Study, instance.study_pk)
                 facility_id = study.facility_id if study is not None else None

@@ -192,8 +192,8 @@ def _move_colliding(session: Session, conflict: ObjectConflict, header: Header) 
 
 
 def _with_new_uids(data: bytes, conflict: ObjectConflict) -> bytes:
-    """The object under new UIDs: of the instance only where study and series are its own, else of all three, the same
-    new study and series for every object of the same study, patient and facility."""
+    """The object under new UIDs: of the instance only where study and series are its own, else of all three. Objects of the
+    same study, patient and facility get the same new Study and Series Instance UID."""
     from pydicom.uid import UID
 
     from app.dicom.reading import dcmread

@@ -72,7 +72,7 @@ def _into(keys: list[Key], path: tuple[str, ...], items: list[Elements], terms: 
 
 
 def _vr(name: str, sent: str) -> str:
-    """The dictionary's where it knows one: some callers send UN, or LO for everything."""
+    """The VR of the data dictionary, if it has one: some callers send UN, or LO for all attributes."""
     known = vr_of(name)
     return sent if known == "UN" else known
 

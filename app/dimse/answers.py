@@ -178,7 +178,7 @@ class _Plan:
         length = struct.Struct("<H" if self._explicit and not long else "<I").pack
         text = self._text if vr in charset.TEXT_VRS else _plain
         pad = b"\0" if vr == "UI" else b" "
-        # The column of frames says 0 where there is no image.
+        # The column holds 0 frames for an object without an image.
         known: dict[Any, bytes] = {0: head + length(0)} if tag == "00280008" else {}
 
         def make(value: Any) -> bytes:

@@ -7,7 +7,7 @@ from datetime import datetime, time, timedelta
 from app.kit.clock import local
 
 PAUSES = (5.0, 30.0, 300.0, 600.0)  # seconds before tries 2, 3, 4 and 5; the last one for all after it
-SLOWLY = 900.0  # seconds between tries of a node that is tried for ever, once its tries are used up
+SLOWLY = 900.0  # seconds between attempts once the retries are used up, for a node that is retried until delivered
 JITTER = 0.2  # so that a hundred transfers that failed together do not come back together
 
 

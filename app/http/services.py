@@ -1,4 +1,4 @@
-"""Services for every request, created once per process."""
+"""Services that requests use, created once per process."""
 
 from dataclasses import dataclass, field
 from typing import Any

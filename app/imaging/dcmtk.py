@@ -23,7 +23,7 @@ from app.imaging.native import Samples
 from app.imaging.spec import PixelSpec
 from app.kit.phrases import phrase
 
-TIMEOUT = 4.0  # a 14-megapixel frame takes half a second; damaged ones have made it run for ever
+TIMEOUT = 4.0  # a 14-megapixel frame takes half a second; some damaged ones never end
 _SECONDARY_CAPTURE = "1.2.840.10008.5.1.4.1.1.7"
 
 

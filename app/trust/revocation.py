@@ -62,7 +62,7 @@ def parse_lists(text: str) -> list[x509.CertificateRevocationList]:
 
 
 def facts(found: x509.CertificateRevocationList) -> ListFacts:
-    """Raises Invalid for a list without a date of the next one: it would count for ever (RFC 5280 5.1.2.5)."""
+    """Raises Invalid for a list without the date of the next update: it would be valid without end (RFC 5280 5.1.2.5)."""
     if found.next_update_utc is None:
         raise Invalid("The list does not say until when it counts.", field=FIELD)
     return ListFacts(

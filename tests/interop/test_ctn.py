@@ -1,6 +1,8 @@
 """CTN, a stack of its own beside DCMTK and Orthanc: it echoes and stores to us, and takes what we send."""
 
+import contextlib
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -40,6 +42,24 @@ def _listening(port: int) -> None:
     eventually(listens, "simple_storage listens")
 
 
+@contextlib.contextmanager
+def _simple_storage(folder: Path) -> Iterator[int]:
+    """CTN's storage provider, which stores into the folder; answers its port."""
+    port = free_port()
+    server = subprocess.Popen(
+        [dcmtk.program("simple_storage"), "-c", "CTN", "-i", "-s", "-x", str(folder), str(port)],
+        cwd=folder,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        _listening(port)
+        yield port
+    finally:
+        server.kill()
+        server.wait()
+
+
 def test_ctn_echoes(receiver: Station) -> None:
     done = dcmtk.run("dicom_echo", "-a", "CTN", "-c", "FILMROOM", "127.0.0.1", str(receiver.port))
     assert done.code == 0 and "failed" not in done.output.lower(), done.output
@@ -62,16 +82,9 @@ def test_ctn_takes_what_we_send(receiver: Station, one: Path, tmp_path: Path) ->
     incoming = receiver.archive.receive(Source(kind="upload", actor_name="admin"))
     incoming.write(one.read_bytes())
     assert receiver.archive.ingest(incoming).status == "stored"
-    port, kept = free_port(), tmp_path / "kept"
+    kept = tmp_path / "kept"
     kept.mkdir()
-    server = subprocess.Popen(
-        [dcmtk.program("simple_storage"), "-c", "CTN", "-i", "-s", "-x", str(kept), str(port)],
-        cwd=kept,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    try:
-        _listening(port)
+    with _simple_storage(kept) as port:
         answers: list[int] = []
         store_lane.deliver(
             receiver.archive,
@@ -85,26 +98,12 @@ def test_ctn_takes_what_we_send(receiver: Station, one: Path, tmp_path: Path) ->
             lambda: [p for p in kept.rglob("*") if p.is_file() and p.stat().st_size], "simple_storage writes the file"
         )
         assert data_set_of(one) in b"".join(p.read_bytes() for p in files)
-    finally:
-        server.kill()
-        server.wait()
 
 
 def test_ctn_is_echoed(tmp_path: Path) -> None:
     from app.network.pdu import Context
 
-    port = free_port()
-    server = subprocess.Popen(
-        [dcmtk.program("simple_storage"), "-c", "CTN", "-i", "-s", "-x", str(tmp_path), str(port)],
-        cwd=tmp_path,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    try:
-        _listening(port)
+    with _simple_storage(tmp_path) as port:
         contexts = [Context(1, "1.2.840.10008.1.1", ["1.2.840.10008.1.2"])]
         with Association(Peer("CTN", "FILMROOM", "127.0.0.1", port), contexts, DicomSettings()) as association:
             assert association.echo().status == 0
-    finally:
-        server.kill()
-        server.wait()

@@ -12,7 +12,7 @@ from app.network.scu import Peer
 from app.network.settings import DicomSettings
 from tests.support import dcmtk
 from tests.support.dimse import Station
-from tests.support.pacs import Made, dcmqrscp, make_study
+from tests.support.pacs import Made, dcmqrscp, make_two_studies
 
 pytestmark = [pytest.mark.slow, pytest.mark.peer]
 SETTINGS = DicomSettings(network_timeout=20, idle_timeout=20)
@@ -21,12 +21,7 @@ SETTINGS = DicomSettings(network_timeout=20, idle_timeout=20)
 @pytest.fixture
 def pacs(receiver: Station, tmp_path: Path):
     """(how to call it, the studies it has)"""
-    made = [
-        make_study(tmp_path / "made", 1),
-        make_study(
-            tmp_path / "made", 2, name="Ramos^Teófilo", patient_id="74-30118", series=[("MR", 2)], date="20260312"
-        ),
-    ]
+    made = make_two_studies(tmp_path / "made")
     with dcmqrscp(tmp_path / "qr", receiver.port) as port:
         assert dcmtk.storescu(port, [f for m in made for f in m.files], called="DCMQR").code == 0
         yield Peer("DCMQR", "FILMROOM", "127.0.0.1", port), made

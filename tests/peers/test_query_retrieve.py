@@ -24,7 +24,7 @@ from app.worker import Worker
 from tests.support import dcmtk
 from tests.support.client import actor
 from tests.support.dimse import Station
-from tests.support.pacs import Made, dcmqrscp, make_study
+from tests.support.pacs import Made, dcmqrscp, make_study, make_two_studies
 from tests.support.postgres import free_port
 from tests.support.query_retrieve import add_archive, retrieval_shown, work_one
 
@@ -34,12 +34,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.peer]
 @pytest.fixture
 def pacs(receiver: Station, peopled: Database, tmp_path: Path) -> Iterator[list[Made]]:
     """dcmqrscp as the node PACS, with two studies; a dead node beside it."""
-    made = [
-        make_study(tmp_path / "made", 1),
-        make_study(
-            tmp_path / "made", 2, name="Ramos^Teófilo", patient_id="74-30118", series=[("MR", 2)], date="20260312"
-        ),
-    ]
+    made = make_two_studies(tmp_path / "made")
     with dcmqrscp(tmp_path / "qr", receiver.port) as port:
         assert dcmtk.storescu(port, [f for m in made for f in m.files], called="DCMQR").code == 0
         add_archive(peopled, "PACS", port, ["find", "move", "get"])

@@ -80,6 +80,14 @@ def make_study(
     return Made(study, files, made)
 
 
+def make_two_studies(folder: Path) -> list[Made]:
+    """Two studies of two patients whose names begin alike."""
+    return [
+        make_study(folder, 1),
+        make_study(folder, 2, name="Ramos^Teófilo", patient_id="74-30118", series=[("MR", 2)], date="20260312"),
+    ]
+
+
 @contextlib.contextmanager
 def dcmqrscp(
     folder: Path,

@@ -144,7 +144,9 @@ def _refuse_faults(report: Report) -> None:
     if report.faults:
         first = report.faults[0]
         raise Invalid(
-            phrase("Line {line}, {key}: {message}", line=first.line, key=first.key, message=first.message),
+            phrase("Line {line}, {key}: {message}", line=first.line, key=first.key, message=first.message)
+            if first.key
+            else phrase("Line {line}: {message}", line=first.line, message=first.message),
             hint="Nothing was changed.",
             errors=[{"line": f.line, "field": f.key, "message": f.message} for f in report.faults],
         )
